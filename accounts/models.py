@@ -1,0 +1,382 @@
+"""Who trades, where, and with which keys."""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Self
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.fields import EncryptedTextField, Unreadable, fingerprint
+from accounts.problems import KeyUnreadable, PasswordUnreadable
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.connectors import KNOWN_CONNECTORS
+from hummingbot_api.errors import InvalidBaseURL, InvalidName, Problem
+from hummingbot_api.names import check_name, slug
+from hummingbot_api.results import ConnectorField
+from hummingbot_api.urls import check_base_url
+
+MASTER_ACCOUNT = "master_account"
+
+
+def validate_base_url(value: str) -> None:
+    try:
+        check_base_url(value)
+    except InvalidBaseURL as problem:
+        raise ValidationError(problem.message, code=problem.code) from None
+
+
+def validate_name(value: str) -> None:
+    try:
+        check_name(value, "an account name")
+    except InvalidName as problem:
+        raise ValidationError(problem.message, code=problem.code) from None
+
+
+def sees_every_client(user: Any) -> bool:
+    return user.has_perm("accounts.view_every_client")
+
+
+class ServerQuerySet(models.QuerySet["Server"]):
+    def visible_to(self, user: Any) -> Self:
+        return self if sees_every_client(user) else self.filter(clients__account_manager=user).distinct()
+
+
+class Server(models.Model):
+    """One Hummingbot API host: how to reach it, and apart from that what it showed when it was last asked."""
+
+    name = models.CharField(max_length=80, unique=True)
+    base_url = models.CharField(
+        "base URL",
+        max_length=200,
+        validators=[validate_base_url],
+        help_text="Scheme, host and port, without a path: https://bots.example.com or http://10.0.0.5:8000",
+    )
+    username = models.CharField(max_length=80, default="admin")
+    password = EncryptedTextField()
+    verify_tls = models.BooleanField(
+        "verify TLS",
+        default=True,
+        help_text="Switch off only for a self-signed certificate of your own: without it anyone on the way can read the keys.",
+    )
+
+    reachable = models.BooleanField(null=True, editable=False)
+    version = models.CharField(max_length=40, blank=True, editable=False)
+    docker_running = models.BooleanField("Docker", null=True, editable=False)
+    mqtt_connected = models.BooleanField("MQTT", null=True, editable=False)
+    latency_ms = models.PositiveIntegerField("latency", null=True, editable=False)
+    checked_at = models.DateTimeField("last checked", null=True, editable=False)
+    last_error_code = models.CharField(max_length=40, blank=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+    account_names = models.JSONField(default=list, editable=False, help_text="The profiles that it listed.")
+    connectors = models.JSONField(
+        default=dict, editable=False, help_text="The fields of each connector that it listed."
+    )
+    next_observation = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next."
+    )
+
+    objects = ServerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [("check_server", "Can check the connection to a server")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:accounts_server_change", args=[self.pk])
+
+    def clean(self) -> None:
+        with suppress(InvalidBaseURL):  # the field's validator has said so already
+            self.base_url = check_base_url(self.base_url)
+
+    def api(self) -> HummingbotAPI:
+        """A client for this server.
+
+        Raises:
+            PasswordUnreadable
+        """
+        if isinstance(self.password, Unreadable):
+            raise PasswordUnreadable
+        return HummingbotAPI(self.base_url, self.username, self.password, verify_tls=self.verify_tls)
+
+    @property
+    def password_in_words(self) -> str:
+        """What can be said of the stored password without showing it."""
+        if isinstance(self.password, Unreadable):
+            return "it can't be decrypted"
+        count = len(self.password)
+        spaces = "with spaces around it" if self.password != self.password.strip() else "no spaces around it"
+        return f"{count} character{'' if count == 1 else 's'}, {spaces}"
+
+    def fields_of(self, connector: str) -> tuple[ConnectorField, ...] | None:
+        """What the connector asks for: as this server said, else as known beforehand, else ``None``."""
+        if (fields := self.connectors.get(connector)) is not None:
+            return tuple(
+                ConnectorField(f["name"], f["type"], f["required"], tuple(f.get("allowed_values", ())))
+                for f in fields
+            )
+        return KNOWN_CONNECTORS.get(connector)
+
+    @property
+    def connector_names(self) -> list[str]:
+        """The connectors to choose from: this server's, or the known ones while it has not been asked."""
+        return sorted(self.connectors or KNOWN_CONNECTORS)
+
+    def contact_succeeded(self, **observed: Any) -> None:
+        """Write down what the server showed. Touches nothing that an operator entered."""
+        self._observe(reachable=True, last_error_code="", last_error="", **observed)
+
+    def contact_failed(self, problem: Problem, *, reachable: bool = False) -> None:
+        """Write down why the server could not be asked; what else it had shown counts no more."""
+        self._observe(
+            reachable=reachable,
+            docker_running=None,
+            mqtt_connected=None,
+            last_error_code=problem.code,
+            last_error=problem.message,
+        )
+
+    def _observe(self, **observed: Any) -> None:
+        observed["checked_at"] = timezone.now()
+        for name, value in observed.items():
+            setattr(self, name, value)
+        Server.objects.filter(pk=self.pk).update(**observed)
+
+
+class ClientStatus(models.TextChoices):
+    ONBOARDING = "onboarding", "onboarding"
+    ACTIVE = "active", "active"
+    PAUSED = "paused", "paused"
+    OFFBOARDED = "offboarded", "offboarded"
+
+
+class ClientQuerySet(models.QuerySet["Client"]):
+    def visible_to(self, user: Any) -> Self:
+        """Every client for those who may see all of them, their own for account managers."""
+        return self if sees_every_client(user) else self.filter(account_manager=user)
+
+
+class Client(models.Model):
+    """A customer of the agency."""
+
+    name = models.CharField(max_length=80, unique=True)
+    account_name = models.CharField(
+        max_length=80,
+        blank=True,
+        validators=[validate_name],
+        help_text="The name of the credentials profile on the server. Left empty it is made from the client's name: "
+        "“Sharp” gives client_sharp. Fixed once the profile was pushed.",
+    )
+    account_manager = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="clients",
+        help_text="Sees this client, and only own ones.",
+    )
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="clients")
+    status = models.CharField(max_length=12, choices=ClientStatus, default=ClientStatus.ONBOARDING)
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ClientQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [
+            ("view_every_client", "Can see every client, not only own ones"),
+            ("push_profile", "Can push credentials profiles to servers"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["server", "account_name"],
+                name="account_name_stands_once_on_a_server",
+                violation_error_message="Another client has this account name on this server.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:accounts_client_change", args=[self.pk])
+
+    def clean(self) -> None:
+        if not self.account_name and self.name:
+            short = slug(self.name, "_")
+            if not short:
+                raise ValidationError(
+                    {"account_name": "No account name can be made from this client name: enter one."}
+                )
+            self.account_name = f"client_{short}"
+        if self.pk and self.is_pushed:
+            before = Client.objects.values_list("account_name", flat=True).get(pk=self.pk)
+            if before != self.account_name:
+                raise ValidationError(
+                    {"account_name": f"The profile {before} was pushed: its name is fixed."}
+                )
+
+    @property
+    def is_pushed(self) -> bool:
+        return self.profiles.exists()
+
+    def profile_on(self, server: Server) -> "CredentialsProfile | None":
+        return self.profiles.filter(server=server).first()
+
+
+class ExchangeKeyQuerySet(models.QuerySet["ExchangeKey"]):
+    def visible_to(self, user: Any) -> Self:
+        return self if sees_every_client(user) else self.filter(client__account_manager=user)
+
+
+class KeyState(models.TextChoices):
+    """How a stored key stands to what the server has."""
+
+    UNREADABLE = "unreadable", "can't be read"
+    NOT_PUSHED = "not_pushed", "not pushed"
+    CHANGED = "changed", "changed since the last push"
+    GONE = "gone", "gone from the server"
+    PUSHED = "pushed", "pushed"
+
+
+class ExchangeKey(models.Model):
+    """A client's credentials for one connector: what that connector asks for, encrypted, never read back."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="keys")
+    connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
+    encrypted_values = EncryptedTextField(editable=False)
+    fingerprint = models.CharField(max_length=32, editable=False)
+    hint = models.CharField(
+        max_length=4, blank=True, editable=False, help_text="The API key's last characters."
+    )
+    changed_at = models.DateTimeField(editable=False)
+
+    objects = ExchangeKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["client__name", "connector"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "connector"],
+                name="one_key_for_a_client_and_connector",
+                violation_error_message="This client has a key for this connector already: change that one.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} · {self.connector}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:accounts_exchangekey_change", args=[self.pk])
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Replace the key by ``values``, a dictionary of the connector's fields. Saving is the caller's."""
+        self.encrypted_values = json.dumps(dict(values), sort_keys=True)
+        self.fingerprint = fingerprint(values)
+        self.hint = _hint(values)
+        self.changed_at = timezone.now()
+
+    def read_values(self) -> dict[str, Any]:
+        """The key in clear, for the request that needs it and for nothing else.
+
+        Raises:
+            KeyUnreadable
+        """
+        if isinstance(self.encrypted_values, Unreadable):
+            raise KeyUnreadable(f"The exchange key {self} can't be decrypted with the present FERNET_KEYS.")
+        values: dict[str, Any] = json.loads(self.encrypted_values)
+        return values
+
+    @property
+    def is_readable(self) -> bool:
+        return not isinstance(self.encrypted_values, Unreadable)
+
+    def state_in(self, profile: "CredentialsProfile | None") -> KeyState:
+        """How the key stands to what is on the server; ``profile`` comes with its ``pushed_keys`` prefetched."""
+        if not self.is_readable:
+            return KeyState.UNREADABLE
+        pushed = profile.fingerprint_of(self.connector) if profile else None
+        if profile is None or pushed is None:
+            return KeyState.NOT_PUSHED
+        if pushed != self.fingerprint:
+            return KeyState.CHANGED
+        return KeyState.PUSHED if self.connector in profile.connectors else KeyState.GONE
+
+
+def _hint(values: Mapping[str, Any]) -> str:
+    """The last four characters of the API key, which exchanges show too. Nothing of a short value or of a secret."""
+    for name, value in values.items():
+        if name.endswith("api_key") and isinstance(value, str) and len(value) >= 12:
+            return value[-4:]
+    return ""
+
+
+def key_errors(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> dict[str, str]:
+    """What is wrong with a key for a connector that asks for ``fields``: a sentence per field, empty when nothing is."""
+    known = {field.name: field for field in fields}
+    errors = {
+        name: f"“{name}” is not a field of this connector; it asks for {', '.join(known)}."
+        for name in values
+        if name not in known
+    }
+    for field in known.values():
+        value = values.get(field.name)
+        if field.required and (value is None or value == ""):
+            errors[field.name] = f"{field.name} is missing."
+        elif value and field.allowed_values and value not in field.allowed_values:
+            errors[field.name] = f"Choose one of {', '.join(field.allowed_values)}."
+    return errors
+
+
+class CredentialsProfile(models.Model):
+    """The account directory of one client on one server, as the panel left it and last saw it."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="profiles")
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="profiles")
+    account_name = models.CharField(max_length=80)
+    taken_over = models.BooleanField(
+        default=False, help_text="It was there before the panel: the panel never deletes anything in it."
+    )
+    connectors = models.JSONField(default=list, help_text="The connectors that the server listed in it.")
+    verified_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["account_name"]
+        constraints = [
+            models.UniqueConstraint(fields=["client", "server"], name="one_profile_for_a_client_on_a_server"),
+            models.UniqueConstraint(fields=["server", "account_name"], name="one_client_for_a_profile"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_name} on {self.server}"
+
+    def fingerprint_of(self, connector: str) -> str | None:
+        """The fingerprint of the key that the panel last pushed for this connector."""
+        return next((p.fingerprint for p in self.pushed_keys.all() if p.connector == connector), None)
+
+
+class PushedKey(models.Model):
+    """Which key a profile holds for a connector: the fingerprint of what the server accepted."""
+
+    profile = models.ForeignKey(CredentialsProfile, on_delete=models.CASCADE, related_name="pushed_keys")
+    connector = models.CharField(max_length=80)
+    fingerprint = models.CharField(max_length=32)
+    pushed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["profile", "connector"], name="one_pushed_key_for_a_profile_and_connector"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connector} in {self.profile}"

@@ -1,0 +1,227 @@
+"""What the panel does with servers and profiles."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+
+from accounts.models import Client, Server
+from accounts.problems import NothingToPush, PasswordUnreadable
+from accounts.profiles import account_ensure, keys_check, keys_push, profile_verify
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import (
+    DockerDown,
+    MqttDown,
+    ServerTimedOut,
+    ServerUnreachable,
+    TLSFailed,
+    TunnelError,
+    UnexpectedAnswer,
+    UnknownConnector,
+    WrongPassword,
+)
+from operations.kinds import Kind, StepDefinition, register
+from operations.models import Operation
+from operations.runner import Run
+
+#: What means that the server could not be asked at all, as opposed to saying no.
+NO_CONTACT = (ServerUnreachable, ServerTimedOut, TLSFailed, TunnelError, UnexpectedAnswer, PasswordUnreadable)
+
+
+@contextmanager
+def talking_to(server: Server) -> Iterator[HummingbotAPI]:
+    """A client for the server; what it shows of the server's health is written down on the server's row."""
+    try:
+        with server.api() as api:
+            yield api
+    except WrongPassword:
+        problem = WrongPassword(
+            f"{WrongPassword.meaning} The stored password has {server.password_in_words}; "
+            f"the username is “{server.username}”."
+        )
+        server.contact_failed(problem, reachable=True)
+        raise problem from None
+    except NO_CONTACT as problem:
+        server.contact_failed(problem)
+        raise
+
+
+def reach(server: Server) -> str:
+    """Is a Hummingbot API there? The lightest request there is, timed."""
+    with talking_to(server) as api:
+        begun = time.monotonic()
+        version = api.system.version()
+        latency_ms = round((time.monotonic() - begun) * 1000)
+    server.contact_succeeded(version=version, latency_ms=latency_ms)
+    return f"Hummingbot API {version} answered in {latency_ms} ms."
+
+
+def sign_in(server: Server) -> str:
+    """Does it accept the stored login? Keeps the list of profiles for those who choose one."""
+    with talking_to(server) as api:
+        names = api.accounts.list()
+    server.contact_succeeded(account_names=names)
+    return f"Signed in as {server.username}; {len(names)} profiles: {', '.join(names)}."
+
+
+def check_engines(server: Server) -> str:
+    """Can it start bots, and hear them?
+
+    Raises:
+        DockerDown, MqttDown
+    """
+    with talking_to(server) as api:
+        docker, mqtt = api.docker.is_running(), api.bots.mqtt().connected
+    server.contact_succeeded(docker_running=docker, mqtt_connected=mqtt)
+    if not docker:
+        raise DockerDown
+    if not mqtt:
+        raise MqttDown
+    return "Docker is running, MQTT is connected."
+
+
+def learn_connectors(server: Server) -> str:
+    """Keep what each connector asks for, for the forms. Asked again only when the server's version has changed."""
+    with talking_to(server) as api:
+        names = api.connectors.list()
+        known = server.connectors if set(server.connectors) == set(names) else {}
+        fields = {name: known.get(name) or _fields_as_json(api, name) for name in names}
+    server.contact_succeeded(connectors={name: found for name, found in fields.items() if found is not None})
+    return f"{len(server.connectors)} connectors."
+
+
+def _fields_as_json(api: HummingbotAPI, connector: str) -> list[dict[str, Any]] | None:
+    try:
+        fields = api.connectors.fields(connector)
+    except UnknownConnector:  # listed, but the server can't describe it
+        return None
+    return [
+        {"name": f.name, "type": f.type, "required": f.required, "allowed_values": list(f.allowed_values)}
+        for f in fields
+    ]
+
+
+@register
+class CheckServer(Kind):
+    name = "check_server"
+    label = "Check connection"
+    icon = "network_check"
+    subject_model = Server
+    permission = "accounts.check_server"
+    steps = (
+        StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
+        StepDefinition("sign_in", "Sign in", lambda run: sign_in(run.subject)),
+        StepDefinition("engines", "Ask for Docker and MQTT", lambda run: check_engines(run.subject)),
+        StepDefinition("connectors", "Learn its connectors", lambda run: learn_connectors(run.subject)),
+    )
+
+    def lane(self, subject: Server) -> str:
+        return server_lane(subject)
+
+
+def server_lane(server: Server) -> str:
+    return f"server:{server.pk}"
+
+
+class PushOptions(forms.Form):
+    force = forms.BooleanField(
+        required=False,
+        label="Send unchanged keys again",
+        help_text="Needed when the server's config password was changed, which makes its stored keys unreadable.",
+    )
+
+
+@register
+class PushProfile(Kind):
+    """Makes the client's account on its server hold the client's keys. Pushing what is there already does nothing."""
+
+    name = "push_profile"
+    label = "Push profile"
+    icon = "upload"
+    subject_model = Client
+    permission = "accounts.push_profile"
+    confirm = True
+    options_form = PushOptions
+
+    @staticmethod
+    def _sign_in(run: Run) -> str:
+        if not run.subject.keys.exists():
+            raise NothingToPush
+        return sign_in(run.subject.server)
+
+    @staticmethod
+    def _check(run: Run) -> str:
+        client = run.subject
+        with talking_to(client.server) as api:
+            return keys_check(api=api, keys=list(client.keys.all()))
+
+    @staticmethod
+    def _ensure(run: Run) -> str:
+        client = run.subject
+        with talking_to(client.server) as api:
+            return account_ensure(api=api, client=client, server=client.server)
+
+    @staticmethod
+    def _push(run: Run) -> str:
+        client = run.subject
+        force = run.operation.options.get("force", False)
+        with talking_to(client.server) as api:
+            return keys_push(
+                api=api, client=client, server=client.server, keys=list(client.keys.all()), force=force
+            )
+
+    steps = (
+        StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
+        StepDefinition("check", "Compare the keys with what their connectors ask for", _check),
+        StepDefinition("account", "Make sure that the account exists", _ensure),
+        StepDefinition("push", "Store the keys; the server tries each at its exchange", _push),
+        StepDefinition(
+            "verify", "Read back what the server lists", lambda run: verify(run.subject, pushed=True)
+        ),
+    )
+
+    def consequence(self, subject: Client) -> str:
+        connectors = ", ".join(key.connector for key in subject.keys.all()) or "no key yet"
+        return (
+            f"Stores the keys of {subject} ({connectors}) as profile {subject.account_name} on {subject.server}, "
+            "which logs in to each exchange with them. Running bots keep their old keys until they are redeployed."
+        )
+
+    def unavailable(self, subject: Client) -> str:
+        return "" if subject.keys.exists() else f"{subject} has no exchange key yet: add one first."
+
+    def lane(self, subject: Client) -> str:
+        return server_lane(subject.server)
+
+    def next_step(self, operation: Operation) -> tuple[str, str]:
+        return (
+            "Define and deploy this client's bots",
+            f"{reverse('admin:bots_bot_changelist')}?client__id__exact={operation.subject_id}",
+        )
+
+
+def verify(client: Client, *, pushed: bool) -> str:
+    connectors = [key.connector for key in client.keys.all()] if pushed else []
+    with talking_to(client.server) as api:
+        return profile_verify(api=api, client=client, server=client.server, connectors=connectors)
+
+
+@register
+class VerifyProfile(Kind):
+    """Looks at what the server has, changes nothing there. Finds a profile that was made by hand."""
+
+    name = "verify_profile"
+    label = "Verify profile"
+    icon = "fact_check"
+    subject_model = Client
+    permission = "accounts.push_profile"
+    steps = (
+        StepDefinition("sign_in", "Reach the server and sign in", lambda run: sign_in(run.subject.server)),
+        StepDefinition("verify", "Read what the server lists", lambda run: verify(run.subject, pushed=False)),
+    )
+
+    def lane(self, subject: Client) -> str:
+        return server_lane(subject.server)

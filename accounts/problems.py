@@ -1,0 +1,56 @@
+"""What can go wrong with clients, keys and servers. Part of the catalogue in ``hummingbot_api.errors``."""
+
+from hummingbot_api.errors import Problem
+
+
+class PasswordUnreadable(Problem):
+    """The server's password was encrypted with a key that is not in ``FERNET_KEYS``."""
+
+    code = "password_unreadable"
+    meaning = "The server's stored password can't be decrypted with the present FERNET_KEYS."
+    default_remedy = (
+        "Put the former key back into FERNET_KEYS behind the new one, or type the password again."
+    )
+
+
+class KeyUnreadable(Problem):
+    """An exchange key was encrypted with a key that is not in ``FERNET_KEYS``."""
+
+    code = "key_unreadable"
+    meaning = "The exchange key can't be decrypted with the present FERNET_KEYS."
+    default_remedy = (
+        "Put the former key back into FERNET_KEYS behind the new one, or enter the exchange key again."
+    )
+
+
+class KeyMissing(Problem):
+    """There is neither a stored exchange key nor one on the server for the connector that is needed."""
+
+    code = "key_missing"
+    meaning = "The client has no exchange key for this connector."
+    default_remedy = "Add the client's exchange key for the connector, then try again."
+
+
+class NothingToPush(Problem):
+    """The client has no exchange keys at all."""
+
+    code = "nothing_to_push"
+    meaning = "The client has no exchange key yet, so there is nothing to push."
+    default_remedy = "Add the client's exchange key, then push the profile."
+
+
+class PushUnverified(Problem):
+    """The server said that it stored the key and does not list it."""
+
+    code = "push_unverified"
+    meaning = "The server accepted the key, but does not list it in the profile."
+    default_remedy = "Push the profile again; if it stays so, check the disk of the server's host."
+    retryable = True
+
+
+class ProfileTaken(Problem):
+    """Another client uses this account name on this server."""
+
+    code = "profile_taken"
+    meaning = "Another client uses this account name on this server."
+    default_remedy = "Give the client another account name."

@@ -1,0 +1,152 @@
+"""Credentials profiles on a server: making sure that they exist, and that they hold the client's keys.
+
+Each function here is safe to repeat after a crash at any line. ``operations.py`` strings them together, here for the
+push of a profile and in ``bots`` for a deploy, which pushes what its bot lacks.
+"""
+
+from collections.abc import Sequence
+
+from django.utils import timezone
+
+from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server, key_errors
+from accounts.problems import KeyMissing, ProfileTaken, PushUnverified
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.connectors import is_paper_trade
+from hummingbot_api.errors import AlreadyExists, KeyRefused, ProfileMissing, WrongKeyField
+
+
+def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str:
+    """Make the client's account on the server unless it is there. One that the panel did not make is taken over.
+
+    Raises:
+        ProfileTaken: another client of the panel uses that name on this server.
+    """
+    name = client.account_name
+    if CredentialsProfile.objects.filter(server=server, account_name=name).exclude(client=client).exists():
+        raise ProfileTaken(f"The account name {name} is another client's on {server}.")
+    profile = client.profile_on(server)
+    exists = name in api.accounts.list()
+    if profile is None:
+        # Written before the account is made: after a crash in between it counts as the panel's own.
+        profile = CredentialsProfile.objects.create(
+            client=client, server=server, account_name=name, taken_over=exists
+        )
+        if exists:
+            return f"The account {name} is on the server already. It is taken over: the panel deletes nothing in it."
+    elif exists:
+        return f"The account {name} is there."
+    else:
+        # Whatever had been pushed went with the account.
+        profile.pushed_keys.all().delete()
+    try:
+        api.accounts.add(name)
+    except AlreadyExists:
+        return f"The account {name} is there."
+    return f"The account {name} was created."
+
+
+def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
+    """Compare each key with what its connector asks for today, before anything is changed on the server.
+
+    Raises:
+        WrongKeyField, UnknownConnector, KeyUnreadable
+    """
+    for key in keys:
+        errors = key_errors(key.read_values(), api.connectors.fields(key.connector))
+        if errors:
+            raise WrongKeyField(f"The key for {key.connector} does not fit: " + " ".join(errors.values()))
+    return "The stored fields are those that the server asks for." if keys else "No key is needed."
+
+
+def keys_push(
+    *, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool
+) -> str:
+    """Store on the server what it lacks of ``keys``; it logs in to the exchange with each. ``force`` sends them all.
+
+    Raises:
+        KeyRefused: with the exchange's words. The server is left without that key rather than with a half of it.
+    """
+    profile = CredentialsProfile.objects.get(client=client, server=server)
+    listed = api.accounts.credentials(profile.account_name)
+    said = []
+    for key in keys:
+        unchanged = profile.fingerprint_of(key.connector) == key.fingerprint and key.connector in listed
+        if unchanged and not force:
+            said.append(f"{key.connector}: already there, unchanged since the last push.")
+            continue
+        try:
+            api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
+        except KeyRefused:
+            _clean_up_refused(api, profile, key.connector, was_listed=key.connector in listed)
+            raise
+        PushedKey.objects.update_or_create(
+            profile=profile,
+            connector=key.connector,
+            defaults={"fingerprint": key.fingerprint, "pushed_at": timezone.now()},
+        )
+        said.append(f"{key.connector}: accepted by the exchange and stored.")
+    return " ".join(said) or "No key is needed."
+
+
+def _clean_up_refused(
+    api: HummingbotAPI, profile: CredentialsProfile, connector: str, *, was_listed: bool
+) -> None:
+    """Leave no refused key behind. What stood there before the panel came is not the panel's to delete."""
+    listed = api.accounts.credentials(profile.account_name)
+    if connector in listed and not was_listed and not profile.taken_over:
+        api.accounts.delete_credential(profile.account_name, connector)
+        listed = api.accounts.credentials(profile.account_name)
+    profile.pushed_keys.filter(connector=connector).delete()
+    CredentialsProfile.objects.filter(pk=profile.pk).update(connectors=listed, verified_at=timezone.now())
+
+
+def profile_verify(
+    *, api: HummingbotAPI, client: Client, server: Server, connectors: Sequence[str] = ()
+) -> str:
+    """Read back what the server lists, write it down, and insist on ``connectors`` being there.
+
+    A profile that was made by hand meanwhile is found, and taken over.
+
+    Raises:
+        ProfileMissing, PushUnverified
+    """
+    name = client.account_name
+    if name not in api.accounts.list():
+        CredentialsProfile.objects.filter(client=client, server=server).update(
+            connectors=[], verified_at=timezone.now()
+        )
+        raise ProfileMissing(f"The server {server} has no account {name}.")
+    listed = sorted(api.accounts.credentials(name))
+    profile, found = CredentialsProfile.objects.update_or_create(
+        client=client,
+        server=server,
+        defaults={"connectors": listed, "verified_at": timezone.now()},
+        create_defaults={
+            "account_name": name,
+            "taken_over": True,
+            "connectors": listed,
+            "verified_at": timezone.now(),
+        },
+    )
+    profile.pushed_keys.exclude(connector__in=listed).delete()
+    if missing := sorted(set(connectors) - set(listed)):
+        raise PushUnverified(f"The server does not list {', '.join(missing)} in {name}.")
+    return f"{'Found and taken over: ' if found else ''}{name} lists {', '.join(listed) or 'no connector'}."
+
+
+def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[ExchangeKey]:
+    """The keys that a bot on ``connector`` needs pushed: its own one; none for paper trade, nor for a key that only
+    the server knows, in a profile that was taken over.
+
+    Raises:
+        KeyMissing
+    """
+    if is_paper_trade(connector):
+        return []
+    if key := client.keys.filter(connector=connector).first():
+        return [key]
+    if client.account_name in api.accounts.list() and connector in api.accounts.credentials(
+        client.account_name
+    ):
+        return []
+    raise KeyMissing(f"{client} has no exchange key for {connector}, neither here nor on the server.")

@@ -1,0 +1,326 @@
+"""The steps of a deployment. Each is safe to repeat after a crash at any line, see ``operations.runner``.
+
+The one request that is not safe to repeat is the deploy itself: sent twice it makes two bots on one account. Around
+it stand three guards. ``sent_at`` is written before it is sent, which the database allows for one open deployment of
+a bot only. Whenever it may have been sent before, the server is searched for what came of it, and that is adopted.
+And when no answer came it is never sent again by itself.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.operations import talking_to
+from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
+from bots.fleet import Snapshot, read_logs, state_in
+from bots.instances import Place, adopt, archive, locate, patiently
+from bots.models import Bot, BotState, Deployment, StrategyKind
+from bots.problems import (
+    AlreadyRunning,
+    ContainerExited,
+    DefinitionInvalid,
+    DeployUnconfirmed,
+    InstanceMissing,
+    InstanceNameTaken,
+    NeverHeard,
+)
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import (
+    ConfigInvalid,
+    NotFound,
+    Problem,
+    ScriptInvalid,
+    ServerFailed,
+    ServerTimedOut,
+    ServerUnreachable,
+    TunnelError,
+    UnexpectedAnswer,
+)
+from operations.runner import Run
+
+#: After one of these nobody knows whether the server has made the instance.
+MAYBE_SENT = (ServerTimedOut, ServerUnreachable, UnexpectedAnswer, ServerFailed, TunnelError)
+
+
+def deployment_of(run: Run) -> Deployment:
+    """The deployment that this operation makes, or that of an earlier try, which it has adopted."""
+    return Deployment.objects.select_related("server", "bot__client").get(
+        pk=run.operation.notes["deployment"]
+    )
+
+
+def has_adopted(run: Run) -> bool:
+    return bool(run.operation.notes.get("adopted"))
+
+
+def plan(run: Run) -> str:
+    """Check the definition and write down what will be deployed, so that later edits don't mix with it."""
+    bot: Bot = run.subject
+    try:
+        bot.full_clean()
+    except ValidationError as error:
+        raise DefinitionInvalid(" ".join(error.messages)) from None
+    namesakes = Deployment.objects.filter(server=bot.server, requested_name=bot.instance_name).exclude(
+        bot=bot
+    )
+    if namesakes.exists():
+        raise InstanceNameTaken
+    deployment, _ = Deployment.objects.get_or_create(operation=run.operation, defaults=_planned(bot))
+    run.note(deployment=deployment.pk)
+    return f"{bot.strategy} on {bot.connector} {bot.trading_pair}, as {bot.instance_name}."
+
+
+def _planned(bot: Bot) -> dict[str, Any]:
+    is_script = bot.strategy.kind == StrategyKind.SCRIPT
+    return {
+        "bot": bot,
+        "server": bot.server,
+        "requested_name": bot.instance_name,
+        "profile": bot.client.account_name,
+        "connector": bot.connector,
+        "trading_pair": bot.trading_pair,
+        "strategy_name": bot.strategy.name,
+        "strategy_kind": bot.strategy.kind,
+        "script_name": bot.strategy.script_name if is_script else "",
+        "script_source": bot.strategy.source if is_script else "",
+        "config_name": bot.instance_name,
+        "config": bot.render_config(bot.instance_name),
+        "image": bot.image,
+        "headless": bot.headless,
+        "max_global_drawdown_quote": bot.max_global_drawdown_quote,
+        "max_controller_drawdown_quote": bot.max_controller_drawdown_quote,
+    }
+
+
+def look(run: Run, *, replace: bool) -> str:
+    """See what of this bot is on the server already: never start a second one beside it.
+
+    An instance of an earlier try that was never verified is adopted; ``replace`` leaves it to be archived instead.
+
+    Raises:
+        AlreadyRunning
+    """
+    planned = deployment_of(run)
+    current = planned.bot.deployments.open().select_related("server").first()
+    said = "Nothing of this bot is on the server."
+    if current is not None:
+        with talking_to(current.server) as api:
+            place = locate(api, current)
+        name = current.instance_name
+        if place == Place.GONE:
+            current.end(BotState.MISSING if name else BotState.NOT_CREATED)
+            said = f"{name or 'The instance of the unconfirmed deploy'} is gone."
+        elif place == Place.EXITED or replace:
+            said = f"{name} will be archived first."
+        elif current.verified_at is None:
+            planned.end(BotState.NOT_CREATED)
+            run.note(deployment=current.pk, adopted=True)
+            said = f"{name} of an earlier try is there: it is adopted, no second one is made."
+        else:
+            raise AlreadyRunning(f"{name} is on {current.server} already.")
+    with talking_to(planned.server) as api:
+        names = {container.name for container in api.docker.active(planned.requested_name)}
+    if strangers := sorted(filter(planned.is_instance, names - _known_instances(planned))):
+        raise AlreadyRunning(
+            f"The server runs {', '.join(strangers)}, which this panel did not deploy and which bears this bot's name.",
+            remedy="Archive it with the tool that deployed it, or give the bot another name, then deploy.",
+        )
+    return said
+
+
+def _known_instances(planned: Deployment) -> set[str]:
+    return set(Deployment.objects.filter(server=planned.server).values_list("instance_name", flat=True))
+
+
+def push_what_is_missing(run: Run) -> str:
+    """Make sure of the account and of the key for the bot's connector."""
+    if has_adopted(run):
+        return "The instance has its keys."
+    deployment = deployment_of(run)
+    client, server = deployment.bot.client, deployment.server
+    with talking_to(server) as api:
+        keys = keys_needed(api=api, client=client, connector=deployment.connector)
+        account = account_ensure(api=api, client=client, server=server)
+        keys_check(api=api, keys=keys)
+        pushed = keys_push(api=api, client=client, server=server, keys=keys, force=False)
+        profile_verify(api=api, client=client, server=server, connectors=[key.connector for key in keys])
+    deployment.update(key_fingerprint=keys[0].fingerprint if keys else "")
+    return f"{account} {pushed}"
+
+
+def upload_strategy(run: Run) -> str:
+    """Put the script on the server unless it is there, and have the server prove that it can use it.
+
+    Raises:
+        ScriptInvalid: it can't be imported, or does not know a setting that would be sent.
+        ConfigInvalid: the controller refuses the settings.
+    """
+    deployment = deployment_of(run)
+    if has_adopted(run):
+        return "The instance has its strategy."
+    with talking_to(deployment.server) as api:
+        if deployment.strategy_kind == StrategyKind.CONTROLLER:
+            return _prove_controller(api, deployment)
+        try:
+            uploaded = api.scripts.get(deployment.script_name) == deployment.script_source
+        except NotFound:
+            uploaded = False
+        if not uploaded:
+            api.scripts.save(deployment.script_name, deployment.script_source)
+        known = api.scripts.config_template(deployment.script_name)
+    if unknown := sorted(set(deployment.config) - set(known)):
+        raise ScriptInvalid(
+            f"The script {deployment.script_name} has no setting {', '.join(unknown)}.",
+            remedy="Declare it in the script's config class, or take it out of the strategy's settings.",
+        )
+    state = "is there already" if uploaded else "was uploaded"
+    return f"{deployment.script_name} {state}, and the server can import it."
+
+
+def _prove_controller(api: HummingbotAPI, deployment: Deployment) -> str:
+    kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
+    if name not in api.controllers.list().get(kind, []):
+        raise ScriptInvalid(
+            f"The server has no controller {kind}/{name}.",
+            remedy="Choose a strategy whose controller the server has, or add it to the server's controllers.",
+        )
+    api.controllers.validate(kind, name, deployment.config)
+    return f"The server has {kind}/{name} and accepts the settings."
+
+
+def write_config(run: Run) -> str:
+    """Write the configuration and read it back: one that is not there would start nothing, without a word.
+
+    Raises:
+        ConfigInvalid: the server holds something else than was sent.
+    """
+    deployment = deployment_of(run)
+    if has_adopted(run):
+        return "The instance has its configuration."
+    with talking_to(deployment.server) as api:
+        configs = api.controllers if deployment.strategy_kind == StrategyKind.CONTROLLER else api.scripts
+        configs.save_config(deployment.config_name, deployment.config)
+        held = configs.get_config(deployment.config_name)
+    if differing := sorted(name for name, value in deployment.config.items() if held.get(name) != value):
+        raise ConfigInvalid(f"The server holds another value than was sent for {', '.join(differing)}.")
+    return f"{deployment.config_name}.yml was written and read back."
+
+
+def retire_former(run: Run) -> str:
+    """Archive the instance that this deployment replaces. Only now, when everything else is ready."""
+    former = deployment_of(run).bot.deployments.open().exclude(pk=run.operation.notes["deployment"]).first()
+    return archive(run, former) if former else "There is none to replace."
+
+
+def deploy(run: Run) -> str:
+    """Send the deploy, once. See the module's docstring for what guards it.
+
+    Raises:
+        AlreadyRunning: the database says that another deployment of the bot is open.
+        DeployUnconfirmed: no answer, and no instance was found. What becomes of it is looked for by the next try.
+    """
+    deployment = deployment_of(run)
+    if deployment.instance_name:
+        return f"{deployment.instance_name} was made."
+    with talking_to(deployment.server) as api:
+        if deployment.sent_at is not None and (found := _wait_for_instance(run, api, deployment)):
+            return f"{found} was made by the worker before; it is adopted."
+        _mark_as_sent(deployment)
+        try:
+            name = _send(api, deployment)
+        except MAYBE_SENT as problem:
+            if found := _wait_for_instance(run, api, deployment):
+                return f"The server did not answer ({problem.message}), but made {found}: it is adopted."
+            raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
+        except Problem as problem:
+            deployment.end(BotState.NOT_CREATED, last_error=problem.message)
+            raise
+    deployment.observe(BotState.STARTING, instance_name=name)
+    return f"The server made {name}."
+
+
+def _mark_as_sent(deployment: Deployment) -> None:
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            deployment.observe(BotState.UNCONFIRMED, sent_at=now, started_at=now)
+            Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment)
+    except IntegrityError:
+        raise AlreadyRunning from None
+
+
+def _send(api: HummingbotAPI, deployment: Deployment) -> str:
+    if deployment.strategy_kind == StrategyKind.SCRIPT:
+        return api.bots.deploy_script(
+            instance_name=deployment.requested_name,
+            credentials_profile=deployment.profile,
+            config_name=deployment.config_name,
+            image=deployment.image,
+            headless=deployment.headless,
+        )
+    limits = (deployment.max_global_drawdown_quote, deployment.max_controller_drawdown_quote)
+    max_global, max_controller = (None if limit is None else float(limit) for limit in limits)
+    return api.bots.deploy_controllers(
+        instance_name=deployment.requested_name,
+        credentials_profile=deployment.profile,
+        controllers=[deployment.config_name],
+        image=deployment.image,
+        headless=deployment.headless,
+        max_global_drawdown_quote=max_global,
+        max_controller_drawdown_quote=max_controller,
+    )
+
+
+def _wait_for_instance(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
+    look = patiently(lambda: adopt(api, deployment) or None)
+    return run.wait_for(look, settings.FLEET["SETTLE"])
+
+
+def wait_until_heard(run: Run) -> str:
+    """The proof of success: heard over MQTT from a container that is up.
+
+    Raises:
+        ContainerExited, InstanceMissing, NeverHeard
+    """
+    deployment = deployment_of(run)
+    with talking_to(deployment.server) as api:
+
+        def see() -> BotState | None:
+            state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
+            deployment.observe(state)
+            return state if state in {BotState.RUNNING, BotState.CRASHED, BotState.MISSING} else None
+
+        state = run.wait_for(patiently(see), settings.FLEET["HEARD"])
+        if state == BotState.CRASHED:
+            reason = _why_it_exited(api, deployment)
+            deployment.update(last_error=reason)
+            raise ContainerExited(
+                f"The container of {deployment.instance_name} exited before it was heard. {reason}"
+            )
+    if state == BotState.MISSING:
+        raise InstanceMissing
+    if state is None:
+        raise NeverHeard(f"{deployment.instance_name} was not heard within {settings.FLEET['HEARD']} s.")
+    now = timezone.now()
+    deployment.observe(BotState.RUNNING, verified_at=now, last_error="")
+    seconds = (now - (deployment.started_at or now)).total_seconds()
+    return f"{deployment.instance_name} is running: heard {seconds:.0f} s after its start."
+
+
+def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
+    """What can still be found out: the server keeps no log of a container that has exited."""
+    if error := read_logs(api, deployment.instance_name).newest_error:
+        return f"Its last error: {error.message[:500]}"
+    if deployment.connector not in api.accounts.credentials(deployment.profile):
+        return f"The profile {deployment.profile} has no key for {deployment.connector}."
+    return "Its log did not reach the server."
+
+
+def give_up(run: Run) -> None:
+    """After a failure or a cancel: a plan that was never sent is no deployment."""
+    Deployment.objects.filter(operation=run.operation, sent_at=None, ended_at=None).update(
+        observed_state=BotState.NOT_CREATED, ended_at=timezone.now()
+    )

@@ -1,0 +1,387 @@
+"""What trades: strategies, bots (what we want), deployments (what we did, and what the server shows of it)."""
+
+import hashlib
+import re
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Client, Server, sees_every_client
+from bots.strategies.schema import schema_from, setting_errors
+from hummingbot_api.connectors import is_paper_trade
+from hummingbot_api.names import DEPLOY_TIMESTAMP, slug
+from operations.models import Operation
+
+#: Every instance has this prefix: the server removes crashed containers only of that name.
+INSTANCE_PREFIX = "hummingbot"
+DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
+_PAIR = re.compile(r"([A-Z0-9.:]+)-([A-Z0-9.:]+)")
+
+
+class StrategyKind(models.TextChoices):
+    SCRIPT = "script", "script"
+    CONTROLLER = "controller", "controller"
+
+
+class Strategy(models.Model):
+    """A script that the panel uploads, or a controller that the server has, with its settings and their rules."""
+
+    name = models.SlugField(
+        max_length=60, unique=True, help_text="A controller's name is the server's: pmm_v1."
+    )
+    kind = models.CharField(max_length=10, choices=StrategyKind, default=StrategyKind.SCRIPT)
+    description = models.CharField(max_length=300, blank=True)
+    source = models.TextField(
+        blank=True,
+        help_text="For a script: Python source with a class on StrategyV2Base and one on StrategyV2ConfigBase.",
+    )
+    controller_type = models.CharField(
+        max_length=40,
+        blank=True,
+        help_text="For a controller: generic, market_making or directional_trading.",
+    )
+    default_settings = models.JSONField(default=dict, blank=True)
+    schema = models.JSONField(
+        "settings schema",
+        default=dict,
+        blank=True,
+        help_text="JSON Schema of the settings. Left empty, the default settings say which there are.",
+    )
+    bundled = models.BooleanField(
+        default=False, editable=False, help_text="Comes with the product and is updated with it."
+    )
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "strategies"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:bots_strategy_change", args=[self.pk])
+
+    def clean(self) -> None:
+        if self.kind == StrategyKind.SCRIPT:
+            try:
+                compile(self.source, f"{self.name}.py", "exec")
+            except (SyntaxError, ValueError) as error:
+                raise ValidationError({"source": f"This is not valid Python: {error}"}) from None
+            if not self.source.strip():
+                raise ValidationError({"source": "A script needs its source."})
+        elif not self.controller_type:
+            raise ValidationError({"controller_type": "A controller needs its type."})
+
+    @property
+    def settings_schema(self) -> dict[str, Any]:
+        return self.schema or schema_from(self.default_settings)
+
+    @property
+    def script_name(self) -> str:
+        """The script's name on servers. It holds a hash of the source, so that an upload never changes what a
+        running bot loads at its next start.
+        """
+        return f"{self.name}_{hashlib.sha256(self.source.encode()).hexdigest()[:8]}"
+
+
+def normalise_pair(text: str) -> str:
+    """``SHARP/USDT``, ``sharp-usdt`` and ``SHARP-USDT`` all become ``SHARP-USDT``.
+
+    Raises:
+        ValidationError: it is not a base and a quote asset.
+    """
+    pair = re.sub(r"\s*[/_-]\s*", "-", text.strip().upper())
+    match = _PAIR.fullmatch(pair)
+    if not match or match[1] == match[2]:
+        raise ValidationError("Write the base and the quote asset with a dash between: SHARP-USDT.")
+    return pair
+
+
+def validate_image(value: str) -> None:
+    if not _IMAGE.fullmatch(value):
+        raise ValidationError(f"This is not the name of a Docker image, such as {DEFAULT_IMAGE}.")
+
+
+class BotQuerySet(models.QuerySet["Bot"]):
+    def visible_to(self, user: Any) -> Self:
+        return self if sees_every_client(user) else self.filter(client__account_manager=user)
+
+
+class Bot(models.Model):
+    """The definition of a bot: what we want. What was done about it is in its deployments."""
+
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
+    name = models.CharField(
+        max_length=60, help_text="Any name, also with spaces: the server gets a safe one."
+    )
+    server = models.ForeignKey(
+        Server,
+        on_delete=models.PROTECT,
+        related_name="bots",
+        blank=True,
+        help_text="The client's by default.",
+    )
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="bots")
+    connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
+    trading_pair = models.CharField(
+        max_length=40, help_text="Base and quote asset: SHARP-USDT. SHARP/USDT is understood too."
+    )
+    settings = models.JSONField(default=dict, blank=True)
+    image = models.CharField(max_length=200, default=DEFAULT_IMAGE, validators=[validate_image])
+    headless = models.BooleanField(
+        default=True, help_text="Without a terminal. Only a headless bot connects to MQTT by itself."
+    )
+    max_global_drawdown_quote = models.DecimalField(
+        "global drawdown limit",
+        max_digits=20,
+        decimal_places=8,
+        null=True,
+        blank=True,
+        help_text="Controllers only: stops the whole bot at this loss, in the quote asset.",
+    )
+    max_controller_drawdown_quote = models.DecimalField(
+        "controller drawdown limit",
+        max_digits=20,
+        decimal_places=8,
+        null=True,
+        blank=True,
+        help_text="Controllers only: stops one controller at this loss, in the quote asset.",
+    )
+    deployment = models.ForeignKey(
+        "Deployment",
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The newest one that was sent to a server.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = BotQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["client__name", "name"]
+        permissions = [("operate_bot", "Can deploy, start, stop and archive bots")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "name"],
+                name="bot_name_stands_once_for_a_client",
+                violation_error_message="This client has a bot of that name already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} · {self.name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:bots_bot_change", args=[self.pk])
+
+    @property
+    def instance_name(self) -> str:
+        """The name that instances are asked for with; the server appends a timestamp to it."""
+        return f"{INSTANCE_PREFIX}-{self.client.account_name}-{slug(self.name)}"
+
+    @property
+    def is_controller(self) -> bool:
+        return self.strategy.kind == StrategyKind.CONTROLLER
+
+    def clean_fields(self, exclude: Any = None) -> None:
+        if self.server_id is None and self.client_id is not None:
+            self.server = self.client.server
+        super().clean_fields(exclude=exclude)
+
+    def clean(self) -> None:
+        errors: dict[str, Any] = {}
+        if not slug(self.name):
+            errors["name"] = "The name needs at least one letter (a-z) or digit."
+        elif self.client_id and self._shares_its_instance_name():
+            errors["name"] = "This client has a bot whose name looks the same to a server."
+        try:
+            self.trading_pair = normalise_pair(self.trading_pair)
+        except ValidationError as error:
+            errors["trading_pair"] = error.messages
+        if (
+            self.server_id
+            and not is_paper_trade(self.connector)
+            and self.server.fields_of(self.connector) is None
+        ):
+            errors["connector"] = f"{self.server} has no connector “{self.connector}”."
+        if self.strategy_id:
+            self.settings = self.strategy.default_settings | (self.settings or {})
+            if wrong := setting_errors(self.strategy.settings_schema, self.settings):
+                errors["settings"] = [f"{name}: {sentence}" for name, sentence in wrong.items()]
+            if not self.is_controller:
+                for limit in ("max_global_drawdown_quote", "max_controller_drawdown_quote"):
+                    if getattr(self, limit) is not None:
+                        errors[limit] = "Only controllers have drawdown limits; this strategy is a script."
+        for limit in ("max_global_drawdown_quote", "max_controller_drawdown_quote"):
+            if (value := getattr(self, limit)) is not None and value <= 0:
+                errors[limit] = "A limit is more than zero, or empty for none."
+        if errors:
+            raise ValidationError(errors)
+
+    def _shares_its_instance_name(self) -> bool:
+        others = Bot.objects.filter(client=self.client_id).exclude(pk=self.pk).values_list("name", flat=True)
+        return slug(self.name) in map(slug, others)
+
+    def render_config(self, config_name: str) -> dict[str, Any]:
+        """The configuration file's content for the server: the market, and the settings with their defaults."""
+        market = {"connector_name": self.connector, "trading_pair": self.trading_pair}
+        chosen = self.strategy.default_settings | self.settings
+        if self.is_controller:
+            identity = {
+                "id": config_name,
+                "controller_name": self.strategy.name,
+                "controller_type": self.strategy.controller_type,
+            }
+        else:
+            identity = {"script_file_name": f"{self.strategy.script_name}.py", "controllers_config": []}
+        return identity | market | chosen
+
+
+class BotState(models.TextChoices):
+    """What the server last showed of a deployment."""
+
+    PLANNED = "planned", "not sent yet"
+    UNCONFIRMED = "unconfirmed", "unconfirmed"
+    STARTING = "starting", "starting"
+    RUNNING = "running", "running"
+    STOPPED = "stopped", "stopped"
+    SILENT = "silent", "silent"
+    CRASHED = "crashed", "crashed"
+    MISSING = "missing", "missing"
+    ARCHIVED = "archived", "archived"
+    NOT_CREATED = "not_created", "not created"
+    UNKNOWN = "unknown", "unknown"
+
+
+#: States that time does not make uncertain: nothing of the deployment is on a server, or not yet.
+SETTLED_STATES = (BotState.PLANNED, BotState.ARCHIVED, BotState.NOT_CREATED)
+
+
+class DeploymentQuerySet(models.QuerySet["Deployment"]):
+    def visible_to(self, user: Any) -> Self:
+        return self if sees_every_client(user) else self.filter(bot__client__account_manager=user)
+
+    def open(self) -> Self:
+        """Those that were sent to a server and have not ended."""
+        return self.filter(sent_at__isnull=False, ended_at__isnull=True)
+
+    def in_state(self, state: str, now: datetime) -> Self:
+        """By the state that is shown, see ``Deployment.state``."""
+        seen_lately = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
+        certain = seen_lately | Q(observed_state__in=SETTLED_STATES)
+        if state == BotState.UNKNOWN:
+            return self.filter(~certain | Q(observed_state=state))
+        return self.filter(certain, observed_state=state)
+
+
+class Deployment(models.Model):
+    """One run of a bot as an instance on a server: what we did, and apart from that what the server shows of it."""
+
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="deployments")
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="deployments")
+    operation = models.OneToOneField(
+        Operation, null=True, on_delete=models.SET_NULL, related_name="deployment"
+    )
+    requested_name = models.CharField(max_length=160)
+    instance_name = models.CharField(max_length=180, blank=True, help_text="The server's name for it.")
+
+    profile = models.CharField("credentials profile", max_length=80)
+    connector = models.CharField(max_length=80)
+    trading_pair = models.CharField(max_length=40)
+    strategy_name = models.CharField("strategy", max_length=60)
+    strategy_kind = models.CharField(max_length=10, choices=StrategyKind)
+    script_name = models.CharField(max_length=80, blank=True)
+    script_source = models.TextField(blank=True)
+    config_name = models.CharField(max_length=160)
+    config = models.JSONField(default=dict)
+    image = models.CharField(max_length=200)
+    headless = models.BooleanField(default=True)
+    max_global_drawdown_quote = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    max_controller_drawdown_quote = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    key_fingerprint = models.CharField(
+        max_length=32, blank=True, help_text="Of the exchange key that was copied into the instance."
+    )
+
+    planned_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, help_text="Written before the deploy is sent.")
+    started_at = models.DateTimeField(null=True, help_text="The last deploy or start.")
+    verified_at = models.DateTimeField(null=True, help_text="When it was first heard.")
+    stopped_at = models.DateTimeField(null=True, help_text="Our stop, confirmed by the bot's log.")
+    archive_sent_at = models.DateTimeField(null=True, help_text="Written before the archive is sent.")
+    ended_at = models.DateTimeField(null=True)
+
+    observed_state = models.CharField(max_length=12, choices=BotState, default=BotState.PLANNED)
+    observed_at = models.DateTimeField(default=timezone.now)
+    last_error = models.TextField(
+        blank=True, help_text="The newest error in the bot's log, or why it failed."
+    )
+    pnl_quote = models.FloatField(
+        "profit and loss", null=True, help_text="In the quote asset; controllers only."
+    )
+    volume_quote = models.FloatField("volume", null=True, help_text="In the quote asset; controllers only.")
+
+    objects = DeploymentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            # What must never happen: two instances of one bot. No deploy is sent before this row is written.
+            models.UniqueConstraint(
+                fields=["bot"],
+                condition=Q(sent_at__isnull=False, ended_at__isnull=True),
+                name="one_open_deployment_for_a_bot",
+            ),
+            models.UniqueConstraint(
+                fields=["server", "instance_name"],
+                condition=~Q(instance_name=""),
+                name="one_deployment_for_an_instance",
+            ),
+        ]
+        indexes = [models.Index(fields=["server", "ended_at"])]
+
+    def __str__(self) -> str:
+        return self.instance_name or self.requested_name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:bots_deployment_change", args=[self.pk])
+
+    @property
+    def state(self) -> BotState:
+        """What is shown: the observed state, or unknown when it was not seen lately."""
+        state = BotState(self.observed_state)
+        age = timezone.now() - self.observed_at
+        if state not in SETTLED_STATES and age > timedelta(seconds=settings.FLEET["STALE"]):
+            return BotState.UNKNOWN
+        return state
+
+    @property
+    def is_open(self) -> bool:
+        return self.sent_at is not None and self.ended_at is None
+
+    def is_instance(self, container_name: str) -> bool:
+        """Whether a container on the server can be this deployment's: its name, with the server's timestamp."""
+        prefix, rest = self.requested_name, container_name.removeprefix(self.requested_name)
+        return container_name.startswith(prefix) and bool(DEPLOY_TIMESTAMP.fullmatch(rest))
+
+    def observe(self, state: BotState, **also: Any) -> None:
+        """Write down what the server shows now."""
+        self.update(observed_state=state, observed_at=timezone.now(), **also)
+
+    def end(self, state: BotState, **also: Any) -> None:
+        """Nothing of it is on the server any more."""
+        self.observe(state, ended_at=timezone.now(), **also)
+
+    def update(self, **values: Any) -> None:
+        """Set these columns and no others, so that a poll and an operation don't undo each other's."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        Deployment.objects.filter(pk=self.pk).update(**values)

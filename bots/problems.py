@@ -1,0 +1,93 @@
+"""What can go wrong with bots. Part of the catalogue in ``hummingbot_api.errors``."""
+
+from hummingbot_api.errors import Problem
+
+
+class DefinitionInvalid(Problem):
+    """The bot's definition breaks a rule; it was edited, or its strategy was, since it was saved."""
+
+    code = "definition_invalid"
+    meaning = "The bot's definition is not valid."
+    default_remedy = "Open the bot, correct what the message names, save it, and try again."
+
+
+class AlreadyRunning(Problem):
+    """An instance of the bot is alive; a second one would trade the same account."""
+
+    code = "already_running"
+    meaning = "An instance of this bot is on the server already."
+    default_remedy = "Use “Redeploy” to replace it, or “Archive” to end it. A second one is never started."
+
+
+class InstanceNameTaken(Problem):
+    """Another bot's instances have the same name on this server, so the two could be mistaken for each other."""
+
+    code = "instance_name_taken"
+    meaning = "Another bot uses the same instance name on this server."
+    default_remedy = "Give the bot another name."
+
+
+class DeployUnconfirmed(Problem):
+    """A deploy was sent, no answer came, and no instance has appeared. Sent again it might make two."""
+
+    code = "deploy_unconfirmed"
+    meaning = "The deploy was sent, but the server did not confirm it and no new instance has appeared."
+    default_remedy = "Retry: the panel looks for the instance first and adopts it. If the image is being pulled, wait until then."
+    retryable = True
+
+
+class ContainerExited(Problem):
+    """The server made the container, and it ended by itself."""
+
+    code = "container_exited"
+    meaning = "The server said success, but the bot's container exited."
+    default_remedy = (
+        "Look at “docker logs” of the instance on the server's host. The usual causes: the profile has no key for the "
+        "connector, or the strategy raises an error when it starts. Then deploy again."
+    )
+
+
+class NeverHeard(Problem):
+    """The container is up, and nothing was heard of the bot by the deadline."""
+
+    code = "never_heard"
+    meaning = "The bot's container is up, but the bot was not heard."
+    default_remedy = (
+        "Check that the bot is defined as headless and that its container reaches the MQTT broker. "
+        "If it starts slowly, “Refresh” shows it as running as soon as it is heard."
+    )
+    retryable = True
+
+
+class InstanceMissing(Problem):
+    """The instance is neither among the running nor among the exited containers."""
+
+    code = "instance_missing"
+    meaning = "The instance is gone from the server: somebody else removed or archived it."
+    default_remedy = "Deploy the bot again if it should trade."
+
+
+class NotDeployed(Problem):
+    """The bot has no instance to act upon."""
+
+    code = "not_deployed"
+    meaning = "The bot has no instance on the server."
+    default_remedy = "Deploy the bot first."
+
+
+class StopUnconfirmed(Problem):
+    """The stop was sent, and the bot's log does not say that it stopped."""
+
+    code = "stop_unconfirmed"
+    meaning = "The stop was sent, but the bot has not confirmed that it stopped: it may still be trading."
+    default_remedy = "Retry the stop. If that does not help, “Archive” the bot: that ends its container."
+    retryable = True
+
+
+class ArchiveUnconfirmed(Problem):
+    """The archive was sent, and the instance is still there."""
+
+    code = "archive_unconfirmed"
+    meaning = "The archive was begun, but the instance is still on the server."
+    default_remedy = "Refresh in a minute; if the instance is still there, retry."
+    retryable = True

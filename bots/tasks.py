@@ -1,0 +1,35 @@
+"""The queue's side of the fleet: every server is asked what is true, several times a minute."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from huey import crontab
+from huey.contrib.djhuey import db_periodic_task, db_task
+
+from accounts.models import Server
+from bots.fleet import observe_server
+
+
+@db_periodic_task(crontab())
+def plan_observations() -> None:
+    """Huey's periodic tasks come once a minute: this one plans the looks of that minute."""
+    for delay in range(0, 60, settings.FLEET["INTERVAL"]):
+        observe_fleet.schedule(delay=delay)
+
+
+@db_task()
+def observe_fleet() -> None:
+    for pk in Server.objects.filter(next_observation__lte=timezone.now()).values_list("pk", flat=True):
+        observe(pk)
+
+
+@db_task()
+def observe(server_id: int) -> None:
+    """Look at one server, unless another worker has just done so: the conditional UPDATE decides."""
+    now = timezone.now()
+    # A little early, because the scheduler's clock ticks in whole seconds.
+    following = now + timedelta(seconds=settings.FLEET["INTERVAL"] - 2)
+    mine = Server.objects.filter(pk=server_id, next_observation__lte=now).update(next_observation=following)
+    if mine:
+        observe_server(Server.objects.get(pk=server_id))

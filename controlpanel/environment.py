@@ -1,0 +1,114 @@
+"""What the environment says, read once; a sentence instead of a stack trace where it says too little.
+
+Every variable stands with a word on it in ``.env.example``. A secret can also be given as a file: ``NAME_FILE``
+holds the path of a file with the value of ``NAME`` (Docker and Kubernetes secrets).
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv(
+    ENVIRONMENT=(str, "production"),
+    DEBUG=(bool, False),
+    SECRET_KEY=(str, ""),
+    FERNET_KEYS=(list, []),
+    ALLOWED_HOSTS=(list, []),
+    CSRF_TRUSTED_ORIGINS=(list, []),
+    DATABASE_URL=(str, ""),
+    QUEUE_URL=(str, ""),
+    DATA_DIR=(str, str(BASE_DIR / "var")),
+    TIME_ZONE=(str, "UTC"),
+    LOG_LEVEL=(str, "INFO"),
+    SECURE_SSL_REDIRECT=(bool, True),
+    SECURE_HSTS_SECONDS=(int, 31_536_000),
+    WORKER_THREADS=(int, 16),
+    HUMMINGBOT_API_URL=(str, ""),
+    HUMMINGBOT_API_USERNAME=(str, "admin"),
+    HUMMINGBOT_API_PASSWORD=(str, ""),
+)
+environ.Env.read_env(BASE_DIR / ".env")
+
+PRODUCTION = env("ENVIRONMENT") != "development"
+
+
+def refuse_to_start_half_configured() -> None:
+    """Exit with a sentence for each variable that production can't do without.
+
+    Raises:
+        SystemExit: with those sentences; the process's exit status is 1.
+    """
+    wrong = []
+    if not env("SECRET_KEY"):
+        wrong.append("SECRET_KEY is not set. It signs sessions: set it to 50 random characters and keep it.")
+    if not env("FERNET_KEYS"):
+        wrong.append(
+            "FERNET_KEYS is not set. It encrypts exchange keys and passwords: set it to a random string, keep a copy "
+            "apart from the database's, and put a new key in front of the old ones to rotate it."
+        )
+    if PRODUCTION:
+        if not env("ALLOWED_HOSTS"):
+            wrong.append("ALLOWED_HOSTS is not set. Name the host names of the panel, separated by commas.")
+        if env("DEBUG"):
+            wrong.append("DEBUG is on, which shows settings and data to anyone who meets an error. Unset it.")
+    if wrong:
+        sys.exit("The control panel does not start:\n" + "\n".join(f"- {line}" for line in wrong))
+
+
+def database() -> dict[str, Any]:
+    """Django's settings for the one database: ``DATABASE_URL``, or an SQLite file in ``DATA_DIR``."""
+    if url := env("DATABASE_URL"):
+        settings = env.db_url_config(url)
+    else:
+        data_dir = Path(env("DATA_DIR"))
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data_dir / "panel.sqlite3")}
+    if settings["ENGINE"].endswith("sqlite3"):
+        # Web and worker write at the same time: WAL lets readers go on, IMMEDIATE makes a writer wait for its turn
+        # at the start of its transaction instead of failing in the middle of it.
+        settings["OPTIONS"] = {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    else:
+        settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    return settings
+
+
+def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
+    """Huey's settings: ``QUEUE_URL`` (``redis://`` or ``memory://``), or else the database's own server or folder."""
+    url = urlsplit(env("QUEUE_URL"))
+    consumer = {
+        "workers": env("WORKER_THREADS"),
+        "worker_type": "thread",
+        "max_delay": 0.5,
+        # Heroku and Railway ask a process to end with SIGTERM: finish the step at hand, then go.
+        "graceful_signal": "TERM",
+        "shutdown_timeout": 20,
+    }
+    common = {"name": "panel", "results": False, "immediate": False, "consumer": consumer}
+    if url.scheme == "memory":
+        return common | {"huey_class": "huey.MemoryHuey"}
+    if url.scheme in {"redis", "rediss"}:
+        return common | {"huey_class": "huey.PriorityRedisHuey", "connection": {"url": env("QUEUE_URL")}}
+    if database_settings["ENGINE"].endswith("postgresql"):
+        connection = {
+            "host": database_settings.get("HOST"),
+            "port": database_settings.get("PORT"),
+            "user": database_settings.get("USER"),
+            "password": database_settings.get("PASSWORD"),
+            "dbname": unquote(database_settings["NAME"]),
+        } | database_settings.get("OPTIONS", {})
+        connection = {name: value for name, value in connection.items() if value}
+        return common | {"huey_class": "huey.PostgresHuey", "connection": connection}
+    name = Path(database_settings["NAME"])
+    return common | {
+        "huey_class": "huey.SqliteHuey",
+        "connection": {"filename": str(name.with_name("queue.sqlite3"))},
+    }

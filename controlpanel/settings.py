@@ -1,0 +1,264 @@
+"""Django's settings. What differs between hosts comes from the environment (``environment.py``, ``.env.example``)."""
+
+from django.urls import reverse_lazy
+
+from controlpanel.environment import (
+    BASE_DIR,
+    PRODUCTION,
+    database,
+    env,
+    queue,
+    refuse_to_start_half_configured,
+)
+
+refuse_to_start_half_configured()
+
+SECRET_KEY = env("SECRET_KEY")
+FERNET_KEYS = env("FERNET_KEYS")
+DEBUG = env("DEBUG")
+ALLOWED_HOSTS = env("ALLOWED_HOSTS") or ["127.0.0.1", "localhost", "[::1]"]
+CSRF_TRUSTED_ORIGINS = env("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+    "huey.contrib.djhuey",
+    "operations",
+    "accounts",
+    "bots",
+    "controlpanel",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "controlpanel.urls"
+WSGI_APPLICATION = "controlpanel.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = reverse_lazy("admin:login")
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env("TIME_ZONE")
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "controlpanel" / "assets"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+# Off production nobody runs collectstatic: the files are served from where they lie.
+WHITENOISE_USE_FINDERS = not PRODUCTION
+
+# --- security ---------------------------------------------------------------------------------------------------
+
+if PRODUCTION:
+    # Heroku and Railway end TLS in front of the panel and say so in this header, which they also strip from outside.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = env("SECURE_SSL_REDIRECT")
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = env("SECURE_HSTS_SECONDS")
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        # Unfold is built on Alpine, which evaluates its attributes and sets inline styles.
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# --- work in the background -------------------------------------------------------------------------------------
+
+HUEY = queue(DATABASES["default"])
+
+#: Added when there is no server yet.
+FIRST_SERVER = {
+    "base_url": env("HUMMINGBOT_API_URL"),
+    "username": env("HUMMINGBOT_API_USERNAME"),
+    "password": env("HUMMINGBOT_API_PASSWORD"),
+}
+
+#: All in seconds unless they say otherwise.
+OPERATIONS = {
+    # A worker that has not renewed its lease for so long is taken for dead, and another one takes over.
+    "LEASE": 45,
+    # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits.
+    "PER_SERVER": 8,
+}
+FLEET = {
+    # How often every server is asked what is true there.
+    "INTERVAL": 20,
+    # What has not been seen for so long is unknown.
+    "STALE": 60,
+    # How often a waiting step looks again.
+    "POLL": 2,
+    # A bot is heard about 20 s after its deploy; pulling an image or a slow host takes longer.
+    "HEARD": 120,
+    # A stopped bot logs so within seconds, after its orders are cancelled.
+    "STOPPED": 60,
+    # The server archives in the background for 20 to 60 s.
+    "ARCHIVED": 150,
+    # How long an unanswered deploy is looked for before it is called unconfirmed.
+    "SETTLE": 30,
+}
+
+# --- logs -------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "huey": {"level": "WARNING"},
+    },
+}
+
+# --- looks ------------------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Hummingbot control panel",
+    "SITE_HEADER": "Control panel",
+    "SITE_SUBHEADER": "for Hummingbot",
+    "SITE_SYMBOL": "swap_vert",
+    "SITE_URL": None,
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .02 190)",
+            "100": "oklch(94% .04 190)",
+            "200": "oklch(89% .07 190)",
+            "300": "oklch(82% .1 190)",
+            "400": "oklch(74% .12 190)",
+            "500": "oklch(65% .115 190)",
+            "600": "oklch(52% .095 190)",
+            "700": "oklch(46% .083 190)",
+            "800": "oklch(40% .07 190)",
+            "900": "oklch(35% .06 190)",
+            "950": "oklch(26% .045 190)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {
+                "title": "Trading",
+                "items": [
+                    {"title": "Bots", "icon": "smart_toy", "link": reverse_lazy("admin:bots_bot_changelist")},
+                    {
+                        "title": "Deployments",
+                        "icon": "rocket_launch",
+                        "link": reverse_lazy("admin:bots_deployment_changelist"),
+                    },
+                    {
+                        "title": "Strategies",
+                        "icon": "description",
+                        "link": reverse_lazy("admin:bots_strategy_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": "Clients",
+                "items": [
+                    {
+                        "title": "Clients",
+                        "icon": "group",
+                        "link": reverse_lazy("admin:accounts_client_changelist"),
+                    },
+                    {
+                        "title": "Exchange keys",
+                        "icon": "key",
+                        "link": reverse_lazy("admin:accounts_exchangekey_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": "Running the panel",
+                "items": [
+                    {
+                        "title": "Servers",
+                        "icon": "dns",
+                        "link": reverse_lazy("admin:accounts_server_changelist"),
+                    },
+                    {
+                        "title": "Operations",
+                        "icon": "history",
+                        "link": reverse_lazy("admin:operations_operation_changelist"),
+                    },
+                    {
+                        "title": "Users",
+                        "icon": "person",
+                        "link": reverse_lazy("admin:auth_user_changelist"),
+                        "permission": lambda request: request.user.has_perm("auth.view_user"),
+                    },
+                    {
+                        "title": "Groups",
+                        "icon": "groups",
+                        "link": reverse_lazy("admin:auth_group_changelist"),
+                        "permission": lambda request: request.user.has_perm("auth.view_group"),
+                    },
+                ],
+            },
+        ],
+    },
+}

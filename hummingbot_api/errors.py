@@ -1,0 +1,320 @@
+"""The catalogue of what can go wrong: a code, a sentence, a remedy and whether trying again may help.
+
+Everything that the panel reports, in the admin, in the JSON API and in the docs, is one of these classes.
+Modules above add their own by subclassing ``Problem``; ``Problem.catalogue()`` lists them all.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+
+class Problem(Exception):
+    """Something went wrong that a person can do something about.
+
+    Attributes:
+        code: stable, for programs and searches.
+        message: what happened, one or two sentences, never with a secret in it.
+        remedy: what to do next.
+        retryable: whether the same request may succeed later without anything being changed.
+    """
+
+    code: ClassVar[str] = "problem"
+    meaning: ClassVar[str] = "Something went wrong."
+    default_remedy: ClassVar[str] = "Try again; if it happens again, look at the server's log."
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        self.message = message or self.meaning
+        self.remedy = remedy or self.default_remedy
+        super().__init__(self.message)
+
+    @classmethod
+    def catalogue(cls) -> Iterator[type["Problem"]]:
+        """Every kind of problem that has been defined, in order of definition, families before their members."""
+        for kind in cls.__subclasses__():
+            yield kind
+            yield from kind.catalogue()
+
+
+class HummingbotAPIError(Problem):
+    """A request to a Hummingbot API server failed, or the server said that it did."""
+
+    code = "api_error"
+    meaning = "The Hummingbot API server could not do what was asked."
+
+
+# --- the server was not reached ---------------------------------------------------------------------------------
+
+
+class ServerUnreachable(HummingbotAPIError):
+    """No connection: refused, reset, no such host."""
+
+    code = "server_unreachable"
+    meaning = "The server can't be reached."
+    default_remedy = (
+        "Check that the Hummingbot API is running and that the base URL is right (scheme, host and port), "
+        "then check the connection again."
+    )
+    retryable = True
+
+
+class ServerTimedOut(HummingbotAPIError):
+    """No answer in time. Whether the request took effect is not known."""
+
+    code = "server_timed_out"
+    meaning = "The server did not answer in time; whether it did what was asked is not known."
+    default_remedy = (
+        "The server may be busy (a deploy blocks it). Wait a minute, refresh, and look before repeating."
+    )
+    retryable = True
+
+
+class TLSFailed(HummingbotAPIError):
+    """The server's certificate was not accepted."""
+
+    code = "tls_failed"
+    meaning = "The server's TLS certificate is not valid."
+    default_remedy = (
+        "Renew the certificate or correct the host name in the base URL. "
+        "Only for a self-signed certificate of your own, switch off “Verify TLS” on the server."
+    )
+
+
+class TunnelError(HummingbotAPIError):
+    """The tunnel in front of the server answered instead of the server."""
+
+    code = "tunnel_error"
+    meaning = "The tunnel in front of the server answered with an error of its own."
+    default_remedy = (
+        "Look the code up in the tunnel's documentation and check the tunnel on the server's host."
+    )
+    retryable = True
+
+
+class TunnelOffline(TunnelError):
+    """ngrok ``ERR_NGROK_3200``: no agent serves this address."""
+
+    code = "tunnel_offline"
+    meaning = "The tunnel is offline: no agent serves this address."
+    default_remedy = (
+        "Start the tunnel's agent on the server's host. A free tunnel gets a new address at every start: "
+        "copy the new one into the server's base URL."
+    )
+
+
+class TunnelBackendDown(TunnelError):
+    """ngrok ``ERR_NGROK_8012``: the agent is up, nothing listens behind it."""
+
+    code = "tunnel_backend_down"
+    meaning = "The tunnel is up, but the Hummingbot API behind it does not answer."
+    default_remedy = (
+        "Start the Hummingbot API on the tunnel's host, and check the port that the tunnel forwards to."
+    )
+
+
+class TunnelInterstitial(TunnelError):
+    """The tunnel showed its warning page for browsers instead of passing the request on."""
+
+    code = "tunnel_interstitial"
+    meaning = "The tunnel showed its warning page for browsers instead of passing the request on."
+    default_remedy = (
+        "The panel sends the header that skips this page, so something between strips it. "
+        "Remove that proxy, or use a tunnel plan without the warning page."
+    )
+    retryable = False
+
+
+# --- the server refused to talk ---------------------------------------------------------------------------------
+
+
+class WrongPassword(HummingbotAPIError):
+    """``401``: the stored user name or password is not the server's."""
+
+    code = "wrong_password"
+    meaning = "Wrong username or password: the server does not accept the stored login."
+    default_remedy = (
+        "Type the server's username and password again (USERNAME and PASSWORD in the server's .env)."
+    )
+
+
+class UnexpectedAnswer(HummingbotAPIError):
+    """Not JSON, cut off, or JSON of another shape than documented."""
+
+    code = "unexpected_answer"
+    meaning = "The answer is not what a Hummingbot API server sends."
+    default_remedy = (
+        "Check that the base URL leads to a Hummingbot API server and not to a website or proxy in front of it, "
+        "and that the server's version is supported."
+    )
+    retryable = True
+
+
+# --- the server understood and said no --------------------------------------------------------------------------
+
+
+class InvalidBaseURL(HummingbotAPIError):
+    """Refused by the panel before anything was sent."""
+
+    code = "invalid_base_url"
+    meaning = "This is not the base URL of a server."
+    default_remedy = "Enter scheme, host and port only, for example https://hummingbot.example.com:8000."
+
+
+class InvalidName(HummingbotAPIError):
+    """Refused by the panel before anything was sent: such a name crashes the server."""
+
+    code = "invalid_name"
+    meaning = "This name can't be used on a Hummingbot API server."
+    default_remedy = "Use letters, digits, “_” and “-” only."
+
+
+class RequestRejected(HummingbotAPIError):
+    """``422``, or a ``4xx`` without a more precise meaning."""
+
+    code = "request_rejected"
+    meaning = "The server rejected the request."
+    default_remedy = (
+        "Correct what the message names. If all is as it should be, the server's version may differ."
+    )
+
+
+class ServerFailed(HummingbotAPIError):
+    """``5xx`` without a more precise meaning."""
+
+    code = "server_failed"
+    meaning = "The server failed while it worked on the request."
+    default_remedy = "Look at the Hummingbot API's own log on the server for the reason, then try again."
+    retryable = True
+
+
+class NotFound(HummingbotAPIError):
+    """``404``."""
+
+    code = "not_found"
+    meaning = "The server does not have what was asked for."
+
+
+class AlreadyExists(HummingbotAPIError):
+    """The account is there already."""
+
+    code = "already_exists"
+    meaning = "It exists on the server already."
+    default_remedy = "Use the one that exists, or choose another name."
+
+
+class ProfileMissing(HummingbotAPIError):
+    """The credentials profile (the account directory) is not on the server."""
+
+    code = "profile_missing"
+    meaning = "The credentials profile does not exist on the server."
+    default_remedy = "Push the client's profile; deploying does so by itself."
+
+
+class UnknownConnector(HummingbotAPIError):
+    """The server has no such connector."""
+
+    code = "unknown_connector"
+    meaning = "The server does not know this connector."
+    default_remedy = "Choose a connector that the server lists; check the connection to refresh that list."
+
+
+class WrongKeyField(HummingbotAPIError):
+    """The key has a field that this connector does not have, or lacks one."""
+
+    code = "wrong_key_field"
+    meaning = "The exchange key's fields are not the ones that this connector asks for."
+    default_remedy = "Enter the key again: its form shows the fields that the connector asks for."
+
+
+class KeyRefused(HummingbotAPIError):
+    """The exchange did not accept the key."""
+
+    code = "key_refused"
+    meaning = "The exchange refused the key."
+    default_remedy = (
+        "Correct the key (values, permissions, the addresses it is bound to), save it, and retry. "
+        "Trading must be allowed; withdrawal never."
+    )
+
+
+class ExchangeUnreachable(HummingbotAPIError):
+    """The server could not reach the exchange, so the key was not tried."""
+
+    code = "exchange_unreachable"
+    meaning = "The server can't reach the exchange, so the key could not be checked."
+    default_remedy = "Check the server's internet access and the exchange's status page, then retry."
+    retryable = True
+
+
+class ScriptInvalid(HummingbotAPIError):
+    """The server can't import the script, or it has no configuration class."""
+
+    code = "script_invalid"
+    meaning = "The server can't use this script."
+    default_remedy = (
+        "A script needs valid Python, a class based on StrategyV2Base and one based on StrategyV2ConfigBase "
+        "(hummingbot.strategy.strategy_v2_base). Correct the strategy's source and deploy again."
+    )
+
+
+class ConfigInvalid(HummingbotAPIError):
+    """The settings were not accepted, or the server holds others than were sent."""
+
+    code = "config_invalid"
+    meaning = "The server does not accept these settings."
+    default_remedy = "Correct the bot's settings that the message names, then deploy again."
+
+
+class DockerDown(HummingbotAPIError):
+    """The server runs, its Docker engine does not."""
+
+    code = "docker_down"
+    meaning = "Docker is not running on the server, so no bot can be started or stopped."
+    default_remedy = "Start Docker on the server's host (systemctl start docker), then check the connection."
+    retryable = True
+
+
+class MqttDown(HummingbotAPIError):
+    """The server has no connection to its MQTT broker."""
+
+    code = "mqtt_down"
+    meaning = "The server is not connected to its MQTT broker, so bots can't be heard or commanded."
+    default_remedy = "Start the broker (EMQX in the server's compose file), then check the connection."
+    retryable = True
+
+
+class ImageMissing(HummingbotAPIError):
+    """The Docker image is not there and could not be pulled."""
+
+    code = "image_missing"
+    meaning = "The Docker image is not on the server and could not be pulled."
+    default_remedy = (
+        "Correct the bot's image, or pull it on the server: docker pull hummingbot/hummingbot:latest."
+    )
+
+
+class DeployRefused(HummingbotAPIError):
+    """``200`` with ``success: false`` from a deploy."""
+
+    code = "deploy_refused"
+    meaning = "The server answered, but did not create the instance."
+    default_remedy = "Correct what the server's message names, then deploy again."
+
+
+class BotNotFound(HummingbotAPIError):
+    """No live instance of that name."""
+
+    code = "bot_not_found"
+    meaning = "The server has no live instance of this name."
+    default_remedy = (
+        "Refresh the bot: it may have crashed, been archived, or the server may just have restarted."
+    )
+
+
+class CommandRefused(HummingbotAPIError):
+    """``200`` with a failure inside, from start, stop, archive or a container command."""
+
+    code = "command_refused"
+    meaning = "The server answered, but did not carry out the command."
+    default_remedy = "Refresh the bot to see its state, then try again."
+    retryable = True

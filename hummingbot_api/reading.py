@@ -1,0 +1,81 @@
+"""Parts of an answer with their type checked. For any other type each function raises UnexpectedAnswer."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hummingbot_api.errors import UnexpectedAnswer
+
+Object = dict[str, Any]
+
+
+def an_object(value: object, what: str) -> Object:
+    """``value`` as a JSON object; ``what`` names it in the error."""
+    if not isinstance(value, dict):
+        raise _unexpected(what, "an object")
+    return value
+
+
+def a_list(value: object, what: str) -> list[Any]:
+    """``value`` as a list."""
+    if not isinstance(value, list):
+        raise _unexpected(what, "a list")
+    return value
+
+
+def texts(value: object, what: str) -> list[str]:
+    """``value`` as a list of texts."""
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise _unexpected(what, "a list of texts")
+    return value
+
+
+def text(source: Object, key: str) -> str:
+    """The text that must be under ``key``."""
+    value = source.get(key)
+    if not isinstance(value, str):
+        raise _unexpected(f"“{key}”", "a text")
+    return value
+
+
+def optional_text(source: Object, key: str) -> str:
+    """The text under ``key``, empty when there is none."""
+    return "" if source.get(key) is None else text(source, key)
+
+
+def whole_number(source: Object, key: str) -> int:
+    """The integer that must be under ``key``."""
+    value = source.get(key)
+    if not isinstance(value, int):
+        raise _unexpected(f"“{key}”", "a whole number")
+    return value
+
+
+def flag(value: object, what: str) -> bool:
+    """``value`` as true or false."""
+    if not isinstance(value, bool):
+        raise _unexpected(what, "true or false")
+    return value
+
+
+def moment(source: Object, key: str) -> datetime:
+    """The time that must be under ``key``, in ISO 8601 or in seconds since 1970; UTC by default."""
+    value = source.get(key)
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        parsed = datetime.fromisoformat(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise _unexpected(f"“{key}”", "a time") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def figure(source: Mapping[str, Any], key: str) -> float | None:
+    """The number under ``key``; ``None`` when there is none, or none that can be reckoned with."""
+    value = source.get(key)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _unexpected(what: str, expected: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(f"{UnexpectedAnswer.meaning} ({what} is not {expected})")

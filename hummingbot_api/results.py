@@ -1,0 +1,135 @@
+"""What the server answers, as typed values. Times are aware datetimes in UTC; money is in the quote asset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from hummingbot_api.reading import figure
+
+
+@dataclass(frozen=True)
+class ConnectorField:
+    """One value that a connector asks for when a key is added.
+
+    Attributes:
+        name: as the server spells it, ``bitmart_memo``.
+        type: the server's name for it: ``SecretStr``, ``str``, ``int``, ``bool``, ``Literal``, ``list[str]``,
+            or the path of a nested model.
+        required: whether a key without it is refused.
+        allowed_values: the choices of a ``Literal``; empty for any other type.
+    """
+
+    name: str
+    type: str
+    required: bool
+    allowed_values: tuple[str, ...] = ()
+
+    @property
+    def secret(self) -> bool:
+        """Whether the value must be hidden from everybody once it has been entered."""
+        return self.type == "SecretStr"
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One line of a bot's log. ``message`` may be a whole traceback."""
+
+    level: str
+    logger: str
+    message: str
+    timestamp: datetime
+
+
+@dataclass(frozen=True)
+class BotStatus:
+    """What a live bot says of itself.
+
+    Attributes:
+        status: ``running`` only when a controller reports; a healthy script bot always says ``stopped``.
+        recently_active: the process was heard within 30 s. It lives on after a stop; only its strategy ends.
+        performance: by controller id, as the server sends it; empty until the exchange is ready.
+        error_logs: up to 100 entries.
+        general_logs: up to 100 entries.
+    """
+
+    status: str
+    recently_active: bool
+    performance: Mapping[str, Any]
+    error_logs: tuple[LogEntry, ...]
+    general_logs: tuple[LogEntry, ...]
+
+
+@dataclass(frozen=True)
+class MqttStatus:
+    """The server's link to its bots. ``discovered_bots`` are those that were heard within 30 s."""
+
+    connected: bool
+    discovered_bots: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ControllerPerformance:
+    """A controller's latest snapshot; the server takes one every five minutes.
+
+    ``performance`` is empty until the exchange is ready, and each figure is ``None`` then.
+    """
+
+    bot_name: str
+    controller_id: str
+    timestamp: datetime
+    status: str
+    performance: Mapping[str, Any]
+
+    @property
+    def realized_pnl_quote(self) -> float | None:
+        """Profit of what was closed, in the quote asset."""
+        return figure(self.performance, "realized_pnl_quote")
+
+    @property
+    def unrealized_pnl_quote(self) -> float | None:
+        """Profit of what is open at the current price, in the quote asset."""
+        return figure(self.performance, "unrealized_pnl_quote")
+
+    @property
+    def global_pnl_quote(self) -> float | None:
+        """Realized and unrealized profit together, in the quote asset."""
+        return figure(self.performance, "global_pnl_quote")
+
+    @property
+    def volume_traded(self) -> float | None:
+        """Sum of all fills, in the quote asset."""
+        return figure(self.performance, "volume_traded")
+
+
+@dataclass(frozen=True)
+class BotRun:
+    """One deployment in the server's history.
+
+    Attributes:
+        deployment_status: ``DEPLOYED``, ``FAILED`` or ``ARCHIVED``.
+        run_status: ``CREATED`` or ``STOPPED``; the server never says ``RUNNING``.
+        config_name: the configuration's file name with ``.yml``, where the server knows it.
+    """
+
+    id: int
+    bot_name: str
+    instance_name: str
+    account_name: str
+    config_name: str
+    image: str
+    deployed_at: datetime
+    stopped_at: datetime | None
+    deployment_status: str
+    run_status: str
+    error_message: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """A Docker container on the server's host. ``name`` is the instance's unique name."""
+
+    id: str
+    name: str
+    status: str
+    image: str

@@ -1,0 +1,45 @@
+"""The server's HTTP interface."""
+
+import secrets
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+from hummingbot_api.sandbox import (
+    routes_accounts,
+    routes_bots,
+    routes_deploy,
+    routes_host,
+    routes_strategies,
+)
+from hummingbot_api.sandbox.context import Faulty
+from hummingbot_api.sandbox.faults import Faults
+from hummingbot_api.sandbox.world import World
+
+VERSION = "1.0.1"
+
+
+def build_app(
+    world: World, faults: Faults, *, username: str, password: str, legacy_config_map: bool
+) -> FastAPI:
+    """The application with all routes; every one but ``GET /`` asks for the login."""
+    app = FastAPI(title="Hummingbot API", version=VERSION, docs_url=None, redoc_url=None)
+    app.state.world = world
+    app.state.faults = faults
+    app.state.legacy_config_map = legacy_config_map
+
+    async def check_login(
+        login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())], faulty: Faulty
+    ) -> None:
+        given = f"{login.username}:{login.password}".encode()
+        if not secrets.compare_digest(given, f"{username}:{password}".encode()) or faulty("wrong_password"):
+            raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
+
+    @app.get("/")
+    async def root() -> dict[str, str]:
+        return {"name": "Hummingbot API", "version": VERSION, "status": "running"}
+
+    for routes in (routes_accounts, routes_strategies, routes_deploy, routes_bots, routes_host):
+        app.include_router(routes.router, dependencies=[Depends(check_login)])
+    return app

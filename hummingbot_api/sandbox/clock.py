@@ -1,0 +1,37 @@
+"""The sandbox's time, which can run faster than the wall's."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """Seconds since the epoch, passing ``speed`` times as fast as on the wall since the clock was made."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if speed <= 0:
+            raise ValueError("speed must be greater than 0")
+        self.speed = speed
+        self._epoch = time.time()
+        self._origin = time.monotonic()
+
+    def now(self) -> float:
+        """The sandbox's time in epoch seconds; it never goes back."""
+        return self._epoch + (time.monotonic() - self._origin) * self.speed
+
+    def advance(self, seconds: float) -> None:
+        """Jump forward at once."""
+        self._epoch += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Let sandbox seconds pass while other requests are served."""
+        await asyncio.sleep(seconds / self.speed)
+
+    def block(self, seconds: float) -> None:
+        """Let sandbox seconds pass while nothing else is served."""
+        time.sleep(seconds / self.speed)
+
+
+def utc(moment: float) -> datetime:
+    """The moment (epoch seconds) as a date in UTC."""
+    return datetime.fromtimestamp(moment, UTC)

@@ -1,0 +1,181 @@
+"""One bot container on the sandbox's host, its state told by the moments at which things happen to it."""
+
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from hummingbot_api.sandbox.clock import Clock
+
+#: From the creation of a container to the first MQTT message, in sandbox seconds.
+WARM_UP = 20.0
+#: The same after a restart of a container that exists.
+RESTART_WARM_UP = 7.0
+#: How long the server goes on listing a bot that it does not hear any more.
+HEARD_LATELY = 30.0
+#: What ``stop-and-archive-bot`` does in the background, counted from the request.
+FORGOTTEN_AFTER, ARCHIVE_EXITS_AFTER, ARCHIVED_AFTER = 2.0, 25.0, 30.0
+#: Exit codes of a container that failed by itself, and of one that Docker had to kill.
+FAILED, KILLED = 1, 137
+
+
+@dataclass
+class Instance:
+    """A container that a deploy made. Moments are epoch seconds of the sandbox's clock, and may lie ahead.
+
+    Attributes:
+        name: the unique name, with the timestamp that the server appended.
+        base_name: the name that was asked for.
+        strategy_type: ``script`` or ``controller``, as the run history calls it.
+        script: what the deploy named as script; recorded, never used.
+        script_config: the file name that the deploy named as configuration.
+        script_file: the script that it names, without ``.py``; ``None`` when there is no such file.
+        controllers: names of the controllers' configurations that were found.
+        connectors: the profile's credentials as at the deploy.
+        config: the controllers' configurations in that order, or else the script's, as at the deploy.
+        deployment: the deploy's body, for the run history.
+        problem: why no strategy comes up at this start; empty when one does.
+        doomed: the strategy needs a connector whose key is missing, so that the container fails.
+        heard_before: when an earlier life of the container was last heard.
+        ends_at, ends_with: when the container exits, and its exit code.
+        forgotten_at: when the server stops listing it, because it is being archived.
+        keeps_data: whether removing the container archives its data.
+        final_status: what the bot said when it was told to stop, as JSON text.
+    """
+
+    clock: Clock = field(repr=False)
+    name: str
+    base_name: str
+    profile: str
+    image: str
+    headless: bool
+    strategy_type: str
+    script: str | None
+    script_config: str | None
+    script_file: str | None
+    controllers: list[str]
+    connectors: dict[str, dict[str, object]] = field(repr=False)
+    config: dict[str, object] | list[dict[str, object]]
+    deployment: dict[str, object]
+    deployed_at: float
+    started_at: float = 0.0
+    warm_up: float = WARM_UP
+    problem: str = ""
+    doomed: bool = False
+    heard_before: float | None = None
+    silenced_at: float | None = None
+    stopped_at: float | None = None
+    ends_at: float | None = None
+    ends_with: int = 0
+    forgotten_at: float | None = None
+    removed_at: float | None = None
+    keeps_data: bool = True
+    final_status: str | None = None
+
+    def record(self) -> dict[str, object]:
+        """All that is needed to make the instance again, but the clock."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "clock"}
+
+    # --- what is ---
+
+    @property
+    def container(self) -> Literal["running", "exited", "removed"]:
+        if self._past(self.removed_at):
+            return "removed"
+        return "exited" if self._past(self.ends_at) else "running"
+
+    @property
+    def live(self) -> bool:
+        return self.container == "running"
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.ends_with if self._past(self.ends_at) else None
+
+    @property
+    def strategy(self) -> Literal["starting", "running", "idle", "stopped"]:
+        if not self.live or self._past(self.stopped_at):
+            return "stopped"
+        if not self._past(self.starts_at):
+            return "starting"
+        return "idle" if self.problem else "running"
+
+    @property
+    def archived(self) -> bool:
+        """Whether the container is gone and its data is in the archive."""
+        return self.container == "removed" and self.keeps_data
+
+    @property
+    def starts_at(self) -> float:
+        """When this life of the container is first heard, and starts its strategy."""
+        return self.started_at + self.warm_up
+
+    @property
+    def talks_until(self) -> float:
+        """The last moment so far at which this life of the container could be heard."""
+        ends = (self.silenced_at, self.ends_at, self.forgotten_at, self.removed_at)
+        return min([self.clock.now(), *(moment for moment in ends if moment is not None)])
+
+    @property
+    def last_heard(self) -> float | None:
+        if self.headless and self.starts_at < self.talks_until:
+            return self.talks_until
+        return self.heard_before
+
+    @property
+    def recently_active(self) -> bool:
+        heard = self.last_heard
+        return (
+            heard is not None
+            and not self._past(self.forgotten_at)
+            and self.clock.now() - heard < HEARD_LATELY
+        )
+
+    @property
+    def listed(self) -> bool:
+        """Whether the server counts it among its active bots."""
+        return not self._past(self.forgotten_at) and (self.live or self.recently_active)
+
+    def trading_span(self) -> tuple[float, float] | None:
+        """From when until when this life's strategy ran and was heard; ``None`` when it never did."""
+        until = self.talks_until if self.stopped_at is None else min(self.talks_until, self.stopped_at)
+        if self.problem or not self.headless or until <= self.starts_at:
+            return None
+        return self.starts_at, until
+
+    # --- what happens to it ---
+
+    def start(self, *, problem: str, doomed: bool, warm_up: float) -> None:
+        """Begin a life of the container now."""
+        self.heard_before = self.last_heard if self.started_at else None
+        self.started_at, self.warm_up = self.clock.now(), warm_up
+        self.problem, self.doomed = problem, doomed
+        self.silenced_at = self.stopped_at = self.ends_at = None
+        if doomed:
+            self.end(FAILED, at=self.starts_at)
+
+    def stop_strategy(self, final_status: str) -> None:
+        self.final_status = final_status
+        if self.stopped_at is None:
+            self.stopped_at = self.clock.now()
+
+    def end(self, exit_code: int, at: float | None = None) -> None:
+        """Let the container exit, now unless a moment is given; an earlier end stands."""
+        moment = self.clock.now() if at is None else at
+        if self.ends_at is None or moment < self.ends_at:
+            self.ends_at, self.ends_with = moment, exit_code
+
+    def remove(self, *, keeps_data: bool) -> None:
+        """Take the container away now, by force."""
+        self.end(KILLED)
+        self.removed_at = self.clock.now()
+        self.keeps_data = keeps_data
+
+    def archive(self, final_status: str) -> None:
+        """Begin what ends, half a minute later, with the container removed and its data archived."""
+        now = self.clock.now()
+        self.stop_strategy(final_status)
+        self.forgotten_at = now + FORGOTTEN_AFTER
+        self.end(KILLED, at=now + ARCHIVE_EXITS_AFTER)
+        self.removed_at = now + ARCHIVED_AFTER
+
+    def _past(self, moment: float | None) -> bool:
+        return moment is not None and moment <= self.clock.now()

@@ -1,0 +1,139 @@
+"""What bots report: logs, controllers' figures, balances. Made up from names and times, so repeatable."""
+
+import math
+import zlib
+from collections.abc import Iterator
+
+from hummingbot_api.sandbox.clock import utc
+from hummingbot_api.sandbox.instance import Instance
+
+#: Sandbox seconds from a strategy's start until its exchange is ready, and between two lines of its log.
+EXCHANGE_READY = 10.0
+LOG_EVERY = 60.0
+#: Entries of each kind of log that the server keeps.
+LOG_LENGTH = 100
+#: Sandbox seconds between two snapshots in the server's database.
+SNAPSHOT_EVERY = 300
+
+_LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
+_APPLICATION = "hummingbot.client.hummingbot_application"
+_STRATEGY = "hummingbot.strategy.strategy_v2_base"
+
+
+def bot_status(instance: Instance, *, mqtt_up: bool) -> dict[str, object]:
+    """One bot's entry: a script bot is always ``stopped``, because only controllers report."""
+    reports = controller_reports(instance)
+    recently_active = instance.recently_active and mqtt_up
+    general, errors = _logs(instance)
+    reporting = "running" if recently_active else "idle"
+    return {
+        "status": reporting if reports else "stopped",
+        "performance": reports,
+        "error_logs": errors[-LOG_LENGTH:],
+        "general_logs": general[-LOG_LENGTH:],
+        "recently_active": recently_active,
+    }
+
+
+def controller_reports(instance: Instance) -> dict[str, dict[str, object]]:
+    """What the controllers last reported, by controller id; a stop clears it."""
+    span = instance.trading_span()
+    if span is None or instance.stopped_at is not None:
+        return {}
+    return {controller: _report(instance, controller, span[1]) for controller in instance.controllers}
+
+
+def snapshots(instance: Instance, every: int = SNAPSHOT_EVERY) -> Iterator[dict[str, object]]:
+    """The controllers' reports as the database keeps them, one per so many seconds, the newest first."""
+    span = instance.trading_span()
+    if span is None:
+        return
+    start, end = span
+    for moment in range(int(end - end % every), math.ceil(start) - 1, -every):
+        for controller in instance.controllers:
+            yield {
+                "timestamp": utc(moment).isoformat(),
+                "bot_name": instance.name,
+                "controller_id": controller,
+                **_report(instance, controller, moment),
+            }
+
+
+def balances(account: str, connector: str) -> list[dict[str, object]]:
+    """The tokens of one account on one exchange, prices and values in quote."""
+    seed = _seed(account, connector)
+    holdings = (("USDT", 500.0 + seed % 5000, 1.0), ("BTC", 0.01 + seed % 70 / 1000, 64000.0))
+    return [
+        {
+            "token": token,
+            "units": units,
+            "price": price,
+            "value": round(units * price, 2),
+            "available_units": round(units * 0.8, 8),
+        }
+        for token, units, price in holdings
+    ]
+
+
+def _report(instance: Instance, controller: str, moment: float) -> dict[str, object]:
+    """A controller's report at a moment; its figures are missing until the exchange is ready."""
+    elapsed = moment - instance.starts_at
+    figures = _performance(_seed(instance.name, controller), elapsed) if elapsed > EXCHANGE_READY else {}
+    return {"status": "running", "performance": figures, "custom_info": {}}
+
+
+def _performance(seed: int, elapsed: float) -> dict[str, object]:
+    """Figures in quote that drift with the volume and swing with the price, on a capital of 1000."""
+    capital = 1000.0
+    volume = elapsed * (0.5 + seed % 100 / 50)
+    realized = volume * (seed % 11 - 3) / 10_000
+    unrealized = 5 * math.sin(elapsed / 600 + seed % 7)
+    total = realized + unrealized
+    return {
+        "realized_pnl_quote": round(realized, 6),
+        "unrealized_pnl_quote": round(unrealized, 6),
+        "unrealized_pnl_pct": round(unrealized / capital, 8),
+        "realized_pnl_pct": round(realized / capital, 8),
+        "global_pnl_quote": round(total, 6),
+        "global_pnl_pct": round(total / capital, 8),
+        "volume_traded": round(volume, 2),
+        "positions_summary": [],
+        "close_type_counts": {"CloseType.TAKE_PROFIT": int(volume // 50)},
+    }
+
+
+def _logs(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """The general and the error log of the present life of a bot that was heard, the oldest entry first."""
+    start, end = instance.starts_at, instance.talks_until
+    if not instance.headless or end <= start:
+        return [], []
+    general = [_entry("INFO", "start command initiated.", start, _APPLICATION)]
+    errors = []
+    if instance.problem:
+        errors.append(
+            _entry("ERROR", f"Invalid strategy. Start aborted: {instance.problem}", start, _APPLICATION)
+        )
+    elif span := instance.trading_span():
+        general.append(_entry("WARNING", "The exchange is not ready. Please wait...", start, _STRATEGY))
+        rounds = int((span[1] - start - EXCHANGE_READY) // LOG_EVERY)
+        for number in range(max(0, rounds - LOG_LENGTH), rounds):
+            moment = start + EXCHANGE_READY + number * LOG_EVERY
+            general.append(_entry("INFO", "Refreshed the buy and the sell orders.", moment, _STRATEGY))
+    if instance.stopped_at is not None and instance.stopped_at <= end:
+        general.append(_entry("INFO", "stop command initiated.", instance.stopped_at, _APPLICATION))
+        general.append(_entry("INFO", "Hummingbot stopped.", instance.stopped_at, _APPLICATION))
+    return general, errors
+
+
+def _entry(level: str, message: str, moment: float, logger: str) -> dict[str, object]:
+    return {
+        "level_name": level,
+        "msg": message,
+        "timestamp": moment,
+        "level_no": _LEVELS[level],
+        "logger_name": logger,
+    }
+
+
+def _seed(*names: str) -> int:
+    return zlib.crc32("/".join(names).encode())

@@ -1,0 +1,193 @@
+"""Accounts with their credentials, connectors, portfolio."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Request
+
+from hummingbot_api.connectors import KNOWN_CONNECTORS
+from hummingbot_api.names import NAME
+from hummingbot_api.sandbox.bodies import PortfolioHistoryFilterRequest, PortfolioStateFilterRequest
+from hummingbot_api.sandbox.clock import utc
+from hummingbot_api.sandbox.context import Faulty, TheWorld
+from hummingbot_api.sandbox.reports import SNAPSHOT_EVERY, balances
+from hummingbot_api.sandbox.transport import CrashError
+from hummingbot_api.sandbox.world import MASTER_ACCOUNT, World
+
+#: How long the server takes to log in to an exchange, in sandbox seconds.
+LOGIN_SECONDS = 2.0
+KEY_REFUSED = "Error: the exchange answered 401 Unauthorized: Invalid API-key, IP, or permissions for action."
+
+router = APIRouter()
+
+
+@router.get("/accounts/")
+async def list_accounts(world: TheWorld) -> list[str]:
+    return list(world.accounts)
+
+
+@router.get("/accounts/{account_name}/credentials")
+async def list_credentials(account_name: str, world: TheWorld) -> list[str]:
+    if account_name not in world.accounts:
+        raise HTTPException(404, f"Directory 'credentials/{account_name}/connectors' not found")
+    return list(world.accounts[account_name])
+
+
+@router.post("/accounts/add-account", status_code=201)
+async def add_account(account_name: str, world: TheWorld) -> dict[str, str]:
+    if not NAME.fullmatch(account_name):
+        allowed = "Only letters, numbers, underscores and hyphens are allowed."
+        raise HTTPException(400, f"Invalid account name: {account_name!r}. {allowed}")
+    if account_name in world.accounts:
+        raise HTTPException(400, "Account already exists.")
+    with world.changing():
+        world.accounts[account_name] = {}
+    return {"message": "Account added successfully."}
+
+
+@router.post("/accounts/delete-account")
+async def delete_account(account_name: str, world: TheWorld) -> dict[str, str]:
+    if account_name == MASTER_ACCOUNT:
+        raise HTTPException(400, "Cannot delete master account.")
+    if account_name not in world.accounts:
+        raise HTTPException(404, f"Folder '{account_name}' not found in 'credentials'")
+    with world.changing():
+        del world.accounts[account_name]
+    return {"message": "Account deleted successfully."}
+
+
+@router.post("/accounts/add-credential/{account_name}/{connector_name}", status_code=201)
+async def add_credential(
+    account_name: str, connector_name: str, credentials: dict[str, Any], world: TheWorld, faulty: Faulty
+) -> dict[str, str]:
+    if refusal := world.credential_refusal(account_name, connector_name, credentials):
+        raise HTTPException(400, refusal)
+    await world.clock.sleep(LOGIN_SECONDS)
+    fault = faulty("exchange_refuses_key")
+    lacking = any(
+        f.required and credentials.get(f.name) in (None, "") for f in KNOWN_CONNECTORS[connector_name]
+    )
+    with world.changing():
+        account = world.accounts[account_name]
+        if not fault and not lacking:
+            account[connector_name] = credentials
+            return {"message": "Connector credentials added successfully."}
+        if fault and fault.options.get("leaves_file"):
+            account[connector_name] = credentials
+        else:
+            account.pop(connector_name, None)
+    raise HTTPException(400, str(fault.options.get("message", KEY_REFUSED)) if fault else KEY_REFUSED)
+
+
+@router.post("/accounts/delete-credential/{account_name}/{connector_name}")
+async def delete_credential(account_name: str, connector_name: str, world: TheWorld) -> dict[str, str]:
+    if account_name not in world.accounts:
+        raise HTTPException(404, f"Directory 'credentials/{account_name}/connectors' not found")
+    if connector_name not in world.accounts[account_name]:
+        raise HTTPException(
+            404, f"File '{connector_name}.yml' not found in 'credentials/{account_name}/connectors'"
+        )
+    with world.changing():
+        del world.accounts[account_name][connector_name]
+    return {"message": "Credential deleted successfully."}
+
+
+@router.get("/connectors/")
+async def list_connectors() -> list[str]:
+    return list(KNOWN_CONNECTORS)
+
+
+@router.get("/connectors/{connector_name}/config-map")
+async def config_map(connector_name: str, request: Request) -> Any:
+    if connector_name not in KNOWN_CONNECTORS:
+        raise CrashError(connector_name)
+    fields = KNOWN_CONNECTORS[connector_name]
+    if request.app.state.legacy_config_map:
+        return [field.name for field in fields]
+    return {
+        field.name: {
+            "type": field.type,
+            "required": field.required,
+            **({"allowed_values": list(field.allowed_values)} if field.allowed_values else {}),
+        }
+        for field in fields
+    }
+
+
+@router.get("/connectors/{connector_name}/trading-rules")
+async def trading_rules(
+    connector_name: str, trading_pairs: Annotated[list[str] | None, Query()] = None
+) -> dict[str, dict[str, Any]]:
+    if connector_name not in KNOWN_CONNECTORS:
+        error = f"Connector {connector_name} not found"
+        raise HTTPException(404, f"Connector '{connector_name}' not found or error: {error}")
+    rule = {
+        "min_order_size": 0.0001,
+        "max_order_size": 1e56,
+        "min_price_increment": 0.01,
+        "min_base_amount_increment": 0.0001,
+        "min_quote_amount_increment": 1e-56,
+        "min_notional_size": 5.0,
+        "supports_limit_orders": True,
+        "supports_market_orders": True,
+    }
+    return dict.fromkeys(trading_pairs or ["BTC-USDT", "ETH-USDT"], rule)
+
+
+@router.get("/connectors/{connector_name}/order-types")
+async def order_types(connector_name: str) -> dict[str, Any]:
+    if connector_name not in KNOWN_CONNECTORS:
+        error = f"Connector {connector_name} not found"
+        raise HTTPException(404, f"Connector '{connector_name}' not found: {error}")
+    return {"connector": connector_name, "supported_order_types": ["LIMIT", "LIMIT_MAKER", "MARKET"]}
+
+
+@router.post("/portfolio/state")
+async def portfolio_state(
+    wanted: PortfolioStateFilterRequest, world: TheWorld
+) -> dict[str, dict[str, list[Any]]]:
+    return _holdings(world, wanted)
+
+
+@router.post("/portfolio/history")
+async def portfolio_history(wanted: PortfolioHistoryFilterRequest, world: TheWorld) -> dict[str, Any]:
+    """The present holdings, once for each snapshot since the sandbox began, the newest first."""
+    newest = int(world.clock.now() // SNAPSHOT_EVERY * SNAPSHOT_EVERY)
+    oldest = max(world.born_at - SNAPSHOT_EVERY, wanted.start_time or 0)
+    moments = [
+        moment
+        for moment in range(newest, int(oldest), -SNAPSHOT_EVERY)
+        if (wanted.end_time is None or moment <= wanted.end_time)
+        and (wanted.cursor is None or utc(moment).isoformat() < wanted.cursor)
+    ]
+    page = moments[: wanted.limit]
+    has_more = len(moments) > len(page)
+    state = _holdings(world, wanted)
+    return {
+        "data": [{"timestamp": utc(moment).isoformat(), "state": state} for moment in page],
+        "pagination": {
+            "limit": wanted.limit,
+            "has_more": has_more,
+            "next_cursor": utc(page[-1]).isoformat() if has_more else None,
+            "current_cursor": wanted.cursor,
+            "filters": wanted.model_dump(
+                include={"account_names", "connector_names", "start_time", "end_time", "interval"}
+            ),
+        },
+    }
+
+
+def _holdings(
+    world: World, wanted: PortfolioStateFilterRequest | PortfolioHistoryFilterRequest
+) -> dict[str, dict[str, list[Any]]]:
+    """Balances by account and connector; the master account only shows up once it has a key."""
+    with world.lock:
+        return {
+            account: {
+                connector: balances(account, connector)
+                for connector in connectors
+                if wanted.connector_names is None or connector in wanted.connector_names
+            }
+            for account, connectors in world.accounts.items()
+            if (connectors or account != MASTER_ACCOUNT)
+            and (wanted.account_names is None or account in wanted.account_names)
+        }

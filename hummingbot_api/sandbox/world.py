@@ -1,0 +1,217 @@
+"""All that the sandbox's server has: accounts, scripts, configurations, containers. No HTTP here."""
+
+import copy
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from hummingbot_api.connectors import KNOWN_CONNECTORS
+from hummingbot_api.sandbox.catalog import BUNDLED_SCRIPTS, CONTROLLERS
+from hummingbot_api.sandbox.clock import Clock, utc
+from hummingbot_api.sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, Instance
+from hummingbot_api.sandbox.scripts import config_template, why_not_startable
+
+MASTER_ACCOUNT = "master_account"
+
+Values = dict[str, object]
+
+
+class World:
+    """The state of one server, safe to read and change from any thread.
+
+    Attributes:
+        accounts: account, then connector, then the credential's values.
+        scripts: source by name, without ``.py``.
+        script_configs, controller_configs: by name, without ``.yml``.
+        instances: every instance ever made, by unique name, in the order of making.
+    """
+
+    def __init__(self, clock: Clock, state_file: Path | None = None) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.accounts: dict[str, dict[str, Values]] = {MASTER_ACCOUNT: {}}
+        self.scripts: dict[str, str] = dict(BUNDLED_SCRIPTS)
+        self.script_configs: dict[str, Values] = {}
+        self.controller_configs: dict[str, Values] = {}
+        self.instances: dict[str, Instance] = {}
+        self.born_at = clock.now()
+        self._state_file = state_file
+        if state_file is not None and state_file.exists():
+            self._load(json.loads(state_file.read_text()))
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the lock, and keep the state on disk afterwards."""
+        with self.lock:
+            yield
+            if self._state_file is not None:
+                self._save(self._state_file)
+
+    # --- instances ---
+
+    def live(self, base_name: str | None = None) -> list[Instance]:
+        """The instances whose container runs, of one bot or of all."""
+        with self.lock:
+            return [i for i in self.instances.values() if i.live and base_name in (None, i.base_name)]
+
+    def listed(self) -> list[Instance]:
+        """What the server counts as active bots."""
+        with self.lock:
+            return [instance for instance in self.instances.values() if instance.listed]
+
+    def unique_name(self, base_name: str) -> str:
+        """The name with the timestamp appended; a repeat within the same second takes the next second."""
+        with self.lock:
+            moment = int(self.clock.now())
+            while (name := f"{base_name}-{utc(moment):%Y%m%d-%H%M%S}") in self.instances:
+                moment += 1
+            return name
+
+    def deploy(
+        self,
+        *,
+        name: str,
+        base_name: str,
+        profile: str,
+        image: str,
+        headless: bool,
+        strategy_type: str,
+        script: str | None,
+        script_config: str | None,
+        deployment: Values,
+    ) -> Instance:
+        """Create and start a container, with copies of the profile's credentials and of the configurations.
+
+        A configuration that does not exist is no hindrance: the bot comes up idle.
+        """
+        with self.changing():
+            named = self._script_config(script_config)
+            config = named or {}
+            asked = [str(c).removesuffix(".yml") for c in _list(config.get("controllers_config"))]
+            controllers = [c for c in asked if c in self.controller_configs]
+            configs = [self.controller_configs[c] for c in controllers]
+            instance = Instance(
+                clock=self.clock,
+                name=name,
+                base_name=base_name,
+                profile=profile,
+                image=image,
+                headless=headless,
+                strategy_type=strategy_type,
+                script=script,
+                script_config=script_config,
+                script_file=None
+                if named is None
+                else str(config.get("script_file_name")).removesuffix(".py"),
+                controllers=controllers,
+                connectors=copy.deepcopy(self.accounts[profile]),
+                config=copy.deepcopy(configs if controllers else config),
+                deployment=deployment,
+                deployed_at=self.clock.now(),
+            )
+            self.instances[name] = instance
+            self._start(instance, WARM_UP)
+            return instance
+
+    def restart(self, name: str) -> None:
+        """Start an exited container again; one that runs is left alone, as Docker does."""
+        with self.changing():
+            if not self.instances[name].live:
+                self._start(self.instances[name], RESTART_WARM_UP)
+
+    def crash(self, name: str, exit_code: int = FAILED) -> None:
+        """Let the container exit now, as a kill does."""
+        with self.changing():
+            self.instances[name].end(exit_code)
+
+    def silence(self, name: str) -> None:
+        """Let the container stay up, not heard any more."""
+        with self.changing():
+            self.instances[name].silenced_at = self.clock.now()
+
+    def vanish(self, name: str) -> None:
+        """Remove the container by hand, its data with it."""
+        with self.changing():
+            self.instances[name].remove(keeps_data=False)
+
+    def _start(self, instance: Instance, warm_up: float) -> None:
+        problem = self._problem(instance)
+        doomed = not problem and not self._needed_connectors(instance) <= set(instance.connectors)
+        instance.start(problem=problem, doomed=doomed, warm_up=warm_up)
+
+    def _script_config(self, file_name: str | None) -> Values | None:
+        """The configuration of that file name, which only a name with ``.yml`` can be."""
+        if file_name is None or not file_name.endswith(".yml"):
+            return None
+        return self.script_configs.get(file_name.removesuffix(".yml"))
+
+    def _problem(self, instance: Instance) -> str:
+        """Why the instance's strategy would not start now; empty when it would."""
+        if instance.script_file is None:
+            return f"no configuration {instance.script_config!r}"
+        source = self.scripts.get(instance.script_file)
+        return f"no script {instance.script_file!r}" if source is None else why_not_startable(source)
+
+    def _needed_connectors(self, instance: Instance) -> set[str]:
+        """The exchanges that a startable strategy logs in to, by its configurations and their defaults."""
+        if isinstance(instance.config, list):
+            configs = [{**_controller_defaults(config), **config} for config in instance.config]
+        else:
+            script = instance.script_file or ""
+            configs = [{**config_template(script, self.scripts[script]), **instance.config}]
+        needed = {
+            str(c[key]) for c in configs for key in ("connector_name", "exchange", "connector") if c.get(key)
+        }
+        for config in configs:
+            if isinstance(markets := config.get("markets"), dict):
+                needed.update(markets)
+        return {connector for connector in needed if not connector.endswith("_paper_trade")}
+
+    # --- accounts ---
+
+    def credential_refusal(self, account: str, connector: str, values: Mapping[str, object]) -> str:
+        """Why the server itself does not take such a credential; empty when it goes on to the exchange."""
+        if account not in self.accounts:
+            return f"Directory 'credentials/{account}/connectors' not found"
+        if connector not in KNOWN_CONNECTORS:
+            return repr(connector)
+        names = {known.name for known in KNOWN_CONNECTORS[connector]}
+        return next((f"Object has no attribute {name!r}" for name in values if name not in names), "")
+
+    # --- on disk ---
+
+    def _save(self, path: Path) -> None:
+        state = {
+            "now": self.clock.now(),
+            "born_at": self.born_at,
+            "accounts": self.accounts,
+            "scripts": self.scripts,
+            "script_configs": self.script_configs,
+            "controller_configs": self.controller_configs,
+            "instances": [instance.record() for instance in self.instances.values()],
+        }
+        draft = path.with_name(f"{path.name}.draft")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(state, file)
+        draft.replace(path)
+
+    def _load(self, state: dict) -> None:
+        self.clock.advance(max(0.0, state["now"] - self.clock.now()))  # a fast run may have got ahead of us
+        self.born_at = state["born_at"]
+        self.accounts = state["accounts"]
+        self.scripts = state["scripts"]
+        self.script_configs = state["script_configs"]
+        self.controller_configs = state["controller_configs"]
+        self.instances = {record["name"]: Instance(self.clock, **record) for record in state["instances"]}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _controller_defaults(config: Values) -> Values:
+    key = (config.get("controller_type"), config.get("controller_name"))
+    return next((c.defaults for known, c in CONTROLLERS.items() if known == key), {})

@@ -1,0 +1,310 @@
+"""One request and its answer: connections, timeouts, retries, and what others than the API answer."""
+
+import html
+import json
+import logging
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPException, RemoteDisconnected
+from socket import gaierror
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.auth import HTTPBasicAuth
+
+from hummingbot_api.errors import (
+    HummingbotAPIError,
+    NotFound,
+    RequestRejected,
+    ServerFailed,
+    ServerTimedOut,
+    ServerUnreachable,
+    TLSFailed,
+    TunnelBackendDown,
+    TunnelError,
+    TunnelInterstitial,
+    TunnelOffline,
+    UnexpectedAnswer,
+    WrongPassword,
+)
+from hummingbot_api.urls import check_base_url
+from hummingbot_api.words import masker, one_line, problem, said
+
+logger = logging.getLogger("hummingbot_api")
+
+HEADERS = {
+    "Accept": "application/json",
+    # Without it a free ngrok tunnel answers with its warning page for browsers.
+    "ngrok-skip-browser-warning": "true",
+}
+#: Seconds before the first, second, ... retry of a read.
+BACKOFF = (0.2, 0.5, 1.0, 2.0)
+RETRIED_STATUSES = {502, 503, 504}
+
+_TUNNEL_CODE = re.compile(r"ERR_NGROK_\d+")
+_TUNNEL_ERRORS: dict[str, type[TunnelError]] = {
+    "ERR_NGROK_3200": TunnelOffline,
+    "ERR_NGROK_6024": TunnelInterstitial,
+    "ERR_NGROK_8012": TunnelBackendDown,
+}
+#: ngrok's warning page in the versions that do not show its code.
+_INTERSTITIAL = re.compile(r"You are about to visit|cdn\.ngrok\.com/static", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+class Answer:
+    """What the API itself answered, be it a result or a refusal.
+
+    Attributes:
+        status: the HTTP status.
+        plain: whether the body is not JSON: the server crashed (``Internal Server Error``).
+        words: what the server says went wrong, on one line, without secrets; for a result mostly empty.
+    """
+
+    def __init__(self, status: int, body: Any, words: str, mask: Callable[[str], str], plain: bool) -> None:
+        self.status = status
+        self.plain = plain
+        self.words = one_line(mask(words))
+        self._body = body
+        self._mask = mask
+
+    def check(self) -> None:
+        """Make sure that the answer is a result.
+
+        Raises:
+            NotFound, RequestRejected, ServerFailed: it is a refusal, and the caller knows no more of it.
+        """
+        if self.status >= 500:
+            raise problem(ServerFailed, self.words)
+        if self.status == 404:
+            raise problem(NotFound, self.words)
+        if self.status >= 400:
+            raise problem(RequestRejected, self.words)
+
+    @property
+    def value(self) -> Any:
+        """The JSON of a result, checked."""
+        self.check()
+        return self._body
+
+    def clean(self, text: object) -> str:
+        """A text from within the answer, made fit to be quoted."""
+        return one_line(self._mask(text)) if isinstance(text, str) else ""
+
+
+class Transport:
+    """Sends requests to one server. Reads are repeated when the server is not reached, writes never.
+
+    Reads share pooled connections. Every write opens a connection of its own: the server drops a kept-alive
+    connection after a failure without saying so, and a write that is reset on it can't be told from one that
+    took effect, so it could not be repeated either (a deploy sent twice makes two bots).
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        username: str,
+        password: str,
+        *,
+        verify_tls: bool,
+        connect_timeout: float,
+        read_timeout: float,
+        long_read_timeout: float,
+        read_retries: int,
+    ) -> None:
+        self.base_url = check_base_url(base_url)
+        self._auth = HTTPBasicAuth(username.encode(), password.encode())
+        self._password = password
+        self._verify_tls = verify_tls
+        self._timeout = (connect_timeout, read_timeout)
+        self._long_timeout = (connect_timeout, long_read_timeout)
+        self._read_pauses = BACKOFF[:read_retries]
+        self._reads = self._new_session()
+        if not verify_tls:
+            # Whoever switched it off knows; a warning at every request would only drown the others.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+    def close(self) -> None:
+        """Close the pooled connections. Not final: the next read opens a new one."""
+        self._reads.close()
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, long: bool = False) -> Answer:
+        """Read. See ``request``."""
+        return self.request("GET", path, params=params, long=long)
+
+    def post(
+        self,
+        path: str,
+        json: object = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        long: bool = False,
+        secret: bool = False,
+    ) -> Answer:
+        """Write. See ``request``."""
+        return self.request("POST", path, json=json, params=params, long=long, secret=secret)
+
+    def delete(self, path: str) -> Answer:
+        """Delete. See ``request``."""
+        return self.request("DELETE", path)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, Any] | None = None,
+        long: bool = False,
+        secret: bool = False,
+    ) -> Answer:
+        """Send a request and return what the API answered, also when that is a refusal.
+
+        Args:
+            path: already percent-encoded, from the root.
+            long: whether to wait for ``long_read_timeout`` rather than ``read_timeout`` seconds.
+            secret: whether the values in ``json`` must not be quoted by any message (the password never is).
+
+        Raises:
+            ServerUnreachable, ServerTimedOut, TLSFailed: there was no answer.
+            TunnelError, WrongPassword, UnexpectedAnswer: there was one, but not the API's, or unusable.
+        """
+        mask = masker([self._password, json if secret else None])
+        for pause in (*(self._read_pauses if method == "GET" else ()), None):
+            status, outcome = self._attempt(method, path, json, params, long, mask)
+            if pause is None or not (
+                isinstance(outcome, ServerUnreachable | ServerTimedOut) or status in RETRIED_STATUSES
+            ):
+                break
+            time.sleep(pause)
+        if isinstance(outcome, HummingbotAPIError):
+            raise outcome
+        return outcome
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        json: object,
+        params: Mapping[str, Any] | None,
+        long: bool,
+        mask: Callable[[str], str],
+    ) -> tuple[int | None, Answer | HummingbotAPIError]:
+        """Send once and log it.
+
+        Errors are returned, not raised: raised within ``except`` they would carry along the exception of
+        requests, and with it the request, its password and its body.
+        """
+        timeout = self._long_timeout if long else self._timeout
+        session = self._reads if method == "GET" else self._new_session()
+        started = time.monotonic()
+        status: int | None = None
+        outcome: Answer | HummingbotAPIError
+        try:
+            response = session.request(
+                method, self.base_url + path, params=params, json=json, timeout=timeout, allow_redirects=False
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            outcome = _no_answer(error, method, timeout[1])
+        else:
+            status = response.status_code
+            outcome = _read(response, mask)
+        if session is not self._reads or status is None or status >= 500:
+            session.close()  # after a failure the server drops its connections, see above
+        result = outcome.code if isinstance(outcome, HummingbotAPIError) else outcome.status
+        milliseconds = (time.monotonic() - started) * 1000
+        logger.info("%s %s%s: %s in %d ms", method, self.base_url, path, result, milliseconds)
+        return status, outcome
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()  # its adapters repeat nothing by themselves (max_retries=0)
+        session.trust_env = False  # a .netrc would replace the login, a proxy variable would lead elsewhere
+        session.verify = self._verify_tls
+        session.auth = self._auth
+        session.headers.update(HEADERS)
+        return session
+
+
+def _read(response: requests.Response, mask: Callable[[str], str]) -> Answer | HummingbotAPIError:
+    """Tell the API's answers from those of tunnels, proxies and websites."""
+    status = response.status_code
+    content_type = response.headers.get("Content-Type", "")
+    text = response.content.decode("utf-8", errors="replace")
+    # Only where the API can't be speaking: a bot's log may well hold such a code.
+    tunnel_code = response.headers.get("ngrok-error-code", "") + ("" if "json" in content_type else text)
+    if match := _TUNNEL_CODE.search(tunnel_code):
+        return _tunnel_error(match[0])
+    if 300 <= status < 400:
+        target = _without_secrets(urljoin(response.url, response.headers.get("Location", "")))
+        return UnexpectedAnswer(
+            f"The server redirects to {mask(target)}: the base URL must be the API's own."
+        )
+    if "html" in content_type or text.lstrip().startswith("<"):
+        if _INTERSTITIAL.search(text):
+            return TunnelInterstitial()
+        title = _TITLE.search(text)
+        heading = one_line(mask(html.unescape(title[1]))) if title else "without a title"
+        return problem(UnexpectedAnswer, f"a web page ({status}): {heading}")
+    if status == 401:
+        return WrongPassword()
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        if status < 400:
+            return UnexpectedAnswer(f"The answer ({status}) is not valid JSON, or was cut off.")
+        return Answer(status, None, text, mask, plain=True)
+    return Answer(status, body, said(body), mask, plain=False)
+
+
+def _tunnel_error(code: str) -> TunnelError:
+    kind = _TUNNEL_ERRORS.get(code, TunnelError)
+    return kind(f"{kind.meaning} ({code})")
+
+
+def _without_secrets(url: str) -> str:
+    """The URL without what may be a secret: user name, password, query and fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that can't be read"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _no_answer(error: Exception, method: str, read_timeout: float) -> HummingbotAPIError:
+    """Name the cause in words of ours: an exception of requests may quote the URL and the body."""
+    causes = list(_causes(error))
+
+    def caused_by(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if caused_by(ssl.SSLError, requests.exceptions.SSLError):
+        for cause in causes:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return TLSFailed(f"{TLSFailed.meaning} ({cause.verify_message})")
+        return TLSFailed("No TLS connection could be made: does the server speak plain HTTP on this port?")
+    if caused_by(requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
+        return ServerTimedOut(f"No answer within {read_timeout:g} s; whether the server did it is not known.")
+    if caused_by(requests.ConnectTimeout):
+        return ServerUnreachable(f"{ServerUnreachable.meaning} (connection timed out)")
+    if caused_by(gaierror, urllib3.exceptions.LocationParseError):
+        return ServerUnreachable(f"{ServerUnreachable.meaning} (host name not found)")
+    if caused_by(ConnectionRefusedError):
+        return ServerUnreachable(f"{ServerUnreachable.meaning} (connection refused)")
+    if caused_by(requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+        return UnexpectedAnswer("The answer was cut off.")
+    if caused_by(ConnectionResetError, BrokenPipeError, RemoteDisconnected):
+        unknown = "" if method == "GET" else "; whether the server did what was asked is not known"
+        return ServerUnreachable(f"{ServerUnreachable.meaning[:-1]} (connection reset){unknown}.")
+    if caused_by(HTTPException, urllib3.exceptions.InvalidHeader):
+        return UnexpectedAnswer("The answer is not HTTP. Check the scheme and the port of the base URL.")
+    return ServerUnreachable()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

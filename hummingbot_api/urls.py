@@ -1,0 +1,36 @@
+"""Addresses: the base URL of a server, the paths below it."""
+
+from urllib.parse import quote, urlsplit
+
+from hummingbot_api.errors import InvalidBaseURL
+
+
+def check_base_url(url: str) -> str:
+    """Return the base URL in one form: ``https://host[:port]``, in lower case, without a slash at the end.
+
+    No message quotes the URL, for it may hold a password.
+
+    Raises:
+        InvalidBaseURL: anything but http or https, a host and perhaps a port.
+    """
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:
+        raise InvalidBaseURL("The base URL can't be read: check its host and port.") from None
+    if parts.scheme not in ("http", "https"):
+        raise InvalidBaseURL("The base URL must begin with http:// or https://.")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidBaseURL("The base URL must not hold a username or password; they go elsewhere.")
+    if not host or port == 0 or "\\" in url or not url.isprintable() or " " in url:
+        raise InvalidBaseURL("The base URL must hold a valid host, and a port from 1 to 65535 if any.")
+    if parts.path not in ("", "/") or "?" in url or "#" in url:
+        raise InvalidBaseURL("The base URL must end after the host and port: no path, no “?” and no “#”.")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def path(*parts: str) -> str:
+    """Join the parts to a path, each percent-encoded as a whole: ``path("a", "b/c")`` is ``/a/b%2Fc``."""
+    return "/" + "/".join(quote(part, safe="") for part in parts)

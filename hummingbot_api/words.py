@@ -1,0 +1,95 @@
+"""The server's words, made fit to be shown: short, on one line, without secrets."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from hummingbot_api.errors import HummingbotAPIError
+
+MASK = "•••"
+LONGEST_QUOTE = 300
+#: Shorter secrets are masked only where they stand alone: a memo "m" must not eat every "m" of a sentence.
+SHORTEST_ANYWHERE = 4
+
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\):.*\n", re.DOTALL)
+#: How Pydantic ends a line of a validation error. It repeats the input, shortened: no mask would match it.
+_PYDANTIC_INPUT = re.compile(r"\s*\[type=\w+, input_value=.*")
+_PYDANTIC_LINK = re.compile(r"\s*For further information visit \S+")
+_PYDANTIC_TITLE = re.compile(r"\d+ validation errors? for \w+\s*")
+_PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
+
+
+def masker(secrets: Iterable[object]) -> Callable[[str], str]:
+    """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped."""
+    forms = {form for secret in _texts(secrets) for form in _spellings(secret)}
+    if not forms:
+        return lambda text: text
+    pattern = "|".join(
+        re.escape(form) if len(form) >= SHORTEST_ANYWHERE else rf"(?<!\w){re.escape(form)}(?!\w)"
+        for form in sorted(forms, key=len, reverse=True)
+    )
+    return lambda text: re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+
+
+def said(body: Any) -> str:
+    """What the JSON of a failure says, without the ``input`` of a ``422``, which echoes what was sent."""
+    words = body.get("detail") or body.get("message") if isinstance(body, Mapping) else body
+    if isinstance(words, list):
+        return "; ".join(filter(None, map(_field_error, words)))
+    return words if isinstance(words, str) else ""
+
+
+def one_line(text: str) -> str:
+    """Reduce a traceback to its last line and a Pydantic report to its fields; collapse whitespace."""
+    text = _TRACEBACK.sub("", text.strip())
+    if _PYDANTIC_TITLE.search(text):
+        text = _PYDANTIC_LINK.sub("", _PYDANTIC_INPUT.sub("", _PYDANTIC_TITLE.sub("", text)))
+        text = _PYDANTIC_FIELD.sub(r"; \1: ", text).lstrip("; ")
+    return " ".join(text.split())
+
+
+def problem(kind: type[HummingbotAPIError], words: str) -> HummingbotAPIError:
+    """Make an error of this kind that quotes the server's words, cut to a readable length."""
+    if not words:
+        return kind()
+    if len(words) > LONGEST_QUOTE:
+        words = words[: LONGEST_QUOTE - 1] + "…"
+    return kind(f"{kind.meaning} The server said: {words}")
+
+
+def _field_error(entry: Any) -> str:
+    if not isinstance(entry, Mapping):
+        return ""
+    where = entry.get("loc")
+    # "body" only says that the field was in the request's body.
+    names = [str(part) for part in where if part != "body"] if isinstance(where, list) else []
+    return f"{'.'.join(names)}: {entry.get('msg', '')}" if names else str(entry.get("msg", ""))
+
+
+def _texts(values: Iterable[object]) -> Iterator[str]:
+    """Every text in ``values``, however deep, and each of its lines: a PEM key may be quoted in part."""
+    for value in values:
+        if isinstance(value, Mapping):
+            yield from _texts(value.values())
+        elif isinstance(value, list | tuple):
+            yield from _texts(value)
+        elif value is not None and not isinstance(value, bool):
+            yield str(value)
+            yield from str(value).splitlines()
+
+
+def _spellings(secret: str) -> set[str]:
+    secret = secret.strip()
+    spellings = {
+        secret,
+        " ".join(secret.split()),
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+    }
+    return spellings - {""}

@@ -1,0 +1,87 @@
+"""The kinds of operations there are. Each app defines its own in its ``operations.py`` and registers them here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.db import models
+
+if TYPE_CHECKING:
+    from operations.runner import Run
+
+
+@dataclass(frozen=True)
+class StepDefinition:
+    """One step: ``act`` does it and returns what it found or did, in a sentence.
+
+    ``act`` may be called again after a crash, at any point of an earlier call: it must be safe to repeat, or look
+    first for what the earlier call left behind. It raises a ``Problem`` when it fails.
+    """
+
+    key: str
+    title: str
+    act: Callable[["Run"], str]
+
+
+class Kind:
+    """One kind of operation: what it is called, whom it concerns, what it does step by step.
+
+    Subclasses are never instantiated with state: an instance is a description.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    subject_model: ClassVar[type[models.Model]]
+    permission: ClassVar[str]
+    icon: ClassVar[str] = "bolt"
+    #: Asks before it begins, because it touches money or what others rely on.
+    confirm: ClassVar[bool] = False
+    #: Marked as dangerous where it is offered.
+    dangerous: ClassVar[bool] = False
+    #: What the confirmation page asks beyond yes or no.
+    options_form: ClassVar[type[forms.Form] | None] = None
+    steps: ClassVar[Sequence[StepDefinition]]
+
+    def consequence(self, subject: Any) -> str:
+        """What will happen to this subject, in words, for the confirmation page."""
+        return ""
+
+    def unavailable(self, subject: Any) -> str:
+        """Why this makes no sense for the subject as it is now; empty when it does."""
+        return ""
+
+    def lock(self, subject: Any) -> str:
+        """What an operation of this kind has to itself."""
+        return f"{self.subject_model._meta.label_lower}:{subject.pk}"
+
+    def lane(self, subject: Any) -> str:
+        """What bounds how many run at once."""
+        return ""
+
+    def failed(self, run: "Run") -> None:
+        """Called once after the operation failed or was cancelled, to note down what that means for the subject."""
+
+    def next_step(self, operation: Any) -> tuple[str, str] | None:
+        """Where to go after success: a label and a URL."""
+        return None
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(kind: type[Kind]) -> type[Kind]:
+    _kinds[kind.name] = kind()
+    return kind
+
+
+def get(name: str) -> Kind:
+    return _kinds[name]
+
+
+def subject_models() -> set[type[models.Model]]:
+    return {kind.subject_model for kind in _kinds.values()}
+
+
+def choices() -> list[tuple[str, str]]:
+    return sorted((name, kind.label) for name, kind in _kinds.items())

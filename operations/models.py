@@ -1,0 +1,230 @@
+"""What the panel did to the outside: one durable row per operation, one per step of it.
+
+The row is the truth about the action, the queue is only its doorbell. See ``runner.py`` for who writes when.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+from django.urls import reverse
+from django.utils import timezone
+
+from operations import kinds
+
+
+class State(models.TextChoices):
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+
+
+ACTIVE_STATES = (State.QUEUED, State.RUNNING)
+
+
+class OperationQuerySet(models.QuerySet["Operation"]):
+    def active(self) -> Self:
+        return self.filter(state__in=ACTIVE_STATES)
+
+    def claimable(self, now: datetime) -> Self:
+        """Those that nobody works on: queued, or left behind by a worker whose lease ran out."""
+        return self.filter(Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_until__lt=now))
+
+    def of(self, subject: models.Model) -> Self:
+        return self.filter(
+            subject_type=ContentType.objects.get_for_model(subject),
+            subject_id=subject.pk,
+        )
+
+    def visible_to(self, user: Any) -> Self:
+        """Those whose subject the user may see; each subject's manager knows which these are."""
+        visible = Q(pk__in=[])
+        for model in kinds.subject_models():
+            visible |= Q(
+                subject_type=ContentType.objects.get_for_model(model),
+                subject_id__in=model._default_manager.visible_to(user).values("pk"),  # type: ignore[attr-defined]
+            )
+        return self.filter(visible)
+
+    def claim(self, pk: int, worker: str, now: datetime) -> bool:
+        """Take one operation for ``worker`` in a single conditional UPDATE; false when it is not to be had.
+
+        It is not to be had while another worker's lease holds, or while its lane (its server) is full. The count
+        for the lane is part of the same statement. On PostgreSQL two claims at the same instant may still exceed
+        it by one, which costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
+        """
+        lane_is_full = (
+            Operation.objects.filter(lane=OuterRef("lane"), state=State.RUNNING, lease_until__gte=now)
+            .exclude(lane="")
+            .order_by()
+            .values("lane")
+            .annotate(running=Count("pk"))
+            .values("running")
+        )
+        return bool(
+            self.filter(pk=pk)
+            .claimable(now)
+            .annotate(running_in_lane=Coalesce(Subquery(lane_is_full), 0))
+            .filter(running_in_lane__lt=settings.OPERATIONS["PER_SERVER"])
+            .update(
+                state=State.RUNNING,
+                worker=worker,
+                lease_until=now + timedelta(seconds=settings.OPERATIONS["LEASE"]),
+                started_at=Coalesce("started_at", now),
+            )
+        )
+
+
+class Operation(models.Model):
+    """One thing that the panel does to the outside: who asked, when, its steps, its outcome."""
+
+    kind = models.CharField(max_length=40)
+    subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
+    subject_id = models.PositiveBigIntegerField()
+    subject = GenericForeignKey("subject_type", "subject_id")
+    subject_label = models.CharField(
+        "about", max_length=200, help_text="Kept when what it is about is deleted."
+    )
+    lock = models.CharField(
+        max_length=80, help_text="What this operation has to itself: one active operation per lock."
+    )
+    lane = models.CharField(
+        max_length=80, blank=True, help_text="What bounds how many run at once: the server."
+    )
+    options = models.JSONField(default=dict, blank=True, help_text="What was asked for. Never a secret.")
+    notes = models.JSONField(
+        default=dict, blank=True, help_text="What a step found out for the steps after it. Never a secret."
+    )
+
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    requested_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    retry_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"
+    )
+    cancel_requested = models.BooleanField(default=False)
+
+    worker = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    summary = models.CharField(max_length=500, blank=True, help_text="The outcome in a sentence.")
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+    error_remedy = models.TextField(blank=True)
+    error_retryable = models.BooleanField(default=False)
+
+    objects = OperationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lock"],
+                condition=Q(state__in=["queued", "running"]),
+                name="one_active_operation_per_lock",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "lease_until"]),
+            models.Index(fields=["subject_type", "subject_id"]),
+            models.Index(fields=["lane", "state"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.subject_label}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:operations_operation_change", args=[self.pk])
+
+    @property
+    def definition(self) -> "kinds.Kind":
+        return kinds.get(self.kind)
+
+    @property
+    def label(self) -> str:
+        return self.definition.label
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE_STATES
+
+    @property
+    def can_be_retried(self) -> bool:
+        return self.state in {State.FAILED, State.CANCELLED} and self.subject is not None
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        return self.is_active and not self.cancel_requested
+
+    @property
+    def duration(self) -> timedelta | None:
+        if self.started_at is None:
+            return None
+        return (self.finished_at or timezone.now()) - self.started_at
+
+    @property
+    def waits_for_its_lane(self) -> bool:
+        """Queued behind others on the same server, as opposed to queued because no worker is there."""
+        running = Operation.objects.filter(lane=self.lane, state=State.RUNNING)
+        return (
+            self.state == State.QUEUED
+            and bool(self.lane)
+            and running.count() >= settings.OPERATIONS["PER_SERVER"]
+        )
+
+
+class StepState(models.TextChoices):
+    WAITING = "waiting", "waiting"
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"
+
+
+class Step(models.Model):
+    """One step of an operation, written before it acts and again after it was answered."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    key = models.CharField(max_length=40)
+    title = models.CharField(max_length=120)
+    state = models.CharField(max_length=10, choices=StepState, default=StepState.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    detail = models.TextField(blank=True, help_text="What was found or done, in a sentence.")
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["operation", "key"], name="a_step_stands_once_in_an_operation"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def duration(self) -> timedelta | None:
+        if self.started_at is None:
+            return None
+        return (self.finished_at or timezone.now()) - self.started_at
+
+
+class WorkerHeartbeat(models.Model):
+    """When each background worker was last heard: one row per worker process."""
+
+    worker = models.CharField(max_length=80, primary_key=True)
+    heard_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.worker} at {self.heard_at:%Y-%m-%d %H:%M:%S}"

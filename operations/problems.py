@@ -1,0 +1,40 @@
+"""What can go wrong with an operation itself, whatever it does. Part of the catalogue in ``hummingbot_api.errors``."""
+
+from typing import TYPE_CHECKING
+
+from hummingbot_api.errors import Problem
+
+if TYPE_CHECKING:
+    from operations.models import Operation
+
+
+class OperationActive(Problem):
+    """Another operation on the same thing has not ended. It is at hand as ``operation``."""
+
+    code = "operation_active"
+    meaning = "Another operation on this is still active."
+    default_remedy = "Follow that operation to its end, or cancel it, then try again."
+    retryable = True
+
+    def __init__(self, operation: "Operation") -> None:
+        super().__init__(f"“{operation}” is {operation.state}: one operation at a time.")
+        self.operation = operation
+
+
+class SubjectGone(Problem):
+    """What the operation is about was deleted before it ran."""
+
+    code = "subject_gone"
+    meaning = "What this operation is about has been deleted."
+    default_remedy = "Nothing is left to do."
+
+
+class PanelFault(Problem):
+    """A bug in the panel: something was raised that is not in the catalogue."""
+
+    code = "panel_fault"
+    meaning = "The panel met an error that it did not expect."
+    default_remedy = (
+        "Retry once. If it happens again, report it with the time: the panel's log holds the details."
+    )
+    retryable = True

@@ -1,0 +1,247 @@
+"""Runs operations: claims a row, holds its lease, goes through its steps, writes down how each ended.
+
+A worker may die at any line of this module. What then holds:
+
+- A step is written as running *before* it acts and as done *after* it was answered, so that whoever takes over knows
+  which step may have acted without having been recorded.
+- The lease is renewed by a thread of its own while a step waits for a slow server. When it runs out, another worker
+  claims the row and goes on at the first step that is not done.
+- Every write is conditional on the lease: a worker that was thought dead and wakes up again writes nothing.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from hummingbot_api.errors import Problem
+from operations.kinds import StepDefinition
+from operations.models import Operation, State, Step, StepState
+from operations.problems import PanelFault, SubjectGone
+
+logger = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the operation over: stop at once and write nothing."""
+
+
+class CancelRequested(Exception):
+    """Somebody cancelled the operation while it ran."""
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class Lease:
+    """Holds a claimed operation for this worker, renewing it in the background until it is left."""
+
+    def __init__(self, operation_id: int, holder: str) -> None:
+        self.operation_id = operation_id
+        self.holder = holder
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{operation_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._released.set()
+        self._thread.join()
+
+    def renew(self) -> None:
+        """Prolong the lease.
+
+        Raises:
+            LeaseLost: it is another worker's by now.
+        """
+        until = timezone.now() + timedelta(seconds=settings.OPERATIONS["LEASE"])
+        if not self.held().update(lease_until=until):
+            raise LeaseLost
+
+    def held(self) -> Any:
+        """The operation's row, as long as this worker holds it: the condition of every write."""
+        return Operation.objects.filter(pk=self.operation_id, state=State.RUNNING, worker=self.holder)
+
+    def _keep(self) -> None:
+        while not self._released.wait(settings.OPERATIONS["LEASE"] / 3):
+            try:
+                self.renew()
+            except LeaseLost:
+                return
+            except Exception:
+                logger.exception(
+                    "The lease of operation %s could not be renewed, trying again", self.operation_id
+                )
+            finally:
+                connection.close()
+
+
+class Run:
+    """What a step is given: the operation, its subject, and the means to wait and to leave notes."""
+
+    def __init__(self, operation: Operation, lease: Lease) -> None:
+        self.operation = operation
+        self._lease = lease
+        #: The step at hand was begun before, by a worker that did not live to record its end.
+        self.resumed = False
+
+    @cached_property
+    def subject(self) -> Any:
+        subject = self.operation.subject
+        if subject is None:
+            raise SubjectGone
+        return subject
+
+    def note(self, **notes: Any) -> None:
+        """Keep something for later steps, also across a crash. Never a secret."""
+        self.operation.notes |= notes
+        if not self._lease.held().update(notes=self.operation.notes):
+            raise LeaseLost
+
+    def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
+        """Call ``look`` until it returns something, for ``seconds`` at the most; ``None`` when the time is over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = look()
+            if found is not None or time.monotonic() >= deadline:
+                return found
+            self.check_still_wanted()
+            time.sleep(settings.FLEET["POLL"])
+
+    def check_still_wanted(self) -> None:
+        """Renew the lease and see whether somebody cancelled.
+
+        Raises:
+            LeaseLost, CancelRequested
+        """
+        self._lease.renew()
+        if Operation.objects.filter(pk=self.operation.pk, cancel_requested=True).exists():
+            raise CancelRequested
+
+
+def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) -> bool:
+    """Work on one operation until it ends; false when another worker has it, or its server is busy enough.
+
+    ``on_step`` is called with each step as it begins and as it ends.
+    """
+    holder = f"{worker_name()}:{uuid4().hex[:8]}"
+    if not Operation.objects.claim(operation_id, holder, timezone.now()):
+        return False
+    operation = Operation.objects.select_related("subject_type").get(pk=operation_id)
+    logger.info("operation %s (%s) begins", operation.pk, operation.kind)
+    with Lease(operation.pk, holder) as lease:
+        try:
+            _go_through_steps(Run(operation, lease), lease, on_step)
+        except LeaseLost:
+            logger.warning("operation %s was taken over by another worker", operation.pk)
+    return True
+
+
+def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -> None:
+    operation = run.operation
+    step: Step | None = None
+    try:
+        for definition, step in _steps(operation):  # noqa: B007 - the step at hand is needed after a failure
+            if step.state == StepState.DONE:
+                continue
+            run.check_still_wanted()
+            _begin(run, step)
+            on_step(step)
+            detail = definition.act(run)
+            _end(lease, step, StepState.DONE, detail)
+            on_step(step)
+    except CancelRequested:
+        _fail_step(lease, step, "Cancelled here.", on_step)
+        _finish(run, lease, State.CANCELLED, summary="Cancelled. What the steps before had done stays done.")
+    except LeaseLost:
+        raise
+    except Problem as problem:
+        _fail(run, lease, step, problem, on_step)
+    except Exception as error:
+        logger.exception("operation %s met an unexpected error", operation.pk)
+        _fail(run, lease, step, PanelFault(f"{PanelFault.meaning} ({type(error).__name__})"), on_step)
+    else:
+        _finish(run, lease, State.SUCCEEDED, summary=step.detail if step else "")
+
+
+def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
+    """The operation's steps with their rows, which are written down the first time that it is claimed."""
+    definitions = operation.definition.steps
+    Step.objects.bulk_create(
+        [
+            Step(operation=operation, position=position, key=definition.key, title=definition.title)
+            for position, definition in enumerate(definitions)
+        ],
+        ignore_conflicts=True,
+    )
+    rows = {step.key: step for step in operation.steps.all()}
+    return [(definition, rows[definition.key]) for definition in definitions]
+
+
+def _begin(run: Run, step: Step) -> None:
+    run.resumed = step.attempts > 0
+    step.attempts += 1
+    step.state = StepState.RUNNING
+    step.started_at = step.started_at or timezone.now()
+    step.save(update_fields=["attempts", "state", "started_at"])
+
+
+def _end(lease: Lease, step: Step, state: StepState, detail: str) -> None:
+    with transaction.atomic():
+        lease.renew()
+        step.state = state
+        step.detail = detail
+        step.finished_at = timezone.now()
+        step.save(update_fields=["state", "detail", "finished_at"])
+
+
+def _fail_step(lease: Lease, step: Step | None, detail: str, on_step: Callable[[Step], None]) -> None:
+    if step is not None and step.state == StepState.RUNNING:
+        _end(lease, step, StepState.FAILED, detail)
+        on_step(step)
+
+
+def _fail(
+    run: Run, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]
+) -> None:
+    _fail_step(lease, step, problem.message, on_step)
+    _finish(
+        run,
+        lease,
+        State.FAILED,
+        summary=problem.message[:500],
+        error_code=problem.code,
+        error_message=problem.message,
+        error_remedy=problem.remedy,
+        error_retryable=problem.retryable,
+    )
+
+
+def _finish(run: Run, lease: Lease, state: State, **outcome: Any) -> None:
+    operation = run.operation
+    with transaction.atomic():
+        if state != State.SUCCEEDED and operation.subject is not None:
+            operation.definition.failed(run)
+        if not lease.held().update(
+            state=state, finished_at=timezone.now(), lease_until=None, cancel_requested=False, **outcome
+        ):
+            raise LeaseLost
+    logger.info("operation %s (%s) %s %s", operation.pk, operation.kind, state, outcome.get("error_code", ""))

@@ -1,0 +1,83 @@
+"""Asking for operations, cancelling and retrying them. What they do is in each app's ``operations.py``."""
+
+import logging
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+
+from operations import kinds
+from operations.models import Operation, State
+from operations.problems import OperationActive
+
+logger = logging.getLogger(__name__)
+
+
+def operation_request(
+    *,
+    kind: str,
+    subject: models.Model,
+    requested_by: Any = None,
+    options: dict[str, Any] | None = None,
+    retry_of: Operation | None = None,
+) -> Operation:
+    """Write an operation down and ring for a worker once the surrounding transaction has committed.
+
+    Raises:
+        OperationActive: another one on the same lock has not ended; nothing was written.
+    """
+    definition = kinds.get(kind)
+    lock = definition.lock(subject)
+    try:
+        with transaction.atomic():
+            operation = Operation.objects.create(
+                kind=kind,
+                subject=subject,
+                subject_label=str(subject)[:200],
+                lock=lock,
+                lane=definition.lane(subject),
+                options=options or {},
+                requested_by=requested_by,
+                retry_of=retry_of,
+            )
+    except IntegrityError:
+        active = Operation.objects.active().filter(lock=lock).first()
+        if active is None:
+            raise
+        raise OperationActive(active) from None
+    transaction.on_commit(lambda: ring(operation.pk))
+    return operation
+
+
+def operation_retry(*, operation: Operation, requested_by: Any = None) -> Operation:
+    """Ask for the same again, as an operation of its own.
+
+    Raises:
+        OperationActive
+    """
+    return operation_request(
+        kind=operation.kind,
+        subject=operation.subject,
+        requested_by=requested_by,
+        options=operation.options,
+        retry_of=operation,
+    )
+
+
+def operation_cancel(*, operation: Operation) -> None:
+    """End a queued operation at once; ask a running one to end after the step at hand."""
+    ended = Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
+        state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it began."
+    )
+    if not ended:
+        Operation.objects.filter(pk=operation.pk, state=State.RUNNING).update(cancel_requested=True)
+
+
+def ring(operation_id: int) -> None:
+    """Tell the workers that there is something to do. A bell that does not ring is rung again every minute."""
+    from operations.tasks import run_operation
+
+    try:
+        run_operation(operation_id)
+    except Exception:
+        logger.exception("The queue could not be told of operation %s; it will be rung again", operation_id)

@@ -1,0 +1,39 @@
+"""The queue's side of operations: a bell per operation, and a round each minute for bells that were missed."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+from huey import crontab
+from huey.contrib.djhuey import db_periodic_task, db_task
+
+from operations import runner
+from operations.models import Operation, State, WorkerHeartbeat
+
+#: How often, in seconds, rounds are made within the minute that Huey's periodic tasks know.
+ROUND = 20
+
+
+@db_task()
+def run_operation(operation_id: int) -> None:
+    if not runner.run(operation_id):
+        return
+    lane = Operation.objects.values_list("lane", flat=True).get(pk=operation_id)
+    waiting = Operation.objects.filter(lane=lane, state=State.QUEUED).order_by("pk")
+    for pk in waiting.values_list("pk", flat=True)[:1]:
+        run_operation(pk)
+
+
+@db_periodic_task(crontab())
+def make_rounds() -> None:
+    for delay in range(0, 60, ROUND):
+        ring_for_the_left_behind.schedule(delay=delay)
+
+
+@db_task()
+def ring_for_the_left_behind() -> None:
+    """Ring for what nobody works on: bells lost with a worker, leases that ran out, lanes that were full."""
+    now = timezone.now()
+    WorkerHeartbeat.objects.update_or_create(worker=runner.worker_name(), defaults={"heard_at": now})
+    WorkerHeartbeat.objects.filter(heard_at__lt=now - timedelta(hours=1)).delete()
+    for pk in Operation.objects.claimable(now).order_by("pk").values_list("pk", flat=True):
+        run_operation(pk)

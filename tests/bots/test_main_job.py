@@ -1,0 +1,32 @@
+"""From a defined bot to an archived one, over real HTTP to the sandbox."""
+
+from bots.models import BotState
+
+
+def test_a_bot_is_deployed_heard_stopped_started_redeployed_and_archived(bot, perform, sandbox):
+    for kind in ("check_server",):
+        operation = perform(kind, bot.server)
+        assert operation.state == "succeeded", operation.error_message
+    for kind, state in (
+        ("deploy", BotState.RUNNING),
+        ("stop", BotState.STOPPED),
+        ("start", BotState.RUNNING),
+        ("refresh", BotState.RUNNING),
+        ("redeploy", BotState.RUNNING),
+        ("archive", BotState.ARCHIVED),
+    ):
+        operation = perform(kind, bot)
+        print(
+            kind,
+            operation.state,
+            operation.error_code,
+            operation.error_message,
+            operation.summary,
+            operation.duration,
+        )
+        for step in operation.steps.all():
+            print("   ", step.title, step.state, step.detail)
+        assert operation.state == "succeeded", f"{kind}: {operation.error_message}"
+        assert bot.deployment.state == state
+    assert len(sandbox.world.instances) == 2
+    assert not sandbox.world.live()

@@ -1,0 +1,95 @@
+"""What tests share: a sandbox server over real HTTP, and the objects of the product's own story (Sharp on BitMart)."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from accounts.models import Client, ExchangeKey, Server
+from bots.models import Bot, Strategy
+from hummingbot_api.sandbox import Sandbox
+from operations import runner
+from operations.models import Operation
+from operations.services import operation_request
+
+#: Twenty seconds of the sandbox pass in a tenth of a second.
+SPEED = 200
+#: Made up. Tests hunt for these values where they must not be.
+PLANTED = {
+    "bitmart_api_key": "planted-api-key-7f3a9c01",
+    "bitmart_secret_key": "planted-secret-key-52be88d4",
+    "bitmart_memo": "planted-memo-91",
+}
+PLANTED_PASSWORD = "planted-server-password-c4"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(password=PLANTED_PASSWORD, speed=SPEED).serve() as running:
+        yield running
+
+
+@pytest.fixture
+def server(db: None, sandbox: Sandbox) -> Server:
+    return Server.objects.create(
+        name="Sandbox", base_url=sandbox.url, username="admin", password=PLANTED_PASSWORD
+    )
+
+
+@pytest.fixture
+def client_sharp(server: Server) -> Client:
+    client = Client(name="Sharp", server=server)
+    client.full_clean()
+    client.save()
+    return client
+
+
+@pytest.fixture
+def key(client_sharp: Client) -> ExchangeKey:
+    key = ExchangeKey(client=client_sharp, connector="bitmart")
+    key.set_values(PLANTED)
+    key.save()
+    return key
+
+
+@pytest.fixture
+def make_bot(client_sharp: Client) -> Callable[..., Bot]:
+    def make(**changes: Any) -> Bot:
+        facts: dict[str, Any] = {
+            "client": client_sharp,
+            "name": "Sharp Spread",
+            "strategy": Strategy.objects.get(name="spread"),
+            "connector": "bitmart",
+            "trading_pair": "SHARP/USDT",
+            "settings": {
+                "bid_spread": 0.003,
+                "ask_spread": 0.003,
+                "order_amount": 1600,
+                "order_refresh_time": 60,
+            },
+        }
+        bot = Bot(**facts | changes)
+        bot.full_clean()
+        bot.save()
+        return bot
+
+    return make
+
+
+@pytest.fixture
+def bot(make_bot: Callable[..., Bot], key: ExchangeKey) -> Bot:
+    return make_bot()
+
+
+@pytest.fixture
+def perform(db: None) -> Callable[..., Operation]:
+    """Ask for an operation and work on it here and now, as a worker would."""
+
+    def perform(kind: str, subject: Any, **options: Any) -> Operation:
+        operation = operation_request(kind=kind, subject=subject, options=options)
+        assert runner.run(operation.pk)
+        operation.refresh_from_db()
+        subject.refresh_from_db()
+        return operation
+
+    return perform

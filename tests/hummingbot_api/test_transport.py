@@ -1,0 +1,549 @@
+"""How the client talks over a bad network: connections, retries, tunnels, broken answers, secrets."""
+
+import datetime
+import ipaddress
+import json
+import logging
+import socket
+import ssl
+import threading
+import traceback
+from base64 import b64encode
+from urllib.parse import quote
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from hummingbot_api import HummingbotAPI, HummingbotAPIError
+from hummingbot_api.errors import (
+    InvalidBaseURL,
+    KeyRefused,
+    NotFound,
+    RequestRejected,
+    ServerFailed,
+    ServerTimedOut,
+    ServerUnreachable,
+    TLSFailed,
+    TunnelBackendDown,
+    TunnelError,
+    TunnelInterstitial,
+    TunnelOffline,
+    UnexpectedAnswer,
+    WrongPassword,
+)
+from hummingbot_api.urls import check_base_url
+from tests.hummingbot_api.stub import Reply, running_stub
+
+PASSWORD = 'pass/wörd "planted"'
+SECRET = "k3y+planted/secret=="
+VERSION = {"name": "Hummingbot API", "version": "1.0.1", "status": "running"}
+HTML = "text/html; charset=utf-8"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr("hummingbot_api.transport.BACKOFF", (0, 0, 0, 0))
+
+
+@pytest.fixture
+def stub():
+    with running_stub() as server:
+        yield server
+
+
+@pytest.fixture
+def api(stub):
+    with HummingbotAPI(stub.url, "admin", PASSWORD, read_timeout=0.2, long_read_timeout=0.4) as api:
+        yield api
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def error_of(call, *args, **kwargs) -> HummingbotAPIError:
+    with pytest.raises(HummingbotAPIError) as caught:
+        call(*args, **kwargs)
+    return caught.value
+
+
+# --- what is sent -------------------------------------------------------------------------------------------
+
+
+def test_making_a_client_sends_nothing(stub, api):
+    assert stub.seen == []
+
+
+def test_every_request_carries_the_login_and_the_header_that_skips_the_tunnels_warning(stub, api):
+    stub.will(Reply(VERSION), Reply({}))
+    api.system.version()
+    api.scripts.save("pmm", "pass")
+
+    for request in stub.seen:
+        assert request.headers["Authorization"] == "Basic " + b64encode(f"admin:{PASSWORD}".encode()).decode()
+        assert request.headers["ngrok-skip-browser-warning"] == "true"
+        assert request.headers["Accept"] == "application/json"
+
+
+def test_the_environment_neither_replaces_the_login_nor_leads_elsewhere(
+    stub, api, monkeypatch, tmp_path, free_port
+):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port}")
+    stub.will(Reply(VERSION))
+
+    api.system.version()
+
+    assert (
+        stub.seen[0].headers["Authorization"] == "Basic " + b64encode(f"admin:{PASSWORD}".encode()).decode()
+    )
+
+
+# --- connections and retries --------------------------------------------------------------------------------
+
+
+def test_reads_share_a_connection(stub, api):
+    stub.will(Reply([]))
+    api.accounts.list()
+    api.accounts.list()
+
+    assert len({request.connection for request in stub.seen}) == 1
+
+
+def test_every_write_has_a_connection_of_its_own(stub, api):
+    api.scripts.save("one", "pass")
+    api.scripts.save("two", "pass")
+
+    assert len({request.connection for request in stub.seen}) == 2
+
+
+def test_a_read_after_a_failure_has_a_new_connection(stub, api):
+    stub.will(Reply("Internal Server Error", 500, content_type="text/plain"), Reply([]))
+    assert isinstance(error_of(api.accounts.list), ServerFailed)
+    api.accounts.list()
+
+    assert len({request.connection for request in stub.seen}) == 2
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Reply(reset=True),
+        Reply(status=503),
+        Reply("<h1>Bad Gateway</h1>", 502, content_type=HTML),
+        Reply(after=0.3),
+    ],
+    ids=["reset", "503", "502 of a proxy", "no answer"],
+)
+def test_a_read_is_repeated_when_the_server_is_not_reached(stub, api, trouble):
+    stub.will(trouble, trouble, Reply(["master_account"]))
+
+    assert api.accounts.list() == ["master_account"]
+    assert len(stub.seen) == 3
+
+
+def test_a_read_is_repeated_as_often_as_was_asked_and_no_more(stub):
+    stub.will(Reply(reset=True))
+    with HummingbotAPI(stub.url, "admin", PASSWORD, read_retries=1) as api:
+        error = error_of(api.accounts.list)
+
+    assert isinstance(error, ServerUnreachable)
+    assert len(stub.seen) == 2
+
+
+def test_a_refused_read_is_not_repeated(stub, api):
+    stub.will(Reply({"detail": "no"}, 400))
+
+    assert isinstance(error_of(api.accounts.list), RequestRejected)
+    assert len(stub.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (Reply(reset=True), ServerUnreachable),
+        (Reply(status=503), ServerFailed),
+        (Reply(after=0.5), ServerTimedOut),
+    ],
+    ids=["reset", "503", "no answer"],
+)
+def test_a_write_is_never_repeated_even_when_a_pooled_connection_is_there(stub, api, trouble, kind):
+    stub.will(Reply([]), trouble)
+    api.accounts.list()
+
+    deploy = {"instance_name": "i", "credentials_profile": "c", "config_name": "c", "image": "hummingbot"}
+    error = error_of(api.bots.deploy_script, **deploy)
+
+    assert type(error) is kind
+    assert [request.method for request in stub.seen] == ["GET", "POST"]
+
+
+def test_a_reset_write_says_that_its_effect_is_not_known(stub, api):
+    stub.will(Reply(reset=True))
+
+    assert "connection reset" in error_of(api.scripts.save, "pmm", "pass").message
+    assert "is not known" in error_of(api.scripts.save, "pmm", "pass").message
+
+
+def test_a_slow_answer_is_waited_for_longer_where_the_server_works_long(stub, api):
+    stub.will(Reply({}, after=0.25))
+
+    api.accounts.add_credential("client", "binance", {"binance_api_key": SECRET})
+    assert isinstance(error_of(api.scripts.save, "pmm", "pass"), ServerTimedOut)
+
+
+def test_an_answer_that_stops_halfway_for_too_long_is_a_timeout(stub, api):
+    stub.will(Reply({"detail": "half of it"}, cut=5, stall=0.3))
+
+    assert isinstance(error_of(api.scripts.save, "pmm", "pass"), ServerTimedOut)
+
+
+def test_nothing_listens(free_port):
+    error = error_of(HummingbotAPI(f"http://127.0.0.1:{free_port}", "admin", PASSWORD).system.version)
+
+    assert isinstance(error, ServerUnreachable)
+    assert "connection refused" in error.message
+
+
+def test_no_such_host():
+    error = error_of(
+        HummingbotAPI("http://no-such-host.invalid", "admin", PASSWORD, read_retries=0).system.version
+    )
+
+    assert isinstance(error, ServerUnreachable)
+    assert "host name not found" in error.message
+
+
+# --- TLS ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tls_stub(stub, tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "self-signed")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    stub.socket = context.wrap_socket(stub.socket, server_side=True)
+    stub.scheme = "https"
+    return stub
+
+
+def test_a_self_signed_certificate_is_refused_once_and_in_plain_words(tls_stub):
+    error = error_of(HummingbotAPI(tls_stub.url, "admin", PASSWORD).system.version)
+
+    assert isinstance(error, TLSFailed)
+    assert "self-signed certificate" in error.message
+    assert tls_stub.seen == []
+
+
+def test_a_self_signed_certificate_is_accepted_where_verification_is_off(tls_stub, recwarn):
+    tls_stub.will(Reply(VERSION))
+
+    assert HummingbotAPI(tls_stub.url, "admin", PASSWORD, verify_tls=False).system.version() == "1.0.1"
+    assert not recwarn.list
+
+
+def test_https_to_a_port_that_speaks_plain_http(stub):
+    error = error_of(HummingbotAPI(stub.url.replace("http", "https"), "admin", PASSWORD).system.version)
+
+    assert isinstance(error, TLSFailed)
+
+
+# --- answers that are not the API's -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 404, 502])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ERR_NGROK_3200", TunnelOffline),
+        ("ERR_NGROK_8012", TunnelBackendDown),
+        ("ERR_NGROK_6024", TunnelInterstitial),
+        ("ERR_NGROK_727", TunnelError),
+    ],
+)
+def test_a_tunnels_error_is_known_by_its_code_whatever_the_status(stub, api, code, kind, status):
+    stub.will(Reply("<html>…</html>", status, headers={"ngrok-error-code": code}, content_type=HTML))
+    by_header = error_of(api.accounts.list)
+    stub.will(Reply(f"<html><p>{code}</p></html>", status, content_type=HTML))
+    by_body = error_of(api.accounts.list)
+
+    assert type(by_header) is type(by_body) is kind
+    assert code in by_header.message
+
+
+def test_a_tunnels_code_in_a_bots_log_means_nothing(stub, api):
+    stub.will(Reply({"content": "# ERR_NGROK_3200"}))
+
+    assert api.scripts.get("pmm") == "# ERR_NGROK_3200"
+
+
+def test_the_tunnels_warning_page_is_known_by_its_words_too(stub, api):
+    stub.will(Reply("<html><h1>You are about to visit: demo.ngrok-free.app</h1></html>", content_type=HTML))
+
+    assert isinstance(error_of(api.accounts.list), TunnelInterstitial)
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 500])
+def test_a_web_page_is_named_by_its_title(stub, api, status):
+    stub.will(Reply("<!doctype html><title>Welcome to\n nginx &amp; co</title>", status, content_type=HTML))
+    error = error_of(api.accounts.list)
+
+    assert isinstance(error, UnexpectedAnswer)
+    assert "Welcome to nginx & co" in error.message
+    assert str(status) in error.message
+
+
+def test_a_redirect_is_not_followed_and_named_without_what_may_be_secret(stub, api):
+    stub.will(Reply(status=307, headers={"Location": "https://user:pw@other.example:8443/login?token=abc#x"}))
+    error = error_of(api.accounts.list)
+
+    assert isinstance(error, UnexpectedAnswer)
+    assert "https://other.example:8443/login:" in error.message
+    assert len(stub.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply('["master_acc', cut=0),
+        Reply(["master_account"], cut=5),
+        Reply(""),
+        Reply("[" * 100_000),
+        Reply("NaN,"),
+    ],
+    ids=["invalid", "cut off", "empty", "too deep", "garbage"],
+)
+def test_an_answer_that_is_not_whole_json(stub, api, reply):
+    stub.will(reply)
+
+    assert isinstance(error_of(api.accounts.list), UnexpectedAnswer)
+
+
+@pytest.mark.parametrize("lie", [{"Content-Encoding": "gzip"}, {"Content-Length": "7"}])
+def test_an_answer_whose_headers_lie(stub, api, lie):
+    stub.will(Reply([], headers=lie))
+
+    assert isinstance(error_of(api.accounts.list), UnexpectedAnswer)
+
+
+def test_a_host_that_does_not_speak_http():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        api = HummingbotAPI(f"http://127.0.0.1:{server.getsockname()[1]}", "admin", PASSWORD, read_retries=0)
+
+        def speak():
+            connection, _ = server.accept()
+            connection.recv(1000)
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+            connection.close()
+
+        threading.Thread(target=speak).start()
+        assert isinstance(error_of(api.system.version), UnexpectedAnswer)
+
+
+# --- refusals -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, RequestRejected), (403, RequestRejected), (404, NotFound), (500, ServerFailed)]
+)
+def test_a_refusal_quotes_the_servers_words(stub, api, status, kind):
+    stub.will(Reply({"detail": "Disk   is\n full"}, status))
+    error = error_of(api.accounts.list)
+
+    assert type(error) is kind
+    assert error.message == f"{kind.meaning} The server said: Disk is full"
+
+
+def test_a_wrong_password(stub, api):
+    stub.will(Reply({"detail": "Incorrect username or password"}, 401))
+
+    assert isinstance(error_of(api.accounts.list), WrongPassword)
+
+
+def test_a_validation_error_names_its_fields_and_does_not_echo_what_was_sent(stub, api):
+    entry = {
+        "type": "missing",
+        "loc": ["body", "instance_name"],
+        "msg": "Field required",
+        "input": {"a": SECRET},
+    }
+    stub.will(Reply({"detail": [entry, {"msg": "Too short"}, "odd"]}, 422))
+
+    assert error_of(api.accounts.list).message.endswith("said: instance_name: Field required; Too short")
+
+
+def test_long_words_are_cut(stub, api):
+    stub.will(Reply({"detail": "x" * 5000}, 400))
+
+    assert len(error_of(api.accounts.list).message) < 400
+
+
+def test_of_a_traceback_only_the_last_line_is_quoted(stub, api):
+    trace = (
+        'Failed\nTraceback (most recent call last):\n  File "a.py", line 1\n    f()\nValueError: bad spread\n'
+    )
+    stub.will(Reply({"detail": trace}, 500))
+
+    assert error_of(api.accounts.list).message.endswith("said: Failed ValueError: bad spread")
+
+
+# --- secrets ------------------------------------------------------------------------------------------------
+
+
+def spellings(secret: str) -> list[str]:
+    return [
+        secret,
+        quote(secret),
+        quote(secret, safe="").lower(),
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+        json.dumps({"sent": secret}),
+        f"https://exchange.example/?key={quote(secret, safe='')}&x=1",
+    ]
+
+
+@pytest.mark.parametrize("spelling", spellings(SECRET) + spellings(PASSWORD))
+@pytest.mark.parametrize("status", [200, 307, 400, 500])
+def test_no_error_no_log_and_no_repr_shows_a_secret(stub, api, caplog, spelling, status):
+    caplog.set_level(logging.DEBUG)
+    replies = {
+        200: Reply(f"<title>{spelling}</title>", content_type=HTML),
+        307: Reply(status=307, headers={"Location": f"/{quote(spelling)}"}),
+    }
+    stub.will(replies.get(status, Reply({"detail": f"the exchange says {spelling} is not a key"}, status)))
+
+    values = {"binance_api_key": SECRET, "binance_api_secret": SECRET[::-1]}
+    error = error_of(api.accounts.add_credential, "client", "binance", values)
+
+    shown = "\n".join([caplog.text, repr(api), str(error), repr(error), *traceback.format_exception(error)])
+    for secret in (SECRET, PASSWORD):
+        assert not [form for form in spellings(secret)[:5] if form.lower() in shown.lower()]
+    assert error.__context__ is None
+    assert error.__cause__ is None
+
+
+def test_a_secret_is_masked_within_the_servers_words(stub, api):
+    stub.will(Reply({"detail": f"API key {SECRET} is not valid"}, 400))
+    error = error_of(api.accounts.add_credential, "client", "binance", {"binance_api_key": SECRET})
+
+    assert isinstance(error, KeyRefused)
+    assert error.message.endswith("API key ••• is not valid")
+
+
+def test_a_short_secret_does_not_eat_the_letters_of_a_sentence(stub, api):
+    stub.will(Reply({"detail": "memo m is not mine"}, 400))
+    error = error_of(api.accounts.add_credential, "client", "bitmart", {"bitmart_memo": "m"})
+
+    assert error.message.endswith("memo ••• is not mine")
+
+
+def test_each_line_of_a_key_in_several_is_a_secret(stub, api):
+    key = "-----BEGIN KEY-----\nfirst-planted\nsecond-planted\n-----END KEY-----"
+    stub.will(Reply({"detail": "can't load first-planted"}, 400))
+    error = error_of(api.accounts.add_credential, "client", "kraken", {"kraken_secret_key": [{"pem": key}]})
+
+    assert "planted" not in error.message
+
+
+def test_an_error_without_an_answer_keeps_no_request(free_port):
+    api = HummingbotAPI(f"http://127.0.0.1:{free_port}", "admin", PASSWORD)
+    error = error_of(api.accounts.add_credential, "client", "binance", {"binance_api_key": SECRET})
+
+    assert error.__context__ is None
+    assert error.__cause__ is None
+
+
+def test_the_repr_shows_where_and_who_only(api, stub):
+    assert repr(api) == f"HummingbotAPI('{stub.url}', 'admin')"
+
+
+# --- the log ------------------------------------------------------------------------------------------------
+
+
+def test_each_request_is_logged_once_without_query_and_body(stub, api, caplog):
+    caplog.set_level(logging.INFO)
+    stub.will(Reply({}, 201), Reply(reset=True))
+    api.accounts.add("client")
+    error_of(api.scripts.save, "pmm", "pass")
+
+    said = [
+        record.getMessage().rsplit(" in ", 1)[0]
+        for record in caplog.records
+        if record.name == "hummingbot_api"
+    ]
+    assert said == [
+        f"POST {stub.url}/accounts/add-account: 201",
+        f"POST {stub.url}/scripts/pmm: server_unreachable",
+    ]
+
+
+# --- base URLs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("http://localhost:8000", "http://localhost:8000"),
+        (" https://Hummingbot.Example.com/ ", "https://hummingbot.example.com"),
+        ("HTTPS://[::1]:8000/", "https://[::1]:8000"),
+    ],
+)
+def test_a_base_url_is_kept_in_one_form(typed, kept):
+    assert check_base_url(typed) == kept
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "localhost:8000",
+        "ftp://localhost",
+        "http://",
+        "http://:8000",
+        "http://localhost:0",
+        "http://localhost:99999",
+        "http://localhost:port",
+        "http://[::1",
+        "http://local host",
+        "http://local\nhost",
+        "http://localhost\\@evil.example",
+        "http://localhost/api",
+        "http://localhost//",
+        "http://localhost?",
+        "http://localhost/#",
+        "http://admin:planted@localhost",
+        "http://planted@localhost",
+        f"http://{'a' * 64}.example",
+        "http://two..dots",
+    ],
+)
+def test_no_base_url_and_no_word_of_what_was_typed(typed):
+    with pytest.raises(InvalidBaseURL) as caught:
+        HummingbotAPI(typed, "admin", "admin")
+
+    assert "planted" not in caught.value.message

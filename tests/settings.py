@@ -1,0 +1,26 @@
+"""The project's settings for tests: own keys, a queue in memory, waits that take milliseconds."""
+
+import os
+
+os.environ.update(
+    ENVIRONMENT="development",
+    SECRET_KEY="only-for-tests",
+    FERNET_KEYS="only-for-tests",
+    ALLOWED_HOSTS="testserver,127.0.0.1,localhost",
+    QUEUE_URL="memory://",
+    DEBUG="",
+    HUMMINGBOT_API_URL="",
+)
+
+from controlpanel.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+FLEET = {
+    "INTERVAL": 20,
+    "STALE": 60,
+    "POLL": 0.02,
+    "HEARD": 3,
+    "STOPPED": 3,
+    "ARCHIVED": 3,
+    "SETTLE": 0.5,
+}
