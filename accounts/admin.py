@@ -1,0 +1,175 @@
+"""Servers, clients and exchange keys in the admin. Thin: rules are on the models, the outside is in operations."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from accounts.forms import ClientForm, ExchangeKeyForm, ServerForm, connector_choices, exchange_key_form
+from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Server
+from accounts.scope import ScopedMixin
+from operations.actions import OperatesMixin
+
+KEY_COLOURS = {
+    KeyState.PUSHED: "success",
+    KeyState.CHANGED: "warning",
+    KeyState.NOT_PUSHED: "warning",
+    KeyState.GONE: "danger",
+    KeyState.UNREADABLE: "danger",
+}
+
+
+@admin.register(Server)
+class ServerAdmin(OperatesMixin, ScopedMixin):
+    form = ServerForm
+    operation_kinds = ("check_server",)
+    facts_template = "accounts/server_facts.html"
+    list_display = (
+        "name",
+        "base_url",
+        "health",
+        "docker_running",
+        "mqtt_connected",
+        "version",
+        "latency",
+        "checked_at",
+    )
+    search_fields = ("name", "base_url")
+    fieldsets = ((None, {"fields": ("name", "base_url", "username", "password", "verify_tls")}),)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Server]:
+        return super().get_queryset(request).defer("connectors")
+
+    @display(
+        description="connection",
+        label={"ok": "success", "not checked yet": "info"},
+        ordering="reachable",
+    )
+    def health(self, server: Server) -> tuple[str, str]:
+        words = server.health
+        return (words, words) if words in {"ok", "not checked yet"} else ("failed", words)
+
+    @display(description="latency", ordering="latency_ms")
+    def latency(self, server: Server) -> str:
+        return "—" if server.latency_ms is None else f"{server.latency_ms} ms"
+
+
+@admin.register(Client)
+class ClientAdmin(OperatesMixin, ScopedMixin):
+    form = ClientForm
+    operation_kinds = ("push_profile", "verify_profile")
+    facts_template = "accounts/client_facts.html"
+    list_display = ("name", "account_name", "server", "account_manager", "status_label", "profile_label")
+    list_filter = ("status", "server", "account_manager")
+    list_select_related = ("server", "account_manager")
+    search_fields = ("name", "account_name")
+    fieldsets = (
+        (None, {"fields": ("name", "account_manager", "server", "status")}),
+        (
+            "Credentials profile",
+            {"fields": ("account_name", "existing_profile", "use_master_account")},
+        ),
+        ("Notes", {"fields": ("notes",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
+        return super().get_queryset(request).prefetch_related("keys", "profiles__pushed_keys")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
+        return ("account_name",) if obj and obj.is_pushed else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
+        if obj and obj.is_pushed:
+            details, _, notes = self.fieldsets
+            return (details, ("Credentials profile", {"fields": ("account_name",)}), notes)
+        return self.fieldsets
+
+    @display(
+        description="status",
+        ordering="status",
+        label={
+            ClientStatus.ONBOARDING: "info",
+            ClientStatus.ACTIVE: "success",
+            ClientStatus.PAUSED: "warning",
+            ClientStatus.OFFBOARDED: "danger",
+        },
+    )
+    def status_label(self, client: Client) -> tuple[str, str]:
+        return client.status, client.get_status_display()
+
+    @display(description="profile", label={"pushed": "success", "not pushed": "warning", "no key yet": "info"})
+    def profile_label(self, client: Client) -> str:
+        return client.profile_in_words
+
+
+@admin.register(ExchangeKey)
+class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
+    form = ExchangeKeyForm
+    operation_kinds = ("push_profile",)
+    facts_template = "accounts/key_facts.html"
+    list_display = ("client", "connector", "api_key_hint", "state_label", "changed_at")
+    list_filter = ("connector", "client")
+    list_select_related = ("client__server",)
+    search_fields = ("client__name", "connector")
+
+    class Media:
+        js = ("connector_fields.js",)
+
+    def operation_subject(self, key: ExchangeKey) -> Client:
+        return key.client
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[ExchangeKey]:
+        return super().get_queryset(request).prefetch_related("client__profiles__pushed_keys")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ExchangeKey | None = None) -> tuple[str, ...]:
+        return ("client", "connector") if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: ExchangeKey | None = None) -> Any:
+        names = [field.name for field in self._connector_fields(request, obj) or ()]
+        groups: list[Any] = [(None, {"fields": ("client", "connector")})]
+        if names:
+            description = (
+                "Allow the key to trade, never to withdraw, and bind it to the server's address at the exchange. "
+                "What you enter is encrypted and can't be read back; saving it sends it nowhere."
+            )
+            title = "New values" if obj else "Values"
+            groups.append((title, {"fields": names, "description": description}))
+        return groups
+
+    def get_form(self, request: HttpRequest, obj: ExchangeKey | None = None, **kwargs: Any) -> Any:
+        kwargs["form"] = exchange_key_form(self._connector_fields(request, obj))
+        kwargs["fields"] = None if obj is None else ()
+        return super().get_form(request, obj, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "connector":
+            servers = Server.objects.visible_to(request.user)
+            return forms.ChoiceField(
+                choices=connector_choices(servers),
+                widget=UnfoldAdminSelectWidget(attrs={"data-reloads-fields": ""}),
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @staticmethod
+    def _connector_fields(request: HttpRequest, obj: ExchangeKey | None) -> Any:
+        """What the chosen connector asks for: as the client's server said, or as known beforehand."""
+        if obj is not None:
+            return obj.client.server.fields_of(obj.connector)
+        chosen = request.POST if request.method == "POST" else request.GET
+        client_id = chosen.get("client", "")
+        client = Client.objects.visible_to(request.user).filter(pk=client_id).first() if client_id.isdecimal() else None
+        server = client.server if client else Server()
+        return server.fields_of(chosen.get("connector", ""))
+
+    @display(description="API key")
+    def api_key_hint(self, key: ExchangeKey) -> str:
+        return f"…{key.hint}" if key.hint else "hidden"
+
+    @display(description="state", label=KEY_COLOURS)
+    def state_label(self, key: ExchangeKey) -> tuple[str, str]:
+        state = key.state
+        return state.value, state.label

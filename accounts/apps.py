@@ -16,6 +16,7 @@ def add_first_server(**kwargs: object) -> None:
 
 class AccountsConfig(AppConfig):
     name = "accounts"
+    verbose_name = "Clients and servers"
 
     def ready(self) -> None:
         post_migrate.connect(add_first_server, sender=self)

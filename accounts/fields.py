@@ -34,9 +34,7 @@ class Unreadable:
 class EncryptedTextField(fernet_fields.EncryptedTextField):
     """Text, encrypted at rest with ``FERNET_KEYS``: the first one encrypts, every one is tried to decrypt."""
 
-    def from_db_value(
-        self, value: Any, expression: Any, connection: Any, *args: Any
-    ) -> str | Unreadable | None:
+    def from_db_value(self, value: Any, expression: Any, connection: Any, *args: Any) -> str | Unreadable | None:
         try:
             return super().from_db_value(value, expression, connection, *args)
         except InvalidToken:

@@ -119,8 +119,7 @@ class Server(models.Model):
         """What the connector asks for: as this server said, else as known beforehand, else ``None``."""
         if (fields := self.connectors.get(connector)) is not None:
             return tuple(
-                ConnectorField(f["name"], f["type"], f["required"], tuple(f.get("allowed_values", ())))
-                for f in fields
+                ConnectorField(f["name"], f["type"], f["required"], tuple(f.get("allowed_values", ()))) for f in fields
             )
         return KNOWN_CONNECTORS.get(connector)
 
@@ -128,6 +127,17 @@ class Server(models.Model):
     def connector_names(self) -> list[str]:
         """The connectors to choose from: this server's, or the known ones while it has not been asked."""
         return sorted(self.connectors or KNOWN_CONNECTORS)
+
+    @property
+    def health(self) -> str:
+        """The last check's outcome in a word or a sentence."""
+        if self.checked_at is None:
+            return "not checked yet"
+        if self.last_error:
+            return self.last_error
+        if self.docker_running is False:
+            return "Docker is down"
+        return "MQTT is down" if self.mqtt_connected is False else "ok"
 
     def contact_succeeded(self, **observed: Any) -> None:
         """Write down what the server showed. Touches nothing that an operator entered."""
@@ -213,23 +223,32 @@ class Client(models.Model):
         if not self.account_name and self.name:
             short = slug(self.name, "_")
             if not short:
-                raise ValidationError(
-                    {"account_name": "No account name can be made from this client name: enter one."}
-                )
+                raise ValidationError({"account_name": "No account name can be made from this client name: enter one."})
             self.account_name = f"client_{short}"
         if self.pk and self.is_pushed:
             before = Client.objects.values_list("account_name", flat=True).get(pk=self.pk)
             if before != self.account_name:
-                raise ValidationError(
-                    {"account_name": f"The profile {before} was pushed: its name is fixed."}
-                )
+                raise ValidationError({"account_name": f"The profile {before} was pushed: its name is fixed."})
 
     @property
     def is_pushed(self) -> bool:
         return self.profiles.exists()
 
     def profile_on(self, server: Server) -> "CredentialsProfile | None":
-        return self.profiles.filter(server=server).first()
+        return next((profile for profile in self.profiles.all() if profile.server_id == server.pk), None)
+
+    @property
+    def profile(self) -> "CredentialsProfile | None":
+        """The profile on the client's own server."""
+        return self.profile_on(self.server)
+
+    @property
+    def profile_in_words(self) -> str:
+        """How the keys stand to what the server has: the worst of them."""
+        states = {key.state for key in self.keys.all()}
+        if not states:
+            return "no key yet"
+        return next(state.label for state in KeyState if state in states)
 
 
 class ExchangeKeyQuerySet(models.QuerySet["ExchangeKey"]):
@@ -254,9 +273,7 @@ class ExchangeKey(models.Model):
     connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
     encrypted_values = EncryptedTextField(editable=False)
     fingerprint = models.CharField(max_length=32, editable=False)
-    hint = models.CharField(
-        max_length=4, blank=True, editable=False, help_text="The API key's last characters."
-    )
+    hint = models.CharField(max_length=4, blank=True, editable=False, help_text="The API key's last characters.")
     changed_at = models.DateTimeField(editable=False)
 
     objects = ExchangeKeyQuerySet.as_manager()
@@ -299,12 +316,14 @@ class ExchangeKey(models.Model):
     def is_readable(self) -> bool:
         return not isinstance(self.encrypted_values, Unreadable)
 
-    def state_in(self, profile: "CredentialsProfile | None") -> KeyState:
-        """How the key stands to what is on the server; ``profile`` comes with its ``pushed_keys`` prefetched."""
+    @property
+    def state(self) -> KeyState:
+        """How the key stands to what is on the client's server."""
+        profile = self.client.profile
         if not self.is_readable:
             return KeyState.UNREADABLE
         pushed = profile.fingerprint_of(self.connector) if profile else None
-        if profile is None or pushed is None:
+        if profile is None or not pushed:
             return KeyState.NOT_PUSHED
         if pushed != self.fingerprint:
             return KeyState.CHANGED
@@ -364,7 +383,10 @@ class CredentialsProfile(models.Model):
 
 
 class PushedKey(models.Model):
-    """Which key a profile holds for a connector: the fingerprint of what the server accepted."""
+    """Which key a profile holds for a connector: the fingerprint of what the server accepted.
+
+    Empty from the moment that a key is sent until the server has accepted it.
+    """
 
     profile = models.ForeignKey(CredentialsProfile, on_delete=models.CASCADE, related_name="pushed_keys")
     connector = models.CharField(max_length=80)
@@ -373,9 +395,7 @@ class PushedKey(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["profile", "connector"], name="one_pushed_key_for_a_profile_and_connector"
-            ),
+            models.UniqueConstraint(fields=["profile", "connector"], name="one_pushed_key_for_a_profile_and_connector"),
         ]
 
     def __str__(self) -> str:

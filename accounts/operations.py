@@ -169,18 +169,14 @@ class PushProfile(Kind):
         client = run.subject
         force = run.operation.options.get("force", False)
         with talking_to(client.server) as api:
-            return keys_push(
-                api=api, client=client, server=client.server, keys=list(client.keys.all()), force=force
-            )
+            return keys_push(api=api, client=client, server=client.server, keys=list(client.keys.all()), force=force)
 
     steps = (
         StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
         StepDefinition("check", "Compare the keys with what their connectors ask for", _check),
         StepDefinition("account", "Make sure that the account exists", _ensure),
         StepDefinition("push", "Store the keys; the server tries each at its exchange", _push),
-        StepDefinition(
-            "verify", "Read back what the server lists", lambda run: verify(run.subject, pushed=True)
-        ),
+        StepDefinition("verify", "Read back what the server lists", lambda run: verify(run.subject, pushed=True)),
     )
 
     def consequence(self, subject: Client) -> str:

@@ -8,9 +8,7 @@ class PasswordUnreadable(Problem):
 
     code = "password_unreadable"
     meaning = "The server's stored password can't be decrypted with the present FERNET_KEYS."
-    default_remedy = (
-        "Put the former key back into FERNET_KEYS behind the new one, or type the password again."
-    )
+    default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or type the password again."
 
 
 class KeyUnreadable(Problem):
@@ -18,9 +16,7 @@ class KeyUnreadable(Problem):
 
     code = "key_unreadable"
     meaning = "The exchange key can't be decrypted with the present FERNET_KEYS."
-    default_remedy = (
-        "Put the former key back into FERNET_KEYS behind the new one, or enter the exchange key again."
-    )
+    default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or enter the exchange key again."
 
 
 class KeyMissing(Problem):

@@ -22,15 +22,12 @@ def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str
         ProfileTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
-    if CredentialsProfile.objects.filter(server=server, account_name=name).exclude(client=client).exists():
-        raise ProfileTaken(f"The account name {name} is another client's on {server}.")
+    _check_not_taken(client, server)
     profile = client.profile_on(server)
     exists = name in api.accounts.list()
     if profile is None:
         # Written before the account is made: after a crash in between it counts as the panel's own.
-        profile = CredentialsProfile.objects.create(
-            client=client, server=server, account_name=name, taken_over=exists
-        )
+        profile = CredentialsProfile.objects.create(client=client, server=server, account_name=name, taken_over=exists)
         if exists:
             return f"The account {name} is on the server already. It is taken over: the panel deletes nothing in it."
     elif exists:
@@ -43,6 +40,12 @@ def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str
     except AlreadyExists:
         return f"The account {name} is there."
     return f"The account {name} was created."
+
+
+def _check_not_taken(client: Client, server: Server) -> None:
+    name = client.account_name
+    if CredentialsProfile.objects.filter(server=server, account_name=name).exclude(client=client).exists():
+        raise ProfileTaken(f"The account name {name} is another client's on {server}.")
 
 
 def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
@@ -58,9 +61,7 @@ def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
     return "The stored fields are those that the server asks for." if keys else "No key is needed."
 
 
-def keys_push(
-    *, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool
-) -> str:
+def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool) -> str:
     """Store on the server what it lacks of ``keys``; it logs in to the exchange with each. ``force`` sends them all.
 
     Raises:
@@ -74,43 +75,49 @@ def keys_push(
         if unchanged and not force:
             said.append(f"{key.connector}: already there, unchanged since the last push.")
             continue
+        ours = key.connector not in listed or profile.fingerprint_of(key.connector) is not None
+        if ours:
+            # Written before it is sent: whatever comes of it, even after a crash, is the panel's and not yet known.
+            _note_pushed(profile, key.connector, fingerprint="")
         try:
             api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
         except KeyRefused:
-            _clean_up_refused(api, profile, key.connector, was_listed=key.connector in listed)
+            _clean_up_refused(api, profile, key.connector, ours=ours)
             raise
-        PushedKey.objects.update_or_create(
-            profile=profile,
-            connector=key.connector,
-            defaults={"fingerprint": key.fingerprint, "pushed_at": timezone.now()},
-        )
+        _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
         said.append(f"{key.connector}: accepted by the exchange and stored.")
     return " ".join(said) or "No key is needed."
 
 
-def _clean_up_refused(
-    api: HummingbotAPI, profile: CredentialsProfile, connector: str, *, was_listed: bool
-) -> None:
+def _note_pushed(profile: CredentialsProfile, connector: str, *, fingerprint: str) -> None:
+    PushedKey.objects.update_or_create(
+        profile=profile,
+        connector=connector,
+        defaults={"fingerprint": fingerprint, "pushed_at": timezone.now()},
+    )
+
+
+def _clean_up_refused(api: HummingbotAPI, profile: CredentialsProfile, connector: str, *, ours: bool) -> None:
     """Leave no refused key behind. What stood there before the panel came is not the panel's to delete."""
     listed = api.accounts.credentials(profile.account_name)
-    if connector in listed and not was_listed and not profile.taken_over:
+    if connector in listed and ours and not profile.taken_over:
         api.accounts.delete_credential(profile.account_name, connector)
         listed = api.accounts.credentials(profile.account_name)
     profile.pushed_keys.filter(connector=connector).delete()
     CredentialsProfile.objects.filter(pk=profile.pk).update(connectors=listed, verified_at=timezone.now())
 
 
-def profile_verify(
-    *, api: HummingbotAPI, client: Client, server: Server, connectors: Sequence[str] = ()
-) -> str:
+def profile_verify(*, api: HummingbotAPI, client: Client, server: Server, connectors: Sequence[str] = ()) -> str:
     """Read back what the server lists, write it down, and insist on ``connectors`` being there.
 
     A profile that was made by hand meanwhile is found, and taken over.
 
     Raises:
         ProfileMissing, PushUnverified
+        ProfileTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
+    _check_not_taken(client, server)
     if name not in api.accounts.list():
         CredentialsProfile.objects.filter(client=client, server=server).update(
             connectors=[], verified_at=timezone.now()
@@ -145,8 +152,6 @@ def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[E
         return []
     if key := client.keys.filter(connector=connector).first():
         return [key]
-    if client.account_name in api.accounts.list() and connector in api.accounts.credentials(
-        client.account_name
-    ):
+    if client.account_name in api.accounts.list() and connector in api.accounts.credentials(client.account_name):
         return []
     raise KeyMissing(f"{client} has no exchange key for {connector}, neither here nor on the server.")

@@ -10,6 +10,7 @@ def add_bundled_strategies(**kwargs: object) -> None:
 
 class BotsConfig(AppConfig):
     name = "bots"
+    verbose_name = "Trading"
 
     def ready(self) -> None:
         # The same way in which Django keeps permissions up to date: the product's strategies come with its code.

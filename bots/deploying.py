@@ -3,7 +3,8 @@
 The one request that is not safe to repeat is the deploy itself: sent twice it makes two bots on one account. Around
 it stand three guards. ``sent_at`` is written before it is sent, which the database allows for one open deployment of
 a bot only. Whenever it may have been sent before, the server is searched for what came of it, and that is adopted.
-And when no answer came it is never sent again by itself.
+And when no answer came it is never sent again by itself, nor by a worker that takes over, unless the server has
+answered that nothing came of it.
 """
 
 from typing import Any
@@ -47,9 +48,7 @@ MAYBE_SENT = (ServerTimedOut, ServerUnreachable, UnexpectedAnswer, ServerFailed,
 
 def deployment_of(run: Run) -> Deployment:
     """The deployment that this operation makes, or that of an earlier try, which it has adopted."""
-    return Deployment.objects.select_related("server", "bot__client").get(
-        pk=run.operation.notes["deployment"]
-    )
+    return Deployment.objects.select_related("server", "bot__client").get(pk=run.operation.notes["deployment"])
 
 
 def has_adopted(run: Run) -> bool:
@@ -63,9 +62,7 @@ def plan(run: Run) -> str:
         bot.full_clean()
     except ValidationError as error:
         raise DefinitionInvalid(" ".join(error.messages)) from None
-    namesakes = Deployment.objects.filter(server=bot.server, requested_name=bot.instance_name).exclude(
-        bot=bot
-    )
+    namesakes = Deployment.objects.filter(server=bot.server, requested_name=bot.instance_name).exclude(bot=bot)
     if namesakes.exists():
         raise InstanceNameTaken
     deployment, _ = Deployment.objects.get_or_create(operation=run.operation, defaults=_planned(bot))
@@ -105,6 +102,7 @@ def look(run: Run, *, replace: bool) -> str:
     """
     planned = deployment_of(run)
     current = planned.bot.deployments.open().select_related("server").first()
+    name = ""
     said = "Nothing of this bot is on the server."
     if current is not None:
         with talking_to(current.server) as api:
@@ -116,23 +114,20 @@ def look(run: Run, *, replace: bool) -> str:
         elif place == Place.EXITED or replace:
             said = f"{name} will be archived first."
         elif current.verified_at is None:
-            planned.end(BotState.NOT_CREATED)
-            run.note(deployment=current.pk, adopted=True)
+            if current != planned:  # or else a worker before had got that far
+                planned.end(BotState.NOT_CREATED)
+                run.note(deployment=current.pk, adopted=True)
             said = f"{name} of an earlier try is there: it is adopted, no second one is made."
         else:
             raise AlreadyRunning(f"{name} is on {current.server} already.")
     with talking_to(planned.server) as api:
         names = {container.name for container in api.docker.active(planned.requested_name)}
-    if strangers := sorted(filter(planned.is_instance, names - _known_instances(planned))):
+    if strangers := sorted(filter(planned.is_instance, names - {name})):
         raise AlreadyRunning(
-            f"The server runs {', '.join(strangers)}, which this panel did not deploy and which bears this bot's name.",
+            f"The server runs {', '.join(strangers)}, which bears this bot's name and is not known as its instance.",
             remedy="Archive it with the tool that deployed it, or give the bot another name, then deploy.",
         )
     return said
-
-
-def _known_instances(planned: Deployment) -> set[str]:
-    return set(Deployment.objects.filter(server=planned.server).values_list("instance_name", flat=True))
 
 
 def push_what_is_missing(run: Run) -> str:
@@ -226,9 +221,9 @@ def deploy(run: Run) -> str:
     if deployment.instance_name:
         return f"{deployment.instance_name} was made."
     with talking_to(deployment.server) as api:
-        if deployment.sent_at is not None and (found := _wait_for_instance(run, api, deployment)):
+        if deployment.sent_at is not None and (found := _made_by_the_worker_before(run, api, deployment)):
             return f"{found} was made by the worker before; it is adopted."
-        _mark_as_sent(deployment)
+        _mark_as_sent(run, deployment)
         try:
             name = _send(api, deployment)
         except MAYBE_SENT as problem:
@@ -242,10 +237,11 @@ def deploy(run: Run) -> str:
     return f"The server made {name}."
 
 
-def _mark_as_sent(deployment: Deployment) -> None:
+def _mark_as_sent(run: Run, deployment: Deployment) -> None:
     now = timezone.now()
     try:
         with transaction.atomic():
+            run.hold()
             deployment.observe(BotState.UNCONFIRMED, sent_at=now, started_at=now)
             Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment)
     except IntegrityError:
@@ -274,6 +270,19 @@ def _send(api: HummingbotAPI, deployment: Deployment) -> str:
     )
 
 
+def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
+    """What came of a deploy whose worker died. "Nothing" only counts as an answer of the server: while it works on
+    the deploy it answers nobody, and then nobody may send it again.
+
+    Raises:
+        DeployUnconfirmed
+    """
+    try:
+        return _wait_for_instance(run, api, deployment) or adopt(api, deployment)
+    except MAYBE_SENT as problem:
+        raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
+
+
 def _wait_for_instance(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
     look = patiently(lambda: adopt(api, deployment) or None)
     return run.wait_for(look, settings.FLEET["SETTLE"])
@@ -297,9 +306,7 @@ def wait_until_heard(run: Run) -> str:
         if state == BotState.CRASHED:
             reason = _why_it_exited(api, deployment)
             deployment.update(last_error=reason)
-            raise ContainerExited(
-                f"The container of {deployment.instance_name} exited before it was heard. {reason}"
-            )
+            raise ContainerExited(f"The container of {deployment.instance_name} exited before it was heard. {reason}")
     if state == BotState.MISSING:
         raise InstanceMissing
     if state is None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from accounts.operations import talking_to
-from bots.models import Bot, BotState, Deployment
+from bots.models import Bot, BotState, Deployment, DeploymentQuerySet
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, DockerDown, Problem
 from hummingbot_api.results import ControllerPerformance, LogEntry
@@ -78,6 +78,7 @@ def observe_server(server: Server) -> None:
     A bot that an operation works on is left alone: the operation says what is true of it. So is one that changed
     after the look began. A server that can't be reached makes its bots unknown, not whatever they were.
     """
+    begun_at = timezone.now()
     deployments = list(_unattended(server))
     try:
         with talking_to(server) as api:
@@ -88,7 +89,7 @@ def observe_server(server: Server) -> None:
     except Problem as problem:
         if isinstance(problem, DockerDown):
             server.contact_succeeded(docker_running=False)
-        Deployment.objects.filter(pk__in=[deployment.pk for deployment in deployments]).update(
+        _unchanged_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
             observed_state=BotState.UNKNOWN, observed_at=timezone.now()
         )
 
@@ -99,8 +100,13 @@ def _unattended(server: Server) -> Iterable[Deployment]:
         Deployment.objects.open()
         .filter(server=server)
         .exclude(bot__in=attended.values("subject_id"))
-        .only("instance_name", "stopped_at", "started_at", "planned_at", "observed_state", "server", "bot")
+        .only("instance_name", "stopped_at", "started_at", "planned_at", "verified_at", "server", "bot")
     )
+
+
+def _unchanged_since(moment: datetime) -> DeploymentQuerySet:
+    """The condition of every write here, because an operation may have begun on a bot since the look."""
+    return Deployment.objects.open().filter(observed_at__lte=moment)
 
 
 def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> None:
@@ -108,15 +114,14 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
     values: dict[str, object] = {"observed_state": state, "observed_at": snapshot.taken_at}
     if state == BotState.MISSING and _was_archived(api, deployment):
         values |= {"observed_state": BotState.ARCHIVED, "ended_at": snapshot.taken_at}
-    if state == BotState.RUNNING and deployment.observed_state == BotState.STARTING:
+    if state == BotState.RUNNING and deployment.verified_at is None:
         values["verified_at"] = snapshot.taken_at
     if reports := snapshot.performance.get(deployment.instance_name):
         values |= {
             "pnl_quote": _total(report.global_pnl_quote for report in reports),
             "volume_quote": _total(report.volume_traded for report in reports),
         }
-    # Conditional, because an operation may have begun on this bot since the look.
-    Deployment.objects.open().filter(pk=deployment.pk, observed_at__lte=snapshot.taken_at).update(**values)
+    _unchanged_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
 
 
 def _total(figures: Iterable[float | None]) -> float | None:

@@ -63,9 +63,7 @@ def adopt(api: HummingbotAPI, deployment: Deployment) -> str:
     if not deployment.instance_name:
         names = {c.name for c in api.docker.active(deployment.requested_name)}
         names |= {c.name for c in api.docker.exited(deployment.requested_name)}
-        names -= set(
-            Deployment.objects.filter(server=deployment.server).values_list("instance_name", flat=True)
-        )
+        names -= set(Deployment.objects.filter(server=deployment.server).values_list("instance_name", flat=True))
         # The timestamp at the end sorts the newest last.
         if mine := sorted(filter(deployment.is_instance, names)):
             deployment.observe(BotState.STARTING, instance_name=mine[-1])
@@ -101,9 +99,7 @@ def archive(run: Run, deployment: Deployment) -> str:
             deployment.update(archive_sent_at=timezone.now())
             how = _archive_active(api, deployment) if place == Place.ACTIVE else _remove(api, deployment)
             if not run.wait_for(gone, deadline):
-                raise ArchiveUnconfirmed(
-                    f"{deployment.instance_name} is still on the server after {deadline} s."
-                )
+                raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
         else:
             how = "was gone already"
     deployment.end(BotState.ARCHIVED)

@@ -33,9 +33,7 @@ class StrategyKind(models.TextChoices):
 class Strategy(models.Model):
     """A script that the panel uploads, or a controller that the server has, with its settings and their rules."""
 
-    name = models.SlugField(
-        max_length=60, unique=True, help_text="A controller's name is the server's: pmm_v1."
-    )
+    name = models.SlugField(max_length=60, unique=True, help_text="A controller's name is the server's: pmm_v1.")
     kind = models.CharField(max_length=10, choices=StrategyKind, default=StrategyKind.SCRIPT)
     description = models.CharField(max_length=300, blank=True)
     source = models.TextField(
@@ -118,9 +116,7 @@ class Bot(models.Model):
     """The definition of a bot: what we want. What was done about it is in its deployments."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
-    name = models.CharField(
-        max_length=60, help_text="Any name, also with spaces: the server gets a safe one."
-    )
+    name = models.CharField(max_length=60, help_text="Any name, also with spaces: the server gets a safe one.")
     server = models.ForeignKey(
         Server,
         on_delete=models.PROTECT,
@@ -192,10 +188,34 @@ class Bot(models.Model):
     def is_controller(self) -> bool:
         return self.strategy.kind == StrategyKind.CONTROLLER
 
+    @property
+    def has_unsent_changes(self) -> bool:
+        """Whether the live instance was made from another definition than today's."""
+        live = self.deployment if self.deployment and self.deployment.is_open else None
+        return live is not None and (
+            live.config != self.render_config(live.config_name)
+            or live.image != self.image
+            or live.server_id != self.server_id
+        )
+
+    @property
+    def has_newer_key(self) -> bool:
+        """Whether the live instance holds an exchange key that has been replaced since."""
+        live = self.deployment if self.deployment and self.deployment.is_open else None
+        if live is None or not live.key_fingerprint:
+            return False
+        key = self.client.keys.filter(connector=live.connector).first()
+        return key is not None and key.fingerprint != live.key_fingerprint
+
     def clean_fields(self, exclude: Any = None) -> None:
         if self.server_id is None and self.client_id is not None:
             self.server = self.client.server
         super().clean_fields(exclude=exclude)
+        # A form that has a field for each setting checks them itself, and leaves them out here.
+        if self.strategy_id and "settings" not in (exclude or ()):
+            self.settings = self.strategy.default_settings | (self.settings or {})
+            if wrong := setting_errors(self.strategy.settings_schema, self.settings):
+                raise ValidationError({"settings": [f"{name}: {sentence}" for name, sentence in wrong.items()]})
 
     def clean(self) -> None:
         errors: dict[str, Any] = {}
@@ -207,16 +227,9 @@ class Bot(models.Model):
             self.trading_pair = normalise_pair(self.trading_pair)
         except ValidationError as error:
             errors["trading_pair"] = error.messages
-        if (
-            self.server_id
-            and not is_paper_trade(self.connector)
-            and self.server.fields_of(self.connector) is None
-        ):
+        if self.server_id and not is_paper_trade(self.connector) and self.server.fields_of(self.connector) is None:
             errors["connector"] = f"{self.server} has no connector “{self.connector}”."
         if self.strategy_id:
-            self.settings = self.strategy.default_settings | (self.settings or {})
-            if wrong := setting_errors(self.strategy.settings_schema, self.settings):
-                errors["settings"] = [f"{name}: {sentence}" for name, sentence in wrong.items()]
             if not self.is_controller:
                 for limit in ("max_global_drawdown_quote", "max_controller_drawdown_quote"):
                     if getattr(self, limit) is not None:
@@ -288,9 +301,7 @@ class Deployment(models.Model):
 
     bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="deployments")
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="deployments")
-    operation = models.OneToOneField(
-        Operation, null=True, on_delete=models.SET_NULL, related_name="deployment"
-    )
+    operation = models.OneToOneField(Operation, null=True, on_delete=models.SET_NULL, related_name="deployment")
     requested_name = models.CharField(max_length=160)
     instance_name = models.CharField(max_length=180, blank=True, help_text="The server's name for it.")
 
@@ -321,12 +332,8 @@ class Deployment(models.Model):
 
     observed_state = models.CharField(max_length=12, choices=BotState, default=BotState.PLANNED)
     observed_at = models.DateTimeField(default=timezone.now)
-    last_error = models.TextField(
-        blank=True, help_text="The newest error in the bot's log, or why it failed."
-    )
-    pnl_quote = models.FloatField(
-        "profit and loss", null=True, help_text="In the quote asset; controllers only."
-    )
+    last_error = models.TextField(blank=True, help_text="The newest error in the bot's log, or why it failed.")
+    pnl_quote = models.FloatField("profit and loss", null=True, help_text="In the quote asset; controllers only.")
     volume_quote = models.FloatField("volume", null=True, help_text="In the quote asset; controllers only.")
 
     objects = DeploymentQuerySet.as_manager()

@@ -47,9 +47,7 @@ def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
     return (
         StepDefinition("plan", "Check the definition", deploying.plan),
         StepDefinition("server", "Check the server", check_server),
-        StepDefinition(
-            "look", "Look for instances of this bot", lambda run: deploying.look(run, replace=replace)
-        ),
+        StepDefinition("look", "Look for instances of this bot", lambda run: deploying.look(run, replace=replace)),
         StepDefinition("profile", "Push what the profile lacks", deploying.push_what_is_missing),
         StepDefinition("strategy", "Upload and prove the strategy", deploying.upload_strategy),
         StepDefinition("config", "Write the configuration", deploying.write_config),
@@ -77,11 +75,7 @@ class Deploy(BotKind):
 
     def unavailable(self, subject: Bot) -> str:
         deployment = _open_deployment(subject)
-        if (
-            deployment
-            and deployment.verified_at
-            and deployment.state not in {BotState.CRASHED, BotState.MISSING}
-        ):
+        if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.MISSING}:
             return f"{deployment} is on the server: use “Redeploy” to replace it."
         return ""
 
@@ -174,6 +168,9 @@ class Archive(BotKind):
 
 
 def _archive(run: Run) -> str:
+    newest = run.subject.deployment
+    if run.resumed and newest is not None and newest.observed_state == BotState.ARCHIVED:
+        return f"{newest} was archived by the worker before."
     return instances.archive(run, instances.current_deployment(run.subject))
 
 

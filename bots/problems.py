@@ -32,7 +32,9 @@ class DeployUnconfirmed(Problem):
 
     code = "deploy_unconfirmed"
     meaning = "The deploy was sent, but the server did not confirm it and no new instance has appeared."
-    default_remedy = "Retry: the panel looks for the instance first and adopts it. If the image is being pulled, wait until then."
+    default_remedy = (
+        "Retry: the panel looks for the instance first and adopts it. If the image is being pulled, wait until then."
+    )
     retryable = True
 
 

@@ -1,5 +1,6 @@
 """Django's settings. What differs between hosts comes from the environment (``environment.py``, ``.env.example``)."""
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from controlpanel.environment import (
@@ -28,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django.forms",
     "csp",
     "huey.contrib.djhuey",
     "operations",
@@ -66,6 +68,9 @@ TEMPLATES = [
     },
 ]
 
+# Widgets' templates of our own are found where the pages' are.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -76,13 +81,13 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = env("TIME_ZONE")
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "controlpanel" / "assets"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -93,6 +98,7 @@ STORAGES = {
     },
 }
 # Off production nobody runs collectstatic: the files are served from where they lie.
+STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 
 # --- security ---------------------------------------------------------------------------------------------------
@@ -169,13 +175,15 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        "huey": {"level": "WARNING"},
+        "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
     },
 }
 
 # --- looks ------------------------------------------------------------------------------------------------------
 
 UNFOLD = {
+    "STYLES": [lambda request: static("panel.css")],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icon.svg")}],
     "SITE_TITLE": "Hummingbot control panel",
     "SITE_HEADER": "Control panel",
     "SITE_SUBHEADER": "for Hummingbot",

@@ -63,9 +63,7 @@ class ServerTimedOut(HummingbotAPIError):
 
     code = "server_timed_out"
     meaning = "The server did not answer in time; whether it did what was asked is not known."
-    default_remedy = (
-        "The server may be busy (a deploy blocks it). Wait a minute, refresh, and look before repeating."
-    )
+    default_remedy = "The server may be busy (a deploy blocks it). Wait a minute, refresh, and look before repeating."
     retryable = True
 
 
@@ -85,9 +83,7 @@ class TunnelError(HummingbotAPIError):
 
     code = "tunnel_error"
     meaning = "The tunnel in front of the server answered with an error of its own."
-    default_remedy = (
-        "Look the code up in the tunnel's documentation and check the tunnel on the server's host."
-    )
+    default_remedy = "Look the code up in the tunnel's documentation and check the tunnel on the server's host."
     retryable = True
 
 
@@ -107,9 +103,7 @@ class TunnelBackendDown(TunnelError):
 
     code = "tunnel_backend_down"
     meaning = "The tunnel is up, but the Hummingbot API behind it does not answer."
-    default_remedy = (
-        "Start the Hummingbot API on the tunnel's host, and check the port that the tunnel forwards to."
-    )
+    default_remedy = "Start the Hummingbot API on the tunnel's host, and check the port that the tunnel forwards to."
 
 
 class TunnelInterstitial(TunnelError):
@@ -132,9 +126,7 @@ class WrongPassword(HummingbotAPIError):
 
     code = "wrong_password"
     meaning = "Wrong username or password: the server does not accept the stored login."
-    default_remedy = (
-        "Type the server's username and password again (USERNAME and PASSWORD in the server's .env)."
-    )
+    default_remedy = "Type the server's username and password again (USERNAME and PASSWORD in the server's .env)."
 
 
 class UnexpectedAnswer(HummingbotAPIError):
@@ -173,9 +165,7 @@ class RequestRejected(HummingbotAPIError):
 
     code = "request_rejected"
     meaning = "The server rejected the request."
-    default_remedy = (
-        "Correct what the message names. If all is as it should be, the server's version may differ."
-    )
+    default_remedy = "Correct what the message names. If all is as it should be, the server's version may differ."
 
 
 class ServerFailed(HummingbotAPIError):
@@ -288,9 +278,7 @@ class ImageMissing(HummingbotAPIError):
 
     code = "image_missing"
     meaning = "The Docker image is not on the server and could not be pulled."
-    default_remedy = (
-        "Correct the bot's image, or pull it on the server: docker pull hummingbot/hummingbot:latest."
-    )
+    default_remedy = "Correct the bot's image, or pull it on the server: docker pull hummingbot/hummingbot:latest."
 
 
 class DeployRefused(HummingbotAPIError):
@@ -306,9 +294,7 @@ class BotNotFound(HummingbotAPIError):
 
     code = "bot_not_found"
     meaning = "The server has no live instance of this name."
-    default_remedy = (
-        "Refresh the bot: it may have crashed, been archived, or the server may just have restarted."
-    )
+    default_remedy = "Refresh the bot: it may have crashed, been archived, or the server may just have restarted."
 
 
 class CommandRefused(HummingbotAPIError):

@@ -109,9 +109,7 @@ class Accounts(_Resource):
         Raises:
             AlreadyExists: the server has it.
         """
-        answer = self._http.post(
-            "/accounts/add-account", params={"account_name": check_name(name, "an account")}
-        )
+        answer = self._http.post("/accounts/add-account", params={"account_name": check_name(name, "an account")})
         if answer.status == 400 and "already exists" in answer.words:
             raise problem(AlreadyExists, answer.words)
         answer.check()
@@ -122,9 +120,7 @@ class Accounts(_Resource):
         Raises:
             ProfileMissing: the server has no such account.
         """
-        answer = self._http.post(
-            "/accounts/delete-account", params={"account_name": check_name(name, "an account")}
-        )
+        answer = self._http.post("/accounts/delete-account", params={"account_name": check_name(name, "an account")})
         if answer.status == 404:
             raise problem(ProfileMissing, answer.words)
         answer.check()
@@ -191,9 +187,7 @@ class Connectors(_Resource):
         if isinstance(fields, dict):
             return tuple(_field(name, reading.an_object(fact, f"“{name}”")) for name, fact in fields.items())
         # Older servers name the fields and say nothing else of them.
-        return tuple(
-            ConnectorField(name, "SecretStr", True) for name in reading.texts(fields, "the list of fields")
-        )
+        return tuple(ConnectorField(name, "SecretStr", True) for name in reading.texts(fields, "the list of fields"))
 
     def trading_rules(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, Any]:
         """Smallest orders and price steps, by trading pair. The server asks the exchange for them.
@@ -241,9 +235,7 @@ class Scripts(_Resource):
         """
         answer = self._http.get(path("scripts", check_name(name, "a script"), "config", "template"))
         if answer.status == 500 and answer.plain:
-            raise ScriptInvalid(
-                f"{ScriptInvalid.meaning} It crashed while importing it, as on a syntax error."
-            )
+            raise ScriptInvalid(f"{ScriptInvalid.meaning} It crashed while importing it, as on a syntax error.")
         if answer.status == 404:
             raise problem(ScriptInvalid, answer.words)
         return reading.an_object(answer.value, "the template")
@@ -288,9 +280,7 @@ class Controllers(_Resource):
 
     def save_config(self, id: str, config: Mapping[str, object]) -> None:
         """Add or replace a configuration; it must hold ``controller_name`` and ``controller_type``."""
-        self._http.post(
-            path("controllers", "configs", check_name(id, "a configuration")), dict(config)
-        ).check()
+        self._http.post(path("controllers", "configs", check_name(id, "a configuration")), dict(config)).check()
 
     def get_config(self, id: str) -> dict[str, Any]:
         """The configuration as the server holds it."""
@@ -420,9 +410,7 @@ class Bots(_Resource):
             "/bot-orchestration/stop-bot",
             {"bot_name": check_name(name, "an instance"), "skip_order_cancellation": skip_order_cancellation},
         )
-        response = reading.an_object(
-            reading.an_object(answer.value, "the answer").get("response"), "“response”"
-        )
+        response = reading.an_object(reading.an_object(answer.value, "the answer").get("response"), "“response”")
         if response.get("success") is not True:
             raise _command_problem(answer.clean(response.get("message")))
 
@@ -498,9 +486,7 @@ class Docker(_Resource):
             RequestRejected: the name does not begin with ``hummingbot-``.
             DockerDown, CommandRefused: the engine is not there, or refused.
         """
-        answer = self._http.post(
-            path("docker", "remove-container", check_name(name, "an instance")), long=True
-        )
+        answer = self._http.post(path("docker", "remove-container", check_name(name, "an instance")), long=True)
         if answer.status == 500 and (kind := _container_problem(answer.words)):
             raise problem(kind, answer.words)
         result = answer.value
@@ -583,9 +569,7 @@ def _bot_status(value: object) -> BotStatus:
 
 
 def _logs(data: reading.Object, key: str) -> tuple[LogEntry, ...]:
-    entries = (
-        reading.an_object(entry, "a log entry") for entry in reading.a_list(data.get(key) or [], f"“{key}”")
-    )
+    entries = (reading.an_object(entry, "a log entry") for entry in reading.a_list(data.get(key) or [], f"“{key}”"))
     return tuple(
         LogEntry(
             level=reading.optional_text(entry, "level_name"),

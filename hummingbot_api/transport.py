@@ -240,9 +240,7 @@ def _read(response: requests.Response, mask: Callable[[str], str]) -> Answer | H
         return _tunnel_error(match[0])
     if 300 <= status < 400:
         target = _without_secrets(urljoin(response.url, response.headers.get("Location", "")))
-        return UnexpectedAnswer(
-            f"The server redirects to {mask(target)}: the base URL must be the API's own."
-        )
+        return UnexpectedAnswer(f"The server redirects to {mask(target)}: the base URL must be the API's own.")
     if "html" in content_type or text.lstrip().startswith("<"):
         if _INTERSTITIAL.search(text):
             return TunnelInterstitial()

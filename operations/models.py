@@ -89,15 +89,11 @@ class Operation(models.Model):
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
     subject_id = models.PositiveBigIntegerField()
     subject = GenericForeignKey("subject_type", "subject_id")
-    subject_label = models.CharField(
-        "about", max_length=200, help_text="Kept when what it is about is deleted."
-    )
+    subject_label = models.CharField("about", max_length=200, help_text="Kept when what it is about is deleted.")
     lock = models.CharField(
         max_length=80, help_text="What this operation has to itself: one active operation per lock."
     )
-    lane = models.CharField(
-        max_length=80, blank=True, help_text="What bounds how many run at once: the server."
-    )
+    lane = models.CharField(max_length=80, blank=True, help_text="What bounds how many run at once: the server.")
     options = models.JSONField(default=dict, blank=True, help_text="What was asked for. Never a secret.")
     notes = models.JSONField(
         default=dict, blank=True, help_text="What a step found out for the steps after it. Never a secret."
@@ -110,9 +106,7 @@ class Operation(models.Model):
     requested_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    retry_of = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"
-    )
+    retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
     cancel_requested = models.BooleanField(default=False)
 
     worker = models.CharField(max_length=80, blank=True)
@@ -177,11 +171,7 @@ class Operation(models.Model):
     def waits_for_its_lane(self) -> bool:
         """Queued behind others on the same server, as opposed to queued because no worker is there."""
         running = Operation.objects.filter(lane=self.lane, state=State.RUNNING)
-        return (
-            self.state == State.QUEUED
-            and bool(self.lane)
-            and running.count() >= settings.OPERATIONS["PER_SERVER"]
-        )
+        return self.state == State.QUEUED and bool(self.lane) and running.count() >= settings.OPERATIONS["PER_SERVER"]
 
 
 class StepState(models.TextChoices):

@@ -34,7 +34,5 @@ class PanelFault(Problem):
 
     code = "panel_fault"
     meaning = "The panel met an error that it did not expect."
-    default_remedy = (
-        "Retry once. If it happens again, report it with the time: the panel's log holds the details."
-    )
+    default_remedy = "Retry once. If it happens again, report it with the time: the panel's log holds the details."
     retryable = True

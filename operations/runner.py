@@ -87,9 +87,7 @@ class Lease:
             except LeaseLost:
                 return
             except Exception:
-                logger.exception(
-                    "The lease of operation %s could not be renewed, trying again", self.operation_id
-                )
+                logger.exception("The lease of operation %s could not be renewed, trying again", self.operation_id)
             finally:
                 connection.close()
 
@@ -120,11 +118,19 @@ class Run:
         """Call ``look`` until it returns something, for ``seconds`` at the most; ``None`` when the time is over."""
         deadline = time.monotonic() + seconds
         while True:
+            self.check_still_wanted()
             found = look()
             if found is not None or time.monotonic() >= deadline:
                 return found
-            self.check_still_wanted()
             time.sleep(settings.FLEET["POLL"])
+
+    def hold(self) -> None:
+        """Renew the lease, right before something that must not be done by two workers.
+
+        Raises:
+            LeaseLost
+        """
+        self._lease.renew()
 
     def check_still_wanted(self) -> None:
         """Renew the lease and see whether somebody cancelled.
@@ -132,7 +138,7 @@ class Run:
         Raises:
             LeaseLost, CancelRequested
         """
-        self._lease.renew()
+        self.hold()
         if Operation.objects.filter(pk=self.operation.pk, cancel_requested=True).exists():
             raise CancelRequested
 
@@ -159,7 +165,7 @@ def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -
     operation = run.operation
     step: Step | None = None
     try:
-        for definition, step in _steps(operation):  # noqa: B007 - the step at hand is needed after a failure
+        for definition, step in _steps(operation):
             if step.state == StepState.DONE:
                 continue
             run.check_still_wanted()
@@ -219,9 +225,7 @@ def _fail_step(lease: Lease, step: Step | None, detail: str, on_step: Callable[[
         on_step(step)
 
 
-def _fail(
-    run: Run, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]
-) -> None:
+def _fail(run: Run, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]) -> None:
     _fail_step(lease, step, problem.message, on_step)
     _finish(
         run,

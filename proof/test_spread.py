@@ -389,9 +389,7 @@ async def test_an_amount_below_the_exchange_step_is_not_sent(stage, caplog):
         play = stage(order_amount=0.04)
         await play.until(200)
     assert play.orders == []
-    assert [message.split(":")[1] for message in warnings_of(caplog)] == [
-        " too small for mock_paper_exchange."
-    ] * 2
+    assert [message.split(":")[1] for message in warnings_of(caplog)] == [" too small for mock_paper_exchange."] * 2
 
 
 class SlowToFree(MockPaperExchange):
@@ -596,9 +594,7 @@ async def test_a_refused_cancel_is_tried_again_and_nothing_is_placed_meanwhile(s
 
 async def test_orders_of_an_earlier_run_are_cancelled_first(stage):
     market = bitmart()
-    left = InFlightOrder(
-        "HBOT-old", PAIR, OrderType.LIMIT, TradeType.BUY, Decimal(1600), START, Decimal("0.012")
-    )
+    left = InFlightOrder("HBOT-old", PAIR, OrderType.LIMIT, TradeType.BUY, Decimal(1600), START, Decimal("0.012"))
     left.exchange_order_id, left.current_state = "7", OrderState.OPEN
     market.restore_tracking_states({"HBOT-old": left.to_json()})
     market.alive.add("HBOT-old")

@@ -31,9 +31,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def server(db: None, sandbox: Sandbox) -> Server:
-    return Server.objects.create(
-        name="Sandbox", base_url=sandbox.url, username="admin", password=PLANTED_PASSWORD
-    )
+    return Server.objects.create(name="Sandbox", base_url=sandbox.url, username="admin", password=PLANTED_PASSWORD)
 
 
 @pytest.fixture

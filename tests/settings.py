@@ -12,7 +12,7 @@ os.environ.update(
     HUMMINGBOT_API_URL="",
 )
 
-from controlpanel.settings import *  # noqa: E402, F403
+from controlpanel.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FLEET = {

@@ -107,9 +107,7 @@ def add_or_update() -> None:
                 "source": source,
                 "schema": schema,
                 "default_settings": {
-                    key: setting["default"]
-                    for key, setting in schema["properties"].items()
-                    if "default" in setting
+                    key: setting["default"] for key, setting in schema["properties"].items() if "default" in setting
                 },
                 "bundled": True,
             },

@@ -38,13 +38,9 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
         if name not in known and schema.get("additionalProperties") is False
     }
     errors |= {
-        name: "This is missing, and has no default."
-        for name in schema.get("required", [])
-        if name not in settings
+        name: "This is missing, and has no default." for name in schema.get("required", []) if name not in settings
     }
-    errors |= {
-        name: "This must be a finite number." for name, value in settings.items() if not _is_finite(value)
-    }
+    errors |= {name: "This must be a finite number." for name, value in settings.items() if not _is_finite(value)}
     for error in Draft202012Validator(schema).iter_errors(dict(settings)):
         if error.path:
             sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")

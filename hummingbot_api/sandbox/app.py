@@ -20,18 +20,14 @@ from hummingbot_api.sandbox.world import World
 VERSION = "1.0.1"
 
 
-def build_app(
-    world: World, faults: Faults, *, username: str, password: str, legacy_config_map: bool
-) -> FastAPI:
+def build_app(world: World, faults: Faults, *, username: str, password: str, legacy_config_map: bool) -> FastAPI:
     """The application with all routes; every one but ``GET /`` asks for the login."""
     app = FastAPI(title="Hummingbot API", version=VERSION, docs_url=None, redoc_url=None)
     app.state.world = world
     app.state.faults = faults
     app.state.legacy_config_map = legacy_config_map
 
-    async def check_login(
-        login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())], faulty: Faulty
-    ) -> None:
+    async def check_login(login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())], faulty: Faulty) -> None:
         given = f"{login.username}:{login.password}".encode()
         if not secrets.compare_digest(given, f"{username}:{password}".encode()) or faulty("wrong_password"):
             raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})

@@ -95,9 +95,7 @@ class Faults:
         with self._lock:
             return any(fault.name == name for fault in self._faults)
 
-    def take(
-        self, name: str, method: str, path: str, when: Callable[[Fault], bool] = _always
-    ) -> Fault | None:
+    def take(self, name: str, method: str, path: str, when: Callable[[Fault], bool] = _always) -> Fault | None:
         """The fault that spoils this request, if there is one; it counts as used."""
         with self._lock:
             for fault in self._faults:

@@ -123,11 +123,7 @@ class Instance:
     @property
     def recently_active(self) -> bool:
         heard = self.last_heard
-        return (
-            heard is not None
-            and not self._past(self.forgotten_at)
-            and self.clock.now() - heard < HEARD_LATELY
-        )
+        return heard is not None and not self._past(self.forgotten_at) and self.clock.now() - heard < HEARD_LATELY
 
     @property
     def listed(self) -> bool:

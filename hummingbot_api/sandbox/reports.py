@@ -3,6 +3,7 @@
 import math
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from hummingbot_api.sandbox.clock import utc
 from hummingbot_api.sandbox.instance import Instance
@@ -43,7 +44,7 @@ def controller_reports(instance: Instance) -> dict[str, dict[str, object]]:
     return {controller: _report(instance, controller, span[1]) for controller in instance.controllers}
 
 
-def snapshots(instance: Instance, every: int = SNAPSHOT_EVERY) -> Iterator[dict[str, object]]:
+def snapshots(instance: Instance, every: int = SNAPSHOT_EVERY) -> Iterator[dict[str, Any]]:
     """The controllers' reports as the database keeps them, one per so many seconds, the newest first."""
     span = instance.trading_span()
     if span is None:
@@ -110,9 +111,7 @@ def _logs(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str, o
     general = [_entry("INFO", "start command initiated.", start, _APPLICATION)]
     errors = []
     if instance.problem:
-        errors.append(
-            _entry("ERROR", f"Invalid strategy. Start aborted: {instance.problem}", start, _APPLICATION)
-        )
+        errors.append(_entry("ERROR", f"Invalid strategy. Start aborted: {instance.problem}", start, _APPLICATION))
     elif span := instance.trading_span():
         general.append(_entry("WARNING", "The exchange is not ready. Please wait...", start, _STRATEGY))
         rounds = int((span[1] - start - EXCHANGE_READY) // LOG_EVERY)

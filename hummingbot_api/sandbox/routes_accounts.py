@@ -63,9 +63,7 @@ async def add_credential(
         raise HTTPException(400, refusal)
     await world.clock.sleep(LOGIN_SECONDS)
     fault = faulty("exchange_refuses_key")
-    lacking = any(
-        f.required and credentials.get(f.name) in (None, "") for f in KNOWN_CONNECTORS[connector_name]
-    )
+    lacking = any(f.required and credentials.get(f.name) in (None, "") for f in KNOWN_CONNECTORS[connector_name])
     with world.changing():
         account = world.accounts[account_name]
         if not fault and not lacking:
@@ -83,9 +81,7 @@ async def delete_credential(account_name: str, connector_name: str, world: TheWo
     if account_name not in world.accounts:
         raise HTTPException(404, f"Directory 'credentials/{account_name}/connectors' not found")
     if connector_name not in world.accounts[account_name]:
-        raise HTTPException(
-            404, f"File '{connector_name}.yml' not found in 'credentials/{account_name}/connectors'"
-        )
+        raise HTTPException(404, f"File '{connector_name}.yml' not found in 'credentials/{account_name}/connectors'")
     with world.changing():
         del world.accounts[account_name][connector_name]
     return {"message": "Credential deleted successfully."}
@@ -142,9 +138,7 @@ async def order_types(connector_name: str) -> dict[str, Any]:
 
 
 @router.post("/portfolio/state")
-async def portfolio_state(
-    wanted: PortfolioStateFilterRequest, world: TheWorld
-) -> dict[str, dict[str, list[Any]]]:
+async def portfolio_state(wanted: PortfolioStateFilterRequest, world: TheWorld) -> dict[str, dict[str, list[Any]]]:
     return _holdings(world, wanted)
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from itertools import islice
+from operator import itemgetter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,7 +12,7 @@ from hummingbot_api.sandbox.bodies import StartBotAction, StopBotAction
 from hummingbot_api.sandbox.clock import utc
 from hummingbot_api.sandbox.context import Faulty, TheWorld
 from hummingbot_api.sandbox.instance import Instance
-from hummingbot_api.sandbox.reports import SNAPSHOT_EVERY, bot_status, snapshots
+from hummingbot_api.sandbox.reports import bot_status, snapshots
 from hummingbot_api.sandbox.world import World
 
 _INTERVALS = {"5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "12h": 43200, "1d": 86400}
@@ -24,9 +26,7 @@ router = APIRouter(prefix="/bot-orchestration")
 @router.get("/status")
 async def all_status(world: TheWorld, faulty: Faulty) -> dict[str, Any]:
     mqtt_up = not faulty("mqtt_down")
-    return _success(
-        {i.name: {**bot_status(i, mqtt_up=mqtt_up), "source": _source(i)} for i in world.listed()}
-    )
+    return _success({i.name: {**bot_status(i, mqtt_up=mqtt_up), "source": _source(i)} for i in world.listed()})
 
 
 @router.get("/mqtt")
@@ -48,10 +48,13 @@ async def mqtt(world: TheWorld, faulty: Faulty) -> dict[str, Any]:
 
 @router.get("/controller-performance-latest")
 async def performance_latest(world: TheWorld, bot_name: str | None = None) -> dict[str, Any]:
-    latest: dict[tuple[str, str], dict[str, Any]] = {}
-    for snapshot in _all_snapshots(world, bot_name):
-        latest.setdefault((snapshot["bot_name"], snapshot["controller_id"]), snapshot)
-    return _success(list(latest.values()))
+    return _success(
+        [
+            snapshot
+            for instance in _instances(world, bot_name)
+            for snapshot in islice(snapshots(instance), len(instance.controllers))
+        ]
+    )
 
 
 @router.get("/controller-performance-history")
@@ -65,14 +68,19 @@ async def performance_history(
     end_time: str | None = None,
     interval: Annotated[str, Query(pattern="^(5m|15m|30m|1h|4h|12h|1d)$")] = "5m",
 ) -> dict[str, Any]:
-    found = [
-        snapshot
-        for snapshot in _all_snapshots(world, bot_name, every=_INTERVALS[interval])
-        if controller_id in (None, snapshot["controller_id"])
-        and (cursor is None or snapshot["timestamp"] < cursor)
-        and (start_time is None or snapshot["timestamp"] >= start_time)
-        and (end_time is None or snapshot["timestamp"] <= end_time)
-    ]
+    found = sorted(
+        (
+            snapshot
+            for instance in _instances(world, bot_name)
+            for snapshot in snapshots(instance, every=_INTERVALS[interval])
+            if controller_id in (None, snapshot["controller_id"])
+            and (cursor is None or snapshot["timestamp"] < cursor)
+            and (start_time is None or snapshot["timestamp"] >= start_time)
+            and (end_time is None or snapshot["timestamp"] <= end_time)
+        ),
+        key=itemgetter("timestamp"),
+        reverse=True,
+    )
     page = found[:limit]
     has_more = len(found) > limit
     return {
@@ -122,9 +130,7 @@ async def bot_runs(
         "deployment_status": deployment_status,
     }
     runs = [
-        run
-        for run in _runs(world)
-        if all(value is None or run[column] == value for column, value in wanted.items())
+        run for run in _runs(world) if all(value is None or run[column] == value for column, value in wanted.items())
     ][offset : offset + limit]
     return {**_success(runs), "total": len(runs), "limit": limit, "offset": offset}
 
@@ -219,12 +225,10 @@ def _final_status(instance: Instance) -> str:
     return json.dumps(bot_status(instance, mqtt_up=True))
 
 
-def _all_snapshots(world: World, bot_name: str | None, every: int = SNAPSHOT_EVERY) -> list[dict[str, Any]]:
-    """The performance snapshots of all bots or of one, the newest first, thinned out to one per interval."""
+def _instances(world: World, bot_name: str | None) -> list[Instance]:
+    """All instances, or the one of that name."""
     with world.lock:
-        instances = [i for i in world.instances.values() if bot_name in (None, i.name)]
-        found = [snapshot for instance in instances for snapshot in snapshots(instance, every)]
-    return sorted(found, key=lambda snapshot: str(snapshot["timestamp"]), reverse=True)
+        return [instance for instance in world.instances.values() if bot_name in (None, instance.name)]
 
 
 def _runs(world: World) -> list[dict[str, Any]]:

@@ -14,69 +14,39 @@ from hummingbot_api.sandbox.world import World
 #: How long a deploy keeps the whole server from serving anything else, in sandbox seconds.
 DEPLOY_SECONDS = 0.34
 
+#: The bundled script that runs controllers.
+CONTROLLERS_SCRIPT = "v2_with_controllers"
+
 router = APIRouter(prefix="/bot-orchestration")
 
 
 @router.post("/deploy-v2-script")
 async def deploy_v2_script(deployment: V2ScriptDeployment, world: TheWorld, faulty: Faulty) -> dict[str, Any]:
     name = world.unique_name(_checked_name(deployment))
-    if refusal := _refusal(world, deployment, name, docker_down=bool(faulty("docker_down"))):
-        return refusal
-    world.deploy(
-        name=name,
-        base_name=deployment.instance_name,
-        profile=deployment.credentials_profile,
-        image=deployment.image,
-        headless=deployment.headless,
-        strategy_type="script",
-        script=deployment.script,
-        script_config=deployment.script_config,
-        deployment={**deployment.model_dump(), "instance_name": name},
-    )
-    return {
-        "success": True,
-        "message": f"Instance {name} created successfully.",
-        "unique_instance_name": name,
-    }
+    return _create(world, deployment, name, "script", deployment.script, docker_down=bool(faulty("docker_down")))
 
 
 @router.post("/deploy-v2-controllers")
-async def deploy_v2_controllers(
-    deployment: V2ControllerDeployment, world: TheWorld, faulty: Faulty
-) -> dict[str, Any]:
+async def deploy_v2_controllers(deployment: V2ControllerDeployment, world: TheWorld, faulty: Faulty) -> dict[str, Any]:
+    """Write the script configuration that runs these controllers, and deploy that."""
     name = world.unique_name(_checked_name(deployment))
     drawdowns = deployment.model_dump(
         include={"max_global_drawdown_quote", "max_controller_drawdown_quote"}, exclude_none=True
     )
     with world.changing():
         world.script_configs[name] = {
-            "script_file_name": "v2_with_controllers.py",
+            "script_file_name": f"{CONTROLLERS_SCRIPT}.py",
             "candles_config": [],
             "markets": {},
             "controllers_config": [f"{c.removesuffix('.yml')}.yml" for c in deployment.controllers_config],
             **drawdowns,
         }
-    if refusal := _refusal(world, deployment, name, docker_down=bool(faulty("docker_down"))):
-        return refusal
-    script_config = f"{name}.yml"
-    world.deploy(
-        name=name,
-        base_name=deployment.instance_name,
-        profile=deployment.credentials_profile,
-        image=deployment.image,
-        headless=deployment.headless,
-        strategy_type="controller",
-        script="v2_with_controllers",
-        script_config=script_config,
-        deployment={**deployment.model_dump(), "instance_name": name, "script_config": script_config},
-    )
-    return {
-        "success": True,
-        "message": f"Instance {name} created successfully.",
-        "script_config_generated": script_config,
-        "controllers_deployed": deployment.controllers_config,
-        "unique_instance_name": name,
-    }
+    deployment.script_config = f"{name}.yml"
+    answer = _create(world, deployment, name, "controller", CONTROLLERS_SCRIPT, docker_down=bool(faulty("docker_down")))
+    if answer["success"]:
+        answer["script_config_generated"] = deployment.script_config
+        answer["controllers_deployed"] = deployment.controllers_config
+    return answer
 
 
 def _checked_name(deployment: Deployment) -> str:
@@ -86,19 +56,41 @@ def _checked_name(deployment: Deployment) -> str:
     return deployment.instance_name
 
 
-def _refusal(world: World, deployment: Deployment, name: str, *, docker_down: bool) -> dict[str, Any] | None:
-    """Keep the server busy as a deploy does, and return what Docker says against it, if anything."""
+def _create(
+    world: World,
+    deployment: Deployment,
+    name: str,
+    strategy_type: str,
+    script: str | None,
+    *,
+    docker_down: bool,
+) -> dict[str, Any]:
+    """Create the instance while nothing else is served; success means that there is a container, no more."""
     profile = deployment.credentials_profile
     if profile not in world.accounts:
         raise HTTPException(500, f"[Errno 2] No such file or directory: 'bots/credentials/{profile}'")
     world.clock.block(DEPLOY_SECONDS)
     if docker_down:
         return {"success": False, "message": DOCKER_IS_DOWN}
-    repository, _, tag = deployment.image.partition(":")
     if "nope" in deployment.image:
-        address = "http+docker://localhost/v1.41/images/create"
+        repository, _, tag = deployment.image.partition(":")
         query = f"tag={tag}&fromImage={repository.replace('/', '%2F')}"
-        reason = "no such host, while the image was pulled"
-        message = f'500 Server Error for {address}?{query}: Internal Server Error ("{reason}")'
+        address = f"http+docker://localhost/v1.41/images/create?{query}"
+        message = f'500 Server Error for {address}: Internal Server Error ("no such host")'
         return {"success": False, "message": message}
-    return None
+    world.deploy(
+        name=name,
+        base_name=deployment.instance_name,
+        profile=profile,
+        image=deployment.image,
+        headless=deployment.headless,
+        strategy_type=strategy_type,
+        script=script,
+        script_config=deployment.script_config,
+        deployment={**deployment.model_dump(), "instance_name": name},
+    )
+    return {
+        "success": True,
+        "message": f"Instance {name} created successfully.",
+        "unique_instance_name": name,
+    }

@@ -129,9 +129,7 @@ async def update_bot_controller_config(
 ) -> dict[str, str]:
     current = _bot_configs(world, bot_name).get(controller_name)
     if current is None:
-        raise HTTPException(
-            404, f"Controller configuration '{controller_name}' not found for bot '{bot_name}'"
-        )
+        raise HTTPException(404, f"Controller configuration '{controller_name}' not found for bot '{bot_name}'")
     with world.changing():
         current.update(config)
     return {"message": f"Controller configuration for bot '{bot_name}' updated successfully"}

@@ -88,8 +88,9 @@ class World:
         A configuration that does not exist is no hindrance: the bot comes up idle.
         """
         with self.changing():
-            named = self._script_config(script_config)
-            config = named or {}
+            found = self._script_config(script_config)
+            config = found or {}
+            script_file = str(config.get("script_file_name")).removesuffix(".py")
             asked = [str(c).removesuffix(".yml") for c in _list(config.get("controllers_config"))]
             controllers = [c for c in asked if c in self.controller_configs]
             configs = [self.controller_configs[c] for c in controllers]
@@ -103,9 +104,7 @@ class World:
                 strategy_type=strategy_type,
                 script=script,
                 script_config=script_config,
-                script_file=None
-                if named is None
-                else str(config.get("script_file_name")).removesuffix(".py"),
+                script_file=None if found is None else script_file,
                 controllers=controllers,
                 connectors=copy.deepcopy(self.accounts[profile]),
                 config=copy.deepcopy(configs if controllers else config),
@@ -162,9 +161,7 @@ class World:
         else:
             script = instance.script_file or ""
             configs = [{**config_template(script, self.scripts[script]), **instance.config}]
-        needed = {
-            str(c[key]) for c in configs for key in ("connector_name", "exchange", "connector") if c.get(key)
-        }
+        needed = {str(c[key]) for c in configs for key in ("connector_name", "exchange", "connector") if c.get(key)}
         for config in configs:
             if isinstance(markets := config.get("markets"), dict):
                 needed.update(markets)

@@ -412,9 +412,7 @@ def test_a_deploy_whose_answer_is_lost_is_not_sent_twice(api, deploy, sandbox, f
         deploy()
     sandbox.faults.clear()
 
-    assert [container.name for container in api.docker.active("hummingbot-sharp")] == [
-        *sandbox.world.instances
-    ]
+    assert [container.name for container in api.docker.active("hummingbot-sharp")] == [*sandbox.world.instances]
     assert len(sandbox.world.instances) == 1
 
 

@@ -246,9 +246,7 @@ def test_validating_a_controllers_config_names_the_fields(api, change, error):
     assert error in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    "name", ["generic/grid_strike", "market_making/pmm_simple", "market_making/pmm_dynamic"]
-)
+@pytest.mark.parametrize("name", ["generic/grid_strike", "market_making/pmm_simple", "market_making/pmm_dynamic"])
 def test_a_controllers_own_defaults_are_valid(api, name):
     template = api.ok("GET", f"/controllers/{name}/config/template")
     config = {field: entry["default"] for field, entry in template.items()} | {"id": "x"}

@@ -119,9 +119,7 @@ def test_the_tunnel_answers_with_its_code(sandbox, call, fault, status, code):
 
 def test_truncated_json_ends_before_its_length(sandbox, call):
     sandbox.faults.add("truncated_json", times=1)
-    with pytest.raises(
-        (requests.ConnectionError, requests.exceptions.ChunkedEncodingError), match="IncompleteRead"
-    ):
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError), match="IncompleteRead"):
         call("GET", "/")
     assert call("GET", "/").status_code == 200
 

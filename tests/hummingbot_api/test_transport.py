@@ -90,9 +90,7 @@ def test_every_request_carries_the_login_and_the_header_that_skips_the_tunnels_w
         assert request.headers["Accept"] == "application/json"
 
 
-def test_the_environment_neither_replaces_the_login_nor_leads_elsewhere(
-    stub, api, monkeypatch, tmp_path, free_port
-):
+def test_the_environment_neither_replaces_the_login_nor_leads_elsewhere(stub, api, monkeypatch, tmp_path, free_port):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -101,9 +99,7 @@ def test_the_environment_neither_replaces_the_login_nor_leads_elsewhere(
 
     api.system.version()
 
-    assert (
-        stub.seen[0].headers["Authorization"] == "Basic " + b64encode(f"admin:{PASSWORD}".encode()).decode()
-    )
+    assert stub.seen[0].headers["Authorization"] == "Basic " + b64encode(f"admin:{PASSWORD}".encode()).decode()
 
 
 # --- connections and retries --------------------------------------------------------------------------------
@@ -213,9 +209,7 @@ def test_nothing_listens(free_port):
 
 
 def test_no_such_host():
-    error = error_of(
-        HummingbotAPI("http://no-such-host.invalid", "admin", PASSWORD, read_retries=0).system.version
-    )
+    error = error_of(HummingbotAPI("http://no-such-host.invalid", "admin", PASSWORD, read_retries=0).system.version)
 
     assert isinstance(error, ServerUnreachable)
     assert "host name not found" in error.message
@@ -233,16 +227,12 @@ def tls_stub(stub, tmp_path):
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
         .sign(key, hashes.SHA256())
     )
     pem = tmp_path / "server.pem"
     pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -404,9 +394,7 @@ def test_long_words_are_cut(stub, api):
 
 
 def test_of_a_traceback_only_the_last_line_is_quoted(stub, api):
-    trace = (
-        'Failed\nTraceback (most recent call last):\n  File "a.py", line 1\n    f()\nValueError: bad spread\n'
-    )
+    trace = 'Failed\nTraceback (most recent call last):\n  File "a.py", line 1\n    f()\nValueError: bad spread\n'
     stub.will(Reply({"detail": trace}, 500))
 
     assert error_of(api.accounts.list).message.endswith("said: Failed ValueError: bad spread")
@@ -491,11 +479,7 @@ def test_each_request_is_logged_once_without_query_and_body(stub, api, caplog):
     api.accounts.add("client")
     error_of(api.scripts.save, "pmm", "pass")
 
-    said = [
-        record.getMessage().rsplit(" in ", 1)[0]
-        for record in caplog.records
-        if record.name == "hummingbot_api"
-    ]
+    said = [record.getMessage().rsplit(" in ", 1)[0] for record in caplog.records if record.name == "hummingbot_api"]
     assert said == [
         f"POST {stub.url}/accounts/add-account: 201",
         f"POST {stub.url}/scripts/pmm: server_unreachable",

@@ -8,9 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 
 class Command(BaseCommand):
-    help = (
-        "Runs a Hummingbot API server without exchanges or money, until interrupted. For invented keys only."
-    )
+    help = "Runs a Hummingbot API server without exchanges or money, until interrupted. For invented keys only."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,9 +34,7 @@ class Command(BaseCommand):
         try:
             from hummingbot_api.sandbox import Sandbox
         except ImportError as error:
-            raise CommandError(
-                f"The sandbox needs {error.name}: pip install -r requirements-dev.txt"
-            ) from error
+            raise CommandError(f"The sandbox needs {error.name}: pip install -r requirements-dev.txt") from error
 
         try:
             sandbox = Sandbox(

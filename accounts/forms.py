@@ -1,0 +1,182 @@
+"""Forms for servers, clients and exchange keys. Secrets go in, and never come out again."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from accounts.models import MASTER_ACCOUNT, Client, CredentialsProfile, ExchangeKey, Server, key_errors
+from hummingbot_api.connectors import KNOWN_CONNECTORS
+from hummingbot_api.results import ConnectorField
+
+#: Browsers must not offer an operator's own passwords for a client's keys, nor remember them.
+SECRET_ATTRS = {
+    "autocomplete": "new-password",
+    "spellcheck": "false",
+    "data-1p-ignore": "",
+    "data-lpignore": "true",
+}
+
+
+class ServerForm(forms.ModelForm):
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS),
+        help_text="The server's PASSWORD. It can be replaced, and never read back.",
+    )
+
+    class Meta:
+        model = Server
+        fields = ("name", "base_url", "username", "verify_tls")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields[
+                "password"
+            ].help_text = f"The stored one: {self.instance.password_in_words}. Leave this empty to keep it."
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if not password and not self.instance.pk:
+            raise ValidationError("Enter the server's password.")
+        return password
+
+    def save(self, commit: bool = True) -> Any:
+        if password := self.cleaned_data["password"]:
+            self.instance.password = password
+        return super().save(commit)
+
+
+class ClientForm(forms.ModelForm):
+    """A client, with a new profile or one that a server has already."""
+
+    existing_profile = forms.ChoiceField(
+        required=False,
+        label="Take over a profile",
+        widget=UnfoldAdminSelectWidget(),
+        help_text="One that exists on the server, from the list that it gave at its last check. "
+        "The panel never deletes anything in it.",
+    )
+    use_master_account = forms.BooleanField(
+        required=False,
+        label="Use master_account all the same",
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text="Every account that is made on the server is a copy of master_account: a key in there may end up "
+        "with other clients. Switch on only if you mean it.",
+    )
+
+    class Meta:
+        model = Client
+        fields = ("name", "account_name", "account_manager", "server", "status", "notes")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "existing_profile" in self.fields:
+            self.fields["existing_profile"].choices = [("", "No, make a new one"), *self._existing_profiles()]  # type: ignore[attr-defined]
+
+    def _existing_profiles(self) -> Iterable[tuple[str, list[tuple[str, str]]]]:
+        """By server, without those that are another client's already."""
+        for server in self.fields["server"].queryset:  # type: ignore[attr-defined]
+            taken = set(
+                Client.objects.filter(server=server).exclude(pk=self.instance.pk).values_list("account_name", flat=True)
+            )
+            taken |= set(CredentialsProfile.objects.filter(server=server).values_list("account_name", flat=True))
+            free = [name for name in server.account_names if name not in taken]
+            if free:
+                yield server.name, [(f"{server.pk}:{name}", name) for name in free]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if chosen := cleaned.get("existing_profile"):
+            server_pk, _, name = chosen.partition(":")
+            server = cleaned.get("server")
+            if server and str(server.pk) != server_pk:
+                self.add_error("existing_profile", f"This profile is on another server than {server}.")
+            elif cleaned.get("account_name") not in {"", name}:
+                self.add_error("existing_profile", "Choose a profile or enter an account name, not both.")
+            else:
+                cleaned["account_name"] = name
+        if cleaned.get("account_name") == MASTER_ACCOUNT and not cleaned.get("use_master_account"):
+            field = "existing_profile" if cleaned.get("existing_profile") else "account_name"
+            self.add_error(
+                field,
+                "Every new account on the server is a copy of master_account, so its keys may end up with other "
+                "clients. If you mean it, switch on “Use master_account all the same”.",
+            )
+        return cleaned
+
+
+class ExchangeKeyForm(forms.ModelForm):
+    """A key's fields are those of its connector; ``field_names`` holds them. What was stored is never shown."""
+
+    connector_fields: tuple[ConnectorField, ...] = ()
+
+    class Meta:
+        model = ExchangeKey
+        fields = ("client", "connector")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "connector" in self.fields and not self.connector_fields:
+            self.fields["connector"].help_text = "Choose the connector: the fields that it asks for appear then."
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What was entered; an optional field that was left empty is left to the server's default."""
+        entered = {field.name: self.cleaned_data.get(field.name) for field in self.connector_fields}
+        return {name: value for name, value in entered.items() if value is not None and value != ""}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.connector_fields:
+            if "connector" not in self.errors:
+                self.add_error("connector", "Choose a connector that the client's server knows, then enter its key.")
+            return cleaned
+        for name, message in key_errors(self.values, self.connector_fields).items():
+            if name in self.fields and name not in self.errors:
+                self.add_error(name, message)
+        return cleaned
+
+    def save(self, commit: bool = True) -> Any:
+        self.instance.set_values(self.values)
+        return super().save(commit)
+
+
+def exchange_key_form(fields: tuple[ConnectorField, ...] | None) -> type[ExchangeKeyForm]:
+    """The form for a connector that asks for ``fields``."""
+    attributes: dict[str, Any] = {"connector_fields": fields or ()}
+    for field in fields or ():
+        attributes[field.name] = _form_field(field)
+    return type("ExchangeKeyFormFor", (ExchangeKeyForm,), attributes)
+
+
+def _form_field(field: ConnectorField) -> forms.Field:
+    label = field.name.replace("_", " ").capitalize()
+    # Required-ness is checked in ``clean``, with the connector's own word for the field.
+    common: dict[str, Any] = {"required": False, "label": label}
+    if field.allowed_values:
+        choices = [("", "the server's default"), *((value, value) for value in field.allowed_values)]
+        return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget(), **common)
+    if field.type == "bool":
+        return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common)
+    if field.type == "int":
+        return forms.IntegerField(widget=UnfoldAdminTextInputWidget(), **common)
+    if field.secret:
+        # Pasted values carry spaces and line ends, which no exchange has in its keys.
+        return forms.CharField(widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS), **common)
+    return forms.CharField(widget=UnfoldAdminTextInputWidget(), **common)
+
+
+def connector_choices(servers: Iterable[Server]) -> list[tuple[str, str]]:
+    """Every connector that one of the servers has, and the known ones while none was asked."""
+    names = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
+    return [("", "---------"), *((name, name) for name in sorted(names))]

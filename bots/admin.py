@@ -1,0 +1,218 @@
+"""Strategies, bots and deployments in the admin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from accounts.models import Server
+from accounts.scope import ScopedMixin
+from bots.forms import bot_form, field_name
+from bots.models import Bot, BotState, Deployment, Strategy
+from hummingbot_api.connectors import KNOWN_CONNECTORS
+from operations.actions import OperatesMixin, ReadOnlyMixin
+
+STATE_COLOURS = {
+    BotState.RUNNING: "success",
+    BotState.STARTING: "info",
+    BotState.STOPPED: "warning",
+    BotState.SILENT: "warning",
+    BotState.UNCONFIRMED: "warning",
+    BotState.CRASHED: "danger",
+    BotState.MISSING: "danger",
+    BotState.NOT_CREATED: "danger",
+}
+#: Exchanges whose order books Hummingbot can trade with simulated money.
+PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kucoin_paper_trade", "kraken_paper_trade")
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By the state that is shown, for bots (of their newest deployment) and for deployments."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state.value, state.label) for state in BotState]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        if not self.value():
+            return queryset
+        deployments = Deployment.objects.in_state(self.value(), timezone.now())
+        return queryset.filter(**{f"{'deployment' if queryset.model is Bot else 'pk'}__in": deployments})
+
+
+@admin.register(Strategy)
+class StrategyAdmin(ModelAdmin):
+    list_display = ("name", "kind", "description", "bundled")
+    list_filter = ("kind", "bundled")
+    search_fields = ("name", "description")
+    fields = ("name", "kind", "description", "controller_type", "default_settings", "schema", "source")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "source":
+            kwargs["widget"] = UnfoldAdminTextareaWidget(
+                attrs={"rows": 30, "class": "font-mono", "spellcheck": "false"}
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj and obj.bundled)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.bundled)
+
+
+@admin.register(Bot)
+class BotAdmin(OperatesMixin, ScopedMixin):
+    operation_kinds = ("deploy", "redeploy", "start", "stop", "archive", "refresh")
+    facts_template = "bots/bot_facts.html"
+    list_display = (
+        "name",
+        "client",
+        "trading_pair",
+        "connector",
+        "strategy",
+        "state_label",
+        "seen",
+        "pnl",
+    )
+    list_filter = (StateFilter, "client", "server", "strategy", "connector")
+    list_select_related = ("client", "strategy", "deployment")
+    search_fields = ("name", "client__name", "trading_pair")
+
+    class Media:
+        js = ("strategy_settings.js",)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Bot]:
+        return super().get_queryset(request).select_related("client", "strategy", "server", "deployment")
+
+    def get_form(self, request: HttpRequest, obj: Bot | None = None, **kwargs: Any) -> Any:
+        servers = Server.objects.visible_to(request.user)
+        connectors = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
+        kwargs["form"] = bot_form(Strategy.objects.all(), connectors.union(PAPER_TRADE))
+        # The form declares its fields, those of the strategies among them.
+        kwargs["fields"] = None
+        return super().get_form(request, obj, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
+        settings = [
+            (
+                f"Settings of {strategy.name}",
+                {
+                    "fields": [
+                        field_name(strategy.pk, name) for name in strategy.settings_schema.get("properties", {})
+                    ],
+                    "classes": [f"settings-of-{strategy.pk}"],
+                    "description": strategy.description,
+                },
+            )
+            for strategy in Strategy.objects.all()
+        ]
+        return [
+            (None, {"fields": ["client", "name", "connector", "trading_pair", "strategy"]}),
+            *settings,
+            (
+                "Advanced",
+                {
+                    "fields": [
+                        "server",
+                        "image",
+                        "headless",
+                        "max_global_drawdown_quote",
+                        "max_controller_drawdown_quote",
+                    ],
+                    "classes": ["collapse"],
+                },
+            ),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Bot | None = None) -> tuple[str, ...]:
+        # Its instances are named after both, and its deployments belong to that client.
+        return ("client",) if obj else ()
+
+    @display(description="state", label=STATE_COLOURS)
+    def state_label(self, bot: Bot) -> tuple[str, str]:
+        return (bot.deployment.state, bot.deployment.state.label) if bot.deployment else ("", "not deployed")
+
+    @display(description="seen")
+    def seen(self, bot: Bot) -> Any:
+        return bot.deployment.observed_at if bot.deployment else None
+
+    @display(description="profit and loss")
+    def pnl(self, bot: Bot) -> str:
+        return quote_amount(bot.deployment.pnl_quote if bot.deployment else None, bot.trading_pair)
+
+
+def quote_amount(amount: float | None, trading_pair: str) -> str:
+    """An amount in the pair's quote asset, for people; a dash when it is not known."""
+    return "—" if amount is None else f"{amount:+,.2f} {trading_pair.partition('-')[2]}"
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
+    list_display = ("__str__", "bot", "server", "state_label", "sent_at", "ended_at")
+    list_filter = (StateFilter, "server")
+    list_select_related = ("bot__client", "server")
+    search_fields = ("instance_name", "requested_name", "bot__name")
+    date_hierarchy = "planned_at"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "bot",
+                    "server",
+                    "instance_name",
+                    "state_label",
+                    "observed_at",
+                    "last_error",
+                    "operation",
+                )
+            },
+        ),
+        (
+            "What it was made from",
+            {
+                "fields": (
+                    "profile",
+                    "connector",
+                    "trading_pair",
+                    "strategy_name",
+                    "strategy_kind",
+                    "script_name",
+                    "config_name",
+                    "config",
+                    "image",
+                    "headless",
+                    "max_global_drawdown_quote",
+                    "max_controller_drawdown_quote",
+                )
+            },
+        ),
+        (
+            "When",
+            {
+                "fields": (
+                    "planned_at",
+                    "sent_at",
+                    "started_at",
+                    "verified_at",
+                    "stopped_at",
+                    "archive_sent_at",
+                    "ended_at",
+                )
+            },
+        ),
+        ("Performance", {"fields": ("pnl_quote", "volume_quote")}),
+        ("Script", {"fields": ("script_source",), "classes": ("collapse",)}),
+    )
+
+    @display(description="state", label=STATE_COLOURS)
+    def state_label(self, deployment: Deployment) -> tuple[str, str]:
+        return deployment.state, deployment.state.label

@@ -1,0 +1,55 @@
+"""For whoever hosts the panel: is it alive, and can it do its work. No secret, no detail of an error."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+from huey.contrib.djhuey import HUEY
+
+from operations.models import WorkerHeartbeat
+
+#: A worker makes itself heard every 20 s; longer than this, in seconds, means that there is none.
+WORKER_SILENT = 90
+
+
+@never_cache
+@require_GET
+def healthz(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "alive"})
+
+
+@never_cache
+@require_GET
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Database and queue answer, and a worker was heard; ``503`` with what does not."""
+    checks = {"database": _database, "queue": _queue, "worker": _worker}
+    results = {name: _holds(check) for name, check in checks.items()}
+    ready = all(results.values())
+    return JsonResponse({"status": "ready" if ready else "not ready", **results}, status=200 if ready else 503)
+
+
+def _holds(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except Exception:  # whatever it is, the answer is no
+        return False
+
+
+def _database() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return True
+
+
+def _queue() -> bool:
+    return HUEY.storage.queue_size() >= 0
+
+
+def _worker() -> bool:
+    heard_lately = timezone.now() - timedelta(seconds=WORKER_SILENT)
+    return WorkerHeartbeat.objects.filter(heard_at__gte=heard_lately).exists()

@@ -1,0 +1,169 @@
+"""``manage.py demo``: the panel with all that belongs to it, on this machine, with a sandbox for a server."""
+
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import Server
+from controlpanel.environment import PRODUCTION, env
+from controlpanel.onboarding import bot_define, read_file
+
+#: How long a part may take to answer after its start, in seconds.
+PATIENCE = 60
+Part = subprocess.Popen[bytes]
+
+
+class Command(BaseCommand):
+    help = (
+        "Start a sandbox Hummingbot API server, a background worker and the web server, with a sample client. "
+        "Everything is kept in DATA_DIR, so that a second start finds what the first left."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="the panel's port; the next free one if it is taken")
+        parser.add_argument("--sandbox-port", type=int, default=8010)
+        parser.add_argument("--speed", type=float, default=4, help="how much faster the sandbox's time passes")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if PRODUCTION:
+            raise CommandError("The demo makes its own users and keys: set ENVIRONMENT=development, or use ./run demo.")
+        lock = (Path(env("DATA_DIR")) / "demo.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError("A demo is running already. End that one first: two would share its data.") from None
+        # Ctrl-C and a polite kill end it alike.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        port, sandbox_port = _free_port(options["port"]), _free_port(options["sandbox_port"])
+        parts: dict[str, Part] = {}
+        try:
+            self._say("Preparing the database ...")
+            call_command("migrate", verbosity=0)
+            self._say("Starting the sandbox, the worker and the web server ...")
+            parts["the sandbox"] = self._start_sandbox(sandbox_port, options["speed"])
+            self._load_sample(f"http://127.0.0.1:{sandbox_port}")
+            password = self._make_user()
+            parts["the worker"] = _manage("run_huey")
+            parts["the web server"] = self._start_web(port)
+            self._wait_for(parts, f"http://127.0.0.1:{port}/healthz")
+            self._say(
+                f"\n  The panel      {self.style.SUCCESS(f'http://127.0.0.1:{port}/')}\n"
+                f"  User           admin\n  Password       {password}   (made for this run)\n\n"
+                "  Client “Sharp” is defined and nothing is pushed yet: open its bot “Sharp Spread” and press Deploy.\n"
+                "  Ctrl-C ends everything."
+            )
+            self._watch(parts)
+        except KeyboardInterrupt:
+            self._say("\nEnding ...")
+        finally:
+            _end(parts)
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def _start_sandbox(self, port: int, speed: float) -> Part:
+        state = Path(env("DATA_DIR")) / "sandbox.json"
+        part = _manage("sandbox", "--port", str(port), "--speed", str(speed), "--state", str(state), quiet=True)
+        self._wait_for({"the sandbox": part}, f"http://127.0.0.1:{port}/")
+        return part
+
+    def _start_web(self, port: int) -> Part:
+        return subprocess.Popen(  # noqa: S603 - arguments of our own
+            [
+                *(sys.executable, "-m", "gunicorn", "controlpanel.wsgi"),
+                *("--bind", f"127.0.0.1:{port}", "--threads", "8", "--log-level", "warning"),
+            ],
+            cwd=settings.BASE_DIR,
+            start_new_session=True,
+        )
+
+    def _load_sample(self, url: str) -> None:
+        server = Server.objects.filter(name="Sandbox").first()
+        if server is None:
+            server = Server(name="Sandbox", username="admin", password="admin")  # noqa: S106 - the sandbox's own
+        server.base_url = url
+        server.full_clean()
+        server.save()
+        if not server.clients.exists():
+            bot_define(facts=read_file(settings.BASE_DIR / "sample.json"), server=server)
+
+    def _make_user(self) -> str:
+        password = secrets.token_urlsafe(12)
+        user, _ = get_user_model().objects.get_or_create(username="admin")
+        user.is_staff = user.is_superuser = True
+        user.set_password(password)
+        user.save()
+        return password
+
+    def _wait_for(self, parts: dict[str, Part], url: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            _check_alive(parts)
+            try:
+                with urlopen(url, timeout=5):  # noqa: S310 - loopback
+                    return
+            except (URLError, OSError):
+                if time.monotonic() > deadline:
+                    raise CommandError(f"{url} did not answer within {PATIENCE} s.") from None
+                time.sleep(0.1)
+
+    def _watch(self, parts: dict[str, Part]) -> None:
+        while True:
+            _check_alive(parts)
+            time.sleep(0.5)
+
+
+def _manage(*arguments: str, quiet: bool = False) -> Part:
+    # A session of its own: Ctrl-C reaches this command only, which then ends its parts in order.
+    return subprocess.Popen(  # noqa: S603 - arguments of our own
+        [sys.executable, "manage.py", *arguments],
+        cwd=settings.BASE_DIR,
+        start_new_session=True,
+        env=os.environ | {"LOG_LEVEL": "WARNING"},
+        stdout=subprocess.DEVNULL if quiet else None,
+        stderr=subprocess.DEVNULL if quiet else None,
+    )
+
+
+def _check_alive(parts: dict[str, Part]) -> None:
+    for name, part in parts.items():
+        if part.poll() is not None:
+            raise CommandError(f"{name[0].upper()}{name[1:]} ended with status {part.returncode}: see above.")
+
+
+def _end(parts: dict[str, Part]) -> None:
+    for part in reversed(parts.values()):
+        part.terminate()
+    deadline = time.monotonic() + 10
+    for part in parts.values():
+        try:
+            part.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            part.kill()
+
+
+def _free_port(wanted: int) -> int:
+    """``wanted``, or the first free port above it."""
+    for port in range(wanted, wanted + 50):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+            return port
+    raise CommandError(f"No free port between {wanted} and {wanted + 49}.")

@@ -1,0 +1,108 @@
+"""A client, its key and its bot from one file, for ``manage.py onboard`` and for the demo.
+
+The file is JSON::
+
+    {"client": {"name": "Sharp", "account_name": "client_sharp"},
+     "key": {"connector": "bitmart", "values": {"bitmart_api_key": "...", ...}},
+     "bot": {"name": "Sharp Spread", "strategy": "spread", "trading_pair": "SHARP/USDT", "settings": {...}}}
+
+``account_name`` may be left out, and so may settings that have a default. What is there already is brought up to date.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.models import Client, ExchangeKey, Server, key_errors
+from bots.models import Bot, Strategy
+
+
+class FileInvalid(Exception):
+    """The file does not say what it must; the text tells what is wrong."""
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The file's content.
+
+    Raises:
+        FileInvalid: it can't be read, is not JSON, or lacks a part.
+    """
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileInvalid(f"{path} can't be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise FileInvalid(f"{path} is not valid JSON: {error}.") from None
+    for part, needed in (
+        ("client", {"name"}),
+        ("key", {"connector", "values"}),
+        ("bot", {"name", "strategy"}),
+    ):
+        group = facts.get(part) if isinstance(facts, dict) else None
+        if not isinstance(group, dict) or not needed <= set(group):
+            raise FileInvalid(f"{path} needs “{part}” with {', '.join(sorted(needed))}.")
+    return facts  # type: ignore[no-any-return]
+
+
+@transaction.atomic
+def bot_define(*, facts: dict[str, Any], server: Server) -> Bot:
+    """Make or update the client, its key and its bot. All of them or, on the first mistake, none.
+
+    Raises:
+        FileInvalid: with the field that is wrong.
+    """
+    try:
+        client = Client.objects.filter(name=facts["client"]["name"]).first() or Client(server=server)
+        _set(client, "client", {"name", "account_name", "notes"}, facts["client"])
+        _define_key(client, facts["key"])
+        return _define_bot(client, facts)
+    except ValidationError as error:
+        raise FileInvalid(
+            " ".join(f"{name}: {' '.join(messages)}" for name, messages in error.message_dict.items())
+        ) from None
+
+
+def _set(row: Any, part: str, allowed: set[str], facts: dict[str, Any]) -> None:
+    if unknown := sorted(set(facts) - allowed):
+        raise FileInvalid(f"“{part}” has no {', '.join(unknown)}; it may have {', '.join(sorted(allowed))}.")
+    for name, value in facts.items():
+        setattr(row, name, value)
+    row.full_clean()
+    row.save()
+
+
+def _define_key(client: Client, facts: dict[str, Any]) -> None:
+    connector, values = facts["connector"], facts["values"]
+    fields = client.server.fields_of(connector)
+    if fields is None:
+        raise FileInvalid(f"key: {client.server} has no connector “{connector}”.")
+    if errors := key_errors(values, fields):
+        raise FileInvalid("key: " + " ".join(errors.values()))
+    key = client.keys.filter(connector=connector).first() or ExchangeKey(client=client, connector=connector)
+    key.set_values(values)
+    key.save()
+
+
+def _define_bot(client: Client, facts: dict[str, Any]) -> Bot:
+    wanted = {"connector": facts["key"]["connector"], **facts["bot"]}
+    strategy = Strategy.objects.filter(name=wanted["strategy"]).first()
+    if strategy is None:
+        known = ", ".join(Strategy.objects.values_list("name", flat=True))
+        raise FileInvalid(f"bot: there is no strategy “{wanted['strategy']}”; there are {known}.")
+    bot = Bot.objects.filter(client=client, name=wanted["name"]).first() or Bot(client=client)
+    allowed = {
+        "name",
+        "strategy",
+        "connector",
+        "trading_pair",
+        "settings",
+        "image",
+        "headless",
+        "max_global_drawdown_quote",
+        "max_controller_drawdown_quote",
+    }
+    _set(bot, "bot", allowed, wanted | {"strategy": strategy})
+    return bot

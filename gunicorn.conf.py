@@ -1,0 +1,11 @@
+"""How gunicorn serves the panel. It reads this file by itself; PORT is set by Heroku and Railway."""
+
+import os
+
+bind = os.environ.get("BIND", f"0.0.0.0:{os.environ.get('PORT', '8000')}")
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+# A configuration that is refused ends the process with its sentence, instead of a worker that is started over and over.
+preload_app = True
+timeout = 30
+access_log_format = "%(m)s %(U)s %(s)s %(M)s ms"

@@ -1,0 +1,183 @@
+"""Buttons in the admin for what the panel can do to the outside: one mixin for lists and detail pages.
+
+A button never acts by being followed as a link: it leads to a page that says what will happen and asks, or is itself a
+form that posts. Either way the click ends on the page of the operation that it asked for.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_http_methods
+from unfold.admin import ModelAdmin
+
+from operations import kinds
+from operations.kinds import Kind
+from operations.models import Operation
+from operations.problems import OperationActive
+from operations.services import operation_request
+
+#: How many of a subject's operations its page shows.
+RECENT = 5
+
+
+class OperatesMixin(ModelAdmin):
+    """Offers ``operation_kinds`` for the model's objects, on the list and on each object's page."""
+
+    operation_kinds: Sequence[str] = ()
+    change_form_outer_before_template = "operations/before_form.html"
+    #: What the object's page says about it, above the form.
+    facts_template = ""
+
+    def operation_subject(self, obj: Any) -> Any:
+        """What an operation that is asked for on this object's page is about."""
+        return obj
+
+    def permitted_kinds(self, request: HttpRequest) -> list[Kind]:
+        offered = [kinds.get(name) for name in self.operation_kinds]
+        return [kind for kind in offered if request.user.has_perm(kind.permission)]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = require_http_methods(["GET", "POST"])(self.operate_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_operate"
+        own = [path("<path:object_id>/operate/<slug:kind>/", self.admin_site.admin_view(view), name=name)]
+        return own + super().get_urls()
+
+    # --- one object -------------------------------------------------------------------------------------------------
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id)
+        if obj is not None:
+            subject = self.operation_subject(obj)
+            extra_context = {
+                "buttons": [self._button(kind, obj, subject) for kind in self.permitted_kinds(request)],
+                "recent_operations": Operation.objects.of(subject).select_related("requested_by")[:RECENT],
+                "facts_template": self.facts_template,
+                "subject": subject,
+                **(extra_context or {}),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def _button(self, kind: Kind, obj: Any, subject: Any) -> dict[str, Any]:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"
+        return {
+            "kind": kind,
+            "url": reverse(name, args=[obj.pk, kind.name]),
+            "unavailable": kind.unavailable(subject),
+        }
+
+    def operate_view(self, request: HttpRequest, object_id: str, kind: str) -> HttpResponse:
+        """GET asks, POST acts."""
+        obj = self.get_object(request, object_id)
+        if obj is None or kind not in self.operation_kinds:
+            raise Http404
+        definition = kinds.get(kind)
+        if not request.user.has_perm(definition.permission):
+            raise PermissionDenied
+        return self._ask_or_act(
+            request,
+            definition,
+            [obj],
+            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk]),
+        )
+
+    # --- many objects -----------------------------------------------------------------------------------------------
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        for kind in self.permitted_kinds(request):
+            actions[kind.name] = (self._list_action(kind), kind.name, kind.label)
+        return actions
+
+    def _list_action(self, kind: Kind) -> Callable[..., HttpResponse]:
+        def act(model_admin: "OperatesMixin", request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse:
+            return self._ask_or_act(request, kind, list(queryset), back=request.get_full_path())
+
+        return act
+
+    # --- both -------------------------------------------------------------------------------------------------------
+
+    def _ask_or_act(self, request: HttpRequest, kind: Kind, objects: list[Any], back: str) -> HttpResponse:
+        subjects = list({(s := self.operation_subject(obj)).pk: s for obj in objects}.values())
+        options_form = kind.options_form
+        # A list posts to ask, too; the page that asks says that it is it that posts.
+        answered = request.method == "POST" and ("answered" in request.POST or not kind.confirm)
+        form = options_form(request.POST if "answered" in request.POST else None) if options_form else None
+        if answered and (form is None or not form.is_bound or form.is_valid()):
+            options = form.cleaned_data if form is not None and form.is_bound else {}
+            return self._request(request, kind, subjects, options)
+        return TemplateResponse(
+            request,
+            "operations/confirm.html",
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": f"{kind.label}?",
+                "kind": kind,
+                "form": form,
+                "back": back,
+                "objects": [
+                    {
+                        "subject": subject,
+                        "consequence": kind.consequence(subject),
+                        "unavailable": kind.unavailable(subject),
+                    }
+                    for subject in subjects
+                ],
+                "possible": any(not kind.unavailable(subject) for subject in subjects),
+                "selected": [obj.pk for obj in objects] if ACTION_CHECKBOX_NAME in request.POST else [],
+                "checkbox_name": ACTION_CHECKBOX_NAME,
+            },
+        )
+
+    def _request(
+        self, request: HttpRequest, kind: Kind, subjects: Iterable[Any], options: dict[str, Any]
+    ) -> HttpResponse:
+        operations: list[Operation] = []
+        for subject in subjects:
+            if reason := kind.unavailable(subject):
+                messages.warning(request, reason)
+                continue
+            try:
+                operations.append(
+                    operation_request(kind=kind.name, subject=subject, requested_by=request.user, options=options)
+                )
+            except OperationActive as problem:
+                messages.warning(request, link_to_active(problem))
+                operations.append(problem.operation)
+        if len(operations) == 1:
+            return HttpResponseRedirect(operations[0].get_absolute_url())
+        changelist = "admin:operations_operation_changelist"
+        if not operations:
+            changelist = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+        return HttpResponseRedirect(reverse(changelist))
+
+
+def link_to_active(problem: OperationActive) -> str:
+    return format_html('{} <a href="{}">See what it does</a>.', problem.message, problem.operation.get_absolute_url())
+
+
+class ReadOnlyMixin(admin.ModelAdmin):
+    """Rows that only the panel writes."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

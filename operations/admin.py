@@ -1,0 +1,172 @@
+"""The operations' pages: what was asked for, how far it is, why it failed, what to do next."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from operations import kinds
+from operations.actions import ReadOnlyMixin, link_to_active
+from operations.models import Operation, State, WorkerHeartbeat
+from operations.problems import OperationActive
+from operations.services import operation_cancel, operation_retry
+
+STATE_COLOURS = {
+    State.QUEUED: "info",
+    State.RUNNING: "info",
+    State.SUCCEEDED: "success",
+    State.FAILED: "danger",
+    State.CANCELLED: "warning",
+}
+#: A worker that was not heard for so long, in seconds, is not there.
+WORKER_SILENT = 90
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return kinds.choices()
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ("what", "subject_label", "state_label", "summary", "requested_by", "requested_at", "took")
+    list_filter = ("state", KindFilter)
+    list_select_related = ("requested_by",)
+    search_fields = ("subject_label", "summary", "error_code")
+    date_hierarchy = "requested_at"
+    actions = ("retry_selected", "cancel_selected")
+
+    @display(description="operation")
+    def what(self, operation: Operation) -> str:
+        return operation.label
+
+    @display(description="state", label=STATE_COLOURS, ordering="state")
+    def state_label(self, operation: Operation) -> tuple[str, str]:
+        return operation.state, operation.get_state_display()
+
+    @display(description="took")
+    def took(self, operation: Operation) -> str:
+        return f"{operation.duration.total_seconds():.1f} s" if operation.duration else "—"
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Operation]:
+        return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined, no-any-return]
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/live/", wrap(require_GET(self.live_view)), name="operations_operation_live"),
+            path("<int:pk>/retry/", wrap(require_POST(self.retry_view)), name="operations_operation_retry"),
+            path("<int:pk>/cancel/", wrap(require_POST(self.cancel_view)), name="operations_operation_cancel"),
+        ]
+        return own + super().get_urls()
+
+    # --- the page -------------------------------------------------------------------------------------------------
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not object_id.isdecimal():
+            raise Http404
+        operation = self._operation(request, int(object_id))
+        context = {
+            **self.admin_site.each_context(request),
+            **self._live_context(request, operation),
+            "opts": self.opts,
+            "title": str(operation),
+        }
+        return TemplateResponse(request, "operations/operation.html", context)
+
+    def live_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The part of the page that changes, for the page itself to fetch while the operation is active."""
+        operation = self._operation(request, pk)
+        return render(request, "operations/operation_live.html", self._live_context(request, operation))
+
+    def _operation(self, request: HttpRequest, pk: int) -> Operation:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        operation = self.get_queryset(request).select_related("requested_by", "retry_of").filter(pk=pk).first()
+        if operation is None:
+            raise Http404
+        return operation
+
+    def _live_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
+        permitted = request.user.has_perm(operation.definition.permission)
+        heard_lately = timezone.now() - timedelta(seconds=WORKER_SILENT)
+        return {
+            "operation": operation,
+            "steps": list(operation.steps.all()),
+            "planned": operation.definition.steps,
+            "subject": operation.subject,
+            "next_step": operation.definition.next_step(operation),
+            "colour": STATE_COLOURS[State(operation.state)],
+            "may_retry": permitted and operation.can_be_retried,
+            "may_cancel": permitted and operation.can_be_cancelled,
+            "no_worker": operation.state == State.QUEUED
+            and not WorkerHeartbeat.objects.filter(heard_at__gte=heard_lately).exists(),
+        }
+
+    # --- what can be done about it ----------------------------------------------------------------------------------
+
+    def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        operation = self._operation(request, pk)
+        new = self._retry(request, operation)
+        return HttpResponseRedirect((new or operation).get_absolute_url())
+
+    def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        operation = self._operation(request, pk)
+        self._cancel(request, operation)
+        return HttpResponseRedirect(operation.get_absolute_url())
+
+    @admin.action(description="Retry")
+    def retry_selected(self, request: HttpRequest, queryset: models.QuerySet[Operation]) -> None:
+        begun = [new for operation in queryset if (new := self._retry(request, operation))]
+        messages.info(request, f"{len(begun)} operations were asked for again.")
+
+    @admin.action(description="Cancel")
+    def cancel_selected(self, request: HttpRequest, queryset: models.QuerySet[Operation]) -> None:
+        for operation in queryset:
+            self._cancel(request, operation)
+
+    def _retry(self, request: HttpRequest, operation: Operation) -> Operation | None:
+        self._check_permission(request, operation)
+        if not operation.can_be_retried:
+            messages.warning(request, f"“{operation}” {operation.state}: there is nothing to retry.")
+            return None
+        try:
+            return operation_retry(operation=operation, requested_by=request.user)
+        except OperationActive as problem:
+            messages.warning(request, link_to_active(problem))
+            return problem.operation
+
+    def _cancel(self, request: HttpRequest, operation: Operation) -> None:
+        self._check_permission(request, operation)
+        if operation.can_be_cancelled:
+            operation_cancel(operation=operation)
+            messages.info(request, f"“{operation}” is cancelled, at the latest after the step at hand.")
+        else:
+            messages.warning(request, f"“{operation}” {operation.state} already.")
+
+    @staticmethod
+    def _check_permission(request: HttpRequest, operation: Operation) -> None:
+        if not request.user.has_perm(operation.definition.permission):
+            raise PermissionDenied

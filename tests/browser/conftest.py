@@ -1,0 +1,131 @@
+"""The demo itself, as the README starts it, and a real Chromium to use it with."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",  # CI runs as root, where Chromium's own sandbox refuses to
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Demo:
+    """A running demo: its address, the password made for it, and all that it printed."""
+
+    url: str
+    password: str
+    output: list[str]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    environment = os.environ | {
+        "ENVIRONMENT": "development",
+        "SECRET_KEY": "only-for-the-browser-tests",
+        "FERNET_KEYS": "only-for-the-browser-tests",
+        "DATA_DIR": str(tmp_path_factory.mktemp("demo")),
+        "DJANGO_SETTINGS_MODULE": "controlpanel.settings",
+        "QUEUE_URL": "",
+        "DATABASE_URL": "",
+        "ALLOWED_HOSTS": "",
+    }
+    command = [sys.executable, "manage.py", "demo", "--speed", "40"]
+    ports = ["--port", str(free_port()), "--sandbox-port", str(free_port())]
+    process = subprocess.Popen(
+        command + ports, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    output: list[str] = []
+    ready = threading.Event()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            output.append(line)
+            if "Ctrl-C" in line:
+                ready.set()
+        ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    assert ready.wait(90), "".join(output)
+    said = "".join(output)
+    url, password = re.search(r"http://\S+(?=/)", said), re.search(r"Password\s+(\S+)", said)
+    assert url and password, said
+    yield Demo(url[0], password[1], output)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0, "".join(output)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        reason = "Chromium is not installed (Debian: apt-get install chromium)"
+        if os.environ.get("BROWSER_TESTS") == "required":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@pytest.fixture
+def page(browser: Browser, demo: Demo) -> Iterator[Page]:
+    """A page of a fresh browser; anything that goes wrong in it, and is not shown, fails the test."""
+    context = browser.new_context(base_url=demo.url, viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    troubles: list[str] = []
+
+    def note_response(response: Response) -> None:
+        if response.status >= 400:
+            troubles.append(f"{response.status} {response.url}")
+
+    page.on("response", note_response)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert not troubles
+
+
+@pytest.fixture
+def shoot(page: Page) -> Callable[[str], None]:
+    """Keep a picture of the page, wide and light, narrow and dark, when ``SCREENSHOTS`` names a folder for them."""
+    folder = os.environ.get("SCREENSHOTS")
+
+    def shoot(name: str) -> None:
+        if not folder:
+            return
+        size = page.viewport_size
+        for width, scheme in ((1400, "light"), (390, "dark")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.wait_for_timeout(300)
+            page.screenshot(path=Path(folder) / f"{name}-{scheme}.png", full_page=width < 1000)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(size or {"width": 1400, "height": 900})
+
+    return shoot

@@ -1,0 +1,56 @@
+"""A kind of operation whose steps are the test's own, on a server that is never asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accounts.models import Server
+from operations import kinds
+from operations.kinds import Kind, StepDefinition
+from operations.models import Operation
+from operations.services import operation_request
+
+
+@pytest.fixture
+def subject(db: None) -> Server:
+    return Server.objects.create(name="Nowhere", base_url="http://127.0.0.1:9", password="x")
+
+
+@pytest.fixture
+def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Kind]:
+    """Make a kind of these steps, ``name=act``; its lock and its lane can be given."""
+
+    def make(
+        kind: str = "test",
+        lock: str = "",
+        lane: str = "",
+        failed: Callable[[Any], None] = lambda run: None,
+        **acts: Callable[[Any], str],
+    ) -> Kind:
+        definition = type(
+            "TestKind",
+            (Kind,),
+            {
+                "name": kind,
+                "label": "Test",
+                "subject_model": Server,
+                "permission": "",
+                "steps": tuple(StepDefinition(key, key.title(), act) for key, act in acts.items()),
+                "lane": lambda self, subject: lane,
+                "failed": lambda self, run: failed(run),
+            }
+            | ({"lock": lambda self, subject: lock} if lock else {}),
+        )()
+        monkeypatch.setitem(kinds._kinds, kind, definition)
+        return definition
+
+    return make
+
+
+@pytest.fixture
+def request_operation(subject: Server) -> Callable[..., Operation]:
+    def request(kind: str = "test", **more: Any) -> Operation:
+        return operation_request(kind=kind, subject=subject, **more)
+
+    return request

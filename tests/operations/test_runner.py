@@ -1,0 +1,385 @@
+"""Who may work on an operation, and what is written down however its steps end."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import Server
+from hummingbot_api.errors import ServerUnreachable
+from operations import runner, tasks
+from operations.models import Operation, State, StepState, WorkerHeartbeat
+from operations.runner import LeaseLost
+from operations.services import operation_cancel
+
+FACTS = ("state", "error_code", "summary")
+
+
+def done(run) -> str:
+    return "done"
+
+
+def claim(operation: Operation, worker: str = "worker", now=None) -> bool:
+    return Operation.objects.claim(operation.pk, worker, now or timezone.now())
+
+
+def facts(operation: Operation) -> tuple[str, ...]:
+    operation.refresh_from_db()
+    return tuple(getattr(operation, name) for name in FACTS)
+
+
+def take_away(operation: Operation) -> None:
+    """As another worker does when the lease has run out."""
+    Operation.objects.filter(pk=operation.pk).update(worker="another")
+
+
+# --- claiming ---
+
+
+def test_a_claim_is_one_update_whose_own_condition_holds_the_state(make_kind, request_operation):
+    make_kind(one=done)
+    operation = request_operation()
+    with CaptureQueriesContext(connection) as queries:
+        assert claim(operation)
+    (query,) = queries
+    condition = query["sql"].partition(" WHERE ")[2]
+    # Not "id IN (SELECT ...)": two such statements at the same instant would both win on PostgreSQL.
+    assert condition.startswith(f'("operations_operation"."id" = {operation.pk} AND (')
+    before_any_select = condition.partition("SELECT")[0]
+    assert """"operations_operation"."state" = 'queued'""" in before_any_select
+    assert """"operations_operation"."lease_until" <""" in before_any_select
+
+
+def test_of_two_claims_one_wins(make_kind, request_operation):
+    make_kind(one=done)
+    operation = request_operation()
+    assert [claim(operation, "first"), claim(operation, "second")] == [True, False]
+    operation.refresh_from_db()
+    assert (operation.worker, operation.state) == ("first", State.RUNNING)
+
+
+def test_an_operation_is_claimed_again_only_when_its_lease_has_run_out(make_kind, request_operation):
+    make_kind(one=done)
+    operation = request_operation()
+    now = timezone.now()
+    lease = timedelta(seconds=settings.OPERATIONS["LEASE"])
+    assert claim(operation, "first", now)
+    assert not claim(operation, "second", now + lease)
+    assert claim(operation, "second", now + lease + timedelta(seconds=1))
+    operation.refresh_from_db()
+    assert (operation.worker, operation.started_at) == ("second", now)
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+def test_an_ended_operation_is_never_claimed(state, make_kind, request_operation):
+    make_kind(one=done)
+    operation = request_operation()
+    Operation.objects.filter(pk=operation.pk).update(state=state)
+    assert not claim(operation)
+    assert not runner.run(operation.pk)
+
+
+@pytest.mark.parametrize(("lane", "wins"), [("server:1", 2), ("", 4)])
+def test_a_lane_bounds_how_many_run_and_no_lane_bounds_nothing(
+    lane, wins, make_kind, request_operation, settings
+):
+    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 2}
+    for number in range(4):
+        make_kind(f"test{number}", lock=f"lock{number}", lane=lane, one=done)
+    operations = [request_operation(f"test{number}") for number in range(4)]
+    assert [claim(operation) for operation in operations] == [True] * wins + [False] * (4 - wins)
+    operations[-1].refresh_from_db()
+    assert operations[-1].waits_for_its_lane == bool(lane)
+
+
+def test_an_operation_whose_worker_died_takes_no_place_in_its_lane(make_kind, request_operation, settings):
+    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 1}
+    for number in range(2):
+        make_kind(f"test{number}", lock=f"lock{number}", lane="server:1", one=done)
+    first, second = (request_operation(f"test{number}") for number in range(2))
+    assert claim(first)
+    assert not claim(second)
+    Operation.objects.filter(pk=first.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert claim(second)
+    assert not claim(first)
+
+
+# --- steps ---
+
+
+def test_steps_are_written_before_they_act_and_after_they_were_answered(make_kind, request_operation):
+    seen = []
+
+    def look(run):
+        seen.append({step.key: (step.state, step.attempts) for step in run.operation.steps.all()})
+        return f"look {len(seen)}"
+
+    make_kind(one=look, two=look)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert seen == [
+        {"one": ("running", 1), "two": ("waiting", 0)},
+        {"one": ("done", 1), "two": ("running", 1)},
+    ]
+    assert facts(operation) == (State.SUCCEEDED, "", "look 2")
+    assert [step.detail for step in operation.steps.all()] == ["look 1", "look 2"]
+    assert (operation.lease_until, operation.finished_at is None) == (None, False)
+
+
+def test_a_step_that_is_done_is_not_repeated_by_the_worker_that_takes_over(make_kind, request_operation):
+    acted, resumed = [], []
+
+    def act(run):
+        acted.append(1)
+        return "done"
+
+    def die(run):
+        resumed.append(run.resumed)
+        if len(resumed) == 1:
+            raise SystemExit  # no Exception, so nothing is written down: as good as a kill
+        return "done"
+
+    make_kind(one=act, two=die)
+    operation = request_operation()
+    with pytest.raises(SystemExit):
+        runner.run(operation.pk)
+    assert not runner.run(operation.pk)
+    Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert runner.run(operation.pk)
+    assert (len(acted), resumed) == (1, [False, True])
+    assert facts(operation)[0] == State.SUCCEEDED
+    assert [step.attempts for step in operation.steps.all()] == [1, 2]
+
+
+def test_a_note_reaches_the_worker_that_takes_over(make_kind, request_operation):
+    def note(run):
+        run.note(found="it")
+        return ""
+
+    make_kind(one=note, two=lambda run: run.operation.notes["found"])
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[2] == "it"
+
+
+def test_each_step_is_reported_as_it_begins_and_as_it_ends(make_kind, request_operation):
+    make_kind(one=done, two=done)
+    reported = []
+    runner.run(request_operation().pk, on_step=lambda step: reported.append((step.key, step.state)))
+    assert reported == [("one", "running"), ("one", "done"), ("two", "running"), ("two", "done")]
+
+
+# --- failures ---
+
+
+def test_a_problem_ends_the_operation_with_its_code_sentence_and_remedy(make_kind, request_operation):
+    failures = []
+
+    def fail(run):
+        raise ServerUnreachable("It is gone.", remedy="Fetch it.")
+
+    make_kind(one=done, two=fail, three=done, failed=lambda run: failures.append(run.operation.pk))
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation) == (State.FAILED, "server_unreachable", "It is gone.")
+    assert (operation.error_message, operation.error_remedy) == ("It is gone.", "Fetch it.")
+    assert operation.error_retryable
+    assert [step.state for step in operation.steps.all()] == ["done", "failed", "waiting"]
+    assert failures == [operation.pk]
+
+
+def test_an_unexpected_error_is_a_panel_fault_without_its_text(make_kind, request_operation, caplog):
+    def fail(run):
+        raise ZeroDivisionError("planted-text")
+
+    make_kind(one=fail)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[:2] == (State.FAILED, "panel_fault")
+    assert "ZeroDivisionError" in operation.error_message
+    everything = [operation.summary, operation.error_message, *operation.steps.values_list("detail", flat=True)]
+    assert not any("planted-text" in text for text in everything)
+    assert any(record.levelno == logging.ERROR and record.exc_info for record in caplog.records)
+
+
+def test_a_subject_that_was_deleted_meanwhile_ends_the_operation(make_kind, request_operation, subject):
+    make_kind(one=lambda run: run.subject.name)
+    operation = request_operation()
+    Server.objects.filter(pk=subject.pk).delete()
+    assert runner.run(operation.pk)
+    assert facts(operation)[:2] == (State.FAILED, "subject_gone")
+    assert operation.subject_label == "Nowhere"
+
+
+# --- losing the lease ---
+
+
+@pytest.mark.parametrize("ending", ["well", "problem", "fault", "note", "hold", "wait"])
+def test_a_worker_that_lost_its_lease_writes_nothing(ending, make_kind, request_operation):
+    failures = []
+
+    def act(run):
+        take_away(run.operation)
+        if ending == "problem":
+            raise ServerUnreachable
+        if ending == "fault":
+            raise ZeroDivisionError
+        if ending == "note":
+            run.note(wrong=True)
+        if ending == "hold":
+            run.hold()
+        if ending == "wait":
+            run.wait_for(lambda: "found", 5)
+        return "done"
+
+    make_kind(one=act, failed=lambda run: failures.append(run))
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation) == (State.RUNNING, "", "")
+    assert (operation.worker, operation.notes, operation.finished_at) == ("another", {}, None)
+    assert operation.steps.get().state == StepState.RUNNING
+    assert not failures
+
+
+def test_what_a_failure_writes_about_its_subject_is_undone_when_the_lease_was_lost(
+    make_kind, request_operation, subject
+):
+    def fail(run):
+        raise ServerUnreachable
+
+    def failed(run):
+        Server.objects.filter(pk=subject.pk).update(name="Touched")
+        take_away(run.operation)
+
+    make_kind(one=fail, failed=failed)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    subject.refresh_from_db()
+    assert subject.name == "Nowhere"
+    # What was taken away was taken away within what was undone: nobody had it but this worker.
+    assert facts(operation)[0] == State.RUNNING
+
+
+def test_renewing_prolongs_the_lease_and_fails_once_it_is_anothers(make_kind, request_operation):
+    make_kind(one=done)
+    operation = request_operation()
+    now = timezone.now()
+    claim(operation, "me", now - timedelta(seconds=30))
+    lease = runner.Lease(operation.pk, "me")
+    lease.renew()
+    operation.refresh_from_db()
+    assert operation.lease_until >= now + timedelta(seconds=settings.OPERATIONS["LEASE"])
+    take_away(operation)
+    with pytest.raises(LeaseLost):
+        lease.renew()
+
+
+# --- cancelling ---
+
+
+def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, request_operation):
+    failures = []
+
+    def act(run):
+        operation_cancel(operation=run.operation)
+        return "done"
+
+    make_kind(one=act, two=done, failed=lambda run: failures.append(run))
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[0] == State.CANCELLED
+    assert "What the steps before had done stays done" in operation.summary
+    assert [step.state for step in operation.steps.all()] == ["done", "waiting"]
+    assert (operation.cancel_requested, len(failures)) == (False, 1)
+
+
+def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation):
+    def act(run):
+        operation_cancel(operation=run.operation)
+        run.wait_for(lambda: None, 60)
+        return "never"
+
+    make_kind(one=act)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[0] == State.CANCELLED
+    assert (operation.steps.get().state, operation.steps.get().detail) == ("failed", "Cancelled here.")
+
+
+def test_a_wait_ends_with_what_was_found_or_with_nothing(make_kind, request_operation):
+    looks = iter([None, None, "found"])
+
+    def act(run):
+        found = run.wait_for(lambda: next(looks), 5)
+        assert run.wait_for(lambda: None, 0) is None
+        return found
+
+    make_kind(one=act)
+    operation = request_operation()
+    runner.run(operation.pk)
+    assert facts(operation) == (State.SUCCEEDED, "", "found")
+
+
+# --- bells ---
+
+
+@pytest.fixture
+def rung(monkeypatch) -> list[int]:
+    """What the queue was told of; nothing of it is worked on."""
+    rung: list[int] = []
+    monkeypatch.setattr(tasks, "run_operation", rung.append)
+    return rung
+
+
+def test_what_nobody_works_on_is_rung_for_again(make_kind, request_operation, rung):
+    for number in range(4):
+        make_kind(f"test{number}", lock=f"lock{number}", one=done)
+    queued, left_behind, worked_on, ended = (request_operation(f"test{number}") for number in range(4))
+    claim(left_behind, now=timezone.now() - timedelta(minutes=5))
+    claim(worked_on)
+    Operation.objects.filter(pk=ended.pk).update(state=State.FAILED)
+    rung.clear()
+    tasks.ring_for_the_left_behind.call_local()
+    assert rung == [queued.pk, left_behind.pk]
+
+
+def test_each_round_leaves_a_heartbeat_and_forgets_workers_that_are_long_gone(db, rung):
+    WorkerHeartbeat.objects.create(worker="gone", heard_at=timezone.now() - timedelta(hours=2))
+    tasks.ring_for_the_left_behind.call_local()
+    tasks.ring_for_the_left_behind.call_local()
+    (heartbeat,) = WorkerHeartbeat.objects.all()
+    assert heartbeat.worker == runner.worker_name()
+    assert timezone.now() - heartbeat.heard_at < timedelta(seconds=5)
+
+
+def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane(make_kind, request_operation, rung):
+    work = tasks.run_operation
+    lanes = {"first": "server:1", "elsewhere": "server:2", "next": "server:1", "later": "server:1"}
+    for name, lane in lanes.items():
+        make_kind(name, lock=name, lane=lane, one=done)
+    operations = {name: request_operation(name) for name in lanes}
+    rung.clear()
+    _ = work
+    from huey.contrib.djhuey import HUEY
+
+    task = HUEY._registry.string_to_task("operations.tasks.queuetask_run_operation")
+    task((operations["first"].pk,)).execute()
+    assert rung == [operations["next"].pk]
+
+
+def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, request_operation, rung):
+    for name in ("first", "next"):
+        make_kind(name, lock=name, lane="server:1", one=done)
+    first = request_operation("first")
+    request_operation("next")
+    claim(first)
+    rung.clear()
+    from huey.contrib.djhuey import HUEY
+
+    task = HUEY._registry.string_to_task("operations.tasks.queuetask_run_operation")
+    task((first.pk,)).execute()
+    assert rung == []
