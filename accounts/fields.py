@@ -8,11 +8,12 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fernet_fields
 from cryptography.fernet import InvalidToken
 from django.conf import settings
+from django.db import models
 from django.db.models.expressions import BaseExpression
 
 
@@ -31,12 +32,18 @@ class Unreadable:
     __repr__ = __str__
 
 
-class EncryptedTextField(fernet_fields.EncryptedTextField):
+if TYPE_CHECKING:
+    _Base = models.TextField[str | Unreadable, str | Unreadable]
+else:
+    _Base = fernet_fields.EncryptedTextField
+
+
+class EncryptedTextField(_Base):
     """Text, encrypted at rest with ``FERNET_KEYS``: the first one encrypts, every one is tried to decrypt."""
 
     def from_db_value(self, value: Any, expression: Any, connection: Any, *args: Any) -> str | Unreadable | None:
         try:
-            return super().from_db_value(value, expression, connection, *args)
+            return super().from_db_value(value, expression, connection, *args)  # type: ignore[misc]
         except InvalidToken:
             return Unreadable(bytes(value))
 

@@ -11,7 +11,7 @@ class ScopedMixin(ModelAdmin):
     """Lists, pages, choices and actions hold what the user may see: each model's manager knows which rows these are."""
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined, no-any-return]
+        return super().get_queryset(request).visible_to(request.user)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         manager = db_field.remote_field.model._default_manager

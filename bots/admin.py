@@ -41,9 +41,10 @@ class StateFilter(admin.SimpleListFilter):
         return [(state.value, state.label) for state in BotState]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        if not self.value():
+        state = self.value()
+        if not state:
             return queryset
-        deployments = Deployment.objects.in_state(self.value(), timezone.now())
+        deployments = Deployment.objects.in_state(state, timezone.now())
         return queryset.filter(**{f"{'deployment' if queryset.model is Bot else 'pk'}__in": deployments})
 
 
@@ -52,7 +53,7 @@ class StrategyAdmin(ModelAdmin):
     list_display = ("name", "kind", "description", "bundled")
     list_filter = ("kind", "bundled")
     search_fields = ("name", "description")
-    fields = ("name", "kind", "description", "controller_type", "default_settings", "schema", "source")
+    fields = ("name", "kind", "description", "controller_type", "spot_only", "default_settings", "schema", "source")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "source":
@@ -138,7 +139,7 @@ class BotAdmin(OperatesMixin, ScopedMixin):
 
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, bot: Bot) -> tuple[str, str]:
-        return (bot.deployment.state, bot.deployment.state.label) if bot.deployment else ("", "not deployed")
+        return (bot.deployment.state, bot.deployment.state.label) if bot.deployment else ("none", "not deployed")
 
     @display(description="seen")
     def seen(self, bot: Bot) -> Any:

@@ -16,7 +16,7 @@ Schema = Mapping[str, Any]
 class NumbersField(forms.CharField):
     """Several numbers, separated by commas."""
 
-    def to_python(self, value: Any) -> list[float] | None:
+    def to_python(self, value: Any) -> list[float] | None:  # type: ignore[override]
         text = super().to_python(value)
         if not text:
             return None

@@ -52,6 +52,9 @@ class Strategy(models.Model):
         blank=True,
         help_text="JSON Schema of the settings. Left empty, the default settings say which there are.",
     )
+    spot_only = models.BooleanField(
+        default=False, help_text="Refuses perpetual connectors: with leverage a position can outgrow the balance."
+    )
     bundled = models.BooleanField(
         default=False, editable=False, help_text="Comes with the product and is updated with it."
     )
@@ -208,14 +211,20 @@ class Bot(models.Model):
         return key is not None and key.fingerprint != live.key_fingerprint
 
     def clean_fields(self, exclude: Any = None) -> None:
-        if self.server_id is None and self.client_id is not None:
+        if self.client_id and not self.server_id:
             self.server = self.client.server
-        super().clean_fields(exclude=exclude)
+        errors: dict[str, Any] = {}
+        try:
+            super().clean_fields(exclude=exclude)
+        except ValidationError as error:
+            errors = error.update_error_dict(errors)
         # A form that has a field for each setting checks them itself, and leaves them out here.
         if self.strategy_id and "settings" not in (exclude or ()):
             self.settings = self.strategy.default_settings | (self.settings or {})
             if wrong := setting_errors(self.strategy.settings_schema, self.settings):
-                raise ValidationError({"settings": [f"{name}: {sentence}" for name, sentence in wrong.items()]})
+                errors["settings"] = [f"{name}: {sentence}" for name, sentence in wrong.items()]
+        if errors:
+            raise ValidationError(errors)
 
     def clean(self) -> None:
         errors: dict[str, Any] = {}
@@ -230,6 +239,8 @@ class Bot(models.Model):
         if self.server_id and not is_paper_trade(self.connector) and self.server.fields_of(self.connector) is None:
             errors["connector"] = f"{self.server} has no connector “{self.connector}”."
         if self.strategy_id:
+            if self.strategy.spot_only and "perpetual" in self.connector:
+                errors["connector"] = f"The strategy {self.strategy} trades spot markets only: choose a spot connector."
             if not self.is_controller:
                 for limit in ("max_global_drawdown_quote", "max_controller_drawdown_quote"):
                     if getattr(self, limit) is not None:
@@ -249,7 +260,7 @@ class Bot(models.Model):
         market = {"connector_name": self.connector, "trading_pair": self.trading_pair}
         chosen = self.strategy.default_settings | self.settings
         if self.is_controller:
-            identity = {
+            identity: dict[str, Any] = {
                 "id": config_name,
                 "controller_name": self.strategy.name,
                 "controller_type": self.strategy.controller_type,

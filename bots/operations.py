@@ -21,6 +21,11 @@ def _open_deployment(bot: Bot) -> Deployment | None:
     return deployment if deployment is not None and deployment.is_open else None
 
 
+def _is_already(bot: Bot, state: BotState) -> str:
+    deployment = _open_deployment(bot)
+    return f"{bot} is {state.label} already." if deployment and deployment.state == state else ""
+
+
 def money_of(bot: Bot) -> str:
     if is_paper_trade(bot.connector):
         return f"simulated money: {bot.connector} is paper trade"
@@ -117,6 +122,9 @@ class Start(BotKind):
         StepDefinition("heard", "Wait until the bot runs", instances.confirm_start),
     )
 
+    def unavailable(self, subject: Bot) -> str:
+        return super().unavailable(subject) or _is_already(subject, BotState.RUNNING)
+
     def consequence(self, subject: Bot) -> str:
         return (
             f"Starts trading {subject.trading_pair} again with {money_of(subject)}, with the settings and keys of its "
@@ -138,8 +146,14 @@ class Stop(BotKind):
         StepDefinition("confirm", "Wait until its log confirms it", instances.confirm_stop),
     )
 
+    def unavailable(self, subject: Bot) -> str:
+        return super().unavailable(subject) or _is_already(subject, BotState.STOPPED)
+
     def consequence(self, subject: Bot) -> str:
-        return f"Stops trading {subject.trading_pair} for {subject.client}; open orders are cancelled. It can be started again."
+        return (
+            f"Stops trading {subject.trading_pair} for {subject.client}; open orders are cancelled. "
+            "It can be started again."
+        )
 
 
 @register

@@ -14,7 +14,7 @@ from bots.fleet import observe_server
 @db_periodic_task(crontab())
 def plan_observations() -> None:
     """Huey's periodic tasks come once a minute: this one plans the looks of that minute."""
-    for delay in range(0, 60, settings.FLEET["INTERVAL"]):
+    for delay in range(0, 60, int(settings.FLEET["INTERVAL"])):
         observe_fleet.schedule(delay=delay)
 
 

@@ -44,7 +44,7 @@ def read_file(path: Path) -> dict[str, Any]:
         group = facts.get(part) if isinstance(facts, dict) else None
         if not isinstance(group, dict) or not needed <= set(group):
             raise FileInvalid(f"{path} needs “{part}” with {', '.join(sorted(needed))}.")
-    return facts  # type: ignore[no-any-return]
+    return facts
 
 
 @transaction.atomic

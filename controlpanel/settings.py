@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.forms",
@@ -142,13 +143,13 @@ FIRST_SERVER = {
 }
 
 #: All in seconds unless they say otherwise.
-OPERATIONS = {
+OPERATIONS: dict[str, float] = {
     # A worker that has not renewed its lease for so long is taken for dead, and another one takes over.
     "LEASE": 45,
     # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits.
     "PER_SERVER": 8,
 }
-FLEET = {
+FLEET: dict[str, float] = {
     # How often every server is asked what is true there.
     "INTERVAL": 20,
     # What has not been seen for so long is unknown.

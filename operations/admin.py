@@ -65,7 +65,7 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
         return f"{operation.duration.total_seconds():.1f} s" if operation.duration else "—"
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Operation]:
-        return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined, no-any-return]
+        return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

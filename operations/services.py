@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from operations import kinds
 from operations.models import Operation, State
-from operations.problems import OperationActive
+from operations.problems import OperationActive, SubjectGone
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +53,14 @@ def operation_retry(*, operation: Operation, requested_by: Any = None) -> Operat
     """Ask for the same again, as an operation of its own.
 
     Raises:
-        OperationActive
+        OperationActive, SubjectGone
     """
+    subject = operation.subject
+    if subject is None:
+        raise SubjectGone
     return operation_request(
         kind=operation.kind,
-        subject=operation.subject,
+        subject=subject,
         requested_by=requested_by,
         options=operation.options,
         retry_of=operation,

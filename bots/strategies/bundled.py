@@ -64,6 +64,7 @@ BUNDLED: dict[str, dict[str, Any]] = {
         "kind": "script",
         "description": "Quotes one bid and one ask around the mid price and renews both on time.",
         "source_file": "spread.py",
+        "spot_only": True,
         "schema": _object(
             {
                 "bid_spread": _spread("Bid spread", "below"),
@@ -104,6 +105,7 @@ def add_or_update() -> None:
                 "kind": facts["kind"],
                 "controller_type": facts.get("controller_type", ""),
                 "description": facts["description"],
+                "spot_only": facts.get("spot_only", False),
                 "source": source,
                 "schema": schema,
                 "default_settings": {

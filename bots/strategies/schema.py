@@ -21,7 +21,7 @@ _SENTENCES: dict[str, Callable[[ValidationError], str]] = {
     "minimum": lambda e: f"This must be at least {e.validator_value}, it is {e.instance}.",
     "exclusiveMaximum": lambda e: f"This must be less than {e.validator_value}, it is {e.instance}.",
     "maximum": lambda e: f"This must be at most {e.validator_value}, it is {e.instance}.",
-    "enum": lambda e: f"Choose one of {', '.join(map(str, e.validator_value))}.",
+    "enum": lambda e: f"Choose one of {', '.join(f'{value}' for value in e.schema['enum'])}.",  # type: ignore[index]
     "minItems": lambda e: f"At least {e.validator_value} is needed.",
     "maxItems": lambda e: f"At most {e.validator_value} are allowed.",
 }

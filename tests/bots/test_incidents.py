@@ -74,9 +74,7 @@ def test_a_corrected_password_clears_the_servers_error(server, perform):
     ],
 )
 @pytest.mark.parametrize("kind", ["check_server", "deploy"])
-def test_a_tunnel_that_answers_instead_of_the_server_is_named(
-    kind, fault, code, remedy, bot, perform, sandbox
-):
+def test_a_tunnel_that_answers_instead_of_the_server_is_named(kind, fault, code, remedy, bot, perform, sandbox):
     sandbox.faults.add(fault, always=True)
     operation = perform(kind, bot.server if kind == "check_server" else bot)
     assert ended(operation) == (State.FAILED, code)
@@ -94,9 +92,7 @@ def test_an_interstitial_that_the_header_skips_is_never_seen(server, perform, sa
 # --- 3. a space in the name ---
 
 
-def test_a_name_with_a_space_is_shown_as_it_is_and_sent_as_a_name_that_the_server_takes(
-    bot, perform, sandbox
-):
+def test_a_name_with_a_space_is_shown_as_it_is_and_sent_as_a_name_that_the_server_takes(bot, perform, sandbox):
     assert perform("deploy", bot).state == State.SUCCEEDED
     assert bot.name == "Sharp Spread"
     (instance,) = sandbox.world.instances.values()
@@ -168,9 +164,7 @@ def test_a_retry_succeeds_once_the_refused_key_is_corrected(kind, bot, key, perf
 
 
 @pytest.mark.parametrize("leaves_file", [True, False])
-def test_a_refused_replacement_of_the_panels_own_key_leaves_neither_half(
-    leaves_file, key, perform, sandbox
-):
+def test_a_refused_replacement_of_the_panels_own_key_leaves_neither_half(leaves_file, key, perform, sandbox):
     assert perform("push_profile", key.client).state == State.SUCCEEDED
     key.set_values(PLANTED | {"bitmart_memo": "wrong"})
     key.save()

@@ -122,10 +122,10 @@ def shoot(page: Page) -> Callable[[str], None]:
         size = page.viewport_size
         for width, scheme in ((1400, "light"), (390, "dark")):
             page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", scheme == "dark")
             page.wait_for_timeout(300)
             page.screenshot(path=Path(folder) / f"{name}-{scheme}.png", full_page=width < 1000)
-        page.emulate_media(color_scheme="light")
+        page.evaluate("document.documentElement.classList.remove('dark')")
         page.set_viewport_size(size or {"width": 1400, "height": 900})
 
     return shoot

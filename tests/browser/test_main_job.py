@@ -58,7 +58,9 @@ def operate(page: Page, label: str, expected: str = "succeeded") -> None:
 
 def begin(page: Page, label: str) -> None:
     buttons = page.get_by_role("group", name="What can be done")
-    buttons.get_by_role("link", name=label, exact=True).or_(buttons.get_by_role("button", name=label, exact=True)).click()
+    buttons.get_by_role("link", name=label, exact=True).or_(
+        buttons.get_by_role("button", name=label, exact=True)
+    ).click()
     yes = page.get_by_role("button", name=f"Yes, {label.lower()}")
     if "/operate/" in page.url and yes.count():
         yes.click()

@@ -84,9 +84,7 @@ def test_an_ended_operation_is_never_claimed(state, make_kind, request_operation
 
 
 @pytest.mark.parametrize(("lane", "wins"), [("server:1", 2), ("", 4)])
-def test_a_lane_bounds_how_many_run_and_no_lane_bounds_nothing(
-    lane, wins, make_kind, request_operation, settings
-):
+def test_a_lane_bounds_how_many_run_and_no_lane_bounds_nothing(lane, wins, make_kind, request_operation, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 2}
     for number in range(4):
         make_kind(f"test{number}", lock=f"lock{number}", lane=lane, one=done)
@@ -326,6 +324,9 @@ def test_a_wait_ends_with_what_was_found_or_with_nothing(make_kind, request_oper
 
 # --- bells ---
 
+#: What a worker does when it is rung for.
+answer_the_bell = tasks.run_operation.call_local
+
 
 @pytest.fixture
 def rung(monkeypatch) -> list[int]:
@@ -357,17 +358,12 @@ def test_each_round_leaves_a_heartbeat_and_forgets_workers_that_are_long_gone(db
 
 
 def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane(make_kind, request_operation, rung):
-    work = tasks.run_operation
     lanes = {"first": "server:1", "elsewhere": "server:2", "next": "server:1", "later": "server:1"}
     for name, lane in lanes.items():
         make_kind(name, lock=name, lane=lane, one=done)
     operations = {name: request_operation(name) for name in lanes}
     rung.clear()
-    _ = work
-    from huey.contrib.djhuey import HUEY
-
-    task = HUEY._registry.string_to_task("operations.tasks.queuetask_run_operation")
-    task((operations["first"].pk,)).execute()
+    answer_the_bell(operations["first"].pk)
     assert rung == [operations["next"].pk]
 
 
@@ -378,8 +374,5 @@ def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, re
     request_operation("next")
     claim(first)
     rung.clear()
-    from huey.contrib.djhuey import HUEY
-
-    task = HUEY._registry.string_to_task("operations.tasks.queuetask_run_operation")
-    task((first.pk,)).execute()
+    answer_the_bell(first.pk)
     assert rung == []

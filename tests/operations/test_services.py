@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from operations import runner, tasks
 from operations.models import Operation, State
 from operations.problems import OperationActive
-from operations.services import operation_cancel, operation_request, operation_retry
+from operations.services import operation_cancel, operation_retry
 
 
 def fine(run) -> str:
@@ -64,9 +64,7 @@ def test_a_queue_that_fails_does_not_lose_the_operation(
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
-def test_a_second_operation_on_the_same_thing_is_refused_and_names_the_first(
-    state, make_kind, request_operation
-):
+def test_a_second_operation_on_the_same_thing_is_refused_and_names_the_first(state, make_kind, request_operation):
     make_kind(one=fine)
     first = request_operation()
     Operation.objects.filter(pk=first.pk).update(state=state)
@@ -153,4 +151,3 @@ def test_what_is_asked_for_is_seen_only_by_those_who_see_what_it_is_about(
     assert list(Operation.objects.visible_to(manager)) == [operation]
     assert list(Operation.objects.visible_to(other)) == []
     assert list(Operation.objects.of(subject)) == [operation]
-    assert operation_request  # the one way in

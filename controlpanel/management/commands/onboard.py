@@ -35,8 +35,8 @@ class Command(BaseCommand):
         self._perform("check_server", bot.server)
         self._perform("push_profile", bot.client)
         self._perform("deploy", bot)
-        bot.refresh_from_db()
-        self.stdout.write(self.style.SUCCESS(f"{bot.name} is {bot.deployment.state.label}: {bot.deployment}"))
+        deployment = bot.deployments.open().get()
+        self.stdout.write(self.style.SUCCESS(f"{bot.name} is {deployment.state.label}: {deployment}"))
 
     def _server(self, name: str | None) -> Server:
         servers = Server.objects.filter(name=name) if name else Server.objects.all()

@@ -1,0 +1,292 @@
+"""What the panel shows of its bots: what a server last showed, or that nobody knows."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts.models import Server
+from bots import tasks
+from bots.fleet import Snapshot, observe_server, state_in
+from bots.models import Bot, BotState, Deployment, Strategy
+from operations.models import Operation, State
+from operations.services import operation_request
+
+NOW = timezone.now()
+NAME = "hummingbot-client_sharp-sharp-spread-20261122-105939"
+LIGHT_ROUTES = {
+    "/bot-orchestration/mqtt",
+    "/bot-orchestration/controller-performance-latest",
+    "/docker/active-containers",
+    "/docker/exited-containers",
+}
+
+
+def snapshot(*places: str, connected: bool = True) -> Snapshot:
+    here = frozenset([NAME, "somebody-elses"])
+    others = frozenset(["somebody-elses"])
+    return Snapshot(
+        taken_at=NOW,
+        heard=here if "heard" in places else others,
+        active=here if "active" in places else others,
+        exited=here if "exited" in places else others,
+        mqtt_connected=connected,
+    )
+
+
+def deployment(*, age: float = 10, stopped: bool = False, name: str = NAME) -> Deployment:
+    return Deployment(
+        instance_name=name,
+        started_at=NOW - timedelta(seconds=age),
+        stopped_at=NOW if stopped else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "of", "state"),
+    [
+        (snapshot("active"), deployment(age=1), BotState.STARTING),
+        (snapshot("active"), deployment(age=100), BotState.SILENT),
+        (snapshot("active", "heard"), deployment(), BotState.RUNNING),
+        (snapshot("active", "heard"), deployment(age=100), BotState.RUNNING),
+        (snapshot("active", "heard"), deployment(stopped=True), BotState.STOPPED),
+        (snapshot("active"), deployment(age=100, stopped=True), BotState.SILENT),
+        (snapshot("exited"), deployment(), BotState.CRASHED),
+        (snapshot("exited", "heard"), deployment(), BotState.CRASHED),
+        (snapshot("exited"), deployment(stopped=True), BotState.CRASHED),
+        (snapshot("active", "exited"), deployment(), BotState.CRASHED),
+        (snapshot("exited", connected=False), deployment(), BotState.CRASHED),
+        (snapshot(), deployment(), BotState.MISSING),
+        (snapshot("heard"), deployment(), BotState.MISSING),
+        (snapshot(connected=False), deployment(), BotState.MISSING),
+        (snapshot("active", connected=False), deployment(), BotState.UNKNOWN),
+        (snapshot("active", connected=False), deployment(age=100), BotState.UNKNOWN),
+        (snapshot("active", "heard"), deployment(name=""), BotState.UNCONFIRMED),
+    ],
+)
+def test_a_snapshot_says_in_what_state_a_bot_is(seen, of, state, settings):
+    settings.FLEET = settings.FLEET | {"HEARD": 30}
+    assert state_in(seen, of) == state
+
+
+@pytest.fixture
+def shown(db: None) -> Deployment:
+    return _make_one()
+
+
+@pytest.mark.django_db
+@given(data=st.data())
+def test_the_state_that_is_shown_is_the_state_that_is_filtered_by(data):
+    """One rule in Python for a page, one in SQL for a list: they never disagree."""
+    state = data.draw(st.sampled_from(BotState.values))
+    age = data.draw(st.sampled_from([0, 1, 30, 59, 61, 90, 3600]) | st.floats(61, 1e6) | st.floats(0, 59))
+    deployment = Deployment.objects.first() or _make_one()
+    deployment.update(observed_state=state, observed_at=timezone.now() - timedelta(seconds=age))
+    deployment.refresh_from_db()
+    matching = [value for value in BotState.values if Deployment.objects.in_state(value, timezone.now()).exists()]
+    assert matching == [deployment.state]
+
+
+def _make_one() -> Deployment:
+    server = Server.objects.create(name="Nowhere", base_url="http://127.0.0.1:9", password="x")
+    bot = Bot.objects.create(
+        client=server.clients.create(name="Sharp", account_name="client_sharp"),
+        server=server,
+        name="Spread",
+        strategy=Strategy.objects.get(name="spread"),
+        connector="bitmart",
+        trading_pair="A-B",
+    )
+    return bot.deployments.create(server=server, requested_name="x", config_name="x")
+
+
+@pytest.mark.parametrize("state", BotState.values)
+def test_what_was_not_seen_lately_is_unknown_unless_time_changes_nothing_about_it(state, db):
+    deployment = _make_one()
+    deployment.update(observed_state=state, observed_at=timezone.now() - timedelta(minutes=5))
+    settled = state in {BotState.PLANNED, BotState.ARCHIVED, BotState.NOT_CREATED}
+    assert deployment.state == (state if settled else BotState.UNKNOWN)
+
+
+# --- over HTTP ---
+
+
+@pytest.fixture
+def live(bot, perform, sandbox) -> Bot:
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    sandbox.requests.clear()
+    return bot
+
+
+def look(bot: Bot) -> Deployment:
+    observe_server(Server.objects.get(pk=bot.server_id))
+    bot.refresh_from_db()
+    return bot.deployment
+
+
+def test_a_poll_uses_the_four_light_calls_and_no_other(live, sandbox):
+    assert look(live).state == BotState.RUNNING
+    assert sorted(request.path for request in sandbox.requests) == sorted(LIGHT_ROUTES)
+
+
+def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll(live, sandbox):
+    sandbox.world.crash(live.deployment.instance_name)
+    assert look(live).state == BotState.CRASHED
+    assert {request.path for request in sandbox.requests} == LIGHT_ROUTES
+
+
+def test_a_bot_that_falls_silent_is_shown_as_silent_once_the_server_notices(live, sandbox, settings):
+    settings.FLEET = settings.FLEET | {"HEARD": 0}
+    sandbox.world.silence(live.deployment.instance_name)
+    assert look(live).state == BotState.RUNNING  # heard within the last 30 s, as the server counts
+    sandbox.world.clock.advance(31)
+    assert look(live).state == BotState.SILENT
+    assert live.deployment.is_open
+
+
+def test_a_bot_that_vanishes_is_shown_as_missing(live, sandbox):
+    sandbox.world.vanish(live.deployment.instance_name)
+    assert look(live).state == BotState.MISSING
+    assert live.deployment.is_open
+
+
+def test_a_bot_that_somebody_else_archived_is_shown_as_archived_and_is_over(live, sandbox):
+    sandbox.world.instances[live.deployment.instance_name].archive("{}")
+    sandbox.world.clock.advance(60)
+    assert look(live).state == BotState.ARCHIVED
+    assert live.deployment.ended_at is not None
+    assert "/bot-orchestration/bot-runs" in {request.path for request in sandbox.requests}
+
+
+def test_a_stopped_bot_stays_stopped_over_polls(live, perform):
+    assert perform("stop", live).state == State.SUCCEEDED
+    assert look(live).state == BotState.STOPPED
+
+
+@pytest.mark.parametrize("fault", ["refused_connection", "server_error", "tunnel_offline", "wrong_password"])
+def test_a_server_that_cannot_be_asked_makes_its_bots_unknown(fault, live, sandbox):
+    sandbox.faults.add(fault)
+    assert look(live).observed_state == BotState.UNKNOWN
+    sandbox.faults.clear()
+    assert look(live).state == BotState.RUNNING
+
+
+def test_a_server_without_docker_or_mqtt_makes_its_bots_unknown_and_says_so(live, sandbox):
+    for fault, column in (("docker_down", "docker_running"), ("mqtt_down", "mqtt_connected")):
+        sandbox.faults.add(fault)
+        assert look(live).observed_state == BotState.UNKNOWN
+        live.server.refresh_from_db()
+        assert getattr(live.server, column) is False
+        sandbox.faults.clear()
+
+
+def test_a_bot_that_an_operation_works_on_is_left_to_it(live, sandbox):
+    operation_request(kind="stop", subject=live)
+    before = live.deployment.observed_at
+    sandbox.world.crash(live.deployment.instance_name)
+    assert look(live).observed_at == before
+    assert live.deployment.observed_state == BotState.RUNNING
+    Operation.objects.update(state=State.CANCELLED)
+    assert look(live).observed_state == BotState.CRASHED
+
+
+@pytest.mark.parametrize("fault", [None, "server_error"])
+def test_a_poll_undoes_nothing_that_an_operation_did_after_the_look_began(fault, live, sandbox, monkeypatch):
+    if fault:
+        sandbox.faults.add(fault)
+    take = Snapshot.take
+
+    def slow_take(api):
+        try:
+            return take(api)
+        finally:
+            live.deployment.end(BotState.ARCHIVED)
+
+    monkeypatch.setattr(Snapshot, "take", slow_take)
+    assert look(live).observed_state == BotState.ARCHIVED
+
+
+def test_a_bot_first_heard_by_a_poll_counts_as_verified_from_then_on(live):
+    live.deployment.update(verified_at=None, observed_state=BotState.SILENT)
+    assert look(live).verified_at is not None
+
+
+def test_a_poll_of_one_server_touches_no_other_servers_bots(live, sandbox):
+    elsewhere = Server.objects.create(name="Elsewhere", base_url="http://127.0.0.1:9", password="x")
+    before = live.deployment.observed_at
+    observe_server(elsewhere)
+    live.deployment.refresh_from_db()
+    assert live.deployment.observed_at == before
+
+
+def test_a_controllers_profit_and_volume_are_kept_and_a_scripts_are_not_made_up(live, make_bot, perform, sandbox):
+    controller = make_bot(
+        name="PMM",
+        strategy=Strategy.objects.get(name="pmm_v1"),
+        settings={"order_amount": 10, "buy_spreads": [0.01], "sell_spreads": [0.01]},
+    )
+    assert perform("deploy", controller).state == State.SUCCEEDED
+    sandbox.world.clock.advance(900)
+    (report,) = [
+        entry for entry in _performance(controller.server) if entry.bot_name == controller.deployment.instance_name
+    ]
+    shown = look(controller)
+    assert (shown.pnl_quote, shown.volume_quote) == (report.global_pnl_quote, report.volume_traded)
+    assert shown.volume_quote > 0
+    assert (look(live).pnl_quote, live.deployment.volume_quote) == (None, None)
+
+
+def _performance(server: Server) -> list:
+    with server.api() as api:
+        return api.bots.performance()
+
+
+def test_figures_that_are_not_known_yet_are_none_and_those_of_several_controllers_add_up(live, monkeypatch):
+    from hummingbot_api.results import ControllerPerformance
+
+    def report(**figures):
+        return ControllerPerformance(live.deployment.instance_name, "id", NOW, "running", figures)
+
+    with live.server.api() as api:
+        monkeypatch.setattr(type(api.bots), "performance", lambda self: [report(), report()])
+        assert look(live).pnl_quote is None
+        reports = [report(global_pnl_quote=2.0, volume_traded=5), report(global_pnl_quote=-0.5), report()]
+        monkeypatch.setattr(type(api.bots), "performance", lambda self: reports)
+        assert (look(live).pnl_quote, live.deployment.volume_quote) == (1.5, 5.0)
+
+
+# --- who polls, and when ---
+
+
+@pytest.fixture
+def observed(monkeypatch) -> list[str]:
+    observed: list[str] = []
+    monkeypatch.setattr(tasks, "observe_server", lambda server: observed.append(server.name))
+    return observed
+
+
+def test_of_two_workers_that_come_to_a_server_at_once_one_polls_it(shown, observed):
+    tasks.observe.call_local(shown.server_id)
+    tasks.observe.call_local(shown.server_id)
+    assert observed == ["Nowhere"]
+
+
+def test_a_server_is_polled_again_when_its_interval_is_over(shown, observed, settings):
+    tasks.observe.call_local(shown.server_id)
+    server = Server.objects.get(pk=shown.server_id)
+    wait = (server.next_observation - timezone.now()).total_seconds()
+    assert 0 < wait < settings.FLEET["INTERVAL"]
+    Server.objects.update(next_observation=timezone.now())
+    tasks.observe.call_local(shown.server_id)
+    assert observed == ["Nowhere"] * 2
+
+
+def test_the_fleets_round_rings_for_each_server_that_is_due(shown, monkeypatch):
+    rung: list[int] = []
+    monkeypatch.setattr(tasks, "observe", rung.append)
+    later = timezone.now() + timedelta(seconds=10)
+    Server.objects.create(name="Later", base_url="http://127.0.0.1:9", password="x", next_observation=later)
+    tasks.observe_fleet.call_local()
+    assert rung == [shown.server_id]
