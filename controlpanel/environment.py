@@ -22,7 +22,7 @@ env = environ.FileAwareEnv(
     CSRF_TRUSTED_ORIGINS=(list, []),
     DATABASE_URL=(str, ""),
     QUEUE_URL=(str, ""),
-    DATA_DIR=(str, str(BASE_DIR / "var")),
+    DATA_DIR=(str, ""),
     TIME_ZONE=(str, "UTC"),
     LOG_LEVEL=(str, "INFO"),
     SECURE_SSL_REDIRECT=(bool, True),
@@ -35,6 +35,8 @@ env = environ.FileAwareEnv(
 environ.Env.read_env(BASE_DIR / ".env")
 
 PRODUCTION = env("ENVIRONMENT") != "development"
+#: Where the SQLite files lie.
+DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
 
 
 def refuse_to_start_half_configured() -> None:
@@ -65,9 +67,8 @@ def database() -> dict[str, Any]:
     if url := env("DATABASE_URL"):
         settings = env.db_url_config(url)
     else:
-        data_dir = Path(env("DATA_DIR"))
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data_dir / "panel.sqlite3")}
+        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "panel.sqlite3")}
     if settings["ENGINE"].endswith("sqlite3"):
         # Web and worker write at the same time: WAL lets readers go on, IMMEDIATE makes a writer wait for its turn
         # at the start of its transaction instead of failing in the middle of it.

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -20,7 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Server
-from controlpanel.environment import PRODUCTION, env
+from controlpanel.environment import DATA_DIR, PRODUCTION
 from controlpanel.onboarding import bot_define, read_file
 
 #: How long a part may take to answer after its start, in seconds.
@@ -42,7 +41,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if PRODUCTION:
             raise CommandError("The demo makes its own users and keys: set ENVIRONMENT=development, or use ./run demo.")
-        lock = (Path(env("DATA_DIR")) / "demo.lock").open("w")
+        lock = (DATA_DIR / "demo.lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -78,7 +77,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _start_sandbox(self, port: int, speed: float) -> Part:
-        state = Path(env("DATA_DIR")) / "sandbox.json"
+        state = DATA_DIR / "sandbox.json"
         part = _manage("sandbox", "--port", str(port), "--speed", str(speed), "--state", str(state), quiet=True)
         self._wait_for({"the sandbox": part}, f"http://127.0.0.1:{port}/")
         return part

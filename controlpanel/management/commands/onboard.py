@@ -62,7 +62,8 @@ class Command(BaseCommand):
         if operation.state != State.SUCCEEDED:
             raise CommandError(
                 f"{operation} {operation.state}: {operation.error_message or operation.summary} "
-                f"[{operation.error_code or operation.state}]\nWhat to do: {operation.error_remedy or 'Run this again.'}"
+                f"[{operation.error_code or operation.state}]\n"
+                f"What to do: {operation.error_remedy or 'Run this again.'}"
             )
 
     def _follow(self, operation: Operation) -> None:

@@ -1,0 +1,35 @@
+"""``manage.py errors``: the catalogue of everything that can go wrong, as ``docs/errors.md`` holds it."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from hummingbot_api.errors import Problem
+
+
+class Command(BaseCommand):
+    help = "Print the catalogue of errors as Markdown: python manage.py errors > docs/errors.md"
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(catalogue())
+
+
+def catalogue() -> str:
+    """The whole catalogue as a Markdown page, by code."""
+    rows = [
+        f"| `{kind.code}` | {kind.meaning} | {kind.default_remedy} | {'yes' if kind.retryable else 'no'} |"
+        for kind in sorted(Problem.catalogue(), key=lambda kind: kind.code)
+    ]
+    return "\n".join(
+        [
+            "# What can go wrong",
+            "",
+            "Every failure in the panel has one of these codes. The message of the moment is often more precise than "
+            "the one here. “Again” says whether the same may succeed later without anything being changed.",
+            "",
+            "| Code | What happened | What to do | Again |",
+            "|---|---|---|---|",
+            *rows,
+        ]
+    )

@@ -1,0 +1,519 @@
+"""What can go wrong between a click on Deploy and one bot that trades; never does it become two."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+import requests
+from django.utils import timezone
+
+from accounts.models import Server
+from bots import deploying
+from bots.models import BotState, Strategy
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.resources import Scripts
+from operations import runner
+from operations.models import Operation, State
+from operations.services import operation_cancel, operation_request, operation_retry
+from tests.conftest import PLANTED, PLANTED_PASSWORD
+
+NAME = "hummingbot-client_sharp-sharp-spread"
+DEPLOY = "/bot-orchestration/deploy"
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """Clients that give up after a fraction of a second."""
+
+    def api(server: Server) -> HummingbotAPI:
+        return HummingbotAPI(
+            server.base_url,
+            server.username,
+            server.password,
+            read_timeout=0.5,
+            long_read_timeout=0.5,
+            read_retries=0,
+        )
+
+    monkeypatch.setattr(Server, "api", api)
+
+
+def ended(operation: Operation) -> tuple[str, str]:
+    return operation.state, operation.error_code
+
+
+def deploys_sent(sandbox) -> int:
+    return sum(request.path.startswith(DEPLOY) for request in sandbox.requests)
+
+
+@pytest.fixture
+def retry():
+    def retry(operation: Operation) -> Operation:
+        again = operation_retry(operation=operation)
+        assert runner.run(again.pk)
+        again.refresh_from_db()
+        return again
+
+    return retry
+
+
+def assert_one_running(bot, sandbox, made: int = 1) -> None:
+    bot.refresh_from_db()
+    (instance,) = sandbox.world.live()
+    assert len(sandbox.world.instances) == made
+    assert instance.strategy == "running"
+    assert (bot.deployment.instance_name, bot.deployment.state) == (instance.name, BotState.RUNNING)
+    assert bot.deployment.is_open
+    assert bot.deployment.verified_at is not None
+
+
+def deploy_by_hand(sandbox, name: str = NAME) -> None:
+    answer = requests.post(
+        f"{sandbox.url}/bot-orchestration/deploy-v2-script",
+        json={
+            "instance_name": name,
+            "credentials_profile": "master_account",
+            "script_config": f"{name}.yml",
+            "headless": True,
+        },
+        auth=("admin", PLANTED_PASSWORD),
+        timeout=5,
+    )
+    assert answer.json()["success"]
+
+
+# --- the answer does not come ---
+
+
+@pytest.mark.parametrize("fault", ["time_out_after", "truncated_json"])
+def test_a_deploy_that_took_effect_without_an_answer_is_adopted(fault, bot, perform, sandbox, impatient):
+    sandbox.faults.add(fault, path=DEPLOY)
+    operation = perform("deploy", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "adopted" in operation.steps.get(key="deploy").detail
+    assert deploys_sent(sandbox) == 1
+    assert_one_running(bot, sandbox)
+
+
+@pytest.mark.parametrize("fault", ["time_out_before", "server_error", "html_interstitial", "tunnel_offline"])
+def test_a_deploy_without_answer_and_without_effect_is_unconfirmed_and_a_retry_deploys_anew(
+    fault, bot, perform, sandbox, impatient, retry
+):
+    sandbox.faults.add(fault, path=DEPLOY, always=True)
+    failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, "deploy_unconfirmed")
+    assert failed.error_retryable
+    assert "Retry: the panel looks for the instance first" in failed.error_remedy
+    assert deploys_sent(sandbox) == 1
+    assert (bot.deployment.state, bot.deployment.is_open) == (BotState.UNCONFIRMED, True)
+    unconfirmed = bot.deployment
+    sandbox.faults.clear()
+    operation = retry(failed)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    unconfirmed.refresh_from_db()
+    assert unconfirmed.observed_state == BotState.NOT_CREATED
+    assert_one_running(bot, sandbox)
+
+
+@pytest.fixture
+def out_of_sight(sandbox, monkeypatch):
+    """The deploy takes effect, its answer is lost, and then the server can't list its containers."""
+    made = sandbox.world.deploy
+
+    def deploy(**facts):
+        sandbox.faults.add("server_error", path="/docker/")
+        return made(**facts)
+
+    monkeypatch.setattr(sandbox.world, "deploy", deploy)
+    sandbox.faults.add("time_out_after", path=DEPLOY, times=1)
+
+
+def test_an_instance_that_could_not_be_seen_is_adopted_by_the_retry(
+    bot, perform, sandbox, impatient, out_of_sight, retry
+):
+    failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, "deploy_unconfirmed")
+    assert len(sandbox.world.live()) == 1
+    sandbox.faults.clear()
+    operation = retry(failed)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "adopted" in operation.steps.get(key="look").detail
+    assert deploys_sent(sandbox) == 1
+    assert_one_running(bot, sandbox)
+
+
+def test_an_instance_that_could_not_be_seen_is_found_by_a_refresh(bot, perform, sandbox, impatient, out_of_sight):
+    perform("deploy", bot)
+    sandbox.faults.clear()
+    sandbox.world.clock.advance(30)
+    assert perform("refresh", bot).state == State.SUCCEEDED
+    assert_one_running(bot, sandbox)
+
+
+def test_an_instance_that_could_not_be_seen_is_archived_by_a_redeploy(
+    bot, perform, sandbox, impatient, out_of_sight, monkeypatch
+):
+    perform("deploy", bot)
+    monkeypatch.undo()
+    sandbox.faults.clear()
+    operation = perform("redeploy", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert_one_running(bot, sandbox, made=2)
+
+
+def test_an_instance_that_appears_late_is_adopted_by_the_retry(bot, perform, sandbox, impatient, retry):
+    sandbox.faults.add("time_out_before", path=DEPLOY)
+    failed = perform("deploy", bot)
+    sandbox.faults.clear()
+    sandbox.world.accounts["master_account"] = {"bitmart": PLANTED}
+    deploy_by_hand(sandbox)  # as the server does that comes round to the request at last
+    operation = retry(failed)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert_one_running(bot, sandbox)
+
+
+def test_a_worker_that_takes_over_does_not_send_while_the_server_answers_nobody(
+    bot, sandbox, impatient, monkeypatch, retry
+):
+    def die(api, deployment):
+        raise SystemExit
+
+    with monkeypatch.context() as dying, pytest.raises(SystemExit):
+        dying.setattr(deploying, "_send", die)
+        operation = operation_request(kind="deploy", subject=bot)
+        runner.run(operation.pk)
+    Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    sandbox.faults.add("time_out_before", path="/docker/")
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    assert ended(operation) == (State.FAILED, "deploy_unconfirmed")
+    assert deploys_sent(sandbox) == 0
+    sandbox.faults.clear()
+    assert retry(operation).state == State.SUCCEEDED
+    assert_one_running(bot, sandbox)
+
+
+# --- the server says no ---
+
+
+def test_a_missing_image_is_named_and_leaves_no_deployment_open(make_bot, key, perform, sandbox, retry):
+    bot = make_bot(image="nope/hummingbot:latest")
+    failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, "image_missing")
+    assert "docker pull" in failed.error_remedy
+    assert (bot.deployment.state, bot.deployment.is_open) == (BotState.NOT_CREATED, False)
+    assert bot.deployment.last_error == failed.error_message
+    bot.image = "hummingbot/hummingbot:latest"
+    bot.save()
+    assert retry(failed).state == State.SUCCEEDED
+    assert_one_running(bot, sandbox)
+
+
+@pytest.mark.parametrize("fault", ["docker_down", "mqtt_down"])
+def test_nothing_is_pushed_or_sent_to_a_server_that_could_not_run_or_hear_the_bot(fault, bot, perform, sandbox, retry):
+    sandbox.faults.add(fault)
+    failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, fault)
+    assert failed.error_retryable
+    assert {request.method for request in sandbox.requests} == {"GET"}
+    assert [deployment.observed_state for deployment in bot.deployments.all()] == ["not_created"]
+    assert bot.deployment is None
+    sandbox.faults.clear()
+    assert retry(failed).state == State.SUCCEEDED
+
+
+def test_docker_that_goes_down_at_the_last_moment_is_named(bot, perform, sandbox, retry):
+    sandbox.faults.add("docker_down", path=DEPLOY)
+    failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, "docker_down")
+    assert bot.deployment.state == BotState.NOT_CREATED
+    sandbox.faults.clear()
+    assert retry(failed).state == State.SUCCEEDED
+    assert_one_running(bot, sandbox)
+
+
+def test_a_profile_that_is_deleted_between_push_and_deploy_is_named_and_made_again_by_a_retry(
+    bot, perform, sandbox, monkeypatch, retry
+):
+    send = deploying._send
+
+    def send_late(api, deployment):
+        sandbox.world.accounts.pop("client_sharp")
+        return send(api, deployment)
+
+    with monkeypatch.context() as race:
+        race.setattr(deploying, "_send", send_late)
+        failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, "profile_missing")
+    assert bot.deployment.state == BotState.NOT_CREATED
+    assert retry(failed).state == State.SUCCEEDED
+    assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED}
+    assert_one_running(bot, sandbox)
+
+
+def test_an_unexpected_error_amid_the_deploy_leaves_it_unconfirmed_not_forgotten(
+    bot, perform, sandbox, monkeypatch, retry
+):
+    send = deploying._send
+
+    def send_and_fail(api, deployment):
+        send(api, deployment)
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(deploying, "_send", send_and_fail)
+        failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, "panel_fault")
+    assert bot.deployment.is_open
+    assert retry(failed).state == State.SUCCEEDED
+    assert_one_running(bot, sandbox)
+
+
+# --- what is there already ---
+
+
+def test_a_bot_that_runs_is_not_deployed_a_second_time(bot, perform, sandbox):
+    perform("deploy", bot)
+    operation = perform("deploy", bot)
+    assert ended(operation) == (State.FAILED, "already_running")
+    assert "Redeploy" in operation.error_remedy
+    assert_one_running(bot, sandbox)
+
+
+def test_the_database_refuses_a_second_open_deployment_before_anything_is_sent(bot, perform, sandbox, monkeypatch):
+    retire = deploying.archive
+    assert retire
+
+    def other_deploys_meanwhile(api, deployment):
+        raise AssertionError("it was sent")
+
+    mark = deploying._mark_as_sent
+
+    def mark_late(run, deployment):
+        bot.deployments.create(server=bot.server, requested_name=NAME, config_name=NAME, sent_at=timezone.now())
+        return mark(run, deployment)
+
+    monkeypatch.setattr(deploying, "_mark_as_sent", mark_late)
+    monkeypatch.setattr(deploying, "_send", other_deploys_meanwhile)
+    operation = perform("deploy", bot)
+    assert ended(operation) == (State.FAILED, "already_running")
+    assert deploys_sent(sandbox) == 0
+
+
+@pytest.mark.parametrize("kind", ["deploy", "redeploy"])
+def test_a_stranger_that_bears_the_bots_name_is_never_joined_by_a_second_one(kind, bot, perform, sandbox):
+    deploy_by_hand(sandbox)
+    operation = perform(kind, bot)
+    assert ended(operation) == (State.FAILED, "already_running")
+    assert next(iter(sandbox.world.instances)) in operation.error_message
+    assert "Archive it with the tool that deployed it" in operation.error_remedy
+    assert len(sandbox.world.instances) == 1
+
+
+def test_an_instance_that_was_taken_for_gone_and_is_there_again_is_never_joined_by_a_second_one(bot, perform, sandbox):
+    perform("deploy", bot)
+    bot.deployment.end(BotState.MISSING)
+    operation = perform("deploy", bot)
+    assert ended(operation) == (State.FAILED, "already_running")
+    assert len(sandbox.world.instances) == 1
+
+
+def test_a_bot_with_a_longer_name_is_no_stranger(bot, perform, sandbox):
+    deploy_by_hand(sandbox, f"{NAME}-2")
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    assert len(sandbox.world.live()) == 2
+
+
+def test_an_instance_that_was_never_heard_is_adopted_by_the_retry(make_bot, key, perform, sandbox, settings, retry):
+    settings.FLEET = settings.FLEET | {"HEARD": 0.3}
+    bot = make_bot(headless=False)
+    failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, "never_heard")
+    assert "headless" in failed.error_remedy
+    (instance,) = sandbox.world.live()
+    instance.headless = True  # it reaches the broker at last
+    operation = retry(failed)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert deploys_sent(sandbox) == 1
+    assert_one_running(bot, sandbox)
+
+
+def test_a_redeploy_brings_a_changed_key_to_the_server_and_into_the_new_instance(bot, key, perform, sandbox):
+    perform("deploy", bot)
+    former = bot.deployment
+    key.set_values(PLANTED | {"bitmart_memo": "rotated"})
+    key.save()
+    operation = perform("redeploy", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert sandbox.world.live()[0].connectors["bitmart"]["bitmart_memo"] == "rotated"
+    assert bot.deployment.key_fingerprint == key.fingerprint != former.key_fingerprint
+    former.refresh_from_db()
+    assert (former.observed_state, former.is_open) == (BotState.ARCHIVED, False)
+    assert_one_running(bot, sandbox, made=2)
+
+
+def test_an_unchanged_key_and_an_unchanged_script_are_not_sent_again(bot, perform, sandbox):
+    perform("deploy", bot)
+    sandbox.requests.clear()
+    perform("redeploy", bot)
+    sent = [request.path for request in sandbox.requests if request.method == "POST"]
+    (former, latter) = sandbox.world.instances
+    assert sent == [
+        f"/scripts/configs/{NAME}",
+        f"/bot-orchestration/stop-and-archive-bot/{former}",
+        "/bot-orchestration/deploy-v2-script",
+    ]
+    assert latter == bot.deployment.instance_name
+
+
+def test_a_redeploy_that_fails_early_leaves_the_former_instance_trading(bot, key, perform, sandbox):
+    perform("deploy", bot)
+    key.set_values(PLANTED | {"bitmart_memo": "wrong"})
+    key.save()
+    sandbox.faults.add("exchange_refuses_key")
+    operation = perform("redeploy", bot)
+    assert ended(operation) == (State.FAILED, "key_refused")
+    assert_one_running(bot, sandbox)
+
+
+def test_a_former_instance_that_cannot_be_archived_is_not_replaced(bot, perform, sandbox, settings):
+    settings.FLEET = settings.FLEET | {"ARCHIVED": 0.2}
+    perform("deploy", bot)
+    sandbox.faults.add("mqtt_down", path="/bot-orchestration/stop-and-archive-bot")
+    operation = perform("redeploy", bot)
+    assert ended(operation) == (State.FAILED, "archive_unconfirmed")
+    assert_one_running(bot, sandbox)
+
+
+# --- kinds of bots ---
+
+
+def test_paper_trade_needs_no_key(make_bot, perform, sandbox):
+    bot = make_bot(connector="binance_paper_trade", trading_pair="BTC-USDT")
+    operation = perform("deploy", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert not [request for request in sandbox.requests if "add-credential" in request.path]
+    assert bot.deployment.key_fingerprint == ""
+    assert_one_running(bot, sandbox)
+
+
+def test_a_bot_without_a_key_is_not_deployed(make_bot, perform, sandbox):
+    operation = perform("deploy", make_bot())
+    assert ended(operation) == (State.FAILED, "key_missing")
+    assert "client_sharp" not in sandbox.world.accounts
+
+
+def test_a_key_that_only_the_server_knows_will_do(make_bot, perform, sandbox):
+    sandbox.world.accounts["client_sharp"] = {"bitmart": PLANTED}
+    bot = make_bot()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    assert bot.client.profiles.get().taken_over
+    assert_one_running(bot, sandbox)
+
+
+def test_a_controller_is_deployed_with_its_settings_and_limits(make_bot, key, perform, sandbox):
+    bot = make_bot(
+        strategy=Strategy.objects.get(name="pmm_v1"),
+        settings={"order_amount": 1600, "buy_spreads": [0.003, 0.006], "sell_spreads": [0.004]},
+        max_global_drawdown_quote=Decimal("25.5"),
+    )
+    operation = perform("deploy", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert_one_running(bot, sandbox)
+    (instance,) = sandbox.world.live()
+    assert instance.strategy_type == "controller"
+    (sent,) = [r.json for r in sandbox.requests if r.path == "/bot-orchestration/deploy-v2-controllers"]
+    assert (sent["max_global_drawdown_quote"], sent["max_controller_drawdown_quote"]) == (25.5, None)
+    (config,) = instance.config
+    assert config["buy_spreads"] == [0.003, 0.006]
+    assert (config["connector_name"], config["trading_pair"]) == ("bitmart", "SHARP-USDT")
+
+
+def test_a_controller_that_the_server_lacks_or_refuses_is_named(make_bot, key, perform, sandbox):
+    strategy = Strategy.objects.create(name="pmm_9", kind="controller", controller_type="generic")
+    operation = perform("deploy", make_bot(strategy=strategy, settings={}))
+    assert ended(operation) == (State.FAILED, "script_invalid")
+    assert "generic/pmm_9" in operation.error_message
+    pmm = Strategy.objects.get(name="pmm_v1")
+    pmm.schema, pmm.default_settings = {}, {"no_such_setting": 1}
+    pmm.save()
+    operation = perform("deploy", make_bot(name="Other", strategy=pmm, settings={}))
+    assert ended(operation) == (State.FAILED, "config_invalid")
+    assert "no_such_setting" in operation.error_message
+    assert not sandbox.world.instances
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "named"),
+    [
+        ("import os\n", {}, "StrategyV2ConfigBase"),
+        ("import hummingbot.strategy.pure_market_making.pure_market_making_v2\n", {}, "No module named"),
+        (
+            "class MyConfig(StrategyV2ConfigBase):\n    connector_name: str = ''\n    trading_pair: str = ''\n",
+            {"spread": 1},
+            "has no setting spread",
+        ),
+    ],
+)
+def test_a_script_that_the_server_cannot_use_is_named_before_anything_is_deployed(
+    source, settings, named, make_bot, key, perform, sandbox
+):
+    strategy = Strategy.objects.create(name="mine", source=source, default_settings=settings)
+    operation = perform("deploy", make_bot(strategy=strategy, settings={}))
+    assert ended(operation) == (State.FAILED, "script_invalid")
+    assert named in operation.error_message
+    assert not deploys_sent(sandbox)
+
+
+def test_a_configuration_that_the_server_holds_otherwise_than_sent_is_not_deployed(bot, perform, sandbox, monkeypatch):
+    held = Scripts.get_config
+    monkeypatch.setattr(Scripts, "get_config", lambda self, name: held(self, name) | {"order_amount": 16})
+    operation = perform("deploy", bot)
+    assert ended(operation) == (State.FAILED, "config_invalid")
+    assert "order_amount" in operation.error_message
+    assert not deploys_sent(sandbox)
+
+
+def test_a_definition_that_became_invalid_is_not_deployed(bot, perform, sandbox):
+    bot.settings["bid_spread"] = 2
+    bot.save()
+    operation = perform("deploy", bot)
+    assert ended(operation) == (State.FAILED, "definition_invalid")
+    assert "bid_spread" in operation.error_message
+    assert not sandbox.requests
+    assert not bot.deployments.exists()
+
+
+def test_two_bots_of_one_instance_name_on_one_server_are_refused(bot, perform, make_bot, server):
+    perform("deploy", bot)
+    other = server.clients.create(name="Other", account_name="client_sharp-sharp")
+    namesake = make_bot(client=other, name="spread", connector="binance_paper_trade")
+    assert namesake.instance_name == bot.instance_name
+    assert ended(perform("deploy", namesake)) == (State.FAILED, "instance_name_taken")
+
+
+@pytest.mark.parametrize("key_of_step", ["server", "profile", "config"])
+def test_a_deploy_that_is_cancelled_before_it_is_sent_leaves_no_deployment_open(key_of_step, bot, sandbox):
+    operation = operation_request(kind="deploy", subject=bot)
+
+    def cancel(step) -> None:
+        if step.key == key_of_step and step.state == "running":
+            operation_cancel(operation=operation)
+
+    assert runner.run(operation.pk, on_step=cancel)
+    operation.refresh_from_db()
+    assert operation.state == State.CANCELLED
+    assert [deployment.observed_state for deployment in bot.deployments.all()] == ["not_created"]
+    assert not deploys_sent(sandbox)
+
+
+def test_an_edit_during_the_deploy_does_not_mix_with_what_was_planned(bot, sandbox):
+    operation = operation_request(kind="deploy", subject=bot)
+
+    def edit(step) -> None:
+        if step.key == "server" and step.state == "done":
+            type(bot).objects.update(settings=bot.settings | {"bid_spread": 0.5})
+
+    assert runner.run(operation.pk, on_step=edit)
+    (instance,) = sandbox.world.live()
+    assert instance.config["bid_spread"] == 0.003

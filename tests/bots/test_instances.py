@@ -1,0 +1,157 @@
+"""Stopping, starting, archiving and refreshing the instance that a bot has, whatever became of it."""
+
+import pytest
+
+from bots.models import BotState
+from hummingbot_api.sandbox.instance import Instance
+from operations.models import State
+
+
+def ended(operation) -> tuple[str, str]:
+    return operation.state, operation.error_code
+
+
+@pytest.fixture
+def live(bot, perform):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    return bot
+
+
+@pytest.fixture
+def instance(live, sandbox) -> Instance:
+    (instance,) = sandbox.world.live()
+    return instance
+
+
+@pytest.mark.parametrize("kind", ["stop", "start", "archive", "refresh"])
+def test_a_bot_that_was_never_deployed_has_nothing_to_act_upon(kind, bot, perform):
+    assert ended(perform(kind, bot)) == (State.FAILED, "not_deployed")
+
+
+# --- archive ---
+
+
+def test_a_silent_bot_is_archived(live, instance, perform, sandbox):
+    sandbox.world.silence(instance.name)
+    sandbox.world.clock.advance(60)
+    operation = perform("archive", live)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert (instance.container, live.deployment.state) == ("removed", BotState.ARCHIVED)
+
+
+def test_a_bot_that_the_server_does_not_list_is_archived_by_force_with_a_warning(live, instance, perform, monkeypatch):
+    monkeypatch.setattr(Instance, "listed", False)  # the server was restarted and has not heard it since
+    operation = perform("archive", live)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "look for orders that it left open" in operation.summary
+    assert instance.archived
+    assert live.deployment.state == BotState.ARCHIVED
+
+
+def test_a_crashed_bot_is_cleaned_up_by_its_archive(live, instance, perform, sandbox):
+    sandbox.world.crash(instance.name)
+    operation = perform("archive", live)
+    assert operation.state == State.SUCCEEDED
+    assert "had exited" in operation.summary
+    assert instance.archived
+
+
+def test_a_bot_that_is_gone_counts_as_archived(live, instance, perform, sandbox):
+    sandbox.world.vanish(instance.name)
+    operation = perform("archive", live)
+    assert operation.state == State.SUCCEEDED
+    assert "was gone already" in operation.summary
+    assert not live.deployment.is_open
+
+
+def test_an_archive_that_does_not_take_place_is_unconfirmed_and_works_when_it_is_retried(
+    live, instance, perform, sandbox, settings
+):
+    settings.FLEET = settings.FLEET | {"ARCHIVED": 0.2}
+    sandbox.faults.add("mqtt_down")
+    assert ended(perform("archive", live)) == (State.FAILED, "archive_unconfirmed")
+    assert live.deployment.is_open
+    sandbox.faults.clear()
+    settings.FLEET = settings.FLEET | {"ARCHIVED": 3}
+    live.deployment.update(archive_sent_at=None)
+    assert perform("archive", live).state == State.SUCCEEDED
+    assert instance.archived
+
+
+# --- stop ---
+
+
+@pytest.mark.parametrize(
+    ("fate", "code", "state"),
+    [("crash", "container_exited", BotState.CRASHED), ("vanish", "instance_missing", BotState.MISSING)],
+)
+def test_a_bot_that_is_not_up_cannot_be_stopped_and_is_shown_as_what_it_is(
+    fate, code, state, live, instance, perform, sandbox
+):
+    getattr(sandbox.world, fate)(instance.name)
+    assert ended(perform("stop", live)) == (State.FAILED, code)
+    assert live.deployment.state == state
+
+
+def test_a_stop_that_the_bots_log_does_not_confirm_is_not_called_stopped(live, perform, sandbox, settings, monkeypatch):
+    settings.FLEET = settings.FLEET | {"STOPPED": 0.1}
+    monkeypatch.setattr(Instance, "stop_strategy", lambda self, final_status: None)
+    operation = perform("stop", live)
+    assert ended(operation) == (State.FAILED, "stop_unconfirmed")
+    assert "may still be trading" in operation.error_message
+    assert live.deployment.state == BotState.RUNNING
+
+
+def test_a_stop_without_mqtt_is_refused(live, perform, sandbox):
+    sandbox.faults.add("mqtt_down")
+    assert ended(perform("stop", live)) == (State.FAILED, "command_refused")
+
+
+# --- start ---
+
+
+def test_a_start_of_a_running_bot_does_nothing(live, instance, perform, sandbox):
+    sandbox.requests.clear()
+    operation = perform("start", live)
+    assert operation.state == State.SUCCEEDED
+    assert {request.method for request in sandbox.requests} == {"GET"}
+
+
+def test_a_start_of_a_crashed_bot_starts_the_same_container(live, instance, perform, sandbox):
+    sandbox.world.crash(instance.name)
+    operation = perform("start", live)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert instance.strategy == "running"
+    assert len(sandbox.world.instances) == 1
+    assert live.deployment.state == BotState.RUNNING
+
+
+def test_a_start_of_a_bot_that_is_gone_fails(live, instance, perform, sandbox):
+    sandbox.world.vanish(instance.name)
+    assert ended(perform("start", live)) == (State.FAILED, "instance_missing")
+
+
+def test_a_start_of_a_bot_whose_container_exits_again_fails_with_that(live, instance, perform, sandbox):
+    assert perform("stop", live).state == State.SUCCEEDED
+    instance.connectors.clear()
+    assert ended(perform("start", live)) == (State.FAILED, "container_exited")
+    assert live.deployment.state == BotState.CRASHED
+
+
+# --- refresh ---
+
+
+def test_a_refresh_notices_that_somebody_else_stopped_or_started_the_bot(live, instance, perform):
+    instance.stop_strategy("{}")
+    assert perform("refresh", live).state == State.SUCCEEDED
+    assert live.deployment.state == BotState.STOPPED
+    assert live.deployment.stopped_at is not None
+    instance.stopped_at = None
+    perform("refresh", live)
+    assert (live.deployment.state, live.deployment.stopped_at) == (BotState.RUNNING, None)
+
+
+def test_a_refresh_keeps_the_newest_error_of_the_bots_log(live, instance, perform):
+    instance.problem = "no script 'x'"
+    perform("refresh", live)
+    assert live.deployment.last_error == "Invalid strategy. Start aborted: no script 'x'"
