@@ -9,9 +9,10 @@ from django.http import HttpRequest
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from accounts.fields import Unreadable
 from accounts.forms import ClientForm, ExchangeKeyForm, ServerForm, connector_choices, exchange_key_form
-from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Server
-from accounts.scope import ScopedMixin
+from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Server, sees_every_client
+from accounts.scope import ScopedMixin, VisibleFilter
 from operations.actions import OperatesMixin
 
 KEY_COLOURS = {
@@ -44,13 +45,22 @@ class ServerAdmin(OperatesMixin, ScopedMixin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Server]:
         return super().get_queryset(request).defer("connectors")
 
+    def get_fieldsets(self, request: HttpRequest, obj: Server | None = None) -> Any:
+        if obj and not self.has_change_permission(request, obj):
+            # Who may only look is shown each field's value, and this one is nobody's to see.
+            return ((None, {"fields": ("name", "base_url", "username", "verify_tls")}),)
+        return self.fieldsets
+
     @display(
         description="connection",
-        label={"ok": "success", "not checked yet": "info"},
+        label={"ok": "success", "not checked yet": "info", "failed": "danger"},
         ordering="reachable",
     )
     def health(self, server: Server) -> tuple[str, str]:
-        words = server.health
+        if isinstance(server.password, Unreadable):
+            return "failed", "password can't be read"
+        # The sentence is on the server's page; a list has room for a word.
+        words = server.last_error_code.replace("_", " ") or server.health
         return (words, words) if words in {"ok", "not checked yet"} else ("failed", words)
 
     @display(description="latency", ordering="latency_ms")
@@ -64,7 +74,7 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
     operation_kinds = ("push_profile", "verify_profile")
     facts_template = "accounts/client_facts.html"
     list_display = ("name", "account_name", "server", "account_manager", "status_label", "profile_label")
-    list_filter = ("status", "server", "account_manager")
+    list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("server", "account_manager")
     search_fields = ("name", "account_name")
     fieldsets = (
@@ -79,8 +89,17 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("keys", "profiles__pushed_keys")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
-        return ("account_name",) if obj and obj.is_pushed else ()
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        # A client without a manager would be out of sight of the one who adds it.
+        own = {} if sees_every_client(request.user) else {"account_manager": request.user.pk}
+        return own | super().get_changeform_initial_data(request)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Client | None:
+        client = super().get_object(request, object_id, from_field)
+        if client is not None:
+            # Its page lists the bots with their states.
+            models.prefetch_related_objects([client], "bots__deployment")
+        return client
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
         if obj and obj.is_pushed:
@@ -101,7 +120,10 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
     def status_label(self, client: Client) -> tuple[str, str]:
         return client.status, client.get_status_display()
 
-    @display(description="profile", label={"pushed": "success", "not pushed": "warning", "no key yet": "info"})
+    @display(
+        description="profile",
+        label={"no key yet": "info"} | {state.label: colour for state, colour in KEY_COLOURS.items()},
+    )
     def profile_label(self, client: Client) -> str:
         return client.profile_in_words
 
@@ -112,7 +134,7 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
     operation_kinds = ("push_profile",)
     facts_template = "accounts/key_facts.html"
     list_display = ("client", "connector", "api_key_hint", "state_label", "changed_at")
-    list_filter = ("connector", "client")
+    list_filter = ("connector", ("client", VisibleFilter))
     list_select_related = ("client__server",)
     search_fields = ("client__name", "connector")
 
@@ -131,7 +153,7 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
     def get_fieldsets(self, request: HttpRequest, obj: ExchangeKey | None = None) -> Any:
         names = [field.name for field in self._connector_fields(request, obj) or ()]
         groups: list[Any] = [(None, {"fields": ("client", "connector")})]
-        if names:
+        if names and (obj is None or self.has_change_permission(request, obj)):
             description = (
                 "Allow the key to trade, never to withdraw, and bind it to the server's address at the exchange. "
                 "What you enter is encrypted and can't be read back; saving it sends it nowhere."

@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
 from django.db.models.signals import post_migrate
 
 
@@ -10,7 +12,11 @@ def add_first_server(**kwargs: object) -> None:
     first = settings.FIRST_SERVER
     if first["base_url"] and not Server.objects.exists():
         server = Server(name="Hummingbot API", **first)
-        server.full_clean()
+        try:
+            server.full_clean()
+        except ValidationError as error:
+            wrong = " ".join(f"{field}: {' '.join(words)}" for field, words in error.message_dict.items())
+            raise CommandError(f"HUMMINGBOT_API_URL, _USERNAME or _PASSWORD is not valid. {wrong}") from None
         server.save()
 
 

@@ -6,6 +6,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,5 +64,5 @@ class EncryptedTextField(_Base):
 
 def fingerprint(values: Mapping[str, Any]) -> str:
     """A keyed hash of an exchange key: equal for equal values, and no help in guessing them without the key."""
-    text = "\n".join(f"{name}={values[name]}" for name in sorted(values))
+    text = json.dumps(dict(values), sort_keys=True)
     return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]

@@ -12,6 +12,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from accounts.fields import Unreadable
 from accounts.models import MASTER_ACCOUNT, Client, CredentialsProfile, ExchangeKey, Server, key_errors
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.results import ConnectorField
@@ -44,16 +45,11 @@ class ServerForm(forms.ModelForm):
                 "password"
             ].help_text = f"The stored one: {self.instance.password_in_words}. Leave this empty to keep it."
 
-    def clean_password(self) -> str:
+    def clean_password(self) -> str | Unreadable:
         password: str = self.cleaned_data["password"]
         if not password and not self.instance.pk:
             raise ValidationError("Enter the server's password.")
-        return password
-
-    def save(self, commit: bool = True) -> Any:
-        if password := self.cleaned_data["password"]:
-            self.instance.password = password
-        return super().save(commit)
+        return password or self.instance.password
 
 
 class ClientForm(forms.ModelForm):
@@ -80,17 +76,17 @@ class ClientForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "existing_profile" in self.fields:
+        if self.instance.pk and self.instance.is_pushed and "account_name" in self.fields:
+            self.fields["account_name"].disabled = True
+        if {"existing_profile", "server"} <= set(self.fields):
             self.fields["existing_profile"].choices = [("", "No, make a new one"), *self._existing_profiles()]  # type: ignore[attr-defined]
 
     def _existing_profiles(self) -> Iterable[tuple[str, list[tuple[str, str]]]]:
         """By server, without those that are another client's already."""
+        others = Client.objects.exclude(pk=self.instance.pk).values_list("server", "account_name")
+        taken = {*others, *CredentialsProfile.objects.values_list("server", "account_name")}
         for server in self.fields["server"].queryset:  # type: ignore[attr-defined]
-            taken = set(
-                Client.objects.filter(server=server).exclude(pk=self.instance.pk).values_list("account_name", flat=True)
-            )
-            taken |= set(CredentialsProfile.objects.filter(server=server).values_list("account_name", flat=True))
-            free = [name for name in server.account_names if name not in taken]
+            free = [name for name in server.account_names if (server.pk, name) not in taken]
             if free:
                 yield server.name, [(f"{server.pk}:{name}", name) for name in free]
 
@@ -101,11 +97,12 @@ class ClientForm(forms.ModelForm):
             server = cleaned.get("server")
             if server and str(server.pk) != server_pk:
                 self.add_error("existing_profile", f"This profile is on another server than {server}.")
-            elif cleaned.get("account_name") not in {"", name}:
+            elif "account_name" in self.changed_data and cleaned.get("account_name") not in {"", name}:
                 self.add_error("existing_profile", "Choose a profile or enter an account name, not both.")
             else:
                 cleaned["account_name"] = name
-        if cleaned.get("account_name") == MASTER_ACCOUNT and not cleaned.get("use_master_account"):
+        chosen_now = {"account_name", "existing_profile"}.intersection(self.changed_data)
+        if chosen_now and cleaned.get("account_name") == MASTER_ACCOUNT and not cleaned.get("use_master_account"):
             field = "existing_profile" if cleaned.get("existing_profile") else "account_name"
             self.add_error(
                 field,
@@ -138,7 +135,9 @@ class ExchangeKeyForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.connector_fields:
-            if "connector" not in self.errors:
+            if "connector" not in self.fields:
+                self.add_error(None, "The client's server knows this connector no more: check the server's connection.")
+            elif "connector" not in self.errors:
                 self.add_error("connector", "Choose a connector that the client's server knows, then enter its key.")
             return cleaned
         for name, message in key_errors(self.values, self.connector_fields).items():

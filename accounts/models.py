@@ -21,6 +21,8 @@ from hummingbot_api.results import ConnectorField
 from hummingbot_api.urls import check_base_url
 
 MASTER_ACCOUNT = "master_account"
+#: The longest name of a client and of its account.
+NAME_LENGTH = 80
 
 
 def validate_base_url(value: str) -> None:
@@ -43,7 +45,9 @@ def sees_every_client(user: Any) -> bool:
 
 class ServerQuerySet(models.QuerySet["Server"]):
     def visible_to(self, user: Any) -> Self:
-        return self if sees_every_client(user) else self.filter(clients__account_manager=user).distinct()
+        if sees_every_client(user):
+            return self
+        return self.filter(pk__in=Client.objects.visible_to(user).values("server"))
 
 
 class Server(models.Model):
@@ -61,7 +65,8 @@ class Server(models.Model):
     verify_tls = models.BooleanField(
         "verify TLS",
         default=True,
-        help_text="Switch off only for a self-signed certificate of your own: without it anyone on the way can read the keys.",
+        help_text="Switch off only for a self-signed certificate of your own: without it anyone on the way can read "
+        "the keys.",
     )
 
     reachable = models.BooleanField(null=True, editable=False)
@@ -116,12 +121,17 @@ class Server(models.Model):
         return f"{count} character{'' if count == 1 else 's'}, {spaces}"
 
     def fields_of(self, connector: str) -> tuple[ConnectorField, ...] | None:
-        """What the connector asks for: as this server said, else as known beforehand, else ``None``."""
-        if (fields := self.connectors.get(connector)) is not None:
-            return tuple(
-                ConnectorField(f["name"], f["type"], f["required"], tuple(f.get("allowed_values", ()))) for f in fields
-            )
-        return KNOWN_CONNECTORS.get(connector)
+        """What the connector asks for: as this server said, or as known beforehand while it was not asked.
+
+        ``None`` when there is no such connector.
+        """
+        if not self.connectors:
+            return KNOWN_CONNECTORS.get(connector)
+        if (fields := self.connectors.get(connector)) is None:
+            return None
+        return tuple(
+            ConnectorField(f["name"], f["type"], f["required"], tuple(f.get("allowed_values", ()))) for f in fields
+        )
 
     @property
     def connector_names(self) -> list[str]:
@@ -176,9 +186,9 @@ class ClientQuerySet(models.QuerySet["Client"]):
 class Client(models.Model):
     """A customer of the agency."""
 
-    name = models.CharField(max_length=80, unique=True)
+    name = models.CharField(max_length=NAME_LENGTH, unique=True)
     account_name = models.CharField(
-        max_length=80,
+        max_length=NAME_LENGTH,
         blank=True,
         validators=[validate_name],
         help_text="The name of the credentials profile on the server. Left empty it is made from the client's name: "
@@ -224,7 +234,7 @@ class Client(models.Model):
             short = slug(self.name, "_")
             if not short:
                 raise ValidationError({"account_name": "No account name can be made from this client name: enter one."})
-            self.account_name = f"client_{short}"
+            self.account_name = f"client_{short}"[:NAME_LENGTH]
         if self.pk and self.is_pushed:
             before = Client.objects.values_list("account_name", flat=True).get(pk=self.pk)
             if before != self.account_name:
@@ -339,7 +349,7 @@ def _hint(values: Mapping[str, Any]) -> str:
 
 
 def key_errors(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> dict[str, str]:
-    """What is wrong with a key for a connector that asks for ``fields``: a sentence per field, empty when nothing is."""
+    """What is wrong with a key for a connector that asks for ``fields``: a sentence per field that is wrong."""
     known = {field.name: field for field in fields}
     errors = {
         name: f"“{name}” is not a field of this connector; it asks for {', '.join(known)}."

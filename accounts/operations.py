@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.urls import reverse
@@ -64,7 +65,7 @@ def sign_in(server: Server) -> str:
     with talking_to(server) as api:
         names = api.accounts.list()
     server.contact_succeeded(account_names=names)
-    return f"Signed in as {server.username}; {len(names)} profiles: {', '.join(names)}."
+    return f"Signed in as {server.username}; the server has {len(names)} profile{'' if len(names) == 1 else 's'}."
 
 
 def check_engines(server: Server) -> str:
@@ -121,9 +122,30 @@ class CheckServer(Kind):
     def lane(self, subject: Server) -> str:
         return server_lane(subject)
 
+    def page_of(self, subject: Server, concern: str) -> tuple[str, str] | None:
+        return server_page(subject) if concern == "server" else None
+
 
 def server_lane(server: Server) -> str:
     return f"server:{server.pk}"
+
+
+def server_page(server: Server) -> tuple[str, str]:
+    return f"Open the server {server}", server.get_absolute_url()
+
+
+def key_page(client: Client, connector: str = "") -> tuple[str, str]:
+    """The client's key for a connector, or for its only one; where to add it when there is none."""
+    keys = [key for key in client.keys.all() if key.connector == connector or not connector]
+    if len(keys) == 1:
+        return f"Open the {keys[0].connector} key", keys[0].get_absolute_url()
+    if keys:
+        return (
+            "Open the client's keys",
+            f"{reverse('admin:accounts_exchangekey_changelist')}?client__id__exact={client.pk}",
+        )
+    query = urlencode({"client": client.pk, "connector": connector})
+    return "Add the exchange key", f"{reverse('admin:accounts_exchangekey_add')}?{query}"
 
 
 class PushOptions(forms.Form):
@@ -192,6 +214,9 @@ class PushProfile(Kind):
     def lane(self, subject: Client) -> str:
         return server_lane(subject.server)
 
+    def page_of(self, subject: Client, concern: str) -> tuple[str, str] | None:
+        return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
+
     def next_step(self, operation: Operation) -> tuple[str, str]:
         return (
             "Define and deploy this client's bots",
@@ -221,3 +246,6 @@ class VerifyProfile(Kind):
 
     def lane(self, subject: Client) -> str:
         return server_lane(subject.server)
+
+    def page_of(self, subject: Client, concern: str) -> tuple[str, str] | None:
+        return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)

@@ -7,6 +7,7 @@ class PasswordUnreadable(Problem):
     """The server's password was encrypted with a key that is not in ``FERNET_KEYS``."""
 
     code = "password_unreadable"
+    concerns = "server"
     meaning = "The server's stored password can't be decrypted with the present FERNET_KEYS."
     default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or type the password again."
 
@@ -15,6 +16,7 @@ class KeyUnreadable(Problem):
     """An exchange key was encrypted with a key that is not in ``FERNET_KEYS``."""
 
     code = "key_unreadable"
+    concerns = "key"
     meaning = "The exchange key can't be decrypted with the present FERNET_KEYS."
     default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or enter the exchange key again."
 
@@ -23,6 +25,7 @@ class KeyMissing(Problem):
     """There is neither a stored exchange key nor one on the server for the connector that is needed."""
 
     code = "key_missing"
+    concerns = "key"
     meaning = "The client has no exchange key for this connector."
     default_remedy = "Add the client's exchange key for the connector, then try again."
 
@@ -31,6 +34,7 @@ class NothingToPush(Problem):
     """The client has no exchange keys at all."""
 
     code = "nothing_to_push"
+    concerns = "key"
     meaning = "The client has no exchange key yet, so there is nothing to push."
     default_remedy = "Add the client's exchange key, then push the profile."
 

@@ -2,9 +2,22 @@
 
 from typing import Any
 
+from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+
+
+class VisibleFilter(admin.RelatedFieldListFilter):
+    """A list's filter that names only what the user may see."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        visible = field.remote_field.model._default_manager.visible_to(request.user).values("pk")
+        ordering = self.field_admin_ordering(field, request, model_admin)
+        choices: list[tuple[str, Any]] = field.get_choices(
+            include_blank=False, ordering=ordering, limit_choices_to={"pk__in": visible}
+        )
+        return choices
 
 
 class ScopedMixin(ModelAdmin):

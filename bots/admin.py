@@ -11,12 +11,13 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import Server
-from accounts.scope import ScopedMixin
+from accounts.scope import ScopedMixin, VisibleFilter
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from operations.actions import OperatesMixin, ReadOnlyMixin
 
+#: Unfold shows a state's own name instead of its label when it is not in here.
 STATE_COLOURS = {
     BotState.RUNNING: "success",
     BotState.STARTING: "info",
@@ -26,6 +27,7 @@ STATE_COLOURS = {
     BotState.CRASHED: "danger",
     BotState.MISSING: "danger",
     BotState.NOT_CREATED: "danger",
+    **dict.fromkeys((BotState.PLANNED, BotState.ARCHIVED, BotState.UNKNOWN, "none"), ""),
 }
 #: Exchanges whose order books Hummingbot can trade with simulated money.
 PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kucoin_paper_trade", "kraken_paper_trade")
@@ -83,7 +85,7 @@ class BotAdmin(OperatesMixin, ScopedMixin):
         "seen",
         "pnl",
     )
-    list_filter = (StateFilter, "client", "server", "strategy", "connector")
+    list_filter = (StateFilter, ("client", VisibleFilter), ("server", VisibleFilter), "strategy", "connector")
     list_select_related = ("client", "strategy", "deployment")
     search_fields = ("name", "client__name", "trading_pair")
 
@@ -98,7 +100,7 @@ class BotAdmin(OperatesMixin, ScopedMixin):
         connectors = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
         kwargs["form"] = bot_form(Strategy.objects.all(), connectors.union(PAPER_TRADE))
         # The form declares its fields, those of the strategies among them.
-        kwargs["fields"] = None
+        kwargs["fields"] = None if obj is None or self.has_change_permission(request, obj) else ()
         return super().get_form(request, obj, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
@@ -115,6 +117,8 @@ class BotAdmin(OperatesMixin, ScopedMixin):
             )
             for strategy in Strategy.objects.all()
         ]
+        if obj and not self.has_change_permission(request, obj):
+            settings = [(f"Settings of {obj.strategy}", {"fields": ["settings"]})]
         return [
             (None, {"fields": ["client", "name", "connector", "trading_pair", "strategy"]}),
             *settings,
@@ -158,7 +162,7 @@ def quote_amount(amount: float | None, trading_pair: str) -> str:
 @admin.register(Deployment)
 class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
     list_display = ("__str__", "bot", "server", "state_label", "sent_at", "ended_at")
-    list_filter = (StateFilter, "server")
+    list_filter = (StateFilter, ("server", VisibleFilter))
     list_select_related = ("bot__client", "server")
     search_fields = ("instance_name", "requested_name", "bot__name")
     date_hierarchy = "planned_at"

@@ -7,8 +7,6 @@ And when no answer came it is never sent again by itself, nor by a worker that t
 answered that nothing came of it.
 """
 
-from typing import Any
-
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -58,38 +56,25 @@ def has_adopted(run: Run) -> bool:
 def plan(run: Run) -> str:
     """Check the definition and write down what will be deployed, so that later edits don't mix with it."""
     bot: Bot = run.subject
+    deployment = Deployment.objects.filter(operation=run.operation).first() or _planned(run, bot)
+    namesakes = Deployment.objects.filter(server=deployment.server, requested_name=deployment.requested_name)
+    if namesakes.exclude(bot=bot).exists():
+        raise InstanceNameTaken
+    deployment.operation = run.operation
+    deployment.save()
+    run.note(deployment=deployment.pk)
+    return f"{deployment.strategy_name} on {deployment.connector} {deployment.trading_pair}, as {bot.instance_name}."
+
+
+def _planned(run: Run, bot: Bot) -> Deployment:
+    """From the bot's definition, or like one of its former deployments when that was asked for."""
+    if like := run.operation.options.get("like"):
+        return bot.deployments.get(pk=like).plan_again()
     try:
         bot.full_clean()
     except ValidationError as error:
         raise DefinitionInvalid(" ".join(error.messages)) from None
-    namesakes = Deployment.objects.filter(server=bot.server, requested_name=bot.instance_name).exclude(bot=bot)
-    if namesakes.exists():
-        raise InstanceNameTaken
-    deployment, _ = Deployment.objects.get_or_create(operation=run.operation, defaults=_planned(bot))
-    run.note(deployment=deployment.pk)
-    return f"{bot.strategy} on {bot.connector} {bot.trading_pair}, as {bot.instance_name}."
-
-
-def _planned(bot: Bot) -> dict[str, Any]:
-    is_script = bot.strategy.kind == StrategyKind.SCRIPT
-    return {
-        "bot": bot,
-        "server": bot.server,
-        "requested_name": bot.instance_name,
-        "profile": bot.client.account_name,
-        "connector": bot.connector,
-        "trading_pair": bot.trading_pair,
-        "strategy_name": bot.strategy.name,
-        "strategy_kind": bot.strategy.kind,
-        "script_name": bot.strategy.script_name if is_script else "",
-        "script_source": bot.strategy.source if is_script else "",
-        "config_name": bot.instance_name,
-        "config": bot.render_config(bot.instance_name),
-        "image": bot.image,
-        "headless": bot.headless,
-        "max_global_drawdown_quote": bot.max_global_drawdown_quote,
-        "max_controller_drawdown_quote": bot.max_controller_drawdown_quote,
-    }
+    return bot.plan_deployment()
 
 
 def look(run: Run, *, replace: bool) -> str:

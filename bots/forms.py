@@ -83,13 +83,17 @@ class BotForm(forms.ModelForm):
         strategy = cleaned.get("strategy")
         if strategy is None:
             return cleaned
+        for other, names in self.settings_of.items():
+            if other != strategy.pk:
+                for name in names:
+                    self.errors.pop(field_name(other, name), None)
         entered = {name: cleaned.get(field_name(strategy.pk, name)) for name in self.settings_of[strategy.pk]}
         settings = {name: value for name, value in entered.items() if value is not None and value != ""}
-        for name, message in setting_errors(strategy.settings_schema, strategy.default_settings | settings).items():
+        for name, message in setting_errors(strategy.settings_schema, strategy.defaults | settings).items():
             field = field_name(strategy.pk, name)
             if field not in self.errors:
                 self.add_error(field if field in self.fields else None, message)
-        self.instance.settings = strategy.default_settings | settings
+        self.instance.settings = strategy.defaults | settings
         return cleaned
 
 

@@ -1,6 +1,7 @@
 """Instances on a server: finding a deployment's own, archiving, stopping and starting it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from typing import TypeVar
@@ -118,17 +119,13 @@ def _archive_active(api: HummingbotAPI, deployment: Deployment) -> str:
 
 
 def _stop_container(api: HummingbotAPI, name: str) -> None:
-    try:
+    with suppress(NotFound):
         api.docker.stop(name)
-    except NotFound:
-        pass
 
 
 def _remove(api: HummingbotAPI, deployment: Deployment) -> str:
-    try:
+    with suppress(NotFound):
         api.docker.remove(deployment.instance_name)
-    except NotFound:
-        pass
     return "had exited; its container was removed and its data is in the server's archive"
 
 

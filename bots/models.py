@@ -13,7 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, Server, sees_every_client
+from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import schema_from, setting_errors
+from bots.strategies.source import read_script
 from hummingbot_api.connectors import is_paper_trade
 from hummingbot_api.names import DEPLOY_TIMESTAMP, slug
 from operations.models import Operation
@@ -50,7 +52,7 @@ class Strategy(models.Model):
         "settings schema",
         default=dict,
         blank=True,
-        help_text="JSON Schema of the settings. Left empty, the default settings say which there are.",
+        help_text="JSON Schema of the settings. Left empty, a script's config class says which there are.",
     )
     spot_only = models.BooleanField(
         default=False, help_text="Refuses perpetual connectors: with leverage a position can outgrow the balance."
@@ -71,18 +73,21 @@ class Strategy(models.Model):
 
     def clean(self) -> None:
         if self.kind == StrategyKind.SCRIPT:
-            try:
-                compile(self.source, f"{self.name}.py", "exec")
-            except (SyntaxError, ValueError) as error:
-                raise ValidationError({"source": f"This is not valid Python: {error}"}) from None
-            if not self.source.strip():
-                raise ValidationError({"source": "A script needs its source."})
+            if problems := read_script(self.source).problems:
+                raise ValidationError({"source": list(problems)})
         elif not self.controller_type:
             raise ValidationError({"controller_type": "A controller needs its type."})
 
     @property
     def settings_schema(self) -> dict[str, Any]:
-        return self.schema or schema_from(self.default_settings)
+        """JSON Schema of the settings: as entered, or as the script's config class or the defaults tell it."""
+        return self.schema or read_script(self.source).schema or schema_from(self.default_settings)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The settings that a bot gets when it does not say otherwise."""
+        properties = self.settings_schema.get("properties", {})
+        return {name: s["default"] for name, s in properties.items() if "default" in s} | self.default_settings
 
     @property
     def script_name(self) -> str:
@@ -220,7 +225,8 @@ class Bot(models.Model):
             errors = error.update_error_dict(errors)
         # A form that has a field for each setting checks them itself, and leaves them out here.
         if self.strategy_id and "settings" not in (exclude or ()):
-            self.settings = self.strategy.default_settings | (self.settings or {})
+            if isinstance(self.settings or {}, dict):  # or else it is refused below
+                self.settings = self.strategy.defaults | (self.settings or {})
             if wrong := setting_errors(self.strategy.settings_schema, self.settings):
                 errors["settings"] = [f"{name}: {sentence}" for name, sentence in wrong.items()]
         if errors:
@@ -257,17 +263,33 @@ class Bot(models.Model):
 
     def render_config(self, config_name: str) -> dict[str, Any]:
         """The configuration file's content for the server: the market, and the settings with their defaults."""
-        market = {"connector_name": self.connector, "trading_pair": self.trading_pair}
-        chosen = self.strategy.default_settings | self.settings
+        market = self.connector, self.trading_pair
+        chosen = self.strategy.defaults | self.settings
         if self.is_controller:
-            identity: dict[str, Any] = {
-                "id": config_name,
-                "controller_name": self.strategy.name,
-                "controller_type": self.strategy.controller_type,
-            }
-        else:
-            identity = {"script_file_name": f"{self.strategy.script_name}.py", "controllers_config": []}
-        return identity | market | chosen
+            return controller_config(config_name, self.strategy.controller_type, self.strategy.name, market, chosen)
+        return script_config(self.strategy.script_name, market, chosen)
+
+    def plan_deployment(self) -> "Deployment":
+        """What a deployment of today's definition would be made of. Not saved."""
+        is_script = self.strategy.kind == StrategyKind.SCRIPT
+        return Deployment(
+            bot=self,
+            server=self.server,
+            requested_name=self.instance_name,
+            profile=self.client.account_name,
+            connector=self.connector,
+            trading_pair=self.trading_pair,
+            strategy_name=self.strategy.name,
+            strategy_kind=self.strategy.kind,
+            script_name=self.strategy.script_name if is_script else "",
+            script_source=self.strategy.source if is_script else "",
+            config_name=self.instance_name,
+            config=self.render_config(self.instance_name),
+            image=self.image,
+            headless=self.headless,
+            max_global_drawdown_quote=self.max_global_drawdown_quote,
+            max_controller_drawdown_quote=self.max_controller_drawdown_quote,
+        )
 
 
 class BotState(models.TextChoices):
@@ -384,6 +406,26 @@ class Deployment(models.Model):
     @property
     def is_open(self) -> bool:
         return self.sent_at is not None and self.ended_at is None
+
+    def plan_again(self) -> "Deployment":
+        """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""
+        planned = self.bot.plan_deployment()
+        identity = {"id": planned.config_name} if self.strategy_kind == StrategyKind.CONTROLLER else {}
+        planned.config = self.config | identity
+        for name in (
+            "connector",
+            "trading_pair",
+            "strategy_name",
+            "strategy_kind",
+            "script_name",
+            "script_source",
+            "image",
+            "headless",
+            "max_global_drawdown_quote",
+            "max_controller_drawdown_quote",
+        ):
+            setattr(planned, name, getattr(self, name))
+        return planned
 
     def is_instance(self, container_name: str) -> bool:
         """Whether a container on the server can be this deployment's: its name, with the server's timestamp."""

@@ -1,10 +1,15 @@
 """What the panel does with bots: the kinds of operations, and the steps that each is made of."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
 from django.urls import reverse
 
-from accounts.operations import check_engines, reach, server_lane, sign_in
+from accounts.operations import check_engines, key_page, reach, server_lane, server_page, sign_in
 from bots import deploying, instances
 from bots.models import Bot, BotState, Deployment
+from bots.preview import Part, preview
 from hummingbot_api.connectors import is_paper_trade
 from operations.kinds import Kind, StepDefinition, register
 from operations.models import Operation
@@ -44,6 +49,14 @@ class BotKind(Kind):
     def unavailable(self, subject: Bot) -> str:
         return "" if _open_deployment(subject) else f"{subject} has no instance on a server: deploy it first."
 
+    def page_of(self, subject: Bot, concern: str) -> tuple[str, str] | None:
+        return {
+            "server": server_page(subject.server),
+            "key": key_page(subject.client, subject.connector),
+            "bot": ("Open the bot", subject.get_absolute_url()),
+            "strategy": (f"Open the strategy {subject.strategy}", subject.strategy.get_absolute_url()),
+        }.get(concern)
+
     def next_step(self, operation: Operation) -> tuple[str, str]:
         return "Open the bot", reverse("admin:bots_bot_change", args=[operation.subject_id])
 
@@ -62,6 +75,14 @@ def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
     )
 
 
+class DeployOptions(forms.Form):
+    like = forms.IntegerField(
+        required=False,
+        widget=forms.HiddenInput,
+        help_text="A former deployment to repeat, instead of today's definition.",
+    )
+
+
 @register
 class Deploy(BotKind):
     """Makes one instance of the bot, with everything that it needs on the server."""
@@ -70,7 +91,14 @@ class Deploy(BotKind):
     label = "Deploy"
     icon = "rocket_launch"
     confirm = True
+    options_form = DeployOptions
     steps = _deploy_steps(replace=False)
+
+    def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
+        like = options.get("like", "")
+        again = subject.deployments.filter(pk=like).first() if like.isdecimal() else None
+        planned = again.plan_again() if again else subject.plan_deployment()
+        return preview(planned, subject.deployment)
 
     def consequence(self, subject: Bot) -> str:
         return (

@@ -7,6 +7,7 @@ class DefinitionInvalid(Problem):
     """The bot's definition breaks a rule; it was edited, or its strategy was, since it was saved."""
 
     code = "definition_invalid"
+    concerns = "bot"
     meaning = "The bot's definition is not valid."
     default_remedy = "Open the bot, correct what the message names, save it, and try again."
 
@@ -23,6 +24,7 @@ class InstanceNameTaken(Problem):
     """Another bot's instances have the same name on this server, so the two could be mistaken for each other."""
 
     code = "instance_name_taken"
+    concerns = "bot"
     meaning = "Another bot uses the same instance name on this server."
     default_remedy = "Give the bot another name."
 

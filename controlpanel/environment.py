@@ -10,10 +10,30 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import environ
+from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv(
+
+class _Environment(FileAwareMapping):
+    """The environment, with the files that ``NAME_FILE`` points to. What is set to nothing is not set."""
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            # Editors and ``echo`` end a file with a line end, which is no part of a key or a password.
+            value = str(super().__getitem__(name)).rstrip("\r\n")
+        except OSError as error:
+            sys.exit(f"The control panel does not start:\n- {name}_FILE can't be read: {error.strerror}.")
+        if not value:
+            raise KeyError(name)
+        return value
+
+
+class _Env(environ.Env):
+    ENVIRON = _Environment()
+
+
+env = _Env(
     ENVIRONMENT=(str, "production"),
     DEBUG=(bool, False),
     SECRET_KEY=(str, ""),

@@ -13,11 +13,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
 from accounts.models import Client, ExchangeKey, Server, key_errors
 from bots.models import Bot, Strategy
+
+#: The parts of the file, with what each can't do without.
+_NEEDED = {"client": {"name"}, "key": {"connector", "values"}, "bot": {"name", "strategy"}}
+#: What is itself a group of names and values.
+_GROUPS = {"values", "settings"}
 
 
 class FileInvalid(Exception):
@@ -31,19 +36,20 @@ def read_file(path: Path) -> dict[str, Any]:
         FileInvalid: it can't be read, is not JSON, or lacks a part.
     """
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise FileInvalid(f"{path} can't be read: {error.strerror}.") from None
     except ValueError as error:
         raise FileInvalid(f"{path} is not valid JSON: {error}.") from None
-    for part, needed in (
-        ("client", {"name"}),
-        ("key", {"connector", "values"}),
-        ("bot", {"name", "strategy"}),
-    ):
+    for part, needed in _NEEDED.items():
         group = facts.get(part) if isinstance(facts, dict) else None
         if not isinstance(group, dict) or not needed <= set(group):
             raise FileInvalid(f"{path} needs “{part}” with {', '.join(sorted(needed))}.")
+        for name, value in group.items():
+            if isinstance(value, dict) != (name in _GROUPS):
+                raise FileInvalid(f"“{name}” of “{part}” must {'' if name in _GROUPS else 'not '}be a group of values.")
+    if unknown := sorted(set(facts) - set(_NEEDED)):
+        raise FileInvalid(f"{path} may have {', '.join(_NEEDED)}, and no {', '.join(unknown)}.")
     return facts
 
 
@@ -61,7 +67,10 @@ def bot_define(*, facts: dict[str, Any], server: Server) -> Bot:
         return _define_bot(client, facts)
     except ValidationError as error:
         raise FileInvalid(
-            " ".join(f"{name}: {' '.join(messages)}" for name, messages in error.message_dict.items())
+            " ".join(
+                " ".join(messages) if name == NON_FIELD_ERRORS else f"{name}: {' '.join(messages)}"
+                for name, messages in error.message_dict.items()
+            )
         ) from None
 
 

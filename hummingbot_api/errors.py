@@ -16,12 +16,15 @@ class Problem(Exception):
         message: what happened, one or two sentences, never with a secret in it.
         remedy: what to do next.
         retryable: whether the same request may succeed later without anything being changed.
+        concerns: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, ``strategy``;
+            empty where there is no such place.
     """
 
     code: ClassVar[str] = "problem"
     meaning: ClassVar[str] = "Something went wrong."
     default_remedy: ClassVar[str] = "Try again; if it happens again, look at the server's log."
     retryable: ClassVar[bool] = False
+    concerns: ClassVar[str] = ""
 
     def __init__(self, message: str = "", *, remedy: str = "") -> None:
         self.message = message or self.meaning
@@ -50,6 +53,7 @@ class ServerUnreachable(HummingbotAPIError):
     """No connection: refused, reset, no such host."""
 
     code = "server_unreachable"
+    concerns = "server"
     meaning = "The server can't be reached."
     default_remedy = (
         "Check that the Hummingbot API is running and that the base URL is right (scheme, host and port), "
@@ -62,6 +66,7 @@ class ServerTimedOut(HummingbotAPIError):
     """No answer in time. Whether the request took effect is not known."""
 
     code = "server_timed_out"
+    concerns = "server"
     meaning = "The server did not answer in time; whether it did what was asked is not known."
     default_remedy = "The server may be busy (a deploy blocks it). Wait a minute, refresh, and look before repeating."
     retryable = True
@@ -71,6 +76,7 @@ class TLSFailed(HummingbotAPIError):
     """The server's certificate was not accepted."""
 
     code = "tls_failed"
+    concerns = "server"
     meaning = "The server's TLS certificate is not valid."
     default_remedy = (
         "Renew the certificate or correct the host name in the base URL. "
@@ -82,6 +88,7 @@ class TunnelError(HummingbotAPIError):
     """The tunnel in front of the server answered instead of the server."""
 
     code = "tunnel_error"
+    concerns = "server"
     meaning = "The tunnel in front of the server answered with an error of its own."
     default_remedy = "Look the code up in the tunnel's documentation and check the tunnel on the server's host."
     retryable = True
@@ -125,6 +132,7 @@ class WrongPassword(HummingbotAPIError):
     """``401``: the stored user name or password is not the server's."""
 
     code = "wrong_password"
+    concerns = "server"
     meaning = "Wrong username or password: the server does not accept the stored login."
     default_remedy = "Type the server's username and password again (USERNAME and PASSWORD in the server's .env)."
 
@@ -133,6 +141,7 @@ class UnexpectedAnswer(HummingbotAPIError):
     """Not JSON, cut off, or JSON of another shape than documented."""
 
     code = "unexpected_answer"
+    concerns = "server"
     meaning = "The answer is not what a Hummingbot API server sends."
     default_remedy = (
         "Check that the base URL leads to a Hummingbot API server and not to a website or proxy in front of it, "
@@ -148,6 +157,7 @@ class InvalidBaseURL(HummingbotAPIError):
     """Refused by the panel before anything was sent."""
 
     code = "invalid_base_url"
+    concerns = "server"
     meaning = "This is not the base URL of a server."
     default_remedy = "Enter scheme, host and port only, for example https://hummingbot.example.com:8000."
 
@@ -172,6 +182,7 @@ class ServerFailed(HummingbotAPIError):
     """``5xx`` without a more precise meaning."""
 
     code = "server_failed"
+    concerns = "server"
     meaning = "The server failed while it worked on the request."
     default_remedy = "Look at the Hummingbot API's own log on the server for the reason, then try again."
     retryable = True
@@ -204,6 +215,7 @@ class UnknownConnector(HummingbotAPIError):
     """The server has no such connector."""
 
     code = "unknown_connector"
+    concerns = "key"
     meaning = "The server does not know this connector."
     default_remedy = "Choose a connector that the server lists; check the connection to refresh that list."
 
@@ -212,6 +224,7 @@ class WrongKeyField(HummingbotAPIError):
     """The key has a field that this connector does not have, or lacks one."""
 
     code = "wrong_key_field"
+    concerns = "key"
     meaning = "The exchange key's fields are not the ones that this connector asks for."
     default_remedy = "Enter the key again: its form shows the fields that the connector asks for."
 
@@ -220,6 +233,7 @@ class KeyRefused(HummingbotAPIError):
     """The exchange did not accept the key."""
 
     code = "key_refused"
+    concerns = "key"
     meaning = "The exchange refused the key."
     default_remedy = (
         "Correct the key (values, permissions, the addresses it is bound to), save it, and retry. "
@@ -240,6 +254,7 @@ class ScriptInvalid(HummingbotAPIError):
     """The server can't import the script, or it has no configuration class."""
 
     code = "script_invalid"
+    concerns = "strategy"
     meaning = "The server can't use this script."
     default_remedy = (
         "A script needs valid Python, a class based on StrategyV2Base and one based on StrategyV2ConfigBase "
@@ -251,6 +266,7 @@ class ConfigInvalid(HummingbotAPIError):
     """The settings were not accepted, or the server holds others than were sent."""
 
     code = "config_invalid"
+    concerns = "bot"
     meaning = "The server does not accept these settings."
     default_remedy = "Correct the bot's settings that the message names, then deploy again."
 
@@ -259,6 +275,7 @@ class DockerDown(HummingbotAPIError):
     """The server runs, its Docker engine does not."""
 
     code = "docker_down"
+    concerns = "server"
     meaning = "Docker is not running on the server, so no bot can be started or stopped."
     default_remedy = "Start Docker on the server's host (systemctl start docker), then check the connection."
     retryable = True
@@ -268,6 +285,7 @@ class MqttDown(HummingbotAPIError):
     """The server has no connection to its MQTT broker."""
 
     code = "mqtt_down"
+    concerns = "server"
     meaning = "The server is not connected to its MQTT broker, so bots can't be heard or commanded."
     default_remedy = "Start the broker (EMQX in the server's compose file), then check the connection."
     retryable = True
@@ -277,6 +295,7 @@ class ImageMissing(HummingbotAPIError):
     """The Docker image is not there and could not be pulled."""
 
     code = "image_missing"
+    concerns = "bot"
     meaning = "The Docker image is not on the server and could not be pulled."
     default_remedy = "Correct the bot's image, or pull it on the server: docker pull hummingbot/hummingbot:latest."
 

@@ -115,10 +115,11 @@ class OperatesMixin(ModelAdmin):
         options_form = kind.options_form
         # A list posts to ask, too; the page that asks says that it is it that posts.
         answered = request.method == "POST" and ("answered" in request.POST or not kind.confirm)
-        form = options_form(request.POST if "answered" in request.POST else None) if options_form else None
+        bound = request.POST if "answered" in request.POST else None
+        form = options_form(bound, initial=request.GET.dict()) if options_form else None
         if answered and (form is None or not form.is_bound or form.is_valid()):
             options = form.cleaned_data if form is not None and form.is_bound else {}
-            return self._request(request, kind, subjects, options)
+            return self._request(request, kind, subjects, options, back)
         return TemplateResponse(
             request,
             "operations/confirm.html",
@@ -134,6 +135,7 @@ class OperatesMixin(ModelAdmin):
                         "subject": subject,
                         "consequence": kind.consequence(subject),
                         "unavailable": kind.unavailable(subject),
+                        "preview": kind.preview(subject, request.GET) if len(subjects) == 1 else (),
                     }
                     for subject in subjects
                 ],
@@ -144,7 +146,7 @@ class OperatesMixin(ModelAdmin):
         )
 
     def _request(
-        self, request: HttpRequest, kind: Kind, subjects: Iterable[Any], options: dict[str, Any]
+        self, request: HttpRequest, kind: Kind, subjects: Iterable[Any], options: dict[str, Any], back: str
     ) -> HttpResponse:
         operations: list[Operation] = []
         for subject in subjects:
@@ -160,10 +162,7 @@ class OperatesMixin(ModelAdmin):
                 operations.append(problem.operation)
         if len(operations) == 1:
             return HttpResponseRedirect(operations[0].get_absolute_url())
-        changelist = "admin:operations_operation_changelist"
-        if not operations:
-            changelist = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
-        return HttpResponseRedirect(reverse(changelist))
+        return HttpResponseRedirect(reverse("admin:operations_operation_changelist") if operations else back)
 
 
 def link_to_active(problem: OperationActive) -> str:

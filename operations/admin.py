@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
@@ -117,7 +117,7 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
             "steps": list(operation.steps.all()),
             "planned": operation.definition.steps,
             "subject": operation.subject,
-            "next_step": operation.definition.next_step(operation),
+            "way_out": operation.way_out,
             "colour": STATE_COLOURS[State(operation.state)],
             "may_retry": permitted and operation.can_be_retried,
             "may_cancel": permitted and operation.can_be_cancelled,
@@ -138,11 +138,13 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
         return HttpResponseRedirect(operation.get_absolute_url())
 
     @admin.action(description="Retry")
+    @transaction.atomic
     def retry_selected(self, request: HttpRequest, queryset: models.QuerySet[Operation]) -> None:
-        begun = [new for operation in queryset if (new := self._retry(request, operation))]
-        messages.info(request, f"{len(begun)} operations were asked for again.")
+        for operation in queryset:
+            self._retry(request, operation)
 
     @admin.action(description="Cancel")
+    @transaction.atomic
     def cancel_selected(self, request: HttpRequest, queryset: models.QuerySet[Operation]) -> None:
         for operation in queryset:
             self._cancel(request, operation)
@@ -153,10 +155,12 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
             messages.warning(request, f"“{operation}” {operation.state}: there is nothing to retry.")
             return None
         try:
-            return operation_retry(operation=operation, requested_by=request.user)
+            new = operation_retry(operation=operation, requested_by=request.user)
         except OperationActive as problem:
             messages.warning(request, link_to_active(problem))
             return problem.operation
+        messages.info(request, f"“{operation}” was asked for again.")
+        return new
 
     def _cancel(self, request: HttpRequest, operation: Operation) -> None:
         self._check_permission(request, operation)

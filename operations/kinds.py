@@ -1,6 +1,6 @@
 """The kinds of operations there are. Each app defines its own in its ``operations.py`` and registers them here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,6 +47,10 @@ class Kind:
         """What will happen to this subject, in words, for the confirmation page."""
         return ""
 
+    def preview(self, subject: Any, options: Mapping[str, Any]) -> Sequence[Any]:
+        """What will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
+        return ()
+
     def unavailable(self, subject: Any) -> str:
         """Why this makes no sense for the subject as it is now; empty when it does."""
         return ""
@@ -61,6 +65,10 @@ class Kind:
 
     def failed(self, run: "Run") -> None:
         """Called once after the operation failed or was cancelled, to note down what that means for the subject."""
+
+    def page_of(self, subject: Any, concern: str) -> tuple[str, str] | None:
+        """Where the thing is mended that an error concerns: a label and a URL. See ``Problem.concerns``."""
+        return None
 
     def next_step(self, operation: Any) -> tuple[str, str] | None:
         """Where to go after success: a label and a URL."""

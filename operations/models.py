@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
+from hummingbot_api.errors import Problem
 from operations import kinds
 
 
@@ -47,10 +48,12 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """Those whose subject the user may see; each subject's manager knows which these are."""
         visible = Q(pk__in=[])
         for model in kinds.subject_models():
-            visible |= Q(
-                subject_type=ContentType.objects.get_for_model(model),
-                subject_id__in=model._default_manager.visible_to(user).values("pk"),  # type: ignore[attr-defined]
-            )
+            subjects = model._default_manager.visible_to(user)  # type: ignore[attr-defined]
+            of_model = Q(subject_type=ContentType.objects.get_for_model(model))
+            if subjects.query.has_filters():
+                of_model &= Q(subject_id__in=subjects.values("pk"))
+            # Who sees all subjects sees also what was done to those that are deleted by now.
+            visible |= of_model
         return self.filter(visible)
 
     def claim(self, pk: int, worker: str, now: datetime) -> bool:
@@ -152,6 +155,16 @@ class Operation(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in ACTIVE_STATES
+
+    @property
+    def way_out(self) -> tuple[str, str] | None:
+        """After a failure, where to mend it: a label and a URL. After success, where to go on."""
+        if self.subject is None:
+            return None
+        if self.state == State.SUCCEEDED:
+            return self.definition.next_step(self)
+        concern = next((kind.concerns for kind in Problem.catalogue() if kind.code == self.error_code), "")
+        return self.definition.page_of(self.subject, concern)
 
     @property
     def can_be_retried(self) -> bool:

@@ -25,39 +25,24 @@ from hummingbot.client import runner, settings
 from hummingbot.client.config.client_config_map import ClientConfigMap
 from hummingbot.client.config.config_data_types import BaseClientModel
 from hummingbot.client.config.config_helpers import ClientConfigAdapter
-from hummingbot.client.hummingbot_application import HummingbotApplication
-from hummingbot.connector.exchange.bitmart.bitmart_exchange import BitmartExchange
-from hummingbot.connector.exchange.paper_trade.paper_trade_exchange import QuantizationParams
-from hummingbot.connector.markets_recorder import MarketsRecorder
 from hummingbot.connector.test_support.mock_paper_exchange import MockPaperExchange
-from hummingbot.connector.trading_rule import TradingRule
 from hummingbot.core import trading_core
-from hummingbot.core.clock import Clock, ClockMode
 from hummingbot.core.data_type.common import MarketDict, OrderType, TradeType
 from hummingbot.core.data_type.in_flight_order import InFlightOrder, OrderState
-from hummingbot.core.data_type.order_book import OrderBook
-from hummingbot.core.data_type.order_book_row import OrderBookRow
 from hummingbot.core.network_iterator import NetworkStatus
-from hummingbot.model.sql_connection_manager import SQLConnectionManager, SQLConnectionType
+from hummingbot.model.sql_connection_manager import SQLConnectionManager
 from hummingbot.strategy.strategy_v2_base import StrategyV2ConfigBase
 from pydantic import ValidationError
+from stage import PAIR, START, Stage, bitmart, move_mid, simulated_market
+
+from bots.strategies.bundled import defaults
+from bots.strategies.render import script_config
 
 SCRIPT = Path(__file__).parent.parent / "bots" / "strategies" / "spread.py"
 UPLOADED_NAME = "spread_1a2b3c4d"
-PAIR = "SHARP-USDT"
-START = 1_000_000.0
 
 # What the panel writes to a server as the script's config, to the letter.
-PANEL_SETTINGS = {
-    "script_file_name": f"{UPLOADED_NAME}.py",
-    "controllers_config": [],
-    "connector_name": "bitmart",
-    "trading_pair": PAIR,
-    "bid_spread": 0.003,
-    "ask_spread": 0.003,
-    "order_amount": 1600,
-    "order_refresh_time": 60,
-}
+PANEL_SETTINGS = script_config(UPLOADED_NAME, ("bitmart", PAIR), defaults("spread") | {"order_amount": 1600})
 
 
 @pytest.fixture
@@ -75,77 +60,33 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         del sys.modules[name]
 
 
-def simulated_market(kind: type[MockPaperExchange] = MockPaperExchange, *, price_decimals: int = 6):
-    """SHARP at 0.0125 USDT; prices step by 0.000001, amounts by 0.1; no fees; enough of both."""
-    market = kind()
-    move_mid(market, 0.0125)
-    market.set_quantization_param(QuantizationParams(PAIR, 6, price_decimals, 6, 1))
-    market.set_balance("SHARP", Decimal(100_000))
-    market.set_balance("USDT", Decimal(1_000))
-    return market
-
-
-def move_mid(market: MockPaperExchange, mid: float) -> None:
-    """A book with steps of 0.0001: the best bid is 0.00005 below `mid`, the best ask as far above."""
-    market.set_balanced_order_book(PAIR, mid, mid - 0.002, mid + 0.002, 0.0001, 100)
-
-
-class Stage:
-    """Runs the script against a market, one simulated second at a time."""
+class Play(Stage):
+    """A stage on which the script runs."""
 
     def __init__(self, script: ModuleType, market, **changes) -> None:
-        self.market = market
+        super().__init__(market)
         self.config = script.SpreadConfig(**PANEL_SETTINGS | {"connector_name": market.name} | changes)
-        client = ClientConfigAdapter(ClientConfigMap())
-        database = SQLConnectionManager(client, SQLConnectionType.TRADE_FILLS, db_path=":memory:")
-        MarketsRecorder(database, [market], "spread.yml", UPLOADED_NAME, client.market_data_collection)
         script.Spread.init_markets(self.config)
-        self.strategy = script.Spread({market.name: market}, self.config)
-        self.clock = Clock(ClockMode.BACKTEST, 1, START, START + 100_000)
-        self.clock.add_iterator(market)
-        self.clock.add_iterator(self.strategy)
-        self.clock.__enter__()
-        self.now = 0
-
-    async def until(self, second: int) -> None:
-        """Every clock tick up to and with `second`, counted from the start; other tasks get their turns."""
-        while self.now < second:
-            self.now += 1
-            self.clock.backtest_til(START + self.now)
-            for _ in range(5):
-                await asyncio.sleep(0)
+        self.put_on(script.Spread({market.name: market}, self.config))
 
     async def first_quotes(self) -> int:
         """Second 1 finds the market ready, second 2 is the first that quotes."""
         await self.until(2)
         return self.now
 
-    @property
-    def orders(self) -> list[tuple[str, Decimal, Decimal]]:
-        found = [("bid" if o.is_buy else "ask", o.price, o.quantity) for o in self.market.limit_orders]
-        return sorted(found, reverse=True)
-
-    @property
-    def ids(self) -> set[str]:
-        return {order.client_order_id for order in self.market.limit_orders}
-
 
 @pytest_asyncio.fixture
-async def stage(script: ModuleType, monkeypatch: pytest.MonkeyPatch):
-    """Makes stages; the application is the one thing that a strategy looks up globally (for MQTT)."""
-    app = SimpleNamespace(_mqtt=None, notify=lambda message: None)
-    monkeypatch.setattr(HummingbotApplication, "main_application", classmethod(lambda cls, **_: app))
-    monkeypatch.setattr(MarketsRecorder, "_shared_instance", None)
-    stages = []
+async def stage(script: ModuleType, application: None):
+    """Makes plays."""
+    plays = []
 
-    def make(market=None, **changes) -> Stage:
-        stages.append(Stage(script, market or simulated_market(), **changes))
-        return stages[-1]
+    def make(market=None, **changes) -> Play:
+        plays.append(Play(script, market or simulated_market(), **changes))
+        return plays[-1]
 
     yield make
-    for made in stages:
-        made.strategy.listen_to_executor_actions_task.cancel()
-        made.clock.__exit__(None, None, None)
+    for made in plays:
+        made.close()
 
 
 BID = ("bid", Decimal("0.012462"), Decimal("1600"))  # 0.0125 * 0.997 = 0.0124625, rounded down
@@ -484,57 +425,6 @@ async def test_without_a_mid_price_old_quotes_don_t_stay(stage):
 # --- cancel before replace, on the real BitMart connector ------------------------------------------
 
 
-class OfflineBitmart(BitmartExchange):
-    """The real connector with its real order tracking; only its requests are answered here."""
-
-    def __init__(self, usdt: str, sharp: str) -> None:
-        super().__init__("key", "secret", "memo", trading_pairs=[PAIR])
-        self.answers = asyncio.Event()  # while clear, cancel requests hang
-        self.answers.set()
-        self.refuse_cancels = False
-        self.sent: list[str] = []
-        self.alive: set[str] = set()  # what the exchange itself would have in its book
-        self.most_alive = 0
-        self._trading_rules[PAIR] = TradingRule(
-            PAIR,
-            min_order_size=Decimal(1),
-            min_price_increment=Decimal("0.000001"),
-            min_base_amount_increment=Decimal("0.1"),
-        )
-        book = OrderBook()
-        book.apply_snapshot([OrderBookRow(0.01245, 100, 1)], [OrderBookRow(0.01255, 100, 1)], 1)
-        self.order_book_tracker._order_books[PAIR] = book
-        self._account_balances = {"USDT": Decimal(usdt), "SHARP": Decimal(sharp)}
-        self._account_available_balances = dict(self._account_balances)
-
-    ready = True
-    network_status = NetworkStatus.CONNECTED
-
-    async def _check_network_loop(self):
-        pass
-
-    async def _place_order(self, order_id, *args, **kwargs):
-        self.sent.append(f"place {order_id}")
-        self.alive.add(order_id)
-        self.most_alive = max(self.most_alive, len(self.alive))
-        return f"exchange-{order_id}", START
-
-    async def _place_cancel(self, order_id, tracked_order):
-        self.sent.append(f"cancel {order_id}")
-        await self.answers.wait()
-        if self.refuse_cancels:
-            raise OSError("no connection")
-        self.alive.discard(order_id)
-        return True
-
-    def kinds(self) -> list[str]:
-        return [line.split()[0] for line in self.sent]
-
-
-def bitmart(usdt: str = "1000", sharp: str = "100000") -> OfflineBitmart:
-    return OfflineBitmart(usdt, sharp)
-
-
 async def test_new_orders_wait_until_the_old_ones_are_confirmed_gone(stage):
     market = bitmart()
     play = stage(market)
@@ -661,18 +551,15 @@ async def test_the_status_text_shows_the_orders(stage):
 
 
 @pytest.fixture
-def bot(script, tmp_path, monkeypatch):
+def bot(script, application, tmp_path, monkeypatch):
     """A bot's core with its folders in `tmp_path`. Cut off: gateway, rate oracle, metrics, the exchange."""
     (tmp_path / "conf").mkdir()
     monkeypatch.setattr(settings, "SCRIPT_STRATEGY_CONF_DIR_PATH", tmp_path / "conf")
     monkeypatch.setattr(runner, "SCRIPT_STRATEGY_CONF_DIR_PATH", tmp_path / "conf")
     monkeypatch.setattr(hummingbot, "_data_path", str(tmp_path / "data"))
     monkeypatch.setattr(SQLConnectionManager, "_scm_trade_fills_instance", None)
-    monkeypatch.setattr(MarketsRecorder, "_shared_instance", None)
     monkeypatch.setattr(trading_core, "GatewayHttpClient", MagicMock())
     monkeypatch.setattr(trading_core, "RateOracle", MagicMock())
-    app = SimpleNamespace(_mqtt=None, notify=lambda message: None)
-    monkeypatch.setattr(HummingbotApplication, "main_application", classmethod(lambda cls, **_: app))
 
     core = trading_core.TradingCore(ClientConfigAdapter(ClientConfigMap()), scripts_path=tmp_path / "scripts")
     core._initialize_metrics_for_connector = MagicMock()

@@ -1,63 +1,12 @@
-"""The strategies that come with the product: their settings described, bounded, with units."""
+"""The strategies that come with the product: their settings described, bounded, with units.
+
+No Django at the module's level: the proof in ``proof/`` reads this with Hummingbot's own Python.
+"""
 
 from pathlib import Path
 from typing import Any
 
-#: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for people.
-Schema = dict[str, Any]
-
-
-def _spread(title: str, side: str) -> Schema:
-    return {
-        "type": "number",
-        "title": title,
-        "description": f"How far {side} the mid price, as a fraction of it: 0.003 is 0.3 %.",
-        "unit": "fraction",
-        "exclusiveMinimum": 0,
-        "exclusiveMaximum": 1,
-        "default": 0.003,
-    }
-
-
-def _spreads(title: str, side: str) -> Schema:
-    return {
-        "type": "array",
-        "title": title,
-        "description": f"One order for each, {side} the mid price by this fraction of it: 0.003, 0.006.",
-        "unit": "fractions",
-        "items": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        "minItems": 1,
-        "default": [0.003],
-    }
-
-
-_ORDER_AMOUNT: Schema = {
-    "type": "number",
-    "title": "Order amount",
-    "description": "The size of each order in the base asset: 1600 of SHARP for SHARP-USDT.",
-    "unit": "base asset",
-    "exclusiveMinimum": 0,
-}
-_ORDER_REFRESH_TIME: Schema = {
-    "type": "integer",
-    "title": "Order refresh time",
-    "description": "How long orders stay before they are cancelled and placed anew.",
-    "unit": "seconds",
-    "minimum": 1,
-    "maximum": 86_400,
-    "default": 60,
-}
-
-
-def _object(properties: dict[str, Schema]) -> Schema:
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
+from bots.strategies.settings import grid_strike, market_making, pmm_v1, spread
 
 BUNDLED: dict[str, dict[str, Any]] = {
     "spread": {
@@ -65,30 +14,42 @@ BUNDLED: dict[str, dict[str, Any]] = {
         "description": "Quotes one bid and one ask around the mid price and renews both on time.",
         "source_file": "spread.py",
         "spot_only": True,
-        "schema": _object(
-            {
-                "bid_spread": _spread("Bid spread", "below"),
-                "ask_spread": _spread("Ask spread", "above"),
-                "order_amount": _ORDER_AMOUNT,
-                "order_refresh_time": _ORDER_REFRESH_TIME,
-            }
-        ),
+        "schema": spread.SCHEMA,
     },
     "pmm_v1": {
         "kind": "controller",
         "controller_type": "generic",
         "description": "Hummingbot's own market maker: several bids and asks around the mid price. It reports profit "
         "and loss, which scripts do not.",
-        "schema": _object(
-            {
-                "buy_spreads": _spreads("Buy spreads", "below"),
-                "sell_spreads": _spreads("Sell spreads", "above"),
-                "order_amount": _ORDER_AMOUNT,
-                "order_refresh_time": _ORDER_REFRESH_TIME,
-            }
-        ),
+        "schema": pmm_v1.SCHEMA,
+    },
+    "pmm_simple": {
+        "kind": "controller",
+        "controller_type": "market_making",
+        "description": "Several bids and asks around the mid price; each filled order is closed by take profit, stop "
+        "loss or time limit.",
+        "schema": market_making.PMM_SIMPLE,
+    },
+    "pmm_dynamic": {
+        "kind": "controller",
+        "controller_type": "market_making",
+        "description": "Like pmm_simple, with spreads that grow with the volatility (NATR) and a centre that follows "
+        "the trend (MACD).",
+        "schema": market_making.PMM_DYNAMIC,
+    },
+    "grid_strike": {
+        "kind": "controller",
+        "controller_type": "generic",
+        "description": "A grid of orders between two prices; each filled level is closed with a profit of its own.",
+        "schema": grid_strike.SCHEMA,
     },
 }
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The bundled strategy's settings where nobody says otherwise."""
+    properties = BUNDLED[name]["schema"]["properties"]
+    return {key: setting["default"] for key, setting in properties.items() if "default" in setting}
 
 
 def add_or_update() -> None:
@@ -98,7 +59,6 @@ def add_or_update() -> None:
     for name, facts in BUNDLED.items():
         source_file = facts.get("source_file")
         source = (Path(__file__).parent / source_file).read_text(encoding="utf-8") if source_file else ""
-        schema = facts["schema"]
         Strategy.objects.update_or_create(
             name=name,
             defaults={
@@ -107,10 +67,8 @@ def add_or_update() -> None:
                 "description": facts["description"],
                 "spot_only": facts.get("spot_only", False),
                 "source": source,
-                "schema": schema,
-                "default_settings": {
-                    key: setting["default"] for key, setting in schema["properties"].items() if "default" in setting
-                },
+                "schema": facts["schema"],
+                "default_settings": defaults(name),
                 "bundled": True,
             },
         )

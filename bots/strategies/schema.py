@@ -14,9 +14,16 @@ _TYPES = {
     "boolean": "yes or no",
     "array": "a list",
     "object": "a group of settings",
+    "null": "empty",
 }
+
+
+def _types(names: Any) -> str:
+    return " or ".join(_TYPES[name] for name in ([names] if isinstance(names, str) else names))
+
+
 _SENTENCES: dict[str, Callable[[ValidationError], str]] = {
-    "type": lambda e: f"This must be {_TYPES.get(str(e.validator_value), e.validator_value)}.",
+    "type": lambda e: f"This must be {_types(e.validator_value)}.",
     "exclusiveMinimum": lambda e: f"This must be more than {e.validator_value}, it is {e.instance}.",
     "minimum": lambda e: f"This must be at least {e.validator_value}, it is {e.instance}.",
     "exclusiveMaximum": lambda e: f"This must be less than {e.validator_value}, it is {e.instance}.",

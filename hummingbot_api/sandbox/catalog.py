@@ -70,11 +70,15 @@ _BOOL = "<class 'bool'>"
 _INT = "<class 'int'>"
 _DECIMAL = "<class 'decimal.Decimal'>"
 _POSITION_MODE = "<enum 'PositionMode'>"
+_TRADE_TYPE = "<enum 'TradeType'>"
+_ORDER_TYPE = "<enum 'OrderType'>"
 _FLOATS = "typing.List[float]"
 _MAYBE_STR = "typing.Optional[str]"
 _MAYBE_INT = "typing.Optional[int]"
 _MAYBE_DECIMAL = "typing.Optional[decimal.Decimal]"
 _MAYBE_DECIMALS = "typing.Optional[typing.List[decimal.Decimal]]"
+_BARRIERS = "<class 'hummingbot.strategy_v2.executors.position_executor.data_types.TripleBarrierConfig'>"
+_MAYBE_TRAILING_STOP = "typing.Optional[hummingbot.strategy_v2.executors.position_executor.data_types.TrailingStop]"
 _POSITIONS = "typing.List[hummingbot.strategy_v2.models.position_config.InitialPositionConfig]"
 #: What the server accepts for each of them.
 _TYPES: dict[str, Any] = {
@@ -83,11 +87,15 @@ _TYPES: dict[str, Any] = {
     _INT: int,
     _DECIMAL: Decimal,
     _POSITION_MODE: Literal["HEDGE", "ONEWAY"],
+    _TRADE_TYPE: Literal[1, 2, 3],
+    _ORDER_TYPE: Literal[1, 2, 3, 4, 5, 6, "MARKET", "LIMIT", "LIMIT_MAKER", "AMM_SWAP", "AMM_ADD", "AMM_REMOVE"],
     _FLOATS: Annotated[list[float], BeforeValidator(_split)],
     _MAYBE_STR: str | None,
     _MAYBE_INT: int | None,
     _MAYBE_DECIMAL: Decimal | None,
     _MAYBE_DECIMALS: Annotated[list[Decimal] | None, BeforeValidator(_split)],
+    _BARRIERS: dict[str, Any],
+    _MAYBE_TRAILING_STOP: dict[str, Decimal] | str | None,
     _POSITIONS: list[dict[str, Any]],
 }
 
@@ -160,6 +168,10 @@ def _market_making(name: str) -> dict[str, tuple[object, str]]:
         "stop_loss": ("0.03", _MAYBE_DECIMAL),
         "take_profit": ("0.02", _MAYBE_DECIMAL),
         "time_limit": (2700, _MAYBE_INT),
+        "take_profit_order_type": (2, _ORDER_TYPE),
+        "trailing_stop": (None, _MAYBE_TRAILING_STOP),
+        "position_rebalance_threshold_pct": ("0.05", _DECIMAL),
+        "skip_rebalance": (False, _BOOL),
     }
 
 
@@ -192,8 +204,10 @@ _GRID_STRIKE = Controller(
     | {
         "connector_name": ("binance_perpetual", _STR),
         "trading_pair": ("WLD-USDT", _STR),
+        "total_amount_quote": ("1000", _DECIMAL),
         "leverage": (20, _INT),
         "position_mode": ("HEDGE", _POSITION_MODE),
+        "side": (1, _TRADE_TYPE),
         "start_price": ("0.58", _DECIMAL),
         "end_price": ("0.95", _DECIMAL),
         "limit_price": ("0.55", _DECIMAL),
@@ -202,7 +216,12 @@ _GRID_STRIKE = Controller(
         "max_open_orders": (2, _INT),
         "max_orders_per_batch": (1, _MAYBE_INT),
         "order_frequency": (3, _INT),
+        "activation_bounds": (None, _MAYBE_DECIMAL),
         "keep_position": (False, _BOOL),
+        "triple_barrier_config": (
+            {"take_profit": "0.001", "open_order_type": 3, "take_profit_order_type": 3},
+            _BARRIERS,
+        ),
     },
 )
 _PMM_SIMPLE = Controller("market_making", "pmm_simple", "PMMSimpleConfig", _market_making("pmm_simple"))
@@ -212,6 +231,8 @@ _PMM_DYNAMIC = Controller(
     "PMMDynamicControllerConfig",
     _market_making("pmm_dynamic")
     | {
+        "buy_spreads": ("1,2,4", _FLOATS),
+        "sell_spreads": ("1,2,4", _FLOATS),
         "candles_connector": (None, _MAYBE_STR),
         "candles_trading_pair": (None, _MAYBE_STR),
         "interval": ("3m", _STR),

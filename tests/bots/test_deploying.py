@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Server
 from bots import deploying
 from bots.models import BotState, Strategy
+from bots.strategies.schema import schema_from
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.resources import Scripts
 from operations import runner
@@ -118,13 +119,16 @@ def test_a_deploy_without_answer_and_without_effect_is_unconfirmed_and_a_retry_d
 @pytest.fixture
 def out_of_sight(sandbox, monkeypatch):
     """The deploy takes effect, its answer is lost, and then the server can't list its containers."""
-    made = sandbox.world.deploy
+    send = deploying._send
 
-    def deploy(**facts):
-        sandbox.faults.add("server_error", path="/docker/")
-        return made(**facts)
+    def send_and_lose_sight(api, deployment):
+        try:
+            return send(api, deployment)
+        finally:
+            sandbox.faults.add("server_error", path="/docker/")
+            monkeypatch.setattr(deploying, "_send", send)
 
-    monkeypatch.setattr(sandbox.world, "deploy", deploy)
+    monkeypatch.setattr(deploying, "_send", send_and_lose_sight)
     sandbox.faults.add("time_out_after", path=DEPLOY, times=1)
 
 
@@ -150,11 +154,8 @@ def test_an_instance_that_could_not_be_seen_is_found_by_a_refresh(bot, perform, 
     assert_one_running(bot, sandbox)
 
 
-def test_an_instance_that_could_not_be_seen_is_archived_by_a_redeploy(
-    bot, perform, sandbox, impatient, out_of_sight, monkeypatch
-):
+def test_an_instance_that_could_not_be_seen_is_archived_by_a_redeploy(bot, perform, sandbox, impatient, out_of_sight):
     perform("deploy", bot)
-    monkeypatch.undo()
     sandbox.faults.clear()
     operation = perform("redeploy", bot)
     assert operation.state == State.SUCCEEDED, operation.error_message
@@ -281,9 +282,6 @@ def test_a_bot_that_runs_is_not_deployed_a_second_time(bot, perform, sandbox):
 
 
 def test_the_database_refuses_a_second_open_deployment_before_anything_is_sent(bot, perform, sandbox, monkeypatch):
-    retire = deploying.archive
-    assert retire
-
     def other_deploys_meanwhile(api, deployment):
         raise AssertionError("it was sent")
 
@@ -446,8 +444,8 @@ def test_a_controller_that_the_server_lacks_or_refuses_is_named(make_bot, key, p
 @pytest.mark.parametrize(
     ("source", "settings", "named"),
     [
-        ("import os\n", {}, "StrategyV2ConfigBase"),
-        ("import hummingbot.strategy.pure_market_making.pure_market_making_v2\n", {}, "No module named"),
+        ("import os\n", {}, "configuration class"),
+        ("import hummingbot.strategy.pure_market_making.pure_market_making_v2\n", {}, "configuration class"),
         (
             "class MyConfig(StrategyV2ConfigBase):\n    connector_name: str = ''\n    trading_pair: str = ''\n",
             {"spread": 1},
@@ -458,8 +456,9 @@ def test_a_controller_that_the_server_lacks_or_refuses_is_named(make_bot, key, p
 def test_a_script_that_the_server_cannot_use_is_named_before_anything_is_deployed(
     source, settings, named, make_bot, key, perform, sandbox
 ):
-    strategy = Strategy.objects.create(name="mine", source=source, default_settings=settings)
-    operation = perform("deploy", make_bot(strategy=strategy, settings={}))
+    # Its schema claims what its config class does not declare.
+    strategy = Strategy.objects.create(name="mine", source=source, schema=schema_from(settings))
+    operation = perform("deploy", make_bot(strategy=strategy, settings=settings))
     assert ended(operation) == (State.FAILED, "script_invalid")
     assert named in operation.error_message
     assert not deploys_sent(sandbox)

@@ -11,6 +11,7 @@ from accounts.models import Server
 from bots import tasks
 from bots.fleet import Snapshot, observe_server, state_in
 from bots.models import Bot, BotState, Deployment, Strategy
+from hummingbot_api.results import ControllerPerformance
 from operations.models import Operation, State
 from operations.services import operation_request
 
@@ -244,8 +245,6 @@ def _performance(server: Server) -> list:
 
 
 def test_figures_that_are_not_known_yet_are_none_and_those_of_several_controllers_add_up(live, monkeypatch):
-    from hummingbot_api.results import ControllerPerformance
-
     def report(**figures):
         return ControllerPerformance(live.deployment.instance_name, "id", NOW, "running", figures)
 

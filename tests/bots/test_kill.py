@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,7 @@ def assert_well_ended(operation: Operation, bot: Bot, sandbox: Sandbox, made: in
     assert bot.deployment.instance_name == instances[-1].name
     assert [instance.name for instance in sandbox.world.live()] == [i.name for i in instances[-1:] if live]
     assert bot.deployments.open().count() == live
-    for former, latter in zip(instances, instances[1:], strict=False):
+    for former, latter in pairwise(instances):
         assert former.ends_at is not None and former.ends_at <= latter.deployed_at
 
 

@@ -16,16 +16,6 @@ def test_a_bot_is_deployed_heard_stopped_started_redeployed_and_archived(bot, pe
         ("archive", BotState.ARCHIVED),
     ):
         operation = perform(kind, bot)
-        print(
-            kind,
-            operation.state,
-            operation.error_code,
-            operation.error_message,
-            operation.summary,
-            operation.duration,
-        )
-        for step in operation.steps.all():
-            print("   ", step.title, step.state, step.detail)
         assert operation.state == "succeeded", f"{kind}: {operation.error_message}"
         assert bot.deployment.state == state
     assert len(sandbox.world.instances) == 2

@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Server
+from bots.models import Bot, BotState
 from controlpanel.onboarding import FileInvalid, bot_define, read_file
-from operations import runner
+from operations import kinds, runner
 from operations.models import Operation, State, Step, StepState
 from operations.problems import OperationActive
 from operations.services import operation_request
@@ -34,9 +35,23 @@ class Command(BaseCommand):
         self.stdout.write(f"{bot.client} is defined, with account {bot.client.account_name} on {bot.server}.")
         self._perform("check_server", bot.server)
         self._perform("push_profile", bot.client)
-        self._perform("deploy", bot)
+        self._deploy(bot)
         deployment = bot.deployments.open().get()
         self.stdout.write(self.style.SUCCESS(f"{bot.name} is {deployment.state.label}: {deployment}"))
+
+    def _deploy(self, bot: Bot) -> None:
+        """Deploy it, unless an earlier run did; what is true of that one is asked, not remembered."""
+        deploy = kinds.get("deploy")
+        if deploy.unavailable(bot):
+            self._perform("refresh", bot)
+        if not (reason := deploy.unavailable(bot)):
+            self._perform("deploy", bot)
+        elif (state := bot.deployments.open().get().state) != BotState.RUNNING:
+            raise CommandError(f"{bot} is {state.label}. {reason}\nWhat to do: start or redeploy it.")
+        elif bot.has_unsent_changes or bot.has_newer_key:
+            self.stdout.write(f"\n{bot} runs already, from before what this file says now: redeploy it to apply that.")
+        else:
+            self.stdout.write(f"\n{bot} runs already, as this file says: nothing to deploy.")
 
     def _server(self, name: str | None) -> Server:
         servers = Server.objects.filter(name=name) if name else Server.objects.all()
@@ -59,6 +74,7 @@ class Command(BaseCommand):
         if not runner.run(operation.pk, on_step=self._print_step):
             self._follow(operation)
         operation.refresh_from_db()
+        subject.refresh_from_db()
         if operation.state != State.SUCCEEDED:
             raise CommandError(
                 f"{operation} {operation.state}: {operation.error_message or operation.summary} "
@@ -69,12 +85,14 @@ class Command(BaseCommand):
     def _follow(self, operation: Operation) -> None:
         """A background worker was quicker to take it: print its steps as they end."""
         printed: set[int] = set()
-        while operation.is_active or not printed:
+        active = True
+        while active:
+            time.sleep(0.2)
+            operation.refresh_from_db()
+            active = operation.is_active
             for step in operation.steps.exclude(pk__in=printed).filter(finished_at__isnull=False):
                 self._print_step(step)
                 printed.add(step.pk)
-            time.sleep(0.2)
-            operation.refresh_from_db()
 
     def _print_step(self, step: Step) -> None:
         if step.state == StepState.RUNNING:

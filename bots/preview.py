@@ -1,0 +1,82 @@
+"""What a deployment sends to the server, to be read before it is sent, and how it differs from the last one."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import Any
+
+from bots.models import Deployment, StrategyKind
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that is sent.
+
+    Attributes:
+        title: what it is, for people.
+        content: the text as the server gets it; secrets are masked.
+        changes: the lines of a unified diff against the former deployment; empty without one, or when nothing changed.
+        is_new: there is a former deployment, and it had no such part.
+    """
+
+    title: str
+    content: str
+    changes: tuple[str, ...] = ()
+    is_new: bool = False
+
+
+def preview(planned: Deployment, former: Deployment | None) -> list[Part]:
+    """Every part of ``planned``, compared with what ``former`` was made of."""
+    before = dict(_parts(former)) if former else {}
+    return [
+        Part(
+            title,
+            content,
+            tuple(_diff(before[title], content)) if title in before else (),
+            is_new=former is not None and title not in before,
+        )
+        for title, content in _parts(planned)
+    ]
+
+
+def _diff(before: str, after: str) -> Iterable[str]:
+    lines = unified_diff(before.splitlines(), after.splitlines(), n=2, lineterm="")
+    # The first two lines name files, which these are not.
+    return list(lines)[2:]
+
+
+def _parts(deployment: Deployment) -> Iterable[tuple[str, str]]:
+    yield "Deploy request", _as_json(_request(deployment))
+    yield "Configuration", _as_json(deployment.config)
+    yield "Exchange key", _as_json(_masked_key(deployment))
+    if deployment.script_source:
+        yield "Script", deployment.script_source
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _request(deployment: Deployment) -> dict[str, Any]:
+    common = {
+        "instance_name": deployment.requested_name,
+        "credentials_profile": deployment.profile,
+        "image": deployment.image,
+        "headless": deployment.headless,
+    }
+    if deployment.strategy_kind == StrategyKind.SCRIPT:
+        return common | {"script_config": f"{deployment.config_name}.yml"}
+    limits = (deployment.max_global_drawdown_quote, deployment.max_controller_drawdown_quote)
+    max_global, max_controller = (None if limit is None else float(limit) for limit in limits)
+    return common | {
+        "controllers_config": [deployment.config_name],
+        "max_global_drawdown_quote": max_global,
+        "max_controller_drawdown_quote": max_controller,
+    }
+
+
+def _masked_key(deployment: Deployment) -> dict[str, str]:
+    """The fields that the profile gets for the connector. Their values are nobody's to read."""
+    fields = deployment.server.fields_of(deployment.connector) or ()
+    return {field.name: "•••" for field in fields if field.secret and field.required}

@@ -1,0 +1,1 @@
+"""The settings of the bundled strategies, one module for each kind."""

@@ -1,0 +1,91 @@
+"""What settings are made of: one JSON Schema each, with what a form needs."""
+
+from typing import Any
+
+#: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for people,
+#: ``advanced`` folds it away.
+Schema = dict[str, Any]
+
+
+def number(title: str, description: str, unit: str, **rules: Any) -> Schema:
+    return {"type": "number", "title": title, "description": description, "unit": unit, **rules}
+
+
+def integer(title: str, description: str, unit: str, **rules: Any) -> Schema:
+    return number(title, description, unit, **rules) | {"type": "integer"}
+
+
+def text(title: str, description: str, **rules: Any) -> Schema:
+    return {"type": "string", "title": title, "description": description, **rules}
+
+
+def yes_or_no(title: str, description: str, **rules: Any) -> Schema:
+    return {"type": "boolean", "title": title, "description": description, **rules}
+
+
+def numbers(title: str, description: str, unit: str, *, below: float, **rules: Any) -> Schema:
+    items = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": below}
+    return number(title, description, unit, **rules) | {"type": "array", "items": items, "maxItems": 20}
+
+
+def or_none(setting: Schema) -> Schema:
+    return setting | {"type": [setting["type"], "null"]}
+
+
+def advanced(**settings: Schema) -> dict[str, Schema]:
+    return {name: setting | {"advanced": True} for name, setting in settings.items()}
+
+
+def group(properties: dict[str, Schema], **words: str) -> Schema:
+    return {
+        "type": "object",
+        **words,
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def schema(properties: dict[str, Schema]) -> Schema:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | group(properties)
+
+
+FRACTION = {"exclusiveMinimum": 0, "exclusiveMaximum": 1}
+DAY = 86_400
+
+
+def spread(title: str, side: str) -> Schema:
+    help_text = f"How far {side} the mid price, as a fraction of it: 0.003 is 0.3 %."
+    return number(title, help_text, "fraction", **FRACTION, default=0.003)
+
+
+def spreads(title: str, side: str) -> Schema:
+    help_text = f"One order for each, {side} the mid price by this fraction of it: 0.003, 0.006."
+    return numbers(title, help_text, "fractions", below=1, minItems=1, default=[0.003])
+
+
+ORDER_AMOUNT = number(
+    "Order amount",
+    "The size of each order in the base asset: 1600 of SHARP for SHARP-USDT.",
+    "base asset",
+    exclusiveMinimum=0,
+)
+ORDER_REFRESH_TIME = integer(
+    "Order refresh time",
+    "How long orders stay before they are cancelled and placed anew.",
+    "seconds",
+    minimum=1,
+    maximum=DAY,
+    default=60,
+)
+POSITION = advanced(
+    leverage=integer(
+        "Leverage", "On perpetual markets. 1 on spot markets.", "times", minimum=1, maximum=125, default=1
+    ),
+    position_mode=text(
+        "Position mode",
+        "On perpetual markets: HEDGE holds long and short positions side by side, ONEWAY nets them.",
+        enum=["HEDGE", "ONEWAY"],
+        default="HEDGE",
+    ),
+)

@@ -1,0 +1,143 @@
+"""The server's market_making controllers: pmm_simple, and pmm_dynamic, which follows volatility and trend."""
+
+from bots.strategies.settings.fields import (
+    DAY,
+    FRACTION,
+    POSITION,
+    Schema,
+    advanced,
+    integer,
+    number,
+    numbers,
+    or_none,
+    schema,
+    spreads,
+    text,
+    yes_or_no,
+)
+
+
+def _volatility_spreads(title: str, side: str) -> Schema:
+    help_text = f"One order for each, {side} the reference price by this many times the volatility (NATR): 1, 2, 4."
+    return numbers(title, help_text, "times the volatility", below=100, minItems=1, default=[1, 2, 4])
+
+
+def _shares(title: str, spreads: str) -> Schema:
+    help_text = f"One for each of the {spreads}, of any sum: 1, 2 makes the second order twice the first. Empty: alike."
+    return or_none(numbers(title, help_text, "shares", below=1e6, minItems=1, default=None))
+
+
+def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schema]:
+    return {
+        "total_amount_quote": number(
+            "Total amount",
+            "What all orders of both sides are worth together.",
+            "quote asset",
+            exclusiveMinimum=0,
+        ),
+        "buy_spreads": buy_spreads,
+        "sell_spreads": sell_spreads,
+        "executor_refresh_time": integer(
+            "Refresh time",
+            "How long an unfilled order stays before it is cancelled and placed anew.",
+            "seconds",
+            minimum=1,
+            maximum=DAY,
+            default=300,
+        ),
+        "stop_loss": or_none(
+            number(
+                "Stop loss",
+                "A filled order is closed at market price when it has lost this fraction: 0.03 is 3 %.",
+                "fraction",
+                **FRACTION,
+                default=0.03,
+            )
+        ),
+        "take_profit": or_none(
+            number(
+                "Take profit",
+                "A filled order is closed when it has gained this fraction: 0.02 is 2 %.",
+                "fraction",
+                **FRACTION,
+                default=0.02,
+            )
+        ),
+        "time_limit": or_none(
+            integer(
+                "Time limit",
+                "A filled order is closed at market price after this time.",
+                "seconds",
+                minimum=1,
+                maximum=365 * DAY,
+                default=2700,
+            )
+        ),
+        "skip_rebalance": yes_or_no(
+            "Leave the inventory alone",
+            "Off, on a spot market: the bot first buys, at market price, what its sell orders need, also when the "
+            "account holds it already.",
+            default=True,
+        ),
+        **advanced(
+            buy_amounts_pct=_shares("Buy amounts", "buy spreads"),
+            sell_amounts_pct=_shares("Sell amounts", "sell spreads"),
+            cooldown_time=integer(
+                "Cooldown time",
+                "How long a level stays empty after its stop loss.",
+                "seconds",
+                minimum=0,
+                maximum=DAY,
+                default=15,
+            ),
+            take_profit_order_type=text(
+                "Take profit order type",
+                "LIMIT waits at the price, LIMIT_MAKER too and never takes, MARKET closes when it is reached.",
+                enum=["LIMIT", "LIMIT_MAKER", "MARKET"],
+                default="LIMIT",
+            ),
+            position_rebalance_threshold_pct=number(
+                "Rebalance threshold",
+                "With rebalancing: how far the inventory may be from what the sell orders need, as a fraction of it.",
+                "fraction",
+                minimum=0,
+                maximum=1,
+                default=0.05,
+            ),
+        ),
+        **POSITION,
+    }
+
+
+def _period(title: str, help_text: str, default: int) -> Schema:
+    return integer(title, help_text, "candles", minimum=2, maximum=500, default=default)
+
+
+PMM_SIMPLE = schema(_market_making(spreads("Buy spreads", "below"), spreads("Sell spreads", "above")))
+PMM_DYNAMIC = schema(
+    _market_making(_volatility_spreads("Buy spreads", "below"), _volatility_spreads("Sell spreads", "above"))
+    | advanced(
+        candles_connector=text(
+            "Candles: exchange",
+            "Empty: the bot's own. Needed where that has no candles, as with paper trade.",
+            pattern="^[a-z0-9_]*$",
+            default="",
+        ),
+        candles_trading_pair=text(
+            "Candles: trading pair",
+            "Empty: the bot's own.",
+            pattern="^([A-Z0-9.:]+-[A-Z0-9.:]+)?$",
+            default="",
+        ),
+        interval=text(
+            "Candles: interval",
+            "The time that one candle covers.",
+            enum=["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d"],
+            default="3m",
+        ),
+        natr_length=_period("NATR length", "Over how many candles the volatility is measured.", 14),
+        macd_fast=_period("MACD fast", "The trend's fast average.", 21),
+        macd_slow=_period("MACD slow", "The trend's slow average; longer than the fast one.", 42),
+        macd_signal=_period("MACD signal", "The average of the difference of the two.", 9),
+    )
+)

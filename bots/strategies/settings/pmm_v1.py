@@ -1,0 +1,76 @@
+"""The server's generic/pmm_v1 controller."""
+
+from bots.strategies.settings.fields import (
+    DAY,
+    ORDER_AMOUNT,
+    ORDER_REFRESH_TIME,
+    advanced,
+    integer,
+    number,
+    schema,
+    spreads,
+    yes_or_no,
+)
+
+SCHEMA = schema(
+    {
+        "buy_spreads": spreads("Buy spreads", "below"),
+        "sell_spreads": spreads("Sell spreads", "above"),
+        "order_amount": ORDER_AMOUNT,
+        "order_refresh_time": ORDER_REFRESH_TIME,
+        **advanced(
+            order_refresh_tolerance_pct=number(
+                "Refresh tolerance",
+                "Orders whose price would change by less than this fraction stay. -1 renews them always.",
+                "fraction",
+                minimum=-1,
+                exclusiveMaximum=1,
+                default=-1,
+            ),
+            filled_order_delay=integer(
+                "Delay after a fill",
+                "How long a level stays empty when its order was filled.",
+                "seconds",
+                minimum=0,
+                maximum=DAY,
+                default=60,
+            ),
+            inventory_skew_enabled=yes_or_no(
+                "Inventory skew",
+                "Order sizes lean, from none to double, towards the target share of the base asset.",
+                default=False,
+            ),
+            target_base_pct=number(
+                "Target share of the base asset",
+                "With inventory skew: its part in the value of both balances. 0.5 is half.",
+                "fraction",
+                minimum=0,
+                maximum=1,
+                default=0.5,
+            ),
+            inventory_range_multiplier=number(
+                "Inventory range",
+                "With inventory skew: how far from the target the sizes reach none and double, in multiples "
+                "of all orders together.",
+                "times all orders",
+                exclusiveMinimum=0,
+                maximum=1000,
+                default=1,
+            ),
+            price_ceiling=number(
+                "Price ceiling",
+                "From this mid price on it places no more buy orders. -1 for none.",
+                "quote asset",
+                minimum=-1,
+                default=-1,
+            ),
+            price_floor=number(
+                "Price floor",
+                "Down from this mid price it places no more sell orders. -1 for none.",
+                "quote asset",
+                minimum=-1,
+                default=-1,
+            ),
+        ),
+    }
+)

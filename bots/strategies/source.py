@@ -1,0 +1,163 @@
+"""What a script says of itself, read from its syntax tree. A script is never run here: it is somebody's code.
+
+A Hummingbot server takes any text for a script and says nothing when it can't start it. So the panel looks first.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+#: Set by the panel for every bot, so they are no settings of the strategy.
+MARKET_FIELDS = frozenset({"script_file_name", "controllers_config", "connector_name", "trading_pair"})
+WAY_OUT = (
+    "Write a class on StrategyV2Base and a config class on StrategyV2ConfigBase, both from "
+    "hummingbot.strategy.strategy_v2_base; the bundled strategy “spread” is an example."
+)
+#: What scripts found on the internet build on, and what became of it.
+GONE = {
+    "pure_market_making_v2": "hummingbot.strategy.pure_market_making.pure_market_making_v2 does not exist",
+    "PureMarketMakingStrategyV2": "there is no PureMarketMakingStrategyV2 in Hummingbot",
+    "ScriptStrategyBase": "ScriptStrategyBase was replaced by StrategyV2Base",
+}
+_TYPES = {"int": "integer", "float": "number", "Decimal": "number", "bool": "boolean", "str": "string"}
+_BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script's two classes and its settings.
+
+    Attributes:
+        strategy_class: on ``StrategyV2Base``; empty when there is none.
+        config_class: on ``StrategyV2ConfigBase``; empty when there is none.
+        schema: JSON Schema of the config class's own fields, the market's left out.
+        problems: why a server could not start it, a sentence each with the way out; empty when nothing was found.
+    """
+
+    strategy_class: str = ""
+    config_class: str = ""
+    schema: dict[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def read_script(source: str) -> Script:
+    """Read a script without running it."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        where = f" in line {error.lineno}" if error.lineno else ""
+        return Script(problems=(f"This is not valid Python: {error.msg}{where}.",))
+    except ValueError as error:  # how some versions of Python refuse a NUL byte
+        return Script(problems=(f"This is not valid Python: {error}.",))
+    strategy, config = _class_on(tree, "StrategyV2Base"), _class_on(tree, "StrategyV2ConfigBase")
+    return Script(
+        strategy_class=strategy.name if strategy else "",
+        config_class=config.name if config else "",
+        schema=_schema(config) if config else {},
+        problems=tuple(_problems(tree, strategy, config)),
+    )
+
+
+def _problems(tree: ast.Module, strategy: ast.ClassDef | None, config: ast.ClassDef | None) -> Iterator[str]:
+    for name, reason in GONE.items():
+        if name in _names(tree):
+            yield f"This script can't start: {reason}. {WAY_OUT}"
+            return
+    if strategy is None:
+        yield f"There is no strategy class. {WAY_OUT}"
+    if config is None:
+        yield f"There is no config class, so the script has no settings and a server can't start it. {WAY_OUT}"
+    elif config.name > "StrategyV2ConfigBase":
+        # The server takes the first config class by alphabet and does not leave out the imported base class.
+        yield (
+            f"The server would overlook the config class {config.name}, because it sorts after StrategyV2ConfigBase. "
+            f"Give it a name that begins with an earlier letter."
+        )
+    if config is not None and (lacking := {"connector_name", "trading_pair"} - _fields(config).keys()):
+        yield f"The config class {config.name} must declare the market: it has no {' and no '.join(sorted(lacking))}."
+
+
+def _class_on(tree: ast.Module, base: str) -> ast.ClassDef | None:
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    return next((node for node in classes if any(_last_name(b) == base for b in node.bases)), None)
+
+
+def _last_name(node: ast.expr) -> str:
+    return ast.unparse(node).rpartition(".")[2]
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Every name that the script imports or builds on."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(part for alias in node.names for part in alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            names.update((node.module or "").split("."), (alias.name for alias in node.names))
+        elif isinstance(node, ast.ClassDef):
+            names.update(map(_last_name, node.bases))
+    return names
+
+
+def _fields(config: ast.ClassDef) -> dict[str, ast.AnnAssign]:
+    return {
+        node.target.id: node
+        for node in config.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not node.target.id.startswith("_")
+    }
+
+
+def _schema(config: ast.ClassDef) -> dict[str, Any]:
+    own = {name: node for name, node in _fields(config).items() if name not in MARKET_FIELDS}
+    properties = {name: _property(name, node) for name, node in own.items()}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name, setting in properties.items() if "default" not in setting],
+        "additionalProperties": False,
+    }
+
+
+def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
+    """A setting as its declaration tells it: type, default, bounds and description."""
+    setting: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), **_type(node.annotation)}
+    value = node.value
+    if isinstance(value, ast.Call) and _last_name(value.func) == "Field":
+        keywords = {keyword.arg: keyword.value for keyword in value.keywords if keyword.arg}
+        setting |= {_BOUNDS[key]: _literal(keywords[key]) for key in _BOUNDS if key in keywords}
+        if "description" in keywords:
+            setting["description"] = _literal(keywords["description"])
+        value = value.args[0] if value.args else keywords.get("default")
+    default = _literal(value)
+    if default is not ...:
+        setting["default"] = default
+    return {key: value for key, value in setting.items() if value is not ...}
+
+
+def _type(annotation: ast.expr) -> dict[str, Any]:
+    text = ast.unparse(annotation)
+    optional = "None" in text or "Optional" in text
+    inner = text.replace("Optional[", "").replace("| None", "").strip(" ]")
+    if inner.lower().startswith("list["):
+        return {"type": "array", "items": {"type": _TYPES.get(inner[5:].strip(), "string")}}
+    kind = _TYPES.get(inner)
+    if kind is None:
+        return {}
+    return {"type": [kind, "null"] if optional else kind}
+
+
+def _literal(node: ast.expr | None) -> Any:
+    """The value of a literal or of ``Decimal("…")``; ``...`` for what only running the script would tell."""
+    if isinstance(node, ast.Call) and _last_name(node.func) == "Decimal" and node.args:
+        text = _literal(node.args[0])
+        try:
+            return float(text)
+        except (TypeError, ValueError):
+            return ...
+    try:
+        return ... if node is None else ast.literal_eval(node)
+    except ValueError:
+        return ...

@@ -1,0 +1,19 @@
+"""Stands in for the server's pmm_dynamic, which is not in the wheel: its indicators are not proven, they are given.
+
+Its own settings (candles, NATR, MACD) are passed over: the base class would refuse them.
+"""
+
+from decimal import Decimal
+
+from controllers.market_making import pmm_simple
+from pydantic import ConfigDict
+
+
+class StandInConfig(pmm_simple.StandInConfig):
+    model_config = ConfigDict(extra="ignore")
+
+
+class StandIn(pmm_simple.StandIn):
+    async def update_processed_data(self) -> None:
+        await super().update_processed_data()
+        self.processed_data["spread_multiplier"] = Decimal("0.0202")

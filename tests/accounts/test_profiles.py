@@ -1,0 +1,216 @@
+"""Profiles on a server: made or taken over, filled, verified, and how their keys stand to the stored ones."""
+
+import pytest
+
+from accounts.models import Client, CredentialsProfile, ExchangeKey, KeyState, PushedKey
+from hummingbot_api.connectors import is_paper_trade
+from hummingbot_api.resources import Accounts
+from operations.models import State
+from tests.conftest import PLANTED
+
+
+def ended(operation) -> tuple[str, str]:
+    return operation.state, operation.error_code
+
+
+def state_of(key: ExchangeKey) -> KeyState:
+    return ExchangeKey.objects.get(pk=key.pk).state
+
+
+def sent(sandbox) -> list[str]:
+    return [request.path for request in sandbox.requests if request.method == "POST"]
+
+
+# --- pushing ---
+
+
+def test_a_push_makes_the_account_and_stores_the_key_under_the_connectors_own_names(key, perform, sandbox):
+    operation = perform("push_profile", key.client)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED}
+    assert sent(sandbox) == ["/accounts/add-account", "/accounts/add-credential/client_sharp/bitmart"]
+    assert state_of(key) == KeyState.PUSHED
+
+
+def test_a_push_of_what_is_there_already_sends_nothing_and_says_so(key, perform, sandbox):
+    perform("push_profile", key.client)
+    sandbox.requests.clear()
+    operation = perform("push_profile", key.client)
+    assert sent(sandbox) == []
+    assert "already there, unchanged" in operation.steps.get(key="push").detail
+
+
+def test_a_forced_push_sends_unchanged_keys_again(key, perform, sandbox):
+    perform("push_profile", key.client)
+    sandbox.requests.clear()
+    assert perform("push_profile", key.client, force=True).state == State.SUCCEEDED
+    assert sent(sandbox) == ["/accounts/add-credential/client_sharp/bitmart"]
+
+
+def test_a_push_sends_the_one_key_that_changed(key, perform, sandbox):
+    kucoin = ExchangeKey(client=key.client, connector="kucoin")
+    kucoin.set_values(dict.fromkeys(("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase"), "made up"))
+    kucoin.save()
+    perform("push_profile", key.client)
+    assert set(sandbox.world.accounts["client_sharp"]) == {"bitmart", "kucoin"}
+    sandbox.requests.clear()
+    key.set_values(PLANTED | {"bitmart_memo": "rotated"})
+    key.save()
+    perform("push_profile", key.client)
+    assert sent(sandbox) == ["/accounts/add-credential/client_sharp/bitmart"]
+
+
+def test_a_client_without_keys_has_nothing_to_push(client_sharp, perform, sandbox):
+    assert ended(perform("push_profile", client_sharp)) == (State.FAILED, "nothing_to_push")
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"bitmart_api_key": "a", "bitmart_secret_key": "b"}, "bitmart_memo is missing"),
+        (PLANTED | {"bitmart_memo": ""}, "bitmart_memo is missing"),
+        (PLANTED | {"api_key": "a"}, "“api_key” is not a field"),
+    ],
+)
+def test_a_key_that_does_not_fit_its_connector_is_refused_before_anything_is_sent(values, named, key, perform, sandbox):
+    key.set_values(values)
+    key.save()
+    operation = perform("push_profile", key.client)
+    assert ended(operation) == (State.FAILED, "wrong_key_field")
+    assert named in operation.error_message
+    assert sent(sandbox) == []
+
+
+def test_a_connector_that_the_server_does_not_know_is_named(key, perform, sandbox):
+    ExchangeKey.objects.update(connector="nope")
+    operation = perform("push_profile", key.client)
+    assert ended(operation) == (State.FAILED, "unknown_connector")
+    assert sent(sandbox) == []
+
+
+def test_a_key_that_cannot_be_decrypted_is_named_before_anything_is_sent(key, perform, sandbox, unreadable):
+    unreadable(key)
+    operation = perform("push_profile", key.client)
+    assert ended(operation) == (State.FAILED, "key_unreadable")
+    assert "FERNET_KEYS" in operation.error_remedy
+    assert sent(sandbox) == []
+
+
+def test_a_push_that_is_not_answered_counts_as_not_pushed_even_if_the_former_key_comes_back(key, perform, sandbox):
+    perform("push_profile", key.client)
+    key.set_values(PLANTED | {"bitmart_memo": "rotated"})
+    key.save()
+    sandbox.faults.add("truncated_json", path="/accounts/add-credential")
+    assert ended(perform("push_profile", key.client)) == (State.FAILED, "unexpected_answer")
+    assert state_of(key) == KeyState.NOT_PUSHED
+    sandbox.faults.clear()
+    key.set_values(PLANTED)  # the operator takes the change back; the server holds the rotated one
+    key.save()
+    assert perform("push_profile", key.client).state == State.SUCCEEDED
+    assert sandbox.world.accounts["client_sharp"]["bitmart"] == PLANTED
+
+
+def test_a_key_that_the_server_accepts_and_does_not_list_is_not_called_pushed(key, perform, sandbox, monkeypatch):
+    monkeypatch.setattr(Accounts, "credentials", lambda self, name: [])
+    assert ended(perform("push_profile", key.client)) == (State.FAILED, "push_unverified")
+    assert state_of(key) != KeyState.PUSHED
+
+
+# --- drift ---
+
+
+def test_the_state_of_a_key_follows_what_is_stored_and_what_the_server_lists(key, perform, sandbox, unreadable):
+    assert state_of(key) == KeyState.NOT_PUSHED
+    perform("push_profile", key.client)
+    assert state_of(key) == KeyState.PUSHED
+    CredentialsProfile.objects.update(connectors=[])
+    assert state_of(key) == KeyState.GONE
+    CredentialsProfile.objects.update(connectors=["bitmart"])
+    key.set_values(PLANTED | {"bitmart_memo": "rotated"})
+    key.save()
+    assert state_of(key) == KeyState.CHANGED
+    unreadable(key)
+    assert state_of(key) == KeyState.UNREADABLE
+
+
+def test_a_key_that_somebody_removed_from_the_server_is_noticed_by_verify_and_pushed_again(key, perform, sandbox):
+    perform("push_profile", key.client)
+    sandbox.world.accounts["client_sharp"].clear()
+    assert perform("verify_profile", key.client).state == State.SUCCEEDED
+    assert state_of(key) == KeyState.NOT_PUSHED
+    assert perform("push_profile", key.client).state == State.SUCCEEDED
+    assert state_of(key) == KeyState.PUSHED
+
+
+def test_an_account_that_somebody_deleted_is_made_again_with_its_keys(key, perform, sandbox):
+    perform("push_profile", key.client)
+    del sandbox.world.accounts["client_sharp"]
+    assert ended(perform("verify_profile", key.client)) == (State.FAILED, "profile_missing")
+    assert state_of(key) == KeyState.GONE
+    assert perform("push_profile", key.client).state == State.SUCCEEDED
+    assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED}
+
+
+# --- taking over ---
+
+
+def test_a_profile_that_was_made_by_hand_is_found_by_verify_and_taken_over(client_sharp, perform, sandbox):
+    assert ended(perform("verify_profile", client_sharp)) == (State.FAILED, "profile_missing")
+    sandbox.world.accounts["client_sharp"] = {"kucoin": {}, "bitmart": {}}
+    operation = perform("verify_profile", client_sharp)
+    assert operation.state == State.SUCCEEDED
+    assert "taken over" in operation.summary
+    profile = client_sharp.profiles.get()
+    assert (profile.taken_over, profile.connectors) == (True, ["bitmart", "kucoin"])
+
+
+def test_a_push_into_a_profile_that_was_made_by_hand_keeps_what_is_in_it(key, perform, sandbox):
+    sandbox.world.accounts["client_sharp"] = {"kucoin": {"kucoin_api_key": "theirs"}}
+    operation = perform("push_profile", key.client)
+    assert "taken over" in operation.steps.get(key="account").detail
+    assert key.client.profiles.get().taken_over
+    assert sandbox.world.accounts["client_sharp"] == {
+        "kucoin": {"kucoin_api_key": "theirs"},
+        "bitmart": PLANTED,
+    }
+
+
+def test_a_profile_of_the_panel_stays_its_own_when_it_is_verified(key, perform):
+    perform("push_profile", key.client)
+    perform("verify_profile", key.client)
+    assert not key.client.profiles.get().taken_over
+
+
+def test_master_account_can_be_taken_over_and_nothing_is_deleted_from_it(server, perform, sandbox):
+    client = Client(name="House", account_name="master_account", server=server)
+    client.full_clean()
+    client.save()
+    key = ExchangeKey(client=client, connector="bitmart")
+    key.set_values(PLANTED)
+    key.save()
+    assert perform("push_profile", client).state == State.SUCCEEDED
+    assert client.profiles.get().taken_over
+    sandbox.faults.add("exchange_refuses_key", leaves_file=True)
+    assert ended(perform("push_profile", client, force=True)) == (State.FAILED, "key_refused")
+    assert list(sandbox.world.accounts["master_account"]) == ["bitmart"]
+
+
+@pytest.mark.parametrize("kind", ["push_profile", "verify_profile"])
+def test_a_profile_that_another_client_has_on_that_server_is_refused(kind, key, perform, server, sandbox):
+    other = Client.objects.create(
+        name="Other",
+        account_name="other",
+        server=type(server).objects.create(name="2", base_url="http://x", password="x"),
+    )
+    CredentialsProfile.objects.create(client=other, server=server, account_name="client_sharp")
+    sandbox.world.accounts["client_sharp"] = {}
+    assert ended(perform(kind, key.client)) == (State.FAILED, "profile_taken")
+    assert sent(sandbox) == []
+
+
+def test_a_pushed_key_belongs_to_one_profile_and_connector(key, perform):
+    perform("push_profile", key.client)
+    perform("push_profile", key.client, force=True)
+    assert PushedKey.objects.count() == 1
+    assert not is_paper_trade(PushedKey.objects.get().connector)

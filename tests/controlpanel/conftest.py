@@ -1,0 +1,112 @@
+"""What the tests of the pages share: every address that the admin has, and a client of the panel's own kind of user."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.db.models import Model
+from django.test import Client as Browser
+from django.urls import reverse
+
+from accounts.models import Client
+from operations.actions import OperatesMixin
+from operations.models import Operation
+
+CLIENT, SERVER = "admin:accounts_client", "admin:accounts_server"
+KEY, BOT = "admin:accounts_exchangekey", "admin:bots_bot"
+OPERATION = "admin:operations_operation"
+
+#: What somebody who looks after clients may do; whom they look after is said by each client's row.
+MANAGER_PERMISSIONS = {
+    *(f"accounts.{verb}_{model}" for verb in ("view", "add", "change") for model in ("client", "exchangekey")),
+    *(f"bots.{verb}_bot" for verb in ("view", "add", "change", "operate")),
+    *("bots.view_deployment", "bots.view_strategy", "accounts.view_server", "operations.view_operation"),
+    *("accounts.push_profile", "accounts.check_server"),
+}
+
+
+def url_of(row: Model, page: str = "change", *more: Any) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{page}", args=[row.pk, *more])
+
+
+def operate_url(row: Model, kind: str) -> str:
+    return url_of(row, "operate", kind)
+
+
+def text_of(response: Any) -> str:
+    """The page in the words of its reader: without the escapes of HTML."""
+    from html import unescape
+
+    return unescape(response.content.decode())
+
+
+def pages_of(model: type[Model]) -> Iterator[str]:
+    """The addresses that a model has without an object."""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    yield reverse(f"{name}_changelist")
+    yield reverse(f"{name}_add")
+
+
+def pages_of_row(row: Model) -> Iterator[str]:
+    """The addresses of one object that may be looked at."""
+    for page in ("change", "history", "delete"):
+        yield url_of(row, page)
+    model_admin = admin.site._registry[type(row)]
+    if isinstance(model_admin, OperatesMixin):
+        for kind in model_admin.operation_kinds:
+            yield operate_url(row, kind)
+    if isinstance(row, Operation):
+        yield url_of(row, "live")
+
+
+def every_row() -> list[Model]:
+    return [row for model in admin.site._registry for row in model._default_manager.all()]
+
+
+def every_page() -> list[str]:
+    """Each address of the admin that is made to be looked at."""
+    general = [
+        reverse("admin:index"),
+        reverse("admin:password_change"),
+        reverse("admin:jsi18n"),
+        *{reverse("admin:app_list", args=[model._meta.app_label]) for model in admin.site._registry},
+    ]
+    return [
+        *general,
+        *(page for model in admin.site._registry for page in pages_of(model)),
+        *(page for row in every_row() for page in pages_of_row(row)),
+    ]
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., User]:
+    def make(username: str, permissions: set[str] | None = None) -> User:
+        user = User.objects.create_user(username, is_staff=True)
+        for permission in MANAGER_PERMISSIONS if permissions is None else permissions:
+            app, codename = permission.split(".")
+            user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def browse() -> Callable[[User], Browser]:
+    """A browser in which this user has signed in."""
+
+    def browse(user: User) -> Browser:
+        browser = Browser()
+        browser.force_login(user)
+        return browser
+
+    return browse
+
+
+@pytest.fixture
+def second_client(client_sharp: Client) -> Client:
+    client = Client(name="Blunt", server=client_sharp.server)
+    client.full_clean()
+    client.save()
+    return client

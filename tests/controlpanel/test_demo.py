@@ -1,0 +1,34 @@
+"""What the demo refuses. The rest of it is what the browser tests run."""
+
+import fcntl
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from controlpanel.management.commands import demo
+
+
+@pytest.fixture
+def data_dir(tmp_path, monkeypatch):
+    def begin(*command, **options):
+        pytest.fail("The demo began.")
+
+    monkeypatch.setattr(demo, "call_command", begin)
+    monkeypatch.setattr(demo, "DATA_DIR", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.django_db
+def test_a_second_demo_on_the_same_data_is_refused(data_dir):
+    with (data_dir / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(CommandError, match="A demo is running already"):
+            call_command("demo")
+
+
+@pytest.mark.django_db
+def test_production_is_no_place_for_a_demo(data_dir, monkeypatch):
+    monkeypatch.setattr(demo, "PRODUCTION", True)
+    with pytest.raises(CommandError, match="ENVIRONMENT=development"):
+        call_command("demo")
+    assert not list(data_dir.iterdir())

@@ -1,0 +1,563 @@
+"""Bad input: a message on its field, nothing saved, nothing sent, and what was typed still there, secrets apart."""
+
+import pytest
+from cryptography.fernet import Fernet
+from django.forms import ModelForm
+from django.urls import reverse
+
+from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
+from bots.forms import field_name
+from bots.models import Bot, Strategy
+from hummingbot_api.connectors import KNOWN_CONNECTORS
+from tests.conftest import PLANTED, PLANTED_PASSWORD
+from tests.controlpanel.conftest import BOT, CLIENT, KEY, SERVER, text_of, url_of
+
+
+def refused(response) -> dict[str, list[str]]:
+    """The messages of a form that was not saved, by field."""
+    assert response.status_code == 200
+    form: ModelForm = response.context["adminform"].form
+    return {field: list(messages) for field, messages in form.errors.items()}
+
+
+def shown(response, field: str):
+    """What a refused form's field holds."""
+    return response.context["adminform"].form[field].value()
+
+
+# --- servers ---
+
+
+@pytest.fixture
+def save_server(db, admin_client):
+    def save(**changes):
+        facts = {"name": "Second", "base_url": "http://10.0.0.5:8000", "username": "admin", "password": "x y"}
+        return admin_client.post(reverse(f"{SERVER}_add"), facts | changes)
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("base_url", "message"),
+    [
+        ("bots.example.com", "must begin with http:// or https://"),
+        ("10.0.0.5:8000", "must begin with http:// or https://"),
+        ("ftp://bots.example.com", "must begin with http:// or https://"),
+        ("https://bots.example.com/api", "must end after the host and port"),
+        ("https://bots.example.com?x=1", "must end after the host and port"),
+        ("https://admin:hunted@bots.example.com", "must not hold a username or password"),
+        ("https://", "must hold a valid host"),
+        ("http://bots.example.com:99999", "check its host and port"),
+        ("http://bots example.com", "must hold a valid host"),
+    ],
+)
+def test_a_base_url_that_leads_nowhere_is_refused_with_the_reason(base_url, message, save_server):
+    response = save_server(base_url=base_url)
+    errors = refused(response)
+    assert list(errors) == ["base_url"]
+    assert len(errors["base_url"]) == 1 and message in errors["base_url"][0]
+    assert "hunted" not in errors["base_url"][0]
+    assert shown(response, "base_url") == base_url
+    assert not Server.objects.exists()
+
+
+def test_a_refused_server_never_shows_the_password_that_was_typed(save_server):
+    response = save_server(base_url="nonsense", password=PLANTED_PASSWORD)
+    assert PLANTED_PASSWORD not in text_of(response)
+
+
+def test_a_base_url_is_kept_in_one_form(save_server):
+    assert save_server(base_url=" HTTPS://Bots.Example.com:8443/ ").status_code == 302
+    assert Server.objects.get().base_url == "https://bots.example.com:8443"
+
+
+def test_a_new_server_needs_a_password_and_an_old_one_keeps_its_own(save_server, admin_client):
+    assert refused(save_server(password="")) == {"password": ["Enter the server's password."]}
+    assert save_server(password=" spaced ").status_code == 302
+    server = Server.objects.get()
+    assert server.password == " spaced "
+    assert "8 characters, with spaces around it" in text_of(admin_client.get(url_of(server)))
+    facts = {"name": "Renamed", "base_url": server.base_url, "username": "admin", "password": ""}
+    assert admin_client.post(url_of(server), facts).status_code == 302
+    server.refresh_from_db()
+    assert (server.name, server.password) == ("Renamed", " spaced ")
+
+
+def test_two_servers_of_one_name_are_refused(server, save_server):
+    assert list(refused(save_server(name="Sandbox"))) == ["name"]
+
+
+# --- clients ---
+
+
+@pytest.fixture
+def save_client(server, admin_client):
+    def save(client=None, **changes):
+        facts = {"name": "Blunt", "server": server.pk, "status": "onboarding", "notes": "kept"}
+        return admin_client.post(url_of(client) if client else reverse(f"{CLIENT}_add"), facts | changes)
+
+    return save
+
+
+def test_an_account_name_is_made_from_the_clients_name(save_client):
+    assert save_client(name="Ünder Cöver & Sons").status_code == 302
+    assert Client.objects.get().account_name == "client_under_cover_sons"
+
+
+def test_a_name_that_gives_no_account_name_asks_for_one(save_client):
+    response = save_client(name="锋利")
+    assert refused(response) == {"account_name": ["No account name can be made from this client name: enter one."]}
+    assert (shown(response, "name"), shown(response, "notes")) == ("锋利", "kept")
+    assert not Client.objects.exists()
+    assert save_client(name="锋利", account_name="client_fengli").status_code == 302
+
+
+@pytest.mark.parametrize("name", ["client sharp", "client/sharp", "../master_account", "client.sharp", "clïent"])
+def test_an_account_name_that_a_server_would_choke_on_is_refused(name, save_client):
+    response = save_client(account_name=name)
+    (message,) = refused(response)["account_name"]
+    assert "only letters, digits, “_” and “-” are allowed" in message
+    assert shown(response, "account_name") == name
+    assert not Client.objects.exists()
+
+
+def test_an_account_name_stands_once_on_a_server(client_sharp, save_client):
+    errors = refused(save_client(account_name="client_sharp"))
+    assert "Another client has this account name on this server." in str(errors)
+
+
+def test_the_profile_of_a_pushed_client_keeps_its_name(client_sharp, save_client, admin_client):
+    CredentialsProfile.objects.create(
+        client=client_sharp, server=client_sharp.server, account_name=client_sharp.account_name
+    )
+    page = admin_client.get(url_of(client_sharp))
+    assert page.context["adminform"].form.fields["account_name"].disabled
+    assert "Take over a profile" not in text_of(page)
+    assert save_client(client_sharp, name="Sharp", account_name="another", existing_profile="").status_code == 302
+    client_sharp.refresh_from_db()
+    assert client_sharp.account_name == "client_sharp"
+
+
+def test_a_pushed_client_does_not_move_to_a_server_that_has_its_account_name(client_sharp, save_client):
+    CredentialsProfile.objects.create(
+        client=client_sharp, server=client_sharp.server, account_name=client_sharp.account_name
+    )
+    other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
+    Client.objects.create(name="Namesake", server=other, account_name="client_sharp")
+    errors = refused(save_client(client_sharp, name="Sharp", server=other.pk))
+    assert "Another client has this account name on this server." in str(errors)
+
+
+@pytest.fixture
+def listed(server):
+    """The server listed profiles at its last check, the master's and a client's among them."""
+    server.contact_succeeded(account_names=["by_hand", "client_sharp", "master_account"])
+    return server
+
+
+def offered(response) -> list[str]:
+    choices = response.context["adminform"].form.fields["existing_profile"].choices
+    return [value for _, group in choices if isinstance(group, list) for value, _ in group]
+
+
+def test_a_profile_is_taken_over_from_the_servers_own_list(listed, client_sharp, save_client, admin_client):
+    page = admin_client.get(reverse(f"{CLIENT}_add"))
+    assert offered(page) == [f"{listed.pk}:by_hand", f"{listed.pk}:master_account"]
+    assert save_client(existing_profile=f"{listed.pk}:by_hand").status_code == 302
+    assert Client.objects.get(name="Blunt").account_name == "by_hand"
+
+
+def test_a_profile_that_is_not_on_the_list_is_not_taken_over(listed, save_client):
+    assert list(refused(save_client(existing_profile=f"{listed.pk}:invented"))) == ["existing_profile"]
+    assert not Client.objects.exists()
+
+
+def test_a_profile_of_another_server_is_refused(listed, save_client):
+    other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
+    errors = refused(save_client(server=other.pk, existing_profile=f"{listed.pk}:by_hand"))
+    assert errors == {"existing_profile": ["This profile is on another server than Other."]}
+
+
+def test_a_profile_and_a_name_of_ones_own_do_not_go_together(listed, save_client):
+    errors = refused(save_client(account_name="mine", existing_profile=f"{listed.pk}:by_hand"))
+    assert errors == {"existing_profile": ["Choose a profile or enter an account name, not both."]}
+
+
+def test_a_client_that_has_a_name_already_may_still_take_a_profile_over(listed, client_sharp, save_client):
+    saved = save_client(
+        client_sharp, name="Sharp", account_name="client_sharp", existing_profile=f"{listed.pk}:by_hand"
+    )
+    assert saved.status_code == 302
+    client_sharp.refresh_from_db()
+    assert client_sharp.account_name == "by_hand"
+
+
+@pytest.mark.parametrize("way", ["existing_profile", "account_name"])
+def test_the_master_account_is_used_only_after_a_warning(way, listed, save_client):
+    chosen = {way: f"{listed.pk}:master_account" if way == "existing_profile" else "master_account"}
+    errors = refused(save_client(**chosen))
+    assert list(errors) == [way]
+    assert "copy of master_account" in errors[way][0]
+    assert not Client.objects.exists()
+    assert save_client(**chosen, use_master_account="on").status_code == 302
+    assert Client.objects.get().account_name == "master_account"
+
+
+# --- exchange keys ---
+
+
+@pytest.fixture
+def save_key(client_sharp, admin_client):
+    def save(**changes):
+        facts = {"client": client_sharp.pk, "connector": "bitmart", **PLANTED}
+        return admin_client.post(reverse(f"{KEY}_add"), facts | changes)
+
+    return save
+
+
+def test_the_form_asks_for_what_the_chosen_connector_needs(client_sharp, admin_client):
+    page = reverse(f"{KEY}_add")
+    assert "fields that it asks for appear then" in text_of(admin_client.get(page))
+    for connector in ("bitmart", "kraken"):
+        chosen = text_of(admin_client.get(page, {"client": client_sharp.pk, "connector": connector}))
+        assert all(f'name="{field.name}"' in chosen for field in KNOWN_CONNECTORS[connector])
+
+
+@pytest.mark.parametrize("client", ["", "abc", "999999", "9" * 40])
+def test_a_choice_from_the_address_that_is_no_client_is_ignored(client, admin_client, db):
+    assert admin_client.get(reverse(f"{KEY}_add"), {"client": client, "connector": "bitmart"}).status_code == 200
+
+
+@pytest.mark.parametrize("connector", ["", "bitmort"])
+def test_an_unknown_connector_is_refused(connector, save_key):
+    assert list(refused(save_key(connector=connector))) == ["connector"]
+    assert not ExchangeKey.objects.exists()
+
+
+def test_a_connector_that_the_clients_server_does_not_have_is_refused(server, save_key):
+    elsewhere = [{"name": "exotic_api_key", "type": "SecretStr", "required": True}]
+    Server.objects.create(name="O", base_url="http://127.0.0.1:9", password="x", connectors={"exotic": elsewhere})
+    errors = refused(save_key(connector="exotic"))
+    assert errors == {"connector": ["Choose a connector that the client's server knows, then enter its key."]}
+
+
+@pytest.mark.parametrize("blank", ["", "   "])
+def test_each_missing_field_is_named_and_no_typed_value_is_shown_again(blank, save_key):
+    response = save_key(bitmart_memo=blank, bitmart_secret_key=blank)
+    assert refused(response) == {
+        "bitmart_memo": ["bitmart_memo is missing."],
+        "bitmart_secret_key": ["bitmart_secret_key is missing."],
+    }
+    assert not ExchangeKey.objects.exists()
+    assert PLANTED["bitmart_api_key"] not in text_of(response)
+
+
+def test_a_field_that_the_connector_does_not_ask_for_is_not_stored(save_key):
+    assert save_key(bitmart_surprise="x", encrypted_values="x", fingerprint="x").status_code == 302
+    assert ExchangeKey.objects.get().read_values() == PLANTED
+
+
+def test_pasted_spaces_and_line_ends_are_dropped(save_key):
+    assert save_key(bitmart_api_key=f" {PLANTED['bitmart_api_key']}\n").status_code == 302
+    assert ExchangeKey.objects.get().read_values() == PLANTED
+
+
+def test_a_second_key_for_a_connector_is_refused(key, save_key):
+    errors = refused(save_key())
+    assert "This client has a key for this connector already: change that one." in str(errors)
+    assert ExchangeKey.objects.count() == 1
+
+
+def test_an_optional_field_that_is_left_out_is_left_to_the_server(save_key):
+    kraken = {"connector": "kraken", "kraken_api_key": "a", "kraken_secret_key": "b", "kraken_api_tier": ""}
+    assert save_key(**kraken).status_code == 302
+    assert ExchangeKey.objects.get().read_values() == {"kraken_api_key": "a", "kraken_secret_key": "b"}
+
+
+def test_a_choice_that_the_connector_does_not_offer_is_refused(save_key):
+    okx = {f"okx_{word}": "x" for word in ("api_key", "secret_key", "passphrase")}
+    errors = refused(save_key(connector="okx", okx_registration_sub_domain="evil", **okx))
+    assert list(errors) == ["okx_registration_sub_domain"]
+
+
+def test_a_key_is_replaced_as_a_whole_and_never_shown(key, admin_client):
+    page = admin_client.get(url_of(key))
+    assert not [value for value in PLANTED.values() if value in text_of(page)]
+    assert f"ends with {PLANTED['bitmart_api_key'][-4:]}" in text_of(page)
+    errors = refused(admin_client.post(url_of(key), {}))
+    assert errors == {name: [f"{name} is missing."] for name in PLANTED}
+    key.refresh_from_db()
+    assert key.read_values() == PLANTED
+    new = dict.fromkeys(PLANTED, "another-value")
+    assert admin_client.post(url_of(key), new | {"client": 999, "connector": "kraken"}).status_code == 302
+    key.refresh_from_db()
+    assert (key.connector, key.read_values()) == ("bitmart", new)
+
+
+def test_a_key_whose_connector_the_server_no_longer_knows_says_so(key, admin_client):
+    ExchangeKey.objects.update(connector="discontinued")
+    assert admin_client.get(url_of(key)).status_code == 200
+    errors = refused(admin_client.post(url_of(key), PLANTED))
+    assert errors == {"__all__": ["The client's server knows this connector no more: check the server's connection."]}
+
+
+# --- what can't be decrypted ---
+
+
+@pytest.fixture
+def other_keys():
+    """Former FERNET_KEYS: what is saved meanwhile can't be read with the present ones."""
+
+    def use():
+        patch = pytest.MonkeyPatch()
+        for field in (ExchangeKey._meta.get_field("encrypted_values"), Server._meta.get_field("password")):
+            patch.setitem(field.__dict__, "fernet", Fernet(Fernet.generate_key()))
+        return patch
+
+    return use
+
+
+def test_an_unreadable_key_says_so_on_its_row_and_its_page_and_can_be_entered_again(
+    key, second_client, other_keys, admin_client
+):
+    readable = ExchangeKey(client=second_client, connector="bitmart")
+    readable.set_values(PLANTED)
+    readable.save()
+    former = other_keys()
+    key.save()
+    former.undo()
+    page = text_of(admin_client.get(reverse(f"{KEY}_changelist")))
+    assert page.count("can't be read") == 1
+    assert page.count("not pushed") == 1
+    assert "was encrypted with a FERNET_KEYS value that is not there any more" in text_of(admin_client.get(url_of(key)))
+    assert "can't be read" in text_of(admin_client.get(reverse(f"{CLIENT}_changelist")))
+    assert "can't be read" in text_of(admin_client.get(url_of(key.client)))
+    assert admin_client.post(url_of(key), PLANTED).status_code == 302
+    key.refresh_from_db()
+    assert key.read_values() == PLANTED
+
+
+def test_an_unreadable_password_says_so_on_its_row_and_its_page_and_can_be_entered_again(
+    server, other_keys, admin_client
+):
+    Server.objects.create(name="Readable", base_url="http://127.0.0.1:9", password="x")
+    former = other_keys()
+    server.save()
+    former.undo()
+    page = text_of(admin_client.get(reverse(f"{SERVER}_changelist")))
+    assert page.count("password can't be read") == 1
+    assert page.count("not checked yet") == 1
+    assert "it can't be decrypted" in text_of(admin_client.get(url_of(server)))
+    facts = {"name": server.name, "base_url": server.base_url, "username": "admin"}
+    assert admin_client.post(url_of(server), facts).status_code == 302
+    server.refresh_from_db()
+    assert not server.password
+    assert admin_client.post(url_of(server), facts | {"password": PLANTED_PASSWORD}).status_code == 302
+    server.refresh_from_db()
+    assert server.password == PLANTED_PASSWORD
+
+
+# --- bots ---
+
+
+@pytest.fixture
+def spread(db):
+    return Strategy.objects.get(name="spread")
+
+
+@pytest.fixture
+def pmm(db):
+    return Strategy.objects.get(name="pmm_v1")
+
+
+@pytest.fixture
+def save_bot(client_sharp, spread, admin_client):
+    def save(bot=None, strategy=spread, settings=None, **changes):
+        entered = {"order_amount": "1600", "order_refresh_time": "60"} | (settings or {})
+        facts = {
+            "client": client_sharp.pk,
+            "name": "Sharp Spread",
+            "connector": "bitmart",
+            "trading_pair": "SHARP-USDT",
+            "strategy": strategy.pk,
+            "image": "hummingbot/hummingbot:latest",
+            "headless": "on",
+            **{field_name(strategy.pk, name): value for name, value in entered.items()},
+        }
+        return admin_client.post(url_of(bot) if bot else reverse(f"{BOT}_add"), facts | changes)
+
+    return save
+
+
+@pytest.mark.parametrize("pair", ["SHARP/USDT", "sharp-usdt", " sharp / usdt ", "Sharp_usdt"])
+def test_a_pair_is_understood_however_it_is_written(pair, save_bot):
+    assert save_bot(trading_pair=pair).status_code == 302
+    assert Bot.objects.get().trading_pair == "SHARP-USDT"
+
+
+@pytest.mark.parametrize("pair", ["SHARPUSDT", "SHARP-", "SHARP-USDT-X", "USDT-USDT", "SHA RP-USDT", "ŠHARP-USDT"])
+def test_what_is_no_pair_is_refused(pair, save_bot):
+    response = save_bot(trading_pair=pair)
+    errors = refused(response)
+    assert errors == {"trading_pair": ["Write the base and the quote asset with a dash between: SHARP-USDT."]}
+    assert shown(response, "trading_pair") == pair
+    assert not Bot.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("bid_spread", "0", "This must be more than 0, it is 0."),
+        ("bid_spread", "-0.003", "This must be more than 0, it is -0.003."),
+        ("ask_spread", "1", "This must be less than 1, it is 1."),
+        ("ask_spread", "1.5", "This must be less than 1, it is 1.5."),
+        ("ask_spread", "three", "Enter a number."),
+        ("ask_spread", "NaN", "Enter a number."),
+        ("bid_spread", "inf", "Enter a number."),
+        ("bid_spread", "1e999", "Enter a number."),
+        ("order_amount", "0", "This must be more than 0, it is 0."),
+        ("order_amount", "", "This is missing, and has no default."),
+        ("order_refresh_time", "0", "This must be at least 1, it is 0."),
+        ("order_refresh_time", "1.5", "This must be a whole number."),
+        ("order_refresh_time", "1000000", "This must be at most 86400, it is 1000000."),
+    ],
+)
+def test_a_setting_out_of_bounds_is_refused_on_its_own_field(setting, value, message, save_bot, spread):
+    response = save_bot(settings={setting: value})
+    field = field_name(spread.pk, setting)
+    assert refused(response) == {field: [message]}
+    assert shown(response, field) == value
+    assert shown(response, "name") == "Sharp Spread"
+    assert not Bot.objects.exists()
+
+
+def test_a_setting_that_is_left_empty_takes_its_default(save_bot):
+    assert save_bot(settings={"bid_spread": ""}).status_code == 302
+    assert Bot.objects.get().settings == {
+        "bid_spread": 0.003,
+        "ask_spread": 0.003,
+        "order_amount": 1600,
+        "order_refresh_time": 60,
+    }
+
+
+def test_a_setting_that_is_left_empty_and_has_no_default_is_missing(save_bot, spread):
+    field = field_name(spread.pk, "order_amount")
+    assert refused(save_bot(settings={"order_amount": ""})) == {field: ["This is missing, and has no default."]}
+
+
+def test_a_connector_that_the_server_does_not_have_is_refused(save_bot):
+    errors = refused(save_bot(connector="bitmort"))
+    assert errors == {"connector": ["Sandbox has no connector “bitmort”."]}
+
+
+def test_a_strategy_for_spot_markets_refuses_a_perpetual_connector(save_bot, pmm):
+    errors = refused(save_bot(connector="bitmart_perpetual"))
+    assert errors == {"connector": ["The strategy spread trades spot markets only: choose a spot connector."]}
+    assert save_bot(strategy=pmm, connector="bitmart_perpetual", settings=SPREADS).status_code == 302
+
+
+def test_paper_trade_needs_no_connector_of_the_servers(save_bot):
+    assert save_bot(connector="binance_paper_trade").status_code == 302
+
+
+def test_an_image_that_is_none_is_refused(save_bot):
+    assert list(refused(save_bot(image="hummingbot; rm -rf"))) == ["image"]
+
+
+@pytest.mark.parametrize("name", ["锋利", "--"])
+def test_a_bot_name_that_no_server_takes_is_refused(name, save_bot):
+    assert refused(save_bot(name=name)) == {"name": ["The name needs at least one letter (a-z) or digit."]}
+
+
+def test_two_bots_of_a_client_that_look_the_same_to_a_server_are_refused(make_bot, save_bot):
+    make_bot()
+    errors = refused(save_bot(name="sharp-spread"))
+    assert errors == {"name": ["This client has a bot whose name looks the same to a server."]}
+
+
+SPREADS = {"buy_spreads": "0.003, 0.006", "sell_spreads": "0.003"}
+
+
+def test_a_controllers_settings_are_lists(save_bot, pmm, admin_client):
+    assert save_bot(strategy=pmm, settings=SPREADS).status_code == 302
+    bot = Bot.objects.get()
+    assert (bot.settings["buy_spreads"], bot.settings["sell_spreads"]) == ([0.003, 0.006], [0.003])
+    assert 'value="0.003, 0.006"' in text_of(admin_client.get(url_of(bot)))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("0.003; 0.006", "Write numbers with commas between: 0.003, 0.006."),
+        ("0.003, much", "Write numbers with commas between: 0.003, 0.006."),
+        (",", "At least 1 is needed."),
+        ("0.003, nan", "This must be a finite number."),
+        ("0.003, -0.1", "This must be more than 0, it is -0.1."),
+        ("2", "This must be less than 1, it is 2.0."),
+    ],
+)
+def test_a_list_with_something_wrong_in_it_is_refused_on_its_field(value, message, save_bot, pmm):
+    field = field_name(pmm.pk, "buy_spreads")
+    response = save_bot(strategy=pmm, settings=SPREADS | {"buy_spreads": value})
+    assert refused(response) == {field: [message]}
+    assert shown(response, field) == value
+
+
+LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_only_a_controller_has_drawdown_limits_and_they_are_more_than_zero(limit, save_bot, pmm):
+    errors = refused(save_bot(**{limit: "100"}))
+    assert errors == {limit: ["Only controllers have drawdown limits; this strategy is a script."]}
+    errors = refused(save_bot(strategy=pmm, settings=SPREADS, **{limit: "0"}))
+    assert errors == {limit: ["A limit is more than zero, or empty for none."]}
+    for nonsense in ("NaN", "much"):
+        assert list(refused(save_bot(strategy=pmm, settings=SPREADS, **{limit: nonsense}))) == [limit]
+    assert save_bot(strategy=pmm, settings=SPREADS, **{limit: "100"}).status_code == 302
+    assert getattr(Bot.objects.get(), limit) == 100
+
+
+def test_changing_the_strategy_keeps_the_new_ones_settings_and_none_of_the_old(save_bot, pmm, spread):
+    assert save_bot(settings={"bid_spread": "0.01"}).status_code == 302
+    bot = Bot.objects.get()
+    assert save_bot(bot, strategy=pmm, settings=SPREADS).status_code == 302
+    bot.refresh_from_db()
+    assert set(bot.settings) == set(pmm.settings_schema["properties"])
+    assert save_bot(bot).status_code == 302
+    bot.refresh_from_db()
+    assert set(bot.settings) == set(spread.settings_schema["properties"])
+
+
+def test_what_was_typed_for_another_strategy_is_in_nobodys_way(save_bot, pmm):
+    saved = save_bot(**{field_name(pmm.pk, "buy_spreads"): "not a number", field_name(pmm.pk, "order_amount"): "-"})
+    assert saved.status_code == 302
+    assert "buy_spreads" not in Bot.objects.get().settings
+
+
+def test_without_a_strategy_the_form_says_so_and_keeps_what_was_typed(save_bot):
+    response = save_bot(strategy=Strategy(pk=0))
+    assert list(refused(response)) == ["strategy"]
+    assert shown(response, "trading_pair") == "SHARP-USDT"
+
+
+def test_a_bots_server_is_its_clients_unless_another_is_chosen(save_bot, client_sharp):
+    assert save_bot().status_code == 302
+    assert Bot.objects.get().server == client_sharp.server
+
+
+def test_a_strategy_of_ones_own_is_checked_and_its_settings_become_fields(save_bot, admin_client):
+    page = reverse("admin:bots_strategy_add")
+    script = {"name": "mine", "kind": "script", "schema": "{}", "default_settings": "{}"}
+    for source in ("def (:", ""):
+        assert list(refused(admin_client.post(page, script | {"source": source}))) == ["source"]
+    facts = {"name": "mine", "kind": "controller", "schema": "{}", "default_settings": '{"levels": 2, "on": true}'}
+    assert list(refused(admin_client.post(page, facts))) == ["controller_type"]
+    facts["controller_type"] = "generic"
+    assert list(refused(admin_client.post(page, facts | {"schema": "{"}))) == ["schema"]
+    assert admin_client.post(page, facts).status_code == 302
+    mine = Strategy.objects.get(name="mine")
+    assert field_name(mine.pk, "levels") in text_of(admin_client.get(reverse(f"{BOT}_add")))
+    assert save_bot(strategy=mine, settings={"levels": "3"}, **{field_name(mine.pk, "on"): "on"}).status_code == 302
+    assert Bot.objects.get().settings == {"levels": 3, "on": True}

@@ -1,0 +1,272 @@
+"""What a host sees of the panel: it starts when it is configured, says what is missing when it is not, and answers."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Server
+from controlpanel import environment, health
+from operations.models import WorkerHeartbeat
+
+ROOT = settings.BASE_DIR
+NEEDED = {
+    "SECRET_KEY": "f" * 30 + "0123456789abcdefghijklmnop",
+    "FERNET_KEYS": "x",
+    "ALLOWED_HOSTS": "panel.example.com",
+}
+#: Found under production settings, over plain HTTP, in one process: starting one takes a second.
+PROBE = """
+import django, json
+django.setup()
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+call_command("migrate", verbosity=0)
+call_command("check", deploy=True, fail_level="WARNING")
+from accounts.models import Server
+from operations.models import Operation
+panel = Client(headers={"host": "panel.example.com"})
+answers = {path: panel.get(path) for path in ("/healthz", "/readyz", "/admin/login/", "/unknown")}
+secure = panel.get("/", secure=True)
+print(json.dumps({
+    "answers": {path: [answer.status_code, answer.get("Location", "")] for path, answer in answers.items()},
+    "health": [answers["/healthz"].json(), answers["/readyz"].json()],
+    "headers": dict(secure.headers),
+    "cookies": [settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE],
+    "stranger": Client(headers={"host": "evil.example.com"}).get("/healthz").status_code,
+    "secret_key": settings.SECRET_KEY,
+    "servers": list(Server.objects.values_list("base_url", "username")),
+    "password": Server.objects.get().password,
+}))
+"""
+
+
+def start(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A process with these variables and no others."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def without_env_file(name: str) -> dict[str, str]:
+    """Needed variables but for one; set to nothing, so that a developer's own ``.env`` does not set it."""
+    return NEEDED | {name: ""}
+
+
+def test_production_is_refused_without_what_it_needs_in_a_sentence_that_names_the_variable(tmp_path):
+    variables = {"ENVIRONMENT": "", "DATA_DIR": str(tmp_path)}
+    missing = dict.fromkeys(NEEDED, "")
+    with ThreadPoolExecutor() as pool:
+        # Every one is checked before anything of Django is loaded, so the tries need not all load it.
+        tries = {
+            "all": pool.submit(start, "manage.py", "check", **missing, **variables),
+            "DEBUG": pool.submit(start, "manage.py", "check", **NEEDED, DEBUG="true", **variables),
+            **{
+                name: pool.submit(start, "-c", "import controlpanel.settings", **without_env_file(name), **variables)
+                for name in NEEDED
+            },
+            "file": pool.submit(
+                start,
+                "-c",
+                "import controlpanel.settings",
+                **without_env_file("SECRET_KEY"),
+                SECRET_KEY_FILE=str(tmp_path / "nowhere"),
+                **variables,
+            ),
+            "gunicorn": pool.submit(
+                start, "-m", "gunicorn", "controlpanel.wsgi", BIND="127.0.0.1:0", **missing, **variables
+            ),
+        }
+    answers = {name: attempt.result() for name, attempt in tries.items()}
+    for name, answer in answers.items():
+        said = answer.stdout + answer.stderr
+        assert answer.returncode != 0, name
+        assert "The control panel does not start:" in said, said
+        assert "Traceback" not in said, said
+    for name in ("all", "gunicorn"):
+        assert all(f"- {variable} is not set." in answers[name].stderr for variable in NEEDED)
+    for name in NEEDED:
+        assert f"- {name} is not set." in answers[name].stderr
+        assert answers[name].stderr.count("- ") == 1
+    assert "- DEBUG is on" in answers["DEBUG"].stderr
+    assert "- SECRET_KEY_FILE can't be read" in answers["file"].stderr
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory):
+    """Good production settings, the secrets from files."""
+    folder = tmp_path_factory.mktemp("production")
+    for name, value in {**NEEDED, "HUMMINGBOT_API_PASSWORD": " spaced "}.items():
+        (folder / name).write_text(f"{value}\n")
+    return {
+        "ALLOWED_HOSTS": NEEDED["ALLOWED_HOSTS"],
+        "ENVIRONMENT": "",
+        "DEBUG": "",
+        "DATABASE_URL": "",
+        "QUEUE_URL": "",
+        "DATA_DIR": str(folder),
+        "SECRET_KEY_FILE": str(folder / "SECRET_KEY"),
+        "FERNET_KEYS_FILE": str(folder / "FERNET_KEYS"),
+        "HUMMINGBOT_API_URL": "https://bots.example.com/",
+        "HUMMINGBOT_API_USERNAME": "panel",
+        "HUMMINGBOT_API_PASSWORD_FILE": str(folder / "HUMMINGBOT_API_PASSWORD"),
+        "LOG_LEVEL": "ERROR",
+        "DJANGO_SETTINGS_MODULE": "controlpanel.settings",
+    }
+
+
+@pytest.fixture(scope="module")
+def probe(production):
+    answer = start("-c", PROBE, **production)
+    assert answer.returncode == 0, answer.stderr
+    checked, found = answer.stdout.splitlines()
+    return json.loads(found) | {"checked": checked}
+
+
+def test_djangos_own_deployment_check_has_nothing_to_say(probe):
+    assert probe["checked"] == "System check identified no issues (0 silenced)."
+
+
+def test_a_secret_in_a_file_is_taken_without_the_line_end_and_with_its_spaces(probe):
+    assert probe["secret_key"] == NEEDED["SECRET_KEY"]
+    assert probe["password"] == " spaced "
+
+
+def test_the_first_server_comes_from_the_environment(probe):
+    assert probe["servers"] == [["https://bots.example.com", "panel"]]
+
+
+def test_a_host_asks_for_health_over_plain_http_and_everything_else_is_sent_to_https(probe):
+    assert probe["answers"] == {
+        "/healthz": [200, ""],
+        "/readyz": [503, ""],
+        "/admin/login/": [301, "https://panel.example.com/admin/login/"],
+        "/unknown": [301, "https://panel.example.com/unknown"],
+    }
+    alive, ready = probe["health"]
+    assert alive == {"status": "alive"}
+    assert ready == {"status": "not ready", "database": True, "queue": True, "worker": False}
+
+
+def test_production_answers_with_headers_that_protect_it(probe):
+    headers = probe["headers"]
+    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert "object-src 'none'" in headers["Content-Security-Policy"]
+    assert probe["cookies"] == [True, True]
+    assert probe["stranger"] == 400
+
+
+def test_every_page_says_what_it_may_load(client, db):
+    policy = client.get(reverse("admin:login"))["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src 'self' 'unsafe-eval'" in policy
+    assert re.search(r"script-src [^;]*unsafe-inline", policy) is None
+
+
+# --- the first server ---
+
+
+@pytest.fixture
+def first(settings):
+    settings.FIRST_SERVER = {"base_url": "https://bots.example.com/", "username": "panel", "password": "x"}
+
+
+def test_a_second_migrate_makes_no_second_server(first, db):
+    call_command("migrate", verbosity=0)
+    call_command("migrate", verbosity=0)
+    (server,) = Server.objects.all()
+    assert (server.base_url, server.username, server.password) == ("https://bots.example.com", "panel", "x")
+
+
+def test_a_server_that_was_renamed_or_added_by_hand_is_left_alone(first, server):
+    call_command("migrate", verbosity=0)
+    assert Server.objects.get() == server
+
+
+def test_without_the_variable_no_server_is_made(db):
+    call_command("migrate", verbosity=0)
+    assert not Server.objects.exists()
+
+
+# --- health ---
+
+
+def heard(seconds_ago: float) -> None:
+    moment = timezone.now() - timedelta(seconds=seconds_ago)
+    WorkerHeartbeat.objects.update_or_create(worker="w", defaults={"heard_at": moment})
+
+
+def test_alive_needs_neither_sign_in_nor_database(client):
+    response = client.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_ready_needs_a_worker_that_was_heard_lately(client, db):
+    assert client.get("/readyz").status_code == 503
+    heard(health.WORKER_SILENT + 5)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()["worker"]) == (503, False)
+    heard(5)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (
+        200,
+        {"status": "ready", "database": True, "queue": True, "worker": True},
+    )
+
+
+@pytest.mark.parametrize("part", ["database", "queue"])
+def test_what_fails_is_named_without_a_detail(part, client, db, monkeypatch):
+    def fail() -> bool:
+        raise ConnectionError("host=db.example.com password=hunted")
+
+    heard(5)
+    monkeypatch.setattr(health, f"_{part}", fail)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()[part]) == (503, False)
+    assert "hunted" not in response.content.decode()
+
+
+@pytest.mark.parametrize("page", ["/healthz", "/readyz"])
+def test_health_is_for_looking_only(page, client, db):
+    assert client.post(page).status_code == 405
+
+
+# --- what is written down ---
+
+
+def test_every_variable_that_is_read_stands_in_the_example():
+    example = (ROOT / ".env.example").read_text()
+    documented = set(re.findall(r"^#?\s?([A-Z][A-Z_]+)=", example, re.MULTILINE))
+    served = set(re.findall(r"environ\.get\([\"'](\w+)", (ROOT / "gunicorn.conf.py").read_text()))
+    assert len(served) == 4
+    assert documented == set(environment.env.scheme) | served
+
+
+def test_the_processes_of_the_procfile_are_commands_that_exist():
+    processes = dict(line.split(": ", 1) for line in Path(ROOT / "Procfile").read_text().splitlines())
+    assert set(processes) == {"release", "web", "worker"}
+    commands = re.findall(r"manage\.py (\w+)", " ".join(processes.values()))
+    from django.core.management import get_commands
+
+    assert set(commands) <= set(get_commands())

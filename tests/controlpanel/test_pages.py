@@ -1,0 +1,406 @@
+"""Every page of the admin: it answers, it shows no secret, and looking at it changes nothing."""
+
+import json
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
+from django.core import serializers
+from django.test import Client as Browser
+from django.urls import reverse
+
+from accounts.models import ExchangeKey, Server
+from bots.forms import field_name
+from bots.models import Bot, Strategy
+from operations import kinds
+from operations.models import Operation, State
+from operations.services import operation_cancel, operation_request
+from tests.conftest import PLANTED, PLANTED_PASSWORD
+from tests.controlpanel.conftest import (
+    BOT,
+    CLIENT,
+    KEY,
+    OPERATION,
+    SERVER,
+    every_page,
+    every_row,
+    operate_url,
+    text_of,
+    url_of,
+)
+
+SECRETS = {*PLANTED.values(), PLANTED_PASSWORD}
+#: Rows that come and go with a visit: the session itself.
+NOT_OURS = {"sessions", "admin"}
+
+
+@pytest.fixture
+def history(bot, perform, sandbox):
+    """A deployed bot, and operations that ended in each way."""
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    assert perform("check_server", bot.server).state == State.SUCCEEDED
+    sandbox.faults.add("exchange_refuses_key")
+    assert perform("push_profile", bot.client, force=True).state == State.FAILED
+    sandbox.faults.clear()
+    operation_cancel(operation=operation_request(kind="refresh", subject=bot))
+    operation_request(kind="stop", subject=bot)
+    sandbox.requests.clear()
+    return bot
+
+
+def snapshot() -> str:
+    """Everything that the panel has stored, sessions apart."""
+    return serializers.serialize("json", every_row()) + json.dumps(
+        list(Operation.objects.values_list("pk", "state", "cancel_requested"))
+    )
+
+
+def secrets_in(text: str) -> set[str]:
+    return {secret for secret in SECRETS if secret in text}
+
+
+# --- looking ---
+
+
+def test_every_page_answers_a_superuser_and_shows_no_secret(history, admin_client):
+    allowed = {200}
+    for page in every_page():
+        response = admin_client.get(page)
+        # What the panel alone writes can be neither added nor deleted; a bundled strategy can't be deleted.
+        refused = page.endswith(("/add/", "/delete/")) and response.status_code == 403
+        assert refused or response.status_code in allowed, f"{response.status_code} {page}"
+        assert not secrets_in(text_of(response)), page
+
+
+def test_every_page_answers_somebody_who_may_only_look_and_shows_no_secret(history, make_user, browse):
+    models = admin.site._registry
+    permissions = {f"{model._meta.app_label}.view_{model._meta.model_name}" for model in models}
+    viewer = make_user("viewer", permissions | {"accounts.view_every_client"})
+    browser = browse(viewer)
+    for page in every_page():
+        response = browser.get(page)
+        assert response.status_code in {200, 403}, f"{response.status_code} {page}"
+        looks = not any(word in page for word in ("/add/", "/delete/", "/operate/")) or "/refresh/" in page
+        assert response.status_code == (200 if looks else 403), page
+        assert not secrets_in(text_of(response)), page
+
+
+def test_only_those_pages_are_refused_to_a_superuser_that_would_break_what_the_panel_writes(history, admin_client):
+    refused = {page for page in every_page() if admin_client.get(page).status_code == 403}
+    assert refused == {
+        reverse(f"{OPERATION}_add"),
+        reverse("admin:bots_deployment_add"),
+        *(url_of(row, "delete") for row in every_row() if row._meta.model_name in {"operation", "deployment"}),
+        *(url_of(strategy, "delete") for strategy in Strategy.objects.filter(bundled=True)),
+    }
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_looking_at_any_address_changes_nothing_and_asks_no_server(method, history, admin_client, sandbox):
+    acting = [url_of(row, page) for row in Operation.objects.all() for page in ("retry", "cancel")]
+    before = snapshot()
+    for page in [*every_page(), *acting]:
+        response = getattr(admin_client, method)(page)
+        assert response.status_code != 500, page
+        if page in acting:
+            assert response.status_code == 405, page
+    assert snapshot() == before
+    assert not sandbox.requests
+
+
+def test_nobody_sees_a_page_without_signing_in(history, client):
+    for page in every_page():
+        if page != reverse("admin:jsi18n"):
+            response = client.get(page)
+            assert response.status_code == 302, page
+            assert response["Location"].startswith(reverse("admin:login")), page
+
+
+def test_the_root_leads_to_the_panel(client):
+    assert client.get("/")["Location"] == reverse("admin:index")
+
+
+def test_an_address_that_leads_nowhere_is_not_found(history, admin_client):
+    for page in (
+        f"/admin/bots/bot/{history.pk}/operate/format_disk/",
+        f"/admin/bots/bot/{history.pk}/operate/push_profile/",
+        "/admin/bots/bot/999999/operate/deploy/",
+        "/admin/operations/operation/999999/change/",
+        "/admin/operations/operation/999999/live/",
+        "/admin/operations/operation/abc/change/",
+        f"/admin/operations/operation/{10**30}/change/",
+    ):
+        assert admin_client.get(page).status_code == 404, page
+
+
+# --- posting ---
+
+
+def test_a_post_from_elsewhere_is_refused_everywhere(history, admin_user):
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(admin_user)
+    before = snapshot()
+    acting = [url_of(row, page) for row in Operation.objects.all() for page in ("retry", "cancel")]
+    for page in [*every_page(), *acting]:
+        if not page.endswith(("/live/", "/history/", "/jsi18n/")):
+            assert browser.post(page, {"answered": "yes", "post": "yes"}).status_code == 403, page
+    assert snapshot() == before
+
+
+def test_saving_forms_asks_no_server_and_logs_no_secret(server, client_sharp, admin_client, sandbox):
+    spread = Strategy.objects.get(name="spread")
+    new_server = {"name": "Second", "base_url": "http://10.0.0.5:8000", "username": "admin"}
+    saved = [
+        (reverse(f"{SERVER}_add"), new_server | {"password": PLANTED_PASSWORD}),
+        (url_of(server), new_server | {"name": "Sandbox", "password": PLANTED_PASSWORD}),
+        (reverse(f"{CLIENT}_add"), {"name": "Blunt", "server": server.pk, "status": "active"}),
+        (url_of(client_sharp), {"name": "Sharper", "server": server.pk, "status": "paused", "account_name": "sharp"}),
+        (reverse(f"{KEY}_add"), {"client": client_sharp.pk, "connector": "bitmart", **PLANTED}),
+        (
+            reverse(f"{BOT}_add"),
+            {
+                "client": client_sharp.pk,
+                "name": "Sharp Spread",
+                "connector": "bitmart",
+                "trading_pair": "sharp/usdt",
+                "strategy": spread.pk,
+                "image": "hummingbot/hummingbot:latest",
+                "headless": "on",
+                field_name(spread.pk, "order_amount"): "1600",
+            },
+        ),
+    ]
+    for page, facts in saved:
+        response = admin_client.post(page, facts)
+        assert response.status_code == 302, f"{page}: {response.context['errors']}"
+    key = ExchangeKey.objects.get()
+    assert key.read_values() == PLANTED
+    assert admin_client.post(url_of(key), PLANTED).status_code == 302
+    assert Bot.objects.get().settings["order_amount"] == 1600
+    assert LogEntry.objects.count() == len(saved) + 1
+    for entry in LogEntry.objects.all():
+        assert not secrets_in(f"{entry.object_repr} {entry.change_message} {entry.get_change_message()}")
+    assert not sandbox.requests
+    assert not Operation.objects.exists()
+
+
+# --- one object's buttons ---
+
+
+def test_a_button_makes_one_queued_operation_and_leads_to_its_page(server, admin_client, admin_user, sandbox):
+    response = admin_client.post(operate_url(server, "check_server"))
+    operation = Operation.objects.get()
+    assert response["Location"] == operation.get_absolute_url()
+    assert (operation.kind, operation.subject, operation.state) == ("check_server", server, State.QUEUED)
+    assert operation.requested_by == admin_user
+    assert not sandbox.requests
+
+
+def test_what_touches_money_asks_before_it_begins(bot, admin_client):
+    for kind in ("deploy", "push_profile"):
+        subject = bot if kind == "deploy" else bot.client
+        asked = admin_client.post(operate_url(subject, kind))
+        assert asked.status_code == 200
+        assert kinds.get(kind).consequence(subject) in text_of(asked)
+        assert not Operation.objects.exists()
+        answered = admin_client.post(operate_url(subject, kind), {"answered": "yes"})
+        assert answered["Location"] == Operation.objects.get().get_absolute_url()
+        Operation.objects.all().delete()
+
+
+def test_what_the_page_asks_is_kept_with_the_operation(key, admin_client):
+    page = operate_url(key.client, "push_profile")
+    assert "Send unchanged keys again" in text_of(admin_client.get(page))
+    admin_client.post(page, {"answered": "yes", "force": "on"})
+    assert Operation.objects.get().options == {"force": True}
+
+
+def test_pressing_a_button_again_leads_to_the_operation_that_is_active(server, admin_client):
+    page = operate_url(server, "check_server")
+    first = admin_client.post(page)["Location"]
+    again = admin_client.post(page, follow=True)
+    assert again.redirect_chain == [(first, 302)]
+    assert "“Check connection Sandbox” is queued: one operation at a time." in text_of(again)
+    assert Operation.objects.count() == 1
+
+
+def test_a_keys_button_pushes_the_profile_of_its_client(key, admin_client):
+    admin_client.post(operate_url(key, "push_profile"), {"answered": "yes"})
+    assert Operation.objects.get().subject == key.client
+
+
+def test_a_button_that_makes_no_sense_now_says_why_and_does_nothing(bot, client_sharp, admin_client):
+    page = text_of(admin_client.get(url_of(bot)))
+    reason = f"{bot} has no instance on a server: deploy it first."
+    assert page.count(f'title="{reason}"') == 5
+    asked = text_of(admin_client.get(operate_url(bot, "stop")))
+    assert reason in asked
+    assert "Yes, stop" not in asked
+    response = admin_client.post(operate_url(bot, "stop"), {"answered": "yes"}, follow=True)
+    assert response.redirect_chain[-1][0] == url_of(bot)
+    assert reason in text_of(response)
+    assert not Operation.objects.exists()
+
+
+# --- the lists' actions ---
+
+
+def act(browser: Browser, changelist: str, kind: str, *rows, **more):
+    facts = {"action": kind, ACTION_CHECKBOX_NAME: [row.pk for row in rows], **more}
+    return browser.post(reverse(f"{changelist}_changelist"), facts, follow=True)
+
+
+def test_an_action_on_one_row_leads_to_its_operation(bot, admin_client):
+    asked = act(admin_client, BOT, "deploy", bot)
+    assert "Yes, deploy" in text_of(asked)
+    assert not Operation.objects.exists()
+    done = act(admin_client, BOT, "deploy", bot, answered="yes")
+    assert done.redirect_chain[-1][0] == Operation.objects.get().get_absolute_url()
+
+
+def test_an_action_on_several_rows_makes_an_operation_for_each_and_lists_them(make_bot, key, admin_client):
+    bots = [make_bot(name=f"Bot {number}") for number in range(3)]
+    asked = text_of(act(admin_client, BOT, "deploy", *bots))
+    assert all(f"<strong>{bot}</strong>" in asked for bot in bots)
+    done = act(admin_client, BOT, "deploy", *bots, answered="yes")
+    assert done.redirect_chain[-1][0] == reverse(f"{OPERATION}_changelist")
+    assert {operation.subject for operation in Operation.objects.all()} == set(bots)
+
+
+def test_an_action_leaves_out_what_it_makes_no_sense_for_and_says_why(key, second_client, admin_client):
+    reason = "Blunt has no exchange key yet: add one first."
+    asked = text_of(act(admin_client, CLIENT, "push_profile", key.client, second_client))
+    assert "left out" in asked and reason in asked
+    done = act(admin_client, CLIENT, "push_profile", key.client, second_client, answered="yes")
+    operation = Operation.objects.get()
+    assert operation.subject == key.client
+    assert done.redirect_chain[-1][0] == operation.get_absolute_url()
+    assert reason in text_of(done)
+
+
+def test_an_action_without_a_question_begins_at_once(server, admin_client):
+    other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
+    act(admin_client, SERVER, "check_server", server, other)
+    assert Operation.objects.count() == 2
+
+
+def test_an_action_on_two_keys_of_one_client_pushes_its_profile_once(key, admin_client):
+    other = ExchangeKey(client=key.client, connector="kraken")
+    other.set_values({"kraken_api_key": "a", "kraken_secret_key": "b"})
+    other.save()
+    act(admin_client, KEY, "push_profile", key, other, answered="yes")
+    assert Operation.objects.get().subject == key.client
+
+
+# --- the operation's page ---
+
+
+@pytest.fixture
+def failed(client_sharp, perform):
+    """A push without a key: it fails before anything is stored."""
+    operation = perform("push_profile", client_sharp)
+    assert operation.error_code == "nothing_to_push"
+    return operation
+
+
+def test_a_failed_operation_shows_cause_remedy_and_retry_and_a_retry_is_an_operation_of_its_own(
+    failed, admin_client, admin_user
+):
+    page = text_of(admin_client.get(failed.get_absolute_url()))
+    assert failed.error_message in page
+    assert failed.error_remedy in page
+    assert url_of(failed, "retry") in page
+    response = admin_client.post(url_of(failed, "retry"))
+    again = Operation.objects.get(retry_of=failed)
+    assert response["Location"] == again.get_absolute_url()
+    assert (again.state, again.requested_by) == (State.QUEUED, admin_user)
+    assert f"operation {failed.pk}" in text_of(admin_client.get(again.get_absolute_url()))
+
+
+def test_a_retry_pressed_again_leads_to_the_first_one(failed, admin_client):
+    first = admin_client.post(url_of(failed, "retry"))["Location"]
+    again = admin_client.post(url_of(failed, "retry"), follow=True)
+    assert again.redirect_chain == [(first, 302)]
+    assert "one operation at a time" in text_of(again)
+    assert Operation.objects.count() == 2
+
+
+def test_what_succeeded_can_be_neither_retried_nor_cancelled(server, perform, admin_client):
+    operation = perform("check_server", server)
+    page = text_of(admin_client.get(operation.get_absolute_url()))
+    assert url_of(operation, "retry") not in page and url_of(operation, "cancel") not in page
+    for action, answer in (("retry", "there is nothing to retry"), ("cancel", "succeeded already")):
+        response = admin_client.post(url_of(operation, action), follow=True)
+        assert answer in text_of(response)
+    assert [o.state for o in Operation.objects.all()] == [State.SUCCEEDED]
+
+
+def test_a_queued_operation_says_that_no_worker_is_there_and_can_be_cancelled(server, admin_client):
+    operation = operation_request(kind="check_server", subject=server)
+    page = text_of(admin_client.get(operation.get_absolute_url()))
+    assert "No background worker has been heard lately" in page
+    assert all(step.title in page for step in kinds.get("check_server").steps)
+    response = admin_client.post(url_of(operation, "cancel"), follow=True)
+    operation.refresh_from_db()
+    assert operation.state == State.CANCELLED
+    assert "is cancelled" in text_of(response)
+
+
+def test_the_page_refreshes_itself_while_the_operation_is_active_and_no_longer(server, perform, admin_client):
+    active = operation_request(kind="check_server", subject=server)
+    assert f'hx-get="{url_of(active, "live")}"' in text_of(admin_client.get(active.get_absolute_url()))
+    operation_cancel(operation=active)
+    assert "hx-get" not in text_of(admin_client.get(url_of(active, "live")))
+
+
+def test_the_list_retries_and_cancels_several_and_says_of_each_what_it_did(failed, server, admin_client):
+    queued = operation_request(kind="check_server", subject=server)
+    response = act(admin_client, OPERATION, "retry_selected", failed, queued)
+    assert Operation.objects.filter(retry_of=failed).count() == 1
+    assert "“Push profile Sharp” was asked for again." in text_of(response)
+    assert "there is nothing to retry" in text_of(response)
+    act(admin_client, OPERATION, "cancel_selected", *Operation.objects.all())
+    assert not Operation.objects.active().exists()
+
+
+def test_the_page_of_an_operation_whose_subject_was_deleted_keeps_its_name(server, perform, admin_client):
+    operation = perform("check_server", server)
+    server.delete()
+    page = text_of(admin_client.get(operation.get_absolute_url()))
+    assert "Sandbox (deleted since)" in page
+    assert "Back to" not in page
+    assert operation.get_absolute_url() in text_of(admin_client.get(reverse(f"{OPERATION}_changelist")))
+
+
+def test_an_operation_whose_subject_was_deleted_leads_nowhere_and_can_not_be_retried(bot, perform, admin_client):
+    failed = perform("stop", bot)
+    assert failed.state == State.FAILED
+    done = operation_request(kind="refresh", subject=bot)
+    Operation.objects.filter(pk=done.pk).update(state=State.SUCCEEDED)
+    bot.delete()
+    page = text_of(admin_client.get(done.get_absolute_url()))
+    assert "(deleted since)" in page
+    assert "Open the bot" not in page
+    assert "there is nothing to retry" in text_of(admin_client.post(url_of(failed, "retry"), follow=True))
+    assert Operation.objects.count() == 2
+
+
+# --- what the lists and pages say ---
+
+
+def test_a_list_says_in_words_what_is_known_of_each_row(make_bot, key, perform, sandbox, admin_client):
+    bot = make_bot()
+    assert "not deployed" in text_of(admin_client.get(reverse(f"{BOT}_changelist")))
+    sandbox.faults.add("wrong_password")
+    perform("check_server", bot.server)
+    assert "wrong password" in text_of(admin_client.get(reverse(f"{SERVER}_changelist")))
+    assert bot.server.last_error in text_of(admin_client.get(url_of(bot.server)))
+
+
+def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_user, browse):
+    bot = make_bot()
+    viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
+    page = text_of(browse(viewer).get(url_of(bot)))
+    assert '"order_amount"' in page and ">1600<" in page
+    assert "operate" not in page.replace(operate_url(bot, "refresh"), "")

@@ -1,0 +1,147 @@
+"""How many queries a page takes does not depend on how many rows it is about."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server
+from bots.models import Bot, BotState, Deployment, Strategy
+from operations.models import Operation, State, Step
+from operations.services import operation_request
+from tests.controlpanel.conftest import BOT, CLIENT, KEY, OPERATION, SERVER, url_of
+
+
+@pytest.fixture
+def queries(admin_client) -> Callable[[str], int]:
+    """How many queries a page takes, once what is cached between requests is there."""
+
+    def count(page: str) -> int:
+        admin_client.get(page)
+        with CaptureQueriesContext(connection) as captured:
+            assert admin_client.get(page).status_code == 200
+        return len(captured)
+
+    return count
+
+
+def add_bot(client: Client, name: str, sent: bool = True) -> Bot:
+    bot = Bot.objects.create(
+        client=client,
+        name=name,
+        server=client.server,
+        strategy=Strategy.objects.get(name="spread"),
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+        settings={"order_amount": 1},
+    )
+    return add_deployment(bot, name) if sent else bot
+
+
+def add_deployment(bot: Bot, name: str, ended: bool = False) -> Bot:
+    bot.deployment = Deployment.objects.create(
+        bot=bot,
+        server=bot.server,
+        requested_name=name,
+        instance_name=f"{bot.client} {name}",
+        profile=bot.client.account_name,
+        connector=bot.connector,
+        trading_pair=bot.trading_pair,
+        strategy_name="spread",
+        strategy_kind="script",
+        config_name="x",
+        image="x",
+        sent_at=timezone.now(),
+        ended_at=timezone.now() if ended else None,
+        observed_state=BotState.RUNNING,
+        key_fingerprint="x",
+    )
+    bot.save()
+    return bot
+
+
+def add_client(number: int) -> Client:
+    """A client with a server, a manager, a pushed key, a running bot and operations of its own."""
+    server = Server.objects.create(
+        name=f"Server {number}", base_url="http://127.0.0.1:9", password="x", account_names=["free", "taken"]
+    )
+    client = Client.objects.create(name=f"Client {number}", account_name=f"client_{number}", server=server)
+    add_key(client, "bitmart")
+    bot = add_bot(client, f"Bot {number}")
+    operation_request(kind="refresh", subject=bot)
+    operation_request(kind="push_profile", subject=client)
+    operation_request(kind="check_server", subject=server)
+    return client
+
+
+def add_key(client: Client, connector: str) -> None:
+    key = ExchangeKey(client=client, connector=connector)
+    key.set_values({"api_key": "x"})
+    key.save()
+    profile, _ = CredentialsProfile.objects.get_or_create(
+        client=client, server=client.server, account_name=client.account_name
+    )
+    PushedKey.objects.create(profile=profile, connector=connector, fingerprint=key.fingerprint)
+
+
+@pytest.mark.parametrize("name", [SERVER, CLIENT, KEY, BOT, "admin:bots_deployment", OPERATION])
+def test_a_list_takes_as_many_queries_for_ten_rows_as_for_two(name, db, django_user_model, queries):
+    page = reverse(f"{name}_changelist")
+    # With one row alone some filters are left out.
+    for number in range(2):
+        add_client(number)
+    few = queries(page)
+    for number in range(2, 10):
+        add_client(number)
+    assert queries(page) == few
+
+
+@pytest.mark.parametrize("name", [CLIENT, KEY, BOT])
+def test_a_form_takes_as_many_queries_with_ten_servers_and_clients_as_with_two(name, db, queries):
+    page = reverse(f"{name}_add")
+    for number in range(2):
+        add_client(number)
+    few = queries(page)
+    for number in range(2, 10):
+        add_client(number)
+    assert queries(page) == few
+
+
+def test_a_clients_page_takes_as_many_queries_for_ten_bots_and_keys_as_for_one(db, queries):
+    client = add_client(0)
+    few = queries(url_of(client))
+    for number in range(1, 10):
+        add_bot(client, f"Bot {number}")
+        add_key(client, f"exchange_{number}")
+    assert queries(url_of(client)) == few
+
+
+def test_a_bots_page_takes_as_many_queries_for_ten_deployments_and_operations_as_for_one(db, queries, admin_user):
+    bot = add_bot(add_client(0), "Sharp Spread")
+
+    def ask() -> None:
+        operation = operation_request(kind="refresh", subject=bot, requested_by=admin_user)
+        Operation.objects.filter(pk=operation.pk).update(state=State.FAILED)
+
+    ask()
+    few = queries(url_of(bot))
+    for number in range(9):
+        Deployment.objects.filter(bot=bot).update(ended_at=timezone.now())
+        add_deployment(bot, f"again {number}")
+        ask()
+    assert queries(url_of(bot)) == few
+
+
+@pytest.mark.parametrize("page", ["change", "live"])
+def test_an_operations_page_takes_as_many_queries_for_ten_steps_as_for_one(page, server, queries, admin_user):
+    first = operation_request(kind="check_server", subject=server)
+    Operation.objects.filter(pk=first.pk).update(state=State.FAILED)
+    operation = operation_request(kind="check_server", subject=server, requested_by=admin_user, retry_of=first)
+    Step.objects.create(operation=operation, position=0, key="0", title="0")
+    few = queries(url_of(operation, page))
+    for number in range(1, 10):
+        Step.objects.create(operation=operation, position=number, key=str(number), title=str(number))
+    assert queries(url_of(operation, page)) == few

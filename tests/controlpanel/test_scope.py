@@ -1,0 +1,291 @@
+"""Account managers see their own clients and what belongs to them; a button needs the permission for what it does."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Model
+from django.urls import reverse
+
+from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
+from bots.forms import field_name
+from bots.models import Bot, Deployment, Strategy
+from operations.models import Operation, State
+from operations.services import operation_request
+from tests.conftest import PLANTED
+from tests.controlpanel.conftest import (
+    BOT,
+    CLIENT,
+    KEY,
+    MANAGER_PERMISSIONS,
+    OPERATION,
+    SERVER,
+    operate_url,
+    pages_of_row,
+    text_of,
+    url_of,
+)
+
+LISTS = (CLIENT, SERVER, KEY, BOT, OPERATION, "admin:bots_deployment")
+
+
+def make_world(name: str, manager) -> dict[str, Model]:
+    """A client with everything that can belong to one, on a server of its own."""
+    server = Server.objects.create(
+        name=f"{name} server",
+        base_url="http://127.0.0.1:9",
+        password="x",
+        connectors={f"{name.lower()}_exchange": [], "bitmart": []},
+        account_names=[f"{name.lower()}_profile"],
+    )
+    client = Client.objects.create(name=name, account_name=f"client_{name}", server=server, account_manager=manager)
+    key = ExchangeKey(client=client, connector="bitmart")
+    key.set_values(PLANTED)
+    key.save()
+    bot = Bot.objects.create(
+        client=client,
+        name=f"{name} bot",
+        server=server,
+        strategy=Strategy.objects.get(name="spread"),
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+        settings={"order_amount": 1},
+    )
+    deployment = Deployment.objects.create(
+        bot=bot,
+        server=server,
+        requested_name=f"{name}-instance",
+        profile=client.account_name,
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+        strategy_name="spread",
+        strategy_kind="script",
+        config_name="x",
+        image="x",
+    )
+    return {
+        "server": server,
+        "client": client,
+        "key": key,
+        "bot": bot,
+        "deployment": deployment,
+        "deploy": operation_request(kind="deploy", subject=bot),
+        "push": operation_request(kind="push_profile", subject=client),
+        "check": operation_request(kind="check_server", subject=server),
+    }
+
+
+@pytest.fixture
+def manager(make_user):
+    return make_user("manager")
+
+
+@pytest.fixture
+def own(manager) -> dict[str, Model]:
+    return make_world("Own", manager)
+
+
+@pytest.fixture
+def foreign(make_user) -> dict[str, Model]:
+    return make_world("Foreign", make_user("colleague"))
+
+
+@pytest.fixture
+def browser(own, foreign, manager, browse):
+    return browse(manager)
+
+
+def addresses(rows: dict[str, Model]) -> Iterator[str]:
+    for row in rows.values():
+        yield from pages_of_row(row)
+
+
+def test_lists_and_their_filters_name_own_clients_only(browser, own, foreign):
+    for name in LISTS:
+        page = text_of(browser.get(reverse(f"{name}_changelist")))
+        assert "Own" in page, name
+        assert "foreign" not in page.lower(), name
+
+
+def test_a_filter_or_a_search_for_somebody_elses_client_finds_nothing(browser, own, foreign):
+    client = foreign["client"]
+    for name, query in (
+        (BOT, {"client__id__exact": client.pk}),
+        (KEY, {"client__id__exact": client.pk}),
+        (BOT, {"q": "Foreign"}),
+        (CLIENT, {"q": "Foreign"}),
+        (OPERATION, {"q": "Foreign"}),
+    ):
+        found = browser.get(reverse(f"{name}_changelist"), query).context["cl"].result_list
+        assert "Foreign" not in str(list(found)), name
+
+
+def test_own_pages_open(browser, own):
+    # Deleting, and adding servers, is not an account manager's.
+    allowed = [page for page in addresses(own) if not page.endswith("/delete/")]
+    assert {page: browser.get(page).status_code for page in allowed} == dict.fromkeys(allowed, 200)
+
+
+def test_own_pages_name_nobody_elses_client(browser, own, foreign):
+    for page in [*addresses(own), *(reverse(f"{name}_add") for name in (CLIENT, KEY, BOT)), reverse("admin:index")]:
+        assert "foreign" not in text_of(browser.get(page)).lower(), page
+
+
+def test_a_guessed_address_of_somebody_elses_leads_nowhere(browser, foreign):
+    before = list(Operation.objects.values())
+    for page in addresses(foreign):
+        response = browser.get(page)
+        lost = response.status_code in {403, 404} or response["Location"] == reverse("admin:index")
+        assert lost, f"{response.status_code} {page}"
+        assert "Foreign" not in text_of(browser.get(page, follow=True)), page
+    for row in foreign.values():
+        acts = ("retry", "cancel") if isinstance(row, Operation) else ()
+        for page in (url_of(row, act) for act in acts):
+            assert browser.post(page).status_code == 404, page
+    for name, kind in (
+        ("server", "check_server"),
+        ("client", "push_profile"),
+        ("key", "push_profile"),
+        ("bot", "deploy"),
+    ):
+        assert browser.post(operate_url(foreign[name], kind), {"answered": "yes"}).status_code == 404
+    assert list(Operation.objects.values()) == before
+
+
+def test_a_change_sent_to_somebody_elses_page_changes_nothing(browser, foreign):
+    browser.post(url_of(foreign["client"]), {"name": "Stolen", "server": foreign["server"].pk, "status": "active"})
+    browser.post(url_of(foreign["key"]), dict.fromkeys(PLANTED, "stolen"))
+    browser.post(url_of(foreign["bot"]), {"name": "Stolen"})
+    for name in ("client", "key", "bot"):
+        foreign[name].refresh_from_db()
+    assert (foreign["client"].name, foreign["bot"].name) == ("Foreign", "Foreign bot")
+    assert foreign["key"].read_values() == PLANTED
+
+
+def test_an_action_of_a_list_leaves_out_rows_that_were_smuggled_in(browser, own, foreign):
+    Operation.objects.all().delete()
+    facts = {"action": "deploy", ACTION_CHECKBOX_NAME: [own["bot"].pk, foreign["bot"].pk], "answered": "yes"}
+    browser.post(reverse(f"{BOT}_changelist"), facts)
+    assert [operation.subject for operation in Operation.objects.all()] == [own["bot"]]
+    foreign_operation = operation_request(kind="deploy", subject=foreign["bot"])
+    facts = {"action": "cancel_selected", ACTION_CHECKBOX_NAME: [foreign_operation.pk]}
+    browser.post(reverse(f"{OPERATION}_changelist"), facts)
+    foreign_operation.refresh_from_db()
+    assert foreign_operation.state == State.QUEUED
+
+
+def test_forms_offer_own_clients_and_servers_only_and_take_no_others(browser, own, foreign):
+    for name, fields in ((CLIENT, ["server"]), (KEY, ["client"]), (BOT, ["client", "server"])):
+        form = browser.get(reverse(f"{name}_add")).context["adminform"].form
+        for field in fields:
+            assert list(form.fields[field].queryset) == [own[field]], (name, field)
+    spread = Strategy.objects.get(name="spread").pk
+    for name, facts, field in (
+        (CLIENT, {"name": "New", "status": "active", "server": foreign["server"].pk}, "server"),
+        (KEY, {"client": foreign["client"].pk, "connector": "bitmart", **PLANTED}, "client"),
+        (BOT, {"client": foreign["client"].pk, "name": "New", "strategy": spread}, "client"),
+        (BOT, {"client": own["client"].pk, "server": foreign["server"].pk, "strategy": spread}, "server"),
+    ):
+        form = browser.post(reverse(f"{name}_add"), facts).context["adminform"].form
+        assert "Select a valid choice" in str(form.errors[field]), (name, field)
+
+
+def test_autocompletes_find_own_clients_only(browser, own):
+    for model, field in (("bot", "client"), ("bot", "server")):
+        query = {"app_label": "bots", "model_name": model, "field_name": field, "term": ""}
+        found = json.loads(browser.get(reverse("admin:autocomplete"), query).content)
+        assert [row["id"] for row in found["results"]] == [str(own[field].pk)]
+
+
+def test_profiles_that_are_other_clients_are_not_offered(browser, own, foreign):
+    server = own["server"]
+    server.contact_succeeded(account_names=["free", "client_Own", "client_Colleague", "old_Colleague"])
+    other = Client.objects.create(name="Colleague", account_name="client_Colleague", server=server)
+    CredentialsProfile.objects.create(client=other, server=server, account_name="old_Colleague")
+    page = browser.get(reverse(f"{CLIENT}_add"))
+    assert "Colleague" not in text_of(page)
+    assert page.context["adminform"].form.fields["existing_profile"].choices[1:] == [
+        (server.name, [(f"{server.pk}:free", "free")])
+    ]
+    assert "Colleague" not in text_of(browser.get(url_of(server)))
+
+
+def test_a_client_that_a_manager_adds_is_the_managers_own(browser, own, manager, admin_client):
+    page = browser.get(reverse(f"{CLIENT}_add"))
+    assert page.context["adminform"].form["account_manager"].value() == manager.pk
+    assert admin_client.get(reverse(f"{CLIENT}_add")).context["adminform"].form["account_manager"].value() is None
+
+
+def test_somebody_who_may_see_every_client_sees_them(own, foreign, make_user, browse):
+    browser = browse(make_user("head", MANAGER_PERMISSIONS | {"accounts.view_every_client"}))
+    for name in LISTS:
+        page = text_of(browser.get(reverse(f"{name}_changelist")))
+        assert "Own" in page and "Foreign" in page, name
+
+
+@pytest.mark.parametrize(
+    ("missing", "subject", "kind"),
+    [
+        ("accounts.check_server", "server", "check_server"),
+        ("accounts.push_profile", "client", "push_profile"),
+        ("accounts.push_profile", "client", "verify_profile"),
+        ("accounts.push_profile", "key", "push_profile"),
+        ("bots.operate_bot", "bot", "deploy"),
+        ("bots.operate_bot", "bot", "archive"),
+    ],
+)
+def test_without_the_permission_there_is_no_button_no_action_and_no_way(missing, subject, kind, make_user, browse):
+    user = make_user("trainee", MANAGER_PERMISSIONS - {missing})
+    row = make_world("Own", user)[subject]
+    browser = browse(user)
+    before = Operation.objects.count()
+    page = browser.get(url_of(row))
+    assert page.status_code == 200
+    assert operate_url(row, kind) not in text_of(page)
+    changelist = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_changelist")
+    assert f'<option value="{kind}">' not in text_of(browser.get(changelist))
+    for response in (
+        browser.get(operate_url(row, kind)),
+        browser.post(operate_url(row, kind), {"answered": "yes"}),
+    ):
+        assert response.status_code == 403
+    browser.post(changelist, {"action": kind, ACTION_CHECKBOX_NAME: [row.pk], "answered": "yes"})
+    assert Operation.objects.count() == before
+
+
+def test_without_the_permission_an_operation_can_be_read_and_neither_retried_nor_cancelled(make_user, browse):
+    user = make_user("trainee", MANAGER_PERMISSIONS - {"bots.operate_bot"})
+    operation = make_world("Own", user)["deploy"]
+    browser = browse(user)
+    page = browser.get(operation.get_absolute_url())
+    assert page.status_code == 200
+    for act in ("retry", "cancel"):
+        assert url_of(operation, act) not in text_of(page)
+        assert browser.post(url_of(operation, act)).status_code == 403
+    operation.refresh_from_db()
+    assert operation.state == State.QUEUED
+
+
+def test_a_saved_bot_of_ones_own_needs_no_more_than_the_managers_permissions(browser, own):
+    spread = Strategy.objects.get(name="spread")
+    facts = {
+        "name": "Own bot",
+        "server": own["server"].pk,
+        "connector": "bitmart",
+        "trading_pair": "sharp/usdt",
+        "strategy": spread.pk,
+        "image": "hummingbot/hummingbot:latest",
+        field_name(spread.pk, "order_amount"): "7",
+        field_name(spread.pk, "order_refresh_time"): "60",
+    }
+    assert browser.post(url_of(own["bot"]), facts).status_code == 302
+    own["bot"].refresh_from_db()
+    assert own["bot"].settings["order_amount"] == 7
+
+
+def test_a_user_who_is_no_staff_has_no_panel(own, make_user, browse):
+    outsider = make_user("outsider")
+    outsider.is_staff = False
+    outsider.save()
+    assert browse(outsider).get(reverse("admin:index")).status_code == 302

@@ -1,0 +1,40 @@
+"""Every problem that the panel can report has a code of its own, a sentence and a remedy."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from hummingbot_api.errors import Problem
+
+CATALOGUE = list(Problem.catalogue())
+
+
+def test_the_catalogue_holds_the_problems_of_every_app():
+    modules = {kind.__module__ for kind in CATALOGUE}
+    assert {"hummingbot_api.errors", "operations.problems", "accounts.problems", "bots.problems"} <= modules
+
+
+def test_no_two_problems_share_a_code():
+    assert [code for code, count in Counter(kind.code for kind in CATALOGUE).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.__name__)
+def test_a_problem_has_its_own_code_a_sentence_and_a_remedy(kind):
+    assert "code" in vars(kind)
+    assert "meaning" in vars(kind)
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
+    assert len(kind.code) <= 40  # the width of the column
+    assert kind.code != Problem.code
+    for sentence in (kind.meaning, kind.default_remedy):
+        assert sentence[0].isupper()
+        assert sentence.endswith(".")
+    assert kind.__doc__
+    assert isinstance(kind.retryable, bool)
+
+
+def test_a_problem_says_its_meaning_and_remedy_unless_it_knows_better():
+    problem = Problem()
+    assert (problem.message, problem.remedy) == (Problem.meaning, Problem.default_remedy)
+    problem = Problem("It broke.", remedy="Mend it.")
+    assert (str(problem), problem.message, problem.remedy) == ("It broke.", "It broke.", "Mend it.")

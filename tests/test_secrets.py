@@ -1,0 +1,180 @@
+"""Secrets are planted, everything is done that the panel can do, also what fails, and then they are hunted for."""
+
+import gc
+import logging
+import traceback
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.db import connection
+
+from accounts.models import Server
+from bots import deploying
+from bots.fleet import observe_server
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import Problem
+from operations import runner
+from operations.models import Operation, State
+from operations.services import operation_retry
+from tests.conftest import PLANTED, PLANTED_PASSWORD
+
+WRONG_PASSWORD = "planted-wrong-password-e5"
+ROTATED = PLANTED | {"bitmart_memo": "planted-rotated-memo-77"}
+SECRETS = [*PLANTED.values(), ROTATED["bitmart_memo"], PLANTED_PASSWORD, WRONG_PASSWORD]
+#: Where a secret may be, and there only as ciphertext.
+ENCRYPTED = {("accounts_server", "password"), ("accounts_exchangekey", "encrypted_values")}
+
+
+def found_in(text: str) -> list[str]:
+    return [secret for secret in SECRETS if secret in text]
+
+
+def database() -> Iterator[tuple[str, str, str]]:
+    """Every value of every column of every table, as the database holds it."""
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
+            columns = [column[0] for column in cursor.description]
+            for row in cursor.fetchall():
+                for column, value in zip(columns, row, strict=True):
+                    text = bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
+                    yield table, column, text
+
+
+@pytest.fixture
+def problems(monkeypatch) -> list[Problem]:
+    """Every problem that is made from here on, whether or not somebody catches it."""
+    made: list[Problem] = []
+    original = Problem.__init__
+
+    def init(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(Problem, "__init__", init)
+    return made
+
+
+@pytest.fixture
+def everything_was_tried(bot, key, server, perform, sandbox, monkeypatch, caplog, problems) -> list[Operation]:
+    """All kinds of operations, each as it succeeds and as it fails."""
+    caplog.set_level(logging.DEBUG)
+    for name in list(logging.root.manager.loggerDict):
+        caplog.set_level(logging.DEBUG, logger=name)
+    operations = []
+
+    def do(kind, subject, **options) -> Operation:
+        operations.append(perform(kind, subject, **options))
+        return operations[-1]
+
+    def spoiled(fault, kind, subject, **options) -> None:
+        sandbox.faults.add(fault, **options)
+        assert do(kind, subject).state == State.FAILED
+        sandbox.faults.clear()
+
+    def api(server: Server) -> HummingbotAPI:
+        return HummingbotAPI(
+            server.base_url, server.username, server.password, read_timeout=0.3, long_read_timeout=0.3, read_retries=0
+        )
+
+    monkeypatch.setattr(Server, "api", api)
+    client = bot.client
+    do("check_server", server)
+    do("verify_profile", client)
+    echo = f"refused {' '.join(PLANTED.values())} for {PLANTED_PASSWORD}"
+    for kind, subject in (("push_profile", client), ("deploy", bot)):
+        spoiled("exchange_refuses_key", kind, subject, message=echo, leaves_file=True)
+        spoiled("time_out_after", kind, subject, path="/accounts/add-credential")
+        spoiled("truncated_json", kind, subject, path="/accounts/")
+        spoiled("server_error", kind, subject, path="/accounts/add-credential")
+    key.set_values(PLANTED | {"wrong_field": ROTATED["bitmart_memo"]})
+    key.save()
+    do("push_profile", client)
+    key.set_values(ROTATED)
+    key.save()
+    Server.objects.update(password="")
+    server.refresh_from_db()
+    server.password = WRONG_PASSWORD
+    server.save()
+    for kind, subject in (("check_server", server), ("push_profile", client), ("deploy", bot), ("archive", bot)):
+        subject.refresh_from_db()
+        do(kind, subject)
+    server.password = PLANTED_PASSWORD
+    server.save()
+    client.refresh_from_db()
+    bot.refresh_from_db()
+    do("push_profile", client)
+    for fault in ("time_out_before", "server_error", "truncated_json", "html_interstitial", "tunnel_offline"):
+        sandbox.faults.add(fault, path="/bot-orchestration/deploy", always=True)
+        do("redeploy", bot)
+        sandbox.faults.clear()
+    spoiled("docker_down", "deploy", bot, path="/bot-orchestration/deploy")
+    with monkeypatch.context() as broken:
+        broken.setattr(deploying, "write_config", None)
+        broken.setattr(deploying, "_send", lambda api, deployment: key.read_values()["nope"])
+        do("deploy", bot)
+    for kind in ("deploy", "refresh", "stop", "start", "redeploy", "archive", "refresh"):
+        do(kind, bot)
+    again = operation_retry(operation=operations[-2])
+    runner.run(again.pk)
+    observe_server(server)
+    sandbox.faults.add("wrong_password")
+    observe_server(server)
+    return operations
+
+
+@pytest.fixture(autouse=True)
+def quick(settings) -> None:
+    settings.FLEET = settings.FLEET | {"SETTLE": 0.1}
+
+
+def test_no_secret_is_found_anywhere_after_everything_was_tried(everything_was_tried, problems, caplog):
+    operations = Operation.objects.all()
+    outcomes = {(operation.kind, operation.error_code) for operation in operations}
+    assert {kind for kind, _ in outcomes} >= {
+        "check_server", "push_profile", "verify_profile", "deploy", "redeploy", "stop", "start", "archive", "refresh",
+    }  # fmt: skip
+    assert {code for _, code in outcomes} >= {
+        "", "key_refused", "wrong_password", "server_timed_out", "wrong_key_field", "deploy_unconfirmed",
+        "unexpected_answer", "server_failed", "docker_down", "not_deployed", "panel_fault",
+    }  # fmt: skip
+
+    values = list(database())
+    assert {(table, column) for table, column, _ in values} >= ENCRYPTED
+    assert [(table, column) for table, column, text in values if found_in(text)] == []
+
+    records = caplog.get_records("setup")
+    lines = [logging.Formatter("%(name)s %(message)s %(args)s").format(record) for record in records]
+    assert len(lines) > 200
+    assert {record.name.partition(".")[0] for record in records} >= {"hummingbot_api", "operations"}
+    assert [line for line in lines if found_in(line)] == []
+
+    assert len(problems) > 20
+    assert [problem for problem in problems if found_in(in_full(problem))] == []
+
+    rows = [row for model in apps.get_models() for row in model._default_manager.all()]
+    assert [row for row in rows if found_in(f"{row} {row!r}")] == []
+    kept = Server.objects.get().api()
+    of_the_client = ("hummingbot_api.client", "hummingbot_api.resources", "hummingbot_api.transport")
+    alive = [thing for thing in gc.get_objects() if getattr(type(thing), "__module__", "") in of_the_client]
+    assert kept in alive
+    assert [type(thing) for thing in alive if found_in(repr(thing))] == []
+
+
+def in_full(problem: Problem) -> str:
+    """All that a log or an error tracker that prints chains of exceptions would show, and the attributes."""
+    chain = "".join(traceback.format_exception(problem))
+    return f"{chain} {problem!r} {problem.args!r} {vars(problem)!r} {problem.code}"
+
+
+def test_what_the_exchange_says_is_kept_with_the_key_masked(key, perform, sandbox):
+    sandbox.faults.add("exchange_refuses_key", message=f"IP not allowed for {PLANTED['bitmart_api_key']}")
+    operation = perform("push_profile", key.client)
+    assert "IP not allowed for •••" in operation.error_message
+
+
+def test_the_hunt_would_find_a_secret(db):
+    Server.objects.create(name=f"x {PLANTED_PASSWORD}", base_url="http://127.0.0.1:9", password=PLANTED_PASSWORD)
+    hits = [(table, column) for table, column, text in database() if found_in(text)]
+    assert hits == [("accounts_server", "name")]
