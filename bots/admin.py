@@ -1,10 +1,12 @@
 """Strategies, bots and deployments in the admin."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -159,8 +161,16 @@ def quote_amount(amount: float | None, trading_pair: str) -> str:
     return "—" if amount is None else f"{amount:+,.2f} {trading_pair.partition('-')[2]}"
 
 
+def _url_to_repeat(deployment: Deployment) -> str:
+    """Where to ask for the same once more: in place of what runs now, if anything does."""
+    kind = "redeploy" if deployment.bot.deployments.open().exists() else "deploy"
+    page = reverse("admin:bots_bot_operate", args=[deployment.bot_id, kind])
+    return f"{page}?{urlencode({'like': deployment.pk})}"
+
+
 @admin.register(Deployment)
 class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
+    change_form_outer_before_template = "bots/repeat.html"
     list_display = ("__str__", "bot", "server", "state_label", "sent_at", "ended_at")
     list_filter = (StateFilter, ("server", VisibleFilter))
     list_select_related = ("bot__client", "server")
@@ -217,6 +227,13 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
         ("Performance", {"fields": ("pnl_quote", "volume_quote")}),
         ("Script", {"fields": ("script_source",), "classes": ("collapse",)}),
     )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        deployment = self.get_object(request, object_id)
+        again = deployment is not None and request.user.has_perm("bots.operate_bot") and _url_to_repeat(deployment)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "again": again})
 
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, deployment: Deployment) -> tuple[str, str]:

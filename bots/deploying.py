@@ -69,7 +69,10 @@ def plan(run: Run) -> str:
 def _planned(run: Run, bot: Bot) -> Deployment:
     """From the bot's definition, or like one of its former deployments when that was asked for."""
     if like := run.operation.options.get("like"):
-        return bot.deployments.get(pk=like).plan_again()
+        former = bot.deployments.filter(pk=like).first()
+        if former is None:
+            raise DefinitionInvalid("The deployment that was to be repeated is not one of this bot's.")
+        return former.plan_again()
     try:
         bot.full_clean()
     except ValidationError as error:

@@ -40,7 +40,7 @@ class Play(Stage):
 
 
 def pytest_report_header() -> str:
-    return f"controllers: {'those of PROOF_CONTROLLERS' if REAL_CONTROLLERS else 'stand-ins, PROOF_CONTROLLERS is not set'}"
+    return f"controllers: {'those of PROOF_CONTROLLERS' if REAL_CONTROLLERS else 'stand-ins'}"
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# ruff: noqa: S101
 """Proof of the settings of `pmm_dynamic` on the wheel's own market making base.
 
 The indicators are the module's own and not in the wheel: without `PROOF_CONTROLLERS` a volatility of 2.02 % is
@@ -27,8 +28,16 @@ ITS_OWN = {
 }
 QUOTES = [
     ("bid", Decimal("0.012247"), Decimal("1632.9")),  # 0.0125 * (1 - 0.0202) = 0.0122475; 20 / ... = 1632.98...
-    ("bid", Decimal("0.011987"), Decimal("1668.4")),  # 0.0125 * (1 - 2.03 * 0.0202) = 0.011987425; 20 / ... = 1668.41...
-    ("ask", Decimal("0.013012"), Decimal("1536.9")),  # 0.0125 * (1 + 2.03 * 0.0202) = 0.013012575; 20 / ... = 1536.97...
+    (
+        "bid",
+        Decimal("0.011987"),
+        Decimal("1668.4"),
+    ),  # 0.0125 * (1 - 2.03 * 0.0202) = 0.011987425; 20 / ... = 1668.4...
+    (
+        "ask",
+        Decimal("0.013012"),
+        Decimal("1536.9"),
+    ),  # 0.0125 * (1 + 2.03 * 0.0202) = 0.013012575; 20 / ... = 1536.9...
     ("ask", Decimal("0.012752"), Decimal("1568.3")),  # 0.0125 * (1 + 0.0202) = 0.0127525; 20 / ... = 1568.31...
 ]
 needs_module = pytest.mark.skipif(
@@ -39,12 +48,16 @@ needs_module = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def candles(monkeypatch):
     """Each closes at 0.0125; from high to low it is 2.02 % of that, which is therefore the NATR."""
-    ask_for = []
+    asked = []
     frame = {"open": 0.0125, "high": 0.0125 * 1.0101, "low": 0.0125 * 0.9899, "close": 0.0125, "volume": 1.0}
-    asked = lambda self, *args, **named: ask_for.append(named) or pd.DataFrame(frame, index=range(200))  # noqa: E731
+
+    def answer(self, **question):
+        asked.append(question)
+        return pd.DataFrame(frame, index=range(200))
+
     monkeypatch.setattr(MarketDataProvider, "initialize_candles_feed", lambda self, config: None)
-    monkeypatch.setattr(MarketDataProvider, "get_candles_df", asked)
-    return ask_for
+    monkeypatch.setattr(MarketDataProvider, "get_candles_df", answer)
+    return asked
 
 
 def test_it_accepts_what_the_panel_renders(load):
@@ -82,7 +95,7 @@ def test_the_module_refuses_bad_settings_of_its_own(load, field, value):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("buy_spreads", ["wide"]), ("sell_amounts_pct", [1]), ("stop_loss", 0), ("take_profit", -1), ("leverage", 1.5)],
+    [("buy_amounts_pct", [1]), ("sell_amounts_pct", [1]), ("stop_loss", 0), ("take_profit", -1), ("leverage", 1.5)],
 )
 def test_the_base_refuses_bad_settings(load, field, value):
     with pytest.raises(ValidationError) as refusal:

@@ -1,3 +1,4 @@
+# ruff: noqa: S101
 """Proof of the settings of `pmm_simple` on the wheel's own market making base, executors and BitMart connector.
 
 All that pmm_simple does is in that base; its module adds only which executor it wants. With `PROOF_CONTROLLERS`
@@ -45,7 +46,9 @@ def test_every_setting_is_one_of_the_base_class():
 
 
 def test_it_shares_the_total_amount_by_the_amounts(load):
-    (config,) = load("pmm_simple", **SETTINGS, buy_amounts_pct=[1, 2], sell_amounts_pct=[3, 2]).load_controller_configs()
+    (config,) = load(
+        "pmm_simple", **SETTINGS, buy_amounts_pct=[1, 2], sell_amounts_pct=[3, 2]
+    ).load_controller_configs()
     assert config.get_spreads_and_amounts_in_quote(TradeType.BUY)[1] == [10, 20]  # 80 * 1/8, 80 * 2/8
     assert config.get_spreads_and_amounts_in_quote(TradeType.SELL)[1] == [30, 20]
 
@@ -60,8 +63,6 @@ def test_amounts_that_are_left_out_break_the_base_class_so_the_panel_always_send
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("buy_spreads", ["wide"]),
-        ("sell_spreads", None),
         ("buy_amounts_pct", [1]),
         ("sell_amounts_pct", [1, 2, 3]),
         ("total_amount_quote", "much"),
@@ -82,8 +83,15 @@ def test_it_refuses_bad_settings(load, field, value):
     assert {error["loc"][0] for error in refusal.value.errors()} == {field}
 
 
+def test_a_spread_that_is_no_number_is_refused_by_an_error_of_its_own(load):
+    """The validator of the amounts looks up the spreads that failed, so this is no ValidationError."""
+    with pytest.raises(KeyError):
+        load("pmm_simple", **SETTINGS | {"buy_spreads": ["wide"]}).load_controller_configs()
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("buy_spreads", [-0.003, 5]), ("total_amount_quote", -1), ("leverage", 0)]
+    ("field", "value"),
+    [("buy_spreads", [-0.003, 5]), ("sell_spreads", None), ("total_amount_quote", -1), ("leverage", 0)],
 )
 def test_what_only_the_panel_refuses(load, field, value):
     """Hummingbot takes these, so the bounds in the panel's schema are all that stands before them."""
@@ -124,16 +132,17 @@ async def test_it_refreshes_on_time_at_the_new_price_and_cancels_before_it_repla
     assert show.market.most_alive == 4
 
 
-async def test_a_level_waits_for_its_cancel(play):
+async def test_it_sends_a_cancel_first_but_does_not_wait_for_its_confirmation(play):
+    """The difference from `spread`: while an exchange confirms nothing, each refresh adds a generation."""
     show = play("pmm_simple", **SETTINGS, executor_refresh_time=60)
     await show.until(3)
     show.market.answers.clear()
-    await show.until(100)
-    assert show.market.kinds().count("place") == 4
+    await show.until(70)
+    assert show.market.kinds() == ["place"] * 4 + ["cancel"] * 4 + ["place"] * 4
+    assert show.market.most_alive == 8
     show.market.answers.set()
-    await show.until(115)
+    await show.until(80)
     assert show.orders == QUOTES
-    assert show.market.most_alive == 4
 
 
 async def test_a_filled_order_waits_for_its_take_profit(play):

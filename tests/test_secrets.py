@@ -75,7 +75,7 @@ def everything_was_tried(bot, key, server, perform, sandbox, monkeypatch, caplog
 
     def api(server: Server) -> HummingbotAPI:
         return HummingbotAPI(
-            server.base_url, server.username, server.password, read_timeout=0.3, long_read_timeout=0.3, read_retries=0
+            server.base_url, server.username, server.password, read_timeout=3, long_read_timeout=0.8, read_retries=0
         )
 
     monkeypatch.setattr(Server, "api", api)

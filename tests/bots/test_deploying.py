@@ -22,21 +22,24 @@ NAME = "hummingbot-client_sharp-sharp-spread"
 DEPLOY = "/bot-orchestration/deploy"
 
 
+def client_with(server: Server, seconds: float) -> HummingbotAPI:
+    return HummingbotAPI(
+        server.base_url,
+        server.username,
+        server.password,
+        read_timeout=seconds,
+        long_read_timeout=seconds,
+        read_retries=0,
+    )
+
+
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    """Clients that give up after a fraction of a second."""
-
-    def api(server: Server) -> HummingbotAPI:
-        return HummingbotAPI(
-            server.base_url,
-            server.username,
-            server.password,
-            read_timeout=0.5,
-            long_read_timeout=0.5,
-            read_retries=0,
-        )
-
-    monkeypatch.setattr(Server, "api", api)
+    """The deploy itself, and nothing else, is waited for only a fraction of a second."""
+    send = deploying._send
+    monkeypatch.setattr(
+        deploying, "_send", lambda api, deployment: send(client_with(deployment.server, 0.4), deployment)
+    )
 
 
 def ended(operation: Operation) -> tuple[str, str]:
@@ -173,12 +176,11 @@ def test_an_instance_that_appears_late_is_adopted_by_the_retry(bot, perform, san
     assert_one_running(bot, sandbox)
 
 
-def test_a_worker_that_takes_over_does_not_send_while_the_server_answers_nobody(
-    bot, sandbox, impatient, monkeypatch, retry
-):
+def test_a_worker_that_takes_over_does_not_send_while_the_server_answers_nobody(bot, sandbox, monkeypatch, retry):
     def die(api, deployment):
         raise SystemExit
 
+    monkeypatch.setattr(Server, "api", lambda server: client_with(server, 1))
     with monkeypatch.context() as dying, pytest.raises(SystemExit):
         dying.setattr(deploying, "_send", die)
         operation = operation_request(kind="deploy", subject=bot)

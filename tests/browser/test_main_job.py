@@ -106,7 +106,7 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     page.locator("[name=connector]").fill("bitmart")
     page.locator("[name=trading_pair]").fill("blunt/usdt")
     page.locator("select[name=strategy]").select_option(label="spread")
-    expect(page.get_by_label("Buy spreads")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Settings of")).to_have_text(["Settings of spread"])
     page.get_by_label("Bid spread").fill("-0.003")
     page.get_by_label("Order amount").locator("visible=true").fill("1600")
     page.get_by_role("button", name="Save", exact=True).click()

@@ -1,0 +1,236 @@
+"""The bundled strategies: their settings' schemas, and the files that are rendered from them."""
+
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+from jsonschema import Draft202012Validator
+
+from accounts.models import Client, Server
+from bots.models import Bot, Strategy
+from bots.strategies.bundled import BUNDLED, add_or_update, defaults
+from bots.strategies.schema import setting_errors
+from hummingbot_api.sandbox.catalog import CONTROLLERS
+
+#: What has no default, for each strategy.
+REQUIRED = {
+    "spread": {"order_amount": 1600},
+    "pmm_v1": {"order_amount": 1600},
+    "pmm_simple": {"total_amount_quote": 80},
+    "pmm_dynamic": {"total_amount_quote": 80},
+    "grid_strike": {"start_price": 0.012, "end_price": 0.0135, "limit_price": 0.0115, "total_amount_quote": 100},
+}
+MARKET_MAKING = {
+    "total_amount_quote": 0,
+    "buy_spreads": [],
+    "sell_spreads": [0],
+    "buy_amounts_pct": [0],
+    "sell_amounts_pct": [],
+    "executor_refresh_time": 0,
+    "cooldown_time": -1,
+    "stop_loss": 0,
+    "take_profit": 1,
+    "time_limit": 0,
+    "take_profit_order_type": "STOP",
+    "position_rebalance_threshold_pct": 1.1,
+    "skip_rebalance": "yes",
+    "leverage": 0,
+    "position_mode": "BOTH",
+}
+#: A value that each setting refuses. Hummingbot itself takes many of them: see the proof.
+REFUSED = {
+    "spread": {"bid_spread": 0, "ask_spread": 1, "order_amount": 0, "order_refresh_time": 0},
+    "pmm_v1": {
+        "buy_spreads": [0.003, -0.006],
+        "sell_spreads": [1],
+        "order_amount": -1,
+        "order_refresh_time": 1.5,
+        "order_refresh_tolerance_pct": -2,
+        "filled_order_delay": -1,
+        "inventory_skew_enabled": 1,
+        "target_base_pct": 1.1,
+        "inventory_range_multiplier": 0,
+        "price_ceiling": -2,
+        "price_floor": "none",
+    },
+    "pmm_simple": MARKET_MAKING,
+    "pmm_dynamic": MARKET_MAKING
+    | {
+        "sell_spreads": [100],
+        "candles_connector": "../binance",
+        "candles_trading_pair": "SHARP",
+        "interval": "2m",
+        "natr_length": 1,
+        "macd_fast": 501,
+        "macd_slow": 1.5,
+        "macd_signal": None,
+    },
+    "grid_strike": {
+        "side": 3,
+        "start_price": 0,
+        "end_price": -1,
+        "limit_price": -1,
+        "total_amount_quote": 0,
+        "min_spread_between_orders": 0,
+        "max_open_orders": 0,
+        "triple_barrier_config": {"take_profit": 0, "open_order_type": 3, "take_profit_order_type": 3},
+        "keep_position": None,
+        "min_order_amount_quote": 0,
+        "max_orders_per_batch": 0,
+        "order_frequency": -1,
+        "activation_bounds": 0,
+        "leverage": 126,
+        "position_mode": None,
+    },
+}
+QUANTITIES = {"number", "integer", "array"}
+
+
+def schema_of(name):
+    return BUNDLED[name]["schema"]
+
+
+def all_settings():
+    return [(name, setting) for name in BUNDLED for setting in schema_of(name)["properties"]]
+
+
+def described(schema):
+    """Each setting of a schema, and those that a group holds."""
+    for name, setting in schema["properties"].items():
+        yield name, setting
+        if setting["type"] == "object":
+            yield from described(setting)
+
+
+def kinds(setting):
+    return {setting["type"]} if isinstance(setting["type"], str) else set(setting["type"])
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_schema_is_one(name):
+    Draft202012Validator.check_schema(schema_of(name))
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_defaults_and_what_is_required_satisfy_it(name):
+    schema, settings = schema_of(name), defaults(name) | REQUIRED[name]
+    assert setting_errors(schema, settings) == {}
+    assert set(settings) == set(schema["properties"]) == set(schema["required"])
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_what_has_no_harmless_default_must_be_given(name):
+    assert set(setting_errors(schema_of(name), defaults(name))) == set(REQUIRED[name])
+
+
+@pytest.mark.parametrize(("name", "setting"), all_settings())
+def test_every_setting_has_bounds(name, setting):
+    settings = defaults(name) | REQUIRED[name] | {setting: REFUSED[name][setting]}
+    (sentence,) = setting_errors(schema_of(name), settings).values()
+    assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_unknown_settings_are_refused(name):
+    assert set(setting_errors(schema_of(name), defaults(name) | REQUIRED[name] | {"volume": 1})) == {"volume"}
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_setting_is_described_and_every_quantity_has_a_unit(name):
+    for setting, schema in described(schema_of(name)):
+        assert schema["title"], setting
+        assert schema["description"].endswith("."), setting
+        if kinds(schema) & QUANTITIES and "enum" not in schema:
+            assert schema["unit"], setting
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_what_must_be_given_is_not_folded_away(name):
+    assert not any(schema_of(name)["properties"][setting].get("advanced") for setting in REQUIRED[name])
+
+
+def test_what_may_be_empty_says_so():
+    errors = setting_errors(
+        schema_of("pmm_simple"), defaults("pmm_simple") | REQUIRED["pmm_simple"] | {"stop_loss": ""}
+    )
+    assert errors == {"stop_loss": "This must be a number or empty."}
+
+
+@pytest.mark.parametrize("name", [name for name in BUNDLED if BUNDLED[name]["kind"] == "controller"])
+def test_the_sandbox_s_controller_has_every_setting_and_takes_the_defaults(name):
+    controller = CONTROLLERS[BUNDLED[name]["controller_type"], name]
+    assert set(schema_of(name)["properties"]) <= set(controller.template)
+    controller.check(
+        defaults(name)
+        | REQUIRED[name]
+        | {"id": "sharp", "controller_name": name, "controller_type": controller.controller_type}
+        | {"connector_name": "bitmart", "trading_pair": "SHARP-USDT"}
+    )
+
+
+def test_the_proof_reads_them_without_django():
+    """It runs in Hummingbot's environment, which has no Django."""
+    names = ("bots.strategies.bundled", "bots.strategies.render")
+    code = f"import sys; sys.modules['django'] = None; [__import__(name) for name in {names}]"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=settings.BASE_DIR)
+
+
+# --- what is rendered ---
+
+
+@pytest.fixture
+def bot(db):
+    add_or_update()
+
+    def make(name, **settings):
+        server = Server(name="sharp")
+        return Bot(
+            client=Client(name="sharp", server=server),
+            name="sharp",
+            server=server,
+            strategy=Strategy.objects.get(name=name),
+            connector="bitmart",
+            trading_pair="SHARP-USDT",
+            settings=settings,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("name", [name for name in BUNDLED if BUNDLED[name]["kind"] == "controller"])
+def test_a_controller_s_file_holds_its_identity_the_market_and_every_setting(bot, name):
+    """As ``rendered`` in ``proof/stage.py`` has it."""
+    assert bot(name, **REQUIRED[name]).render_config("sharp") == {
+        "id": "sharp",
+        "controller_name": name,
+        "controller_type": BUNDLED[name]["controller_type"],
+        "connector_name": "bitmart",
+        "trading_pair": "SHARP-USDT",
+        **defaults(name),
+        **REQUIRED[name],
+    }
+
+
+def test_the_script_s_file_names_its_upload(bot):
+    spread = bot("spread", **REQUIRED["spread"], ask_spread=0.004)
+    assert spread.render_config("sharp") == {
+        "script_file_name": f"{spread.strategy.script_name}.py",
+        "controllers_config": [],
+        "connector_name": "bitmart",
+        "trading_pair": "SHARP-USDT",
+        "bid_spread": 0.003,
+        "ask_spread": 0.004,
+        "order_amount": 1600,
+        "order_refresh_time": 60,
+    }
+
+
+def test_amounts_are_sent_also_when_they_are_empty(bot):
+    """Left out, Hummingbot's market making base never quotes: the proof has the trap."""
+    config = bot("pmm_simple", **REQUIRED["pmm_simple"]).render_config("sharp")
+    assert (config["buy_amounts_pct"], config["sell_amounts_pct"]) == (None, None)
+
+
+def test_by_default_market_making_leaves_the_inventory_alone():
+    assert defaults("pmm_simple")["skip_rebalance"] is defaults("pmm_dynamic")["skip_rebalance"] is True
