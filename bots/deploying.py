@@ -35,13 +35,18 @@ from hummingbot_api.errors import (
     ServerFailed,
     ServerTimedOut,
     ServerUnreachable,
+    TunnelBackendDown,
     TunnelError,
+    TunnelInterstitial,
+    TunnelOffline,
     UnexpectedAnswer,
 )
 from operations.runner import Run
 
-#: After one of these nobody knows whether the server has made the instance.
-MAYBE_SENT = (ServerTimedOut, ServerUnreachable, UnexpectedAnswer, ServerFailed, TunnelError)
+#: The server did not say what it did.
+UNANSWERED = (ServerTimedOut, ServerUnreachable, UnexpectedAnswer, ServerFailed, TunnelError)
+#: The tunnel did not pass the request on.
+NEVER_ARRIVED = (TunnelOffline, TunnelBackendDown, TunnelInterstitial)
 
 
 def deployment_of(run: Run) -> Deployment:
@@ -94,6 +99,9 @@ def look(run: Run, *, replace: bool) -> str:
     said = "Nothing of this bot is on the server."
     if current is not None:
         with talking_to(current.server) as api:
+            if not current.instance_name:
+                # What an unanswered deploy makes may appear late, after its image was pulled.
+                _wait_for_instance(run, api, current)
             place = locate(api, current)
         name = current.instance_name
         if place == Place.GONE:
@@ -109,13 +117,22 @@ def look(run: Run, *, replace: bool) -> str:
         else:
             raise AlreadyRunning(f"{name} is on {current.server} already.")
     with talking_to(planned.server) as api:
-        names = {container.name for container in api.docker.active(planned.requested_name)}
-    if strangers := sorted(filter(planned.is_instance, names - {name})):
+        refuse_strangers(api, planned, known=name)
+    return said
+
+
+def refuse_strangers(api: HummingbotAPI, planned: Deployment, *, known: str = "") -> None:
+    """Make sure that the server runs no instance with this bot's name but the one that is known.
+
+    Raises:
+        AlreadyRunning
+    """
+    names = {container.name for container in api.docker.active(planned.requested_name)}
+    if strangers := sorted(filter(planned.is_instance, names - {known})):
         raise AlreadyRunning(
             f"The server runs {', '.join(strangers)}, which bears this bot's name and is not known as its instance.",
             remedy="Archive it with the tool that deployed it, or give the bot another name, then deploy.",
         )
-    return said
 
 
 def push_what_is_missing(run: Run) -> str:
@@ -211,18 +228,26 @@ def deploy(run: Run) -> str:
     with talking_to(deployment.server) as api:
         if deployment.sent_at is not None and (found := _made_by_the_worker_before(run, api, deployment)):
             return f"{found} was made by the worker before; it is adopted."
+        # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
+        refuse_strangers(api, deployment)
         _mark_as_sent(run, deployment)
         try:
             name = _send(api, deployment)
-        except MAYBE_SENT as problem:
+        except Problem as problem:
+            if not _may_have_acted(problem):
+                deployment.end(BotState.NOT_CREATED, last_error=problem.message)
+                raise
             if found := _wait_for_instance(run, api, deployment):
                 return f"The server did not answer ({problem.message}), but made {found}: it is adopted."
             raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
-        except Problem as problem:
-            deployment.end(BotState.NOT_CREATED, last_error=problem.message)
-            raise
     deployment.observe(BotState.STARTING, instance_name=name)
     return f"The server made {name}."
+
+
+def _may_have_acted(problem: Problem) -> bool:
+    if isinstance(problem, ServerUnreachable) and not problem.sent:
+        return False
+    return isinstance(problem, UNANSWERED) and not isinstance(problem, NEVER_ARRIVED)
 
 
 def _mark_as_sent(run: Run, deployment: Deployment) -> None:
@@ -267,7 +292,7 @@ def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deploym
     """
     try:
         return _wait_for_instance(run, api, deployment) or adopt(api, deployment)
-    except MAYBE_SENT as problem:
+    except UNANSWERED as problem:
         raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
 
 
@@ -290,7 +315,8 @@ def wait_until_heard(run: Run) -> str:
             deployment.observe(state)
             return state if state in {BotState.RUNNING, BotState.CRASHED, BotState.MISSING} else None
 
-        state = run.wait_for(patiently(see), settings.FLEET["HEARD"])
+        # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
+        state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
         if state == BotState.CRASHED:
             reason = _why_it_exited(api, deployment)
             deployment.update(last_error=reason)

@@ -98,8 +98,8 @@ def archive(run: Run, deployment: Deployment) -> str:
             run.wait_for(gone, deadline - (timezone.now() - begun_at).total_seconds())
         if (place := locate(api, deployment)) != Place.GONE:
             deployment.update(archive_sent_at=timezone.now())
-            how = _archive_active(api, deployment) if place == Place.ACTIVE else _remove(api, deployment)
-            if not run.wait_for(gone, deadline):
+            how = _archive_active(run, api, deployment) if place == Place.ACTIVE else _remove(api, deployment)
+            if not run.wait_for(gone, deadline) and locate(api, deployment) != Place.GONE:
                 raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
         else:
             how = "was gone already"
@@ -107,15 +107,31 @@ def archive(run: Run, deployment: Deployment) -> str:
     return f"{deployment.instance_name or 'The unconfirmed instance'} {how}."
 
 
-def _archive_active(api: HummingbotAPI, deployment: Deployment) -> str:
+def _archive_active(run: Run, api: HummingbotAPI, deployment: Deployment) -> str:
+    name = deployment.instance_name
     try:
-        api.bots.archive(deployment.instance_name)
+        _archive_once_heard(run, api, name)
     except BotNotFound:
         # Up, but deaf: nothing can be told to it, its container can only be ended.
-        _stop_container(api, deployment.instance_name)
+        _stop_container(api, name)
         _remove(api, deployment)
         return "was not heard, so its container was ended: look for orders that it left open at the exchange"
     return "stopped trading, its orders were cancelled, and its data is in the server's archive"
+
+
+def _archive_once_heard(run: Run, api: HummingbotAPI, name: str) -> None:
+    """Have the server archive a bot. One that it does not know may have been forgotten with a restart of the API.
+
+    Raises:
+        BotNotFound: it was not heard for the time that a healthy bot needs to be known again.
+    """
+    try:
+        api.bots.archive(name)
+    except BotNotFound:
+        heard = patiently(lambda: name in api.bots.mqtt().discovered_bots or None)
+        if not run.wait_for(heard, settings.FLEET["KNOWN_AGAIN"]):
+            raise
+        api.bots.archive(name)
 
 
 def _stop_container(api: HummingbotAPI, name: str) -> None:
@@ -210,7 +226,7 @@ def confirm_start(run: Run) -> str:
             deployment.observe(state)
             return state if state in {BotState.RUNNING, BotState.CRASHED, BotState.MISSING} else None
 
-        state = run.wait_for(patiently(see), settings.FLEET["HEARD"])
+        state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
     if state == BotState.CRASHED:
         raise ContainerExited(f"The container of {name} exited after it was started.")
     if state == BotState.MISSING:

@@ -57,8 +57,8 @@ class NeverHeard(Problem):
     code = "never_heard"
     meaning = "The bot's container is up, but the bot was not heard."
     default_remedy = (
-        "Check that the bot is defined as headless and that its container reaches the MQTT broker. "
-        "If it starts slowly, “Refresh” shows it as running as soon as it is heard."
+        "If it starts slowly, “Refresh” shows it as running as soon as it is heard. Otherwise check that the bot is "
+        "defined as headless and that its container reaches the MQTT broker, then “Redeploy”."
     )
     retryable = True
 

@@ -162,6 +162,8 @@ FLEET: dict[str, float] = {
     "STOPPED": 60,
     # The server archives in the background for 20 to 60 s.
     "ARCHIVED": 150,
+    # After a restart of the API a bot that is up counts as unknown until it is heard again.
+    "KNOWN_AGAIN": 40,
     # How long an unanswered deploy is looked for before it is called unconfirmed.
     "SETTLE": 30,
 }

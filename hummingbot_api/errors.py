@@ -50,7 +50,11 @@ class HummingbotAPIError(Problem):
 
 
 class ServerUnreachable(HummingbotAPIError):
-    """No connection: refused, reset, no such host."""
+    """No connection: refused, reset, no such host.
+
+    Attributes:
+        sent: whether the request may have reached the server before the connection was lost.
+    """
 
     code = "server_unreachable"
     concerns = "server"
@@ -60,6 +64,10 @@ class ServerUnreachable(HummingbotAPIError):
         "then check the connection again."
     )
     retryable = True
+
+    def __init__(self, message: str = "", *, remedy: str = "", sent: bool = True) -> None:
+        super().__init__(message, remedy=remedy)
+        self.sent = sent
 
 
 class ServerTimedOut(HummingbotAPIError):

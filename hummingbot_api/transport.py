@@ -287,11 +287,11 @@ def _no_answer(error: Exception, method: str, read_timeout: float) -> Hummingbot
     if caused_by(requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
         return ServerTimedOut(f"No answer within {read_timeout:g} s; whether the server did it is not known.")
     if caused_by(requests.ConnectTimeout):
-        return ServerUnreachable(f"{ServerUnreachable.meaning} (connection timed out)")
+        return ServerUnreachable(f"{ServerUnreachable.meaning} (connection timed out)", sent=False)
     if caused_by(gaierror, urllib3.exceptions.LocationParseError):
-        return ServerUnreachable(f"{ServerUnreachable.meaning} (host name not found)")
+        return ServerUnreachable(f"{ServerUnreachable.meaning} (host name not found)", sent=False)
     if caused_by(ConnectionRefusedError):
-        return ServerUnreachable(f"{ServerUnreachable.meaning} (connection refused)")
+        return ServerUnreachable(f"{ServerUnreachable.meaning} (connection refused)", sent=False)
     if caused_by(requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
         return UnexpectedAnswer("The answer was cut off.")
     if caused_by(ConnectionResetError, BrokenPipeError, RemoteDisconnected):

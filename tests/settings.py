@@ -22,5 +22,6 @@ FLEET = {
     "HEARD": 3,
     "STOPPED": 3,
     "ARCHIVED": 3,
+    "KNOWN_AGAIN": 0.3,
     "SETTLE": 0.5,
 }

@@ -99,7 +99,38 @@ def test_a_deploy_that_took_effect_without_an_answer_is_adopted(fault, bot, perf
     assert_one_running(bot, sandbox)
 
 
-@pytest.mark.parametrize("fault", ["time_out_before", "server_error", "html_interstitial", "tunnel_offline"])
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("html_interstitial", "tunnel_interstitial"),
+        ("tunnel_offline", "tunnel_offline"),
+        ("tunnel_backend_down", "tunnel_backend_down"),
+    ],
+)
+def test_a_deploy_that_a_tunnel_did_not_pass_on_has_failed_for_that_reason(fault, code, bot, perform, sandbox, retry):
+    sandbox.faults.add(fault, path=DEPLOY, always=True)
+    failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, code)
+    assert (bot.deployment.state, bot.deployment.is_open) == (BotState.NOT_CREATED, False)
+    sandbox.faults.clear()
+    assert retry(failed).state == State.SUCCEEDED
+    assert_one_running(bot, sandbox)
+
+
+def test_a_deploy_to_a_server_that_refuses_the_connection_was_certainly_not_sent(bot, perform, sandbox, monkeypatch):
+    send = deploying._send
+
+    def send_to_nobody(api, deployment):
+        sandbox.faults.add("refused_connection")
+        return send(api, deployment)
+
+    monkeypatch.setattr(deploying, "_send", send_to_nobody)
+    failed = perform("deploy", bot)
+    assert ended(failed) == (State.FAILED, "server_unreachable")
+    assert (bot.deployment.state, bot.deployment.is_open) == (BotState.NOT_CREATED, False)
+
+
+@pytest.mark.parametrize("fault", ["time_out_before", "server_error"])
 def test_a_deploy_without_answer_and_without_effect_is_unconfirmed_and_a_retry_deploys_anew(
     fault, bot, perform, sandbox, impatient, retry
 ):

@@ -48,6 +48,18 @@ def test_a_bot_that_the_server_does_not_list_is_archived_by_force_with_a_warning
     assert live.deployment.state == BotState.ARCHIVED
 
 
+def test_a_healthy_bot_that_the_server_forgot_for_a_moment_is_archived_in_peace(live, perform, sandbox, monkeypatch):
+    listed = Instance.listed
+    forgotten_until = sandbox.world.clock.now() + 20  # the API was restarted a moment ago
+    monkeypatch.setattr(
+        Instance, "listed", property(lambda i: sandbox.world.clock.now() > forgotten_until and listed.fget(i))
+    )
+    operation = perform("archive", live)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "its orders were cancelled" in operation.summary
+    assert "/docker/stop-container" not in " ".join(request.path for request in sandbox.requests)
+
+
 def test_a_crashed_bot_is_cleaned_up_by_its_archive(live, instance, perform, sandbox):
     sandbox.world.crash(instance.name)
     operation = perform("archive", live)
