@@ -8,4 +8,3 @@ threads = int(os.environ.get("WEB_THREADS") or 4)
 # A configuration that is refused ends the process with its sentence, instead of a worker that is started over and over.
 preload_app = True
 timeout = 30
-access_log_format = "%(m)s %(U)s %(s)s %(M)s ms"

@@ -3,14 +3,21 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.fields import Unreadable
-from accounts.forms import ClientForm, ExchangeKeyForm, ServerForm, connector_choices, exchange_key_form
+from accounts.forms import (
+    ClientForm,
+    ExchangeKeyForm,
+    NewProfileClientForm,
+    ServerForm,
+    connector_choices,
+    exchange_key_form,
+)
 from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Server, sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
 from operations.actions import OperatesMixin
@@ -102,10 +109,21 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
         return client
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
-        if obj and obj.is_pushed:
-            details, _, notes = self.fieldsets
-            return (details, ("Credentials profile", {"fields": ("account_name",)}), notes)
-        return self.fieldsets
+        if self._may_choose_profile(request, obj):
+            return self.fieldsets
+        details, (title, _), notes = self.fieldsets
+        fields = ("account_name",) if obj and obj.is_pushed else ("account_name", "use_master_account")
+        return (details, (title, {"fields": fields}), notes)
+
+    def get_form(self, request: HttpRequest, obj: Client | None = None, **kwargs: Any) -> Any:
+        if not self._may_choose_profile(request, obj):
+            # Not to show a field is not enough: a form takes each field that it declares.
+            kwargs["form"] = NewProfileClientForm
+        return super().get_form(request, obj, **kwargs)
+
+    @staticmethod
+    def _may_choose_profile(request: HttpRequest, client: Client | None) -> bool:
+        return request.user.has_perm("accounts.take_over_profile") and not (client and client.is_pushed)
 
     @display(
         description="status",
@@ -138,6 +156,8 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
     list_select_related = ("client__server",)
     search_fields = ("client__name", "connector")
 
+    delete_confirmation_template = "accounts/delete_key.html"
+
     class Media:
         js = ("connector_fields.js",)
 
@@ -167,6 +187,16 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
         kwargs["fields"] = None if obj is None else ()
         return super().get_form(request, obj, **kwargs)
 
+    def delete_model(self, request: HttpRequest, obj: ExchangeKey) -> None:
+        super().delete_model(request, obj)
+        _say_what_stays(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[ExchangeKey]) -> None:
+        keys = list(queryset)
+        super().delete_queryset(request, queryset)
+        for key in keys:
+            _say_what_stays(request, key)
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "connector":
             servers = Server.objects.visible_to(request.user)
@@ -195,3 +225,14 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
     def state_label(self, key: ExchangeKey) -> tuple[str, str]:
         state = key.state
         return state.value, state.label
+
+
+def _say_what_stays(request: HttpRequest, key: ExchangeKey) -> None:
+    """A key that was deleted here and had been pushed is on each of those servers still."""
+    for profile in key.client.profiles.all():
+        if profile.fingerprint_of(key.connector) is not None:
+            messages.warning(
+                request,
+                f"The {key.connector} key was deleted here only: it is in {profile} still, and with bots that run. "
+                "Archive them, then revoke the key at the exchange.",
+            )

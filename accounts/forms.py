@@ -59,8 +59,8 @@ class ClientForm(forms.ModelForm):
         required=False,
         label="Take over a profile",
         widget=UnfoldAdminSelectWidget(),
-        help_text="One that exists on the server, from the list that it gave at its last check. "
-        "The panel never deletes anything in it.",
+        help_text="One that exists on the server, from the list that it gave at its last check. It becomes this "
+        "client's: a key that is pushed replaces the one in it for that connector, and nothing else in it changes.",
     )
     use_master_account = forms.BooleanField(
         required=False,
@@ -110,6 +110,19 @@ class ClientForm(forms.ModelForm):
                 "clients. If you mean it, switch on “Use master_account all the same”.",
             )
         return cleaned
+
+    def _save_m2m(self) -> None:
+        """The choice is kept with the client: from now on the profile counts as this client's."""
+        super()._save_m2m()  # type: ignore[misc]
+        if self.cleaned_data.get("existing_profile"):
+            client = self.instance
+            client.profiles.create(server=client.server, account_name=client.account_name, taken_over=True)
+
+
+class NewProfileClientForm(ClientForm):
+    """For those who may take no profile over, and for clients that have theirs."""
+
+    existing_profile = None  # type: ignore[assignment]
 
 
 class ExchangeKeyForm(forms.ModelForm):

@@ -57,7 +57,10 @@ class Server(models.Model):
     base_url = models.CharField(
         "base URL",
         max_length=200,
+        # Two rows for one host would not know of each other's profiles: one client's key could replace another's.
+        unique=True,
         validators=[validate_base_url],
+        error_messages={"unique": "Another server of the panel has this base URL: one host is one server."},
         help_text="Scheme, host and port, without a path: https://bots.example.com or http://10.0.0.5:8000",
     )
     username = models.CharField(max_length=80, default="admin")
@@ -81,6 +84,9 @@ class Server(models.Model):
     connectors = models.JSONField(
         default=dict, editable=False, help_text="The fields of each connector that it listed."
     )
+    connectors_version = models.CharField(
+        max_length=40, blank=True, editable=False, help_text="The version that it had when it listed them."
+    )
     next_observation = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the fleet's poll asks it next."
     )
@@ -101,15 +107,15 @@ class Server(models.Model):
         with suppress(InvalidBaseURL):  # the field's validator has said so already
             self.base_url = check_base_url(self.base_url)
 
-    def api(self) -> HummingbotAPI:
-        """A client for this server.
+    def api(self, **options: Any) -> HummingbotAPI:
+        """A client for this server; ``options`` are those of ``HummingbotAPI``.
 
         Raises:
             PasswordUnreadable
         """
         if isinstance(self.password, Unreadable):
             raise PasswordUnreadable
-        return HummingbotAPI(self.base_url, self.username, self.password, verify_tls=self.verify_tls)
+        return HummingbotAPI(self.base_url, self.username, self.password, verify_tls=self.verify_tls, **options)
 
     @property
     def password_in_words(self) -> str:
@@ -192,7 +198,7 @@ class Client(models.Model):
         blank=True,
         validators=[validate_name],
         help_text="The name of the credentials profile on the server. Left empty it is made from the client's name: "
-        "“Sharp” gives client_sharp. Fixed once the profile was pushed.",
+        "“Sharp” gives client_sharp. Fixed once the profile was pushed or taken over.",
     )
     account_manager = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -214,6 +220,7 @@ class Client(models.Model):
         permissions = [
             ("view_every_client", "Can see every client, not only own ones"),
             ("push_profile", "Can push credentials profiles to servers"),
+            ("take_over_profile", "Can take over credentials profiles that the panel did not make"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -238,7 +245,7 @@ class Client(models.Model):
         if self.pk and self.is_pushed:
             before = Client.objects.values_list("account_name", flat=True).get(pk=self.pk)
             if before != self.account_name:
-                raise ValidationError({"account_name": f"The profile {before} was pushed: its name is fixed."})
+                raise ValidationError({"account_name": f"The profile {before} is this client's: its name is fixed."})
 
     @property
     def is_pushed(self) -> bool:

@@ -1,7 +1,7 @@
 """What the panel does with servers and profiles."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -33,10 +33,10 @@ NO_CONTACT = (ServerUnreachable, ServerTimedOut, TLSFailed, TunnelError, Unexpec
 
 
 @contextmanager
-def talking_to(server: Server) -> Iterator[HummingbotAPI]:
+def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
     """A client for the server; what it shows of the server's health is written down on the server's row."""
     try:
-        with server.api() as api:
+        with server.api(**options) as api:
             yield api
     except WrongPassword:
         problem = WrongPassword(
@@ -85,12 +85,18 @@ def check_engines(server: Server) -> str:
 
 
 def learn_connectors(server: Server) -> str:
-    """Keep what each connector asks for, for the forms. Asked again only when the server's version has changed."""
+    """Keep what each connector asks for, for the forms. Asked again only when the server has changed: its version or
+    its list of connectors.
+    """
     with talking_to(server) as api:
         names = api.connectors.list()
-        known = server.connectors if set(server.connectors) == set(names) else {}
+        unchanged = server.connectors_version == server.version and set(server.connectors) == set(names)
+        known = server.connectors if unchanged else {}
         fields = {name: known.get(name) or _fields_as_json(api, name) for name in names}
-    server.contact_succeeded(connectors={name: found for name, found in fields.items() if found is not None})
+    server.contact_succeeded(
+        connectors={name: found for name, found in fields.items() if found is not None},
+        connectors_version=server.version,
+    )
     return f"{len(server.connectors)} connectors."
 
 
@@ -198,10 +204,10 @@ class PushProfile(Kind):
         StepDefinition("check", "Compare the keys with what their connectors ask for", _check),
         StepDefinition("account", "Make sure that the account exists", _ensure),
         StepDefinition("push", "Store the keys; the server tries each at its exchange", _push),
-        StepDefinition("verify", "Read back what the server lists", lambda run: verify(run.subject, pushed=True)),
+        StepDefinition("verify", "Read back what the server lists", lambda run: verify(run, pushed=True)),
     )
 
-    def consequence(self, subject: Client) -> str:
+    def consequence(self, subject: Client, options: Mapping[str, Any]) -> str:
         connectors = ", ".join(key.connector for key in subject.keys.all()) or "no key yet"
         return (
             f"Stores the keys of {subject} ({connectors}) as profile {subject.account_name} on {subject.server}, "
@@ -224,15 +230,22 @@ class PushProfile(Kind):
         )
 
 
-def verify(client: Client, *, pushed: bool) -> str:
+def verify(run: Run, *, pushed: bool = False, take_over: bool = False) -> str:
+    client = run.subject
     connectors = [key.connector for key in client.keys.all()] if pushed else []
     with talking_to(client.server) as api:
-        return profile_verify(api=api, client=client, server=client.server, connectors=connectors)
+        return profile_verify(api=api, client=client, server=client.server, connectors=connectors, take_over=take_over)
+
+
+def may_take_over(operation: Operation) -> bool:
+    """Whether who asked may make a profile this client's that may be anybody's. A command has no user, and may."""
+    user = operation.requested_by
+    return user is None or user.has_perm("accounts.take_over_profile")
 
 
 @register
 class VerifyProfile(Kind):
-    """Looks at what the server has, changes nothing there. Finds a profile that was made by hand."""
+    """Looks at what the server has, changes nothing there. Takes over a profile that was made by hand."""
 
     name = "verify_profile"
     label = "Verify profile"
@@ -241,7 +254,11 @@ class VerifyProfile(Kind):
     permission = "accounts.push_profile"
     steps = (
         StepDefinition("sign_in", "Reach the server and sign in", lambda run: sign_in(run.subject.server)),
-        StepDefinition("verify", "Read what the server lists", lambda run: verify(run.subject, pushed=False)),
+        StepDefinition(
+            "verify",
+            "Read what the server lists",
+            lambda run: verify(run, take_over=may_take_over(run.operation)),
+        ),
     )
 
     def lane(self, subject: Client) -> str:

@@ -48,6 +48,17 @@ class PushUnverified(Problem):
     retryable = True
 
 
+class ProfileExists(Problem):
+    """The server has an account of the client's account name, and nobody has chosen to take it over."""
+
+    code = "profile_exists"
+    meaning = "The server has a profile of this name already that the panel did not make."
+    default_remedy = (
+        "If it is this client's, choose it on the client's page or verify the profile to take it over, for which you "
+        "need the permission to take over profiles. Otherwise give the client another account name."
+    )
+
+
 class ProfileTaken(Problem):
     """Another client uses this account name on this server."""
 

@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server, key_errors
-from accounts.problems import KeyMissing, ProfileTaken, PushUnverified
+from accounts.problems import KeyMissing, ProfileExists, ProfileTaken, PushUnverified
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade
 from hummingbot_api.errors import AlreadyExists, KeyRefused, ProfileMissing, WrongKeyField
 
 
 def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str:
-    """Make the client's account on the server unless it is there. One that the panel did not make is taken over.
+    """Make the client's account on the server unless it is there already as the client's.
 
     Raises:
+        ProfileExists: it is there and the panel neither made it nor was told to take it over.
         ProfileTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
@@ -26,10 +27,10 @@ def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str
     profile = client.profile_on(server)
     exists = name in api.accounts.list()
     if profile is None:
-        # Written before the account is made: after a crash in between it counts as the panel's own.
-        profile = CredentialsProfile.objects.create(client=client, server=server, account_name=name, taken_over=exists)
         if exists:
-            return f"The account {name} is on the server already. It is taken over: the panel deletes nothing in it."
+            raise _profile_exists(name, server)
+        # Written before the account is made: after a crash in between it counts as the panel's own.
+        CredentialsProfile.objects.create(client=client, server=server, account_name=name)
     elif exists:
         return f"The account {name} is there."
     else:
@@ -40,6 +41,10 @@ def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str
     except AlreadyExists:
         return f"The account {name} is there."
     return f"The account {name} was created."
+
+
+def _profile_exists(name: str, server: Server) -> ProfileExists:
+    return ProfileExists(f"The server {server} has a profile {name} already that the panel did not make.")
 
 
 def _check_not_taken(client: Client, server: Server) -> None:
@@ -107,13 +112,14 @@ def _clean_up_refused(api: HummingbotAPI, profile: CredentialsProfile, connector
     CredentialsProfile.objects.filter(pk=profile.pk).update(connectors=listed, verified_at=timezone.now())
 
 
-def profile_verify(*, api: HummingbotAPI, client: Client, server: Server, connectors: Sequence[str] = ()) -> str:
+def profile_verify(
+    *, api: HummingbotAPI, client: Client, server: Server, connectors: Sequence[str] = (), take_over: bool = False
+) -> str:
     """Read back what the server lists, write it down, and insist on ``connectors`` being there.
-
-    A profile that was made by hand meanwhile is found, and taken over.
 
     Raises:
         ProfileMissing, PushUnverified
+        ProfileExists: the panel did not make it, and is not to ``take_over`` what was made by hand.
         ProfileTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
@@ -123,6 +129,8 @@ def profile_verify(*, api: HummingbotAPI, client: Client, server: Server, connec
             connectors=[], verified_at=timezone.now()
         )
         raise ProfileMissing(f"The server {server} has no account {name}.")
+    if not take_over and not CredentialsProfile.objects.filter(client=client, server=server).exists():
+        raise _profile_exists(name, server)
     listed = sorted(api.accounts.credentials(name))
     profile, found = CredentialsProfile.objects.update_or_create(
         client=client,

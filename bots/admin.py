@@ -1,5 +1,6 @@
 """Strategies, bots and deployments in the admin."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from accounts.models import Server
 from accounts.scope import ScopedMixin, VisibleFilter
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
+from bots.strategies.schema import settings_in
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from operations.actions import OperatesMixin, ReadOnlyMixin
 
@@ -106,19 +108,7 @@ class BotAdmin(OperatesMixin, ScopedMixin):
         return super().get_form(request, obj, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
-        settings = [
-            (
-                f"Settings of {strategy.name}",
-                {
-                    "fields": [
-                        field_name(strategy.pk, name) for name in strategy.settings_schema.get("properties", {})
-                    ],
-                    "classes": [f"settings-of-{strategy.pk}"],
-                    "description": strategy.description,
-                },
-            )
-            for strategy in Strategy.objects.all()
-        ]
+        settings = [fieldset for strategy in Strategy.objects.all() for fieldset in settings_fieldsets(strategy)]
         if obj and not self.has_change_permission(request, obj):
             settings = [(f"Settings of {obj.strategy}", {"fields": ["settings"]})]
         return [
@@ -154,6 +144,17 @@ class BotAdmin(OperatesMixin, ScopedMixin):
     @display(description="profit and loss")
     def pnl(self, bot: Bot) -> str:
         return quote_amount(bot.deployment.pnl_quote if bot.deployment else None, bot.trading_pair)
+
+
+def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A strategy's settings; its advanced ones are folded away below, until one of them has an error."""
+    settings = list(settings_in(strategy.settings_schema))
+    shown = f"settings-of-{strategy.pk}"  # by strategy_settings.js
+    main = [field_name(strategy.pk, *setting.path) for setting in settings if not setting.advanced]
+    folded = [field_name(strategy.pk, *setting.path) for setting in settings if setting.advanced]
+    yield f"Settings of {strategy}", {"fields": main, "classes": [shown], "description": strategy.description}
+    if folded:
+        yield f"More settings of {strategy}", {"fields": folded, "classes": [shown, "collapse"]}
 
 
 def quote_amount(amount: float | None, trading_pair: str) -> str:

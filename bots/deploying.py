@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.operations import talking_to
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
 from bots.fleet import Snapshot, read_logs, state_in
-from bots.instances import Place, adopt, archive, locate, patiently
+from bots.instances import Place, adopt, archive, believe_gone, locate, patiently
 from bots.models import Bot, BotState, Deployment, StrategyKind
 from bots.problems import (
     AlreadyRunning,
@@ -25,6 +25,7 @@ from bots.problems import (
     InstanceMissing,
     InstanceNameTaken,
     NeverHeard,
+    OrdersMayBeOpen,
 )
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
@@ -103,6 +104,8 @@ def look(run: Run, *, replace: bool) -> str:
                 # What an unanswered deploy makes may appear late, after its image was pulled.
                 _wait_for_instance(run, api, current)
             place = locate(api, current)
+            if place == Place.GONE:
+                believe_gone(run, api, current)
         name = current.instance_name
         if place == Place.GONE:
             current.end(BotState.MISSING if name else BotState.NOT_CREATED)
@@ -210,9 +213,19 @@ def write_config(run: Run) -> str:
 
 
 def retire_former(run: Run) -> str:
-    """Archive the instance that this deployment replaces. Only now, when everything else is ready."""
+    """Archive the instance that this deployment replaces. Only now, when everything else is ready.
+
+    Raises:
+        OrdersMayBeOpen: it had to be ended by force; the deployment goes no further.
+    """
     former = deployment_of(run).bot.deployments.open().exclude(pk=run.operation.notes["deployment"]).first()
-    return archive(run, former) if former else "There is none to replace."
+    if former is None:
+        return "There is none to replace."
+    archived = archive(run, former)
+    if archived.by_force:
+        # New orders on top of forgotten ones could outgrow what the client agreed to.
+        raise OrdersMayBeOpen(archived.said)
+    return archived.said
 
 
 def deploy(run: Run) -> str:
@@ -230,7 +243,7 @@ def deploy(run: Run) -> str:
             return f"{found} was made by the worker before; it is adopted."
         # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
         refuse_strangers(api, deployment)
-        _mark_as_sent(run, deployment)
+        _mark_as_sent(run, api, deployment)
         try:
             name = _send(api, deployment)
         except Problem as problem:
@@ -250,37 +263,24 @@ def _may_have_acted(problem: Problem) -> bool:
     return isinstance(problem, UNANSWERED) and not isinstance(problem, NEVER_ARRIVED)
 
 
-def _mark_as_sent(run: Run, deployment: Deployment) -> None:
+def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
     now = timezone.now()
+    if deployment.sent_at is None:
+        exited = api.docker.exited(deployment.requested_name)
+        deployment.seen_before = sorted(filter(deployment.is_instance, (container.name for container in exited)))
     try:
         with transaction.atomic():
             run.hold()
-            deployment.observe(BotState.UNCONFIRMED, sent_at=now, started_at=now)
+            deployment.observe(BotState.UNCONFIRMED, sent_at=now, started_at=now, seen_before=deployment.seen_before)
             Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment)
     except IntegrityError:
         raise AlreadyRunning from None
 
 
 def _send(api: HummingbotAPI, deployment: Deployment) -> str:
-    if deployment.strategy_kind == StrategyKind.SCRIPT:
-        return api.bots.deploy_script(
-            instance_name=deployment.requested_name,
-            credentials_profile=deployment.profile,
-            config_name=deployment.config_name,
-            image=deployment.image,
-            headless=deployment.headless,
-        )
-    limits = (deployment.max_global_drawdown_quote, deployment.max_controller_drawdown_quote)
-    max_global, max_controller = (None if limit is None else float(limit) for limit in limits)
-    return api.bots.deploy_controllers(
-        instance_name=deployment.requested_name,
-        credentials_profile=deployment.profile,
-        controllers=[deployment.config_name],
-        image=deployment.image,
-        headless=deployment.headless,
-        max_global_drawdown_quote=max_global,
-        max_controller_drawdown_quote=max_controller,
-    )
+    is_script = deployment.strategy_kind == StrategyKind.SCRIPT
+    deploy = api.bots.deploy_script if is_script else api.bots.deploy_controllers
+    return deploy(**deployment.order())
 
 
 def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
@@ -333,7 +333,7 @@ def wait_until_heard(run: Run) -> str:
 
 def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
     """What can still be found out: the server keeps no log of a container that has exited."""
-    if error := read_logs(api, deployment.instance_name).newest_error:
+    if error := read_logs(api, deployment).newest_error:
         return f"Its last error: {error.message[:500]}"
     if deployment.connector not in api.accounts.credentials(deployment.profile):
         return f"The profile {deployment.profile} has no key for {deployment.connector}."

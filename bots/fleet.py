@@ -1,24 +1,35 @@
 """What is true on the servers: a light look at each of them, and what it means for every deployment there."""
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
+from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
 from accounts.operations import talking_to
-from bots.models import Bot, BotState, Deployment, DeploymentQuerySet
+from bots.models import Bot, BotState, Deployment
+from bots.problems import InstanceUnknownHere
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, DockerDown, Problem
+from hummingbot_api.names import DEPLOY_TIMESTAMP
 from hummingbot_api.results import ControllerPerformance, LogEntry
+from hummingbot_api.words import MASK, masker
 from operations.models import Operation
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
+#: What the server appends to an instance's name.
+INSTANCE_TIMESTAMP = re.compile(rf"{DEPLOY_TIMESTAMP.pattern}$")
+#: A value that its name gives away as a secret, as in a logged URL: also of keys that were rotated since.
+NAMED_SECRET = re.compile(
+    r"((?:api[-_]?key|secret\w*|signature|passphrase|token|memo)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,7 @@ def state_in(snapshot: Snapshot, deployment: Deployment) -> BotState:
         # Nobody is heard then, which says nothing about the bot.
         return BotState.UNKNOWN
     if name in snapshot.heard:
+        # Heard means that the process lives. Whether its strategy runs is for its log to say, see ``judge``.
         return BotState.STOPPED if deployment.stopped_at else BotState.RUNNING
     started_at = deployment.started_at or deployment.planned_at
     within_deadline = snapshot.taken_at < started_at + timedelta(seconds=settings.FLEET["HEARD"])
@@ -78,42 +90,44 @@ def observe_server(server: Server) -> None:
     A bot that an operation works on is left alone: the operation says what is true of it. So is one that changed
     after the look began. A server that can't be reached makes its bots unknown, not whatever they were.
     """
-    begun_at = timezone.now()
-    deployments = list(_unattended(server))
+    bots = Bot.objects.exclude(pk__in=_attended())
+    deployments = list(Deployment.objects.open().filter(server=server, bot__in=bots).select_related("bot__client"))
+    # A poll does not wait for a slow server as an operation does: the next look comes soon.
     try:
-        with talking_to(server) as api:
+        with talking_to(server, read_timeout=5, read_retries=0) as api:
             snapshot = Snapshot.take(api)
             server.contact_succeeded(docker_running=True, mqtt_connected=snapshot.mqtt_connected)
             for deployment in deployments:
                 _observe(api, snapshot, deployment)
+            _note_strangers(server, snapshot)
+            _read_some_logs(api, snapshot, deployments)
     except Problem as problem:
         if isinstance(problem, DockerDown):
             server.contact_succeeded(docker_running=False)
-        _unchanged_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
+        # Why is on the server's row. An operation may have ended some of them meanwhile.
+        Deployment.objects.open().filter(pk__in=[deployment.pk for deployment in deployments]).update(
             observed_state=BotState.UNKNOWN, observed_at=timezone.now()
         )
 
 
-def _unattended(server: Server) -> Iterable[Deployment]:
-    attended = Operation.objects.active().filter(subject_type=ContentType.objects.get_for_model(Bot))
-    return (
-        Deployment.objects.open()
-        .filter(server=server)
-        .exclude(bot__in=attended.values("subject_id"))
-        .only("instance_name", "stopped_at", "started_at", "planned_at", "verified_at", "server", "bot")
-    )
-
-
-def _unchanged_since(moment: datetime) -> DeploymentQuerySet:
-    """The condition of every write here, because an operation may have begun on a bot since the look."""
-    return Deployment.objects.open().filter(observed_at__lte=moment)
+def _attended() -> models.QuerySet[Operation, int]:
+    """The bots that an operation works on."""
+    bots = ContentType.objects.get_for_model(Bot)
+    return Operation.objects.active().filter(subject_type=bots).values_list("subject_id", flat=True)
 
 
 def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> None:
+    former = deployment.observed_state
+    deployment.instance_name = deployment.find_instance(snapshot.active | snapshot.exited)
     state = state_in(snapshot, deployment)
-    values: dict[str, object] = {"observed_state": state, "observed_at": snapshot.taken_at}
-    if state == BotState.MISSING and _was_archived(api, deployment):
-        values |= {"observed_state": BotState.ARCHIVED, "ended_at": snapshot.taken_at}
+    values: dict[str, object] = {
+        "instance_name": deployment.instance_name,
+        "observed_state": state,
+        "observed_at": snapshot.taken_at,
+    }
+    if state == BotState.MISSING and former != BotState.MISSING:
+        # The history is heavy: it is asked once, when the instance has just gone.
+        values |= _what_became_of_it(api, snapshot, deployment)
     if state == BotState.RUNNING and deployment.verified_at is None:
         values["verified_at"] = snapshot.taken_at
     if reports := snapshot.performance.get(deployment.instance_name):
@@ -121,7 +135,8 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
             "pnl_quote": _total(report.global_pnl_quote for report in reports),
             "volume_quote": _total(report.volume_traded for report in reports),
         }
-    _unchanged_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
+    # Conditional, because an operation may have begun on this bot since the look.
+    Deployment.objects.open().filter(pk=deployment.pk, observed_at__lte=snapshot.taken_at).update(**values)
 
 
 def _total(figures: Iterable[float | None]) -> float | None:
@@ -129,10 +144,43 @@ def _total(figures: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _was_archived(api: HummingbotAPI, deployment: Deployment) -> bool:
-    """Whether the server's history says that somebody else archived it. Asked for only when it is gone."""
+def _what_became_of_it(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> dict[str, object]:
+    """What the server's history says of an instance that it does not list: archived by somebody, or never there."""
     runs = api.bots.runs(bot_name=deployment.instance_name, limit=1)
-    return any(run.deployment_status == "ARCHIVED" for run in runs)
+    if not runs:
+        return {"observed_state": BotState.UNKNOWN, "last_error": InstanceUnknownHere.meaning}
+    if any(run.deployment_status == "ARCHIVED" for run in runs):
+        return {"observed_state": BotState.ARCHIVED, "ended_at": snapshot.taken_at}
+    return {}
+
+
+def _note_strangers(server: Server, snapshot: Snapshot) -> None:
+    """Write down on each bot which live instances bear its name and are not its own: two bots on one account."""
+    known = Deployment.objects.open().filter(server=server).values_list("instance_name", flat=True)
+    by_name: dict[str, list[str]] = {}
+    for name in sorted(snapshot.active - set(known)):
+        by_name.setdefault(INSTANCE_TIMESTAMP.sub("", name), []).append(name)
+    namesakes = Deployment.objects.filter(server=server, requested_name__in=by_name).exclude(bot__in=_attended())
+    strangers = {bot: ", ".join(by_name[name]) for bot, name in namesakes.values_list("bot", "requested_name")}
+    for bot, names in strangers.items():
+        Bot.objects.filter(pk=bot).update(strangers=names)
+    Bot.objects.filter(server=server).exclude(strangers="").exclude(pk__in=strangers).update(strangers="")
+
+
+def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterable[Deployment]) -> None:
+    """Read the logs of a few bots that are up, those first that were read longest ago: they are heavy."""
+    up = (
+        Deployment.objects.open()
+        .filter(pk__in=[deployment.pk for deployment in deployments], observed_at=snapshot.taken_at)
+        .filter(observed_state__in=[BotState.RUNNING, BotState.STOPPED])
+        .select_related("bot__client")
+        .order_by(models.F("logs_read_at").asc(nulls_first=True))
+    )
+    for deployment in up[: settings.FLEET["LOGS_PER_LOOK"]]:
+        state, values = judge(deployment, BotState(deployment.observed_state), read_logs(api, deployment))
+        Deployment.objects.open().filter(pk=deployment.pk, observed_at=snapshot.taken_at).update(
+            observed_state=state, **values
+        )
 
 
 @dataclass(frozen=True)
@@ -152,15 +200,32 @@ class BotLogs:
         return line is not None and line.timestamp.timestamp() > timestamp and not self.says_stopped
 
 
-def read_logs(api: HummingbotAPI, instance_name: str) -> BotLogs:
-    """The newest lines of one bot's logs; both empty when the server has no live bot of that name."""
+def judge(deployment: Deployment, state: BotState, logs: BotLogs) -> tuple[BotState, dict[str, Any]]:
+    """What the logs add to a state: somebody else, or a loss limit, may have stopped the bot, or started it again."""
+    values: dict[str, Any] = {"logs_read_at": timezone.now()}
+    if logs.newest_error:
+        values |= {"last_error": logs.newest_error.message[:2000], "last_error_at": logs.newest_error.timestamp}
+    if state in {BotState.RUNNING, BotState.STOPPED} and logs.newest_general:
+        state = BotState.STOPPED if logs.says_stopped else BotState.RUNNING
+        values["stopped_at"] = (deployment.stopped_at or timezone.now()) if logs.says_stopped else None
+    return state, values
+
+
+def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
+    """The newest lines of one bot's logs; both empty when the server has no live bot of that name.
+
+    A bot logs whatever its libraries do, requests with their keys included: these are masked here.
+    """
     try:
-        status = api.bots.status(instance_name)
+        status = api.bots.status(deployment.instance_name)
     except BotNotFound:
         return BotLogs(None, None)
+    keys = deployment.bot.client.keys.all()
+    mask = masker([key.read_values() for key in keys if key.is_readable])
 
     def newest(entries: tuple[LogEntry, ...]) -> LogEntry | None:
         # Reversed, because of several lines in the same instant the last one is the newest.
-        return max(reversed(entries), key=lambda entry: entry.timestamp, default=None)
+        entry = max(reversed(entries), key=lambda entry: entry.timestamp, default=None)
+        return entry and replace(entry, message=NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message)))
 
     return BotLogs(newest(status.general_logs), newest(status.error_logs))

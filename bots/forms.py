@@ -5,28 +5,17 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from bots.models import Bot, Strategy
-from bots.strategies.schema import setting_errors
+from bots.strategies.schema import Setting, setting_errors, settings_in
 
-Schema = Mapping[str, Any]
-
-
-class NumbersField(forms.CharField):
-    """Several numbers, separated by commas."""
-
-    def to_python(self, value: Any) -> list[float] | None:  # type: ignore[override]
-        text = super().to_python(value)
-        if not text:
-            return None
-        try:
-            return [float(part) for part in text.split(",") if part.strip()]
-        except ValueError:
-            raise ValidationError("Write numbers with commas between: 0.003, 0.006.") from None
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(map(str, value)) if isinstance(value, list) else value
+NUMBERS = {"integer", "number"}
 
 
 class NumberField(forms.FloatField):
@@ -35,6 +24,33 @@ class NumberField(forms.FloatField):
     def to_python(self, value: Any) -> int | float | None:  # type: ignore[override]
         number = super().to_python(value)
         return int(number) if number is not None and number.is_integer() else number
+
+
+class ListField(forms.CharField):
+    """Several values of one kind, separated by commas."""
+
+    def __init__(self, item: forms.Field, refusal: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.item, self.refusal = item, refusal
+
+    def to_python(self, value: Any) -> Any:
+        parts = [part.strip() for part in super().to_python(value or "").split(",")]
+        try:
+            return [self.item.clean(part) for part in parts if part] or self.empty_value
+        except ValidationError:
+            raise ValidationError(self.refusal) from None
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+class JsonField(forms.JSONField):
+    """What no other field can hold. Empty is empty, not ``null``."""
+
+    default_error_messages = {"invalid": 'Write JSON: {"levels": [1, 2]}.'}
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
 
 
 class Suggestions(UnfoldAdminTextInputWidget):
@@ -54,8 +70,8 @@ class Suggestions(UnfoldAdminTextInputWidget):
 class BotForm(forms.ModelForm):
     """A bot with the settings of each strategy; only those of the chosen one count."""
 
-    #: Made by ``bot_form``: strategy → its settings' names.
-    settings_of: Mapping[int, Iterable[str]] = {}
+    #: Made by ``bot_form``: strategy → its settings by their fields' names.
+    settings_of: Mapping[int, Mapping[str, Setting]] = {}
 
     class Meta:
         model = Bot
@@ -74,41 +90,61 @@ class BotForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.strategy_id:
-            for name, value in self.instance.settings.items():
-                self.initial[field_name(self.instance.strategy_id, name)] = value
+        for field, setting in self.settings_of.get(self.instance.strategy_id, {}).items():
+            self.initial[field] = setting.value_in(self.instance.settings, self.fields[field].initial)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         strategy = cleaned.get("strategy")
         if strategy is None:
             return cleaned
-        for other, names in self.settings_of.items():
+        for other, fields in self.settings_of.items():
             if other != strategy.pk:
-                for name in names:
-                    self.errors.pop(field_name(other, name), None)
-        entered = {name: cleaned.get(field_name(strategy.pk, name)) for name in self.settings_of[strategy.pk]}
-        settings = {name: value for name, value in entered.items() if value is not None and value != ""}
-        for name, message in setting_errors(strategy.settings_schema, strategy.defaults | settings).items():
-            field = field_name(strategy.pk, name)
+                for field in fields:
+                    self.errors.pop(field, None)
+        self.instance.settings = self.entered_settings(strategy, cleaned)
+        for name, message in setting_errors(strategy.settings_schema, self.instance.settings).items():
+            field = self.field_of(strategy, name)
             if field not in self.errors:
-                self.add_error(field if field in self.fields else None, message)
-        self.instance.settings = strategy.defaults | settings
+                self.add_error(field, message)
         return cleaned
 
+    def entered_settings(self, strategy: Strategy, cleaned: Mapping[str, Any]) -> dict[str, Any]:
+        """What was entered, next to the defaults that have no field. An emptied field is none, where that may be."""
+        fields = self.settings_of[strategy.pk]
+        described = {setting.path[0] for setting in fields.values()}
+        entered = {name: value for name, value in strategy.defaults.items() if name not in described}
+        for field, setting in fields.items():
+            value = cleaned.get(field)
+            if value is not None or setting.is_nullable:
+                group = entered
+                for name in setting.path[:-1]:
+                    group = group.setdefault(name, {})
+                group[setting.path[-1]] = value
+        return entered
 
-def field_name(strategy_pk: int, setting: str) -> str:
-    return f"strategy_{strategy_pk}_{setting}"
+    def field_of(self, strategy: Strategy, name: str) -> str | None:
+        """The field of a setting, or of the setting that holds it; nothing when no field does."""
+        fields = self.settings_of[strategy.pk]
+        path = name.split(".")
+        names = (field_name(strategy.pk, *path[:length]) for length in range(len(path), 0, -1))
+        return next((field for field in names if field in fields), None)
+
+
+def field_name(strategy_pk: int, *path: str) -> str:
+    return f"strategy_{strategy_pk}_{'__'.join(path)}"
 
 
 def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[BotForm]:
     """The form with the settings of these strategies."""
-    attributes: dict[str, Any] = {"settings_of": {}}
+    settings_of: dict[int, dict[str, Setting]] = {}
+    attributes: dict[str, Any] = {"settings_of": settings_of}
     for strategy in strategies:
-        properties = strategy.settings_schema.get("properties", {})
-        attributes["settings_of"][strategy.pk] = list(properties)
-        for name, schema in properties.items():
-            attributes[field_name(strategy.pk, name)] = setting_field(name, schema)
+        defaults = strategy.defaults
+        settings = {field_name(strategy.pk, *s.path): s for s in settings_in(strategy.settings_schema)}
+        settings_of[strategy.pk] = settings
+        for field, setting in settings.items():
+            attributes[field] = setting_field(setting, setting.value_in(defaults, setting.schema.get("default")))
     attributes["connector"] = forms.CharField(
         max_length=80,
         widget=Suggestions(sorted(connectors)),
@@ -117,24 +153,55 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
     return type("BotFormFor", (BotForm,), attributes)
 
 
-def setting_field(name: str, schema: Schema) -> forms.Field:
-    """The form field for one setting. Bounds are the schema's to check, in ``BotForm.clean``."""
+def setting_field(setting: Setting, default: Any) -> forms.Field:
+    """The form field for one setting. Bounds are the schema's to check, in ``BotForm.clean``.
+
+    A field that is left empty gives ``None``, or the empty text or list that is the default.
+    """
+    schema, kinds = setting.schema, setting.types - {"null"}
     unit = schema.get("unit", "")
+    nothing = default if default in ("", []) else None
     common: dict[str, Any] = {
-        "required": False,
-        "label": schema.get("title", name.replace("_", " ").capitalize()) + (f" ({unit})" if unit else ""),
+        "required": not setting.is_nullable and nothing is None and (setting.required or default is not None),
+        "label": schema.get("title", " ".join(setting.path).replace("_", " ").capitalize())
+        + (f" ({unit})" if unit else ""),
         "help_text": schema.get("description", ""),
-        "initial": schema.get("default"),
+        "initial": default,
+        "error_messages": {"required": "This is missing."},
     }
-    number = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"})
-    match schema.get("type"):
-        case "boolean":
-            return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common)
-        case "integer" | "number":
-            return NumberField(widget=number, **common)
-        case "array":
-            return NumbersField(widget=UnfoldAdminTextInputWidget(), **common)
-        case "object":
-            return forms.JSONField(**common)
-        case _:
-            return forms.CharField(widget=UnfoldAdminTextInputWidget(), **common)
+    text = UnfoldAdminTextInputWidget
+    if "enum" in schema:
+        return _choice(setting, schema["enum"], schema.get("labels", ()), common)
+    if kinds == {"boolean"}:
+        if setting.is_nullable:
+            return _choice(setting, [True, False], ["yes", "no"], common)
+        return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
+    if kinds <= NUMBERS:
+        return NumberField(widget=text(attrs={"inputmode": "decimal"}), **common)
+    if kinds == {"array"}:
+        match schema.get("items"):
+            case {"type": "integer" | "number"}:
+                refusal = "Write numbers with commas between: 0.003, 0.006."
+                return ListField(NumberField(), refusal, widget=text(), empty_value=nothing, **common)
+            case {"type": "string"}:
+                refusal = "Write words with commas between: BTC-USDT, ETH-USDT."
+                return ListField(forms.CharField(), refusal, widget=text(), empty_value=nothing, **common)
+    if "string" in kinds:
+        return forms.CharField(widget=text(), empty_value=nothing, **common)
+    return JsonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "class": "font-mono"}), **common)
+
+
+def _choice(setting: Setting, values: list[Any], labels: Iterable[str], common: dict[str, Any]) -> forms.Field:
+    """A select whose values keep their type."""
+    label_of = dict(zip(map(str, values), labels, strict=False))
+    value_of = {str(value): value for value in values if value is not None}
+    choices = [(text, label_of.get(text, text)) for text in value_of]
+    if setting.is_nullable or common["initial"] is None:
+        choices.insert(0, ("", "none" if setting.is_nullable else "choose one"))
+    return forms.TypedChoiceField(
+        choices=choices,
+        coerce=value_of.__getitem__,
+        empty_value=None,
+        widget=UnfoldAdminSelectWidget(),
+        **common,
+    )

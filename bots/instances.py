@@ -4,24 +4,34 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
 
 from accounts.operations import talking_to
-from bots.fleet import Snapshot, read_logs, state_in
+from bots.fleet import Snapshot, judge, read_logs, state_in
 from bots.models import Bot, BotState, Deployment
 from bots.problems import (
     ArchiveUnconfirmed,
     ContainerExited,
+    DeployUnconfirmed,
     InstanceMissing,
+    InstanceUnknownHere,
     NeverHeard,
     NotDeployed,
     StopUnconfirmed,
 )
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import BotNotFound, NotFound, ServerFailed, ServerTimedOut, ServerUnreachable
+from hummingbot_api.errors import (
+    BotNotFound,
+    NotFound,
+    ServerFailed,
+    ServerTimedOut,
+    ServerUnreachable,
+    TunnelError,
+    UnexpectedAnswer,
+)
 from operations.runner import Run
 
 Found = TypeVar("Found")
@@ -35,13 +45,25 @@ class Place(Enum):
     GONE = "gone"
 
 
+class Archived(NamedTuple):
+    """How an instance came to its end.
+
+    Attributes:
+        said: in a sentence.
+        by_force: its container was ended without the bot having cancelled its orders.
+    """
+
+    said: str
+    by_force: bool = False
+
+
 def patiently(look: Callable[[], Found | None]) -> Callable[[], Found | None]:
     """For waiting: a look that finds the server out of reach for a moment has just not found anything yet."""
 
     def patient_look() -> Found | None:
         try:
             return look()
-        except (ServerUnreachable, ServerTimedOut, ServerFailed):
+        except (ServerUnreachable, ServerTimedOut, ServerFailed, TunnelError, UnexpectedAnswer):
             return None
 
     return patient_look
@@ -62,12 +84,10 @@ def current_deployment(bot: Bot) -> Deployment:
 def adopt(api: HummingbotAPI, deployment: Deployment) -> str:
     """The instance's name; when its deploy was never answered, the name of what came of it, or nothing."""
     if not deployment.instance_name:
-        names = {c.name for c in api.docker.active(deployment.requested_name)}
-        names |= {c.name for c in api.docker.exited(deployment.requested_name)}
-        names -= set(Deployment.objects.filter(server=deployment.server).values_list("instance_name", flat=True))
-        # The timestamp at the end sorts the newest last.
-        if mine := sorted(filter(deployment.is_instance, names)):
-            deployment.observe(BotState.STARTING, instance_name=mine[-1])
+        prefix = deployment.requested_name
+        containers = [*api.docker.active(prefix), *api.docker.exited(prefix)]
+        if mine := deployment.find_instance(container.name for container in containers):
+            deployment.observe(BotState.STARTING, instance_name=mine)
     return deployment.instance_name
 
 
@@ -83,11 +103,37 @@ def locate(api: HummingbotAPI, deployment: Deployment) -> Place:
     return Place.GONE
 
 
-def archive(run: Run, deployment: Deployment) -> str:
+def believe_gone(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
+    """Make sure that an instance which the server does not list is not trading somewhere all the same.
+
+    What an unanswered deploy makes may appear late, and a base URL may lead to another host than before. Somebody who
+    has looked there may overrule this with the option ``gone``.
+
+    Raises:
+        DeployUnconfirmed, InstanceUnknownHere
+    """
+    if run.operation.options.get("gone"):
+        return
+    if deployment.instance_name:
+        if not api.bots.runs(bot_name=deployment.instance_name, limit=1):
+            raise InstanceUnknownHere(
+                f"{deployment.server} never had {deployment}: it may be trading on another server."
+            )
+        return
+    sent_at = deployment.sent_at or deployment.planned_at
+    may_appear_until = sent_at + timedelta(seconds=settings.FLEET["UNCONFIRMED"])
+    if timezone.now() < may_appear_until:
+        raise DeployUnconfirmed(
+            f"The deploy of {sent_at:%H:%M} UTC was not answered and its instance may appear until "
+            f"{may_appear_until:%H:%M} UTC."
+        )
+
+
+def archive(run: Run, deployment: Deployment) -> Archived:
     """Stop the bot, cancel its orders, remove its container, keep its data on the server. Verified by its absence.
 
     Raises:
-        ArchiveUnconfirmed
+        ArchiveUnconfirmed, DeployUnconfirmed, InstanceUnknownHere
     """
     deadline = settings.FLEET["ARCHIVED"]
     with talking_to(deployment.server) as api:
@@ -96,27 +142,35 @@ def archive(run: Run, deployment: Deployment) -> str:
         if begun_at and timezone.now() - begun_at < timedelta(seconds=deadline):
             # Begun before, maybe by a worker that died: the server works on it for up to a minute.
             run.wait_for(gone, deadline - (timezone.now() - begun_at).total_seconds())
-        if (place := locate(api, deployment)) != Place.GONE:
+        place = locate(api, deployment)
+        if place == Place.GONE:
+            if begun_at is None:
+                believe_gone(run, api, deployment)
+            archived = Archived(f"{deployment.instance_name or 'The unconfirmed instance'} was gone already.")
+        else:
+            run.hold()
             deployment.update(archive_sent_at=timezone.now())
-            how = _archive_active(run, api, deployment) if place == Place.ACTIVE else _remove(api, deployment)
+            archived = _archive_active(run, api, deployment) if place == Place.ACTIVE else _remove(api, deployment)
             if not run.wait_for(gone, deadline) and locate(api, deployment) != Place.GONE:
                 raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
-        else:
-            how = "was gone already"
-    deployment.end(BotState.ARCHIVED)
-    return f"{deployment.instance_name or 'The unconfirmed instance'} {how}."
+    deployment.end(BotState.ARCHIVED if deployment.instance_name else BotState.NOT_CREATED)
+    return archived
 
 
-def _archive_active(run: Run, api: HummingbotAPI, deployment: Deployment) -> str:
+def _archive_active(run: Run, api: HummingbotAPI, deployment: Deployment) -> Archived:
     name = deployment.instance_name
     try:
         _archive_once_heard(run, api, name)
     except BotNotFound:
         # Up, but deaf: nothing can be told to it, its container can only be ended.
+        run.hold()
         _stop_container(api, name)
         _remove(api, deployment)
-        return "was not heard, so its container was ended: look for orders that it left open at the exchange"
-    return "stopped trading, its orders were cancelled, and its data is in the server's archive"
+        return Archived(
+            f"{name} was not heard, so its container was ended: look for orders that it left open at the exchange.",
+            by_force=True,
+        )
+    return Archived(f"{name} stopped trading, its orders were cancelled, and its data is in the server's archive.")
 
 
 def _archive_once_heard(run: Run, api: HummingbotAPI, name: str) -> None:
@@ -139,10 +193,11 @@ def _stop_container(api: HummingbotAPI, name: str) -> None:
         api.docker.stop(name)
 
 
-def _remove(api: HummingbotAPI, deployment: Deployment) -> str:
+def _remove(api: HummingbotAPI, deployment: Deployment) -> Archived:
+    name = deployment.instance_name
     with suppress(NotFound):
-        api.docker.remove(deployment.instance_name)
-    return "had exited; its container was removed and its data is in the server's archive"
+        api.docker.remove(name)
+    return Archived(f"{name} had exited; its container was removed and its data is in the server's archive.")
 
 
 def stop(run: Run) -> str:
@@ -159,6 +214,7 @@ def stop(run: Run) -> str:
                 "The bot's container has exited by itself: nothing is left to stop.",
                 remedy="Look for orders that it left open at the exchange, then redeploy or archive it.",
             )
+        run.hold()
         api.bots.stop(deployment.instance_name)
     return f"{deployment.instance_name} was told to stop and to cancel its orders."
 
@@ -171,7 +227,7 @@ def confirm_stop(run: Run) -> str:
     """
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        said_so = patiently(lambda: read_logs(api, deployment.instance_name).says_stopped or None)
+        said_so = patiently(lambda: read_logs(api, deployment).says_stopped or None)
         if not run.wait_for(said_so, settings.FLEET["STOPPED"]):
             raise StopUnconfirmed
     deployment.observe(BotState.STOPPED, stopped_at=timezone.now())
@@ -186,9 +242,11 @@ def prepare_start(run: Run) -> str:
         if place == Place.GONE:
             deployment.observe(BotState.MISSING)
             raise InstanceMissing
-        logs = read_logs(api, deployment.instance_name)
+        logs = read_logs(api, deployment)
         heard = deployment.instance_name in api.bots.mqtt().discovered_bots
     runs = place == Place.ACTIVE and heard and not logs.says_stopped
+    if runs:
+        deployment.update(stopped_at=None)
     newest = logs.newest_general
     run.note(runs=runs, last_line=newest.timestamp.timestamp() if newest else 0)
     return f"{deployment.instance_name} is {'running' if runs else 'stopped' if heard else 'not heard'}."
@@ -203,6 +261,7 @@ def restart_container(run: Run) -> str:
         deployment.observe(BotState.STARTING, started_at=timezone.now())
         if locate(api, deployment) == Place.ACTIVE:
             api.docker.stop(deployment.instance_name)
+        run.hold()
         api.docker.start(deployment.instance_name)
     deployment.update(stopped_at=None)
     return "Its container was restarted, which starts its strategy."
@@ -221,7 +280,7 @@ def confirm_start(run: Run) -> str:
         def see() -> BotState | None:
             state = state_in(Snapshot.take(api, performance=False, name=name), deployment)
             if state == BotState.RUNNING and not run.operation.notes["runs"]:
-                proven = read_logs(api, name).goes_on_after(run.operation.notes["last_line"])
+                proven = read_logs(api, deployment).goes_on_after(run.operation.notes["last_line"])
                 state = BotState.RUNNING if proven else BotState.STARTING
             deployment.observe(state)
             return state if state in {BotState.RUNNING, BotState.CRASHED, BotState.MISSING} else None
@@ -242,14 +301,8 @@ def refresh(run: Run) -> str:
     with talking_to(deployment.server) as api:
         adopt(api, deployment)
         state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
-        logs = read_logs(api, deployment.instance_name)
-    also: dict[str, object] = {}
-    if logs.newest_error:
-        also["last_error"] = logs.newest_error.message[:2000]
-    if state in {BotState.RUNNING, BotState.STOPPED} and logs.newest_general:
-        # Somebody else may have stopped or started it.
-        state = BotState.STOPPED if logs.says_stopped else BotState.RUNNING
-        also["stopped_at"] = (deployment.stopped_at or timezone.now()) if logs.says_stopped else None
+        logs = read_logs(api, deployment)
+    state, also = judge(deployment, state, logs)
     if state == BotState.RUNNING and deployment.verified_at is None:
         also["verified_at"] = timezone.now()
     deployment.observe(state, **also)

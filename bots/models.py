@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -13,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, Server, sees_every_client
-from bots.strategies.render import controller_config, script_config
-from bots.strategies.schema import schema_from, setting_errors
+from bots.strategies.render import RESERVED, controller_config, script_config
+from bots.strategies.schema import schema_error, schema_from, setting_errors
 from bots.strategies.source import read_script
 from hummingbot_api.connectors import is_paper_trade
 from hummingbot_api.names import DEPLOY_TIMESTAMP, slug
@@ -24,6 +25,7 @@ from operations.models import Operation
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
+_RESERVED_NAMES = "Leave out {}: the panel writes that from each bot's own definition."
 _PAIR = re.compile(r"([A-Z0-9.:]+)-([A-Z0-9.:]+)")
 
 
@@ -72,11 +74,22 @@ class Strategy(models.Model):
         return reverse("admin:bots_strategy_change", args=[self.pk])
 
     def clean(self) -> None:
+        errors: dict[str, Any] = {}
         if self.kind == StrategyKind.SCRIPT:
             if problems := read_script(self.source).problems:
-                raise ValidationError({"source": list(problems)})
+                errors["source"] = list(problems)
         elif not self.controller_type:
-            raise ValidationError({"controller_type": "A controller needs its type."})
+            errors["controller_type"] = "A controller needs its type."
+        if problem := schema_error(self.schema):
+            errors["schema"] = problem
+        elif taken := [name for name in RESERVED if name in self.schema.get("properties", {})]:
+            errors["schema"] = _RESERVED_NAMES.format(", ".join(taken))
+        if not isinstance(self.default_settings, dict):
+            errors["default_settings"] = "Settings are a group of names and values."
+        elif taken := [name for name in RESERVED if name in self.default_settings]:
+            errors["default_settings"] = _RESERVED_NAMES.format(", ".join(taken))
+        if errors:
+            raise ValidationError(errors)
 
     @property
     def settings_schema(self) -> dict[str, Any]:
@@ -113,6 +126,24 @@ def normalise_pair(text: str) -> str:
 def validate_image(value: str) -> None:
     if not _IMAGE.fullmatch(value):
         raise ValidationError(f"This is not the name of a Docker image, such as {DEFAULT_IMAGE}.")
+
+
+#: What a deployment takes over from the bot's definition.
+DEFINING_FIELDS = (
+    "server_id",
+    "profile",
+    "connector",
+    "trading_pair",
+    "strategy_name",
+    "strategy_kind",
+    "script_name",
+    "script_source",
+    "config",
+    "image",
+    "headless",
+    "max_global_drawdown_quote",
+    "max_controller_drawdown_quote",
+)
 
 
 class BotQuerySet(models.QuerySet["Bot"]):
@@ -166,6 +197,9 @@ class Bot(models.Model):
         related_name="+",
         help_text="The newest one that was sent to a server.",
     )
+    strangers = models.TextField(
+        blank=True, editable=False, help_text="Live instances with the bot's name that the panel did not deploy."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = BotQuerySet.as_manager()
@@ -200,11 +234,10 @@ class Bot(models.Model):
     def has_unsent_changes(self) -> bool:
         """Whether the live instance was made from another definition than today's."""
         live = self.deployment if self.deployment and self.deployment.is_open else None
-        return live is not None and (
-            live.config != self.render_config(live.config_name)
-            or live.image != self.image
-            or live.server_id != self.server_id
-        )
+        if live is None:
+            return False
+        planned = self.plan_deployment()
+        return any(getattr(live, name) != getattr(planned, name) for name in DEFINING_FIELDS)
 
     @property
     def has_newer_key(self) -> bool:
@@ -308,10 +341,6 @@ class BotState(models.TextChoices):
     UNKNOWN = "unknown", "unknown"
 
 
-#: States that time does not make uncertain: nothing of the deployment is on a server, or not yet.
-SETTLED_STATES = (BotState.PLANNED, BotState.ARCHIVED, BotState.NOT_CREATED)
-
-
 class DeploymentQuerySet(models.QuerySet["Deployment"]):
     def visible_to(self, user: Any) -> Self:
         return self if sees_every_client(user) else self.filter(bot__client__account_manager=user)
@@ -323,7 +352,7 @@ class DeploymentQuerySet(models.QuerySet["Deployment"]):
     def in_state(self, state: str, now: datetime) -> Self:
         """By the state that is shown, see ``Deployment.state``."""
         seen_lately = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
-        certain = seen_lately | Q(observed_state__in=SETTLED_STATES)
+        certain = seen_lately | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
         if state == BotState.UNKNOWN:
             return self.filter(~certain | Q(observed_state=state))
         return self.filter(certain, observed_state=state)
@@ -355,6 +384,9 @@ class Deployment(models.Model):
         max_length=32, blank=True, help_text="Of the exchange key that was copied into the instance."
     )
 
+    seen_before = models.JSONField(
+        default=list, help_text="Containers with its name that were there before the deploy was sent: not its own."
+    )
     planned_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, help_text="Written before the deploy is sent.")
     started_at = models.DateTimeField(null=True, help_text="The last deploy or start.")
@@ -365,7 +397,9 @@ class Deployment(models.Model):
 
     observed_state = models.CharField(max_length=12, choices=BotState, default=BotState.PLANNED)
     observed_at = models.DateTimeField(default=timezone.now)
+    logs_read_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True, help_text="The newest error in the bot's log, or why it failed.")
+    last_error_at = models.DateTimeField(null=True)
     pnl_quote = models.FloatField("profit and loss", null=True, help_text="In the quote asset; controllers only.")
     volume_quote = models.FloatField("volume", null=True, help_text="In the quote asset; controllers only.")
 
@@ -397,11 +431,10 @@ class Deployment(models.Model):
     @property
     def state(self) -> BotState:
         """What is shown: the observed state, or unknown when it was not seen lately."""
-        state = BotState(self.observed_state)
         age = timezone.now() - self.observed_at
-        if state not in SETTLED_STATES and age > timedelta(seconds=settings.FLEET["STALE"]):
+        if self.is_open and age > timedelta(seconds=settings.FLEET["STALE"]):
             return BotState.UNKNOWN
-        return state
+        return BotState(self.observed_state)
 
     @property
     def is_open(self) -> bool:
@@ -411,21 +444,35 @@ class Deployment(models.Model):
         """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""
         planned = self.bot.plan_deployment()
         identity = {"id": planned.config_name} if self.strategy_kind == StrategyKind.CONTROLLER else {}
-        planned.config = self.config | identity
-        for name in (
-            "connector",
-            "trading_pair",
-            "strategy_name",
-            "strategy_kind",
-            "script_name",
-            "script_source",
-            "image",
-            "headless",
-            "max_global_drawdown_quote",
-            "max_controller_drawdown_quote",
-        ):
+        for name in set(DEFINING_FIELDS) - {"server_id", "profile"}:
             setattr(planned, name, getattr(self, name))
+        planned.config = self.config | identity
         return planned
+
+    def order(self) -> dict[str, Any]:
+        """What the server is asked for: the arguments of the API's ``deploy_script`` or ``deploy_controllers``."""
+        common = {
+            "instance_name": self.requested_name,
+            "credentials_profile": self.profile,
+            "image": self.image,
+            "headless": self.headless,
+        }
+        if self.strategy_kind == StrategyKind.SCRIPT:
+            return common | {"config_name": self.config_name}
+        limits = {
+            name: None if (limit := getattr(self, name)) is None else float(limit)
+            for name in ("max_global_drawdown_quote", "max_controller_drawdown_quote")
+        }
+        return common | {"controllers": [self.config_name]} | limits
+
+    def find_instance(self, container_names: Iterable[str]) -> str:
+        """Which container is this deployment's: its own, or what came of a deploy that was never answered."""
+        if self.instance_name:
+            return self.instance_name
+        others = set(Deployment.objects.filter(server=self.server_id).values_list("instance_name", flat=True))
+        mine = [name for name in container_names if self.is_instance(name) and name not in self.seen_before]
+        # The timestamp at the end sorts the newest last.
+        return max(set(mine) - others, default="")
 
     def is_instance(self, container_name: str) -> bool:
         """Whether a container on the server can be this deployment's: its name, with the server's timestamp."""

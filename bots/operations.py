@@ -26,15 +26,36 @@ def _open_deployment(bot: Bot) -> Deployment | None:
     return deployment if deployment is not None and deployment.is_open else None
 
 
-def _is_already(bot: Bot, state: BotState) -> str:
-    deployment = _open_deployment(bot)
-    return f"{bot} is {state.label} already." if deployment and deployment.state == state else ""
+def _live(bot: Bot) -> Deployment:
+    """What an operation on the bot's instance is about; its definition, when it has none."""
+    return _open_deployment(bot) or bot.plan_deployment()
 
 
-def money_of(bot: Bot) -> str:
-    if is_paper_trade(bot.connector):
-        return f"simulated money: {bot.connector} is paper trade"
-    return f"real money of {bot.client} on {bot.connector}"
+def _planned(bot: Bot, options: Mapping[str, Any]) -> Deployment:
+    """What a deployment with these options would be made of: today's definition, or a former one's."""
+    like = str(options.get("like") or "")
+    former = bot.deployments.filter(pk=like).first() if like.isdecimal() else None
+    return former.plan_again() if former else bot.plan_deployment()
+
+
+def _trading(deployment: Deployment) -> str:
+    """The market and whose money it is, of a deployment: the bot's definition may have been edited since."""
+    pair, connector = deployment.trading_pair, deployment.connector
+    if is_paper_trade(connector):
+        return f"trading {pair} with simulated money: {connector} is paper trade"
+    return f"trading {pair} with real money of {deployment.bot.client} on {connector}"
+
+
+def _company(deployment: Deployment) -> str:
+    """A word of warning when the client has another bot on the same market: the two may trade with each other."""
+    others = (
+        Deployment.objects.open()
+        .filter(bot__client=deployment.bot.client, connector=deployment.connector, trading_pair=deployment.trading_pair)
+        .exclude(bot=deployment.bot)
+        .select_related("bot")
+    )
+    names = ", ".join(other.bot.name for other in others)
+    return f" {names} of the same client trades there already: the bots may trade with each other." if names else ""
 
 
 class BotKind(Kind):
@@ -83,6 +104,24 @@ class DeployOptions(forms.Form):
     )
 
 
+class WhenGone(forms.Form):
+    gone = forms.BooleanField(
+        required=False,
+        label="The former instance is gone: I have looked on the server's host",
+        help_text="Only after an operation asked for it. If you are wrong, two bots will trade one account.",
+    )
+
+
+class DeployOptionsWhenGone(DeployOptions, WhenGone):
+    pass
+
+
+def _may_be_gone(bot: Bot) -> bool:
+    """Whether the panel can't tell what became of the bot's instance."""
+    live = _open_deployment(bot)
+    return live is not None and live.state in {BotState.UNCONFIRMED, BotState.MISSING, BotState.UNKNOWN}
+
+
 @register
 class Deploy(BotKind):
     """Makes one instance of the bot, with everything that it needs on the server."""
@@ -91,19 +130,19 @@ class Deploy(BotKind):
     label = "Deploy"
     icon = "rocket_launch"
     confirm = True
-    options_form = DeployOptions
     steps = _deploy_steps(replace=False)
 
-    def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
-        like = options.get("like", "")
-        again = subject.deployments.filter(pk=like).first() if like.isdecimal() else None
-        planned = again.plan_again() if again else subject.plan_deployment()
-        return preview(planned, subject.deployment)
+    def form_class(self, subject: Bot) -> type[forms.Form]:
+        return DeployOptionsWhenGone if _may_be_gone(subject) else DeployOptions
 
-    def consequence(self, subject: Bot) -> str:
+    def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
+        return preview(_planned(subject, options), subject.deployment)
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        planned = _planned(subject, options)
         return (
-            f"Starts trading {subject.trading_pair} with {money_of(subject)}. What the profile "
-            f"{subject.client.account_name} lacks on {subject.server} is pushed first."
+            f"Starts {_trading(planned)}. What the profile {planned.profile} lacks on {subject.server} is pushed "
+            f"first.{_company(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -125,10 +164,11 @@ class Redeploy(Deploy):
     icon = "restart_alt"
     steps = _deploy_steps(replace=True)
 
-    def consequence(self, subject: Bot) -> str:
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        planned = _planned(subject, options)
         return (
             f"Stops trading for {subject.client}: open orders of {subject.name} are cancelled and its instance is "
-            f"archived. Then a new one starts trading {subject.trading_pair} with {money_of(subject)}."
+            f"archived. Then a new one starts {_trading(planned)}.{_company(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -150,14 +190,8 @@ class Start(BotKind):
         StepDefinition("heard", "Wait until the bot runs", instances.confirm_start),
     )
 
-    def unavailable(self, subject: Bot) -> str:
-        return super().unavailable(subject) or _is_already(subject, BotState.RUNNING)
-
-    def consequence(self, subject: Bot) -> str:
-        return (
-            f"Starts trading {subject.trading_pair} again with {money_of(subject)}, with the settings and keys of its "
-            "last deployment."
-        )
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return f"Starts {_trading(_live(subject))}, once more with the settings and keys of that deployment."
 
 
 @register
@@ -174,14 +208,15 @@ class Stop(BotKind):
         StepDefinition("confirm", "Wait until its log confirms it", instances.confirm_stop),
     )
 
-    def unavailable(self, subject: Bot) -> str:
-        return super().unavailable(subject) or _is_already(subject, BotState.STOPPED)
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return f"Stops {_trading(_live(subject))}; open orders are cancelled. It can be started again."
 
-    def consequence(self, subject: Bot) -> str:
-        return (
-            f"Stops trading {subject.trading_pair} for {subject.client}; open orders are cancelled. "
-            "It can be started again."
-        )
+
+def _archive(run: Run) -> str:
+    newest = run.subject.deployment
+    if run.resumed and newest is not None and newest.ended_at is not None:
+        return f"{newest} was archived by the worker before."
+    return instances.archive(run, instances.current_deployment(run.subject)).said
 
 
 @register
@@ -195,25 +230,17 @@ class Archive(BotKind):
     dangerous = True
     steps = (
         StepDefinition("server", "Reach the server", lambda run: reach(run.subject.server)),
-        StepDefinition(
-            "archive",
-            "Stop the bot and archive its instance",
-            lambda run: _archive(run),
-        ),
+        StepDefinition("archive", "Stop the bot and archive its instance", _archive),
     )
 
-    def consequence(self, subject: Bot) -> str:
+    def form_class(self, subject: Bot) -> type[forms.Form] | None:
+        return WhenGone if _may_be_gone(subject) else None
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return (
-            f"Stops trading {subject.trading_pair} for {subject.client}; open orders are cancelled, the instance is "
-            "removed and its data kept in the server's archive. To trade again, deploy the bot."
+            f"Stops {_trading(_live(subject))}; open orders are cancelled, the instance is removed and its data kept "
+            "in the server's archive. To trade again, deploy the bot."
         )
-
-
-def _archive(run: Run) -> str:
-    newest = run.subject.deployment
-    if run.resumed and newest is not None and newest.observed_state == BotState.ARCHIVED:
-        return f"{newest} was archived by the worker before."
-    return instances.archive(run, instances.current_deployment(run.subject))
 
 
 @register

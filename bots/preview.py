@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
 
-from bots.models import Deployment, StrategyKind
+from bots.models import Deployment
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _diff(before: str, after: str) -> Iterable[str]:
 
 
 def _parts(deployment: Deployment) -> Iterable[tuple[str, str]]:
-    yield "Deploy request", _as_json(_request(deployment))
+    yield "Deploy request", _as_json(_request(deployment.order()))
     yield "Configuration", _as_json(deployment.config)
     yield "Exchange key", _as_json(_masked_key(deployment))
     if deployment.script_source:
@@ -58,22 +58,12 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _request(deployment: Deployment) -> dict[str, Any]:
-    common = {
-        "instance_name": deployment.requested_name,
-        "credentials_profile": deployment.profile,
-        "image": deployment.image,
-        "headless": deployment.headless,
-    }
-    if deployment.strategy_kind == StrategyKind.SCRIPT:
-        return common | {"script_config": f"{deployment.config_name}.yml"}
-    limits = (deployment.max_global_drawdown_quote, deployment.max_controller_drawdown_quote)
-    max_global, max_controller = (None if limit is None else float(limit) for limit in limits)
-    return common | {
-        "controllers_config": [deployment.config_name],
-        "max_global_drawdown_quote": max_global,
-        "max_controller_drawdown_quote": max_controller,
-    }
+def _request(order: dict[str, Any]) -> dict[str, Any]:
+    """The order in the server's own words."""
+    common = {name: value for name, value in order.items() if name not in {"config_name", "controllers"}}
+    if "config_name" in order:
+        return common | {"script_config": f"{order['config_name']}.yml"}
+    return common | {"controllers_config": order["controllers"]}
 
 
 def _masked_key(deployment: Deployment) -> dict[str, str]:

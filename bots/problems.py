@@ -35,7 +35,8 @@ class DeployUnconfirmed(Problem):
     code = "deploy_unconfirmed"
     meaning = "The deploy was sent, but the server did not confirm it and no new instance has appeared."
     default_remedy = (
-        "Retry: the panel looks for the instance first and adopts it. If the image is being pulled, wait until then."
+        "Retry: the panel looks for the instance first and adopts it. While one may still appear, no second deploy is "
+        "sent, unless you say on the bot's page that you have looked on the server's host and nothing is there."
     )
     retryable = True
 
@@ -95,3 +96,24 @@ class ArchiveUnconfirmed(Problem):
     meaning = "The archive was begun, but the instance is still on the server."
     default_remedy = "Refresh in a minute; if the instance is still there, retry."
     retryable = True
+
+
+class InstanceUnknownHere(Problem):
+    """The server lists the instance nowhere, not even in its history: it is not the server that it was deployed on."""
+
+    code = "instance_unknown_here"
+    concerns = "server"
+    meaning = "This server never had the bot's instance, so it may still be trading on another one."
+    default_remedy = (
+        "Check whether the base URL leads to another host than before, and correct it. If it is the same host and its "
+        "history was lost, look there, and say on the bot's page that the instance is gone."
+    )
+
+
+class OrdersMayBeOpen(Problem):
+    """The former instance could only be ended by force, so nobody has cancelled its orders."""
+
+    code = "orders_may_be_open"
+    concerns = "bot"
+    meaning = "The former instance was not heard and had to be ended by force: its orders may still be open."
+    default_remedy = "Cancel its open orders at the exchange, then deploy the bot."

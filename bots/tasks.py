@@ -33,3 +33,6 @@ def observe(server_id: int) -> None:
     mine = Server.objects.filter(pk=server_id, next_observation__lte=now).update(next_observation=following)
     if mine:
         observe_server(Server.objects.get(pk=server_id))
+        # A look that took long is not followed by the next one at once.
+        late = timezone.now() + timedelta(seconds=5)
+        Server.objects.filter(pk=server_id, next_observation__lt=late).update(next_observation=late)

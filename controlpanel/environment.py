@@ -5,6 +5,7 @@ holds the path of a file with the value of ``NAME`` (Docker and Kubernetes secre
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -47,7 +48,7 @@ env = _Env(
     LOG_LEVEL=(str, "INFO"),
     SECURE_SSL_REDIRECT=(bool, True),
     SECURE_HSTS_SECONDS=(int, 31_536_000),
-    WORKER_THREADS=(int, 16),
+    WORKER_THREADS=(int, 12),
     HUMMINGBOT_API_URL=(str, ""),
     HUMMINGBOT_API_USERNAME=(str, "admin"),
     HUMMINGBOT_API_PASSWORD=(str, ""),
@@ -57,6 +58,10 @@ environ.Env.read_env(BASE_DIR / ".env")
 PRODUCTION = env("ENVIRONMENT") != "development"
 #: Where the SQLite files lie.
 DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
+
+#: Shorter secrets can be guessed.
+SECRET_LENGTH = 32
+MAKE_ONE = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
 def refuse_to_start_half_configured() -> None:
@@ -74,12 +79,27 @@ def refuse_to_start_half_configured() -> None:
             "apart from the database's, and put a new key in front of the old ones to rotate it."
         )
     if PRODUCTION:
-        if not env("ALLOWED_HOSTS"):
-            wrong.append("ALLOWED_HOSTS is not set. Name the host names of the panel, separated by commas.")
-        if env("DEBUG"):
-            wrong.append("DEBUG is on, which shows settings and data to anyone who meets an error. Unset it.")
+        wrong += _unfit_for_production()
     if wrong:
         sys.exit("The control panel does not start:\n" + "\n".join(f"- {line}" for line in wrong))
+
+
+def _unfit_for_production() -> Iterator[str]:
+    """What will do on a developer's machine only: a sentence for each."""
+    if 0 < len(env("SECRET_KEY")) < SECRET_LENGTH:
+        yield f"SECRET_KEY is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
+    if any(len(key) < SECRET_LENGTH for key in env("FERNET_KEYS")):
+        yield f"FERNET_KEYS holds a key that is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
+    if not env("ALLOWED_HOSTS"):
+        yield "ALLOWED_HOSTS is not set. Name the host names of the panel, separated by commas."
+    if env("DEBUG"):
+        yield "DEBUG is on, which shows settings and data to anyone who meets an error. Unset it."
+    # Set by Heroku and Railway. An SQLite file on a volume that lasts is still to be had, by its DATABASE_URL.
+    if (env("DYNO", default="") or env("RAILWAY_ENVIRONMENT", default="")) and not env("DATABASE_URL"):
+        yield (
+            "DATABASE_URL is not set, and an SQLite file would not last: the disk is wiped at every restart. "
+            "Add a PostgreSQL database, which sets it."
+        )
 
 
 def database() -> dict[str, Any]:
@@ -109,7 +129,9 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         "workers": env("WORKER_THREADS"),
         "worker_type": "thread",
         "max_delay": 0.5,
-        # Heroku and Railway ask a process to end with SIGTERM: finish the step at hand, then go.
+        # Heroku and Railway ask a process to end with SIGTERM and kill it 10 to 30 s later. Huey then begins nothing
+        # new and waits so long for the operations at hand to end; what is left of them another worker takes over
+        # when its lease runs out.
         "graceful_signal": "TERM",
         "shutdown_timeout": 20,
     }
@@ -127,7 +149,9 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
             "dbname": unquote(database_settings["NAME"]),
         } | database_settings.get("OPTIONS", {})
         connection = {name: value for name, value in connection.items() if value}
-        return common | {"huey_class": "huey.PostgresHuey", "connection": connection}
+        # Blocking, each thread would hold a connection of its own just to LISTEN, and small plans have 20. Instead
+        # they share one, and look every half second at the latest.
+        return common | {"huey_class": "huey.PostgresHuey", "blocking": False, "connection": connection}
     name = Path(database_settings["NAME"])
     return common | {
         "huey_class": "huey.SqliteHuey",

@@ -1,19 +1,14 @@
 """For whoever hosts the panel: is it alive, and can it do its work. No secret, no detail of an error."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from huey.contrib.djhuey import HUEY
 
 from operations.models import WorkerHeartbeat
-
-#: A worker makes itself heard every 20 s; longer than this, in seconds, means that there is none.
-WORKER_SILENT = 90
 
 
 @never_cache
@@ -51,5 +46,4 @@ def _queue() -> bool:
 
 
 def _worker() -> bool:
-    heard_lately = timezone.now() - timedelta(seconds=WORKER_SILENT)
-    return WorkerHeartbeat.objects.filter(heard_at__gte=heard_lately).exists()
+    return WorkerHeartbeat.is_heard()

@@ -85,7 +85,7 @@ class OperatesMixin(ModelAdmin):
         if obj is None or kind not in self.operation_kinds:
             raise Http404
         definition = kinds.get(kind)
-        if not request.user.has_perm(definition.permission):
+        if not self.has_view_permission(request, obj) or not request.user.has_perm(definition.permission):
             raise PermissionDenied
         return self._ask_or_act(
             request,
@@ -112,7 +112,7 @@ class OperatesMixin(ModelAdmin):
 
     def _ask_or_act(self, request: HttpRequest, kind: Kind, objects: list[Any], back: str) -> HttpResponse:
         subjects = list({(s := self.operation_subject(obj)).pk: s for obj in objects}.values())
-        options_form = kind.options_form
+        options_form = kind.form_class(subjects[0]) if len(subjects) == 1 else kind.options_form
         # A list posts to ask, too; the page that asks says that it is it that posts.
         answered = request.method == "POST" and ("answered" in request.POST or not kind.confirm)
         bound = request.POST if "answered" in request.POST else None
@@ -133,7 +133,7 @@ class OperatesMixin(ModelAdmin):
                 "objects": [
                     {
                         "subject": subject,
-                        "consequence": kind.consequence(subject),
+                        "consequence": kind.consequence(subject, request.GET),
                         "unavailable": kind.unavailable(subject),
                         "preview": kind.preview(subject, request.GET) if len(subjects) == 1 else (),
                     }

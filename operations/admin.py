@@ -1,6 +1,6 @@
 """The operations' pages: what was asked for, how far it is, why it failed, what to do next."""
 
-from datetime import timedelta
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,7 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -28,8 +27,6 @@ STATE_COLOURS = {
     State.FAILED: "danger",
     State.CANCELLED: "warning",
 }
-#: A worker that was not heard for so long, in seconds, is not there.
-WORKER_SILENT = 90
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -70,7 +67,11 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
-            path("<int:pk>/live/", wrap(require_GET(self.live_view)), name="operations_operation_live"),
+            path(
+                "<int:pk>/live/",
+                self._reload_signed_out(wrap(require_GET(self.live_view))),
+                name="operations_operation_live",
+            ),
             path("<int:pk>/retry/", wrap(require_POST(self.retry_view)), name="operations_operation_retry"),
             path("<int:pk>/cancel/", wrap(require_POST(self.cancel_view)), name="operations_operation_cancel"),
         ]
@@ -101,6 +102,19 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
         operation = self._operation(request, pk)
         return render(request, "operations/operation_live.html", self._live_context(request, operation))
 
+    def _reload_signed_out(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Let a page whose session has ended load itself again, which leads to the login and back here.
+
+        htmx would follow the redirect to the login by itself, and put that page into the panel.
+        """
+
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if "HX-Request" in request.headers and not self.admin_site.has_permission(request):
+                return HttpResponse(headers={"HX-Refresh": "true"})
+            return view(request, *args, **kwargs)
+
+        return answer
+
     def _operation(self, request: HttpRequest, pk: int) -> Operation:
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -111,7 +125,6 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
 
     def _live_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
         permitted = request.user.has_perm(operation.definition.permission)
-        heard_lately = timezone.now() - timedelta(seconds=WORKER_SILENT)
         return {
             "operation": operation,
             "steps": list(operation.steps.all()),
@@ -121,8 +134,7 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
             "colour": STATE_COLOURS[State(operation.state)],
             "may_retry": permitted and operation.can_be_retried,
             "may_cancel": permitted and operation.can_be_cancelled,
-            "no_worker": operation.state == State.QUEUED
-            and not WorkerHeartbeat.objects.filter(heard_at__gte=heard_lately).exists(),
+            "no_worker": operation.state == State.QUEUED and not WorkerHeartbeat.is_heard(),
         }
 
     # --- what can be done about it ----------------------------------------------------------------------------------

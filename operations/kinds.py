@@ -39,11 +39,15 @@ class Kind:
     confirm: ClassVar[bool] = False
     #: Marked as dangerous where it is offered.
     dangerous: ClassVar[bool] = False
-    #: What the confirmation page asks beyond yes or no.
+    #: What the confirmation page asks beyond yes or no, about one subject or many.
     options_form: ClassVar[type[forms.Form] | None] = None
     steps: ClassVar[Sequence[StepDefinition]]
 
-    def consequence(self, subject: Any) -> str:
+    def form_class(self, subject: Any) -> type[forms.Form] | None:
+        """What the confirmation page asks about one subject beyond yes or no."""
+        return self.options_form
+
+    def consequence(self, subject: Any, options: Mapping[str, Any]) -> str:
         """What will happen to this subject, in words, for the confirmation page."""
         return ""
 

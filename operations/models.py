@@ -168,7 +168,9 @@ class Operation(models.Model):
 
     @property
     def can_be_retried(self) -> bool:
-        return self.state in {State.FAILED, State.CANCELLED} and self.subject is not None
+        """The last thing that was tried on its subject, which did not succeed: an older one may no longer be wanted."""
+        newer = Operation.objects.filter(lock=self.lock, pk__gt=self.pk)
+        return self.state in {State.FAILED, State.CANCELLED} and self.subject is not None and not newer.exists()
 
     @property
     def can_be_cancelled(self) -> bool:
@@ -226,8 +228,16 @@ class Step(models.Model):
 class WorkerHeartbeat(models.Model):
     """When each background worker was last heard: one row per worker process."""
 
+    #: A worker makes itself heard every 20 s; one that was not heard for so long, in seconds, is not there.
+    SILENT = 90
+
     worker = models.CharField(max_length=80, primary_key=True)
     heard_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"{self.worker} at {self.heard_at:%Y-%m-%d %H:%M:%S}"
+
+    @classmethod
+    def is_heard(cls) -> bool:
+        """Whether any worker is there."""
+        return cls.objects.filter(heard_at__gte=timezone.now() - timedelta(seconds=cls.SILENT)).exists()

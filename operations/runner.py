@@ -6,7 +6,8 @@ A worker may die at any line of this module. What then holds:
   which step may have acted without having been recorded.
 - The lease is renewed by a thread of its own while a step waits for a slow server. When it runs out, another worker
   claims the row and goes on at the first step that is not done.
-- Every write is conditional on the lease: a worker that was thought dead and wakes up again writes nothing.
+- A worker that was thought dead and wakes up again finds its lease lost: it records nothing, and a step that does what
+  can't be undone asks first (``Run.hold``).
 """
 
 import logging

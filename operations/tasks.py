@@ -1,7 +1,9 @@
 """The queue's side of operations: a bell per operation, and a round each minute for bells that were missed."""
 
 from datetime import timedelta
+from threading import BoundedSemaphore
 
+from django.conf import settings
 from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
@@ -13,13 +15,28 @@ from operations.models import Operation, State, WorkerHeartbeat
 ROUND = 20
 
 
+#: Operations mostly wait, each in a thread. Some threads are kept for looking at the fleet and for making rounds.
+THREADS_KEPT_FREE = 4
+_slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - THREADS_KEPT_FREE))
+
+
 @db_task()
 def run_operation(operation_id: int) -> None:
-    if not runner.run(operation_id):
-        return
-    lane = Operation.objects.values_list("lane", flat=True).get(pk=operation_id)
-    waiting = Operation.objects.filter(lane=lane, state=State.QUEUED).order_by("pk")
-    for pk in waiting.values_list("pk", flat=True)[:1]:
+    if not _slots.acquire(blocking=False):
+        return  # whoever gives a slot back rings for the next one
+    try:
+        taken = runner.run(operation_id)
+    finally:
+        _slots.release()
+    if taken:
+        ring_for_the_next(operation_id)
+
+
+def ring_for_the_next(operation_id: int) -> None:
+    """Something ended: ring for what has waited longest in its lane, and for what has waited longest at all."""
+    lane = Operation.objects.filter(pk=operation_id).values("lane")
+    queued = Operation.objects.filter(state=State.QUEUED).order_by("pk").values_list("pk", flat=True)
+    for pk in {*queued.filter(lane__in=lane)[:1], *queued[:1]}:
         run_operation(pk)
 
 

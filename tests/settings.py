@@ -22,6 +22,8 @@ FLEET = {
     "HEARD": 3,
     "STOPPED": 3,
     "ARCHIVED": 3,
+    "LOGS_PER_LOOK": 2,
+    "UNCONFIRMED": 0,
     "KNOWN_AGAIN": 0.3,
     "SETTLE": 0.5,
 }

@@ -73,7 +73,7 @@ def everything_was_tried(bot, key, server, perform, sandbox, monkeypatch, caplog
         assert do(kind, subject).state == State.FAILED
         sandbox.faults.clear()
 
-    def api(server: Server) -> HummingbotAPI:
+    def api(server: Server, **options: object) -> HummingbotAPI:
         return HummingbotAPI(
             server.base_url, server.username, server.password, read_timeout=3, long_read_timeout=0.8, read_retries=0
         )

@@ -21,6 +21,7 @@ BUNDLED: dict[str, dict[str, Any]] = {
         "controller_type": "generic",
         "description": "Hummingbot's own market maker: several bids and asks around the mid price. It reports profit "
         "and loss, which scripts do not.",
+        "spot_only": True,  # it has no leverage setting, and reads its inventory from the balances
         "schema": pmm_v1.SCHEMA,
     },
     "pmm_simple": {

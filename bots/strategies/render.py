@@ -3,19 +3,31 @@
 from collections.abc import Mapping
 from typing import Any
 
+#: What the panel itself writes into the file, from the bot's definition. No setting may have such a name.
+RESERVED = (
+    "id",
+    "controller_name",
+    "controller_type",
+    "script_file_name",
+    "controllers_config",
+    "connector_name",
+    "trading_pair",
+)
+
 
 def controller_config(
     config_name: str, controller_type: str, name: str, market: tuple[str, str], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A controller's file: who it is, its connector and trading pair, its settings."""
+    """A controller's file: its settings, who it is, its connector and trading pair."""
     return _config({"id": config_name, "controller_name": name, "controller_type": controller_type}, market, settings)
 
 
 def script_config(script_name: str, market: tuple[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A script's file: the script's own name, its connector and trading pair, its settings."""
+    """A script's file: its settings, the script's own name, its connector and trading pair."""
     return _config({"script_file_name": f"{script_name}.py", "controllers_config": []}, market, settings)
 
 
 def _config(identity: dict[str, Any], market: tuple[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The bot's identity and market win over settings of those names: they are what its owner has confirmed."""
     connector, trading_pair = market
-    return identity | {"connector_name": connector, "trading_pair": trading_pair} | dict(settings)
+    return dict(settings) | identity | {"connector_name": connector, "trading_pair": trading_pair}

@@ -1,11 +1,13 @@
 """A strategy's settings against its JSON Schema, with messages for people."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import SchemaError, ValidationError
 
 _TYPES = {
     "number": "a number",
@@ -35,7 +37,10 @@ _SENTENCES: dict[str, Callable[[ValidationError], str]] = {
 
 
 def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
-    """What is wrong with the settings: a sentence per setting, empty when nothing is."""
+    """What is wrong with the settings: a sentence per setting, empty when nothing is.
+
+    A setting within a group is named after both: ``group.setting``.
+    """
     if not isinstance(settings, Mapping):
         return {"settings": "Settings must be a group of names and values."}
     known = schema.get("properties", {})
@@ -51,26 +56,101 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
     for error in Draft202012Validator(schema).iter_errors(dict(settings)):
         if error.path:
             sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")
-            errors.setdefault(str(error.path[0]), sentence(error))
+            name = ".".join(takewhile(lambda part: isinstance(part, str), error.path))  # type: ignore[arg-type]
+            errors.setdefault(name, sentence(error))
     return errors
 
 
 def _is_finite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
     if isinstance(value, list):
         return all(map(_is_finite, value))
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def schema_error(schema: Any) -> str:
+    """Why this is no schema that settings can be checked against, or nothing."""
+    if not isinstance(schema, Mapping):
+        return "A schema is a group of names and values."
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"This is no JSON Schema: {error.message}."
+    return "" if _describes_each(schema) else "Each property is described by a group of names and values."
+
+
+def _describes_each(schema: Mapping[str, Any]) -> bool:
+    return all(isinstance(rules, Mapping) and _describes_each(rules) for rules in schema.get("properties", {}).values())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value that a person enters.
+
+    Attributes:
+        path: its name, after those of the groups that hold it.
+        schema: its JSON Schema.
+        required: whether it can't be left out.
+        advanced: whether it is folded away.
+    """
+
+    path: tuple[str, ...]
+    schema: Mapping[str, Any]
+    required: bool
+    advanced: bool
+
+    @property
+    def types(self) -> set[str]:
+        """The kinds of values that it may have; where the schema does not say, its default does."""
+        names = self.schema.get("type") or type_of(self.schema.get("default", ""))
+        return {names} if isinstance(names, str) else set(names)
+
+    @property
+    def is_nullable(self) -> bool:
+        return None in self.schema["enum"] if "enum" in self.schema else "null" in self.types
+
+    def value_in(self, settings: Mapping[str, Any], otherwise: Any = None) -> Any:
+        """Its value among a strategy's settings."""
+        value: Any = settings
+        for name in self.path:
+            if not isinstance(value, Mapping) or name not in value:
+                return otherwise
+            value = value[name]
+        return value
+
+
+def settings_in(schema: Mapping[str, Any], path: tuple[str, ...] = (), advanced: bool = False) -> Iterator[Setting]:
+    """Each setting of a schema, in its order, with those that groups hold."""
+    for name, rules in schema.get("properties", {}).items():
+        setting = Setting(
+            path=(*path, name),
+            schema=rules,
+            required=name in schema.get("required", ()),
+            advanced=advanced or bool(rules.get("advanced")),
+        )
+        if setting.types == {"object"} and rules.get("properties"):
+            yield from settings_in(rules, setting.path, setting.advanced)
+        else:
+            yield setting
 
 
 def schema_from(defaults: Mapping[str, Any]) -> dict[str, Any]:
     """A schema for a strategy of which only the default settings are known: their names, and the kinds of values."""
     return {
         "type": "object",
-        "properties": {name: {"type": _type_of(value), "default": value} for name, value in defaults.items()},
+        "properties": {name: _described(value) for name, value in defaults.items()},
         "additionalProperties": False,
     }
 
 
-def _type_of(value: Any) -> str | list[str]:
+def _described(value: Any) -> dict[str, Any]:
+    items = {"items": {"type": type_of(value[0])}} if isinstance(value, list) and value else {}
+    return {"type": type_of(value), **items, "default": value}
+
+
+def type_of(value: Any) -> str | list[str]:
+    """The JSON Schema type of a value like this one."""
     match value:
         case bool():
             return "boolean"
@@ -80,5 +160,7 @@ def _type_of(value: Any) -> str | list[str]:
             return "array"
         case dict():
             return "object"
+        case str():
+            return "string"
         case _:
             return ["string", "null"]

@@ -4,6 +4,7 @@ A Hummingbot server takes any text for a script and says nothing when it can't s
 """
 
 import ast
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -52,6 +53,7 @@ def read_script(source: str) -> Script:
         return Script(problems=(f"This is not valid Python: {error.msg}{where}.",))
     except ValueError as error:  # how some versions of Python refuse a NUL byte
         return Script(problems=(f"This is not valid Python: {error}.",))
+    _undo_aliases(tree)
     strategy, config = _class_on(tree, "StrategyV2Base"), _class_on(tree, "StrategyV2ConfigBase")
     return Script(
         strategy_class=strategy.name if strategy else "",
@@ -78,6 +80,17 @@ def _problems(tree: ast.Module, strategy: ast.ClassDef | None, config: ast.Class
         )
     if config is not None and (lacking := {"connector_name", "trading_pair"} - _fields(config).keys()):
         yield f"The config class {config.name} must declare the market: it has no {' and no '.join(sorted(lacking))}."
+
+
+def _undo_aliases(tree: ast.Module) -> None:
+    """Let every base class have the name that it has where it comes from: ``import … StrategyV2Base as Base``."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    names = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for base in node.bases:
+                if isinstance(base, ast.Name):
+                    base.id = names.get(base.id, base.id)
 
 
 def _class_on(tree: ast.Module, base: str) -> ast.ClassDef | None:
@@ -112,11 +125,10 @@ def _fields(config: ast.ClassDef) -> dict[str, ast.AnnAssign]:
 
 def _schema(config: ast.ClassDef) -> dict[str, Any]:
     own = {name: node for name, node in _fields(config).items() if name not in MARKET_FIELDS}
-    properties = {name: _property(name, node) for name, node in own.items()}
     return {
         "type": "object",
-        "properties": properties,
-        "required": [name for name, setting in properties.items() if "default" not in setting],
+        "properties": {name: _property(name, node) for name, node in own.items()},
+        "required": [name for name, node in own.items() if _default(node.value) is None],
         "additionalProperties": False,
     }
 
@@ -124,40 +136,75 @@ def _schema(config: ast.ClassDef) -> dict[str, Any]:
 def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
     """A setting as its declaration tells it: type, default, bounds and description."""
     setting: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), **_type(node.annotation)}
-    value = node.value
+    keywords = _keywords(node.value)
+    told = {"default": _default(node.value), "description": keywords.get("description")}
+    told |= {rule: keywords.get(bound) for bound, rule in _BOUNDS.items()}
+    values = {rule: _literal(expression) for rule, expression in told.items()}
+    return setting | {rule: value for rule, value in values.items() if value is not ...}
+
+
+def _keywords(value: ast.expr | None) -> dict[str, ast.expr]:
+    """What a field is declared with: ``Field(…, gt=0)``."""
     if isinstance(value, ast.Call) and _last_name(value.func) == "Field":
-        keywords = {keyword.arg: keyword.value for keyword in value.keywords if keyword.arg}
-        setting |= {_BOUNDS[key]: _literal(keywords[key]) for key in _BOUNDS if key in keywords}
-        if "description" in keywords:
-            setting["description"] = _literal(keywords["description"])
-        value = value.args[0] if value.args else keywords.get("default")
-    default = _literal(value)
-    if default is not ...:
-        setting["default"] = default
-    return {key: value for key, value in setting.items() if value is not ...}
+        return {keyword.arg: keyword.value for keyword in value.keywords if keyword.arg}
+    return {}
+
+
+def _default(value: ast.expr | None) -> ast.expr | None:
+    """The expression for a field's default; nothing when it has none and must be given."""
+    if isinstance(value, ast.Call) and _last_name(value.func) == "Field":
+        keywords = _keywords(value)
+        value = value.args[0] if value.args else keywords.get("default", keywords.get("default_factory"))
+    return None if isinstance(value, ast.Constant) and value.value is ... else value
 
 
 def _type(annotation: ast.expr) -> dict[str, Any]:
-    text = ast.unparse(annotation)
-    optional = "None" in text or "Optional" in text
-    inner = text.replace("Optional[", "").replace("| None", "").strip(" ]")
-    if inner.lower().startswith("list["):
-        return {"type": "array", "items": {"type": _TYPES.get(inner[5:].strip(), "string")}}
-    kind = _TYPES.get(inner)
-    if kind is None:
-        return {}
-    return {"type": [kind, "null"] if optional else kind}
+    """The JSON Schema for an annotation; empty for what only running the script would tell."""
+    match annotation:
+        case ast.Constant(value=None):
+            return {"type": "null"}
+        case ast.Subscript(value=outer, slice=inner):
+            return _generic(_last_name(outer), inner)
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return _either(_type(left), _type(right))
+    kind = _TYPES.get(_last_name(annotation))
+    return {"type": kind} if kind else {}
+
+
+def _generic(outer: str, inner: ast.expr) -> dict[str, Any]:
+    parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+    match outer.lower():
+        case "optional":
+            return _either(_type(inner), {"type": "null"})
+        case "union" if len(parts) == 2:
+            return _either(*map(_type, parts))
+        case "annotated":
+            return _type(parts[0])
+        case "literal":
+            return {"enum": [value for value in map(_literal, parts) if value is not ...]}
+        case "list":
+            return {"type": "array", "items": _type(inner)}
+    return {}
+
+
+def _either(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What may be empty is understood; of another choice nothing is."""
+    nothing = {"type": "null"}
+    setting = other if one == nothing else one if other == nothing else {}
+    if "enum" in setting:
+        return {"enum": [*setting["enum"], None]}
+    return setting | {"type": [setting["type"], "null"]} if "type" in setting else {}
 
 
 def _literal(node: ast.expr | None) -> Any:
     """The value of a literal or of ``Decimal("…")``; ``...`` for what only running the script would tell."""
-    if isinstance(node, ast.Call) and _last_name(node.func) == "Decimal" and node.args:
-        text = _literal(node.args[0])
+    if isinstance(node, ast.Call) and _last_name(node.func) == "Decimal" and len(node.args) == 1:
         try:
-            return float(text)
+            number = float(_literal(node.args[0]))
         except (TypeError, ValueError):
             return ...
+        return int(number) if number.is_integer() else number
     try:
-        return ... if node is None else ast.literal_eval(node)
-    except ValueError:
+        return ... if node is None else json.loads(json.dumps(ast.literal_eval(node)))
+    except (TypeError, ValueError):  # a set, for one, is nothing that JSON has
         return ...

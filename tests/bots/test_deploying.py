@@ -13,6 +13,8 @@ from bots.models import BotState, Strategy
 from bots.strategies.schema import schema_from
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.resources import Scripts
+from hummingbot_api.sandbox import Sandbox
+from hummingbot_api.sandbox.instance import Instance
 from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_cancel, operation_request, operation_retry
@@ -320,9 +322,9 @@ def test_the_database_refuses_a_second_open_deployment_before_anything_is_sent(b
 
     mark = deploying._mark_as_sent
 
-    def mark_late(run, deployment):
+    def mark_late(run, api, deployment):
         bot.deployments.create(server=bot.server, requested_name=NAME, config_name=NAME, sent_at=timezone.now())
-        return mark(run, deployment)
+        return mark(run, api, deployment)
 
     monkeypatch.setattr(deploying, "_mark_as_sent", mark_late)
     monkeypatch.setattr(deploying, "_send", other_deploys_meanwhile)
@@ -549,3 +551,56 @@ def test_an_edit_during_the_deploy_does_not_mix_with_what_was_planned(bot, sandb
     assert runner.run(operation.pk, on_step=edit)
     (instance,) = sandbox.world.live()
     assert instance.config["bid_spread"] == 0.003
+
+
+# --- what nobody can be sure of ---
+
+
+def test_an_unanswered_deploy_is_not_sent_again_while_its_instance_may_still_appear(
+    bot, perform, sandbox, retry, settings
+):
+    settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
+    sandbox.faults.add("server_error", path=DEPLOY, times=1)
+    failed = perform("deploy", bot)
+    for operation in (retry(failed), perform("deploy", bot), perform("redeploy", bot)):
+        assert ended(operation) == (State.FAILED, "deploy_unconfirmed")
+        assert "may appear until" in operation.error_message
+    assert ended(perform("archive", bot)) == (State.FAILED, "deploy_unconfirmed")
+    assert deploys_sent(sandbox) == 1
+    assert perform("deploy", bot, gone=True).state == State.SUCCEEDED
+    assert_one_running(bot, sandbox)
+
+
+def test_a_base_url_that_leads_to_another_host_makes_no_second_bot_there(bot, perform, sandbox):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    with Sandbox(password=PLANTED_PASSWORD, speed=200).serve() as other_host:
+        Server.objects.update(base_url=other_host.url)
+        for kind in ("deploy", "redeploy", "archive"):
+            bot.refresh_from_db()
+            assert ended(perform(kind, bot)) == (State.FAILED, "instance_unknown_here")
+        assert not other_host.world.instances
+    assert len(sandbox.world.live()) == 1
+    bot.refresh_from_db()
+    assert bot.deployment.is_open
+
+
+def test_a_redeploy_stops_when_the_former_instance_may_have_left_orders_open(bot, perform, sandbox, monkeypatch):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    monkeypatch.setattr(Instance, "listed", False)
+    operation = perform("redeploy", bot)
+    assert ended(operation) == (State.FAILED, "orders_may_be_open")
+    assert "Cancel its open orders at the exchange" in operation.error_remedy
+    assert not sandbox.world.live()
+
+
+def test_a_container_that_was_there_before_the_deploy_is_never_taken_for_its_instance(
+    bot, perform, sandbox, server, impatient
+):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    with server.api() as api:
+        stranger = api.bots.deploy_script(**bot.deployment.order())
+    sandbox.world.crash(stranger)
+    assert perform("archive", bot).state == State.SUCCEEDED
+    sandbox.faults.add("time_out_before", path=DEPLOY, times=1)
+    assert ended(perform("deploy", bot)) == (State.FAILED, "deploy_unconfirmed")
+    assert bot.deployment.instance_name == ""

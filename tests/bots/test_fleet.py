@@ -1,5 +1,8 @@
 """What the panel shows of its bots: what a server last showed, or that nobody knows."""
 
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,9 +14,12 @@ from accounts.models import Server
 from bots import tasks
 from bots.fleet import Snapshot, observe_server, state_in
 from bots.models import Bot, BotState, Deployment, Strategy
-from hummingbot_api.results import ControllerPerformance
+from hummingbot_api.resources import Bots
+from hummingbot_api.results import ControllerPerformance, LogEntry
+from hummingbot_api.sandbox import Sandbox
 from operations.models import Operation, State
 from operations.services import operation_request
+from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 NOW = timezone.now()
 NAME = "hummingbot-client_sharp-sharp-spread-20261122-105939"
@@ -84,7 +90,9 @@ def test_the_state_that_is_shown_is_the_state_that_is_filtered_by(data):
     state = data.draw(st.sampled_from(BotState.values))
     age = data.draw(st.sampled_from([0, 1, 30, 59, 61, 90, 3600]) | st.floats(61, 1e6) | st.floats(0, 59))
     deployment = Deployment.objects.first() or _make_one()
-    deployment.update(observed_state=state, observed_at=timezone.now() - timedelta(seconds=age))
+    sent_at, ended_at = (data.draw(st.sampled_from([None, timezone.now()])) for _ in range(2))
+    seen_at = timezone.now() - timedelta(seconds=age)
+    deployment.update(observed_state=state, observed_at=seen_at, sent_at=sent_at, ended_at=ended_at)
     deployment.refresh_from_db()
     matching = [value for value in BotState.values if Deployment.objects.in_state(value, timezone.now()).exists()]
     assert matching == [deployment.state]
@@ -104,11 +112,14 @@ def _make_one() -> Deployment:
 
 
 @pytest.mark.parametrize("state", BotState.values)
-def test_what_was_not_seen_lately_is_unknown_unless_time_changes_nothing_about_it(state, db):
+def test_what_was_not_seen_lately_is_unknown_unless_nothing_of_it_is_on_a_server(state, db):
     deployment = _make_one()
     deployment.update(observed_state=state, observed_at=timezone.now() - timedelta(minutes=5))
-    settled = state in {BotState.PLANNED, BotState.ARCHIVED, BotState.NOT_CREATED}
-    assert deployment.state == (state if settled else BotState.UNKNOWN)
+    assert deployment.state == state
+    deployment.update(sent_at=timezone.now())
+    assert deployment.state == BotState.UNKNOWN
+    deployment.update(ended_at=timezone.now())
+    assert deployment.state == state
 
 
 # --- over HTTP ---
@@ -121,15 +132,87 @@ def live(bot, perform, sandbox) -> Bot:
     return bot
 
 
+def wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def look(bot: Bot) -> Deployment:
     observe_server(Server.objects.get(pk=bot.server_id))
     bot.refresh_from_db()
     return bot.deployment
 
 
-def test_a_poll_uses_the_four_light_calls_and_no_other(live, sandbox):
+def test_a_poll_uses_the_four_light_calls_and_reads_few_logs(live, sandbox, settings):
+    settings.FLEET = settings.FLEET | {"LOGS_PER_LOOK": 0}
     assert look(live).state == BotState.RUNNING
     assert sorted(request.path for request in sandbox.requests) == sorted(LIGHT_ROUTES)
+    settings.FLEET = settings.FLEET | {"LOGS_PER_LOOK": 1}
+    assert look(live).state == BotState.RUNNING
+    assert len(sandbox.requests) == 2 * len(LIGHT_ROUTES) + 1
+
+
+def test_a_bot_that_somebody_else_stopped_is_shown_as_stopped(live, server):
+    with server.api() as api:
+        api.bots.stop(live.deployment.instance_name)
+    wait_until(lambda: look(live).state == BotState.STOPPED)
+
+
+def test_a_stopped_bot_whose_container_somebody_restarted_is_shown_as_running(live, perform, server, sandbox):
+    assert perform("stop", live).state == State.SUCCEEDED
+    with server.api() as api:
+        api.docker.stop(live.deployment.instance_name)
+        api.docker.start(live.deployment.instance_name)
+    sandbox.world.clock.advance(60)
+    wait_until(lambda: look(live).state == BotState.RUNNING)
+    assert live.deployment.stopped_at is None
+
+
+def test_a_second_live_instance_of_a_bot_raises_the_alarm_until_it_is_gone(live, server, sandbox, admin_client):
+    order = live.deployment.order()
+    with server.api() as api:
+        stranger = api.bots.deploy_script(**order)
+    look(live)
+    assert live.strangers == stranger
+    assert stranger in admin_client.get(live.get_absolute_url()).content.decode()
+    sandbox.world.vanish(stranger)
+    look(live)
+    assert live.strangers == ""
+
+
+def test_an_instance_that_appears_late_is_adopted_by_the_poll(bot, perform, server, sandbox, settings):
+    settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
+    sandbox.faults.add("server_error", path="/bot-orchestration/deploy")
+    assert perform("deploy", bot).error_code == "deploy_unconfirmed"
+    sandbox.faults.clear()
+    with server.api() as api:
+        late = api.bots.deploy_script(**bot.deployment.order())
+    assert look(bot).instance_name == late
+    assert bot.deployment.state != BotState.UNCONFIRMED
+
+
+def test_an_instance_that_the_server_never_had_is_unknown_rather_than_missing(live, server):
+    with Sandbox(password=PLANTED_PASSWORD).serve() as other_host:
+        Server.objects.filter(pk=server.pk).update(base_url=other_host.url)
+        assert look(live).state == BotState.UNKNOWN
+    assert "never had" in live.deployment.last_error
+
+
+def test_a_logged_key_is_masked_before_it_is_stored(live, perform, monkeypatch):
+    line = f"GET /balance?apiKey={PLANTED['bitmart_api_key']}&signature=0badc0de failed for {PLANTED['bitmart_memo']}"
+    status = Bots.status
+
+    def status_with_a_leak(self, name):
+        told = status(self, name)
+        leak = LogEntry("ERROR", "connector", line, timezone.now())
+        return replace(told, error_logs=(*told.error_logs, leak))
+
+    monkeypatch.setattr(Bots, "status", status_with_a_leak)
+    assert perform("refresh", live).state == State.SUCCEEDED
+    assert "failed for •••" in live.deployment.last_error
+    assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in live.deployment.last_error]
 
 
 def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll(live, sandbox):
@@ -286,6 +369,6 @@ def test_the_fleets_round_rings_for_each_server_that_is_due(shown, monkeypatch):
     rung: list[int] = []
     monkeypatch.setattr(tasks, "observe", rung.append)
     later = timezone.now() + timedelta(seconds=10)
-    Server.objects.create(name="Later", base_url="http://127.0.0.1:9", password="x", next_observation=later)
+    Server.objects.create(name="Later", base_url="http://127.0.0.1:10", password="x", next_observation=later)
     tasks.observe_fleet.call_local()
     assert rung == [shown.server_id]

@@ -11,6 +11,8 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from accounts.models import Client
+from bots.forms import bot_form, field_name
+from bots.models import Strategy
 from operations.actions import OperatesMixin
 from operations.models import Operation
 
@@ -40,6 +42,15 @@ def text_of(response: Any) -> str:
     from html import unescape
 
     return unescape(response.content.decode())
+
+
+def prefilled(strategy: Strategy, **changes: Any) -> dict[str, Any]:
+    """What a browser sends for a strategy's settings when nothing but these was changed; ``None`` for a switch off."""
+    form = bot_form([strategy], ())()
+    shown = {field: form[field].value() for field in form.settings_of[strategy.pk]}
+    entered = {field: "" if value is None else value for field, value in shown.items()}
+    entered |= {field_name(strategy.pk, name): value for name, value in changes.items()}
+    return {field: value for field, value in entered.items() if value not in (None, False)}
 
 
 def pages_of(model: type[Model]) -> Iterator[str]:

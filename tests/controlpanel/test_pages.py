@@ -11,7 +11,6 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from accounts.models import ExchangeKey, Server
-from bots.forms import field_name
 from bots.models import Bot, Strategy
 from operations import kinds
 from operations.models import Operation, State
@@ -167,7 +166,7 @@ def test_saving_forms_asks_no_server_and_logs_no_secret(server, client_sharp, ad
                 "strategy": spread.pk,
                 "image": "hummingbot/hummingbot:latest",
                 "headless": "on",
-                field_name(spread.pk, "order_amount"): "1600",
+                **prefilled(spread, order_amount="1600"),
             },
         ),
     ]

@@ -9,7 +9,6 @@ from django.db.models import Model
 from django.urls import reverse
 
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
-from bots.forms import field_name
 from bots.models import Bot, Deployment, Strategy
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -276,8 +275,7 @@ def test_a_saved_bot_of_ones_own_needs_no_more_than_the_managers_permissions(bro
         "trading_pair": "sharp/usdt",
         "strategy": spread.pk,
         "image": "hummingbot/hummingbot:latest",
-        field_name(spread.pk, "order_amount"): "7",
-        field_name(spread.pk, "order_refresh_time"): "60",
+        **prefilled(spread, order_amount="7"),
     }
     assert browser.post(url_of(own["bot"]), facts).status_code == 302
     own["bot"].refresh_from_db()

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from threading import BoundedSemaphore
 
 import pytest
 from django.conf import settings
@@ -357,14 +358,30 @@ def test_each_round_leaves_a_heartbeat_and_forgets_workers_that_are_long_gone(db
     assert timezone.now() - heartbeat.heard_at < timedelta(seconds=5)
 
 
-def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane(make_kind, request_operation, rung):
+def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane_and_the_next_at_all(
+    make_kind, request_operation, rung
+):
     lanes = {"first": "server:1", "elsewhere": "server:2", "next": "server:1", "later": "server:1"}
     for name, lane in lanes.items():
         make_kind(name, lock=name, lane=lane, one=done)
     operations = {name: request_operation(name) for name in lanes}
     rung.clear()
     answer_the_bell(operations["first"].pk)
-    assert rung == [operations["next"].pk]
+    assert set(rung) == {operations["next"].pk, operations["elsewhere"].pk}
+
+
+def test_some_threads_stay_free_of_operations_for_looking_at_the_fleet(make_kind, request_operation, rung, monkeypatch):
+    monkeypatch.setattr(tasks, "_slots", BoundedSemaphore(1))
+    make_kind("waits", lock="waits", one=done)
+    operation = request_operation("waits")
+    tasks._slots.acquire()
+    answer_the_bell(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.QUEUED
+    tasks._slots.release()
+    answer_the_bell(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
 
 
 def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, request_operation, rung):

@@ -3,7 +3,7 @@
 from typing import Any
 
 #: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for people,
-#: ``advanced`` folds it away.
+#: ``advanced`` folds it away, ``labels`` are the words for the values of an ``enum``.
 Schema = dict[str, Any]
 
 

@@ -14,14 +14,15 @@ from bots.strategies.settings.fields import (
 )
 
 #: Hummingbot's OrderType, as a configuration file writes it.
-_LIMIT_TYPES = {"enum": [2, 3], "default": 3}
+_LIMIT_TYPES = {"enum": [2, 3], "labels": ["LIMIT", "LIMIT_MAKER"], "default": 3}
 SCHEMA = schema(
     {
         "side": {
             "type": "integer",
             "title": "Side",
-            "description": "1 buys on the grid and sells higher, 2 sells on the grid and buys back lower.",
+            "description": "Buy: buys on the grid and sells higher. Sell: sells on the grid and buys back lower.",
             "enum": [1, 2],
+            "labels": ["buy", "sell"],
             "default": 1,
         },
         "start_price": number(
@@ -59,13 +60,13 @@ SCHEMA = schema(
                 "open_order_type": {
                     "type": "integer",
                     "title": "Order type",
-                    "description": "Of what opens a level: 2 is LIMIT, 3 is LIMIT_MAKER, which never takes.",
+                    "description": "Of what opens a level: LIMIT_MAKER never takes.",
                     **_LIMIT_TYPES,
                 },
                 "take_profit_order_type": {
                     "type": "integer",
                     "title": "Take profit order type",
-                    "description": "Of what closes a level: 2 is LIMIT, 3 is LIMIT_MAKER, which never takes.",
+                    "description": "Of what closes a level: LIMIT_MAKER never takes.",
                     **_LIMIT_TYPES,
                 },
             },

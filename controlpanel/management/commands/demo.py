@@ -93,7 +93,8 @@ class Command(BaseCommand):
         )
 
     def _load_sample(self, url: str) -> None:
-        server = Server.objects.filter(name="Sandbox").first()
+        servers = Server.objects.all()
+        server = servers.filter(base_url=url).first() or servers.filter(name="Sandbox").first()
         if server is None:
             server = Server(name="Sandbox", username="admin", password="admin")  # noqa: S106 - the sandbox's own
         server.base_url = url
