@@ -26,6 +26,7 @@ from bots.problems import (
     InstanceNameTaken,
     NeverHeard,
     OrdersMayBeOpen,
+    StrategyNotStarted,
 )
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
@@ -305,7 +306,7 @@ def wait_until_heard(run: Run) -> str:
     """The proof of success: heard over MQTT from a container that is up.
 
     Raises:
-        ContainerExited, InstanceMissing, NeverHeard
+        ContainerExited, InstanceMissing, NeverHeard, StrategyNotStarted
     """
     deployment = deployment_of(run)
     with talking_to(deployment.server) as api:
@@ -321,6 +322,14 @@ def wait_until_heard(run: Run) -> str:
             reason = _why_it_exited(api, deployment)
             deployment.update(last_error=reason)
             raise ContainerExited(f"The container of {deployment.instance_name} exited before it was heard. {reason}")
+        if state == BotState.RUNNING and (failure := read_logs(api, deployment).failed_start):
+            deployment.observe(
+                BotState.STOPPED,
+                stopped_at=timezone.now(),
+                last_error=failure.message,
+                last_error_at=failure.timestamp,
+            )
+            raise StrategyNotStarted(f"{deployment.instance_name} is up, but {failure.message[:500]}")
     if state == BotState.MISSING:
         raise InstanceMissing
     if state is None:

@@ -24,6 +24,8 @@ from operations.models import Operation
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
+#: How the error begins that a bot logs when its strategy raised at its start. It lives on, idle, and is heard.
+FAILED_START = "Failed to start strategy"
 #: What the server appends to an instance's name.
 INSTANCE_TIMESTAMP = re.compile(rf"{DEPLOY_TIMESTAMP.pattern}$")
 #: A value that its name gives away as a secret, as in a logged URL: also of keys that were rotated since.
@@ -187,12 +189,20 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
 class BotLogs:
     """The newest lines of a bot's logs."""
 
-    newest_general: LogEntry | None
-    newest_error: LogEntry | None
+    newest_general: LogEntry | None = None
+    newest_error: LogEntry | None = None
+    failed_start: LogEntry | None = None
 
     @property
     def says_stopped(self) -> bool:
         return self.newest_general is not None and self.newest_general.message.strip() == STOPPED_LINE
+
+    @property
+    def strategy_is_down(self) -> bool:
+        """Stopped, or failed at its start with nothing logged since."""
+        if self.failed_start is None or self.newest_general is None:
+            return self.says_stopped
+        return self.says_stopped or self.newest_general.timestamp <= self.failed_start.timestamp
 
     def goes_on_after(self, timestamp: float) -> bool:
         """Whether something was logged after that time on the server's clock, and it is not that it stopped."""
@@ -206,8 +216,9 @@ def judge(deployment: Deployment, state: BotState, logs: BotLogs) -> tuple[BotSt
     if logs.newest_error:
         values |= {"last_error": logs.newest_error.message[:2000], "last_error_at": logs.newest_error.timestamp}
     if state in {BotState.RUNNING, BotState.STOPPED} and logs.newest_general:
-        state = BotState.STOPPED if logs.says_stopped else BotState.RUNNING
-        values["stopped_at"] = (deployment.stopped_at or timezone.now()) if logs.says_stopped else None
+        down = logs.strategy_is_down
+        state = BotState.STOPPED if down else BotState.RUNNING
+        values["stopped_at"] = (deployment.stopped_at or timezone.now()) if down else None
     return state, values
 
 
@@ -219,7 +230,7 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     try:
         status = api.bots.status(deployment.instance_name)
     except BotNotFound:
-        return BotLogs(None, None)
+        return BotLogs()
     keys = deployment.bot.client.keys.all()
     mask = masker([key.read_values() for key in keys if key.is_readable])
 
@@ -228,4 +239,5 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
         entry = max(reversed(entries), key=lambda entry: entry.timestamp, default=None)
         return entry and replace(entry, message=NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message)))
 
-    return BotLogs(newest(status.general_logs), newest(status.error_logs))
+    failures = tuple(entry for entry in status.error_logs if entry.message.startswith(FAILED_START))
+    return BotLogs(newest(status.general_logs), newest(status.error_logs), newest(failures))

@@ -117,3 +117,12 @@ class OrdersMayBeOpen(Problem):
     concerns = "bot"
     meaning = "The former instance was not heard and had to be ended by force: its orders may still be open."
     default_remedy = "Cancel its open orders at the exchange, then deploy the bot."
+
+
+class StrategyNotStarted(Problem):
+    """The bot lives and is heard, and its log says that its strategy raised an error at the start."""
+
+    code = "strategy_not_started"
+    concerns = "strategy"
+    meaning = "The bot is up, but its strategy did not start."
+    default_remedy = "Correct the strategy or the setting that the message names, then redeploy the bot."

@@ -111,7 +111,8 @@ def _logs(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str, o
     general = [_entry("INFO", "start command initiated.", start, _APPLICATION)]
     errors = []
     if instance.problem:
-        errors.append(_entry("ERROR", f"Invalid strategy. Start aborted: {instance.problem}", start, _APPLICATION))
+        failure = f"Failed to start strategy {instance.script_file}: {instance.problem}"
+        errors.append(_entry("ERROR", failure, start, _APPLICATION))
     elif span := instance.trading_span():
         general.append(_entry("WARNING", "The exchange is not ready. Please wait...", start, _STRATEGY))
         rounds = int((span[1] - start - EXCHANGE_READY) // LOG_EVERY)

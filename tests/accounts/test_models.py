@@ -86,6 +86,14 @@ def test_a_base_url_is_kept_in_one_form(url, kept, db):
     assert server.base_url == kept
 
 
+@pytest.mark.parametrize("again", ["http://127.0.0.1:9", " HTTP://127.0.0.1:9/ "])
+def test_one_host_is_one_server_however_its_base_url_is_written(again, nowhere):
+    errors = errors_of(Server(name="Again", base_url=again, password="x"))
+    assert errors == {"base_url": ["Another server of the panel has this base URL: one host is one server."]}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Server.objects.create(name="Again", base_url=nowhere.base_url, password="x")
+
+
 @pytest.mark.parametrize(
     ("password", "words"),
     [
@@ -112,6 +120,25 @@ def test_a_servers_connectors_are_its_own_once_it_was_asked_and_the_known_ones_b
     assert [field.name for field in server.fields_of("bitmart")] == list(PLANTED)
     server.connectors = {"other": [{"name": "other_api_key", "type": "SecretStr", "required": True}]}
     assert server.connector_names == ["other"]
+
+
+def asked_for_fields(sandbox) -> int:
+    return len([request for request in sandbox.requests if request.path.endswith("/config-map")])
+
+
+def test_connectors_are_learned_again_when_the_server_has_changed_and_not_before(server, perform, sandbox):
+    perform("check_server", server)
+    every_connector = asked_for_fields(sandbox)
+    assert every_connector >= len(server.connectors) > 0
+    sandbox.requests.clear()
+    perform("check_server", server)
+    assert asked_for_fields(sandbox) == 0
+    # As an update of the server leaves it: the names are the same, the fields need not be.
+    Server.objects.update(connectors_version="0.9", connectors={name: [] for name in server.connectors})
+    server.refresh_from_db()
+    perform("check_server", server)
+    assert asked_for_fields(sandbox) == every_connector
+    assert [field.name for field in server.fields_of("bitmart")] == list(PLANTED)
 
 
 def test_what_a_check_writes_touches_nothing_that_an_operator_entered(nowhere):

@@ -1,11 +1,15 @@
 """Profiles on a server: made or taken over, filled, verified, and how their keys stand to the stored ones."""
 
 import pytest
+from django.contrib.auth.models import Permission
 
 from accounts.models import Client, CredentialsProfile, ExchangeKey, KeyState, PushedKey
+from accounts.profiles import account_ensure
 from hummingbot_api.connectors import is_paper_trade
 from hummingbot_api.resources import Accounts
-from operations.models import State
+from operations import runner
+from operations.models import Operation, State
+from operations.services import operation_request
 from tests.conftest import PLANTED
 
 
@@ -15,6 +19,21 @@ def ended(operation) -> tuple[str, str]:
 
 def state_of(key: ExchangeKey) -> KeyState:
     return ExchangeKey.objects.get(pk=key.pk).state
+
+
+@pytest.fixture
+def ask_as(django_user_model):
+    """An account manager with these permissions asks for an operation, and a worker does it."""
+
+    def ask(kind: str, client: Client, *permissions: str) -> Operation:
+        user = django_user_model.objects.create_user(f"manager {django_user_model.objects.count()}")
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        operation = operation_request(kind=kind, subject=client, requested_by=user)
+        assert runner.run(operation.pk)
+        operation.refresh_from_db()
+        return operation
+
+    return ask
 
 
 def sent(sandbox) -> list[str]:
@@ -165,10 +184,58 @@ def test_a_profile_that_was_made_by_hand_is_found_by_verify_and_taken_over(clien
     assert (profile.taken_over, profile.connectors) == (True, ["bitmart", "kucoin"])
 
 
-def test_a_push_into_a_profile_that_was_made_by_hand_keeps_what_is_in_it(key, perform, sandbox):
-    sandbox.world.accounts["client_sharp"] = {"kucoin": {"kucoin_api_key": "theirs"}}
+def test_a_push_touches_no_profile_that_nobody_has_chosen_to_take_over(key, perform, sandbox):
+    theirs = {"bitmart": {"bitmart_api_key": "theirs"}}
+    sandbox.world.accounts["client_sharp"] = dict(theirs)
     operation = perform("push_profile", key.client)
-    assert "taken over" in operation.steps.get(key="account").detail
+    assert ended(operation) == (State.FAILED, "profile_exists")
+    assert (
+        operation.error_message == "The server Sandbox has a profile client_sharp already that the panel did not make."
+    )
+    assert sandbox.world.accounts["client_sharp"] == theirs
+    assert sent(sandbox) == []
+    assert not key.client.is_pushed  # so that it can still be given another account name
+
+
+def test_a_profile_is_taken_over_by_those_only_who_may(client_sharp, ask_as, sandbox):
+    sandbox.world.accounts["client_sharp"] = {"bitmart": {}}
+    refused = ask_as("verify_profile", client_sharp, "push_profile")
+    assert ended(refused) == (State.FAILED, "profile_exists")
+    assert not CredentialsProfile.objects.exists()
+    assert ask_as("verify_profile", client_sharp, "take_over_profile").state == State.SUCCEEDED
+    assert client_sharp.profiles.get().taken_over
+
+
+def test_nobody_gets_at_a_profile_by_typing_its_name(key, ask_as, sandbox):
+    sandbox.world.accounts["somebody_elses"] = {"bitmart": {"bitmart_api_key": "theirs"}}
+    key.client.account_name = "somebody_elses"
+    key.client.full_clean()
+    key.client.save()
+    for kind in ("push_profile", "verify_profile"):
+        assert ended(ask_as(kind, key.client, "push_profile")) == (State.FAILED, "profile_exists")
+    assert sandbox.world.accounts["somebody_elses"] == {"bitmart": {"bitmart_api_key": "theirs"}}
+    assert sent(sandbox) == []
+
+
+def test_an_account_whose_maker_crashed_is_the_panels_own(key, perform, sandbox, monkeypatch):
+    add = Accounts.add
+
+    def add_and_crash(self, name: str) -> None:
+        add(self, name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Accounts, "add", add_and_crash)
+    with key.client.server.api() as api, pytest.raises(KeyboardInterrupt):
+        account_ensure(api=api, client=key.client, server=key.client.server)
+    monkeypatch.undo()
+    assert perform("push_profile", key.client).state == State.SUCCEEDED
+    assert not key.client.profiles.get().taken_over
+
+
+def test_a_push_into_a_profile_that_was_taken_over_keeps_what_is_in_it(key, perform, sandbox):
+    sandbox.world.accounts["client_sharp"] = {"kucoin": {"kucoin_api_key": "theirs"}}
+    perform("verify_profile", key.client)
+    assert perform("push_profile", key.client).state == State.SUCCEEDED
     assert key.client.profiles.get().taken_over
     assert sandbox.world.accounts["client_sharp"] == {
         "kucoin": {"kucoin_api_key": "theirs"},
@@ -189,6 +256,7 @@ def test_master_account_can_be_taken_over_and_nothing_is_deleted_from_it(server,
     key = ExchangeKey(client=client, connector="bitmart")
     key.set_values(PLANTED)
     key.save()
+    assert perform("verify_profile", client).state == State.SUCCEEDED
     assert perform("push_profile", client).state == State.SUCCEEDED
     assert client.profiles.get().taken_over
     sandbox.faults.add("exchange_refuses_key", leaves_file=True)

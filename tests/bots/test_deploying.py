@@ -439,6 +439,8 @@ def test_a_bot_without_a_key_is_not_deployed(make_bot, perform, sandbox):
 def test_a_key_that_only_the_server_knows_will_do(make_bot, perform, sandbox):
     sandbox.world.accounts["client_sharp"] = {"bitmart": PLANTED}
     bot = make_bot()
+    assert ended(perform("deploy", bot)) == (State.FAILED, "profile_exists")
+    perform("verify_profile", bot.client)
     assert perform("deploy", bot).state == State.SUCCEEDED
     assert bot.client.profiles.get().taken_over
     assert_one_running(bot, sandbox)

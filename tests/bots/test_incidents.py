@@ -4,6 +4,8 @@ import pytest
 import requests
 
 from accounts.models import KeyState
+from bots import deploying
+from bots.fleet import observe_server
 from bots.models import BotState
 from hummingbot_api.errors import KeyRefused, TunnelBackendDown, TunnelInterstitial, TunnelOffline, WrongPassword
 from operations import runner
@@ -178,6 +180,7 @@ def test_a_refused_replacement_of_the_panels_own_key_leaves_neither_half(leaves_
 def test_nothing_is_ever_deleted_from_a_profile_that_was_made_by_hand(known, key, perform, sandbox):
     by_hand = {"bitmart": {"bitmart_api_key": "theirs"}} if known else {}
     sandbox.world.accounts["client_sharp"] = dict(by_hand)
+    perform("verify_profile", key.client)
     sandbox.faults.add("exchange_refuses_key", leaves_file=True)
     assert ended(perform("push_profile", key.client)) == (State.FAILED, "key_refused")
     assert key.client.profiles.get().taken_over
@@ -268,3 +271,20 @@ def test_the_panels_own_request_starts_the_strategy_with_its_settings(bot, perfo
         "order_amount": 1600,
         "order_refresh_time": 60,
     }
+
+
+def test_a_strategy_that_fails_at_its_start_is_no_success_although_the_bot_is_heard(bot, perform, sandbox, monkeypatch):
+    send = deploying._send
+
+    def send_for_a_broken_script(api, deployment):
+        sandbox.world.scripts[deployment.script_name] = "import nothing ("
+        return send(api, deployment)
+
+    monkeypatch.setattr(deploying, "_send", send_for_a_broken_script)
+    operation = perform("deploy", bot)
+    assert (operation.state, operation.error_code) == (State.FAILED, "strategy_not_started")
+    assert "Failed to start strategy" in operation.error_message
+    assert (bot.deployment.state, bot.deployment.is_open) == (BotState.STOPPED, True)
+    observe_server(bot.server)
+    bot.refresh_from_db()
+    assert bot.deployment.state == BotState.STOPPED

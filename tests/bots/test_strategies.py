@@ -1,15 +1,18 @@
 """The bundled strategies: their settings' schemas, and the files that are rendered from them."""
 
+import math
 import subprocess
 import sys
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from jsonschema import Draft202012Validator
 
 from accounts.models import Client, Server
 from bots.models import Bot, Strategy
 from bots.strategies.bundled import BUNDLED, add_or_update, defaults
+from bots.strategies.render import RESERVED
 from bots.strategies.schema import setting_errors
 from hummingbot_api.sandbox.catalog import CONTROLLERS
 
@@ -127,8 +130,9 @@ def test_what_has_no_harmless_default_must_be_given(name):
 @pytest.mark.parametrize(("name", "setting"), all_settings())
 def test_every_setting_has_bounds(name, setting):
     settings = defaults(name) | REQUIRED[name] | {setting: REFUSED[name][setting]}
-    (sentence,) = setting_errors(schema_of(name), settings).values()
-    assert sentence.endswith(".")
+    errors = setting_errors(schema_of(name), settings)
+    assert {place.partition(".")[0] for place in errors} == {setting}
+    assert all(sentence.endswith(".") for sentence in errors.values())
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -148,6 +152,21 @@ def test_every_setting_is_described_and_every_quantity_has_a_unit(name):
 @pytest.mark.parametrize("name", BUNDLED)
 def test_what_must_be_given_is_not_folded_away(name):
     assert not any(schema_of(name)["properties"][setting].get("advanced") for setting in REQUIRED[name])
+
+
+def test_a_setting_within_a_group_is_named_after_both():
+    settings = defaults("grid_strike") | REQUIRED["grid_strike"]
+    settings["triple_barrier_config"] = {"take_profit": math.nan, "open_order_type": 4, "take_profit_order_type": 3}
+    assert setting_errors(schema_of("grid_strike"), settings) == {
+        "triple_barrier_config": "This must be a finite number.",
+        "triple_barrier_config.open_order_type": "Choose one of 2, 3.",
+    }
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_what_has_no_leverage_to_set_trades_spot_markets_only(name):
+    """With leverage a position can outgrow the balance, so it must be somebody's choice."""
+    assert BUNDLED[name].get("spot_only", False) == ("leverage" not in schema_of(name)["properties"])
 
 
 def test_what_may_be_empty_says_so():
@@ -224,6 +243,51 @@ def test_the_script_s_file_names_its_upload(bot):
         "order_amount": 1600,
         "order_refresh_time": 60,
     }
+
+
+@pytest.mark.parametrize("name", ["spread", "pmm_v1"])
+def test_no_setting_takes_the_place_of_what_the_bot_was_confirmed_with(bot, name):
+    """As when a controller's whole template is entered as default settings."""
+    template = dict.fromkeys(RESERVED, "another") | {"connector_name": "binance", "order_amount": 7}
+    paper = bot(name, **REQUIRED[name])
+    paper.connector = "binance_paper_trade"
+    confirmed = paper.render_config("sharp")
+    paper.strategy.default_settings |= template
+    paper.settings = template
+    rendered = paper.render_config("sharp")
+    assert (rendered["connector_name"], rendered["trading_pair"]) == ("binance_paper_trade", "SHARP-USDT")
+    assert {key: rendered[key] for key in confirmed} == confirmed | {"order_amount": 7}
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_strategy_has_no_setting_of_a_name_that_the_panel_writes(name):
+    strategy = Strategy(
+        name="mine",
+        kind="controller",
+        controller_type="generic",
+        default_settings={name: "x", "levels": 1},
+        schema={"properties": {name: {"type": "string"}}},
+    )
+    with pytest.raises(ValidationError) as refused:
+        strategy.clean()
+    sentence = f"Leave out {name}: the panel writes that from each bot's own definition."
+    assert refused.value.message_dict == {"default_settings": [sentence], "schema": [sentence]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("default_settings", [1], "Settings are a group of names and values."),
+        ("schema", [1], "A schema is a group of names and values."),
+        ("schema", {"type": "numbre"}, "This is no JSON Schema: 'numbre' is not valid under any of the given schemas."),
+        ("schema", {"properties": {"a": True}}, "Each property is described by a group of names and values."),
+    ],
+)
+def test_what_no_form_can_be_made_of_is_refused(field, value, sentence):
+    strategy = Strategy(name="mine", kind="controller", controller_type="generic", **{field: value})
+    with pytest.raises(ValidationError) as refused:
+        strategy.clean()
+    assert refused.value.message_dict == {field: [sentence]}
 
 
 def test_amounts_are_sent_also_when_they_are_empty(bot):

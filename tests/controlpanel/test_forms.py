@@ -2,6 +2,7 @@
 
 import pytest
 from cryptography.fernet import Fernet
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.forms import ModelForm
 from django.urls import reverse
 
@@ -10,7 +11,7 @@ from bots.forms import field_name
 from bots.models import Bot, Strategy
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from tests.conftest import PLANTED, PLANTED_PASSWORD
-from tests.controlpanel.conftest import BOT, CLIENT, KEY, SERVER, text_of, url_of
+from tests.controlpanel.conftest import BOT, CLIENT, KEY, SERVER, prefilled, text_of, url_of
 
 
 def refused(response) -> dict[str, list[str]]:
@@ -85,6 +86,11 @@ def test_a_new_server_needs_a_password_and_an_old_one_keeps_its_own(save_server,
 
 def test_two_servers_of_one_name_are_refused(server, save_server):
     assert list(refused(save_server(name="Sandbox"))) == ["name"]
+
+
+def test_two_servers_of_one_host_are_refused(server, save_server):
+    errors = refused(save_server(base_url=f" {server.base_url.upper()}/ "))
+    assert errors == {"base_url": ["Another server of the panel has this base URL: one host is one server."]}
 
 
 # --- clients ---
@@ -164,7 +170,11 @@ def test_a_profile_is_taken_over_from_the_servers_own_list(listed, client_sharp,
     page = admin_client.get(reverse(f"{CLIENT}_add"))
     assert offered(page) == [f"{listed.pk}:by_hand", f"{listed.pk}:master_account"]
     assert save_client(existing_profile=f"{listed.pk}:by_hand").status_code == 302
-    assert Client.objects.get(name="Blunt").account_name == "by_hand"
+    blunt = Client.objects.get(name="Blunt")
+    assert blunt.account_name == "by_hand"
+    profile = blunt.profiles.get()
+    assert (profile.server, profile.account_name, profile.taken_over) == (listed, "by_hand", True)
+    assert "not looked into yet" in text_of(admin_client.get(url_of(blunt)))
 
 
 def test_a_profile_that_is_not_on_the_list_is_not_taken_over(listed, save_client):
@@ -190,6 +200,12 @@ def test_a_client_that_has_a_name_already_may_still_take_a_profile_over(listed, 
     assert saved.status_code == 302
     client_sharp.refresh_from_db()
     assert client_sharp.account_name == "by_hand"
+    assert client_sharp.profiles.get().taken_over
+
+
+def test_a_client_with_a_new_profile_takes_none_over(listed, save_client):
+    assert save_client(existing_profile="").status_code == 302
+    assert not CredentialsProfile.objects.exists()
 
 
 @pytest.mark.parametrize("way", ["existing_profile", "account_name"])
@@ -301,6 +317,31 @@ def test_a_key_whose_connector_the_server_no_longer_knows_says_so(key, admin_cli
     assert errors == {"__all__": ["The client's server knows this connector no more: check the server's connection."]}
 
 
+def delete(browser, *keys):
+    if len(keys) == 1:
+        return browser.post(url_of(keys[0], "delete"), {"post": "yes"}, follow=True)
+    selected = {"action": "delete_selected", ACTION_CHECKBOX_NAME: [key.pk for key in keys], "post": "yes"}
+    return browser.post(reverse(f"{KEY}_changelist"), selected, follow=True)
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+@pytest.mark.parametrize("several", [True, False])
+def test_a_key_that_is_deleted_here_and_not_on_the_server_says_so(several, pushed, key, perform, admin_client):
+    if pushed:
+        perform("push_profile", key.client)
+    assert "stays on the server" in text_of(admin_client.get(url_of(key, "delete")))
+    keys = [key]
+    if several:
+        keys.append(ExchangeKey(client=key.client, connector="kucoin"))
+        keys[-1].set_values({"kucoin_api_key": "made up"})
+        keys[-1].save()
+    page = text_of(delete(admin_client, *keys))
+    assert not ExchangeKey.objects.exists()
+    said = "The bitmart key was deleted here only: it is in client_sharp on Sandbox still"
+    assert (said in page) == pushed
+    assert "The kucoin key was" not in page
+
+
 # --- what can't be decrypted ---
 
 
@@ -371,9 +412,13 @@ def pmm(db):
 
 
 @pytest.fixture
+def pmm_simple(db):
+    return Strategy.objects.get(name="pmm_simple")
+
+
+@pytest.fixture
 def save_bot(client_sharp, spread, admin_client):
     def save(bot=None, strategy=spread, settings=None, **changes):
-        entered = {"order_amount": "1600", "order_refresh_time": "60"} | (settings or {})
         facts = {
             "client": client_sharp.pk,
             "name": "Sharp Spread",
@@ -382,7 +427,7 @@ def save_bot(client_sharp, spread, admin_client):
             "strategy": strategy.pk,
             "image": "hummingbot/hummingbot:latest",
             "headless": "on",
-            **{field_name(strategy.pk, name): value for name, value in entered.items()},
+            **prefilled(strategy, **{"order_amount": "1600"} | (settings or {})),
         }
         return admin_client.post(url_of(bot) if bot else reverse(f"{BOT}_add"), facts | changes)
 
@@ -416,7 +461,8 @@ def test_what_is_no_pair_is_refused(pair, save_bot):
         ("bid_spread", "inf", "Enter a number."),
         ("bid_spread", "1e999", "Enter a number."),
         ("order_amount", "0", "This must be more than 0, it is 0."),
-        ("order_amount", "", "This is missing, and has no default."),
+        ("order_amount", "", "This is missing."),
+        ("bid_spread", " ", "This is missing."),
         ("order_refresh_time", "0", "This must be at least 1, it is 0."),
         ("order_refresh_time", "1.5", "This must be a whole number."),
         ("order_refresh_time", "1000000", "This must be at most 86400, it is 1000000."),
@@ -431,8 +477,8 @@ def test_a_setting_out_of_bounds_is_refused_on_its_own_field(setting, value, mes
     assert not Bot.objects.exists()
 
 
-def test_a_setting_that_is_left_empty_takes_its_default(save_bot):
-    assert save_bot(settings={"bid_spread": ""}).status_code == 302
+def test_a_new_bot_s_form_holds_the_defaults(save_bot):
+    assert save_bot().status_code == 302
     assert Bot.objects.get().settings == {
         "bid_spread": 0.003,
         "ask_spread": 0.003,
@@ -441,20 +487,16 @@ def test_a_setting_that_is_left_empty_takes_its_default(save_bot):
     }
 
 
-def test_a_setting_that_is_left_empty_and_has_no_default_is_missing(save_bot, spread):
-    field = field_name(spread.pk, "order_amount")
-    assert refused(save_bot(settings={"order_amount": ""})) == {field: ["This is missing, and has no default."]}
-
-
 def test_a_connector_that_the_server_does_not_have_is_refused(save_bot):
     errors = refused(save_bot(connector="bitmort"))
     assert errors == {"connector": ["Sandbox has no connector “bitmort”."]}
 
 
-def test_a_strategy_for_spot_markets_refuses_a_perpetual_connector(save_bot, pmm):
+def test_a_strategy_for_spot_markets_refuses_a_perpetual_connector(save_bot, pmm_simple):
     errors = refused(save_bot(connector="bitmart_perpetual"))
     assert errors == {"connector": ["The strategy spread trades spot markets only: choose a spot connector."]}
-    assert save_bot(strategy=pmm, connector="bitmart_perpetual", settings=SPREADS).status_code == 302
+    settings = {"total_amount_quote": "80", "leverage": "2"}
+    assert save_bot(strategy=pmm_simple, connector="bitmart_perpetual", settings=settings).status_code == 302
 
 
 def test_paper_trade_needs_no_connector_of_the_servers(save_bot):
@@ -491,10 +533,10 @@ def test_a_controllers_settings_are_lists(save_bot, pmm, admin_client):
     [
         ("0.003; 0.006", "Write numbers with commas between: 0.003, 0.006."),
         ("0.003, much", "Write numbers with commas between: 0.003, 0.006."),
-        (",", "At least 1 is needed."),
-        ("0.003, nan", "This must be a finite number."),
+        (",", "This is missing."),
+        ("0.003, nan", "Write numbers with commas between: 0.003, 0.006."),
         ("0.003, -0.1", "This must be more than 0, it is -0.1."),
-        ("2", "This must be less than 1, it is 2.0."),
+        ("2", "This must be less than 1, it is 2."),
     ],
 )
 def test_a_list_with_something_wrong_in_it_is_refused_on_its_field(value, message, save_bot, pmm):
@@ -502,6 +544,121 @@ def test_a_list_with_something_wrong_in_it_is_refused_on_its_field(value, messag
     response = save_bot(strategy=pmm, settings=SPREADS | {"buy_spreads": value})
     assert refused(response) == {field: [message]}
     assert shown(response, field) == value
+
+
+def test_no_stop_loss_is_a_choice_that_stays(save_bot, pmm_simple, admin_client):
+    chosen = {"total_amount_quote": "80", "stop_loss": "", "time_limit": "", "sell_amounts_pct": "1, 2"}
+    assert save_bot(strategy=pmm_simple, settings=chosen).status_code == 302
+    bot = Bot.objects.get()
+    assert (bot.settings["stop_loss"], bot.settings["time_limit"], bot.settings["take_profit"]) == (None, None, 0.02)
+    assert (bot.settings["buy_amounts_pct"], bot.settings["sell_amounts_pct"]) == (None, [1, 2])
+    assert bot.render_config("x")["stop_loss"] is None
+    page = admin_client.get(url_of(bot))
+    assert shown(page, field_name(pmm_simple.pk, "stop_loss")) is None
+    again = page.context["adminform"].form
+    entered = {field: again[field].value() for field in again.settings_of[pmm_simple.pk]}
+    kept = {field: "" if value is None else value for field, value in entered.items()}
+    assert save_bot(bot, strategy=pmm_simple, **kept).status_code == 302
+    before = bot.settings
+    bot.refresh_from_db()
+    assert bot.settings == before
+
+
+def test_an_empty_text_is_a_value_where_it_is_the_default(save_bot):
+    dynamic = Strategy.objects.get(name="pmm_dynamic")
+    assert save_bot(strategy=dynamic, settings={"total_amount_quote": "80"}).status_code == 302
+    assert Bot.objects.get().settings["candles_connector"] == ""
+    field = field_name(dynamic.pk, "interval")
+    assert list(refused(save_bot(strategy=dynamic, settings={"total_amount_quote": "80", "interval": "2m"}))) == [field]
+
+
+GRID = {"start_price": "0.012", "end_price": "0.0135", "limit_price": "0.0115", "total_amount_quote": "100"}
+TAKE_PROFIT = "triple_barrier_config__take_profit"
+
+
+def test_a_group_of_settings_has_a_field_for_each_and_a_choice_keeps_its_type(save_bot, admin_client):
+    grid = Strategy.objects.get(name="grid_strike")
+    chosen = GRID | {"side": "2", TAKE_PROFIT: "0.002", "triple_barrier_config__open_order_type": "2"}
+    assert save_bot(strategy=grid, settings=chosen).status_code == 302
+    bot = Bot.objects.get()
+    assert bot.settings["side"] == 2
+    group = {"take_profit": 0.002, "open_order_type": 2, "take_profit_order_type": 3}
+    assert bot.settings["triple_barrier_config"] == group
+    assert grid.defaults["triple_barrier_config"]["take_profit"] == 0.001
+    page = admin_client.get(url_of(bot))
+    assert shown(page, field_name(grid.pk, TAKE_PROFIT)) == 0.002
+    assert '<option value="2" selected>sell</option>' in text_of(page)
+    field = field_name(grid.pk, TAKE_PROFIT)
+    for value, message in (("", "This is missing."), ("1", "This must be less than 1, it is 1.")):
+        assert refused(save_bot(bot, strategy=grid, settings=chosen | {TAKE_PROFIT: value})) == {field: [message]}
+
+
+def test_advanced_settings_are_folded_away_until_one_has_an_error(save_bot, pmm, spread, admin_client):
+    def folded(response):
+        fieldsets = {fieldset.name: fieldset for fieldset in response.context["adminform"]}
+        assert not fieldsets[f"Settings of {pmm}"].is_collapsible
+        assert f"More settings of {spread}" not in fieldsets
+        more = fieldsets[f"More settings of {pmm}"]
+        assert field_name(pmm.pk, "price_floor") in more.fields
+        return more.is_collapsible
+
+    assert folded(admin_client.get(reverse(f"{BOT}_add")))
+    assert folded(save_bot(strategy=pmm, settings={"buy_spreads": "2"}))
+    assert not folded(save_bot(strategy=pmm, settings={"price_floor": "none"}))
+    assert folded(save_bot(**{field_name(pmm.pk, "price_floor"): "none"}, settings={"bid_spread": "2"}))
+
+
+#: Settings as they are found in other people's schemas: schema, what is typed, what is kept.
+FOREIGN = [
+    ({"type": "array", "items": {"type": "string"}, "default": ["A-B"]}, "A-B, C-D", ["A-B", "C-D"]),
+    ({"type": "array", "items": {"type": "integer"}, "default": []}, "", []),
+    ({"type": "array", "items": {"type": "array"}, "default": [[1]]}, "[[1, 2]]", [[1, 2]]),
+    ({"type": ["boolean", "null"], "default": True}, "", None),
+    ({"type": ["boolean", "null"], "default": None}, "False", False),
+    ({"enum": [0.5, "auto", None], "default": None}, "0.5", 0.5),
+    ({"enum": [0.5, "auto", None], "default": 0.5}, "", None),
+    ({"type": ["number", "string"], "default": "auto"}, "auto", "auto"),
+    ({"type": "object", "default": {"a": 1}}, '{"a": 2}', {"a": 2}),
+    ({"type": ["object", "null"], "properties": {"a": {}}, "default": {"a": 1}}, "", None),
+    ({"default": {"a": [1]}}, '{"a": [2]}', {"a": [2]}),
+    ({"default": None}, "", None),
+    ({}, "text", "text"),
+]
+
+
+@pytest.mark.parametrize(("schema", "typed", "kept"), FOREIGN)
+def test_every_kind_of_setting_has_a_field_that_keeps_its_type(schema, typed, kept, save_bot, admin_client):
+    mine = Strategy(name="mine", kind="controller", controller_type="generic", schema={"properties": {"it": schema}})
+    mine.full_clean()
+    mine.save()
+    assert save_bot(strategy=mine, settings={"it": typed}).status_code == 302
+    bot = Bot.objects.get()
+    assert bot.settings == {"it": kept}
+    field = admin_client.get(url_of(bot)).context["adminform"].form[field_name(mine.pk, "it")]
+    again = "" if field.value() is None else field.value()
+    assert save_bot(bot, strategy=mine, settings={"it": again}).status_code == 302
+    bot.refresh_from_db()
+    assert bot.settings == {"it": kept}
+
+
+def test_a_setting_that_may_be_left_out_is_left_out(save_bot):
+    mine = Strategy.objects.create(name="mine", kind="controller", schema={"properties": {"it": {"type": "number"}}})
+    assert save_bot(strategy=mine, settings={"it": ""}).status_code == 302
+    assert Bot.objects.get().settings == {}
+
+
+def test_what_is_wrong_within_json_is_said_on_its_field(save_bot):
+    rules = {"type": ["object", "null"], "properties": {"a": {"type": "integer"}}, "default": None}
+    mine = Strategy.objects.create(name="mine", kind="controller", schema={"properties": {"it": rules}})
+    field = field_name(mine.pk, "it")
+    for typed, message in (
+        ("{a: 1}", 'Write JSON: {"levels": [1, 2]}.'),
+        ('{"a": "x"}', "This must be a whole number."),
+        ("[1]", "This must be a group of settings or empty."),
+    ):
+        response = save_bot(strategy=mine, settings={"it": typed})
+        assert refused(response) == {field: [message]}
+        assert typed in text_of(response)
 
 
 LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
@@ -561,3 +718,32 @@ def test_a_strategy_of_ones_own_is_checked_and_its_settings_become_fields(save_b
     assert field_name(mine.pk, "levels") in text_of(admin_client.get(reverse(f"{BOT}_add")))
     assert save_bot(strategy=mine, settings={"levels": "3"}, **{field_name(mine.pk, "on"): "on"}).status_code == 302
     assert Bot.objects.get().settings == {"levels": 3, "on": True}
+
+
+V2 = """
+from hummingbot.strategy.strategy_v2_base import StrategyV2Base, StrategyV2ConfigBase
+class Mine(StrategyV2Base): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def (:", "This is not valid Python: invalid syntax in line 1."),
+        (V2, "There is no config class"),
+        (
+            "from hummingbot.strategy.pure_market_making import PureMarketMakingStrategyV2\n"
+            "class Mine(PureMarketMakingStrategyV2): pass",
+            "there is no PureMarketMakingStrategyV2 in Hummingbot. Write a class on StrategyV2Base and a config class",
+        ),
+    ],
+)
+def test_a_script_that_no_server_can_start_is_refused_with_the_reason(source, reason, admin_client):
+    page = reverse("admin:bots_strategy_add")
+    facts = {"name": "mine", "kind": "script", "schema": "{}", "default_settings": "{}", "source": source}
+    response = admin_client.post(page, facts)
+    errors = refused(response)
+    assert list(errors) == ["source"]
+    assert reason in errors["source"][0]
+    assert shown(response, "source") == source
+    assert not Strategy.objects.filter(name="mine").exists()

@@ -22,9 +22,11 @@ from operations.models import WorkerHeartbeat
 ROOT = settings.BASE_DIR
 NEEDED = {
     "SECRET_KEY": "f" * 30 + "0123456789abcdefghijklmnop",
-    "FERNET_KEYS": "x",
+    "FERNET_KEYS": f"{'new' * 20},{'old' * 20}",
     "ALLOWED_HOSTS": "panel.example.com",
 }
+#: One character less than what is taken; of several keys, each counts.
+SHORT = {"SECRET_KEY": {"SECRET_KEY": "s" * 31}, "FERNET_KEYS": {"FERNET_KEYS": f"{'k' * 32},{'s' * 31}"}}
 #: Found under production settings, over plain HTTP, in one process: starting one takes a second.
 PROBE = """
 import django, json
@@ -78,6 +80,16 @@ def test_production_is_refused_without_what_it_needs_in_a_sentence_that_names_th
             "all": pool.submit(start, "manage.py", "check", **missing, **variables),
             "DEBUG": pool.submit(start, "manage.py", "check", **NEEDED, DEBUG="true", **variables),
             **{
+                f"short {name}": pool.submit(start, "-c", "import controlpanel.settings", **NEEDED | short, **variables)
+                for name, short in SHORT.items()
+            },
+            **{
+                host: pool.submit(
+                    start, "-c", "import controlpanel.settings", **NEEDED, DATABASE_URL="", **{host: "x"}, **variables
+                )
+                for host in ("DYNO", "RAILWAY_ENVIRONMENT")
+            },
+            **{
                 name: pool.submit(start, "-c", "import controlpanel.settings", **without_env_file(name), **variables)
                 for name in NEEDED
             },
@@ -105,6 +117,13 @@ def test_production_is_refused_without_what_it_needs_in_a_sentence_that_names_th
         assert f"- {name} is not set." in answers[name].stderr
         assert answers[name].stderr.count("- ") == 1
     assert "- DEBUG is on" in answers["DEBUG"].stderr
+    for name in SHORT:
+        said = answers[f"short {name}"].stderr
+        assert re.search(rf"- {name} .*shorter than 32 characters\. Make one: python -c", said), said
+        assert SHORT[name][name] not in said
+    for host in ("DYNO", "RAILWAY_ENVIRONMENT"):
+        assert "- DATABASE_URL is not set" in answers[host].stderr
+        assert "the disk is wiped at every restart" in answers[host].stderr
     assert "- SECRET_KEY_FILE can't be read" in answers["file"].stderr
 
 
@@ -224,7 +243,7 @@ def test_alive_needs_neither_sign_in_nor_database(client):
 
 def test_ready_needs_a_worker_that_was_heard_lately(client, db):
     assert client.get("/readyz").status_code == 503
-    heard(health.WORKER_SILENT + 5)
+    heard(WorkerHeartbeat.SILENT + 5)
     response = client.get("/readyz")
     assert (response.status_code, response.json()["worker"]) == (503, False)
     heard(5)
@@ -252,6 +271,14 @@ def test_health_is_for_looking_only(page, client, db):
     assert client.post(page).status_code == 405
 
 
+# --- the queue ---
+
+
+def test_the_queue_in_postgresql_takes_one_connection_for_all_threads(monkeypatch):
+    monkeypatch.setenv("QUEUE_URL", "")
+    assert environment.queue({"ENGINE": "django.db.backends.postgresql", "NAME": "panel"})["blocking"] is False
+
+
 # --- what is written down ---
 
 
@@ -266,6 +293,8 @@ def test_every_variable_that_is_read_stands_in_the_example():
 def test_the_processes_of_the_procfile_are_commands_that_exist():
     processes = dict(line.split(": ", 1) for line in Path(ROOT / "Procfile").read_text().splitlines())
     assert set(processes) == {"release", "web", "worker"}
+    # As a child of the shell gunicorn would never be told to end.
+    assert processes["web"].endswith("&& exec gunicorn controlpanel.wsgi")
     commands = re.findall(r"manage\.py (\w+)", " ".join(processes.values()))
     from django.core.management import get_commands
 

@@ -25,6 +25,7 @@ from tests.controlpanel.conftest import (
     every_page,
     every_row,
     operate_url,
+    prefilled,
     text_of,
     url_of,
 )
@@ -351,6 +352,24 @@ def test_the_page_refreshes_itself_while_the_operation_is_active_and_no_longer(s
     assert f'hx-get="{url_of(active, "live")}"' in text_of(admin_client.get(active.get_absolute_url()))
     operation_cancel(operation=active)
     assert "hx-get" not in text_of(admin_client.get(url_of(active, "live")))
+
+
+def test_a_page_whose_session_has_ended_loads_itself_again_instead_of_showing_the_login_in_its_midst(server, client):
+    live = url_of(operation_request(kind="check_server", subject=server), "live")
+    polled = client.get(live, headers={"HX-Request": "true"})
+    assert (polled.content, polled["HX-Refresh"]) == (b"", "true")
+    assert client.get(live).status_code == 302
+
+
+def test_a_poll_tells_a_new_state_once_and_nothing_else(server, admin_client):
+    operation = operation_request(kind="check_server", subject=server)
+    page = text_of(admin_client.get(operation.get_absolute_url()))
+    assert page.count('role="status"') == 1
+    assert "aria-live" not in page[page.index('id="operation"') : page.index("Steps")]
+    operation_cancel(operation=operation)
+    for shown, told in (("queued", True), ("cancelled", False)):
+        poll = text_of(admin_client.get(url_of(operation, "live"), {"shown": shown}))
+        assert ("Check connection Sandbox: cancelled</p>" in poll) == told
 
 
 def test_the_list_retries_and_cancels_several_and_says_of_each_what_it_did(failed, server, admin_client):

@@ -66,7 +66,7 @@ def add_deployment(bot: Bot, name: str, ended: bool = False) -> Bot:
 def add_client(number: int) -> Client:
     """A client with a server, a manager, a pushed key, a running bot and operations of its own."""
     server = Server.objects.create(
-        name=f"Server {number}", base_url="http://127.0.0.1:9", password="x", account_names=["free", "taken"]
+        name=f"Server {number}", base_url=f"http://10.0.0.{number}", password="x", account_names=["free", "taken"]
     )
     client = Client.objects.create(name=f"Client {number}", account_name=f"client_{number}", server=server)
     add_key(client, "bitmart")

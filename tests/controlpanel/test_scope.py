@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import Permission
 from django.db.models import Model
 from django.urls import reverse
 
@@ -22,6 +23,7 @@ from tests.controlpanel.conftest import (
     SERVER,
     operate_url,
     pages_of_row,
+    prefilled,
     text_of,
     url_of,
 )
@@ -33,7 +35,7 @@ def make_world(name: str, manager) -> dict[str, Model]:
     """A client with everything that can belong to one, on a server of its own."""
     server = Server.objects.create(
         name=f"{name} server",
-        base_url="http://127.0.0.1:9",
+        base_url=f"http://{name.lower()}.example.com",
         password="x",
         connectors={f"{name.lower()}_exchange": [], "bitmart": []},
         account_names=[f"{name.lower()}_profile"],
@@ -197,7 +199,9 @@ def test_autocompletes_find_own_clients_only(browser, own):
         assert [row["id"] for row in found["results"]] == [str(own[field].pk)]
 
 
-def test_profiles_that_are_other_clients_are_not_offered(browser, own, foreign):
+def test_profiles_that_are_other_clients_are_not_offered(own, foreign, manager, browse):
+    manager.user_permissions.add(Permission.objects.get(codename="take_over_profile"))
+    browser = browse(manager)
     server = own["server"]
     server.contact_succeeded(account_names=["free", "client_Own", "client_Colleague", "old_Colleague"])
     other = Client.objects.create(name="Colleague", account_name="client_Colleague", server=server)
@@ -208,6 +212,18 @@ def test_profiles_that_are_other_clients_are_not_offered(browser, own, foreign):
         (server.name, [(f"{server.pk}:free", "free")])
     ]
     assert "Colleague" not in text_of(browser.get(url_of(server)))
+
+
+def test_without_the_permission_no_profile_is_taken_over_by_choosing_it(browser, own):
+    server = own["server"]
+    server.contact_succeeded(account_names=["free"])
+    page = browser.get(reverse(f"{CLIENT}_add"))
+    assert "existing_profile" not in page.context["adminform"].form.fields
+    assert "existing_profile" not in text_of(page)
+    facts = {"name": "New", "server": server.pk, "status": "active", "existing_profile": f"{server.pk}:free"}
+    assert browser.post(reverse(f"{CLIENT}_add"), facts).status_code == 302
+    new = Client.objects.get(name="New")
+    assert (new.account_name, new.is_pushed) == ("client_new", False)
 
 
 def test_a_client_that_a_manager_adds_is_the_managers_own(browser, own, manager, admin_client):
@@ -250,6 +266,16 @@ def test_without_the_permission_there_is_no_button_no_action_and_no_way(missing,
     ):
         assert response.status_code == 403
     browser.post(changelist, {"action": kind, ACTION_CHECKBOX_NAME: [row.pk], "answered": "yes"})
+    assert Operation.objects.count() == before
+
+
+def test_what_may_not_be_looked_at_may_not_be_operated_either(make_user, browse):
+    user = make_user("blind", MANAGER_PERMISSIONS - {"bots.view_bot", "bots.change_bot"})
+    world = make_world("Own", user)
+    before = Operation.objects.count()
+    browser = browse(user)
+    assert browser.get(operate_url(world["bot"], "refresh")).status_code == 403
+    assert browser.post(operate_url(world["bot"], "refresh"), {"answered": "yes"}).status_code == 403
     assert Operation.objects.count() == before
 
 
