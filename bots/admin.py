@@ -9,6 +9,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -115,7 +116,7 @@ class BotAdmin(OperatesMixin, ScopedMixin):
             (None, {"fields": ["client", "name", "connector", "trading_pair", "strategy"]}),
             *settings,
             (
-                "Advanced",
+                "Server, image and limits",
                 {
                     "fields": [
                         "server",
@@ -152,7 +153,7 @@ def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]
     shown = f"settings-of-{strategy.pk}"  # by strategy_settings.js
     main = [field_name(strategy.pk, *setting.path) for setting in settings if not setting.advanced]
     folded = [field_name(strategy.pk, *setting.path) for setting in settings if setting.advanced]
-    yield f"Settings of {strategy}", {"fields": main, "classes": [shown], "description": strategy.description}
+    yield f"Settings of {strategy}", {"fields": main, "classes": [shown], "description": escape(strategy.description)}
     if folded:
         yield f"More settings of {strategy}", {"fields": folded, "classes": [shown, "collapse"]}
 
@@ -177,6 +178,7 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
     list_select_related = ("bot__client", "server")
     search_fields = ("instance_name", "requested_name", "bot__name")
     date_hierarchy = "planned_at"
+    readonly_fields = ("shown_state",)
     fieldsets = (
         (
             None,
@@ -185,7 +187,7 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
                     "bot",
                     "server",
                     "instance_name",
-                    "state_label",
+                    "shown_state",
                     "observed_at",
                     "last_error",
                     "operation",
@@ -239,3 +241,7 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, deployment: Deployment) -> tuple[str, str]:
         return deployment.state, deployment.state.label
+
+    @display(description="state")
+    def shown_state(self, deployment: Deployment) -> str:
+        return deployment.state.label

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import escape
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -34,7 +35,7 @@ class ListField(forms.CharField):
         self.item, self.refusal = item, refusal
 
     def to_python(self, value: Any) -> Any:
-        parts = [part.strip() for part in super().to_python(value or "").split(",")]
+        parts = [part.strip() for part in (super().to_python(value) or "").split(",")]
         try:
             return [self.item.clean(part) for part in parts if part] or self.empty_value
         except ValidationError:
@@ -96,17 +97,17 @@ class BotForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         strategy = cleaned.get("strategy")
-        if strategy is None:
-            return cleaned
         for other, fields in self.settings_of.items():
-            if other != strategy.pk:
+            if strategy is None or other != strategy.pk:
                 for field in fields:
                     self.errors.pop(field, None)
+        if strategy is None:
+            return cleaned
         self.instance.settings = self.entered_settings(strategy, cleaned)
         for name, message in setting_errors(strategy.settings_schema, self.instance.settings).items():
-            field = self.field_of(strategy, name)
-            if field not in self.errors:
-                self.add_error(field, message)
+            place = self.field_of(strategy, name)
+            if place not in self.errors:
+                self.add_error(place, message)
         return cleaned
 
     def entered_settings(self, strategy: Strategy, cleaned: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,17 +160,16 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
     A field that is left empty gives ``None``, or the empty text or list that is the default.
     """
     schema, kinds = setting.schema, setting.types - {"null"}
-    unit = schema.get("unit", "")
+    label = schema.get("title", " ".join(setting.path).replace("_", " ").capitalize())
     nothing = default if default in ("", []) else None
     common: dict[str, Any] = {
         "required": not setting.is_nullable and nothing is None and (setting.required or default is not None),
-        "label": schema.get("title", " ".join(setting.path).replace("_", " ").capitalize())
-        + (f" ({unit})" if unit else ""),
-        "help_text": schema.get("description", ""),
+        "label": f"{label} ({schema['unit']})" if "unit" in schema else label,
+        "help_text": escape(schema.get("description", "")),
         "initial": default,
         "error_messages": {"required": "This is missing."},
     }
-    text = UnfoldAdminTextInputWidget
+    text = UnfoldAdminTextInputWidget()
     if "enum" in schema:
         return _choice(setting, schema["enum"], schema.get("labels", ()), common)
     if kinds == {"boolean"}:
@@ -177,17 +177,17 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
             return _choice(setting, [True, False], ["yes", "no"], common)
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
     if kinds <= NUMBERS:
-        return NumberField(widget=text(attrs={"inputmode": "decimal"}), **common)
+        return NumberField(widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}), **common)
     if kinds == {"array"}:
         match schema.get("items"):
             case {"type": "integer" | "number"}:
                 refusal = "Write numbers with commas between: 0.003, 0.006."
-                return ListField(NumberField(), refusal, widget=text(), empty_value=nothing, **common)
+                return ListField(NumberField(), refusal, widget=text, empty_value=nothing, **common)
             case {"type": "string"}:
                 refusal = "Write words with commas between: BTC-USDT, ETH-USDT."
-                return ListField(forms.CharField(), refusal, widget=text(), empty_value=nothing, **common)
+                return ListField(forms.CharField(), refusal, widget=text, empty_value=nothing, **common)
     if "string" in kinds:
-        return forms.CharField(widget=text(), empty_value=nothing, **common)
+        return forms.CharField(widget=text, empty_value=nothing, **common)
     return JsonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "class": "font-mono"}), **common)
 
 
@@ -200,7 +200,7 @@ def _choice(setting: Setting, values: list[Any], labels: Iterable[str], common: 
         choices.insert(0, ("", "none" if setting.is_nullable else "choose one"))
     return forms.TypedChoiceField(
         choices=choices,
-        coerce=value_of.__getitem__,
+        coerce=lambda value: value_of.get(str(value)),
         empty_value=None,
         widget=UnfoldAdminSelectWidget(),
         **common,

@@ -85,6 +85,7 @@ LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = ["controlpanel.formats"]
 TIME_ZONE = env("TIME_ZONE")
 USE_TZ = True
 

@@ -163,6 +163,9 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
 
     def _retry(self, request: HttpRequest, operation: Operation) -> Operation | None:
         self._check_permission(request, operation)
+        if operation.subject is not None and (newer := operation.newer):
+            messages.warning(request, f"“{newer}” came after it, and {newer.state}: this is the one to look at.")
+            return newer
         if not operation.can_be_retried:
             messages.warning(request, f"“{operation}” {operation.state}: there is nothing to retry.")
             return None

@@ -167,10 +167,14 @@ class Operation(models.Model):
         return self.definition.page_of(self.subject, concern)
 
     @property
+    def newer(self) -> "Operation | None":
+        """The last operation on the same thing since this one."""
+        return Operation.objects.filter(lock=self.lock, pk__gt=self.pk).first()
+
+    @property
     def can_be_retried(self) -> bool:
         """The last thing that was tried on its subject, which did not succeed: an older one may no longer be wanted."""
-        newer = Operation.objects.filter(lock=self.lock, pk__gt=self.pk)
-        return self.state in {State.FAILED, State.CANCELLED} and self.subject is not None and not newer.exists()
+        return self.state in {State.FAILED, State.CANCELLED} and self.subject is not None and self.newer is None
 
     @property
     def can_be_cancelled(self) -> bool:

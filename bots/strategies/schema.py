@@ -31,6 +31,7 @@ _SENTENCES: dict[str, Callable[[ValidationError], str]] = {
     "exclusiveMaximum": lambda e: f"This must be less than {e.validator_value}, it is {e.instance}.",
     "maximum": lambda e: f"This must be at most {e.validator_value}, it is {e.instance}.",
     "enum": lambda e: f"Choose one of {', '.join(f'{value}' for value in e.schema['enum'])}.",  # type: ignore[index]
+    "required": lambda e: "This is missing, and has no default.",
     "minItems": lambda e: f"At least {e.validator_value} is needed.",
     "maxItems": lambda e: f"At most {e.validator_value} are allowed.",
 }
@@ -49,16 +50,22 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
         for name in settings
         if name not in known and schema.get("additionalProperties") is False
     }
-    errors |= {
-        name: "This is missing, and has no default." for name in schema.get("required", []) if name not in settings
-    }
     errors |= {name: "This must be a finite number." for name, value in settings.items() if not _is_finite(value)}
     for error in Draft202012Validator(schema).iter_errors(dict(settings)):
-        if error.path:
-            sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")
-            name = ".".join(takewhile(lambda part: isinstance(part, str), error.path))  # type: ignore[arg-type]
+        sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")
+        for name in _places(error):
             errors.setdefault(name, sentence(error))
     return errors
+
+
+def _places(error: ValidationError) -> list[str]:
+    """The settings that an error is about: what is missing, or what holds the wrong value."""
+    path = [str(part) for part in takewhile(lambda part: isinstance(part, str), error.path)]
+    if error.validator == "required":
+        needed: Any = error.validator_value
+        given: Any = error.instance
+        return [".".join([*path, name]) for name in needed if name not in given]
+    return [".".join(path)] if path else []
 
 
 def _is_finite(value: Any) -> bool:

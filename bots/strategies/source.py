@@ -53,6 +53,8 @@ def read_script(source: str) -> Script:
         return Script(problems=(f"This is not valid Python: {error.msg}{where}.",))
     except ValueError as error:  # how some versions of Python refuse a NUL byte
         return Script(problems=(f"This is not valid Python: {error}.",))
+    except (MemoryError, RecursionError):
+        return Script(problems=("This is not valid Python: it is nested too deeply.",))
     _undo_aliases(tree)
     strategy, config = _class_on(tree, "StrategyV2Base"), _class_on(tree, "StrategyV2ConfigBase")
     return Script(

@@ -156,10 +156,11 @@ def test_what_must_be_given_is_not_folded_away(name):
 
 def test_a_setting_within_a_group_is_named_after_both():
     settings = defaults("grid_strike") | REQUIRED["grid_strike"]
-    settings["triple_barrier_config"] = {"take_profit": math.nan, "open_order_type": 4, "take_profit_order_type": 3}
+    settings["triple_barrier_config"] = {"take_profit": math.nan, "open_order_type": 4}
     assert setting_errors(schema_of("grid_strike"), settings) == {
         "triple_barrier_config": "This must be a finite number.",
         "triple_barrier_config.open_order_type": "Choose one of 2, 3.",
+        "triple_barrier_config.take_profit_order_type": "This is missing, and has no default.",
     }
 
 

@@ -45,12 +45,11 @@ def text_of(response: Any) -> str:
 
 
 def prefilled(strategy: Strategy, **changes: Any) -> dict[str, Any]:
-    """What a browser sends for a strategy's settings when nothing but these was changed; ``None`` for a switch off."""
+    """What a browser sends for a strategy's settings when nothing but these was changed."""
     form = bot_form([strategy], ())()
     shown = {field: form[field].value() for field in form.settings_of[strategy.pk]}
-    entered = {field: "" if value is None else value for field, value in shown.items()}
-    entered |= {field_name(strategy.pk, name): value for name, value in changes.items()}
-    return {field: value for field, value in entered.items() if value not in (None, False)}
+    unchanged = {field: "" if value is None else value for field, value in shown.items() if value is not False}
+    return unchanged | {field_name(strategy.pk, name): value for name, value in changes.items()}
 
 
 def pages_of(model: type[Model]) -> Iterator[str]:

@@ -462,7 +462,7 @@ def test_what_is_no_pair_is_refused(pair, save_bot):
         ("bid_spread", "1e999", "Enter a number."),
         ("order_amount", "0", "This must be more than 0, it is 0."),
         ("order_amount", "", "This is missing."),
-        ("bid_spread", " ", "This is missing."),
+        ("bid_spread", "", "This is missing."),
         ("order_refresh_time", "0", "This must be at least 1, it is 0."),
         ("order_refresh_time", "1.5", "This must be a whole number."),
         ("order_refresh_time", "1000000", "This must be at most 86400, it is 1000000."),
@@ -569,7 +569,8 @@ def test_an_empty_text_is_a_value_where_it_is_the_default(save_bot):
     assert save_bot(strategy=dynamic, settings={"total_amount_quote": "80"}).status_code == 302
     assert Bot.objects.get().settings["candles_connector"] == ""
     field = field_name(dynamic.pk, "interval")
-    assert list(refused(save_bot(strategy=dynamic, settings={"total_amount_quote": "80", "interval": "2m"}))) == [field]
+    settings = {"total_amount_quote": "80", "interval": "2m"}
+    assert list(refused(save_bot(name="Another", strategy=dynamic, settings=settings))) == [field]
 
 
 GRID = {"start_price": "0.012", "end_price": "0.0135", "limit_price": "0.0115", "total_amount_quote": "100"}
@@ -639,6 +640,14 @@ def test_every_kind_of_setting_has_a_field_that_keeps_its_type(schema, typed, ke
     assert save_bot(bot, strategy=mine, settings={"it": again}).status_code == 302
     bot.refresh_from_db()
     assert bot.settings == {"it": kept}
+
+
+def test_the_words_of_a_schema_are_shown_and_never_markup(admin_client, db):
+    markup = "<img src=x onerror=alert(1)>"
+    words = {"type": "string", "title": markup, "description": markup, "unit": markup, "enum": [markup]}
+    schema = {"properties": {markup: words, "it": {}}}
+    Strategy.objects.create(name="mine", kind="controller", description=markup, schema=schema)
+    assert markup not in admin_client.get(reverse(f"{BOT}_add")).content.decode()
 
 
 def test_a_setting_that_may_be_left_out_is_left_out(save_bot):

@@ -153,7 +153,7 @@ def test_saving_forms_asks_no_server_and_logs_no_secret(server, client_sharp, ad
     new_server = {"name": "Second", "base_url": "http://10.0.0.5:8000", "username": "admin"}
     saved = [
         (reverse(f"{SERVER}_add"), new_server | {"password": PLANTED_PASSWORD}),
-        (url_of(server), new_server | {"name": "Sandbox", "password": PLANTED_PASSWORD}),
+        (url_of(server), new_server | {"name": "Sandbox", "base_url": server.base_url, "password": PLANTED_PASSWORD}),
         (reverse(f"{CLIENT}_add"), {"name": "Blunt", "server": server.pk, "status": "active"}),
         (url_of(client_sharp), {"name": "Sharper", "server": server.pk, "status": "paused", "account_name": "sharp"}),
         (reverse(f"{KEY}_add"), {"client": client_sharp.pk, "connector": "bitmart", **PLANTED}),
@@ -202,7 +202,7 @@ def test_what_touches_money_asks_before_it_begins(bot, admin_client):
         subject = bot if kind == "deploy" else bot.client
         asked = admin_client.post(operate_url(subject, kind))
         assert asked.status_code == 200
-        assert kinds.get(kind).consequence(subject) in text_of(asked)
+        assert kinds.get(kind).consequence(subject, {}) in text_of(asked)
         assert not Operation.objects.exists()
         answered = admin_client.post(operate_url(subject, kind), {"answered": "yes"})
         assert answered["Location"] == Operation.objects.get().get_absolute_url()
@@ -322,7 +322,7 @@ def test_a_retry_pressed_again_leads_to_the_first_one(failed, admin_client):
     first = admin_client.post(url_of(failed, "retry"))["Location"]
     again = admin_client.post(url_of(failed, "retry"), follow=True)
     assert again.redirect_chain == [(first, 302)]
-    assert "one operation at a time" in text_of(again)
+    assert "came after it" in text_of(again)
     assert Operation.objects.count() == 2
 
 

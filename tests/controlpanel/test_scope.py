@@ -274,8 +274,8 @@ def test_what_may_not_be_looked_at_may_not_be_operated_either(make_user, browse)
     world = make_world("Own", user)
     before = Operation.objects.count()
     browser = browse(user)
-    assert browser.get(operate_url(world["bot"], "refresh")).status_code == 403
-    assert browser.post(operate_url(world["bot"], "refresh"), {"answered": "yes"}).status_code == 403
+    assert browser.get(operate_url(world["bot"], "stop")).status_code == 403
+    assert browser.post(operate_url(world["bot"], "stop"), {"answered": "yes"}).status_code == 403
     assert Operation.objects.count() == before
 
 

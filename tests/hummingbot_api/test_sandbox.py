@@ -11,7 +11,7 @@ import requests
 from hummingbot_api.sandbox import Sandbox
 
 #: Fast enough for the server's waits; what takes longer is skipped with ``clock.advance``.
-SPEED = 20.0
+SPEED = 8
 BITMART = {"bitmart_api_key": "k", "bitmart_secret_key": "s", "bitmart_memo": "m"}
 SPREAD = """
 from decimal import Decimal

@@ -48,7 +48,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
         "stop_loss": or_none(
             number(
                 "Stop loss",
-                "A filled order is closed at market price when it has lost this fraction: 0.03 is 3 %.",
+                "A filled order is closed at market price when it has lost this fraction: 0.03 is 3 %. Empty: never.",
                 "fraction",
                 **FRACTION,
                 default=0.03,
@@ -57,7 +57,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
         "take_profit": or_none(
             number(
                 "Take profit",
-                "A filled order is closed when it has gained this fraction: 0.02 is 2 %.",
+                "A filled order is closed when it has gained this fraction: 0.02 is 2 %. Empty: never.",
                 "fraction",
                 **FRACTION,
                 default=0.02,
@@ -66,7 +66,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
         "time_limit": or_none(
             integer(
                 "Time limit",
-                "A filled order is closed at market price after this time.",
+                "A filled order is closed at market price after this time. Empty: never.",
                 "seconds",
                 minimum=1,
                 maximum=365 * DAY,

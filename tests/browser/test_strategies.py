@@ -1,0 +1,81 @@
+"""Every bundled strategy through its form alone: define a bot, change a setting, and bring a controller to life."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from bots.strategies.bundled import BUNDLED
+from tests.browser.conftest import Demo
+from tests.browser.test_main_job import operate, save, sign_in
+
+pytestmark = pytest.mark.browser
+
+#: What the form can't fill in by itself, by the labels that a person reads.
+ENTERED = {
+    "spread": {"Order amount": "1600"},
+    "pmm_v1": {"Buy spreads": "0.003, 0.006", "Order amount": "0.01"},
+    "pmm_simple": {"Total amount": "80", "Stop loss": ""},
+    "pmm_dynamic": {"Total amount": "80"},
+    "grid_strike": {
+        "Start price": "60000",
+        "End price": "70000",
+        "Limit price": "59000",
+        "Total amount": "100",
+        "Take profit (": "0.002",
+    },
+}
+PHOTOGRAPHED = ("pmm_simple", "grid_strike")
+
+
+def setting(page: Page, label: str):
+    return page.get_by_label(label).locator("visible=true").first
+
+
+def define(page: Page, strategy: str) -> None:
+    page.goto("/admin/bots/bot/add/")
+    page.locator("select[name=client]").select_option(label="Sharp")
+    page.locator("[name=name]").fill(f"Form {strategy}")
+    page.locator("[name=connector]").fill("binance_paper_trade")
+    page.locator("[name=trading_pair]").fill("BTC-USDT")
+    page.locator("select[name=strategy]").select_option(label=strategy)
+    for label, value in ENTERED[strategy].items():
+        setting(page, label).fill(value)
+
+
+def test_a_bot_of_each_strategy_is_defined_through_forms_and_a_controller_runs(
+    page: Page, demo: Demo, shoot: Callable[[str], None]
+) -> None:
+    sign_in(page, demo)
+    for strategy in BUNDLED:
+        define(page, strategy)
+        if strategy in PHOTOGRAPHED:
+            shoot(f"bot-{strategy}")
+        save(page)
+
+    page.goto("/admin/bots/bot/")
+    page.get_by_role("link", name="Form pmm_simple").click()
+    expect(setting(page, "Stop loss")).to_have_value("")
+    setting(page, "Take profit").fill("")
+    page.get_by_text("More settings of pmm_simple").click()
+    setting(page, "Cooldown time").fill("-1")
+    setting(page, "Take profit order type").select_option("MARKET")
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("This must be at least 0, it is -1.")).to_be_visible()
+    shoot("bot-advanced-refused")
+    setting(page, "Cooldown time").fill("20")
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    expect(setting(page, "Take profit (")).to_have_value("")
+    expect(setting(page, "Stop loss")).to_have_value("")
+    expect(setting(page, "Cooldown time")).not_to_be_visible()
+    page.get_by_text("More settings of pmm_simple").click()
+    expect(setting(page, "Cooldown time")).to_have_value("20")
+    expect(setting(page, "Take profit order type")).to_have_value("MARKET")
+
+    page.goto("/admin/bots/bot/")
+    page.get_by_role("link", name="Form pmm_v1").click()
+    operate(page, "Deploy")
+    page.goto("/admin/bots/bot/")
+    page.get_by_role("link", name="Form pmm_v1").click()
+    expect(page.locator(".panel-state.is-running-bot")).to_have_text("running")
