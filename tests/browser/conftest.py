@@ -80,8 +80,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert process.wait(20) == 0, "".join(output)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of one module: Playwright's event loop must be gone before others use the database."""
     if CHROMIUM is None:
         reason = "Chromium is not installed (Debian: apt-get install chromium)"
         if os.environ.get("BROWSER_TESTS") == "required":

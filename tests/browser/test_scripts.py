@@ -1,17 +1,13 @@
 """The admin's own JavaScript, in a real Chromium on a page of its own."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from django.conf import settings
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+from tests.browser.conftest import ROOT
+
+pytestmark = pytest.mark.browser
 KEY_FORM = """
 <script src="/connector_fields.js"></script>
 <form>
@@ -26,20 +22,18 @@ KEY_FORM = """
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
+def page(browser: Browser) -> Iterator[Page]:
     def answer(route: Route) -> None:
         if route.request.url.endswith(".js"):
-            route.fulfill(path=settings.BASE_DIR / "controlpanel" / "assets" / "connector_fields.js")
+            route.fulfill(path=ROOT / "controlpanel" / "assets" / "connector_fields.js")
         else:
             route.fulfill(body=KEY_FORM, content_type="text/html")
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.route("**/*", answer)
-        page.goto("http://panel.example.com/add/")
-        yield page
-        browser.close()
+    page = browser.new_page()
+    page.route("**/*", answer)
+    page.goto("http://panel.example.com/add/")
+    yield page
+    page.close()
 
 
 def test_another_connector_loads_its_fields_without_a_question_while_nothing_is_typed(page):
