@@ -32,6 +32,7 @@ STATE_COLOURS = {
     BotState.CRASHED: "danger",
     BotState.MISSING: "danger",
     BotState.NOT_CREATED: "danger",
+    "strangers": "danger",
     **dict.fromkeys((BotState.PLANNED, BotState.ARCHIVED, BotState.UNKNOWN, "none"), ""),
 }
 #: Exchanges whose order books Hummingbot can trade with simulated money.
@@ -136,6 +137,8 @@ class BotAdmin(OperatesMixin, ScopedMixin):
 
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, bot: Bot) -> tuple[str, str]:
+        if bot.strangers:
+            return "strangers", "a second instance runs"
         return (bot.deployment.state, bot.deployment.state.label) if bot.deployment else ("none", "not deployed")
 
     @display(description="seen")

@@ -6,7 +6,8 @@ from hummingbot_api.errors import InvalidBaseURL
 
 
 def check_base_url(url: str) -> str:
-    """Return the base URL in one form: ``https://host[:port]``, in lower case, without a slash at the end.
+    """Return the base URL in one form: ``https://host[:port]``, in lower case, without a slash at the end or a port
+    that goes without saying.
 
     No message quotes the URL, for it may hold a password.
 
@@ -28,7 +29,8 @@ def check_base_url(url: str) -> str:
         raise InvalidBaseURL("The base URL must hold a valid host, and a port from 1 to 65535 if any.")
     if parts.path not in ("", "/") or "?" in url or "#" in url:
         raise InvalidBaseURL("The base URL must end after the host and port: no path, no “?” and no “#”.")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    default_port = ":443" if parts.scheme == "https" else ":80"
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(default_port)}"
 
 
 def path(*parts: str) -> str:

@@ -495,6 +495,9 @@ def test_each_request_is_logged_once_without_query_and_body(stub, api, caplog):
         ("http://localhost:8000", "http://localhost:8000"),
         (" https://Hummingbot.Example.com/ ", "https://hummingbot.example.com"),
         ("HTTPS://[::1]:8000/", "https://[::1]:8000"),
+        ("https://bots.example.com:443", "https://bots.example.com"),
+        ("http://10.0.0.5:80/", "http://10.0.0.5"),
+        ("http://10.0.0.5:443", "http://10.0.0.5:443"),
     ],
 )
 def test_a_base_url_is_kept_in_one_form(typed, kept):
