@@ -46,7 +46,8 @@ class Command(BaseCommand):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CommandError("A demo is running already. End that one first: two would share its data.") from None
-        # Ctrl-C and a polite kill end it alike.
+        # Ctrl-C and a polite kill end it alike, also where a shell started it in the background, deaf to Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         port, sandbox_port = _free_port(options["port"]), _free_port(options["sandbox_port"])
         parts: dict[str, Part] = {}
