@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, Server, sees_every_client
+from bots.fields import OrderedJSONField
 from bots.strategies.render import RESERVED, controller_config, script_config
 from bots.strategies.schema import schema_error, schema_from, setting_errors
 from bots.strategies.source import read_script
@@ -49,8 +50,8 @@ class Strategy(models.Model):
         blank=True,
         help_text="For a controller: generic, market_making or directional_trading.",
     )
-    default_settings = models.JSONField(default=dict, blank=True)
-    schema = models.JSONField(
+    default_settings = OrderedJSONField(default=dict, blank=True)
+    schema = OrderedJSONField(
         "settings schema",
         default=dict,
         blank=True,
@@ -168,7 +169,7 @@ class Bot(models.Model):
     trading_pair = models.CharField(
         max_length=40, help_text="Base and quote asset: SHARP-USDT. SHARP/USDT is understood too."
     )
-    settings = models.JSONField(default=dict, blank=True)
+    settings = OrderedJSONField(default=dict, blank=True)
     image = models.CharField(max_length=200, default=DEFAULT_IMAGE, validators=[validate_image])
     headless = models.BooleanField(
         default=True, help_text="Without a terminal. Only a headless bot connects to MQTT by itself."
@@ -375,7 +376,7 @@ class Deployment(models.Model):
     script_name = models.CharField(max_length=80, blank=True)
     script_source = models.TextField(blank=True)
     config_name = models.CharField(max_length=160)
-    config = models.JSONField(default=dict)
+    config = OrderedJSONField(default=dict)
     image = models.CharField(max_length=200)
     headless = models.BooleanField(default=True)
     max_global_drawdown_quote = models.DecimalField(max_digits=20, decimal_places=8, null=True)

@@ -350,3 +350,13 @@ def test_account_managers_see_their_own_bots_and_deployments_only(deployment, dj
     for objects in (Bot.objects, Deployment.objects):
         assert objects.visible_to(manager).count() == 1
         assert objects.visible_to(other).count() == 0
+
+
+def test_settings_keep_their_order_in_every_database(db):
+    schema = {"type": "object", "properties": {"zebra": {"type": "number"}, "ant": {"type": "number"}, "b": {}}}
+    pk = Strategy.objects.create(name="ordered", source="", schema=schema, default_settings={"zebra": 1, "ant": 2}).pk
+    strategy = Strategy.objects.get(pk=pk)
+    assert list(strategy.schema["properties"]) == ["zebra", "ant", "b"]
+    assert list(strategy.default_settings) == ["zebra", "ant"]
+    Strategy.objects.bulk_update([strategy], ["schema"])
+    assert list(Strategy.objects.get(pk=pk).schema["properties"]) == ["zebra", "ant", "b"]
