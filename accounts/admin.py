@@ -125,6 +125,10 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
     def _may_choose_profile(request: HttpRequest, client: Client | None) -> bool:
         return request.user.has_perm("accounts.take_over_profile") and not (client and client.is_pushed)
 
+    def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        form.take_over()
+
     @display(
         description="status",
         ordering="status",

@@ -111,9 +111,8 @@ class ClientForm(forms.ModelForm):
             )
         return cleaned
 
-    def _save_m2m(self) -> None:
-        """The choice is kept with the client: from now on the profile counts as this client's."""
-        super()._save_m2m()  # type: ignore[misc]
+    def take_over(self) -> None:
+        """Keep the choice with the saved client: from now on the profile counts as this client's."""
         if self.cleaned_data.get("existing_profile"):
             client = self.instance
             client.profiles.create(server=client.server, account_name=client.account_name, taken_over=True)
@@ -126,7 +125,7 @@ class NewProfileClientForm(ClientForm):
 
 
 class ExchangeKeyForm(forms.ModelForm):
-    """A key's fields are those of its connector; ``field_names`` holds them. What was stored is never shown."""
+    """A key's fields are those of its connector, see ``exchange_key_form``. What was stored is never shown."""
 
     connector_fields: tuple[ConnectorField, ...] = ()
 
