@@ -61,7 +61,7 @@ class StrategyAdmin(ModelAdmin):
     list_display = ("name", "kind", "description", "bundled")
     list_filter = ("kind", "bundled")
     search_fields = ("name", "description")
-    fields = ("name", "kind", "description", "controller_type", "spot_only", "default_settings", "schema", "source")
+    fields = ("name", "kind", "description", "source", "controller_type", "spot_only", "default_settings", "schema")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "source":
