@@ -1,0 +1,37 @@
+"""``manage.py reencrypt``: encrypt every stored secret anew with the first of ``FERNET_KEYS``.
+
+After it a key that stood further back in the list can be taken out. Safe to repeat, and to run while the panel works.
+"""
+
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from accounts.fields import EncryptedTextField, Unreadable
+
+
+class Command(BaseCommand):
+    help = "Encrypt every stored secret anew with the first of FERNET_KEYS."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        renewed, unreadable = 0, []
+        for model in apps.get_models():
+            names = [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)]
+            for pk in model._default_manager.values_list("pk", flat=True) if names else ():
+                # Locked, so that a value which somebody replaces meanwhile is not put back.
+                with transaction.atomic():
+                    row: Any = model._default_manager.select_for_update().filter(pk=pk).first()
+                    if row is None:
+                        continue
+                    lost = [name for name in names if isinstance(getattr(row, name), Unreadable)]
+                    unreadable += [f"{model._meta.verbose_name} “{row}”" for _ in lost]
+                    row.save(update_fields=[name for name in names if name not in lost])
+                    renewed += len(names) - len(lost)
+        self.stdout.write(f"{renewed} secrets are encrypted with the first key.")
+        if unreadable:
+            raise CommandError(
+                f"{len(unreadable)} can't be decrypted with any of FERNET_KEYS: {', '.join(unreadable)}. "
+                "Put the key that they were encrypted with back into the list, or enter them anew."
+            )
