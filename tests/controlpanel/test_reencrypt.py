@@ -41,7 +41,7 @@ def test_what_was_encrypted_anew_needs_the_old_key_no_longer(key, server, rotate
 def test_what_no_key_decrypts_is_named_and_left_as_it_is(key, rotate):
     rotate("a-new-key")
 
-    with pytest.raises(CommandError, match="2 can't be decrypted.*Sharp · bitmart"):
+    with pytest.raises(CommandError, match=r"2 can't be decrypted.*Sharp · bitmart"):
         call_command("reencrypt", stdout=StringIO())
 
     rotate("only-for-tests")
