@@ -131,6 +131,26 @@ def test_the_executor_refuses_bad_settings(changes):
         executor_config(**changes)
 
 
+@needs_module
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start_price": 0.0135, "end_price": 0.012},
+        {"limit_price": 0.0125},
+        {"side": 2, "limit_price": 0.0115},
+    ],
+)
+async def test_what_only_the_panel_refuses(grid, changes):
+    """The module takes these, so the server's check does too. Then the executor refuses, and the bot never trades."""
+    show = grid(**changes)
+    await show.until(30)
+    assert show.market.sent == []
+
+
+def test_a_limit_price_of_zero_is_none():
+    assert executor_config(limit_price=0).limit_price == executor_config(side=2, limit_price=0).limit_price == 0
+
+
 def test_a_grid_that_sells_is_stopped_out_above_its_end():
     assert executor_config(side=2, limit_price=0.014).side is TradeType.SELL
 

@@ -1,8 +1,8 @@
 # ruff: noqa: S101
 """Proof of the settings of `pmm_dynamic` on the wheel's own market making base.
 
-The indicators are the module's own and not in the wheel: without `PROOF_CONTROLLERS` a volatility of 2.02 % is
-given, with it the module works it out, from candles that are made to have just that and no trend.
+The indicators are the module's own and not in the wheel: without `PROOF_CONTROLLERS` what they say is given, with it
+the module works it out, from candles that are made to say just that.
 """
 
 from decimal import Decimal
@@ -26,38 +26,44 @@ ITS_OWN = {
     "macd_slow",
     "macd_signal",
 }
+# 0.0125 * (1 - 0.25 * 0.0202 / 2) = 0.0124684375 is the centre, 0.0202 the volatility: see Candles.
 QUOTES = [
-    ("bid", Decimal("0.012247"), Decimal("1632.9")),  # 0.0125 * (1 - 0.0202) = 0.0122475; 20 / ... = 1632.98...
-    (
-        "bid",
-        Decimal("0.011987"),
-        Decimal("1668.4"),
-    ),  # 0.0125 * (1 - 2.03 * 0.0202) = 0.011987425; 20 / ... = 1668.4...
-    (
-        "ask",
-        Decimal("0.013012"),
-        Decimal("1536.9"),
-    ),  # 0.0125 * (1 + 2.03 * 0.0202) = 0.013012575; 20 / ... = 1536.9...
-    ("ask", Decimal("0.012752"), Decimal("1568.3")),  # 0.0125 * (1 + 0.0202) = 0.0127525; 20 / ... = 1568.31...
+    ("bid", Decimal("0.012216"), Decimal("1637.1")),  # centre * (1 - 0.0202) = 0.01221657...; 20 / ... = 1637.12...
+    ("bid", Decimal("0.011957"), Decimal("1672.6")),  # centre * (1 - 2.03 * 0.0202) = 0.01195715...; 1672.63...
+    ("ask", Decimal("0.012979"), Decimal("1540.8")),  # centre * (1 + 2.03 * 0.0202) = 0.01297971...; 1540.86...
+    ("ask", Decimal("0.012720"), Decimal("1572.2")),  # centre * (1 + 0.0202) = 0.01272029...; 1572.28...
 ]
 needs_module = pytest.mark.skipif(
     not REAL_CONTROLLERS, reason="NOT PROVEN: pmm_dynamic's own module is not in the wheel; set PROOF_CONTROLLERS"
 )
 
 
-@pytest.fixture(autouse=True)
-def candles(monkeypatch):
-    """Each closes at 0.0125; from high to low it is 2.02 % of that, which is therefore the NATR."""
-    asked = []
-    frame = {"open": 0.0125, "high": 0.0125 * 1.0101, "low": 0.0125 * 0.9899, "close": 0.0125, "volume": 1.0}
+class Candles:
+    """53 of them, so that both indicators can be worked out by hand.
+
+    From high to low each is 2.02 % of 0.0125, and the last closes there: the NATR is 0.0202. All others close at one
+    price. The MACD begins with the 50th, 42 + 9 - 1, and of its four values only the last, m, is not zero: their mean
+    is m / 4, their deviation |m| / 2, so m is 1.5 deviations from the mean. The module's centre moves by half of that
+    against the price, by 0.5 with it (the histogram's sign), in multiples of half the NATR: 0.25 against it in all.
+    """
+
+    def __init__(self) -> None:
+        self.before = 0.0124
+        self.asked = []
 
     def answer(self, **question):
-        asked.append(question)
-        return pd.DataFrame(frame, index=range(200))
+        self.asked.append(question)
+        closes = [self.before] * 52 + [0.0125]
+        high, low = 0.0125 * 1.0101, 0.0125 * 0.9899
+        return pd.DataFrame({"open": closes, "high": high, "low": low, "close": closes, "volume": 1.0})
 
+
+@pytest.fixture(autouse=True)
+def candles(monkeypatch):
+    made = Candles()
     monkeypatch.setattr(MarketDataProvider, "initialize_candles_feed", lambda self, config: None)
-    monkeypatch.setattr(MarketDataProvider, "get_candles_df", answer)
-    return asked
+    monkeypatch.setattr(MarketDataProvider, "get_candles_df", lambda self, **question: made.answer(**question))
+    return made
 
 
 def test_it_accepts_what_the_panel_renders(load):
@@ -75,7 +81,7 @@ def test_which_settings_are_the_module_s_own():
 async def test_an_empty_candle_source_is_the_bot_s_own_market(play, candles):
     show = play("pmm_dynamic", **SETTINGS)
     await show.until(3)
-    assert candles[-1] | {"max_records": 0} == {
+    assert candles.asked[-1] | {"max_records": 0} == {
         "connector_name": "bitmart",
         "trading_pair": PAIR,
         "interval": "3m",
@@ -112,6 +118,38 @@ async def test_spreads_are_multiples_of_the_volatility(play):
     show = play("pmm_dynamic", **SETTINGS)
     await show.until(3)
     assert show.orders == QUOTES
+
+
+@needs_module
+async def test_after_a_fall_the_centre_is_above_the_price(play, candles):
+    """0.0125 * (1 + 0.25 * 0.0202 / 2) = 0.0125315625. The module leans against a strong move, it does not follow."""
+    candles.before = 0.0126
+    show = play("pmm_dynamic", **SETTINGS)
+    await show.until(3)
+    assert show.orders == [
+        ("bid", Decimal("0.012278"), Decimal("1628.8")),  # centre * (1 - 0.0202) = 0.01227842...; 1628.87...
+        ("bid", Decimal("0.012017"), Decimal("1664.2")),  # centre * (1 - 2.03 * 0.0202) = 0.01201769...; 1664.21...
+        ("ask", Decimal("0.013045"), Decimal("1533.1")),  # centre * (1 + 2.03 * 0.0202) = 0.01304543...; 1533.10...
+        ("ask", Decimal("0.012784"), Decimal("1564.3")),  # centre * (1 + 0.0202) = 0.01278470...; 1564.36...
+    ]
+
+
+@needs_module
+async def test_while_every_candle_closes_at_the_same_price_it_quotes_nothing(play, candles):
+    """The trap of markets that hardly trade: the MACD's deviation is zero, and what is divided by it no number."""
+    candles.before = 0.0125
+    show = play("pmm_dynamic", **SETTINGS)
+    await show.until(30)
+    assert show.market.sent == []
+
+
+@needs_module
+@pytest.mark.parametrize("fast", [42, 60])
+async def test_what_only_the_panel_refuses(play, fast):
+    """The module takes a fast average that is no faster than the slow one, and never quotes."""
+    show = play("pmm_dynamic", **SETTINGS, macd_fast=fast)
+    await show.until(30)
+    assert show.market.sent == []
 
 
 async def test_it_refreshes_on_time_and_cancels_before_it_replaces(play):

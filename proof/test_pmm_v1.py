@@ -91,6 +91,21 @@ async def test_an_executor_that_is_stopped_cancels_and_keeps_what_was_filled(exe
     assert show.market.market_orders == []
 
 
+async def test_an_executor_that_is_stopped_is_no_longer_active_though_its_cancel_is_not_confirmed(executors):
+    """Why `pmm_v1` does not wait for that: a level without an active executor gets a new one."""
+    bid = level(TradeType.BUY, "0.012462")
+    show = executors(bid)
+    await show.until(3)
+    show.market.answers.clear()
+    show.strategy.executor_orchestrator.execute_action(
+        StopExecutorAction(controller_id="sharp", executor_id=bid.id, keep_position=True)
+    )
+    await show.until(20)
+    assert show.market.kinds() == ["place", "cancel"]
+    assert len(show.market.alive) == 1
+    assert not show.executors[0].is_active
+
+
 @pytest.mark.parametrize(("usdt", "placed"), [("19.94", 0), ("20", 1)])
 async def test_an_executor_places_only_what_the_balance_pays_for(executors, usdt, placed):
     """1600 * 0.012462 = 19.9392, and BitMart's fee of 0.25 %: 19.989048."""
@@ -176,6 +191,20 @@ async def test_it_refreshes_on_time_at_the_new_price_and_cancels_before_it_repla
 
 
 @needs_module
+async def test_it_sends_a_cancel_first_but_does_not_wait_for_its_confirmation(play):
+    """As `pmm_simple`, and not as `spread`: while an exchange confirms nothing, each refresh adds a generation."""
+    show = play("pmm_v1", **SETTINGS)
+    await show.until(3)
+    show.market.answers.clear()
+    await show.until(70)
+    assert show.market.kinds() == ["place"] * 4 + ["cancel"] * 4 + ["place"] * 4
+    assert show.market.most_alive == 8
+    show.market.answers.set()
+    await show.until(80)
+    assert show.orders == QUOTES
+
+
+@needs_module
 @pytest.mark.parametrize(("tolerance", "stays"), [(0.001, True), (0.0005, False)])
 async def test_orders_within_the_tolerance_stay(play, tolerance, stays):
     """From 0.012425 to 0.01243494 are 0.0008, the most of the four."""
@@ -217,6 +246,14 @@ async def test_at_the_price_band_one_side_rests(play, band, quotes):
     show = play("pmm_v1", **SETTINGS, **{band: 0.0125})
     await show.until(10)
     assert show.orders == quotes
+
+
+@needs_module
+async def test_what_only_the_panel_refuses(play):
+    """A floor above the ceiling is taken: between the two neither side is quoted."""
+    show = play("pmm_v1", **SETTINGS, price_floor=0.013, price_ceiling=0.012)
+    await show.until(30)
+    assert show.market.sent == []
 
 
 @needs_module

@@ -34,8 +34,8 @@ BUNDLED: dict[str, dict[str, Any]] = {
     "pmm_dynamic": {
         "kind": "controller",
         "controller_type": "market_making",
-        "description": "Like pmm_simple, with spreads that grow with the volatility (NATR) and a centre that follows "
-        "the trend (MACD).",
+        "description": "Like pmm_simple, with spreads that grow with the volatility (NATR) and a centre that the "
+        "trend (MACD) shifts, against a strong move. While its candles stand still it quotes nothing.",
         "schema": market_making.PMM_DYNAMIC,
     },
     "grid_strike": {

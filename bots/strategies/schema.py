@@ -3,11 +3,26 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema import validators as jsonschema_validators
 from jsonschema.exceptions import SchemaError, ValidationError
+
+
+def _increasing(validator: Any, names: Any, settings: Any, _schema: Any) -> Iterator[ValidationError]:
+    if not (validator.is_type(names, "array") and validator.is_type(settings, "object")):
+        return  # a person's own schema, which may have the word for something else
+    for lower, upper in pairwise(map(str, names)):
+        less, more = settings.get(lower), settings.get(upper)
+        if validator.is_type(less, "number") and validator.is_type(more, "number") and less >= more:
+            yield ValidationError(f"This must be more than the {lower.replace('_', ' ')}, {less}", path=[upper])
+
+
+#: JSON Schema compares no settings with each other. So there is one keyword more, ``increasing``: a list of settings,
+#: each of which must be less than the next.
+_Validator = jsonschema_validators.extend(Draft202012Validator, {"increasing": _increasing})
 
 _TYPES = {
     "number": "a number",
@@ -51,7 +66,7 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
         if name not in known and schema.get("additionalProperties") is False
     }
     errors |= {name: "This must be a finite number." for name, value in settings.items() if not _is_finite(value)}
-    for error in Draft202012Validator(schema).iter_errors(dict(settings)):
+    for error in _Validator(schema).iter_errors(dict(settings)):
         sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")
         for name in _places(error):
             errors.setdefault(name, sentence(error))

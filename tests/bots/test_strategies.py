@@ -65,7 +65,7 @@ REFUSED = {
         "candles_trading_pair": "SHARP",
         "interval": "2m",
         "natr_length": 1,
-        "macd_fast": 501,
+        "macd_fast": 1,
         "macd_slow": 1.5,
         "macd_signal": None,
     },
@@ -133,6 +133,42 @@ def test_every_setting_has_bounds(name, setting):
     errors = setting_errors(schema_of(name), settings)
     assert {place.partition(".")[0] for place in errors} == {setting}
     assert all(sentence.endswith(".") for sentence in errors.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "errors"),
+    [
+        ("pmm_v1", {"price_floor": 2, "price_ceiling": 1.5}, {"price_ceiling": "the price floor, 2"}),
+        ("pmm_dynamic", {"macd_fast": 42, "macd_slow": 42}, {"macd_slow": "the macd fast, 42"}),
+        ("grid_strike", {"end_price": 0.012}, {"end_price": "the start price, 0.012"}),
+        ("grid_strike", {"limit_price": 0.0125}, {"start_price": "the limit price, 0.0125"}),
+        ("grid_strike", {"side": 2}, {"limit_price": "the end price, 0.0135"}),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(name, changes, errors):
+    """The server's own check takes these, and the bot would never trade: the proof has each of them."""
+    settings = defaults(name) | REQUIRED[name] | changes
+    expected = {setting: f"This must be more than {words}." for setting, words in errors.items()}
+    assert setting_errors(schema_of(name), settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("pmm_v1", {"price_floor": 1.5, "price_ceiling": 2}),
+        ("pmm_v1", {"price_floor": 1.5}),
+        ("grid_strike", {"side": 2, "limit_price": 0.014}),
+        ("grid_strike", {"side": 1, "limit_price": 0}),
+        ("grid_strike", {"side": 2, "limit_price": 0}),
+    ],
+)
+def test_settings_that_are_switched_off_contradict_nothing(name, changes):
+    assert setting_errors(schema_of(name), defaults(name) | REQUIRED[name] | changes) == {}
+
+
+@pytest.mark.parametrize("rule", ["macd_fast", [], ["a"], ["a", ["b"]], ["a", "b"], [1, 2]])
+def test_a_rule_that_is_none_is_passed_over(rule):
+    assert setting_errors({"increasing": rule}, {"a": "x", "1": True, "2": 0}) == {}
 
 
 @pytest.mark.parametrize("name", BUNDLED)

@@ -579,7 +579,12 @@ TAKE_PROFIT = "triple_barrier_config__take_profit"
 
 def test_a_group_of_settings_has_a_field_for_each_and_a_choice_keeps_its_type(save_bot, admin_client):
     grid = Strategy.objects.get(name="grid_strike")
-    chosen = GRID | {"side": "2", TAKE_PROFIT: "0.002", "triple_barrier_config__open_order_type": "2"}
+    chosen = GRID | {
+        "side": "2",
+        "limit_price": "0.014",
+        TAKE_PROFIT: "0.002",
+        "triple_barrier_config__open_order_type": "2",
+    }
     assert save_bot(strategy=grid, settings=chosen).status_code == 302
     bot = Bot.objects.get()
     assert bot.settings["side"] == 2
@@ -592,6 +597,13 @@ def test_a_group_of_settings_has_a_field_for_each_and_a_choice_keeps_its_type(sa
     field = field_name(grid.pk, TAKE_PROFIT)
     for value, message in (("", "This is missing."), ("1", "This must be less than 1, it is 1.")):
         assert refused(save_bot(bot, strategy=grid, settings=chosen | {TAKE_PROFIT: value})) == {field: [message]}
+
+
+def test_settings_that_contradict_each_other_are_refused_on_the_field(save_bot):
+    grid = Strategy.objects.get(name="grid_strike")
+    page = save_bot(strategy=grid, settings=GRID | {"end_price": "0.01"})
+    message = "This must be more than the start price, 0.012."
+    assert refused(page) == {field_name(grid.pk, "end_price"): [message]}
 
 
 def test_advanced_settings_are_folded_away_until_one_has_an_error(save_bot, pmm, spread, admin_client):

@@ -46,8 +46,13 @@ def group(properties: dict[str, Schema], **words: str) -> Schema:
     }
 
 
-def schema(properties: dict[str, Schema]) -> Schema:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | group(properties)
+def schema(properties: dict[str, Schema], **rules: Any) -> Schema:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | group(properties) | rules
+
+
+def when(conditions: dict[str, Schema], then: Schema) -> Schema:
+    """A rule for the settings that are as these say."""
+    return {"if": {"properties": conditions}, "then": then}
 
 
 FRACTION = {"exclusiveMinimum": 0, "exclusiveMaximum": 1}

@@ -10,11 +10,13 @@ from bots.strategies.settings.fields import (
     number,
     or_none,
     schema,
+    when,
     yes_or_no,
 )
 
 #: Hummingbot's OrderType, as a configuration file writes it.
 _LIMIT_TYPES = {"enum": [2, 3], "labels": ["LIMIT", "LIMIT_MAKER"], "default": 3}
+_SET = {"exclusiveMinimum": 0}
 SCHEMA = schema(
     {
         "side": {
@@ -104,5 +106,11 @@ SCHEMA = schema(
             ),
         ),
         **POSITION,
-    }
+    },
+    increasing=["start_price", "end_price"],
+    # The server's check takes these all the same, and the bot that comes of it never trades: see the proof.
+    allOf=[
+        when({"side": {"const": 1}, "limit_price": _SET}, {"increasing": ["limit_price", "start_price"]}),
+        when({"side": {"const": 2}, "limit_price": _SET}, {"increasing": ["end_price", "limit_price"]}),
+    ],
 )

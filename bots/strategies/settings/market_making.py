@@ -1,4 +1,4 @@
-"""The server's market_making controllers: pmm_simple, and pmm_dynamic, which follows volatility and trend."""
+"""The server's market_making controllers: pmm_simple, and pmm_dynamic, which heeds volatility and trend."""
 
 from bots.strategies.settings.fields import (
     DAY,
@@ -139,5 +139,7 @@ PMM_DYNAMIC = schema(
         macd_fast=_period("MACD fast", "The trend's fast average.", 21),
         macd_slow=_period("MACD slow", "The trend's slow average; longer than the fast one.", 42),
         macd_signal=_period("MACD signal", "The average of the difference of the two.", 9),
-    )
+    ),
+    # The server takes others all the same, and the bot that comes of it never quotes: see the proof.
+    increasing=["macd_fast", "macd_slow"],
 )

@@ -9,9 +9,11 @@ from bots.strategies.settings.fields import (
     number,
     schema,
     spreads,
+    when,
     yes_or_no,
 )
 
+_SET = {"exclusiveMinimum": 0}
 SCHEMA = schema(
     {
         "buy_spreads": spreads("Buy spreads", "below"),
@@ -72,5 +74,7 @@ SCHEMA = schema(
                 default=-1,
             ),
         ),
-    }
+    },
+    # Between a floor and a ceiling below it neither side would be quoted: see the proof.
+    **when({"price_floor": _SET, "price_ceiling": _SET}, {"increasing": ["price_floor", "price_ceiling"]}),
 )

@@ -15,5 +15,4 @@ class StandInConfig(pmm_simple.StandInConfig):
 
 class StandIn(pmm_simple.StandIn):
     async def update_processed_data(self) -> None:
-        await super().update_processed_data()
-        self.processed_data["spread_multiplier"] = Decimal("0.0202")
+        self.processed_data = {"reference_price": Decimal("0.0124684375"), "spread_multiplier": Decimal("0.0202")}
