@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import sys
+from collections import Counter, defaultdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,8 +41,36 @@ class Play(Stage):
         return [executor.close_type.name for executor in self.executors if executor.close_type]
 
 
-def pytest_report_header() -> str:
-    return f"controllers: {'those of PROOF_CONTROLLERS' if REAL_CONTROLLERS else 'stand-ins'}"
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Closes with what was proven of each strategy, so that nobody takes a proof that did not run for one that held."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            counts[Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")][outcome] += 1
+    terminalreporter.section("what is proven")
+    for name, count in sorted(counts.items()):
+        terminalreporter.line(f"{name}: {in_words(name, count)}")
+    terminalreporter.line("")
+    if REAL_CONTROLLERS:
+        terminalreporter.line(f"The controllers are those of {REAL_CONTROLLERS}.")
+        return
+    terminalreporter.line(
+        "NOT PROVEN is what needs a controller's own module. Hummingbot's package has none: they come"
+    )
+    terminalreporter.line(
+        "with Hummingbot's repository and the bot's image. Where they are at hand, this proves all of it:"
+    )
+    terminalreporter.line("PROOF_CONTROLLERS=/path/to/controllers ./run prove")
+
+
+def in_words(name: str, count: Counter[str]) -> str:
+    words = f"{count['passed']} of {count.total()} proofs held"
+    if wrong := count["failed"] + count["error"]:
+        words += f", {wrong} FAILED"
+    if count["skipped"]:
+        words += f", {count['skipped']} NOT PROVEN"
+    is_stand_in = not REAL_CONTROLLERS and any(CONTROLLERS.glob(f"*/{name}.py"))
+    return f"{words}; its own module was not there, a stand-in ran" if is_stand_in else words
 
 
 @pytest.fixture
