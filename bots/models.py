@@ -8,13 +8,14 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, Server, sees_every_client
 from bots.fields import OrderedJSONField
+from bots.problems import BotLive
 from bots.strategies.render import RESERVED, controller_config, script_config
 from bots.strategies.schema import schema_error, schema_from, setting_errors
 from bots.strategies.source import read_script
@@ -246,8 +247,8 @@ class Bot(models.Model):
         live = self.deployment if self.deployment and self.deployment.is_open else None
         if live is None or not live.key_fingerprint:
             return False
-        key = self.client.keys.filter(connector=live.connector).first()
-        return key is not None and key.fingerprint != live.key_fingerprint
+        keys = (key for key in self.client.keys.all() if key.connector == live.connector)
+        return any(key.fingerprint != live.key_fingerprint for key in keys)
 
     def clean_fields(self, exclude: Any = None) -> None:
         if self.client_id and not self.server_id:
@@ -290,6 +291,18 @@ class Bot(models.Model):
                 errors[limit] = "A limit is more than zero, or empty for none."
         if errors:
             raise ValidationError(errors)
+
+    def remove(self) -> None:
+        """Delete the definition with what is recorded of its deployments. Its operations stay on record.
+
+        Raises:
+            BotLive: an instance of it may be on a server.
+        """
+        with transaction.atomic():
+            if self.deployments.open().exists():
+                raise BotLive(f"{self} has an instance on {self.server}, or may have one.")
+            self.deployments.all().delete()
+            self.delete()
 
     def _shares_its_instance_name(self) -> bool:
         others = Bot.objects.filter(client=self.client_id).exclude(pk=self.pk).values_list("name", flat=True)

@@ -126,3 +126,12 @@ class StrategyNotStarted(Problem):
     concerns = "strategy"
     meaning = "The bot is up, but its strategy did not start."
     default_remedy = "Correct the strategy or the setting that the message names, then redeploy the bot."
+
+
+class BotLive(Problem):
+    """A definition was to be deleted while an instance of it may be trading."""
+
+    code = "bot_live"
+    concerns = "bot"
+    meaning = "The bot has an instance on a server: its definition can't be deleted."
+    default_remedy = "Archive the bot first, then delete it."

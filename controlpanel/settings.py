@@ -33,13 +33,16 @@ INSTALLED_APPS = [
     "django.forms",
     "csp",
     "huey.contrib.djhuey",
+    "ninja",
     "operations",
     "accounts",
     "bots",
+    "json_api",
     "controlpanel",
 ]
 
 MIDDLEWARE = [
+    "controlpanel.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -173,13 +176,28 @@ FLEET: dict[str, float] = {
     "SETTLE": 30,
 }
 
+# --- the JSON API -------------------------------------------------------------------------------------------------
+
+API = {
+    # Requests of one token in a minute.
+    "PER_MINUTE": env("API_PER_MINUTE"),
+    # How many requests of one web process may wait for an operation's end: half of its threads.
+    "WAITING": max(1, env("WEB_THREADS") // 2),
+    # How long, in seconds, an Idempotency-Key is remembered.
+    "IDEMPOTENCY": 24 * 60 * 60,
+}
+
+#: How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
+NINJA_NUM_PROXIES = env("TRUSTED_PROXIES") if PRODUCTION else 0
+
 # --- logs -------------------------------------------------------------------------------------------------------
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},
+    "filters": {"request_id": {"()": "controlpanel.request_id.RequestIdFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
@@ -260,6 +278,12 @@ UNFOLD = {
                         "title": "Operations",
                         "icon": "history",
                         "link": reverse_lazy("admin:operations_operation_changelist"),
+                    },
+                    {
+                        "title": "API tokens",
+                        "icon": "vpn_key",
+                        "link": reverse_lazy("admin:json_api_token_changelist"),
+                        "permission": lambda request: request.user.has_perm("json_api.view_token"),
                     },
                     {
                         "title": "Users",

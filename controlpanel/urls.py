@@ -5,10 +5,12 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from controlpanel.health import healthz, readyz
+from json_api.app import api
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("healthz", healthz),
     path("readyz", readyz),
     path("admin/", admin.site.urls),
+    path("", api.urls),
 ]

@@ -1,0 +1,63 @@
+"""Who calls: the token in the request's header, what it is for, where it may come from, how often."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja.security import HttpBearer
+from ninja.throttling import BaseThrottle
+
+from json_api.models import Scope, Token, token_hash
+from json_api.problems import AddressRefused, PermissionMissing, ScopeMissing, TokenMissing, TooManyRequests
+
+
+class Bearer(HttpBearer):
+    """Lets a request in whose token has a scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self.scope = scope
+
+    def authenticate(self, request: HttpRequest, token: str) -> Token:
+        """The token's row; ``request.user`` becomes its user.
+
+        Raises:
+            TokenMissing, AddressRefused, TooManyRequests, ScopeMissing
+        """
+        found = take_token(request, token)
+        if self.scope not in found.scopes:
+            raise ScopeMissing(f"The token “{found.name}” has no scope “{self.scope}”.")
+        return found
+
+
+def take_token(request: HttpRequest, secret: str) -> Token:
+    """The token with this secret, with one request counted against its rate limit.
+
+    Raises:
+        TokenMissing, AddressRefused, TooManyRequests
+    """
+    now = timezone.now()
+    token = Token.objects.usable(now).select_related("user").filter(hash=token_hash(secret)).first()
+    if token is None:
+        raise TokenMissing
+    if not token.allows(BaseThrottle().get_ident(request) or ""):
+        raise AddressRefused
+    if not Token.objects.take(token, now):
+        raise TooManyRequests
+    request.user = token.user
+    return token
+
+
+may_read, may_deploy, may_write_keys, may_administer = (
+    Bearer(scope) for scope in (Scope.READ, Scope.DEPLOY, Scope.KEYS, Scope.ADMIN)
+)
+
+
+def require(user: Any, permission: str) -> None:
+    """Make sure of one of Django's permissions.
+
+    Raises:
+        PermissionMissing
+    """
+    if not user.has_perm(permission):
+        raise PermissionMissing(f"{user} lacks the permission “{permission}”.")

@@ -1,0 +1,94 @@
+"""Tokens in the admin: made there, shown once, revoked there."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+
+from json_api.models import Scope, Token
+
+STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
+
+
+class TokenForm(forms.ModelForm):
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        initial=[Scope.READ],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        help_text="What it is for. It can never do more than its user.",
+    )
+
+    class Meta:
+        model = Token
+        fields = ("name", "scopes", "expires_at", "allowed_networks")
+        widgets = {"allowed_networks": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "font-mono"})}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        expires_at = cleaned.get("expires_at")
+        if "expires_at" in self.changed_data and expires_at and expires_at <= timezone.now():
+            self.add_error("expires_at", "This is past: the token would never work.")
+        return cleaned
+
+
+@admin.register(Token)
+class TokenAdmin(ModelAdmin):
+    """Everybody's own tokens; all of them for those who may see every client's."""
+
+    form = TokenForm
+    list_display = ("name", "user", "hint", "scope_names", "state_label", "last_used_at", "expires_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "user__username")
+    change_form_outer_before_template = "json_api/token_state.html"
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Token]:
+        tokens = super().get_queryset(request)
+        return tokens if request.user.is_superuser else tokens.filter(user=request.user)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> tuple[str, ...]:
+        return ("name", "scopes", "expires_at", "allowed_networks") if obj and obj.revoked_at else ()
+
+    def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
+        if not change:
+            obj.user = request.user  # type: ignore[assignment]
+            # Kept for the answer to this very request, and nowhere else.
+            obj.secret = obj.renew()  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
+        """The token, in the answer itself: a message would keep it in a cookie or in the session."""
+        response = TemplateResponse(
+            request,
+            "json_api/token_made.html",
+            {**self.admin_site.each_context(request), "opts": self.opts, "title": "Copy the token now", "token": obj},
+        )
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.revoke_view))
+        return [path("<int:pk>/revoke/", view, name="json_api_token_revoke"), *super().get_urls()]
+
+    def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        token = get_object_or_404(self.get_queryset(request), pk=pk)
+        token.revoke()
+        messages.success(request, f"“{token.name}” is revoked: nothing is answered to it from now on.")
+        return HttpResponseRedirect(token.get_absolute_url())
+
+    @display(description="scopes")
+    def scope_names(self, token: Token) -> str:
+        return ", ".join(token.scopes)
+
+    @display(description="state", label=STATE_COLOURS)
+    def state_label(self, token: Token) -> str:
+        return token.state

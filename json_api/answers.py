@@ -1,0 +1,123 @@
+"""Problems as answers: RFC 9457, with the catalogue's code and remedy, for whatever goes wrong in the JSON API."""
+
+import logging
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.exceptions import ValidationError as ModelInvalid
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError
+from ninja.errors import ValidationError as RequestInvalid
+
+from bots.problems import BotLive
+from hummingbot_api.errors import Problem
+from json_api.problems import (
+    BotExists,
+    FieldsInvalid,
+    NothingThere,
+    OperationFailed,
+    RequestProblem,
+    TokenMissing,
+    TooManyRequests,
+)
+from operations.problems import OperationActive, PanelFault
+
+logger = logging.getLogger(__name__)
+#: Where a problem is no request's fault but has a status of its own.
+STATUSES = {OperationActive: 409, BotLive: 409, PanelFault: 500}
+#: Names that the model has for what the API calls otherwise.
+API_NAMES = {"trading_pair": "pair", "settings": "config", "account_name": "account_name", NON_FIELD_ERRORS: ""}
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
+    status = getattr(problem, "status", None) or STATUSES.get(type(problem), 424)
+    content: dict[str, Any] = {
+        "type": f"/api/problems/{problem.code}",
+        "title": problem.meaning,
+        "status": status,
+        "detail": problem.message,
+        "code": problem.code,
+        "remedy": problem.remedy,
+        "retryable": problem.retryable,
+        "request_id": getattr(request, "id", ""),
+        "errors": [],
+        "operation": None,
+        "bot": None,
+    }
+    if isinstance(problem, FieldsInvalid):
+        content["errors"] = [
+            {"field": name, "message": message} for name, messages in problem.errors.items() for message in messages
+        ]
+    if isinstance(problem, BotExists):
+        content["bot"] = f"/bots/{problem.bot.pk}"
+    if isinstance(problem, OperationActive | OperationFailed):
+        content["operation"] = f"/operations/{problem.operation.pk}"
+    if isinstance(problem, OperationFailed) and problem.operation.error_code:
+        # The reason is the operation's own problem.
+        code = problem.operation.error_code
+        content |= {
+            "type": f"/api/problems/{code}",
+            "code": code,
+            "retryable": problem.operation.error_retryable,
+        }
+    response = JsonResponse(content, status=status, content_type=MEDIA_TYPE)
+    if isinstance(problem, TooManyRequests):
+        response["Retry-After"] = "60"
+    if isinstance(problem, TokenMissing):
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def model_errors(invalid: ModelInvalid, prefix: str = "") -> dict[str, list[str]]:
+    """A model's errors by the API's names for its fields; settings each by its own name."""
+    errors: dict[str, list[str]] = {}
+    for name, messages in invalid.message_dict.items():
+        for message in messages:
+            setting, colon, sentence = message.partition(": ")
+            if name == "settings" and colon:
+                errors.setdefault(f"{prefix}config.{setting}", []).append(sentence)
+            else:
+                errors.setdefault(prefix + API_NAMES.get(name, name), []).append(message)
+    return errors
+
+
+def handle_problems(api: NinjaAPI) -> None:
+    """Have ``api`` answer whatever is raised as a problem."""
+
+    @api.exception_handler(Problem)
+    def known(request: HttpRequest, problem: Problem) -> HttpResponse:
+        return problem_response(request, problem)
+
+    @api.exception_handler(ModelInvalid)
+    def invalid_row(request: HttpRequest, invalid: ModelInvalid) -> HttpResponse:
+        return problem_response(request, FieldsInvalid(model_errors(invalid)))
+
+    @api.exception_handler(RequestInvalid)
+    def invalid_request(request: HttpRequest, invalid: RequestInvalid) -> HttpResponse:
+        errors: dict[str, list[str]] = {}
+        for error in invalid.errors:
+            # The first part tells where it stood (body, query, path), the second the function's argument.
+            place = [str(part) for part in error["loc"]][1:]
+            name = ".".join(place[1:] if error["loc"][0] == "body" and len(place) > 1 else place)
+            errors.setdefault(name, []).append(error["msg"])
+        return problem_response(request, FieldsInvalid(errors))
+
+    @api.exception_handler(AuthenticationError)
+    def no_token(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+        return problem_response(request, TokenMissing())
+
+    @api.exception_handler(Http404)
+    def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+        return problem_response(request, NothingThere())
+
+    @api.exception_handler(HttpError)
+    def other(request: HttpRequest, error: HttpError) -> HttpResponse:
+        problem = RequestProblem(error.message)
+        return problem_response(request, problem)
+
+    @api.exception_handler(Exception)
+    def fault(request: HttpRequest, error: Exception) -> HttpResponse:
+        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        return problem_response(request, PanelFault())

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class JsonApiConfig(AppConfig):
+    default_auto_field = "django.db.models.BigAutoField"
+    name = "json_api"
+    verbose_name = "JSON API"

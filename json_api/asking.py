@@ -1,0 +1,95 @@
+"""Asking for operations on behalf of a request: once for each ``Idempotency-Key``, and waiting for their end."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from threading import BoundedSemaphore
+from time import monotonic, sleep
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, models, transaction
+from django.http import HttpRequest
+
+from json_api.access import require
+from json_api.models import TakenRequest
+from json_api.problems import IdempotencyKeyReused, NotPossibleNow, OperationFailed
+from operations import kinds
+from operations.models import Operation, State
+from operations.services import operation_request
+
+#: A request that waits holds a thread of the web process: the others must stay free for those that don't.
+_waiting = BoundedSemaphore(settings.API["WAITING"])
+#: How often, in seconds, a waiting request looks.
+LOOK = 0.25
+
+
+def ask(kind: str, subject: models.Model, request: HttpRequest, **options: Any) -> Operation:
+    """Ask for an operation as the request's user.
+
+    Raises:
+        PermissionMissing, NotPossibleNow
+        OperationActive: another one on the same lock has not ended.
+    """
+    definition = kinds.get(kind)
+    require(request.user, definition.permission)
+    if reason := definition.unavailable(subject):
+        raise NotPossibleNow(reason)
+    return operation_request(kind=kind, subject=subject, requested_by=request.user, options=options)
+
+
+def once(request: HttpRequest, act: Callable[[], Operation]) -> Operation:
+    """The operation that ``act`` asks for; or, of a request that was taken before, the one that it asked for then.
+
+    ``act`` runs in a transaction together with the note that the request was taken. Without an ``Idempotency-Key``
+    it just runs.
+
+    Raises:
+        IdempotencyKeyReused: the key came with another request.
+    """
+    key = request.headers.get("Idempotency-Key", "").strip().strip('"')
+    if not key:
+        with transaction.atomic():
+            return act()
+    user: Any = request.user
+    fingerprint = _fingerprint(request)
+    try:
+        with transaction.atomic():
+            taken = TakenRequest.objects.create(user=user, key=key[:255], fingerprint=fingerprint)
+            operation = act()
+            taken.operation = operation
+            taken.save(update_fields=["operation"])
+            return operation
+    except IntegrityError:
+        before = TakenRequest.objects.select_related("operation").filter(user=user, key=key[:255]).first()
+        if before is None or before.operation is None:
+            raise
+    if before.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return before.operation
+
+
+def _fingerprint(request: HttpRequest) -> str:
+    """A keyed hash: what was asked may hold secrets."""
+    asked = b"\0".join([str(request.method).encode(), request.get_full_path().encode(), request.body])
+    return hmac.new(settings.SECRET_KEY.encode(), asked, hashlib.sha256).hexdigest()
+
+
+def wait_for(operation: Operation, seconds: float) -> Operation:
+    """The operation as it is at its end, or after ``seconds``; at once when too many requests are waiting.
+
+    Raises:
+        OperationFailed: it failed or was cancelled.
+    """
+    if _waiting.acquire(blocking=False):
+        try:
+            deadline = monotonic() + seconds
+            operation.refresh_from_db()
+            while operation.is_active and monotonic() < deadline:
+                sleep(LOOK)
+                operation.refresh_from_db()
+        finally:
+            _waiting.release()
+    if operation.state in {State.FAILED, State.CANCELLED}:
+        raise OperationFailed(operation)
+    return operation

@@ -1,0 +1,159 @@
+"""Who may call the JSON API, and which requests it has taken already."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Self
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from operations.models import Operation
+
+#: Tokens begin with this, so that scanners for leaked secrets, and people, recognise them.
+TOKEN_PREFIX = "hbp_"  # noqa: S105 - the part that is no secret
+#: A window of the rate limit.
+MINUTE = timedelta(minutes=1)
+
+
+class Scope(models.TextChoices):
+    """What a token is for. Its user's permissions bound it further."""
+
+    READ = "read", "read: see everything that the user sees"
+    DEPLOY = "deploy", "deploy: define, deploy, start, stop, archive and delete bots"
+    KEYS = "keys", "keys: write exchange keys, push and verify profiles"
+    ADMIN = "admin", "admin: add and change clients, check servers"
+
+
+def validate_networks(text: str) -> None:
+    for entry in text.split():
+        try:
+            ip_network(entry)
+        except ValueError:
+            raise ValidationError(f"“{entry}” is no IP address and no network such as 203.0.113.0/24.") from None
+
+
+def token_hash(token: str) -> str:
+    """What is stored of a token. It holds 256 random bits, which no one guesses: a plain hash will do."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class TokenQuerySet(models.QuerySet["Token"]):
+    def usable(self, now: datetime) -> Self:
+        """Neither revoked nor expired, of a user who may still sign in."""
+        unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+        return self.filter(unexpired, revoked_at__isnull=True, user__is_active=True, user__is_staff=True)
+
+    def take(self, token: "Token", now: datetime) -> bool:
+        """Count one request of ``token`` against its rate limit; false when the limit is reached.
+
+        Conditional UPDATEs, so that the limit holds over all web processes.
+        """
+        row = self.filter(pk=token.pk)
+        return bool(
+            row.filter(window_count__lt=settings.API["PER_MINUTE"], window_began_at__gt=now - MINUTE).update(
+                window_count=F("window_count") + 1, last_used_at=now
+            )
+            or row.filter(window_began_at__lte=now - MINUTE).update(
+                window_count=1, window_began_at=now, last_used_at=now
+            )
+        )
+
+
+class Token(models.Model):
+    """A key to the JSON API. It acts as its user, within its scopes; only a hash of it is kept."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=60, help_text="What uses it: “reporting”, “onboarding script”.")
+    hint = models.CharField(max_length=12, editable=False)
+    hash = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(default=list)
+    allowed_networks = models.TextField(
+        "allowed addresses",
+        blank=True,
+        validators=[validate_networks],
+        help_text="IP addresses or networks that it may be used from, one a line. Empty: from anywhere.",
+    )
+    expires_at = models.DateTimeField("expires", null=True, blank=True, help_text="In UTC. Empty: never.")
+    revoked_at = models.DateTimeField("revoked", null=True, editable=False)
+    created_at = models.DateTimeField("created", default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField("last used", null=True, editable=False)
+    window_began_at = models.DateTimeField(default=timezone.now, editable=False)
+    window_count = models.PositiveIntegerField(default=0, editable=False)
+
+    objects = TokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = "API token"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "name"],
+                name="token_name_stands_once_for_a_user",
+                violation_error_message="This user has a token of that name already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.user})"
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:json_api_token_change", args=[self.pk])
+
+    def renew(self) -> str:
+        """Make the secret, and return it: the only time that it can be seen. Saving is the caller's."""
+        secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        self.hash, self.hint = token_hash(secret), f"{secret[: len(TOKEN_PREFIX) + 4]}…"
+        return secret
+
+    def revoke(self) -> None:
+        """End it for good; the time stays on record."""
+        self.revoked_at = self.revoked_at or timezone.now()
+        self.save(update_fields=["revoked_at"])
+
+    @property
+    def state(self) -> str:
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
+
+    def allows(self, address: str) -> bool:
+        """Whether it may be used from this IP address."""
+        networks = self.allowed_networks.split()
+        try:
+            return not networks or any(ip_address(address) in ip_network(network) for network in networks)
+        except ValueError:  # no address is known: behind a proxy that does not tell
+            return False
+
+
+class TakenRequestQuerySet(models.QuerySet["TakenRequest"]):
+    def outdated(self, now: datetime) -> Self:
+        return self.filter(taken_at__lt=now - timedelta(seconds=settings.API["IDEMPOTENCY"]))
+
+
+class TakenRequest(models.Model):
+    """A request that came with an ``Idempotency-Key``, and the operation that it asked for.
+
+    The row is written in the transaction that asks for the operation: there is one when there is the other.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="A keyed hash of what was asked.")
+    operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
+    taken_at = models.DateTimeField(default=timezone.now)
+
+    objects = TakenRequestQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "key"], name="an_idempotency_key_stands_once_for_a_user"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

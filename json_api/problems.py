@@ -1,0 +1,126 @@
+"""What can go wrong between the JSON API and whoever calls it. Part of the catalogue in ``hummingbot_api.errors``."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from hummingbot_api.errors import Problem
+
+if TYPE_CHECKING:
+    from bots.models import Bot
+    from operations.models import Operation
+
+
+class RequestProblem(Problem):
+    """The request can't be answered as it is.
+
+    Attributes:
+        status: the HTTP status that says so.
+    """
+
+    code = "request_problem"
+    meaning = "The request can't be answered as it is."
+    default_remedy = "Look the call up in the API's documentation, at /api/docs."
+    status: ClassVar[int] = 400
+
+
+class TokenMissing(RequestProblem):
+    code = "token_missing"
+    meaning = "The request has no valid token."
+    default_remedy = (
+        "Send “Authorization: Bearer” with a token that is neither revoked nor expired. Tokens are made in the admin, "
+        "under “API tokens”."
+    )
+    status = 401
+
+
+class ScopeMissing(RequestProblem):
+    code = "scope_missing"
+    meaning = "The token is not for this."
+    default_remedy = "Use a token with that scope, or give it to this one in the admin."
+    status = 403
+
+
+class AddressRefused(RequestProblem):
+    code = "address_refused"
+    meaning = "The token may not be used from this address."
+    default_remedy = "Add the address to the token's allowed addresses in the admin."
+    status = 403
+
+
+class PermissionMissing(RequestProblem):
+    code = "permission_missing"
+    meaning = "The token's user may not do this."
+    default_remedy = "Ask an administrator for the role that may."
+    status = 403
+
+
+class NothingThere(RequestProblem):
+    code = "nothing_there"
+    meaning = "There is nothing at this address, or it is not the user's to see."
+    default_remedy = "Look the id up in the list it belongs to."
+    status = 404
+
+
+class FieldsInvalid(RequestProblem):
+    """Some fields are wrong: ``errors`` has a sentence or more for each of them."""
+
+    code = "fields_invalid"
+    meaning = "Some of what was sent is not valid: see “errors”."
+    default_remedy = "Correct the fields that are named, and send the request again."
+    status = 422
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class NotPossibleNow(RequestProblem):
+    code = "not_possible_now"
+    meaning = "This is not possible as things are."
+    default_remedy = "See the bot's state, and do what is possible in it."
+    status = 409
+
+
+class BotExists(RequestProblem):
+    """The client has a bot of that name. It is at hand as ``bot``."""
+
+    code = "bot_exists"
+    meaning = "This client has a bot of that name."
+    default_remedy = "Deploy that one (POST /bots/{id}/deploy), or choose another name."
+    status = 409
+
+    def __init__(self, bot: "Bot") -> None:
+        super().__init__(
+            f"{bot.client} has a bot “{bot.name}” already: /bots/{bot.pk}.",
+            remedy=f"Change it with PATCH /bots/{bot.pk} and deploy it with POST /bots/{bot.pk}/deploy, or choose "
+            "another name.",
+        )
+        self.bot = bot
+
+
+class IdempotencyKeyReused(RequestProblem):
+    code = "idempotency_key_reused"
+    meaning = "This Idempotency-Key came with another request before."
+    default_remedy = "Use a new key for a new request, and the same key only to repeat the same one."
+    status = 422
+
+
+class TooManyRequests(RequestProblem):
+    code = "too_many_requests"
+    meaning = "The token's rate limit is reached."
+    default_remedy = "Wait as many seconds as the Retry-After header says."
+    retryable = True
+    status = 429
+
+
+class OperationFailed(RequestProblem):
+    """The operation that was asked for has failed, or was cancelled. It is at hand as ``operation``."""
+
+    code = "operation_failed"
+    meaning = "The operation that was asked for did not succeed."
+    default_remedy = "Follow the operation's own remedy."
+    status = 424
+
+    def __init__(self, operation: "Operation") -> None:
+        message = operation.error_message or f"“{operation}” was cancelled."
+        super().__init__(message, remedy=operation.error_remedy)
+        self.operation = operation

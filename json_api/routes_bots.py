@@ -1,0 +1,214 @@
+"""Bots: defined, deployed, started, stopped, archived, looked at."""
+
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Field, Query, Status
+
+from accounts.models import Client, Server
+from bots.models import Bot, BotState, Deployment, Strategy
+from json_api.access import may_deploy, may_read, require
+from json_api.answers import model_errors
+from json_api.asking import ask, once, wait_for
+from json_api.lists import Paged, page
+from json_api.problems import BotExists, FieldsInvalid
+from json_api.router import PanelRouter
+from json_api.schemas import BotChange, BotCreate, BotOut, BotPage, OperationOut, Waiting
+from operations.models import Operation
+from operations.problems import OperationActive
+
+router = PanelRouter(tags=["bots"])
+
+#: What a bot's answer needs, in a constant number of queries.
+RELATED = ("client", "server", "strategy", "deployment")
+#: The API's names for what the model calls otherwise.
+COLUMNS = {"pair": "trading_pair", "config": "settings"}
+
+Action = Literal["deploy", "redeploy", "start", "stop", "archive", "refresh"]
+
+
+class BotFilters(Paged):
+    client: str | None = Field(None, description="The client's name.")
+    account: str | None = Field(None, description="The client's account name.")
+    server: str | None = Field(None, description="The server's name.")
+    connector: str | None = None
+    pair: str | None = None
+    strategy: str | None = None
+    state: BotState | None = Field(None, description="What the server last showed.")
+    search: str | None = Field(None, description="Part of the bot's or the client's name, or of the pair.")
+    order_by: Literal["id", "-id", "name", "-name"] = "-id"
+
+
+def visible(request: HttpRequest) -> models.QuerySet[Bot]:
+    require(request.user, "bots.view_bot")
+    return Bot.objects.visible_to(request.user).select_related(*RELATED).prefetch_related("client__keys")
+
+
+@router.get("/bots", response=BotPage, auth=may_read)
+def list_bots(request: HttpRequest, asked: Query[BotFilters]) -> Any:
+    """The bots that the token's user may see."""
+    equal = {
+        "client__name": asked.client,
+        "client__account_name": asked.account,
+        "server__name": asked.server,
+        "connector": asked.connector,
+        "trading_pair": asked.pair and asked.pair.upper().replace("/", "-"),
+        "strategy__name": asked.strategy,
+    }
+    bots = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})
+    if asked.state:
+        bots = bots.filter(deployment__in=Deployment.objects.in_state(asked.state, timezone.now()))
+    if asked.search:
+        term = asked.search
+        bots = bots.filter(
+            models.Q(name__icontains=term)
+            | models.Q(client__name__icontains=term)
+            | models.Q(trading_pair__icontains=term)
+        )
+    return page(request, bots, asked, asked.order_by)
+
+
+@router.post("/bots/create", response={201: BotOut, 202: OperationOut}, auth=may_deploy)
+def create_bot(request: HttpRequest, response: HttpResponse, body: BotCreate, waiting: Query[Waiting]) -> Any:
+    """Define a bot and deploy it.
+
+    Answers 201 when the bot was heard, 202 with the operation when that takes longer than ``wait``. With an
+    ``Idempotency-Key`` a request that is repeated asks for nothing twice.
+    """
+    require(request.user, "bots.add_bot")
+
+    def define_and_deploy() -> Operation:
+        return ask("deploy", define(request, body), request)
+
+    operation = wait_for(once(request, define_and_deploy), waiting.wait)
+    if operation.is_active:
+        response["Location"] = f"/operations/{operation.pk}"
+        return Status(202, operation)
+    response["Location"] = f"/bots/{operation.subject_id}"
+    return Status(201, visible(request).get(pk=operation.subject_id))
+
+
+def define(request: HttpRequest, wanted: BotCreate) -> Bot:
+    """The saved definition.
+
+    Raises:
+        FieldsInvalid: with everything that is wrong.
+        BotExists, OperationActive: the client has a bot of that name; an operation on it has not ended.
+    """
+    errors: dict[str, list[str]] = {}
+    clients = Client.objects.visible_to(request.user).filter(account_name=wanted.account)
+    bot = Bot(name=wanted.name, connector=wanted.connector, trading_pair=wanted.pair, settings=wanted.config)
+    if wanted.server is not None:
+        server = Server.objects.visible_to(request.user).filter(name=wanted.server).first()
+        if server is None:
+            errors["server"] = [f"There is no server “{wanted.server}”."]
+        else:
+            bot.server, clients = server, clients.filter(server=server) if clients.count() > 1 else clients
+    match list(clients[:2]):
+        case [client]:
+            bot.client = client
+        case []:
+            errors["account"] = [f"No client has the account name “{wanted.account}”."]
+        case _:
+            errors["account"] = [f"Clients on several servers have the account name “{wanted.account}”: name a server."]
+    strategy = Strategy.objects.filter(name=wanted.strategy).first()
+    if strategy is None:
+        errors["strategy"] = [f"There is no strategy “{wanted.strategy}”: see GET /strategies."]
+    else:
+        bot.strategy = strategy
+    for name in ("image", "headless", "max_global_drawdown_quote", "max_controller_drawdown_quote"):
+        if (value := getattr(wanted, name)) is not None:
+            setattr(bot, name, value)
+    if bot.client_id:
+        refuse_another(bot)
+    save(bot, errors, exclude=[name for name in ("client", "strategy", "server") if not getattr(bot, f"{name}_id")])
+    return bot
+
+
+def refuse_another(bot: Bot) -> None:
+    """Make sure that the client has no bot of that name: a request that was repeated must not make a second one.
+
+    Raises:
+        BotExists, OperationActive
+    """
+    existing = Bot.objects.filter(client=bot.client_id, name=bot.name).first()
+    if existing is None:
+        return
+    if active := Operation.objects.of(existing).active().first():
+        raise OperationActive(active)
+    raise BotExists(existing)
+
+
+def save(bot: Bot, errors: dict[str, list[str]], exclude: list[str]) -> None:
+    """Check the definition, and save it when there is nothing wrong.
+
+    Raises:
+        FieldsInvalid: ``errors`` and what the check found besides.
+    """
+    try:
+        bot.full_clean(exclude=exclude)
+    except ValidationError as invalid:
+        errors = model_errors(invalid) | errors
+    if errors:
+        raise FieldsInvalid(errors)
+    try:
+        with transaction.atomic():
+            bot.save()
+    except IntegrityError:
+        refuse_another(bot)
+        raise
+
+
+@router.get("/bots/{int:bot_id}", response=BotOut, auth=may_read)
+def get_bot(request: HttpRequest, bot_id: int) -> Any:
+    return get_object_or_404(visible(request), pk=bot_id)
+
+
+@router.patch("/bots/{int:bot_id}", response=BotOut, auth=may_deploy)
+def change_bot(request: HttpRequest, bot_id: int, body: BotChange) -> Any:
+    """Change the definition. What runs is not touched: redeploy it to apply the change."""
+    require(request.user, "bots.change_bot")
+    bot = get_object_or_404(visible(request), pk=bot_id)
+    errors: dict[str, list[str]] = {}
+    for name, value in body.dict(exclude_unset=True).items():
+        if name == "strategy":
+            strategy = Strategy.objects.filter(name=value).first()
+            if strategy is None:
+                errors["strategy"] = [f"There is no strategy “{value}”: see GET /strategies."]
+            else:
+                bot.strategy = strategy
+        elif name == "config":
+            bot.settings = bot.settings | (value or {})
+        else:
+            setattr(bot, COLUMNS.get(name, name), value)
+    save(bot, errors, exclude=[])
+    return bot
+
+
+@router.delete("/bots/{int:bot_id}", response={204: None}, auth=may_deploy)
+def delete_bot(request: HttpRequest, bot_id: int) -> Any:
+    """Delete the definition of a bot that was never deployed, or whose instances are all archived."""
+    require(request.user, "bots.delete_bot")
+    bot = get_object_or_404(visible(request), pk=bot_id)
+    bot.remove()
+    return Status(204, None)
+
+
+@router.post(
+    "/bots/{int:bot_id}/{action}", response={200: BotOut, 202: OperationOut}, auth=may_deploy, operation_id="act_on_bot"
+)
+def act(request: HttpRequest, response: HttpResponse, bot_id: int, action: Action, waiting: Query[Waiting]) -> Any:
+    """Deploy, redeploy, start, stop, archive or refresh a bot.
+
+    Answers 200 with the bot when that succeeded, 202 with the operation when it takes longer than ``wait``.
+    """
+    bot = get_object_or_404(visible(request), pk=bot_id)
+    operation = wait_for(once(request, lambda: ask(action, bot, request)), waiting.wait)
+    if operation.is_active:
+        response["Location"] = f"/operations/{operation.pk}"
+        return Status(202, operation)
+    return Status(200, visible(request).get(pk=bot_id))

@@ -1,0 +1,149 @@
+"""Clients, their exchange keys (written, never read back) and their credentials profiles."""
+
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from ninja import Field, Query, Status
+
+from accounts.models import Client, ClientStatus, ExchangeKey, Server, key_errors
+from json_api.access import may_administer, may_read, may_write_keys, require
+from json_api.answers import model_errors
+from json_api.asking import ask, once, wait_for
+from json_api.lists import Paged, page
+from json_api.problems import FieldsInvalid
+from json_api.router import PanelRouter
+from json_api.schemas import ClientChange, ClientIn, ClientOut, ClientPage, KeyIn, KeyOut, OperationOut, Waiting
+
+router = PanelRouter(tags=["clients"])
+
+
+class ClientFilters(Paged):
+    server: str | None = Field(None, description="The server's name.")
+    account: str | None = Field(None, description="The account name.")
+    status: ClientStatus | None = None
+    search: str | None = Field(None, description="Part of the name.")
+    order_by: Literal["id", "-id", "name", "-name"] = "name"
+
+
+def visible(request: HttpRequest) -> Any:
+    require(request.user, "accounts.view_client")
+    return (
+        Client.objects.visible_to(request.user)
+        .select_related("server", "account_manager")
+        .prefetch_related("keys__client__profiles__pushed_keys", "keys__client__server", "profiles__pushed_keys")
+    )
+
+
+@router.get("/clients", response=ClientPage, auth=may_read)
+def list_clients(request: HttpRequest, asked: Query[ClientFilters]) -> Any:
+    """The clients that the token's user may see."""
+    equal = {"server__name": asked.server, "account_name": asked.account, "status": asked.status}
+    clients = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})
+    if asked.search:
+        clients = clients.filter(name__icontains=asked.search)
+    return page(request, clients, asked, asked.order_by)
+
+
+@router.post("/clients", response={201: ClientOut}, auth=may_administer)
+def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) -> Any:
+    """Add a client. Nothing is sent to its server: a push of its profile does that."""
+    require(request.user, "accounts.add_client")
+    errors: dict[str, list[str]] = {}
+    client = Client(name=body.name, account_name=body.account_name, notes=body.notes)
+    server = Server.objects.visible_to(request.user).filter(name=body.server).first()
+    if server is None:
+        errors["server"] = [f"There is no server “{body.server}”."]
+    else:
+        client.server = server
+    if not request.user.has_perm("accounts.view_every_client"):
+        client.account_manager = request.user  # type: ignore[assignment]
+    save(client, errors, exclude=[] if server else ["server"])
+    response["Location"] = f"/clients/{client.pk}"
+    return Status(201, client)
+
+
+def save(client: Client, errors: dict[str, list[str]], exclude: list[str]) -> None:
+    """
+    Raises:
+        FieldsInvalid: ``errors`` and what the check found besides.
+    """
+    try:
+        client.full_clean(exclude=exclude)
+    except ValidationError as invalid:
+        errors = model_errors(invalid) | errors
+    if errors:
+        raise FieldsInvalid(errors)
+    client.save()
+
+
+@router.get("/clients/{int:client_id}", response=ClientOut, auth=may_read)
+def get_client(request: HttpRequest, client_id: int) -> Any:
+    return get_object_or_404(visible(request), pk=client_id)
+
+
+@router.patch("/clients/{int:client_id}", response=ClientOut, auth=may_administer)
+def change_client(request: HttpRequest, client_id: int, body: ClientChange) -> Any:
+    require(request.user, "accounts.change_client")
+    client = get_object_or_404(visible(request), pk=client_id)
+    for name, value in body.dict(exclude_unset=True).items():
+        setattr(client, name, value)
+    save(client, {}, exclude=[])
+    return client
+
+
+@router.get("/clients/{int:client_id}/keys", response=list[KeyOut], auth=may_read)
+def list_keys(request: HttpRequest, client_id: int) -> Any:
+    """The client's exchange keys: how they stand, never what they are."""
+    require(request.user, "accounts.view_exchangekey")
+    return get_object_or_404(visible(request), pk=client_id).keys.all()
+
+
+@router.put("/clients/{int:client_id}/keys/{connector}", response={200: KeyOut, 201: KeyOut}, auth=may_write_keys)
+def write_key(request: HttpRequest, client_id: int, connector: str, body: KeyIn) -> Any:
+    """Store a key, in place of the one before. It reaches the server with the next push of the profile."""
+    client = get_object_or_404(visible(request), pk=client_id)
+    key = client.keys.filter(connector=connector).first()
+    require(request.user, "accounts.change_exchangekey" if key else "accounts.add_exchangekey")
+    fields = client.server.fields_of(connector)
+    if fields is None:
+        raise FieldsInvalid({"connector": [f"{client.server} has no connector “{connector}”."]})
+    if errors := key_errors(body.values, fields):
+        raise FieldsInvalid({f"values.{name}": [message] for name, message in errors.items()})
+    status = 200 if key else 201
+    key = key or ExchangeKey(client=client, connector=connector)
+    key.set_values(body.values)
+    key.save()
+    return Status(status, key)
+
+
+@router.delete("/clients/{int:client_id}/keys/{connector}", response={204: None}, auth=may_write_keys)
+def delete_key(request: HttpRequest, client_id: int, connector: str) -> Any:
+    """Delete a key here. Where it was pushed it stays: revoke it at the exchange."""
+    require(request.user, "accounts.delete_exchangekey")
+    client = get_object_or_404(visible(request), pk=client_id)
+    get_object_or_404(client.keys, connector=connector).delete()
+    return Status(204, None)
+
+
+@router.post(
+    "/clients/{int:client_id}/profile/{action}",
+    response={200: ClientOut, 202: OperationOut},
+    auth=may_write_keys,
+    operation_id="act_on_profile",
+)
+def act(
+    request: HttpRequest,
+    response: HttpResponse,
+    client_id: int,
+    action: Literal["push", "verify"],
+    waiting: Query[Waiting],
+) -> Any:
+    """Push the client's keys to its server, or see what of them is there."""
+    client = get_object_or_404(visible(request), pk=client_id)
+    operation = wait_for(once(request, lambda: ask(f"{action}_profile", client, request)), waiting.wait)
+    if operation.is_active:
+        response["Location"] = f"/operations/{operation.pk}"
+        return Status(202, operation)
+    return Status(200, visible(request).get(pk=client_id))

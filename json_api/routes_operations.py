@@ -1,0 +1,69 @@
+"""Operations: what was asked for, how far it is, why it failed."""
+
+from typing import Any, Literal
+
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Query, Status
+
+from json_api.access import may_deploy, may_read, require
+from json_api.asking import once
+from json_api.lists import Paged, page
+from json_api.problems import NotPossibleNow
+from json_api.router import PanelRouter
+from json_api.schemas import OperationOut, OperationPage, OperationWithSteps
+from operations.models import Operation, State
+from operations.services import operation_cancel, operation_retry
+
+router = PanelRouter(tags=["operations"])
+
+
+class OperationFilters(Paged):
+    state: State | None = None
+    kind: str | None = None
+    order_by: Literal["id", "-id"] = "-id"
+
+
+def visible(request: HttpRequest) -> Any:
+    require(request.user, "operations.view_operation")
+    return Operation.objects.visible_to(request.user).select_related("requested_by")
+
+
+@router.get("/operations", response=OperationPage, auth=may_read)
+def list_operations(request: HttpRequest, asked: Query[OperationFilters]) -> Any:
+    """Operations on what the token's user may see, the newest first."""
+    equal = {"state": asked.state, "kind": asked.kind}
+    operations = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})
+    return page(request, operations, asked, asked.order_by)
+
+
+@router.get("/operations/{int:operation_id}", response=OperationWithSteps, auth=may_read)
+def get_operation(request: HttpRequest, operation_id: int) -> Any:
+    """An operation with its steps."""
+    return get_object_or_404(visible(request).prefetch_related("steps"), pk=operation_id)
+
+
+@router.post("/operations/{int:operation_id}/cancel", response=OperationWithSteps, auth=may_deploy)
+def cancel(request: HttpRequest, operation_id: int) -> Any:
+    """End a queued operation at once; a running one ends after the step at hand."""
+    operation = get_object_or_404(visible(request), pk=operation_id)
+    require(request.user, operation.definition.permission)
+    if not operation.can_be_cancelled:
+        raise NotPossibleNow(f"“{operation}” {operation.state} already.")
+    operation_cancel(operation=operation)
+    operation.refresh_from_db()
+    return operation
+
+
+@router.post("/operations/{int:operation_id}/retry", response={202: OperationOut}, auth=may_deploy)
+def retry(request: HttpRequest, operation_id: int) -> Any:
+    """Ask for the same again, as an operation of its own."""
+    operation = get_object_or_404(visible(request), pk=operation_id)
+    require(request.user, operation.definition.permission)
+
+    def ask_again() -> Operation:
+        if not operation.can_be_retried:
+            raise NotPossibleNow(f"“{operation}” {operation.state}, or something newer was asked for since.")
+        return operation_retry(operation=operation, requested_by=request.user)
+
+    return Status(202, once(request, ask_again))

@@ -1,0 +1,63 @@
+"""A tool that calls the JSON API with a token, and a worker that does at once what is asked for."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client as HttpClient
+from django.utils import timezone
+
+from json_api import asking
+from json_api.models import Scope, Token
+from operations import runner
+from operations.models import Operation
+
+
+class Tool:
+    """Calls the API as a tool of the agency does."""
+
+    def __init__(self, secret: str) -> None:
+        self.http = HttpClient(raise_request_exception=False)
+        self.headers = {"Authorization": f"Bearer {secret}"}
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        sent = {"data": json.dumps(body), "content_type": "application/json"} if body is not None else {}
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.generic(method, path, headers=self.headers | names, **sent)
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.call("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("POST", path, body if body is not None else {}, **headers)
+
+
+@pytest.fixture
+def make_tool(db: None) -> Callable[..., Tool]:
+    def make(user: Any = None, scopes: Any = tuple(Scope), **facts: Any) -> Tool:
+        user = user or get_user_model().objects.filter(username="root").first()
+        user = user or get_user_model().objects.create_superuser("root")
+        token = Token(user=user, name=f"tool {Token.objects.count()}", scopes=[str(scope) for scope in scopes], **facts)
+        secret = token.renew()
+        token.save()
+        return Tool(secret)
+
+    return make
+
+
+@pytest.fixture
+def tool(make_tool: Callable[..., Tool]) -> Tool:
+    return make_tool()
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Works on what was asked for while a request waits for it."""
+
+    def work(seconds: float) -> None:
+        for pk in Operation.objects.claimable(timezone.now()).values_list("pk", flat=True):
+            runner.run(pk)
+
+    monkeypatch.setattr(asking, "sleep", work)

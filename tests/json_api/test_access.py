@@ -1,0 +1,133 @@
+"""Who may call the JSON API: tokens, their scopes, their users' permissions, addresses and limits."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from json_api.models import Scope, Token
+
+pytestmark = pytest.mark.django_db
+
+
+def test_nothing_is_answered_without_a_token(client):
+    response = client.get("/bots")
+
+    assert (response.status_code, response.json()["code"]) == (401, "token_missing")
+    assert response["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_session_of_the_admin_is_no_token(admin_client):
+    assert admin_client.get("/bots").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"revoked_at": timezone.now()},
+        {"expires_at": timezone.now() - timedelta(seconds=1)},
+    ],
+    ids=["revoked", "expired"],
+)
+def test_a_token_that_has_ended_is_refused(make_tool, facts):
+    assert make_tool(**facts).get("/bots").status_code == 401
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
+def test_a_token_ends_with_its_user(tool, change):
+    get_user_model().objects.update(**change)
+
+    assert tool.get("/bots").status_code == 401
+
+
+def test_a_token_does_what_its_scopes_say(make_tool, bot):
+    reader = make_tool(scopes=[Scope.READ])
+
+    assert reader.get("/bots").status_code == 200
+    refused = reader.post(f"/bots/{bot.pk}/deploy")
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+
+
+def test_a_token_does_no_more_than_its_user_may(make_tool, bot):
+    nobody = get_user_model().objects.create_user("nobody", is_staff=True)
+
+    refused = make_tool(nobody).get("/bots")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+
+
+@pytest.mark.parametrize(("networks", "status"), [("127.0.0.1", 200), ("10.0.0.0/8\n127.0.0.0/8", 200), ("::1", 403)])
+def test_a_token_works_from_its_allowed_addresses_only(make_tool, networks, status):
+    assert make_tool(allowed_networks=networks).get("/bots").status_code == status
+
+
+def test_a_forged_header_does_not_change_the_callers_address(make_tool):
+    tool = make_tool(allowed_networks="203.0.113.7")
+
+    assert tool.get("/bots", X_Forwarded_For="203.0.113.7").status_code == 403
+
+
+def test_only_a_hash_of_a_token_is_kept(make_tool):
+    tool = make_tool()
+    secret = tool.headers["Authorization"].removeprefix("Bearer ")
+
+    stored = " ".join(map(str, Token.objects.values_list().get()))
+
+    assert secret not in stored
+    assert secret.startswith("hbp_")
+
+
+def test_a_token_that_calls_too_often_has_to_wait(tool, settings):
+    settings.API = settings.API | {"PER_MINUTE": 3}
+
+    answers = [tool.get("/bots") for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[-1]["Retry-After"] == "60"
+    Token.objects.update(window_began_at=timezone.now() - timedelta(seconds=61))
+    assert tool.get("/bots").status_code == 200
+
+
+def test_the_documentation_is_for_staff_and_tokens(client, admin_client, tool):
+    assert client.get("/api/docs").status_code == 302
+    assert admin_client.get("/api/docs").status_code == 200
+    assert tool.get("/api/openapi.json").json()["openapi"].startswith("3.1")
+    assert client.get("/api/openapi.json", headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+
+# --- in the admin ---------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_made_in_the_admin_and_shown_once(admin_client, admin_user):
+    response = admin_client.post(
+        "/admin/json_api/token/add/", {"name": "reporting", "scopes": ["read"], "allowed_networks": ""}
+    )
+
+    token = Token.objects.get()
+    secret = response.context["token"].secret
+    assert token.user == admin_user
+    assert secret in response.content.decode()
+    assert "no-store" in response["Cache-Control"]
+    assert admin_client.get("/bots", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+    assert secret not in admin_client.get(token.get_absolute_url()).content.decode()
+    assert secret not in str(dict(admin_client.session)) + str(admin_client.cookies)
+
+
+def test_a_revoked_token_stays_on_record(admin_client, admin_user, make_tool):
+    tool = make_tool(admin_user)
+    token = Token.objects.get()
+
+    admin_client.post(f"/admin/json_api/token/{token.pk}/revoke/")
+
+    assert tool.get("/bots").status_code == 401
+    assert "revoked" in admin_client.get("/admin/json_api/token/").content.decode()
+
+
+def test_a_network_that_is_none_is_refused_on_its_field(admin_client):
+    response = admin_client.post(
+        "/admin/json_api/token/add/", {"name": "x", "scopes": ["read"], "allowed_networks": "203.0.113.0/99"}
+    )
+
+    assert "is no IP address and no network" in response.content.decode()
+    assert not Token.objects.exists()

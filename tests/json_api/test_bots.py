@@ -1,0 +1,257 @@
+"""The calls of the agency's tools that create and steer bots."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+
+from bots.models import Bot, Deployment
+from operations.models import Operation, State
+
+pytestmark = pytest.mark.django_db
+
+WANTED = {
+    "name": "Sharp Spread",
+    "account": "client_sharp",
+    "connector": "bitmart",
+    "pair": "SHARP/USDT",
+    "strategy": "spread",
+    "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600},
+}
+
+
+def test_create_answers_201_with_the_bot_when_it_was_heard(tool, key, worker, sandbox):
+    response = tool.post("/bots/create", WANTED)
+
+    assert response.status_code == 201
+    bot = response.json()
+    assert bot["state"] == "running"
+    assert bot["pair"] == "SHARP-USDT"
+    assert response["Location"] == bot["url"] == f"/bots/{Bot.objects.get().pk}"
+    assert [instance.name for instance in sandbox.world.instances.values()] == [bot["instance"]]
+
+
+def test_settings_that_are_missing_take_the_strategys_defaults(tool, key, worker):
+    bot = tool.post("/bots/create", WANTED).json()
+
+    assert bot["config"]["order_refresh_time"] == 60
+
+
+def test_create_answers_202_with_the_operation_when_it_takes_longer(tool, key):
+    response = tool.post("/bots/create?wait=0", WANTED)
+
+    assert response.status_code == 202
+    assert response["Location"] == response.json()["url"]
+    assert tool.get(response["Location"]).json()["state"] == "queued"
+
+
+def test_a_request_does_not_wait_when_too_many_wait_already(tool, key, monkeypatch):
+    from threading import BoundedSemaphore
+
+    from json_api import asking
+
+    taken = BoundedSemaphore(1)
+    taken.acquire()
+    monkeypatch.setattr(asking, "_waiting", taken)
+
+    assert tool.post("/bots/create?wait=20", WANTED).status_code == 202
+
+
+def test_an_operation_can_be_followed_step_by_step(tool, key, worker):
+    tool.post("/bots/create", WANTED)
+
+    steps = tool.get(f"/operations/{Operation.objects.get().pk}").json()["steps"]
+
+    assert {step["state"] for step in steps} == {"done"}
+    assert steps[-1]["key"] == "heard"
+
+
+def test_a_failure_has_the_catalogues_code_and_remedy_and_leads_to_its_operation(tool, key, worker, sandbox):
+    sandbox.faults.add("exchange_refuses_key")
+
+    response = tool.post("/bots/create", WANTED)
+
+    assert response.status_code == 424
+    assert response["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["code"] == "key_refused"
+    assert problem["remedy"]
+    assert problem["operation"] == f"/operations/{Operation.objects.get().pk}"
+    assert problem["request_id"] == response["X-Request-ID"]
+
+
+def test_every_wrong_field_is_named_at_once(tool, server):
+    response = tool.post(
+        "/bots/create", {"name": "!", "account": "ghost", "pair": "SHARP", "connector": "x", "strategy": "wash"}
+    )
+
+    assert response.status_code == 422
+    assert {error["field"] for error in response.json()["errors"]} == {"name", "account", "pair", "strategy"}
+    assert not Bot.objects.exists()
+
+
+def test_a_wrong_setting_is_named_with_its_bound(tool, key):
+    response = tool.post("/bots/create", WANTED | {"config": {"bid_spread": 7, "order_amount": "many"}})
+
+    fields = [error["field"] for error in response.json()["errors"]]
+    assert fields == ["config.bid_spread", "config.order_amount"]
+
+
+def test_an_unknown_field_is_refused_rather_than_ignored(tool, key):
+    response = tool.post("/bots/create", WANTED | {"script_content": "print()"})
+
+    assert response.json()["errors"][0]["field"] == "script_content"
+
+
+# --- nothing twice --------------------------------------------------------------------------------------------------
+
+
+def test_a_repeated_request_with_its_key_makes_no_second_bot(tool, key, worker, sandbox):
+    first = tool.post("/bots/create", WANTED, Idempotency_Key='"8e03978e"')
+    again = tool.post("/bots/create", WANTED, Idempotency_Key='"8e03978e"')
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["instance"] == again.json()["instance"]
+    assert Operation.objects.count() == len(sandbox.world.instances) == 1
+
+
+def test_a_key_that_came_with_another_request_is_refused(tool, key, worker):
+    tool.post("/bots/create", WANTED, Idempotency_Key="8e03978e")
+
+    response = tool.post("/bots/create", WANTED | {"name": "Another"}, Idempotency_Key="8e03978e")
+
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency_key_reused")
+    assert Bot.objects.count() == 1
+
+
+def test_a_request_that_was_refused_does_not_use_its_key_up(tool, key, worker):
+    assert tool.post("/bots/create", WANTED | {"pair": "?"}, Idempotency_Key="8e03978e").status_code == 422
+
+    assert tool.post("/bots/create", WANTED, Idempotency_Key="8e03978e").status_code == 201
+
+
+def test_the_same_name_while_its_operation_runs_answers_409_with_that_operation(tool, key):
+    first = tool.post("/bots/create?wait=0", WANTED)
+    again = tool.post("/bots/create?wait=0", WANTED)
+
+    assert (again.status_code, again.json()["code"]) == (409, "operation_active")
+    assert again.json()["operation"] == first.json()["url"]
+    assert Bot.objects.count() == Operation.objects.count() == 1
+
+
+def test_the_same_name_later_answers_409_with_the_bot(tool, key, worker):
+    url = tool.post("/bots/create", WANTED).json()["url"]
+
+    again = tool.post("/bots/create", WANTED)
+
+    assert (again.status_code, again.json()["code"], again.json()["bot"]) == (409, "bot_exists", url)
+
+
+# --- one bot --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running(tool, key, worker) -> str:
+    return tool.post("/bots/create", WANTED).json()["url"]
+
+
+def test_a_bot_is_stopped_started_and_archived(tool, running):
+    assert tool.post(f"{running}/stop").json()["state"] == "stopped"
+    assert tool.post(f"{running}/start").json()["state"] == "running"
+    assert tool.post(f"{running}/archive").json()["state"] == "archived"
+
+
+def test_what_is_not_possible_now_says_why(tool, bot):
+    response = tool.post(f"/bots/{bot.pk}/stop")
+
+    assert (response.status_code, response.json()["code"]) == (409, "not_possible_now")
+    assert "deploy it first" in response.json()["detail"]
+
+
+def test_a_changed_definition_waits_for_a_redeploy(tool, running):
+    changed = tool.call("PATCH", running, {"config": {"bid_spread": 0.01}}).json()
+    assert (changed["config"]["bid_spread"], changed["config"]["ask_spread"]) == (0.01, 0.003)
+    assert changed["has_unsent_changes"]
+
+    assert not tool.post(f"{running}/redeploy").json()["has_unsent_changes"]
+
+
+def test_a_live_bot_cannot_be_deleted(tool, running):
+    response = tool.call("DELETE", running)
+
+    assert (response.status_code, response.json()["code"]) == (409, "bot_live")
+    assert Bot.objects.exists()
+
+
+def test_an_archived_bot_is_deleted_and_its_operations_stay(tool, running):
+    tool.post(f"{running}/archive")
+
+    assert tool.call("DELETE", running).status_code == 204
+    assert not Bot.objects.exists()
+    assert not Deployment.objects.exists()
+    assert Operation.objects.filter(state=State.SUCCEEDED).count() == 2
+
+
+# --- the list -------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_is_filtered_ordered_and_paged(tool, make_bot):
+    for name in ("Alpha", "Beta", "Gamma"):
+        make_bot(name=name)
+
+    first = tool.get("/bots?order_by=name&page_size=2&search=sharp").json()
+    rest = tool.get(first["next"]).json()
+
+    assert [bot["name"] for bot in first["results"] + rest["results"]] == ["Alpha", "Beta", "Gamma"]
+    assert rest["next"] is None
+    assert tool.get("/bots?state=running").json()["results"] == []
+    assert len(tool.get("/bots?pair=SHARP/USDT&account=client_sharp").json()["results"]) == 3
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "cD1ub25zZW5zZQ==", "é", "bz05OTk5"])
+def test_a_cursor_of_another_list_is_refused(tool, bot, cursor):
+    response = tool.get(f"/bots?cursor={cursor}")
+
+    assert response.status_code in {200, 422}
+    if response.status_code == 422:
+        assert response.json()["errors"][0]["field"] == "cursor"
+
+
+def test_a_list_that_has_not_changed_is_not_sent_again(tool, bot):
+    etag = tool.get("/bots")["ETag"]
+
+    assert tool.get("/bots", If_None_Match=etag).status_code == 304
+    Bot.objects.update(name="Renamed")
+    assert tool.get("/bots", If_None_Match=etag).status_code == 200
+
+
+def test_the_list_takes_the_same_number_of_queries_for_any_number_of_bots(
+    tool, make_bot, django_assert_num_queries, django_assert_max_num_queries
+):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    make_bot(name="First")
+    with CaptureQueriesContext(connection) as few:
+        tool.get("/bots")
+    for number in range(5):
+        make_bot(name=f"Bot {number}")
+    with django_assert_num_queries(len(few)):
+        tool.get("/bots")
+
+
+# --- whose ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_managers_token_sees_and_steers_own_clients_only(make_tool, make_bot, client_sharp):
+    manager = get_user_model().objects.create_user("mia", is_staff=True)
+    manager.user_permissions.set(Permission.objects.exclude(codename="view_every_client"))
+    foreign, tool = make_bot(), make_tool(manager)
+
+    assert tool.get("/bots").json()["results"] == []
+    assert tool.get(f"/bots/{foreign.pk}").status_code == 404
+    assert tool.post(f"/bots/{foreign.pk}/deploy").status_code == 404
+    assert tool.post("/bots/create", WANTED).json()["errors"][0]["field"] == "account"
+
+    client_sharp.account_manager = manager
+    client_sharp.save()
+    assert [bot["id"] for bot in tool.get("/bots").json()["results"]] == [foreign.pk]

@@ -1,0 +1,80 @@
+"""Clients, keys, profiles, servers and strategies by the JSON API."""
+
+import pytest
+
+from accounts.models import Client, ExchangeKey
+from tests.conftest import PLANTED
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_client_is_added_with_its_key_and_its_profile_pushed(tool, server, worker, sandbox):
+    created = tool.post("/clients", {"name": "Sharp", "server": "Sandbox"})
+    assert created.status_code == 201
+    url = created.json()["url"]
+    assert created.json()["account"] == "client_sharp"
+
+    written = tool.call("PUT", f"{url}/keys/bitmart", {"values": PLANTED})
+    assert (written.status_code, written.json()["state"]) == (201, "not_pushed")
+
+    pushed = tool.post(f"{url}/profile/push")
+    assert (pushed.status_code, pushed.json()["profile"]) == (200, "pushed")
+    assert tool.get(f"{url}/keys").json()[0]["state"] == "pushed"
+
+
+def test_a_key_is_never_read_back(tool, client_sharp):
+    url = f"/clients/{client_sharp.pk}"
+    answers = [
+        tool.call("PUT", f"{url}/keys/bitmart", {"values": PLANTED}),
+        tool.call("PUT", f"{url}/keys/bitmart", {"values": PLANTED | {"wrong": "x"}}),
+        tool.get(f"{url}/keys"),
+        tool.get(url),
+        tool.get("/clients"),
+    ]
+
+    text = " ".join(answer.content.decode() for answer in answers)
+    assert not [value for value in PLANTED.values() if value in text]
+    assert [answer.status_code for answer in answers] == [201, 422, 200, 200, 200]
+
+
+def test_a_field_that_the_connector_does_not_ask_for_is_named(tool, client_sharp):
+    response = tool.call("PUT", f"/clients/{client_sharp.pk}/keys/bitmart", {"values": {"api_key": "x"}})
+
+    assert "values.api_key" in {error["field"] for error in response.json()["errors"]}
+    assert not ExchangeKey.objects.exists()
+
+
+def test_a_key_is_deleted(tool, key):
+    assert tool.call("DELETE", f"/clients/{key.client_id}/keys/bitmart").status_code == 204
+    assert not ExchangeKey.objects.exists()
+
+
+def test_every_wrong_field_of_a_client_is_named_at_once(tool, client_sharp):
+    response = tool.post("/clients", {"name": "Sharp", "server": "Nowhere", "account_name": "with space"})
+
+    assert {error["field"] for error in response.json()["errors"]} == {"name", "server", "account_name"}
+    assert Client.objects.count() == 1
+
+
+def test_a_servers_check_answers_what_is_true_there(tool, server, worker):
+    response = tool.post(f"/servers/{server.pk}/check")
+
+    assert response.status_code == 200
+    assert response.json()["health"] == "ok"
+
+
+def test_a_servers_password_is_never_answered(tool, server):
+    assert server.password not in tool.get("/servers").content.decode()
+
+
+def test_a_strategy_comes_with_the_schema_of_its_settings(tool, server):
+    schema = tool.get("/strategies/spread").json()["settings_schema"]
+
+    assert schema["properties"]["bid_spread"]["type"] == "number"
+
+
+def test_every_problem_can_be_looked_up_by_its_type(tool, client):
+    kind = client.get("/bots").json()["type"]
+
+    assert tool.get(kind).json()["code"] == "token_missing"
+    assert tool.get("/api/problems/nonsense").status_code == 404
