@@ -13,11 +13,11 @@ from ninja.errors import ValidationError as RequestInvalid
 from bots.problems import BotLive
 from hummingbot_api.errors import Problem
 from json_api.problems import (
+    BodyUnreadable,
     BotExists,
     FieldsInvalid,
     NothingThere,
     OperationFailed,
-    RequestProblem,
     TokenMissing,
     TooManyRequests,
 )
@@ -113,9 +113,9 @@ def handle_problems(api: NinjaAPI) -> None:
         return problem_response(request, NothingThere())
 
     @api.exception_handler(HttpError)
-    def other(request: HttpRequest, error: HttpError) -> HttpResponse:
-        problem = RequestProblem(error.message)
-        return problem_response(request, problem)
+    def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
+        # The only one that ninja raises by itself, besides those above.
+        return problem_response(request, BodyUnreadable())
 
     @api.exception_handler(Exception)
     def fault(request: HttpRequest, error: Exception) -> HttpResponse:

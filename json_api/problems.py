@@ -22,6 +22,12 @@ class RequestProblem(Problem):
     status: ClassVar[int] = 400
 
 
+class BodyUnreadable(RequestProblem):
+    code = "body_unreadable"
+    meaning = "The request's body is not JSON."
+    default_remedy = "Send valid JSON in UTF-8, with “Content-Type: application/json”."
+
+
 class TokenMissing(RequestProblem):
     code = "token_missing"
     meaning = "The request has no valid token."

@@ -1,15 +1,33 @@
 """A router whose calls all say which problems they may be answered with, and whose reads can be cached."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
+from urllib.parse import unquote
 
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import conditional_page
 from ninja import Router
 from ninja.decorators import decorate_view
 
+from json_api.answers import problem_response
+from json_api.problems import FieldsInvalid
 from json_api.schemas import ProblemOut
 
-#: No token; not allowed; not there; not possible now; invalid; what it depends on failed; too many.
-STATUSES = (401, 403, 404, 409, 422, 424, 429)
+#: No JSON; no token; not allowed; not there; not possible now; invalid; what it depends on failed; too many.
+STATUSES = (400, 401, 403, 404, 409, 422, 424, 429)
+
+
+def without_nul(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Refuses the one character that PostgreSQL can't store in text."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "\0" in unquote(request.get_full_path()) or b"\0" in request.body or b"\\u0000" in request.body:
+            return problem_response(request, FieldsInvalid({"": ["Text can't hold the character NUL (U+0000)."]}))
+        return view(request, *args, **kwargs)
+
+    return answer
 
 
 class PanelRouter(Router):
@@ -24,5 +42,6 @@ class PanelRouter(Router):
         if "GET" in methods:
             view_func = decorate_view(conditional_page)(view_func)
             answers |= {304: None}
+        view_func = decorate_view(without_nul)(view_func)
         problems = dict.fromkeys(STATUSES, ProblemOut)
         super().add_api_operation(path, methods, view_func, response=answers | problems, **options)

@@ -7,7 +7,7 @@ from django.db import IntegrityError, models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from ninja import Field, Query, Status
+from ninja import Field, Path, Query, Status
 
 from accounts.models import Client, Server
 from bots.models import Bot, BotState, Deployment, Strategy
@@ -17,7 +17,7 @@ from json_api.asking import ask, once, wait_for
 from json_api.lists import Paged, page
 from json_api.problems import BotExists, FieldsInvalid
 from json_api.router import PanelRouter
-from json_api.schemas import BotChange, BotCreate, BotOut, BotPage, OperationOut, Waiting
+from json_api.schemas import BotChange, BotCreate, BotOut, BotPage, Id, OperationOut, Waiting
 from operations.models import Operation
 from operations.problems import OperationActive
 
@@ -163,13 +163,13 @@ def save(bot: Bot, errors: dict[str, list[str]], exclude: list[str]) -> None:
         raise
 
 
-@router.get("/bots/{int:bot_id}", response=BotOut, auth=may_read)
-def get_bot(request: HttpRequest, bot_id: int) -> Any:
+@router.get("/bots/{bot_id}", response=BotOut, auth=may_read)
+def get_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
     return get_object_or_404(visible(request), pk=bot_id)
 
 
-@router.patch("/bots/{int:bot_id}", response=BotOut, auth=may_deploy)
-def change_bot(request: HttpRequest, bot_id: int, body: BotChange) -> Any:
+@router.patch("/bots/{bot_id}", response=BotOut, auth=may_deploy)
+def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
     """Change the definition. What runs is not touched: redeploy it to apply the change."""
     require(request.user, "bots.change_bot")
     bot = get_object_or_404(visible(request), pk=bot_id)
@@ -182,15 +182,15 @@ def change_bot(request: HttpRequest, bot_id: int, body: BotChange) -> Any:
             else:
                 bot.strategy = strategy
         elif name == "config":
-            bot.settings = bot.settings | (value or {})
+            bot.settings = bot.settings | value
         else:
             setattr(bot, COLUMNS.get(name, name), value)
     save(bot, errors, exclude=[])
     return bot
 
 
-@router.delete("/bots/{int:bot_id}", response={204: None}, auth=may_deploy)
-def delete_bot(request: HttpRequest, bot_id: int) -> Any:
+@router.delete("/bots/{bot_id}", response={204: None}, auth=may_deploy)
+def delete_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
     """Delete the definition of a bot that was never deployed, or whose instances are all archived."""
     require(request.user, "bots.delete_bot")
     bot = get_object_or_404(visible(request), pk=bot_id)
@@ -199,9 +199,9 @@ def delete_bot(request: HttpRequest, bot_id: int) -> Any:
 
 
 @router.post(
-    "/bots/{int:bot_id}/{action}", response={200: BotOut, 202: OperationOut}, auth=may_deploy, operation_id="act_on_bot"
+    "/bots/{bot_id}/{action}", response={200: BotOut, 202: OperationOut}, auth=may_deploy, operation_id="act_on_bot"
 )
-def act(request: HttpRequest, response: HttpResponse, bot_id: int, action: Action, waiting: Query[Waiting]) -> Any:
+def act(request: HttpRequest, response: HttpResponse, bot_id: Path[Id], action: Action, waiting: Query[Waiting]) -> Any:
     """Deploy, redeploy, start, stop, archive or refresh a bot.
 
     Answers 200 with the bot when that succeeded, 202 with the operation when it takes longer than ``wait``.

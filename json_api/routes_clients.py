@@ -5,7 +5,7 @@ from typing import Any, Literal
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from ninja import Field, Query, Status
+from ninja import Field, Path, Query, Status
 
 from accounts.models import Client, ClientStatus, ExchangeKey, Server, key_errors
 from json_api.access import may_administer, may_read, may_write_keys, require
@@ -14,7 +14,7 @@ from json_api.asking import ask, once, wait_for
 from json_api.lists import Paged, page
 from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
-from json_api.schemas import ClientChange, ClientIn, ClientOut, ClientPage, KeyIn, KeyOut, OperationOut, Waiting
+from json_api.schemas import ClientChange, ClientIn, ClientOut, ClientPage, Id, KeyIn, KeyOut, OperationOut, Waiting
 
 router = PanelRouter(tags=["clients"])
 
@@ -78,13 +78,13 @@ def save(client: Client, errors: dict[str, list[str]], exclude: list[str]) -> No
     client.save()
 
 
-@router.get("/clients/{int:client_id}", response=ClientOut, auth=may_read)
-def get_client(request: HttpRequest, client_id: int) -> Any:
+@router.get("/clients/{client_id}", response=ClientOut, auth=may_read)
+def get_client(request: HttpRequest, client_id: Path[Id]) -> Any:
     return get_object_or_404(visible(request), pk=client_id)
 
 
-@router.patch("/clients/{int:client_id}", response=ClientOut, auth=may_administer)
-def change_client(request: HttpRequest, client_id: int, body: ClientChange) -> Any:
+@router.patch("/clients/{client_id}", response=ClientOut, auth=may_administer)
+def change_client(request: HttpRequest, client_id: Path[Id], body: ClientChange) -> Any:
     require(request.user, "accounts.change_client")
     client = get_object_or_404(visible(request), pk=client_id)
     for name, value in body.dict(exclude_unset=True).items():
@@ -93,15 +93,15 @@ def change_client(request: HttpRequest, client_id: int, body: ClientChange) -> A
     return client
 
 
-@router.get("/clients/{int:client_id}/keys", response=list[KeyOut], auth=may_read)
-def list_keys(request: HttpRequest, client_id: int) -> Any:
+@router.get("/clients/{client_id}/keys", response=list[KeyOut], auth=may_read)
+def list_keys(request: HttpRequest, client_id: Path[Id]) -> Any:
     """The client's exchange keys: how they stand, never what they are."""
     require(request.user, "accounts.view_exchangekey")
     return get_object_or_404(visible(request), pk=client_id).keys.all()
 
 
-@router.put("/clients/{int:client_id}/keys/{connector}", response={200: KeyOut, 201: KeyOut}, auth=may_write_keys)
-def write_key(request: HttpRequest, client_id: int, connector: str, body: KeyIn) -> Any:
+@router.put("/clients/{client_id}/keys/{connector}", response={200: KeyOut, 201: KeyOut}, auth=may_write_keys)
+def write_key(request: HttpRequest, client_id: Path[Id], connector: str, body: KeyIn) -> Any:
     """Store a key, in place of the one before. It reaches the server with the next push of the profile."""
     client = get_object_or_404(visible(request), pk=client_id)
     key = client.keys.filter(connector=connector).first()
@@ -118,8 +118,8 @@ def write_key(request: HttpRequest, client_id: int, connector: str, body: KeyIn)
     return Status(status, key)
 
 
-@router.delete("/clients/{int:client_id}/keys/{connector}", response={204: None}, auth=may_write_keys)
-def delete_key(request: HttpRequest, client_id: int, connector: str) -> Any:
+@router.delete("/clients/{client_id}/keys/{connector}", response={204: None}, auth=may_write_keys)
+def delete_key(request: HttpRequest, client_id: Path[Id], connector: str) -> Any:
     """Delete a key here. Where it was pushed it stays: revoke it at the exchange."""
     require(request.user, "accounts.delete_exchangekey")
     client = get_object_or_404(visible(request), pk=client_id)
@@ -128,7 +128,7 @@ def delete_key(request: HttpRequest, client_id: int, connector: str) -> Any:
 
 
 @router.post(
-    "/clients/{int:client_id}/profile/{action}",
+    "/clients/{client_id}/profile/{action}",
     response={200: ClientOut, 202: OperationOut},
     auth=may_write_keys,
     operation_id="act_on_profile",
@@ -136,7 +136,7 @@ def delete_key(request: HttpRequest, client_id: int, connector: str) -> Any:
 def act(
     request: HttpRequest,
     response: HttpResponse,
-    client_id: int,
+    client_id: Path[Id],
     action: Literal["push", "verify"],
     waiting: Query[Waiting],
 ) -> Any:

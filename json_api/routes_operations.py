@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Query, Status
+from ninja import Path, Query, Status
 
 from json_api.access import may_deploy, may_read, require
 from json_api.asking import once
 from json_api.lists import Paged, page
 from json_api.problems import NotPossibleNow
 from json_api.router import PanelRouter
-from json_api.schemas import OperationOut, OperationPage, OperationWithSteps
+from json_api.schemas import Id, OperationOut, OperationPage, OperationWithSteps
 from operations.models import Operation, State
 from operations.services import operation_cancel, operation_retry
 
@@ -37,14 +37,14 @@ def list_operations(request: HttpRequest, asked: Query[OperationFilters]) -> Any
     return page(request, operations, asked, asked.order_by)
 
 
-@router.get("/operations/{int:operation_id}", response=OperationWithSteps, auth=may_read)
-def get_operation(request: HttpRequest, operation_id: int) -> Any:
+@router.get("/operations/{operation_id}", response=OperationWithSteps, auth=may_read)
+def get_operation(request: HttpRequest, operation_id: Path[Id]) -> Any:
     """An operation with its steps."""
     return get_object_or_404(visible(request).prefetch_related("steps"), pk=operation_id)
 
 
-@router.post("/operations/{int:operation_id}/cancel", response=OperationWithSteps, auth=may_deploy)
-def cancel(request: HttpRequest, operation_id: int) -> Any:
+@router.post("/operations/{operation_id}/cancel", response=OperationWithSteps, auth=may_deploy)
+def cancel(request: HttpRequest, operation_id: Path[Id]) -> Any:
     """End a queued operation at once; a running one ends after the step at hand."""
     operation = get_object_or_404(visible(request), pk=operation_id)
     require(request.user, operation.definition.permission)
@@ -55,8 +55,8 @@ def cancel(request: HttpRequest, operation_id: int) -> Any:
     return operation
 
 
-@router.post("/operations/{int:operation_id}/retry", response={202: OperationOut}, auth=may_deploy)
-def retry(request: HttpRequest, operation_id: int) -> Any:
+@router.post("/operations/{operation_id}/retry", response={202: OperationOut}, auth=may_deploy)
+def retry(request: HttpRequest, operation_id: Path[Id]) -> Any:
     """Ask for the same again, as an operation of its own."""
     operation = get_object_or_404(visible(request), pk=operation_id)
     require(request.user, operation.definition.permission)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from ninja import Query, Status
+from ninja import Path, Query, Status
 
 from accounts.models import Server
 from bots.models import Strategy
@@ -12,7 +12,7 @@ from hummingbot_api.errors import Problem
 from json_api.access import may_administer, may_read, require
 from json_api.asking import ask, once, wait_for
 from json_api.router import PanelRouter
-from json_api.schemas import OperationOut, ProblemKind, ServerOut, StrategyOut, StrategyWithSchema, Waiting
+from json_api.schemas import Id, OperationOut, ProblemKind, ServerOut, StrategyOut, StrategyWithSchema, Waiting
 
 router = PanelRouter()
 
@@ -28,18 +28,18 @@ def list_servers(request: HttpRequest) -> Any:
     return visible(request)
 
 
-@router.get("/servers/{int:server_id}", response=ServerOut, auth=may_read, tags=["servers"])
-def get_server(request: HttpRequest, server_id: int) -> Any:
+@router.get("/servers/{server_id}", response=ServerOut, auth=may_read, tags=["servers"])
+def get_server(request: HttpRequest, server_id: Path[Id]) -> Any:
     return get_object_or_404(visible(request), pk=server_id)
 
 
 @router.post(
-    "/servers/{int:server_id}/check",
+    "/servers/{server_id}/check",
     response={200: ServerOut, 202: OperationOut},
     auth=may_administer,
     tags=["servers"],
 )
-def check_server(request: HttpRequest, response: HttpResponse, server_id: int, waiting: Query[Waiting]) -> Any:
+def check_server(request: HttpRequest, response: HttpResponse, server_id: Path[Id], waiting: Query[Waiting]) -> Any:
     """Check the connection to a server."""
     server = get_object_or_404(visible(request), pk=server_id)
     operation = wait_for(once(request, lambda: ask("check_server", server, request)), waiting.wait)

@@ -1,7 +1,7 @@
 """What the JSON API takes and answers. Secrets are taken, and never answered."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
 from pydantic import ConfigDict
@@ -9,6 +9,9 @@ from pydantic import ConfigDict
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
 from operations.models import Operation
+
+#: A row's number, as every database can hold it.
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class Waiting(Schema):
@@ -120,13 +123,13 @@ class BotChange(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str | None = None
-    connector: str | None = None
-    pair: str | None = None
-    strategy: str | None = None
-    config: dict[str, Any] | None = Field(None, description="Settings to change; the others stay.")
-    image: str | None = None
-    headless: bool | None = None
+    name: str = ""
+    connector: str = ""
+    pair: str = ""
+    strategy: str = ""
+    config: dict[str, Any] = Field({}, description="Settings to change; the others stay.")
+    image: str = ""
+    headless: bool = True
     max_global_drawdown_quote: float | None = None
     max_controller_drawdown_quote: float | None = None
 
@@ -212,11 +215,13 @@ class ClientIn(Schema):
 
 
 class ClientChange(Schema):
+    """What to change of a client. What is left out stays."""
+
     model_config = ConfigDict(extra="forbid")
 
-    name: str | None = None
-    status: Literal["onboarding", "active", "paused", "offboarded"] | None = None
-    notes: str | None = None
+    name: str = ""
+    status: Literal["onboarding", "active", "paused", "offboarded"] = "active"
+    notes: str = ""
 
 
 class ClientOut(Schema):
