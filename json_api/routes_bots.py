@@ -2,24 +2,20 @@
 
 from typing import Any, Literal
 
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Path, Query, Status
 
-from accounts.models import Client, Server
 from bots.models import Bot, BotState, Deployment, Strategy
 from json_api.access import may_deploy, may_read, require
-from json_api.answers import model_errors
 from json_api.asking import ask, once, wait_for
+from json_api.defining import check, define
 from json_api.lists import Paged, page
-from json_api.problems import BotExists, FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.schemas import BotChange, BotCreate, BotOut, BotPage, Id, OperationOut, Waiting
 from operations.models import Operation
-from operations.problems import OperationActive
 
 router = PanelRouter(tags=["bots"])
 
@@ -77,12 +73,13 @@ def create_bot(request: HttpRequest, response: HttpResponse, body: BotCreate, wa
     """Define a bot and deploy it.
 
     Answers 201 when the bot was heard, 202 with the operation when that takes longer than ``wait``. With an
-    ``Idempotency-Key`` a request that is repeated asks for nothing twice.
+    ``Idempotency-Key`` a request that is repeated asks for nothing twice; without one a bot that is defined just so,
+    and of which nothing is on a server, is deployed.
     """
     require(request.user, "bots.add_bot")
 
     def define_and_deploy() -> Operation:
-        return ask("deploy", define(request, body), request)
+        return ask("deploy", define(request.user, body), request)
 
     operation = wait_for(once(request, define_and_deploy), waiting.wait)
     if operation.is_active:
@@ -90,77 +87,6 @@ def create_bot(request: HttpRequest, response: HttpResponse, body: BotCreate, wa
         return Status(202, operation)
     response["Location"] = f"/bots/{operation.subject_id}"
     return Status(201, visible(request).get(pk=operation.subject_id))
-
-
-def define(request: HttpRequest, wanted: BotCreate) -> Bot:
-    """The saved definition.
-
-    Raises:
-        FieldsInvalid: with everything that is wrong.
-        BotExists, OperationActive: the client has a bot of that name; an operation on it has not ended.
-    """
-    errors: dict[str, list[str]] = {}
-    clients = Client.objects.visible_to(request.user).filter(account_name=wanted.account)
-    bot = Bot(name=wanted.name, connector=wanted.connector, trading_pair=wanted.pair, settings=wanted.config)
-    if wanted.server is not None:
-        server = Server.objects.visible_to(request.user).filter(name=wanted.server).first()
-        if server is None:
-            errors["server"] = [f"There is no server “{wanted.server}”."]
-        else:
-            bot.server, clients = server, clients.filter(server=server) if clients.count() > 1 else clients
-    match list(clients[:2]):
-        case [client]:
-            bot.client = client
-        case []:
-            errors["account"] = [f"No client has the account name “{wanted.account}”."]
-        case _:
-            errors["account"] = [f"Clients on several servers have the account name “{wanted.account}”: name a server."]
-    strategy = Strategy.objects.filter(name=wanted.strategy).first()
-    if strategy is None:
-        errors["strategy"] = [f"There is no strategy “{wanted.strategy}”: see GET /strategies."]
-    else:
-        bot.strategy = strategy
-    for name in ("image", "headless", "max_global_drawdown_quote", "max_controller_drawdown_quote"):
-        if (value := getattr(wanted, name)) is not None:
-            setattr(bot, name, value)
-    if bot.client_id:
-        refuse_another(bot)
-    save(bot, errors, exclude=[name for name in ("client", "strategy", "server") if not getattr(bot, f"{name}_id")])
-    return bot
-
-
-def refuse_another(bot: Bot) -> None:
-    """Make sure that the client has no bot of that name: a request that was repeated must not make a second one.
-
-    Raises:
-        BotExists, OperationActive
-    """
-    existing = Bot.objects.filter(client=bot.client_id, name=bot.name).first()
-    if existing is None:
-        return
-    if active := Operation.objects.of(existing).active().first():
-        raise OperationActive(active)
-    raise BotExists(existing)
-
-
-def save(bot: Bot, errors: dict[str, list[str]], exclude: list[str]) -> None:
-    """Check the definition, and save it when there is nothing wrong.
-
-    Raises:
-        FieldsInvalid: ``errors`` and what the check found besides.
-    """
-    try:
-        bot.full_clean(exclude=exclude)
-    except ValidationError as invalid:
-        errors = model_errors(invalid) | errors
-    if errors:
-        raise FieldsInvalid(errors)
-    try:
-        with transaction.atomic():
-            bot.save()
-    except IntegrityError:
-        refuse_another(bot)
-        raise
 
 
 @router.get("/bots/{bot_id}", response=BotOut, auth=may_read)
@@ -185,7 +111,8 @@ def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
             bot.settings = bot.settings | value
         else:
             setattr(bot, COLUMNS.get(name, name), value)
-    save(bot, errors, exclude=[])
+    check(bot, errors)
+    bot.save()
     return bot
 
 

@@ -146,6 +146,23 @@ def test_the_same_name_later_answers_409_with_the_bot(tool, key, worker):
     assert (again.status_code, again.json()["code"], again.json()["bot"]) == (409, "bot_exists", url)
 
 
+def test_a_bot_that_is_defined_just_so_and_nowhere_live_is_deployed(tool, key, worker, sandbox):
+    sandbox.faults.add("exchange_refuses_key")
+    assert tool.post("/bots/create", WANTED).status_code == 424
+    sandbox.faults.clear()
+
+    assert tool.post("/bots/create", WANTED).status_code == 201
+    assert Bot.objects.count() == len(sandbox.world.instances) == 1
+
+
+def test_a_bot_that_is_defined_otherwise_is_not_changed_by_a_create(tool, bot, worker):
+    response = tool.post("/bots/create", WANTED | {"pair": "OTHER/USDT"})
+
+    assert (response.status_code, response.json()["code"]) == (409, "bot_exists")
+    bot.refresh_from_db()
+    assert bot.trading_pair == "SHARP-USDT"
+
+
 # --- one bot --------------------------------------------------------------------------------------------------------
 
 

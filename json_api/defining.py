@@ -1,0 +1,89 @@
+"""From a request to a bot's definition: everything that is wrong is said at once, and nothing is defined twice."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from accounts.models import Client, Server
+from bots.models import Bot, Strategy
+from json_api.answers import model_errors
+from json_api.problems import BotExists, FieldsInvalid
+from json_api.schemas import BotCreate
+from operations.models import Operation
+from operations.problems import OperationActive
+
+#: What may be left to its default.
+OPTIONAL = ("image", "headless", "max_global_drawdown_quote", "max_controller_drawdown_quote")
+#: What makes two definitions the same.
+DEFINING = ("server_id", "strategy_id", "connector", "trading_pair", "settings", *OPTIONAL)
+
+
+def define(user: Any, wanted: BotCreate) -> Bot:
+    """The saved definition: a new one, or the client's own of that name if it is just so and nowhere live.
+
+    Raises:
+        FieldsInvalid: with everything that is wrong.
+        OperationActive: the client has a bot of that name, and an operation on it has not ended.
+        BotExists: it is defined otherwise, or an instance of it may be on a server.
+    """
+    bot, errors = _read(user, wanted)
+    former = Bot.objects.filter(client=bot.client_id, name=bot.name).first() if bot.client_id else None
+    if former is not None:
+        if active := Operation.objects.of(former).active().first():
+            raise OperationActive(active)
+        bot.pk, bot._state.adding = former.pk, False  # to be checked as that one
+    check(bot, errors)
+    if former is None:
+        try:
+            with transaction.atomic():
+                bot.save()
+        except IntegrityError:  # another request was faster
+            raise BotExists(Bot.objects.get(client=bot.client_id, name=bot.name)) from None
+        return bot
+    if former.deployments.open().exists() or any(getattr(bot, name) != getattr(former, name) for name in DEFINING):
+        raise BotExists(former)
+    return former
+
+
+def check(bot: Bot, errors: dict[str, list[str]]) -> None:
+    """Make sure that a definition is valid, as far as it goes.
+
+    Raises:
+        FieldsInvalid: ``errors`` and what the check found besides.
+    """
+    try:
+        bot.full_clean(exclude=[name for name in ("client", "strategy", "server") if not getattr(bot, f"{name}_id")])
+    except ValidationError as invalid:
+        errors = model_errors(invalid) | errors
+    if errors:
+        raise FieldsInvalid(errors)
+
+
+def _read(user: Any, wanted: BotCreate) -> tuple[Bot, dict[str, list[str]]]:
+    """A bot as far as what is named is there, and what is not."""
+    errors: dict[str, list[str]] = {}
+    bot = Bot(name=wanted.name, connector=wanted.connector, trading_pair=wanted.pair, settings=wanted.config)
+    for name in OPTIONAL:
+        if (value := getattr(wanted, name)) is not None:
+            setattr(bot, name, value)
+    clients = Client.objects.visible_to(user).filter(account_name=wanted.account)
+    if wanted.server is not None:
+        server = Server.objects.visible_to(user).filter(name=wanted.server).first()
+        if server is None:
+            errors["server"] = [f"There is no server “{wanted.server}”."]
+        else:
+            bot.server = server
+            clients = clients.filter(server=server) if clients.count() > 1 else clients
+    match list(clients[:2]):
+        case [client]:
+            bot.client = client
+        case []:
+            errors["account"] = [f"No client has the account name “{wanted.account}”."]
+        case _:
+            errors["account"] = [f"Clients on several servers have the account name “{wanted.account}”: name a server."]
+    if (strategy := Strategy.objects.filter(name=wanted.strategy).first()) is None:
+        errors["strategy"] = [f"There is no strategy “{wanted.strategy}”: see GET /strategies."]
+    else:
+        bot.strategy = strategy
+    return bot, errors
