@@ -34,6 +34,12 @@ class Demo:
     url: str
     password: str
     output: list[str]
+    environment: dict[str, str]
+
+    def manage(self, *arguments: str) -> str:
+        """What ``manage.py`` prints, with the demo's database and keys."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.check_output(command, cwd=ROOT, env=self.environment, text=True).strip()
 
 
 def free_port() -> int:
@@ -75,7 +81,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     said = "".join(output)
     url, password = re.search(r"http://\S+(?=/)", said), re.search(r"Password\s+(\S+)", said)
     assert url and password, said
-    yield Demo(url[0], password[1], output)
+    yield Demo(url[0], password[1], output, environment)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0, "".join(output)
 

@@ -1,0 +1,34 @@
+"""``manage.py token``: make a token for the JSON API, and print it: the only time that it can be seen."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from json_api.models import Scope, Token
+
+
+class Command(BaseCommand):
+    help = "Make a token for the JSON API and print it. It is shown this once: only a hash of it is kept."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--user", required=True, help="whose permissions and clients it has")
+        parser.add_argument("--name", required=True, help="what will use it")
+        parser.add_argument(
+            "--scope", action="append", choices=Scope.values, help="may be given several times; read by default"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = get_user_model().objects.filter(username=options["user"]).first()
+        if user is None:
+            raise CommandError(f"There is no user “{options['user']}”.")
+        token = Token(user=user, name=options["name"], scopes=options["scope"] or [Scope.READ])
+        secret = token.renew()
+        try:
+            token.full_clean()
+        except ValidationError as invalid:
+            raise CommandError(" ".join(invalid.messages)) from None
+        token.save()
+        self.stdout.write(secret)

@@ -1,0 +1,65 @@
+"""The JSON API as it is documented: every call of docs/api.md against the demo, and its page in a browser."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ROOT, Demo
+
+DOCUMENT = (ROOT / "docs" / "api.md").read_text()
+
+
+def calls() -> list[str]:
+    """Each curl of the document, as one line of shell."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+    return [call for block in blocks for call in re.split(r"\n(?=curl)", block.strip())]
+
+
+def test_every_documented_call_works_as_it_stands(demo: Demo) -> None:
+    scopes = [word for scope in ("read", "deploy", "keys", "admin") for word in ("--scope", scope)]
+    token = demo.manage("token", "--user", "admin", "--name", "every documented call", *scopes)
+    environment = os.environ | {"PANEL": demo.url, "TOKEN": token}
+    failures = []
+    for call in calls():
+        answer = subprocess.run(
+            ["sh", "-c", call.replace("curl -sS", "curl -sS -w '\\n%{http_code}'", 1)],  # noqa: S607
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        body, _, status = answer.stdout.rpartition("\n")
+        if status not in {"200", "201", "202", "204"}:
+            failures.append(f"{status} {call}\n{body}")
+        assert not body or json.loads(body) is not None
+    assert not failures, "\n\n".join(failures)
+
+
+def test_every_path_of_the_api_stands_in_the_document(demo: Demo) -> None:
+    token = demo.manage("token", "--user", "admin", "--name", "the document's paths")
+    command = ["curl", "-sS", f"{demo.url}/api/openapi.json", "-H", f"Authorization: Bearer {token}"]
+    described = json.loads(subprocess.check_output(command, text=True))["paths"]
+    text = re.sub(r"/\d+", "/{id}", DOCUMENT)
+    missing = [
+        path
+        for path in described
+        if not re.search(re.sub(r"\\{\w+\\}", r"[\\w{}]+", re.escape(path)) + r"\b|" + re.escape(path), text)
+    ]
+    assert not missing
+
+
+def test_the_documentations_page_works_under_the_content_security_policy(
+    page: Page, demo: Demo, shoot: Callable[[str], None]
+) -> None:
+    page.goto("/admin/login/?next=/api/docs")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(demo.password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Hummingbot control panel")).to_be_visible()
+    expect(page.get_by_text("/bots/create")).to_be_visible()
+    shoot("api-docs")
