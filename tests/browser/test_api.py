@@ -60,6 +60,6 @@ def test_the_documentations_page_works_under_the_content_security_policy(
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(demo.password)
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Hummingbot control panel")).to_be_visible()
+    expect(page.get_by_role("heading", name="Hummingbot control panel")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("/bots/create")).to_be_visible()
     shoot("api-docs")
