@@ -1,0 +1,26 @@
+"""``manage.py operation``: operations from a terminal."""
+
+from typing import Any
+
+from json_api.problems import NotPossibleNow
+from json_api.schemas import OperationWithSteps
+from json_api.terminal import NounCommand
+from operations.models import Operation
+from operations.services import operation_cancel
+
+
+class Command(NounCommand):
+    help = "Operations: list, show with their steps, cancel."
+    model = Operation
+    schema = OperationWithSteps
+    columns = ("id", "kind", "about", "state", "requested_at", "summary")
+
+    def add_more_verbs(self, verbs: Any) -> None:
+        self.add_verb(verbs, "cancel", "end one: at once when queued, else after its step at hand").add_argument("id")
+
+    def cancel(self, options: dict[str, Any]) -> None:
+        operation = self.find(options["id"])
+        if not operation.can_be_cancelled:
+            raise NotPossibleNow(f"“{operation}” {operation.state} already.")
+        operation_cancel(operation=operation)
+        self.answer(self.find(options["id"]), options)

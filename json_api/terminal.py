@@ -1,0 +1,107 @@
+"""The API's verbs for whoever lives in a terminal: ``manage.py bot list --json``, ``manage.py bot stop 3``.
+
+A terminal on the panel's host is an administrator's: it sees every client. With ``--json`` standard output holds what
+the JSON API would answer, and nothing else.
+"""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+from django.db import models
+from ninja import Schema
+
+from hummingbot_api.errors import Problem
+from json_api.answers import model_errors
+from json_api.problems import FieldsInvalid
+from operations import kinds
+from operations.terminal import OperationCommand
+
+
+class NounCommand(OperationCommand):
+    """``manage.py NOUN VERB [ID]``: lists, shows and acts on the rows of one model."""
+
+    model: ClassVar[type[models.Model]]
+    #: How one row is answered.
+    schema: ClassVar[type[Schema]]
+    #: Columns of the list, as the schema names them.
+    columns: ClassVar[tuple[str, ...]]
+    #: Verbs that ask for an operation, with its kind.
+    actions: ClassVar[dict[str, str]] = {}
+    #: What a row is found by: a number, or a name.
+    key: ClassVar[str] = "pk"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
+        self.add_verb(verbs, "list", "all of them")
+        for verb, help_text in {
+            "show": "one of them",
+            **{v: kinds.get(k).label for v, k in self.actions.items()},
+        }.items():
+            self.add_verb(verbs, verb, help_text).add_argument("id", help="its number, or its name where it has one")
+        self.add_more_verbs(verbs)
+
+    def add_verb(self, verbs: Any, name: str, help_text: str) -> ArgumentParser:
+        parser: ArgumentParser = verbs.add_parser(name, help=help_text)
+        parser.add_argument("--json", action="store_true", help="print what the JSON API would answer")
+        return parser
+
+    def add_more_verbs(self, verbs: Any) -> None:
+        """For verbs of one noun only; each is a method named after it."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["json"]:
+            self.steps_to = self.stderr
+        verb = options["verb"]
+        try:
+            if verb == "list":
+                self.answer_many(self.model._default_manager.all(), options)
+            elif verb == "show":
+                self.answer(self.find(options["id"]), options)
+            elif verb in self.actions:
+                self.answer(self.act(self.actions[verb], self.find(options["id"])), options)
+            else:
+                getattr(self, verb)(options)
+        except FieldsInvalid as problem:
+            lines = [f"{name}: {' '.join(messages)}" for name, messages in problem.errors.items()]
+            raise CommandError("\n".join(lines)) from None
+        except ValidationError as invalid:
+            lines = [f"{name}: {' '.join(messages)}" for name, messages in model_errors(invalid).items()]
+            raise CommandError("\n".join(lines)) from None
+        except Problem as problem:
+            raise CommandError(f"{problem.message} [{problem.code}]\nWhat to do: {problem.remedy}") from None
+
+    def find(self, key: str) -> Any:
+        rows = self.model._default_manager.filter(**{self.key: key}) if self.key != "pk" or key.isdecimal() else None
+        if rows is None or (row := rows.first()) is None:
+            raise CommandError(f"There is no {self.model._meta.verbose_name} {key}: “list” shows them.")
+        return row
+
+    def act(self, kind: str, row: Any) -> Any:
+        if reason := kinds.get(kind).unavailable(row):
+            raise CommandError(reason)
+        self.perform(kind, row)
+        return self.find(str(getattr(row, self.key)))
+
+    def answer(self, row: Any, options: dict[str, Any]) -> None:
+        facts = self.facts(row)
+        if options["json"]:
+            self.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False))
+        else:
+            self.stdout.write("\n".join(f"{name:<28} {value}" for name, value in facts.items()))
+
+    def answer_many(self, rows: Iterable[Any], options: dict[str, Any]) -> None:
+        facts = [self.facts(row) for row in rows]
+        if options["json"]:
+            self.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False))
+            return
+        table = [self.columns, *(tuple(str(row[name]) for name in self.columns) for row in facts)]
+        widths = [max(len(row[place]) for row in table) for place in range(len(self.columns))]
+        for row in table:
+            self.stdout.write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+    def facts(self, row: Any) -> dict[str, Any]:
+        return self.schema.from_orm(row).model_dump(mode="json")

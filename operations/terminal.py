@@ -1,0 +1,63 @@
+"""Operations from a terminal: asked for, worked on here unless a background worker is quicker, told step by step."""
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from operations import runner
+from operations.models import Operation, State, Step, StepState
+from operations.problems import OperationActive
+from operations.services import operation_request
+
+
+class OperationCommand(BaseCommand):
+    """A command that does something to the outside."""
+
+    #: Where the steps are told: ``--json`` leaves standard output to the result.
+    steps_to: Any = None
+
+    def perform(self, kind: str, subject: Any, **options: Any) -> Operation:
+        """The operation after its success; ``subject`` is brought up to date.
+
+        Raises:
+            CommandError: it failed, or another one is active; with the cause and the remedy.
+        """
+        try:
+            operation = operation_request(kind=kind, subject=subject, options=options)
+        except OperationActive as problem:
+            raise CommandError(f"{problem.message}\n{problem.remedy}") from None
+        self._tell(f"\n{operation}")
+        if not runner.run(operation.pk, on_step=self._print_step):
+            self._follow(operation)
+        operation.refresh_from_db()
+        subject.refresh_from_db()
+        if operation.state != State.SUCCEEDED:
+            raise CommandError(
+                f"{operation} {operation.state}: {operation.error_message or operation.summary} "
+                f"[{operation.error_code or operation.state}]\n"
+                f"What to do: {operation.error_remedy or 'Run this again.'}"
+            )
+        return operation
+
+    def _follow(self, operation: Operation) -> None:
+        """A background worker was quicker to take it: print its steps as they end."""
+        printed: set[int] = set()
+        active = True
+        while active:
+            time.sleep(0.2)
+            operation.refresh_from_db()
+            active = operation.is_active
+            for step in operation.steps.exclude(pk__in=printed).filter(finished_at__isnull=False):
+                self._print_step(step)
+                printed.add(step.pk)
+
+    def _print_step(self, step: Step) -> None:
+        if step.state == StepState.RUNNING:
+            return
+        mark = {StepState.DONE: self.style.SUCCESS("done  "), StepState.FAILED: self.style.ERROR("failed")}
+        seconds = step.duration.total_seconds() if step.duration else 0
+        self._tell(f"  {mark[StepState(step.state)]} {step.title} ({seconds:.1f} s)\n         {step.detail}")
+
+    def _tell(self, text: str) -> None:
+        (self.steps_to or self.stdout).write(text)

@@ -1,0 +1,66 @@
+"""The API's verbs from a terminal."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from bots.models import Bot
+from tests.json_api.test_bots import WANTED
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+def test_a_bot_is_created_stopped_archived_and_deleted(key, tmp_path):
+    file = tmp_path / "bot.json"
+    file.write_text(json.dumps(WANTED))
+
+    created = json.loads(run("bot", "create", "--file", str(file), "--json"))
+    assert created["state"] == "running"
+    number = str(created["id"])
+    assert json.loads(run("bot", "stop", number, "--json"))["state"] == "stopped"
+    assert "archived" in run("bot", "archive", number)
+    run("bot", "delete", number)
+    assert not Bot.objects.exists()
+
+
+def test_json_holds_what_the_api_answers(tool, bot):
+    assert json.loads(run("bot", "list", "--json")) == tool.get("/bots").json()["results"]
+    assert json.loads(run("bot", "show", str(bot.pk), "--json")) == tool.get(f"/bots/{bot.pk}").json()
+
+
+def test_a_list_is_a_table_for_people(bot):
+    header, row = run("bot", "list").splitlines()
+
+    assert header.split() == ["id", "name", "client", "connector", "pair", "strategy", "state"]
+    assert "Sharp Spread" in row
+
+
+def test_profiles_servers_strategies_and_operations_have_theirs(key, server):
+    run("server", "check", str(server.pk))
+    assert json.loads(run("client", "push", str(key.client_id), "--json"))["profile"] == "pushed"
+    assert "bid_spread" in run("strategy", "show", "spread")
+    assert [line.split()[1] for line in run("operation", "list").splitlines()[1:]] == ["push_profile", "check_server"]
+
+
+def test_every_wrong_field_is_named(server, tmp_path):
+    file = tmp_path / "bot.json"
+    file.write_text(json.dumps(WANTED | {"pair": "?", "config": {"bid_spread": 9}}))
+
+    with pytest.raises(CommandError, match=r"(?s)(?=.*pair: )(?=.*account: )"):
+        run("bot", "create", "--file", str(file))
+    assert not Bot.objects.exists()
+
+
+def test_what_is_not_there_or_not_possible_is_said(bot):
+    with pytest.raises(CommandError, match="There is no bot 77"):
+        run("bot", "stop", "77")
+    with pytest.raises(CommandError, match="deploy it first"):
+        run("bot", "stop", str(bot.pk))
