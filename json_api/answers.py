@@ -6,6 +6,8 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as ModelInvalid
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views.defaults import page_not_found
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
@@ -68,6 +70,13 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
     if isinstance(problem, TokenMissing):
         response["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The site's answer to an address that it does not have: a page in the admin, a problem for tools elsewhere."""
+    if request.path.startswith(reverse("admin:index")):
+        return page_not_found(request, exception)
+    return problem_response(request, NothingThere())
 
 
 def model_errors(invalid: ModelInvalid, prefix: str = "") -> dict[str, list[str]]:
