@@ -63,3 +63,23 @@ def test_the_documentations_page_works_under_the_content_security_policy(
     expect(page.get_by_role("heading", name="Hummingbot control panel")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("/bots/create")).to_be_visible()
     shoot("api-docs")
+
+
+def test_a_token_is_made_in_the_admin_and_opens_the_api(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
+    page.goto("/admin/login/?next=/admin/json_api/token/add/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(demo.password)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("Name").fill("reporting")
+    shoot("token-add")
+    page.get_by_role("button", name="Save", exact=True).click()
+    secret = page.get_by_label("Token", exact=True).input_value()
+    shoot("token-made")
+    answer = page.request.get("/bots", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.ok
+    page.get_by_role("link", name="I have copied it").click()
+    page.get_by_role("link", name="reporting").click()
+    expect(page.get_by_text("Last used")).to_be_visible()
+    shoot("token")
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("nothing is answered to it")).to_be_visible()
