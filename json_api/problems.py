@@ -23,12 +23,16 @@ class RequestProblem(Problem):
 
 
 class BodyUnreadable(RequestProblem):
+    """Not JSON, or not UTF-8."""
+
     code = "body_unreadable"
     meaning = "The request's body is not JSON."
     default_remedy = "Send valid JSON in UTF-8, with “Content-Type: application/json”."
 
 
 class TokenMissing(RequestProblem):
+    """No token, or none that works any longer."""
+
     code = "token_missing"
     meaning = "The request has no valid token."
     default_remedy = (
@@ -39,6 +43,8 @@ class TokenMissing(RequestProblem):
 
 
 class ScopeMissing(RequestProblem):
+    """The token's scopes don't hold what the call needs."""
+
     code = "scope_missing"
     meaning = "The token is not for this."
     default_remedy = "Use a token with that scope, or give it to this one in the admin."
@@ -46,6 +52,8 @@ class ScopeMissing(RequestProblem):
 
 
 class AddressRefused(RequestProblem):
+    """The token is bound to other addresses."""
+
     code = "address_refused"
     meaning = "The token may not be used from this address."
     default_remedy = "Add the address to the token's allowed addresses in the admin."
@@ -53,6 +61,8 @@ class AddressRefused(RequestProblem):
 
 
 class PermissionMissing(RequestProblem):
+    """The token's user lacks a permission."""
+
     code = "permission_missing"
     meaning = "The token's user may not do this."
     default_remedy = "Ask an administrator for the role that may."
@@ -60,6 +70,8 @@ class PermissionMissing(RequestProblem):
 
 
 class NothingThere(RequestProblem):
+    """No such row, no such address, or not the user's to see: they look the same from outside."""
+
     code = "nothing_there"
     meaning = "There is nothing at this address, or it is not the user's to see."
     default_remedy = "Look the id up in the list it belongs to."
@@ -80,6 +92,8 @@ class FieldsInvalid(RequestProblem):
 
 
 class NotPossibleNow(RequestProblem):
+    """What was asked for makes no sense for the thing as it is."""
+
     code = "not_possible_now"
     meaning = "This is not possible as things are."
     default_remedy = "See the bot's state, and do what is possible in it."
@@ -104,6 +118,8 @@ class BotExists(RequestProblem):
 
 
 class IdempotencyKeyReused(RequestProblem):
+    """One key, two different requests."""
+
     code = "idempotency_key_reused"
     meaning = "This Idempotency-Key came with another request before."
     default_remedy = "Use a new key for a new request, and the same key only to repeat the same one."
@@ -111,6 +127,8 @@ class IdempotencyKeyReused(RequestProblem):
 
 
 class TooManyRequests(RequestProblem):
+    """More requests of one token in a minute than are allowed."""
+
     code = "too_many_requests"
     meaning = "The token's rate limit is reached."
     default_remedy = "Wait as many seconds as the Retry-After header says."

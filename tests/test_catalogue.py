@@ -12,7 +12,8 @@ CATALOGUE = list(Problem.catalogue())
 
 def test_the_catalogue_holds_the_problems_of_every_app():
     modules = {kind.__module__ for kind in CATALOGUE}
-    assert {"hummingbot_api.errors", "operations.problems", "accounts.problems", "bots.problems"} <= modules
+    apps = {"operations", "accounts", "bots", "json_api"}
+    assert {"hummingbot_api.errors", *(f"{app}.problems" for app in apps)} <= modules
 
 
 def test_no_two_problems_share_a_code():
