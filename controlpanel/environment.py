@@ -49,6 +49,7 @@ env = _Env(
     SECURE_SSL_REDIRECT=(bool, True),
     SECURE_HSTS_SECONDS=(int, 31_536_000),
     WORKER_THREADS=(int, 12),
+    KEY_ROTATION_DAYS=(int, 90),
     HUMMINGBOT_API_URL=(str, ""),
     HUMMINGBOT_API_USERNAME=(str, "admin"),
     HUMMINGBOT_API_PASSWORD=(str, ""),

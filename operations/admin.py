@@ -118,7 +118,9 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
     def _operation(self, request: HttpRequest, pk: int) -> Operation:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        operation = self.get_queryset(request).select_related("requested_by", "retry_of").filter(pk=pk).first()
+        operation = (
+            self.get_queryset(request).select_related("requested_by", "retry_of", "caused_by").filter(pk=pk).first()
+        )
         if operation is None:
             raise Http404
         return operation
@@ -129,6 +131,7 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
             "operation": operation,
             "steps": list(operation.steps.all()),
             "planned": operation.definition.steps,
+            "followups": operation.followups.order_by("pk"),
             "subject": operation.subject,
             "way_out": operation.way_out,
             "colour": STATE_COLOURS[State(operation.state)],
