@@ -201,11 +201,11 @@ def push_steps(force: Callable[[Run], bool] = lambda run: False) -> tuple[StepDe
     """From reaching the server to reading back what it lists. ``force`` says whether unchanged keys are sent again."""
     return (
         StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
-        StepDefinition("check", "Compare what is entered with what the connector asks for", _check_keys),
+        StepDefinition("check", "Compare the stored fields with what the connector asks for", _check_keys),
         StepDefinition("account", "Make sure that the account exists", _ensure_account),
         StepDefinition(
             "push",
-            "Store it on the server, which tries it at the exchange",
+            "Store on the server, which tries each key at its exchange",
             lambda run: _push_keys(run, force=force(run)),
         ),
         StepDefinition("verify", "Read back what the server lists", _verify_pushed),
