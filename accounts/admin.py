@@ -14,7 +14,6 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.fields import Unreadable
 from accounts.forms import (
-    PAPER_NEEDS_NO_KEY,
     ClientForm,
     KeyDetailsForm,
     NewProfileClientForm,
@@ -24,7 +23,7 @@ from accounts.forms import (
 )
 from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server, sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
-from hummingbot_api.connectors import Money, is_paper_trade, market_of
+from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.exchanges import exchange_of
 from operations import kinds
 from operations.actions import OperatesMixin
@@ -214,7 +213,7 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
             raise Http404
         if not self.has_change_permission(request, key):
             raise PermissionDenied
-        only_save = {"show_save_and_continue": False, "show_save_and_add_another": False, "show_delete_link": False}
+        only_save = {"show_save_and_continue": False, "show_save_and_add_another": False, "show_delete": False}
         return self.changeform_view(request, object_id, "", {"title": f"Rotate {key}", **only_save})
 
     @staticmethod
@@ -226,7 +225,9 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
         self, request: HttpRequest, obj: ExchangeKey, post_url_continue: str | None = None
     ) -> HttpResponse:
         if {"_continue", "_addanother"}.isdisjoint(request.POST):
-            messages.success(request, "Saved here, and sent nowhere yet: “Test key” tries it at the exchange.")
+            messages.success(
+                request, f"The key {obj} was added successfully. “Test key” sends it to the server and tries it."
+            )
             return HttpResponseRedirect(obj.get_absolute_url())
         return super().response_add(request, obj, post_url_continue)
 
@@ -248,10 +249,8 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
         connector, server = self._chosen(request, obj)
         names = [field.name for field in server.fields_of(connector) or ()]
         if not names:
-            return [
-                (None, {"fields": identity, "description": PAPER_NEEDS_NO_KEY if is_paper_trade(connector) else ""})
-            ]
-        values = {"fields": [*names, "expires_on"], "description": _guide(connector, server)}
+            return [(None, {"fields": identity})]
+        values = {"fields": [*names, "expires_on"], "description": _guide(connector, server, rotates=obj is not None)}
         return [(None, {"fields": identity}), ("New values" if obj else "Values", values)]
 
     def get_form(self, request: HttpRequest, obj: ExchangeKey | None = None, **kwargs: Any) -> Any:
@@ -313,10 +312,10 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
         return state.value, state.label
 
 
-def _guide(connector: str, server: Server) -> str:
+def _guide(connector: str, server: Server, *, rotates: bool) -> str:
     """How a key for the connector is made, above its fields."""
     exchange, market = exchange_of(connector), market_of(connector)
-    facts: dict[str, Any] = {"connector": connector, "exchange": exchange, "host": server.host}
+    facts: dict[str, Any] = {"connector": connector, "exchange": exchange, "host": server.host, "rotates": rotates}
     if exchange:
         facts["url"] = exchange.test_url if market.money is Money.TESTNET else exchange.url
         facts["allow"] = exchange.allow_perpetual if market.perpetual else exchange.allow

@@ -148,14 +148,17 @@ class ExchangeKeyForm(KeyDetailsForm):
     """A key's fields are those of its connector, see ``exchange_key_form``. What was stored is never shown."""
 
     connector_fields: tuple[ConnectorField, ...] = ()
+    connector_help = "Choose the connector: the fields that it asks for appear then."
 
     class Meta(KeyDetailsForm.Meta):
         fields = ("client", "connector", "expires_on")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Another key has another last day.
+        self.initial["expires_on"] = None
         if "connector" in self.fields and not self.connector_fields:
-            self.fields["connector"].help_text = "Choose the connector: the fields that it asks for appear then."
+            self.fields["connector"].help_text = self.connector_help
 
     @property
     def values(self) -> dict[str, Any]:
@@ -188,6 +191,8 @@ def exchange_key_form(connector: str, fields: tuple[ConnectorField, ...] | None)
     attributes: dict[str, Any] = {"connector_fields": fields or ()}
     for field in fields or ():
         attributes[field.name] = _form_field(connector, field)
+    if is_paper_trade(connector):
+        attributes["connector_help"] = PAPER_NEEDS_NO_KEY
     return type("ExchangeKeyFormFor", (ExchangeKeyForm,), attributes)
 
 

@@ -27,7 +27,7 @@ class Exchange:
     Attributes:
         name: as its customers know it.
         where: the way to the page where keys are made.
-        allow: what to tick for spot trading.
+        allow: what to tick for spot trading; empty where there is nothing to tick.
         allow_perpetual: what to tick for perpetual futures.
         url: that page's address, where it is known for certain.
         test_url: the same for the test network, which has keys of its own.
@@ -51,7 +51,7 @@ class Exchange:
 
 #: What most exchanges ask for, by the end of the field's name.
 _FIELDS = {
-    "api_key": FieldWords("API key", "Some exchanges call it access key. It is no secret by itself."),
+    "api_key": FieldWords("API key", "Some exchanges call it access key."),
     "api_secret": FieldWords("Secret key", "Shown once, when the key is made."),
     "secret_key": FieldWords("Secret key", "Shown once, when the key is made."),
     "private_key": FieldWords("Private key"),
@@ -146,12 +146,13 @@ EXCHANGES = {
     "hyperliquid": Exchange(
         "Hyperliquid",
         "More → API → generate an API wallet and authorise it",
-        allow="nothing: an API wallet can trade and can't withdraw",
-        allow_perpetual="nothing: an API wallet can trade and can't withdraw",
+        allow="",
+        allow_perpetual="",
         url="https://app.hyperliquid.xyz/API",
         test_url="https://app.hyperliquid-testnet.xyz/API",
         binds=False,
-        note="An API wallet ends on the day that was chosen when it was authorised: enter it as its last one.",
+        note="An API wallet can trade and can't withdraw; the account's own wallet can. An API wallet ends on the day "
+        "that was chosen when it was authorised: enter it as its last one.",
         fields={
             "address": FieldWords(
                 "Account's wallet address",

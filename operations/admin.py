@@ -126,12 +126,14 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
         return operation
 
     def _live_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
+        followups = list(operation.followups.order_by("pk"))
         permitted = request.user.has_perm(operation.definition.permission)
         return {
             "operation": operation,
             "steps": list(operation.steps.all()),
             "planned": operation.definition.steps,
-            "followups": operation.followups.order_by("pk"),
+            "followups": followups,
+            "changes": operation.is_active or any(followup.is_active for followup in followups),
             "subject": operation.subject,
             "way_out": operation.way_out,
             "colour": STATE_COLOURS[State(operation.state)],

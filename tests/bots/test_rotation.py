@@ -12,6 +12,7 @@ from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED
+from tests.controlpanel.conftest import operate_url, text_of, url_of
 
 NEW = PLANTED | {"bitmart_memo": "another"}
 
@@ -51,6 +52,17 @@ def test_a_rotation_pushes_the_new_values_and_redeploys_the_bot_that_has_the_for
     former.refresh_from_db()
     assert former.ended_at is not None
     assert not with_former_values(rotated).exists()
+
+
+def test_its_page_follows_the_redeploys_that_it_asked_for(rotated, trading, perform, admin_client):
+    operation = perform("rotate_key", rotated, bots=[trading.pk])
+    live = url_of(operation, "live")
+    page = text_of(admin_client.get(live))
+    assert "Redeploy Sharp · Sharp Spread" in page and "hx-get" in page
+    work_off(operation)
+    assert "hx-get" not in text_of(admin_client.get(live))
+    redeploy = text_of(admin_client.get(url_of(operation.followups.get())))
+    assert "Part of" in redeploy and operation.get_absolute_url() in redeploy
 
 
 def test_a_rotation_changes_nothing_but_the_key(rotated, trading, perform):
@@ -148,8 +160,6 @@ def test_there_is_nothing_to_rotate_before_new_values_are_entered(trading, key):
 
 
 def test_the_page_that_asks_says_what_stops_and_whose_money_it_is(rotated, trading, admin_client):
-    from tests.controlpanel.conftest import operate_url, text_of
-
     page = operate_url(rotated, "rotate_key")
     asked = text_of(admin_client.get(page))
     assert "stops trading for Sharp for about a minute" in asked

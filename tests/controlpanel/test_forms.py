@@ -327,6 +327,13 @@ def test_new_values_are_saved_and_nothing_is_sent_before_somebody_says_so(key, a
     assert "Yes, push and redeploy" in text_of(admin_client.get(response["Location"]))
 
 
+def test_new_values_do_not_inherit_the_former_ones_last_day(key, admin_client):
+    ExchangeKey.objects.update(expires_on=date(2020, 1, 31))
+    assert shown(admin_client.get(url_of(key, "rotate")), "expires_on") is None
+    assert admin_client.post(url_of(key, "rotate"), PLANTED).status_code == 302
+    assert ExchangeKey.objects.get().expires_on is None
+
+
 def test_who_may_enter_a_key_and_not_push_it_is_led_back_to_the_key(key, make_user, browse):
     may = {"accounts.view_exchangekey", "accounts.change_exchangekey", "accounts.view_every_client"}
     browser = browse(make_user("clerk", may))
