@@ -396,11 +396,6 @@ class ExchangeKey(models.Model):
         )
 
     @property
-    def age(self) -> timedelta:
-        """Since these values were entered."""
-        return timezone.now() - self.changed_at
-
-    @property
     def renewal(self) -> Renewal:
         """How urgently it should be replaced, by its last day and its age."""
         today = timezone.localdate()

@@ -15,7 +15,7 @@ from unfold.widgets import (
 
 from bots.models import Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
-from hummingbot_api.connectors import market_of
+from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.exchanges import title_of
 
 NUMBERS = {"integer", "number"}
@@ -150,11 +150,16 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
             attributes[field] = setting_field(setting, setting.value_in(defaults, setting.schema.get("default")))
     attributes["connector"] = forms.CharField(
         max_length=80,
-        widget=Suggestions({name: f"{title_of(name)}: {market_of(name).money.value}" for name in sorted(connectors)}),
+        widget=Suggestions({name: _money_in_words(name) for name in sorted(connectors)}),
         help_text="Hummingbot's name for the exchange. Real money, unless the name ends with _paper_trade (simulated) "
         "or _testnet.",
     )
     return type("BotFormFor", (BotForm,), attributes)
+
+
+def _money_in_words(connector: str) -> str:
+    title = title_of(connector)
+    return f"{title}, real money" if market_of(connector).money is Money.REAL else title
 
 
 def setting_field(setting: Setting, default: Any) -> forms.Field:

@@ -4,12 +4,11 @@ from django.db import models, transaction
 
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
+from operations import kinds
 from operations.problems import OperationActive
 from operations.runner import Run
 from operations.services import operation_request
 
-#: What is done with a bot so that its instance gets the new values.
-REDEPLOY = "redeploy"
 #: Nothing of these trades, or nobody can tell: a redeploy would start something that nobody asked for.
 _NOT_TRADING = (BotState.STOPPED, BotState.CRASHED, BotState.MISSING, BotState.UNCONFIRMED)
 
@@ -47,13 +46,13 @@ def ask_for_redeploys(run: Run) -> str:
 def _ask(run: Run, deployment: Deployment) -> str:
     bot: Bot = deployment.bot
     user = run.operation.requested_by
-    if user is not None and not user.has_perm("bots.operate_bot"):
+    if user is not None and not user.has_perm(kinds.get("redeploy").permission):
         return f"{bot.name}: not redeployed, because {user} may not operate bots."
     try:
         with transaction.atomic():
             run.hold()
             operation_request(
-                kind=REDEPLOY,
+                kind="redeploy",
                 subject=bot,
                 requested_by=user,
                 options={"like": deployment.pk},

@@ -112,6 +112,7 @@ EXCHANGES = {
     "dexalot": Exchange(
         "Dexalot",
         "the wallet that trades on Dexalot",
+        allow="",
         binds=False,
         withdraws=True,
         fields={"api_key": FieldWords("Wallet address", "Begins with 0x."), "api_secret": _WALLET_KEY},
@@ -119,6 +120,7 @@ EXCHANGES = {
     "dydx_v4": Exchange(
         "dYdX",
         "the wallet that trades on dYdX",
+        allow_perpetual="",
         binds=False,
         withdraws=True,
         fields={

@@ -19,7 +19,7 @@ def connector_title(connector: str) -> str:
 def money_badge(connector: str) -> SafeString:
     """Real money, paper trade or test network."""
     money = market_of(connector).money
-    return format_html('<span class="panel-state is-money-{}">{}</span>', money.name.lower(), money.value)
+    return format_html('<span class="panel-badge is-{}">{}</span>', money.name.lower(), money.value)
 
 
 @register.filter

@@ -5,7 +5,6 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.models import ExchangeKey
-from bots import rotation
 from bots.models import Bot, BotState, Deployment
 from bots.rotation import to_redeploy, with_former_values
 from operations import kinds, runner
@@ -167,7 +166,3 @@ def test_the_page_that_asks_says_what_stops_and_whose_money_it_is(rotated, tradi
     assert "Sharp Spread: SHARP-USDT on BitMart, running" in asked
     admin_client.post(page, {"answered": "yes", "bots": [trading.pk]})
     assert Operation.objects.get(kind="rotate_key").options == {"bots": [trading.pk]}
-
-
-def test_a_redeploy_is_one_of_the_kinds_there_are():
-    assert kinds.get(rotation.REDEPLOY).subject_model is Bot
