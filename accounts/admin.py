@@ -221,6 +221,13 @@ class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
         match = request.resolver_match
         return match is not None and match.url_name == "accounts_exchangekey_rotate"
 
+    def save_model(self, request: HttpRequest, obj: ExchangeKey, form: Any, change: bool) -> None:
+        if change and not self._rotates(request):
+            # And nothing else: new values, or what the exchange said of them, may have been written meanwhile.
+            obj.save(update_fields=("expires_on",))
+        else:
+            super().save_model(request, obj, form, change)
+
     def response_add(
         self, request: HttpRequest, obj: ExchangeKey, post_url_continue: str | None = None
     ) -> HttpResponse:

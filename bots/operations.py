@@ -48,7 +48,7 @@ def _trading(deployment: Deployment) -> str:
     if money is Money.PAPER:
         return f"trading {pair} with simulated money: {connector} is paper trade"
     if money is Money.TESTNET:
-        return f"trading {pair} with worthless money: {connector} is a test network"
+        return f"trading {pair} with play money: {connector} is a test network"
     return f"trading {pair} with real money of {deployment.bot.client} on {connector}"
 
 

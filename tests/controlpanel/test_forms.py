@@ -8,7 +8,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.forms import ModelForm
 from django.urls import reverse
 
-from accounts.forms import PAPER_NEEDS_NO_KEY
+from accounts.forms import PAPER_NEEDS_NO_KEY, KeyDetailsForm
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from bots.forms import field_name
 from bots.models import Bot, Strategy
@@ -347,6 +347,19 @@ def test_a_last_day_that_is_past_is_refused_when_it_is_entered_and_kept_when_it_
     assert list(refused(admin_client.post(url_of(key), past))) == ["expires_on"]
     ExchangeKey.objects.update(expires_on=date(2020, 1, 31))
     assert admin_client.post(url_of(key), past).status_code == 302
+
+
+def test_saving_a_last_day_undoes_nothing_that_was_written_meanwhile(key, admin_client, monkeypatch):
+    clean = KeyDetailsForm.clean_expires_on
+
+    def while_the_exchange_answers(form):
+        key.was_tried(passed=True, outcome="fine")
+        return clean(form)
+
+    monkeypatch.setattr(KeyDetailsForm, "clean_expires_on", while_the_exchange_answers)
+    assert admin_client.post(url_of(key), {"expires_on": "2100-01-31"}).status_code == 302
+    key.refresh_from_db()
+    assert (key.expires_on, key.test_outcome) == (date(2100, 1, 31), "fine")
 
 
 def test_paper_trade_says_that_it_needs_no_key(client_sharp, save_key, admin_client):
