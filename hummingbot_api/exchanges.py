@@ -62,7 +62,7 @@ _FIELDS = {
         "Sign requests for public data too", "Leave it off unless the exchange asks for it."
     ),
 }
-_WALLET_KEY = FieldWords("Wallet's private key", "It moves everything that the wallet holds: keep no more in it.")
+_WALLET_KEY = FieldWords("Wallet's private key", "It moves everything that the wallet holds.")
 _HYPERLIQUID_WAYS = FieldWords(
     "How the bot signs",
     "An API wallet can trade and can't withdraw: choose it whenever you can.",

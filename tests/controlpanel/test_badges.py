@@ -40,7 +40,7 @@ def test_a_bot_that_was_edited_to_paper_trade_is_shown_as_what_it_still_trades(b
         text = text_of(admin_client.get(page))
         assert REAL in text and PAPER not in text, page
     page = text_of(admin_client.get(url_of(bot)))
-    assert "It still trades on" in page and PAPER in page and REAL in page
+    assert page.index(REAL) < page.index("It then trades on") < page.index(PAPER)
     assert PAPER in text_of(admin_client.get(operate_url(bot, "redeploy")))
 
 
