@@ -1,10 +1,12 @@
 """Forms for servers, clients and exchange keys. Secrets go in, and never come out again."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -14,7 +16,8 @@ from unfold.widgets import (
 
 from accounts.fields import Unreadable
 from accounts.models import MASTER_ACCOUNT, Client, CredentialsProfile, ExchangeKey, Server, key_errors
-from hummingbot_api.connectors import KNOWN_CONNECTORS
+from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE, Money, is_paper_trade, market_of
+from hummingbot_api.exchanges import title_of, words_of
 from hummingbot_api.results import ConnectorField
 
 #: Browsers must not offer an operator's own passwords for a client's keys, nor remember them.
@@ -24,6 +27,9 @@ SECRET_ATTRS = {
     "data-1p-ignore": "",
     "data-lpignore": "true",
 }
+PAPER_NEEDS_NO_KEY = (
+    "Paper trade needs no key: its money is simulated. Define the client's bot on this connector and deploy it."
+)
 
 
 class ServerForm(forms.ModelForm):
@@ -124,19 +130,35 @@ class NewProfileClientForm(ClientForm):
     existing_profile = None  # type: ignore[assignment]
 
 
-class ExchangeKeyForm(forms.ModelForm):
-    """A key's fields are those of its connector, see ``exchange_key_form``. What was stored is never shown."""
-
-    connector_fields: tuple[ConnectorField, ...] = ()
+class KeyDetailsForm(forms.ModelForm):
+    """What can be said of a key without entering it again."""
 
     class Meta:
         model = ExchangeKey
-        fields = ("client", "connector")
+        fields: tuple[str, ...] = ("expires_on",)
+
+    def clean_expires_on(self) -> date | None:
+        last: date | None = self.cleaned_data["expires_on"]
+        if last and last < timezone.localdate() and "expires_on" in self.changed_data:
+            raise ValidationError("This day is past: enter the last day of the key that you have now.")
+        return last
+
+
+class ExchangeKeyForm(KeyDetailsForm):
+    """A key's fields are those of its connector, see ``exchange_key_form``. What was stored is never shown."""
+
+    connector_fields: tuple[ConnectorField, ...] = ()
+    connector_help = "Choose the connector: the fields that it asks for appear then."
+
+    class Meta(KeyDetailsForm.Meta):
+        fields = ("client", "connector", "expires_on")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Another key has another last day.
+        self.initial["expires_on"] = None
         if "connector" in self.fields and not self.connector_fields:
-            self.fields["connector"].help_text = "Choose the connector: the fields that it asks for appear then."
+            self.fields["connector"].help_text = self.connector_help
 
     @property
     def values(self) -> dict[str, Any]:
@@ -147,7 +169,9 @@ class ExchangeKeyForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.connector_fields:
-            if "connector" not in self.fields:
+            if is_paper_trade(self.data.get("connector", "")):
+                self.add_error("connector", PAPER_NEEDS_NO_KEY)
+            elif "connector" not in self.fields:
                 self.add_error(None, "The client's server knows this connector no more: check the server's connection.")
             elif "connector" not in self.errors:
                 self.add_error("connector", "Choose a connector that the client's server knows, then enter its key.")
@@ -162,23 +186,30 @@ class ExchangeKeyForm(forms.ModelForm):
         return super().save(commit)
 
 
-def exchange_key_form(fields: tuple[ConnectorField, ...] | None) -> type[ExchangeKeyForm]:
+def exchange_key_form(connector: str, fields: tuple[ConnectorField, ...] | None) -> type[ExchangeKeyForm]:
     """The form for a connector that asks for ``fields``."""
     attributes: dict[str, Any] = {"connector_fields": fields or ()}
     for field in fields or ():
-        attributes[field.name] = _form_field(field)
+        attributes[field.name] = _form_field(connector, field)
+    if is_paper_trade(connector):
+        attributes["connector_help"] = PAPER_NEEDS_NO_KEY
     return type("ExchangeKeyFormFor", (ExchangeKeyForm,), attributes)
 
 
-def _form_field(field: ConnectorField) -> forms.Field:
-    label = field.name.replace("_", " ").capitalize()
-    # Required-ness is checked in ``clean``, with the connector's own word for the field.
-    common: dict[str, Any] = {"required": False, "label": label}
+def _form_field(connector: str, field: ConnectorField) -> forms.Field:
+    words = words_of(connector, field.name)
+    common: dict[str, Any] = {
+        "required": field.required,
+        "label": words.label,
+        "help_text": words.help,
+        "error_messages": {"required": "This is missing."},
+    }
     if field.allowed_values:
-        choices = [("", "the server's default"), *((value, value) for value in field.allowed_values)]
+        choices = [("", "the server's default"), *((v, words.choices.get(v, v)) for v in field.allowed_values)]
         return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget(), **common)
     if field.type == "bool":
-        return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common)
+        # A switch that is off is an answer too.
+        return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
     if field.type == "int":
         return forms.IntegerField(widget=UnfoldAdminTextInputWidget(), **common)
     if field.secret:
@@ -187,7 +218,19 @@ def _form_field(field: ConnectorField) -> forms.Field:
     return forms.CharField(widget=UnfoldAdminTextInputWidget(), **common)
 
 
-def connector_choices(servers: Iterable[Server]) -> list[tuple[str, str]]:
-    """Every connector that one of the servers has, and the known ones while none was asked."""
+_GROUPS = {
+    Money.REAL: "Real money",
+    Money.TESTNET: "Test networks: no real money",
+    Money.PAPER: "Paper trade: no real money, no key needed",
+}
+
+
+def connector_choices(servers: Iterable[Server]) -> list[tuple[str, Any]]:
+    """Every connector that one of the servers has, and the known ones while none was asked; by what is at stake."""
     names = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
-    return [("", "---------"), *((name, name) for name in sorted(names))]
+    titles = sorted((title_of(name), name) for name in names.union(PAPER_TRADE))
+    groups = [
+        (label, [(name, f"{title} · {name}") for title, name in titles if market_of(name).money is money])
+        for money, label in _GROUPS.items()
+    ]
+    return [("", "---------"), *((label, choices) for label, choices in groups if choices)]

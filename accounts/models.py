@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -145,6 +148,11 @@ class Server(models.Model):
         return sorted(self.connectors or KNOWN_CONNECTORS)
 
     @property
+    def host(self) -> str:
+        """Where the panel reaches it: not always the address from which it calls exchanges."""
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
     def health(self) -> str:
         """The last check's outcome in a word or a sentence."""
         if self.checked_at is None:
@@ -268,9 +276,41 @@ class Client(models.Model):
         return next(state.label for state in KeyState if state in states)
 
 
+class Renewal(models.TextChoices):
+    """How urgently a key should be replaced by a new one."""
+
+    EXPIRED = "expired", "expired"
+    DUE = "due", "due for rotation"
+    NOT_DUE = "not_due", "not due yet"
+
+
+#: How long before its last day a key is due for rotation.
+EXPIRY_NOTICE = timedelta(days=14)
+
+
+def too_old_since() -> datetime | None:
+    """Keys that were entered before this moment are due for rotation; nothing when age does not matter."""
+    days = settings.KEY_ROTATION_DAYS
+    return timezone.now() - timedelta(days=days) if days else None
+
+
 class ExchangeKeyQuerySet(models.QuerySet["ExchangeKey"]):
     def visible_to(self, user: Any) -> Self:
         return self if sees_every_client(user) else self.filter(client__account_manager=user)
+
+    def to_renew(self, renewal: str) -> Self:
+        """By ``ExchangeKey.renewal``."""
+        today = timezone.localdate()
+        expired = Q(expires_on__lt=today)
+        due = Q(expires_on__lt=today + EXPIRY_NOTICE)
+        if since := too_old_since():
+            due |= Q(changed_at__lt=since)
+        match renewal:
+            case Renewal.EXPIRED:
+                return self.filter(expired)
+            case Renewal.DUE:
+                return self.filter(due & ~expired)
+        return self.filter(~due)
 
 
 class KeyState(models.TextChoices):
@@ -291,7 +331,16 @@ class ExchangeKey(models.Model):
     encrypted_values = EncryptedTextField(editable=False)
     fingerprint = models.CharField(max_length=32, editable=False)
     hint = models.CharField(max_length=4, blank=True, editable=False, help_text="The API key's last characters.")
-    changed_at = models.DateTimeField(editable=False)
+    changed_at = models.DateTimeField("entered", editable=False)
+    expires_on = models.DateField(
+        "last day",
+        null=True,
+        blank=True,
+        help_text="The last day on which the exchange accepts this key. Leave it empty when it has none.",
+    )
+    tested_at = models.DateTimeField(null=True, editable=False, help_text="When it was last tried at the exchange.")
+    test_passed = models.BooleanField(null=True, editable=False)
+    test_outcome = models.TextField(blank=True, editable=False, help_text="What the exchange said, in words.")
 
     objects = ExchangeKeyQuerySet.as_manager()
 
@@ -312,11 +361,18 @@ class ExchangeKey(models.Model):
         return reverse("admin:accounts_exchangekey_change", args=[self.pk])
 
     def set_values(self, values: Mapping[str, Any]) -> None:
-        """Replace the key by ``values``, a dictionary of the connector's fields. Saving is the caller's."""
+        """Replace the key by ``values``, a dictionary of the connector's fields. Saving is the caller's.
+
+        The same values once more make it no younger.
+        """
+        former = self.fingerprint
         self.encrypted_values = json.dumps(dict(values), sort_keys=True)
         self.fingerprint = fingerprint(values)
+        if self.fingerprint == former:
+            return
         self.hint = _hint(values)
         self.changed_at = timezone.now()
+        self.tested_at, self.test_passed, self.test_outcome = None, None, ""
 
     def read_values(self) -> dict[str, Any]:
         """The key in clear, for the request that needs it and for nothing else.
@@ -332,6 +388,22 @@ class ExchangeKey(models.Model):
     @property
     def is_readable(self) -> bool:
         return not isinstance(self.encrypted_values, Unreadable)
+
+    def was_tried(self, *, passed: bool, outcome: str) -> None:
+        """Write down what the exchange said of these values, unless others have been entered meanwhile."""
+        ExchangeKey.objects.filter(pk=self.pk, fingerprint=self.fingerprint).update(
+            tested_at=timezone.now(), test_passed=passed, test_outcome=outcome
+        )
+
+    @property
+    def renewal(self) -> Renewal:
+        """How urgently it should be replaced, by its last day and its age."""
+        today = timezone.localdate()
+        if self.expires_on and self.expires_on < today:
+            return Renewal.EXPIRED
+        ends_soon = self.expires_on is not None and self.expires_on < today + EXPIRY_NOTICE
+        since = too_old_since()
+        return Renewal.DUE if ends_soon or (since and self.changed_at < since) else Renewal.NOT_DUE
 
     @property
     def state(self) -> KeyState:

@@ -1,7 +1,7 @@
 """What the panel does with servers and profiles."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.urls import reverse
 
-from accounts.models import Client, Server
+from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import NothingToPush, PasswordUnreadable
 from accounts.profiles import account_ensure, keys_check, keys_push, profile_verify
 from hummingbot_api import HummingbotAPI
@@ -24,6 +24,7 @@ from hummingbot_api.errors import (
     UnknownConnector,
     WrongPassword,
 )
+from hummingbot_api.exchanges import title_of
 from operations.kinds import Kind, StepDefinition, register
 from operations.models import Operation
 from operations.runner import Run
@@ -154,6 +155,63 @@ def key_page(client: Client, connector: str = "") -> tuple[str, str]:
     return "Add the exchange key", f"{reverse('admin:accounts_exchangekey_add')}?{query}"
 
 
+def _concerned(run: Run) -> tuple[Client, list[ExchangeKey]]:
+    """Whose profile it is about, and which of the keys: the one that the operation is about, or all of a client's."""
+    if isinstance(run.subject, ExchangeKey):
+        return run.subject.client, [run.subject]
+    return run.subject, list(run.subject.keys.all())
+
+
+def _sign_in(run: Run) -> str:
+    client, keys = _concerned(run)
+    if not keys:
+        raise NothingToPush
+    return sign_in(client.server)
+
+
+def _check_keys(run: Run) -> str:
+    client, keys = _concerned(run)
+    with talking_to(client.server) as api:
+        return keys_check(api=api, keys=keys)
+
+
+def _ensure_account(run: Run) -> str:
+    client, _ = _concerned(run)
+    with talking_to(client.server) as api:
+        return account_ensure(api=api, client=client, server=client.server)
+
+
+def _push_keys(run: Run, *, force: bool) -> str:
+    client, keys = _concerned(run)
+    with talking_to(client.server) as api:
+        return keys_push(api=api, client=client, server=client.server, keys=keys, force=force)
+
+
+def _verify_pushed(run: Run) -> str:
+    client, keys = _concerned(run)
+    return verify(client, connectors=[key.connector for key in keys])
+
+
+def verify(client: Client, *, connectors: Sequence[str] = (), take_over: bool = False) -> str:
+    with talking_to(client.server) as api:
+        return profile_verify(api=api, client=client, server=client.server, connectors=connectors, take_over=take_over)
+
+
+def push_steps(force: Callable[[Run], bool] = lambda run: False) -> tuple[StepDefinition, ...]:
+    """From reaching the server to reading back what it lists. ``force`` says whether unchanged keys are sent again."""
+    return (
+        StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
+        StepDefinition("check", "Compare the stored fields with what the connector asks for", _check_keys),
+        StepDefinition("account", "Make sure that the account exists", _ensure_account),
+        StepDefinition(
+            "push",
+            "Store on the server, which tries each key at its exchange",
+            lambda run: _push_keys(run, force=force(run)),
+        ),
+        StepDefinition("verify", "Read back what the server lists", _verify_pushed),
+    )
+
+
 class PushOptions(forms.Form):
     force = forms.BooleanField(
         required=False,
@@ -173,42 +231,10 @@ class PushProfile(Kind):
     permission = "accounts.push_profile"
     confirm = True
     options_form = PushOptions
-
-    @staticmethod
-    def _sign_in(run: Run) -> str:
-        if not run.subject.keys.exists():
-            raise NothingToPush
-        return sign_in(run.subject.server)
-
-    @staticmethod
-    def _check(run: Run) -> str:
-        client = run.subject
-        with talking_to(client.server) as api:
-            return keys_check(api=api, keys=list(client.keys.all()))
-
-    @staticmethod
-    def _ensure(run: Run) -> str:
-        client = run.subject
-        with talking_to(client.server) as api:
-            return account_ensure(api=api, client=client, server=client.server)
-
-    @staticmethod
-    def _push(run: Run) -> str:
-        client = run.subject
-        force = run.operation.options.get("force", False)
-        with talking_to(client.server) as api:
-            return keys_push(api=api, client=client, server=client.server, keys=list(client.keys.all()), force=force)
-
-    steps = (
-        StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
-        StepDefinition("check", "Compare the keys with what their connectors ask for", _check),
-        StepDefinition("account", "Make sure that the account exists", _ensure),
-        StepDefinition("push", "Store the keys; the server tries each at its exchange", _push),
-        StepDefinition("verify", "Read back what the server lists", lambda run: verify(run, pushed=True)),
-    )
+    steps = push_steps(force=lambda run: bool(run.operation.options.get("force")))
 
     def consequence(self, subject: Client, options: Mapping[str, Any]) -> str:
-        connectors = ", ".join(key.connector for key in subject.keys.all()) or "no key yet"
+        connectors = ", ".join(title_of(key.connector) for key in subject.keys.all()) or "no key yet"
         return (
             f"Stores the keys of {subject} ({connectors}) as profile {subject.account_name} on {subject.server}, "
             "which logs in to each exchange with them. Running bots keep their old keys until they are redeployed."
@@ -230,11 +256,44 @@ class PushProfile(Kind):
         )
 
 
-def verify(run: Run, *, pushed: bool = False, take_over: bool = False) -> str:
-    client = run.subject
-    connectors = [key.connector for key in client.keys.all()] if pushed else []
-    with talking_to(client.server) as api:
-        return profile_verify(api=api, client=client, server=client.server, connectors=connectors, take_over=take_over)
+class KeyKind(Kind):
+    """What all operations on one key have in common: they write to its client's profile, one at a time."""
+
+    subject_model = ExchangeKey
+    permission = "accounts.push_profile"
+    confirm = True
+
+    def connector(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
+        return subject.connector
+
+    def lock(self, subject: ExchangeKey) -> str:
+        return super().lock(subject.client)
+
+    def lane(self, subject: ExchangeKey) -> str:
+        return server_lane(subject.client.server)
+
+    def page_of(self, subject: ExchangeKey, concern: str) -> tuple[str, str] | None:
+        return {
+            "server": server_page(subject.client.server),
+            "key": ("Enter the key again", reverse("admin:accounts_exchangekey_rotate", args=[subject.pk])),
+        }.get(concern)
+
+
+@register
+class TestKey(KeyKind):
+    """Pushes one key, also when it is there already, because only that makes the server try it at the exchange."""
+
+    name = "test_key"
+    label = "Test key"
+    icon = "verified_user"
+    steps = push_steps(force=lambda run: True)
+
+    def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
+        return (
+            f"Sends the key to {subject.client.server}, which logs in to {title_of(subject.connector)} with it and "
+            f"stores it in the profile {subject.client.account_name}. Nothing is traded, and running bots keep the key "
+            "that they have. A key that the exchange refuses is taken off the server again."
+        )
 
 
 def may_take_over(operation: Operation) -> bool:
@@ -257,7 +316,7 @@ class VerifyProfile(Kind):
         StepDefinition(
             "verify",
             "Read what the server lists",
-            lambda run: verify(run, take_over=may_take_over(run.operation)),
+            lambda run: verify(run.subject, take_over=may_take_over(run.operation)),
         ),
     )
 

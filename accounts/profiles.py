@@ -86,10 +86,12 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
             _note_pushed(profile, key.connector, fingerprint="")
         try:
             api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
-        except KeyRefused:
+        except KeyRefused as problem:
+            key.was_tried(passed=False, outcome=problem.message)
             _clean_up_refused(api, profile, key.connector, ours=ours)
             raise
         _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
+        key.was_tried(passed=True, outcome="The exchange accepted it.")
         said.append(f"{key.connector}: accepted by the exchange and stored.")
     return " ".join(said) or "No key is needed."
 

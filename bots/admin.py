@@ -19,8 +19,9 @@ from accounts.scope import ScopedMixin, VisibleFilter
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.strategies.schema import settings_in
-from hummingbot_api.connectors import KNOWN_CONNECTORS
+from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
 from operations.actions import OperatesMixin, ReadOnlyMixin
+from operations.templatetags.connectors import with_badge
 
 #: Unfold shows a state's own name instead of its label when it is not in here.
 STATE_COLOURS = {
@@ -35,8 +36,6 @@ STATE_COLOURS = {
     "strangers": "danger",
     **dict.fromkeys((BotState.PLANNED, BotState.ARCHIVED, BotState.UNKNOWN, "none"), ""),
 }
-#: Exchanges whose order books Hummingbot can trade with simulated money.
-PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kucoin_paper_trade", "kraken_paper_trade")
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -85,7 +84,7 @@ class BotAdmin(OperatesMixin, ScopedMixin):
         "name",
         "client",
         "trading_pair",
-        "connector",
+        "connector_label",
         "strategy",
         "state_label",
         "seen",
@@ -135,6 +134,10 @@ class BotAdmin(OperatesMixin, ScopedMixin):
         # Its instances are named after both, and its deployments belong to that client.
         return ("client",) if obj else ()
 
+    @display(description="connector", ordering="connector")
+    def connector_label(self, bot: Bot) -> str:
+        return with_badge(bot.trades_on)
+
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, bot: Bot) -> tuple[str, str]:
         if bot.strangers:
@@ -176,12 +179,12 @@ def _url_to_repeat(deployment: Deployment) -> str:
 @admin.register(Deployment)
 class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
     change_form_outer_before_template = "bots/repeat.html"
-    list_display = ("__str__", "bot", "server", "state_label", "sent_at", "ended_at")
+    list_display = ("__str__", "bot", "connector_label", "server", "state_label", "sent_at", "ended_at")
     list_filter = (StateFilter, ("server", VisibleFilter))
     list_select_related = ("bot__client", "server")
     search_fields = ("instance_name", "requested_name", "bot__name")
     date_hierarchy = "planned_at"
-    readonly_fields = ("shown_state",)
+    readonly_fields = ("shown_state", "connector_label")
     fieldsets = (
         (
             None,
@@ -202,7 +205,7 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
             {
                 "fields": (
                     "profile",
-                    "connector",
+                    "connector_label",
                     "trading_pair",
                     "strategy_name",
                     "strategy_kind",
@@ -240,6 +243,10 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
         deployment = self.get_object(request, object_id)
         again = deployment is not None and request.user.has_perm("bots.operate_bot") and _url_to_repeat(deployment)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "again": again})
+
+    @display(description="connector", ordering="connector")
+    def connector_label(self, deployment: Deployment) -> str:
+        return with_badge(deployment.connector)
 
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, deployment: Deployment) -> tuple[str, str]:

@@ -15,6 +15,8 @@ from unfold.widgets import (
 
 from bots.models import Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
+from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.exchanges import title_of
 
 NUMBERS = {"integer", "number"}
 
@@ -55,17 +57,17 @@ class JsonField(forms.JSONField):
 
 
 class Suggestions(UnfoldAdminTextInputWidget):
-    """A text input that suggests values, and takes others."""
+    """A text input that suggests values with their labels, and takes others."""
 
     template_name = "bots/suggestions.html"
 
-    def __init__(self, suggestions: Iterable[str]) -> None:
+    def __init__(self, suggestions: Mapping[str, str]) -> None:
         super().__init__(attrs={"autocomplete": "off"})
         self.suggestions = suggestions
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, {**(attrs or {}), "list": f"suggestions-{name}"})
-        return context | {"suggestions": self.suggestions}
+        return context | {"suggestions": self.suggestions.items()}
 
 
 class BotForm(forms.ModelForm):
@@ -148,10 +150,16 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
             attributes[field] = setting_field(setting, setting.value_in(defaults, setting.schema.get("default")))
     attributes["connector"] = forms.CharField(
         max_length=80,
-        widget=Suggestions(sorted(connectors)),
-        help_text="Hummingbot's name for the exchange. Names that end with _paper_trade trade with simulated money.",
+        widget=Suggestions({name: _money_in_words(name) for name in sorted(connectors)}),
+        help_text="Hummingbot's name for the exchange. Real money, unless the name ends with _paper_trade (simulated) "
+        "or _testnet.",
     )
     return type("BotFormFor", (BotForm,), attributes)
+
+
+def _money_in_words(connector: str) -> str:
+    title = title_of(connector)
+    return f"{title}, real money" if market_of(connector).money is Money.REAL else title
 
 
 def setting_field(setting: Setting, default: Any) -> forms.Field:

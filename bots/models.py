@@ -19,7 +19,7 @@ from bots.problems import BotLive
 from bots.strategies.render import RESERVED, controller_config, script_config
 from bots.strategies.schema import schema_error, schema_from, setting_errors
 from bots.strategies.source import read_script
-from hummingbot_api.connectors import is_paper_trade
+from hummingbot_api.connectors import is_paper_trade, market_of
 from hummingbot_api.names import DEPLOY_TIMESTAMP, slug
 from operations.models import Operation
 
@@ -233,6 +233,11 @@ class Bot(models.Model):
         return self.strategy.kind == StrategyKind.CONTROLLER
 
     @property
+    def trades_on(self) -> str:
+        """The connector of its instance, or of its definition when it has none: edited since, the two may differ."""
+        return self.deployment.connector if self.deployment and self.deployment.is_open else self.connector
+
+    @property
     def has_unsent_changes(self) -> bool:
         """Whether the live instance was made from another definition than today's."""
         live = self.deployment if self.deployment and self.deployment.is_open else None
@@ -280,7 +285,7 @@ class Bot(models.Model):
         if self.server_id and not is_paper_trade(self.connector) and self.server.fields_of(self.connector) is None:
             errors["connector"] = f"{self.server} has no connector “{self.connector}”."
         if self.strategy_id:
-            if self.strategy.spot_only and "perpetual" in self.connector:
+            if self.strategy.spot_only and market_of(self.connector).perpetual:
                 errors["connector"] = f"The strategy {self.strategy} trades spot markets only: choose a spot connector."
             if not self.is_controller:
                 for limit in ("max_global_drawdown_quote", "max_controller_drawdown_quote"):

@@ -1,16 +1,19 @@
 """What the panel does with bots: the kinds of operations, and the steps that each is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
 from django.urls import reverse
 
-from accounts.operations import check_engines, key_page, reach, server_lane, server_page, sign_in
+from accounts.models import ExchangeKey, KeyState
+from accounts.operations import KeyKind, check_engines, key_page, push_steps, reach, server_lane, server_page, sign_in
 from bots import deploying, instances
 from bots.models import Bot, BotState, Deployment
 from bots.preview import Part, preview
-from hummingbot_api.connectors import is_paper_trade
+from bots.rotation import ask_for_redeploys, to_redeploy, with_former_values
+from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.exchanges import title_of
 from operations.kinds import Kind, StepDefinition, register
 from operations.models import Operation
 from operations.runner import Run
@@ -41,8 +44,11 @@ def _planned(bot: Bot, options: Mapping[str, Any]) -> Deployment:
 def _trading(deployment: Deployment) -> str:
     """The market and whose money it is, of a deployment: the bot's definition may have been edited since."""
     pair, connector = deployment.trading_pair, deployment.connector
-    if is_paper_trade(connector):
+    money = market_of(connector).money
+    if money is Money.PAPER:
         return f"trading {pair} with simulated money: {connector} is paper trade"
+    if money is Money.TESTNET:
+        return f"trading {pair} with play money: {connector} is a test network"
     return f"trading {pair} with real money of {deployment.bot.client} on {connector}"
 
 
@@ -63,6 +69,9 @@ class BotKind(Kind):
 
     subject_model = Bot
     permission = "bots.operate_bot"
+
+    def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return _live(subject).connector
 
     def lane(self, subject: Bot) -> str:
         return server_lane(subject.server)
@@ -134,6 +143,9 @@ class Deploy(BotKind):
 
     def form_class(self, subject: Bot) -> type[forms.Form]:
         return DeployOptionsWhenGone if _may_be_gone(subject) else DeployOptions
+
+    def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return _planned(subject, options).connector
 
     def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
         return preview(_planned(subject, options), subject.deployment)
@@ -252,3 +264,64 @@ class Refresh(BotKind):
     icon = "refresh"
     permission = "bots.view_bot"
     steps = (StepDefinition("look", "Look at the instance and its logs", instances.refresh),)
+
+
+def _choose_bots(deployments: Iterable[Deployment]) -> type[forms.Form]:
+    """Which bots to redeploy now: each of them, unless somebody leaves it for later."""
+    choices = [
+        (d.bot_id, f"{d.bot.name}: {d.trading_pair} on {title_of(d.connector)}, {d.state.label}") for d in deployments
+    ]
+    bots = forms.TypedMultipleChoiceField(
+        label="Redeploy now",
+        help_text="Those that you leave out trade on with the former key, until you redeploy them.",
+        choices=choices,
+        initial=[pk for pk, _ in choices],
+        coerce=int,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    return type("BotsToRedeploy", (forms.Form,), {"bots": bots})
+
+
+@register
+class RotateKey(KeyKind):
+    """Puts a key's new values to use: on the server, and in the bots that trade with the former ones."""
+
+    name = "rotate_key"
+    label = "Push and redeploy"
+    icon = "autorenew"
+    steps = (
+        *push_steps(),
+        StepDefinition("redeploy", "Ask for a redeploy of the bots that run with the former key", ask_for_redeploys),
+    )
+
+    def form_class(self, subject: ExchangeKey) -> type[forms.Form] | None:
+        deployments = list(to_redeploy(subject))
+        return _choose_bots(deployments) if deployments else None
+
+    def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
+        client, concerned = subject.client, list(with_former_values(subject))
+        said = [
+            f"Sends the new values to {client.server}, which logs in to {title_of(subject.connector)} with them. "
+            "If the exchange refuses them, no bot is touched."
+        ]
+        redeployed = set(to_redeploy(subject))
+        if redeployed:
+            said.append(
+                f"Then the bots that you choose below are redeployed with the settings that they run with: each stops "
+                f"trading for {client} for about a minute, and its open orders are cancelled."
+            )
+        if left := ", ".join(deployment.bot.name for deployment in concerned if deployment not in redeployed):
+            said.append(f"Not trading now, so left as it is until it is deployed again: {left}.")
+        said.append("Delete the former key at the exchange only when no bot uses it any more.")
+        return " ".join(said)
+
+    def unavailable(self, subject: ExchangeKey) -> str:
+        if subject.state == KeyState.PUSHED and not with_former_values(subject).exists():
+            return (
+                "There is nothing to put to use: the server and the bots have these values. “Rotate” enters new ones."
+            )
+        return ""
+
+    def next_step(self, operation: Operation) -> tuple[str, str]:
+        return "Open the key", reverse("admin:accounts_exchangekey_change", args=[operation.subject_id])

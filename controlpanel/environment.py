@@ -52,6 +52,7 @@ env = _Env(
     WEB_THREADS=(int, 4),
     API_PER_MINUTE=(int, 120),
     TRUSTED_PROXIES=(int, 1),
+    KEY_ROTATION_DAYS=(int, 90),
     HUMMINGBOT_API_URL=(str, ""),
     HUMMINGBOT_API_USERNAME=(str, "admin"),
     HUMMINGBOT_API_PASSWORD=(str, ""),

@@ -146,6 +146,9 @@ FIRST_SERVER = {
     "password": env("HUMMINGBOT_API_PASSWORD"),
 }
 
+#: How old an exchange key may grow before its pages remind of replacing it, in days; 0 for no reminder.
+KEY_ROTATION_DAYS = env("KEY_ROTATION_DAYS")
+
 #: All in seconds unless they say otherwise.
 OPERATIONS: dict[str, float] = {
     # A worker that has not renewed its lease for so long is taken for dead, and another one takes over.

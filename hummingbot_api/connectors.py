@@ -1,4 +1,7 @@
-"""What is known of the most used connectors before any server was asked. A server's own answer goes first."""
+"""What is known of connectors before any server was asked. A server's own answer goes first."""
+
+from dataclasses import dataclass
+from enum import Enum
 
 from hummingbot_api.results import ConnectorField
 
@@ -52,12 +55,46 @@ KNOWN_CONNECTORS: dict[str, tuple[ConnectorField, ...]] = {
     for connector, words in _SECRETS.items()
 }
 
+#: Exchanges whose order books Hummingbot can trade with simulated money. Servers do not list these connectors.
+PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kraken_paper_trade", "kucoin_paper_trade")
+
+
+class Money(Enum):
+    """What a bot on a connector trades with; the value is for people."""
+
+    REAL = "real money"
+    PAPER = "paper trade"
+    TESTNET = "test network"
+
+
+@dataclass(frozen=True)
+class Market:
+    """What a connector's name says.
+
+    Attributes:
+        exchange: Hummingbot's name for it: ``binance`` for ``binance_perpetual_testnet``.
+        perpetual: trades futures without an end, with leverage; spot otherwise.
+    """
+
+    exchange: str
+    perpetual: bool
+    money: Money
+
+
+_ENDINGS = {"_paper_trade": Money.PAPER, "_testnet": Money.TESTNET, "_sandbox": Money.TESTNET}
+
+
+def market_of(connector: str) -> Market:
+    """Where and with what a connector trades. A name that does not say otherwise means real money."""
+    ending = next((ending for ending in _ENDINGS if connector.endswith(ending)), "")
+    name = connector.removesuffix(ending)
+    return Market(
+        exchange=name.removesuffix("_perpetual"),
+        perpetual="perpetual" in name,
+        money=_ENDINGS.get(ending, Money.REAL),
+    )
+
 
 def is_paper_trade(connector: str) -> bool:
     """Whether the connector simulates its fills. It needs no key; servers do not list it."""
-    return connector.endswith("_paper_trade")
-
-
-def is_testnet(connector: str) -> bool:
-    """Whether the connector trades on an exchange's test network. It needs a key of its own."""
-    return connector.endswith(("_testnet", "_sandbox"))
+    return market_of(connector).money is Money.PAPER

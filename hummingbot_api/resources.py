@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hummingbot_api import reading
+from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.errors import (
     AlreadyExists,
     BotNotFound,
@@ -187,7 +188,9 @@ class Connectors(_Resource):
         if isinstance(fields, dict):
             return tuple(_field(name, reading.an_object(fact, f"“{name}”")) for name, fact in fields.items())
         # Older servers name the fields and say nothing else of them.
-        return tuple(ConnectorField(name, "SecretStr", True) for name in reading.texts(fields, "the list of fields"))
+        known = {field.name: field for field in KNOWN_CONNECTORS.get(connector, ())}
+        names = reading.texts(fields, "the list of fields")
+        return tuple(known.get(name) or ConnectorField(name, "SecretStr", True) for name in names)
 
     def trading_rules(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, Any]:
         """Smallest orders and price steps, by trading pair. The server asks the exchange for them.

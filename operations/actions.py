@@ -36,9 +36,13 @@ class OperatesMixin(ModelAdmin):
     #: What the object's page says about it, above the form.
     facts_template = ""
 
-    def operation_subject(self, obj: Any) -> Any:
-        """What an operation that is asked for on this object's page is about."""
+    def operation_subject(self, obj: Any, kind: Kind) -> Any:
+        """What an operation of this kind is about when it is asked for on this object's page."""
         return obj
+
+    def operations_about(self, obj: Any) -> models.QuerySet[Operation]:
+        """What was done that this object's page shows."""
+        return Operation.objects.of(obj)
 
     def permitted_kinds(self, request: HttpRequest) -> list[Kind]:
         offered = [kinds.get(name) for name in self.operation_kinds]
@@ -61,22 +65,20 @@ class OperatesMixin(ModelAdmin):
     ) -> HttpResponse:
         obj = self.get_object(request, object_id)
         if obj is not None:
-            subject = self.operation_subject(obj)
             extra_context = {
-                "buttons": [self._button(kind, obj, subject) for kind in self.permitted_kinds(request)],
-                "recent_operations": Operation.objects.of(subject).select_related("requested_by")[:RECENT],
+                "buttons": [self._button(kind, obj) for kind in self.permitted_kinds(request)],
+                "recent_operations": self.operations_about(obj).select_related("requested_by")[:RECENT],
                 "facts_template": self.facts_template,
-                "subject": subject,
                 **(extra_context or {}),
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def _button(self, kind: Kind, obj: Any, subject: Any) -> dict[str, Any]:
+    def _button(self, kind: Kind, obj: Any) -> dict[str, Any]:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"
         return {
             "kind": kind,
             "url": reverse(name, args=[obj.pk, kind.name]),
-            "unavailable": kind.unavailable(subject),
+            "unavailable": kind.unavailable(self.operation_subject(obj, kind)),
         }
 
     def operate_view(self, request: HttpRequest, object_id: str, kind: str) -> HttpResponse:
@@ -111,7 +113,7 @@ class OperatesMixin(ModelAdmin):
     # --- both -------------------------------------------------------------------------------------------------------
 
     def _ask_or_act(self, request: HttpRequest, kind: Kind, objects: list[Any], back: str) -> HttpResponse:
-        subjects = list({(s := self.operation_subject(obj)).pk: s for obj in objects}.values())
+        subjects = list({(s := self.operation_subject(obj, kind)).pk: s for obj in objects}.values())
         options_form = kind.form_class(subjects[0]) if len(subjects) == 1 else kind.options_form
         # A list posts to ask, too; the page that asks says that it is it that posts.
         answered = request.method == "POST" and ("answered" in request.POST or not kind.confirm)
@@ -133,6 +135,7 @@ class OperatesMixin(ModelAdmin):
                 "objects": [
                     {
                         "subject": subject,
+                        "connector": kind.connector(subject, request.GET),
                         "consequence": kind.consequence(subject, request.GET),
                         "unavailable": kind.unavailable(subject),
                         "preview": kind.preview(subject, request.GET) if len(subjects) == 1 else (),

@@ -118,17 +118,22 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
     def _operation(self, request: HttpRequest, pk: int) -> Operation:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        operation = self.get_queryset(request).select_related("requested_by", "retry_of").filter(pk=pk).first()
+        operation = (
+            self.get_queryset(request).select_related("requested_by", "retry_of", "caused_by").filter(pk=pk).first()
+        )
         if operation is None:
             raise Http404
         return operation
 
     def _live_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
+        followups = list(operation.followups.order_by("pk"))
         permitted = request.user.has_perm(operation.definition.permission)
         return {
             "operation": operation,
             "steps": list(operation.steps.all()),
             "planned": operation.definition.steps,
+            "followups": followups,
+            "changes": operation.is_active or any(followup.is_active for followup in followups),
             "subject": operation.subject,
             "way_out": operation.way_out,
             "colour": STATE_COLOURS[State(operation.state)],

@@ -47,6 +47,10 @@ class Kind:
         """What the confirmation page asks about one subject beyond yes or no."""
         return self.options_form
 
+    def connector(self, subject: Any, options: Mapping[str, Any]) -> str:
+        """The connector that it is about, for the badge that says whose money that is; empty for none or many."""
+        return ""
+
     def consequence(self, subject: Any, options: Mapping[str, Any]) -> str:
         """What will happen to this subject, in words, for the confirmation page."""
         return ""
@@ -61,7 +65,7 @@ class Kind:
 
     def lock(self, subject: Any) -> str:
         """What an operation of this kind has to itself."""
-        return f"{self.subject_model._meta.label_lower}:{subject.pk}"
+        return f"{subject._meta.label_lower}:{subject.pk}"
 
     def lane(self, subject: Any) -> str:
         """What bounds how many run at once."""

@@ -20,6 +20,7 @@ def operation_request(
     requested_by: Any = None,
     options: dict[str, Any] | None = None,
     retry_of: Operation | None = None,
+    caused_by: Operation | None = None,
 ) -> Operation:
     """Write an operation down and ring for a worker once the surrounding transaction has committed.
 
@@ -39,6 +40,7 @@ def operation_request(
                 options=options or {},
                 requested_by=requested_by,
                 retry_of=retry_of,
+                caused_by=caused_by,
             )
     except IntegrityError:
         active = Operation.objects.active().filter(lock=lock).first()
@@ -64,6 +66,7 @@ def operation_retry(*, operation: Operation, requested_by: Any = None) -> Operat
         requested_by=requested_by,
         options=operation.options,
         retry_of=operation,
+        caused_by=operation.caused_by,
     )
 
 

@@ -83,7 +83,7 @@ def everything_was_tried(bot, key, server, perform, sandbox, monkeypatch, caplog
     do("check_server", server)
     do("verify_profile", client)
     echo = f"refused {' '.join(PLANTED.values())} for {PLANTED_PASSWORD}"
-    for kind, subject in (("push_profile", client), ("deploy", bot)):
+    for kind, subject in (("push_profile", client), ("test_key", key), ("rotate_key", key), ("deploy", bot)):
         spoiled("exchange_refuses_key", kind, subject, message=echo, leaves_file=True)
         spoiled("time_out_after", kind, subject, path="/accounts/add-credential")
         spoiled("truncated_json", kind, subject, path="/accounts/")
@@ -93,6 +93,7 @@ def everything_was_tried(bot, key, server, perform, sandbox, monkeypatch, caplog
     do("push_profile", client)
     key.set_values(ROTATED)
     key.save()
+    do("test_key", key)
     Server.objects.update(password="")
     server.refresh_from_db()
     server.password = WRONG_PASSWORD
@@ -116,6 +117,12 @@ def everything_was_tried(bot, key, server, perform, sandbox, monkeypatch, caplog
         do("deploy", bot)
     for kind in ("deploy", "refresh", "stop", "start", "redeploy", "archive", "refresh"):
         do(kind, bot)
+    do("deploy", bot)
+    key.set_values(PLANTED)
+    key.save()
+    for followup in do("rotate_key", key, bots=[bot.pk]).followups.all():
+        assert runner.run(followup.pk)
+    do("archive", bot)
     again = operation_retry(operation=operations[-2])
     runner.run(again.pk)
     observe_server(server)
@@ -134,6 +141,7 @@ def test_no_secret_is_found_anywhere_after_everything_was_tried(everything_was_t
     outcomes = {(operation.kind, operation.error_code) for operation in operations}
     assert {kind for kind, _ in outcomes} >= {
         "check_server", "push_profile", "verify_profile", "deploy", "redeploy", "stop", "start", "archive", "refresh",
+        "test_key", "rotate_key",
     }  # fmt: skip
     assert {code for _, code in outcomes} >= {
         "", "key_refused", "wrong_password", "server_timed_out", "wrong_key_field", "deploy_unconfirmed",

@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.test import Client as Browser
 from django.urls import reverse
 
-from accounts.models import Client
+from accounts.models import Client, ExchangeKey
 from bots.forms import bot_form, field_name
 from bots.models import Strategy
 from operations.actions import OperatesMixin
@@ -67,6 +67,8 @@ def pages_of_row(row: Model) -> Iterator[str]:
     if isinstance(model_admin, OperatesMixin):
         for kind in model_admin.operation_kinds:
             yield operate_url(row, kind)
+    if isinstance(row, ExchangeKey):
+        yield url_of(row, "rotate")
     if isinstance(row, Operation):
         yield url_of(row, "live")
 

@@ -1,11 +1,14 @@
 """Bad input: a message on its field, nothing saved, nothing sent, and what was typed still there, secrets apart."""
 
+from datetime import date
+
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.forms import ModelForm
 from django.urls import reverse
 
+from accounts.forms import PAPER_NEEDS_NO_KEY, KeyDetailsForm
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from bots.forms import field_name
 from bots.models import Bot, Strategy
@@ -261,8 +264,8 @@ def test_a_connector_that_the_clients_server_does_not_have_is_refused(server, sa
 def test_each_missing_field_is_named_and_no_typed_value_is_shown_again(blank, save_key):
     response = save_key(bitmart_memo=blank, bitmart_secret_key=blank)
     assert refused(response) == {
-        "bitmart_memo": ["bitmart_memo is missing."],
-        "bitmart_secret_key": ["bitmart_secret_key is missing."],
+        "bitmart_memo": ["This is missing."],
+        "bitmart_secret_key": ["This is missing."],
     }
     assert not ExchangeKey.objects.exists()
     assert PLANTED["bitmart_api_key"] not in text_of(response)
@@ -297,23 +300,111 @@ def test_a_choice_that_the_connector_does_not_offer_is_refused(save_key):
 
 
 def test_a_key_is_replaced_as_a_whole_and_never_shown(key, admin_client):
-    page = admin_client.get(url_of(key))
-    assert not [value for value in PLANTED.values() if value in text_of(page)]
-    assert f"ends with {PLANTED['bitmart_api_key'][-4:]}" in text_of(page)
-    errors = refused(admin_client.post(url_of(key), {}))
-    assert errors == {name: [f"{name} is missing."] for name in PLANTED}
+    pages = text_of(admin_client.get(url_of(key))), text_of(admin_client.get(url_of(key, "rotate")))
+    assert not [value for value in PLANTED.values() if value in "".join(pages)]
+    assert f"ends with {PLANTED['bitmart_api_key'][-4:]}" in pages[0]
+    errors = refused(admin_client.post(url_of(key, "rotate"), {}))
+    assert errors == {name: ["This is missing."] for name in PLANTED}
     key.refresh_from_db()
     assert key.read_values() == PLANTED
     new = dict.fromkeys(PLANTED, "another-value")
-    assert admin_client.post(url_of(key), new | {"client": 999, "connector": "kraken"}).status_code == 302
+    assert admin_client.post(url_of(key, "rotate"), new | {"client": 999, "connector": "kraken"}).status_code == 302
     key.refresh_from_db()
     assert (key.connector, key.read_values()) == ("bitmart", new)
+
+
+def test_a_keys_own_page_asks_for_no_values_and_changes_none(key, admin_client):
+    assert "bitmart_api_key" not in text_of(admin_client.get(url_of(key)))
+    assert admin_client.post(url_of(key), {"bitmart_memo": "another", "expires_on": "2100-01-31"}).status_code == 302
+    key.refresh_from_db()
+    assert (key.read_values(), key.expires_on) == (PLANTED, date(2100, 1, 31))
+
+
+def test_new_values_are_saved_and_nothing_is_sent_before_somebody_says_so(key, admin_client, sandbox):
+    response = admin_client.post(url_of(key, "rotate"), PLANTED | {"bitmart_memo": "another", "expires_on": ""})
+    assert response["Location"] == url_of(key, "operate", "rotate_key")
+    assert not sandbox.requests
+    assert "Yes, push and redeploy" in text_of(admin_client.get(response["Location"]))
+
+
+def test_new_values_do_not_inherit_the_former_ones_last_day(key, admin_client):
+    ExchangeKey.objects.update(expires_on=date(2020, 1, 31))
+    assert shown(admin_client.get(url_of(key, "rotate")), "expires_on") is None
+    assert admin_client.post(url_of(key, "rotate"), PLANTED).status_code == 302
+    assert ExchangeKey.objects.get().expires_on is None
+
+
+def test_who_may_enter_a_key_and_not_push_it_is_led_back_to_the_key(key, make_user, browse):
+    may = {"accounts.view_exchangekey", "accounts.change_exchangekey", "accounts.view_every_client"}
+    browser = browse(make_user("clerk", may))
+    assert browser.post(url_of(key, "rotate"), PLANTED)["Location"] == url_of(key)
+    looks = browse(make_user("viewer", {"accounts.view_exchangekey", "accounts.view_every_client"}))
+    assert looks.get(url_of(key, "rotate")).status_code == 403
+
+
+def test_a_last_day_that_is_past_is_refused_when_it_is_entered_and_kept_when_it_passed_since(key, admin_client):
+    past = {"expires_on": "2020-01-31"}
+    assert list(refused(admin_client.post(url_of(key), past))) == ["expires_on"]
+    ExchangeKey.objects.update(expires_on=date(2020, 1, 31))
+    assert admin_client.post(url_of(key), past).status_code == 302
+
+
+def test_saving_a_last_day_undoes_nothing_that_was_written_meanwhile(key, admin_client, monkeypatch):
+    clean = KeyDetailsForm.clean_expires_on
+
+    def while_the_exchange_answers(form):
+        key.was_tried(passed=True, outcome="fine")
+        return clean(form)
+
+    monkeypatch.setattr(KeyDetailsForm, "clean_expires_on", while_the_exchange_answers)
+    assert admin_client.post(url_of(key), {"expires_on": "2100-01-31"}).status_code == 302
+    key.refresh_from_db()
+    assert (key.expires_on, key.test_outcome) == (date(2100, 1, 31), "fine")
+
+
+def test_paper_trade_says_that_it_needs_no_key(client_sharp, save_key, admin_client):
+    chosen = {"client": client_sharp.pk, "connector": "binance_paper_trade"}
+    assert PAPER_NEEDS_NO_KEY in text_of(admin_client.get(reverse(f"{KEY}_add"), chosen))
+    assert refused(save_key(connector="binance_paper_trade")) == {"connector": [PAPER_NEEDS_NO_KEY]}
+
+
+def test_connectors_are_offered_by_what_is_at_stake(client_sharp, admin_client):
+    choices = admin_client.get(reverse(f"{KEY}_add")).context["adminform"].form.fields["connector"].choices
+    assert [label.partition(":")[0] for label, _ in choices[1:]] == ["Real money", "Test networks", "Paper trade"]
+    assert ("binance_perpetual", "Binance futures (perpetual) · binance_perpetual") in choices[1][1]
+
+
+def test_the_form_speaks_in_words_and_says_how_a_key_is_made(client_sharp, admin_client):
+    def guide(connector: str) -> str:
+        return text_of(admin_client.get(reverse(f"{KEY}_add"), {"client": client_sharp.pk, "connector": connector}))
+
+    bitmart = guide("bitmart")
+    assert "Memo (the name you gave the key)" in bitmart and "API Management" in bitmart
+    assert "Never allow withdrawals" in bitmart
+    assert f"The panel reaches the server at <code>{client_sharp.server.host}</code>" in bitmart
+    hyperliquid = guide("hyperliquid")
+    assert "with an API wallet" in hyperliquid and "It can't be bound to an address." in hyperliquid
+    assert "it can also move the money away" in guide("dydx_v4_perpetual")
+    assert "test network" in guide("bybit_testnet") and "https://testnet.bybit.com" in guide("bybit_testnet")
+
+
+def test_a_secret_is_typed_unseen_and_no_browser_offers_or_keeps_it(client_sharp, admin_client):
+    page = admin_client.get(reverse(f"{KEY}_add"), {"client": client_sharp.pk, "connector": "kucoin"})
+    fields = page.context["adminform"].form
+    for name in ("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase"):
+        widget = fields[name].field.widget
+        assert (widget.input_type, widget.attrs["autocomplete"], widget.render_value) == (
+            "password",
+            "new-password",
+            False,
+        )
+        assert "readonly" not in widget.attrs
 
 
 def test_a_key_whose_connector_the_server_no_longer_knows_says_so(key, admin_client):
     ExchangeKey.objects.update(connector="discontinued")
     assert admin_client.get(url_of(key)).status_code == 200
-    errors = refused(admin_client.post(url_of(key), PLANTED))
+    errors = refused(admin_client.post(url_of(key, "rotate"), PLANTED))
     assert errors == {"__all__": ["The client's server knows this connector no more: check the server's connection."]}
 
 
@@ -373,7 +464,7 @@ def test_an_unreadable_key_says_so_on_its_row_and_its_page_and_can_be_entered_ag
     assert "was encrypted with a FERNET_KEYS value that is not there any more" in text_of(admin_client.get(url_of(key)))
     assert "can't be read" in text_of(admin_client.get(reverse(f"{CLIENT}_changelist")))
     assert "can't be read" in text_of(admin_client.get(url_of(key.client)))
-    assert admin_client.post(url_of(key), PLANTED).status_code == 302
+    assert admin_client.post(url_of(key, "rotate"), PLANTED).status_code == 302
     key.refresh_from_db()
     assert key.read_values() == PLANTED
 

@@ -148,6 +148,7 @@ def test_a_guessed_address_of_somebody_elses_leads_nowhere(browser, foreign):
         ("server", "check_server"),
         ("client", "push_profile"),
         ("key", "push_profile"),
+        ("key", "rotate_key"),
         ("bot", "deploy"),
     ):
         assert browser.post(operate_url(foreign[name], kind), {"answered": "yes"}).status_code == 404
@@ -156,7 +157,7 @@ def test_a_guessed_address_of_somebody_elses_leads_nowhere(browser, foreign):
 
 def test_a_change_sent_to_somebody_elses_page_changes_nothing(browser, foreign):
     browser.post(url_of(foreign["client"]), {"name": "Stolen", "server": foreign["server"].pk, "status": "active"})
-    browser.post(url_of(foreign["key"]), dict.fromkeys(PLANTED, "stolen"))
+    browser.post(url_of(foreign["key"], "rotate"), dict.fromkeys(PLANTED, "stolen"))
     browser.post(url_of(foreign["bot"]), {"name": "Stolen"})
     for name in ("client", "key", "bot"):
         foreign[name].refresh_from_db()
@@ -246,6 +247,8 @@ def test_somebody_who_may_see_every_client_sees_them(own, foreign, make_user, br
         ("accounts.push_profile", "client", "push_profile"),
         ("accounts.push_profile", "client", "verify_profile"),
         ("accounts.push_profile", "key", "push_profile"),
+        ("accounts.push_profile", "key", "test_key"),
+        ("accounts.push_profile", "key", "rotate_key"),
         ("bots.operate_bot", "bot", "deploy"),
         ("bots.operate_bot", "bot", "archive"),
     ],

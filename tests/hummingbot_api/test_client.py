@@ -253,12 +253,15 @@ def test_the_fields_of_a_connector(api):
 
 def test_the_fields_of_a_connector_on_an_older_server():
     with Sandbox(legacy_config_map=True).serve() as sandbox:
-        fields = HummingbotAPI(sandbox.url, "admin", "admin").connectors.fields("binance")
+        connectors = HummingbotAPI(sandbox.url, "admin", "admin").connectors
+        fields = {name: set(connectors.fields(name)) for name in ("binance", "hyperliquid")}
 
-    assert set(fields) == {
+    assert fields["binance"] == {
         ConnectorField("binance_api_key", "SecretStr", True),
         ConnectorField("binance_api_secret", "SecretStr", True),
     }
+    # It names the fields only: what is known of their types beforehand is kept.
+    assert fields["hyperliquid"] == set(KNOWN_CONNECTORS["hyperliquid"])
 
 
 @pytest.mark.parametrize("connector", ["nope", "binance_paper_trade"])

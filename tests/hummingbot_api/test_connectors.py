@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hummingbot_api.connectors import KNOWN_CONNECTORS, is_paper_trade, is_testnet
+from hummingbot_api.connectors import KNOWN_CONNECTORS, Market, Money, is_paper_trade, market_of
+from hummingbot_api.exchanges import EXCHANGES, exchange_of, title_of, words_of
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared/reference/hummingbot-connectors.json"
 
@@ -35,9 +36,58 @@ def test_keys_and_memos_are_secret_and_a_choice_is_not():
     }
 
 
-def test_paper_trade_and_test_networks_are_told_by_their_names():
-    assert is_paper_trade("binance_paper_trade")
-    assert not is_paper_trade("binance")
-    assert is_testnet("bybit_testnet")
-    assert is_testnet("architect_perpetual_sandbox")
-    assert not is_testnet("bybit")
+@pytest.mark.parametrize(
+    ("connector", "market"),
+    [
+        ("binance", Market("binance", False, Money.REAL)),
+        ("binance_paper_trade", Market("binance", False, Money.PAPER)),
+        ("binance_perpetual", Market("binance", True, Money.REAL)),
+        ("binance_perpetual_testnet", Market("binance", True, Money.TESTNET)),
+        ("bybit_testnet", Market("bybit", False, Money.TESTNET)),
+        ("architect_perpetual_sandbox", Market("architect", True, Money.TESTNET)),
+        ("dydx_v4_perpetual", Market("dydx_v4", True, Money.REAL)),
+        # Whatever the name does not make certain is real money.
+        ("testnet_exchange", Market("testnet_exchange", False, Money.REAL)),
+        ("paper_trade", Market("paper_trade", False, Money.REAL)),
+        ("BINANCE_PAPER_TRADE", Market("BINANCE_PAPER_TRADE", False, Money.REAL)),
+    ],
+)
+def test_a_connectors_name_says_where_and_with_what_it_trades(connector, market):
+    assert market_of(connector) == market
+    assert is_paper_trade(connector) == (market.money is Money.PAPER)
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded answers are not part of the project")
+def test_no_recorded_connector_but_those_of_test_networks_is_taken_for_one():
+    names = [name for name in json.loads(RECORDED.read_text()) if market_of(name).money is not Money.REAL]
+    assert names == [name for name in json.loads(RECORDED.read_text()) if name.endswith(("_testnet", "_sandbox"))]
+
+
+def test_connectors_have_plain_names():
+    assert title_of("binance") == "Binance"
+    assert title_of("binance_perpetual") == "Binance futures (perpetual)"
+    assert title_of("binance_perpetual_testnet") == "Binance futures (perpetual), test network"
+    assert title_of("gate_io_paper_trade") == "Gate.io, paper trade"
+    assert title_of("some_new_exchange_perpetual") == "Some New Exchange futures (perpetual)"
+
+
+@pytest.mark.parametrize("connector", KNOWN_CONNECTORS)
+def test_every_known_connector_has_a_guide_and_words_for_each_field(connector):
+    assert exchange_of(connector) is not None
+    for field in KNOWN_CONNECTORS[connector]:
+        words = words_of(connector, field.name)
+        assert words.help, field.name
+        assert market_of(connector).exchange not in words.label.lower().split()
+        assert set(words.choices) == set(field.allowed_values)
+
+
+def test_every_guide_is_for_a_known_connector_and_links_are_https():
+    assert set(EXCHANGES) == {market_of(connector).exchange for connector in KNOWN_CONNECTORS}
+    links = [url for exchange in EXCHANGES.values() for url in (exchange.url, exchange.test_url) if url]
+    assert all(url.startswith("https://") for url in links)
+
+
+def test_a_field_that_is_not_known_is_called_by_its_own_name():
+    assert words_of("evedex_perpetual", "evedex_perpetual_signer_id").label == "Signer id"
+    assert words_of("bing_x", "bingx_api_key").label == "API key"
+    assert words_of("backpack_perpetual", "backpack_api_secret").label == "Secret key"

@@ -1,0 +1,231 @@
+"""What a person needs to know to make a key at an exchange, in words. What there is to connect: ``connectors``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hummingbot_api.connectors import Money, market_of
+
+
+@dataclass(frozen=True)
+class FieldWords:
+    """One value of a key, for people.
+
+    Attributes:
+        help: where it is found, or what to choose.
+        choices: the words for a ``Literal``'s values.
+    """
+
+    label: str
+    help: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """How keys are made at one exchange.
+
+    Attributes:
+        name: as its customers know it.
+        where: the way to the page where keys are made.
+        allow: what to tick for spot trading; empty where there is nothing to tick.
+        allow_perpetual: what to tick for perpetual futures.
+        url: that page's address, where it is known for certain.
+        test_url: the same for the test network, which has keys of its own.
+        binds: whether a key can be bound to addresses. A wallet's key can't.
+        withdraws: whether a key that can't withdraw is to be had. A wallet's own key can always.
+        note: what else to know about it.
+        fields: the words for what it alone asks for, or calls by another name.
+    """
+
+    name: str
+    where: str
+    allow: str = "reading and trading"
+    allow_perpetual: str = "reading and futures trading"
+    url: str = ""
+    test_url: str = ""
+    binds: bool = True
+    withdraws: bool = False
+    note: str = ""
+    fields: Mapping[str, FieldWords] = field(default_factory=dict)
+
+
+#: What most exchanges ask for, by the end of the field's name.
+_FIELDS = {
+    "api_key": FieldWords("API key", "Some exchanges call it access key."),
+    "api_secret": FieldWords("Secret key", "Shown once, when the key is made."),
+    "secret_key": FieldWords("Secret key", "Shown once, when the key is made."),
+    "private_key": FieldWords("Private key"),
+    "passphrase": FieldWords("Passphrase", "The one that was chosen for this key, not the account's password."),
+    "memo": FieldWords("Memo (the name you gave the key)", "The text that was entered when the key was made."),
+    "user_id": FieldWords("User ID", "The account's number: the exchange shows it in the account's profile."),
+    "use_auth_for_public_endpoints": FieldWords(
+        "Sign requests for public data too", "Leave it off unless the exchange asks for it."
+    ),
+}
+_WALLET_KEY = FieldWords("Wallet's private key", "It moves everything that the wallet holds.")
+_HYPERLIQUID_WAYS = FieldWords(
+    "How the bot signs",
+    "An API wallet can trade and can't withdraw: choose it whenever you can.",
+    {"api_wallet": "with an API wallet", "arb_wallet": "with the account's own wallet"},
+)
+
+EXCHANGES = {
+    "binance": Exchange(
+        "Binance",
+        "Account → API Management → Create API → System generated",
+        allow="Enable Reading and Enable Spot & Margin Trading",
+        allow_perpetual="Enable Reading and Enable Futures",
+        url="https://www.binance.com/en/my/settings/api-management",
+        test_url="https://testnet.binancefuture.com",
+        note="A key that is bound to no address may lose its permission to trade after 30 days. "
+        "Futures can be ticked only on a key that was made after the futures account was opened.",
+    ),
+    "bitget": Exchange("Bitget", "the account's menu → API keys → Create API key"),
+    "bitmart": Exchange(
+        "BitMart",
+        "Account → API Management → Create API key",
+        allow="Read-Only and Trade",
+        allow_perpetual="Read-Only and Trade",
+        note="A memo that was lost can't be looked up: make a new key then.",
+    ),
+    "bybit": Exchange(
+        "Bybit",
+        "the account's menu → API → Create New Key → System-generated API Keys",
+        allow="Read-Write with spot trading",
+        allow_perpetual="Read-Write with contract orders and positions",
+        url="https://www.bybit.com/app/user/api-management",
+        test_url="https://testnet.bybit.com/app/user/api-management",
+        note="A key that is bound to no address ends after 90 days: enter that day as its last one.",
+    ),
+    "coinbase_advanced_trade": Exchange(
+        "Coinbase Advanced",
+        "Coinbase Developer Platform → API keys → Create API key, with ECDSA as signature algorithm",
+        allow="View and Trade, not Transfer",
+        url="https://portal.cdp.coinbase.com/projects/api-keys",
+        fields={
+            "api_key": FieldWords("API key name", "All of it: organizations/…/apiKeys/…"),
+            "api_secret": FieldWords(
+                "Private key", "As one line, from BEGIN to END, as in the file that is downloaded."
+            ),
+        },
+    ),
+    "dexalot": Exchange(
+        "Dexalot",
+        "the wallet that trades on Dexalot",
+        allow="",
+        binds=False,
+        withdraws=True,
+        fields={"api_key": FieldWords("Wallet address", "Begins with 0x."), "api_secret": _WALLET_KEY},
+    ),
+    "dydx_v4": Exchange(
+        "dYdX",
+        "the wallet that trades on dYdX",
+        allow_perpetual="",
+        binds=False,
+        withdraws=True,
+        fields={
+            "secret_phrase": FieldWords(
+                "Secret phrase", "The wallet's words, with a space between. They move everything that it holds."
+            ),
+            "chain_address": FieldWords("dYdX address", "Begins with dydx1."),
+        },
+    ),
+    "gate_io": Exchange(
+        "Gate.io",
+        "the account's menu → API Management → Create API Key",
+        allow="Spot Trade: Read and Write",
+        allow_perpetual="Perpetual Futures: Read and Write",
+        note="A key that is bound to no address may end after 90 days.",
+    ),
+    "htx": Exchange(
+        "HTX",
+        "the account's menu → API Management",
+        allow="Read and Trade",
+        url="https://www.htx.com/en-us/apikey",
+        note="A key that is bound to no address ends after 90 days without use.",
+        fields={"api_key": FieldWords("API key", "HTX calls it access key.")},
+    ),
+    "hyperliquid": Exchange(
+        "Hyperliquid",
+        "More → API → generate an API wallet and authorise it",
+        allow="",
+        allow_perpetual="",
+        url="https://app.hyperliquid.xyz/API",
+        test_url="https://app.hyperliquid-testnet.xyz/API",
+        binds=False,
+        note="An API wallet can trade and can't withdraw; the account's own wallet can. An API wallet ends on the day "
+        "that was chosen when it was authorised: enter it as its last one.",
+        fields={
+            "address": FieldWords(
+                "Account's wallet address",
+                "Begins with 0x. The account's own address, not the API wallet's; for a vault, the vault's.",
+            ),
+            "secret_key": FieldWords(
+                "Private key", "Of the API wallet, or of the account's own wallet: as chosen below."
+            ),
+            "mode": _HYPERLIQUID_WAYS,
+            "use_vault": FieldWords("Trade a vault", "On only when the address above is a vault's."),
+        },
+    ),
+    "kraken": Exchange(
+        "Kraken",
+        "the account's settings → API → Create API key",
+        allow="Query funds, Query open orders & trades, Query closed orders & trades, Create & modify orders, "
+        "Cancel & close orders",
+        fields={
+            "secret_key": FieldWords("Private key", "Shown once, when the key is made."),
+            "api_tier": FieldWords(
+                "API tier", "Starter, Intermediate or Pro, by the account's verification. Left empty it is Starter."
+            ),
+        },
+    ),
+    "kucoin": Exchange(
+        "KuCoin",
+        "the account's menu → API Management → Create API → API Trading",
+        allow="General and Spot trading",
+        allow_perpetual="General and Futures trading",
+    ),
+    "mexc": Exchange(
+        "MEXC",
+        "the account's menu → API Management",
+        note="A key that is bound to no address may end after 90 days.",
+    ),
+    "okx": Exchange(
+        "OKX",
+        "the account's menu → API → Create API keys",
+        allow="Read and Trade",
+        allow_perpetual="Read and Trade",
+        note="A key that may trade and is bound to no address ends after 14 days without use.",
+        fields={
+            "registration_sub_domain": FieldWords(
+                "Site of the account",
+                "The site at which the account's owner signs in.",
+                {"www": "www.okx.com", "app": "app.okx.com", "my": "my.okx.com"},
+            )
+        },
+    ),
+}
+
+
+def exchange_of(connector: str) -> Exchange | None:
+    """How keys for this connector are made; nothing when that is not known."""
+    return EXCHANGES.get(market_of(connector).exchange)
+
+
+def title_of(connector: str) -> str:
+    """A connector for people: ``Binance``, ``Binance futures (perpetual)``, ``Binance, paper trade``."""
+    market = market_of(connector)
+    exchange = EXCHANGES.get(market.exchange)
+    name = exchange.name if exchange else market.exchange.replace("_", " ").title()
+    futures = " futures (perpetual)" if market.perpetual else ""
+    return f"{name}{futures}" if market.money is Money.REAL else f"{name}{futures}, {market.money.value}"
+
+
+def words_of(connector: str, field_name: str) -> FieldWords:
+    """What a connector's field is called, and where its value is found. An unknown one is called by its own name."""
+    exchange = market_of(connector).exchange
+    word = field_name
+    for prefix in (connector, exchange, exchange.replace("_", "")):
+        word = word.removeprefix(f"{prefix}_")
+    known = EXCHANGES[exchange].fields if exchange in EXCHANGES else {}
+    return known.get(word) or _FIELDS.get(word) or FieldWords(word.replace("_", " ").capitalize())

@@ -1,0 +1,117 @@
+"""A key's age and last day, and what the exchange said when it was tried."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import ExchangeKey, KeyState, Renewal
+from operations.models import Operation, State
+from operations.problems import OperationActive
+from operations.services import operation_request
+from tests.conftest import PLANTED
+
+
+def fresh(key: ExchangeKey) -> ExchangeKey:
+    return ExchangeKey.objects.get(pk=key.pk)
+
+
+@pytest.mark.parametrize(
+    ("age", "days_left", "renewal"),
+    [
+        (0, None, Renewal.NOT_DUE),
+        (89, None, Renewal.NOT_DUE),
+        (91, None, Renewal.DUE),
+        (0, 14, Renewal.NOT_DUE),
+        (0, 13, Renewal.DUE),
+        (0, 0, Renewal.DUE),
+        (0, -1, Renewal.EXPIRED),
+        (91, -1, Renewal.EXPIRED),
+        (91, 100, Renewal.DUE),
+    ],
+)
+def test_a_key_is_due_when_it_is_old_or_ends_soon_and_the_list_finds_it(age, days_left, renewal, key):
+    key.changed_at = timezone.now() - timedelta(days=age)
+    key.expires_on = None if days_left is None else timezone.localdate() + timedelta(days=days_left)
+    key.save()
+    assert key.renewal == renewal
+    assert [r for r in Renewal if ExchangeKey.objects.to_renew(r).exists()] == [renewal]
+
+
+def test_age_alone_reminds_of_nothing_when_the_setting_is_zero(key, settings):
+    settings.KEY_ROTATION_DAYS = 0
+    ExchangeKey.objects.update(changed_at=timezone.now() - timedelta(days=4000))
+    assert fresh(key).renewal == Renewal.NOT_DUE
+    assert not ExchangeKey.objects.to_renew(Renewal.DUE).exists()
+
+
+def test_the_same_values_once_more_make_a_key_no_younger_and_new_ones_do(key):
+    key.was_tried(passed=True, outcome="fine")
+    long_ago = timezone.now() - timedelta(days=100)
+    ExchangeKey.objects.update(changed_at=long_ago)
+    key = fresh(key)
+    key.set_values(PLANTED)
+    assert (key.changed_at, key.test_passed) == (long_ago, True)
+    key.set_values(PLANTED | {"bitmart_memo": "another"})
+    assert (key.renewal, key.test_passed, key.test_outcome) == (Renewal.NOT_DUE, None, "")
+
+
+def test_what_the_exchange_said_of_former_values_is_not_written_to_new_ones(key):
+    tried = fresh(key)
+    key.set_values(PLANTED | {"bitmart_memo": "another"})
+    key.save()
+    tried.was_tried(passed=False, outcome="refused")
+    assert fresh(key).tested_at is None
+
+
+def test_a_test_sends_the_one_key_also_when_it_is_there_and_keeps_what_came_of_it(key, perform, sandbox):
+    other = ExchangeKey(client=key.client, connector="kraken")
+    other.set_values({"kraken_api_key": "a", "kraken_secret_key": "b"})
+    other.save()
+    for _ in range(2):
+        sandbox.requests.clear()
+        operation = perform("test_key", key)
+        assert operation.state == State.SUCCEEDED, operation.error_message
+        pushes = [request.path for request in sandbox.requests if "add-credential" in request.path]
+        assert pushes == ["/accounts/add-credential/client_sharp/bitmart"]
+    assert (key.test_passed, key.test_outcome) == (True, "The exchange accepted it.")
+    assert key.tested_at is not None
+    assert key.state == KeyState.PUSHED
+    assert fresh(other).state == KeyState.NOT_PUSHED
+
+
+def test_a_refusal_is_kept_in_the_exchanges_words_with_the_key_masked(key, perform, sandbox):
+    sandbox.faults.add("exchange_refuses_key", message=f"IP not allowed for {PLANTED['bitmart_api_key']}")
+    operation = perform("test_key", key)
+    assert (operation.state, operation.error_code) == (State.FAILED, "key_refused")
+    assert key.test_passed is False
+    assert "IP not allowed for •••" in key.test_outcome
+
+
+def test_a_server_that_is_out_of_reach_says_nothing_of_the_key(key, perform, sandbox):
+    sandbox.faults.add("refused_connection")
+    assert perform("test_key", key).error_code == "server_unreachable"
+    assert key.tested_at is None
+
+
+def test_a_key_is_not_tested_while_its_profile_is_pushed(key):
+    operation_request(kind="push_profile", subject=key.client)
+    with pytest.raises(OperationActive):
+        operation_request(kind="test_key", subject=key)
+
+
+def test_a_push_counts_as_a_test_of_what_it_sent(key, perform):
+    perform("push_profile", key.client)
+    tested_at = fresh(key).tested_at
+    assert tested_at is not None
+    perform("push_profile", key.client)
+    assert fresh(key).tested_at == tested_at
+
+
+def test_what_was_done_with_a_key_is_seen_by_those_who_see_its_client(key, django_user_model):
+    manager, colleague = (django_user_model.objects.create_user(name) for name in ("manager", "colleague"))
+    key.client.account_manager = manager
+    key.client.save()
+    operation = operation_request(kind="test_key", subject=key)
+    assert Operation.objects.visible_to(manager).get() == operation
+    assert not Operation.objects.visible_to(colleague).exists()

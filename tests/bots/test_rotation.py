@@ -1,0 +1,168 @@
+"""A key's new values reach the server and the bots that trade with the former ones, and start nothing else."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from accounts.models import ExchangeKey
+from bots.models import Bot, BotState, Deployment
+from bots.rotation import to_redeploy, with_former_values
+from operations import kinds, runner
+from operations.models import Operation, State
+from operations.services import operation_request
+from tests.conftest import PLANTED
+from tests.controlpanel.conftest import operate_url, text_of, url_of
+
+NEW = PLANTED | {"bitmart_memo": "another"}
+
+
+@pytest.fixture
+def trading(bot, perform) -> Bot:
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    return bot
+
+
+@pytest.fixture
+def rotated(trading, key) -> ExchangeKey:
+    """New values are stored, and the bot still trades with the former ones."""
+    key = ExchangeKey.objects.get(pk=key.pk)
+    key.set_values(NEW)
+    key.save()
+    return key
+
+
+def work_off(operation: Operation) -> None:
+    for followup in operation.followups.all():
+        assert runner.run(followup.pk)
+
+
+def test_a_rotation_pushes_the_new_values_and_redeploys_the_bot_that_has_the_former_ones(
+    rotated, trading, perform, sandbox
+):
+    former = trading.deployment
+    operation = perform("rotate_key", rotated, bots=[trading.pk])
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert sandbox.world.accounts["client_sharp"]["bitmart"] == NEW
+    redeploy = operation.followups.get()
+    assert (redeploy.kind, redeploy.subject, redeploy.state) == ("redeploy", trading, State.QUEUED)
+    work_off(operation)
+    trading.refresh_from_db()
+    assert (trading.deployment.state, trading.deployment.key_fingerprint) == (BotState.RUNNING, rotated.fingerprint)
+    former.refresh_from_db()
+    assert former.ended_at is not None
+    assert not with_former_values(rotated).exists()
+
+
+def test_its_page_follows_the_redeploys_that_it_asked_for(rotated, trading, perform, admin_client):
+    operation = perform("rotate_key", rotated, bots=[trading.pk])
+    live = url_of(operation, "live")
+    page = text_of(admin_client.get(live))
+    assert "Redeploy Sharp · Sharp Spread" in page and "hx-get" in page
+    work_off(operation)
+    assert "hx-get" not in text_of(admin_client.get(live))
+    redeploy = text_of(admin_client.get(url_of(operation.followups.get())))
+    assert "Part of" in redeploy and operation.get_absolute_url() in redeploy
+
+
+def test_a_rotation_changes_nothing_but_the_key(rotated, trading, perform):
+    config = trading.deployment.config
+    trading.settings = trading.settings | {"order_amount": 9999}
+    trading.save()
+    work_off(perform("rotate_key", rotated, bots=[trading.pk]))
+    trading.refresh_from_db()
+    assert trading.deployment.config == config
+    assert trading.deployment.key_fingerprint == rotated.fingerprint
+
+
+def test_a_bot_that_was_left_out_trades_on_and_is_named(rotated, trading, perform):
+    operation = perform("rotate_key", rotated, bots=[])
+    assert operation.state == State.SUCCEEDED
+    assert not operation.followups.exists()
+    assert "With the former key until they are redeployed: Sharp Spread." in operation.summary
+    assert list(to_redeploy(rotated)) == [trading.deployment]
+
+
+def test_a_refused_key_touches_no_bot(rotated, trading, perform, sandbox):
+    sandbox.faults.add("exchange_refuses_key")
+    operation = perform("rotate_key", rotated, bots=[trading.pk])
+    assert operation.error_code == "key_refused"
+    assert not operation.followups.exists()
+    trading.deployment.refresh_from_db()
+    assert trading.deployment.is_open
+
+
+def test_a_stopped_bot_is_not_started_by_a_rotation(rotated, trading, perform):
+    assert perform("stop", trading).state == State.SUCCEEDED
+    assert not to_redeploy(rotated).exists()
+    assert "Not trading now, so left as it is until it is deployed again: Sharp Spread." in kinds.get(
+        "rotate_key"
+    ).consequence(rotated, {})
+    # Also when it was stopped after somebody had chosen it.
+    operation = perform("rotate_key", rotated, bots=[trading.pk])
+    assert operation.state == State.SUCCEEDED
+    assert not operation.followups.exists()
+
+
+@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.MISSING, BotState.UNCONFIRMED])
+def test_what_does_not_trade_is_not_redeployed(state, rotated, trading):
+    Deployment.objects.update(observed_state=state)
+    assert not to_redeploy(rotated).exists()
+
+
+def test_bots_on_other_connectors_and_of_other_clients_are_left_alone(rotated, trading):
+    Deployment.objects.update(connector="kraken")
+    assert not with_former_values(rotated).exists()
+
+
+def test_a_bot_that_something_else_is_done_with_is_left_and_named(rotated, trading, perform):
+    operation_request(kind="refresh", subject=trading)
+    operation = perform("rotate_key", rotated, bots=[trading.pk])
+    assert operation.state == State.SUCCEEDED
+    assert "Sharp Spread: not redeployed, because “Refresh" in operation.summary
+
+
+def test_a_redeploy_is_asked_for_once_though_the_worker_dies_after_asking(rotated, trading, monkeypatch):
+    operation = operation_request(kind="rotate_key", subject=rotated, options={"bots": [trading.pk]})
+    end = runner._end
+
+    def die(lease, step, *rest):
+        if step.key == "redeploy":
+            raise KeyboardInterrupt
+        end(lease, step, *rest)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(runner, "_end", die)
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(operation.pk)
+    first = operation.followups.get()
+    # It fails before another worker takes over: then the bot has the former key still, and nobody is active on it.
+    Operation.objects.filter(pk=first.pk).update(state=State.FAILED)
+    Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now())
+    assert runner.run(operation.pk)
+    assert operation.followups.get() == first
+
+
+def test_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_model):
+    user = django_user_model.objects.create_user("clerk")
+    user.user_permissions.set(Permission.objects.filter(codename="push_profile"))
+    operation = operation_request(kind="rotate_key", subject=rotated, requested_by=user, options={"bots": [trading.pk]})
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
+    assert not operation.followups.exists()
+    assert "clerk may not operate bots" in operation.summary
+
+
+def test_there_is_nothing_to_rotate_before_new_values_are_entered(trading, key):
+    key = ExchangeKey.objects.get(pk=key.pk)
+    assert "nothing to put to use" in kinds.get("rotate_key").unavailable(key)
+
+
+def test_the_page_that_asks_says_what_stops_and_whose_money_it_is(rotated, trading, admin_client):
+    page = operate_url(rotated, "rotate_key")
+    asked = text_of(admin_client.get(page))
+    assert "stops trading for Sharp for about a minute" in asked
+    assert "real money" in asked
+    assert "Sharp Spread: SHARP-USDT on BitMart, running" in asked
+    admin_client.post(page, {"answered": "yes", "bots": [trading.pk]})
+    assert Operation.objects.get(kind="rotate_key").options == {"bots": [trading.pk]}

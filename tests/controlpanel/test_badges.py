@@ -1,0 +1,68 @@
+"""Whose money it is stands wherever a connector is named, so that nobody trades real money by mistake."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import ExchangeKey
+from tests.controlpanel.conftest import BOT, KEY, operate_url, text_of, url_of
+
+
+def badge(money: str, words: str) -> str:
+    return f'<span class="panel-badge is-{money}">{words}</span>'
+
+
+REAL, PAPER, TESTNET = badge("real", "real money"), badge("paper", "paper trade"), badge("testnet", "test network")
+
+
+@pytest.mark.parametrize(
+    ("connector", "shown"), [("bitmart", REAL), ("binance_paper_trade", PAPER), ("bybit_testnet", TESTNET)]
+)
+def test_a_bots_money_is_said_in_lists_on_pages_and_before_it_is_deployed(connector, shown, make_bot, admin_client):
+    bot = make_bot(connector=connector, trading_pair="BTC-USDT")
+    for page in (reverse(f"{BOT}_changelist"), url_of(bot), url_of(bot.client), operate_url(bot, "deploy")):
+        text = text_of(admin_client.get(page))
+        assert [b for b in (REAL, PAPER, TESTNET) if b in text] == [shown], page
+
+
+def test_a_bot_that_was_edited_to_paper_trade_is_shown_as_what_it_still_trades(bot, perform, admin_client):
+    perform("deploy", bot)
+    bot.connector = "binance_paper_trade"
+    bot.save()
+    for page in (
+        reverse(f"{BOT}_changelist"),
+        operate_url(bot, "stop"),
+        reverse("admin:bots_deployment_changelist"),
+        url_of(bot.deployment),
+    ):
+        text = text_of(admin_client.get(page))
+        assert REAL in text and PAPER not in text, page
+    page = text_of(admin_client.get(url_of(bot)))
+    assert page.index(REAL) < page.index("It then trades on") < page.index(PAPER)
+    assert PAPER in text_of(admin_client.get(operate_url(bot, "redeploy")))
+
+
+def test_a_keys_money_is_said_in_its_list_on_its_page_on_its_clients_and_before_it_is_sent(key, admin_client):
+    for page in (reverse(f"{KEY}_changelist"), url_of(key), url_of(key.client), operate_url(key, "test_key")):
+        assert REAL in text_of(admin_client.get(page)), page
+
+
+def test_the_bots_form_says_with_each_suggestion_what_it_trades_with(client_sharp, admin_client):
+    form = text_of(admin_client.get(reverse(f"{BOT}_add")))
+    assert '<option value="binance_paper_trade" label="Binance, paper trade">' in form
+    assert '<option value="binance" label="Binance, real money">' in form
+
+
+def test_a_key_that_is_due_says_so_on_its_page_and_its_clients_and_is_found_in_the_list(key, admin_client):
+    def found(renewal: str) -> int:
+        page = admin_client.get(reverse(f"{KEY}_changelist"), {"renewal": renewal})
+        return int(page.context["cl"].result_count)
+
+    badge = '<span class="panel-state is-due">due for rotation</span>'
+    for age, due in ((10, False), (100, True)):
+        ExchangeKey.objects.update(changed_at=timezone.now() - timedelta(days=age))
+        assert (found("due"), found("not_due"), found("expired")) == (due, not due, 0)
+        for page in (url_of(key), url_of(key.client)):
+            assert (badge in text_of(admin_client.get(page))) == due, page
