@@ -10,15 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import Server
 from accounts.scope import ScopedMixin, VisibleFilter
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.strategies.schema import settings_in
+from bots.strategy_admin import StrategyAdmin
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from operations.actions import OperatesMixin, ReadOnlyMixin
 
@@ -38,6 +37,8 @@ STATE_COLOURS = {
 #: Exchanges whose order books Hummingbot can trade with simulated money.
 PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kucoin_paper_trade", "kraken_paper_trade")
 
+admin.site.register(Strategy, StrategyAdmin)
+
 
 class StateFilter(admin.SimpleListFilter):
     """By the state that is shown, for bots (of their newest deployment) and for deployments."""
@@ -54,27 +55,6 @@ class StateFilter(admin.SimpleListFilter):
             return queryset
         deployments = Deployment.objects.in_state(state, timezone.now())
         return queryset.filter(**{f"{'deployment' if queryset.model is Bot else 'pk'}__in": deployments})
-
-
-@admin.register(Strategy)
-class StrategyAdmin(ModelAdmin):
-    list_display = ("name", "kind", "description", "bundled")
-    list_filter = ("kind", "bundled")
-    search_fields = ("name", "description")
-    fields = ("name", "kind", "description", "source", "controller_type", "spot_only", "default_settings", "schema")
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "source":
-            kwargs["widget"] = UnfoldAdminTextareaWidget(
-                attrs={"rows": 30, "class": "font-mono", "spellcheck": "false"}
-            )
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
-
-    def has_change_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
-        return super().has_change_permission(request, obj) and not (obj and obj.bundled)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.bundled)
 
 
 @admin.register(Bot)

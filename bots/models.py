@@ -67,6 +67,7 @@ class Strategy(models.Model):
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "strategies"
+        permissions = [("write_script", "Can add and change scripts: code that runs with clients' keys")]
 
     def __str__(self) -> str:
         return self.name
