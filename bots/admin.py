@@ -6,14 +6,15 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import escape
 from unfold.decorators import display
 
 from accounts.models import Server
 from accounts.scope import ScopedMixin, VisibleFilter
+from bots.converting import convert_settings
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.strategies.schema import settings_in
@@ -78,6 +79,20 @@ class BotAdmin(OperatesMixin, ScopedMixin):
     class Media:
         js = ("strategy_settings.js",)
 
+    def get_urls(self) -> list[URLPattern]:
+        # It reads nothing but the form that is posted to it and the strategies, which every user of the form sees.
+        own = [path("settings/", self.admin_site.admin_view(convert_settings), name="bots_bot_settings")]
+        return own + super().get_urls()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial = super().get_changeform_initial_data(request)
+        if "clone" not in request.GET:
+            return initial
+        original = self.get_object(request, request.GET["clone"])
+        if original is None:
+            raise Http404
+        return initial | clone_of(original)
+
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Bot]:
         return super().get_queryset(request).select_related("client", "strategy", "server", "deployment")
 
@@ -91,11 +106,13 @@ class BotAdmin(OperatesMixin, ScopedMixin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
         settings = [fieldset for strategy in Strategy.objects.all() for fieldset in settings_fieldsets(strategy)]
+        as_json = [("Settings as JSON", {"fields": ["settings_as_json", "settings_json"]})]
         if obj and not self.has_change_permission(request, obj):
-            settings = [(f"Settings of {obj.strategy}", {"fields": ["settings"]})]
+            settings, as_json = [(f"Settings of {obj.strategy}", {"fields": ["settings"]})], []
         return [
             (None, {"fields": ["client", "name", "connector", "trading_pair", "strategy"]}),
             *settings,
+            *as_json,
             (
                 "Server, image and limits",
                 {
@@ -139,6 +156,12 @@ def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]
     yield f"Settings of {strategy}", {"fields": main, "classes": [shown], "description": escape(strategy.description)}
     if folded:
         yield f"More settings of {strategy}", {"fields": folded, "classes": [shown, "collapse"]}
+
+
+def clone_of(bot: Bot) -> dict[str, Any]:
+    """What the form for a new bot is filled with: all of this one's definition, under a name that is free."""
+    form = bot_form([bot.strategy], ())(instance=bot)
+    return {name: form.initial[name] for name in form.fields if name in form.initial} | {"name": bot.name_for_a_clone()}
 
 
 def quote_amount(amount: float | None, trading_pair: str) -> str:

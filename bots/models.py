@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, Self
 
 from django.conf import settings
@@ -291,6 +292,12 @@ class Bot(models.Model):
                 errors[limit] = "A limit is more than zero, or empty for none."
         if errors:
             raise ValidationError(errors)
+
+    def name_for_a_clone(self) -> str:
+        """A name that no bot of the client has, nor one that looks the same to a server."""
+        taken = set(map(slug, self.client.bots.values_list("name", flat=True)))
+        names = (f"{self.name[:50]} copy {number}" if number > 1 else f"{self.name[:50]} copy" for number in count(1))
+        return next(name for name in names if slug(name) not in taken)
 
     def _shares_its_instance_name(self) -> bool:
         others = Bot.objects.filter(client=self.client_id).exclude(pk=self.pk).values_list("name", flat=True)
