@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -14,13 +15,14 @@ from unfold.decorators import display
 
 from accounts.models import Server
 from accounts.scope import ScopedMixin, VisibleFilter
+from bots.changing_many import ChangesManyMixin
 from bots.converting import convert_settings
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.strategies.schema import settings_in
 from bots.strategy_admin import StrategyAdmin
 from hummingbot_api.connectors import KNOWN_CONNECTORS
-from operations.actions import OperatesMixin, ReadOnlyMixin
+from operations.actions import ReadOnlyMixin
 
 #: Unfold shows a state's own name instead of its label when it is not in here.
 STATE_COLOURS = {
@@ -59,7 +61,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Bot)
-class BotAdmin(OperatesMixin, ScopedMixin):
+class BotAdmin(ChangesManyMixin, ScopedMixin):
     operation_kinds = ("deploy", "redeploy", "start", "stop", "archive", "refresh")
     facts_template = "bots/bot_facts.html"
     list_display = (
@@ -80,9 +82,14 @@ class BotAdmin(OperatesMixin, ScopedMixin):
         js = ("strategy_settings.js",)
 
     def get_urls(self) -> list[URLPattern]:
-        # It reads nothing but the form that is posted to it and the strategies, which every user of the form sees.
-        own = [path("settings/", self.admin_site.admin_view(convert_settings), name="bots_bot_settings")]
+        own = [path("settings/", self.admin_site.admin_view(self.settings_view), name="bots_bot_settings")]
         return own + super().get_urls()
+
+    def settings_view(self, request: HttpRequest) -> HttpResponse:
+        """For the form's switch between fields and JSON."""
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
+            raise PermissionDenied
+        return convert_settings(request)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial = super().get_changeform_initial_data(request)

@@ -9,7 +9,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (view.state.doc.toString() !== text) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
   };
 
-  const describe = (box, textarea, keys) => {
+  const describe = (textarea, keys) => {
     const label = document.querySelector(`label[for="${textarea.id}"]`);
     const described = [textarea.getAttribute("aria-describedby"), keys?.id].filter(Boolean).join(" ");
     return {
@@ -36,7 +36,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const input = chooser.querySelector("input");
     const said = chooser.querySelector("[role=status]");
     chooser.hidden = false;
-    input.addEventListener("change", async () => {
+    // On its way down to the input: Unfold's own listener there expects another input beside it.
+    const read = async (event) => {
+      event.stopPropagation();
       const [file] = input.files;
       input.value = ""; // so that the same file can be chosen again
       if (!file) return;
@@ -55,7 +57,8 @@ document.addEventListener("DOMContentLoaded", () => {
       } catch {
         said.textContent = `${file.name} was not read: it is no text in UTF-8, or it can't be opened.`;
       }
-    });
+    };
+    chooser.addEventListener("change", read, { capture: true });
   };
 
   for (const box of document.querySelectorAll("[data-code-editor]")) {
@@ -73,7 +76,7 @@ document.addEventListener("DOMContentLoaded", () => {
         cm.search({ top: true }),
         cm.syntaxHighlighting(cm.classHighlighter),
         languages[box.dataset.codeEditor],
-        cm.EditorView.contentAttributes.of(describe(box, textarea, keys)),
+        cm.EditorView.contentAttributes.of(describe(textarea, keys)),
         cm.keymap.of([...cm.searchKeymap, ...cm.defaultKeymap]),
         ...(writable
           ? [
