@@ -34,8 +34,10 @@ class StrategyForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if source := self.fields.get("source"):
-            source.strip = False  # type: ignore[attr-defined]  # the lines keep their numbers
+        if "source" in self.fields:
+            self.fields["source"].strip = False  # type: ignore[attr-defined]  # the lines keep their numbers
+        elif self.instance._state.adding:
+            self.instance.kind = StrategyKind.CONTROLLER  # whatever was sent: a script needs a source
 
     def clean_source(self) -> str:
         """As a file has it: a browser sends its lines with the ends of Windows, and the hash is made of every byte."""

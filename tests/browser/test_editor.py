@@ -108,7 +108,9 @@ def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callab
     shoot("bot-clone")
     page.get_by_role("button", name="Save", exact=True).click()
     for row in ("Sharp Spread", "Sharp Spread copy"):
-        page.get_by_role("row").filter(has=page.get_by_role("link", name=row, exact=True)).get_by_role("checkbox").check()
+        page.get_by_role("row").filter(has=page.get_by_role("link", name=row, exact=True)).get_by_role(
+            "checkbox"
+        ).check()
     page.locator("select[name=action]").select_option("change_many")
     page.locator("button[name=index], button[type=submit][title]").first.click()
     shoot("change-many")
