@@ -1,6 +1,6 @@
 """Strategies, bots and deployments in the admin."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -103,13 +103,21 @@ class BotAdmin(ChangesManyMixin, ScopedMixin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Bot]:
         return super().get_queryset(request).select_related("client", "strategy", "server", "deployment")
 
-    def get_form(self, request: HttpRequest, obj: Bot | None = None, **kwargs: Any) -> Any:
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Bot | None = None,
+        change: bool = False,
+        strategies: Iterable[Strategy] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """With the settings of these strategies, of all by default."""
         servers = Server.objects.visible_to(request.user)
         connectors = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
-        kwargs["form"] = bot_form(Strategy.objects.all(), connectors.union(PAPER_TRADE))
+        kwargs["form"] = bot_form(strategies or Strategy.objects.all(), connectors.union(PAPER_TRADE))
         # The form declares its fields, those of the strategies among them.
         kwargs["fields"] = None if obj is None or self.has_change_permission(request, obj) else ()
-        return super().get_form(request, obj, **kwargs)
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
         settings = [fieldset for strategy in Strategy.objects.all() for fieldset in settings_fieldsets(strategy)]

@@ -43,8 +43,8 @@ class Draft:
     """One bot with the values that were asked for, checked by the same form as on its own page."""
 
     def __init__(self, form_class: type[BotForm], bot: Bot, asked: Mapping[str, Any]) -> None:
-        before = _present(form_class, bot)
         self.bot = bot
+        self.before = before = _present(form_class, bot)
         self.form = form_class({**before, **asked}, instance=bot)
         self.errors = [(self._label(name), list(sentences)) for name, sentences in self.form.errors.items()]
         self.changes = [Change(self._label(name), _in_words(before[name]), self._after(name)) for name in asked]
@@ -85,7 +85,7 @@ class ChangesManyMixin(OperatesMixin):
             messages.error(request, f"Choose bots of one strategy: these are of {names}.")
             return None
         (strategy,) = strategies
-        form_class = self.get_form(request, chosen[0], change=True)
+        form_class = self.get_form(request, chosen[0], change=True, strategies=strategies)
         offered = _offered(form_class, strategy)
         asked = _asked(form_class, offered, request.POST)
         drafts: list[Draft] = []
@@ -100,6 +100,7 @@ class ChangesManyMixin(OperatesMixin):
             drafts = [Draft(form_class, bot, asked) for bot in chosen]
         elif step in {"review", "save"}:
             messages.error(request, "Tick what is to be changed.")
+        present = [draft.before for draft in drafts] or [_present(form_class, bot) for bot in chosen]
         return TemplateResponse(
             request,
             "bots/change_many.html",
@@ -109,7 +110,7 @@ class ChangesManyMixin(OperatesMixin):
                 "title": "Change settings of several bots",
                 "strategy": strategy,
                 "bots": chosen,
-                "form": _chooser(form_class, offered, chosen, asked),
+                "form": _chooser(form_class, offered, present, asked),
                 "advanced": {name for name, setting in form_class.settings_of[strategy.pk].items() if setting.advanced},
                 "asked": asked,
                 "drafts": drafts,
@@ -171,10 +172,9 @@ def _present(form_class: type[BotForm], bot: Bot) -> dict[str, Any]:
 
 
 def _chooser(
-    form_class: type[BotForm], offered: Iterable[str], bots: Iterable[Bot], asked: Mapping[str, Any]
+    form_class: type[BotForm], offered: Iterable[str], present: list[dict[str, Any]], asked: Mapping[str, Any]
 ) -> forms.Form:
     """The fields with what was typed, or else with the value that all of the bots have; empty where they differ."""
-    present = [_present(form_class, bot) for bot in bots]
     form = forms.Form(use_required_attribute=False)
     for name in offered:
         field = deepcopy(form_class.base_fields[name])

@@ -57,7 +57,7 @@ def test_without_it_the_form_offers_controllers_and_no_source(modest):
 def test_a_guessed_post_writes_no_script_without_it(modest, script):
     assert "kind" in refused(modest.post(reverse(ADD), SCRIPT | {"name": "other"}))
     theirs = Strategy.objects.create(name="theirs", kind="controller", controller_type="generic")
-    assert list(refused(modest.post(url_of(theirs), SCRIPT | {"name": "theirs"}))) == ["kind"]
+    assert "kind" in refused(modest.post(url_of(theirs), SCRIPT | {"name": "theirs"}))
     assert modest.post(reverse(ADD), CONTROLLER | {"name": "sly", "source": SPREAD}).status_code == 302
     assert modest.post(url_of(script), SCRIPT | {"source": "# stolen"}).status_code == 403
     assert modest.post(url_of(script, "delete"), {"post": "yes"}).status_code == 403
