@@ -47,9 +47,7 @@ class StrategyForm(forms.ModelForm):
     def full_clean(self) -> None:
         super().full_clean()
         if "source" in self.errors:
-            self.fields["source"].widget.marks = read_script(
-                self.cleaned_data.get("source") or self.instance.source
-            ).marks
+            self.fields["source"].widget.marks = read_script(self.instance.source).marks
 
 
 class StrategyAdmin(ModelAdmin):

@@ -6,7 +6,7 @@ document.addEventListener("DOMContentLoaded", () => {
   if (!strategy || !asJson) return;
   const form = strategy.form;
   const json = form.elements.settings_json;
-  const jsonRow = json.closest(".form-row, .field-settings_json") || json.parentElement;
+  const jsonRow = json.closest(".form-row");
   const said = document.createElement("p");
   said.className = "panel-note is-warning";
   said.setAttribute("role", "status");

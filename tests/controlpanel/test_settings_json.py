@@ -140,6 +140,15 @@ def test_json_that_no_field_can_show_stays_json(text, reason, convert):
     assert reason in convert(settings_json=text)["refused"]
 
 
+def test_a_name_without_a_field_stays_with_the_json(convert, db):
+    schema = {"type": "object", "properties": {"levels": {"type": "integer"}}}
+    open_minded = Strategy.objects.create(name="open", kind="controller", controller_type="generic", schema=schema)
+    extra, typed = '{"levels": 1, "extra": 1}', {field_name(open_minded.pk, "levels"): "2"}
+    answer = convert(open_minded, settings_as_json="on", settings_json=extra, **typed)
+    assert json.loads(answer["json"]) == {"levels": 2, "extra": 1}
+    assert "“extra” has no field of its own" in convert(open_minded, settings_json=extra)["refused"]
+
+
 def test_without_a_strategy_there_is_nothing_to_convert(admin_client):
     for chosen in ("", "x", "999999"):
         answer = admin_client.post(reverse(CONVERT), {"strategy": chosen, "settings_as_json": "on"}).json()
