@@ -1,26 +1,28 @@
 """Strategies, bots and deployments in the admin."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import escape
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import Server
 from accounts.scope import ScopedMixin, VisibleFilter
+from bots.changing_many import ChangesManyMixin
+from bots.converting import convert_settings
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.strategies.schema import settings_in
+from bots.strategy_admin import StrategyAdmin
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
-from operations.actions import OperatesMixin, ReadOnlyMixin
+from operations.actions import ReadOnlyMixin
 from operations.templatetags.connectors import with_badge
 
 #: Unfold shows a state's own name instead of its label when it is not in here.
@@ -36,6 +38,8 @@ STATE_COLOURS = {
     "strangers": "danger",
     **dict.fromkeys((BotState.PLANNED, BotState.ARCHIVED, BotState.UNKNOWN, "none"), ""),
 }
+
+admin.site.register(Strategy, StrategyAdmin)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -55,29 +59,8 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(**{f"{'deployment' if queryset.model is Bot else 'pk'}__in": deployments})
 
 
-@admin.register(Strategy)
-class StrategyAdmin(ModelAdmin):
-    list_display = ("name", "kind", "description", "bundled")
-    list_filter = ("kind", "bundled")
-    search_fields = ("name", "description")
-    fields = ("name", "kind", "description", "source", "controller_type", "spot_only", "default_settings", "schema")
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "source":
-            kwargs["widget"] = UnfoldAdminTextareaWidget(
-                attrs={"rows": 30, "class": "font-mono", "spellcheck": "false"}
-            )
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
-
-    def has_change_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
-        return super().has_change_permission(request, obj) and not (obj and obj.bundled)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.bundled)
-
-
 @admin.register(Bot)
-class BotAdmin(OperatesMixin, ScopedMixin):
+class BotAdmin(ChangesManyMixin, ScopedMixin):
     operation_kinds = ("deploy", "redeploy", "start", "stop", "archive", "refresh")
     facts_template = "bots/bot_facts.html"
     list_display = (
@@ -97,24 +80,53 @@ class BotAdmin(OperatesMixin, ScopedMixin):
     class Media:
         js = ("strategy_settings.js",)
 
+    def get_urls(self) -> list[URLPattern]:
+        own = [path("settings/", self.admin_site.admin_view(self.settings_view), name="bots_bot_settings")]
+        return own + super().get_urls()
+
+    def settings_view(self, request: HttpRequest) -> HttpResponse:
+        """For the form's switch between fields and JSON."""
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
+            raise PermissionDenied
+        return convert_settings(request)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial = super().get_changeform_initial_data(request)
+        if "clone" not in request.GET:
+            return initial
+        original = self.get_object(request, request.GET["clone"])
+        if original is None:
+            raise Http404
+        return initial | clone_of(original)
+
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Bot]:
         return super().get_queryset(request).select_related("client", "strategy", "server", "deployment")
 
-    def get_form(self, request: HttpRequest, obj: Bot | None = None, **kwargs: Any) -> Any:
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Bot | None = None,
+        change: bool = False,
+        strategies: Iterable[Strategy] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """With the settings of these strategies, of all by default."""
         servers = Server.objects.visible_to(request.user)
         connectors = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
-        kwargs["form"] = bot_form(Strategy.objects.all(), connectors.union(PAPER_TRADE))
+        kwargs["form"] = bot_form(strategies or Strategy.objects.all(), connectors.union(PAPER_TRADE))
         # The form declares its fields, those of the strategies among them.
         kwargs["fields"] = None if obj is None or self.has_change_permission(request, obj) else ()
-        return super().get_form(request, obj, **kwargs)
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
         settings = [fieldset for strategy in Strategy.objects.all() for fieldset in settings_fieldsets(strategy)]
+        as_json = [("Settings as JSON", {"fields": ["settings_as_json", "settings_json"]})]
         if obj and not self.has_change_permission(request, obj):
-            settings = [(f"Settings of {obj.strategy}", {"fields": ["settings"]})]
+            settings, as_json = [(f"Settings of {obj.strategy}", {"fields": ["settings"]})], []
         return [
             (None, {"fields": ["client", "name", "connector", "trading_pair", "strategy"]}),
             *settings,
+            *as_json,
             (
                 "Server, image and limits",
                 {
@@ -162,6 +174,12 @@ def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]
     yield f"Settings of {strategy}", {"fields": main, "classes": [shown], "description": escape(strategy.description)}
     if folded:
         yield f"More settings of {strategy}", {"fields": folded, "classes": [shown, "collapse"]}
+
+
+def clone_of(bot: Bot) -> dict[str, Any]:
+    """What the form for a new bot is filled with: all of this one's definition, under a name that is free."""
+    form = bot_form([bot.strategy], ())(instance=bot)
+    return {name: form.initial[name] for name in form.fields if name in form.initial} | {"name": bot.name_for_a_clone()}
 
 
 def quote_amount(amount: float | None, trading_pair: str) -> str:

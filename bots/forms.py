@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.urls import reverse_lazy
 from django.utils.html import escape
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -14,7 +15,10 @@ from unfold.widgets import (
 )
 
 from bots.models import Bot, Strategy
+from bots.preview import as_json
+from bots.settings_json import parse_settings
 from bots.strategies.schema import Setting, setting_errors, settings_in
+from bots.widgets import CodeEditor
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.exchanges import title_of
 
@@ -76,6 +80,20 @@ class BotForm(forms.ModelForm):
     #: Made by ``bot_form``: strategy → its settings by their fields' names.
     settings_of: Mapping[int, Mapping[str, Setting]] = {}
 
+    settings_as_json = forms.BooleanField(
+        required=False,
+        label="Enter the settings as JSON",
+        widget=UnfoldBooleanSwitchWidget(attrs={"data-converts-settings": reverse_lazy("admin:bots_bot_settings")}),
+        help_text="One of the two counts: while this is on, the JSON; while it is off, the fields above.",
+    )
+    settings_json = forms.CharField(
+        required=False,
+        strip=False,
+        label="Settings",
+        widget=CodeEditor("json", attrs={"rows": 12}),
+        help_text="A setting that is left out has its default.",
+    )
+
     class Meta:
         model = Bot
         fields = (
@@ -95,28 +113,53 @@ class BotForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for field, setting in self.settings_of.get(self.instance.strategy_id, {}).items():
             self.initial[field] = setting.value_in(self.instance.settings, self.fields[field].initial)
+        if self.instance.strategy_id:
+            self.initial["settings_json"] = as_json(self.instance.strategy.defaults | self.instance.settings)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         strategy = cleaned.get("strategy")
         for other, fields in self.settings_of.items():
-            if strategy is None or other != strategy.pk:
+            if strategy is None or other != strategy.pk or cleaned["settings_as_json"]:
                 for field in fields:
                     self.errors.pop(field, None)
         if strategy is None:
             return cleaned
-        self.instance.settings = self.entered_settings(strategy, cleaned)
+        try:
+            self.instance.settings = self.entered_settings(strategy, cleaned)
+        except ValidationError as error:
+            self.add_error("settings_json", error)
+            line = (error.params or {}).get("line", 0)
+            self.fields["settings_json"].widget.marks = tuple((line, sentence) for sentence in error.messages if line)
+            return cleaned
         for name, message in setting_errors(strategy.settings_schema, self.instance.settings).items():
-            place = self.field_of(strategy, name)
-            if place not in self.errors:
-                self.add_error(place, message)
+            self.add_setting_error(strategy, name, message)
         return cleaned
 
+    def add_setting_error(self, strategy: Strategy, name: str, message: str) -> None:
+        """Say what is wrong with a setting where it was entered, unless something is said there already."""
+        if self.cleaned_data["settings_as_json"]:
+            self.add_error("settings_json", f"{name}: {message}")
+        elif (place := self.field_of(strategy, name)) not in self.errors:
+            self.add_error(place, message)
+
     def entered_settings(self, strategy: Strategy, cleaned: Mapping[str, Any]) -> dict[str, Any]:
-        """What was entered, next to the defaults that have no field. An emptied field is none, where that may be."""
+        """What was entered, next to what has no field. An emptied field is none, where that may be.
+
+        Raises:
+            ValidationError: it was entered as JSON, and is none.
+        """
+        if cleaned["settings_as_json"]:
+            return strategy.defaults | parse_settings(cleaned.get("settings_json", ""))
         fields = self.settings_of[strategy.pk]
         described = {setting.path[0] for setting in fields.values()}
-        entered = {name: value for name, value in strategy.defaults.items() if name not in described}
+        kept = strategy.defaults
+        if (
+            strategy.pk == self.instance.strategy_id
+            and strategy.settings_schema.get("additionalProperties") is not False
+        ):
+            kept |= self.instance.settings  # the schema allows names that it does not describe
+        entered = {name: value for name, value in kept.items() if name not in described}
         for field, setting in fields.items():
             value = cleaned.get(field)
             if value is not None or setting.is_nullable:

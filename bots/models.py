@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, Self
 
 from django.conf import settings
@@ -68,6 +69,7 @@ class Strategy(models.Model):
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "strategies"
+        permissions = [("write_script", "Can add and change scripts: code that runs with clients' keys")]
 
     def __str__(self) -> str:
         return self.name
@@ -308,6 +310,12 @@ class Bot(models.Model):
                 raise BotLive(f"{self} has an instance on {self.server}, or may have one.")
             self.deployments.all().delete()
             self.delete()
+
+    def name_for_a_clone(self) -> str:
+        """A name that no bot of the client has, nor one that looks the same to a server."""
+        taken = set(map(slug, self.client.bots.values_list("name", flat=True)))
+        names = (f"{self.name[:50]} copy {number}" if number > 1 else f"{self.name[:50]} copy" for number in count(1))
+        return next(name for name in names if slug(name) not in taken)
 
     def _shares_its_instance_name(self) -> bool:
         others = Bot.objects.filter(client=self.client_id).exclude(pk=self.pk).values_list("name", flat=True)

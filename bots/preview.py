@@ -47,14 +47,14 @@ def _diff(before: str, after: str) -> Iterable[str]:
 
 
 def _parts(deployment: Deployment) -> Iterable[tuple[str, str]]:
-    yield "Deploy request", _as_json(_request(deployment.order()))
-    yield "Configuration", _as_json(deployment.config)
-    yield "Exchange key", _as_json(_masked_key(deployment))
+    yield "Deploy request", as_json(_request(deployment.order()))
+    yield "Configuration", as_json(deployment.config)
+    yield "Exchange key", as_json(_masked_key(deployment))
     if deployment.script_source:
         yield "Script", deployment.script_source
 
 
-def _as_json(value: Any) -> str:
+def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 

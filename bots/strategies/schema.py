@@ -35,6 +35,14 @@ _TYPES = {
 }
 
 
+_BOUNDS = {
+    "exclusiveMinimum": "more than",
+    "minimum": "at least",
+    "exclusiveMaximum": "less than",
+    "maximum": "at most",
+}
+
+
 def _types(names: Any) -> str:
     return " or ".join(_TYPES[name] for name in ([names] if isinstance(names, str) else names))
 
@@ -131,6 +139,16 @@ class Setting:
     @property
     def is_nullable(self) -> bool:
         return None in self.schema["enum"] if "enum" in self.schema else "null" in self.types
+
+    @property
+    def in_words(self) -> str:
+        """Which values it may have: ``a number, more than 0, less than 1``."""
+        if "enum" in self.schema:
+            return "one of " + ", ".join("empty" if value is None else str(value) for value in self.schema["enum"])
+        kinds = [kind for kind in _TYPES if kind in self.types]
+        return ", ".join(
+            [_types(kinds), *(f"{word} {self.schema[rule]}" for rule, word in _BOUNDS.items() if rule in self.schema)]
+        )
 
     def value_in(self, settings: Mapping[str, Any], otherwise: Any = None) -> Any:
         """Its value among a strategy's settings."""

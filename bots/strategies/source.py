@@ -35,12 +35,14 @@ class Script:
         config_class: on ``StrategyV2ConfigBase``; empty when there is none.
         schema: JSON Schema of the config class's own fields, the market's left out.
         problems: why a server could not start it, a sentence each with the way out; empty when nothing was found.
+        marks: those of the problems that are in one place, each with the number of its line.
     """
 
     strategy_class: str = ""
     config_class: str = ""
     schema: dict[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    marks: tuple[tuple[int, str], ...] = ()
 
 
 @lru_cache(maxsize=64)
@@ -50,38 +52,47 @@ def read_script(source: str) -> Script:
         tree = ast.parse(source)
     except SyntaxError as error:
         where = f" in line {error.lineno}" if error.lineno else ""
-        return Script(problems=(f"This is not valid Python: {error.msg}{where}.",))
+        sentence = f"This is not valid Python: {error.msg}{where}."
+        return Script(problems=(sentence,), marks=((error.lineno, sentence),) if error.lineno else ())
     except ValueError as error:  # how some versions of Python refuse a NUL byte
         return Script(problems=(f"This is not valid Python: {error}.",))
     except (MemoryError, RecursionError):
         return Script(problems=("This is not valid Python: it is nested too deeply.",))
     _undo_aliases(tree)
     strategy, config = _class_on(tree, "StrategyV2Base"), _class_on(tree, "StrategyV2ConfigBase")
+    found = list(_problems(tree, strategy, config))
     return Script(
         strategy_class=strategy.name if strategy else "",
         config_class=config.name if config else "",
         schema=_schema(config) if config else {},
-        problems=tuple(_problems(tree, strategy, config)),
+        problems=tuple(sentence for _, sentence in found),
+        marks=tuple((line, sentence) for line, sentence in found if line),
     )
 
 
-def _problems(tree: ast.Module, strategy: ast.ClassDef | None, config: ast.ClassDef | None) -> Iterator[str]:
+def _problems(
+    tree: ast.Module, strategy: ast.ClassDef | None, config: ast.ClassDef | None
+) -> Iterator[tuple[int, str]]:
+    """Each with the number of its line, or 0 for the whole script."""
     for name, reason in GONE.items():
         if name in _names(tree):
-            yield f"This script can't start: {reason}. {WAY_OUT}"
+            yield 0, f"This script can't start: {reason}. {WAY_OUT}"
             return
     if strategy is None:
-        yield f"There is no strategy class. {WAY_OUT}"
+        yield 0, f"There is no strategy class. {WAY_OUT}"
     if config is None:
-        yield f"There is no config class, so the script has no settings and a server can't start it. {WAY_OUT}"
-    elif config.name > "StrategyV2ConfigBase":
+        yield 0, f"There is no config class, so the script has no settings and a server can't start it. {WAY_OUT}"
+        return
+    if config.name > "StrategyV2ConfigBase":
         # The server takes the first config class by alphabet and does not leave out the imported base class.
         yield (
+            config.lineno,
             f"The server would overlook the config class {config.name}, because it sorts after StrategyV2ConfigBase. "
-            f"Give it a name that begins with an earlier letter."
+            f"Give it a name that begins with an earlier letter.",
         )
-    if config is not None and (lacking := {"connector_name", "trading_pair"} - _fields(config).keys()):
-        yield f"The config class {config.name} must declare the market: it has no {' and no '.join(sorted(lacking))}."
+    if lacking := {"connector_name", "trading_pair"} - _fields(config).keys():
+        names = " and no ".join(sorted(lacking))
+        yield config.lineno, f"The config class {config.name} must declare the market: it has no {names}."
 
 
 def _undo_aliases(tree: ast.Module) -> None:

@@ -135,6 +135,14 @@ def test_a_bots_page_takes_as_many_queries_for_ten_deployments_and_operations_as
     assert queries(url_of(bot)) == few
 
 
+def test_the_list_of_what_differs_takes_as_many_queries_for_ten_bots_as_for_one(db, queries):
+    client, page = add_client(0), reverse(f"{BOT}_unsent")
+    few = queries(page)
+    for number in range(1, 10):
+        add_bot(client, f"Bot {number}")
+    assert queries(page) == few
+
+
 @pytest.mark.parametrize("page", ["change", "live"])
 def test_an_operations_page_takes_as_many_queries_for_ten_steps_as_for_one(page, server, queries, admin_user):
     first = operation_request(kind="check_server", subject=server)

@@ -1,0 +1,11 @@
+// Whoever enters a value wants it changed: tick its box, also for what was entered before this has run.
+for (const row of document.querySelectorAll("[data-change]")) {
+  const tick = row.querySelector("[name=change]");
+  const field = row.querySelector("input:not([name=change]), textarea");
+  if (field && (field.value !== field.defaultValue || field.checked !== field.defaultChecked)) tick.checked = true;
+  for (const kind of ["input", "change"]) {
+    row.addEventListener(kind, (event) => {
+      if (event.target !== tick) tick.checked = true;
+    });
+  }
+}
