@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-#: What the panel itself writes into the file, from the bot's definition. No setting may have such a name.
+#: A boolean of every controller: true stops it while the instance lives on. The panel's “Pause” and “Resume” set it.
+KILL_SWITCH = "manual_kill_switch"
+#: What the panel itself writes into the file. No setting may have such a name.
 RESERVED = (
     "id",
     "controller_name",
@@ -12,6 +14,7 @@ RESERVED = (
     "controllers_config",
     "connector_name",
     "trading_pair",
+    KILL_SWITCH,
 )
 
 
