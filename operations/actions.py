@@ -63,7 +63,9 @@ class OperatesMixin(ModelAdmin):
         if obj is not None:
             subject = self.operation_subject(obj)
             extra_context = {
-                "buttons": [self._button(kind, obj, subject) for kind in self.permitted_kinds(request)],
+                "buttons": [
+                    self._button(kind, obj, subject) for kind in self.permitted_kinds(request) if kind.concerns(subject)
+                ],
                 "recent_operations": Operation.objects.of(subject).select_related("requested_by")[:RECENT],
                 "facts_template": self.facts_template,
                 "subject": subject,

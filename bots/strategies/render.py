@@ -31,6 +31,7 @@ def script_config(script_name: str, market: tuple[str, str], settings: Mapping[s
 
 
 def _config(identity: dict[str, Any], market: tuple[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The bot's identity and market win over settings of those names: they are what its owner has confirmed."""
+    """The bot's identity and market, which its owner has confirmed, and no setting that has the name of such."""
     connector, trading_pair = market
-    return dict(settings) | identity | {"connector_name": connector, "trading_pair": trading_pair}
+    own = {name: value for name, value in settings.items() if name not in RESERVED}
+    return own | identity | {"connector_name": connector, "trading_pair": trading_pair}
