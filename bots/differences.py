@@ -41,6 +41,10 @@ class Row:
     difference: Difference
 
     @property
+    def is_same(self) -> bool:
+        return self.difference == Difference.NONE
+
+    @property
     def change(self) -> str:
         """What brings the instance from what it goes by to what is saved."""
         return f"{self.label}: {self.live if self.difference == Difference.APPLY else self.deployed} → {self.saved}"
@@ -51,6 +55,9 @@ def compare(bot: "Bot", deployment: "Deployment") -> list[Row]:
     saved, deployed, live = bot.render_config(deployment.config_name), deployment.config, deployment.live_config
     taken_over = bot.live_settings
     rows = []
+    if bot.is_controller:
+        # A file without it says the same as one that says no.
+        deployed, live = ({KILL_SWITCH: False} | config if config else config for config in (deployed, live))
     for setting in _settings(bot, saved, deployed, live):
         values = [setting.value_in(config, ABSENT) for config in (saved, deployed, live)]
         difference = _difference(setting.path[0], *values, taken_over=setting.path[0] in taken_over)

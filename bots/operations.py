@@ -297,9 +297,11 @@ class ApplySettings(LiveKind):
         effect = subject.strategy.settings_schema.get("live_effect", "")
         left = "; ".join(row.change for row in rows if row.difference == Difference.REDEPLOY)
         left = left or ("something besides the settings" if subject.needs_redeploy else "")
+        instance = _live(subject)
+        doing = "paused, and stays so" if instance.state == BotState.PAUSED else _trading(instance)
         return (
-            f"Changes the bot that is {_trading(_live(subject))}, without a restart: {changes}. "
-            f"It takes them over within about 10 seconds. {effect}"
+            f"Changes the running bot without a restart: {changes}. It is {doing}. "
+            f"It takes the change over within about 10 seconds. {effect}"
             + (f" Not applied, because it needs a redeploy: {left}." if left else "")
         )
 

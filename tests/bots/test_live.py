@@ -71,6 +71,8 @@ def test_after_a_deploy_live_is_what_the_server_shows_and_nothing_differs(pmm):
     assert pmm.deployment.live_config["order_amount"] == 1600
     assert pmm.deployment.live_config_at is not None
     assert differences(pmm) == {}
+    (paused,) = [row for row in pmm.compare_settings() if row.name == KILL_SWITCH]
+    assert (paused.saved, paused.deployed, paused.live) == ("—", "no", "no")
     assert not pmm.has_unsent_changes
 
 
