@@ -45,6 +45,11 @@ class Row:
         return self.difference == Difference.NONE
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the running bot goes by what is saved."""
+        return self.difference in {Difference.NONE, Difference.CHANGED_LIVE}
+
+    @property
     def change(self) -> str:
         """What brings the instance from what it goes by to what is saved."""
         return f"{self.label}: {self.live if self.difference == Difference.APPLY else self.deployed} → {self.saved}"
@@ -55,10 +60,10 @@ def compare(bot: "Bot", deployment: "Deployment") -> list[Row]:
     saved, deployed, live = bot.render_config(deployment.config_name), deployment.config, deployment.live_config
     taken_over = bot.live_settings
     rows = []
-    if bot.is_controller:
+    if deployment.is_controller:
         # A file without it says the same as one that says no.
         deployed, live = ({KILL_SWITCH: False} | config if config else config for config in (deployed, live))
-    for setting in _settings(bot, saved, deployed, live):
+    for setting in _settings(bot.strategy.settings_schema, saved, deployed, live):
         values = [setting.value_in(config, ABSENT) for config in (saved, deployed, live)]
         difference = _difference(setting.path[0], *values, taken_over=setting.path[0] in taken_over)
         wanted, given, shown = (in_words(setting, value) for value in values)
@@ -66,17 +71,17 @@ def compare(bot: "Bot", deployment: "Deployment") -> list[Row]:
     return rows
 
 
-def _settings(bot: "Bot", *configs: Mapping[str, Any]) -> Iterator[Setting]:
-    """The market, the strategy's settings, and what else there is in one of the files."""
+def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:
+    """The market, the strategy's settings, what else there is in one of the files, and the pause."""
     for name, label in MARKET.items():
         yield _undescribed(name, label)
-    described = list(settings_in(bot.strategy.settings_schema))
+    described = list(settings_in(schema))
     yield from described
     known = {setting.path[0] for setting in described} | IDENTITY | set(MARKET) | {KILL_SWITCH}
     for name in dict.fromkeys(name for config in configs for name in config):
         if name not in known:
             yield _undescribed(name, name)
-    if bot.is_controller:
+    if any(KILL_SWITCH in config for config in configs):
         yield _undescribed(KILL_SWITCH, "Paused")
 
 

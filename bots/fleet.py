@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from accounts.operations import talking_to
-from bots.models import Bot, BotState, Deployment, StrategyKind
+from bots.models import Bot, BotState, Deployment
 from bots.problems import InstanceUnknownHere
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
@@ -184,7 +184,9 @@ def _note_strangers(server: Server, snapshot: Snapshot) -> None:
 
 
 def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterable[Deployment]) -> None:
-    """Read the logs of a few bots that are up, those first that were read longest ago: they are heavy."""
+    """Read the logs, and with them the live settings, of a few bots that are up, those first that were read longest
+    ago: logs are heavy.
+    """
     up = (
         Deployment.objects.open()
         .filter(pk__in=[deployment.pk for deployment in deployments], observed_at=snapshot.taken_at)
@@ -247,15 +249,18 @@ def judge(
 
 def _is_paused(deployment: Deployment, logs: BotLogs, live: dict[str, Any]) -> bool:
     """Paused is a bot that has said so, as long as its kill switch is on. A switch that was set is no proof."""
-    said_so = logs.paused if logs.paused is not None else deployment.paused_at is not None
-    return said_so and (live["live_config"].get(KILL_SWITCH) is True if live else True)
+    was_paused = deployment.paused_at is not None
+    if not live:
+        return was_paused and logs.paused is not False
+    said_so = was_paused if logs.paused is None else logs.paused
+    return said_so and live["live_config"].get(KILL_SWITCH) is True
 
 
 def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
     """The live configuration as columns to write. None for a script, whose settings can't be changed while it runs,
     nor when the server has no file of it or can't read it just now: what was read last stays, with its time.
     """
-    if deployment.strategy_kind == StrategyKind.SCRIPT:
+    if not deployment.is_controller:
         return {}
     try:
         config = api.controllers.instance_configs(deployment.instance_name).get(deployment.config_name)

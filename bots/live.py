@@ -35,10 +35,11 @@ def plan(run: Run) -> str:
     """Check the definition and note the values that will be live, so that later edits don't mix with them.
 
     Raises:
-        DefinitionInvalid
+        DefinitionInvalid, NotDeployed
         NotLive: the definition is for another market or of another strategy than the instance.
     """
     bot: Bot = run.subject
+    current_deployment(bot)
     try:
         bot.full_clean()
     except ValidationError as error:

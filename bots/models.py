@@ -249,7 +249,7 @@ class Bot(models.Model):
         another strategy by now: an amount that is meant for one token must not reach the orders of another.
         """
         instance = self.open_deployment
-        if instance is None or not self.is_controller:
+        if instance is None or not instance.is_controller:
             return set()
         made_for = (instance.server_id, instance.connector, instance.trading_pair, instance.strategy_name)
         if made_for != (self.server_id, self.connector, self.trading_pair, self.strategy.name):
@@ -499,13 +499,17 @@ class Deployment(models.Model):
         return BotState(self.observed_state)
 
     @property
+    def is_controller(self) -> bool:
+        return self.strategy_kind == StrategyKind.CONTROLLER
+
+    @property
     def is_open(self) -> bool:
         return self.sent_at is not None and self.ended_at is None
 
     def plan_again(self) -> "Deployment":
         """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""
         planned = self.bot.plan_deployment()
-        identity = {"id": planned.config_name} if self.strategy_kind == StrategyKind.CONTROLLER else {}
+        identity = {"id": planned.config_name} if self.is_controller else {}
         for name in set(DEFINING_FIELDS) - {"server_id", "profile"}:
             setattr(planned, name, getattr(self, name))
         planned.config = self.config | identity

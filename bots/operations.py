@@ -10,7 +10,7 @@ from accounts.operations import check_engines, key_page, reach, server_lane, ser
 from bots import deploying, instances, live
 from bots.differences import Difference
 from bots.fleet import WORKING
-from bots.models import Bot, BotState, Deployment, StrategyKind
+from bots.models import Bot, BotState, Deployment
 from bots.preview import Part, preview, preview_live
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api.connectors import is_paper_trade
@@ -266,7 +266,7 @@ class LiveKind(BotKind):
 
     def concerns(self, subject: Bot) -> bool:
         instance = subject.open_deployment
-        return instance.strategy_kind == StrategyKind.CONTROLLER if instance else subject.is_controller
+        return instance.is_controller if instance else subject.is_controller
 
     def unavailable(self, subject: Bot) -> str:
         if not self.concerns(subject):

@@ -137,6 +137,13 @@ def test_an_instance_whose_file_the_server_cannot_read_keeps_its_state_and_what_
     assert (pmm.deployment.state, pmm.deployment.live_config_at) == (BotState.RUNNING, read_at)
 
 
+@pytest.mark.parametrize("kind", ["apply_settings", "pause", "resume"])
+def test_a_bot_that_was_never_deployed_has_nothing_to_change(kind, make_bot, perform):
+    bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=dict(PMM))
+    assert "deploy it first" in unavailable(kind, bot)
+    assert ended(perform(kind, bot)) == (State.FAILED, "not_deployed")
+
+
 # --- apply ---
 
 
@@ -206,6 +213,16 @@ def test_settings_that_were_never_read_are_read_before_any_is_changed(pmm):
 
 
 # --- pause and resume ---
+
+
+def test_a_line_of_an_earlier_life_makes_no_running_bot_paused(pmm, instance, perform, monkeypatch):
+    """Another tool has ended the pause while the bot was stopped: nothing is logged then."""
+    assert perform("pause", pmm).state == State.SUCCEEDED
+    obeyed = instance.kill_switch_obeyed()
+    instance.change_controller(pmm.deployment.config_name, {KILL_SWITCH: False})
+    monkeypatch.setattr(Instance, "kill_switch_obeyed", lambda self: obeyed)
+    assert perform("refresh", pmm).state == State.SUCCEEDED
+    assert (pmm.deployment.state, pmm.deployment.paused_at) == (BotState.RUNNING, None)
 
 
 def test_a_paused_bot_is_shown_as_paused_by_a_poll_and_a_refresh_until_it_is_resumed(pmm, instance, perform):
