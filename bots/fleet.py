@@ -197,9 +197,9 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
     for deployment in up[: settings.FLEET["LOGS_PER_LOOK"]]:
         live = read_live(api, deployment)
         state, values = judge(deployment, BotState(deployment.observed_state), read_logs(api, deployment), live)
-        Deployment.objects.open().filter(pk=deployment.pk, observed_at=snapshot.taken_at).update(
-            observed_state=state, **values
-        )
+        # Conditional, because an operation may have begun on this bot since the look, and have read it again.
+        unchanged = {"observed_at": snapshot.taken_at, "live_config_at": deployment.live_config_at}
+        Deployment.objects.open().filter(pk=deployment.pk, **unchanged).update(observed_state=state, **values)
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,8 @@ class DeployOptionsWhenGone(DeployOptions, WhenGone):
 
 def _may_be_gone(bot: Bot) -> bool:
     """Whether the panel can't tell what became of the bot's instance."""
-    live = bot.open_deployment
-    return live is not None and live.state in {BotState.UNCONFIRMED, BotState.MISSING, BotState.UNKNOWN}
+    instance = bot.open_deployment
+    return instance is not None and instance.state in {BotState.UNCONFIRMED, BotState.MISSING, BotState.UNKNOWN}
 
 
 @register
@@ -200,7 +200,7 @@ class Start(BotKind):
         instance = _live(subject)
         if instance.paused_at:
             return f"Starts the instance of {subject.name}, paused as it was: it quotes nothing until “Resume”."
-        return f"Starts {_trading(instance)}, once more with the settings and keys of that deployment."
+        return f"Starts {_trading(instance)}, once more with the settings and keys that its instance has."
 
     def unavailable(self, subject: Bot) -> str:
         instance = subject.open_deployment
@@ -335,9 +335,11 @@ class Pause(LiveKind):
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        unknown = "Its open orders are cancelled; whether what was filled is kept or closed is up to the controller."
-        effect = subject.strategy.settings_schema.get("pause_effect", unknown)
-        return f"Stops {_trading(_live(subject))}; the instance stays up. {effect} “Resume” lets it quote again."
+        instance = _live(subject)
+        effect = "Its open orders are cancelled; whether what was filled is kept or closed is up to the controller."
+        if instance.strategy_name == subject.strategy.name:
+            effect = subject.strategy.settings_schema.get("pause_effect", effect)
+        return f"Stops {_trading(instance)}; the instance stays up. {effect} “Resume” lets it quote again."
 
     def unavailable(self, subject: Bot) -> str:
         if reason := super().unavailable(subject):

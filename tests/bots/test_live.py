@@ -1,7 +1,9 @@
 """Changing an instance while it runs: its settings, its pause, and what is shown of both."""
 
 import pytest
+from django.utils import timezone
 
+from bots import fleet
 from bots.differences import Difference
 from bots.fleet import observe_server
 from bots.models import BotState, Strategy
@@ -142,6 +144,17 @@ def test_a_bot_that_was_never_deployed_has_nothing_to_change(kind, make_bot, per
     bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=dict(PMM))
     assert "deploy it first" in unavailable(kind, bot)
     assert ended(perform(kind, bot)) == (State.FAILED, "not_deployed")
+
+
+def test_a_poll_does_not_undo_what_an_operation_has_read_since(pmm, monkeypatch):
+    def read_logs(api, deployment):
+        pmm.deployment.update(live_config={"order_amount": 1800}, live_config_at=timezone.now())
+        return fleet.BotLogs()
+
+    monkeypatch.setattr(fleet, "read_logs", read_logs)
+    observe_server(pmm.server)
+    pmm.refresh_from_db()
+    assert pmm.deployment.live_config == {"order_amount": 1800}
 
 
 # --- apply ---
@@ -294,6 +307,12 @@ def test_a_redeploy_ends_the_pause_and_says_so_before(pmm, perform):
     assert "is paused now; the new instance is not" in kinds.get("redeploy").consequence(pmm, {})
     assert perform("redeploy", pmm).state == State.SUCCEEDED
     assert (pmm.deployment.state, pmm.deployment.live_config.get(KILL_SWITCH)) == (BotState.RUNNING, None)
+
+
+def test_what_a_pause_does_is_not_told_from_another_strategy_than_the_running_one(pmm):
+    pmm.strategy, pmm.settings = Strategy.objects.get(name="pmm_simple"), dict(SIMPLE)
+    save(pmm)
+    assert "up to the controller" in kinds.get("pause").consequence(pmm, {})
 
 
 def test_settings_are_applied_to_a_paused_bot_which_stays_paused(pmm, instance, perform):
