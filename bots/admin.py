@@ -29,6 +29,7 @@ from operations.templatetags.connectors import with_badge
 STATE_COLOURS = {
     BotState.RUNNING: "success",
     BotState.STARTING: "info",
+    BotState.PAUSED: "warning",
     BotState.STOPPED: "warning",
     BotState.SILENT: "warning",
     BotState.UNCONFIRMED: "warning",
@@ -61,7 +62,17 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Bot)
 class BotAdmin(ChangesManyMixin, ScopedMixin):
-    operation_kinds = ("deploy", "redeploy", "start", "stop", "archive", "refresh")
+    operation_kinds = (
+        "deploy",
+        "redeploy",
+        "apply_settings",
+        "pause",
+        "resume",
+        "start",
+        "stop",
+        "archive",
+        "refresh",
+    )
     facts_template = "bots/bot_facts.html"
     list_display = (
         "name",
@@ -246,11 +257,13 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
                     "started_at",
                     "verified_at",
                     "stopped_at",
+                    "paused_at",
                     "archive_sent_at",
                     "ended_at",
                 )
             },
         ),
+        ("Live, as the server showed it last", {"fields": ("live_config", "live_config_at")}),
         ("Performance", {"fields": ("pnl_quote", "volume_quote")}),
         ("Script", {"fields": ("script_source",), "classes": ("collapse",)}),
     )

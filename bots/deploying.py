@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.operations import talking_to
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
-from bots.fleet import Snapshot, read_logs, state_in
+from bots.fleet import WORKING, Snapshot, read_live, read_logs, state_in
 from bots.instances import Place, adopt, archive, believe_gone, locate, patiently
 from bots.models import Bot, BotState, Deployment, StrategyKind
 from bots.problems import (
@@ -314,7 +314,7 @@ def wait_until_heard(run: Run) -> str:
         def see() -> BotState | None:
             state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
             deployment.observe(state)
-            return state if state in {BotState.RUNNING, BotState.CRASHED, BotState.MISSING} else None
+            return state if state in {*WORKING, BotState.CRASHED, BotState.MISSING} else None
 
         # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
         state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
@@ -330,14 +330,15 @@ def wait_until_heard(run: Run) -> str:
                 last_error_at=failure.timestamp,
             )
             raise StrategyNotStarted(f"{deployment.instance_name} is up, but {failure.message[:500]}")
+        live = read_live(api, deployment)
     if state == BotState.MISSING:
         raise InstanceMissing
     if state is None:
         raise NeverHeard(f"{deployment.instance_name} was not heard within {settings.FLEET['HEARD']} s.")
     now = timezone.now()
-    deployment.observe(BotState.RUNNING, verified_at=now, last_error="")
+    deployment.observe(state, verified_at=now, last_error="", **live)
     seconds = (now - (deployment.started_at or now)).total_seconds()
-    return f"{deployment.instance_name} is running: heard {seconds:.0f} s after its start."
+    return f"{deployment.instance_name} is {state.label}: heard {seconds:.0f} s after its start."
 
 
 def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:

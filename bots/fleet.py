@@ -15,8 +15,9 @@ from accounts.models import Server
 from accounts.operations import talking_to
 from bots.models import Bot, BotState, Deployment
 from bots.problems import InstanceUnknownHere
+from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import BotNotFound, DockerDown, Problem
+from hummingbot_api.errors import BotNotFound, DockerDown, Problem, ServerFailed, UnexpectedAnswer
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from hummingbot_api.results import ControllerPerformance, LogEntry
 from hummingbot_api.words import MASK, masker
@@ -26,12 +27,18 @@ from operations.models import Operation
 STOPPED_LINE = "Hummingbot stopped."
 #: How the error begins that a bot logs when its strategy raised at its start. It lives on, idle, and is heard.
 FAILED_START = "Failed to start strategy"
+#: What a bot logs when its kill switch stops a controller, and lets it go on (read in
+#: ``scripts/v2_with_controllers.py`` of hummingbot/hummingbot, which is what runs controllers).
+PAUSED_LINE = "Manual cash out for controller {}."
+RESUMED_LINE = "Restarting controller {}."
 #: What the server appends to an instance's name.
 INSTANCE_TIMESTAMP = re.compile(rf"{DEPLOY_TIMESTAMP.pattern}$")
 #: A value that its name gives away as a secret, as in a logged URL: also of keys that were rotated since.
 NAMED_SECRET = re.compile(
     r"((?:api[-_]?key|secret\w*|signature|passphrase|token|memo)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+", re.I
 )
+#: The states of a bot whose strategy runs.
+WORKING = (BotState.RUNNING, BotState.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -80,10 +87,17 @@ def state_in(snapshot: Snapshot, deployment: Deployment) -> BotState:
         return BotState.UNKNOWN
     if name in snapshot.heard:
         # Heard means that the process lives. Whether its strategy runs is for its log to say, see ``judge``.
-        return BotState.STOPPED if deployment.stopped_at else BotState.RUNNING
+        return up_and_heard(deployment)
     started_at = deployment.started_at or deployment.planned_at
     within_deadline = snapshot.taken_at < started_at + timedelta(seconds=settings.FLEET["HEARD"])
     return BotState.STARTING if within_deadline else BotState.SILENT
+
+
+def up_and_heard(deployment: Deployment) -> BotState:
+    """What a bot that is heard does, by what is known of it."""
+    if deployment.stopped_at:
+        return BotState.STOPPED
+    return BotState.PAUSED if deployment.paused_at else BotState.RUNNING
 
 
 def observe_server(server: Server) -> None:
@@ -130,7 +144,7 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
     if state == BotState.MISSING and former != BotState.MISSING:
         # The history is heavy: it is asked once, when the instance has just gone.
         values |= _what_became_of_it(api, snapshot, deployment)
-    if state == BotState.RUNNING and deployment.verified_at is None:
+    if state in WORKING and deployment.verified_at is None:
         values["verified_at"] = snapshot.taken_at
     if reports := snapshot.performance.get(deployment.instance_name):
         values |= {
@@ -170,19 +184,22 @@ def _note_strangers(server: Server, snapshot: Snapshot) -> None:
 
 
 def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterable[Deployment]) -> None:
-    """Read the logs of a few bots that are up, those first that were read longest ago: they are heavy."""
+    """Read the logs, and with them the live settings, of a few bots that are up, those first that were read longest
+    ago: logs are heavy.
+    """
     up = (
         Deployment.objects.open()
         .filter(pk__in=[deployment.pk for deployment in deployments], observed_at=snapshot.taken_at)
-        .filter(observed_state__in=[BotState.RUNNING, BotState.STOPPED])
+        .filter(observed_state__in=[*WORKING, BotState.STOPPED])
         .select_related("bot__client")
         .order_by(models.F("logs_read_at").asc(nulls_first=True))
     )
     for deployment in up[: settings.FLEET["LOGS_PER_LOOK"]]:
-        state, values = judge(deployment, BotState(deployment.observed_state), read_logs(api, deployment))
-        Deployment.objects.open().filter(pk=deployment.pk, observed_at=snapshot.taken_at).update(
-            observed_state=state, **values
-        )
+        live = read_live(api, deployment)
+        state, values = judge(deployment, BotState(deployment.observed_state), read_logs(api, deployment), live)
+        # Conditional, because an operation may have begun on this bot since the look, and have read it again.
+        unchanged = {"observed_at": snapshot.taken_at, "live_config_at": deployment.live_config_at}
+        Deployment.objects.open().filter(pk=deployment.pk, **unchanged).update(observed_state=state, **values)
 
 
 @dataclass(frozen=True)
@@ -192,6 +209,8 @@ class BotLogs:
     newest_general: LogEntry | None = None
     newest_error: LogEntry | None = None
     failed_start: LogEntry | None = None
+    #: Whether its controller was paused or resumed last; None when neither is among the lines.
+    paused: bool | None = None
 
     @property
     def says_stopped(self) -> bool:
@@ -210,16 +229,44 @@ class BotLogs:
         return line is not None and line.timestamp.timestamp() > timestamp and not self.says_stopped
 
 
-def judge(deployment: Deployment, state: BotState, logs: BotLogs) -> tuple[BotState, dict[str, Any]]:
-    """What the logs add to a state: somebody else, or a loss limit, may have stopped the bot, or started it again."""
-    values: dict[str, Any] = {"logs_read_at": timezone.now()}
+def judge(
+    deployment: Deployment, state: BotState, logs: BotLogs, live: dict[str, Any]
+) -> tuple[BotState, dict[str, Any]]:
+    """What its logs and its live configuration add to the state of a bot: somebody else, or a loss limit, may have
+    stopped it, paused it, or started it again. With the columns to write.
+    """
+    values: dict[str, Any] = {"logs_read_at": timezone.now()} | live
     if logs.newest_error:
         values |= {"last_error": logs.newest_error.message[:2000], "last_error_at": logs.newest_error.timestamp}
-    if state in {BotState.RUNNING, BotState.STOPPED} and logs.newest_general:
-        down = logs.strategy_is_down
-        state = BotState.STOPPED if down else BotState.RUNNING
-        values["stopped_at"] = (deployment.stopped_at or timezone.now()) if down else None
+    if state in {*WORKING, BotState.STOPPED}:
+        if logs.newest_general:
+            deployment.stopped_at = (deployment.stopped_at or timezone.now()) if logs.strategy_is_down else None
+        deployment.paused_at = (deployment.paused_at or timezone.now()) if _is_paused(deployment, logs, live) else None
+        values |= {"stopped_at": deployment.stopped_at, "paused_at": deployment.paused_at}
+        state = up_and_heard(deployment)
     return state, values
+
+
+def _is_paused(deployment: Deployment, logs: BotLogs, live: dict[str, Any]) -> bool:
+    """Paused is a bot that has said so, as long as its kill switch is on. A switch that was set is no proof."""
+    was_paused = deployment.paused_at is not None
+    if not live:
+        return was_paused and logs.paused is not False
+    said_so = was_paused if logs.paused is None else logs.paused
+    return said_so and live["live_config"].get(KILL_SWITCH) is True
+
+
+def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
+    """The live configuration as columns to write. None for a script, whose settings can't be changed while it runs,
+    nor when the server has no file of it or can't read it just now: what was read last stays, with its time.
+    """
+    if not deployment.is_controller:
+        return {}
+    try:
+        config = api.controllers.instance_configs(deployment.instance_name).get(deployment.config_name)
+    except (BotNotFound, ServerFailed, UnexpectedAnswer):
+        return {}
+    return {} if config is None else {"live_config": config, "live_config_at": timezone.now()}
 
 
 def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
@@ -240,4 +287,7 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
         return entry and replace(entry, message=NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message)))
 
     failures = tuple(entry for entry in status.error_logs if entry.message.startswith(FAILED_START))
-    return BotLogs(newest(status.general_logs), newest(status.error_logs), newest(failures))
+    lines = PAUSED_LINE.format(deployment.config_name), RESUMED_LINE.format(deployment.config_name)
+    switched = newest(tuple(entry for entry in status.general_logs if entry.message.strip() in lines))
+    paused = None if switched is None else switched.message.strip() == lines[0]
+    return BotLogs(newest(status.general_logs), newest(status.error_logs), newest(failures), paused)

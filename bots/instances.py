@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.operations import talking_to
-from bots.fleet import Snapshot, judge, read_logs, state_in
+from bots.fleet import WORKING, Snapshot, judge, read_live, read_logs, state_in
 from bots.models import Bot, BotState, Deployment
 from bots.problems import (
     ArchiveUnconfirmed,
@@ -279,11 +279,11 @@ def confirm_start(run: Run) -> str:
 
         def see() -> BotState | None:
             state = state_in(Snapshot.take(api, performance=False, name=name), deployment)
-            if state == BotState.RUNNING and not run.operation.notes["runs"]:
+            if state in WORKING and not run.operation.notes["runs"]:
                 proven = read_logs(api, deployment).goes_on_after(run.operation.notes["last_line"])
-                state = BotState.RUNNING if proven else BotState.STARTING
+                state = state if proven else BotState.STARTING
             deployment.observe(state)
-            return state if state in {BotState.RUNNING, BotState.CRASHED, BotState.MISSING} else None
+            return state if state in {*WORKING, BotState.CRASHED, BotState.MISSING} else None
 
         state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
     if state == BotState.CRASHED:
@@ -292,7 +292,7 @@ def confirm_start(run: Run) -> str:
         raise InstanceMissing
     if state is None:
         raise NeverHeard(f"{name} was not heard within {settings.FLEET['HEARD']} s after it was started.")
-    return f"{name} is running."
+    return f"{name} is {state.label}."
 
 
 def refresh(run: Run) -> str:
@@ -301,9 +301,9 @@ def refresh(run: Run) -> str:
     with talking_to(deployment.server) as api:
         adopt(api, deployment)
         state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
-        logs = read_logs(api, deployment)
-    state, also = judge(deployment, state, logs)
-    if state == BotState.RUNNING and deployment.verified_at is None:
+        logs, live = read_logs(api, deployment), read_live(api, deployment)
+    state, also = judge(deployment, state, logs, live)
+    if state in WORKING and deployment.verified_at is None:
         also["verified_at"] = timezone.now()
     deployment.observe(state, **also)
     return f"{deployment} is {state.label}."

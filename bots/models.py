@@ -15,10 +15,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, Server, sees_every_client
+from bots.differences import Difference, Row, compare
 from bots.fields import OrderedJSONField
 from bots.problems import BotLive
 from bots.strategies.render import RESERVED, controller_config, script_config
-from bots.strategies.schema import schema_error, schema_from, setting_errors
+from bots.strategies.schema import live_settings, schema_error, schema_from, setting_errors
 from bots.strategies.source import read_script
 from hummingbot_api.connectors import is_paper_trade, market_of
 from hummingbot_api.names import DEPLOY_TIMESTAMP, slug
@@ -28,7 +29,7 @@ from operations.models import Operation
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
-_RESERVED_NAMES = "Leave out {}: the panel writes that from each bot's own definition."
+_RESERVED_NAMES = "Leave out {}: the panel writes that itself."
 _PAIR = re.compile(r"([A-Z0-9.:]+)-([A-Z0-9.:]+)")
 
 
@@ -210,7 +211,10 @@ class Bot(models.Model):
 
     class Meta:
         ordering = ["client__name", "name"]
-        permissions = [("operate_bot", "Can deploy, start, stop and archive bots")]
+        permissions = [
+            ("operate_bot", "Can deploy, start, stop and archive bots"),
+            ("change_live_settings", "Can change, pause and resume running bots"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["client", "name"],
@@ -240,22 +244,60 @@ class Bot(models.Model):
         return self.deployment.connector if self.deployment and self.deployment.is_open else self.connector
 
     @property
-    def has_unsent_changes(self) -> bool:
-        """Whether the live instance was made from another definition than today's."""
-        live = self.deployment if self.deployment and self.deployment.is_open else None
-        if live is None:
+    def open_deployment(self) -> "Deployment | None":
+        """The deployment whose instance is on a server, or may be."""
+        return self.deployment if self.deployment and self.deployment.is_open else None
+
+    @property
+    def live_settings(self) -> set[str]:
+        """The names of the settings that the instance takes over while it runs.
+
+        None for a script, which reads its settings at its start, nor when the definition is for another market or of
+        another strategy by now: an amount that is meant for one token must not reach the orders of another.
+        """
+        instance = self.open_deployment
+        if instance is None or not instance.is_controller:
+            return set()
+        made_for = (instance.server_id, instance.connector, instance.trading_pair, instance.strategy_name)
+        if made_for != (self.server_id, self.connector, self.trading_pair, self.strategy.name):
+            return set()
+        return live_settings(self.strategy.settings_schema)
+
+    def compare_settings(self) -> list[Row]:
+        """Its settings as saved, as deployed and live; none without an instance."""
+        return compare(self, self.open_deployment) if self.open_deployment else []
+
+    def settings_to_apply(self) -> list[Row]:
+        """Those that the instance would take over as they are saved now."""
+        return [row for row in self.compare_settings() if row.difference == Difference.APPLY]
+
+    @property
+    def needs_redeploy(self) -> bool:
+        """Whether something of today's definition reaches the instance in no other way."""
+        instance = self.open_deployment
+        if instance is None:
             return False
-        planned = self.plan_deployment()
-        return any(getattr(live, name) != getattr(planned, name) for name in DEFINING_FIELDS)
+        planned, changeable = self.plan_deployment(), self.live_settings
+        fixed = [
+            {name: value for name, value in deployment.config.items() if name not in changeable}
+            for deployment in (planned, instance)
+        ]
+        others = set(DEFINING_FIELDS) - {"config"}
+        return fixed[0] != fixed[1] or any(getattr(instance, name) != getattr(planned, name) for name in others)
+
+    @property
+    def has_unsent_changes(self) -> bool:
+        """Whether the instance goes by another definition than today's."""
+        return self.needs_redeploy or bool(self.settings_to_apply())
 
     @property
     def has_newer_key(self) -> bool:
         """Whether the live instance holds an exchange key that has been replaced since."""
-        live = self.deployment if self.deployment and self.deployment.is_open else None
-        if live is None or not live.key_fingerprint:
+        instance = self.open_deployment
+        if instance is None or not instance.key_fingerprint:
             return False
-        keys = (key for key in self.client.keys.all() if key.connector == live.connector)
-        return any(key.fingerprint != live.key_fingerprint for key in keys)
+        keys = (key for key in self.client.keys.all() if key.connector == instance.connector)
+        return any(key.fingerprint != instance.key_fingerprint for key in keys)
 
     def clean_fields(self, exclude: Any = None) -> None:
         if self.client_id and not self.server_id:
@@ -359,6 +401,7 @@ class BotState(models.TextChoices):
     UNCONFIRMED = "unconfirmed", "unconfirmed"
     STARTING = "starting", "starting"
     RUNNING = "running", "running"
+    PAUSED = "paused", "paused"
     STOPPED = "stopped", "stopped"
     SILENT = "silent", "silent"
     CRASHED = "crashed", "crashed"
@@ -419,11 +462,16 @@ class Deployment(models.Model):
     started_at = models.DateTimeField(null=True, help_text="The last deploy or start.")
     verified_at = models.DateTimeField(null=True, help_text="When it was first heard.")
     stopped_at = models.DateTimeField(null=True, help_text="Our stop, confirmed by the bot's log.")
+    paused_at = models.DateTimeField(null=True, help_text="A pause, confirmed by the bot's log.")
     archive_sent_at = models.DateTimeField(null=True, help_text="Written before the archive is sent.")
     ended_at = models.DateTimeField(null=True)
 
     observed_state = models.CharField(max_length=12, choices=BotState, default=BotState.PLANNED)
     observed_at = models.DateTimeField(default=timezone.now)
+    live_config = OrderedJSONField(
+        "live configuration", default=dict, help_text="What the instance's own file held when it was read last."
+    )
+    live_config_at = models.DateTimeField("read", null=True)
     logs_read_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True, help_text="The newest error in the bot's log, or why it failed.")
     last_error_at = models.DateTimeField(null=True)
@@ -464,13 +512,17 @@ class Deployment(models.Model):
         return BotState(self.observed_state)
 
     @property
+    def is_controller(self) -> bool:
+        return self.strategy_kind == StrategyKind.CONTROLLER
+
+    @property
     def is_open(self) -> bool:
         return self.sent_at is not None and self.ended_at is None
 
     def plan_again(self) -> "Deployment":
         """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""
         planned = self.bot.plan_deployment()
-        identity = {"id": planned.config_name} if self.strategy_kind == StrategyKind.CONTROLLER else {}
+        identity = {"id": planned.config_name} if self.is_controller else {}
         for name in set(DEFINING_FIELDS) - {"server_id", "profile"}:
             setattr(planned, name, getattr(self, name))
         planned.config = self.config | identity

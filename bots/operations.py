@@ -8,10 +8,13 @@ from django.urls import reverse
 
 from accounts.models import ExchangeKey, KeyState
 from accounts.operations import KeyKind, check_engines, key_page, push_steps, reach, server_lane, server_page, sign_in
-from bots import deploying, instances
+from bots import deploying, instances, live
+from bots.differences import Difference
+from bots.fleet import WORKING
 from bots.models import Bot, BotState, Deployment
-from bots.preview import Part, preview
+from bots.preview import Part, preview, preview_live
 from bots.rotation import ask_for_redeploys, to_redeploy, with_former_values
+from bots.strategies.render import KILL_SWITCH
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.exchanges import title_of
 from operations.kinds import Kind, StepDefinition, register
@@ -24,14 +27,9 @@ def check_server(run: Run) -> str:
     return " ".join([reach(server), sign_in(server).split(";")[0] + ".", check_engines(server)])
 
 
-def _open_deployment(bot: Bot) -> Deployment | None:
-    deployment = bot.deployment
-    return deployment if deployment is not None and deployment.is_open else None
-
-
 def _live(bot: Bot) -> Deployment:
     """What an operation on the bot's instance is about; its definition, when it has none."""
-    return _open_deployment(bot) or bot.plan_deployment()
+    return bot.open_deployment or bot.plan_deployment()
 
 
 def _planned(bot: Bot, options: Mapping[str, Any]) -> Deployment:
@@ -64,6 +62,14 @@ def _company(deployment: Deployment) -> str:
     return f" {names} of the same client trades there already: the bots may trade with each other." if names else ""
 
 
+def _pause_ends(bot: Bot) -> str:
+    """A new instance is made from the definition, which knows no pause: that is said before it begins."""
+    instance = bot.open_deployment
+    if instance is None or not instance.paused_at:
+        return ""
+    return f" {bot.name} is paused now; the new instance is not: it quotes at once. Pause it again if it should not."
+
+
 class BotKind(Kind):
     """What all operations on bots have in common: one active operation per bot, a bounded number per server."""
 
@@ -77,7 +83,7 @@ class BotKind(Kind):
         return server_lane(subject.server)
 
     def unavailable(self, subject: Bot) -> str:
-        return "" if _open_deployment(subject) else f"{subject} has no instance on a server: deploy it first."
+        return "" if subject.open_deployment else f"{subject} has no instance on a server: deploy it first."
 
     def page_of(self, subject: Bot, concern: str) -> tuple[str, str] | None:
         return {
@@ -127,8 +133,8 @@ class DeployOptionsWhenGone(DeployOptions, WhenGone):
 
 def _may_be_gone(bot: Bot) -> bool:
     """Whether the panel can't tell what became of the bot's instance."""
-    live = _open_deployment(bot)
-    return live is not None and live.state in {BotState.UNCONFIRMED, BotState.MISSING, BotState.UNKNOWN}
+    instance = bot.open_deployment
+    return instance is not None and instance.state in {BotState.UNCONFIRMED, BotState.MISSING, BotState.UNKNOWN}
 
 
 @register
@@ -154,11 +160,11 @@ class Deploy(BotKind):
         planned = _planned(subject, options)
         return (
             f"Starts {_trading(planned)}. What the profile {planned.profile} lacks on {subject.server} is pushed "
-            f"first.{_company(planned)}"
+            f"first.{_pause_ends(subject)}{_company(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:
-        deployment = _open_deployment(subject)
+        deployment = subject.open_deployment
         if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.MISSING}:
             return f"{deployment} is on the server: use “Redeploy” to replace it."
         return ""
@@ -180,7 +186,7 @@ class Redeploy(Deploy):
         planned = _planned(subject, options)
         return (
             f"Stops trading for {subject.client}: open orders of {subject.name} are cancelled and its instance is "
-            f"archived. Then a new one starts {_trading(planned)}.{_company(planned)}"
+            f"archived. Then a new one starts {_trading(planned)}.{_pause_ends(subject)}{_company(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -203,7 +209,16 @@ class Start(BotKind):
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return f"Starts {_trading(_live(subject))}, once more with the settings and keys of that deployment."
+        instance = _live(subject)
+        if instance.paused_at:
+            return f"Starts the instance of {subject.name}, paused as it was: it quotes nothing until “Resume”."
+        return f"Starts {_trading(instance)}, once more with the settings and keys that its instance has."
+
+    def unavailable(self, subject: Bot) -> str:
+        instance = subject.open_deployment
+        if instance and instance.state == BotState.PAUSED:
+            return f"{instance} is up and paused: use “Resume”."
+        return super().unavailable(subject)
 
 
 @register
@@ -253,6 +268,119 @@ class Archive(BotKind):
             f"Stops {_trading(_live(subject))}; open orders are cancelled, the instance is removed and its data kept "
             "in the server's archive. To trade again, deploy the bot."
         )
+
+
+class LiveKind(BotKind):
+    """Changes a controller's instance while it runs."""
+
+    permission = "bots.change_live_settings"
+    confirm = True
+
+    def concerns(self, subject: Bot) -> bool:
+        instance = subject.open_deployment
+        return instance.is_controller if instance else subject.is_controller
+
+    def unavailable(self, subject: Bot) -> str:
+        if not self.concerns(subject):
+            return f"{subject} runs a script: it reads its settings when it starts, and can be stopped but not paused."
+        if reason := super().unavailable(subject):
+            return reason
+        instance = _live(subject)
+        return "" if instance.state in WORKING else f"{instance} is {instance.state.label}: only a running bot obeys."
+
+
+@register
+class ApplySettings(LiveKind):
+    """Sends to the running instance what was saved since, as far as a running bot takes it over."""
+
+    name = "apply_settings"
+    label = "Apply settings"
+    icon = "tune"
+    steps = (
+        StepDefinition("plan", "Check the definition", live.plan),
+        StepDefinition("prove", "Look at the instance and prove the settings", live.prove),
+        StepDefinition("send", "Send what differs", live.send),
+        StepDefinition("verify", "Read it back", live.verify),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        rows = subject.compare_settings()
+        changes = "; ".join(row.change for row in rows if row.difference == Difference.APPLY)
+        effect = subject.strategy.settings_schema.get("live_effect", "")
+        left = "; ".join(row.change for row in rows if row.difference == Difference.REDEPLOY)
+        left = left or ("something besides the settings" if subject.needs_redeploy else "")
+        instance = _live(subject)
+        doing = "paused, and stays so" if instance.state == BotState.PAUSED else _trading(instance)
+        return (
+            f"Changes the running bot without a restart: {changes}. It is {doing}. "
+            f"It takes the change over within about 10 seconds. {effect}"
+            + (f" Not applied, because it needs a redeploy: {left}." if left else "")
+        )
+
+    def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
+        return preview_live(subject)
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := super().unavailable(subject):
+            return reason
+        if not subject.live_settings:
+            return "Nothing of today's definition can be changed live in what was deployed: redeploy it."
+        if not _live(subject).live_config:
+            return "The settings of the running instance were not read yet: use “Refresh”."
+        if not subject.settings_to_apply():
+            left = " What else was changed needs a redeploy." if subject.needs_redeploy else ""
+            return f"The running instance has the saved settings already.{left}"
+        return ""
+
+
+@register
+class Pause(LiveKind):
+    """Stops quoting while the instance lives on. Only its own log confirms it."""
+
+    name = "pause"
+    label = "Pause"
+    icon = "pause"
+    dangerous = True
+    steps = (
+        StepDefinition("switch", "Pause the instance", lambda run: live.switch(run, paused=True)),
+        StepDefinition("confirm", "Wait until its log confirms it", live.confirm_pause),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        instance = _live(subject)
+        effect = "Its open orders are cancelled; whether what was filled is kept or closed is up to the controller."
+        if instance.strategy_name == subject.strategy.name:
+            effect = subject.strategy.settings_schema.get("pause_effect", effect)
+        return f"Stops {_trading(instance)}; the instance stays up. {effect} “Resume” lets it quote again."
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := super().unavailable(subject):
+            return reason
+        instance = _live(subject)
+        return f"{instance} is paused already." if instance.state == BotState.PAUSED else ""
+
+
+@register
+class Resume(LiveKind):
+    """Ends a pause: the instance quotes again, with the settings that it has."""
+
+    name = "resume"
+    label = "Resume"
+    icon = "resume"
+    steps = (
+        StepDefinition("switch", "End the pause", lambda run: live.switch(run, paused=False)),
+        StepDefinition("confirm", "Wait until its log confirms it", live.confirm_resume),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return f"Goes on {_trading(_live(subject))}, with the settings that are live.{_company(_live(subject))}"
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := super().unavailable(subject):
+            return reason
+        instance = _live(subject)
+        switched_on = instance.live_config.get(KILL_SWITCH) is True
+        return "" if instance.state == BotState.PAUSED or switched_on else f"{instance} is not paused."
 
 
 @register

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
 
-from bots.models import Deployment
+from bots.models import Bot, Deployment
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,20 @@ def preview(planned: Deployment, former: Deployment | None) -> list[Part]:
         )
         for title, content in _parts(planned)
     ]
+
+
+def preview_live(bot: Bot) -> list[Part]:
+    """The settings that the running instance gets, compared with those that it has."""
+    instance = bot.open_deployment
+    if instance is None:
+        return []
+    names = {row.name.partition(".")[0] for row in bot.settings_to_apply()}
+    saved, live = (
+        {name: value for name, value in config.items() if name in names}
+        for config in (bot.plan_deployment().config, instance.live_config)
+    )
+    ordered = {name: live[name] for name in saved if name in live}
+    return [Part("Change request", as_json(saved), tuple(_diff(as_json(ordered), as_json(saved))))]
 
 
 def _diff(before: str, after: str) -> Iterable[str]:

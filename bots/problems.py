@@ -135,3 +135,50 @@ class BotLive(Problem):
     concerns = "bot"
     meaning = "The bot has an instance on a server: its definition can't be deleted."
     default_remedy = "Archive the bot first, then delete it."
+
+
+class NotLive(Problem):
+    """A running bot takes changes over under conditions that this one does not meet, or not any more."""
+
+    code = "not_live"
+    concerns = "bot"
+    meaning = "The running instance can't be changed live."
+    default_remedy = "Redeploy the bot: the new instance has today's definition."
+
+
+class LiveUnreadable(Problem):
+    """Without knowing what an instance goes by, nothing is changed in it."""
+
+    code = "live_unreadable"
+    meaning = "The server did not show the settings of the running instance, so nothing was changed."
+    default_remedy = "Refresh the bot and retry. If it stays like this, redeploy the bot."
+    retryable = True
+
+
+class LiveUnconfirmed(Problem):
+    """The server took the change and, asked again, shows other values."""
+
+    code = "live_unconfirmed"
+    meaning = "The change was sent, but the server does not show it."
+    default_remedy = "Retry. Another tool may be changing the same instance."
+    retryable = True
+
+
+class PauseUnconfirmed(Problem):
+    """The instance's file says paused, and the bot's log does not say that it obeyed."""
+
+    code = "pause_unconfirmed"
+    meaning = "The pause was sent and the server shows it, but the bot has not confirmed it: it may still be quoting."
+    default_remedy = "Refresh the bot in a minute: it obeys when its exchange is ready. To be sure at once, “Stop” it."
+    retryable = True
+
+
+class ResumeUnconfirmed(Problem):
+    """The instance's file says that the pause is over, and the bot's log does not say that it quotes again."""
+
+    code = "resume_unconfirmed"
+    meaning = "The pause was ended and the server shows it, but the bot has not confirmed that it quotes again."
+    default_remedy = (
+        "Refresh the bot in a minute. A bot that reached its loss limit does not go on by a resume: redeploy it then."
+    )
+    retryable = True

@@ -171,6 +171,8 @@ FLEET: dict[str, float] = {
     "HEARD": 120,
     # A stopped bot logs so within seconds, after its orders are cancelled.
     "STOPPED": 60,
+    # A bot looks every 10 s whether it was paused or resumed, and logs that it obeys.
+    "RELOADED": 45,
     # The server archives in the background for 20 to 60 s.
     "ARCHIVED": 150,
     # After a restart of the API a bot that is up counts as unknown until it is heard again.

@@ -290,6 +290,46 @@ class Controllers(_Resource):
         answer = self._http.get(path("controllers", "configs", check_name(id, "a configuration")))
         return reading.an_object(answer.value, "the configuration")
 
+    def instance_configs(self, name: str) -> dict[str, dict[str, Any]]:
+        """The configurations of an instance's controllers as its own files hold them now, by id.
+
+        What the files hold, not what the bot has taken over: see ``change_instance_config``.
+
+        Raises:
+            BotNotFound: the server has no files of such an instance.
+        """
+        answer = self._http.get(path("controllers", "bots", check_name(name, "an instance"), "configs"))
+        if answer.status == 404:
+            raise problem(BotNotFound, answer.words)
+        configs = {}
+        for entry in reading.a_list(answer.value, "the instance's configurations"):
+            config = reading.an_object(entry, "a configuration")
+            name_of_file = reading.text(config, "_config_name")  # stands among the settings, and is none of them
+            configs[name_of_file] = {name: value for name, value in config.items() if name != "_config_name"}
+        return configs
+
+    def change_instance_config(self, name: str, id: str, changes: Mapping[str, object]) -> None:
+        """Set some settings of one of an instance's controllers; those that are not named stay.
+
+        The server merges the changes into the instance's own file, unchecked, and tells the bot nothing (read in
+        ``routers/controllers.py`` of hummingbot/hummingbot-api). The bot reads the file every 10 seconds while its
+        exchange is ready and takes over the fields that its config class marks ``is_updatable``, no others; a file
+        that the class refuses, as with an unknown field, is an error at each of these looks (read in
+        ``StrategyV2Base.update_controllers_configs`` and ``ControllerBase.update_config`` of hummingbot 20260922).
+        The whole file counts at the next start of the container. So have ``validate`` check the outcome first.
+
+        Raises:
+            BotNotFound: the server has no files of such an instance.
+            NotFound: the instance has no such controller.
+        """
+        answer = self._http.post(
+            path("controllers", "bots", check_name(name, "an instance"), check_name(id, "a configuration"), "config"),
+            dict(changes),
+        )
+        if answer.status == 404 and _NO_BOT.search(answer.words):
+            raise problem(BotNotFound, answer.words)
+        answer.check()
+
 
 class Bots(_Resource):
     """Instances: deploy, watch, stop, archive.

@@ -66,7 +66,11 @@ class OperatesMixin(ModelAdmin):
         obj = self.get_object(request, object_id)
         if obj is not None:
             extra_context = {
-                "buttons": [self._button(kind, obj) for kind in self.permitted_kinds(request)],
+                "buttons": [
+                    self._button(kind, obj)
+                    for kind in self.permitted_kinds(request)
+                    if kind.concerns(self.operation_subject(obj, kind))
+                ],
                 "recent_operations": self.operations_about(obj).select_related("requested_by")[:RECENT],
                 "facts_template": self.facts_template,
                 **(extra_context or {}),

@@ -59,6 +59,10 @@ class Kind:
         """What will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
         return ()
 
+    def concerns(self, subject: Any) -> bool:
+        """Whether this is offered for such a subject at all, now or later."""
+        return True
+
     def unavailable(self, subject: Any) -> str:
         """Why this makes no sense for the subject as it is now; empty when it does."""
         return ""

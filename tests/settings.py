@@ -21,6 +21,7 @@ FLEET = {
     "POLL": 0.02,
     "HEARD": 3,
     "STOPPED": 3,
+    "RELOADED": 3,
     "ARCHIVED": 3,
     "LOGS_PER_LOOK": 2,
     "UNCONFIRMED": 0,

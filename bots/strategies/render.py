@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-#: What the panel itself writes into the file, from the bot's definition. No setting may have such a name.
+#: A boolean of every controller: true stops it while the instance lives on. The panel's “Pause” and “Resume” set it.
+KILL_SWITCH = "manual_kill_switch"
+#: What the panel itself writes into the file. No setting may have such a name.
 RESERVED = (
     "id",
     "controller_name",
@@ -12,6 +14,7 @@ RESERVED = (
     "controllers_config",
     "connector_name",
     "trading_pair",
+    KILL_SWITCH,
 )
 
 
@@ -28,6 +31,7 @@ def script_config(script_name: str, market: tuple[str, str], settings: Mapping[s
 
 
 def _config(identity: dict[str, Any], market: tuple[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The bot's identity and market win over settings of those names: they are what its owner has confirmed."""
+    """The bot's identity and market, which its owner has confirmed, and no setting that has the name of such."""
     connector, trading_pair = market
-    return dict(settings) | identity | {"connector_name": connector, "trading_pair": trading_pair}
+    own = {name: value for name, value in settings.items() if name not in RESERVED}
+    return own | identity | {"connector_name": connector, "trading_pair": trading_pair}

@@ -175,6 +175,11 @@ def settings_in(schema: Mapping[str, Any], path: tuple[str, ...] = (), advanced:
             yield setting
 
 
+def live_settings(schema: Mapping[str, Any]) -> set[str]:
+    """The settings that a running bot takes over: those whose schema says ``live``."""
+    return {name for name, rules in schema.get("properties", {}).items() if rules.get("live")}
+
+
 def schema_from(defaults: Mapping[str, Any]) -> dict[str, Any]:
     """A schema for a strategy of which only the default settings are known: their names, and the kinds of values."""
     return {

@@ -1,5 +1,7 @@
 """One bot container on the sandbox's host, its state told by the moments at which things happen to it."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -9,6 +11,10 @@ from hummingbot_api.sandbox.clock import Clock
 WARM_UP = 20.0
 #: The same after a restart of a container that exists.
 RESTART_WARM_UP = 7.0
+#: How often a bot reads its controllers' files, once its exchange is ready.
+RELOAD_EVERY = 10.0
+#: From a strategy's start until its exchange is ready.
+EXCHANGE_READY = 10.0
 #: How long the server goes on listing a bot that it does not hear any more.
 HEARD_LATELY = 30.0
 #: What ``stop-and-archive-bot`` does in the background, counted from the request.
@@ -39,6 +45,7 @@ class Instance:
         forgotten_at: when the server stops listing it, because it is being archived.
         keeps_data: whether removing the container archives its data.
         final_status: what the bot said when it was told to stop, as JSON text.
+        kill_switches: when which controller's ``manual_kill_switch`` was set to what, since the deploy.
     """
 
     clock: Clock = field(repr=False)
@@ -69,6 +76,7 @@ class Instance:
     removed_at: float | None = None
     keeps_data: bool = True
     final_status: str | None = None
+    kill_switches: list[tuple[float, str, bool]] = field(default_factory=list)
 
     def record(self) -> dict[str, object]:
         """All that is needed to make the instance again, but the clock."""
@@ -137,7 +145,38 @@ class Instance:
             return None
         return self.starts_at, until
 
+    def kill_switch_obeyed(self) -> list[tuple[float, str, bool]]:
+        """When this life's strategy stopped (true) and restarted (false) which controller, by its kill switch.
+
+        It looks at its controllers' files when the exchange is ready, and every so many seconds from then on: of
+        several changes between two looks it sees the last one.
+        """
+        span = self.trading_span()
+        if span is None:
+            return []
+        ready, until = span[0] + EXCHANGE_READY, span[1]
+        obeyed: list[tuple[float, str, bool]] = []
+        for controller in self.controllers:
+            wanted: dict[float, bool] = {}
+            for moment, name, on in self.kill_switches:
+                if name == controller:
+                    wanted[ready + max(0, math.ceil((moment - ready) / RELOAD_EVERY)) * RELOAD_EVERY] = on
+            stopped = False
+            for moment, on in wanted.items():
+                if on != stopped and moment <= until:
+                    stopped = on
+                    obeyed.append((moment, controller, on))
+        return sorted(obeyed)
+
     # --- what happens to it ---
+
+    def change_controller(self, name: str, changes: Mapping[str, object]) -> None:
+        """Set some settings in the file of one of its controllers."""
+        configs = self.config if isinstance(self.config, list) else []
+        config = dict(zip(self.controllers, configs, strict=True))[name]
+        config.update(changes)
+        if "manual_kill_switch" in changes:
+            self.kill_switches.append((self.clock.now(), name, bool(changes["manual_kill_switch"])))
 
     def start(self, *, problem: str, doomed: bool, warm_up: float) -> None:
         """Begin a life of the container now."""

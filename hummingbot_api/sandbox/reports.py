@@ -3,13 +3,13 @@
 import math
 import zlib
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from hummingbot_api.sandbox.clock import utc
-from hummingbot_api.sandbox.instance import Instance
+from hummingbot_api.sandbox.instance import EXCHANGE_READY, Instance
 
-#: Sandbox seconds from a strategy's start until its exchange is ready, and between two lines of its log.
-EXCHANGE_READY = 10.0
+#: Sandbox seconds between two lines of a strategy's log.
 LOG_EVERY = 60.0
 #: Entries of each kind of log that the server keeps.
 LOG_LENGTH = 100
@@ -118,11 +118,22 @@ def _logs(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str, o
         rounds = int((span[1] - start - EXCHANGE_READY) // LOG_EVERY)
         for number in range(max(0, rounds - LOG_LENGTH), rounds):
             moment = start + EXCHANGE_READY + number * LOG_EVERY
-            general.append(_entry("INFO", "Refreshed the buy and the sell orders.", moment, _STRATEGY))
+            if not _is_killed(instance, moment):
+                general.append(_entry("INFO", "Refreshed the buy and the sell orders.", moment, _STRATEGY))
+        for moment, controller, killed in instance.kill_switch_obeyed():
+            deed = "Manual cash out for" if killed else "Restarting"
+            general.append(_entry("INFO", f"{deed} controller {controller}.", moment, _STRATEGY))
+        general.sort(key=itemgetter("timestamp"))
     if instance.stopped_at is not None and instance.stopped_at <= end:
         general.append(_entry("INFO", "stop command initiated.", instance.stopped_at, _APPLICATION))
         general.append(_entry("INFO", "Hummingbot stopped.", instance.stopped_at, _APPLICATION))
     return general, errors
+
+
+def _is_killed(instance: Instance, moment: float) -> bool:
+    """Whether the kill switches had stopped all of the instance's controllers at a moment."""
+    killed = {controller: on for obeyed_at, controller, on in instance.kill_switch_obeyed() if obeyed_at <= moment}
+    return bool(killed) and all(killed.get(controller, False) for controller in instance.controllers)
 
 
 def _entry(level: str, message: str, moment: float, logger: str) -> dict[str, object]:

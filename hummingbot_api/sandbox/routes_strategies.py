@@ -127,11 +127,10 @@ async def bot_controller_configs(bot_name: str, world: TheWorld) -> list[dict[st
 async def update_bot_controller_config(
     bot_name: str, controller_name: str, config: dict[str, Any], world: TheWorld
 ) -> dict[str, str]:
-    current = _bot_configs(world, bot_name).get(controller_name)
-    if current is None:
+    if controller_name not in _bot_configs(world, bot_name):
         raise HTTPException(404, f"Controller configuration '{controller_name}' not found for bot '{bot_name}'")
     with world.changing():
-        current.update(config)
+        world.instances[bot_name].change_controller(controller_name, config)
     return {"message": f"Controller configuration for bot '{bot_name}' updated successfully"}
 
 

@@ -111,6 +111,8 @@ class World:
                 deployment=deployment,
                 deployed_at=self.clock.now(),
             )
+            for controller, settings in zip(controllers, configs, strict=True):
+                instance.kill_switches.append((self.clock.now(), controller, bool(settings.get("manual_kill_switch"))))
             self.instances[name] = instance
             self._start(instance, WARM_UP)
             return instance

@@ -19,7 +19,7 @@ from django.db import connections
 from django.utils import timezone
 
 from accounts.models import PushedKey
-from bots.models import Bot, BotState
+from bots.models import Bot, BotState, Strategy
 from hummingbot_api.sandbox import Sandbox
 from operations import kinds
 from operations.models import Operation, State
@@ -37,6 +37,9 @@ SHOWN = {
     "stop": BotState.STOPPED,
     "start": BotState.RUNNING,
     "archive": BotState.ARCHIVED,
+    "apply_settings": BotState.RUNNING,
+    "pause": BotState.PAUSED,
+    "resume": BotState.RUNNING,
 }
 
 
@@ -172,6 +175,36 @@ def test_a_start_whose_worker_is_killed_starts_the_same_instance(
     killed_and_taken_over(operation, boundary)
     assert_well_ended(operation, deployed, sandbox, *AFTER["start"])
     assert sandbox.world.live()[0].strategy == "running"
+
+
+@pytest.fixture
+def controller(make_bot, key, work) -> Bot:
+    """A running bot of a controller, with a saved change that is not live yet."""
+    settings = {"order_amount": 1600, "buy_spreads": [0.003], "sell_spreads": [0.003]}
+    bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=settings)
+    assert work(ask("deploy", bot)) == "exited with 0"
+    bot.refresh_from_db()
+    bot.settings["order_amount"] = 1800
+    bot.save()
+    return bot
+
+
+@pytest.mark.parametrize(
+    ("kind", "boundary"),
+    [(kind, boundary) for kind in ("apply_settings", "pause", "resume") for boundary in boundaries(kind)],
+)
+def test_a_live_change_whose_worker_is_killed_is_made_once(
+    kind, boundary, controller, sandbox, work, killed_and_taken_over
+):
+    if kind == "resume":
+        assert work(ask("pause", controller)) == "exited with 0"
+    sandbox.requests.clear()
+    operation = ask(kind, controller)
+    killed_and_taken_over(operation, boundary)
+    assert_well_ended(operation, controller, sandbox, made=1, live=1)
+    changes = [request.json for request in sandbox.requests if request.path.endswith("/config") and request.json]
+    expected = {"apply_settings": {"order_amount": 1800}}.get(kind, {"manual_kill_switch": kind == "pause"})
+    assert changes == [expected]
 
 
 @pytest.mark.parametrize("boundary", boundaries("push_profile"))

@@ -25,7 +25,7 @@ MANAGER_PERMISSIONS = {
     *(f"accounts.{verb}_{model}" for verb in ("view", "add", "change") for model in ("client", "exchangekey")),
     *(f"bots.{verb}_bot" for verb in ("view", "add", "change", "operate")),
     *("bots.view_deployment", "bots.view_strategy", "accounts.view_server", "operations.view_operation"),
-    *("accounts.push_profile", "accounts.check_server"),
+    *("accounts.push_profile", "accounts.check_server", "bots.change_live_settings"),
 }
 
 

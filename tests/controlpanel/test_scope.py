@@ -251,6 +251,8 @@ def test_somebody_who_may_see_every_client_sees_them(own, foreign, make_user, br
         ("accounts.push_profile", "key", "rotate_key"),
         ("bots.operate_bot", "bot", "deploy"),
         ("bots.operate_bot", "bot", "archive"),
+        ("bots.change_live_settings", "bot", "pause"),
+        ("bots.change_live_settings", "bot", "apply_settings"),
     ],
 )
 def test_without_the_permission_there_is_no_button_no_action_and_no_way(missing, subject, kind, make_user, browse):

@@ -383,6 +383,33 @@ def test_controllers_are_deployed_and_report(api, sandbox):
     assert api.bots.status(name).status == "running"
 
 
+@pytest.fixture
+def controller_instance(api):
+    api.accounts.add("client_sharp")
+    api.controllers.save_config("sharp_pmm", PMM)
+    return api.bots.deploy_controllers(
+        instance_name="hummingbot-sharp", credentials_profile="client_sharp", controllers=["sharp_pmm"], image=IMAGE
+    )
+
+
+def test_an_instances_controllers_are_shown_and_changed_apart_from_the_servers(api, controller_instance):
+    assert api.controllers.instance_configs(controller_instance) == {"sharp_pmm": PMM}
+
+    api.controllers.change_instance_config(controller_instance, "sharp_pmm", {"order_amount": 0.02})
+
+    assert api.controllers.instance_configs(controller_instance) == {"sharp_pmm": PMM | {"order_amount": 0.02}}
+    assert api.controllers.get_config("sharp_pmm") == PMM
+
+
+def test_an_instance_or_controller_that_is_not_there_cannot_be_changed(api, controller_instance):
+    with pytest.raises(BotNotFound):
+        api.controllers.instance_configs("nobody")
+    with pytest.raises(BotNotFound):
+        api.controllers.change_instance_config("nobody", "sharp_pmm", {})
+    with pytest.raises(NotFound):
+        api.controllers.change_instance_config(controller_instance, "other", {})
+
+
 def test_a_deploy_on_a_profile_that_is_not_there(deploy):
     with pytest.raises(ProfileMissing):
         deploy(credentials_profile="ghost")
@@ -608,6 +635,7 @@ CALLS = {
     "controllers": lambda api: api.controllers.list(),
     "controller template": lambda api: api.controllers.config_template("generic", "c"),
     "controller config": lambda api: api.controllers.get_config("c"),
+    "instance configs": lambda api: api.controllers.instance_configs("i"),
     "deploy": lambda api: api.bots.deploy_script(
         instance_name="i", credentials_profile="p", config_name="c", image=IMAGE
     ),
@@ -659,6 +687,8 @@ def test_an_answer_of_another_shape_never_raises_anything_but_that(stub, stubbed
         lambda api, name: api.connectors.fields(name),
         lambda api, name: api.scripts.save(name, ""),
         lambda api, name: api.controllers.validate("generic", name, {}),
+        lambda api, name: api.controllers.change_instance_config(name, "c", {}),
+        lambda api, name: api.controllers.change_instance_config("i", name, {}),
         lambda api, name: api.docker.remove(name),
         lambda api, name: api.bots.archive(name),
         lambda api, name: api.bots.deploy_script(

@@ -261,6 +261,44 @@ def test_a_running_bots_controller_can_be_changed(api, world, profile):
     assert "order_amount" not in world.controller_configs["pmm"]
 
 
+def said_of_controllers(api, name):
+    lines = api.ok("GET", f"/bot-orchestration/{name}/status")["data"]["general_logs"]
+    return [line["msg"] for line in lines if "controller" in line["msg"]]
+
+
+def test_a_bot_obeys_its_controllers_kill_switch_at_its_next_look_into_the_file(api, world, profile):
+    name = deploy_controller(api, world, profile)
+    world.clock.advance(60)
+    path = f"/controllers/bots/{name}/pmm/config"
+    api.ok("POST", path, json={"manual_kill_switch": True})
+    assert said_of_controllers(api, name) == []
+    world.clock.advance(11)
+    assert said_of_controllers(api, name) == ["Manual cash out for controller pmm."]
+    # Of two changes between two looks it sees the last one.
+    api.ok("POST", path, json={"manual_kill_switch": False})
+    api.ok("POST", path, json={"manual_kill_switch": True})
+    world.clock.advance(11)
+    assert said_of_controllers(api, name) == ["Manual cash out for controller pmm."]
+    api.ok("POST", path, json={"manual_kill_switch": False})
+    world.clock.advance(11)
+    assert said_of_controllers(api, name)[1:] == ["Restarting controller pmm."]
+
+
+def test_a_bot_that_starts_with_its_kill_switch_on_stops_again_when_its_exchange_is_ready(api, world, profile):
+    name = deploy_controller(api, world, profile)
+    api.ok("POST", f"/controllers/bots/{name}/pmm/config", json={"manual_kill_switch": True})
+    world.crash(name)
+    world.restart(name)
+    world.clock.advance(30)
+    assert said_of_controllers(api, name) == ["Manual cash out for controller pmm."]
+
+
+def test_a_controller_that_an_instance_does_not_have_cannot_be_changed(api, world, profile):
+    name = deploy_controller(api, world, profile)
+    assert api.post(f"/controllers/bots/{name}/other/config", json={}).status_code == 404
+    assert api.post("/controllers/bots/nobody/pmm/config", json={}).status_code == 404
+
+
 # --- deploy ---
 
 

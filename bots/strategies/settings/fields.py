@@ -1,9 +1,11 @@
 """What settings are made of: one JSON Schema each, with what a form needs."""
 
+from collections.abc import Collection
 from typing import Any
 
 #: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for people,
-#: ``advanced`` folds it away, ``labels`` are the words for the values of an ``enum``.
+#: ``advanced`` folds it away, ``labels`` are the words for the values of an ``enum``. ``live``: a running bot takes it
+#: over, because the controller's config class marks the field ``is_updatable``.
 Schema = dict[str, Any]
 
 
@@ -46,7 +48,14 @@ def group(properties: dict[str, Schema], **words: str) -> Schema:
     }
 
 
-def schema(properties: dict[str, Schema], **rules: Any) -> Schema:
+def schema(properties: dict[str, Schema], *, live_except: Collection[str] | None = None, **rules: Any) -> Schema:
+    """A strategy's settings: all live but ``live_except``, none when that is not said. ``live_effect`` says what a
+    running bot does with changed ones, ``pause_effect`` what becomes of its orders when it is paused.
+    """
+    if live_except is not None:
+        properties = {
+            name: setting if name in live_except else setting | {"live": True} for name, setting in properties.items()
+        }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | group(properties) | rules
 
 

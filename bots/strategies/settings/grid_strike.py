@@ -1,4 +1,9 @@
-"""The server's generic/grid_strike controller."""
+"""The server's generic/grid_strike controller.
+
+Live: which fields are marked ``is_updatable``, and that they are read when a grid begins, was read in
+``bots/controllers/generic/grid_strike.py`` of hummingbot/hummingbot-api. When it is killed its grid is closed without
+keeping the position (read in ``GridExecutor.early_stop`` of hummingbot 20260922, and in the script that kills).
+"""
 
 from bots.strategies.settings.fields import (
     DAY,
@@ -107,6 +112,10 @@ SCHEMA = schema(
         ),
         **POSITION,
     },
+    live_except=("side", "triple_barrier_config", *POSITION),
+    live_effect="The grid that stands goes on with the settings that it began with; the next grid has the new ones.",
+    pause_effect="Its open orders are cancelled, and what the grid holds is closed at market price, even if it is to "
+    "keep the position.",
     increasing=["start_price", "end_price"],
     # The server's check takes these all the same, and the bot that comes of it never trades: see the proof.
     allOf=[

@@ -1,4 +1,9 @@
-"""The server's market_making controllers: pmm_simple, and pmm_dynamic, which heeds volatility and trend."""
+"""The server's market_making controllers: pmm_simple, and pmm_dynamic, which heeds volatility and trend.
+
+Live: which fields are marked ``is_updatable`` was read in ``MarketMakingControllerConfigBase`` of hummingbot 20260922,
+and for pmm_dynamic's own in ``controllers/market_making/pmm_dynamic.py`` of hummingbot/hummingbot. When they are killed
+their position executors close what was filled (read in ``PositionExecutor.early_stop`` of the package).
+"""
 
 from bots.strategies.settings.fields import (
     DAY,
@@ -113,33 +118,44 @@ def _period(title: str, help_text: str, default: int) -> Schema:
     return integer(title, help_text, "candles", minimum=2, maximum=500, default=default)
 
 
-PMM_SIMPLE = schema(_market_making(spreads("Buy spreads", "below"), spreads("Sell spreads", "above")))
+_FIXED = ("skip_rebalance", *POSITION)
+_EFFECTS = {
+    "live_effect": "New orders have the new settings; an order that was filled keeps the stop loss, take profit and "
+    "time limit that it began with.",
+    "pause_effect": "Its open orders are cancelled, and orders that were filled are closed at market price.",
+}
+_CANDLES = advanced(
+    candles_connector=text(
+        "Candles: exchange",
+        "Empty: the bot's own. Needed where that has no candles, as with paper trade.",
+        pattern="^[a-z0-9_]*$",
+        default="",
+    ),
+    candles_trading_pair=text(
+        "Candles: trading pair",
+        "Empty: the bot's own.",
+        pattern="^([A-Z0-9.:]+-[A-Z0-9.:]+)?$",
+        default="",
+    ),
+    interval=text(
+        "Candles: interval",
+        "The time that one candle covers.",
+        enum=["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d"],
+        default="3m",
+    ),
+    natr_length=_period("NATR length", "Over how many candles the volatility is measured.", 14),
+    macd_fast=_period("MACD fast", "The trend's fast average.", 21),
+    macd_slow=_period("MACD slow", "The trend's slow average; longer than the fast one.", 42),
+    macd_signal=_period("MACD signal", "The average of the difference of the two.", 9),
+)
+PMM_SIMPLE = schema(
+    _market_making(spreads("Buy spreads", "below"), spreads("Sell spreads", "above")), live_except=_FIXED, **_EFFECTS
+)
 PMM_DYNAMIC = schema(
     _market_making(_volatility_spreads("Buy spreads", "below"), _volatility_spreads("Sell spreads", "above"))
-    | advanced(
-        candles_connector=text(
-            "Candles: exchange",
-            "Empty: the bot's own. Needed where that has no candles, as with paper trade.",
-            pattern="^[a-z0-9_]*$",
-            default="",
-        ),
-        candles_trading_pair=text(
-            "Candles: trading pair",
-            "Empty: the bot's own.",
-            pattern="^([A-Z0-9.:]+-[A-Z0-9.:]+)?$",
-            default="",
-        ),
-        interval=text(
-            "Candles: interval",
-            "The time that one candle covers.",
-            enum=["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d"],
-            default="3m",
-        ),
-        natr_length=_period("NATR length", "Over how many candles the volatility is measured.", 14),
-        macd_fast=_period("MACD fast", "The trend's fast average.", 21),
-        macd_slow=_period("MACD slow", "The trend's slow average; longer than the fast one.", 42),
-        macd_signal=_period("MACD signal", "The average of the difference of the two.", 9),
-    ),
+    | _CANDLES,
+    live_except=(*_FIXED, *_CANDLES),
+    **_EFFECTS,
     # The server takes others all the same, and the bot that comes of it never quotes: see the proof.
     increasing=["macd_fast", "macd_slow"],
 )

@@ -1,4 +1,9 @@
-"""The server's generic/pmm_v1 controller."""
+"""The server's generic/pmm_v1 controller.
+
+Live: all fields that are settings here are marked ``is_updatable`` (read in ``controllers/generic/pmm_v1.py`` of
+hummingbot/hummingbot). When it is killed its order executors cancel their orders and keep what was filled (read in
+``OrderExecutor.early_stop`` of hummingbot 20260922).
+"""
 
 from bots.strategies.settings.fields import (
     DAY,
@@ -75,6 +80,9 @@ SCHEMA = schema(
             ),
         ),
     },
+    live_except=(),
+    live_effect="Its orders have the new settings when they are placed anew, at the next refresh.",
+    pause_effect="Its open orders are cancelled. What was filled is kept as it is.",
     # Between a floor and a ceiling below it neither side would be quoted: see the proof.
     **when({"price_floor": _SET, "price_ceiling": _SET}, {"increasing": ["price_floor", "price_ceiling"]}),
 )

@@ -1,0 +1,125 @@
+"""A bot's settings three times, side by side: as saved, as deployed, and live, as the server last showed them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from bots.strategies.render import KILL_SWITCH
+from bots.strategies.schema import Setting, settings_in
+
+if TYPE_CHECKING:
+    from bots.models import Bot, Deployment
+
+#: Not there: the strategy has no such setting, or the server has not shown it yet.
+ABSENT = object()
+#: Whose file it is, rather than how the bot trades.
+IDENTITY = {"id", "controller_name", "controller_type", "script_file_name", "controllers_config"}
+MARKET = {"connector_name": "Exchange", "trading_pair": "Trading pair"}
+
+
+class Difference(Enum):
+    """How the three differ, and what brings them together."""
+
+    NONE = ""
+    APPLY = "not live yet: “Apply settings”"
+    REDEPLOY = "needs a redeploy"
+    CHANGED_LIVE = "changed live"
+    PAUSED = "paused: “Resume”"
+    FOREIGN = "changed in the instance's file: counts from its next start"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting, in words for people; a dash where it is absent."""
+
+    name: str
+    label: str
+    saved: str
+    deployed: str
+    live: str
+    difference: Difference
+
+    @property
+    def is_same(self) -> bool:
+        return self.difference == Difference.NONE
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the running bot goes by what is saved."""
+        return self.difference in {Difference.NONE, Difference.CHANGED_LIVE}
+
+    @property
+    def change(self) -> str:
+        """What brings the instance from what it goes by to what is saved."""
+        return f"{self.label}: {self.live if self.difference == Difference.APPLY else self.deployed} → {self.saved}"
+
+
+def compare(bot: "Bot", deployment: "Deployment") -> list[Row]:
+    """Every setting of today's definition, of the deployment, and of the instance."""
+    saved, deployed, live = bot.render_config(deployment.config_name), deployment.config, deployment.live_config
+    taken_over = bot.live_settings
+    rows = []
+    if deployment.is_controller:
+        # A file without it says the same as one that says no.
+        deployed, live = ({KILL_SWITCH: False} | config if config else config for config in (deployed, live))
+    for setting in _settings(bot.strategy.settings_schema, saved, deployed, live):
+        values = [setting.value_in(config, ABSENT) for config in (saved, deployed, live)]
+        difference = _difference(setting.path[0], *values, taken_over=setting.path[0] in taken_over)
+        wanted, given, shown = (in_words(setting, value) for value in values)
+        rows.append(Row(".".join(setting.path), _label(setting), wanted, given, shown, difference))
+    return rows
+
+
+def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:
+    """The market, the strategy's settings, what else there is in one of the files, and the pause."""
+    for name, label in MARKET.items():
+        yield _undescribed(name, label)
+    described = list(settings_in(schema))
+    yield from described
+    known = {setting.path[0] for setting in described} | IDENTITY | set(MARKET) | {KILL_SWITCH}
+    for name in dict.fromkeys(name for config in configs for name in config):
+        if name not in known:
+            yield _undescribed(name, name)
+    if any(KILL_SWITCH in config for config in configs):
+        yield _undescribed(KILL_SWITCH, "Paused")
+
+
+def _undescribed(name: str, title: str) -> Setting:
+    return Setting((name,), {"title": title}, required=False, advanced=False)
+
+
+def _label(setting: Setting) -> str:
+    title = setting.schema.get("title", " ".join(setting.path).replace("_", " ").capitalize())
+    return f"{title} ({setting.schema['unit']})" if "unit" in setting.schema else title
+
+
+def _difference(name: str, saved: Any, deployed: Any, live: Any, *, taken_over: bool) -> Difference:
+    if name == KILL_SWITCH:
+        return Difference.PAUSED if live is True else Difference.NONE
+    if taken_over:
+        running = deployed if live is ABSENT else live
+        if saved != running:
+            return Difference.APPLY
+        return Difference.NONE if running == deployed else Difference.CHANGED_LIVE
+    if saved != deployed:
+        return Difference.REDEPLOY
+    return Difference.NONE if live is ABSENT or live == deployed else Difference.FOREIGN
+
+
+def in_words(setting: Setting, value: Any) -> str:
+    """A setting's value for people."""
+    schema = setting.schema
+    if value is ABSENT:
+        return "—"
+    if value in schema.get("enum", ()) and "labels" in schema:
+        return str(schema["labels"][schema["enum"].index(value)])
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case None | "" | []:
+            return "none"
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)

@@ -1,0 +1,76 @@
+"""Changing a bot while it runs, through its pages: what is saved is not live yet, and paused is shown as paused."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Demo
+from tests.browser.test_main_job import operate, sign_in
+
+pytestmark = pytest.mark.browser
+
+
+def open_bot(page: Page) -> None:
+    page.goto("/admin/bots/bot/")
+    page.get_by_role("link", name="Live PMM").click()
+
+
+def row(page: Page, label: str) -> Locator:
+    return page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=label))
+
+
+def state(page: Page) -> Locator:
+    return page.locator(".panel-card h2 .panel-state").first
+
+
+def say_yes(page: Page) -> None:
+    page.get_by_role("button", name="Yes, ").click()
+    expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
+
+
+def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
+    sign_in(page, demo)
+    page.goto("/admin/bots/bot/add/")
+    page.locator("select[name=client]").select_option(label="Sharp")
+    page.locator("[name=name]").fill("Live PMM")
+    page.locator("[name=connector]").fill("binance_paper_trade")
+    page.locator("[name=trading_pair]").fill("BTC-USDT")
+    page.locator("select[name=strategy]").select_option(label="pmm_v1")
+    page.get_by_label("Order amount").locator("visible=true").fill("0.01")
+    page.get_by_role("button", name="Save and continue editing").click()
+    operate(page, "Deploy")
+
+    open_bot(page)
+    expect(page.get_by_text("Saved, deployed and live are the same.")).to_be_visible()
+    page.get_by_text("All 14 settings").click()
+    expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.01", "0.01", "0.01", ""])
+    page.get_by_label("Order amount").locator("visible=true").fill("0.02")
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(row(page, "Order amount")).to_contain_text("not live yet: “Apply settings”")
+    shoot("live-settings")
+
+    page.get_by_role("link", name="Apply settings").click()
+    expect(page.get_by_text("Order amount (base asset): 0.01 → 0.02")).to_be_visible()
+    shoot("apply-settings-confirm")
+    say_yes(page)
+    open_bot(page)
+    expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.02", "0.01", "0.02", "changed live"])
+    expect(page.get_by_text("redeploy it to apply that")).to_have_count(0)
+
+    page.get_by_role("link", name="Pause", exact=True).click()
+    expect(page.get_by_text("Its open orders are cancelled. What was filled is kept as it is.")).to_be_visible()
+    shoot("pause-confirm")
+    say_yes(page)
+    open_bot(page)
+    expect(state(page)).to_have_text("paused")
+    expect(row(page, "Paused")).to_contain_text("paused: “Resume”")
+    shoot("paused")
+    page.goto("/admin/bots/bot/?state=paused")
+    expect(page.get_by_role("link", name="Live PMM")).to_be_visible()
+
+    open_bot(page)
+    page.get_by_role("link", name="Resume", exact=True).click()
+    say_yes(page)
+    open_bot(page)
+    expect(state(page)).to_have_text("running")
