@@ -1,5 +1,7 @@
 """Django's settings. What differs between hosts comes from the environment (``environment.py``, ``.env.example``)."""
 
+import logging
+
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -216,10 +218,18 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},
-    "filters": {"request_id": {"()": "controlpanel.request_id.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
+        # urllib3 names the address of each request below that, which for a webhook is its password.
+        "above_debug": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: record.levelno > logging.DEBUG,
+        },
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
+        "urllib3.connectionpool": {"filters": ["above_debug"]},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
     },

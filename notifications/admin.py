@@ -205,7 +205,12 @@ class ChannelAdmin(OperatesMixin, ScopedMixin, ModelAdmin):
 
     @display(
         description="last message",
-        label={DeliveryState.SENT: "success", DeliveryState.WAITING: "warning", DeliveryState.FAILED: "danger"},
+        label={
+            DeliveryState.SENT: "success",
+            DeliveryState.WAITING: "warning",
+            DeliveryState.FAILED: "danger",
+            "none": "",
+        },
     )
     def outcome(self, channel: Any) -> tuple[str, str]:
         words = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "trying again", DeliveryState.FAILED: "given up"}

@@ -12,7 +12,9 @@ class BotSilent(Problem):
     code = "bot_silent"
     concerns = "bot"
     meaning = "The bot's container is up, but the bot is not heard any more: it may be stuck, or trade unseen."
-    default_remedy = "“Refresh” the bot and read its log. If it stays silent, “Redeploy” it, which ends the old one."
+    default_remedy = (
+        "Open the bot, “Refresh” it and read its log. If it stays silent, “Redeploy” it, which ends the old one."
+    )
 
 
 class BotStopped(Problem):

@@ -184,6 +184,7 @@ def _operations(now: datetime) -> Iterator[Verdict]:
         .filter(Q(finished_at__gte=now - FRESH, known=False, settled=False) | Q(current=True))
         .exclude(Exists(again.filter(state__in=[*ACTIVE_STATES, State.FAILED])))
         .prefetch_related("subject")
+        .order_by("pk")
     )
     for operation in failed:
         if operation.subject is None:

@@ -7,6 +7,7 @@ is no single host. Private networks are allowed: a desk's own chat or alerting i
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +27,8 @@ from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused
 
 #: Seconds to connect, and to wait for the answer.
 TIMEOUT = (5, 10)
+#: What is so long in an address may be what makes it a secret, and is not quoted.
+SHORTEST_PIECE = 8
 #: How much of a refusal is quoted, in characters.
 LONGEST_QUOTE = 200
 
@@ -123,9 +126,8 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str] | None = None, sec
 
 def _try_to_post(url: str, body: bytes, headers: Mapping[str, str], secrets: tuple[str, ...]) -> Problem | None:
     parts = urlsplit(url)
-    mask = masker(
-        [url, parts.path, parts.query, *(piece for piece in parts.path.split("/") if len(piece) > 6), *secrets]
-    )
+    pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= SHORTEST_PIECE]
+    mask = masker([url, parts.path, *pieces, *secrets])
     with requests.Session() as session:
         session.trust_env = False  # a proxy would decide where it goes, a .netrc would add a password
         session.mount("https://", _GuardedAdapter())
