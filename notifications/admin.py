@@ -9,6 +9,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -20,6 +21,7 @@ from notifications.messages import in_words
 from notifications.models import Channel, Delivery, DeliveryState, Incident
 from notifications.watch import acknowledge
 from operations.actions import OperatesMixin, ReadOnlyMixin
+from operations.models import WorkerHeartbeat
 
 #: How many of a channel's deliveries its page shows.
 RECENT = 10
@@ -43,7 +45,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
-    list_display = ("what", "subject_label", "state_label", "since", "lasted", "client", "server", "sentence")
+    list_display = ("what", "subject_label", "state_label", "since", "lasted", "sentence")
     list_filter = (OpenFilter, "kind", ("client", VisibleFilter), ("server", VisibleFilter))
     list_select_related = ("client", "server", "operation")
     list_before_template = "notifications/incidents_before.html"
@@ -52,7 +54,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
 
     @display(description="incident", ordering="kind")
     def what(self, incident: Incident) -> str:
-        return incident.title
+        return capfirst(incident.title)
 
     @display(description="state", label={"open": "danger", "seen": "warning", "over": "success"})
     def state_label(self, incident: Incident) -> tuple[str, str]:
@@ -81,7 +83,8 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         nothing_open = not Incident.objects.visible_to(request.user).open().exists()
-        return super().changelist_view(request, {**(extra_context or {}), "nothing_open": nothing_open})
+        more = {"nothing_open": nothing_open, "no_worker": not WorkerHeartbeat.is_heard()}
+        return super().changelist_view(request, {**(extra_context or {}), **more})
 
     # --- the page -------------------------------------------------------------------------------------------------
 
@@ -158,6 +161,7 @@ class ChannelAdmin(OperatesMixin, ScopedMixin, ModelAdmin):
     form = ChannelForm
     operation_kinds = ("test_channel",)
     facts_template = "notifications/channel_facts.html"
+    list_before_template = "notifications/channels_before.html"
     list_display = ("name", "kind", "told_of", "whose_label", "active", "outcome")
     list_filter = ("kind", "active")
     list_select_related = ("client", "manager")

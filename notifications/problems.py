@@ -6,6 +6,18 @@ Part of the catalogue in ``hummingbot_api.errors``.
 from hummingbot_api.errors import Problem
 
 
+class BotCrashed(Problem):
+    """The container of a bot that ran has exited, and nobody had asked for that here."""
+
+    code = "bot_crashed"
+    concerns = "bot"
+    meaning = "The bot's container exited by itself: it does not trade any more, and its orders may still be open."
+    default_remedy = (
+        "Look at its open orders at the exchange, and at “docker logs” of the instance on the server's host. Then "
+        "“Redeploy” the bot if it should trade, or “Archive” it."
+    )
+
+
 class BotSilent(Problem):
     """A bot that was heard before is not heard any more, and its container is up."""
 

@@ -19,10 +19,10 @@ from django.utils import timezone
 from accounts.models import Client, Server
 from bots.fleet import attended
 from bots.models import Bot, BotState
-from bots.problems import ContainerExited, InstanceMissing
+from bots.problems import InstanceMissing
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
 from notifications.models import FAMILIES, TWO_LOOKS, Channel, Delivery, DeliveryState, Event, Incident, IncidentKind
-from notifications.problems import BotSilent, BotStopped, SecondInstance
+from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance
 from operations import kinds
 from operations.models import ACTIVE_STATES, Operation, State
 
@@ -153,7 +153,7 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
 
 
 _WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
-    BotState.CRASHED: (IncidentKind.BOT_CRASHED, ContainerExited),
+    BotState.CRASHED: (IncidentKind.BOT_CRASHED, BotCrashed),
     BotState.MISSING: (IncidentKind.BOT_MISSING, InstanceMissing),
     BotState.SILENT: (IncidentKind.BOT_SILENT, BotSilent),
     BotState.STOPPED: (IncidentKind.BOT_STOPPED, BotStopped),

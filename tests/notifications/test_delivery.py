@@ -64,7 +64,7 @@ def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(cra
     lines = body["text"].splitlines()
     assert lines[0] == "Problem: Sharp · Sharp bot: bot crashed"
     assert lines[1:3] == ["Client: Sharp", "Server: Sharp server"]
-    assert lines[3].startswith("What happened: The server said success, but the bot's container exited.")
+    assert lines[3].startswith("What happened: The bot's container exited by itself")
     assert lines[4] == f"Since: {crashed.seen_at:%Y-%m-%d %H:%M:%S} UTC"
     assert lines[5] == f"What to do: {crashed.remedy}"
     assert lines[6] == f"https://panel.example.com{crashed.get_absolute_url()}" == body["url"]

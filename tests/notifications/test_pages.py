@@ -19,7 +19,7 @@ from bots.models import Bot, BotState
 from notifications.delivery import send_what_is_due
 from notifications.models import Channel, ChannelKind, Delivery, DeliveryState, Incident, IncidentKind
 from operations import runner
-from operations.models import Operation, State
+from operations.models import Operation, State, WorkerHeartbeat
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of, url_of
 from tests.hummingbot_api.stub import Reply
 from tests.notifications.conftest import answers, ended, looks, shows
@@ -47,7 +47,14 @@ def words(response) -> str:
 # --- incidents ---
 
 
+def test_without_a_worker_the_list_says_that_nobody_is_looking_rather_than_that_nothing_is_wrong(bot, admin_client):
+    page = words(admin_client.get(reverse(f"{INCIDENTS}_changelist")))
+    assert "Nobody is looking" in page
+    assert "Nothing is wrong" not in page
+
+
 def test_when_nothing_is_wrong_the_list_says_so_and_the_sidebar_has_no_badge(bot, admin_client):
+    WorkerHeartbeat.objects.create(worker="test", heard_at=timezone.now())
     page = admin_client.get(reverse(f"{INCIDENTS}_changelist"))
     assert "Nothing is wrong" in words(page)
     assert badge(text_of(page)) == ""
@@ -193,6 +200,13 @@ def test_a_server_that_only_a_clients_bot_is_on_is_seen_too(make_live, make_user
 
 
 # --- channels ---
+
+
+def test_without_a_channel_the_list_says_that_nobody_is_told(admin_client, channel):
+    page = reverse(f"{CHANNELS}_changelist")
+    assert "Nobody is told yet" not in words(admin_client.get(page))
+    channel.delete()
+    assert "Nobody is told yet" in words(admin_client.get(page))
 
 
 def facts(**changes) -> dict:
