@@ -263,12 +263,18 @@ def _affirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
         row.update(better_at=None)
     if verdict.operation is not None and incident.operation_id != verdict.operation.pk:
         row.update(operation=verdict.operation, sentence=verdict.words, code=verdict.code, remedy=verdict.remedy)
-    if incident.opened_at is None and verdict.looked_at > incident.seen_at:
+    if incident.opened_at is None and verdict.looked_at > incident.seen_at + _patience(incident):
         with transaction.atomic():
             if row.filter(opened_at=None).update(opened_at=now):
                 _tell(incident)
         incident.opened_at = now
     return incident
+
+
+def _patience(incident: Incident) -> timedelta:
+    """How much later the look is that confirms it: any later one, mostly."""
+    # For so long a server that was restarted hears nobody: its bots are as well as before.
+    return timedelta(seconds=settings.FLEET["KNOWN_AGAIN"] if incident.kind == IncidentKind.BOT_SILENT else 0)
 
 
 def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:

@@ -23,6 +23,12 @@ def receiver() -> Iterator[Stub]:
         yield stub
 
 
+@pytest.fixture(autouse=True)
+def known_at_once(settings: Any) -> None:
+    """A bot that is not heard in two looks in a row is silent, however short the time between them."""
+    settings.FLEET = settings.FLEET | {"KNOWN_AGAIN": 0}
+
+
 @pytest.fixture
 def make_live(db: None) -> Callable[..., Bot]:
     """A client with a bot that was heard a moment ago, on a server that answered."""

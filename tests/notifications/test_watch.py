@@ -93,6 +93,14 @@ def test_one_silent_look_is_no_incident_and_neither_is_looking_at_it_twice(bot, 
     assert kinds_of(looks()) == ["bot_silent"]
 
 
+def test_bots_that_are_not_heard_for_as_long_as_a_restarted_server_takes_are_not_silent(bot, settings):
+    settings.FLEET = settings.FLEET | {"KNOWN_AGAIN": 40}
+    now = timezone.now()
+    for seconds, kinds in ((0, []), (20, []), (39, []), (41, ["bot_silent"])):
+        bot.deployment.update(observed_state=BotState.SILENT, observed_at=now + timedelta(seconds=seconds))
+        assert kinds_of(looks()) == kinds
+
+
 def test_one_good_look_between_bad_ones_ends_no_incident_that_took_two(bot, channel):
     for state in (BotState.SILENT, BotState.SILENT, BotState.RUNNING, BotState.SILENT, BotState.RUNNING):
         shows(bot, state)
