@@ -55,6 +55,7 @@ env = _Env(
     TRUSTED_PROXIES=(int, 1),
     KEY_ROTATION_DAYS=(int, 90),
     PANEL_URL=(str, ""),
+    EMAIL_URL=(str, ""),
     DEFAULT_FROM_EMAIL=(str, "panel@localhost"),
     HUMMINGBOT_API_URL=(str, ""),
     HUMMINGBOT_API_USERNAME=(str, "admin"),
@@ -132,7 +133,7 @@ def database() -> dict[str, Any]:
 def mail() -> dict[str, Any]:
     """Django's settings for e-mail: ``EMAIL_URL``, or printed where the process prints."""
     try:
-        settings: dict[str, Any] = env.email_url("EMAIL_URL", default="consolemail://")
+        settings: dict[str, Any] = environ.Env.email_url_config(env("EMAIL_URL") or "consolemail://")
     except (ImproperlyConfigured, ValueError):
         sys.exit("The control panel does not start:\n- EMAIL_URL can't be read: smtp+tls://user:password@host:587")
     return settings

@@ -206,7 +206,7 @@ EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL")
 NOTIFICATIONS = {
     # On a developer's machine e-mails are printed. In production that would be silence, so there they are refused.
-    "MAIL": bool(env("EMAIL_URL", default="")) or not PRODUCTION,
+    "MAIL": bool(env("EMAIL_URL")) or not PRODUCTION,
     # Webhooks may lead to this machine, without TLS.
     "LOCAL": not PRODUCTION,
     "TELEGRAM_API": "https://api.telegram.org",

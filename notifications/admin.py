@@ -11,7 +11,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from accounts.models import sees_every_client
@@ -70,6 +69,11 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
     def lasted(self, incident: Incident) -> str:
         return in_words(incident.duration)
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Incidents go with their client or server, whoever may delete these, and by themselves in the end."""
+        match = request.resolver_match
+        return match is not None and not str(match.url_name).startswith("notifications_incident")
+
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Incident]:
         return super().get_queryset(request).opened()  # type: ignore[attr-defined]
 
@@ -108,7 +112,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "subject": subject if shown else None,
                 "lasted": in_words(incident.duration),
                 "deliveries": incident.deliveries.filter(channel__in=channels).select_related("channel").order_by("pk"),
-                "may_acknowledge": self._may_acknowledge(request) and _can_be_acknowledged(incident),
+                "may_acknowledge": self.has_acknowledge_permission(request) and _can_be_acknowledged(incident),
             },
         )
 
@@ -123,16 +127,12 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
 
     # --- having seen it -------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _may_acknowledge(request: HttpRequest) -> bool:
-        return request.user.has_perm("notifications.acknowledge_incident")
-
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
-        return self._may_acknowledge(request)
+        return request.user.has_perm("notifications.acknowledge_incident")
 
     def acknowledge_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         incident = self._incident(request, pk)
-        if not self._may_acknowledge(request):
+        if not self.has_acknowledge_permission(request):
             raise PermissionDenied
         self._acknowledge(request, incident)
         return HttpResponseRedirect(incident.get_absolute_url())
@@ -157,7 +157,7 @@ def _can_be_acknowledged(incident: Incident) -> bool:
 
 
 @admin.register(Channel)
-class ChannelAdmin(OperatesMixin, ScopedMixin, ModelAdmin):
+class ChannelAdmin(OperatesMixin, ScopedMixin):
     form = ChannelForm
     operation_kinds = ("test_channel",)
     facts_template = "notifications/channel_facts.html"

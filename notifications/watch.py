@@ -84,7 +84,6 @@ def _group(incident: Incident) -> Group:
 def _servers(now: datetime) -> Iterator[Verdict]:
     lately = now - timedelta(seconds=settings.FLEET["STALE"])
     for server in Server.objects.filter(checked_at__gte=lately).defer("password", "connectors", "account_names"):
-        assert server.checked_at is not None  # noqa: S101 - so says the filter
         common: dict[str, Any] = {"family": "server", "subject": server, "looked_at": server.checked_at}
         if server.last_error_code:
             problem = Problem.with_code(server.last_error_code) or Problem
@@ -161,6 +160,7 @@ _WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
 
 
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
+    """A verdict's words as the catalogue has them."""
     return {"words": words or problem.meaning, "code": problem.code, "remedy": problem.default_remedy}
 
 
@@ -288,23 +288,19 @@ def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:
     close(incident, verdict.words, now)
 
 
-def close(incident: Incident, ending: str, now: datetime, followed_by: Incident | None = None) -> bool:
-    """End an incident and tell it where its beginning was told, unless another one that follows is told there.
-
-    Returns:
-        Whether it was this call that ended it.
-    """
+def close(incident: Incident, ending: str, now: datetime, followed_by: Incident | None = None) -> None:
+    """End an incident and tell it where its beginning was told, unless another one that follows is told there."""
     row = Incident.objects.current().filter(pk=incident.pk)
     if incident.opened_at is None:
-        return bool(row.filter(opened_at=None).delete()[0])  # it never was certain
+        row.filter(opened_at=None).delete()  # it never was certain
+        return
     with transaction.atomic():
-        mine = bool(row.update(closed_at=now, ending=ending[:300]))
-        if mine:
+        # Of several workers one ends it.
+        if row.update(closed_at=now, ending=ending[:300]):
             told = incident.deliveries.filter(event=Event.OPENED).exclude(state=DeliveryState.FAILED)
             if followed_by is not None:
                 told = told.exclude(channel__in=followed_by.deliveries.values("channel"))
             _write_down(incident, Event.CLOSED, told.values_list("channel", flat=True))
-    return mine
 
 
 def _tell(incident: Incident) -> None:

@@ -149,6 +149,15 @@ def test_without_the_permission_there_is_no_button_no_action_and_no_way_to_mark_
     assert crashed.acknowledged_at is None
 
 
+def test_an_incident_goes_with_its_client_and_not_by_itself(client_sharp, admin_client):
+    ended("push_profile", client_sharp, State.FAILED, "key_refused")
+    (incident,) = looks()
+    assert admin_client.get(url_of(incident, "delete")).status_code == 403
+    assert "delete_selected" not in text_of(admin_client.get(reverse(f"{INCIDENTS}_changelist")))
+    assert admin_client.post(url_of(client_sharp, "delete"), {"post": "yes"}).status_code == 302
+    assert not Incident.objects.exists()
+
+
 # --- whose ---
 
 
