@@ -276,7 +276,6 @@ def test_a_bot_that_an_operation_works_on_is_left_to_it(live, sandbox):
     assert look(live).observed_state == BotState.CRASHED
 
 
-@pytest.mark.parametrize("fault", [None, "server_error"])
 def test_a_second_instance_is_not_forgotten_while_an_operation_works_on_the_bot(live, server):
     with server.api() as api:
         stranger = api.bots.deploy_script(**live.deployment.order())
@@ -297,6 +296,7 @@ def test_a_server_that_answers_with_failures_only_says_so_on_its_row(live, sandb
     assert live.server.last_error_code == ""
 
 
+@pytest.mark.parametrize("fault", [None, "server_error"])
 def test_a_poll_undoes_nothing_that_an_operation_did_after_the_look_began(fault, live, sandbox, monkeypatch):
     if fault:
         sandbox.faults.add(fault)
