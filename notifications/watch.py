@@ -16,7 +16,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from accounts.models import Client, Server
+from accounts.models import Client, ExchangeKey, Server
 from bots.fleet import attended
 from bots.models import Bot, BotState
 from bots.problems import InstanceMissing
@@ -28,8 +28,8 @@ from operations.models import ACTIVE_STATES, Operation, State
 
 #: A failed operation is told of when it ended within this time: what failed before the panel could tell is history.
 FRESH = timedelta(days=1)
-#: After these a bot is where it should be, whatever failed before: its instance is new, or gone.
-SETTLING = frozenset({"deploy", "redeploy", "archive"})
+#: After these a bot or a key is where it should be, whatever failed before: an instance is new or gone, a key is taken.
+SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key"})
 #: What ends a bot's trading because somebody asked for it.
 STOPPING = frozenset({"stop", "archive"})
 
@@ -179,7 +179,7 @@ def _operations(now: datetime) -> Iterator[Verdict]:
     incidents = Incident.objects.filter(operation=OuterRef("pk"))
     failed = (
         Operation.objects.filter(state=State.FAILED, kind__in=changing)
-        .filter(subject_type__in=ContentType.objects.get_for_models(Bot, Client, Server).values())
+        .filter(subject_type__in=ContentType.objects.get_for_models(Bot, Client, ExchangeKey, Server).values())
         .annotate(known=Exists(incidents), current=Exists(incidents.current()), settled=Exists(settled))
         .filter(Q(finished_at__gte=now - FRESH, known=False, settled=False) | Q(current=True))
         .exclude(Exists(again.filter(state__in=[*ACTIVE_STATES, State.FAILED])))
@@ -210,6 +210,8 @@ def _scope(subject: Any) -> tuple[Client | None, Server]:
         return None, subject
     if isinstance(subject, Client):
         return subject, subject.server
+    if isinstance(subject, ExchangeKey):
+        return subject.client, subject.client.server
     # An instance stays where it is when its bot's definition is edited.
     return subject.client, (subject.deployment or subject).server
 

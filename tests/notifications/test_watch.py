@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import Server
+from accounts.models import ExchangeKey, Server
 from bots.fleet import observe_server
 from bots.models import Bot, BotState, Deployment
 from hummingbot_api.errors import Problem, ServerUnreachable, WrongPassword
@@ -277,9 +277,12 @@ def test_an_operation_that_is_tried_again_at_once_is_not_told_of_before_that_end
     assert looks() == []
 
 
-@pytest.mark.parametrize("kind", ["deploy", "push_profile"])
+@pytest.mark.parametrize("kind", ["deploy", "push_profile", "test_key"])
 def test_a_refused_key_is_an_incident_by_that_name(kind, bot):
-    subject = bot if kind == "deploy" else bot.client
+    key = ExchangeKey(client=bot.client, connector="bitmart")
+    key.set_values({"bitmart_api_key": "x"})
+    key.save()
+    subject = {"deploy": bot, "push_profile": bot.client, "test_key": key}[kind]
     ended(kind, subject, State.FAILED, "key_refused")
     (incident,) = looks()
     assert (incident.kind, incident.client, incident.subject) == ("key_refused", bot.client, subject)
