@@ -140,11 +140,11 @@ def everything_was_tried(
     observe_server(server)
     sandbox.faults.add("wrong_password")
     observe_server(server)
-    tell_of_everything(perform, settings)
+    tell_of_everything(server, perform, settings)
     return operations
 
 
-def tell_of_everything(perform, settings) -> None:
+def tell_of_everything(server, perform, settings) -> None:
     """Every kind of channel is told of incidents, and is sent a test message: taken, refused with an echo, cut off."""
     with running_stub() as receiver:
         settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"TELEGRAM_API": receiver.url}
@@ -156,6 +156,9 @@ def tell_of_everything(perform, settings) -> None:
             ("forbidden", ChannelKind.WEBHOOK, f"http://hooks.example.com/{WEBHOOK_PART}"),
         ):
             Channel.objects.create(name=name, kind=kind, secret=secret, recipient="1")
+        for _ in range(2):
+            observe_server(server)
+            look(timezone.now())
         for status, reset in ((200, False), (503, False), (404, False), (200, True)):
             for channel in Channel.objects.all():
                 receiver.will(Reply(f"refused {channel.secret}, {WEBHOOK_PART}", status, reset=reset))
@@ -164,7 +167,6 @@ def tell_of_everything(perform, settings) -> None:
                         Reply(f"refused /bot{TELEGRAM_TOKEN}/sendMessage, {TELEGRAM_TOKEN}", status, reset=reset)
                     )
                 perform("test_channel", channel)
-                look(timezone.now())
                 Delivery.objects.filter(state=DeliveryState.WAITING).update(next_attempt_at=timezone.now())
                 for delivery in Delivery.objects.filter(channel=channel).select_related("channel"):
                     send(delivery)
