@@ -12,12 +12,12 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
-from accounts.operations import talking_to
+from accounts.operations import NO_CONTACT, talking_to
 from bots.models import Bot, BotState, Deployment
 from bots.problems import InstanceUnknownHere
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import BotNotFound, DockerDown, Problem, ServerFailed, UnexpectedAnswer
+from hummingbot_api.errors import BotNotFound, DockerDown, Problem, ServerFailed, UnexpectedAnswer, WrongPassword
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from hummingbot_api.results import ControllerPerformance, LogEntry
 from hummingbot_api.words import MASK, masker
@@ -106,7 +106,7 @@ def observe_server(server: Server) -> None:
     A bot that an operation works on is left alone: the operation says what is true of it. So is one that changed
     after the look began. A server that can't be reached makes its bots unknown, not whatever they were.
     """
-    bots = Bot.objects.exclude(pk__in=_attended())
+    bots = Bot.objects.exclude(pk__in=attended())
     deployments = list(Deployment.objects.open().filter(server=server, bot__in=bots).select_related("bot__client"))
     # A poll does not wait for a slow server as an operation does: the next look comes soon.
     try:
@@ -118,15 +118,18 @@ def observe_server(server: Server) -> None:
             _note_strangers(server, snapshot)
             _read_some_logs(api, snapshot, deployments)
     except Problem as problem:
+        # Why is on the server's row: here, or where the contact failed.
         if isinstance(problem, DockerDown):
             server.contact_succeeded(docker_running=False)
-        # Why is on the server's row. An operation may have ended some of them meanwhile.
+        elif not isinstance(problem, (WrongPassword, *NO_CONTACT)):
+            server.contact_failed(problem, reachable=True)
+        # An operation may have ended some of them meanwhile.
         Deployment.objects.open().filter(pk__in=[deployment.pk for deployment in deployments]).update(
             observed_state=BotState.UNKNOWN, observed_at=timezone.now()
         )
 
 
-def _attended() -> models.QuerySet[Operation, int]:
+def attended() -> models.QuerySet[Operation, int]:
     """The bots that an operation works on."""
     bots = ContentType.objects.get_for_model(Bot)
     return Operation.objects.active().filter(subject_type=bots).values_list("subject_id", flat=True)
@@ -176,11 +179,12 @@ def _note_strangers(server: Server, snapshot: Snapshot) -> None:
     by_name: dict[str, list[str]] = {}
     for name in sorted(snapshot.active - set(known)):
         by_name.setdefault(INSTANCE_TIMESTAMP.sub("", name), []).append(name)
-    namesakes = Deployment.objects.filter(server=server, requested_name__in=by_name).exclude(bot__in=_attended())
+    namesakes = Deployment.objects.filter(server=server, requested_name__in=by_name).exclude(bot__in=attended())
     strangers = {bot: ", ".join(by_name[name]) for bot, name in namesakes.values_list("bot", "requested_name")}
     for bot, names in strangers.items():
         Bot.objects.filter(pk=bot).update(strangers=names)
-    Bot.objects.filter(server=server).exclude(strangers="").exclude(pk__in=strangers).update(strangers="")
+    looked_at = Bot.objects.filter(server=server).exclude(pk__in=attended())
+    looked_at.exclude(strangers="").exclude(pk__in=strangers).update(strangers="")
 
 
 def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterable[Deployment]) -> None:

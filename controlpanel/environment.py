@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -53,6 +54,9 @@ env = _Env(
     API_PER_MINUTE=(int, 120),
     TRUSTED_PROXIES=(int, 1),
     KEY_ROTATION_DAYS=(int, 90),
+    PANEL_URL=(str, ""),
+    EMAIL_URL=(str, ""),
+    DEFAULT_FROM_EMAIL=(str, "panel@localhost"),
     HUMMINGBOT_API_URL=(str, ""),
     HUMMINGBOT_API_USERNAME=(str, "admin"),
     HUMMINGBOT_API_PASSWORD=(str, ""),
@@ -123,6 +127,15 @@ def database() -> dict[str, Any]:
         }
     else:
         settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    return settings
+
+
+def mail() -> dict[str, Any]:
+    """Django's settings for e-mail: ``EMAIL_URL``, or printed where the process prints."""
+    try:
+        settings: dict[str, Any] = environ.Env.email_url_config(env("EMAIL_URL") or "consolemail://")
+    except (ImproperlyConfigured, ValueError):
+        sys.exit("The control panel does not start:\n- EMAIL_URL can't be read: smtp+tls://user:password@host:587")
     return settings
 
 

@@ -1,5 +1,7 @@
 """Django's settings. What differs between hosts comes from the environment (``environment.py``, ``.env.example``)."""
 
+import logging
+
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -8,6 +10,7 @@ from controlpanel.environment import (
     PRODUCTION,
     database,
     env,
+    mail,
     queue,
     refuse_to_start_half_configured,
 )
@@ -37,6 +40,7 @@ INSTALLED_APPS = [
     "operations",
     "accounts",
     "bots",
+    "notifications",
     "json_api",
     "controlpanel",
 ]
@@ -195,16 +199,39 @@ API = {
 #: How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
 NINJA_NUM_PROXIES = env("TRUSTED_PROXIES") if PRODUCTION else 0
 
+# --- telling people -----------------------------------------------------------------------------------------------
+
+#: Where the panel is found, for links in messages. Without it they have none.
+PANEL_URL = env("PANEL_URL")
+vars().update(mail())
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL")
+NOTIFICATIONS = {
+    # On a developer's machine e-mails are printed. In production that would be silence, so there they are refused.
+    "MAIL": bool(env("EMAIL_URL")) or not PRODUCTION,
+    # Webhooks may lead to this machine, without TLS.
+    "LOCAL": not PRODUCTION,
+    "TELEGRAM_API": "https://api.telegram.org",
+}
+
 # --- logs -------------------------------------------------------------------------------------------------------
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},
-    "filters": {"request_id": {"()": "controlpanel.request_id.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
+        # urllib3 names the address of each request below that, which for a webhook is its password.
+        "above_debug": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: record.levelno > logging.DEBUG,
+        },
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
+        "urllib3.connectionpool": {"filters": ["above_debug"]},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
     },
@@ -243,6 +270,13 @@ UNFOLD = {
             {
                 "title": "Trading",
                 "items": [
+                    {
+                        "title": "Incidents",
+                        "icon": "notifications",
+                        "link": reverse_lazy("admin:notifications_incident_changelist"),
+                        "badge": "notifications.admin.count_of_open_incidents",
+                        "permission": lambda request: request.user.has_perm("notifications.view_incident"),
+                    },
                     {"title": "Bots", "icon": "smart_toy", "link": reverse_lazy("admin:bots_bot_changelist")},
                     {
                         "title": "Deployments",
@@ -289,6 +323,12 @@ UNFOLD = {
                         "icon": "vpn_key",
                         "link": reverse_lazy("admin:json_api_token_changelist"),
                         "permission": lambda request: request.user.has_perm("json_api.view_token"),
+                    },
+                    {
+                        "title": "Channels",
+                        "icon": "campaign",
+                        "link": reverse_lazy("admin:notifications_channel_changelist"),
+                        "permission": lambda request: request.user.has_perm("notifications.view_channel"),
                     },
                     {
                         "title": "Users",

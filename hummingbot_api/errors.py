@@ -38,6 +38,11 @@ class Problem(Exception):
             yield kind
             yield from kind.catalogue()
 
+    @classmethod
+    def with_code(cls, code: str) -> "type[Problem] | None":
+        """The kind of problem that a stored code stands for; ``None`` when there is none any more."""
+        return next((kind for kind in cls.catalogue() if kind.code == code), None)
+
 
 class HummingbotAPIError(Problem):
     """A request to a Hummingbot API server failed, or the server said that it did."""

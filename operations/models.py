@@ -171,8 +171,8 @@ class Operation(models.Model):
             return None
         if self.state == State.SUCCEEDED:
             return self.definition.next_step(self)
-        concern = next((kind.concerns for kind in Problem.catalogue() if kind.code == self.error_code), "")
-        return self.definition.page_of(self.subject, concern)
+        problem = Problem.with_code(self.error_code)
+        return self.definition.page_of(self.subject, problem.concerns if problem else "")
 
     @property
     def newer(self) -> "Operation | None":

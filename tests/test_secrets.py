@@ -8,22 +8,32 @@ from collections.abc import Iterator
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import Server
 from bots import deploying
 from bots.fleet import observe_server
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
+from notifications.delivery import send
+from notifications.models import Channel, ChannelKind, Delivery, DeliveryState, Incident
+from notifications.watch import look
 from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_retry
 from tests.conftest import PLANTED, PLANTED_PASSWORD
+from tests.hummingbot_api.stub import Reply, running_stub
 
 WRONG_PASSWORD = "planted-wrong-password-e5"
 ROTATED = PLANTED | {"bitmart_memo": "planted-rotated-memo-77"}
-SECRETS = [*PLANTED.values(), ROTATED["bitmart_memo"], PLANTED_PASSWORD, WRONG_PASSWORD]
+TELEGRAM_TOKEN, WEBHOOK_PART = "4711:planted-telegram-token", "planted-webhook-part"
+SECRETS = [*PLANTED.values(), ROTATED["bitmart_memo"], PLANTED_PASSWORD, WRONG_PASSWORD, TELEGRAM_TOKEN, WEBHOOK_PART]
 #: Where a secret may be, and there only as ciphertext.
-ENCRYPTED = {("accounts_server", "password"), ("accounts_exchangekey", "encrypted_values")}
+ENCRYPTED = {
+    ("accounts_server", "password"),
+    ("accounts_exchangekey", "encrypted_values"),
+    ("notifications_channel", "secret"),
+}
 
 
 def found_in(text: str) -> list[str]:
@@ -57,7 +67,9 @@ def problems(monkeypatch) -> list[Problem]:
 
 
 @pytest.fixture
-def everything_was_tried(bot, key, server, perform, sandbox, monkeypatch, caplog, problems) -> list[Operation]:
+def everything_was_tried(
+    bot, key, server, perform, sandbox, monkeypatch, caplog, problems, settings
+) -> list[Operation]:
     """All kinds of operations, each as it succeeds and as it fails."""
     caplog.set_level(logging.DEBUG)
     for name in list(logging.root.manager.loggerDict):
@@ -128,7 +140,38 @@ def everything_was_tried(bot, key, server, perform, sandbox, monkeypatch, caplog
     observe_server(server)
     sandbox.faults.add("wrong_password")
     observe_server(server)
+    tell_of_everything(server, perform, settings)
     return operations
+
+
+def tell_of_everything(server, perform, settings) -> None:
+    """Every kind of channel is told of incidents, and is sent a test message: taken, refused with an echo, cut off."""
+    with running_stub() as receiver:
+        settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"TELEGRAM_API": receiver.url}
+        for name, kind, secret in (
+            ("slack", ChannelKind.SLACK, f"{receiver.url}/services/{WEBHOOK_PART}"),
+            ("discord", ChannelKind.DISCORD, f"{receiver.url}/hook?token={WEBHOOK_PART}"),
+            ("telegram", ChannelKind.TELEGRAM, TELEGRAM_TOKEN),
+            ("dead", ChannelKind.WEBHOOK, f"http://127.0.0.1:9/{WEBHOOK_PART}"),
+            ("forbidden", ChannelKind.WEBHOOK, f"http://hooks.example.com/{WEBHOOK_PART}"),
+        ):
+            Channel.objects.create(name=name, kind=kind, secret=secret, recipient="1")
+        for _ in range(2):
+            observe_server(server)
+            look(timezone.now())
+        for status, reset in ((200, False), (503, False), (404, False), (200, True)):
+            for channel in Channel.objects.all():
+                receiver.will(Reply(f"refused {channel.secret}, {WEBHOOK_PART}", status, reset=reset))
+                if channel.kind == ChannelKind.TELEGRAM:
+                    receiver.will(
+                        Reply(f"refused /bot{TELEGRAM_TOKEN}/sendMessage, {TELEGRAM_TOKEN}", status, reset=reset)
+                    )
+                perform("test_channel", channel)
+                Delivery.objects.filter(state=DeliveryState.WAITING).update(next_attempt_at=timezone.now())
+                for delivery in Delivery.objects.filter(channel=channel).select_related("channel"):
+                    send(delivery)
+        assert len(receiver.seen) > 12
+    assert Incident.objects.open().exists()
 
 
 @pytest.fixture(autouse=True)
@@ -141,11 +184,12 @@ def test_no_secret_is_found_anywhere_after_everything_was_tried(everything_was_t
     outcomes = {(operation.kind, operation.error_code) for operation in operations}
     assert {kind for kind, _ in outcomes} >= {
         "check_server", "push_profile", "verify_profile", "deploy", "redeploy", "stop", "start", "archive", "refresh",
-        "test_key", "rotate_key",
+        "test_key", "rotate_key", "test_channel",
     }  # fmt: skip
     assert {code for _, code in outcomes} >= {
         "", "key_refused", "wrong_password", "server_timed_out", "wrong_key_field", "deploy_unconfirmed",
         "unexpected_answer", "server_failed", "docker_down", "not_deployed", "panel_fault",
+        "channel_busy", "channel_refused", "channel_unreachable", "channel_forbidden",
     }  # fmt: skip
 
     values = list(database())

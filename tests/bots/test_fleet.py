@@ -276,6 +276,26 @@ def test_a_bot_that_an_operation_works_on_is_left_to_it(live, sandbox):
     assert look(live).observed_state == BotState.CRASHED
 
 
+def test_a_second_instance_is_not_forgotten_while_an_operation_works_on_the_bot(live, server):
+    with server.api() as api:
+        stranger = api.bots.deploy_script(**live.deployment.order())
+    look(live)
+    operation_request(kind="refresh", subject=live)
+    look(live)
+    assert live.strangers == stranger
+
+
+def test_a_server_that_answers_with_failures_only_says_so_on_its_row(live, sandbox):
+    sandbox.faults.add("server_error")
+    look(live)
+    live.server.refresh_from_db()
+    assert (live.server.last_error_code, live.server.reachable) == ("server_failed", True)
+    sandbox.faults.clear()
+    look(live)
+    live.server.refresh_from_db()
+    assert live.server.last_error_code == ""
+
+
 @pytest.mark.parametrize("fault", [None, "server_error"])
 def test_a_poll_undoes_nothing_that_an_operation_did_after_the_look_began(fault, live, sandbox, monkeypatch):
     if fault:

@@ -26,6 +26,7 @@ MANAGER_PERMISSIONS = {
     *(f"bots.{verb}_bot" for verb in ("view", "add", "change", "operate")),
     *("bots.view_deployment", "bots.view_strategy", "accounts.view_server", "operations.view_operation"),
     *("accounts.push_profile", "accounts.check_server", "bots.change_live_settings"),
+    *("notifications.view_incident", "notifications.acknowledge_incident"),
 }
 
 

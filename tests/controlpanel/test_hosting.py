@@ -279,6 +279,25 @@ def test_the_queue_in_postgresql_takes_one_connection_for_all_threads(monkeypatc
     assert environment.queue({"ENGINE": "django.db.backends.postgresql", "NAME": "panel"})["blocking"] is False
 
 
+# --- e-mail ---
+
+
+def test_the_mail_server_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("EMAIL_URL", "smtp+tls://panel:p%40ss@mail.example.com:587")
+    told = environment.mail()
+    assert (told["EMAIL_HOST"], told["EMAIL_PORT"], told["EMAIL_USE_TLS"]) == ("mail.example.com", 587, True)
+    assert (told["EMAIL_HOST_USER"], told["EMAIL_HOST_PASSWORD"]) == ("panel", "p@ss")
+
+
+@pytest.mark.parametrize("url", ["mail.example.com", "https://p%40ss@mail.example.com", "smtp://mail:p%40ss"])
+def test_a_mail_server_that_cannot_be_read_is_refused_without_being_quoted(url, monkeypatch):
+    monkeypatch.setenv("EMAIL_URL", url)
+    with pytest.raises(SystemExit) as refusal:
+        environment.mail()
+    assert "EMAIL_URL can't be read" in str(refusal.value)
+    assert "ss" not in str(refusal.value).replace("password", "")
+
+
 # --- what is written down ---
 
 

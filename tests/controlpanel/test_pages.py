@@ -11,7 +11,8 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from accounts.models import ExchangeKey, Server
-from bots.models import Bot, Strategy
+from bots.models import Bot, Deployment, Strategy
+from notifications.models import Incident
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_cancel, operation_request
@@ -91,7 +92,8 @@ def test_only_those_pages_are_refused_to_a_superuser_that_would_break_what_the_p
     assert refused == {
         reverse(f"{OPERATION}_add"),
         reverse("admin:bots_deployment_add"),
-        *(url_of(row, "delete") for row in every_row() if row._meta.model_name in {"operation", "deployment"}),
+        reverse("admin:notifications_incident_add"),
+        *(url_of(row, "delete") for row in every_row() if type(row) in {Operation, Deployment, Incident}),
         *(url_of(strategy, "delete") for strategy in Strategy.objects.filter(bundled=True)),
     }
 

@@ -50,6 +50,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         port, sandbox_port = _free_port(options["port"]), _free_port(options["sandbox_port"])
+        os.environ["PANEL_URL"] = f"http://127.0.0.1:{port}"
         parts: dict[str, Part] = {}
         try:
             self._say("Preparing the database ...")

@@ -1,0 +1,353 @@
+"""Incidents: what went wrong and when it was over. Channels: who is told, and where. Deliveries: what was told."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.fields import EncryptedTextField, Unreadable
+from accounts.models import Client, Server, sees_every_client
+from hummingbot_api.errors import Problem
+from notifications.problems import ChannelForbidden, ChannelUnreadable
+from notifications.webhooks import check_url
+from operations.models import Operation
+
+_TELEGRAM_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
+
+
+class IncidentKind(models.TextChoices):
+    BOT_CRASHED = "bot_crashed", "bot crashed"
+    BOT_MISSING = "bot_missing", "bot missing"
+    BOT_SILENT = "bot_silent", "bot silent"
+    BOT_STOPPED = "bot_stopped", "bot stopped by itself"
+    SECOND_INSTANCE = "second_instance", "second instance of a bot"
+    KEY_REFUSED = "key_refused", "exchange key refused"
+    OPERATION_FAILED = "operation_failed", "operation failed"
+    SERVER_DOWN = "server_down", "server down"
+    DOCKER_DOWN = "docker_down", "Docker down"
+    MQTT_DOWN = "mqtt_down", "MQTT down"
+
+
+#: Of one family, a thing has one incident at a time: a bot that is silent and then crashes has crashed.
+FAMILIES: dict[str, str] = {
+    IncidentKind.BOT_CRASHED: "instance",
+    IncidentKind.BOT_MISSING: "instance",
+    IncidentKind.BOT_SILENT: "instance",
+    IncidentKind.BOT_STOPPED: "instance",
+    IncidentKind.SECOND_INSTANCE: "name",
+    IncidentKind.KEY_REFUSED: "operation",
+    IncidentKind.OPERATION_FAILED: "operation",
+    IncidentKind.SERVER_DOWN: "server",
+    IncidentKind.DOCKER_DOWN: "server",
+    IncidentKind.MQTT_DOWN: "server",
+}
+#: What may be a passing hiccup, and its end as well: it takes two looks in a row to say so. A deploy, for one, blocks
+#: its whole server for a moment.
+TWO_LOOKS = frozenset(
+    {IncidentKind.BOT_SILENT, IncidentKind.SERVER_DOWN, IncidentKind.DOCKER_DOWN, IncidentKind.MQTT_DOWN}
+)
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    def visible_to(self, user: Any) -> Self:
+        """Those of the user's own clients, and those of the servers that these or their bots are on."""
+        if sees_every_client(user):
+            return self
+        clients = Client.objects.visible_to(user)
+        servers = Q(server__in=clients.values("server")) | Q(server__in=clients.values("bots__server"))
+        return self.filter(Q(client__in=clients) | Q(client=None) & servers)
+
+    def opened(self) -> Self:
+        """Those that a second look confirmed, where it takes one."""
+        return self.filter(opened_at__isnull=False)
+
+    def current(self) -> Self:
+        """Those that are not over, confirmed or not."""
+        return self.filter(closed_at__isnull=True)
+
+    def open(self) -> Self:
+        return self.opened().current()
+
+
+class Incident(models.Model):
+    """Something that went wrong: told once when it is noticed, and once when it is over."""
+
+    kind = models.CharField(max_length=20, choices=IncidentKind)
+    subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
+    subject_id = models.PositiveBigIntegerField()
+    subject = GenericForeignKey("subject_type", "subject_id")
+    subject_label = models.CharField("about", max_length=200, help_text="Kept when what it is about is deleted.")
+    operation_kind = models.CharField(
+        max_length=40, blank=True, help_text="Which operation failed: each is an incident of its own."
+    )
+    operation = models.ForeignKey(
+        Operation, null=True, on_delete=models.SET_NULL, related_name="incidents", help_text="The last one that failed."
+    )
+    client = models.ForeignKey(
+        Client, null=True, on_delete=models.CASCADE, related_name="incidents", help_text="None for a whole server's."
+    )
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="incidents")
+
+    sentence = models.TextField("what happened")
+    remedy = models.TextField("what to do")
+    code = models.CharField(max_length=40, help_text="In the catalogue of errors.")
+
+    seen_at = models.DateTimeField("since", help_text="The look that first showed it.")
+    opened_at = models.DateTimeField(null=True, help_text="When it was certain: since then it is shown and told.")
+    better_at = models.DateTimeField(null=True, help_text="The look that first showed it to be over.")
+    closed_at = models.DateTimeField("over", null=True)
+    ending = models.CharField(max_length=300, blank=True, help_text="How it came to its end.")
+    acknowledged_at = models.DateTimeField("seen by a person", null=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name="seen by"
+    )
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        permissions = [("acknowledge_incident", "Can mark incidents as seen")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "subject_type", "subject_id", "operation_kind"],
+                condition=Q(closed_at__isnull=True),
+                name="one_current_incident_of_a_kind_for_a_subject",
+            ),
+        ]
+        indexes = [models.Index(fields=["closed_at", "opened_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.subject_label}: {self.title}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:notifications_incident_change", args=[self.pk])
+
+    @property
+    def title(self) -> str:
+        """What went wrong in two or three words."""
+        if self.kind == IncidentKind.OPERATION_FAILED and self.operation:
+            return f"“{self.operation.label}” failed"
+        return self.get_kind_display()
+
+    @property
+    def is_open(self) -> bool:
+        return self.opened_at is not None and self.closed_at is None
+
+    @property
+    def is_over_when_seen(self) -> bool:
+        """Whether somebody ends it by having seen it, as opposed to what lasts until it is over."""
+        return FAMILIES[self.kind] == "operation"
+
+    @property
+    def duration(self) -> timedelta:
+        return (self.closed_at or timezone.now()) - self.seen_at
+
+
+class ChannelKind(models.TextChoices):
+    EMAIL = "email", "E-mail"
+    SLACK = "slack", "Slack"
+    DISCORD = "discord", "Discord"
+    TELEGRAM = "telegram", "Telegram"
+    WEBHOOK = "webhook", "Webhook (JSON)"
+
+
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    def visible_to(self, user: Any) -> Self:
+        if sees_every_client(user):
+            return self
+        return self.filter(Q(client__in=Client.objects.visible_to(user)) | Q(manager=user))
+
+    def concerned_with(self, incident: Incident) -> Self:
+        """The active ones that are to be told of this incident."""
+        if incident.client is not None:
+            clients = Q(client=incident.client)
+            managers = Q(manager__clients=incident.client)
+        else:
+            clients = Q(client__server=incident.server) | Q(client__bots__server=incident.server)
+            managers = Q(manager__clients__server=incident.server) | Q(manager__clients__bots__server=incident.server)
+        everything = Q(client=None, manager=None)
+        told = self.filter(everything | clients | managers, active=True).distinct().values_list("pk", "kinds")
+        return self.filter(pk__in=[pk for pk, kinds in told if not kinds or incident.kind in kinds])
+
+
+class Channel(models.Model):
+    """Where incidents are told: which ones, and whose."""
+
+    name = models.CharField(max_length=80, unique=True)
+    kind = models.CharField(max_length=10, choices=ChannelKind)
+    recipient = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="E-mail: the addresses, with commas between them. Telegram: the chat ID (-1001234567890) or "
+        "@channelname. Otherwise leave this empty.",
+    )
+    secret = EncryptedTextField("address or token", blank=True)
+    kinds = models.JSONField(
+        "incidents", default=list, blank=True, help_text="Which incidents are told. None chosen means all of them."
+    )
+    client = models.ForeignKey(
+        Client,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="channels",
+        help_text="Tell of this client and its server only.",
+    )
+    manager = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="channels",
+        verbose_name="account manager",
+        help_text="Tell of this account manager's own clients and their servers only. With neither this nor a client "
+        "chosen, every client's incidents are told.",
+    )
+    active = models.BooleanField(default=True)
+
+    objects = ChannelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [("test_channel", "Can send test messages to channels")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(client=None) | Q(manager=None),
+                name="a_channel_is_for_a_client_or_a_manager",
+                violation_error_message="Choose a client or an account manager, not both.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:notifications_channel_change", args=[self.pk])
+
+    def clean(self) -> None:
+        errors: dict[str, Any] = {}
+        if self.kind == ChannelKind.EMAIL:
+            if not self.addresses:
+                errors["recipient"] = "Enter at least one e-mail address."
+            for address in self.addresses:
+                try:
+                    validate_email(address)
+                except ValidationError:
+                    errors["recipient"] = f"“{address}” is not an e-mail address."
+            if not settings.NOTIFICATIONS["MAIL"]:
+                errors["kind"] = "The panel has no mail server yet: whoever hosts it sets EMAIL_URL first."
+        elif self.kind == ChannelKind.TELEGRAM:
+            if not self.recipient:
+                errors["recipient"] = "Enter the chat ID, or @ and the channel's name."
+            if not isinstance(self.secret, Unreadable) and not _TELEGRAM_TOKEN.fullmatch(self.secret):
+                errors |= {"secret": "Enter the bot's token as BotFather gave it: digits, a colon, then letters."}
+        elif self.secret == "":
+            errors |= {"secret": "Enter the webhook's address."}
+        elif isinstance(self.secret, str):
+            try:
+                check_url(self.secret)
+            except ChannelForbidden as problem:
+                errors["secret"] = problem.message
+        if errors:
+            raise ValidationError(errors)
+
+    @property
+    def addresses(self) -> list[str]:
+        return [address for part in self.recipient.split(",") if (address := part.strip())]
+
+    @property
+    def whose(self) -> str:
+        """Whose incidents it tells of, in words."""
+        if self.client:
+            return str(self.client)
+        return f"clients of {self.manager}" if self.manager else "every client"
+
+    def read_secret(self) -> str:
+        """The address or token in clear, for the request that needs it and for nothing else.
+
+        Raises:
+            ChannelUnreadable
+        """
+        if isinstance(self.secret, Unreadable):
+            raise ChannelUnreadable
+        return self.secret
+
+
+class Event(models.TextChoices):
+    OPENED = "opened", "it happened"
+    CLOSED = "closed", "it is over"
+
+
+class DeliveryState(models.TextChoices):
+    WAITING = "waiting", "waiting"
+    SENT = "sent", "sent"
+    FAILED = "failed", "given up"
+
+
+#: Seconds until the next try after the first, second, ... one. The first is also what a try may take at the most.
+BACKOFF = (60, 300, 900, 3600, 3 * 3600)
+MOST_ATTEMPTS = len(BACKOFF) + 1
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def due(self, now: datetime) -> Self:
+        """Those to be tried now. That it is over is told after that it happened, whatever comes in between."""
+        earlier = Delivery.objects.filter(
+            incident=models.OuterRef("incident"),
+            channel=models.OuterRef("channel"),
+            event=Event.OPENED,
+            state=DeliveryState.WAITING,
+        )
+        return self.filter(
+            Q(event=Event.OPENED) | ~models.Exists(earlier), state=DeliveryState.WAITING, next_attempt_at__lte=now
+        )
+
+
+class Delivery(models.Model):
+    """One message of an incident to a channel: written before it is sent, and again after it was answered."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    event = models.CharField(max_length=6, choices=Event)
+    state = models.CharField(max_length=7, choices=DeliveryState, default=DeliveryState.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    last_error = models.TextField(blank=True, help_text="Why the last try failed. Never with a secret in it.")
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "deliveries"
+        constraints = [
+            # Told once when it happened, and once when it is over.
+            models.UniqueConstraint(fields=["incident", "channel", "event"], name="an_event_is_told_once_in_a_channel"),
+        ]
+        indexes = [models.Index(fields=["state", "next_attempt_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.incident}, {self.get_event_display()}, to {self.channel}"
+
+    def claim(self, now: datetime) -> bool:
+        """Take it for one try, in a single conditional UPDATE which also says when it is tried again if we die."""
+        pause = BACKOFF[min(self.attempts, len(BACKOFF) - 1)]
+        mine = Delivery.objects.due(now).filter(pk=self.pk, attempts=self.attempts)
+        taken = bool(mine.update(attempts=self.attempts + 1, next_attempt_at=now + timedelta(seconds=pause)))
+        self.attempts += taken
+        return taken
+
+    @property
+    def remedy(self) -> str:
+        kind = Problem.with_code(self.error_code)
+        return kind.default_remedy if kind else ""

@@ -1,0 +1,26 @@
+"""What the panel does with channels: a test message, whose outcome is seen at once."""
+
+from notifications.messages import hand_over, sample_message
+from notifications.models import Channel
+from operations.kinds import Kind, StepDefinition, register
+from operations.runner import Run
+
+
+def send_test_message(run: Run) -> str:
+    """May be sent twice when a worker dies in it: a second test message does no harm."""
+    channel = run.subject
+    hand_over(sample_message(channel), channel)
+    return f"{channel.get_kind_display()} took the message. Look there whether it has arrived."
+
+
+@register
+class SendTestMessage(Kind):
+    name = "test_channel"
+    label = "Send a test message"
+    icon = "send"
+    subject_model = Channel
+    permission = "notifications.test_channel"
+    steps = (StepDefinition("send", "Hand the message over", send_test_message),)
+
+    def page_of(self, subject: Channel, concern: str) -> tuple[str, str] | None:
+        return ("Open the channel", subject.get_absolute_url()) if concern == "channel" else None

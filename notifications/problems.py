@@ -1,0 +1,144 @@
+"""What incidents are about beyond failed operations, and what can go wrong with telling of them.
+
+Part of the catalogue in ``hummingbot_api.errors``.
+"""
+
+from hummingbot_api.errors import Problem
+
+
+class BotCrashed(Problem):
+    """The container of a bot that ran has exited, and nobody had asked for that here."""
+
+    code = "bot_crashed"
+    concerns = "bot"
+    meaning = "The bot's container exited by itself: it does not trade any more, and its orders may still be open."
+    default_remedy = (
+        "Look at its open orders at the exchange, and at “docker logs” of the instance on the server's host. Then "
+        "“Redeploy” the bot if it should trade, or “Archive” it."
+    )
+
+
+class BotSilent(Problem):
+    """A bot that was heard before is not heard any more, and its container is up."""
+
+    code = "bot_silent"
+    concerns = "bot"
+    meaning = "The bot's container is up, but the bot is not heard any more: it may be stuck, or trade unseen."
+    default_remedy = (
+        "Open the bot, “Refresh” it and read its log. If it stays silent, “Redeploy” it, which ends the old one."
+    )
+
+
+class BotStopped(Problem):
+    """A bot's strategy ended, and nobody had asked for that here."""
+
+    code = "bot_stopped"
+    concerns = "bot"
+    meaning = "The bot stopped trading, and nobody stopped it here."
+    default_remedy = (
+        "A loss limit, the strategy itself or somebody on the server's host stopped it. Read the bot's log, then "
+        "“Start” it if it should trade."
+    )
+
+
+class SecondInstance(Problem):
+    """The server runs an instance with a bot's name that the panel did not deploy."""
+
+    code = "second_instance"
+    concerns = "bot"
+    meaning = "The server runs another instance with this bot's name: two bots may be trading one account."
+    default_remedy = "Archive the other instance with the tool that deployed it, or on the server's host."
+
+
+class ChannelUnreachable(Problem):
+    """No connection to where the message goes, or no answer in time. Whether it arrived may not be known."""
+
+    code = "channel_unreachable"
+    concerns = "channel"
+    meaning = "The message could not be handed over: no connection, or no answer in time."
+    default_remedy = "Check the panel's way to the internet and the address of the channel, then send a test message."
+    retryable = True
+
+
+class ChannelBusy(Problem):
+    """The receiver asked to wait, or failed itself.
+
+    Attributes:
+        wait: seconds until it may be tried again, as the receiver said; 0 when it did not.
+    """
+
+    code = "channel_busy"
+    concerns = "channel"
+    meaning = "The receiver could not take the message now."
+    default_remedy = "The panel tries again by itself. If it goes on, look at the status page of that service."
+    retryable = True
+
+    def __init__(self, message: str = "", *, remedy: str = "", wait: int = 0) -> None:
+        super().__init__(message, remedy=remedy)
+        self.wait = wait
+
+
+class ChannelRefused(Problem):
+    """The receiver said no: an address that was revoked, a wrong chat, a wrong token."""
+
+    code = "channel_refused"
+    concerns = "channel"
+    meaning = "The receiver refused the message."
+    default_remedy = (
+        "Make a new webhook address or token there, enter it on the channel's page, and send a test message. For "
+        "Telegram check the chat ID too, and that the bot is a member of that chat."
+    )
+
+
+class ChannelForbidden(Problem):
+    """The address leads to where no message may go: the panel's own host, or its hoster's metadata service."""
+
+    code = "channel_forbidden"
+    concerns = "channel"
+    meaning = "The address leads to a place that the panel does not send messages to."
+    default_remedy = "Enter an https address of a service on the internet or in your own network."
+
+
+class ChannelUnreadable(Problem):
+    """The channel's address or token was encrypted with a key that is not in ``FERNET_KEYS``."""
+
+    code = "channel_unreadable"
+    concerns = "channel"
+    meaning = "The channel's address or token can't be decrypted with the present FERNET_KEYS."
+    default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or enter the address again."
+
+
+class MailNotConfigured(Problem):
+    """There is no mail server to hand e-mails to."""
+
+    code = "mail_not_configured"
+    meaning = "The panel has no mail server, so it can't send e-mail."
+    default_remedy = "Set EMAIL_URL (see .env.example), restart web and worker, and send a test message."
+
+
+class MailFailed(Problem):
+    """The mail server could not be reached, or did not take the e-mail."""
+
+    code = "mail_failed"
+    concerns = "channel"
+    meaning = "The mail server did not take the e-mail."
+    default_remedy = "Check EMAIL_URL, DEFAULT_FROM_EMAIL and the addresses of the channel, then send a test message."
+    retryable = True
+
+
+class NotToldInTime(Problem):
+    """Every try to hand a message over was begun, and none came to an end."""
+
+    code = "not_told_in_time"
+    concerns = "channel"
+    meaning = "No try to hand the message over came to an end."
+    default_remedy = "Check that the background worker runs, then send a test message on the channel's page."
+
+
+class ChannelOff(Problem):
+    """The channel was switched off before the message was handed over."""
+
+    code = "channel_off"
+    concerns = "channel"
+    meaning = "The channel was switched off, so the message was not sent."
+    default_remedy = "Switch the channel on to be told of what happens from now on."

@@ -1,0 +1,331 @@
+"""Finds incidents: compares what the panel has stored of servers, bots and operations with the incidents it knows.
+
+Nothing is asked and nothing is hooked in anywhere: looking again and again is enough, and a look that was missed or
+made twice changes nothing. What is not known is left alone. A bot whose server can't be asked is unknown, so there is
+one incident, the server's; a bot that an operation works on has none before that operation has ended.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import IntegrityError, models, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from accounts.models import Client, ExchangeKey, Server
+from bots.fleet import attended
+from bots.models import Bot, BotState
+from bots.problems import InstanceMissing
+from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
+from notifications.models import FAMILIES, TWO_LOOKS, Channel, Delivery, DeliveryState, Event, Incident, IncidentKind
+from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance
+from operations import kinds
+from operations.models import ACTIVE_STATES, Operation, State
+
+#: A failed operation is told of when it ended within this time: what failed before the panel could tell is history.
+FRESH = timedelta(days=1)
+#: After these a bot or a key is where it should be, whatever failed before: an instance is new or gone, a key is taken.
+SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key"})
+#: What ends a bot's trading because somebody asked for it.
+STOPPING = frozenset({"stop", "archive"})
+
+#: Family, type and id of the subject, kind of the operation.
+Group = tuple[str, int, int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is stored of one thing: what is wrong with it, or (``kind`` is ``None``) that nothing is.
+
+    Attributes:
+        words: what happened, or how it came to its end.
+        looked_at: when a server showed it, or when an operation ended.
+    """
+
+    family: str
+    subject: models.Model
+    looked_at: datetime
+    words: str
+    kind: IncidentKind | None = None
+    code: str = ""
+    remedy: str = ""
+    operation: Operation | None = None
+
+    @property
+    def group(self) -> Group:
+        subject_type = ContentType.objects.get_for_model(self.subject)
+        return self.family, subject_type.pk, self.subject.pk, self.operation.kind if self.operation else ""
+
+
+def look(now: datetime) -> None:
+    """Open, confirm and close incidents by what is stored now."""
+    current: dict[Group, list[Incident]] = {}
+    for incident in Incident.objects.current().select_related("client", "server"):
+        current.setdefault(_group(incident), []).append(incident)
+    bot_type = ContentType.objects.get_for_model(Bot).pk
+    bots = {subject for _, subject_type, subject, _ in current if subject_type == bot_type}
+    for verdicts in (_servers(now), _bots(now, bots), _operations(now)):
+        for verdict in verdicts:
+            _apply(verdict, current.get(verdict.group, []), now)
+    _close_those_without_a_subject(now)
+
+
+def _group(incident: Incident) -> Group:
+    return FAMILIES[incident.kind], incident.subject_type_id, incident.subject_id, incident.operation_kind
+
+
+# --- what is stored ---------------------------------------------------------------------------------------------
+
+
+def _servers(now: datetime) -> Iterator[Verdict]:
+    lately = now - timedelta(seconds=settings.FLEET["STALE"])
+    for server in Server.objects.filter(checked_at__gte=lately).defer("password", "connectors", "account_names"):
+        common: dict[str, Any] = {"family": "server", "subject": server, "looked_at": server.checked_at}
+        if server.last_error_code:
+            problem = Problem.with_code(server.last_error_code) or Problem
+            yield Verdict(
+                kind=IncidentKind.SERVER_DOWN,
+                words=server.last_error,
+                code=server.last_error_code,
+                remedy=problem.default_remedy,
+                **common,
+            )
+        elif server.docker_running is False:
+            yield Verdict(kind=IncidentKind.DOCKER_DOWN, **_as_in(DockerDown), **common)
+        elif server.mqtt_connected is False:
+            yield Verdict(kind=IncidentKind.MQTT_DOWN, **_as_in(MqttDown), **common)
+        else:
+            yield Verdict(words="The server answers again.", **common)
+
+
+def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
+    has_instance = Q(deployment__sent_at__isnull=False, deployment__ended_at__isnull=True)
+    stops = Operation.objects.filter(
+        subject_type=ContentType.objects.get_for_model(Bot),
+        subject_id=OuterRef("pk"),
+        kind__in=STOPPING,
+        started_at__gte=OuterRef("deployment__started_at"),
+    )
+    bots = (
+        Bot.objects.filter(has_instance | ~Q(strangers="") | Q(pk__in=with_incidents))
+        .exclude(pk__in=attended())
+        .select_related("client", "server", "deployment")
+        .defer("server__password", "server__connectors", "deployment__script_source", "deployment__config")
+        .annotate(stopped_here=Exists(stops))
+    )
+    for bot in bots:
+        yield _name_of(bot, now)
+        if verdict := _instance_of(bot, now):
+            yield verdict
+
+
+def _name_of(bot: Bot, now: datetime) -> Verdict:
+    if not bot.strangers:
+        return Verdict(family="name", subject=bot, looked_at=now, words="The other instance is gone.")
+    problem = _as_in(SecondInstance, f"The server also runs {bot.strangers}: two bots may be trading one account.")
+    return Verdict(family="name", subject=bot, looked_at=now, kind=IncidentKind.SECOND_INSTANCE, **problem)
+
+
+def _instance_of(bot: Any, now: datetime) -> Verdict | None:
+    """What is shown of the bot's instance; ``None`` while nobody knows, or while it starts."""
+    deployment = bot.deployment
+    if deployment is None or not deployment.is_open:
+        return Verdict(family="instance", subject=bot, looked_at=now, words="Its instance was ended.")
+    common: dict[str, Any] = {"family": "instance", "subject": bot, "looked_at": deployment.observed_at}
+    state = deployment.state
+    if state == BotState.RUNNING:
+        return Verdict(words="The bot runs again.", **common)
+    if state == BotState.STOPPED and bot.stopped_here:
+        return Verdict(words="The bot was stopped here.", **common)
+    if state not in _WRONG or deployment.verified_at is None:
+        # Of a bot that never ran, the failed operation that should have started it says all.
+        return None
+    kind, problem = _WRONG[state]
+    words = f"{problem.meaning} Instance: {deployment}."
+    if deployment.last_error:
+        words += f" The last error in its log: {deployment.last_error[:300]}"
+    return Verdict(kind=kind, **_as_in(problem, words), **common)
+
+
+_WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
+    BotState.CRASHED: (IncidentKind.BOT_CRASHED, BotCrashed),
+    BotState.MISSING: (IncidentKind.BOT_MISSING, InstanceMissing),
+    BotState.SILENT: (IncidentKind.BOT_SILENT, BotSilent),
+    BotState.STOPPED: (IncidentKind.BOT_STOPPED, BotStopped),
+}
+
+
+def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
+    """A verdict's words as the catalogue has them."""
+    return {"words": words or problem.meaning, "code": problem.code, "remedy": problem.default_remedy}
+
+
+def _operations(now: datetime) -> Iterator[Verdict]:
+    """The last failure of each kind of operation on each subject, unless it is being tried again.
+
+    Told of are operations that change something: those that ask before they begin. One that only looks fails before
+    the eyes of whoever asked for it, and what it saw is on the server's or the bot's row.
+    """
+    changing = [name for name, _ in kinds.choices() if kinds.get(name).confirm]
+    later = Operation.objects.filter(
+        subject_type=OuterRef("subject_type"), subject_id=OuterRef("subject_id"), pk__gt=OuterRef("pk")
+    )
+    again = later.filter(kind=OuterRef("kind"))
+    settled = later.filter(Q(kind=OuterRef("kind")) | Q(kind__in=SETTLING), state=State.SUCCEEDED)
+    incidents = Incident.objects.filter(operation=OuterRef("pk"))
+    failed = (
+        Operation.objects.filter(state=State.FAILED, kind__in=changing)
+        .filter(subject_type__in=ContentType.objects.get_for_models(Bot, Client, ExchangeKey, Server).values())
+        .annotate(known=Exists(incidents), current=Exists(incidents.current()), settled=Exists(settled))
+        .filter(Q(finished_at__gte=now - FRESH, known=False, settled=False) | Q(current=True))
+        .exclude(Exists(again.filter(state__in=[*ACTIVE_STATES, State.FAILED])))
+        .prefetch_related("subject")
+        .order_by("pk")
+    )
+    for operation in failed:
+        if operation.subject is None:
+            continue
+        common: dict[str, Any] = {"family": "operation", "subject": operation.subject, "operation": operation}
+        if operation.settled:
+            yield Verdict(words="It was done since.", looked_at=now, **common)
+        else:
+            refused = operation.error_code == KeyRefused.code
+            yield Verdict(
+                kind=IncidentKind.KEY_REFUSED if refused else IncidentKind.OPERATION_FAILED,
+                looked_at=operation.finished_at or now,
+                words=operation.error_message,
+                code=operation.error_code,
+                remedy=operation.error_remedy,
+                **common,
+            )
+
+
+def _scope(subject: Any) -> tuple[Client | None, Server]:
+    """Whose it is, and where."""
+    if isinstance(subject, Server):
+        return None, subject
+    if isinstance(subject, Client):
+        return subject, subject.server
+    if isinstance(subject, ExchangeKey):
+        return subject.client, subject.client.server
+    # An instance stays where it is when its bot's definition is edited.
+    return subject.client, (subject.deployment or subject).server
+
+
+# --- what becomes of it -----------------------------------------------------------------------------------------
+
+
+def _apply(verdict: Verdict, incidents: list[Incident], now: datetime) -> None:
+    if verdict.kind is None:
+        for recovering in incidents:
+            _recover(recovering, verdict, now)
+        return
+    same = next((incident for incident in incidents if incident.kind == verdict.kind), None)
+    incident = _affirm(same, verdict, now) if same else _notice(verdict, now)
+    if incident and incident.opened_at:
+        for former in incidents:
+            if former is not same:
+                close(former, f"It became: {incident.title}.", now, followed_by=incident)
+
+
+def _notice(verdict: Verdict, now: datetime) -> Incident | None:
+    client, server = _scope(verdict.subject)
+    incident = Incident(
+        kind=verdict.kind or "",
+        subject=verdict.subject,
+        subject_label=str(verdict.subject)[:200],
+        operation=verdict.operation,
+        operation_kind=verdict.operation.kind if verdict.operation else "",
+        client=client,
+        server=server,
+        sentence=verdict.words,
+        remedy=verdict.remedy,
+        code=verdict.code,
+        seen_at=verdict.looked_at,
+        opened_at=None if verdict.kind in TWO_LOOKS else now,
+    )
+    try:
+        with transaction.atomic():
+            incident.save()
+            if incident.opened_at:
+                _tell(incident)
+    except IntegrityError:  # another worker has just noticed it
+        return None
+    return incident
+
+
+def _affirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
+    """It is so still: certain after a second look, and not over after all."""
+    row = Incident.objects.current().filter(pk=incident.pk)
+    if incident.better_at is not None:
+        row.update(better_at=None)
+    if verdict.operation is not None and incident.operation_id != verdict.operation.pk:
+        row.update(operation=verdict.operation, sentence=verdict.words, code=verdict.code, remedy=verdict.remedy)
+    if incident.opened_at is None and verdict.looked_at > incident.seen_at + _patience(incident):
+        with transaction.atomic():
+            if row.filter(opened_at=None).update(opened_at=now):
+                _tell(incident)
+        incident.opened_at = now
+    return incident
+
+
+def _patience(incident: Incident) -> timedelta:
+    """How much later the look is that confirms it: any later one, mostly."""
+    # For so long a server that was restarted hears nobody: its bots are as well as before.
+    return timedelta(seconds=settings.FLEET["KNOWN_AGAIN"] if incident.kind == IncidentKind.BOT_SILENT else 0)
+
+
+def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:
+    """A look says that it is over: true at once, or after a second look where it took two to begin."""
+    if incident.opened_at is not None and incident.kind in TWO_LOOKS:
+        if incident.better_at is None:
+            Incident.objects.current().filter(pk=incident.pk).update(better_at=verdict.looked_at)
+            return
+        if verdict.looked_at <= incident.better_at:
+            return
+    close(incident, verdict.words, now)
+
+
+def close(incident: Incident, ending: str, now: datetime, followed_by: Incident | None = None) -> None:
+    """End an incident and tell it where its beginning was told, unless another one that follows is told there."""
+    row = Incident.objects.current().filter(pk=incident.pk)
+    if incident.opened_at is None:
+        row.filter(opened_at=None).delete()  # it never was certain
+        return
+    with transaction.atomic():
+        # Of several workers one ends it.
+        if row.update(closed_at=now, ending=ending[:300]):
+            told = incident.deliveries.filter(event=Event.OPENED).exclude(state=DeliveryState.FAILED)
+            if followed_by is not None:
+                told = told.exclude(channel__in=followed_by.deliveries.values("channel"))
+            _write_down(incident, Event.CLOSED, told.values_list("channel", flat=True))
+
+
+def _tell(incident: Incident) -> None:
+    channels = Channel.objects.concerned_with(incident)
+    _write_down(incident, Event.OPENED, channels.values_list("pk", flat=True))
+
+
+def _write_down(incident: Incident, event: Event, channels: Collection[int]) -> None:
+    deliveries = [Delivery(incident=incident, channel_id=channel, event=event) for channel in channels]
+    Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
+
+
+def _close_those_without_a_subject(now: datetime) -> None:
+    for subject_type in ContentType.objects.filter(pk__in=Incident.objects.current().values("subject_type")):
+        there = subject_type.get_all_objects_for_this_type().values("pk")
+        for incident in Incident.objects.current().filter(subject_type=subject_type).exclude(subject_id__in=there):
+            close(incident, "It was deleted here.", now)
+
+
+def acknowledge(incident: Incident, user: Any) -> None:
+    """Somebody has seen it: noted down, and the end of a failed operation's incident."""
+    now = timezone.now()
+    with transaction.atomic():
+        unseen = Incident.objects.open().filter(pk=incident.pk, acknowledged_at=None)
+        if unseen.update(acknowledged_at=now, acknowledged_by=user) and incident.is_over_when_seen:
+            close(incident, f"Marked as seen by {user}.", now)

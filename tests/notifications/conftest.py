@@ -1,0 +1,110 @@
+"""A bot that runs, as the panel has stored it; a receiver of webhooks over real HTTP; a look, as a worker makes it."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import Client, Server
+from bots.models import Bot, BotState, Deployment, Strategy
+from notifications.models import Channel, ChannelKind, Incident
+from notifications.watch import look
+from operations.models import Operation, State
+from operations.services import operation_request
+from tests.controlpanel.conftest import browse, make_user  # noqa: F401 - fixtures
+from tests.hummingbot_api.stub import Stub, running_stub
+
+
+@pytest.fixture
+def receiver() -> Iterator[Stub]:
+    with running_stub() as stub:
+        yield stub
+
+
+@pytest.fixture(autouse=True)
+def known_at_once(settings: Any) -> None:
+    """A bot that is not heard in two looks in a row is silent, however short the time between them."""
+    settings.FLEET = settings.FLEET | {"KNOWN_AGAIN": 0}
+
+
+@pytest.fixture
+def make_live(db: None) -> Callable[..., Bot]:
+    """A client with a bot that was heard a moment ago, on a server that answered."""
+
+    def make(name: str = "Sharp", server: Server | None = None, manager: Any = None) -> Bot:
+        server = server or Server.objects.create(
+            name=f"{name} server", base_url=f"http://{name.lower()}.example.com", password="x"
+        )
+        client = Client.objects.create(
+            name=name, account_name=f"client_{name.lower()}", server=server, account_manager=manager
+        )
+        bot = Bot.objects.create(
+            client=client,
+            name=f"{name} bot",
+            server=server,
+            strategy=Strategy.objects.get(name="spread"),
+            connector="bitmart",
+            trading_pair="SHARP-USDT",
+        )
+        an_hour_ago = timezone.now() - timedelta(hours=1)
+        bot.deployment = Deployment.objects.create(
+            bot=bot,
+            server=server,
+            requested_name=f"hummingbot-{name.lower()}",
+            instance_name=f"hummingbot-{name.lower()}-20261122-105939",
+            config_name="x",
+            sent_at=an_hour_ago,
+            started_at=an_hour_ago,
+            verified_at=an_hour_ago,
+        )
+        bot.save()
+        shows(bot, BotState.RUNNING)
+        answers(server)
+        return bot
+
+    return make
+
+
+@pytest.fixture
+def bot(make_live: Callable[..., Bot]) -> Bot:
+    return make_live()
+
+
+@pytest.fixture
+def channel(db: None, receiver: Stub) -> Channel:
+    return Channel.objects.create(name="Alerts", kind=ChannelKind.WEBHOOK, secret=f"{receiver.url}/hook")
+
+
+def shows(bot: Bot, state: BotState) -> None:
+    """The next look at its server shows the bot in this state."""
+    bot.deployment.observe(state)
+
+
+def answers(server: Server, **observed: Any) -> None:
+    """The next look at the server finds it well, but for what is said."""
+    server.contact_succeeded(**{"docker_running": True, "mqtt_connected": True, **observed})
+
+
+def looks(times: int = 1) -> list[Incident]:
+    """Look at what is stored; the incidents that are open then, in the order in which they were noticed."""
+    for _ in range(times):
+        look(timezone.now())
+    return list(Incident.objects.open().order_by("pk"))
+
+
+def ended(kind: str, subject: Any, state: State, code: str = "", ago: timedelta = timedelta(0)) -> Operation:
+    """An operation that was asked for, and ended like this."""
+    operation = operation_request(kind=kind, subject=subject)
+    now = timezone.now() - ago
+    Operation.objects.filter(pk=operation.pk).update(
+        state=state,
+        started_at=now,
+        finished_at=now,
+        error_code=code,
+        error_message=f"{kind} said no." if code else "",
+        error_remedy="Mend it." if code else "",
+    )
+    operation.refresh_from_db()
+    return operation

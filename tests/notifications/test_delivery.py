@@ -1,0 +1,464 @@
+"""Telling: in each channel's own form, written down before it is sent, tried again, and never twice without need."""
+
+import json
+import smtplib
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from accounts.fields import Unreadable
+from accounts.models import Client
+from bots.models import BotState
+from notifications import delivery as delivering
+from notifications import messages, webhooks
+from notifications.delivery import send, send_what_is_due
+from notifications.models import (
+    BACKOFF,
+    MOST_ATTEMPTS,
+    Channel,
+    ChannelKind,
+    Delivery,
+    DeliveryState,
+    Incident,
+    IncidentKind,
+)
+from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
+from notifications.webhooks import check_url, post
+from tests.hummingbot_api.stub import Reply
+from tests.notifications.conftest import answers, looks, shows
+
+TOKEN = "123456:planted-telegram-token"
+
+
+@pytest.fixture
+def crashed(bot, channel) -> Incident:
+    shows(bot, BotState.CRASHED)
+    (incident,) = looks()
+    return incident
+
+
+def the_delivery() -> Delivery:
+    return Delivery.objects.get()
+
+
+def later(**passed: float) -> None:
+    """So much time passes for what waits."""
+    for delivery in Delivery.objects.filter(state=DeliveryState.WAITING):
+        delivery.next_attempt_at -= timedelta(**passed)
+        delivery.save()
+
+
+def bodies(receiver) -> list[dict]:
+    return [json.loads(request.body) for request in receiver.seen]
+
+
+# --- what is said ---
+
+
+def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(crashed, receiver, settings):
+    settings.PANEL_URL = "https://panel.example.com/"
+    send_what_is_due()
+    (body,) = bodies(receiver)
+    lines = body["text"].splitlines()
+    assert lines[0] == "Problem: Sharp · Sharp bot: bot crashed"
+    assert lines[1:3] == ["Client: Sharp", "Server: Sharp server"]
+    assert lines[3].startswith("What happened: The bot's container exited by itself")
+    assert lines[4] == f"Since: {crashed.seen_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert lines[5] == f"What to do: {crashed.remedy}"
+    assert lines[6] == f"https://panel.example.com{crashed.get_absolute_url()}" == body["url"]
+    assert (body["event"], body["kind"], body["client"], body["over"]) == ("opened", "bot_crashed", "Sharp", None)
+
+
+def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, receiver, settings):
+    settings.PANEL_URL = ""
+    send_what_is_due()
+    Incident.objects.update(seen_at=timezone.now() - timedelta(hours=25, minutes=3))
+    shows(bot, BotState.RUNNING)
+    looks()
+    send_what_is_due()
+    lines = bodies(receiver)[1]["text"].splitlines()
+    assert lines[0] == "Over: Sharp · Sharp bot: bot crashed"
+    assert lines[-1].endswith("UTC, after 1 d 1 h 3 min. The bot runs again.")
+    assert bodies(receiver)[1]["url"] is None
+
+
+@pytest.mark.parametrize(
+    ("passed", "words"), [({"seconds": 20}, "less than a minute"), ({"minutes": 61}, "1 h 1 min"), ({"days": 2}, "2 d")]
+)
+def test_a_duration_in_words(passed, words):
+    assert messages.in_words(timedelta(**passed)) == words
+
+
+def test_each_kind_is_told_in_its_own_form(bot, receiver, settings):
+    settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"TELEGRAM_API": receiver.url}
+    Client.objects.update(name="<!channel> & Co")
+    for kind, secret, recipient in (
+        (ChannelKind.SLACK, f"{receiver.url}/slack", ""),
+        (ChannelKind.DISCORD, f"{receiver.url}/discord", ""),
+        (ChannelKind.TELEGRAM, TOKEN, "-100123"),
+        (ChannelKind.EMAIL, "", "ops@example.com, desk@example.com"),
+    ):
+        Channel.objects.create(name=kind, kind=kind, secret=secret, recipient=recipient)
+    bot.deployment.update(last_error="x" * 5000)
+    shows(bot, BotState.CRASHED)
+    looks()
+    Incident.objects.update(remedy="y" * 5000)
+    send_what_is_due()
+    said = {request.path: json.loads(request.body) for request in receiver.seen}
+    assert set(said["/slack"]) == {"text"}
+    assert "&lt;!channel&gt; &amp; Co" in said["/slack"]["text"] and "<" not in said["/slack"]["text"]
+    assert len(said["/discord"]["content"]) == 2000
+    assert said["/discord"]["allowed_mentions"] == {"parse": []}
+    telegram = said[f"/bot{TOKEN}/sendMessage"]
+    assert (telegram["chat_id"], len(telegram["text"])) == ("-100123", 4096)
+    (email,) = mail.outbox
+    assert email.to == ["ops@example.com", "desk@example.com"]
+    assert email.subject == "Problem: <!channel> & Co · Sharp bot: bot crashed"
+    assert "What to do: yyy" in email.body
+    assert set(Delivery.objects.values_list("state", flat=True)) == {DeliveryState.SENT}
+
+
+def test_a_name_with_a_line_end_in_it_begins_no_header_of_its_own(crashed, channel):
+    channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
+    channel.save()
+    Incident.objects.update(subject_label="Sharp\nBcc: everybody@example.com")
+    send_what_is_due()
+    (email,) = mail.outbox
+    assert email.subject.startswith("Problem: Sharp Bcc: everybody@example.com")
+    assert email.recipients() == ["ops@example.com"]
+
+
+# --- once ---
+
+
+def test_what_was_sent_is_not_sent_again(crashed, receiver):
+    for _ in range(3):
+        send_what_is_due()
+        later(days=1)
+    assert len(receiver.seen) == 1
+    assert (the_delivery().state, the_delivery().attempts) == (DeliveryState.SENT, 1)
+
+
+def test_of_two_workers_that_take_one_delivery_one_sends_it(crashed, receiver):
+    first, second = the_delivery(), the_delivery()
+    assert send(first) and send(second)
+    assert len(receiver.seen) == 1
+
+
+@pytest.mark.parametrize("dies", ["before it sends", "after it sent"])
+def test_a_worker_that_dies_between_writing_and_recording_is_made_up_for_once_the_time_of_a_try_is_over(
+    dies, crashed, receiver, monkeypatch
+):
+    def die(message, channel):
+        if dies == "after it sent":
+            messages.hand_over(message, channel)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(delivering, "hand_over", die)
+        with pytest.raises(KeyboardInterrupt):
+            send_what_is_due()
+    answered = len(receiver.seen)
+    send_what_is_due()
+    assert len(receiver.seen) == answered  # its time is not over: it may be at it still
+    later(seconds=BACKOFF[0])
+    send_what_is_due()
+    assert len(receiver.seen) == answered + 1
+    assert (the_delivery().state, the_delivery().attempts) == (DeliveryState.SENT, 2)
+
+
+def test_a_worker_that_was_thought_dead_undoes_nothing_when_it_wakes_up(crashed, monkeypatch):
+    def sleep_through_it(message, channel):
+        Delivery.objects.update(state=DeliveryState.SENT, attempts=2)
+        raise ChannelUnreachable
+
+    monkeypatch.setattr(delivering, "hand_over", sleep_through_it)
+    send_what_is_due()
+    assert (the_delivery().state, the_delivery().last_error) == (DeliveryState.SENT, "")
+
+
+def test_a_second_pass_in_the_same_process_leaves_the_work_to_the_first(crashed, receiver):
+    receiver.will(Reply(after=0.2))
+    with delivering._pass:
+        send_what_is_due()
+    assert receiver.seen == []
+    send_what_is_due()
+    assert len(receiver.seen) == 1
+
+
+# --- again ---
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (Reply(reset=True), "channel_unreachable"),
+        (Reply("busy", 503), "channel_busy"),
+        (Reply("slow down", 429), "channel_busy"),
+    ],
+)
+def test_what_was_not_taken_is_tried_again_after_a_pause_that_grows(reply, code, crashed, receiver):
+    receiver.will(reply, Reply())
+    send_what_is_due()
+    delivery = the_delivery()
+    assert (delivery.state, delivery.error_code, delivery.attempts) == (DeliveryState.WAITING, code, 1)
+    assert delivery.last_error and delivery.remedy
+    send_what_is_due()
+    assert len(receiver.seen) == 1
+    later(seconds=BACKOFF[0])
+    send_what_is_due()
+    delivery = the_delivery()
+    assert (delivery.state, delivery.error_code, delivery.last_error) == (DeliveryState.SENT, "", "")
+
+
+def test_after_the_last_try_it_is_given_up_with_its_reason(crashed, receiver):
+    receiver.will(Reply("down", 500))
+    pauses = []
+    for _ in range(MOST_ATTEMPTS + 3):
+        send_what_is_due()
+        pauses.append(round((the_delivery().next_attempt_at - timezone.now()).total_seconds(), -1))
+        later(days=1)
+    assert len(receiver.seen) == MOST_ATTEMPTS
+    assert pauses[: len(BACKOFF)] == list(BACKOFF)
+    assert (the_delivery().state, the_delivery().last_error) == (
+        DeliveryState.FAILED,
+        "The receiver answered 500: down.",
+    )
+
+
+def test_a_worker_that_dies_in_the_last_try_leaves_it_given_up(crashed, receiver):
+    Delivery.objects.update(attempts=MOST_ATTEMPTS)
+    send_what_is_due()
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "not_told_in_time")
+    assert receiver.seen == []
+
+
+@pytest.mark.parametrize("status", [301, 400, 403, 404, 410])
+def test_a_refusal_is_final_and_a_redirect_is_one(status, crashed, receiver):
+    receiver.will(Reply("no_service", status, headers={"Location": f"{receiver.url}/elsewhere"}))
+    send_what_is_due()
+    later(days=1)
+    send_what_is_due()
+    assert len(receiver.seen) == 1
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_refused")
+
+
+def test_a_receiver_that_asks_to_wait_longer_is_waited_for_and_not_for_ever(crashed, receiver):
+    for asked, waited in (("1800", 1800), ("999999", delivering.LONGEST_WAIT), ("1", BACKOFF[2])):
+        receiver.will(Reply("", 429, headers={"Retry-After": asked}))
+        send_what_is_due()
+        assert (the_delivery().next_attempt_at - timezone.now()).total_seconds() == pytest.approx(waited, abs=5)
+        later(days=1)
+
+
+def test_that_it_is_over_is_told_after_that_it_happened(crashed, bot, receiver):
+    receiver.will(Reply("", 503), Reply())
+    send_what_is_due()
+    shows(bot, BotState.RUNNING)
+    looks()
+    send_what_is_due()
+    assert len(receiver.seen) == 1
+    later(days=1)
+    send_what_is_due()
+    send_what_is_due()
+    assert [body["event"] for body in bodies(receiver)] == ["opened", "opened", "closed"]
+
+
+def test_where_it_could_not_be_told_that_it_happened_it_is_not_told_that_it_is_over(crashed, bot, receiver):
+    receiver.will(Reply("", 404))
+    send_what_is_due()
+    shows(bot, BotState.RUNNING)
+    looks()
+    assert Delivery.objects.count() == 1
+
+
+def test_a_channel_out_of_reach_is_tried_once_in_a_pass_and_keeps_no_other_waiting(bot, make_live, channel, receiver):
+    Channel.objects.create(name="Dead", kind=ChannelKind.WEBHOOK, secret="http://127.0.0.1:9/hook")
+    for live in (bot, make_live("Blunt"), make_live("Keen")):
+        shows(live, BotState.CRASHED)
+    looks()
+    send_what_is_due()
+    assert len(receiver.seen) == 3
+    dead = Delivery.objects.filter(channel__name="Dead")
+    assert sorted(dead.values_list("attempts", flat=True)) == [0, 0, 1]
+
+
+def test_a_channel_that_was_switched_off_is_told_nothing(crashed, channel, receiver, bot, make_live):
+    Channel.objects.update(active=False)
+    send_what_is_due()
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_off")
+    shows(make_live("Blunt"), BotState.CRASHED)
+    looks()
+    assert Delivery.objects.count() == 1
+    assert receiver.seen == []
+
+
+def test_a_bug_in_telling_is_recorded_without_its_words_and_tried_again(crashed, monkeypatch, caplog):
+    def broken(message, channel):
+        raise ValueError(channel.secret)
+
+    monkeypatch.setattr(delivering, "hand_over", broken)
+    send_what_is_due()
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.WAITING, "panel_fault")
+    assert "ValueError" in the_delivery().last_error
+    assert "/hook" not in the_delivery().last_error + caplog.text
+
+
+def test_an_address_that_cannot_be_decrypted_is_named(crashed, channel, receiver):
+    Channel.objects.filter(pk=channel.pk).update(secret=Unreadable(b"encrypted with another key"))
+    send_what_is_due()
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_unreadable")
+    assert receiver.seen == []
+
+
+# --- e-mail ---
+
+
+@pytest.mark.parametrize("error", [smtplib.SMTPAuthenticationError(535, b"planted"), ConnectionRefusedError("planted")])
+def test_a_mail_server_that_fails_is_tried_again_and_its_words_are_not_kept(error, crashed, channel, monkeypatch):
+    channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
+    channel.save()
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(messages, "send_mail", fail)
+    send_what_is_due()
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.WAITING, "mail_failed")
+    assert "planted" not in the_delivery().last_error
+
+
+def test_without_a_mail_server_no_email_counts_as_sent(crashed, channel, settings):
+    settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": False}
+    channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
+    channel.save()
+    send_what_is_due()
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "mail_not_configured")
+    assert mail.outbox == []
+
+
+# --- who is told ---
+
+
+def test_each_channel_is_told_of_its_own(bot, make_live, make_user):
+    manager = make_user("manager")
+    Client.objects.update(account_manager=manager)
+    other = make_live("Blunt")
+    facts = {"kind": ChannelKind.WEBHOOK, "secret": "http://127.0.0.1:9"}
+    for name, scope in {
+        "all": {},
+        "sharp": {"client": bot.client},
+        "blunt": {"client": other.client},
+        "manager": {"manager": manager},
+        "other manager": {"manager": make_user("other")},
+        "crashes": {"kinds": [IncidentKind.BOT_CRASHED]},
+        "servers": {"kinds": [IncidentKind.SERVER_DOWN]},
+        "off": {"active": False},
+    }.items():
+        Channel.objects.create(name=name, **facts | scope)
+
+    def told_of(incident: Incident) -> set[str]:
+        return set(incident.deliveries.values_list("channel__name", flat=True))
+
+    shows(bot, BotState.CRASHED)
+    shows(other, BotState.CRASHED)
+    blunt, sharp = looks()
+    assert told_of(sharp) == {"all", "sharp", "manager", "crashes"}
+    assert told_of(blunt) == {"all", "blunt", "crashes"}
+    for _ in range(2):
+        answers(bot.server, docker_running=False)
+        incidents = looks()
+    assert told_of(incidents[-1]) == {"all", "sharp", "manager"}
+
+
+def test_a_server_concerns_also_the_clients_that_have_but_a_bot_there(bot, make_live):
+    other = make_live("Blunt")
+    other.server = bot.server
+    other.save()
+    Channel.objects.create(name="blunt", kind=ChannelKind.WEBHOOK, secret="http://127.0.0.1:9", client=other.client)
+    for _ in range(2):
+        answers(bot.server, mqtt_connected=False)
+        looks()
+    assert Delivery.objects.get().channel.name == "blunt"
+
+
+# --- where it may go ---
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.com/x",
+        "ftp://hooks.example.com/x",
+        "https://user:planted@hooks.example.com/x",
+        "https://",
+        "https://hooks.example.com:0/x",
+        "https://hooks.example.com:planted/x",
+        "https://hooks example.com/x",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://[fe80::1]/x",
+        "https://[fd00:ec2::254]/x",
+        "https://[::ffff:169.254.169.254]/x",
+        "https://100.100.100.200/x",
+        "https://0.0.0.0/x",
+        "https://224.0.0.1/x",
+        "planted",
+    ],
+)
+def test_an_address_that_no_message_may_go_to_is_refused_and_not_quoted(url):
+    with pytest.raises(ChannelForbidden) as refusal:
+        check_url(url)
+    assert "planted" not in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.slack.com/services/T/B/x", "https://10.0.0.7/hook", "http://localhost:8"]
+)
+def test_a_service_on_the_internet_or_in_the_desks_own_network_is_taken(url):
+    check_url(url)
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1/x", "https://[::1]/x", "http://localhost/x"])
+def test_in_production_the_panels_own_host_is_refused(url, settings):
+    settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"LOCAL": False}
+    with pytest.raises(ChannelForbidden):
+        check_url(url)
+
+
+def test_a_name_that_leads_where_no_message_may_go_is_sent_nothing(receiver, settings, monkeypatch):
+    """The check is made on the connection itself, so a name that led elsewhere before makes no difference."""
+    monkeypatch.setattr(webhooks, "check_url", lambda url: None)
+    settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"LOCAL": False}
+    with pytest.raises(ChannelForbidden):
+        post(f"http://localhost:{receiver.server_port}/hook", b"{}")
+    assert receiver.seen == []
+
+
+def test_no_proxy_of_the_environment_is_used(receiver, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    post(f"{receiver.url}/hook", b"{}")
+    assert len(receiver.seen) == 1
+
+
+def test_what_the_receiver_says_is_quoted_short_without_the_address(receiver):
+    path = "/services/T0000000/B0000000/planted-part"
+    receiver.will(Reply(f"no such hook {receiver.url}{path}, planted-part, planted-token {'x' * 900}", 404))
+    with pytest.raises(ChannelRefused) as refusal:
+        post(f"{receiver.url}{path}", b"{}", secrets=("planted-token",))
+    assert "no such hook •••" in refusal.value.message
+    assert "planted" not in refusal.value.message
+    assert len(refusal.value.message) < 300
+    assert refusal.value.__context__ is None
+
+
+def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
+    monkeypatch.setattr(webhooks, "TIMEOUT", (1, 0.2))
+    receiver.will(Reply("x" * 100, 404, cut=50, stall=5))
+    with pytest.raises(ChannelRefused):
+        post(f"{receiver.url}/hook", b"{}")
+    receiver.will(Reply(after=2))
+    with pytest.raises(ChannelUnreachable, match="may have got the message"):
+        post(f"{receiver.url}/hook", b"{}")

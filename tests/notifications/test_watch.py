@@ -1,0 +1,425 @@
+"""What is an incident, when it begins and when it is over: once each, however often and by whomever it is looked at."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import ExchangeKey, Server
+from bots.fleet import observe_server
+from bots.models import Bot, BotState, Deployment
+from hummingbot_api.errors import Problem, ServerUnreachable, WrongPassword
+from notifications import tasks, watch
+from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, IncidentKind
+from notifications.watch import acknowledge, look
+from operations.models import Operation, State
+from operations.services import operation_request
+from tests.notifications.conftest import answers, ended, looks, shows
+
+WRONG = {
+    BotState.CRASHED: IncidentKind.BOT_CRASHED,
+    BotState.MISSING: IncidentKind.BOT_MISSING,
+    BotState.SILENT: IncidentKind.BOT_SILENT,
+    BotState.STOPPED: IncidentKind.BOT_STOPPED,
+}
+
+
+def kinds_of(incidents: list[Incident]) -> list[str]:
+    return [incident.kind for incident in incidents]
+
+
+def told() -> list[tuple[str, str]]:
+    return list(Delivery.objects.order_by("pk").values_list("incident__kind", "event"))
+
+
+def test_every_kind_has_a_family():
+    assert set(FAMILIES) == set(IncidentKind)
+
+
+def test_nothing_is_wrong_with_a_bot_that_runs(bot, channel):
+    assert looks(3) == []
+    assert not Incident.objects.exists()
+
+
+@pytest.mark.parametrize(("state", "kind"), WRONG.items())
+def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, kind, bot, channel):
+    for _ in range(3):
+        shows(bot, state)
+        incidents = looks()
+    (incident,) = incidents
+    assert (incident.kind, incident.subject, incident.client, incident.server) == (kind, bot, bot.client, bot.server)
+    assert bot.deployment.instance_name in incident.sentence
+    assert Problem.with_code(incident.code).default_remedy == incident.remedy
+    assert told() == [(kind, Event.OPENED)]
+    for _ in range(3):
+        shows(bot, BotState.RUNNING)
+        incidents = looks()
+    assert incidents == []
+    assert told() == [(kind, Event.OPENED), (kind, Event.CLOSED)]
+    incident.refresh_from_db()
+    assert incident.ending == "The bot runs again."
+
+
+@pytest.mark.parametrize(
+    "state", [s for s in BotState if s not in {*WRONG, BotState.RUNNING, BotState.PLANNED, BotState.ARCHIVED}]
+)
+def test_what_is_not_known_or_just_starts_begins_nothing_and_ends_nothing(state, bot):
+    shows(bot, state)
+    assert looks(3) == []
+    shows(bot, BotState.CRASHED)
+    assert kinds_of(looks()) == ["bot_crashed"]
+    shows(bot, state)
+    assert kinds_of(looks(3)) == ["bot_crashed"]
+
+
+def test_what_was_not_seen_lately_begins_nothing_and_ends_nothing(bot):
+    long_ago = timezone.now() - timedelta(minutes=10)
+    bot.deployment.update(observed_state=BotState.CRASHED, observed_at=long_ago)
+    Server.objects.update(checked_at=long_ago, last_error_code="server_unreachable", last_error="x")
+    assert looks(3) == []
+
+
+def test_one_silent_look_is_no_incident_and_neither_is_looking_at_it_twice(bot, channel):
+    shows(bot, BotState.SILENT)
+    assert looks(3) == []
+    shows(bot, BotState.RUNNING)
+    assert looks() == []
+    shows(bot, BotState.SILENT)
+    assert looks(3) == []
+    assert told() == []
+    shows(bot, BotState.SILENT)
+    assert kinds_of(looks()) == ["bot_silent"]
+
+
+def test_bots_that_are_not_heard_for_as_long_as_a_restarted_server_takes_are_not_silent(bot, settings):
+    settings.FLEET = settings.FLEET | {"KNOWN_AGAIN": 40}
+    now = timezone.now()
+    for seconds, kinds in ((0, []), (20, []), (39, []), (41, ["bot_silent"])):
+        bot.deployment.update(observed_state=BotState.SILENT, observed_at=now + timedelta(seconds=seconds))
+        assert kinds_of(looks()) == kinds
+
+
+def test_one_good_look_between_bad_ones_ends_no_incident_that_took_two(bot, channel):
+    for state in (BotState.SILENT, BotState.SILENT, BotState.RUNNING, BotState.SILENT, BotState.RUNNING):
+        shows(bot, state)
+        looks(2)
+    assert told() == [("bot_silent", Event.OPENED)]
+    shows(bot, BotState.RUNNING)
+    assert looks() == []
+
+
+def test_a_silent_bot_that_crashes_is_one_incident_that_became_another(bot, channel):
+    for state in (BotState.SILENT, BotState.SILENT, BotState.CRASHED):
+        shows(bot, state)
+        incidents = looks()
+    assert kinds_of(incidents) == ["bot_crashed"]
+    assert Incident.objects.get(kind="bot_silent").ending == "It became: bot crashed."
+    shows(bot, BotState.RUNNING)
+    looks()
+    assert told() == [("bot_silent", "opened"), ("bot_crashed", "opened"), ("bot_crashed", "closed")]
+
+
+def test_who_was_told_of_the_former_incident_and_is_not_told_of_what_it_became_is_told_that_it_is_over(bot, channel):
+    Channel.objects.update(kinds=["bot_silent"])
+    for state in (BotState.SILENT, BotState.SILENT, BotState.CRASHED):
+        shows(bot, state)
+        looks()
+    assert told() == [("bot_silent", "opened"), ("bot_silent", "closed")]
+
+
+def test_a_suspicion_of_silence_ends_with_the_crash(bot):
+    for state in (BotState.SILENT, BotState.CRASHED, BotState.SILENT):
+        shows(bot, state)
+        looks()
+    assert kinds_of(looks()) == ["bot_crashed"]
+    shows(bot, BotState.RUNNING)
+    assert looks() == []
+    assert not Incident.objects.current().exists()
+
+
+def test_a_bot_that_was_stopped_here_is_no_incident_and_one_that_stopped_by_itself_is(bot):
+    ended("stop", bot, State.SUCCEEDED)
+    shows(bot, BotState.STOPPED)
+    assert looks() == []
+    # It was started again since.
+    bot.deployment.update(started_at=timezone.now())
+    assert kinds_of(looks()) == ["bot_stopped"]
+
+
+def test_a_bot_that_an_operation_works_on_is_left_alone(bot):
+    shows(bot, BotState.CRASHED)
+    Bot.objects.update(strangers="somebody")
+    operation = operation_request(kind="redeploy", subject=bot)
+    assert looks(3) == []
+    Operation.objects.filter(pk=operation.pk).update(state=State.CANCELLED)
+    assert set(kinds_of(looks())) == {"bot_crashed", "second_instance"}
+
+
+def test_a_bot_that_never_ran_is_told_of_by_the_operation_that_should_have_started_it(bot):
+    bot.deployment.update(verified_at=None)
+    shows(bot, BotState.CRASHED)
+    ended("deploy", bot, State.FAILED, "container_exited")
+    assert [(i.kind, i.title) for i in looks()] == [("operation_failed", "“Deploy” failed")]
+
+
+def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
+    shows(bot, BotState.CRASHED)
+    assert kinds_of(looks()) == ["bot_crashed"]
+    bot.deployment.end(BotState.ARCHIVED)
+    assert looks() == []
+    assert Incident.objects.get().ending == "Its instance was ended."
+
+
+def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, channel):
+    Bot.objects.update(strangers="hummingbot-sharp-20261122-999999")
+    (incident,) = looks(3)
+    assert incident.kind == IncidentKind.SECOND_INSTANCE
+    assert "hummingbot-sharp-20261122-999999" in incident.sentence
+    Bot.objects.update(strangers="")
+    assert looks(3) == []
+    assert told() == [("second_instance", "opened"), ("second_instance", "closed")]
+
+
+# --- servers ---
+
+
+def test_a_server_that_is_down_is_one_incident_however_many_bots_it_has(bot, make_live, channel):
+    make_live("Blunt", server=bot.server)
+    for _ in range(3):
+        bot.server.contact_failed(ServerUnreachable())
+        Deployment.objects.update(observed_state=BotState.UNKNOWN)
+        incidents = looks(2)
+    (incident,) = incidents
+    assert (incident.kind, incident.subject, incident.client) == ("server_down", bot.server, None)
+    assert incident.remedy == ServerUnreachable.default_remedy
+    for _ in range(2):
+        answers(bot.server)
+        incidents = looks(2)
+    assert incidents == []
+    assert told() == [("server_down", "opened"), ("server_down", "closed")]
+
+
+@pytest.mark.parametrize(
+    ("observed", "kind"), [({"docker_running": False}, "docker_down"), ({"mqtt_connected": False}, "mqtt_down")]
+)
+def test_a_server_whose_docker_or_mqtt_is_down_is_an_incident_by_that_name(observed, kind, bot):
+    for _ in range(2):
+        answers(bot.server, **observed)
+        incidents = looks()
+    assert kinds_of(incidents) == [kind]
+    for _ in range(2):
+        answers(bot.server)
+        incidents = looks()
+    assert incidents == []
+
+
+def test_a_server_that_answers_again_without_docker_is_one_incident_that_became_another(bot):
+    for _ in range(2):
+        bot.server.contact_failed(WrongPassword(), reachable=True)
+        looks()
+    for _ in range(2):
+        answers(bot.server, docker_running=False)
+        incidents = looks()
+    assert kinds_of(incidents) == ["docker_down"]
+
+
+def test_one_failed_contact_is_no_incident(bot):
+    bot.server.contact_failed(ServerUnreachable())
+    assert looks(3) == []
+    answers(bot.server)
+    assert looks() == []
+    assert not Incident.objects.exists()
+
+
+# --- operations ---
+
+
+def test_a_failed_operation_is_an_incident_until_one_of_its_kind_succeeds(bot, channel):
+    operation = ended("start", bot, State.FAILED, "never_heard")
+    (incident,) = looks(3)
+    assert (incident.kind, incident.operation, incident.code) == ("operation_failed", operation, "never_heard")
+    assert (incident.sentence, incident.remedy) == ("start said no.", "Mend it.")
+    ended("stop", bot, State.SUCCEEDED)
+    assert looks() == [incident]
+    ended("start", bot, State.SUCCEEDED)
+    assert looks(3) == []
+    assert told() == [("operation_failed", "opened"), ("operation_failed", "closed")]
+
+
+@pytest.mark.parametrize(("failed", "settling"), [("deploy", "redeploy"), ("stop", "archive"), ("start", "redeploy")])
+def test_a_new_instance_or_none_at_all_settles_what_failed_before(failed, settling, bot):
+    ended(failed, bot, State.FAILED, "stop_unconfirmed")
+    assert len(looks()) == 1
+    ended(settling, bot, State.SUCCEEDED)
+    assert looks() == []
+
+
+def test_a_failure_that_is_tried_again_is_the_same_incident(bot, channel):
+    ended("deploy", bot, State.FAILED, "server_timed_out")
+    (incident,) = looks()
+    again = operation_request(kind="deploy", subject=bot)
+    assert looks() == [incident]
+    Operation.objects.filter(pk=again.pk).update(
+        state=State.FAILED, error_code="docker_down", error_message="Docker is down.", finished_at=timezone.now()
+    )
+    (same,) = looks(2)
+    assert (same, same.operation, same.sentence) == (incident, again, "Docker is down.")
+    assert told() == [("operation_failed", "opened")]
+
+
+def test_an_operation_that_is_tried_again_at_once_is_not_told_of_before_that_ended(bot):
+    ended("deploy", bot, State.FAILED, "server_timed_out")
+    again = operation_request(kind="deploy", subject=bot)
+    assert looks() == []
+    Operation.objects.filter(pk=again.pk).update(state=State.SUCCEEDED)
+    assert looks() == []
+
+
+@pytest.mark.parametrize("kind", ["deploy", "push_profile", "test_key"])
+def test_a_refused_key_is_an_incident_by_that_name(kind, bot):
+    key = ExchangeKey(client=bot.client, connector="bitmart")
+    key.set_values({"bitmart_api_key": "x"})
+    key.save()
+    subject = {"deploy": bot, "push_profile": bot.client, "test_key": key}[kind]
+    ended(kind, subject, State.FAILED, "key_refused")
+    (incident,) = looks()
+    assert (incident.kind, incident.client, incident.subject) == ("key_refused", bot.client, subject)
+
+
+def test_two_kinds_that_fail_on_one_bot_are_two_incidents(bot):
+    ended("start", bot, State.FAILED, "never_heard")
+    ended("stop", bot, State.FAILED, "stop_unconfirmed")
+    assert [incident.operation_kind for incident in looks()] == ["start", "stop"]
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.CANCELLED])
+def test_an_operation_that_did_not_fail_is_no_incident(state, bot):
+    ended("deploy", bot, state)
+    assert looks() == []
+
+
+def test_what_only_looked_and_failed_is_no_incident(bot):
+    ended("refresh", bot, State.FAILED, "server_unreachable")
+    ended("check_server", bot.server, State.FAILED, "server_unreachable")
+    assert looks() == []
+
+
+def test_what_failed_before_anybody_could_be_told_is_history(bot):
+    ended("deploy", bot, State.FAILED, "docker_down", ago=timedelta(days=2))
+    assert looks() == []
+
+
+def test_a_failure_that_was_marked_as_seen_is_over_and_is_not_told_again(bot, channel, admin_user):
+    ended("deploy", bot, State.FAILED, "docker_down")
+    (incident,) = looks()
+    acknowledge(incident, admin_user)
+    assert looks(3) == []
+    incident.refresh_from_db()
+    assert (incident.acknowledged_by, incident.ending) == (admin_user, "Marked as seen by admin.")
+    assert told() == [("operation_failed", "opened"), ("operation_failed", "closed")]
+    ended("deploy", bot, State.FAILED, "docker_down")
+    assert len(looks()) == 1
+
+
+def test_a_crash_that_was_marked_as_seen_stays_open_until_it_is_over(bot, admin_user):
+    shows(bot, BotState.CRASHED)
+    (incident,) = looks()
+    acknowledge(incident, admin_user)
+    assert looks() == [incident]
+    shows(bot, BotState.RUNNING)
+    assert looks() == []
+
+
+def test_what_it_was_about_is_deleted_and_it_is_over(bot):
+    ended("deploy", bot, State.FAILED, "docker_down")
+    assert len(looks()) == 1
+    Bot.objects.update(deployment=None)
+    Deployment.objects.all().delete()
+    bot.delete()
+    assert looks() == []
+    assert Incident.objects.get().ending == "It was deleted here."
+
+
+# --- by whomever it is looked at ---
+
+
+def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, monkeypatch):
+    """The other worker has looked in full, between this one's reading and its writing."""
+    shows(bot, BotState.CRASHED)
+    bots, meanwhile = watch._bots, []
+
+    def bots_and_the_other_worker(now, with_incidents):
+        verdicts = list(bots(now, with_incidents))
+        if not meanwhile:
+            meanwhile.append(True)
+            look(now)
+        return verdicts
+
+    monkeypatch.setattr(watch, "_bots", bots_and_the_other_worker)
+    assert kinds_of(looks()) == ["bot_crashed"]
+    meanwhile.clear()
+    shows(bot, BotState.RUNNING)
+    assert looks() == []
+    assert told() == [("bot_crashed", "opened"), ("bot_crashed", "closed")]
+    assert Incident.objects.count() == 1
+
+
+def test_a_look_that_ends_in_a_bug_does_not_keep_messages_back(channel, bot, receiver, monkeypatch):
+    shows(bot, BotState.CRASHED)
+    looks()
+
+    def broken(now):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tasks, "look", broken)
+    with pytest.raises(ZeroDivisionError):
+        tasks.look_and_tell.call_local()
+    assert len(receiver.seen) == 1
+
+
+def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            look(timezone.now())
+        return len(captured)
+
+    few = queries()
+    for number in range(9):
+        make_live(f"Client {number}")
+    assert queries() == few
+
+
+def test_what_is_over_for_ninety_days_is_forgotten_and_what_is_open_is_not(bot, channel):
+    shows(bot, BotState.CRASHED)
+    looks()
+    shows(bot, BotState.RUNNING)
+    looks()
+    shows(bot, BotState.CRASHED)
+    (open_one,) = looks()
+    long_ago = timezone.now() - timedelta(days=91)
+    Incident.objects.update(seen_at=long_ago, opened_at=long_ago)
+    tasks.forget_the_old.call_local()
+    assert Incident.objects.count() == 2
+    Incident.objects.filter(closed_at__isnull=False).update(closed_at=long_ago)
+    tasks.forget_the_old.call_local()
+    assert list(Incident.objects.all()) == [open_one]
+    assert {delivery.incident for delivery in Delivery.objects.all()} == {open_one}
+
+
+# --- over HTTP, as it happens ---
+
+
+@pytest.mark.parametrize("fault", ["server_error", "wrong_password", "tunnel_offline", "refused_connection"])
+def test_a_server_that_fails_however_it_may_is_down(fault, server, sandbox):
+    sandbox.faults.add(fault)
+    for _ in range(2):
+        observe_server(server)
+        incidents = looks()
+    assert kinds_of(incidents) == ["server_down"]
+    sandbox.faults.clear()
+    for _ in range(2):
+        observe_server(server)
+        incidents = looks()
+    assert incidents == []
