@@ -43,7 +43,7 @@ KEY_COLOURS = {
 @admin.register(Server)
 class ServerAdmin(OperatesMixin, ScopedMixin):
     form = ServerForm
-    operation_kinds = ("check_server",)
+    operation_kinds = ("check_server", "read_controllers")
     facts_template = "accounts/server_facts.html"
     list_display = (
         "name",

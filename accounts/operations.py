@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.urls import reverse
 
+from accounts.controllers import controllers_learn
 from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import NothingToPush, PasswordUnreadable
 from accounts.profiles import account_ensure, keys_check, keys_push, profile_verify
@@ -112,25 +113,49 @@ def _fields_as_json(api: HummingbotAPI, connector: str) -> list[dict[str, Any]] 
     ]
 
 
-@register
-class CheckServer(Kind):
-    name = "check_server"
-    label = "Check connection"
-    icon = "network_check"
+def learn_controllers(server: Server, *, force: bool = False) -> str:
+    with talking_to(server) as api:
+        return controllers_learn(api=api, server=server, force=force)
+
+
+class ServerKind(Kind):
+    """What is asked of a server itself."""
+
     subject_model = Server
     permission = "accounts.check_server"
-    steps = (
-        StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
-        StepDefinition("sign_in", "Sign in", lambda run: sign_in(run.subject)),
-        StepDefinition("engines", "Ask for Docker and MQTT", lambda run: check_engines(run.subject)),
-        StepDefinition("connectors", "Learn its connectors", lambda run: learn_connectors(run.subject)),
-    )
 
     def lane(self, subject: Server) -> str:
         return server_lane(subject)
 
     def page_of(self, subject: Server, concern: str) -> tuple[str, str] | None:
         return server_page(subject) if concern == "server" else None
+
+
+@register
+class CheckServer(ServerKind):
+    name = "check_server"
+    label = "Check connection"
+    icon = "network_check"
+    steps = (
+        StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
+        StepDefinition("sign_in", "Sign in", lambda run: sign_in(run.subject)),
+        StepDefinition("engines", "Ask for Docker and MQTT", lambda run: check_engines(run.subject)),
+        StepDefinition("connectors", "Learn its connectors", lambda run: learn_connectors(run.subject)),
+        StepDefinition("controllers", "Learn its controllers", lambda run: learn_controllers(run.subject)),
+    )
+
+
+@register
+class ReadControllers(ServerKind):
+    """Asks for every controller's settings again: its file may have changed while the server's version did not."""
+
+    name = "read_controllers"
+    label = "Read controllers again"
+    icon = "sync"
+    steps = (
+        StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
+        StepDefinition("controllers", "Read its controllers", lambda run: learn_controllers(run.subject, force=True)),
+    )
 
 
 def server_lane(server: Server) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,6 +19,7 @@ from bots.changing_many import ChangesManyMixin
 from bots.converting import convert_settings
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
+from bots.rules import save_warnings
 from bots.strategies.schema import settings_in
 from bots.strategy_admin import StrategyAdmin
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
@@ -63,6 +64,7 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(Bot)
 class BotAdmin(ChangesManyMixin, ScopedMixin):
     operation_kinds = (
+        "check_bot",
         "deploy",
         "redeploy",
         "apply_settings",
@@ -156,6 +158,11 @@ class BotAdmin(ChangesManyMixin, ScopedMixin):
     def get_readonly_fields(self, request: HttpRequest, obj: Bot | None = None) -> tuple[str, ...]:
         # Its instances are named after both, and its deployments belong to that client.
         return ("client",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        for sentence in save_warnings(obj):
+            messages.warning(request, sentence)
 
     @display(description="connector", ordering="connector")
     def connector_label(self, bot: Bot) -> str:

@@ -16,7 +16,7 @@ from accounts.operations import talking_to
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
 from bots.fleet import WORKING, Snapshot, read_live, read_logs, state_in
 from bots.instances import Place, adopt, archive, believe_gone, locate, patiently
-from bots.models import Bot, BotState, Deployment, StrategyKind
+from bots.models import Bot, BotState, Deployment, Strategy, StrategyKind
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
@@ -28,9 +28,11 @@ from bots.problems import (
     OrdersMayBeOpen,
     StrategyNotStarted,
 )
+from bots.rules import rules_check, rules_read
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     ConfigInvalid,
+    ControllerInvalid,
     NotFound,
     Problem,
     ScriptInvalid,
@@ -139,6 +141,25 @@ def refuse_strangers(api: HummingbotAPI, planned: Deployment, *, known: str = ""
         )
 
 
+def check_rules(run: Run) -> str:
+    """Would the exchange take the orders? Asked before anything is changed for them.
+
+    Raises:
+        TradingRuleBroken
+    """
+    deployment = deployment_of(run)
+    if has_adopted(run):
+        return "The instance has its settings."
+    strategy = Strategy.objects.filter(name=deployment.strategy_name).first()
+    return rules_check(
+        rules=rules_read(
+            server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair
+        ),
+        schema=strategy.settings_schema if strategy else {},
+        settings=deployment.config,
+    )
+
+
 def push_what_is_missing(run: Run) -> str:
     """Make sure of the account and of the key for the bot's connector."""
     if has_adopted(run):
@@ -160,14 +181,14 @@ def upload_strategy(run: Run) -> str:
 
     Raises:
         ScriptInvalid: it can't be imported, or does not know a setting that would be sent.
-        ConfigInvalid: the controller refuses the settings.
+        ControllerInvalid, ConfigInvalid: the same of a controller.
     """
     deployment = deployment_of(run)
     if has_adopted(run):
         return "The instance has its strategy."
     with talking_to(deployment.server) as api:
         if deployment.strategy_kind == StrategyKind.CONTROLLER:
-            return _prove_controller(api, deployment)
+            return prove_controller(api, deployment)
         try:
             uploaded = api.scripts.get(deployment.script_name) == deployment.script_source
         except NotFound:
@@ -184,13 +205,16 @@ def upload_strategy(run: Run) -> str:
     return f"{deployment.script_name} {state}, and the server can import it."
 
 
-def _prove_controller(api: HummingbotAPI, deployment: Deployment) -> str:
+def prove_controller(api: HummingbotAPI, deployment: Deployment) -> str:
+    """Have the server check the settings. It stores nothing.
+
+    Raises:
+        ControllerInvalid: the server can't use the controller, or has none of that name.
+        ConfigInvalid: with the settings that are wrong.
+    """
     kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
     if name not in api.controllers.list().get(kind, []):
-        raise ScriptInvalid(
-            f"The server has no controller {kind}/{name}.",
-            remedy="Choose a strategy whose controller the server has, or add it to the server's controllers.",
-        )
+        raise ControllerInvalid(f"The server has no controller {kind}/{name}.")
     api.controllers.validate(kind, name, deployment.config)
     return f"The server has {kind}/{name} and accepts the settings."
 

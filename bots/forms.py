@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
+from django.utils.dateformat import format as date_format
 from django.utils.html import escape
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -142,6 +143,17 @@ class BotForm(forms.ModelForm):
             self.add_error("settings_json", f"{name}: {message}")
         elif (place := self.field_of(strategy, name)) not in self.errors:
             self.add_error(place, message)
+
+    def _post_clean(self) -> None:
+        """With all of the definition at hand: would the exchange take such orders? No server is asked."""
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors or (rules := self.instance.trading_rules) is None:
+            return
+        strategy = self.instance.strategy
+        wrong = rules.refusals(strategy.settings_schema, self.instance.settings)
+        for name, reason in wrong.items():
+            told = f"{reason} (Its rules were read {date_format(rules.read_at, 'j M Y')}.)"
+            self.add_setting_error(strategy, name, told)
 
     def entered_settings(self, strategy: Strategy, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         """What was entered, next to what has no field. An emptied field is none, where that may be.

@@ -18,11 +18,13 @@ from accounts.models import Client, Server, sees_every_client
 from bots.differences import Difference, Row, compare
 from bots.fields import OrderedJSONField
 from bots.problems import BotLive
-from bots.strategies.render import RESERVED, controller_config, script_config
+from bots.rules import TradingRules
+from bots.strategies.render import MARKET, RESERVED, controller_config, script_config
 from bots.strategies.schema import live_settings, schema_error, schema_from, setting_errors
 from bots.strategies.source import read_script
 from hummingbot_api.connectors import is_paper_trade, market_of
-from hummingbot_api.names import DEPLOY_TIMESTAMP, slug
+from hummingbot_api.errors import InvalidName
+from hummingbot_api.names import DEPLOY_TIMESTAMP, check_name, slug
 from operations.models import Operation
 
 #: Every instance has this prefix: the server removes crashed containers only of that name.
@@ -38,11 +40,26 @@ class StrategyKind(models.TextChoices):
     CONTROLLER = "controller", "controller"
 
 
+def validate_controller(value: str) -> None:
+    try:
+        check_name(value, "a controller")
+    except InvalidName as problem:
+        raise ValidationError(problem.message, code=problem.code) from None
+
+
 class Strategy(models.Model):
     """A script that the panel uploads, or a controller that the server has, with its settings and their rules."""
 
-    name = models.SlugField(max_length=60, unique=True, help_text="A controller's name is the server's: pmm_v1.")
+    name = models.SlugField(
+        max_length=60, unique=True, help_text="For a controller the server's name for it, unless that is given below."
+    )
     kind = models.CharField(max_length=10, choices=StrategyKind, default=StrategyKind.SCRIPT)
+    controller_name = models.CharField(
+        max_length=255,
+        blank=True,
+        validators=[validate_controller],
+        help_text="For a controller: the server's name for it, where the strategy has another.",
+    )
     description = models.CharField(max_length=300, blank=True)
     source = models.TextField(
         blank=True,
@@ -58,7 +75,11 @@ class Strategy(models.Model):
         "settings schema",
         default=dict,
         blank=True,
-        help_text="JSON Schema of the settings. Left empty, a script's config class says which there are.",
+        help_text="JSON Schema of the settings. Left empty, a script's config class says which there are. It may "
+        "say which of them are amounts, to be checked against the exchange's trading rules: see docs/settings.md.",
+    )
+    template = OrderedJSONField(
+        default=list, editable=False, help_text="What a server told of the controller when the schema was made of it."
     )
     spot_only = models.BooleanField(
         default=False, help_text="Refuses perpetual connectors: with leverage a position can outgrow the balance."
@@ -87,7 +108,9 @@ class Strategy(models.Model):
             errors["controller_type"] = "A controller needs its type."
         if problem := schema_error(self.schema):
             errors["schema"] = problem
-        elif taken := [name for name in RESERVED if name in self.schema.get("properties", {})]:
+        elif taken := [
+            name for name in self.schema.get("properties", {}) if name in (*RESERVED, *self.market_settings)
+        ]:
             errors["schema"] = _RESERVED_NAMES.format(", ".join(taken))
         if not isinstance(self.default_settings, dict):
             errors["default_settings"] = "Settings are a group of names and values."
@@ -95,6 +118,16 @@ class Strategy(models.Model):
             errors["default_settings"] = _RESERVED_NAMES.format(", ".join(taken))
         if errors:
             raise ValidationError(errors)
+
+    @property
+    def server_name(self) -> str:
+        """A controller's name on servers."""
+        return self.controller_name or self.name
+
+    @property
+    def market_settings(self) -> tuple[str, ...]:
+        """Where the controller expects the bot's connector and trading pair; empty when it has no place for them."""
+        return tuple(self.schema.get("market", MARKET))
 
     @property
     def settings_schema(self) -> dict[str, Any]:
@@ -244,6 +277,11 @@ class Bot(models.Model):
         return self.deployment.connector if self.deployment and self.deployment.is_open else self.connector
 
     @property
+    def trading_rules(self) -> TradingRules | None:
+        """What the exchange asks of the bot's orders, when a server has told it."""
+        return TradingRules.objects.of(self.server, self.connector, self.trading_pair)
+
+    @property
     def open_deployment(self) -> "Deployment | None":
         """The deployment whose instance is on a server, or may be."""
         return self.deployment if self.deployment and self.deployment.is_open else None
@@ -368,7 +406,14 @@ class Bot(models.Model):
         market = self.connector, self.trading_pair
         chosen = self.strategy.defaults | self.settings
         if self.is_controller:
-            return controller_config(config_name, self.strategy.controller_type, self.strategy.name, market, chosen)
+            return controller_config(
+                config_name,
+                self.strategy.controller_type,
+                self.strategy.server_name,
+                market,
+                chosen,
+                self.strategy.market_settings,
+            )
         return script_config(self.strategy.script_name, market, chosen)
 
     def plan_deployment(self) -> "Deployment":

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.models import ExchangeKey, KeyState
 from accounts.operations import KeyKind, check_engines, key_page, push_steps, reach, server_lane, server_page, sign_in
-from bots import deploying, instances, live
+from bots import checking, deploying, instances, live
 from bots.differences import Difference
 from bots.fleet import WORKING
 from bots.models import Bot, BotState, Deployment
@@ -102,6 +102,7 @@ def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
         StepDefinition("plan", "Check the definition", deploying.plan),
         StepDefinition("server", "Check the server", check_server),
         StepDefinition("look", "Look for instances of this bot", lambda run: deploying.look(run, replace=replace)),
+        StepDefinition("rules", "Check the amounts against the exchange's trading rules", deploying.check_rules),
         StepDefinition("profile", "Push what the profile lacks", deploying.push_what_is_missing),
         StepDefinition("strategy", "Upload and prove the strategy", deploying.upload_strategy),
         StepDefinition("config", "Write the configuration", deploying.write_config),
@@ -392,6 +393,25 @@ class Refresh(BotKind):
     icon = "refresh"
     permission = "bots.view_bot"
     steps = (StepDefinition("look", "Look at the instance and its logs", instances.refresh),)
+
+
+@register
+class CheckBot(BotKind):
+    """Asks the server what it and the exchange think of the definition. Changes nothing on either."""
+
+    name = "check_bot"
+    label = "Check"
+    icon = "rule"
+    permission = "bots.view_bot"
+    steps = (
+        StepDefinition("server", "Reach the server and sign in", checking.sign_in_to_server),
+        StepDefinition("rules", "Read the exchange's trading rules", checking.read_rules),
+        StepDefinition("settings", "Check the settings", checking.check_settings),
+        StepDefinition("amounts", "Check the amounts against the rules", checking.check_amounts),
+    )
+
+    def unavailable(self, subject: Bot) -> str:
+        return ""
 
 
 def _choose_bots(deployments: Iterable[Deployment]) -> type[forms.Form]:

@@ -33,7 +33,7 @@ def preview(planned: Deployment, former: Deployment | None) -> list[Part]:
         Part(
             title,
             content,
-            tuple(_diff(before[title], content)) if title in before else (),
+            tuple(difference(before[title], content)) if title in before else (),
             is_new=former is not None and title not in before,
         )
         for title, content in _parts(planned)
@@ -51,10 +51,11 @@ def preview_live(bot: Bot) -> list[Part]:
         for config in (bot.plan_deployment().config, instance.live_config)
     )
     ordered = {name: live[name] for name in saved if name in live}
-    return [Part("Change request", as_json(saved), tuple(_diff(as_json(ordered), as_json(saved))))]
+    return [Part("Change request", as_json(saved), tuple(difference(as_json(ordered), as_json(saved))))]
 
 
-def _diff(before: str, after: str) -> Iterable[str]:
+def difference(before: str, after: str) -> Iterable[str]:
+    """The lines of a unified diff."""
     lines = unified_diff(before.splitlines(), after.splitlines(), n=2, lineterm="")
     # The first two lines name files, which these are not.
     return list(lines)[2:]

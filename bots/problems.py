@@ -182,3 +182,14 @@ class ResumeUnconfirmed(Problem):
         "Refresh the bot in a minute. A bot that reached its loss limit does not go on by a resume: redeploy it then."
     )
     retryable = True
+
+
+class TradingRuleBroken(Problem):
+    """The exchange would refuse the orders that the settings lead to: the bot would run and never trade."""
+
+    code = "trading_rule_broken"
+    concerns = "bot"
+    meaning = "The exchange would refuse the bot's orders: they are too small."
+    default_remedy = (
+        "Raise the amount that the message names, or divide it among fewer orders, save the bot, and try again."
+    )

@@ -10,6 +10,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from accounts.models import Client
+from bots.controller_pages import ControllersMixin
 from bots.models import Bot, Strategy, StrategyKind
 from bots.preview import as_json
 from bots.strategies.schema import Setting, settings_in
@@ -50,7 +51,7 @@ class StrategyForm(forms.ModelForm):
             self.fields["source"].widget.marks = read_script(self.instance.source).marks
 
 
-class StrategyAdmin(ModelAdmin):
+class StrategyAdmin(ControllersMixin, ModelAdmin):
     form = StrategyForm
     change_form_outer_before_template = "bots/strategy_facts.html"
     list_display = ("name", "kind", "description", "bundled")
@@ -64,7 +65,7 @@ class StrategyAdmin(ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Strategy | None = None) -> list[str]:
         about = ["name", "kind", "description"]
-        rules = ["controller_type", "spot_only", "default_settings", "schema"]
+        rules = ["controller_type", "controller_name", "spot_only", "default_settings", "schema"]
         if obj and not self.has_change_permission(request, obj):
             return [*about, "shown_source", *rules] if obj.source else [*about, *rules]
         return [*about, "source", *rules] if request.user.has_perm(WRITE_SCRIPT) else [*about, *rules]

@@ -98,3 +98,8 @@ def market_of(connector: str) -> Market:
 def is_paper_trade(connector: str) -> bool:
     """Whether the connector simulates its fills. It needs no key; servers do not list it."""
     return market_of(connector).money is Money.PAPER
+
+
+def real_exchange(connector: str) -> str:
+    """The connector whose market a paper trade connector simulates; any other is its own."""
+    return connector.removesuffix("_paper_trade")

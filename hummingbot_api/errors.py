@@ -255,10 +255,10 @@ class KeyRefused(HummingbotAPIError):
 
 
 class ExchangeUnreachable(HummingbotAPIError):
-    """The server could not reach the exchange, so the key was not tried."""
+    """The server could not reach the exchange, so nothing was checked there: a key, or trading rules."""
 
     code = "exchange_unreachable"
-    meaning = "The server can't reach the exchange, so the key could not be checked."
+    meaning = "The server can't reach the exchange, so nothing could be checked there."
     default_remedy = "Check the server's internet access and the exchange's status page, then retry."
     retryable = True
 
@@ -272,6 +272,18 @@ class ScriptInvalid(HummingbotAPIError):
     default_remedy = (
         "A script needs valid Python, a class based on StrategyV2Base and one based on StrategyV2ConfigBase "
         "(hummingbot.strategy.strategy_v2_base). Correct the strategy's source and deploy again."
+    )
+
+
+class ControllerInvalid(HummingbotAPIError):
+    """The server has no such controller, or can't import it."""
+
+    code = "controller_invalid"
+    concerns = "strategy"
+    meaning = "The server can't use this controller."
+    default_remedy = (
+        "Choose a strategy whose controller the server has. If it should have it, look at the controller's file on the "
+        "server's host and at the server's log, mend it, and read the controllers again on the server's page."
     )
 
 

@@ -17,6 +17,7 @@ from hummingbot_api.errors import (
     BotNotFound,
     CommandRefused,
     ConfigInvalid,
+    ControllerInvalid,
     DeployRefused,
     DockerDown,
     ExchangeUnreachable,
@@ -37,8 +38,10 @@ from hummingbot_api.results import (
     ConnectorField,
     Container,
     ControllerPerformance,
+    ControllerSetting,
     LogEntry,
     MqttStatus,
+    TradingRule,
 )
 from hummingbot_api.transport import Answer, Transport
 from hummingbot_api.urls import path
@@ -65,7 +68,10 @@ _NO_EXCHANGE = re.compile(
     re.IGNORECASE,
 )
 _WRONG_FIELD = re.compile(r"has no attribute '|Field required|Extra inputs are not permitted", re.IGNORECASE)
-
+#: What Pydantic calls the default of a setting that has none.
+_UNDEFINED = "PydanticUndefined"
+#: Where an exchange sets no bound Hummingbot has 0, or 1e-56.
+_NO_BOUND = 1e-18
 
 Names = list[str]
 
@@ -192,8 +198,10 @@ class Connectors(_Resource):
         names = reading.texts(fields, "the list of fields")
         return tuple(known.get(name) or ConnectorField(name, "SecretStr", True) for name in names)
 
-    def trading_rules(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, Any]:
+    def trading_rules(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, TradingRule]:
         """Smallest orders and price steps, by trading pair. The server asks the exchange for them.
+
+        A pair that the exchange does not list is left out: the server answers 200, with an error in the rules' place.
 
         Raises:
             ExchangeUnreachable: the server could not ask.
@@ -207,7 +215,25 @@ class Connectors(_Resource):
         if answer.status == 404:
             unreachable = _NO_EXCHANGE.search(answer.words)
             raise problem(ExchangeUnreachable if unreachable else UnknownConnector, answer.words)
-        return reading.an_object(answer.value, "the trading rules")
+        rules = reading.an_object(answer.value, "the trading rules")
+        told = {pair: reading.an_object(facts, f"“{pair}”") for pair, facts in rules.items()}
+        return {pair: _trading_rule(facts) for pair, facts in told.items() if "error" not in facts}
+
+    def prices(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, float]:
+        """The last traded prices in the quote asset, by trading pair, of those that the exchange has.
+
+        Raises:
+            ExchangeUnreachable: the server could not ask.
+        """
+        answer = self._http.post(
+            "/market-data/prices",
+            {"connector_name": _connector(connector), "trading_pairs": [*trading_pairs]},
+            long=True,
+        )
+        if answer.status >= 500 and _NO_EXCHANGE.search(answer.words):
+            raise problem(ExchangeUnreachable, answer.words)
+        prices = reading.an_object(reading.an_object(answer.value, "the answer").get("prices"), "“prices”")
+        return {pair: price for pair in trading_pairs if (price := reading.figure(prices, pair))}
 
 
 class Scripts(_Resource):
@@ -265,18 +291,25 @@ class Controllers(_Resource):
         by_type = reading.an_object(self._http.get("/controllers/").value, "the controllers")
         return {kind: reading.texts(names, f"“{kind}”") for kind, names in by_type.items()}
 
-    def config_template(self, type: str, name: str) -> dict[str, Any]:
-        """The controller's settings: ``{name: {"default": ..., "type": ..., "required": ...}}``."""
-        answer = self._http.get(path(*_controller(type, name), "config", "template"))
-        return reading.an_object(answer.value, "the template")
+    def config_template(self, type: str, name: str) -> tuple[ControllerSetting, ...]:
+        """The controller's settings, in the server's order. The server imports the controller for it.
+
+        Raises:
+            ControllerInvalid: it can't, or there is no such controller.
+        """
+        answer = self._of_controller(self._http.get(path(*_controller(type, name), "config", "template")))
+        template = reading.an_object(answer.value, "the template")
+        return tuple(_setting(setting, reading.an_object(facts, f"“{setting}”")) for setting, facts in template.items())
 
     def validate(self, type: str, name: str, config: Mapping[str, object]) -> None:
         """Have the controller check a configuration; nothing is stored.
 
         Raises:
             ConfigInvalid: with the settings that are wrong and why.
+            ControllerInvalid: the server can't import the controller, or has none of that name.
         """
-        answer = self._http.post(path(*_controller(type, name), "config", "validate"), dict(config))
+        endpoint = path(*_controller(type, name), "config", "validate")
+        answer = self._of_controller(self._http.post(endpoint, dict(config)))
         if answer.status in (400, 422):
             raise problem(ConfigInvalid, answer.words)
         answer.check()
@@ -329,6 +362,15 @@ class Controllers(_Resource):
         if answer.status == 404 and _NO_BOT.search(answer.words):
             raise problem(BotNotFound, answer.words)
         answer.check()
+
+    @staticmethod
+    def _of_controller(answer: Answer) -> Answer:
+        """What was answered about a controller that the server could import."""
+        if answer.status == 500 and answer.plain:
+            raise ControllerInvalid(f"{ControllerInvalid.meaning} It crashed while importing it, as on a syntax error.")
+        if answer.status == 404:
+            raise problem(ControllerInvalid, answer.words)
+        return answer
 
 
 class Bots(_Resource):
@@ -597,6 +639,29 @@ def _field(name: str, fact: reading.Object) -> ConnectorField:
         type=reading.text(fact, "type"),
         required=reading.flag(fact.get("required", True), "“required”"),
         allowed_values=tuple(map(str, reading.a_list(fact.get("allowed_values") or [], "“allowed_values”"))),
+    )
+
+
+def _setting(name: str, facts: reading.Object) -> ControllerSetting:
+    default = facts.get("default")
+    required = default == _UNDEFINED
+    return ControllerSetting(
+        name=name,
+        type=reading.text(facts, "type"),
+        default=None if required else default,
+        required=required,
+    )
+
+
+def _trading_rule(facts: reading.Object) -> TradingRule:
+    def bound(name: str) -> float | None:
+        told = reading.figure(facts, name)
+        return told if told and told > _NO_BOUND else None
+
+    return TradingRule(
+        min_order_size=bound("min_order_size"),
+        min_notional_size=bound("min_notional_size"),
+        min_price_increment=bound("min_price_increment"),
     )
 
 

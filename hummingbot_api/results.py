@@ -32,6 +32,40 @@ class ConnectorField:
 
 
 @dataclass(frozen=True)
+class ControllerSetting:
+    """One setting of a controller, as the template of its configuration tells it.
+
+    Attributes:
+        name: as the configuration spells it.
+        type: the Python annotation as the server writes it: ``<class 'decimal.Decimal'>``, ``<enum 'TradeType'>``,
+            ``typing.Optional[int]``, ``typing.List[float]``.
+        default: JSON, where the server has it: a ``Decimal`` is text, and what is no JSON at all, such as a member of
+            an enum, is the text that Python prints for it. ``None`` without a default, too.
+        required: whether there is no default. The server's own “required” is never true.
+    """
+
+    name: str
+    type: str
+    default: Any
+    required: bool
+
+
+@dataclass(frozen=True)
+class TradingRule:
+    """What an exchange asks of orders for a trading pair; ``None`` where it sets no bound.
+
+    Attributes:
+        min_order_size: in the base asset.
+        min_notional_size: what an order must be worth, in the quote asset.
+        min_price_increment: the step of prices, in the quote asset.
+    """
+
+    min_order_size: float | None
+    min_notional_size: float | None
+    min_price_increment: float | None
+
+
+@dataclass(frozen=True)
 class LogEntry:
     """One line of a bot's log. ``message`` may be a whole traceback."""
 

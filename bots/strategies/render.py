@@ -1,8 +1,10 @@
 """The configuration file that a server gets. No Django here: the proof in ``proof/`` renders with it too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+#: The settings that hold the bot's connector and trading pair, unless the strategy's schema names others.
+MARKET = ("connector_name", "trading_pair")
 #: A boolean of every controller: true stops it while the instance lives on. The panel's “Pause” and “Resume” set it.
 KILL_SWITCH = "manual_kill_switch"
 #: What the panel itself writes into the file. No setting may have such a name.
@@ -19,19 +21,29 @@ RESERVED = (
 
 
 def controller_config(
-    config_name: str, controller_type: str, name: str, market: tuple[str, str], settings: Mapping[str, Any]
+    config_name: str,
+    controller_type: str,
+    name: str,
+    market: tuple[str, str],
+    settings: Mapping[str, Any],
+    market_settings: Sequence[str] = MARKET,
 ) -> dict[str, Any]:
-    """A controller's file: its settings, who it is, its connector and trading pair."""
-    return _config({"id": config_name, "controller_name": name, "controller_type": controller_type}, market, settings)
+    """A controller's file: its settings, who it is, its connector and trading pair.
+
+    Args:
+        market_settings: where it expects these two; empty for a controller that has no place for them.
+    """
+    identity = {"id": config_name, "controller_name": name, "controller_type": controller_type}
+    return _config(identity, dict(zip(market_settings, market, strict=False)), settings)
 
 
 def script_config(script_name: str, market: tuple[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A script's file: its settings, the script's own name, its connector and trading pair."""
-    return _config({"script_file_name": f"{script_name}.py", "controllers_config": []}, market, settings)
+    identity = {"script_file_name": f"{script_name}.py", "controllers_config": []}
+    return _config(identity, dict(zip(MARKET, market, strict=True)), settings)
 
 
-def _config(identity: dict[str, Any], market: tuple[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _config(identity: dict[str, Any], market: dict[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The bot's identity and market, which its owner has confirmed, and no setting that has the name of such."""
-    connector, trading_pair = market
     own = {name: value for name, value in settings.items() if name not in RESERVED}
-    return own | identity | {"connector_name": connector, "trading_pair": trading_pair}
+    return own | identity | market

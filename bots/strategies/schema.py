@@ -107,7 +107,12 @@ def schema_error(schema: Any) -> str:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         return f"This is no JSON Schema: {error.message}."
-    return "" if _describes_each(schema) else "Each property is described by a group of names and values."
+    if not _describes_each(schema):
+        return "Each property is described by a group of names and values."
+    market = schema.get("market", [])
+    if not isinstance(market, list) or len(market) not in {0, 2} or not all(isinstance(name, str) for name in market):
+        return "“market” names the settings for the connector and the trading pair, or is an empty list."
+    return ""
 
 
 def _describes_each(schema: Mapping[str, Any]) -> bool:
@@ -181,11 +186,14 @@ def live_settings(schema: Mapping[str, Any]) -> set[str]:
 
 
 def schema_from(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema for a strategy of which only the default settings are known: their names, and the kinds of values."""
+    """A schema for a strategy of which only the default settings are known: their names, and the kinds of values.
+
+    Of a strategy of which nothing is known, any settings may be given.
+    """
     return {
         "type": "object",
         "properties": {name: _described(value) for name, value in defaults.items()},
-        "additionalProperties": False,
+        "additionalProperties": not defaults,
     }
 
 

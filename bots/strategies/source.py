@@ -5,7 +5,7 @@ A Hummingbot server takes any text for a script and says nothing when it can't s
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -148,7 +148,7 @@ def _schema(config: ast.ClassDef) -> dict[str, Any]:
 
 def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
     """A setting as its declaration tells it: type, default, bounds and description."""
-    setting: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), **_type(node.annotation)}
+    setting: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), **annotated(node.annotation)}
     keywords = _keywords(node.value)
     told = {"default": _default(node.value), "description": keywords.get("description")}
     told |= {rule: keywords.get(bound) for bound, rule in _BOUNDS.items()}
@@ -171,32 +171,43 @@ def _default(value: ast.expr | None) -> ast.expr | None:
     return None if isinstance(value, ast.Constant) and value.value is ... else value
 
 
-def _type(annotation: ast.expr) -> dict[str, Any]:
-    """The JSON Schema for an annotation; empty for what only running the script would tell."""
+def _unknown(name: str) -> dict[str, Any]:
+    return {}
+
+
+def annotated(annotation: ast.expr, named: Callable[[str], dict[str, Any]] = _unknown) -> dict[str, Any]:
+    """The JSON Schema for an annotation; empty for what only running its module would tell.
+
+    Args:
+        named: the schema for a class by its name, where it is no plain type.
+    """
     match annotation:
         case ast.Constant(value=None):
             return {"type": "null"}
         case ast.Subscript(value=outer, slice=inner):
-            return _generic(_last_name(outer), inner)
+            return _generic(_last_name(outer), inner, named)
         case ast.BinOp(op=ast.BitOr(), left=left, right=right):
-            return _either(_type(left), _type(right))
-    kind = _TYPES.get(_last_name(annotation))
-    return {"type": kind} if kind else {}
+            return _either(annotated(left, named), annotated(right, named))
+    name = _last_name(annotation)
+    kind = _TYPES.get(name)
+    return {"type": kind} if kind else named(name)
 
 
-def _generic(outer: str, inner: ast.expr) -> dict[str, Any]:
+def _generic(outer: str, inner: ast.expr, named: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
     match outer.lower():
         case "optional":
-            return _either(_type(inner), {"type": "null"})
+            return _either(annotated(inner, named), {"type": "null"})
         case "union" if len(parts) == 2:
-            return _either(*map(_type, parts))
+            return _either(*(annotated(part, named) for part in parts))
         case "annotated":
-            return _type(parts[0])
+            return annotated(parts[0], named)
         case "literal":
             return {"enum": [value for value in map(_literal, parts) if value is not ...]}
         case "list":
-            return {"type": "array", "items": _type(inner)}
+            return {"type": "array", "items": annotated(inner, named)}
+        case "dict":
+            return {"type": "object"}
     return {}
 
 

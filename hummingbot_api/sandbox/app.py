@@ -11,13 +11,12 @@ from hummingbot_api.sandbox import (
     routes_bots,
     routes_deploy,
     routes_host,
+    routes_markets,
     routes_strategies,
 )
 from hummingbot_api.sandbox.context import Faulty
 from hummingbot_api.sandbox.faults import Faults
-from hummingbot_api.sandbox.world import World
-
-VERSION = "1.0.1"
+from hummingbot_api.sandbox.world import VERSION, World
 
 
 def build_app(world: World, faults: Faults, *, username: str, password: str, legacy_config_map: bool) -> FastAPI:
@@ -34,8 +33,8 @@ def build_app(world: World, faults: Faults, *, username: str, password: str, leg
 
     @app.get("/")
     async def root() -> dict[str, str]:
-        return {"name": "Hummingbot API", "version": VERSION, "status": "running"}
+        return {"name": "Hummingbot API", "version": world.version, "status": "running"}
 
-    for routes in (routes_accounts, routes_strategies, routes_deploy, routes_bots, routes_host):
+    for routes in (routes_accounts, routes_strategies, routes_deploy, routes_bots, routes_host, routes_markets):
         app.include_router(routes.router, dependencies=[Depends(check_login)])
     return app

@@ -41,6 +41,11 @@ class StopBotAction(BaseModel):
     async_backend: bool = False
 
 
+class PriceRequest(BaseModel):
+    connector_name: str
+    trading_pairs: list[str]
+
+
 class PortfolioStateFilterRequest(BaseModel):
     account_names: list[str] | None = None
     connector_names: list[str] | None = None

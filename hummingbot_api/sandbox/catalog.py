@@ -64,6 +64,10 @@ def _split(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
+def _split_levels(value: object) -> object:
+    return [level.split(",") for level in value.split("-")] if isinstance(value, str) else value
+
+
 #: Types of fields, as the server writes them into a template.
 _STR = "<class 'str'>"
 _BOOL = "<class 'bool'>"
@@ -79,6 +83,11 @@ _MAYBE_DECIMAL = "typing.Optional[decimal.Decimal]"
 _MAYBE_DECIMALS = "typing.Optional[typing.List[decimal.Decimal]]"
 _BARRIERS = "<class 'hummingbot.strategy_v2.executors.position_executor.data_types.TripleBarrierConfig'>"
 _MAYBE_TRAILING_STOP = "typing.Optional[hummingbot.strategy_v2.executors.position_executor.data_types.TrailingStop]"
+_FLOAT = "<class 'float'>"
+_MAYBE_CONNECTOR = "str | None"
+_LEVELS = "typing.List[typing.List[decimal.Decimal]]"
+_CANDLES = "typing.List[hummingbot.data_feed.candles_feed.data_types.CandlesConfig]"
+_PAIR = "<class 'hummingbot.strategy_v2.executors.data_types.ConnectorPair'>"
 _POSITIONS = "typing.List[hummingbot.strategy_v2.models.position_config.InitialPositionConfig]"
 #: What the server accepts for each of them.
 _TYPES: dict[str, Any] = {
@@ -96,6 +105,11 @@ _TYPES: dict[str, Any] = {
     _MAYBE_DECIMALS: Annotated[list[Decimal] | None, BeforeValidator(_split)],
     _BARRIERS: dict[str, Any],
     _MAYBE_TRAILING_STOP: dict[str, Decimal] | str | None,
+    _FLOAT: float,
+    _MAYBE_CONNECTOR: str | None,
+    _LEVELS: Annotated[list[list[Decimal]], BeforeValidator(_split_levels)],
+    _CANDLES: list[dict[str, Any]],
+    _PAIR: dict[str, str],
     _POSITIONS: list[dict[str, Any]],
 }
 
@@ -106,13 +120,16 @@ class Controller:
 
     Attributes:
         config_class: the name that its validation errors mention.
-        settings: name of each field with its default and its type, as the server writes them.
+        settings: name of each field with its default and its type, as the server writes them: JSON has no enums and
+            no nested models, so a default of either kind is the text that Python prints for it.
+        broken: whether the server fails to import it, and lists it all the same.
     """
 
     controller_type: ControllerType
     name: str
     config_class: str
     settings: Mapping[str, tuple[object, str]]
+    broken: bool = False
 
     @property
     def source(self) -> str:
@@ -131,6 +148,7 @@ class Controller:
 
     @cached_property
     def _model(self) -> type[BaseModel]:
+        # A default is not validated: it may be of another type than what the server takes.
         fields: dict[str, Any] = {
             name: (_TYPES[kind], ... if default == UNDEFINED else default)
             for name, (default, kind) in self.settings.items()
@@ -242,4 +260,74 @@ _PMM_DYNAMIC = Controller(
         "natr_length": (14, _INT),
     },
 )
-CONTROLLERS = {(c.controller_type, c.name): c for c in (_PMM_V1, _GRID_STRIKE, _PMM_SIMPLE, _PMM_DYNAMIC)}
+_BOLLINGER_V1 = Controller(
+    "directional_trading",
+    "bollinger_v1",
+    "BollingerV1Config",
+    _base("directional_trading", "bollinger_v1")
+    | {
+        "connector_name": ("binance_perpetual", _STR),
+        "trading_pair": ("WLD-USDT", _STR),
+        "max_executors_per_side": (2, _INT),
+        "cooldown_time": (300, _INT),
+        "leverage": (20, _INT),
+        "position_mode": ("PositionMode.HEDGE", _POSITION_MODE),
+        "stop_loss": ("0.03", _MAYBE_DECIMAL),
+        "take_profit": ("0.02", _MAYBE_DECIMAL),
+        "time_limit": (2700, _MAYBE_INT),
+        "take_profit_order_type": ("OrderType.LIMIT", _ORDER_TYPE),
+        "trailing_stop": ("0.015,0.003", _MAYBE_TRAILING_STOP),
+        "candles_connector": (None, _STR),
+        "candles_trading_pair": (None, _STR),
+        "candles_config": ([], _CANDLES),
+        "interval": ("3m", _STR),
+        "bb_length": (UNDEFINED, _INT),
+        "bb_std": (2.0, _FLOAT),
+        "bb_long_threshold": (0.0, _FLOAT),
+        "bb_short_threshold": (1.0, _FLOAT),
+    },
+)
+_XEMM = Controller(
+    "generic",
+    "xemm_multiple_levels",
+    "XEMMMultipleLevelsConfig",
+    _base("generic", "xemm_multiple_levels")
+    | {
+        "maker_connector": ("mexc", _STR),
+        "maker_trading_pair": ("PEPE-USDT", _STR),
+        "taker_connector": ("binance", _STR),
+        "taker_trading_pair": ("PEPE-USDT", _STR),
+        "buy_levels_targets_amount": ("0.003,10-0.006,20", _LEVELS),
+        "sell_levels_targets_amount": ("0.003,10-0.006,20", _LEVELS),
+        "min_profitability": ("0.003", _DECIMAL),
+        "max_profitability": ("0.01", _DECIMAL),
+        "max_executors_imbalance": (1, _INT),
+        "rate_connector": (None, _MAYBE_CONNECTOR),
+    },
+)
+_ARBITRAGE = Controller(
+    "generic",
+    "arbitrage_controller",
+    "ArbitrageControllerConfig",
+    _base("generic", "arbitrage_controller")
+    | {
+        "exchange_pair_1": ("connector_name='binance' trading_pair='SOL-USDT'", _PAIR),
+        "exchange_pair_2": ("connector_name='kucoin' trading_pair='SOL-USDT'", _PAIR),
+        "min_profitability": ("0.01", _DECIMAL),
+        "delay_between_executors": (10, _INT),
+    },
+)
+_LP_REBALANCER = Controller("generic", "lp_rebalancer", "LPRebalancerConfig", {}, broken=True)
+CONTROLLERS = {
+    (controller.controller_type, controller.name): controller
+    for controller in (
+        _BOLLINGER_V1,
+        _PMM_SIMPLE,
+        _PMM_DYNAMIC,
+        _PMM_V1,
+        _GRID_STRIKE,
+        _XEMM,
+        _ARBITRAGE,
+        _LP_REBALANCER,
+    )
+}

@@ -1,8 +1,8 @@
 """Accounts with their credentials, connectors, portfolio."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Request
 
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.names import NAME
@@ -107,34 +107,6 @@ async def config_map(connector_name: str, request: Request) -> Any:
         }
         for field in fields
     }
-
-
-@router.get("/connectors/{connector_name}/trading-rules")
-async def trading_rules(
-    connector_name: str, trading_pairs: Annotated[list[str] | None, Query()] = None
-) -> dict[str, dict[str, Any]]:
-    if connector_name not in KNOWN_CONNECTORS:
-        error = f"Connector {connector_name} not found"
-        raise HTTPException(404, f"Connector '{connector_name}' not found or error: {error}")
-    rule = {
-        "min_order_size": 0.0001,
-        "max_order_size": 1e56,
-        "min_price_increment": 0.01,
-        "min_base_amount_increment": 0.0001,
-        "min_quote_amount_increment": 1e-56,
-        "min_notional_size": 5.0,
-        "supports_limit_orders": True,
-        "supports_market_orders": True,
-    }
-    return dict.fromkeys(trading_pairs or ["BTC-USDT", "ETH-USDT"], rule)
-
-
-@router.get("/connectors/{connector_name}/order-types")
-async def order_types(connector_name: str) -> dict[str, Any]:
-    if connector_name not in KNOWN_CONNECTORS:
-        error = f"Connector {connector_name} not found"
-        raise HTTPException(404, f"Connector '{connector_name}' not found: {error}")
-    return {"connector": connector_name, "supported_order_types": ["LIMIT", "LIMIT_MAKER", "MARKET"]}
 
 
 @router.post("/portfolio/state")

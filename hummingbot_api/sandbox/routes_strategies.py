@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import ValidationError
 
 from hummingbot_api.sandbox.bodies import Script
-from hummingbot_api.sandbox.catalog import CONTROLLERS, Controller, ControllerType
+from hummingbot_api.sandbox.catalog import Controller, ControllerType
 from hummingbot_api.sandbox.context import TheWorld
 from hummingbot_api.sandbox.scripts import UnusableScriptError, config_template
 from hummingbot_api.sandbox.transport import CrashError
@@ -90,9 +90,9 @@ async def script_config_template(script_name: str, world: TheWorld) -> dict[str,
 
 
 @router.get("/controllers/")
-async def list_controllers() -> dict[str, list[str]]:
+async def list_controllers(world: TheWorld) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"directional_trading": [], "market_making": [], "generic": []}
-    for controller_type, name in CONTROLLERS:
+    for controller_type, name in world.controllers:
         found[controller_type].append(name)
     return found
 
@@ -135,32 +135,35 @@ async def update_bot_controller_config(
 
 
 @router.get("/controllers/{controller_type}/{controller_name}")
-async def get_controller(controller_type: ControllerType, controller_name: str) -> dict[str, str]:
-    controller = CONTROLLERS.get((controller_type, controller_name))
+async def get_controller(controller_type: ControllerType, controller_name: str, world: TheWorld) -> dict[str, str]:
+    controller = world.controllers.get((controller_type, controller_name))
     if controller is None:
         raise HTTPException(404, f"Controller '{controller_name}' not found in '{controller_type}'")
     return {"name": controller_name, "type": controller_type, "content": controller.source}
 
 
 @router.get("/controllers/{controller_type}/{controller_name}/config/template")
-async def controller_config_template(controller_type: ControllerType, controller_name: str) -> dict[str, Any]:
-    return dict(_controller(controller_type, controller_name).template)
+async def controller_config_template(
+    controller_type: ControllerType, controller_name: str, world: TheWorld
+) -> dict[str, Any]:
+    return dict(_controller(world, controller_type, controller_name).template)
 
 
 @router.post("/controllers/{controller_type}/{controller_name}/config/validate")
 async def validate_controller_config(
-    controller_type: ControllerType, controller_name: str, config: dict[str, Any]
+    controller_type: ControllerType, controller_name: str, config: dict[str, Any], world: TheWorld
 ) -> dict[str, str]:
     try:
-        _controller(controller_type, controller_name).check(config)
+        _controller(world, controller_type, controller_name).check(config)
     except ValidationError as error:
         raise HTTPException(400, str(error)) from error
     return {"message": "Configuration is valid"}
 
 
-def _controller(controller_type: ControllerType, name: str) -> Controller:
-    controller = CONTROLLERS.get((controller_type, name))
-    if controller is None:
+def _controller(world: World, controller_type: ControllerType, name: str) -> Controller:
+    """The controller, when the server can import it."""
+    controller = world.controllers.get((controller_type, name))
+    if controller is None or controller.broken:
         raise HTTPException(404, f"Controller configuration class for '{name}' not found")
     return controller
 

@@ -15,14 +15,19 @@ from hummingbot_api.sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, In
 from hummingbot_api.sandbox.scripts import config_template, why_not_startable
 
 MASTER_ACCOUNT = "master_account"
+VERSION = "1.0.1"
 
 Values = dict[str, object]
+#: Where a configuration names an exchange that its strategy logs in to.
+_MARKET_KEYS = ("connector_name", "exchange", "connector", "maker_connector", "taker_connector")
 
 
 class World:
     """The state of one server, safe to read and change from any thread.
 
     Attributes:
+        version: of the server, as it says at its root.
+        controllers: the modules that it has, by type and name.
         accounts: account, then connector, then the credential's values.
         scripts: source by name, without ``.py``.
         script_configs, controller_configs: by name, without ``.yml``.
@@ -32,6 +37,8 @@ class World:
     def __init__(self, clock: Clock, state_file: Path | None = None) -> None:
         self.clock = clock
         self.lock = threading.RLock()
+        self.version = VERSION
+        self.controllers = dict(CONTROLLERS)
         self.accounts: dict[str, dict[str, Values]] = {MASTER_ACCOUNT: {}}
         self.scripts: dict[str, str] = dict(BUNDLED_SCRIPTS)
         self.script_configs: dict[str, Values] = {}
@@ -159,15 +166,19 @@ class World:
     def _needed_connectors(self, instance: Instance) -> set[str]:
         """The exchanges that a startable strategy logs in to, by its configurations and their defaults."""
         if isinstance(instance.config, list):
-            configs = [{**_controller_defaults(config), **config} for config in instance.config]
+            configs = [{**self._controller_defaults(config), **config} for config in instance.config]
         else:
             script = instance.script_file or ""
             configs = [{**config_template(script, self.scripts[script]), **instance.config}]
-        needed = {str(c[key]) for c in configs for key in ("connector_name", "exchange", "connector") if c.get(key)}
+        needed = {str(config[key]) for config in configs for key in _MARKET_KEYS if config.get(key)}
         for config in configs:
             if isinstance(markets := config.get("markets"), dict):
                 needed.update(markets)
         return {connector for connector in needed if not connector.endswith("_paper_trade")}
+
+    def _controller_defaults(self, config: Values) -> Values:
+        key = (config.get("controller_type"), config.get("controller_name"))
+        return next((c.defaults for known, c in self.controllers.items() if known == key), {})
 
     # --- accounts ---
 
@@ -209,8 +220,3 @@ class World:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def _controller_defaults(config: Values) -> Values:
-    key = (config.get("controller_type"), config.get("controller_name"))
-    return next((c.defaults for known, c in CONTROLLERS.items() if known == key), {})

@@ -213,7 +213,7 @@ def test_a_worker_that_takes_over_does_not_send_while_the_server_answers_nobody(
     def die(api, deployment):
         raise SystemExit
 
-    monkeypatch.setattr(Server, "api", lambda server: client_with(server, 1))
+    monkeypatch.setattr(Server, "api", lambda server, **options: client_with(server, 1))
     with monkeypatch.context() as dying, pytest.raises(SystemExit):
         dying.setattr(deploying, "_send", die)
         operation = operation_request(kind="deploy", subject=bot)
@@ -392,6 +392,7 @@ def test_an_unchanged_key_and_an_unchanged_script_are_not_sent_again(bot, perfor
     sent = [request.path for request in sandbox.requests if request.method == "POST"]
     (former, latter) = sandbox.world.instances
     assert sent == [
+        "/market-data/prices",  # a question, for all that
         f"/scripts/configs/{NAME}",
         f"/bot-orchestration/stop-and-archive-bot/{former}",
         "/bot-orchestration/deploy-v2-script",
@@ -467,7 +468,7 @@ def test_a_controller_is_deployed_with_its_settings_and_limits(make_bot, key, pe
 def test_a_controller_that_the_server_lacks_or_refuses_is_named(make_bot, key, perform, sandbox):
     strategy = Strategy.objects.create(name="pmm_9", kind="controller", controller_type="generic")
     operation = perform("deploy", make_bot(strategy=strategy, settings={}))
-    assert ended(operation) == (State.FAILED, "script_invalid")
+    assert ended(operation) == (State.FAILED, "controller_invalid")
     assert "generic/pmm_9" in operation.error_message
     pmm = Strategy.objects.get(name="pmm_v1")
     pmm.schema, pmm.default_settings = {}, {"no_such_setting": 1}

@@ -60,7 +60,7 @@ def test_the_market_is_no_setting():
         ("Optional[List[int]]", {"type": ["array", "null"], "items": {"type": "integer"}}),
         ("Literal['buy', 'sell']", {"enum": ["buy", "sell"]}),
         ("Optional[Literal[1, 2]]", {"enum": [1, 2, None]}),
-        ("Dict[str, int]", {}),
+        ("Dict[str, int]", {"type": "object"}),
         ("int | str", {}),
         ("OrderType", {}),
         ("Optional[OrderType]", {}),

@@ -85,6 +85,7 @@ def every_page() -> list[str]:
         reverse("admin:password_change"),
         reverse("admin:jsi18n"),
         reverse(f"{BOT}_unsent"),
+        reverse("admin:bots_strategy_from_server"),
         *{reverse("admin:app_list", args=[model._meta.app_label]) for model in admin.site._registry},
     ]
     return [

@@ -82,7 +82,8 @@ def test_every_page_answers_somebody_who_may_only_look_and_shows_no_secret(histo
     for page in every_page():
         response = browser.get(page)
         assert response.status_code in {200, 403}, f"{response.status_code} {page}"
-        looks = not any(word in page for word in ("/add/", "/delete/", "/operate/", "/rotate/")) or "/refresh/" in page
+        acts = any(word in page for word in ("/add/", "/delete/", "/operate/", "/rotate/", "/from-server/"))
+        looks = not acts or any(kind in page for kind in ("/refresh/", "/check_bot/"))
         assert response.status_code == (200 if looks else 403), page
         assert not secrets_in(text_of(response)), page
 
@@ -423,4 +424,6 @@ def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_use
     viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
     page = text_of(browse(viewer).get(url_of(bot)))
     assert '"order_amount"' in page and ">1600<" in page
-    assert "operate" not in page.replace(operate_url(bot, "refresh"), "")
+    for kind in ("refresh", "check_bot"):
+        page = page.replace(operate_url(bot, kind), "")
+    assert "operate" not in page

@@ -153,3 +153,20 @@ def test_an_operations_page_takes_as_many_queries_for_ten_steps_as_for_one(page,
     for number in range(1, 10):
         Step.objects.create(operation=operation, position=number, key=str(number), title=str(number))
     assert queries(url_of(operation, page)) == few
+
+
+def test_the_controllers_of_ten_servers_take_as_many_queries_as_those_of_one(db, queries):
+    def add(number: int) -> None:
+        server = add_client(number).server
+        for name in ("one", "two"):
+            server.controllers.create(controller_type="generic", name=name, read_at=timezone.now())
+        Strategy.objects.create(
+            name=f"own_{number}", controller_name="one", kind="controller", controller_type="generic"
+        )
+
+    add(0)
+    pages = [reverse("admin:bots_strategy_from_server"), url_of(Strategy.objects.get(name="own_0"))]
+    few = [queries(page) for page in pages]
+    for number in range(1, 10):
+        add(number)
+    assert [queries(page) for page in pages] == few

@@ -4,6 +4,7 @@ import logging
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from hummingbot_api.errors import (
     BotNotFound,
     CommandRefused,
     ConfigInvalid,
+    ControllerInvalid,
     DeployRefused,
     DockerDown,
     ExchangeUnreachable,
@@ -35,7 +37,7 @@ from hummingbot_api.errors import (
     WrongKeyField,
     WrongPassword,
 )
-from hummingbot_api.results import ConnectorField, ControllerPerformance
+from hummingbot_api.results import ConnectorField, ControllerPerformance, ControllerSetting, TradingRule
 from hummingbot_api.sandbox import Sandbox
 from tests.hummingbot_api.stub import Reply, running_stub
 
@@ -271,9 +273,10 @@ def test_the_fields_of_a_connector_that_the_server_does_not_know(api, connector)
 
 
 def test_trading_rules_are_asked_for_by_pair(stub, stubbed):
-    stub.will(Reply({"BTC-USDT": {"min_order_size": 0.0001}}))
+    stub.will(Reply({"BTC-USDT": {"min_order_size": 0.0001, "min_notional_size": 0, "min_price_increment": 1e-56}}))
 
-    assert stubbed.connectors.trading_rules("binance", ["BTC-USDT", "ETH-USDT"]).keys() == {"BTC-USDT"}
+    rules = stubbed.connectors.trading_rules("binance", ["BTC-USDT", "ETH-USDT"])
+    assert rules == {"BTC-USDT": TradingRule(min_order_size=0.0001, min_notional_size=None, min_price_increment=None)}
     assert stub.seen[0].path.endswith("?trading_pairs=BTC-USDT&trading_pairs=ETH-USDT")
 
 
@@ -289,6 +292,28 @@ def test_trading_rules_that_can_not_be_had(stub, stubbed, words, kind):
 
     with pytest.raises(kind):
         stubbed.connectors.trading_rules("bitmart", ["BTC-USDT"])
+
+
+def test_a_pair_that_the_exchange_does_not_list_has_no_rules(api):
+    assert api.connectors.trading_rules("bitmart", ["SHARP-USDT", "NO-USDT"]).keys() == {"SHARP-USDT"}
+
+
+def test_prices_are_asked_for_by_pair(api):
+    assert api.connectors.prices("bitmart", ["SHARP-USDT"]) == {"SHARP-USDT": 0.0125}
+
+
+@pytest.mark.parametrize(
+    ("connector", "pair", "kind"), [("nope", "SHARP-USDT", ServerFailed), ("bitmart", "NO-USDT", ServerFailed)]
+)
+def test_prices_that_can_not_be_had(api, connector, pair, kind):
+    with pytest.raises(kind):
+        api.connectors.prices(connector, [pair])
+
+
+def test_an_exchange_that_does_not_answer_the_server_gives_no_prices(api, sandbox):
+    sandbox.faults.add("exchange_unreachable")
+    with pytest.raises(ExchangeUnreachable):
+        api.connectors.prices("bitmart", ["SHARP-USDT"])
 
 
 # --- scripts and controllers --------------------------------------------------------------------------------
@@ -328,7 +353,21 @@ def test_a_configuration_is_saved_read_back_and_deleted(api):
 
 def test_controllers_are_listed_by_type_and_describe_their_settings(api):
     assert "pmm_v1" in api.controllers.list()["generic"]
-    assert "order_amount" in api.controllers.config_template("generic", "pmm_v1")
+    settings = {setting.name: setting for setting in api.controllers.config_template("generic", "pmm_v1")}
+    assert settings["order_amount"] == ControllerSetting("order_amount", "<class 'decimal.Decimal'>", "1", False)
+    # The server says of none that it is required.
+    assert (settings["id"].required, settings["id"].default) == (True, None)
+
+
+@pytest.mark.parametrize("ask", ["config_template", "validate"])
+def test_a_controller_that_the_server_can_not_import_or_does_not_have(api, sandbox, ask):
+    ask = partial(getattr(api.controllers, ask), **({} if ask == "config_template" else {"config": {}}))
+    for name in ("lp_rebalancer", "ghost"):
+        with pytest.raises(ControllerInvalid, match=name):
+            ask("generic", name)
+    sandbox.faults.add("server_error", path="/controllers/generic/pmm_v1")
+    with pytest.raises(ControllerInvalid, match="crashed while importing"):
+        ask("generic", "pmm_v1")
 
 
 def test_the_settings_of_a_controller_are_checked_stored_and_read_back(api):
@@ -628,6 +667,7 @@ CALLS = {
     "connectors": lambda api: api.connectors.list(),
     "fields": lambda api: api.connectors.fields("c"),
     "rules": lambda api: api.connectors.trading_rules("c", []),
+    "prices": lambda api: api.connectors.prices("c", []),
     "scripts": lambda api: api.scripts.list(),
     "script": lambda api: api.scripts.get("s"),
     "script template": lambda api: api.scripts.config_template("s"),

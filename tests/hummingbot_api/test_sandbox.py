@@ -253,6 +253,42 @@ def test_a_controllers_own_defaults_are_valid(api, name):
     assert api.ok("POST", f"/controllers/{name}/config/validate", json=config)
 
 
+def test_a_controller_that_can_not_be_imported_is_listed_all_the_same(api):
+    assert "lp_rebalancer" in api.ok("GET", "/controllers/")["generic"]
+    for method, page in (("GET", "template"), ("POST", "validate")):
+        assert api.request(method, f"/controllers/generic/lp_rebalancer/config/{page}", json={}).status_code == 404
+
+
+def test_a_template_prints_what_json_does_not_have_and_takes_it_back_in_another_form(api):
+    template = api.ok("GET", "/controllers/directional_trading/bollinger_v1/config/template")
+    assert template["bb_length"] == {"default": "PydanticUndefined", "type": "<class 'int'>", "required": False}
+    assert template["take_profit_order_type"]["default"] == "OrderType.LIMIT"
+    page, needed = "/controllers/directional_trading/bollinger_v1/config/validate", {"id": "x", "bb_length": 100}
+    assert api.ok("POST", page, json=needed | {"take_profit_order_type": 2})
+    for refused in ({"take_profit_order_type": "OrderType.LIMIT"}, {"candles_connector": None}):
+        assert api.post(page, json=needed | refused).status_code == 400
+
+
+def test_trading_rules_of_a_pair_that_is_not_listed_are_an_error_in_a_success(api):
+    rules = api.ok("GET", "/connectors/bitmart/trading-rules?trading_pairs=NO-USDT")
+    assert rules == {"NO-USDT": {"error": "Trading pair NO-USDT not found"}}
+    assert "SHARP-USDT" in api.ok("GET", "/connectors/bitmart/trading-rules")
+
+
+@pytest.mark.parametrize("connector", ["nope", "binance_paper_trade"])
+def test_a_connector_that_the_server_does_not_list_has_no_trading_rules(api, connector):
+    assert api.get(f"/connectors/{connector}/trading-rules").status_code == 404
+
+
+def test_an_exchange_that_does_not_answer_looks_like_a_connector_that_is_not_there(api, sandbox):
+    sandbox.faults.add("exchange_unreachable")
+    answer = api.get("/connectors/bitmart/trading-rules?trading_pairs=SHARP-USDT")
+    assert answer.status_code == 404
+    assert "Cannot connect to host" in answer.json()["detail"]
+    prices = {"connector_name": "bitmart", "trading_pairs": ["SHARP-USDT"]}
+    assert api.post("/market-data/prices", json=prices).status_code == 500
+
+
 def test_a_running_bots_controller_can_be_changed(api, world, profile):
     name = deploy_controller(api, world, profile)
     api.ok("POST", f"/controllers/bots/{name}/pmm/config", json={"order_amount": 2})

@@ -6,6 +6,7 @@ from typing import Any
 #: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for people,
 #: ``advanced`` folds it away, ``labels`` are the words for the values of an ``enum``. ``live``: a running bot takes it
 #: over, because the controller's config class marks the field ``is_updatable``.
+#: What tells amounts from other numbers is in ``bots.strategies.amounts``.
 Schema = dict[str, Any]
 
 
@@ -70,12 +71,12 @@ DAY = 86_400
 
 def spread(title: str, side: str) -> Schema:
     help_text = f"How far {side} the mid price, as a fraction of it: 0.003 is 0.3 %."
-    return number(title, help_text, "fraction", **FRACTION, default=0.003)
+    return number(title, help_text, "fraction", **FRACTION, of="price", default=0.003)
 
 
 def spreads(title: str, side: str) -> Schema:
     help_text = f"One order for each, {side} the mid price by this fraction of it: 0.003, 0.006."
-    return numbers(title, help_text, "fractions", below=1, minItems=1, default=[0.003])
+    return numbers(title, help_text, "fractions", below=1, minItems=1, of="price", counts="orders", default=[0.003])
 
 
 ORDER_AMOUNT = number(
@@ -83,6 +84,7 @@ ORDER_AMOUNT = number(
     "The size of each order in the base asset: 1600 of SHARP for SHARP-USDT.",
     "base asset",
     exclusiveMinimum=0,
+    per="order",
 )
 ORDER_REFRESH_TIME = integer(
     "Order refresh time",

@@ -43,7 +43,11 @@ SCHEMA = schema(
             minimum=0,
         ),
         "total_amount_quote": number(
-            "Total amount", "What all levels of the grid are worth together.", "quote asset", exclusiveMinimum=0
+            "Total amount",
+            "What all levels of the grid are worth together.",
+            "quote asset",
+            exclusiveMinimum=0,
+            per="all orders",
         ),
         "min_spread_between_orders": number(
             "Least distance of levels",

@@ -24,12 +24,23 @@ from bots.strategies.settings.fields import (
 
 def _volatility_spreads(title: str, side: str) -> Schema:
     help_text = f"One order for each, {side} the reference price by this many times the volatility (NATR): 1, 2, 4."
-    return numbers(title, help_text, "times the volatility", below=100, minItems=1, default=[1, 2, 4])
+    return numbers(title, help_text, "times the volatility", below=100, minItems=1, counts="orders", default=[1, 2, 4])
 
 
-def _shares(title: str, spreads: str) -> Schema:
-    help_text = f"One for each of the {spreads}, of any sum: 1, 2 makes the second order twice the first. Empty: alike."
-    return or_none(numbers(title, help_text, "shares", below=1e6, minItems=1, default=None))
+def _shares(side: str) -> Schema:
+    help_text = (
+        f"One for each of the {side} spreads, of any sum: 1, 2 makes the second order twice the first. Empty: alike."
+    )
+    weights = numbers(
+        f"{side.capitalize()} amounts",
+        help_text,
+        "shares",
+        below=1e6,
+        minItems=1,
+        weights=f"{side}_spreads",
+        default=None,
+    )
+    return or_none(weights)
 
 
 def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schema]:
@@ -39,6 +50,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
             "What all orders of both sides are worth together.",
             "quote asset",
             exclusiveMinimum=0,
+            per="all orders",
         ),
         "buy_spreads": buy_spreads,
         "sell_spreads": sell_spreads,
@@ -85,8 +97,8 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
             default=True,
         ),
         **advanced(
-            buy_amounts_pct=_shares("Buy amounts", "buy spreads"),
-            sell_amounts_pct=_shares("Sell amounts", "sell spreads"),
+            buy_amounts_pct=_shares("buy"),
+            sell_amounts_pct=_shares("sell"),
             cooldown_time=integer(
                 "Cooldown time",
                 "How long a level stays empty after its stop loss.",

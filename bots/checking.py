@@ -1,0 +1,52 @@
+"""The steps of a check: what would stand in a deployment's way, found out without changing anything."""
+
+from django.core.exceptions import ValidationError
+
+from accounts.operations import reach, sign_in, talking_to
+from bots.deploying import prove_controller
+from bots.models import Bot
+from bots.problems import DefinitionInvalid
+from bots.rules import rules_check, rules_read
+from operations.runner import Run
+
+
+def sign_in_to_server(run: Run) -> str:
+    server = run.subject.server
+    return f"{reach(server)} {sign_in(server)}"
+
+
+def read_rules(run: Run) -> str:
+    """Read and keep the exchange's rules, for this check and for the form."""
+    bot: Bot = run.subject
+    rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
+    return f"They could not be had. {rules.problem}" if rules.problem else f"The rules of {rules} were read."
+
+
+def check_settings(run: Run) -> str:
+    """The panel's own rules for the definition; for a controller the server's word on the settings, too.
+
+    Raises:
+        DefinitionInvalid, ControllerInvalid, ConfigInvalid
+    """
+    bot: Bot = run.subject
+    try:
+        bot.full_clean()
+    except ValidationError as error:
+        raise DefinitionInvalid(" ".join(error.messages)) from None
+    if not bot.is_controller:
+        return "The settings are in order. A server can judge a script only when it is deployed."
+    with talking_to(bot.server) as api:
+        return prove_controller(api, bot.plan_deployment())
+
+
+def check_amounts(run: Run) -> str:
+    """Would the exchange take the orders?
+
+    Raises:
+        TradingRuleBroken
+    """
+    bot: Bot = run.subject
+    rules = bot.trading_rules
+    if rules is None:  # the bot was given another market in the meantime
+        rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
+    return rules_check(rules=rules, schema=bot.strategy.settings_schema, settings=bot.strategy.defaults | bot.settings)

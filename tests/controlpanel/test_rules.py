@@ -1,0 +1,264 @@
+"""An order that the exchange would refuse is found before the bot runs: on saving, by a check, by a deployment."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from bots.forms import field_name
+from bots.models import Strategy
+from bots.rules import PRICE_COUNTS_FOR, TradingRules
+from hummingbot_api.sandbox.markets import MARKETS
+from operations.models import State
+from tests.controlpanel.conftest import BOT, prefilled, text_of, url_of
+
+#: 16 USDT at the sandbox's price; it asks for 5.
+ENOUGH, TOO_LITTLE = 1280, 160
+
+
+@pytest.fixture
+def read(server):
+    """What an earlier check has stored, about the pair of the story."""
+
+    def read(connector="bitmart", **changes):
+        facts = {"min_order_size": 1, "min_notional_size": 5, "min_price_increment": 0.00001, "price": 0.0125}
+        return TradingRules.objects.create(
+            **{"server": server, "connector": connector, "trading_pair": "SHARP-USDT", "read_at": timezone.now()}
+            | facts
+            | changes
+        )
+
+    return read
+
+
+@pytest.fixture
+def save(client_sharp, admin_client):
+    def save(strategy="spread", connector="bitmart", bot=None, **settings):
+        strategy = Strategy.objects.get(name=strategy)
+        facts = {
+            "client": client_sharp.pk,
+            "name": "Sharp Spread",
+            "strategy": strategy.pk,
+            "connector": connector,
+            "trading_pair": "sharp/usdt",
+            "image": "hummingbot/hummingbot:latest",
+            "headless": "on",
+        }
+        page = url_of(bot) if bot else reverse(f"{BOT}_add")
+        return admin_client.post(page, facts | prefilled(strategy, **settings), follow=True)
+
+    return save
+
+
+def errors_of(response):
+    context = response.context or {}
+    return context["adminform"].form.errors if "adminform" in context else {}
+
+
+def said(response):
+    return [str(message) for message in response.context["messages"]]
+
+
+# --- on saving ---
+
+
+@pytest.mark.parametrize(
+    ("strategy", "setting", "settings"),
+    [
+        ("spread", "order_amount", {"order_amount": 0.5}),
+        ("spread", "order_amount", {"order_amount": TOO_LITTLE}),
+        ("pmm_simple", "total_amount_quote", {"total_amount_quote": 8}),
+        ("grid_strike", "total_amount_quote", {"start_price": 1, "end_price": 2, "limit_price": 0.5}),
+    ],
+)
+def test_an_order_that_the_exchange_would_refuse_is_an_error_on_the_field(strategy, setting, settings, read, save):
+    read()
+    response = save(strategy, **{"total_amount_quote": 4} | settings if strategy == "grid_strike" else settings)
+    field = field_name(Strategy.objects.get(name=strategy).pk, setting)
+    assert errors_of(response).keys() == {field}
+    assert "the exchange takes none of less than" in errors_of(response)[field][0]
+    assert "Its rules were read" in errors_of(response)[field][0]
+
+
+def test_what_the_exchange_takes_is_saved_without_a_word(read, save):
+    read()
+    response = save(order_amount=ENOUGH)
+    assert not errors_of(response)
+    assert [message for message in said(response) if "was added" not in message] == []
+
+
+def test_saving_asks_no_server(read, save, sandbox):
+    read()
+    save(order_amount=TOO_LITTLE)
+    save(order_amount=ENOUGH)
+    assert not sandbox.requests
+
+
+def test_without_stored_rules_a_warning_says_how_to_get_them(save):
+    (warning,) = [message for message in said(save(order_amount=TOO_LITTLE)) if "not checked" in message]
+    assert "bitmart's trading rules for SHARP-USDT have not been read yet" in warning
+    assert "Press “Check”" in warning
+
+
+def test_rules_that_could_not_be_had_say_why(read, save):
+    read(min_order_size=None, min_notional_size=None, problem="bitmart does not list SHARP-USDT.")
+    assert any("bitmart does not list SHARP-USDT." in message for message in said(save(order_amount=1)))
+
+
+def test_the_rules_of_another_market_are_not_taken(read, save):
+    read(connector="kucoin")
+    assert any("not checked" in message for message in said(save(order_amount=TOO_LITTLE)))
+
+
+def test_an_old_price_is_not_reckoned_with_and_the_rules_are(read, save):
+    read(read_at=timezone.now() - PRICE_COUNTS_FOR - timedelta(minutes=1))
+    assert not errors_of(save(order_amount=TOO_LITTLE))
+
+
+def test_paper_trade_is_held_to_the_exchange_that_it_simulates(read, save):
+    read(connector="kucoin")
+    assert errors_of(save(connector="kucoin_paper_trade", order_amount=TOO_LITTLE))
+
+
+def test_a_spread_below_one_price_step_is_a_warning_and_no_error(read, save):
+    read(min_price_increment=0.0001)
+    response = save(order_amount=ENOUGH)
+    assert not errors_of(response)
+    assert any(message.startswith("bid_spread: 0.003 of the price is less") for message in said(response))
+
+
+def test_a_strategy_that_names_no_amounts_is_saved_without_a_warning(save, db):
+    Strategy.objects.create(
+        name="mine",
+        kind="controller",
+        controller_type="generic",
+        schema={"properties": {"order_amount": {"type": "number", "default": 0.1}}},
+    )
+    assert not any("not checked" in message for message in said(save("mine")))
+
+
+# --- Check ---
+
+
+def test_a_check_reads_the_rules_and_keeps_them_for_the_form(bot, perform, server, admin_client):
+    assert "Not read yet" in text_of(admin_client.get(url_of(bot)))
+    operation = perform("check_bot", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "The amounts fit the rules of SHARP-USDT on bitmart." in operation.summary
+    rules, market = bot.trading_rules, MARKETS["SHARP-USDT"]
+    assert (rules.min_order_size, rules.min_notional_size) == (market.min_order_size, market.min_notional_size)
+    assert (rules.min_price_increment, rules.price) == (market.min_price_increment, market.price)
+    page = text_of(admin_client.get(url_of(bot)))
+    assert "Least worth of an order" in page
+    assert "5 USDT" in page
+
+
+def test_a_check_changes_nothing_on_the_server(bot, make_bot, perform, sandbox):
+    controller = make_bot(name="C", strategy=Strategy.objects.get(name="pmm_v1"), settings={"order_amount": ENOUGH})
+    before = dict(sandbox.world.accounts), dict(sandbox.world.scripts), dict(sandbox.world.controller_configs)
+    for checked in (bot, controller):
+        assert perform("check_bot", checked).state == State.SUCCEEDED
+    assert (sandbox.world.accounts, sandbox.world.scripts, sandbox.world.controller_configs) == before
+    assert not sandbox.world.instances
+
+
+def test_a_check_names_the_amount_that_the_exchange_refuses(make_bot, perform):
+    bot = make_bot(settings={"order_amount": TOO_LITTLE})
+    operation = perform("check_bot", bot)
+    assert (operation.state, operation.error_code) == (State.FAILED, "trading_rule_broken")
+    assert "order_amount: An order is worth 2 USDT, at a price of 0.0125," in operation.error_message
+    assert "Raise the amount" in operation.error_remedy
+    assert bot.trading_rules.min_notional_size == 5
+
+
+def test_a_check_asks_the_controller_for_its_word_on_the_settings(make_bot, perform):
+    pmm = Strategy.objects.get(name="pmm_v1")
+    pmm.schema, pmm.default_settings = {}, {"no_such_setting": 1}
+    pmm.save()
+    operation = perform("check_bot", make_bot(strategy=pmm, settings={}))
+    assert (operation.state, operation.error_code) == (State.FAILED, "config_invalid")
+    assert "no_such_setting" in operation.error_message
+
+
+def test_a_check_of_a_definition_that_became_invalid_says_what_is_wrong(bot, perform):
+    bot.settings["bid_spread"] = 2
+    bot.save()
+    operation = perform("check_bot", bot)
+    assert operation.error_code == "definition_invalid"
+    # The rules are there for the form, whatever else is wrong.
+    assert bot.trading_rules is not None
+
+
+# --- what can't be told is a note and no failure ---
+
+
+@pytest.mark.parametrize("kind", ["check_bot", "deploy"])
+@pytest.mark.parametrize(
+    ("pair", "fault", "reason"),
+    [
+        ("SHARP-USDT", "exchange_unreachable", "can't reach the exchange"),
+        ("BLUNT-USDT", None, "bitmart does not list BLUNT-USDT"),
+    ],
+)
+def test_rules_that_can_t_be_told_are_a_note(kind, pair, fault, reason, make_bot, key, perform, sandbox):
+    bot = make_bot(trading_pair=pair, settings={"order_amount": 0.1})
+    if fault:
+        sandbox.faults.add(fault)
+    operation = perform(kind, bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    note = operation.steps.get(key="amounts" if kind == "check_bot" else "rules").detail
+    assert "were not checked" in note
+    assert reason in note
+    assert reason in bot.trading_rules.problem
+
+
+def test_a_connector_that_the_route_does_not_know_is_a_note(make_bot, perform, server):
+    server.contact_succeeded(connectors={"moon": []})
+    bot = make_bot(connector="moon")
+    operation = perform("check_bot", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "does not know this connector" in operation.summary
+
+
+def test_rules_without_a_price_are_checked_as_far_as_they_go(bot, perform, sandbox):
+    sandbox.faults.add("server_error", path="/market-data")
+    operation = perform("check_bot", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "No price could be had" in operation.summary
+
+
+def test_paper_trade_asks_for_the_rules_of_the_exchange_that_it_simulates(make_bot, perform, sandbox, admin_client):
+    bot = make_bot(connector="kucoin_paper_trade")
+    operation = perform("check_bot", bot)
+    assert "SHARP-USDT on kucoin" in operation.summary
+    assert "the rules of kucoin, which kucoin_paper_trade simulates" in text_of(admin_client.get(url_of(bot)))
+
+
+# --- a deployment ---
+
+
+def test_a_deployment_whose_orders_would_be_refused_sends_nothing(make_bot, key, perform, sandbox):
+    bot = make_bot(settings={"order_amount": TOO_LITTLE})
+    operation = perform("deploy", bot)
+    assert (operation.state, operation.error_code) == (State.FAILED, "trading_rule_broken")
+    assert not [r for r in sandbox.requests if r.method != "GET" and not r.path.startswith("/market-data")]
+    assert bot.deployment is None
+
+
+def test_a_deployment_reads_the_rules_anew(make_bot, key, perform, read):
+    read(min_notional_size=1000)
+    operation = perform("deploy", make_bot())
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert TradingRules.objects.get().min_notional_size == 5
+
+
+def test_a_deployment_that_is_repeated_is_checked_by_the_settings_that_it_had(make_bot, key, perform):
+    bot = make_bot()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    former = bot.deployment
+    perform("archive", bot)
+    bot.settings["order_amount"] = TOO_LITTLE
+    bot.save()
+    again = perform("deploy", bot, like=former.pk)
+    assert again.state == State.SUCCEEDED, again.error_message
