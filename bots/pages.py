@@ -84,11 +84,14 @@ class WatchedMixin(ModelAdmin):
     ) -> HttpResponse:
         bot = self.get_object(request, object_id)
         if bot is not None and bot.deployment is not None:
-            lines = bot.deployment.log_lines
+            lines, reason = bot.deployment.log_lines, bot.deployment.last_error
+            errors = lines.filter(kind=LogKind.ERROR)[:3]
             extra_context = {
                 "advice": ADVICE.get(bot.deployment.state),
                 "newest_line": lines.first(),
-                "newest_errors": lines.filter(kind=LogKind.ERROR)[:3],
+                "newest_errors": errors,
+                # Mostly it is the newest of these.
+                "reason": "" if any(line.message.startswith(reason) for line in errors) else reason,
                 **(extra_context or {}),
             }
         return super().change_view(request, object_id, form_url, extra_context)

@@ -82,4 +82,9 @@ class LogLine(models.Model):
     @property
     def rest(self) -> str:
         """What follows it: a traceback, mostly."""
-        return self.message.partition("\n")[2]
+        return self.message.partition("\n")[2].rstrip()
+
+    @property
+    def cause(self) -> str:
+        """The last line of what follows, where a traceback names the exception."""
+        return self.rest.rpartition("\n")[2].strip()
