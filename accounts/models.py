@@ -505,8 +505,8 @@ class BalanceQuerySet(SampleQuerySet):
 class Balance(models.Model):
     """What a client's profile was worth at a moment, over all its connectors.
 
-    The value is in US dollars as the server reckons them: a token with “USD” in its name counts 1, another one its price
-    in USDT, and one that the server finds no price for counts nothing.
+    The value is in US dollars as the server reckons them: a token with “USD” in its name counts 1, another one its
+    price in USDT, and one that the server finds no price for counts nothing.
     """
 
     profile = models.ForeignKey(CredentialsProfile, on_delete=models.CASCADE, related_name="balances")

@@ -37,4 +37,6 @@ class SampleQuerySet(models.QuerySet[Any]):
 
     def _last_of_each(self, *slot: models.Expression) -> Self:
         place = models.Window(RowNumber(), partition_by=[*self.series, *slot], order_by="-taken_at")
-        return self.model._default_manager.filter(pk__in=self.order_by().annotate(place=place).filter(place=1).values("pk"))
+        return self.model._default_manager.filter(
+            pk__in=self.order_by().annotate(place=place).filter(place=1).values("pk")
+        )

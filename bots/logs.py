@@ -29,9 +29,7 @@ def keep_lines(deployment: Deployment, kind: LogKind, entries: Iterable[LogEntry
     kept = deployment.log_lines.filter(kind=kind)
     newest = kept.aggregate(newest=Max("logged_at"))["newest"]
     seen = set(kept.filter(logged_at=newest).values_list("digest", flat=True))
-    fresh = [
-        _line(deployment, kind, clean(entry)) for entry in entries if newest is None or entry.timestamp >= newest
-    ]
+    fresh = [_line(deployment, kind, clean(entry)) for entry in entries if newest is None or entry.timestamp >= newest]
     fresh = [line for line in fresh if line.logged_at != newest or line.digest not in seen]
     if fresh:
         LogLine.objects.bulk_create(fresh, ignore_conflicts=True)

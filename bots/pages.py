@@ -1,7 +1,7 @@
 """The pages beside a bot's form: its log, its performance, and what was done with it. They show what is stored."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -108,7 +108,7 @@ class WatchedMixin(ModelAdmin):
         asked = request.GET.get("run", "")
         run = bot.deployments.filter(pk=asked).first() if asked.isdecimal() else bot.deployment
         span = asked_span if (asked_span := request.GET.get("span", "")) in SPANS else "day"
-        samples = _samples(run, span)
+        samples = list(_samples(run, span))
         context = {
             "run": run,
             "runs": bot.deployments.filter(sent_at__isnull=False)[:RUNS],
@@ -133,16 +133,14 @@ class WatchedMixin(ModelAdmin):
             raise Http404
         return bot
 
-    def _page(
-        self, request: HttpRequest, bot: Bot, name: str, title: str, context: dict[str, Any]
-    ) -> TemplateResponse:
+    def _page(self, request: HttpRequest, bot: Bot, name: str, title: str, context: dict[str, Any]) -> TemplateResponse:
         common = {"opts": self.opts, "title": f"{bot}: {title}", "original": bot, "shown": name}
         return TemplateResponse(
             request, f"bots/bot_{name}.html", self.admin_site.each_context(request) | common | context
         )
 
 
-def _page_of(rows: QuerySet[Any], request: HttpRequest) -> Page:
+def _page_of(rows: QuerySet[Any] | Sequence[Any], request: HttpRequest) -> Page:
     return Paginator(rows, ROWS).get_page(request.GET.get("page"))
 
 

@@ -68,7 +68,9 @@ class LogLine(models.Model):
     class Meta:
         ordering = ["-logged_at", "-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["deployment", "kind", "logged_at", "digest"], name="a_log_line_stands_once"),
+            models.UniqueConstraint(
+                fields=["deployment", "kind", "logged_at", "digest"], name="a_log_line_stands_once"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -158,9 +158,7 @@ async def portfolio_history(wanted: PortfolioHistoryFilterRequest, world: TheWor
     # One account's snapshots are cut to the limit before they are counted: there never is a second page of them.
     has_more = len(moments) > len(page) and len(wanted.account_names or ()) != 1
     return {
-        "data": [
-            {"timestamp": utc(moment).isoformat(), "state": _holdings(world, wanted, moment)} for moment in page
-        ],
+        "data": [{"timestamp": utc(moment).isoformat(), "state": _holdings(world, wanted, moment)} for moment in page],
         "pagination": {
             "limit": wanted.limit,
             "has_more": has_more,
