@@ -35,8 +35,8 @@ ADVICE = {
     ),
     BotState.SILENT: Advice(
         "The bot's container is up, but the bot is not heard: it may be trading all the same.",
-        "If it starts slowly, it is shown as running as soon as it is heard. Otherwise redeploy it, and look for orders "
-        "that it left open at the exchange.",
+        "If it starts slowly, it is shown as running as soon as it is heard. Otherwise redeploy it, and look for "
+        "orders that it left open at the exchange.",
         ("refresh", "redeploy"),
     ),
     BotState.UNCONFIRMED: Advice(
