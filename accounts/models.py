@@ -527,7 +527,7 @@ class Balance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.profile} at {self.taken_at:%Y-%m-%d %H:%M}"
+        return f"{self.profile.account_name} at {self.taken_at:%Y-%m-%d %H:%M}"
 
     @property
     def unreported(self) -> list[str]:

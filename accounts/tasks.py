@@ -10,7 +10,9 @@ from accounts.portfolio import read_balances
 
 @db_periodic_task(crontab(minute="*/5"))
 def plan_balances() -> None:
-    for pk in Server.objects.filter(profiles__isnull=False).distinct().values_list("pk", flat=True):
+    # Not those that are out of reach: waiting for them would keep a worker from what else is to be done.
+    servers = Server.objects.exclude(reachable=False).filter(profiles__isnull=False)
+    for pk in servers.distinct().values_list("pk", flat=True):
         balances(pk)
 
 

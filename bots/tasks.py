@@ -44,8 +44,9 @@ def observe(server_id: int) -> None:
 @db_periodic_task(crontab(minute="*/5"))
 def plan_performance() -> None:
     """As often as the servers take snapshots. Only controllers report."""
-    with_controllers = Server.objects.filter(deployments__strategy_kind=StrategyKind.CONTROLLER).distinct()
-    for pk in with_controllers.values_list("pk", flat=True):
+    # Not those that are out of reach: waiting for them would keep a worker from what else is to be done.
+    servers = Server.objects.exclude(reachable=False).filter(deployments__strategy_kind=StrategyKind.CONTROLLER)
+    for pk in servers.distinct().values_list("pk", flat=True):
         performance(pk)
 
 

@@ -132,6 +132,9 @@ def test_servers_with_clients_are_asked_and_others_are_left_alone(profile, monke
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
     tasks.plan_balances.call_local()
     assert rung == [profile.server_id]
+    Server.objects.update(reachable=False)  # the poll tells when it is back
+    tasks.plan_balances.call_local()
+    assert rung == [profile.server_id]
 
 
 def test_the_task_reads(profile):

@@ -120,6 +120,9 @@ def test_servers_with_controllers_are_asked_and_others_are_left_alone(pmm, monke
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
     tasks.plan_performance.call_local()
     assert rung == [pmm.server_id]
+    Server.objects.update(reachable=False)  # the poll tells when it is back
+    tasks.plan_performance.call_local()
+    assert rung == [pmm.server_id]
 
 
 def test_the_task_reads_and_the_nightly_one_thins(pmm):
