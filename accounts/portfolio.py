@@ -36,14 +36,15 @@ def read_balances(server: Server) -> None:
             state = api.portfolio.state([*profiles])
             now = timezone.now().replace(second=0, microsecond=0)
             for name, holdings in state.items():
-                if profiles[name].seen is None or now - profiles[name].seen > GAP:
-                    _keep_history(api, profiles[name], profiles[name].seen or now - KEPT_IN_DETAIL)
+                seen = profiles[name].seen or now - KEPT_IN_DETAIL
+                if now - seen > GAP:
+                    _keep_history(api, profiles[name], seen, now)
                 _keep(profiles[name], now, holdings)
     except Problem as problem:
         logger.warning("The balances on %s were not read: %s", server, problem.code)
 
 
-def _keep_history(api: HummingbotAPI, profile: CredentialsProfile, since: datetime) -> None:
+def _keep_history(api: HummingbotAPI, profile: CredentialsProfile, since: datetime, until: datetime) -> None:
     """Fill a gap. A server that keeps no history leaves it open."""
     try:
         snapshots = api.portfolio.history(profile.account_name, since)
@@ -54,7 +55,8 @@ def _keep_history(api: HummingbotAPI, profile: CredentialsProfile, since: dateti
         [
             Balance(profile=profile, taken_at=snapshot.taken_at, value=value_of(snapshot.holdings))
             for snapshot in snapshots
-            if is_known(snapshot.holdings) and snapshot.taken_at > since
+            # A server's clock may be fast: what it holds now stays the newest.
+            if is_known(snapshot.holdings) and since < snapshot.taken_at < until
         ],
         ignore_conflicts=True,
     )

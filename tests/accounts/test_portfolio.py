@@ -8,8 +8,9 @@ from django.utils import timezone
 from accounts import tasks
 from accounts.models import Balance, Client, CredentialsProfile, Server
 from accounts.portfolio import client_balances, read_balances
+from accounts.samples import KEPT_IN_DETAIL
 from hummingbot_api.resources import Portfolio
-from hummingbot_api.results import Holding
+from hummingbot_api.results import Holding, PortfolioSnapshot
 from operations.models import State
 from tests.conftest import PLANTED
 
@@ -94,20 +95,34 @@ def test_a_connector_that_was_not_read_and_a_token_without_a_price_are_named(pro
     assert (balance.value, balance.unreported, balance.unpriced) == (7, ["okx"], ["SHARP"])
 
 
-def test_the_past_is_fetched_once_and_a_gap_is_filled(profile, server, sandbox):
-    sandbox.world.clock.advance(6 * 3600)
+def test_a_gap_is_filled_with_what_the_server_kept_and_nothing_else_is_asked_for(profile, server, told, monkeypatch):
+    told["client_sharp"] = holds(bitmart=9)
+    asked: list[datetime] = []
+
+    def history(self, account: str, since: datetime) -> list[PortfolioSnapshot]:
+        asked.append(since)
+        moments = [since + timedelta(hours=hour) for hour in (-1, 0, 1, 2, 4)]
+        told_then = [holds(bitmart=1), holds(bitmart=2), holds(bitmart=3), {}, holds(bitmart=5)]
+        return [PortfolioSnapshot(*snapshot) for snapshot in zip(moments, told_then, strict=True)]
+
+    monkeypatch.setattr(Portfolio, "history", history)
+    last = (NOW - timedelta(hours=3)).replace(second=0, microsecond=0)
+    profile.balances.create(taken_at=last, value=2)
     read_balances(server)
-    first = len(kept(profile))
-    assert first > 4
+    # Known already, nothing read, and in the future, as a fast clock has it, are left out.
+    assert [balance.value for balance in kept(profile)] == [2, 3, 9]
+    read_balances(server)
+    assert asked == [last]
+
+
+def test_of_a_new_client_the_last_month_is_asked_for(profile, server, sandbox):
+    sandbox.world.born_at -= 5 * 3600
     sandbox.requests.clear()
     read_balances(server)
-    assert [request.path for request in sandbox.requests] == ["/portfolio/state"]
-    assert len(kept(profile)) == first
-    newest = datetime.fromtimestamp(sandbox.world.clock.now(), UTC)
-    profile.balances.filter(taken_at__gte=newest - timedelta(hours=3)).delete()
-    profile.balances.filter(taken_at__gte=timezone.now() - timedelta(minutes=19)).delete()
-    read_balances(server)
-    assert len(kept(profile)) >= first - 1
+    (asked,) = [request.json for request in sandbox.requests if request.path == "/portfolio/history"]
+    begin = datetime.fromtimestamp(asked["start_time"] / 1000, UTC)
+    assert timezone.now() - begin - KEPT_IN_DETAIL < timedelta(minutes=2)
+    assert len(kept(profile)) >= 4
 
 
 @pytest.mark.parametrize("fault", ["refused_connection", "server_error", "wrong_password", "truncated_json"])
