@@ -65,7 +65,8 @@ def test_a_server_without_clients_is_not_asked(server, sandbox):
     assert not sandbox.requests
 
 
-def test_two_looks_in_the_same_minute_keep_one_balance_the_later_one(profile, server, told):
+def test_two_looks_in_the_same_minute_keep_one_balance_the_later_one(profile, server, told, monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
     for value in (10, 20):
         told["client_sharp"] = holds(bitmart=value)
         read_balances(server)

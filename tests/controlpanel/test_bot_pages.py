@@ -1,14 +1,14 @@
 """A bot's page and the pages beside it: what is true, what asks for attention, and what was seen over time."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 from re import search
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils.timezone import now
 
 from accounts.models import Balance, Client, CredentialsProfile
 from bots.models import Bot, BotState, Deployment, Strategy
@@ -17,8 +17,6 @@ from bots.records import LogKind, LogLine, PerformanceSample
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.controlpanel.conftest import operate_url, text_of, url_of
-
-NOW = timezone.now()
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def pmm(make_bot) -> Bot:
         strategy=Strategy.objects.get(name="pmm_v1"),
         settings={"order_amount": 10, "buy_spreads": [0.01], "sell_spreads": [0.01]},
     )
-    deploy(bot, "hummingbot-pmm-1", sent_at=NOW - timedelta(days=7))
+    deploy(bot, "hummingbot-pmm-1", sent_at=now() - timedelta(days=7))
     return bot
 
 
@@ -37,7 +35,7 @@ def deploy(bot: Bot, name: str, **facts) -> Deployment:
     """A run that is there without a server having been asked."""
     deployment = bot.plan_deployment()
     deployment.instance_name = name
-    for column, value in {"sent_at": NOW, "observed_at": NOW, "observed_state": BotState.RUNNING, **facts}.items():
+    for column, value in {"sent_at": now(), "observed_at": now(), "observed_state": BotState.RUNNING, **facts}.items():
         setattr(deployment, column, value)
     deployment.save()
     Bot.objects.filter(pk=bot.pk).update(deployment=deployment)
@@ -48,14 +46,16 @@ def deploy(bot: Bot, name: str, **facts) -> Deployment:
 def log(bot: Bot, message: str, *, seconds: float = 0, kind: LogKind = LogKind.GENERAL, level: str = "INFO") -> None:
     count = LogLine.objects.count()
     bot.deployment.log_lines.create(
-        kind=kind, level=level, message=message, logged_at=NOW + timedelta(seconds=seconds), digest=str(count)
+        kind=kind, level=level, message=message, logged_at=now() + timedelta(seconds=seconds), digest=str(count)
     )
 
 
-def earn(deployment: Deployment, amount: float, *, hours: float = 0, controller: str = "pmm") -> None:
-    deployment.performance.create(
-        controller_id=controller, taken_at=NOW - timedelta(hours=hours), global_pnl_quote=amount, volume_quote=100
-    )
+def earn(
+    deployment: Deployment, amount: float, *, at: datetime | None = None, hours: float = 0, by: str = "pmm"
+) -> None:
+    """A sample of the controller ``by``, taken so many hours before ``at`` (now)."""
+    taken_at = (at or now()) - timedelta(hours=hours)
+    deployment.performance.create(controller_id=by, taken_at=taken_at, global_pnl_quote=amount, volume_quote=100)
 
 
 def shown(browser, bot: Bot, page: str, **query: object) -> str:
@@ -190,9 +190,10 @@ def test_the_performance_is_shown_as_figures_as_a_chart_and_as_a_table(pmm, admi
 
 
 def test_controllers_are_told_apart_and_a_missing_moment_is_a_gap(pmm, admin_client):
-    earn(pmm.deployment, 1, hours=2, controller="a")
-    earn(pmm.deployment, 2, hours=1, controller="a")
-    earn(pmm.deployment, 3, hours=1, controller="b")
+    at = now()
+    earn(pmm.deployment, 1, at=at, hours=2, by="a")
+    earn(pmm.deployment, 2, at=at, hours=1, by="a")
+    earn(pmm.deployment, 3, at=at, hours=1, by="b")
     datasets = json.loads(admin_client.get(url_of(pmm, "performance")).context["chart"]["data"])["datasets"]
     assert {dataset["label"]: dataset["data"] for dataset in datasets} == {"a": [1, 2], "b": [None, 3]}
     assert len({dataset["borderColor"] for dataset in datasets}) == 2
@@ -204,7 +205,7 @@ def test_a_chart_has_some_hundred_points_however_far_it_goes_back(span, points, 
         PerformanceSample(
             deployment=pmm.deployment,
             controller_id="pmm",
-            taken_at=NOW - timedelta(minutes=5 * number),
+            taken_at=now() - timedelta(minutes=5 * number),
             global_pnl_quote=number,
         )
         for number in range(10 * 288)
@@ -218,7 +219,7 @@ def test_a_former_runs_last_day_is_shown_when_it_is_chosen(pmm, admin_client):
     earn(first, 7, hours=101)
     earn(first, 8, hours=100)
     first.end(BotState.ARCHIVED, pnl_quote=8.0)
-    first.update(ended_at=NOW - timedelta(hours=99))
+    first.update(ended_at=now() - timedelta(hours=99))
     deploy(pmm, "hummingbot-pmm-2")
     assert "8.00 USDT" in shown(admin_client, pmm, "performance")
     assert "from 7.00 to 8.00" in " ".join(shown(admin_client, pmm, "performance", run=first.pk).split())
@@ -267,7 +268,7 @@ def test_account_managers_see_what_was_kept_of_their_clients_only(pmm, make_user
     log(pmm, "x")
     earn(pmm.deployment, 1)
     profile = CredentialsProfile.objects.create(client=pmm.client, server=pmm.server, account_name="x")
-    profile.balances.create(taken_at=NOW, value=1)
+    profile.balances.create(taken_at=now(), value=1)
     manager, colleague = make_user("manager"), make_user("colleague")
     Client.objects.update(account_manager=manager)
     for model in (LogLine, PerformanceSample, Balance):
