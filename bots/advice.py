@@ -55,4 +55,10 @@ ADVICE = {
         ("start", "archive"),
         alarming=False,
     ),
+    BotState.PAUSED: Advice(
+        "The controller is paused: the bot is up and places no orders.",
+        "Resume it to trade again.",
+        ("resume",),
+        alarming=False,
+    ),
 }

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bots', '0002_write_script'),
+        ('bots', '0003_live_changes'),
     ]
 
     operations = [
