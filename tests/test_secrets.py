@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Balance, Server
+from accounts.models import Balance, ExchangeKey, Server
 from accounts.portfolio import read_balances
 from bots import deploying
 from bots.fleet import observe_server
@@ -66,16 +66,17 @@ def problems(monkeypatch) -> list[Problem]:
 
 
 @pytest.fixture
-def leaking_logs(monkeypatch) -> None:
-    """Let every bot log the key that it has, in the message and in the logger's name, in both of its logs."""
+def leaking_logs(monkeypatch, key) -> None:
+    """Let every bot log the client's key, in the message and in the logger's name, in both of its logs."""
     status = Bots.status
-    leak = f"refused {' '.join(ROTATED.values())}\nTraceback: apiKey={ROTATED['bitmart_api_key']}"
 
     def status_with_a_leak(self, name):
         told = status(self, name)
+        values = ExchangeKey.objects.get(pk=key.pk).read_values()
+        leak = f"refused {' '.join(values.values())}\nTraceback: apiKey={values['bitmart_api_key']}"
         # Before the others, because the newest line tells whether the bot was stopped.
         first = min((entry.timestamp for entry in told.general_logs), default=timezone.now())
-        line = LogEntry("INFO", ROTATED["bitmart_memo"], leak, first - timedelta(seconds=1))
+        line = LogEntry("INFO", values["bitmart_memo"], leak, first - timedelta(seconds=1))
         logs = {kind: (line, *getattr(told, kind)) for kind in ("general_logs", "error_logs")}
         return replace(told, **logs)
 
