@@ -110,6 +110,12 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
         own = {} if sees_every_client(request.user) else {"account_manager": request.user.pk}
         return own | super().get_changeform_initial_data(request)
 
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return _without_balances(listed), counts, lacking, protected
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Client | None:
         client = super().get_object(request, object_id, from_field)
         if client is not None:
@@ -157,6 +163,15 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
     )
     def profile_label(self, client: Client) -> str:
         return client.profile_in_words
+
+
+def _without_balances(listed: list[Any]) -> list[Any]:
+    """What is asked before a client is deleted, without its thousands of balances: they are counted above the list."""
+    return [
+        _without_balances(entry) if isinstance(entry, list) else entry
+        for entry in listed
+        if not str(entry).startswith("Balance: ")
+    ]
 
 
 class RenewalFilter(admin.SimpleListFilter):

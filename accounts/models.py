@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts.fields import EncryptedTextField, Unreadable, fingerprint
 from accounts.problems import KeyUnreadable, PasswordUnreadable
+from accounts.samples import SampleQuerySet
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.errors import InvalidBaseURL, InvalidName, Problem
@@ -92,6 +93,9 @@ class Server(models.Model):
     )
     next_observation = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the fleet's poll asks it next."
+    )
+    performance_read_until = models.DateTimeField(
+        null=True, editable=False, help_text="The newest of its controllers' snapshots that was read, on its own clock."
     )
 
     objects = ServerQuerySet.as_manager()
@@ -525,3 +529,49 @@ class PushedKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.connector} in {self.profile}"
+
+
+class BalanceQuerySet(SampleQuerySet):
+    series = ("profile",)
+
+    def visible_to(self, user: Any) -> Self:
+        return self.filter(profile__client__in=Client.objects.visible_to(user))
+
+
+class Balance(models.Model):
+    """What a client's profile was worth at a moment, over all its connectors.
+
+    The value is in US dollars as the server reckons them: a token with “USD” in its name counts 1, another one its
+    price in USDT, and one that the server finds no price for counts nothing.
+    """
+
+    profile = models.ForeignKey(CredentialsProfile, on_delete=models.CASCADE, related_name="balances")
+    taken_at = models.DateTimeField(help_text="To the minute.")
+    value = models.FloatField(help_text="In US dollars.")
+    holdings = models.JSONField(
+        null=True,
+        help_text="Of the newest one only: by connector, its tokens with units, available units, price and value.",
+    )
+
+    objects = BalanceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-taken_at"]
+        get_latest_by = "taken_at"
+        constraints = [
+            models.UniqueConstraint(fields=["profile", "taken_at"], name="one_balance_of_a_profile_at_a_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile.account_name} at {self.taken_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def unreported(self) -> list[str]:
+        """The connectors with a key in the profile of which the server told nothing: they are not in the value."""
+        return [connector for connector in self.profile.connectors if connector not in (self.holdings or {})]
+
+    @property
+    def unpriced(self) -> list[str]:
+        """The tokens that count nothing because the server found no price for them."""
+        tokens = [token for tokens in (self.holdings or {}).values() for token in tokens]
+        return sorted({token["token"] for token in tokens if token["units"] and not token["price"]})

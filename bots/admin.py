@@ -19,6 +19,7 @@ from bots.changing_many import ChangesManyMixin
 from bots.converting import convert_settings
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
+from bots.pages import WatchedMixin
 from bots.rules import save_warnings
 from bots.strategies.schema import settings_in
 from bots.strategy_admin import StrategyAdmin
@@ -62,7 +63,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Bot)
-class BotAdmin(ChangesManyMixin, ScopedMixin):
+class BotAdmin(WatchedMixin, ChangesManyMixin, ScopedMixin):
     operation_kinds = (
         "check_bot",
         "deploy",

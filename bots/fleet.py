@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from accounts.models import Server
 from accounts.operations import NO_CONTACT, talking_to
+from bots.logs import keep_lines
 from bots.models import Bot, BotState, Deployment
 from bots.problems import InstanceUnknownHere
+from bots.records import LogKind
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, DockerDown, Problem, ServerFailed, UnexpectedAnswer, WrongPassword
@@ -147,6 +149,9 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
     if state == BotState.MISSING and former != BotState.MISSING:
         # The history is heavy: it is asked once, when the instance has just gone.
         values |= _what_became_of_it(api, snapshot, deployment)
+    if state == BotState.CRASHED and former != BotState.CRASHED:
+        # Its last words: the server forgets them half a minute after its end.
+        values |= judge(deployment, state, read_logs(api, deployment), {})[1]
     if state in WORKING and deployment.verified_at is None:
         values["verified_at"] = snapshot.taken_at
     if reports := snapshot.performance.get(deployment.instance_name):
@@ -274,7 +279,7 @@ def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
 
 
 def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
-    """The newest lines of one bot's logs; both empty when the server has no live bot of that name.
+    """The newest lines of one bot's logs; all empty when the server has no live bot of that name. Keeps what is new.
 
     A bot logs whatever its libraries do, requests with their keys included: these are masked here.
     """
@@ -285,11 +290,18 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     keys = deployment.bot.client.keys.all()
     mask = masker([key.read_values() for key in keys if key.is_readable])
 
+    def clean(entry: LogEntry) -> LogEntry:
+        # PostgreSQL stores no NUL.
+        message = NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message.replace("\0", "")))
+        return replace(entry, message=message, logger=mask(entry.logger))
+
     def newest(entries: tuple[LogEntry, ...]) -> LogEntry | None:
         # Reversed, because of several lines in the same instant the last one is the newest.
         entry = max(reversed(entries), key=lambda entry: entry.timestamp, default=None)
-        return entry and replace(entry, message=NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message)))
+        return entry and clean(entry)
 
+    keep_lines(deployment, LogKind.GENERAL, status.general_logs, clean)
+    keep_lines(deployment, LogKind.ERROR, status.error_logs, clean)
     failures = tuple(entry for entry in status.error_logs if entry.message.startswith(FAILED_START))
     lines = PAUSED_LINE.format(deployment.config_name), RESUMED_LINE.format(deployment.config_name)
     switched = newest(tuple(entry for entry in status.general_logs if entry.message.strip() in lines))

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, Server, sees_every_client
+from bots import records  # noqa: F401  Django finds an app's models from here
 from bots.differences import Difference, Row, compare
 from bots.fields import OrderedJSONField
 from bots.problems import BotLive
@@ -559,6 +560,10 @@ class Deployment(models.Model):
     @property
     def is_controller(self) -> bool:
         return self.strategy_kind == StrategyKind.CONTROLLER
+
+    @property
+    def quote_asset(self) -> str:
+        return self.trading_pair.partition("-")[2]
 
     @property
     def is_open(self) -> bool:

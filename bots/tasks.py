@@ -1,4 +1,4 @@
-"""The queue's side of the fleet: every server is asked what is true, several times a minute."""
+"""The queue's side of the fleet: every server is asked what is true, several times a minute, and what was since."""
 
 from datetime import timedelta
 
@@ -9,6 +9,9 @@ from huey.contrib.djhuey import db_periodic_task, db_task
 
 from accounts.models import Server
 from bots.fleet import observe_server
+from bots.models import StrategyKind
+from bots.performance import read_performance
+from bots.records import PerformanceSample
 
 
 @db_periodic_task(crontab())
@@ -36,3 +39,22 @@ def observe(server_id: int) -> None:
         # A look that took long is not followed by the next one at once.
         late = timezone.now() + timedelta(seconds=5)
         Server.objects.filter(pk=server_id, next_observation__lt=late).update(next_observation=late)
+
+
+@db_periodic_task(crontab(minute="*/5"))
+def plan_performance() -> None:
+    """As often as the servers take snapshots. Only controllers report."""
+    # Not those that are out of reach: waiting for them would keep a worker from what else is to be done.
+    servers = Server.objects.exclude(reachable=False).filter(deployments__strategy_kind=StrategyKind.CONTROLLER)
+    for pk in servers.distinct().values_list("pk", flat=True):
+        performance(pk)
+
+
+@db_task()
+def performance(server_id: int) -> None:
+    read_performance(Server.objects.get(pk=server_id))
+
+
+@db_periodic_task(crontab(hour="3", minute="10"))
+def thin_performance() -> None:
+    PerformanceSample.objects.thin(timezone.now())

@@ -8,6 +8,7 @@ The docstrings name what comes on top of these.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from hummingbot_api import reading
@@ -39,8 +40,11 @@ from hummingbot_api.results import (
     Container,
     ControllerPerformance,
     ControllerSetting,
+    Holding,
+    Holdings,
     LogEntry,
     MqttStatus,
+    PortfolioSnapshot,
     TradingRule,
 )
 from hummingbot_api.transport import Answer, Transport
@@ -74,6 +78,9 @@ _UNDEFINED = "PydanticUndefined"
 _NO_BOUND = 1e-18
 
 Names = list[str]
+
+#: The longest page of a history that the server gives.
+PAGE = 1000
 
 
 class _Resource:
@@ -484,6 +491,23 @@ class Bots(_Resource):
         answer = self._http.get("/bot-orchestration/controller-performance-latest")
         return [_performance(entry) for entry in reading.a_list(_data(answer), "the performance")]
 
+    def performance_history(self, since: datetime, pages: int = 50) -> list[ControllerPerformance]:
+        """Every controller's snapshots since then, newest first; of a very long time the newest ``pages`` thousand.
+
+        Pages are cut by time and not by the server's cursor. All controllers' snapshots of one moment bear the same
+        timestamp: when they fall on two pages the cursor leaves the rest of them out.
+        """
+        found: dict[tuple[str, str, datetime], ControllerPerformance] = {}
+        params = {"start_time": since.isoformat(), "limit": PAGE}
+        for _ in range(pages):
+            answer = self._http.get("/bot-orchestration/controller-performance-history", params)
+            page = [_performance(entry) for entry in reading.a_list(_data(answer), "the performance history")]
+            found |= {(entry.bot_name, entry.controller_id, entry.timestamp): entry for entry in page}
+            if len(page) < PAGE or page[-1].timestamp == page[0].timestamp:
+                break
+            params["end_time"] = page[-1].timestamp.isoformat()
+        return list(found.values())
+
     def stop(self, name: str, skip_order_cancellation: bool = False) -> None:
         """Tell the bot to stop its strategy; its container stays up, and nothing waits for the bot to obey.
 
@@ -520,6 +544,45 @@ class Bots(_Resource):
         params = {"bot_name": bot_name, "limit": limit}
         answer = self._http.get("/bot-orchestration/bot-runs", params)
         return [_bot_run(entry) for entry in reading.a_list(_data(answer), "the history")]
+
+
+class Portfolio(_Resource):
+    """What accounts hold at their exchanges, as the server last read it there; it does so every five minutes."""
+
+    def state(self, accounts: Sequence[str]) -> dict[str, Holdings]:
+        """What each of these accounts holds now. No exchange is asked for it.
+
+        A connector that could not be read has no holdings, as has one without money: the server makes no difference.
+        """
+        if not accounts:
+            return {}  # for no names the server tells of every account
+        body = {"account_names": [check_name(name, "an account") for name in accounts], "skip_gateway": True}
+        state = reading.an_object(self._http.post("/portfolio/state", body).value, "the portfolio")
+        return {name: _holdings(state[name]) for name in accounts if name in state}
+
+    def history(self, account: str, since: datetime) -> list[PortfolioSnapshot]:
+        """What the account held since then, once an hour, newest first, for a month at most.
+
+        The oldest snapshot is left out: the server cuts its answer off anywhere, and some of the account's connectors
+        may be missing from it. With an account's name there is no second page, whatever the server says.
+        """
+        body = {
+            "account_names": [check_name(account, "an account")],
+            "start_time": int(since.timestamp() * 1000),
+            "interval": "1h",
+            "limit": 31 * 24,
+        }
+        answer = reading.an_object(self._http.post("/portfolio/history", body).value, "the answer")
+        entries = [
+            reading.an_object(entry, "a snapshot") for entry in reading.a_list(answer.get("data"), "the history")
+        ]
+        return [
+            PortfolioSnapshot(
+                taken_at=reading.moment(entry, "timestamp"),
+                holdings=_holdings(reading.an_object(entry.get("state"), "“state”").get(account) or {}),
+            )
+            for entry in entries[:-1]
+        ]
 
 
 class Docker(_Resource):
@@ -697,6 +760,25 @@ def _performance(value: object) -> ControllerPerformance:
         timestamp=reading.moment(entry, "timestamp"),
         status=reading.optional_text(entry, "status"),
         performance=reading.an_object(entry.get("performance") or {}, "“performance”"),
+    )
+
+
+def _holdings(value: object) -> Holdings:
+    connectors = reading.an_object(value, "an account's holdings")
+    return {
+        connector: tuple(map(_holding, reading.a_list(tokens, f"“{connector}”")))
+        for connector, tokens in connectors.items()
+    }
+
+
+def _holding(value: object) -> Holding:
+    entry = reading.an_object(value, "a token")
+    return Holding(
+        token=reading.text(entry, "token"),
+        units=reading.figure(entry, "units") or 0.0,
+        available_units=reading.figure(entry, "available_units") or 0.0,
+        price=reading.figure(entry, "price") or 0.0,
+        value=reading.figure(entry, "value") or 0.0,
     )
 
 

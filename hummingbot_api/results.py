@@ -137,6 +137,36 @@ class ControllerPerformance:
 
 
 @dataclass(frozen=True)
+class Holding:
+    """What an account has of one token on one exchange.
+
+    Attributes:
+        available_units: those that no open order binds.
+        price: in US dollars as the server reckons them: a token with “USD” in its name counts 1, another one what it
+            costs in USDT (or in the exchange's own dollar), and one that it finds no price for counts 0.
+        value: ``units`` at that price.
+    """
+
+    token: str
+    units: float
+    available_units: float
+    price: float
+    value: float
+
+
+#: What an account holds, by connector.
+Holdings = Mapping[str, tuple[Holding, ...]]
+
+
+@dataclass(frozen=True)
+class PortfolioSnapshot:
+    """What one account held at a moment, to the minute."""
+
+    taken_at: datetime
+    holdings: Holdings
+
+
+@dataclass(frozen=True)
 class BotRun:
     """One deployment in the server's history.
 

@@ -4,17 +4,25 @@ import gc
 import logging
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Server
+from accounts.models import Balance, ExchangeKey, Server
+from accounts.portfolio import read_balances
 from bots import deploying
 from bots.fleet import observe_server
+from bots.performance import read_performance
+from bots.records import LogLine
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
+from hummingbot_api.resources import Bots
+from hummingbot_api.results import LogEntry
+from hummingbot_api.words import MASK
 from notifications.delivery import send
 from notifications.models import Channel, ChannelKind, Delivery, DeliveryState, Incident
 from notifications.watch import look
@@ -67,8 +75,26 @@ def problems(monkeypatch) -> list[Problem]:
 
 
 @pytest.fixture
+def leaking_logs(monkeypatch, key) -> None:
+    """Let every bot log the client's key, in the message and in the logger's name, in both of its logs."""
+    status = Bots.status
+
+    def status_with_a_leak(self, name):
+        told = status(self, name)
+        values = ExchangeKey.objects.get(pk=key.pk).read_values()
+        leak = f"refused {' '.join(values.values())}\nTraceback: apiKey={values['bitmart_api_key']}"
+        # Before the others, because the newest line tells whether the bot was stopped.
+        first = min((entry.timestamp for entry in told.general_logs), default=timezone.now())
+        line = LogEntry("INFO", values["bitmart_memo"], leak, first - timedelta(seconds=1))
+        logs = {kind: (line, *getattr(told, kind)) for kind in ("general_logs", "error_logs")}
+        return replace(told, **logs)
+
+    monkeypatch.setattr(Bots, "status", status_with_a_leak)
+
+
+@pytest.fixture
 def everything_was_tried(
-    bot, key, server, perform, sandbox, monkeypatch, caplog, problems, settings
+    bot, key, server, perform, sandbox, monkeypatch, caplog, problems, settings, leaking_logs
 ) -> list[Operation]:
     """All kinds of operations, each as it succeeds and as it fails."""
     caplog.set_level(logging.DEBUG)
@@ -137,9 +163,11 @@ def everything_was_tried(
     do("archive", bot)
     again = operation_retry(operation=operations[-2])
     runner.run(again.pk)
-    observe_server(server)
+    for look in (observe_server, read_balances, read_performance):
+        look(server)
     sandbox.faults.add("wrong_password")
-    observe_server(server)
+    for look in (observe_server, read_balances, read_performance):
+        look(server)
     tell_of_everything(server, perform, settings)
     return operations
 
@@ -192,6 +220,8 @@ def test_no_secret_is_found_anywhere_after_everything_was_tried(everything_was_t
         "channel_busy", "channel_refused", "channel_unreachable", "channel_forbidden",
     }  # fmt: skip
 
+    assert LogLine.objects.filter(message__contains=MASK, logger=MASK).count() > 2
+    assert Balance.objects.exists()
     values = list(database())
     assert {(table, column) for table, column, _ in values} >= ENCRYPTED
     assert [(table, column) for table, column, text in values if found_in(text)] == []

@@ -15,6 +15,8 @@ LOG_EVERY = 60.0
 LOG_LENGTH = 100
 #: Sandbox seconds between two snapshots in the server's database.
 SNAPSHOT_EVERY = 300
+#: How far apart, in the same seconds, a history's entries may be asked for.
+INTERVALS = {"5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "12h": 43200, "1d": 86400}
 
 _LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
 _APPLICATION = "hummingbot.client.hummingbot_application"
@@ -60,10 +62,15 @@ def snapshots(instance: Instance, every: int = SNAPSHOT_EVERY) -> Iterator[dict[
             }
 
 
-def balances(account: str, connector: str) -> list[dict[str, object]]:
-    """The tokens of one account on one exchange, prices and values in quote."""
+def balances(account: str, connector: str, moment: float) -> list[dict[str, object]]:
+    """The tokens of one account on one exchange at a moment, prices and values in dollars: the price swings, and what
+    one token gains the other pays for.
+    """
     seed = _seed(account, connector)
-    holdings = (("USDT", 500.0 + seed % 5000, 1.0), ("BTC", 0.01 + seed % 70 / 1000, 64000.0))
+    price = round(64_000 * (1 + 0.03 * math.sin(moment / 20_000) + 0.004 * math.sin(moment / 1500)), 2)
+    bought = round(0.002 * math.sin(moment / 5000 + seed % 7), 6)
+    usdt, btc = 500.0 + seed % 5000, 0.01 + seed % 70 / 1000
+    holdings = (("USDT", round(usdt - bought * 64_000, 2), 1.0), ("BTC", round(btc + bought, 6), price))
     return [
         {
             "token": token,

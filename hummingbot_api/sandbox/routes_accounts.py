@@ -9,7 +9,7 @@ from hummingbot_api.names import NAME
 from hummingbot_api.sandbox.bodies import PortfolioHistoryFilterRequest, PortfolioStateFilterRequest
 from hummingbot_api.sandbox.clock import utc
 from hummingbot_api.sandbox.context import Faulty, TheWorld
-from hummingbot_api.sandbox.reports import SNAPSHOT_EVERY, balances
+from hummingbot_api.sandbox.reports import INTERVALS, SNAPSHOT_EVERY, balances
 from hummingbot_api.sandbox.transport import CrashError
 from hummingbot_api.sandbox.world import MASTER_ACCOUNT, World
 
@@ -111,25 +111,26 @@ async def config_map(connector_name: str, request: Request) -> Any:
 
 @router.post("/portfolio/state")
 async def portfolio_state(wanted: PortfolioStateFilterRequest, world: TheWorld) -> dict[str, dict[str, list[Any]]]:
-    return _holdings(world, wanted)
+    return _holdings(world, wanted, world.clock.now() // SNAPSHOT_EVERY * SNAPSHOT_EVERY)
 
 
 @router.post("/portfolio/history")
 async def portfolio_history(wanted: PortfolioHistoryFilterRequest, world: TheWorld) -> dict[str, Any]:
-    """The present holdings, once for each snapshot since the sandbox began, the newest first."""
+    """The holdings at each snapshot since the sandbox began, the newest first; times are asked for in milliseconds."""
+    every = INTERVALS.get(wanted.interval or "", SNAPSHOT_EVERY)
     newest = int(world.clock.now() // SNAPSHOT_EVERY * SNAPSHOT_EVERY)
-    oldest = max(world.born_at - SNAPSHOT_EVERY, wanted.start_time or 0)
+    oldest = max(world.born_at - SNAPSHOT_EVERY, (wanted.start_time or 0) / 1000 - 1)
     moments = [
         moment
-        for moment in range(newest, int(oldest), -SNAPSHOT_EVERY)
-        if (wanted.end_time is None or moment <= wanted.end_time)
+        for moment in range(newest, int(oldest), -every)
+        if (wanted.end_time is None or moment <= wanted.end_time / 1000)
         and (wanted.cursor is None or utc(moment).isoformat() < wanted.cursor)
     ]
     page = moments[: wanted.limit]
-    has_more = len(moments) > len(page)
-    state = _holdings(world, wanted)
+    # One account's snapshots are cut to the limit before they are counted: there never is a second page of them.
+    has_more = len(moments) > len(page) and len(wanted.account_names or ()) != 1
     return {
-        "data": [{"timestamp": utc(moment).isoformat(), "state": state} for moment in page],
+        "data": [{"timestamp": utc(moment).isoformat(), "state": _holdings(world, wanted, moment)} for moment in page],
         "pagination": {
             "limit": wanted.limit,
             "has_more": has_more,
@@ -143,17 +144,19 @@ async def portfolio_history(wanted: PortfolioHistoryFilterRequest, world: TheWor
 
 
 def _holdings(
-    world: World, wanted: PortfolioStateFilterRequest | PortfolioHistoryFilterRequest
+    world: World, wanted: PortfolioStateFilterRequest | PortfolioHistoryFilterRequest, moment: float
 ) -> dict[str, dict[str, list[Any]]]:
-    """Balances by account and connector; the master account only shows up once it has a key."""
+    """Balances by account and connector; the master account only shows up once it has a key, and an empty list of
+    names stands for all.
+    """
     with world.lock:
         return {
             account: {
-                connector: balances(account, connector)
+                connector: balances(account, connector, moment)
                 for connector in connectors
-                if wanted.connector_names is None or connector in wanted.connector_names
+                if not wanted.connector_names or connector in wanted.connector_names
             }
             for account, connectors in world.accounts.items()
             if (connectors or account != MASTER_ACCOUNT)
-            and (wanted.account_names is None or account in wanted.account_names)
+            and (not wanted.account_names or account in wanted.account_names)
         }

@@ -12,10 +12,8 @@ from hummingbot_api.sandbox.bodies import StartBotAction, StopBotAction
 from hummingbot_api.sandbox.clock import utc
 from hummingbot_api.sandbox.context import Faulty, TheWorld
 from hummingbot_api.sandbox.instance import Instance
-from hummingbot_api.sandbox.reports import bot_status, snapshots
+from hummingbot_api.sandbox.reports import INTERVALS, bot_status, snapshots
 from hummingbot_api.sandbox.world import World
-
-_INTERVALS = {"5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "12h": 43200, "1d": 86400}
 
 router = APIRouter(prefix="/bot-orchestration")
 
@@ -72,7 +70,7 @@ async def performance_history(
         (
             snapshot
             for instance in _instances(world, bot_name)
-            for snapshot in snapshots(instance, every=_INTERVALS[interval])
+            for snapshot in snapshots(instance, every=INTERVALS[interval])
             if controller_id in (None, snapshot["controller_id"])
             and (cursor is None or snapshot["timestamp"] < cursor)
             and (start_time is None or snapshot["timestamp"] >= start_time)

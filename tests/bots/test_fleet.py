@@ -215,8 +215,12 @@ def test_a_logged_key_is_masked_before_it_is_stored(live, perform, monkeypatch):
     assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in live.deployment.last_error]
 
 
-def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll(live, sandbox):
+def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll_which_reads_its_last_words_once(live, sandbox):
     sandbox.world.crash(live.deployment.instance_name)
+    assert look(live).state == BotState.CRASHED
+    last_words = f"/bot-orchestration/{live.deployment.instance_name}/status"
+    assert {request.path for request in sandbox.requests} == LIGHT_ROUTES | {last_words}
+    sandbox.requests.clear()
     assert look(live).state == BotState.CRASHED
     assert {request.path for request in sandbox.requests} == LIGHT_ROUTES
 

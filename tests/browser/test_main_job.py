@@ -134,7 +134,13 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     page.get_by_role("link", name="Open the bot").click()
     expect(page.locator(".panel-state.is-running-bot")).to_have_text("running")
     shoot("bot")
+    page.get_by_role("link", name="Log", exact=True).click()
+    expect(page.get_by_text("start command initiated.")).to_be_visible()
+    shoot("bot-log")
+    page.get_by_role("link", name="What was done").click()
+    expect(page.get_by_text("by admin")).to_be_visible()
 
+    open_bot(page)
     operate(page, "Stop")
     open_bot(page)
     expect(page.locator(".panel .panel-state").first).to_have_text("stopped")

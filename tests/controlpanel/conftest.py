@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import Client, ExchangeKey
 from bots.forms import bot_form, field_name
-from bots.models import Strategy
+from bots.models import Bot, Strategy
 from operations.actions import OperatesMixin
 from operations.models import Operation
 
@@ -72,6 +72,8 @@ def pages_of_row(row: Model) -> Iterator[str]:
         yield url_of(row, "rotate")
     if isinstance(row, Operation):
         yield url_of(row, "live")
+    if isinstance(row, Bot):
+        yield from (url_of(row, page) for page in ("logs", "performance", "runs"))
 
 
 def every_row() -> list[Model]:

@@ -1,6 +1,7 @@
 """How many queries a page takes does not depend on how many rows it is about."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -12,7 +13,7 @@ from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, 
 from bots.models import Bot, BotState, Deployment, Strategy
 from operations.models import Operation, State, Step
 from operations.services import operation_request
-from tests.controlpanel.conftest import BOT, CLIENT, KEY, OPERATION, SERVER, url_of
+from tests.controlpanel.conftest import BOT, CLIENT, KEY, OPERATION, SERVER, text_of, url_of
 
 
 @pytest.fixture
@@ -170,3 +171,19 @@ def test_the_controllers_of_ten_servers_take_as_many_queries_as_those_of_one(db,
     for number in range(1, 10):
         add(number)
     assert [queries(page) for page in pages] == few
+
+
+def test_the_question_before_a_client_is_deleted_counts_its_balances_instead_of_listing_them(db, queries, admin_client):
+    client = add_client(0)
+    Deployment.objects.all().delete()
+    Bot.objects.all().delete()
+    profile = client.profile
+    profile.balances.create(taken_at=timezone.now(), value=1)
+    few = queries(url_of(client, "delete"))
+    for minutes in range(1, 50):
+        profile.balances.create(taken_at=timezone.now() - timedelta(minutes=minutes), value=1)
+    assert queries(url_of(client, "delete")) == few
+    page = text_of(admin_client.get(url_of(client, "delete")))
+    assert "Balance: " not in page
+    assert "Credentials profile" in page
+    assert "Balances: 50" in " ".join(page.split())

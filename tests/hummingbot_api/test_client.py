@@ -5,10 +5,11 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
-from hummingbot_api import HummingbotAPI
+from hummingbot_api import HummingbotAPI, resources
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.errors import (
     AlreadyExists,
@@ -742,3 +743,82 @@ def test_a_name_on_which_the_server_crashes_is_not_sent(api, sandbox, call, name
         call(api, name)
 
     assert sandbox.requests == []
+
+
+# --- what was ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_controllers(api, sandbox):
+    """A bot with two controllers, an hour old."""
+    api.accounts.add("client_sharp")
+    for name in ("first", "second"):
+        api.controllers.save_config(name, PMM | {"id": name})
+    order = {"instance_name": "hummingbot-sharp", "credentials_profile": "client_sharp", "image": IMAGE}
+    name = api.bots.deploy_controllers(controllers=["first", "second"], **order)
+    sandbox.world.clock.advance(3600)
+    return name
+
+
+def test_the_performance_history_is_whole_although_pages_cut_a_moment_in_two(
+    api, two_controllers, sandbox, monkeypatch
+):
+    since = datetime.fromtimestamp(sandbox.world.born_at, UTC)
+    whole = api.bots.performance_history(since)
+    assert len(whole) > 20
+    moments = {entry.timestamp for entry in whole}
+    assert {(entry.controller_id, entry.timestamp) for entry in whole} == {
+        (name, moment) for name in ("first", "second") for moment in moments
+    }
+    monkeypatch.setattr(resources, "PAGE", 3)
+    assert api.bots.performance_history(since) == whole
+    assert len(api.bots.performance_history(since, pages=2)) == 5
+
+
+def test_the_performance_history_begins_where_it_is_asked_to(api, two_controllers, sandbox):
+    whole = api.bots.performance_history(datetime.fromtimestamp(sandbox.world.born_at, UTC))
+    since = whole[5].timestamp
+    assert {entry.timestamp >= since for entry in api.bots.performance_history(since)} == {True}
+    assert whole[0] in api.bots.performance_history(since)
+
+
+def test_a_page_of_one_single_moment_is_the_last(stub, stubbed, monkeypatch):
+    monkeypatch.setattr(resources, "PAGE", 2)
+    moment = "2026-11-22T11:50:58.973031+00:00"
+    entries = [{"bot_name": "a", "controller_id": str(n), "timestamp": moment, "status": "running"} for n in range(2)]
+    stub.will(Reply({"status": "success", "data": entries}))
+    assert len(stubbed.bots.performance_history(datetime.now(UTC))) == 2
+    assert len(stub.seen) == 1
+
+
+def test_the_portfolio_is_told_of_the_accounts_that_were_asked_for(api, sandbox):
+    sandbox.world.accounts |= {"client_sharp": {"bitmart": KEY}, "client_blunt": {"bitmart": KEY}}
+    state = api.portfolio.state(["client_sharp", "client_new"])
+    assert state.keys() == {"client_sharp"}
+    usdt, btc = state["client_sharp"]["bitmart"]
+    assert (usdt.token, usdt.price, btc.token) == ("USDT", 1.0, "BTC")
+    assert btc.value == pytest.approx(btc.units * btc.price, abs=0.01)
+    assert btc.available_units < btc.units
+
+
+def test_for_no_account_the_server_is_not_asked_because_it_would_tell_of_all(stub, stubbed):
+    assert stubbed.portfolio.state([]) == {}
+    assert not stub.seen
+
+
+def test_what_an_account_held_is_told_by_the_hour_without_the_oldest_which_may_be_cut(api, sandbox):
+    sandbox.world.accounts["client_sharp"] = {"bitmart": KEY}
+    sandbox.world.clock.advance(6 * 3600)
+    since = datetime.fromtimestamp(sandbox.world.born_at, UTC)
+    history = api.portfolio.history("client_sharp", since + timedelta(hours=1))
+    assert len(history) >= 4
+    assert {one.taken_at - two.taken_at for one, two in pairwise(history)} == {timedelta(hours=1)}
+    assert history[-1].taken_at > since + timedelta(hours=1)
+    assert len({snapshot.holdings["bitmart"][1].price for snapshot in history}) == len(history)
+
+
+def test_holdings_of_another_shape_are_an_unexpected_answer(stub, stubbed):
+    for body in ({"client_sharp": []}, {"client_sharp": {"bitmart": [{"units": 1}]}}, []):
+        stub.will(Reply(body))
+        with pytest.raises(UnexpectedAnswer):
+            stubbed.portfolio.state(["client_sharp"])

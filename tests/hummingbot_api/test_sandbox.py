@@ -582,3 +582,20 @@ def test_the_portfolio_shows_the_balances_of_every_stored_connector(api, profile
     assert {token["token"] for token in state[profile]["bitmart"]} == {"USDT", "BTC"}
     history = api.ok("POST", "/portfolio/history", json={"limit": 1})
     assert history["data"][0]["state"] == state
+
+
+def test_the_portfolios_history_moves_is_asked_for_in_milliseconds_and_has_one_page_for_one_account(
+    api, world, profile
+):
+    world.clock.advance(7200)
+    whole = api.ok("POST", "/portfolio/history", json={})["data"]
+    assert len({json.dumps(entry["state"]) for entry in whole}) == len(whole) > 20
+    milliseconds = int((world.clock.now() - 1800) * 1000)
+    assert len(api.ok("POST", "/portfolio/history", json={"start_time": milliseconds})["data"]) == 6
+    for names, has_more in (([profile], False), ([profile, "client_new"], True)):
+        answer = api.ok("POST", "/portfolio/history", json={"limit": 3, "account_names": names})
+        assert (len(answer["data"]), answer["pagination"]["has_more"]) == (3, has_more)
+
+
+def test_for_an_empty_list_of_names_the_portfolio_tells_of_every_account(api, profile):
+    assert profile in api.ok("POST", "/portfolio/state", json={"account_names": []})

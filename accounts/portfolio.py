@@ -1,0 +1,82 @@
+"""What clients hold at their exchanges: read from the servers in the background, kept over time."""
+
+import logging
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from django.db.models import Max
+from django.utils import timezone
+
+from accounts.models import Balance, Client, CredentialsProfile, Server
+from accounts.samples import KEPT_IN_DETAIL
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import Problem
+from hummingbot_api.results import Holdings
+
+logger = logging.getLogger(__name__)
+
+#: A balance is kept every five minutes; after a longer pause the server is asked for what it kept meanwhile.
+GAP = timedelta(minutes=20)
+
+
+def client_balances(client: Client) -> list[Balance]:
+    """The newest balance of each of the client's profiles, with what it consists of. One query."""
+    return list(Balance.objects.filter(profile__client=client).newest().select_related("profile__server"))
+
+
+def read_balances(server: Server) -> None:
+    """Keep what the clients' accounts on a server hold now, and what they held while nobody asked.
+
+    Accounts that are no client's are not asked for. A server that can't be asked is left for the next time: whether it
+    is out of reach is for the fleet's poll to say.
+    """
+    profiles = {profile.account_name: profile for profile in server.profiles.annotate(seen=Max("balances__taken_at"))}
+    try:
+        with server.api(read_timeout=10, read_retries=0) as api:
+            state = api.portfolio.state([*profiles])
+            now = timezone.now().replace(second=0, microsecond=0)
+            for name, holdings in state.items():
+                seen = profiles[name].seen or now - KEPT_IN_DETAIL
+                if now - seen > GAP:
+                    _keep_history(api, profiles[name], seen, now)
+                _keep(profiles[name], now, holdings)
+    except Problem as problem:
+        logger.warning("The balances on %s were not read: %s", server, problem.code)
+
+
+def _keep_history(api: HummingbotAPI, profile: CredentialsProfile, since: datetime, until: datetime) -> None:
+    """Fill a gap. A server that keeps no history leaves it open."""
+    try:
+        snapshots = api.portfolio.history(profile.account_name, since)
+    except Problem as problem:
+        logger.warning("The history of %s was not read: %s", profile, problem.code)
+        return
+    Balance.objects.bulk_create(
+        [
+            Balance(profile=profile, taken_at=snapshot.taken_at, value=value_of(snapshot.holdings))
+            for snapshot in snapshots
+            # A server's clock may be fast: what it holds now stays the newest.
+            if is_known(snapshot.holdings) and since < snapshot.taken_at < until
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _keep(profile: CredentialsProfile, taken_at: datetime, holdings: Holdings) -> None:
+    """Keep a balance; what it consists of is kept of the newest one only."""
+    if not is_known(holdings):
+        return
+    tokens = {connector: [asdict(holding) for holding in tokens] for connector, tokens in holdings.items() if tokens}
+    facts = {"value": value_of(holdings), "holdings": tokens}
+    Balance.objects.update_or_create(profile=profile, taken_at=taken_at, defaults=facts)
+    profile.balances.filter(holdings__isnull=False).exclude(taken_at=taken_at).update(holdings=None)
+
+
+def is_known(holdings: Holdings) -> bool:
+    """Whether the server has read anything: after its restart, or without its exchange, it tells of no token at all."""
+    return any(holdings.values())
+
+
+def value_of(holdings: Holdings) -> float:
+    """In US dollars as the server reckons them."""
+    return sum(holding.value for tokens in holdings.values() for holding in tokens)

@@ -1,0 +1,42 @@
+"""Figures that are kept over time: all of them for a month, after that one a day."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from django.db import models
+from django.db.models.functions import RowNumber, TruncDay, TruncHour
+
+#: For how long every sample is kept; of what is older, the last one of each day.
+KEPT_IN_DETAIL = timedelta(days=30)
+
+
+class SampleQuerySet(models.QuerySet[Any]):
+    """Rows with ``taken_at``. Those that agree in what ``series`` names are the samples of one thing over time."""
+
+    series: tuple[str, ...] = ()
+
+    def since(self, moment: datetime) -> Self:
+        return self.filter(taken_at__gte=moment)
+
+    def newest(self) -> Self:
+        """The last sample of each series."""
+        return self._last_of_each()
+
+    def hourly(self) -> Self:
+        """The last sample of each series in each hour."""
+        return self._last_of_each(TruncHour("taken_at", tzinfo=UTC))
+
+    def daily(self) -> Self:
+        """The last sample of each series in each day, in UTC."""
+        return self._last_of_each(TruncDay("taken_at", tzinfo=UTC))
+
+    def thin(self, now: datetime) -> None:
+        """Let go of the detail of what is older than a month."""
+        old = self.filter(taken_at__lt=now - KEPT_IN_DETAIL)
+        old.exclude(pk__in=old.daily().values("pk")).delete()
+
+    def _last_of_each(self, *slot: models.Expression) -> Self:
+        place = models.Window(RowNumber(), partition_by=[*self.series, *slot], order_by="-taken_at")
+        return self.model._default_manager.filter(
+            pk__in=self.order_by().annotate(place=place).filter(place=1).values("pk")
+        )

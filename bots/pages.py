@@ -1,0 +1,205 @@
+"""The pages beside a bot's form: its log, its performance, and what was done with it. They show what is stored."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.views.decorators.http import require_safe
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from bots.advice import ADVICE
+from bots.models import Bot, Deployment
+from bots.records import LogKind, LogLine, PerformanceSample
+from operations.models import Operation
+
+#: Rows on one page.
+ROWS = 50
+#: How many of a bot's runs its performance page names, the newest ones.
+RUNS = 10
+#: A chart tells this many controllers apart by colour.
+COLOURS = 5
+#: Label, days back, and how the samples are thinned so that a chart has some hundred points.
+SPANS = {
+    "day": ("24 hours", 1, None),
+    "week": ("7 days", 7, "hourly"),
+    "month": ("30 days", 30, "hourly"),
+    "all": ("everything", None, "daily"),
+}
+
+
+class LogFilter(forms.Form):
+    """What a reader of the log asks for."""
+
+    q = forms.CharField(label="Search", required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "search"}))
+    kind = forms.ChoiceField(
+        required=False, choices=[("", "everything"), *LogKind.choices], widget=UnfoldAdminSelectWidget
+    )
+    level = forms.ChoiceField(required=False, widget=UnfoldAdminSelectWidget)
+    run = forms.ModelChoiceField(Deployment.objects.none(), required=False, widget=forms.HiddenInput)
+
+    def __init__(self, bot: Bot, data: Any) -> None:
+        super().__init__(data, label_suffix="")
+        self.lines = LogLine.objects.filter(deployment__bot=bot)
+        levels = self.lines.order_by("level").values_list("level", flat=True).distinct()
+        self.fields["level"].choices = [("", "every level"), *((level, level) for level in levels if level)]  # type: ignore[attr-defined]
+        self.fields["run"].queryset = bot.deployments.all()  # type: ignore[attr-defined]
+
+    def apply(self) -> QuerySet[LogLine]:
+        """The lines that were asked for, newest first. What was asked wrongly is left out and named by the form."""
+        self.is_valid()
+        asked = self.cleaned_data
+        lines = self.lines.select_related("deployment")
+        if text := asked.get("q"):
+            lines = lines.filter(Q(message__icontains=text) | Q(logger__icontains=text))
+        for name, column in (("kind", "kind"), ("level", "level"), ("run", "deployment")):
+            if value := asked.get(name):
+                lines = lines.filter(**{column: value})
+        return lines
+
+
+class WatchedMixin(ModelAdmin):
+    """Shows on a bot's page what asks for attention, and gives it pages of its own for what was seen over time."""
+
+    def get_urls(self) -> list[URLPattern]:
+        views = {"logs": self.logs_view, "performance": self.performance_view, "runs": self.runs_view}
+        own = [
+            path(f"<int:pk>/{name}/", self.admin_site.admin_view(require_safe(view)), name=f"bots_bot_{name}")
+            for name, view in views.items()
+        ]
+        return own + super().get_urls()
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        bot = self.get_object(request, object_id)
+        if bot is not None and bot.deployment is not None:
+            lines, reason = bot.deployment.log_lines, bot.deployment.last_error
+            errors = lines.filter(kind=LogKind.ERROR)[:3]
+            extra_context = {
+                "advice": ADVICE.get(bot.deployment.state),
+                "newest_line": lines.first(),
+                "newest_errors": errors,
+                # Mostly it is the newest of these.
+                "reason": "" if any(line.message.startswith(reason) for line in errors) else reason,
+                **(extra_context or {}),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def logs_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        bot = self._bot(request, pk)
+        form = LogFilter(bot, request.GET)
+        lines = form.apply()
+        context = {"form": form, "run": form.cleaned_data.get("run"), "page": _page_of(lines, request)}
+        return self._page(request, bot, "logs", "log", context)
+
+    def performance_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        bot = self._bot(request, pk)
+        asked = request.GET.get("run", "")
+        run = bot.deployments.filter(pk=asked).first() if asked.isdecimal() else bot.deployment
+        span = asked_span if (asked_span := request.GET.get("span", "")) in SPANS else "day"
+        samples = list(_samples(run, span))
+        context = {
+            "run": run,
+            "runs": bot.deployments.filter(sent_at__isnull=False)[:RUNS],
+            "newest": run.performance.newest().order_by("controller_id") if run else (),
+            "page": _page_of(samples, request),
+            "chart": _chart(samples, run.quote_asset if run else ""),
+            "spans": {name: label for name, (label, *_) in SPANS.items()},
+            "span": span,
+        }
+        return self._page(request, bot, "performance", "performance", context)
+
+    def runs_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        bot = self._bot(request, pk)
+        operations = Operation.objects.of(bot).select_related("requested_by", "deployment")
+        return self._page(request, bot, "runs", "what was done", {"page": _page_of(operations, request)})
+
+    def _bot(self, request: HttpRequest, pk: int) -> Bot:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        bot: Bot | None = self.get_queryset(request).filter(pk=pk).first()
+        if bot is None:
+            raise Http404
+        return bot
+
+    def _page(self, request: HttpRequest, bot: Bot, name: str, title: str, context: dict[str, Any]) -> TemplateResponse:
+        common = {"opts": self.opts, "title": f"{bot}: {title}", "original": bot, "shown": name}
+        return TemplateResponse(
+            request, f"bots/bot_{name}.html", self.admin_site.each_context(request) | common | context
+        )
+
+
+def _page_of(rows: QuerySet[Any] | Sequence[Any], request: HttpRequest) -> Page:
+    return Paginator(rows, ROWS).get_page(request.GET.get("page"))
+
+
+def _samples(run: Deployment | None, span: str) -> QuerySet[PerformanceSample]:
+    if run is None:
+        return PerformanceSample.objects.none()
+    _, days, thinned = SPANS[span]
+    samples = run.performance.all()
+    if days:
+        # Of a run that has ended: its last days.
+        samples = samples.since((run.ended_at or timezone.now()) - timedelta(days=days))
+    return getattr(samples, thinned)() if thinned else samples
+
+
+def _chart(samples: Iterable[PerformanceSample], quote: str) -> dict[str, Any] | None:
+    """The controllers' profit and loss over time, for Unfold's chart, and the same in a sentence for each of them."""
+    points = [
+        (sample.controller_id, sample.taken_at, sample.global_pnl_quote)
+        for sample in samples
+        if sample.global_pnl_quote is not None
+    ]
+    moments = sorted({moment for _, moment, _ in points})
+    if len(moments) < 2:
+        return None
+    values: dict[str, dict[Any, float]] = {}
+    for controller, moment, value in points:
+        values.setdefault(controller, {})[moment] = value
+    same_day = moments[-1] - moments[0] < timedelta(days=1, hours=1)
+    form = "H:i" if same_day else "j M H:i"
+    datasets = [
+        {
+            "label": controller,
+            "data": [series.get(moment) for moment in moments],
+            "borderColor": f"var(--panel-series-{number % COLOURS + 1})",
+            "spanGaps": True,
+            "displayYAxis": True,
+            "suffixYAxis": quote,
+            "maxTicksXLimit": 6,
+        }
+        for number, (controller, series) in enumerate(sorted(values.items()))
+    ]
+    return {
+        "data": json.dumps(
+            {
+                "labels": [date_format(timezone.localtime(moment), form) for moment in moments],
+                "datasets": datasets,
+            }
+        ),
+        "begin": moments[0],
+        "end": moments[-1],
+        "series": [
+            {
+                "controller": controller,
+                "colour": number % COLOURS + 1,
+                "first": series[min(series)],
+                "last": series[max(series)],
+                "lowest": min(series.values()),
+                "highest": max(series.values()),
+            }
+            for number, (controller, series) in enumerate(sorted(values.items()))
+        ],
+    }

@@ -1,0 +1,186 @@
+"""What clients hold: read from the servers in the background, kept over time, theirs alone."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts import tasks
+from accounts.models import Balance, Client, CredentialsProfile, Server
+from accounts.portfolio import client_balances, read_balances
+from accounts.samples import KEPT_IN_DETAIL
+from hummingbot_api.resources import Portfolio
+from hummingbot_api.results import Holding, PortfolioSnapshot
+from operations.models import State
+from tests.conftest import PLANTED
+
+NOW = timezone.now()
+
+
+@pytest.fixture
+def profile(key, perform) -> CredentialsProfile:
+    assert perform("push_profile", key.client).state == State.SUCCEEDED
+    return CredentialsProfile.objects.get()
+
+
+def holds(**values: float) -> dict[str, tuple[Holding, ...]]:
+    """One token on each of these exchanges."""
+    return {name: (Holding("USDT", value, value, 1.0, value),) if value else () for name, value in values.items()}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Let the server tell this of the accounts, and nothing of the past."""
+    state: dict = {}
+    monkeypatch.setattr(Portfolio, "state", lambda self, accounts: {name: state[name] for name in accounts})
+    monkeypatch.setattr(Portfolio, "history", lambda self, account, since: [])
+    return state
+
+
+def kept(profile: CredentialsProfile) -> list[Balance]:
+    return list(profile.balances.order_by("taken_at"))
+
+
+def test_what_a_client_holds_is_kept_with_its_value_and_its_tokens(profile, server):
+    read_balances(server)
+    (balance,) = client_balances(profile.client)
+    tokens = balance.holdings["bitmart"]
+    assert [token["token"] for token in tokens] == ["USDT", "BTC"]
+    assert balance.value == pytest.approx(sum(token["value"] for token in tokens))
+    assert balance.taken_at.second == 0
+    assert (balance.unreported, balance.unpriced) == ([], [])
+
+
+def test_nobody_elses_account_is_asked_for_or_kept(profile, server, sandbox):
+    sandbox.world.accounts["somebody_elses"] = {"bitmart": PLANTED}
+    sandbox.requests.clear()
+    read_balances(server)
+    assert {balance.profile for balance in Balance.objects.all()} == {profile}
+    assert [request.path for request in sandbox.requests] == ["/portfolio/state", "/portfolio/history"]
+    assert [request.json["account_names"] for request in sandbox.requests] == [["client_sharp"]] * 2
+
+
+def test_a_server_without_clients_is_not_asked(server, sandbox):
+    read_balances(server)
+    assert not sandbox.requests
+
+
+def test_two_looks_in_the_same_minute_keep_one_balance_the_later_one(profile, server, told, monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    for value in (10, 20):
+        told["client_sharp"] = holds(bitmart=value)
+        read_balances(server)
+    assert [balance.value for balance in kept(profile)] == [20]
+
+
+def test_what_it_consists_of_is_kept_of_the_newest_only(profile, server, told):
+    profile.balances.create(taken_at=NOW - timedelta(minutes=5), value=1, holdings={"bitmart": []})
+    told["client_sharp"] = holds(bitmart=20)
+    read_balances(server)
+    assert [balance.holdings is None for balance in kept(profile)] == [True, False]
+
+
+@pytest.mark.parametrize("nothing", [{}, holds(bitmart=0)])
+def test_a_server_that_has_read_nothing_does_not_make_a_client_poor(nothing, profile, server, told):
+    told["client_sharp"] = nothing
+    read_balances(server)
+    assert kept(profile) == []
+
+
+def test_a_connector_that_was_not_read_and_a_token_without_a_price_are_named(profile, server, told):
+    profile.connectors = ["bitmart", "okx"]
+    profile.save()
+    told["client_sharp"] = {"bitmart": (Holding("SHARP", 5, 5, 0, 0), *holds(x=7)["x"]), "okx": ()}
+    read_balances(server)
+    (balance,) = client_balances(profile.client)
+    assert (balance.value, balance.unreported, balance.unpriced) == (7, ["okx"], ["SHARP"])
+
+
+def test_a_gap_is_filled_with_what_the_server_kept_and_nothing_else_is_asked_for(profile, server, told, monkeypatch):
+    told["client_sharp"] = holds(bitmart=9)
+    asked: list[datetime] = []
+
+    def history(self, account: str, since: datetime) -> list[PortfolioSnapshot]:
+        asked.append(since)
+        moments = [since + timedelta(hours=hour) for hour in (-1, 0, 1, 2, 4)]
+        told_then = [holds(bitmart=1), holds(bitmart=2), holds(bitmart=3), {}, holds(bitmart=5)]
+        return [PortfolioSnapshot(*snapshot) for snapshot in zip(moments, told_then, strict=True)]
+
+    monkeypatch.setattr(Portfolio, "history", history)
+    last = (NOW - timedelta(hours=3)).replace(second=0, microsecond=0)
+    profile.balances.create(taken_at=last, value=2)
+    read_balances(server)
+    # Known already, nothing read, and in the future, as a fast clock has it, are left out.
+    assert [balance.value for balance in kept(profile)] == [2, 3, 9]
+    read_balances(server)
+    assert asked == [last]
+
+
+def test_of_a_new_client_the_last_month_is_asked_for(profile, server, sandbox):
+    sandbox.world.born_at -= 5 * 3600
+    sandbox.requests.clear()
+    read_balances(server)
+    (asked,) = [request.json for request in sandbox.requests if request.path == "/portfolio/history"]
+    begin = datetime.fromtimestamp(asked["start_time"] / 1000, UTC)
+    assert timezone.now() - begin - KEPT_IN_DETAIL < timedelta(minutes=2)
+    assert len(kept(profile)) >= 4
+
+
+@pytest.mark.parametrize("fault", ["refused_connection", "server_error", "wrong_password", "truncated_json"])
+def test_a_server_that_cannot_be_asked_is_left_for_the_next_time(fault, profile, server, sandbox):
+    sandbox.faults.add(fault)
+    read_balances(server)
+    assert kept(profile) == []
+    sandbox.faults.clear()
+    read_balances(server)
+    assert kept(profile)
+
+
+def test_a_server_that_keeps_no_history_is_believed_about_the_present(profile, server, sandbox):
+    sandbox.faults.add("server_error", path="/portfolio/history")
+    read_balances(server)
+    assert len(kept(profile)) == 1
+
+
+def test_servers_with_clients_are_asked_and_others_are_left_alone(profile, monkeypatch):
+    rung: list[int] = []
+    monkeypatch.setattr(tasks, "balances", rung.append)
+    Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
+    tasks.plan_balances.call_local()
+    assert rung == [profile.server_id]
+    Server.objects.update(reachable=False)  # the poll tells when it is back
+    tasks.plan_balances.call_local()
+    assert rung == [profile.server_id]
+
+
+def test_the_task_reads(profile):
+    tasks.balances.call_local(profile.server_id)
+    assert kept(profile)
+
+
+# --- thinning, the same for all that is kept over time ---
+
+
+def test_of_what_is_older_than_a_month_the_last_of_each_day_is_kept(profile):
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    for days in (1, 40, 41):
+        for minutes in (0, 5, 23 * 60):
+            taken_at = midnight - timedelta(days=days) + timedelta(minutes=minutes)
+            profile.balances.create(taken_at=taken_at, value=minutes)
+    tasks.thin_balances.call_local()
+    assert [balance.value for balance in kept(profile)] == [23 * 60, 23 * 60, 0, 5, 23 * 60]
+
+
+def test_series_are_thinned_each_for_itself(profile, server):
+    other = CredentialsProfile.objects.create(
+        client=Client.objects.create(name="Blunt", account_name="client_blunt", server=server),
+        server=server,
+        account_name="client_blunt",
+    )
+    hour = NOW.replace(minute=0, second=0, microsecond=0)
+    for owner in (profile, other):
+        for minutes in (0, 5, 65):
+            owner.balances.create(taken_at=hour + timedelta(minutes=minutes), value=minutes)
+    assert sorted(Balance.objects.hourly().values_list("value", flat=True)) == [5, 5, 65, 65]
+    assert list(Balance.objects.newest().values_list("value", flat=True)) == [65, 65]
+    assert Balance.objects.since(hour + timedelta(minutes=5)).count() == 4

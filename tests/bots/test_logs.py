@@ -1,0 +1,142 @@
+"""The bots' logs: the newest lines of each run stay, each once, without a secret, also after the bot has crashed."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from accounts.models import Server
+from bots.fleet import observe_server, read_logs
+from bots.logs import BEGINNING, END, KEPT
+from bots.models import Bot, BotState
+from bots.records import LogKind, LogLine
+from hummingbot_api.resources import Bots
+from hummingbot_api.results import LogEntry
+from hummingbot_api.sandbox import instance
+from operations.models import State
+from tests.conftest import PLANTED
+
+BEGIN = datetime(2026, 11, 22, 11, tzinfo=UTC)
+
+
+@pytest.fixture
+def live(bot, perform) -> Bot:
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    LogLine.objects.all().delete()
+    return bot
+
+
+@pytest.fixture
+def said(monkeypatch) -> dict[str, list[LogEntry]]:
+    """What the bot's log holds, in place of what the sandbox makes up."""
+    log: dict[str, list[LogEntry]] = {"general_logs": [], "error_logs": []}
+    status = Bots.status
+
+    def status_with_this_log(self, name):
+        return replace(status(self, name), **{kind: tuple(entries) for kind, entries in log.items()})
+
+    monkeypatch.setattr(Bots, "status", status_with_this_log)
+    return log
+
+
+def entry(message: str, seconds: float = 0, level: str = "INFO") -> LogEntry:
+    return LogEntry(level, "hummingbot.strategy", message, BEGIN + timedelta(seconds=seconds))
+
+
+def read(bot: Bot) -> list[str]:
+    """The messages that are kept after a reading, oldest first."""
+    with bot.server.api() as api:
+        read_logs(api, bot.deployment)
+    return [line.message for line in bot.deployment.log_lines.order_by("logged_at", "pk")]
+
+
+@pytest.mark.parametrize("kind", ["refresh", "poll"])
+def test_a_refresh_and_the_poll_keep_what_they_read(kind, live, perform):
+    if kind == "poll":
+        observe_server(Server.objects.get())
+    else:
+        perform("refresh", live)
+    line = live.deployment.log_lines.get(message="start command initiated.")
+    assert (line.kind, line.level, line.logger) == (
+        LogKind.GENERAL,
+        "INFO",
+        "hummingbot.client.hummingbot_application",
+    )
+
+
+def test_lines_that_come_again_are_kept_once_and_equal_ones_of_another_time_are_not_lost(live, said):
+    said["general_logs"] = [entry("one"), entry("two", 1), entry("two", 1), entry("one", 2)]
+    assert read(live) == ["one", "two", "one"]
+    assert read(live) == ["one", "two", "one"]
+    said["general_logs"].append(entry("at the same moment", 2))
+    said["error_logs"] = [entry("one", 2, "ERROR")]
+    assert read(live) == ["one", "two", "one", "at the same moment", "one"]
+
+
+def test_a_reading_without_news_writes_nothing(live, said, django_assert_num_queries):
+    said["general_logs"] = [entry("one"), entry("two", 1)]
+    read(live)
+    with live.server.api() as api, django_assert_num_queries(5):
+        read_logs(api, live.deployment)  # the keys, and twice: the newest line, and those of its moment
+
+
+def test_of_each_kind_the_newest_lines_are_kept(live, said):
+    for begin in range(0, KEPT + 100, 100):
+        said["general_logs"] = [entry(str(n), n) for n in range(begin, begin + 100)]
+        said["error_logs"] = [entry("the only error", level="ERROR")]
+        messages = read(live)
+    assert messages == ["the only error", *(str(n) for n in range(100, KEPT + 100))]
+
+
+def test_a_crash_leaves_the_last_words(live, said, sandbox, settings, monkeypatch):
+    settings.FLEET = settings.FLEET | {"LOGS_PER_LOOK": 0}
+    said["error_logs"] = [entry("the exchange closed the account", 5, "ERROR")]
+    sandbox.world.crash(live.deployment.instance_name)
+    with monkeypatch.context() as in_time:
+        in_time.setattr(instance, "HEARD_LATELY", 3600)
+        observe_server(Server.objects.get())
+    sandbox.world.clock.advance(60)
+    observe_server(Server.objects.get())
+    live.deployment.refresh_from_db()
+    assert live.deployment.state == BotState.CRASHED
+    assert live.deployment.last_error == "the exchange closed the account"
+    assert [line.message for line in live.deployment.log_lines.all()] == ["the exchange closed the account"]
+
+
+def test_no_secret_is_kept_in_a_line_of_any_kind_or_in_its_loggers_name(live, said):
+    leak = f"GET /x?apiKey={PLANTED['bitmart_api_key']}&signature=0badc0de failed for {PLANTED['bitmart_memo']}"
+    for kind in said:
+        said[kind] = [replace(entry(f"{leak}\nTraceback: {leak}"), logger=PLANTED["bitmart_memo"])]
+    assert len(read(live)) == 2
+    text = " ".join(str(value) for row in LogLine.objects.values_list() for value in row)
+    assert "failed for •••" in text
+    assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in text]
+
+
+def test_a_line_is_not_kept_again_with_a_key_that_was_replaced_since_and_is_not_known_any_more(live, said, key):
+    said["general_logs"] = [entry(f"refused {PLANTED['bitmart_memo']}"), entry("and then", 1)]
+    assert read(live) == ["refused •••", "and then"]
+    key.set_values(PLANTED | {"bitmart_memo": "another memo"})
+    key.save()
+    assert read(live) == ["refused •••", "and then"]
+
+
+def test_a_secret_is_masked_before_a_long_message_is_cut(live, said):
+    long = "x" * (BEGINNING - 5) + PLANTED["bitmart_api_key"] + "y" * END + " the cause"
+    said["error_logs"] = [entry(long, level="ERROR")]
+    (message,) = read(live)
+    assert len(message) < BEGINNING + END + 10
+    assert message.endswith(" the cause")
+    assert PLANTED["bitmart_api_key"][:5] not in message
+
+
+def test_a_nul_that_postgresql_would_refuse_is_left_out(live, said):
+    said["general_logs"] = [entry("a\0b")]
+    assert read(live) == ["ab"]
+
+
+def test_a_traceback_has_a_headline_and_a_cause():
+    line = LogLine(message="It failed.\nTraceback (most recent call last):\n  File x\nValueError: the cause\n")
+    assert (line.headline, line.cause) == ("It failed.", "ValueError: the cause")
+    assert line.rest.startswith("Traceback")
+    assert (LogLine(message="one line").rest, LogLine(message="one line").cause) == ("", "")
