@@ -163,11 +163,11 @@ def everything_was_tried(
     do("archive", bot)
     again = operation_retry(operation=operations[-2])
     runner.run(again.pk)
-    for look in (observe_server, read_balances, read_performance):
-        look(server)
+    for read in (observe_server, read_balances, read_performance):
+        read(server)
     sandbox.faults.add("wrong_password")
-    for look in (observe_server, read_balances, read_performance):
-        look(server)
+    for read in (observe_server, read_balances, read_performance):
+        read(server)
     tell_of_everything(server, perform, settings)
     return operations
 
