@@ -1,5 +1,7 @@
 """Django's settings. What differs between hosts comes from the environment (``environment.py``, ``.env.example``)."""
 
+from datetime import timedelta
+
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -32,12 +34,15 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.forms",
     "csp",
+    "axes",
+    "django_otp",
     "huey.contrib.djhuey",
     "ninja",
     "operations",
     "accounts",
     "bots",
     "json_api",
+    # Last: it gives the roles the permissions of all others.
     "controlpanel",
 ]
 
@@ -50,8 +55,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "controlpanel.sign_in.AdmissionMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "controlpanel.urls"
@@ -78,6 +86,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -86,6 +95,22 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+
+# Staff without a second factor are led to where they set one up, and nowhere else.
+REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
+TRUSTED_PROXIES = env("TRUSTED_PROXIES")
+# Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "controlpanel.sign_in.client_address"
+AXES_LOCKOUT_CALLABLE = "controlpanel.sign_in.locked_out"
+# What was posted is kept with the attempt, without these.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en-gb"
 FORMAT_MODULE_PATH = ["controlpanel.formats"]
@@ -215,6 +240,13 @@ LOGGING = {
 UNFOLD = {
     "STYLES": [lambda request: static("panel.css")],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icon.svg")}],
+    "LOGIN": {"form": "controlpanel.sign_in.SignInForm"},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("second_factor")},
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        ],
+    },
     "SITE_TITLE": "Hummingbot control panel",
     "SITE_HEADER": "Control panel",
     "SITE_SUBHEADER": "for Hummingbot",

@@ -13,6 +13,7 @@ from django.urls import reverse
 from accounts.models import Client, ExchangeKey
 from bots.forms import bot_form, field_name
 from bots.models import Strategy
+from controlpanel.roles import WHO_MAY
 from operations.actions import OperatesMixin
 from operations.models import Operation
 
@@ -21,12 +22,7 @@ KEY, BOT = "admin:accounts_exchangekey", "admin:bots_bot"
 OPERATION = "admin:operations_operation"
 
 #: What somebody who looks after clients may do; whom they look after is said by each client's row.
-MANAGER_PERMISSIONS = {
-    *(f"accounts.{verb}_{model}" for verb in ("view", "add", "change") for model in ("client", "exchangekey")),
-    *(f"bots.{verb}_bot" for verb in ("view", "add", "change", "operate")),
-    *("bots.view_deployment", "bots.view_strategy", "accounts.view_server", "operations.view_operation"),
-    *("accounts.push_profile", "accounts.check_server", "bots.change_live_settings"),
-}
+MANAGER_PERMISSIONS = {permission for permission, roles in WHO_MAY.items() if "M" in roles}
 
 
 def url_of(row: Model, page: str = "change", *more: Any) -> str:
