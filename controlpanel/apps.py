@@ -1,6 +1,7 @@
 from typing import Any
 
-from django.apps import AppConfig, apps as installed
+from django.apps import AppConfig
+from django.apps import apps as installed
 from django.db.models.signals import post_migrate
 
 

@@ -108,4 +108,6 @@ def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -
     pause = get_cool_off(request)
     seconds = int(pause.total_seconds()) if pause else 0
     context = {**admin.site.each_context(request), "title": "Too many tries", "minutes": seconds // 60}
-    return render(request, "controlpanel/locked_out.html", context, status=429, headers={"Retry-After": str(seconds)})
+    page = render(request, "controlpanel/locked_out.html", context, status=429)
+    page["Retry-After"] = str(seconds)
+    return page
