@@ -98,14 +98,6 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
     list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("server", "account_manager")
     search_fields = ("name", "account_name")
-    fieldsets = (
-        (None, {"fields": ("name", "account_manager", "server", "status")}),
-        (
-            "Credentials profile",
-            {"fields": ("account_name", "existing_profile", "use_master_account")},
-        ),
-        ("Notes", {"fields": ("notes",)}),
-    )
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("keys", "profiles__pushed_keys")
@@ -134,13 +126,18 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
         return client
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
-        details, profile, notes = self.fieldsets
-        if obj is None and not request.user.has_perm("accounts.assign_client"):
-            details = (None, {"fields": ("name", "server", "status")})
-        if not self._may_choose_profile(request, obj):
-            fields = ("account_name",) if obj and obj.is_pushed else ("account_name", "use_master_account")
-            profile = (profile[0], {"fields": fields})
-        return (details, profile, notes)
+        details, profile = ["name", "server", "status"], ["account_name"]
+        if obj or request.user.has_perm("accounts.assign_client"):
+            details.insert(1, "account_manager")
+        if self._may_choose_profile(request, obj):
+            profile.append("existing_profile")
+        if not (obj and obj.is_pushed):
+            profile.append("use_master_account")
+        return (
+            (None, {"fields": details}),
+            ("Credentials profile", {"fields": profile}),
+            ("Notes", {"fields": ("notes",)}),
+        )
 
     def get_form(self, request: HttpRequest, obj: Client | None = None, **kwargs: Any) -> Any:
         if not self._may_choose_profile(request, obj):
@@ -154,7 +151,7 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         if not change and not request.user.has_perm("accounts.assign_client"):
-            obj.account_manager = request.user
+            obj.account_manager_id = request.user.pk
         super().save_model(request, obj, form, change)
         form.take_over()
 

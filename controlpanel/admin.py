@@ -30,9 +30,10 @@ admin.site.unregister(Group)
 class NewUserForm(UserCreationForm):
     """A user has a role from the beginning, and is let into the panel for it."""
 
+    usable_password = None
     role = forms.ModelChoiceField(
         queryset=Group.objects.none(),
-        empty_label=None,
+        empty_label="choose one",
         widget=UnfoldAdminSelectWidget(),
         help_text="What this user may do. An account manager sees own clients only.",
     )
@@ -54,7 +55,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     list_display = ("username", "roles", "last_login", "second_factor_label", "sign_in_label")
     list_filter = ("groups", "is_active", "is_superuser")
     actions = ("let_sign_in_again", "remove_second_factor")
-    add_fieldsets = ((None, {"fields": ("username", "role", "usable_password", "password1", "password2")}),)
+    add_fieldsets = ((None, {"fields": ("username", "role", "password1", "password2")}),)
     #: What a superuser alone decides on is not even shown to others.
     fieldsets = (
         (None, {"fields": ("username", "password")}),
@@ -79,8 +80,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
             return self.add_fieldsets
         return self.superuser_fieldsets if request.user.is_superuser else self.fieldsets
 
-    def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, **kwargs)
+    def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        form: Any = super().get_form(request, obj, **kwargs)
         if obj is None:
             form.base_fields["role"].queryset = grantable_groups(request.user)
         return form

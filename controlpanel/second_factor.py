@@ -94,4 +94,5 @@ def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> Htt
 
 def log_change(request: HttpRequest, user: User, sentence: str) -> None:
     """Write into the user's history what somebody did about their signing in."""
+    assert request.user.pk is not None, "nobody gets here without signing in"  # noqa: S101
     LogEntry.objects.log_actions(request.user.pk, [user], CHANGE, sentence, single_object=True)

@@ -14,7 +14,7 @@ from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django_otp import match_token
+from django_otp import verify_token
 from unfold.forms import AuthenticationForm
 from unfold.widgets import BASE_INPUT_CLASSES
 
@@ -43,11 +43,12 @@ class SignInForm(AuthenticationForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
-        if user is not None and SecondFactor.objects.filter(user=user, confirmed=True).exists():
+        factor = SecondFactor.objects.filter(user=user, confirmed=True).first() if user else None
+        if user is not None and factor is not None:
             code = cleaned.get("code", "")
             if not code:
                 raise ValidationError({"code": "Enter the code that your authenticator app shows now."})
-            device = match_token(user, code)
+            device = verify_token(user, factor.persistent_id, code)
             if device is None:
                 # A wrong code counts like a wrong password, or the codes could be tried one after another.
                 user_login_failed.send(

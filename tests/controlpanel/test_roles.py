@@ -335,7 +335,7 @@ def facts_of(user: User, **changes: Any) -> dict[str, Any]:
 
 def test_a_new_user_has_a_role_and_is_let_in(panel, browse):
     page = reverse("admin:auth_user_add")
-    password = {"usable_password": "true", "password1": "a long enough word", "password2": "a long enough word"}
+    password = {"password1": "a long enough word", "password2": "a long enough word"}
     refused = panel.post(page, {"username": "mia", **password})
     assert refused.context["adminform"].form.errors["role"] == ["This field is required."]
     role = Group.objects.get(name="Account manager")
@@ -365,7 +365,7 @@ def test_an_administrator_gives_no_group_that_may_more_than_they_may(panel, admi
     posted = facts_of(administrator, groups=[*facts_of(administrator)["groups"], mighty.pk])
     refused = panel.post(user_page(administrator), posted)
     assert "Select a valid choice" in str(refused.context["adminform"].form.errors["groups"])
-    password = {"usable_password": "true", "password1": "a long enough word", "password2": "a long enough word"}
+    password = {"password1": "a long enough word", "password2": "a long enough word"}
     refused = panel.post(reverse("admin:auth_user_add"), {"username": "mia", "role": mighty.pk, **password})
     assert "Select a valid choice" in str(refused.context["adminform"].form.errors["role"])
 
@@ -382,7 +382,7 @@ def test_nobody_changes_somebody_who_may_more(how, active, panel, make_user):
     mighty.set_password("unchanged")
     mighty.save()
     before = User.objects.values().get(pk=mighty.pk)
-    password = {"usable_password": "true", "password1": "a long enough word", "password2": "a long enough word"}
+    password = {"password1": "a long enough word", "password2": "a long enough word"}
     assert panel.post(user_page(mighty), facts_of(mighty, username="taken")).status_code == 403
     assert panel.post(user_page(mighty, "password_change"), password).status_code == 403
     users = reverse("admin:auth_user_changelist")
