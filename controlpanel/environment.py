@@ -50,12 +50,11 @@ env = _Env(
     SECURE_SSL_REDIRECT=(bool, True),
     SECURE_HSTS_SECONDS=(int, 31_536_000),
     REQUIRE_SECOND_FACTOR=(bool, False),
-    # Heroku names each of its machines in DYNO, and its router stands in front of them.
-    TRUSTED_PROXIES=(int, 1 if os.environ.get("DYNO") else 0),
+    # Heroku and Railway set these, and stand in front of the panel with one proxy.
+    TRUSTED_PROXIES=(int, 1 if os.environ.get("DYNO") or os.environ.get("RAILWAY_ENVIRONMENT") else 0),
     WORKER_THREADS=(int, 12),
     WEB_THREADS=(int, 4),
     API_PER_MINUTE=(int, 120),
-    TRUSTED_PROXIES=(int, 1),
     KEY_ROTATION_DAYS=(int, 90),
     HUMMINGBOT_API_URL=(str, ""),
     HUMMINGBOT_API_USERNAME=(str, "admin"),

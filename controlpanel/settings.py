@@ -98,6 +98,7 @@ LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
 # Staff without a second factor are led to where they set one up, and nowhere else.
 REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
+# How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
 TRUSTED_PROXIES = env("TRUSTED_PROXIES")
 # Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -217,8 +218,7 @@ API = {
     "IDEMPOTENCY": 24 * 60 * 60,
 }
 
-#: How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
-NINJA_NUM_PROXIES = env("TRUSTED_PROXIES") if PRODUCTION else 0
+NINJA_NUM_PROXIES = TRUSTED_PROXIES
 
 # --- logs -------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from unfold.widgets import BASE_INPUT_CLASSES
 from controlpanel.models import SecondFactor
 
 #: Where somebody may go who must set up a second factor first, or has no role yet.
-ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor", "healthz", "readyz"}
+ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor"}
 
 
 class SignInForm(AuthenticationForm):
@@ -81,12 +81,9 @@ class AdmissionMiddleware:
         if not user.is_staff or page in ALWAYS_OPEN:
             return None
         if settings.REQUIRE_SECOND_FACTOR and not user.is_verified():
-            # A part of a page that fetches itself is not the place for another page.
-            return (
-                HttpResponse(headers={"HX-Refresh": "true"})
-                if "HX-Request" in request.headers
-                else redirect("second_factor")
-            )
+            if "HX-Request" in request.headers:  # a part of a page, which is not the place for another page
+                return HttpResponse(headers={"HX-Refresh": "true"})
+            return redirect("second_factor")
         if not user.is_superuser and not user.get_all_permissions() and page != "admin:password_change":
             return render(request, "controlpanel/no_role.html", admin.site.each_context(request), status=403)
         return None

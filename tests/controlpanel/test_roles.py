@@ -291,7 +291,7 @@ def test_nobody_in_a_group_that_has_a_roles_name_by_chance_gains_anything(db):
 
 
 def test_who_might_operate_bots_before_may_do_each_part_of_it_after_the_upgrade(db, make_user):
-    split = import_module("bots.migrations.0002_permission_for_each_act").split
+    split = import_module("bots.migrations.0004_permission_for_each_act").split
     user, bystander = make_user("veteran", set()), make_user("bystander", set())
     team = Group.objects.create(name="Team")
     former = Permission.objects.create(

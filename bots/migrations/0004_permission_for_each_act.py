@@ -11,6 +11,9 @@ SUCCESSORS = {
 }
 
 
+LIVE = ("change_live_settings", "Can change, pause and resume running bots")
+
+
 def split(apps, schema_editor):
     Permission = apps.get_model("auth", "Permission")
     former = Permission.objects.filter(content_type__app_label="bots", codename="operate_bot").first()
@@ -28,14 +31,14 @@ def split(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bots", "0001_initial"),
+        ("bots", "0003_live_changes"),
         ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
             name="bot",
-            options={"ordering": ["client__name", "name"], "permissions": list(SUCCESSORS.items())},
+            options={"ordering": ["client__name", "name"], "permissions": [*SUCCESSORS.items(), LIVE]},
         ),
         migrations.RunPython(split, migrations.RunPython.noop),
     ]
