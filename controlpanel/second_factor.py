@@ -19,13 +19,16 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from controlpanel.models import SecondFactor
 
+NO_CODE = "Enter the code that your authenticator app shows now."
+WRONG_CODE = "This code is not right, or was used already. Wait for the next one, then try that."
+
 
 class CodeForm(forms.Form):
     code = forms.CharField(
         max_length=20,
         label="Code",
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code", "spellcheck": "false"}),
-        error_messages={"required": "Enter the code that your authenticator app shows now."},
+        error_messages={"required": NO_CODE},
     )
 
     def __init__(self, *args: Any, device: SecondFactor | None, **kwargs: Any) -> None:
@@ -35,9 +38,7 @@ class CodeForm(forms.Form):
     def clean_code(self) -> str:
         code: str = self.cleaned_data["code"]
         if self.device is None or not self.device.verify_token(code):
-            raise forms.ValidationError(
-                "This code is not right, or was used already. Wait for the next one, then try that."
-            )
+            raise forms.ValidationError(WRONG_CODE)
         return code
 
 
@@ -47,6 +48,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return _page(request, SecondFactor.objects.filter(user=request.user.pk).first())
     if request.POST.get("act") == "begin":
+        SecondFactor.objects.filter(user=request.user, confirmed=False).delete()
         SecondFactor.objects.get_or_create(user=request.user)
         return redirect("second_factor")
     with transaction.atomic():
@@ -94,5 +96,5 @@ def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> Htt
 
 def log_change(request: HttpRequest, user: User, sentence: str) -> None:
     """Write into the user's history what somebody did about their signing in."""
-    assert request.user.pk is not None, "nobody gets here without signing in"  # noqa: S101
-    LogEntry.objects.log_actions(request.user.pk, [user], CHANGE, sentence, single_object=True)
+    actor: Any = request.user
+    LogEntry.objects.log_actions(actor.pk, [user], CHANGE, sentence, single_object=True)

@@ -19,6 +19,7 @@ from unfold.forms import AuthenticationForm
 from unfold.widgets import BASE_INPUT_CLASSES
 
 from controlpanel.models import SecondFactor
+from controlpanel.second_factor import NO_CODE, WRONG_CODE
 
 #: Where somebody may go who must set up a second factor first, or has no role yet.
 ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor"}
@@ -47,16 +48,14 @@ class SignInForm(AuthenticationForm):
         if user is not None and factor is not None:
             code = cleaned.get("code", "")
             if not code:
-                raise ValidationError({"code": "Enter the code that your authenticator app shows now."})
+                raise ValidationError({"code": NO_CODE})
             device = verify_token(user, factor.persistent_id, code)
             if device is None:
                 # A wrong code counts like a wrong password, or the codes could be tried one after another.
                 user_login_failed.send(
                     sender=__name__, credentials={"username": user.get_username()}, request=self.request
                 )
-                raise ValidationError(
-                    {"code": "This code is not right, or was used already. Wait for the next one, then try that."}
-                )
+                raise ValidationError({"code": WRONG_CODE})
             user.otp_device = device  # django-otp keeps it with the session
         return cleaned
 

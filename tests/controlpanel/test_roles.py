@@ -382,6 +382,9 @@ def test_nobody_changes_somebody_who_may_more(how, active, panel, make_user):
     mighty.set_password("unchanged")
     mighty.save()
     before = User.objects.values().get(pk=mighty.pk)
+    page = panel.get(user_page(mighty))
+    assert page.status_code == 200
+    assert mighty.password.rpartition("$")[2][:6] not in text_of(page)
     password = {"password1": "a long enough word", "password2": "a long enough word"}
     assert panel.post(user_page(mighty), facts_of(mighty, username="taken")).status_code == 403
     assert panel.post(user_page(mighty, "password_change"), password).status_code == 403
