@@ -56,6 +56,11 @@ WHO_MAY = {
     "bots.add_strategy": "A",
     "bots.change_strategy": "A",
     "bots.delete_strategy": "A",
+    # tokens for other tools: each acts as its user and never sees a second factor
+    "json_api.view_token": "A O",
+    "json_api.add_token": "A O",
+    "json_api.change_token": "A O",
+    "json_api.delete_token": "A O",
     # the panel itself
     "operations.view_operation": "A O M V",
     "auth.view_user": "A",

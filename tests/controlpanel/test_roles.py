@@ -21,6 +21,7 @@ from django.utils import timezone
 from bots.models import Strategy
 from controlpanel.models import RoleGrant
 from controlpanel.roles import ROLES, WHO_MAY, roles_update
+from json_api.models import Token
 from operations import kinds
 from operations.models import Operation, WorkerHeartbeat
 from tests.controlpanel.conftest import BOT, make_world, text_of
@@ -33,6 +34,8 @@ PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)")
 VERBS = {"changelist": "view", "change": "view", "history": "view", "add": "add", "delete": "delete"}
 #: Models whose rows belong to no client.
 OF_NOBODY = {Strategy, User, Group}
+#: What stands for the parameters that name no row.
+SAMPLES = {"action": "stop", "connector": "bitmart", "name": "spread", "code": "wrong_password"}
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,13 @@ def fillings(route: str, world: dict[str, Model]) -> Iterator[tuple[Model | None
         case ["object_id"] | ["pk"] | ["id"] if model:
             for row in rows_of(model, world):
                 yield row, {"object_id": row.pk, "pk": row.pk, "id": row.pk}
-        case [name] if name.removesuffix("_id").removesuffix("_pk") in world:
-            row = world[name.removesuffix("_id").removesuffix("_pk")]
-            yield row, {name: row.pk}
         case _:
-            pytest.fail(f"{route} was added: say in “fillings” how to fill {', '.join(names)}, so that it is walked.")
+            rows = {name: world[name.removesuffix("_id")] for name in names if name.removesuffix("_id") in world}
+            if unknown := names - set(rows) - set(SAMPLES):
+                pytest.fail(
+                    f"{route} was added: say in SAMPLES what {', '.join(unknown)} may be, so that it is walked."
+                )
+            yield next(iter(rows.values()), None), SAMPLES | {name: row.pk for name, row in rows.items()}
 
 
 def model_of(route: str) -> type[Model] | None:
@@ -108,13 +113,15 @@ def expected(letter: str, address: Address, *, visible: bool) -> set[int]:
 
     model = model_of(address.url)
     if model is None:
-        return {200, 302, 403, 404}
+        return {200, 302, 401, 403, 404, 405}
     name = f"{model._meta.app_label}_{model._meta.model_name}_"
     page = address.page.removeprefix(name)
     label, model_name = model._meta.app_label, model._meta.model_name
     if page in VERBS:
         allowed = may(f"{label}.{VERBS[page]}_{model_name}")
-        return ({200} if visible else {302, 404}) if allowed else {403}
+        if not visible:
+            return {302, 403, 404}
+        return {200} if allowed else {403}
     if page == "operate":
         allowed = may(f"{label}.view_{model_name}") and may(kinds.get(address.kind).permission)
         return ({200} if allowed else {403}) if visible else {404}
@@ -146,7 +153,8 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     """With what belongs to no client, and has pages all the same."""
     custom, _ = Strategy.objects.get_or_create(name="custom", kind="controller", controller_type="generic")
     colleague, _ = User.objects.get_or_create(username="somebody")
-    return world | {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
+    nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
+    return world | nobodys | {"operation": world["deploy"]}
 
 
 @pytest.fixture
@@ -160,8 +168,9 @@ def foreign(users) -> dict[str, Model]:
 
 
 def stored() -> str:
-    """Every row that has pages, and what is known of users."""
-    rows = [row for model in admin.site._registry for row in model._default_manager.order_by("pk")]
+    """Every row that has pages, and what is known of users; not when a token was last used."""
+    models = (model for model in admin.site._registry if model is not Token)
+    rows = [row for model in models for row in model._default_manager.order_by("pk")]
     return serializers.serialize("json", rows)
 
 
@@ -185,7 +194,8 @@ def test_each_role_opens_what_is_its_own_and_nothing_else(letter, users, own, br
     for address in addresses(own):
         if address.url not in OWN_AFFAIRS:
             answer = browser.get(address.url)
-            assert answer.status_code in expected(letter, address, visible=True), address
+            visible = not isinstance(address.row, Token) or address.row.user == users[letter]
+            assert answer.status_code in expected(letter, address, visible=visible), address
 
 
 def test_an_account_manager_meets_nothing_of_other_clients_anywhere(users, own, foreign, browse):
@@ -208,6 +218,23 @@ def test_an_account_manager_meets_nothing_of_other_clients_anywhere(users, own, 
     assert stored() == before
 
 
+def test_the_token_of_an_account_manager_meets_nothing_of_other_clients_either(own, foreign):
+    tool = Browser(headers={"Authorization": f"Bearer {own['token'].secret}"})  # type: ignore[attr-defined]
+    before, opened = stored(), 0
+    for world in (own, foreign):
+        for address in addresses(world):
+            if address.url.startswith("/admin/"):
+                continue
+            answers = [tool.get(address.url)]
+            if world is foreign and address.row is not None:
+                answers.append(tool.post(address.url, {}, content_type="application/json"))
+                assert {answer.status_code for answer in answers} <= {403, 404, 405, 422}, address
+            opened += answers[0].status_code == 200
+            assert not any("foreign" in text_of(answer).lower() for answer in answers), address
+    assert opened > 10
+    assert stored() == before
+
+
 def test_who_may_only_look_changes_nothing_wherever_a_form_is_sent(users, own, browse):
     browser = browse(users["V"])
     operations = set(Operation.objects.values_list("pk", flat=True))
@@ -216,7 +243,7 @@ def test_who_may_only_look_changes_nothing_wherever_a_form_is_sent(users, own, b
     for address in addresses(own):
         if address.url not in OWN_AFFAIRS:
             answer = browser.post(address.url, {"answered": "yes", "post": "yes", "name": "Stolen"})
-            assert answer.status_code in {200, 302, 403, 404, 405}, address
+            assert answer.status_code in {200, 302, 401, 403, 404, 405}, address
     asked_for = Operation.objects.exclude(pk__in=operations)
     assert {operation.kind for operation in asked_for} <= {
         kind for kind, _ in kinds.choices() if kinds.get(kind).permission.partition(".")[2].startswith("view_")
