@@ -14,7 +14,6 @@ from accounts.models import Client, ExchangeKey, Server
 from bots.forms import bot_form, field_name
 from bots.models import Bot, Deployment, Strategy
 from controlpanel.roles import WHO_MAY
-from json_api.models import Scope, Token
 from operations.actions import OperatesMixin
 from operations.models import Operation
 from operations.services import operation_request
@@ -127,11 +126,7 @@ def make_world(name: str, manager) -> dict[str, Model]:
         config_name="x",
         image="x",
     )
-    token = Token(user=manager, name=f"{name} tool", scopes=[str(scope) for scope in Scope])
-    token.secret = token.renew()
-    token.save()
     return {
-        "token": token,
         "server": server,
         "client": client,
         "key": key,
