@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from accounts.models import Client
+from accounts.models import Client, sees_every_client
 from bots.models import Bot, Strategy, StrategyKind
 from bots.preview import as_json
 from bots.strategies.schema import Setting, settings_in
@@ -85,7 +85,9 @@ class StrategyAdmin(ModelAdmin):
         return super().has_change_permission(request, obj) and self._may_be_written(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and self._may_be_written(request, obj)
+        # What is asked before a strategy is deleted names the bots that use it, whoever's they are.
+        may_delete = super().has_delete_permission(request, obj) and sees_every_client(request.user)
+        return may_delete and self._may_be_written(request, obj)
 
     @staticmethod
     def _may_be_written(request: HttpRequest, strategy: Strategy | None) -> bool:

@@ -49,6 +49,7 @@ WHO_MAY = {
     "bots.start_bot": "A O M",
     "bots.stop_bot": "A O M",
     "bots.archive_bot": "A O M",
+    "bots.change_live_settings": "A O M",
     "bots.declare_gone": "A O",  # takes a look on the server's host
     "bots.view_deployment": "A O M V",
     # strategies: a script runs with every client's keys
@@ -56,6 +57,7 @@ WHO_MAY = {
     "bots.add_strategy": "A",
     "bots.change_strategy": "A",
     "bots.delete_strategy": "A",
+    "bots.write_script": "A",
     # tokens for other tools: each acts as its user and never sees a second factor
     "json_api.view_token": "A O",
     "json_api.add_token": "A O",
