@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -56,7 +57,7 @@ class ServerAdmin(OperatesMixin, ScopedMixin):
         "checked_at",
     )
     search_fields = ("name", "base_url")
-    fieldsets = ((None, {"fields": ("name", "base_url", "username", "password", "verify_tls")}),)
+    fieldsets = ((None, {"fields": ("name", "base_url", "username", "password", "verify_tls", "open_to_new_clients")}),)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Server]:
         return super().get_queryset(request).defer("connectors")
@@ -64,8 +65,12 @@ class ServerAdmin(OperatesMixin, ScopedMixin):
     def get_fieldsets(self, request: HttpRequest, obj: Server | None = None) -> Any:
         if obj and not self.has_change_permission(request, obj):
             # Who may only look is shown each field's value, and this one is nobody's to see.
-            return ((None, {"fields": ("name", "base_url", "username", "verify_tls")}),)
+            return ((None, {"fields": ("name", "base_url", "username", "verify_tls", "open_to_new_clients")}),)
         return self.fieldsets
+
+    def has_delete_permission(self, request: HttpRequest, obj: Server | None = None) -> bool:
+        # What is asked before a server is deleted names the clients on it.
+        return super().has_delete_permission(request, obj) and sees_every_client(request.user)
 
     @display(
         description="connection",
@@ -93,14 +98,6 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
     list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("server", "account_manager")
     search_fields = ("name", "account_name")
-    fieldsets = (
-        (None, {"fields": ("name", "account_manager", "server", "status")}),
-        (
-            "Credentials profile",
-            {"fields": ("account_name", "existing_profile", "use_master_account")},
-        ),
-        ("Notes", {"fields": ("notes",)}),
-    )
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("keys", "profiles__pushed_keys")
@@ -116,6 +113,17 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
         listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
         return _without_balances(listed), counts, lacking, protected
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
+        # Nobody takes a client, or hands one on, who may not: one that is added is the own one, see ``save_model``.
+        return () if request.user.has_perm("accounts.assign_client") else ("account_manager",)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "server":
+            kwargs["queryset"] = Server.objects.choosable_by(request.user)
+        if db_field.name == "account_manager":
+            kwargs["queryset"] = get_user_model().objects.filter(is_staff=True)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Client | None:
         client = super().get_object(request, object_id, from_field)
         if client is not None:
@@ -124,11 +132,18 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
         return client
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
+        details, profile = ["name", "server", "status"], ["account_name"]
+        if obj or request.user.has_perm("accounts.assign_client"):
+            details.insert(1, "account_manager")
         if self._may_choose_profile(request, obj):
-            return self.fieldsets
-        details, (title, _), notes = self.fieldsets
-        fields = ("account_name",) if obj and obj.is_pushed else ("account_name", "use_master_account")
-        return (details, (title, {"fields": fields}), notes)
+            profile.append("existing_profile")
+        if not (obj and obj.is_pushed):
+            profile.append("use_master_account")
+        return (
+            (None, {"fields": details}),
+            ("Credentials profile", {"fields": profile}),
+            ("Notes", {"fields": ("notes",)}),
+        )
 
     def get_form(self, request: HttpRequest, obj: Client | None = None, **kwargs: Any) -> Any:
         if not self._may_choose_profile(request, obj):
@@ -141,6 +156,8 @@ class ClientAdmin(OperatesMixin, ScopedMixin):
         return request.user.has_perm("accounts.take_over_profile") and not (client and client.is_pushed)
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
+        if not change and not request.user.has_perm("accounts.assign_client"):
+            obj.account_manager_id = request.user.pk
         super().save_model(request, obj, form, change)
         form.take_over()
 

@@ -42,7 +42,7 @@ class ServerForm(forms.ModelForm):
 
     class Meta:
         model = Server
-        fields = ("name", "base_url", "username", "verify_tls")
+        fields = ("name", "base_url", "username", "verify_tls", "open_to_new_clients")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -53,6 +53,12 @@ class ServerQuerySet(models.QuerySet["Server"]):
             return self
         return self.filter(pk__in=Client.objects.visible_to(user).values("server"))
 
+    def choosable_by(self, user: Any) -> Self:
+        """Where the user may put a client: also on servers that are open, of which no more than the name is shown."""
+        if sees_every_client(user):
+            return self
+        return self.filter(Q(open_to_new_clients=True) | Q(pk__in=self.visible_to(user).values("pk")))
+
 
 class Server(models.Model):
     """One Hummingbot API host: how to reach it, and apart from that what it showed when it was last asked."""
@@ -74,6 +80,11 @@ class Server(models.Model):
         default=True,
         help_text="Switch off only for a self-signed certificate of your own: without it anyone on the way can read "
         "the keys.",
+    )
+    open_to_new_clients = models.BooleanField(
+        default=True,
+        help_text="Account managers may put their clients on it and see its name for that. Switch off for a server "
+        "that is kept for one client.",
     )
 
     reachable = models.BooleanField(null=True, editable=False)
@@ -269,6 +280,7 @@ class Client(models.Model):
             ("view_every_client", "Can see every client, not only own ones"),
             ("push_profile", "Can push credentials profiles to servers"),
             ("take_over_profile", "Can take over credentials profiles that the panel did not make"),
+            ("assign_client", "Can choose who looks after a client"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -246,7 +246,11 @@ class Bot(models.Model):
     class Meta:
         ordering = ["client__name", "name"]
         permissions = [
-            ("operate_bot", "Can deploy, start, stop and archive bots"),
+            ("deploy_bot", "Can deploy and redeploy bots"),
+            ("start_bot", "Can start stopped bots again"),
+            ("stop_bot", "Can stop bots"),
+            ("archive_bot", "Can archive the instances of bots"),
+            ("declare_gone", "Can declare that a bot's instance is gone from its server"),
             ("change_live_settings", "Can change, pause and resume running bots"),
         ]
         constraints = [

@@ -74,7 +74,6 @@ class BotKind(Kind):
     """What all operations on bots have in common: one active operation per bot, a bounded number per server."""
 
     subject_model = Bot
-    permission = "bots.operate_bot"
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return _live(subject).connector
@@ -120,6 +119,10 @@ class DeployOptions(forms.Form):
     )
 
 
+#: Whoever says so answers for it that no second instance begins to trade.
+GONE_PERMISSION = {"gone": "bots.declare_gone"}
+
+
 class WhenGone(forms.Form):
     gone = forms.BooleanField(
         required=False,
@@ -143,6 +146,8 @@ class Deploy(BotKind):
     """Makes one instance of the bot, with everything that it needs on the server."""
 
     name = "deploy"
+    permission = "bots.deploy_bot"
+    option_permissions = GONE_PERMISSION
     label = "Deploy"
     icon = "rocket_launch"
     confirm = True
@@ -199,6 +204,7 @@ class Start(BotKind):
     """Starts a stopped or crashed instance again, with the configuration and keys that it was deployed with."""
 
     name = "start"
+    permission = "bots.start_bot"
     label = "Start"
     icon = "play_arrow"
     confirm = True
@@ -227,6 +233,7 @@ class Stop(BotKind):
     """Stops trading and cancels the orders. The container stays up and can be started again."""
 
     name = "stop"
+    permission = "bots.stop_bot"
     label = "Stop"
     icon = "stop"
     confirm = True
@@ -252,6 +259,8 @@ class Archive(BotKind):
     """Ends the instance for good; its data is kept on the server."""
 
     name = "archive"
+    permission = "bots.archive_bot"
+    option_permissions = GONE_PERMISSION
     label = "Archive"
     icon = "archive"
     confirm = True

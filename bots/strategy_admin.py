@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from accounts.models import Client
+from accounts.models import Client, sees_every_client
 from bots.controller_pages import ControllersMixin
 from bots.models import Bot, Strategy, StrategyKind
 from bots.preview import as_json
@@ -86,7 +86,9 @@ class StrategyAdmin(ControllersMixin, ModelAdmin):
         return super().has_change_permission(request, obj) and self._may_be_written(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and self._may_be_written(request, obj)
+        # What is asked before a strategy is deleted names the bots that use it, whoever's they are.
+        may_delete = super().has_delete_permission(request, obj) and sees_every_client(request.user)
+        return may_delete and self._may_be_written(request, obj)
 
     @staticmethod
     def _may_be_written(request: HttpRequest, strategy: Strategy | None) -> bool:

@@ -1,23 +1,151 @@
 """Users and groups, in the panel's looks."""
 
-from django.contrib import admin
+from typing import Any
+
+from axes.models import AccessAttempt
+from axes.utils import reset
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from controlpanel.models import SecondFactor
+from controlpanel.ranks import grantable_groups, may_change
+from controlpanel.roles import ROLES
+from controlpanel.second_factor import log_change
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
+class NewUserForm(UserCreationForm):
+    """A user has a role from the beginning, and is let into the panel for it."""
+
+    usable_password = None
+    role = forms.ModelChoiceField(
+        queryset=Group.objects.none(),
+        empty_label="choose one",
+        widget=UnfoldAdminSelectWidget(),
+        help_text="What this user may do. An account manager sees own clients only.",
+    )
+
+    def save(self, commit: bool = True) -> User:
+        self.instance.is_staff = True
+        return super().save(commit)
+
+    def _save_m2m(self) -> None:
+        super()._save_m2m()
+        self.instance.groups.set([self.cleaned_data["role"]])
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):
     form = UserChangeForm
-    add_form = UserCreationForm
+    add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "roles", "last_login", "second_factor_label", "sign_in_label")
+    list_filter = ("groups", "is_active", "is_superuser")
+    actions = ("let_sign_in_again", "remove_second_factor")
+    add_fieldsets = ((None, {"fields": ("username", "role", "password1", "password2")}),)
+    #: What a superuser alone decides on is not even shown to others.
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("What this user may do", {"fields": ("is_active", "is_staff", "groups")}),
+        ("When", {"fields": ("last_login", "date_joined")}),
+    )
+    superuser_fieldsets = (*fieldsets, ("Beyond roles", {"fields": ("is_superuser", "user_permissions")}))
+    readonly_fields = ("last_login", "date_joined")
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[User]:
+        paused = AccessAttempt.objects.filter(
+            username=models.OuterRef("username"),
+            failures_since_start__gte=settings.AXES_FAILURE_LIMIT,
+            attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME,
+        )
+        users = super().get_queryset(request).annotate(is_paused=models.Exists(paused))
+        return users.select_related("second_factor").prefetch_related("groups")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        if obj is None:
+            return self.add_fieldsets
+        return self.superuser_fieldsets if request.user.is_superuser else self.fieldsets
+
+    def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        form: Any = super().get_form(request, obj, **kwargs)
+        if obj is None:
+            form.base_fields["role"].queryset = grantable_groups(request.user)
+        return form
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            kwargs["queryset"] = grantable_groups(request.user)
+            kwargs["label"] = "Roles"
+            kwargs["help_text"] = "Administrator, Operator, Account manager, Viewer, or groups of your own."
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        # It holds for the password's page and for the actions below, too.
+        return super().has_change_permission(request, obj) and (obj is None or may_change(request.user, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or may_change(request.user, obj))
+
+    @display(description="role")
+    def roles(self, user: User) -> str:
+        names = ["Superuser"] if user.is_superuser else []
+        return ", ".join([*names, *(group.name for group in user.groups.all())]) or "none yet"
+
+    @display(description="second factor", label={"on": "success", "off": "warning"})
+    def second_factor_label(self, user: User) -> str:
+        factor = getattr(user, "second_factor", None)
+        return "on" if factor is not None and factor.confirmed else "off"
+
+    @display(description="signing in", label={"open": "success", "paused": "danger", "switched off": ""})
+    def sign_in_label(self, user: User) -> str:
+        if not user.is_active:
+            return "switched off"
+        return "paused" if user.is_paused else "open"  # type: ignore[attr-defined]
+
+    @admin.action(description="Let sign in again", permissions=["change"])
+    def let_sign_in_again(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+        for user in self._changeable(request, queryset):
+            reset(username=user.get_username())
+            log_change(request, user, "Ended the pause after wrong passwords.")
+            messages.success(request, f"{user} can sign in again at once.")
+
+    @admin.action(description="Remove the second factor", permissions=["change"])
+    def remove_second_factor(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+        for user in self._changeable(request, queryset):
+            if SecondFactor.objects.filter(user=user).delete()[0]:
+                log_change(request, user, "Removed the second factor.")
+                messages.success(request, f"{user} signs in with the password alone now: have a new one set up soon.")
+            else:
+                messages.warning(request, f"{user} has no second factor.")
+
+    def _changeable(self, request: HttpRequest, queryset: models.QuerySet[User]) -> list[User]:
+        users = list(queryset)
+        for user in users:
+            if not self.has_change_permission(request, user):
+                messages.error(request, f"{user} may do more than you: nothing was changed about them.")
+        return [user for user in users if self.has_change_permission(request, user)]
 
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    pass
+    """The roles, and groups of the host's own. A role keeps its name, by which a new release finds it."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
+        return ("name",) if obj and obj.name in ROLES.values() else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.name in ROLES.values())

@@ -4,6 +4,7 @@ Every variable stands with a word on it in ``.env.example``. A secret can also b
 holds the path of a file with the value of ``NAME`` (Docker and Kubernetes secrets).
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,10 +50,12 @@ env = _Env(
     LOG_LEVEL=(str, "INFO"),
     SECURE_SSL_REDIRECT=(bool, True),
     SECURE_HSTS_SECONDS=(int, 31_536_000),
+    REQUIRE_SECOND_FACTOR=(bool, False),
+    # Heroku and Railway set these, and stand in front of the panel with one proxy.
+    TRUSTED_PROXIES=(int, 1 if os.environ.get("DYNO") or os.environ.get("RAILWAY_ENVIRONMENT") else 0),
     WORKER_THREADS=(int, 12),
     WEB_THREADS=(int, 4),
     API_PER_MINUTE=(int, 120),
-    TRUSTED_PROXIES=(int, 1),
     KEY_ROTATION_DAYS=(int, 90),
     PANEL_URL=(str, ""),
     EMAIL_URL=(str, ""),

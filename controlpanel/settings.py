@@ -1,6 +1,7 @@
 """Django's settings. What differs between hosts comes from the environment (``environment.py``, ``.env.example``)."""
 
 import logging
+from datetime import timedelta
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -35,6 +36,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.forms",
     "csp",
+    "axes",
+    "django_otp",
     "huey.contrib.djhuey",
     "ninja",
     "operations",
@@ -42,6 +45,7 @@ INSTALLED_APPS = [
     "bots",
     "notifications",
     "json_api",
+    # Last: it gives the roles the permissions of all others.
     "controlpanel",
 ]
 
@@ -54,8 +58,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "controlpanel.sign_in.AdmissionMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "controlpanel.urls"
@@ -82,6 +89,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -90,6 +98,23 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+
+# Staff without a second factor are led to where they set one up, and nowhere else.
+REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
+# How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
+TRUSTED_PROXIES = env("TRUSTED_PROXIES")
+# Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "controlpanel.sign_in.client_address"
+AXES_LOCKOUT_CALLABLE = "controlpanel.sign_in.locked_out"
+# What was posted is kept with the attempt, without these.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en-gb"
 FORMAT_MODULE_PATH = ["controlpanel.formats"]
@@ -196,8 +221,7 @@ API = {
     "IDEMPOTENCY": 24 * 60 * 60,
 }
 
-#: How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
-NINJA_NUM_PROXIES = env("TRUSTED_PROXIES") if PRODUCTION else 0
+NINJA_NUM_PROXIES = TRUSTED_PROXIES
 
 # --- telling people -----------------------------------------------------------------------------------------------
 
@@ -234,6 +258,7 @@ LOGGING = {
         "urllib3.connectionpool": {"filters": ["above_debug"]},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "axes": {"level": "WARNING"},
     },
 }
 
@@ -242,6 +267,13 @@ LOGGING = {
 UNFOLD = {
     "STYLES": [lambda request: static("panel.css")],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icon.svg")}],
+    "LOGIN": {"form": "controlpanel.sign_in.SignInForm"},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("second_factor")},
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        ],
+    },
     "SITE_TITLE": "Hummingbot control panel",
     "SITE_HEADER": "Control panel",
     "SITE_SUBHEADER": "for Hummingbot",

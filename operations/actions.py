@@ -123,6 +123,9 @@ class OperatesMixin(ModelAdmin):
         answered = request.method == "POST" and ("answered" in request.POST or not kind.confirm)
         bound = request.POST if "answered" in request.POST else None
         form = options_form(bound, initial=request.GET.dict()) if options_form else None
+        for option, permission in kind.option_permissions.items():
+            if form is not None and not request.user.has_perm(permission):
+                form.fields.pop(option, None)
         if answered and (form is None or not form.is_bound or form.is_valid()):
             options = form.cleaned_data if form is not None and form.is_bound else {}
             return self._request(request, kind, subjects, options, back)

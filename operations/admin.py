@@ -127,7 +127,7 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
 
     def _live_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
         followups = list(operation.followups.order_by("pk"))
-        permitted = request.user.has_perm(operation.definition.permission)
+        kind = operation.definition
         return {
             "operation": operation,
             "steps": list(operation.steps.all()),
@@ -137,8 +137,8 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
             "subject": operation.subject,
             "way_out": operation.way_out,
             "colour": STATE_COLOURS[State(operation.state)],
-            "may_retry": permitted and operation.can_be_retried,
-            "may_cancel": permitted and operation.can_be_cancelled,
+            "may_retry": operation.can_be_retried and kind.permitted_to(request.user, operation.options),
+            "may_cancel": operation.can_be_cancelled and request.user.has_perm(kind.permission),
             "no_worker": operation.state == State.QUEUED and not WorkerHeartbeat.is_heard(),
         }
 
@@ -167,7 +167,8 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
             self._cancel(request, operation)
 
     def _retry(self, request: HttpRequest, operation: Operation) -> Operation | None:
-        self._check_permission(request, operation)
+        if not operation.definition.permitted_to(request.user, operation.options):
+            raise PermissionDenied
         if operation.subject is not None and (newer := operation.newer):
             messages.warning(request, f"“{newer}” came after it, and {newer.state}: this is the one to look at.")
             return newer
@@ -183,14 +184,10 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
         return new
 
     def _cancel(self, request: HttpRequest, operation: Operation) -> None:
-        self._check_permission(request, operation)
+        if not request.user.has_perm(operation.definition.permission):
+            raise PermissionDenied
         if operation.can_be_cancelled:
             operation_cancel(operation=operation)
             messages.info(request, f"“{operation}” is cancelled, at the latest after the step at hand.")
         else:
             messages.warning(request, f"“{operation}” {operation.state} already.")
-
-    @staticmethod
-    def _check_permission(request: HttpRequest, operation: Operation) -> None:
-        if not request.user.has_perm(operation.definition.permission):
-            raise PermissionDenied

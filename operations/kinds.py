@@ -41,7 +41,14 @@ class Kind:
     dangerous: ClassVar[bool] = False
     #: What the confirmation page asks beyond yes or no, about one subject or many.
     options_form: ClassVar[type[forms.Form] | None] = None
+    #: Options that take a permission of their own: the page asks nobody else for them.
+    option_permissions: ClassVar[Mapping[str, str]] = {}
     steps: ClassVar[Sequence[StepDefinition]]
+
+    def permitted_to(self, user: Any, options: Mapping[str, Any]) -> bool:
+        """Whether the user may ask for this with these options."""
+        of_options = {permission for option, permission in self.option_permissions.items() if options.get(option)}
+        return bool(user.has_perms({self.permission, *of_options}))
 
     def form_class(self, subject: Any) -> type[forms.Form] | None:
         """What the confirmation page asks about one subject beyond yes or no."""

@@ -10,24 +10,21 @@ from django.db.models import Model
 from django.test import Client as Browser
 from django.urls import reverse
 
-from accounts.models import Client, ExchangeKey
+from accounts.models import Client, ExchangeKey, Server
 from bots.forms import bot_form, field_name
-from bots.models import Bot, Strategy
+from bots.models import Bot, Deployment, Strategy
+from controlpanel.roles import WHO_MAY
 from operations.actions import OperatesMixin
 from operations.models import Operation
+from operations.services import operation_request
+from tests.conftest import PLANTED
 
 CLIENT, SERVER = "admin:accounts_client", "admin:accounts_server"
 KEY, BOT = "admin:accounts_exchangekey", "admin:bots_bot"
 OPERATION = "admin:operations_operation"
 
 #: What somebody who looks after clients may do; whom they look after is said by each client's row.
-MANAGER_PERMISSIONS = {
-    *(f"accounts.{verb}_{model}" for verb in ("view", "add", "change") for model in ("client", "exchangekey")),
-    *(f"bots.{verb}_bot" for verb in ("view", "add", "change", "operate")),
-    *("bots.view_deployment", "bots.view_strategy", "accounts.view_server", "operations.view_operation"),
-    *("accounts.push_profile", "accounts.check_server", "bots.change_live_settings"),
-    *("notifications.view_incident", "notifications.acknowledge_incident"),
-}
+MANAGER_PERMISSIONS = {permission for permission, roles in WHO_MAY.items() if "M" in roles}
 
 
 def url_of(row: Model, page: str = "change", *more: Any) -> str:
@@ -95,6 +92,53 @@ def every_page() -> list[str]:
         *(page for model in admin.site._registry for page in pages_of(model)),
         *(page for row in every_row() for page in pages_of_row(row)),
     ]
+
+
+def make_world(name: str, manager) -> dict[str, Model]:
+    """A client with everything that can belong to one, on a server of its own."""
+    server = Server.objects.create(
+        name=f"{name} server",
+        base_url=f"http://{name.lower()}.example.com",
+        password="x",
+        connectors={f"{name.lower()}_exchange": [], "bitmart": []},
+        account_names=[f"{name.lower()}_profile"],
+        open_to_new_clients=False,
+    )
+    client = Client.objects.create(name=name, account_name=f"client_{name}", server=server, account_manager=manager)
+    key = ExchangeKey(client=client, connector="bitmart")
+    key.set_values(PLANTED | {"bitmart_api_key": f"{PLANTED['bitmart_api_key']}-{name}"})
+    key.save()
+    bot = Bot.objects.create(
+        client=client,
+        name=f"{name} bot",
+        server=server,
+        strategy=Strategy.objects.get(name="spread"),
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+        settings={"order_amount": 1},
+    )
+    deployment = Deployment.objects.create(
+        bot=bot,
+        server=server,
+        requested_name=f"{name}-instance",
+        profile=client.account_name,
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+        strategy_name="spread",
+        strategy_kind="script",
+        config_name="x",
+        image="x",
+    )
+    return {
+        "server": server,
+        "client": client,
+        "key": key,
+        "bot": bot,
+        "deployment": deployment,
+        "deploy": operation_request(kind="deploy", subject=bot),
+        "push": operation_request(kind="push_profile", subject=client),
+        "check": operation_request(kind="check_server", subject=server),
+    }
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ def test_the_list_of_what_differs_is_scoped_and_offers_only_what_is_permitted(
     two, client_sharp, second_client, make_user, browse
 ):
     add_deployment(two[0], "x")
-    user = make_user("manager", MANAGER_PERMISSIONS - {"bots.operate_bot"})
+    user = make_user("manager", MANAGER_PERMISSIONS - {"bots.deploy_bot"})
     browser = browse(user)
     query = {"bot": [two[0].pk, "x"]}
     assert list(browser.get(reverse(UNSENT), query).context["bots"]) == []

@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
 from django.core import serializers
 from django.test import Client as Browser
 from django.urls import reverse
@@ -96,6 +97,7 @@ def test_only_those_pages_are_refused_to_a_superuser_that_would_break_what_the_p
         reverse("admin:notifications_incident_add"),
         *(url_of(row, "delete") for row in every_row() if type(row) in {Operation, Deployment, Incident}),
         *(url_of(strategy, "delete") for strategy in Strategy.objects.filter(bundled=True)),
+        *(url_of(role, "delete") for role in Group.objects.all()),
     }
 
 

@@ -8,9 +8,10 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Permission
 from django.db.models import Model
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
-from bots.models import Bot, Deployment, Strategy
+from accounts.models import Client, CredentialsProfile
+from bots.models import Bot, BotState, Strategy
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED
@@ -21,6 +22,7 @@ from tests.controlpanel.conftest import (
     MANAGER_PERMISSIONS,
     OPERATION,
     SERVER,
+    make_world,
     operate_url,
     pages_of_row,
     prefilled,
@@ -29,52 +31,6 @@ from tests.controlpanel.conftest import (
 )
 
 LISTS = (CLIENT, SERVER, KEY, BOT, OPERATION, "admin:bots_deployment")
-
-
-def make_world(name: str, manager) -> dict[str, Model]:
-    """A client with everything that can belong to one, on a server of its own."""
-    server = Server.objects.create(
-        name=f"{name} server",
-        base_url=f"http://{name.lower()}.example.com",
-        password="x",
-        connectors={f"{name.lower()}_exchange": [], "bitmart": []},
-        account_names=[f"{name.lower()}_profile"],
-    )
-    client = Client.objects.create(name=name, account_name=f"client_{name}", server=server, account_manager=manager)
-    key = ExchangeKey(client=client, connector="bitmart")
-    key.set_values(PLANTED)
-    key.save()
-    bot = Bot.objects.create(
-        client=client,
-        name=f"{name} bot",
-        server=server,
-        strategy=Strategy.objects.get(name="spread"),
-        connector="bitmart",
-        trading_pair="SHARP-USDT",
-        settings={"order_amount": 1},
-    )
-    deployment = Deployment.objects.create(
-        bot=bot,
-        server=server,
-        requested_name=f"{name}-instance",
-        profile=client.account_name,
-        connector="bitmart",
-        trading_pair="SHARP-USDT",
-        strategy_name="spread",
-        strategy_kind="script",
-        config_name="x",
-        image="x",
-    )
-    return {
-        "server": server,
-        "client": client,
-        "key": key,
-        "bot": bot,
-        "deployment": deployment,
-        "deploy": operation_request(kind="deploy", subject=bot),
-        "push": operation_request(kind="push_profile", subject=client),
-        "check": operation_request(kind="check_server", subject=server),
-    }
 
 
 @pytest.fixture
@@ -162,7 +118,7 @@ def test_a_change_sent_to_somebody_elses_page_changes_nothing(browser, foreign):
     for name in ("client", "key", "bot"):
         foreign[name].refresh_from_db()
     assert (foreign["client"].name, foreign["bot"].name) == ("Foreign", "Foreign bot")
-    assert foreign["key"].read_values() == PLANTED
+    assert "stolen" not in foreign["key"].read_values().values()
 
 
 def test_an_action_of_a_list_leaves_out_rows_that_were_smuggled_in(browser, own, foreign):
@@ -227,10 +183,83 @@ def test_without_the_permission_no_profile_is_taken_over_by_choosing_it(browser,
     assert (new.account_name, new.is_pushed) == ("client_new", False)
 
 
-def test_a_client_that_a_manager_adds_is_the_managers_own(browser, own, manager, admin_client):
+def test_only_who_may_choose_is_asked_who_looks_after_a_client(browser, own, manager, admin_client):
     page = browser.get(reverse(f"{CLIENT}_add"))
-    assert page.context["adminform"].form["account_manager"].value() == manager.pk
+    assert "account_manager" not in text_of(page)
     assert admin_client.get(reverse(f"{CLIENT}_add")).context["adminform"].form["account_manager"].value() is None
+
+
+def test_the_first_client_is_put_on_a_server_that_is_open_of_which_the_name_is_shown_and_no_more(
+    foreign, make_user, browse
+):
+    server = foreign["server"]
+    newcomer = make_user("newcomer")
+    browser = browse(newcomer)
+    facts = {"name": "First", "server": server.pk, "status": "onboarding"}
+    assert "Select a valid choice" in text_of(browser.post(reverse(f"{CLIENT}_add"), facts))
+    server.open_to_new_clients = True
+    server.save()
+    page = text_of(browser.get(reverse(f"{CLIENT}_add")))
+    assert server.name in page and server.base_url not in page
+    assert browser.get(url_of(server)).status_code == 302
+    assert browser.post(reverse(f"{CLIENT}_add"), facts).status_code == 302
+    client = Client.objects.get(name="First")
+    assert client.account_manager == newcomer
+    assert browser.get(url_of(server)).status_code == 200
+
+
+def test_a_manager_neither_takes_a_client_nor_hands_one_on(browser, own, manager, make_user):
+    colleague = make_user("successor")
+    new = {"name": "New", "server": own["server"].pk, "status": "active", "account_manager": colleague.pk}
+    assert browser.post(reverse(f"{CLIENT}_add"), new).status_code == 302
+    assert Client.objects.get(name="New").account_manager == manager
+    for handed_to in (colleague.pk, ""):
+        facts = {"name": "Own", "server": own["server"].pk, "status": "paused", "account_manager": handed_to}
+        assert browser.post(url_of(own["client"]), facts | {"account_name": "client_Own"}).status_code == 302
+        own["client"].refresh_from_db()
+        assert (own["client"].status, own["client"].account_manager) == ("paused", manager)
+
+
+def test_who_may_choose_the_manager_hands_a_client_to_somebody_else(own, make_user, browse):
+    colleague = make_user("colleague")
+    browser = browse(make_user("head", MANAGER_PERMISSIONS | {"accounts.view_every_client", "accounts.assign_client"}))
+    facts = {"name": "Own", "server": own["server"].pk, "status": "active", "account_manager": colleague.pk}
+    assert browser.post(url_of(own["client"]), facts | {"account_name": "client_Own"}).status_code == 302
+    own["client"].refresh_from_db()
+    assert own["client"].account_manager == colleague
+
+
+def test_what_others_use_too_is_not_deleted_by_who_does_not_see_them(own, foreign, make_user, browse):
+    custom = Strategy.objects.create(name="custom", kind="controller", controller_type="generic")
+    Bot.objects.filter(pk=foreign["bot"].pk).update(strategy=custom)
+    user = make_user("deleter", MANAGER_PERMISSIONS | {"accounts.delete_server", "bots.delete_strategy"})
+    Client.objects.filter(pk__in=[own["client"].pk]).update(account_manager=user, server=foreign["server"])
+    browser = browse(user)
+    for row in (custom, foreign["server"]):
+        assert browser.get(url_of(row, "delete")).status_code == 403
+        page = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_changelist")
+        answer = browser.post(page, {"action": "delete_selected", ACTION_CHECKBOX_NAME: [row.pk]}, follow=True)
+        assert "Foreign bot" not in text_of(answer)
+        row.refresh_from_db()
+
+
+def test_only_who_may_says_that_an_instance_is_gone(own, manager, make_user, browse):
+    Operation.objects.all().delete()
+    bot, deployment = own["bot"], own["deployment"]
+    deployment.update(sent_at=timezone.now(), observed_state=BotState.MISSING)
+    bot.deployment = deployment
+    bot.save()
+    operator = make_user("operator", MANAGER_PERMISSIONS | {"accounts.view_every_client", "bots.declare_gone"})
+    for user, may in ((manager, False), (operator, True)):
+        browser = browse(user)
+        assert ('name="gone"' in text_of(browser.get(operate_url(bot, "deploy")))) is may
+        browser.post(operate_url(bot, "deploy"), {"answered": "yes", "gone": "on"})
+        operation = Operation.objects.latest("pk")
+        assert bool(operation.options.get("gone")) is may
+        Operation.objects.update(state=State.FAILED)
+    page = browse(manager).get(operation.get_absolute_url())
+    assert page.status_code == 200 and url_of(operation, "retry") not in text_of(page)
+    assert browse(manager).post(url_of(operation, "retry")).status_code == 403
 
 
 def test_somebody_who_may_see_every_client_sees_them(own, foreign, make_user, browse):
@@ -249,10 +278,13 @@ def test_somebody_who_may_see_every_client_sees_them(own, foreign, make_user, br
         ("accounts.push_profile", "key", "push_profile"),
         ("accounts.push_profile", "key", "test_key"),
         ("accounts.push_profile", "key", "rotate_key"),
-        ("bots.operate_bot", "bot", "deploy"),
-        ("bots.operate_bot", "bot", "archive"),
         ("bots.change_live_settings", "bot", "pause"),
         ("bots.change_live_settings", "bot", "apply_settings"),
+        ("bots.deploy_bot", "bot", "deploy"),
+        ("bots.deploy_bot", "bot", "redeploy"),
+        ("bots.start_bot", "bot", "start"),
+        ("bots.stop_bot", "bot", "stop"),
+        ("bots.archive_bot", "bot", "archive"),
     ],
 )
 def test_without_the_permission_there_is_no_button_no_action_and_no_way(missing, subject, kind, make_user, browse):
@@ -285,7 +317,7 @@ def test_what_may_not_be_looked_at_may_not_be_operated_either(make_user, browse)
 
 
 def test_without_the_permission_an_operation_can_be_read_and_neither_retried_nor_cancelled(make_user, browse):
-    user = make_user("trainee", MANAGER_PERMISSIONS - {"bots.operate_bot"})
+    user = make_user("trainee", MANAGER_PERMISSIONS - {"bots.deploy_bot"})
     operation = make_world("Own", user)["deploy"]
     browser = browse(user)
     page = browser.get(operation.get_absolute_url())

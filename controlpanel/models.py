@@ -1,0 +1,117 @@
+"""What the panel keeps about its own users: what their roles were given, and their second factors."""
+
+import re
+import secrets
+import time
+from base64 import b32encode
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.db import models
+from django.utils.crypto import salted_hmac
+from django_otp.models import Device, ThrottlingMixin
+from django_otp.oath import TOTP
+
+from accounts.fields import EncryptedTextField
+
+RECOVERY_CODES = 10
+
+
+class RoleGrant(models.Model):
+    """A permission that a role was given once, whether or not it still has it."""
+
+    role = models.CharField(max_length=40)
+    permission = models.CharField(max_length=140)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["role", "permission"], name="a_role_is_given_a_permission_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.permission}"
+
+
+def new_key() -> str:
+    return secrets.token_hex(20)
+
+
+class SecondFactor(ThrottlingMixin, Device):
+    """A user's authenticator app, and the recovery codes for when it is lost.
+
+    Of django-otp's own devices the app's key and the codes lie in the database as they are; here the key is encrypted
+    and of the codes only keyed hashes are kept. It counts once a first code has confirmed it.
+    """
+
+    name = None
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="second_factor")
+    confirmed = models.BooleanField(default=False)
+    key = EncryptedTextField(default=new_key)
+    last_step = models.BigIntegerField(default=-1, help_text="Of the last code that was taken: each is taken once.")
+    recovery_hashes = models.JSONField(default=list)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Second factor of {self.user}"
+
+    def get_throttle_factor(self) -> int:
+        """After a wrong code, how long none is taken, in seconds; twice as long after each further one."""
+        return 1
+
+    def verify_token(self, token: str) -> bool:
+        """Take a code of the app or a recovery code, once."""
+        if not self.verify_is_allowed()[0]:
+            return False
+        entered = re.sub(r"[\s-]", "", token).lower()
+        if taken := self._take_app_code(entered) or self._take_recovery_code(entered):
+            self.throttle_reset(commit=False)
+        else:
+            self.throttle_increment(commit=False)
+        self.save()
+        return taken
+
+    def _take_app_code(self, entered: str) -> bool:
+        if not self.key or not re.fullmatch(r"[0-9]{6}", entered):  # a key that can't be decrypted is none
+            return False
+        totp = TOTP(bytes.fromhex(str(self.key)))
+        totp.time = time.time()
+        # A phone's clock may be one step of 30 s off.
+        taken = bool(totp.verify(int(entered), tolerance=1, min_t=self.last_step + 1))
+        if taken:
+            self.last_step = totp.t()
+        return taken
+
+    def _take_recovery_code(self, entered: str) -> bool:
+        hashed = _hashed(entered)
+        if hashed not in self.recovery_hashes:
+            return False
+        self.recovery_hashes.remove(hashed)
+        return True
+
+    def renew_recovery_codes(self) -> list[str]:
+        """New codes in place of the former ones, for the user to keep: they can't be shown again. Saves."""
+        codes = [secrets.token_hex(5) for _ in range(RECOVERY_CODES)]
+        self.recovery_hashes = [_hashed(code) for code in codes]
+        self.save()
+        return [f"{code[:5]}-{code[5:]}" for code in codes]
+
+    @property
+    def key_in_words(self) -> str:
+        """The key as apps take it by hand, in groups of four."""
+        text = b32encode(bytes.fromhex(str(self.key))).decode()
+        return " ".join(re.findall(".{4}", text))
+
+    @property
+    def setup_url(self) -> str:
+        """What the QR code holds."""
+        issuer = str(settings.UNFOLD["SITE_TITLE"])
+        query: dict[str, Any] = {"secret": self.key_in_words.replace(" ", ""), "issuer": issuer}
+        return f"otpauth://totp/{quote(f'{issuer}:{self.user.get_username()}')}?{urlencode(query, quote_via=quote)}"
+
+
+def _hashed(code: str) -> str:
+    return salted_hmac("recovery code", code, algorithm="sha256").hexdigest()

@@ -1,0 +1,27 @@
+"""Who may change whom: nobody gets, or gives away, more than they have themselves."""
+
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q, QuerySet
+
+
+def permissions_of(user: Any) -> QuerySet[Permission]:
+    """What the user was given. Unlike ``get_all_permissions`` also of one who is switched off, and may come back."""
+    return Permission.objects.filter(Q(group__user=user) | Q(user=user))
+
+
+def may_change(user: Any, other: User) -> bool:
+    """Whether the user has all that the other has, whose password and roles they would then decide on."""
+    if user.is_superuser:
+        return True
+    own = permissions_of(user).values("pk")
+    return not other.is_superuser and not permissions_of(other).exclude(pk__in=own).exists()
+
+
+def grantable_groups(user: Any) -> QuerySet[Group]:
+    """The groups that hold nothing which the user lacks."""
+    if user.is_superuser:
+        return Group.objects.all()
+    lacking = Permission.objects.exclude(pk__in=permissions_of(user).values("pk"))
+    return Group.objects.exclude(permissions__in=lacking)

@@ -1,0 +1,102 @@
+"""The roles: which may do what. Each is a Django group, brought up to date after every ``migrate``.
+
+They are kept by ``post_migrate`` and not by a migration because Django makes permissions only then, and because the
+table below stays the one place to read and to change when a release adds a permission. What was given once is
+remembered (``RoleGrant``) and never given again: what an administrator of the host took from a role stays taken, what
+was added by hand stays.
+"""
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+from controlpanel.models import RoleGrant
+
+ROLES = {
+    "A": "Administrator",  # runs the panel: users, scripts, and all that an operator may
+    "O": "Operator",  # keeps every client's bots running
+    "M": "Account manager",  # looks after own clients and sees no others
+    "V": "Viewer",  # looks at every client and touches nothing
+}
+
+#: Who may do what. What is in here for nobody takes a superuser, or a permission that was given by hand.
+WHO_MAY = {
+    # clients; whom an account manager sees is said by each client's row
+    "accounts.view_client": "A O M V",
+    "accounts.add_client": "A O M",
+    "accounts.change_client": "A O M",
+    "accounts.delete_client": "A",
+    "accounts.view_every_client": "A O V",
+    "accounts.assign_client": "A O",
+    # exchange keys and the profiles that hold them
+    "accounts.view_exchangekey": "A O M V",
+    "accounts.add_exchangekey": "A O M",
+    "accounts.change_exchangekey": "A O M",
+    "accounts.delete_exchangekey": "A O",
+    "accounts.push_profile": "A O M",
+    "accounts.take_over_profile": "A O",
+    # servers
+    "accounts.view_server": "A O M V",
+    "accounts.add_server": "A O",
+    "accounts.change_server": "A O",
+    "accounts.delete_server": "A",
+    "accounts.check_server": "A O M",
+    # bots
+    "bots.view_bot": "A O M V",
+    "bots.add_bot": "A O M",
+    "bots.change_bot": "A O M",
+    "bots.delete_bot": "A O",
+    "bots.deploy_bot": "A O M",
+    "bots.start_bot": "A O M",
+    "bots.stop_bot": "A O M",
+    "bots.archive_bot": "A O M",
+    "bots.change_live_settings": "A O M",
+    "bots.declare_gone": "A O",  # takes a look on the server's host
+    "bots.view_deployment": "A O M V",
+    # strategies: a script runs with every client's keys
+    "bots.view_strategy": "A O M V",
+    "bots.add_strategy": "A",
+    "bots.change_strategy": "A",
+    "bots.delete_strategy": "A",
+    "bots.write_script": "A",
+    # being told
+    "notifications.view_incident": "A O M V",
+    "notifications.acknowledge_incident": "A O M",
+    "notifications.view_channel": "A O",
+    "notifications.add_channel": "A O",
+    "notifications.change_channel": "A O",
+    "notifications.delete_channel": "A O",
+    "notifications.test_channel": "A O",
+    # tokens for other tools: everybody's own, each acts as its user; making one takes a full sign-in
+    "json_api.view_token": "A O M",
+    "json_api.add_token": "A O M",
+    "json_api.change_token": "A O M",
+    "json_api.delete_token": "A O M",
+    # the panel itself
+    "operations.view_operation": "A O M V",
+    "auth.view_user": "A",
+    "auth.add_user": "A",
+    "auth.change_user": "A",
+    "auth.delete_user": "",  # the history of what they did would go with them: switch “active” off instead
+    "auth.view_group": "A",
+    "auth.add_group": "",  # who may change a group may give themselves anything
+    "auth.change_group": "",
+    "auth.delete_group": "",
+}
+
+
+@transaction.atomic
+def roles_update() -> None:
+    """Make the roles that are missing, and give each what it was never given before."""
+    permissions = {
+        f"{p.content_type.app_label}.{p.codename}": p for p in Permission.objects.select_related("content_type")
+    }
+    for letter, name in ROLES.items():
+        given = set(RoleGrant.objects.filter(role=name).values_list("permission", flat=True))
+        due = {label for label, letters in WHO_MAY.items() if letter in letters} & set(permissions) - given
+        if not given:
+            # A group of the host's own that has this name by chance: nobody in it gains anything by an upgrade.
+            Group.objects.filter(name=name).update(name=f"{name} (before roles)")
+            Group.objects.create(name=name)
+        for group in Group.objects.filter(name=name):
+            group.permissions.add(*(permissions[label] for label in due))
+        RoleGrant.objects.bulk_create(RoleGrant(role=name, permission=label) for label in due)

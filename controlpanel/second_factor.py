@@ -1,0 +1,100 @@
+"""A user's own page for the second factor: set it up with an authenticator app, renew its recovery codes, remove it."""
+
+from typing import Any
+
+import segno
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_http_methods
+from django_otp import login as remember_device
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from controlpanel.models import SecondFactor
+
+NO_CODE = "Enter the code that your authenticator app shows now."
+WRONG_CODE = "This code is not right, or was used already. Wait for the next one, then try that."
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        max_length=20,
+        label="Code",
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code", "spellcheck": "false"}),
+        error_messages={"required": NO_CODE},
+    )
+
+    def __init__(self, *args: Any, device: SecondFactor | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.device = device
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        if self.device is None or not self.device.verify_token(code):
+            raise forms.ValidationError(WRONG_CODE)
+        return code
+
+
+@require_http_methods(["GET", "POST"])
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """GET shows how it stands; POST begins to set it up, or does what takes a code: confirm, renew, remove."""
+    if request.method == "GET":
+        return _page(request, SecondFactor.objects.filter(user=request.user.pk).first())
+    if request.POST.get("act") == "begin":
+        SecondFactor.objects.filter(user=request.user, confirmed=False).delete()
+        SecondFactor.objects.get_or_create(user=request.user)
+        return redirect("second_factor")
+    with transaction.atomic():
+        device = SecondFactor.objects.select_for_update().filter(user=request.user.pk).first()
+        form = CodeForm(request.POST, device=device)
+        if device is None or not form.is_valid():
+            return _page(request, device, form=form)
+        return _act(request, device)
+
+
+def _act(request: HttpRequest, device: SecondFactor) -> HttpResponse:
+    act = request.POST.get("act")
+    if act == "remove" and device.confirmed:
+        device.delete()
+        log_change(request, device.user, "Removed the own second factor.")
+        messages.success(request, "The second factor is removed: signing in takes the password only.")
+        return redirect("second_factor")
+    if act == "renew" and device.confirmed:
+        log_change(request, device.user, "Made new recovery codes.")
+    elif act == "confirm" and not device.confirmed:
+        device.confirmed = True
+        remember_device(request, device)
+        log_change(request, device.user, "Set up a second factor.")
+    else:
+        return redirect("second_factor")
+    # Saves, and is not redirected from: they are shown this once.
+    return _page(request, device, recovery_codes=device.renew_recovery_codes())
+
+
+def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> HttpResponse:
+    context = {
+        **admin.site.each_context(request),
+        "title": "Second factor",
+        "device": device,
+        "form": CodeForm(device=device),
+        "required": settings.REQUIRE_SECOND_FACTOR,
+        **also,
+    }
+    if device is not None and not device.confirmed and device.key:
+        # White behind it: cameras don't read it on a dark page.
+        svg = segno.make(device.setup_url).svg_inline(scale=4, border=3, light="#fff")
+        context |= {"qr_code": mark_safe(svg)}  # noqa: S308 - drawn by segno, nothing of it is text
+    return TemplateResponse(request, "controlpanel/second_factor.html", context)
+
+
+def log_change(request: HttpRequest, user: User, sentence: str) -> None:
+    """Write into the user's history what somebody did about their signing in."""
+    actor: Any = request.user
+    LogEntry.objects.log_actions(actor.pk, [user], CHANGE, sentence, single_object=True)

@@ -1,0 +1,293 @@
+"""Signing in: a pause from the fifth wrong try on, a second factor, and nobody inside without the one that is due."""
+
+import re
+import time
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.test import Client as Browser
+from django.test import RequestFactory
+from django.urls import reverse
+from django_otp.oath import TOTP
+
+from controlpanel.models import RECOVERY_CODES, SecondFactor
+from controlpanel.sign_in import client_address
+from tests.controlpanel.conftest import text_of, url_of
+
+PASSWORD = "a long enough password"
+LOGIN = "/admin/login/"
+PAGE = "/admin/second-factor/"
+
+
+@pytest.fixture
+def user(db) -> User:
+    user = User.objects.create_user("mia", password=PASSWORD, is_staff=True)
+    user.groups.add(Group.objects.get(name="Account manager"))
+    return user
+
+
+def try_to_sign_in(browser: Browser | None = None, **facts):
+    headers = facts.pop("headers", None)
+    posted = {"username": "mia", "password": PASSWORD, "code": ""} | facts
+    return (browser or Browser()).post(LOGIN, posted, headers=headers)
+
+
+def app_code(factor: SecondFactor, steps_ahead: int = 0) -> str:
+    """What an authenticator app that has the key shows now, or steps of 30 s later."""
+    totp = TOTP(bytes.fromhex(factor.key))
+    totp.time = time.time() + 30 * steps_ahead
+    return f"{totp.token():06}"
+
+
+def may_try_again(factor: SecondFactor) -> None:
+    """As if the pause after a wrong code were over."""
+    SecondFactor.objects.filter(pk=factor.pk).update(throttling_failure_count=0, throttling_failure_timestamp=None)
+
+
+@pytest.fixture
+def factor(user) -> SecondFactor:
+    return SecondFactor.objects.create(user=user, confirmed=True)
+
+
+def is_inside(browser: Browser) -> bool:
+    return browser.get(reverse("admin:bots_bot_changelist")).status_code == 200
+
+
+# --- too many tries ---
+
+
+def test_from_the_fifth_wrong_password_on_signing_in_is_paused_and_the_page_says_what_to_do(user):
+    for _ in range(4):
+        assert try_to_sign_in(password="wrong").status_code == 200
+    answers = [try_to_sign_in(password="wrong"), try_to_sign_in()]
+    for answer in answers:
+        page = text_of(answer)
+        assert answer.status_code == 429
+        assert answer["Retry-After"] == "900"
+        assert "Wait 15 minutes" in page and "An administrator can end the pause" in page
+        assert "panel.css" in page
+        assert "wrong" not in re.findall(r'value="([^"]*)"', page)
+
+
+def test_another_user_and_another_address_are_not_paused(user):
+    for _ in range(5):
+        try_to_sign_in(password="wrong")
+    User.objects.create_user("max", password=PASSWORD, is_staff=True)
+    assert try_to_sign_in(username="max").status_code == 302
+    assert Browser(REMOTE_ADDR="10.0.0.9").post(LOGIN, {"username": "mia", "password": PASSWORD}).status_code == 302
+
+
+def test_a_good_sign_in_forgets_the_wrong_ones_before(user):
+    for _ in range(2):
+        for _ in range(4):
+            try_to_sign_in(password="wrong")
+        assert try_to_sign_in().status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "6.6.6.6", "10.1.1.1"),  # nobody in front who could have written it
+        (1, "6.6.6.6, 203.0.113.7", "203.0.113.7"),  # Heroku appends; what was before is made up
+        (1, "203.0.113.7", "203.0.113.7"),
+        (1, "2001:db8::7", "2001:db8::7"),
+        (2, "6.6.6.6, 203.0.113.7, 172.16.0.1", "203.0.113.7"),
+        (2, "203.0.113.7", "10.1.1.1"),  # did not come through both
+        (1, "6.6.6.6, nonsense", "10.1.1.1"),
+        (1, "", "10.1.1.1"),
+    ],
+)
+def test_the_address_is_what_the_trusted_proxy_says_and_never_what_the_visitor_says(
+    proxies, forwarded, address, settings
+):
+    settings.TRUSTED_PROXIES = proxies
+    request = RequestFactory().get("/", REMOTE_ADDR="10.1.1.1", headers={"x-forwarded-for": forwarded})
+    assert client_address(request) == address
+
+
+def test_made_up_addresses_do_not_evade_the_pause(user, settings):
+    settings.TRUSTED_PROXIES = 1
+    for number in range(5):
+        answer = try_to_sign_in(password="wrong", headers={"x-forwarded-for": f"6.6.6.{number}, 203.0.113.7"})
+    assert answer.status_code == 429
+    assert try_to_sign_in(headers={"x-forwarded-for": "6.6.6.9, 203.0.113.7"}).status_code == 429
+    assert try_to_sign_in(headers={"x-forwarded-for": "198.51.100.1"}).status_code == 302
+
+
+def test_what_was_typed_is_kept_nowhere(user, factor):
+    try_to_sign_in(password="typed-secret")
+    try_to_sign_in(code="314159")
+    attempt = AccessAttempt.objects.get()
+    assert attempt.failures_since_start == 2
+    kept = " ".join(map(str, vars(attempt).values()))
+    assert "typed-secret" not in kept and PASSWORD not in kept and "314159" not in kept
+
+
+def test_an_administrator_ends_the_pause(user, admin_client):
+    for _ in range(5):
+        try_to_sign_in(password="wrong")
+    users = reverse("admin:auth_user_changelist")
+    assert "paused" in text_of(admin_client.get(users))
+    admin_client.post(users, {"action": "let_sign_in_again", "_selected_action": [user.pk]})
+    assert "paused" not in text_of(admin_client.get(users))
+    assert try_to_sign_in().status_code == 302
+    assert "Ended the pause" in text_of(admin_client.get(url_of(user, "history")))
+
+
+# --- the second factor ---
+
+
+def test_a_user_sets_a_second_factor_up_and_signs_in_with_it(user):
+    browser = Browser()
+    assert try_to_sign_in(browser).status_code == 302
+    assert "off" in text_of(browser.get(PAGE))
+    page = text_of(browser.post(PAGE, {"act": "begin"}, follow=True))
+    factor = SecondFactor.objects.get()
+    assert "<svg" in page and factor.key_in_words in page
+    page = text_of(browser.post(PAGE, {"act": "confirm", "code": app_code(factor)}))
+    codes = re.findall(r"<code>([0-9a-f]{5}-[0-9a-f]{5})</code>", page)
+    assert len(set(codes)) == RECOVERY_CODES
+    page = text_of(browser.get(PAGE))
+    assert is_inside(browser)
+    assert codes[0] not in page and factor.key_in_words not in page
+
+    stranger = Browser()
+    assert "Enter the code" in text_of(try_to_sign_in(stranger))
+    assert not is_inside(stranger)
+    assert try_to_sign_in(stranger, code=app_code(factor, steps_ahead=1)).status_code == 302
+    assert is_inside(stranger)
+    lost_phone = Browser()
+    assert try_to_sign_in(lost_phone, code=codes[3].upper()).status_code == 302
+    assert is_inside(lost_phone)
+    assert f"{RECOVERY_CODES - 1} recovery codes left" in text_of(lost_phone.get(PAGE))
+    assert "not right" in text_of(try_to_sign_in(code=codes[3]))
+
+
+def test_a_code_is_taken_once(factor):
+    code = app_code(factor)
+    assert try_to_sign_in(code=code).status_code == 302
+    assert "not right" in text_of(try_to_sign_in(code=code))
+
+
+def test_with_a_wrong_password_a_right_code_is_neither_asked_for_nor_used_up(factor):
+    code = app_code(factor)
+    page = text_of(try_to_sign_in(password="wrong", code=code))
+    assert "not right" not in page and "Enter the code" not in page
+    assert try_to_sign_in(code=code).status_code == 302
+
+
+def test_wrong_codes_count_like_wrong_passwords(factor):
+    for _ in range(4):
+        assert try_to_sign_in(code="000000").status_code == 200
+        may_try_again(factor)
+    assert try_to_sign_in(code="000000").status_code == 429
+    may_try_again(factor)
+    assert try_to_sign_in(code=app_code(factor)).status_code == 429
+
+
+def test_after_a_wrong_code_no_code_is_taken_for_a_moment_from_whatever_address(factor):
+    assert not factor.verify_token("000000")
+    assert not factor.verify_token(app_code(factor))
+    may_try_again(factor)
+    factor.refresh_from_db()
+    assert factor.verify_token(app_code(factor))
+
+
+@pytest.mark.parametrize("code", ["", " ", "12345", "1234567", "٣٣٣٣٣٣", "abcdef", "x" * 20])
+def test_nonsense_is_no_code(code, factor):
+    assert not factor.verify_token(code)
+
+
+def test_a_session_from_before_the_second_factor_is_over(user):
+    browser, elsewhere = Browser(), Browser()
+    try_to_sign_in(browser)
+    try_to_sign_in(elsewhere)
+    browser.post(PAGE, {"act": "begin"})
+    assert is_inside(elsewhere)  # it counts from its first code on
+    browser.post(PAGE, {"act": "confirm", "code": app_code(SecondFactor.objects.get())})
+    assert is_inside(browser)
+    assert not is_inside(elsewhere)
+    assert LOGIN in elsewhere.get(PAGE)["Location"]
+
+
+def test_changing_it_takes_a_code(user, factor):
+    browser = Browser()
+    try_to_sign_in(browser, code=app_code(factor, steps_ahead=-1))
+    before = SecondFactor.objects.values().get()
+    for act in ("renew", "remove", "confirm", "begin", "nonsense"):
+        browser.post(PAGE, {"act": act, "code": ""})
+    assert SecondFactor.objects.values().get() == before
+    assert browser.post(PAGE, {"act": "renew", "code": app_code(factor)}).context["recovery_codes"]
+    browser.post(PAGE, {"act": "remove", "code": app_code(factor, steps_ahead=1)})
+    assert not SecondFactor.objects.exists()
+    assert is_inside(browser)
+
+
+def test_where_it_is_required_nothing_opens_before_it_is_set_up(user, settings):
+    settings.REQUIRE_SECOND_FACTOR = True
+    browser = Browser()
+    try_to_sign_in(browser)
+    for page in (reverse("admin:index"), reverse("admin:bots_bot_changelist"), reverse("admin:password_change")):
+        assert browser.get(page)["Location"] == PAGE
+    fragment = browser.get(reverse("admin:operations_operation_live", args=[1]), headers={"hx-request": "true"})
+    assert (fragment["HX-Refresh"], fragment.content) == ("true", b"")
+    assert "set yours up to go on" in text_of(browser.get(PAGE))
+    browser.post(PAGE, {"act": "begin"})
+    assert not is_inside(browser)
+    browser.post(PAGE, {"act": "confirm", "code": app_code(SecondFactor.objects.get())})
+    assert is_inside(browser)
+
+
+def test_an_administrator_removes_the_second_factor_of_who_lost_it(user, factor, admin_client):
+    users = reverse("admin:auth_user_changelist")
+    admin_client.post(users, {"action": "remove_second_factor", "_selected_action": [user.pk]})
+    assert not SecondFactor.objects.exists()
+    assert try_to_sign_in().status_code == 302
+    assert "Removed the second factor" in text_of(admin_client.get(url_of(user, "history")))
+
+
+def test_neither_the_key_nor_the_recovery_codes_lie_in_the_database_as_they_are(factor):
+    from django.db import connection
+
+    codes = factor.renew_recovery_codes()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM controlpanel_secondfactor")
+        text = " ".join(
+            bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
+            for value in cursor.fetchone()
+        )
+    assert factor.key not in text
+    assert not any(code in text or code.replace("-", "") in text for code in codes)
+    assert factor.key not in f"{factor} {factor!r}"
+
+
+def test_a_key_that_can_not_be_decrypted_takes_no_code_and_breaks_no_page(user, factor, settings, admin_client):
+    from cryptography.fernet import Fernet
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE controlpanel_secondfactor SET key = %s", [Fernet(Fernet.generate_key()).encrypt(b"x")])
+    assert "not right" in text_of(try_to_sign_in(code="123456"))
+    assert admin_client.get(reverse("admin:auth_user_changelist")).status_code == 200
+
+
+# --- without a role ---
+
+
+def test_staff_without_a_role_are_told_what_to_do(db, browse):
+    browser = browse(User.objects.create_user("nobody", is_staff=True))
+    for page in (reverse("admin:index"), reverse("admin:bots_bot_changelist")):
+        answer = browser.get(page)
+        assert answer.status_code == 403
+        assert "Ask an administrator" in text_of(answer)
+    assert browser.get(PAGE).status_code == 200
+    assert browser.get(reverse("admin:password_change")).status_code == 200
+
+
+def test_the_host_can_end_a_pause_from_the_command_line(user):
+    for _ in range(5):
+        try_to_sign_in(password="wrong")
+    call_command("axes_reset_username", "mia", verbosity=0)
+    assert try_to_sign_in().status_code == 302
