@@ -61,7 +61,7 @@ def test_without_the_permission_to_add_there_is_no_clone(bot, client_sharp, make
 
 @pytest.fixture
 def two(make_bot, key):
-    return make_bot(), make_bot(name="Sharp Second", settings={"order_amount": 7})
+    return make_bot(), make_bot(name="Sharp Second", settings={"order_amount": 1700})
 
 
 @pytest.fixture
@@ -94,21 +94,21 @@ def test_the_page_shows_what_the_bots_have_in_common_and_where_they_differ(two, 
     form = change(two, step="").context["form"]
     assert form[field_name(spread.pk, "bid_spread")].value() == 0.003
     amount = form[field_name(spread.pk, "order_amount")]
-    assert (amount.value(), amount.help_text) == (None, "Now: 1600, 7.")
+    assert (amount.value(), amount.help_text) == (None, "Now: 1600, 1700.")
     assert "max_global_drawdown_quote" not in form.fields
 
 
 def test_a_review_shows_every_bots_outcome_and_saves_nothing(two, change):
     before = state_of(*two)
-    response = change(two, order_amount="7", image="hummingbot/hummingbot:development")
+    response = change(two, order_amount="1700", image="hummingbot/hummingbot:development")
     outcome = {
         draft.bot.name: {change.label: (change.before, change.after) for change in draft.changes}
         for draft in response.context["drafts"]
     }
     image = ("hummingbot/hummingbot:latest", "hummingbot/hummingbot:development")
     assert outcome == {
-        "Sharp Spread": {"Order amount (base asset)": ("1600", "7"), "Image": image},
-        "Sharp Second": {"Order amount (base asset)": ("7", "7"), "Image": image},
+        "Sharp Spread": {"Order amount (base asset)": ("1600", "1700"), "Image": image},
+        "Sharp Second": {"Order amount (base asset)": ("1700", "1700"), "Image": image},
     }
     assert "as it is" in text_of(response) and "Save all of this" in text_of(response)
     assert state_of(*two) == before
@@ -151,9 +151,9 @@ def test_nothing_ticked_is_nothing_to_do(two, change):
 
 
 def test_a_bot_that_has_these_values_already_is_not_saved_again(two, change):
-    change(two, step="save", order_amount="7")
+    change(two, step="save", order_amount="1700")
     assert [entry.object_id for entry in LogEntry.objects.all()] == [str(two[0].pk)]
-    response = change(two, step="save", follow=True, order_amount="7")
+    response = change(two, step="save", follow=True, order_amount="1700")
     assert "none: each has these values already" in text_of(response)
 
 
@@ -178,7 +178,7 @@ def test_a_bot_that_is_gone_by_then_keeps_the_others_from_being_saved(two, chang
     response = change(two, step="save", order_amount="9")
     assert "Nothing was saved: something has changed meanwhile." in text_of(response)
     left.refresh_from_db()
-    assert left.settings["order_amount"] == 7
+    assert left.settings["order_amount"] == 1700
 
 
 def test_somebody_elses_bot_is_neither_shown_nor_changed(two, second_client, make_bot, make_user, browse, change):
@@ -214,7 +214,7 @@ def running(two, perform):
 
 
 def test_after_a_save_the_running_bots_that_differ_are_offered_for_redeploy(running, change, admin_client):
-    response = change(running, step="save", follow=True, order_amount="7")
+    response = change(running, step="save", follow=True, order_amount="1700")
     assert [bot.name for bot in response.context["bots"]] == ["Sharp Spread"]
     facts = {"action": "redeploy", ACTION_CHECKBOX_NAME: [running[0].pk]}
     page = text_of(admin_client.post(reverse(LIST), facts))

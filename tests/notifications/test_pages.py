@@ -36,7 +36,7 @@ def crashed(bot: Bot) -> Incident:
 
 
 def badge(page: str) -> str:
-    found = re.search(r'<span class="panel-badge">(\d+)', page)
+    found = re.search(r'<span class="panel-count">(\d+)', page)
     return found[1] if found else ""
 
 
