@@ -24,6 +24,7 @@ from accounts.forms import (
 )
 from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server, sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
+from accounts.sheets import ClientSheet, KeySheet
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.exchanges import exchange_of
 from operations import kinds
@@ -31,6 +32,7 @@ from operations.actions import OperatesMixin
 from operations.kinds import Kind
 from operations.models import Operation
 from operations.templatetags.connectors import with_badge
+from spreadsheets.admin import SheetMixin
 
 KEY_COLOURS = {
     KeyState.PUSHED: "success",
@@ -90,7 +92,8 @@ class ServerAdmin(OperatesMixin, ScopedMixin):
 
 
 @admin.register(Client)
-class ClientAdmin(OperatesMixin, ScopedMixin):
+class ClientAdmin(SheetMixin, OperatesMixin, ScopedMixin):
+    sheet_class = ClientSheet
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile")
     facts_template = "accounts/client_facts.html"
@@ -203,9 +206,10 @@ class RenewalFilter(admin.SimpleListFilter):
 
 
 @admin.register(ExchangeKey)
-class ExchangeKeyAdmin(OperatesMixin, ScopedMixin):
+class ExchangeKeyAdmin(SheetMixin, OperatesMixin, ScopedMixin):
     """A key is entered on its first page and on that for its rotation; its own page never asks for it."""
 
+    sheet_class = KeySheet
     form = KeyDetailsForm
     operation_kinds = ("test_key", "rotate_key", "push_profile")
     facts_template = "accounts/key_facts.html"

@@ -21,11 +21,13 @@ from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.pages import WatchedMixin
 from bots.rules import save_warnings
+from bots.sheets import BotSheet
 from bots.strategies.schema import settings_in
 from bots.strategy_admin import StrategyAdmin
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
 from operations.actions import ReadOnlyMixin
 from operations.templatetags.connectors import with_badge
+from spreadsheets.admin import SheetMixin
 
 #: Unfold shows a state's own name instead of its label when it is not in here.
 STATE_COLOURS = {
@@ -63,7 +65,8 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Bot)
-class BotAdmin(WatchedMixin, ChangesManyMixin, ScopedMixin):
+class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, ScopedMixin):
+    sheet_class = BotSheet
     operation_kinds = (
         "check_bot",
         "deploy",

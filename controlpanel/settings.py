@@ -135,6 +135,10 @@ STORAGES = {
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 
+# Uploaded tables hold exchange keys: they stay in memory, and none is taken that does not fit there.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
 # --- security ---------------------------------------------------------------------------------------------------
 
 if PRODUCTION:

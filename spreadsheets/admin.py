@@ -1,0 +1,156 @@
+"""Import and export in the admin: a mixin for a model that has a ``Sheet``.
+
+A file is sent twice, to be checked and to be saved, and kept nowhere in between: it may hold secrets. The browser still
+has it chosen when it shows the check's outcome, so nobody has to look for it again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_GET, require_http_methods
+from unfold.admin import ModelAdmin
+
+from spreadsheets.sheets import Import, Sheet, import_file
+from spreadsheets.tables import MAX_ROWS, WRITERS, FileRefused
+
+CHANGED_MEANWHILE = "This is not what you checked: the file, or what the panel holds, was changed since. Look again."
+
+
+class SheetMixin(ModelAdmin):
+    """Offers import, export and a template on the list of a model."""
+
+    sheet_class: type[Sheet]
+    list_before_template = "spreadsheets/buttons.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap, name = self.admin_site.admin_view, f"{self.opts.app_label}_{self.opts.model_name}"
+        imports = self._reload_signed_out(wrap(require_http_methods(["GET", "HEAD", "POST"])(self.import_view)))
+        own = [
+            path("import/", imports, name=f"{name}_import"),
+            path("template.<slug:kind>", wrap(require_GET(self.template_view)), name=f"{name}_template"),
+            path("export.<slug:kind>", wrap(require_GET(self.export_view)), name=f"{name}_export"),
+        ]
+        return own + super().get_urls()
+
+    def may_import(self, request: HttpRequest) -> bool:
+        return self.has_add_permission(request) or self.has_change_permission(request)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(
+            request, {"may_import": self.may_import(request), "kinds": WRITERS, **(extra_context or {})}
+        )
+
+    # --- out --------------------------------------------------------------------------------------------------------
+
+    def export_view(self, request: HttpRequest, kind: str) -> HttpResponse:
+        """The rows of the list, as it is filtered."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            queryset = self.get_changelist_instance(request).get_queryset(request)
+        except IncorrectLookupParameters:
+            raise Http404 from None
+        columns, rows = self.sheet_class(request.user).export(queryset)
+        name = f"{self.opts.verbose_name_plural} {timezone.now():%Y-%m-%d}".replace(" ", "-")
+        return _file(kind, name, columns, rows)
+
+    def template_view(self, request: HttpRequest, kind: str) -> HttpResponse:
+        """The columns, with a row of made-up values."""
+        self._check_may_import(request)
+        columns = self.sheet_class(request.user).template(request.GET.get("group", ""))
+        row = [column.example for column in columns]
+        name = f"{self.opts.verbose_name_plural} template".replace(" ", "-")
+        return _file(kind, name, [column.name for column in columns], [row])
+
+    # --- in ---------------------------------------------------------------------------------------------------------
+
+    @sensitive_variables("content")
+    def import_view(self, request: HttpRequest) -> HttpResponse:
+        self._check_may_import(request)
+        sheet = self.sheet_class(request.user)
+        refused, result = "", None
+        seal = request.POST.get("seal", "")
+        if request.method == "POST":
+            try:
+                result = self._import(request, sheet, _content(request), seal)
+            except FileRefused as problem:
+                refused = str(problem)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Import {self.opts.verbose_name_plural}",
+            "sheet": sheet,
+            "groups": sheet.groups(),
+            "max_rows": MAX_ROWS,
+            "kinds": WRITERS,
+            "refused": refused,
+            "result": result,
+            "changed_meanwhile": CHANGED_MEANWHILE if result and seal and not result.saved else "",
+            "back": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
+        }
+        return TemplateResponse(request, "spreadsheets/import.html", context)
+
+    def _import(self, request: HttpRequest, sheet: Sheet, content: bytes, seal: str) -> Import:
+        def may(verb: str, obj: Any) -> bool:
+            return self.has_add_permission(request) if verb == "add" else self.has_change_permission(request, obj)
+
+        def log(added: list[Any], changed: list[Any]) -> None:
+            LogEntry.objects.log_actions(request.user.pk, added, ADDITION, "Imported.")  # type: ignore[arg-type]
+            LogEntry.objects.log_actions(request.user.pk, changed, CHANGE, "Imported.")  # type: ignore[arg-type]
+
+        try:
+            return import_file(sheet=sheet, content=content, may=may, log=log, seal=seal)
+        except IntegrityError:
+            # Somebody saved the same between the check of a row and its saving. Now it is there to be compared with.
+            return import_file(sheet=sheet, content=content, may=may, log=log)
+
+    def _check_may_import(self, request: HttpRequest) -> None:
+        if not self.may_import(request):
+            raise PermissionDenied
+
+    def _reload_signed_out(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Let a page whose session has ended load itself again, which leads to the login and back here."""
+
+        def answer(request: HttpRequest) -> HttpResponse:
+            if "HX-Request" in request.headers and not self.admin_site.has_permission(request):
+                return HttpResponse(headers={"HX-Refresh": "true"})
+            return view(request)
+
+        return answer
+
+
+def _content(request: HttpRequest) -> bytes:
+    """What was uploaded. Django keeps it in memory, and does not take more than its limit: see the settings.
+
+    Raises:
+        FileRefused
+    """
+    limit = settings.FILE_UPLOAD_MAX_MEMORY_SIZE
+    if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+        raise FileRefused(f"The file is larger than {limit // 1024 // 1024} MB. Split it.")
+    uploaded = request.FILES.get("file")
+    if uploaded is None:
+        raise FileRefused("Choose a file first.")
+    content: bytes = uploaded.read()
+    return content
+
+
+def _file(kind: str, name: str, columns: list[str], rows: list[list[Any]]) -> HttpResponse:
+    if kind not in WRITERS:
+        raise Http404
+    mime, write = WRITERS[kind]
+    return HttpResponse(
+        write(columns, rows),
+        content_type=mime,
+        headers={"Content-Disposition": f'attachment; filename="{name}.{kind}"', "Cache-Control": "no-store"},
+    )

@@ -1,0 +1,262 @@
+"""CSV and XLSX, read and written in memory: what came from a person's spreadsheet may hold secrets."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from openpyxl import Workbook, load_workbook
+from openpyxl.utils import get_column_letter
+
+MAX_ROWS = 1000
+MAX_COLUMNS = 200
+#: How much an XLSX file, which is compressed, may hold.
+_MAX_UNPACKED = 40 * 1024 * 1024
+#: How far down a sheet is searched for rows below empty ones.
+_MAX_DEPTH = 10 * MAX_ROWS
+_XLSX, _XLS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+#: Spreadsheets run a text that begins so.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: What is left of a number that was too long for Excel: in scientific notation, or with nothing but zeros at its end.
+_SPOILED = re.compile(r"\d(?:[.,]\d+)?E\+\d+|\d{15}0+", re.IGNORECASE)
+_UNREADABLE = "This can't be read as XLSX. Save it again as .xlsx, or as “CSV UTF-8”."
+_RETYPE = "Format the cell as text, then enter it again."
+
+
+class FileRefused(Exception):
+    """The file can't be read as a table; the text says why and what to do. Never with a cell's content in it."""
+
+
+@dataclass(repr=False)
+class Row:
+    """One row of a table, without its empty cells.
+
+    Attributes:
+        number: as the spreadsheet shows it.
+        values: column → text, as it was entered.
+        numeric: the columns whose cells a spreadsheet holds as numbers: 0091 became 91.
+        errors: column → what is wrong there, in a sentence. Filled by whoever reads the row.
+    """
+
+    number: int
+    values: dict[str, str] = field(default_factory=dict)
+    numeric: set[str] = field(default_factory=set)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def text(self, column: str) -> str:
+        """The cell's text, as it was before an export guarded it; empty when there is none."""
+        value = self.values.get(column, "")
+        return value[1:] if value[:1] == "'" and value[1:].startswith(_FORMULA_STARTS) else value
+
+    def verbatim(self, column: str) -> str:
+        """The cell's text for a value of which every character counts; what Excel made of it is an error."""
+        value = self.values.get(column, "")
+        if column in self.numeric or _SPOILED.fullmatch(value):
+            self.wrong(column, f"Excel took this for a number, and may have changed it. {_RETYPE}")
+        return value
+
+    def wrong(self, column: str, sentence: str) -> None:
+        self.errors.setdefault(column, sentence)
+
+
+@dataclass(repr=False)
+class Table:
+    columns: list[str]
+    rows: list[Row]
+
+
+def read_table(content: bytes) -> Table:
+    """The first sheet of an XLSX file, or a CSV file as Excel and others write it.
+
+    Raises:
+        FileRefused
+    """
+    if content.startswith(_XLS):
+        raise FileRefused("This is an old Excel file, or one with a password. Save it as .xlsx without a password.")
+    lines = _xlsx_lines(content) if content.startswith(_XLSX) else _csv_lines(content)
+    number, header = next(((number, cells) for number, cells in lines if any(cells)), (0, []))
+    if not number:
+        raise FileRefused("The file is empty. Its first row names the columns.")
+    columns = ["_".join(str(cell or "").split()).lower() for cell in header]
+    while not columns[-1]:
+        columns.pop()
+    if len(columns) > MAX_COLUMNS:
+        raise FileRefused(f"A sheet may have {MAX_COLUMNS} columns; this one has more.")
+    if repeated := [get_column_letter(at + 1) for at, name in enumerate(columns) if name and name in columns[:at]]:
+        raise FileRefused(f"Two columns have the same name: see column {', '.join(repeated)}.")
+    rows = []
+    for number, cells in lines:
+        if number > _MAX_DEPTH:
+            raise FileRefused(f"The sheet goes below row {_MAX_DEPTH}. Copy its rows into a new one.")
+        row = _row(number, columns, cells)
+        if row.values or row.errors:
+            rows.append(row)
+        if len(rows) > MAX_ROWS:
+            raise FileRefused(f"A file may have {MAX_ROWS} rows; this one has more. Split it.")
+    if not rows:
+        raise FileRefused("There is no row below the names of the columns.")
+    return Table([name for name in columns if name], rows)
+
+
+def _row(number: int, columns: Sequence[str], cells: Sequence[Any]) -> Row:
+    row = Row(number)
+    for at, cell in enumerate(cells):
+        column = columns[at] if at < len(columns) else ""
+        match cell:
+            case None | "":
+                continue
+            case _ if not column:
+                row.wrong(
+                    f"column {get_column_letter(at + 1)}", "This column has a value, and no name in the first row."
+                )
+            case _Refused(sentence):
+                row.wrong(column, sentence)
+            case bool():
+                row.values[column] = "yes" if cell else "no"
+            case int() | float():
+                row.numeric.add(column)
+                row.values[column] = str(int(cell)) if cell == int(cell) and abs(cell) < 1e15 else repr(cell)
+            case date() | time() | timedelta():
+                row.wrong(column, f"Excel took this for a date or a time. {_RETYPE}")
+            case _:
+                row.values[column] = str(cell)
+    return row
+
+
+# --- CSV ----------------------------------------------------------------------------------------------------------
+
+
+def _csv_lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    text = _decoded(content)
+    header = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for number, cells in enumerate(reader, 1):
+            yield number, [cell.strip() for cell in cells]
+    except csv.Error:
+        raise FileRefused(f"Line {reader.line_num} is no CSV: look for a quotation mark too many.") from None
+
+
+def _decoded(content: bytes) -> str:
+    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise FileRefused(
+            "This is neither XLSX nor CSV in UTF-8. In Excel, save it as “CSV UTF-8” or as .xlsx."
+        ) from None
+    return text
+
+
+# --- XLSX ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Stands for a cell that can't be taken."""
+
+    sentence: str
+
+
+def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
+    if _unpacked_size(content) > _MAX_UNPACKED:
+        raise FileRefused("The sheet is too large. Copy the rows into a new one.")
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
+        sheet = book.worksheets[0]
+        # What a file says of its own size is not always so.
+        sheet.reset_dimensions()
+        for number, cells in enumerate(sheet.iter_rows(), 1):
+            yield number, [_xlsx_value(cell) for cell in cells]
+    except Exception:  # whatever openpyxl stumbles over; its words may hold what a cell holds
+        raise FileRefused(_UNREADABLE) from None
+
+
+def _unpacked_size(content: bytes) -> int:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            return sum(part.file_size for part in packed.infolist())
+    except zipfile.BadZipFile:
+        raise FileRefused(_UNREADABLE) from None
+
+
+def _xlsx_value(cell: Any) -> Any:
+    match cell.data_type:
+        case "f":
+            return _Refused("This is a formula. Copy the cell and paste it as a value.")
+        case "e":
+            return _Refused("This cell shows an error of the spreadsheet.")
+    return cell.value.strip() if isinstance(cell.value, str) else cell.value
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """With the mark by which Excel knows UTF-8."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerows([columns, *([_text(value) for value in row] for row in rows)])
+    return out.getvalue().encode("utf-8-sig")
+
+
+def write_xlsx(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """What is entered below is text, so that Excel leaves a key as it is."""
+    book = Workbook()
+    sheet = book.active
+    for number, row in enumerate([columns, *rows], 1):
+        for at, value in enumerate(row, 1):
+            if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+                sheet.cell(number, at, value)
+            else:
+                cell = sheet.cell(number, at)
+                cell.set_explicit_value(_text(value), "s")
+                cell.number_format = "@"
+    for at, name in enumerate(columns, 1):
+        dimension = sheet.column_dimensions[get_column_letter(at)]
+        dimension.number_format, dimension.width = "@", max(14, len(name) + 2)
+    sheet.freeze_panes = "A2"
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+#: The kinds of files, with their MIME types.
+WRITERS: dict[str, tuple[str, Callable[[Sequence[str], Iterable[Sequence[Any]]], bytes]]] = {
+    "csv": ("text/csv; charset=utf-8", write_csv),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", write_xlsx),
+}
+
+
+def _text(value: Any) -> str:
+    """A value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
+    text = in_words(value)
+    return f"'{text}" if isinstance(value, str | list) and text.startswith(_FORMULA_STARTS) else text
+
+
+def in_words(value: Any) -> str:
+    """A value as a person would enter it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="seconds")
+        case Decimal():
+            return f"{value.normalize():f}"
+        case list() if not any(isinstance(item, list | dict) for item in value):
+            return ", ".join(map(in_words, value))
+        case list() | dict():
+            return json.dumps(value)
+        case _:
+            return str(value)
