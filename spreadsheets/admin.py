@@ -95,7 +95,7 @@ class SheetMixin(ModelAdmin):
             "kinds": WRITERS,
             "refused": refused,
             "result": result,
-            "changed_meanwhile": CHANGED_MEANWHILE if result and seal and not result.saved else "",
+            "changed_meanwhile": CHANGED_MEANWHILE if result and seal and result.can_be_saved else "",
             "back": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
         }
         return TemplateResponse(request, "spreadsheets/import.html", context)

@@ -190,8 +190,9 @@ class Import:
         return {state: found[state] for state in STATES if found[state]}
 
     @property
-    def changes_nothing(self) -> bool:
-        return set(self.counts) == {"unchanged"}
+    def can_be_saved(self) -> bool:
+        """Whether there is anything to save, and nothing wrong, and it was not saved just now."""
+        return not self.saved and "wrong" not in self.counts and set(self.counts) != {"unchanged"}
 
     @property
     def in_order(self) -> list[Outcome]:

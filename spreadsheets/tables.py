@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from openpyxl import Workbook, load_workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.utils import get_column_letter
 
 MAX_ROWS = 1000
@@ -217,10 +218,9 @@ def write_xlsx(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
         for at, value in enumerate(row, 1):
             if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
                 sheet.cell(number, at, value)
-            else:
-                cell = sheet.cell(number, at)
-                cell.set_explicit_value(_text(value), "s")
-                cell.number_format = "@"
+            elif text := ILLEGAL_CHARACTERS_RE.sub("", _text(value)):
+                cell = sheet.cell(number, at, text)
+                cell.data_type, cell.number_format = "s", "@"
     for at, name in enumerate(columns, 1):
         dimension = sheet.column_dimensions[get_column_letter(at)]
         dimension.number_format, dimension.width = "@", max(14, len(name) + 2)

@@ -1,0 +1,199 @@
+"""What Excel and others make of a table, read as it was meant or refused in words."""
+
+import csv
+import io
+import zipfile
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from openpyxl import Workbook
+
+from spreadsheets.tables import MAX_ROWS, FileRefused, Row, read_table, write_csv, write_xlsx
+
+TEXT = "name,notes\nSharp,Künstler\nBlunt,\n"
+
+
+def xlsx(*rows: list, **formats: str) -> bytes:
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    for place, number_format in formats.items():
+        book.active[place].number_format = number_format
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def values(content: bytes) -> list[dict[str, str]]:
+    return [row.values for row in read_table(content).rows]
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(FileRefused) as caught:
+        read_table(content)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT.encode(),
+        TEXT.encode("utf-8-sig"),
+        TEXT.replace("\n", "\r\n").encode("utf-8-sig"),
+        TEXT.replace(",", ";").encode("utf-8-sig"),
+        TEXT.replace(",", "\t").encode("utf-16"),
+        b'"name","notes"\n"Sharp","K\xc3\xbcnstler"\n"Blunt",""\n',
+        TEXT.replace("name", " Name ").replace("Sharp", " Sharp ").encode(),
+        xlsx(["name", "notes"], ["Sharp", "Künstler"], ["Blunt", None]),
+    ],
+    ids=["utf-8", "bom", "crlf", "semicolons", "excel's unicode text", "quoted", "spaces", "xlsx"],
+)
+def test_one_table_is_read_alike_however_it_was_saved(content):
+    assert values(content) == [{"name": "Sharp", "notes": "Künstler"}, {"name": "Blunt"}]
+
+
+def test_rows_are_numbered_as_the_spreadsheet_numbers_them():
+    text = 'name,notes\n\nSharp,"two\nlines"\n,\nBlunt,x\n'
+    assert [row.number for row in read_table(text.encode()).rows] == [3, 5]
+    sheet = xlsx([], ["name"], [None], ["Sharp"], [None], ["Blunt"])
+    assert [row.number for row in read_table(sheet).rows] == [4, 6]
+
+
+def test_a_column_is_found_in_capitals_and_with_spaces():
+    assert read_table(b"Trading Pair,NAME\nx,y").columns == ["trading_pair", "name"]
+
+
+def test_numbers_and_ticks_of_a_sheet_are_read_as_a_person_sees_them():
+    row = xlsx(["a", "b", "c", "d", "e"], [1600.0, 0.003, 0.05, True, 1e-05], C2="0%")
+    assert values(row) == [{"a": "1600", "b": "0.003", "c": "0.05", "d": "yes", "e": "1e-05"}]
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("=A1", "a formula"),
+        ("#N/A", "an error"),
+        (date(2026, 2, 1), "a date"),
+        (datetime(2026, 2, 1, 12), "a date"),  # noqa: DTZ001
+        (timedelta(hours=30), "a date"),
+    ],
+)
+def test_a_cell_that_can_not_be_taken_is_named_with_what_to_do(cell, words):
+    [row] = read_table(xlsx(["name", "order_amount"], ["Sharp", cell])).rows
+    assert list(row.errors) == ["order_amount"]
+    assert words in row.errors["order_amount"]
+
+
+@pytest.mark.parametrize("value", ["1.23457E+15", "1,23457E+15", "123456789012345000"])
+def test_a_long_number_that_excel_has_cut_is_no_value_of_a_key(value):
+    row = Row(2, {"memo": value})
+    row.verbatim("memo")
+    assert "Excel took this for a number" in row.errors["memo"]
+
+
+def test_a_number_is_no_value_of_a_key_for_it_may_have_had_zeros_in_front():
+    [row] = read_table(xlsx(["memo", "note"], [91, 91])).rows
+    row.verbatim("memo")
+    assert list(row.errors) == ["memo"]
+    assert row.text("note") == "91"
+
+
+@pytest.mark.parametrize("value", ["planted-1E5", "0091", "12345678901234567", "2E8f"])
+def test_a_key_that_only_looks_a_bit_like_a_number_is_taken(value):
+    row = Row(2, {"memo": value})
+    assert row.verbatim("memo") == value
+    assert not row.errors
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"name,notes\n", "no row below"),
+        (b"name,name\nx,y\n", "Two columns have the same name: see column B"),
+        ("name\nMüller".encode("cp1252"), "CSV UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "neither XLSX nor CSV"),
+        (b'name,notes\nx,"open\n', "Line"),
+        (b"PK\x03\x04 cut off", "can't be read as XLSX"),
+        (b"\xd0\xcf\x11\xe0 an old workbook", "old Excel file, or one with a password"),
+        (("name\n" + "x\n" * (MAX_ROWS + 1)).encode(), "has more. Split it"),
+        (",".join(f"c{n}" for n in range(300)).encode() + b"\nx", "may have 200 columns"),
+        (xlsx(["name"], *[[None]] * 20_000, ["x"]), "goes below row"),
+    ],
+)
+def test_a_file_that_can_not_be_taken_is_refused_in_words(content, words):
+    assert words in refusal(content)
+
+
+def test_a_value_without_a_column_is_not_lost_in_silence():
+    [row] = read_table(b"name\nSharp,lost").rows
+    assert row.errors == {"column B": "This column has a value, and no name in the first row."}
+
+
+def packed(**parts: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(xlsx(["name"], ["x"]))) as book, zipfile.ZipFile(out, "w", 8) as changed:
+        for name in book.namelist():
+            changed.writestr(name, parts.get(name.rpartition("/")[2].partition(".")[0], book.read(name)))
+    return out.getvalue()
+
+
+def test_a_sheet_that_unpacks_to_more_than_fits_is_not_unpacked():
+    bomb = packed(sheet1=b" " * 50_000_000)
+    assert len(bomb) < 100_000
+    assert "too large" in refusal(bomb)
+
+
+def test_a_sheet_that_names_entities_is_not_expanded():
+    sheet = (
+        b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e "expanded">]>'
+        b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+        b'<row r="1"><c r="A1" t="inlineStr"><is><t>name</t></is></c></row>'
+        b'<row r="2"><c r="A2" t="inlineStr"><is><t>&e;</t></is></c></row></sheetData></worksheet>'
+    )
+    assert "can't be read as XLSX" in refusal(packed(sheet1=sheet))
+    without = sheet.replace(b"&e;", b"plain").replace(b'<!DOCTYPE x [<!ENTITY e "expanded">]>', b"")
+    assert values(packed(sheet1=without)) == [{"name": "plain"}]
+
+
+# --- writing ---
+
+
+DANGEROUS = ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1"]
+
+
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_a_text_that_a_spreadsheet_would_run_is_guarded_and_read_back_as_it_was(text):
+    [line] = list(csv.reader(io.StringIO(write_csv(["notes"], [[text]]).decode("utf-8-sig"))))[1:]
+    assert line == [f"'{text}"]
+    for content in (write_csv(["notes"], [[text]]), write_xlsx(["notes"], [[text]])):
+        [row] = read_table(content).rows
+        assert row.text("notes") == text
+        assert not row.errors
+
+
+def test_what_is_written_is_read_back_in_words():
+    moment = datetime(2026, 11, 22, 16, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    row = [True, False, None, 1600, -0.5, [0.003, 0.006], Decimal("10.50000000"), moment, {"a": [1]}]
+    columns = list("abcdefghi")
+    for write in (write_csv, write_xlsx):
+        assert values(write(columns, [row])) == [
+            {
+                "a": "yes",
+                "b": "no",
+                "d": "1600",
+                "e": "-0.5",
+                "f": "0.003, 0.006",
+                "g": "10.5",
+                "h": "2026-11-22T15:30:00+00:00",
+                "i": '{"a": [1]}',
+            }
+        ]
+
+
+@pytest.mark.parametrize("text", ["#N/A", "1600", "0091", "with a \x0b control character"])
+def test_a_text_stays_a_text(text):
+    [row] = read_table(write_xlsx(["notes"], [[text]])).rows
+    assert (row.text("notes"), row.numeric, row.errors) == (text.replace("\x0b", ""), set(), {})
