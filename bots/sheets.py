@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -216,13 +216,17 @@ def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _column(name: str, setting: Setting) -> Column:
-    rules: Mapping[str, Any] = setting.schema
-    words = [rules.get("title", name), f"({rules['unit']})" if "unit" in rules else "", rules.get("description", "")]
-    return Column(name, " ".join(filter(None, words)), _example(setting), required="default" not in rules)
+    rules = setting.schema
+    title = rules.get("title", " ".join(setting.path).replace("_", " ").capitalize())
+    unit = f" ({rules['unit']})" if "unit" in rules else ""
+    return Column(
+        name, f"{title}{unit}. {rules.get('description', '')}", _example(setting), required="default" not in rules
+    )
 
 
 def _example(setting: Setting) -> str:
+    """The default, or some number where one has to be given."""
     default = setting.schema.get("default")
-    if default is not None:
-        return in_words(default)
-    return "100" if setting.types & {"integer", "number"} and not setting.is_nullable else ""
+    if default is None and setting.types <= {"integer", "number"}:
+        return "100"
+    return in_words(default)

@@ -7,6 +7,7 @@ has it chosen when it shows the check's outcome, so nobody has to look for it ag
 from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -19,11 +20,16 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from spreadsheets.sheets import Import, Sheet, import_file
 from spreadsheets.tables import MAX_ROWS, WRITERS, FileRefused
 
 CHANGED_MEANWHILE = "This is not what you checked: the file, or what the panel holds, was changed since. Look again."
+
+
+class FileForm(forms.Form):
+    file = forms.FileField(widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.txt,.xlsx"}), required=False)
 
 
 class SheetMixin(ModelAdmin):
@@ -91,6 +97,7 @@ class SheetMixin(ModelAdmin):
             "title": f"Import {self.opts.verbose_name_plural}",
             "sheet": sheet,
             "groups": sheet.groups(),
+            "form": FileForm(),
             "max_rows": MAX_ROWS,
             "kinds": WRITERS,
             "refused": refused,

@@ -76,7 +76,7 @@ def test_numbers_and_ticks_of_a_sheet_are_read_as_a_person_sees_them():
         ("=A1", "a formula"),
         ("#N/A", "an error"),
         (date(2026, 2, 1), "a date"),
-        (datetime(2026, 2, 1, 12), "a date"),  # noqa: DTZ001
+        (datetime(2026, 2, 1, 12), "a date"),
         (timedelta(hours=30), "a date"),
     ],
 )
