@@ -17,7 +17,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminFileFieldWidget
@@ -80,7 +79,6 @@ class SheetMixin(ModelAdmin):
 
     # --- in ---------------------------------------------------------------------------------------------------------
 
-    @sensitive_variables("content")
     def import_view(self, request: HttpRequest) -> HttpResponse:
         self._check_may_import(request)
         sheet = self.sheet_class(request.user)

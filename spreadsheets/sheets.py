@@ -19,7 +19,7 @@ from spreadsheets.tables import FileRefused, Row, Table, in_words, read_table
 #: What empties a cell's field: an empty cell leaves it alone.
 NONE = "none"
 #: What can become of a row, with the panel's colour for it.
-STATES = {"wrong": "failed", "new": "done", "changes": "changed", "unchanged": "off"}
+STATES = {"wrong": "failed", "new": "done", "changed": "changed", "unchanged": "off"}
 YES_OR_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -256,7 +256,7 @@ class _Taken:
         if changes:
             obj.save(update_fields=self.sheet.fields)
             self.changed.append(obj)
-        return Outcome(row.number, "changes" if changes else "unchanged", str(obj), obj.get_absolute_url(), changes)
+        return Outcome(row.number, "changed" if changes else "unchanged", str(obj), obj.get_absolute_url(), changes)
 
     def _find(self, row: Row) -> Any:
         for column in self.sheet.key:

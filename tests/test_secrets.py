@@ -1,15 +1,21 @@
 """Secrets are planted, everything is done that the panel can do, also what fails, and then they are hunted for."""
 
 import gc
+import io
 import logging
+import os
+import sys
 import traceback
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Balance, ExchangeKey, Server
@@ -29,6 +35,8 @@ from notifications.watch import look
 from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_retry
+from spreadsheets.sheets import Import
+from spreadsheets.tables import write_csv, write_xlsx
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 from tests.hummingbot_api.stub import Reply, running_stub
 
@@ -242,6 +250,69 @@ def test_no_secret_is_found_anywhere_after_everything_was_tried(everything_was_t
     alive = [thing for thing in gc.get_objects() if getattr(type(thing), "__module__", "") in of_the_client]
     assert kept in alive
     assert [type(thing) for thing in alive if found_in(repr(thing))] == []
+
+
+@pytest.fixture
+def written() -> Iterator[list[str]]:
+    """Every file that Python opens to write to, from here on."""
+    paths: list[str] = []
+    watching = [True]
+
+    def watch(event: str, facts: tuple) -> None:
+        if watching and event == "open" and facts[2] & (os.O_WRONLY | os.O_RDWR):
+            paths.append(str(facts[0]))
+
+    sys.addaudithook(watch)
+    yield paths
+    watching.clear()
+
+
+def test_no_secret_of_an_imported_file_is_found_anywhere(admin_client, client_sharp, written, caplog):
+    caplog.set_level(logging.DEBUG)
+    pages = []
+
+    def send(*rows: list[str], encode=write_csv, seal: str = "") -> Import | None:
+        file = SimpleUploadedFile("keys.csv", encode(rows[0], rows[1:]))
+        written.clear()  # what was written to make the file itself
+        answer = admin_client.post(reverse("admin:accounts_exchangekey_import"), {"file": file, "seal": seal})
+        assert written == []
+        assert answer.status_code == 200
+        pages.append(answer.content.decode() + str(answer.headers))
+        return answer.context["result"]
+
+    secret = PLANTED["bitmart_secret_key"]
+    header, row = ["client", "connector", *PLANTED], ["Sharp", "bitmart", *PLANTED.values()]
+    wrong = [
+        [secret, "bitmart", "", secret, ""],
+        ["Sharp", secret, secret, secret, secret],
+        ["Sharp", "bitmart", secret],
+    ]
+    for encode in (write_csv, write_xlsx):
+        assert send(row, row, encode=encode) is None
+        assert send([*header, secret[:5]], row, encode=encode) is None
+        assert send(header, *wrong, encode=encode).counts == {"wrong": 3}
+    assert send(header, row * 30_000) is None
+    checked = send(header, row)
+    assert not ExchangeKey.objects.exists()
+    assert send(header, row, seal=checked.seal).saved
+    assert ExchangeKey.objects.get().read_values() == PLANTED
+    changed = send(header, [*row[:-1], ROTATED["bitmart_memo"]])
+    assert (changed.counts, found_in(repr(changed))) == ({"changed": 1}, [])
+    for kind in ("csv", "xlsx"):
+        pages.append(unpacked(admin_client.get(reverse("admin:accounts_exchangekey_export", args=[kind])).content))
+    pages.append(admin_client.get(reverse("admin:accounts_exchangekey_changelist")).content.decode())
+
+    assert len(pages) > 10
+    assert [page for page in pages if found_in(page)] == []
+    assert [(table, column) for table, column, text in database() if found_in(text)] == []
+    assert [record for record in caplog.records if found_in(record.getMessage())] == []
+
+
+def unpacked(content: bytes) -> str:
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return content.decode()
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        return "".join(book.read(name).decode() for name in book.namelist())
 
 
 def in_full(problem: Problem) -> str:

@@ -20,6 +20,7 @@ from operations.actions import OperatesMixin
 from operations.models import Operation
 from operations.services import operation_request
 from tests.conftest import PLANTED
+from spreadsheets.admin import SheetMixin
 
 CLIENT, SERVER = "admin:accounts_client", "admin:accounts_server"
 KEY, BOT = "admin:accounts_exchangekey", "admin:bots_bot"
@@ -57,6 +58,9 @@ def pages_of(model: type[Model]) -> Iterator[str]:
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     yield reverse(f"{name}_changelist")
     yield reverse(f"{name}_add")
+    if isinstance(admin.site._registry[model], SheetMixin):
+        yield reverse(f"{name}_import")
+        yield reverse(f"{name}_export", args=["csv"])
 
 
 def pages_of_row(row: Model) -> Iterator[str]:

@@ -89,9 +89,9 @@ def states(outcomes: list[Any]) -> list[tuple[int, str]]:
 
 def test_a_check_shows_what_would_become_of_each_row_and_saves_nothing(send, client_sharp, server, sandbox):
     page = send(CLIENT, table("name,server,status", "Sharp,Sandbox,paused", "Blunt,Sandbox,", "Odd,,"))
-    assert states(result_of(page).outcomes) == [(2, "changes"), (3, "new"), (4, "wrong")]
+    assert states(result_of(page).outcomes) == [(2, "changed"), (3, "new"), (4, "wrong")]
     assert "onboarding → paused" in " ".join(text_of(page).split())
-    assert "Checked: 1 wrong, 1 new, 1 changes." in text_of(page)
+    assert "Checked: 1 wrong, 1 new, 1 changed." in text_of(page)
     assert 'name="seal"' not in text_of(page)
     client_sharp.refresh_from_db()
     assert (client_sharp.status, Client.objects.count()) == ("onboarding", 1)
@@ -103,7 +103,7 @@ def test_what_was_checked_is_saved_with_links_the_next_step_and_a_line_in_the_hi
     page = save(send, CLIENT, "name,server,status,notes", "Sharp,,paused,=1+1", "Blunt,Sandbox,,")
     sharp, blunt = Client.objects.get(name="Sharp"), Client.objects.get(name="Blunt")
     assert (sharp.status, sharp.notes, blunt.account_name) == ("paused", "=1+1", "client_blunt")
-    for part in (url_of(sharp), url_of(blunt), "Saved: 1 new, 1 changes.", "Next: add the clients' exchange keys"):
+    for part in (url_of(sharp), url_of(blunt), "Saved: 1 new, 1 changed.", "Next: add the clients' exchange keys"):
         assert part in text_of(page)
     assert set(LogEntry.objects.values_list("user", "object_repr", "action_flag", "change_message")) == {
         (admin_user.pk, "Sharp", 2, "Imported."),

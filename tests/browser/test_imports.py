@@ -1,0 +1,64 @@
+"""A table of keys, through the pages: the file is chosen once, checked, mended, and saved."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+from tests.browser.test_main_job import SECRETS, hunted, sign_in
+
+__all__ = ["hunted"]
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.usefixtures("hunted")
+def test_a_file_is_checked_mended_and_saved_without_being_looked_for_twice(
+    page: Page, demo: Demo, tmp_path: Path, shoot: Callable[[str], None]
+) -> None:
+    sign_in(page, demo)
+    page.goto("/admin/accounts/client/")
+    page.get_by_role("link", name="Import").click()
+    choose(page, tmp_path / "clients.csv", "name,server\nImported One,Sandbox\nImported Two,Sandbox")
+    check_and_save(page)
+    expect(page.get_by_role("link", name="Imported Two")).to_be_visible()
+
+    page.goto("/admin/accounts/exchangekey/import/")
+    header, values = f"client,connector,{','.join(SECRETS)}", ",".join(SECRETS.values())
+    rows = f"{header}\nImported One,bitmart,{values}\n"
+    choose(page, tmp_path / "keys.csv", f"{rows}Imported 2,bitmart,{values}\nImported Two,okx,{values}")
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_text("There is no such client.")).to_be_visible()
+    expect(page.get_by_text("okx_passphrase is missing.")).to_be_visible()
+    expect(page.get_by_role("button", name="Save these rows")).to_have_count(0)
+    shoot("import-refused")
+    choose(page, tmp_path / "mended.csv", f"{rows}Imported Two,bitmart,{values}")
+    check_and_save(page)
+    expect(page.get_by_text("Next: choose the clients in their list and “Push profile”")).to_be_visible()
+    page.get_by_role("link", name="Imported Two · bitmart").click()
+    expect(page.get_by_text("ends with 83b1")).to_be_visible()
+
+    page.goto("/admin/accounts/exchangekey/?q=Imported")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    exported = download.value.path().read_text(encoding="utf-8-sig")
+    assert [line.split(",")[:3] for line in exported.splitlines()] == [
+        ["client", "connector", "hint"],
+        ["Imported One", "bitmart", "83b1"],
+        ["Imported Two", "bitmart", "83b1"],
+    ]
+
+
+def choose(page: Page, path: Path, content: str) -> None:
+    path.write_text(content)
+    page.locator("input[type=file]").set_input_files(path)
+
+
+def check_and_save(page: Page) -> None:
+    """The file is not chosen again in between."""
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("heading", name="Checked: 2 new.")).to_be_visible()
+    page.get_by_role("button", name="Save these rows").click()
+    expect(page.get_by_role("heading", name="Saved: 2 new.")).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("Saved: 2 new.")
