@@ -5,10 +5,12 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import models
+from django.utils import timezone
 
 from accounts.fields import fingerprint
 from accounts.models import MASTER_ACCOUNT, Client, ClientStatus, ExchangeKey, Server, key_errors
 from hummingbot_api.connectors import KNOWN_CONNECTORS, is_paper_trade
+from hummingbot_api.exchanges import words_of
 from hummingbot_api.results import ConnectorField
 from spreadsheets.sheets import NONE, YES_OR_NO, Change, Column, Group, Sheet
 from spreadsheets.tables import Row
@@ -36,7 +38,7 @@ class ClientSheet(Sheet):
         own = Client.objects.visible_to(self.user).filter(name__in=names)
         self.clients = {client.name: client for client in own.select_related("server", "account_manager")}
         self.taken = set(Client.objects.filter(name__in=names).values_list("name", flat=True)) - set(self.clients)
-        self.servers = {server.name: server for server in Server.objects.visible_to(self.user).defer("connectors")}
+        self.servers = {server.name: server for server in Server.objects.choosable_by(self.user).defer("connectors")}
         self.may_assign = self.user.has_perm("accounts.assign_client")
         users = get_user_model().objects.filter(is_staff=True)
         if not self.may_assign:
@@ -108,6 +110,7 @@ class KeySheet(Sheet):
     columns = (
         Column("client", "The client's name.", "Sample Trading", required=True),
         Column("connector", "Hummingbot's name for the exchange.", required=True),
+        Column("expires_on", "The last day on which the exchange accepts the key: 2027-01-31. Left empty: none."),
         Column("hint", "The API key's last characters.", read_only=True),
         Column("state", "How the key stands to what the server has.", read_only=True),
         Column("changed_at", "When the key was entered, in UTC.", read_only=True),
@@ -140,7 +143,7 @@ class KeySheet(Sheet):
             client.server = servers[client.server_id]
         by_pk = {client.pk: client for client in self.clients.values()}
         self.keys: dict[tuple[str, str], ExchangeKey] = {}
-        for key in ExchangeKey.objects.filter(client__in=by_pk):
+        for key in ExchangeKey.objects.select_for_update().filter(client__in=by_pk):
             key.client = by_pk[key.client_id]
             self.keys[key.client.name, key.connector] = key
 
@@ -160,28 +163,37 @@ class KeySheet(Sheet):
         fields = {field.name: field for field in obj.client.server.fields_of(obj.connector) or ()}
         own = {column.name for column in self.columns}
         values = {name: _value(fields.get(name), name, row) for name in row.values if name not in own}
-        if not values and not obj._state.adding:
-            return
-        for name, sentence in key_errors(values, fields.values()).items():
-            row.wrong(name, sentence)
-        if not row.errors and (not obj.is_readable or fingerprint(values) != obj.fingerprint):
-            obj.set_values(values)
+        entered = obj.changed_at
+        if values or obj._state.adding:
+            for name, sentence in key_errors(values, fields.values()).items():
+                row.wrong(name, sentence)
+            if not row.errors.keys() - {"expires_on"} and (
+                not obj.is_readable or fingerprint(values) != obj.fingerprint
+            ):
+                obj.set_values(values)
+        # Another key has another last day.
+        day = row.day("expires_on") or (obj.expires_on if obj.changed_at == entered else None)
+        if day and day != obj.expires_on and day < timezone.localdate():
+            row.wrong("expires_on", "This day is past: enter the last day of the key that you have now.")
+        obj.expires_on = day
 
     def cells(self, obj: ExchangeKey) -> dict[str, Any]:
         return {
             "client": obj.client.name,
             "connector": obj.connector,
+            "expires_on": obj.expires_on,
             "hint": obj.hint,
             "state": obj.state.label,
             "changed_at": obj.changed_at,
         }
 
     def snapshot(self, obj: ExchangeKey) -> dict[str, Any]:
-        return {"values": obj.changed_at}
+        return {"values": obj.changed_at, "expires_on": obj.expires_on}
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
         # Not which of them: whoever may enter keys could guess at one value after the other.
-        return (Change("values"),) if before != after else ()
+        changes = super().changes(before, after)
+        return tuple(Change("values") if change.column == "values" else change for change in changes)
 
     def validate(self, obj: ExchangeKey, row: Row) -> None:
         if not row.errors:
@@ -192,13 +204,12 @@ class KeySheet(Sheet):
 
 
 def _column(connector: str, field: ConnectorField) -> Column:
-    words = field.name.removeprefix(f"{connector}_").replace("_", " ").capitalize()
+    words = words_of(connector, field.name)
+    choice = " Yes or no." if field.type == "bool" else ""
     if field.allowed_values:
-        words += f": {', '.join(field.allowed_values)}"
-    elif field.type == "bool":
-        words += ": yes or no"
+        choice = f" One of {', '.join(field.allowed_values)}."
     example = f"made-up-{field.name.replace('_', '-')}" if field.required else ""
-    return Column(field.name, f"{words}.", example, required=field.required)
+    return Column(field.name, f"{words.label}. {words.help}{choice}", example, required=field.required)
 
 
 def _value(field: ConnectorField | None, name: str, row: Row) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.formats import date_format
 
 from accounts.models import Client, Server
 from accounts.sheets import NO_SUCH_CLIENT
@@ -131,7 +132,6 @@ class BotSheet(Sheet):
         described = self.settings_of[bot.strategy_id]
         lowered = {name.removeprefix(PREFIX).lower(): setting for name, setting in described.items()}
         own = {column.name for column in self.columns}
-        columns: dict[str, str] = {}
         for column in row.values:
             if column in own:
                 continue
@@ -139,20 +139,24 @@ class BotSheet(Sheet):
             if name not in lowered:
                 row.wrong(column, f"This is not a setting of {bot.strategy}; it has {', '.join(described)}.")
                 continue
+            if name != column and name in row.values and name not in own:
+                row.wrong(column, f"This is in the column {name} already.")
             setting = lowered[name]
-            if (twin := columns.setdefault(".".join(setting.path), column)) != column:
-                row.wrong(column, f"This is in the column {twin} already.")
             try:
                 _put(settings, setting.path, read_setting(setting, row.text(column)))
             except ValidationError as error:
                 row.wrong(column, " ".join(error.messages))
         bot.settings = settings
         for name, sentence in setting_errors(bot.strategy.settings_schema, settings).items():
-            row.wrong(columns.get(name, name), sentence)
+            row.wrong(_column_of(name, row), sentence)
 
     def validate(self, obj: Bot, row: Row) -> None:
         # Each setting has been checked by its own column.
         obj.full_clean(exclude={"settings", *row.errors})
+        if row.errors or (rules := obj.trading_rules) is None:
+            return
+        for name, reason in rules.refusals(obj.strategy.settings_schema, obj.settings).items():
+            row.wrong(_column_of(name, row), f"{reason} (Its rules were read {date_format(rules.read_at, 'j M Y')}.)")
 
     def cells(self, obj: Bot) -> dict[str, Any]:
         cells = {
@@ -207,6 +211,12 @@ def read_setting(setting: Setting, text: str) -> Any:
         except ValidationError:
             raise ValidationError("Write a number with a decimal point: 0.003.") from None
     return setting_field(setting, None).clean(text)
+
+
+def _column_of(name: str, row: Row) -> str:
+    """The column in which a row gives a setting."""
+    given = (column for column in (f"{PREFIX}{name.lower()}", name.lower()) if column in row.values)
+    return next(given, name)
 
 
 def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:

@@ -42,12 +42,14 @@ class Row:
         number: as the spreadsheet shows it.
         values: column → text, as it was entered.
         numeric: the columns whose cells a spreadsheet holds as numbers: 0091 became 91.
+        days: what a spreadsheet holds as dates. For any other column than a day's that is an error.
         errors: column → what is wrong there, in a sentence. Filled by whoever reads the row.
     """
 
     number: int
     values: dict[str, str] = field(default_factory=dict)
     numeric: set[str] = field(default_factory=set)
+    days: dict[str, date] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
     def text(self, column: str) -> str:
@@ -61,6 +63,18 @@ class Row:
         if column in self.numeric or _SPOILED.fullmatch(value):
             self.wrong(column, f"Excel took this for a number, and may have changed it. {_RETYPE}")
         return value
+
+    def day(self, column: str) -> date | None:
+        """The cell's day, if there is one; what is none is an error."""
+        if column in self.days:
+            del self.errors[column]
+            return self.days[column]
+        if column in self.values:
+            try:
+                return date.fromisoformat(self.values[column])
+            except ValueError:
+                self.wrong(column, "Write the day as 2027-01-31.")
+        return None
 
     def wrong(self, column: str, sentence: str) -> None:
         self.errors.setdefault(column, sentence)
@@ -124,6 +138,8 @@ def _row(number: int, columns: Sequence[str], cells: Sequence[Any]) -> Row:
                 row.numeric.add(column)
                 row.values[column] = str(int(cell)) if cell == int(cell) and abs(cell) < 1e15 else repr(cell)
             case date() | time() | timedelta():
+                if isinstance(cell, date):
+                    row.days[column] = cell.date() if isinstance(cell, datetime) else cell
                 row.wrong(column, f"Excel took this for a date or a time. {_RETYPE}")
             case _:
                 row.values[column] = str(cell)

@@ -19,8 +19,8 @@ from notifications.models import Channel, Incident, IncidentKind
 from operations.actions import OperatesMixin
 from operations.models import Operation
 from operations.services import operation_request
-from tests.conftest import PLANTED
 from spreadsheets.admin import SheetMixin
+from tests.conftest import PLANTED
 
 CLIENT, SERVER = "admin:accounts_client", "admin:accounts_server"
 KEY, BOT = "admin:accounts_exchangekey", "admin:bots_bot"

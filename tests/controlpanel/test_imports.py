@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from openpyxl import Workbook, load_workbook
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
+from bots.rules import TradingRules
 from operations.models import Operation
 from spreadsheets.sheets import Import
 from spreadsheets.tables import MAX_ROWS
@@ -333,6 +336,27 @@ def test_a_key_that_excel_took_for_a_number_is_refused(send, client_sharp):
     assert wrong["bitmart_memo"].startswith("Excel took this for a number, and may have changed it.")
 
 
+def test_a_keys_last_day_is_read_and_is_that_of_these_values(send, key):
+    header = f"{KEY_HEADER},expires_on"
+    save(send, KEY, header, f"{KEY_ROW},2100-01-31")
+    save(send, KEY, sheet(["client", "connector", "expires_on"], ["Sharp", "bitmart", date(2100, 2, 28)]))
+    key.refresh_from_db()
+    assert (key.expires_on, key.read_values()) == (date(2100, 2, 28), PLANTED)
+    assert states(check(send, KEY, header, f"{KEY_ROW},")) == [(2, "unchanged")]
+    assert errors(check(send, KEY, header, f"{KEY_ROW},2020-01-31", "Sharp,okx,,,,31/1/2100")) == [
+        {"expires_on": "This day is past: enter the last day of the key that you have now."},
+        {
+            "okx_api_key": "okx_api_key is missing.",
+            "okx_secret_key": "okx_secret_key is missing.",
+            "okx_passphrase": "okx_passphrase is missing.",
+            "expires_on": "Write the day as 2027-01-31.",
+        },
+    ]
+    save(send, KEY, header, f"{KEY_ROW.replace(PLANTED['bitmart_memo'], 'another')},")
+    key.refresh_from_db()
+    assert key.expires_on is None
+
+
 # --- bots ---
 
 
@@ -400,6 +424,19 @@ def test_only_the_settings_that_are_given_change(send, bot):
 def test_what_is_wrong_with_a_bot_is_said_of_its_column(send, bot, column, value, sentence):
     [wrong] = errors(check(send, BOT, f"client,name,{column}", f"Sharp,Sharp Spread,{value}"))
     assert wrong[column].startswith(sentence)
+
+
+def test_an_amount_that_the_exchange_would_refuse_is_wrong(send, bot):
+    TradingRules.objects.create(
+        server=bot.server, connector="bitmart", trading_pair="SHARP-USDT", min_order_size=10, read_at=timezone.now()
+    )
+    [wrong] = errors(check(send, BOT, "client,name,settings.order_amount", "Sharp,Sharp Spread,5"))
+    assert "10 SHARP" in wrong["settings.order_amount"]
+
+
+def test_a_setting_that_is_given_twice_is_wrong(send, bot):
+    [wrong] = errors(check(send, BOT, "client,name,bid_spread,settings.bid_spread", "Sharp,Sharp Spread,0.1,0.2"))
+    assert wrong == {"settings.bid_spread": "This is in the column bid_spread already."}
 
 
 def test_one_comma_is_not_guessed_at(send, client_sharp):
@@ -472,7 +509,7 @@ def test_an_account_manager_gives_clients_to_nobody_else_and_adds_own_ones(manag
 
 
 def test_a_server_of_nobodys_own_client_is_not_there(manager, browse):
-    Server.objects.create(name="Other", base_url="http://other.example.com", password="x")
+    Server.objects.create(name="Other", base_url="http://other.example.com", password="x", open_to_new_clients=False)
     send = send_with(browse(manager))
     assert errors(check(send, CLIENT, "name,server", "New,Other")) == [{"server": "There is no such server."}]
 
@@ -535,6 +572,7 @@ def test_an_export_of_keys_has_no_secret(admin_client, key):
     assert row == {
         "client": "Sharp",
         "connector": "bitmart",
+        "expires_on": "",
         "hint": key.hint,
         "state": "not pushed",
         "changed_at": key.changed_at.isoformat(timespec="seconds"),
@@ -581,7 +619,9 @@ def test_a_template_names_every_column_and_its_made_up_row_is_never_saved_by_mis
     for name, group in ((CLIENT, ""), (KEY, "bitmart"), (BOT, "spread"), (BOT, "pmm_v1")):
         content = template(admin_client, name, group=group)
         assert states(result_of(send(name, content)).outcomes) == [(2, "wrong")]
-    assert template(admin_client, KEY, group="bitmart").decode("utf-8-sig").splitlines()[0] == KEY_HEADER
+    assert template(admin_client, KEY, group="bitmart").decode("utf-8-sig").splitlines()[0] == KEY_HEADER.replace(
+        "connector,", "connector,expires_on,", 1
+    )
 
 
 def test_a_template_is_right_but_for_the_names_of_client_and_server(send, admin_client, client_sharp):
