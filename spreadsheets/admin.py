@@ -42,8 +42,8 @@ class SheetMixin(ModelAdmin):
         imports = self._reload_signed_out(wrap(require_http_methods(["GET", "HEAD", "POST"])(self.import_view)))
         own = [
             path("import/", imports, name=f"{name}_import"),
-            path("template.<slug:kind>", wrap(require_GET(self.template_view)), name=f"{name}_template"),
-            path("export.<slug:kind>", wrap(require_GET(self.export_view)), name=f"{name}_export"),
+            path("template.<slug:file_type>", wrap(require_GET(self.template_view)), name=f"{name}_template"),
+            path("export.<slug:file_type>", wrap(require_GET(self.export_view)), name=f"{name}_export"),
         ]
         return own + super().get_urls()
 
@@ -52,12 +52,12 @@ class SheetMixin(ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(
-            request, {"may_import": self.may_import(request), "kinds": WRITERS, **(extra_context or {})}
+            request, {"may_import": self.may_import(request), "file_types": WRITERS, **(extra_context or {})}
         )
 
     # --- out --------------------------------------------------------------------------------------------------------
 
-    def export_view(self, request: HttpRequest, kind: str) -> HttpResponse:
+    def export_view(self, request: HttpRequest, file_type: str) -> HttpResponse:
         """The rows of the list, as it is filtered."""
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -67,15 +67,15 @@ class SheetMixin(ModelAdmin):
             raise Http404 from None
         columns, rows = self.sheet_class(request.user).export(queryset)
         name = f"{self.opts.verbose_name_plural} {timezone.now():%Y-%m-%d}".replace(" ", "-")
-        return _file(kind, name, columns, rows)
+        return _file(file_type, name, columns, rows)
 
-    def template_view(self, request: HttpRequest, kind: str) -> HttpResponse:
+    def template_view(self, request: HttpRequest, file_type: str) -> HttpResponse:
         """The columns, with a row of made-up values."""
         self._check_may_import(request)
         columns = self.sheet_class(request.user).template(request.GET.get("group", ""))
         row = [column.example for column in columns]
         name = f"{self.opts.verbose_name_plural} template".replace(" ", "-")
-        return _file(kind, name, [column.name for column in columns], [row])
+        return _file(file_type, name, [column.name for column in columns], [row])
 
     # --- in ---------------------------------------------------------------------------------------------------------
 
@@ -97,7 +97,7 @@ class SheetMixin(ModelAdmin):
             "groups": sheet.groups(),
             "form": FileForm(),
             "max_rows": MAX_ROWS,
-            "kinds": WRITERS,
+            "file_types": WRITERS,
             "refused": refused,
             "result": result,
             "changed_meanwhile": CHANGED_MEANWHILE if result and seal and result.can_be_saved else "",
@@ -150,12 +150,12 @@ def _content(request: HttpRequest) -> bytes:
     return content
 
 
-def _file(kind: str, name: str, columns: list[str], rows: list[list[Any]]) -> HttpResponse:
-    if kind not in WRITERS:
+def _file(file_type: str, name: str, columns: list[str], rows: list[list[Any]]) -> HttpResponse:
+    if file_type not in WRITERS:
         raise Http404
-    mime, write = WRITERS[kind]
+    mime, write = WRITERS[file_type]
     return HttpResponse(
         write(columns, rows),
         content_type=mime,
-        headers={"Content-Disposition": f'attachment; filename="{name}.{kind}"', "Cache-Control": "no-store"},
+        headers={"Content-Disposition": f'attachment; filename="{name}.{file_type}"', "Cache-Control": "no-store"},
     )
