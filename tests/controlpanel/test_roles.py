@@ -35,7 +35,7 @@ VERBS = {"changelist": "view", "change": "view", "history": "view", "add": "add"
 #: Models whose rows belong to no client.
 OF_NOBODY = {Strategy, User, Group}
 #: What stands for the parameters that name no row.
-SAMPLES = {"action": "stop", "connector": "bitmart", "name": "spread", "code": "wrong_password"}
+SAMPLES = {"action": "stop", "connector": "bitmart", "name": "spread", "code": "wrong_password", "file_type": "csv"}
 
 
 @dataclass(frozen=True)
