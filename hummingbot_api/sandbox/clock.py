@@ -14,10 +14,17 @@ class Clock:
         self.speed = speed
         self._epoch = time.time()
         self._origin = time.monotonic()
+        self._stopped = False
 
     def now(self) -> float:
         """The sandbox's time in epoch seconds; it never goes back."""
+        if self._stopped:
+            return self._epoch
         return self._epoch + (time.monotonic() - self._origin) * self.speed
+
+    def stop(self) -> None:
+        """Stand still from now on, for whoever looks twice at the same moment. It can still jump."""
+        self._epoch, self._stopped = self.now(), True
 
     def advance(self, seconds: float) -> None:
         """Jump forward at once."""

@@ -337,6 +337,7 @@ def test_a_controllers_profit_and_volume_are_kept_and_a_scripts_are_not_made_up(
     )
     assert perform("deploy", controller).state == State.SUCCEEDED
     sandbox.world.clock.advance(900)
+    sandbox.world.clock.stop()
     (report,) = [
         entry for entry in _performance(controller.server) if entry.bot_name == controller.deployment.instance_name
     ]

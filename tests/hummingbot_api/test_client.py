@@ -74,7 +74,7 @@ def sandbox():
 
 @pytest.fixture
 def api(sandbox):
-    with HummingbotAPI(sandbox.url, "admin", "admin", read_timeout=1, long_read_timeout=1) as api:
+    with HummingbotAPI(sandbox.url, "admin", "admin", read_timeout=10, long_read_timeout=10) as api:
         yield api
 
 
@@ -763,6 +763,7 @@ def two_controllers(api, sandbox):
 def test_the_performance_history_is_whole_although_pages_cut_a_moment_in_two(
     api, two_controllers, sandbox, monkeypatch
 ):
+    sandbox.world.clock.stop()
     since = datetime.fromtimestamp(sandbox.world.born_at, UTC)
     whole = api.bots.performance_history(since)
     assert len(whole) > 20
