@@ -333,7 +333,7 @@ def test_a_controllers_profit_and_volume_are_kept_and_a_scripts_are_not_made_up(
     controller = make_bot(
         name="PMM",
         strategy=Strategy.objects.get(name="pmm_v1"),
-        settings={"order_amount": 10, "buy_spreads": [0.01], "sell_spreads": [0.01]},
+        settings={"order_amount": 1600, "buy_spreads": [0.01], "sell_spreads": [0.01]},
     )
     assert perform("deploy", controller).state == State.SUCCEEDED
     sandbox.world.clock.advance(900)

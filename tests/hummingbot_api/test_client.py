@@ -74,7 +74,7 @@ def sandbox():
 
 @pytest.fixture
 def api(sandbox):
-    with HummingbotAPI(sandbox.url, "admin", "admin", read_timeout=10, long_read_timeout=10) as api:
+    with HummingbotAPI(sandbox.url, "admin", "admin", read_timeout=10, long_read_timeout=3) as api:
         yield api
 
 
