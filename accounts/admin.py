@@ -97,6 +97,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, ScopedMixin):
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile")
     facts_template = "accounts/client_facts.html"
+    list_before_template = "accounts/onboard.html"
     list_display = ("name", "account_name", "server", "account_manager", "status_label", "profile_label")
     list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("server", "account_manager")
@@ -126,13 +127,6 @@ class ClientAdmin(SheetMixin, OperatesMixin, ScopedMixin):
         if db_field.name == "account_manager":
             kwargs["queryset"] = get_user_model().objects.filter(is_staff=True)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Client | None:
-        client = super().get_object(request, object_id, from_field)
-        if client is not None:
-            # Its page lists the bots with their states.
-            models.prefetch_related_objects([client], "bots__deployment")
-        return client
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
         details, profile = ["name", "server", "status"], ["account_name"]
@@ -289,7 +283,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, ScopedMixin):
         identity = ("client", "connector")
         if obj and not self._rotates(request):
             return [(None, {"fields": (*identity, "expires_on")})]
-        connector, server = self._chosen(request, obj)
+        connector, server = self.chosen(request, obj)
         names = [field.name for field in server.fields_of(connector) or ()]
         if not names:
             return [(None, {"fields": identity})]
@@ -299,7 +293,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, ScopedMixin):
     def get_form(self, request: HttpRequest, obj: ExchangeKey | None = None, **kwargs: Any) -> Any:
         kwargs["fields"] = ("expires_on",) if obj else None
         if obj is None or self._rotates(request):
-            connector, server = self._chosen(request, obj)
+            connector, server = self.chosen(request, obj)
             kwargs["form"] = exchange_key_form(connector, server.fields_of(connector))
         return super().get_form(request, obj, **kwargs)
 
@@ -322,8 +316,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, ScopedMixin):
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
-    @staticmethod
-    def _chosen(request: HttpRequest, obj: ExchangeKey | None) -> tuple[str, Server]:
+    def chosen(self, request: HttpRequest, obj: ExchangeKey | None) -> tuple[str, Server]:
         """The connector and the server that say what the form asks for; without a client, a server of no host."""
         if obj is not None:
             return obj.connector, obj.client.server

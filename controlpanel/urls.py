@@ -1,7 +1,7 @@
 """Where everything is: the admin is the panel's face."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from controlpanel.health import healthz, readyz
@@ -13,6 +13,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
+    path("admin/onboard/", include("controlpanel.onboarding_pages")),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

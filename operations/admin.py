@@ -9,7 +9,7 @@ from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -27,6 +27,20 @@ STATE_COLOURS = {
     State.FAILED: "danger",
     State.CANCELLED: "warning",
 }
+
+
+def reload_signed_out(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let a page whose session has ended load itself again, which leads to the login and back here.
+
+    htmx would follow the redirect to the login by itself, and put that page into the panel.
+    """
+
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "HX-Request" in request.headers and not admin.site.has_permission(request):
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        return view(request, *args, **kwargs)
+
+    return answer
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -69,7 +83,7 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
         own = [
             path(
                 "<int:pk>/live/",
-                self._reload_signed_out(wrap(require_GET(self.live_view))),
+                reload_signed_out(wrap(require_GET(self.live_view))),
                 name="operations_operation_live",
             ),
             path("<int:pk>/retry/", wrap(require_POST(self.retry_view)), name="operations_operation_retry"),
@@ -91,7 +105,7 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
         operation = self._operation(request, int(object_id))
         context = {
             **self.admin_site.each_context(request),
-            **self._live_context(request, operation),
+            **self.live_context(request, operation),
             "opts": self.opts,
             "title": str(operation),
         }
@@ -100,20 +114,7 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
     def live_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The part of the page that changes, for the page itself to fetch while the operation is active."""
         operation = self._operation(request, pk)
-        return render(request, "operations/operation_live.html", self._live_context(request, operation))
-
-    def _reload_signed_out(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        """Let a page whose session has ended load itself again, which leads to the login and back here.
-
-        htmx would follow the redirect to the login by itself, and put that page into the panel.
-        """
-
-        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if "HX-Request" in request.headers and not self.admin_site.has_permission(request):
-                return HttpResponse(headers={"HX-Refresh": "true"})
-            return view(request, *args, **kwargs)
-
-        return answer
+        return render(request, "operations/operation_live.html", self.live_context(request, operation))
 
     def _operation(self, request: HttpRequest, pk: int) -> Operation:
         if not self.has_view_permission(request):
@@ -125,11 +126,13 @@ class OperationAdmin(ReadOnlyMixin, ModelAdmin):
             raise Http404
         return operation
 
-    def _live_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
+    def live_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
+        """What the live part of a page shows; ``live_url`` is where it fetches itself."""
         followups = list(operation.followups.order_by("pk"))
         kind = operation.definition
         return {
             "operation": operation,
+            "live_url": reverse("admin:operations_operation_live", args=[operation.pk]),
             "steps": list(operation.steps.all()),
             "planned": operation.definition.steps,
             "followups": followups,

@@ -3,6 +3,7 @@
 The row is the truth about the action, the queue is only its doorbell. See ``runner.py`` for who writes when.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -43,6 +44,17 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             subject_type=ContentType.objects.get_for_model(subject),
             subject_id=subject.pk,
         )
+
+    def newest_of_each(self, subjects: Sequence[models.Model]) -> dict[int, "Operation"]:
+        """The last of these operations on each of the subjects, which are of one model, by the subject's key."""
+        if not subjects:
+            return {}
+        of_them = self.filter(
+            subject_type=ContentType.objects.get_for_model(subjects[0]),
+            subject_id__in=[subject.pk for subject in subjects],
+        )
+        newest = of_them.order_by().values("subject_id").annotate(newest=Max("pk")).values("newest")
+        return {operation.subject_id: operation for operation in self.filter(pk__in=newest)}
 
     def visible_to(self, user: Any) -> Self:
         """Those whose subject the user may see; each subject's manager knows which these are."""

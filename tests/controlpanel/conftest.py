@@ -73,6 +73,9 @@ def pages_of_row(row: Model) -> Iterator[str]:
             yield operate_url(row, kind)
     if isinstance(row, ExchangeKey):
         yield url_of(row, "rotate")
+    if isinstance(row, Client):
+        for page in ("client", "key", "bot", "review"):
+            yield reverse(f"onboard_{page}", args=[row.pk])
     if isinstance(row, Operation):
         yield url_of(row, "live")
     if isinstance(row, Bot):

@@ -83,8 +83,9 @@ def test_every_page_answers_somebody_who_may_only_look_and_shows_no_secret(histo
     for page in every_page():
         response = browser.get(page)
         assert response.status_code in {200, 403}, f"{response.status_code} {page}"
-        acts = any(word in page for word in ("/add/", "/delete/", "/operate/", "/rotate/", "/import/", "/from-server/"))
-        looks = not acts or any(kind in page for kind in ("/refresh/", "/check_bot/"))
+        acting = ("/add/", "/delete/", "/operate/", "/rotate/", "/import/", "/from-server/", "/onboard/")
+        acts = any(word in page for word in acting)
+        looks = not acts or any(kind in page for kind in ("/refresh/", "/check_bot/", "/review/"))
         assert response.status_code == (200 if looks else 403), page
         assert not secrets_in(text_of(response)), page
 

@@ -1,0 +1,16 @@
+"""The client's checklist for its page, which belongs to an app that knows no bots."""
+
+from typing import Any
+
+from django import template
+
+from accounts.models import Client
+from bots.checklist import Checklist, checklist_for
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def client_checklist(context: dict[str, Any], client: Client) -> Checklist:
+    """As the user of the page sees it."""
+    return checklist_for(client, context["request"].user)

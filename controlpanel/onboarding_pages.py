@@ -1,0 +1,328 @@
+"""Guided onboarding: from a new client to a running bot in five pages.
+
+Nothing is remembered beside the rows themselves: where somebody stands who comes back is read off the client's
+checklist. The forms are the admin's own with fewer fields: the same rules, the same scope, the same permissions.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from unfold.admin import ModelAdmin
+
+from accounts.admin import ClientAdmin, ExchangeKeyAdmin
+from accounts.models import Client, ClientStatus, ExchangeKey, Server
+from bots.admin import BotAdmin
+from bots.checklist import Checklist, LineState, Part, checklist_for
+from bots.models import Bot
+from hummingbot_api.connectors import PAPER_TRADE
+from operations import kinds
+from operations.actions import link_to_active
+from operations.admin import OperationAdmin, reload_signed_out
+from operations.models import Operation, State
+from operations.problems import OperationActive
+from operations.services import operation_request
+
+
+@dataclass(frozen=True)
+class Page:
+    """One of the five: ``lead`` says what it is for."""
+
+    name: str
+    label: str
+    lead: str
+
+
+PAGES = (
+    Page("client", "Client", "Who is the customer, and on which server shall their bots run?"),
+    Page("key", "Exchange key", "With which key do the bots trade at the client's exchange?"),
+    Page("bot", "Bot", "What shall it trade, where, and how?"),
+    Page("review", "Review", "This is what happens once you launch it."),
+    Page("launch", "Launch", "The panel does it step by step. You may leave this page: it goes on by itself."),
+)
+
+
+class Onboarding:
+    """What has been stored of a client's onboarding, as its user sees it."""
+
+    def __init__(self, client: Client, user: Any) -> None:
+        self.client = client
+        self.checklist: Checklist = checklist_for(client, user)
+        #: The one that is onboarded: the client's first.
+        self.bot: Bot | None = min((line.bot for line in self.checklist.bots), key=lambda bot: bot.pk, default=None)
+        #: The last time that somebody asked to launch it.
+        self.launch: Operation | None = (
+            Operation.objects.of(self.bot).filter(kind__in=("deploy", "redeploy")).first() if self.bot else None
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it goes on; the client's page says whom to ask when the user may not do what is next."""
+        line = self.checklist.missing
+        if line and line.action:
+            return page_url(line.part, self.client, connector=line.connector)
+        if self.bot is None:
+            return self.client.get_absolute_url()
+        return page_url("launch" if self.launch else "review", self.client)
+
+    def reaches(self, name: str) -> bool:
+        return {"review": self.bot, "launch": self.launch}.get(name, self.client) is not None
+
+
+def page_url(name: str, client: Client, connector: str = "") -> str:
+    url = reverse(f"onboard_{name}", args=[client.pk])
+    return f"{url}?{urlencode({'connector': connector})}" if connector else url
+
+
+def frame(name: str, onboarding: Onboarding | None) -> dict[str, Any]:
+    """What every page shows around its own part: which of the five it is, and the way to the others."""
+    position = [page.name for page in PAGES].index(name)
+    urls = [page_url(p.name, onboarding.client) if onboarding and onboarding.reaches(p.name) else "" for p in PAGES]
+    return {
+        "title": f"Onboard {onboarding.client}" if onboarding else "Onboard a client",
+        "onboarding": onboarding,
+        "page": PAGES[position],
+        "number": position + 1,
+        "pages": list(zip(PAGES, urls, strict=True)),
+        "back": urls[position - 1] if position else "",
+    }
+
+
+def onboarding_of(request: HttpRequest, client_id: int) -> Onboarding:
+    clients = Client.objects.visible_to(request.user).select_related("server", "account_manager")
+    client = clients.filter(pk=client_id).first()
+    if client is None:
+        raise Http404
+    return Onboarding(client, request.user)
+
+
+# --- the pages with a form ------------------------------------------------------------------------------------------
+
+
+class FormPage(ModelAdmin):
+    """One of the admin's forms as a page of the flow: it leads on when it is saved.
+
+    Attributes:
+        left_out: fields that are not asked here.
+    """
+
+    name: str
+    left_out: frozenset[str] = frozenset()
+    change_form_template = "controlpanel/onboard/form.html"
+
+    def __init__(self, model: type[models.Model], onboarding: Onboarding | None) -> None:
+        super().__init__(model, admin.site)
+        self.onboarding = onboarding
+
+    def answer(self, request: HttpRequest, obj: models.Model | None = None) -> HttpResponse:
+        """The form for a new row, or for the one that there is.
+
+        Raises:
+            PermissionDenied: who may only look has nothing to do here.
+        """
+        if not (self.has_change_permission(request, obj) if obj else self.has_add_permission(request)):
+            raise PermissionDenied
+        around = frame(self.name, self.onboarding)
+        response: HttpResponse = self.changeform_view(request, str(obj.pk) if obj else None, "", around)
+        if isinstance(response, TemplateResponse) and response.context_data:
+            response.context_data["opts"] = None  # the page's title is the flow's, not the model's
+        return response
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The admin's, without what the flow does not ask."""
+        shown = []
+        for title, options in super().get_fieldsets(request, obj):
+            if fields := [field for field in options["fields"] if field not in self.left_out]:
+                folded = {"classes": ["collapse"]} if self.folds(fields) else {}
+                shown.append((title, {**options, "fields": fields, **folded}))
+        return shown
+
+    def folds(self, fields: list[str]) -> bool:
+        """Whether a group of fields is shut until somebody opens it, or until there is a mistake in it."""
+        return False
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "client" and self.onboarding:
+            kwargs["queryset"] = Client.objects.filter(pk=self.onboarding.client.pk)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        return self._lead_on(request, obj)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self._lead_on(request, obj)
+
+    @staticmethod
+    def _lead_on(request: HttpRequest, obj: Any) -> HttpResponse:
+        client = obj if isinstance(obj, Client) else obj.client
+        return HttpResponseRedirect(reverse("onboard_resume", args=[client.pk]))
+
+
+class ClientPage(FormPage, ClientAdmin):
+    name = "client"
+    left_out = frozenset({"status", "notes"})
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        servers = list(Server.objects.choosable_by(request.user).values_list("pk", flat=True)[:2])
+        only = {"server": servers[0]} if len(servers) == 1 else {}
+        return only | super().get_changeform_initial_data(request)
+
+    def folds(self, fields: list[str]) -> bool:
+        return "account_name" in fields and "existing_profile" not in fields
+
+
+class KeyPage(FormPage, ExchangeKeyAdmin):
+    name = "key"
+    left_out = frozenset({"client"})
+
+    def chosen(self, request: HttpRequest, obj: ExchangeKey | None) -> tuple[str, Server]:
+        connector, _ = super().chosen(request, obj)
+        return connector, self.onboarding.client.server  # type: ignore[union-attr]
+
+
+class BotPage(FormPage, BotAdmin):
+    name = "bot"
+    #: The client's server, and what hardly anybody changes. It is all on the bot's own page.
+    exclude = ("server", "image", "headless")
+    left_out = frozenset({"client", *exclude})
+
+    def folds(self, fields: list[str]) -> bool:
+        return "settings_as_json" in fields or fields[0].startswith("max_")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        client = self.onboarding.client  # type: ignore[union-attr]
+        key = client.keys.first()
+        return {"connector": key.connector if key else PAPER_TRADE[0], **super().get_changeform_initial_data(request)}
+
+
+@require_http_methods(["GET", "POST"])
+def begin(request: HttpRequest) -> HttpResponse:
+    return ClientPage(Client, None).answer(request)
+
+
+@require_http_methods(["GET", "POST"])
+def client_page(request: HttpRequest, client_id: int) -> HttpResponse:
+    onboarding = onboarding_of(request, client_id)
+    return ClientPage(Client, onboarding).answer(request, onboarding.client)
+
+
+@require_http_methods(["GET", "POST"])
+def key_page(request: HttpRequest, client_id: int) -> HttpResponse:
+    return KeyPage(ExchangeKey, onboarding_of(request, client_id)).answer(request)
+
+
+@require_http_methods(["GET", "POST"])
+def bot_page(request: HttpRequest, client_id: int) -> HttpResponse:
+    onboarding = onboarding_of(request, client_id)
+    return BotPage(Bot, onboarding).answer(request, onboarding.bot)
+
+
+# --- the others -----------------------------------------------------------------------------------------------------
+
+
+@require_GET
+def resume(request: HttpRequest, client_id: int) -> HttpResponse:
+    """Where somebody goes on who left."""
+    return redirect(onboarding_of(request, client_id).url)
+
+
+@require_http_methods(["GET", "POST"])
+def review(request: HttpRequest, client_id: int) -> HttpResponse:
+    """GET says what will happen, POST asks for it."""
+    onboarding = onboarding_of(request, client_id)
+    bot, kind = onboarding.bot, kinds.get("deploy")
+    if bot is None:
+        return redirect(onboarding.url)
+    missing = onboarding.checklist.missing
+    obstacle = f"{missing.title}: {missing.sentence}" if missing else kind.unavailable(bot)
+    may_launch = request.user.has_perm(kind.permission)
+    if request.method == "POST":
+        if not may_launch:
+            raise PermissionDenied
+        if obstacle:
+            messages.warning(request, obstacle)
+            return redirect(page_url("review", onboarding.client))
+        try:
+            operation_request(kind=kind.name, subject=bot, requested_by=request.user)
+        except OperationActive as problem:
+            messages.warning(request, link_to_active(problem))
+        return redirect(page_url("launch", onboarding.client))
+    context = {
+        **admin.site.each_context(request),
+        **frame("review", onboarding),
+        "bot": bot,
+        "kind": kind,
+        "obstacle": obstacle,
+        "may_launch": may_launch,
+        "consequence": kind.consequence(bot, {}),
+        "preview": kind.preview(bot, {}),
+        "wrong": [line for line in onboarding.checklist.lines if line.state == LineState.WRONG],
+        "whom_to_ask": next(line.sentence for line in onboarding.checklist.lines if line.part == Part.DEPLOYED),
+    }
+    return TemplateResponse(request, "controlpanel/onboard/review.html", context)
+
+
+def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
+    """What the launch's page shows of its operation; done, it leads to the client and not to the bot."""
+    operation, client = onboarding.launch, onboarding.client
+    if operation is None:
+        raise Http404
+    operations = OperationAdmin(Operation, admin.site)
+    if not operations.has_view_permission(request, operation):
+        raise PermissionDenied
+    context = operations.live_context(request, operation)
+    if operation.state == State.SUCCEEDED:
+        context["way_out"] = (f"Go to {client}", client.get_absolute_url())
+    # Here it is asked for again on the page before, which shows what will happen.
+    return {**context, "live_url": reverse("onboard_live", args=[client.pk]), "may_retry": False}
+
+
+@require_GET
+def launch(request: HttpRequest, client_id: int) -> HttpResponse:
+    onboarding = onboarding_of(request, client_id)
+    if onboarding.launch is None:
+        return redirect(onboarding.url)
+    context = {**admin.site.each_context(request), **_live(request, onboarding), **frame("launch", onboarding)}
+    return TemplateResponse(request, "controlpanel/onboard/launch.html", context)
+
+
+@require_GET
+def live(request: HttpRequest, client_id: int) -> HttpResponse:
+    return render(request, "operations/operation_live.html", _live(request, onboarding_of(request, client_id)))
+
+
+@require_POST
+def finish(request: HttpRequest, client_id: int) -> HttpResponse:
+    """The client is no longer being onboarded: it trades."""
+    onboarding = onboarding_of(request, client_id)
+    client, clients = onboarding.client, admin.site.get_model_admin(Client)
+    if not clients.has_change_permission(request, client):
+        raise PermissionDenied
+    if line := onboarding.checklist.next:
+        messages.warning(request, f"{client} is not ready yet. {line.title}: {line.sentence}")
+    elif Client.objects.filter(pk=client.pk, status=ClientStatus.ONBOARDING).update(status=ClientStatus.ACTIVE):
+        clients.log_change(request, client, [{"changed": {"fields": ["status"]}}])
+        messages.success(request, f"{client} is active.")
+    return redirect(client)
+
+
+wrap = admin.site.admin_view
+urlpatterns: list[URLPattern] = [
+    path("", wrap(begin), name="onboard"),
+    path("<int:client_id>/", wrap(resume), name="onboard_resume"),
+    path("<int:client_id>/client/", wrap(client_page), name="onboard_client"),
+    path("<int:client_id>/key/", wrap(key_page), name="onboard_key"),
+    path("<int:client_id>/bot/", wrap(bot_page), name="onboard_bot"),
+    path("<int:client_id>/review/", wrap(review), name="onboard_review"),
+    path("<int:client_id>/launch/", wrap(launch), name="onboard_launch"),
+    path("<int:client_id>/launch/live/", reload_signed_out(wrap(live)), name="onboard_live"),
+    path("<int:client_id>/finish/", wrap(finish), name="onboard_finish"),
+]

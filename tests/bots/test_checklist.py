@@ -1,0 +1,338 @@
+"""From contract to running bot: what each line says in each state, and the one that comes next."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth.models import AnonymousUser, Permission, User
+from django.utils import timezone
+
+from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, PushedKey
+from bots.checklist import Checklist, Line, LineState, Part, checklist_for
+from bots.models import Bot, BotState, Deployment
+from operations.models import Operation, State
+from operations.services import operation_request
+
+DONE, WRONG, WAITING = LineState.DONE, LineState.WRONG, LineState.WAITING
+
+
+@pytest.fixture
+def checklist(client_sharp: Client, admin_user: User) -> Callable[..., Checklist]:
+    """As a page would show it now."""
+
+    def read(user: User | None = None) -> Checklist:
+        return checklist_for(Client.objects.get(pk=client_sharp.pk), user or admin_user)
+
+    return read
+
+
+@pytest.fixture
+def line(checklist) -> Callable[..., Line]:
+    def one(part: Part, user: User | None = None) -> Line:
+        (found,) = [line for line in checklist(user).lines if line.part == part]
+        return found
+
+    return one
+
+
+def push(key: ExchangeKey, fingerprint: str = "", connectors: tuple[str, ...] = ("bitmart",)) -> CredentialsProfile:
+    client = key.client
+    profile = CredentialsProfile.objects.create(
+        client=client, server=client.server, account_name=client.account_name, connectors=list(connectors)
+    )
+    PushedKey.objects.create(profile=profile, connector=key.connector, fingerprint=fingerprint or key.fingerprint)
+    return profile
+
+
+def deploy(bot: Bot, state: BotState = BotState.RUNNING, **facts: Any) -> Deployment:
+    deployment = bot.plan_deployment()
+    now = timezone.now()
+    for name, value in {"sent_at": now, "observed_at": now, "observed_state": state, **facts}.items():
+        setattr(deployment, name, value)
+    deployment.save()
+    Bot.objects.filter(pk=bot.pk).update(deployment=deployment)
+    return deployment
+
+
+def ask(bot: Bot, state: State, **facts: Any) -> Operation:
+    operation = operation_request(kind="deploy", subject=bot)
+    Operation.objects.filter(pk=operation.pk).update(state=state, **facts)
+    return operation
+
+
+# --- the whole ---
+
+
+def test_a_new_client_waits_for_its_key_first(checklist):
+    found = checklist()
+    assert [(line.part, line.state) for line in found.lines] == [
+        (Part.DETAILS, DONE),
+        (Part.KEY, WAITING),
+        (Part.BOT, WAITING),
+        (Part.PROFILE, WAITING),
+        (Part.DEPLOYED, WAITING),
+        (Part.HEARD, WAITING),
+    ]
+    assert found.next == found.missing and found.next.part == Part.KEY
+
+
+def test_with_a_key_the_bot_is_next_and_with_both_the_deploy_is(key, make_bot, checklist):
+    assert checklist().next.part == Part.BOT
+    make_bot()
+    found = checklist()
+    # The profile comes with the deploy: nobody needs to push it before.
+    assert found.next.part == Part.DEPLOYED
+    assert found.missing is None
+
+
+def test_a_bot_that_was_deployed_and_heard_leaves_nothing_to_do(bot, checklist, perform):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    found = checklist()
+    assert {line.state for line in found.lines} == {DONE}
+    assert found.next is None
+
+
+def test_what_is_wrong_goes_before_what_waits(server, checklist):
+    server.docker_running, server.checked_at = False, timezone.now()
+    server.save()
+    assert checklist().next.part == Part.DETAILS
+
+
+def test_what_comes_by_itself_is_next_only_when_nothing_else_is(key, make_bot, checklist):
+    ask(make_bot(), State.RUNNING)
+    assert checklist().next.part == Part.PROFILE
+    assert checklist().next.comes_by_itself
+
+
+@pytest.mark.parametrize("status", [ClientStatus.PAUSED, ClientStatus.OFFBOARDED])
+def test_nothing_waits_while_the_client_shall_not_trade_but_what_is_wrong_stays_so(status, bot, checklist):
+    Client.objects.update(status=status)
+    assert checklist().next is None
+    deploy(bot, BotState.CRASHED)
+    assert checklist().next.part == Part.HEARD
+
+
+# --- details ---
+
+
+def test_the_details_name_the_account_the_server_and_the_manager(client_sharp, django_user_model, line):
+    assert line(Part.DETAILS).sentence == "client_sharp on Sandbox, looked after by nobody in particular."
+    client_sharp.account_manager = django_user_model.objects.create_user("anna")
+    client_sharp.save()
+    assert line(Part.DETAILS).sentence == "client_sharp on Sandbox, looked after by anna."
+
+
+def test_a_server_that_is_not_fit_is_wrong_and_can_be_checked(server, line):
+    server.last_error, server.checked_at = "The server can't be reached.", timezone.now()
+    server.save()
+    found = line(Part.DETAILS)
+    assert found.state == WRONG
+    assert found.sentence == "The server Sandbox is not fit to trade: The server can't be reached."
+    assert found.action.label == "Check connection" and found.action.posts
+
+
+# --- keys ---
+
+
+def test_a_stored_key_is_done_with_what_is_known_of_it(key, line):
+    found = line(Part.KEY)
+    assert (found.title, found.state, found.action) == ("BitMart key", DONE, None)
+    assert "not tried at the exchange yet" in found.sentence
+    key.was_tried(passed=True, outcome="fine")
+    assert "accepted by the exchange" in line(Part.KEY).sentence
+
+
+def test_each_connector_of_a_bot_needs_its_own_key(bot, make_bot, checklist):
+    make_bot(name="Second", connector="kucoin", trading_pair="BTC-USDT")
+    keys = {line.connector: line for line in checklist().lines if line.part == Part.KEY}
+    assert {connector: line.state for connector, line in keys.items()} == {"bitmart": DONE, "kucoin": WAITING}
+    assert "connector=kucoin" in keys["kucoin"].action.url
+    assert checklist().missing == keys["kucoin"]
+
+
+def test_paper_trade_needs_no_key(client_sharp, make_bot, line, checklist):
+    make_bot(connector="binance_paper_trade")
+    assert line(Part.KEY).state == DONE
+    assert checklist().next.part == Part.DEPLOYED
+
+
+def test_a_key_that_only_the_server_knows_is_enough(make_bot, client_sharp, line):
+    make_bot()
+    assert line(Part.KEY).state == WAITING
+    CredentialsProfile.objects.create(
+        client=client_sharp, server=client_sharp.server, account_name="x", taken_over=True, connectors=["bitmart"]
+    )
+    assert line(Part.KEY).state == DONE
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"expires_on": timezone.localdate() - timedelta(days=1)}, "it needs a successor"),
+        ({"test_passed": False, "test_outcome": "API key is wrong"}, "The exchange refused it: API key is wrong"),
+    ],
+)
+def test_a_key_that_does_not_work_is_wrong_and_can_be_replaced(facts, sentence, key, line):
+    ExchangeKey.objects.filter(pk=key.pk).update(**facts)
+    found = line(Part.KEY)
+    assert found.state == WRONG and sentence in found.sentence
+    assert found.action.url.endswith(f"/{key.pk}/rotate/")
+
+
+def test_a_key_that_cant_be_decrypted_is_wrong(key, line, monkeypatch):
+    monkeypatch.setitem(
+        ExchangeKey._meta.get_field("encrypted_values").__dict__, "fernet", Fernet(Fernet.generate_key())
+    )
+    found = line(Part.KEY)
+    assert found.state == WRONG and "can't be decrypted" in found.sentence
+
+
+def test_a_key_that_is_due_is_done_and_can_be_replaced(key, line):
+    ExchangeKey.objects.update(expires_on=timezone.localdate() + timedelta(days=2))
+    found = line(Part.KEY)
+    assert found.state == DONE and "due for rotation" in found.sentence
+    assert found.action.label == "Enter a new key"
+
+
+# --- the profile ---
+
+
+def test_a_profile_that_is_not_there_comes_with_the_first_deploy(bot, line):
+    found = line(Part.PROFILE)
+    assert (found.state, found.comes_by_itself) == (WAITING, True)
+    assert found.action.label == "Push profile"
+
+
+def test_a_profile_that_the_panel_did_not_make_is_said_before_anything_is_sent(server, bot, line):
+    server.contact_succeeded(account_names=["client_sharp"])
+    found = line(Part.PROFILE)
+    assert found.state == WRONG and "Is it this client's?" in found.sentence
+    assert found.action.permission == "accounts.take_over_profile"
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "connectors", "state", "words"),
+    [
+        ("", ("bitmart",), DONE, "holds the key for BitMart"),
+        ("former", ("bitmart",), WRONG, "still holds the former key for BitMart"),
+        ("", (), WRONG, "has lost the key for BitMart"),
+    ],
+)
+def test_a_profile_is_compared_with_the_keys(fingerprint, connectors, state, words, bot, key, line):
+    push(key, fingerprint, connectors)
+    found = line(Part.PROFILE)
+    assert found.state == state and words in found.sentence
+
+
+def test_a_profile_that_lacks_a_key_gets_it_with_the_next_deploy(bot, key, line):
+    push(key).pushed_keys.all().delete()
+    found = line(Part.PROFILE)
+    assert (found.state, found.comes_by_itself) == (WAITING, True)
+    assert "lacks the key for BitMart" in found.sentence
+
+
+# --- deployed ---
+
+
+def test_a_bot_that_was_never_deployed_can_be(bot, line):
+    found = line(Part.DEPLOYED)
+    assert found.state == WAITING
+    assert found.action.url.endswith(f"/bot/{bot.pk}/operate/deploy/")
+
+
+def test_a_deploy_under_way_comes_by_itself(bot, line):
+    operation = ask(bot, State.RUNNING)
+    found = line(Part.DEPLOYED)
+    assert (found.state, found.comes_by_itself) == (WAITING, True)
+    assert found.action.url == operation.get_absolute_url()
+
+
+def test_a_deploy_that_failed_is_wrong_with_its_reason(bot, line):
+    operation = ask(bot, State.FAILED, error_message="Docker is down.")
+    found = line(Part.DEPLOYED)
+    assert (found.state, found.sentence) == (WRONG, "Sharp Spread could not be deployed: Docker is down.")
+    assert found.action.url == operation.get_absolute_url()
+
+
+def test_a_failed_deploy_whose_instance_was_archived_is_no_longer_wrong(bot, line):
+    operation = ask(bot, State.FAILED, error_message="The bot was not heard.")
+    deploy(bot, BotState.ARCHIVED, ended_at=timezone.now(), operation=operation)
+    assert line(Part.DEPLOYED).state == WAITING
+
+
+def test_a_failed_refresh_does_not_hide_how_the_deploy_ended(bot, line, checklist):
+    ask(bot, State.FAILED, error_message="Docker is down.")
+    refresh = operation_request(kind="refresh", subject=bot)
+    assert line(Part.DEPLOYED).state == WRONG
+    assert [row.operation for row in checklist().bots] == [refresh]
+
+
+def test_what_has_ended_can_be_deployed_again(bot, line):
+    deploy(bot, BotState.ARCHIVED, ended_at=timezone.now())
+    found = line(Part.DEPLOYED)
+    assert (found.state, found.action.label) == (WAITING, "Deploy")
+
+
+def test_an_open_deployment_is_done(bot, line):
+    deploy(bot)
+    assert line(Part.DEPLOYED).state == DONE
+
+
+# --- heard ---
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (BotState.RUNNING, DONE),
+        (BotState.STOPPED, DONE),
+        (BotState.STARTING, WAITING),
+        (BotState.UNCONFIRMED, WRONG),
+        (BotState.SILENT, WRONG),
+        (BotState.CRASHED, WRONG),
+        (BotState.MISSING, WRONG),
+    ],
+)
+def test_a_deployed_bot_is_heard_or_not(state, expected, bot, line):
+    deploy(bot, state)
+    assert line(Part.HEARD).state == expected
+
+
+def test_what_was_not_seen_lately_is_never_done(bot, line):
+    deploy(bot, BotState.RUNNING, observed_at=timezone.now() - timedelta(hours=1))
+    found = line(Part.HEARD)
+    assert found.state == WRONG and "was not seen lately" in found.sentence
+
+
+def test_silence_during_the_deploy_is_waited_for(bot, line):
+    deploy(bot, BotState.SILENT)
+    ask(bot, State.RUNNING)
+    assert (line(Part.HEARD).state, line(Part.HEARD).comes_by_itself) == (WAITING, True)
+
+
+def test_a_second_instance_is_wrong_although_the_bot_runs(bot, line):
+    deploy(bot)
+    Bot.objects.update(strangers="hummingbot-client_sharp-sharp-spread-1")
+    assert line(Part.HEARD).state == WRONG
+
+
+# --- who may ---
+
+
+def test_who_may_not_do_something_is_told_whom_to_ask(client_sharp, key, django_user_model, line):
+    viewer = django_user_model.objects.create_user("viewer")
+    found = line(Part.BOT, viewer)
+    assert found.action is None
+    assert found.sentence.endswith("“Define a bot” is not yours to do: ask an administrator.")
+    manager = django_user_model.objects.create_user("anna")
+    manager.user_permissions.add(Permission.objects.get(codename="add_bot"))
+    client_sharp.account_manager = manager
+    client_sharp.save()
+    assert line(Part.BOT, viewer).sentence.endswith("ask anna, who looks after Sharp.")
+    assert line(Part.BOT, manager).action.label == "Define a bot"
+
+
+def test_nobody_is_offered_anything_without_a_permission(bot, checklist):
+    assert not [line for line in checklist(AnonymousUser()).lines if line.action]
