@@ -9,13 +9,11 @@ from django.contrib.auth.models import Permission, User
 from django.db.models import Model
 from django.test import Client as Browser
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.forms import bot_form, field_name
 from bots.models import Bot, Deployment, Strategy
 from controlpanel.roles import WHO_MAY
-from notifications.models import Channel, Incident, IncidentKind
 from operations.actions import OperatesMixin
 from operations.models import Operation
 from operations.services import operation_request
@@ -138,21 +136,8 @@ def make_world(name: str, manager) -> dict[str, Model]:
         config_name="x",
         image="x",
     )
-    incident = Incident.objects.create(
-        kind=IncidentKind.BOT_CRASHED,
-        subject=bot,
-        subject_label=str(bot),
-        client=client,
-        server=server,
-        sentence=f"{name} bot has crashed.",
-        seen_at=timezone.now(),
-        opened_at=timezone.now(),
-    )
     return {
         "server": server,
-        "controller": server.controllers.create(controller_type="generic", name="pmm", read_at=timezone.now()),
-        "incident": incident,
-        "channel": Channel.objects.create(name=f"{name} channel", kind="webhook", client=client),
         "client": client,
         "key": key,
         "bot": bot,

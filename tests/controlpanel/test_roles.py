@@ -22,6 +22,7 @@ from bots.models import Strategy
 from controlpanel.models import RoleGrant
 from controlpanel.roles import ROLES, WHO_MAY, roles_update
 from json_api.models import Scope, Token
+from notifications.models import Channel, Incident, IncidentKind
 from operations import kinds
 from operations.models import Operation, WorkerHeartbeat
 from tests.controlpanel.conftest import BOT, make_world, text_of
@@ -159,8 +160,24 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     token: Any = Token(user=client.account_manager, name=f"{client} tool", scopes=[str(scope) for scope in Scope])
     token.secret = token.renew()
     token.save()
+    server: Any = world["server"]
+    incident = Incident.objects.create(
+        kind=IncidentKind.BOT_CRASHED,
+        subject=world["bot"],
+        subject_label=str(world["bot"]),
+        client=client,
+        server=server,
+        sentence=f"{client} bot has crashed.",
+        seen_at=timezone.now(),
+        opened_at=timezone.now(),
+    )
+    told = {
+        "incident": incident,
+        "channel": Channel.objects.create(name=f"{client} channel", kind="webhook", client=client),
+        "controller": server.controllers.create(controller_type="generic", name="pmm", read_at=timezone.now()),
+    }
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
-    return world | nobodys | {"operation": world["deploy"], "token": token}
+    return world | told | nobodys | {"operation": world["deploy"], "token": token}
 
 
 @pytest.fixture
