@@ -82,8 +82,7 @@ class ServerAdmin(OperatesMixin, ScopedMixin):
     def health(self, server: Server) -> tuple[str, str]:
         if isinstance(server.password, Unreadable):
             return "failed", "password can't be read"
-        # The sentence is on the server's page; a list has room for a word.
-        words = server.last_error_code.replace("_", " ") or server.health
+        words = server.health_in_short
         return (words, words) if words in {"ok", "not checked yet"} else ("failed", words)
 
     @display(description="latency", ordering="latency_ms")

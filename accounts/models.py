@@ -178,6 +178,17 @@ class Server(models.Model):
             return "Docker is down"
         return "MQTT is down" if self.mqtt_connected is False else "ok"
 
+    @property
+    def health_in_short(self) -> str:
+        """The same where there is room for a few words only."""
+        return self.last_error_code.replace("_", " ") or self.health
+
+    @property
+    def was_seen_lately(self) -> bool:
+        """Whether the last check is recent enough to be true still."""
+        lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
+        return self.checked_at is not None and self.checked_at >= lately
+
     def contact_succeeded(self, **observed: Any) -> None:
         """Write down what the server showed. Touches nothing that an operator entered."""
         self._observe(reachable=True, last_error_code="", last_error="", **observed)

@@ -1,13 +1,13 @@
 """What clients hold at their exchanges: read from the servers in the background, kept over time."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from accounts.models import Balance, Client, CredentialsProfile, Server
+from accounts.models import Balance, CredentialsProfile, Server
 from accounts.samples import KEPT_IN_DETAIL
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
@@ -19,9 +19,31 @@ logger = logging.getLogger(__name__)
 GAP = timedelta(minutes=20)
 
 
-def client_balances(client: Client) -> list[Balance]:
-    """The newest balance of each of the client's profiles, with what it consists of. One query."""
-    return list(Balance.objects.filter(profile__client=client).newest().select_related("profile__server"))
+@dataclass(frozen=True)
+class Worth:
+    """What a profile is worth now, and what it was worth before: ``None`` when nobody had looked by then."""
+
+    now: Balance
+    before: float | None
+
+    @property
+    def change(self) -> float | None:
+        return None if self.before is None else self.now.value - self.before
+
+
+def worths(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[Worth]:
+    """The newest balance of each profile and what it was by then, the greatest first. One query."""
+    of_profile = Balance.objects.filter(profile=OuterRef("pk")).order_by("-taken_at")
+    newest = profiles.annotate(newest=Subquery(of_profile.values("pk")[:1]))
+    earlier = Balance.objects.filter(profile=OuterRef("profile"), taken_at__lte=since).order_by("-taken_at")
+    balances = (
+        Balance.objects.filter(pk__in=newest.values("newest"))
+        .annotate(before=Subquery(earlier.values("value")[:1]))
+        .select_related("profile__client", "profile__server")
+        .defer("profile__server__password", "profile__server__connectors", "profile__server__account_names")
+        .order_by("-value", "profile")
+    )
+    return [Worth(balance, balance.before) for balance in balances]
 
 
 def read_balances(server: Server) -> None:

@@ -1,6 +1,5 @@
 """The pages beside a bot's form: its log, its performance, and what was done with it. They show what is stored."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,12 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.views.decorators.http import require_safe
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bots.advice import ADVICE
+from bots.charts import chart_data, colour_of
 from bots.models import Bot, Deployment
 from bots.records import LogKind, LogLine, PerformanceSample
 from operations.models import Operation
@@ -27,8 +26,6 @@ from operations.models import Operation
 ROWS = 50
 #: How many of a bot's runs its performance page names, the newest ones.
 RUNS = 10
-#: A chart tells this many controllers apart by colour.
-COLOURS = 5
 #: Label, days back, and how the samples are thinned so that a chart has some hundred points.
 SPANS = {
     "day": ("24 hours", 1, None),
@@ -168,38 +165,22 @@ def _chart(samples: Iterable[PerformanceSample], quote: str) -> dict[str, Any] |
     values: dict[str, dict[Any, float]] = {}
     for controller, moment, value in points:
         values.setdefault(controller, {})[moment] = value
-    same_day = moments[-1] - moments[0] < timedelta(days=1, hours=1)
-    form = "H:i" if same_day else "j M H:i"
-    datasets = [
-        {
-            "label": controller,
-            "data": [series.get(moment) for moment in moments],
-            "borderColor": f"var(--panel-series-{number % COLOURS + 1})",
-            "spanGaps": True,
-            "displayYAxis": True,
-            "suffixYAxis": quote,
-            "maxTicksXLimit": 6,
-        }
-        for number, (controller, series) in enumerate(sorted(values.items()))
-    ]
+    lines = sorted(values.items())
     return {
-        "data": json.dumps(
-            {
-                "labels": [date_format(timezone.localtime(moment), form) for moment in moments],
-                "datasets": datasets,
-            }
+        "data": chart_data(
+            moments, {name: [series.get(moment) for moment in moments] for name, series in lines}, quote
         ),
         "begin": moments[0],
         "end": moments[-1],
         "series": [
             {
                 "controller": controller,
-                "colour": number % COLOURS + 1,
+                "colour": colour_of(number),
                 "first": series[min(series)],
                 "last": series[max(series)],
                 "lowest": min(series.values()),
                 "highest": max(series.values()),
             }
-            for number, (controller, series) in enumerate(sorted(values.items()))
+            for number, (controller, series) in enumerate(lines)
         ],
     }

@@ -1,4 +1,4 @@
-"""Users and groups, in the panel's looks."""
+"""The first page, and users and groups, in the panel's looks."""
 
 from typing import Any
 
@@ -23,6 +23,7 @@ from controlpanel.ranks import grantable_groups, may_change
 from controlpanel.roles import ROLES
 from controlpanel.second_factor import log_change
 
+admin.site.index_template = "controlpanel/dashboard.html"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 

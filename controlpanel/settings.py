@@ -285,6 +285,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "controlpanel.dashboard.dashboard",
     "COLORS": {
         "primary": {
             "50": "oklch(97% .02 190)",
@@ -306,6 +307,7 @@ UNFOLD = {
             {
                 "title": "Trading",
                 "items": [
+                    {"title": "Dashboard", "icon": "dashboard", "link": reverse_lazy("admin:index")},
                     {
                         "title": "Incidents",
                         "icon": "notifications",

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import tasks
 from accounts.models import Balance, Client, CredentialsProfile, Server
-from accounts.portfolio import client_balances, read_balances
+from accounts.portfolio import read_balances, worths
 from accounts.samples import KEPT_IN_DETAIL
 from hummingbot_api.resources import Portfolio
 from hummingbot_api.results import Holding, PortfolioSnapshot
@@ -37,13 +37,18 @@ def told(monkeypatch):
     return state
 
 
+def newest(profile: CredentialsProfile) -> Balance:
+    (worth,) = worths(profile.client.profiles.all(), NOW)
+    return worth.now
+
+
 def kept(profile: CredentialsProfile) -> list[Balance]:
     return list(profile.balances.order_by("taken_at"))
 
 
 def test_what_a_client_holds_is_kept_with_its_value_and_its_tokens(profile, server):
     read_balances(server)
-    (balance,) = client_balances(profile.client)
+    balance = newest(profile)
     tokens = balance.holdings["bitmart"]
     assert [token["token"] for token in tokens] == ["USDT", "BTC"]
     assert balance.value == pytest.approx(sum(token["value"] for token in tokens))
@@ -92,7 +97,7 @@ def test_a_connector_that_was_not_read_and_a_token_without_a_price_are_named(pro
     profile.save()
     told["client_sharp"] = {"bitmart": (Holding("SHARP", 5, 5, 0, 0), *holds(x=7)["x"]), "okx": ()}
     read_balances(server)
-    (balance,) = client_balances(profile.client)
+    balance = newest(profile)
     assert (balance.value, balance.unreported, balance.unpriced) == (7, ["okx"], ["SHARP"])
 
 

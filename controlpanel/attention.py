@@ -1,0 +1,223 @@
+"""What needs somebody: incidents, keys and bots that are not as they should be, each with what to do about it."""
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import capfirst
+
+from accounts.models import EXPIRY_NOTICE, ClientStatus, ExchangeKey, KeyState, Renewal, Server
+from accounts.problems import KeyUnreadable
+from bots.advice import ADVICE
+from bots.models import Bot, BotState
+from notifications.models import FAMILIES, Incident, IncidentKind
+from operations import kinds
+
+
+class Urgency(IntEnum):
+    """How soon; the smaller, the sooner."""
+
+    ALARM = 0  # money may be at risk meanwhile
+    WARNING = 1
+    REMINDER = 2
+
+
+@dataclass(frozen=True)
+class Step:
+    """A way out: a page that asks, or that shows more."""
+
+    label: str
+    url: str
+    icon: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concern:
+    """Something that needs somebody.
+
+    Attributes:
+        source: the list that has all of its like, see ``SOURCES``.
+        about: whom it concerns, with the page at ``url``.
+        since: when it was first seen, if that is known.
+        seen_by: who has seen it and takes care, if anybody.
+    """
+
+    source: str
+    urgency: Urgency
+    title: str
+    about: str
+    url: str
+    words: str
+    remedy: str
+    steps: Sequence[Step]
+    since: datetime | None = None
+    seen_by: str = ""
+
+
+#: The lists of what there is to see to: what it is called there, the list, and its filter.
+SOURCES = {
+    "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
+    "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
+    "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
+}
+
+_STATES = {
+    IncidentKind.BOT_CRASHED: BotState.CRASHED,
+    IncidentKind.BOT_MISSING: BotState.MISSING,
+    IncidentKind.BOT_SILENT: BotState.SILENT,
+    IncidentKind.BOT_STOPPED: BotState.STOPPED,
+}
+
+
+def concerns(user: Any, bots: Iterable[Bot], servers: Iterable[Server]) -> list[Concern]:
+    """What the user may see and has to see to, the most urgent first and of these the newest.
+
+    ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
+    and deployment.
+    """
+    open_pages = {f"bots_bot/{bot.pk}" for bot in bots} | {f"accounts_server/{server.pk}" for server in servers}
+    found: list[Concern] = []
+    if user.has_perm("notifications.view_incident"):
+        incidents = Incident.objects.visible_to(user).open().select_related("operation", "acknowledged_by")
+        found += (_of_incident(incident, user, open_pages) for incident in incidents)
+    if user.has_perm("accounts.view_exchangekey"):
+        found += _of_keys(user)
+    found += _of_bots(bots, user)
+    return sorted(found, key=lambda concern: (concern.urgency, -concern.since.timestamp() if concern.since else 0))
+
+
+def _of_incident(incident: Incident, user: Any, open_pages: Container[str]) -> Concern:
+    page, names, urgency = _ways_out(incident)
+    steps = _steps(page, names, user) if page in open_pages else []
+    if incident.operation:
+        steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
+    return Concern(
+        source="incidents",
+        urgency=max(urgency, Urgency.WARNING) if incident.acknowledged_at else urgency,
+        title=capfirst(incident.title),
+        about=incident.subject_label,
+        url=incident.get_absolute_url(),
+        words=incident.sentence,
+        remedy=incident.remedy,
+        steps=steps,
+        since=incident.seen_at,
+        seen_by=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
+    )
+
+
+def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
+    """On whose page which operations help, and how urgent it is."""
+    match FAMILIES[incident.kind]:
+        case "instance":
+            advice = ADVICE[_STATES[IncidentKind(incident.kind)]]
+            urgency = Urgency.ALARM if advice.alarming else Urgency.WARNING
+            return f"bots_bot/{incident.subject_id}", advice.kinds, urgency
+        case "server":
+            return f"accounts_server/{incident.server_id}", ("check_server",), Urgency.ALARM
+        case "name":
+            return f"bots_bot/{incident.subject_id}", ("refresh",), Urgency.ALARM
+    return "", (), Urgency.WARNING
+
+
+def _steps(page: str, names: Iterable[str], user: Any) -> list[Step]:
+    """The pages that ask for those of these operations that the user may have done."""
+    model, pk = page.split("/")
+    return [
+        Step(kind.label, reverse(f"admin:{model}_operate", args=[pk, kind.name]), kind.icon)
+        for kind in map(kinds.get, names)
+        if user.has_perm(kind.permission)
+    ]
+
+
+def _of_keys(user: Any) -> Iterator[Concern]:
+    keys = (
+        ExchangeKey.objects.visible_to(user)
+        .exclude(client__status=ClientStatus.OFFBOARDED)
+        .select_related("client__server")
+        .defer("client__server__password", "client__server__connectors", "client__server__account_names")
+        .prefetch_related("client__profiles__pushed_keys")
+    )
+    for key in keys:
+        page, rotate = f"accounts_exchangekey/{key.pk}", []
+        if user.has_perm("accounts.change_exchangekey"):
+            rotate = [Step("Rotate", reverse("admin:accounts_exchangekey_rotate", args=[key.pk]), "autorenew")]
+        common: dict[str, Any] = {"source": "keys", "about": str(key), "url": key.get_absolute_url()}
+        match key.state:
+            case KeyState.UNREADABLE:
+                yield Concern(
+                    urgency=Urgency.WARNING,
+                    title="Exchange key can't be read",
+                    words=KeyUnreadable.meaning,
+                    remedy=KeyUnreadable.default_remedy,
+                    steps=rotate,
+                    **common,
+                )
+            case KeyState.GONE:
+                yield Concern(
+                    urgency=Urgency.WARNING,
+                    title="Exchange key is gone from the server",
+                    words=f"{key.client.server} does not list the key any more, and the panel did not remove it.",
+                    remedy="Ask who works on the server, then push the profile again.",
+                    steps=_steps(page, ["push_profile"], user),
+                    **common,
+                )
+            case KeyState.CHANGED:
+                yield Concern(
+                    urgency=Urgency.WARNING,
+                    title="Exchange key changed since the last push",
+                    words=f"{key.client.server} still has the former key.",
+                    remedy="Send the new one, and redeploy the bots that run with the former.",
+                    steps=_steps(page, ["rotate_key"], user),
+                    since=key.changed_at,
+                    **common,
+                )
+        if key.renewal != Renewal.NOT_DUE:
+            yield _of_renewal(key, rotate, common)
+
+
+def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any]) -> Concern:
+    last_day = f"{key.expires_on:%-d %b %Y}" if key.expires_on else ""
+    if key.renewal == Renewal.EXPIRED:
+        urgency, words = Urgency.WARNING, f"Its last day was {last_day}."
+    elif key.expires_on and key.expires_on < timezone.localdate() + EXPIRY_NOTICE:
+        urgency, words = Urgency.REMINDER, f"Its last day is {last_day}."
+    else:
+        urgency, words = Urgency.REMINDER, f"It was entered on {timezone.localtime(key.changed_at):%-d %b %Y}."
+    return Concern(
+        urgency=urgency,
+        title=f"Exchange key {key.renewal.label}",
+        words=words,
+        remedy="Make a new key at the exchange and rotate this one.",
+        steps=steps,
+        **common,
+    )
+
+
+def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+    """Those that run with an older key, or by another definition than today's."""
+    for bot in bots:
+        redeploy, apply, older_key = bot.needs_redeploy, bot.settings_to_apply(), bot.has_newer_key
+        if not (redeploy or apply or older_key):
+            continue
+        words = []
+        if older_key:
+            words.append("It runs with an exchange key that has been replaced since.")
+        if redeploy:
+            words.append("Its definition was changed since it was deployed.")
+        if apply:
+            words.append(f"Saved and not live yet: {', '.join(row.label for row in apply)}.")
+        again = redeploy or older_key
+        yield Concern(
+            source="bots",
+            urgency=Urgency.WARNING if older_key else Urgency.REMINDER,
+            title="Bot runs with an older key" if older_key else "Bot runs as it was before",
+            about=str(bot),
+            url=bot.get_absolute_url(),
+            words=" ".join(words),
+            remedy="Redeploy it." if again else "Apply the settings: a running bot takes them over.",
+            steps=_steps(f"bots_bot/{bot.pk}", ["redeploy" if again else "apply_settings"], user),
+        )
