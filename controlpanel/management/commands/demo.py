@@ -28,6 +28,15 @@ from controlpanel.onboarding import bot_define, read_file
 PATIENCE = 60
 Part = subprocess.Popen[bytes]
 
+#: The sample client's second bot: controllers report profit and loss, scripts don't.
+MAKER = {
+    "name": "Paper Maker",
+    "strategy": "pmm_v1",
+    "connector": "binance_paper_trade",
+    "trading_pair": "BTC-USDT",
+    "settings": {"order_amount": 0.01, "buy_spreads": [0.001], "sell_spreads": [0.001]},
+}
+
 
 class Command(BaseCommand):
     help = (
@@ -68,6 +77,7 @@ class Command(BaseCommand):
                 f"\n  The panel      {self.style.SUCCESS(f'http://127.0.0.1:{port}/')}\n"
                 f"  User           admin\n  Password       {password}   (made for this run)\n\n"
                 "  Client “Sharp” is defined and nothing is pushed yet: open its bot “Sharp Spread” and press Deploy.\n"
+                "  Deploy “Paper Maker” too, and the dashboard shows its profit and loss within five minutes.\n"
                 "  Ctrl-C ends everything."
             )
             self._watch(parts)
@@ -105,7 +115,9 @@ class Command(BaseCommand):
         server.full_clean()
         server.save()
         if not server.clients.exists():
-            bot_define(facts=read_file(settings.BASE_DIR / "sample.json"), server=server)
+            facts = read_file(settings.BASE_DIR / "sample.json")
+            for bot in (facts["bot"], MAKER):
+                bot_define(facts=facts | {"bot": bot}, server=server)
 
     def _make_user(self) -> str:
         password = secrets.token_urlsafe(12)
