@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from django.db import models
 
-from accounts.models import Client
+from accounts.models import Client, sees_every_client
 from accounts.samples import SampleQuerySet
 
 
@@ -12,7 +12,7 @@ class PerformanceQuerySet(SampleQuerySet):
     series = ("deployment", "controller_id")
 
     def visible_to(self, user: Any) -> Self:
-        return self.filter(deployment__bot__client__in=Client.objects.visible_to(user))
+        return self if sees_every_client(user) else self.filter(deployment__bot__client__account_manager=user)
 
 
 class PerformanceSample(models.Model):

@@ -1,0 +1,47 @@
+"""The first page after signing in: alive as soon as there is something to show."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+from tests.browser.test_main_job import sign_in
+
+pytestmark = pytest.mark.browser
+
+#: Reads what the worker reads every five minutes.
+READ = (
+    "from accounts.models import Server; from accounts.portfolio import read_balances;"
+    "from bots.performance import read_performance;"
+    "server = Server.objects.get(); read_balances(server); read_performance(server)"
+)
+
+
+def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
+    sign_in(page, demo)
+    page.goto("/admin/bots/bot/")
+    page.get_by_role("link", name="Paper Maker").click()
+    page.get_by_role("link", name="Deploy", exact=True).click()
+    page.get_by_role("button", name="Yes, ").click()
+    expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
+    demo.manage("client", "push", "1")
+    page.wait_for_timeout(8_000)  # five minutes in the sandbox
+    demo.manage("shell", "--no-imports", "-c", READ)
+
+    page.goto("/admin/")
+    expect(page.get_by_role("heading", name="What needs you")).to_be_visible()
+    expect(
+        page.get_by_role("region", name="Bots by state and money").get_by_role("link", name="running")
+    ).to_be_visible()
+    earned = page.get_by_role("region", name="Profit and loss in USDT paper trade")
+    expect(earned.locator("canvas")).to_have_count(2)
+    expect(page.get_by_role("region", name="Balances of clients").get_by_role("link", name="Sharp")).to_be_visible()
+    shoot("dashboard")
+
+    page.get_by_role("link", name="7 days").click()
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    earned.get_by_role("link", name="Sharp").click()
+    expect(page.get_by_role("heading", name="How it went in the last 7 days, client Sharp")).to_be_visible()
+    earned.get_by_role("link", name="Paper Maker").click()
+    expect(page).to_have_title("Sharp · Paper Maker: performance | Hummingbot control panel")
