@@ -294,7 +294,7 @@ def test_the_newest_operations_are_told_with_their_outcome(sharp, admin_client, 
     Operation.objects.filter(pk=operation.pk).update(state=State.FAILED, error_message="The password is wrong.")
     done = card(shown(admin_client), "operations")
     assert done.index("Push profile") < done.index("Refresh")
-    for part in (operation.get_absolute_url(), "failed", "by admin", "The password is wrong.", "by the panel itself"):
+    for part in (operation.get_absolute_url(), "failed", "by admin", "The password is wrong."):
         assert part in done
 
 
@@ -380,12 +380,12 @@ def test_an_empty_panel_says_what_to_do_first(admin_client):
     Server.objects.create(name="New", base_url="http://10.0.0.1", password="x")
     first = card(shown(admin_client), "first-steps")
     assert reverse("admin:accounts_server_add") not in first
-    assert reverse("admin:accounts_client_add") in first
+    assert reverse("onboard") in first
 
 
 def test_a_new_account_manager_is_led_to_a_first_client(sharp, make_user, browse):
     page = shown(browse(make_user("manager")))
-    assert reverse("admin:accounts_client_add") in card(page, "first-steps")
+    assert reverse("onboard") in card(page, "first-steps")
     viewer = make_user("viewer", MANAGER_PERMISSIONS - {"accounts.add_client"})
     assert "Somebody who may add clients" in card(shown(browse(viewer)), "first-steps")
 
