@@ -24,7 +24,7 @@ def pmm(make_bot, key, perform, sandbox) -> Bot:
     bot = make_bot(
         name="PMM",
         strategy=Strategy.objects.get(name="pmm_v1"),
-        settings={"order_amount": 10, "buy_spreads": [0.01], "sell_spreads": [0.01]},
+        settings={"order_amount": 1600, "buy_spreads": [0.01], "sell_spreads": [0.01]},
     )
     assert perform("deploy", bot).state == State.SUCCEEDED
     sandbox.world.clock.advance(3600)

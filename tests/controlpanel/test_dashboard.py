@@ -279,7 +279,7 @@ def test_bots_are_counted_by_state_and_money_and_lead_to_their_list(sharp, admin
     )  # fmt: skip
     bots = card(shown(admin_client), "bots")
     cells = (
-        r'<td data-label="Real money">(\d)</td> <td data-label="Paper trade">(\d)</td> <td data-label="All">(\d)</td>'
+        r'<td data-label="Real money">(\d)</td>\s*<td data-label="Paper trade">(\d)</td>\s*<td data-label="All">(\d)</td>'
     )
     assert findall(cells, bots) == [("1", "0", "1"), ("0", "1", "1")]
     lists = findall(r'href="([^"]+)"', bots)
