@@ -278,9 +278,7 @@ def test_bots_are_counted_by_state_and_money_and_lead_to_their_list(sharp, admin
         connector="binance_paper_trade", trading_pair="BTC-USDT",
     )  # fmt: skip
     bots = card(shown(admin_client), "bots")
-    cells = (
-        r'<td data-label="Real money">(\d)</td>\s*<td data-label="Paper trade">(\d)</td>\s*<td data-label="All">(\d)</td>'
-    )
+    cells = r"\s*".join(rf'<td data-label="{name}">(\d)</td>' for name in ("Real money", "Paper trade", "All"))
     assert findall(cells, bots) == [("1", "0", "1"), ("0", "1", "1")]
     lists = findall(r'href="([^"]+)"', bots)
     assert [text_of(admin_client.get(url)).count("action-select") > 0 for url in lists] == [True, True]
