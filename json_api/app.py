@@ -11,6 +11,7 @@ from ninja import NinjaAPI, Swagger
 from json_api import routes_bots, routes_clients, routes_operations, routes_servers
 from json_api.access import take_token
 from json_api.answers import MEDIA_TYPE, handle_problems, problem_response
+from json_api.parser import StrictParser
 from json_api.problems import RequestProblem
 from json_api.router import STATUSES
 
@@ -54,6 +55,7 @@ api = PanelAPI(
     docs=Swagger({"persistAuthorization": False}),
     docs_decorator=staff_or_token,
     urls_namespace="json_api",
+    parser=StrictParser(),
 )
 handle_problems(api)
 for routes in (routes_bots, routes_clients, routes_servers, routes_operations):

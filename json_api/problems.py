@@ -30,6 +30,15 @@ class BodyUnreadable(RequestProblem):
     default_remedy = "Send valid JSON in UTF-8, with “Content-Type: application/json”."
 
 
+class BodyTooLarge(RequestProblem):
+    """More than the panel reads of one request."""
+
+    code = "body_too_large"
+    meaning = "The request's body is too large."
+    default_remedy = "Send less than 2.5 MB: one thing in each request."
+    status = 413
+
+
 class TokenMissing(RequestProblem):
     """No token, or none that works any longer."""
 
@@ -97,6 +106,16 @@ class NotPossibleNow(RequestProblem):
     code = "not_possible_now"
     meaning = "This is not possible as things are."
     default_remedy = "See the bot's state, and do what is possible in it."
+    status = 409
+
+
+class ChangedMeanwhile(RequestProblem):
+    """Another request or an operation was faster: what this one wanted does not go with what is there by now."""
+
+    code = "changed_meanwhile"
+    meaning = "This does not go with what was changed or added at the same moment, or with what depends on it."
+    default_remedy = "Look at what is there now, and send the request again if it is still wanted."
+    retryable = True
     status = 409
 
 

@@ -205,6 +205,33 @@ class BotOut(Schema):
         return bot.deployment.volume_quote if bot.deployment else None
 
 
+class LogLineOut(Schema):
+    at: datetime = Field(alias="logged_at", description="On the bot's clock.")
+    instance: str = Field(alias="deployment.instance_name")
+    kind: str
+    level: str
+    logger: str
+    message: str = Field(description="It may be a whole traceback.")
+
+
+class SampleOut(Schema):
+    """A controller's figures at a moment, all in the quote asset, counted from the deployment's begin."""
+
+    controller: str = Field(alias="controller_id")
+    at: datetime = Field(alias="taken_at")
+    realized_pnl_quote: float | None = Field(description="Profit and loss of what was closed, in the quote asset.")
+    unrealized_pnl_quote: float | None = Field(description="Of what is open, at the price then, in the quote asset.")
+    global_pnl_quote: float | None = Field(description="Both together, in the quote asset.")
+    volume_quote: float | None = Field(description="Sum of all fills, in the quote asset.")
+
+
+class PerformanceOut(Schema):
+    instance: str | None = Field(description="The deployment that the figures are of; null when there was none.")
+    quote_asset: str | None = Field(description="What all amounts are in.")
+    newest: list[SampleOut] = Field(description="Each controller's last figures, however long ago.")
+    series: list[SampleOut] = Field(description="Since the time that was asked for, the oldest first.")
+
+
 class ClientIn(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["name", "server"]})
 
@@ -254,6 +281,18 @@ class KeyIn(Schema):
     model_config = ConfigDict(extra="forbid")
 
     values: dict[str, Any]
+
+
+class Rotation(Schema):
+    """What a rotation takes beside the key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bots: list[Id] | None = Field(
+        None,
+        description="Ids of the client's bots to redeploy; of those that trade with the former key, all by default. "
+        "Redeploying takes the scope “deploy”.",
+    )
 
 
 class KeyOut(Schema):
@@ -324,6 +363,10 @@ class BotPage(Page):
 
 class ClientPage(Page):
     results: list[ClientOut]
+
+
+class LogPage(Page):
+    results: list[LogLineOut]
 
 
 class OperationPage(Page):
