@@ -29,8 +29,9 @@ from hummingbot_api.errors import Problem
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
 from hummingbot_api.words import MASK
-from notifications.delivery import send
-from notifications.models import Channel, ChannelKind, Delivery, DeliveryState, Incident
+from notifications.delivery import outbox
+from notifications.models import Channel, ChannelKind, Delivery, Incident
+from notifications.outbox import DeliveryState
 from notifications.watch import look
 from operations import runner
 from operations.models import Operation, State
@@ -205,7 +206,7 @@ def tell_of_everything(server, perform, settings) -> None:
                 perform("test_channel", channel)
                 Delivery.objects.filter(state=DeliveryState.WAITING).update(next_attempt_at=timezone.now())
                 for delivery in Delivery.objects.filter(channel=channel).select_related("channel"):
-                    send(delivery)
+                    outbox.send(delivery)
         assert len(receiver.seen) > 12
     assert Incident.objects.open().exists()
 
