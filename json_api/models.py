@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from json_api import webhooks  # noqa: F401  Django finds an app's models from here
 from operations.models import Operation
 
 #: Tokens begin with this, so that scanners for leaked secrets, and people, recognise them.
@@ -27,7 +28,7 @@ class Scope(models.TextChoices):
     READ = "read", "read: see everything that the user sees"
     DEPLOY = "deploy", "deploy: define, deploy, start, stop, archive and delete bots"
     KEYS = "keys", "keys: write exchange keys, push and verify profiles"
-    ADMIN = "admin", "admin: add and change clients, check servers"
+    ADMIN = "admin", "admin: add and change clients, check servers, register webhooks"
 
 
 def validate_networks(text: str) -> None:

@@ -31,8 +31,6 @@ from operations.models import Operation
 
 router = PanelRouter(tags=["bots"])
 
-#: What a bot's answer needs, in a constant number of queries.
-RELATED = ("client", "server", "strategy", "deployment")
 #: The API's names for what the model calls otherwise.
 COLUMNS = {"pair": "trading_pair", "config": "settings"}
 
@@ -68,7 +66,7 @@ class PerformanceFilters(Schema):
 
 def visible(request: HttpRequest) -> models.QuerySet[Bot]:
     require(request.user, "bots.view_bot")
-    return Bot.objects.visible_to(request.user).select_related(*RELATED).prefetch_related("client__keys")
+    return BotOut.rows(Bot.objects.visible_to(request.user))
 
 
 @router.get("/bots", response=BotPage, auth=may_read)
@@ -194,8 +192,8 @@ def delete_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
     "/bots/{bot_id}/{action}", response={200: BotOut, 202: OperationOut}, auth=may_deploy, operation_id="act_on_bot"
 )
 def act(request: HttpRequest, response: HttpResponse, bot_id: Path[Id], action: Action, waiting: Query[Waiting]) -> Any:
-    """Deploy, redeploy, start, stop, pause, resume or archive a bot; apply its settings while it runs, as far as it takes
-    them over; refresh what is known of it; check its definition at its server and exchange.
+    """Deploy, redeploy, start, stop, pause, resume or archive a bot; apply its settings while it runs, as far as it
+    takes them over; refresh what is known of it; check its definition at its server and exchange.
 
     Answers 200 with the bot when that succeeded, 202 with the operation when it takes longer than ``wait``.
     """

@@ -3,11 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from django.db import models
 from ninja import Field, Schema
 from pydantic import ConfigDict
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
+from json_api.webhooks import EventType, Webhook, WebhookDelivery
+from notifications.outbox import DeliveryState
 from operations.models import Operation
 
 #: A row's number, as every database can hold it.
@@ -159,6 +162,11 @@ class BotOut(Schema):
     volume_quote: float | None = Field(description="Traded volume in the quote asset; controllers only.")
     has_unsent_changes: bool = Field(description="The live instance was made from another definition.")
     has_newer_key: bool = Field(description="The live instance holds an exchange key that was replaced since.")
+
+    @staticmethod
+    def rows(bots: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
+        """With what is needed of other tables, in a constant number of queries."""
+        return bots.select_related("client", "server", "strategy", "deployment").prefetch_related("client__keys")
 
     @staticmethod
     def resolve_url(bot: Bot) -> str:
@@ -371,3 +379,85 @@ class LogPage(Page):
 
 class OperationPage(Page):
     results: list[OperationOut]
+
+
+class OperationEvent(Schema):
+    """An operation has ended."""
+
+    type: Literal["operation.succeeded", "operation.failed", "operation.cancelled"]
+    timestamp: datetime = Field(description="When it ended.")
+    data: OperationOut
+
+
+class BotStateChange(Schema):
+    state_before: str
+    state: str
+    bot: BotOut = Field(description="As it was when this was noticed.")
+
+
+class BotStateEvent(Schema):
+    """A look at a bot shows another state than the look before."""
+
+    type: Literal["bot.state_changed"]
+    timestamp: datetime = Field(description="When it was noticed.")
+    data: BotStateChange
+
+
+class WebhookIn(Schema):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["name", "address"]})
+
+    name: str = ""
+    address: str = Field("", description="Where to post, with https://. It can be replaced, and not read back.")
+    events: list[EventType] = Field([], description="What to tell; all of it when this is empty.")
+    active: bool = True
+
+
+class WebhookChange(Schema):
+    """What to change of a webhook. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    address: str = ""
+    events: list[EventType] = []
+    active: bool = True
+
+
+class WebhookOut(Schema):
+    id: int
+    url: str
+    name: str
+    host: str = Field(description="Whom it tells: the address without what may be a password in it.")
+    events: list[str]
+    active: bool
+    since: datetime = Field(description="It is told of nothing older.")
+
+    @staticmethod
+    def resolve_url(webhook: Webhook) -> str:
+        return f"/webhooks/{webhook.pk}"
+
+
+class WebhookWithSecret(WebhookOut):
+    secret: str = Field(description="What its messages are signed with. It is shown this once.")
+
+
+class DeliveryOut(Schema):
+    id: int
+    event_id: str = Field(description="The header Webhook-Id.")
+    type: str
+    about: str
+    occurred_at: datetime
+    state: Literal["waiting", "sent", "failed"]
+    attempts: int
+    next_attempt_at: datetime | None = Field(description="While it waits.")
+    sent_at: datetime | None
+    error_code: str
+    last_error: str
+
+    @staticmethod
+    def resolve_next_attempt_at(delivery: WebhookDelivery) -> datetime | None:
+        return delivery.next_attempt_at if delivery.state == DeliveryState.WAITING else None
+
+
+class DeliveryPage(Page):
+    results: list[DeliveryOut]
