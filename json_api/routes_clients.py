@@ -164,10 +164,15 @@ def act_on_key(
     use on the server, and ask for a redeploy of the bots that run with the former ones.
     """
     require(request.user, "accounts.view_exchangekey")
-    key = get_object_or_404(visible(request), pk=client_id).keys.filter(connector=connector)
+
+    def key() -> ExchangeKey:
+        found: ExchangeKey = get_object_or_404(
+            get_object_or_404(visible(request), pk=client_id).keys, connector=connector
+        )
+        return found
 
     def ask_for_it() -> Operation:
-        subject = get_object_or_404(key)
+        subject = key()
         if action == "test":
             return ask("test_key", subject, request)
         chosen = body.bots if body else None
@@ -176,7 +181,7 @@ def act_on_key(
             require_scope(request.auth, Scope.DEPLOY)  # type: ignore[attr-defined]
         return ask("rotate_key", subject, request, bots=bots)
 
-    return answer(request, response, waiting, ask_for_it, lambda operation: get_object_or_404(key))
+    return answer(request, response, waiting, ask_for_it, lambda operation: key())
 
 
 @router.post(
