@@ -41,10 +41,8 @@ def _operations(webhook: Webhook, now: datetime) -> None:
         .order_by("finished_at", "pk")
     )
     for operation in ended:
-        event = OperationEvent(
-            type=f"operation.{operation.state}",
-            timestamp=operation.finished_at,
-            data=operation,
+        event = OperationEvent.model_validate(
+            {"type": f"operation.{operation.state}", "timestamp": operation.finished_at, "data": operation}
         )
         _write_down(webhook, f"evt_operation_{operation.pk}", event, operation=operation, about=str(operation))
 
@@ -91,7 +89,9 @@ def _tell_of_change(bot_id: int, told: ToldState, state: str, now: datetime) -> 
             return
         bot = BotOut.rows(Bot.objects.all()).get(pk=bot_id)
         data = {"state_before": told.state, "state": state, "bot": bot}
-        event = BotStateEvent(type=EventType.BOT_STATE_CHANGED.value, timestamp=now, data=data)
+        event = BotStateEvent.model_validate(
+            {"type": EventType.BOT_STATE_CHANGED.value, "timestamp": now, "data": data}
+        )
         for webhook in webhooks:
             _write_down(webhook, f"evt_bot_{bot_id}_{told.changes + 1}", event, bot=bot, about=f"{bot}: {state}")
 

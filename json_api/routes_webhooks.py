@@ -50,7 +50,7 @@ def list_webhooks(request: HttpRequest) -> Any:
 def create_webhook(request: HttpRequest, response: HttpResponse, body: WebhookIn) -> Any:
     """Register an address. The secret that its messages are signed with is in this answer, and in no other."""
     require(request.user, "json_api.add_webhook")
-    webhook = Webhook(user=request.user, **body.dict())
+    webhook = Webhook(user=request.user, **body.dict())  # type: ignore[misc]
     webhook.renew_secret()
     webhook.full_clean()
     webhook.save()

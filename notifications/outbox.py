@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 from django.db import models
 from django.utils import timezone
@@ -48,7 +48,7 @@ class Outgoing(models.Model):
     error_code = models.CharField(max_length=40, blank=True)
     last_error = models.TextField(blank=True, help_text="Why the last try failed. Never with a secret in it.")
 
-    objects: Any = OutgoingQuerySet.as_manager()
+    objects = OutgoingQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -67,10 +67,7 @@ class Outgoing(models.Model):
         return kind.default_remedy if kind else ""
 
 
-Row = TypeVar("Row", bound=Outgoing)
-
-
-class Outbox(Generic[Row]):
+class Outbox:
     """Sends the rows of one model.
 
     Attributes:
@@ -79,7 +76,7 @@ class Outbox(Generic[Row]):
         hand_over: tries to send one row, once, and raises a ``Problem`` when that fails.
     """
 
-    def __init__(self, model: type[Row], receiver: str, hand_over: Callable[[Row], None]) -> None:
+    def __init__(self, model: type[Outgoing], receiver: str, hand_over: Callable[[Any], None]) -> None:
         self.model, self.receiver, self.hand_over = model, receiver, hand_over
         #: One pass at a time in a process: a receiver that hangs must not take the threads that watch the fleet.
         self._pass = Lock()
@@ -98,7 +95,7 @@ class Outbox(Generic[Row]):
         finally:
             self._pass.release()
 
-    def send(self, row: Row) -> bool:
+    def send(self, row: Outgoing) -> bool:
         """Try once, unless another worker does; false when the receiver is out of reach for now."""
         if not row.claim(timezone.now()):
             return True
@@ -117,7 +114,7 @@ class Outbox(Generic[Row]):
             stored.filter(next_attempt_at__lt=next_attempt_at).update(next_attempt_at=next_attempt_at)
         return not problem.retryable
 
-    def _try_to_hand_over(self, row: Row) -> Problem | None:
+    def _try_to_hand_over(self, row: Outgoing) -> Problem | None:
         try:
             self.hand_over(row)
         except Problem as problem:
