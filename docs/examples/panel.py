@@ -22,10 +22,11 @@ class PanelProblem(Exception):
     """The panel's answer to what it can't do: a stable code, what happened, and what to do about it."""
 
     def __init__(self, problem: Json) -> None:
-        super().__init__(f"{problem['detail']} [{problem['code']}] {problem['remedy']}")
         self.code: str = problem["code"]
         self.retryable: bool = problem["retryable"]
         self.errors: dict[str, str] = {error["field"]: error["message"] for error in problem["errors"]}
+        fields = "".join(f"\n{name}: {message}" for name, message in self.errors.items())
+        super().__init__(f"{problem['detail']} [{self.code}] {problem['remedy']}{fields}")
 
 
 @dataclass
@@ -111,7 +112,14 @@ if __name__ == "__main__":
     panel = Panel(os.environ["PANEL"], os.environ["TOKEN"])
     try:
         bot = panel.create_bot(
-            {"name": name, "account": account, "connector": connector, "pair": pair, "strategy": "spread"}
+            {
+                "name": name,
+                "account": account,
+                "connector": connector,
+                "pair": pair,
+                "strategy": "spread",
+                "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600},
+            }
         )
     except PanelProblem as problem:
         sys.exit(str(problem))

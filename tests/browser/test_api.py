@@ -52,6 +52,7 @@ def test_the_example_creates_a_bot_once_however_often_it_asks(demo: Demo) -> Non
         "connector": "bitmart",
         "pair": "SHARP/USDT",
         "strategy": "spread",
+        "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600},
     }
 
     bot = panel.create_bot(wanted, key="example-1")
