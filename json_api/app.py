@@ -58,7 +58,9 @@ class PanelAPI(NinjaAPI):
         """The schema, with what goes wrong in its own media type, and with what webhooks are told."""
         schema = super().get_openapi_schema(**kwargs)
         _, definitions = models_json_schema(
-            [(event, "serialization") for event in EVENTS], ref_template="#/components/schemas/{model}"
+            [(event, "serialization") for event in EVENTS],
+            by_alias=False,  # as ninja names what it answers
+            ref_template="#/components/schemas/{model}",
         )
         schema["components"]["schemas"] |= definitions["$defs"]
         schema["webhooks"] = {event.__name__: {"post": _told(event)} for event in EVENTS}
