@@ -67,10 +67,16 @@ WHO_MAY = {
     "notifications.delete_channel": "A O",
     "notifications.test_channel": "A O",
     # tokens for other tools: everybody's own, each acts as its user; making one takes a full sign-in
-    "json_api.view_token": "A O M",
-    "json_api.add_token": "A O M",
-    "json_api.change_token": "A O M",
-    "json_api.delete_token": "A O M",
+    "json_api.view_token": "A O M V",
+    "json_api.add_token": "A O M V",
+    "json_api.change_token": "A O M V",
+    "json_api.delete_token": "A O M V",
+    # webhooks: everybody's own, each is told what its user sees; like a channel it has the host connect somewhere
+    "json_api.view_webhook": "A O",
+    "json_api.add_webhook": "A O",
+    "json_api.change_webhook": "A O",
+    "json_api.delete_webhook": "A O",
+    "json_api.view_webhookdelivery": "A O",
     # the panel itself
     "operations.view_operation": "A O M V",
     "auth.view_user": "A",

@@ -363,6 +363,12 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("json_api.view_token"),
                     },
                     {
+                        "title": "Webhooks",
+                        "icon": "webhook",
+                        "link": reverse_lazy("admin:json_api_webhook_changelist"),
+                        "permission": lambda request: request.user.has_perm("json_api.view_webhook"),
+                    },
+                    {
                         "title": "Channels",
                         "icon": "campaign",
                         "link": reverse_lazy("admin:notifications_channel_changelist"),

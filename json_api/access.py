@@ -12,9 +12,9 @@ from json_api.problems import AddressRefused, PermissionMissing, ScopeMissing, T
 
 
 class Bearer(HttpBearer):
-    """Lets a request in whose token has a scope."""
+    """Lets a request in whose token has a scope, or any token when none is named."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope | None = None) -> None:
         super().__init__()
         self.scope = scope
 
@@ -25,9 +25,18 @@ class Bearer(HttpBearer):
             TokenMissing, AddressRefused, TooManyRequests, ScopeMissing
         """
         found = take_token(request, token)
-        if self.scope not in found.scopes:
-            raise ScopeMissing(f"The token “{found.name}” has no scope “{self.scope}”.")
+        if self.scope:
+            require_scope(found, self.scope)
         return found
+
+
+def require_scope(token: Token, scope: Scope) -> None:
+    """
+    Raises:
+        ScopeMissing
+    """
+    if scope not in token.scopes:
+        raise ScopeMissing(f"The token “{token.name}” has no scope “{scope}”.")
 
 
 def take_token(request: HttpRequest, secret: str) -> Token:
@@ -48,6 +57,7 @@ def take_token(request: HttpRequest, secret: str) -> Token:
     return token
 
 
+any_token = Bearer()
 may_read, may_deploy, may_write_keys, may_administer = (
     Bearer(scope) for scope in (Scope.READ, Scope.DEPLOY, Scope.KEYS, Scope.ADMIN)
 )

@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
+from json_api import webhook_admin  # noqa: F401  Django finds an app's admin from here
 from json_api.models import Scope, Token
 
 STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}

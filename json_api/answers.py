@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as ModelInvalid
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.views.defaults import page_not_found
@@ -17,6 +18,7 @@ from hummingbot_api.errors import Problem
 from json_api.problems import (
     BodyUnreadable,
     BotExists,
+    ChangedMeanwhile,
     FieldsInvalid,
     NothingThere,
     OperationFailed,
@@ -29,7 +31,7 @@ logger = logging.getLogger(__name__)
 #: Where a problem is no request's fault but has a status of its own.
 STATUSES = {OperationActive: 409, BotLive: 409, PanelFault: 500}
 #: Names that the model has for what the API calls otherwise.
-API_NAMES = {"trading_pair": "pair", "settings": "config", "account_name": "account_name", NON_FIELD_ERRORS: ""}
+API_NAMES = {"trading_pair": "pair", "settings": "config", NON_FIELD_ERRORS: ""}
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -125,6 +127,11 @@ def handle_problems(api: NinjaAPI) -> None:
     def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
         # The only one that ninja raises by itself, besides those above.
         return problem_response(request, BodyUnreadable())
+
+    @api.exception_handler(IntegrityError)
+    def too_late(request: HttpRequest, error: IntegrityError) -> HttpResponse:
+        # What is checked before is right mostly; the database has the last word.
+        return problem_response(request, ChangedMeanwhile())
 
     @api.exception_handler(Exception)
     def fault(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -6,13 +6,16 @@ from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Swagger
+from ninja import NinjaAPI, Schema, Swagger
+from pydantic.json_schema import models_json_schema
 
-from json_api import routes_bots, routes_clients, routes_operations, routes_servers
+from json_api import routes_bots, routes_clients, routes_operations, routes_servers, routes_webhooks
 from json_api.access import take_token
 from json_api.answers import MEDIA_TYPE, handle_problems, problem_response
+from json_api.parser import StrictParser
 from json_api.problems import RequestProblem
 from json_api.router import STATUSES
+from json_api.schemas import BotStateEvent, OperationEvent
 
 
 def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -32,10 +35,35 @@ def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     return guarded
 
 
+#: What webhooks are told.
+EVENTS = (OperationEvent, BotStateEvent)
+#: What each of their messages is signed with, see docs/api.md.
+SIGNED_WITH = ("Webhook-Id", "Webhook-Timestamp", "Webhook-Signature")
+
+
+def _told(event: type[Schema]) -> dict[str, Any]:
+    body = {"schema": {"$ref": f"#/components/schemas/{event.__name__}"}}
+    return {
+        "summary": event.__doc__,
+        "parameters": [
+            {"in": "header", "name": name, "required": True, "schema": {"type": "string"}} for name in SIGNED_WITH
+        ],
+        "requestBody": {"content": {"application/json": body}},
+        "responses": {"2XX": {"description": "Taken. After anything else it is sent again."}},
+    }
+
+
 class PanelAPI(NinjaAPI):
     def get_openapi_schema(self, **kwargs: Any) -> Any:
-        """The schema, with what goes wrong in its own media type."""
+        """The schema, with what goes wrong in its own media type, and with what webhooks are told."""
         schema = super().get_openapi_schema(**kwargs)
+        _, definitions = models_json_schema(
+            [(event, "serialization") for event in EVENTS],
+            by_alias=False,  # as ninja names what it answers
+            ref_template="#/components/schemas/{model}",
+        )
+        schema["components"]["schemas"] |= definitions["$defs"]
+        schema["webhooks"] = {event.__name__: {"post": _told(event)} for event in EVENTS}
         for path in schema["paths"].values():
             for call in path.values():
                 for status, response in call["responses"].items():
@@ -54,7 +82,8 @@ api = PanelAPI(
     docs=Swagger({"persistAuthorization": False}),
     docs_decorator=staff_or_token,
     urls_namespace="json_api",
+    parser=StrictParser(),
 )
 handle_problems(api)
-for routes in (routes_bots, routes_clients, routes_servers, routes_operations):
+for routes in (routes_bots, routes_clients, routes_servers, routes_operations, routes_webhooks):
     api.add_router("", routes.router)

@@ -9,11 +9,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from ninja import Status
 
 from json_api.access import require
 from json_api.models import TakenRequest
-from json_api.problems import IdempotencyKeyReused, NotPossibleNow, OperationFailed
+from json_api.problems import FieldsInvalid, IdempotencyKeyReused, NotPossibleNow, OperationFailed
+from json_api.schemas import Waiting
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -22,6 +24,29 @@ from operations.services import operation_request
 _waiting = BoundedSemaphore(settings.API["WAITING"])
 #: How often, in seconds, a waiting request looks.
 LOOK = 0.25
+#: Characters of an ``Idempotency-Key``.
+LONGEST_KEY = 255
+
+
+def answer(
+    request: HttpRequest,
+    response: HttpResponse,
+    waiting: Waiting,
+    act: Callable[[], Operation],
+    row: Callable[[Operation], Any],
+    status: int = 200,
+) -> Status:
+    """What a call answers that asks for an operation by ``act``: the ``row`` that it is about after its success, or 202
+    with the operation when it takes longer than the caller waits.
+
+    Raises:
+        OperationFailed, IdempotencyKeyReused, and what ``act`` and ``row`` raise.
+    """
+    operation = wait_for(once(request, act), waiting.wait)
+    if operation.is_active:
+        response["Location"] = f"/operations/{operation.pk}"
+        return Status(202, operation)
+    return Status(status, row(operation))
 
 
 def ask(kind: str, subject: models.Model, request: HttpRequest, **options: Any) -> Operation:
@@ -46,8 +71,11 @@ def once(request: HttpRequest, act: Callable[[], Operation]) -> Operation:
 
     Raises:
         IdempotencyKeyReused: the key came with another request.
+        FieldsInvalid: it is too long.
     """
     key = request.headers.get("Idempotency-Key", "").strip().strip('"')
+    if len(key) > LONGEST_KEY:
+        raise FieldsInvalid({"Idempotency-Key": [f"A key has {LONGEST_KEY} characters at the most."]})
     if not key:
         with transaction.atomic():
             return act()
@@ -55,13 +83,13 @@ def once(request: HttpRequest, act: Callable[[], Operation]) -> Operation:
     fingerprint = _fingerprint(request)
     try:
         with transaction.atomic():
-            taken = TakenRequest.objects.create(user=user, key=key[:255], fingerprint=fingerprint)
+            taken = TakenRequest.objects.create(user=user, key=key, fingerprint=fingerprint)
             operation = act()
             taken.operation = operation
             taken.save(update_fields=["operation"])
             return operation
     except IntegrityError:
-        before = TakenRequest.objects.select_related("operation").filter(user=user, key=key[:255]).first()
+        before = TakenRequest.objects.select_related("operation").filter(user=user, key=key).first()
         if before is None or before.operation is None:
             raise
     if before.fingerprint != fingerprint:

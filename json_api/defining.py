@@ -47,7 +47,8 @@ def define(user: Any, wanted: BotCreate) -> Bot:
 
 
 def check(bot: Bot, errors: dict[str, list[str]]) -> None:
-    """Make sure that a definition is valid, as far as it goes.
+    """Make sure that a definition is valid, as far as it goes: also that the exchange would take such orders, by its
+    trading rules as they are stored. No server is asked.
 
     Raises:
         FieldsInvalid: ``errors`` and what the check found besides.
@@ -56,6 +57,9 @@ def check(bot: Bot, errors: dict[str, list[str]]) -> None:
         bot.full_clean(exclude=[name for name in ("client", "strategy", "server") if not getattr(bot, f"{name}_id")])
     except ValidationError as invalid:
         errors = model_errors(invalid) | errors
+    if not errors and (rules := bot.trading_rules):
+        refusals = rules.refusals(bot.strategy.settings_schema, bot.settings)
+        errors = {f"config.{name}": [f"{why} (Rules of {rules.read_at:%Y-%m-%d}.)"] for name, why in refusals.items()}
     if errors:
         raise FieldsInvalid(errors)
 

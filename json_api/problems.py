@@ -30,6 +30,15 @@ class BodyUnreadable(RequestProblem):
     default_remedy = "Send valid JSON in UTF-8, with “Content-Type: application/json”."
 
 
+class BodyTooLarge(RequestProblem):
+    """More than the panel reads of one request."""
+
+    code = "body_too_large"
+    meaning = "The request's body is too large."
+    default_remedy = "Send less than 2.5 MB: one thing in each request."
+    status = 413
+
+
 class TokenMissing(RequestProblem):
     """No token, or none that works any longer."""
 
@@ -100,6 +109,16 @@ class NotPossibleNow(RequestProblem):
     status = 409
 
 
+class ChangedMeanwhile(RequestProblem):
+    """Another request or an operation was faster: what this one wanted does not go with what is there by now."""
+
+    code = "changed_meanwhile"
+    meaning = "This does not go with what was changed or added at the same moment, or with what depends on it."
+    default_remedy = "Look at what is there now, and send the request again if it is still wanted."
+    retryable = True
+    status = 409
+
+
 class BotExists(RequestProblem):
     """The client has a bot of that name. It is at hand as ``bot``."""
 
@@ -134,6 +153,48 @@ class TooManyRequests(RequestProblem):
     default_remedy = "Wait as many seconds as the Retry-After header says."
     retryable = True
     status = 429
+
+
+class WebhookRefused(Problem):
+    """The receiver said no. Unlike a channel's, it may be a tool that is just being set up: it is asked again."""
+
+    code = "webhook_refused"
+    concerns = "webhook"
+    meaning = "The receiver refused the event."
+    default_remedy = (
+        "Let the tool answer with a status from 200 to 299. Check the webhook's address, and that the tool has its "
+        "newest secret. Then send a test event."
+    )
+    retryable = True
+
+
+class WebhookUnreadable(Problem):
+    """The webhook's address or secret was encrypted with a key that is not in ``FERNET_KEYS``."""
+
+    code = "webhook_unreadable"
+    concerns = "webhook"
+    meaning = "The webhook's address or secret can't be decrypted with the present FERNET_KEYS."
+    default_remedy = (
+        "Put the former key back into FERNET_KEYS behind the new one, or enter the address again and make a new secret."
+    )
+
+
+class WebhookOff(Problem):
+    """The webhook was switched off before it was told."""
+
+    code = "webhook_off"
+    concerns = "webhook"
+    meaning = "The webhook was switched off, so it was not told."
+    default_remedy = "Switch it on to have it told of what happens from now on."
+
+
+class WebhookNotAllowed(Problem):
+    """What happened is not the webhook's user's to see any more."""
+
+    code = "webhook_not_allowed"
+    concerns = "webhook"
+    meaning = "The webhook's user may not see any more what it is about, so it was not told."
+    default_remedy = "Let the webhook belong to a user who sees the client."
 
 
 class OperationFailed(RequestProblem):

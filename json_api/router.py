@@ -5,25 +5,39 @@ from functools import wraps
 from typing import Any
 from urllib.parse import unquote
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import conditional_page
 from ninja import Router
 from ninja.decorators import decorate_view
 
 from json_api.answers import problem_response
-from json_api.problems import FieldsInvalid
+from json_api.problems import BodyTooLarge, FieldsInvalid
 from json_api.schemas import ProblemOut
 
-#: No JSON; no token; not allowed; not there; not possible now; invalid; what it depends on failed; too many.
-STATUSES = (400, 401, 403, 404, 409, 422, 424, 429)
+#: No JSON; no token; not allowed; not there; not possible now; too much; invalid; what it depends on failed; too many.
+STATUSES = (400, 401, 403, 404, 409, 413, 422, 424, 429)
+#: What every call that asks for an operation takes.
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "Any text of your own, new for each thing that you want: a request that is repeated with its key "
+    "within a day leads to the same operation.",
+}
 
 
-def without_nul(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Refuses the one character that PostgreSQL can't store in text."""
+def storable(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Refuses what is too much, and the one character that PostgreSQL can't store in text."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if "\0" in unquote(request.get_full_path()) or b"\0" in request.body or b"\\u0000" in request.body:
+        try:
+            body = request.body
+        except RequestDataTooBig:
+            return problem_response(request, BodyTooLarge())
+        if "\0" in unquote(request.get_full_path()) or b"\0" in body or b"\\u0000" in body:
             return problem_response(request, FieldsInvalid({"": ["Text can't hold the character NUL (U+0000)."]}))
         return view(request, *args, **kwargs)
 
@@ -42,6 +56,8 @@ class PanelRouter(Router):
         if "GET" in methods:
             view_func = decorate_view(conditional_page)(view_func)
             answers |= {304: None}
-        view_func = decorate_view(without_nul)(view_func)
+        if 202 in answers:
+            options["openapi_extra"] = {"parameters": [IDEMPOTENCY_KEY]}
+        view_func = decorate_view(storable)(view_func)
         problems = dict.fromkeys(STATUSES, ProblemOut)
         super().add_api_operation(path, methods, view_func, response=answers | problems, **options)

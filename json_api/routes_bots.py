@@ -1,30 +1,42 @@
 """Bots: defined, deployed, started, stopped, archived, looked at."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from ninja import Field, Path, Query, Status
+from ninja import Field, Path, Query, Schema, Status
 
 from bots.models import Bot, BotState, Deployment, Strategy
+from bots.records import LogKind, LogLine
 from json_api.access import may_deploy, may_read, require
-from json_api.asking import ask, once, wait_for
+from json_api.asking import answer, ask
 from json_api.defining import check, define
 from json_api.lists import Paged, page
 from json_api.router import PanelRouter
-from json_api.schemas import BotChange, BotCreate, BotOut, BotPage, Id, OperationOut, Waiting
+from json_api.schemas import (
+    BotChange,
+    BotCreate,
+    BotOut,
+    BotPage,
+    Id,
+    LogPage,
+    OperationOut,
+    PerformanceOut,
+    Waiting,
+)
 from operations.models import Operation
 
 router = PanelRouter(tags=["bots"])
 
-#: What a bot's answer needs, in a constant number of queries.
-RELATED = ("client", "server", "strategy", "deployment")
 #: The API's names for what the model calls otherwise.
 COLUMNS = {"pair": "trading_pair", "config": "settings"}
 
-Action = Literal["deploy", "redeploy", "start", "stop", "archive", "refresh"]
+Action = Literal[
+    "deploy", "redeploy", "start", "stop", "pause", "resume", "apply_settings", "archive", "refresh", "check"
+]
 
 
 class BotFilters(Paged):
@@ -39,9 +51,22 @@ class BotFilters(Paged):
     order_by: Literal["id", "-id", "name", "-name"] = "-id"
 
 
+class LogFilters(Paged):
+    kind: LogKind | None = Field(None, description="The bot's own error log, or everything else.")
+    level: str | None = Field(None, description="As the bot wrote it: INFO, WARNING, ERROR, ...")
+    search: str | None = Field(None, description="Part of the message or of the logger's name.")
+    instance: str | None = Field(None, description="The server's name for a deployment; all of the bot's by default.")
+
+
+class PerformanceFilters(Schema):
+    since: datetime | None = Field(None, description="A day ago by default. Without a zone it is UTC.")
+    interval: Literal["hourly", "daily"] = Field("hourly", description="The last figures of each hour, or of each day.")
+    instance: str | None = Field(None, description="The server's name for a deployment; the newest by default.")
+
+
 def visible(request: HttpRequest) -> models.QuerySet[Bot]:
     require(request.user, "bots.view_bot")
-    return Bot.objects.visible_to(request.user).select_related(*RELATED).prefetch_related("client__keys")
+    return BotOut.rows(Bot.objects.visible_to(request.user))
 
 
 @router.get("/bots", response=BotPage, auth=may_read)
@@ -81,12 +106,12 @@ def create_bot(request: HttpRequest, response: HttpResponse, body: BotCreate, wa
     def define_and_deploy() -> Operation:
         return ask("deploy", define(request.user, body), request)
 
-    operation = wait_for(once(request, define_and_deploy), waiting.wait)
-    if operation.is_active:
-        response["Location"] = f"/operations/{operation.pk}"
-        return Status(202, operation)
-    response["Location"] = f"/bots/{operation.subject_id}"
-    return Status(201, visible(request).get(pk=operation.subject_id))
+    def created(operation: Operation) -> Bot:
+        bot = get_object_or_404(visible(request), pk=operation.subject_id)
+        response["Location"] = f"/bots/{bot.pk}"
+        return bot
+
+    return answer(request, response, waiting, define_and_deploy, created, status=201)
 
 
 @router.get("/bots/{bot_id}", response=BotOut, auth=may_read)
@@ -94,11 +119,49 @@ def get_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
     return get_object_or_404(visible(request), pk=bot_id)
 
 
-@router.patch("/bots/{bot_id}", response=BotOut, auth=may_deploy)
-def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
-    """Change the definition. What runs is not touched: redeploy it to apply the change."""
-    require(request.user, "bots.change_bot")
+@router.get("/bots/{bot_id}/logs", response=LogPage, auth=may_read)
+def list_log_lines(request: HttpRequest, bot_id: Path[Id], asked: Query[LogFilters]) -> Any:
+    """What is kept of the bot's log, the newest first: up to 200 lines of each kind for each deployment.
+
+    Exchange keys are masked in them. “refresh” reads the log now.
+    """
     bot = get_object_or_404(visible(request), pk=bot_id)
+    equal = {"kind": asked.kind, "level": asked.level, "deployment__instance_name": asked.instance}
+    lines = LogLine.objects.filter(deployment__bot=bot).select_related("deployment")
+    lines = lines.filter(**{name: value for name, value in equal.items() if value is not None})
+    if term := asked.search:
+        lines = lines.filter(models.Q(message__icontains=term) | models.Q(logger__icontains=term))
+    return page(request, lines, asked, "-logged_at")
+
+
+@router.get("/bots/{bot_id}/performance", response=PerformanceOut, auth=may_read)
+def get_performance(request: HttpRequest, bot_id: Path[Id], asked: Query[PerformanceFilters]) -> Any:
+    """Each controller's figures over time, of one deployment. Scripts report none."""
+    bot = get_object_or_404(visible(request), pk=bot_id)
+    run = get_object_or_404(bot.deployments, instance_name=asked.instance) if asked.instance else bot.deployment
+    if run is None:
+        return {"instance": None, "quote_asset": None, "newest": [], "series": []}
+    since = asked.since or timezone.now() - timedelta(days=1)
+    if timezone.is_naive(since):
+        since = since.replace(tzinfo=UTC)
+    samples = run.performance.since(since)
+    return {
+        "instance": run.instance_name or None,
+        "quote_asset": run.quote_asset,
+        "newest": run.performance.newest().order_by("controller_id"),
+        "series": (samples.daily() if asked.interval == "daily" else samples.hourly()).order_by(
+            "taken_at", "controller_id"
+        ),
+    }
+
+
+@router.patch("/bots/{bot_id}", response=BotOut, auth=may_deploy)
+@transaction.atomic
+def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
+    """Change the definition. What runs is not touched: apply the settings to it, or redeploy it."""
+    require(request.user, "bots.change_bot")
+    # Locked, so that it is saved as it was read: an operation or the poll may be about to write on the same row.
+    bot = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=bot_id)
     errors: dict[str, list[str]] = {}
     for name, value in body.dict(exclude_unset=True).items():
         if name == "strategy":
@@ -129,13 +192,17 @@ def delete_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
     "/bots/{bot_id}/{action}", response={200: BotOut, 202: OperationOut}, auth=may_deploy, operation_id="act_on_bot"
 )
 def act(request: HttpRequest, response: HttpResponse, bot_id: Path[Id], action: Action, waiting: Query[Waiting]) -> Any:
-    """Deploy, redeploy, start, stop, archive or refresh a bot.
+    """Deploy, redeploy, start, stop, pause, resume or archive a bot; apply its settings while it runs, as far as it
+    takes them over; refresh what is known of it; check its definition at its server and exchange.
 
     Answers 200 with the bot when that succeeded, 202 with the operation when it takes longer than ``wait``.
     """
     bot = get_object_or_404(visible(request), pk=bot_id)
-    operation = wait_for(once(request, lambda: ask(action, bot, request)), waiting.wait)
-    if operation.is_active:
-        response["Location"] = f"/operations/{operation.pk}"
-        return Status(202, operation)
-    return Status(200, visible(request).get(pk=bot_id))
+    kind = "check_bot" if action == "check" else action
+    return answer(
+        request,
+        response,
+        waiting,
+        lambda: ask(kind, bot, request),
+        lambda operation: get_object_or_404(visible(request), pk=bot_id),
+    )

@@ -3,18 +3,33 @@
 from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, Path, Query, Status
 
 from accounts.models import Client, ClientStatus, ExchangeKey, Server, key_errors
-from json_api.access import may_administer, may_read, may_write_keys, require
+from bots.rotation import to_redeploy
+from json_api.access import may_administer, may_read, may_write_keys, require, require_scope
 from json_api.answers import model_errors
-from json_api.asking import ask, once, wait_for
+from json_api.asking import answer, ask
 from json_api.lists import Paged, page
+from json_api.models import Scope
 from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
-from json_api.schemas import ClientChange, ClientIn, ClientOut, ClientPage, Id, KeyIn, KeyOut, OperationOut, Waiting
+from json_api.schemas import (
+    ClientChange,
+    ClientIn,
+    ClientOut,
+    ClientPage,
+    Id,
+    KeyIn,
+    KeyOut,
+    OperationOut,
+    Rotation,
+    Waiting,
+)
+from operations.models import Operation
 
 router = PanelRouter(tags=["clients"])
 
@@ -52,12 +67,12 @@ def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) 
     require(request.user, "accounts.add_client")
     errors: dict[str, list[str]] = {}
     client = Client(name=body.name, account_name=body.account_name, notes=body.notes)
-    server = Server.objects.visible_to(request.user).filter(name=body.server).first()
+    server = Server.objects.choosable_by(request.user).filter(name=body.server).first()
     if server is None:
         errors["server"] = [f"There is no server “{body.server}”."]
     else:
         client.server = server
-    if not request.user.has_perm("accounts.view_every_client"):
+    if not request.user.has_perm("accounts.assign_client"):
         client.account_manager = request.user  # type: ignore[assignment]
     save(client, errors, exclude=[] if server else ["server"])
     response["Location"] = f"/clients/{client.pk}"
@@ -84,9 +99,10 @@ def get_client(request: HttpRequest, client_id: Path[Id]) -> Any:
 
 
 @router.patch("/clients/{client_id}", response=ClientOut, auth=may_administer)
+@transaction.atomic
 def change_client(request: HttpRequest, client_id: Path[Id], body: ClientChange) -> Any:
     require(request.user, "accounts.change_client")
-    client = get_object_or_404(visible(request), pk=client_id)
+    client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
     for name, value in body.dict(exclude_unset=True).items():
         setattr(client, name, value)
     save(client, {}, exclude=[])
@@ -101,9 +117,11 @@ def list_keys(request: HttpRequest, client_id: Path[Id]) -> Any:
 
 
 @router.put("/clients/{client_id}/keys/{connector}", response={200: KeyOut, 201: KeyOut}, auth=may_write_keys)
+@transaction.atomic
 def write_key(request: HttpRequest, client_id: Path[Id], connector: str, body: KeyIn) -> Any:
     """Store a key, in place of the one before. It reaches the server with the next push of the profile."""
-    client = get_object_or_404(visible(request), pk=client_id)
+    # Locked, so that of two new keys for one connector the second finds the first.
+    client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
     key = client.keys.filter(connector=connector).first()
     require(request.user, "accounts.change_exchangekey" if key else "accounts.add_exchangekey")
     fields = client.server.fields_of(connector)
@@ -128,6 +146,45 @@ def delete_key(request: HttpRequest, client_id: Path[Id], connector: str) -> Any
 
 
 @router.post(
+    "/clients/{client_id}/keys/{connector}/{action}",
+    response={200: KeyOut, 202: OperationOut},
+    auth=may_write_keys,
+    operation_id="act_on_key",
+)
+def act_on_key(
+    request: HttpRequest,
+    response: HttpResponse,
+    client_id: Path[Id],
+    connector: str,
+    action: Literal["test", "rotate"],
+    waiting: Query[Waiting],
+    body: Rotation | None = None,
+) -> Any:
+    """Test a key, which sends it to the server and has that log in with it; or rotate it: put newly written values to
+    use on the server, and ask for a redeploy of the bots that run with the former ones.
+    """
+    require(request.user, "accounts.view_exchangekey")
+
+    def key() -> ExchangeKey:
+        found: ExchangeKey = get_object_or_404(
+            get_object_or_404(visible(request), pk=client_id).keys, connector=connector
+        )
+        return found
+
+    def ask_for_it() -> Operation:
+        subject = key()
+        if action == "test":
+            return ask("test_key", subject, request)
+        chosen = body.bots if body else None
+        bots = [deployment.bot_id for deployment in to_redeploy(subject)] if chosen is None else chosen
+        if bots:
+            require_scope(request.auth, Scope.DEPLOY)  # type: ignore[attr-defined]
+        return ask("rotate_key", subject, request, bots=bots)
+
+    return answer(request, response, waiting, ask_for_it, lambda operation: key())
+
+
+@router.post(
     "/clients/{client_id}/profile/{action}",
     response={200: ClientOut, 202: OperationOut},
     auth=may_write_keys,
@@ -142,8 +199,10 @@ def act(
 ) -> Any:
     """Push the client's keys to its server, or see what of them is there."""
     client = get_object_or_404(visible(request), pk=client_id)
-    operation = wait_for(once(request, lambda: ask(f"{action}_profile", client, request)), waiting.wait)
-    if operation.is_active:
-        response["Location"] = f"/operations/{operation.pk}"
-        return Status(202, operation)
-    return Status(200, visible(request).get(pk=client_id))
+    return answer(
+        request,
+        response,
+        waiting,
+        lambda: ask(f"{action}_profile", client, request),
+        lambda operation: get_object_or_404(visible(request), pk=client_id),
+    )

@@ -6,16 +6,22 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Path, Query, Status
 
-from json_api.access import may_deploy, may_read, require
+from accounts.models import Client, ExchangeKey
+from bots.models import Bot
+from json_api.access import any_token, may_read, require, require_scope
 from json_api.asking import once
 from json_api.lists import Paged, page
-from json_api.problems import NotPossibleNow
+from json_api.models import Scope
+from json_api.problems import NotPossibleNow, PermissionMissing
 from json_api.router import PanelRouter
 from json_api.schemas import Id, OperationOut, OperationPage, OperationWithSteps
 from operations.models import Operation, State
 from operations.services import operation_cancel, operation_retry
 
 router = PanelRouter(tags=["operations"])
+
+#: What a token needs to end or repeat what was done to each of these; for all others it is the scope “admin”.
+SCOPES = {Bot: Scope.DEPLOY, Client: Scope.KEYS, ExchangeKey: Scope.KEYS}
 
 
 class OperationFilters(Paged):
@@ -43,11 +49,25 @@ def get_operation(request: HttpRequest, operation_id: Path[Id]) -> Any:
     return get_object_or_404(visible(request).prefetch_related("steps"), pk=operation_id)
 
 
-@router.post("/operations/{operation_id}/cancel", response=OperationWithSteps, auth=may_deploy)
-def cancel(request: HttpRequest, operation_id: Path[Id]) -> Any:
-    """End a queued operation at once; a running one ends after the step at hand."""
-    operation = get_object_or_404(visible(request), pk=operation_id)
+def to_steer(request: HttpRequest, operation_id: int) -> Operation:
+    """
+    Raises:
+        Http404, PermissionMissing
+        ScopeMissing: the token might not ask for such an operation either.
+    """
+    operation: Operation = get_object_or_404(visible(request), pk=operation_id)
+    require_scope(request.auth, SCOPES.get(operation.definition.subject_model, Scope.ADMIN))  # type: ignore[attr-defined]
     require(request.user, operation.definition.permission)
+    return operation
+
+
+@router.post("/operations/{operation_id}/cancel", response=OperationWithSteps, auth=any_token)
+def cancel(request: HttpRequest, operation_id: Path[Id]) -> Any:
+    """End a queued operation at once; a running one ends after the step at hand.
+
+    Takes the scope that asking for it takes.
+    """
+    operation = to_steer(request, operation_id)
     if not operation.can_be_cancelled:
         raise NotPossibleNow(f"“{operation}” {operation.state} already.")
     operation_cancel(operation=operation)
@@ -55,13 +75,17 @@ def cancel(request: HttpRequest, operation_id: Path[Id]) -> Any:
     return operation
 
 
-@router.post("/operations/{operation_id}/retry", response={202: OperationOut}, auth=may_deploy)
+@router.post("/operations/{operation_id}/retry", response={202: OperationOut}, auth=any_token)
 def retry(request: HttpRequest, operation_id: Path[Id]) -> Any:
-    """Ask for the same again, as an operation of its own."""
-    operation = get_object_or_404(visible(request), pk=operation_id)
-    require(request.user, operation.definition.permission)
+    """Ask for the same again, with the same options, as an operation of its own.
+
+    Takes the scope that asking for it takes.
+    """
+    operation = to_steer(request, operation_id)
 
     def ask_again() -> Operation:
+        if not operation.definition.permitted_to(request.user, operation.options):
+            raise PermissionMissing(f"{request.user} may not ask for “{operation}” with its options.")
         if not operation.can_be_retried:
             raise NotPossibleNow(f"“{operation}” {operation.state}, or something newer was asked for since.")
         return operation_retry(operation=operation, requested_by=request.user)

@@ -1,16 +1,16 @@
 """Servers and their check; strategies with the schema of their settings; the catalogue of problems."""
 
-from typing import Any
+from typing import Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from ninja import Path, Query, Status
+from ninja import Path, Query
 
 from accounts.models import Server
 from bots.models import Strategy
 from hummingbot_api.errors import Problem
 from json_api.access import may_administer, may_read, require
-from json_api.asking import ask, once, wait_for
+from json_api.asking import answer, ask
 from json_api.router import PanelRouter
 from json_api.schemas import Id, OperationOut, ProblemKind, ServerOut, StrategyOut, StrategyWithSchema, Waiting
 
@@ -34,20 +34,29 @@ def get_server(request: HttpRequest, server_id: Path[Id]) -> Any:
 
 
 @router.post(
-    "/servers/{server_id}/check",
+    "/servers/{server_id}/{action}",
     response={200: ServerOut, 202: OperationOut},
     auth=may_administer,
     tags=["servers"],
+    operation_id="act_on_server",
 )
-def check_server(request: HttpRequest, response: HttpResponse, server_id: Path[Id], waiting: Query[Waiting]) -> Any:
-    """Check the connection to a server."""
+def act(
+    request: HttpRequest,
+    response: HttpResponse,
+    server_id: Path[Id],
+    action: Literal["check", "read_controllers"],
+    waiting: Query[Waiting],
+) -> Any:
+    """Check the connection to a server, or read its controllers again: their files may have changed."""
     server = get_object_or_404(visible(request), pk=server_id)
-    operation = wait_for(once(request, lambda: ask("check_server", server, request)), waiting.wait)
-    if operation.is_active:
-        response["Location"] = f"/operations/{operation.pk}"
-        return Status(202, operation)
-    server.refresh_from_db()
-    return Status(200, server)
+    kind = "check_server" if action == "check" else action
+    return answer(
+        request,
+        response,
+        waiting,
+        lambda: ask(kind, server, request),
+        lambda operation: get_object_or_404(visible(request), pk=server_id),
+    )
 
 
 @router.get("/strategies", response=list[StrategyOut], auth=may_read, tags=["strategies"])

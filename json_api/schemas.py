@@ -3,11 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from django.db import models
 from ninja import Field, Schema
 from pydantic import ConfigDict
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
+from json_api.webhooks import EventType, Webhook, WebhookDelivery
+from notifications.outbox import DeliveryState
 from operations.models import Operation
 
 #: A row's number, as every database can hold it.
@@ -161,6 +164,11 @@ class BotOut(Schema):
     has_newer_key: bool = Field(description="The live instance holds an exchange key that was replaced since.")
 
     @staticmethod
+    def rows(bots: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
+        """With what is needed of other tables, in a constant number of queries."""
+        return bots.select_related("client", "server", "strategy", "deployment").prefetch_related("client__keys")
+
+    @staticmethod
     def resolve_url(bot: Bot) -> str:
         return f"/bots/{bot.pk}"
 
@@ -203,6 +211,33 @@ class BotOut(Schema):
     @staticmethod
     def resolve_volume_quote(bot: Bot) -> float | None:
         return bot.deployment.volume_quote if bot.deployment else None
+
+
+class LogLineOut(Schema):
+    at: datetime = Field(alias="logged_at", description="On the bot's clock.")
+    instance: str = Field(alias="deployment.instance_name")
+    kind: str
+    level: str
+    logger: str
+    message: str = Field(description="It may be a whole traceback.")
+
+
+class SampleOut(Schema):
+    """A controller's figures at a moment, all in the quote asset, counted from the deployment's begin."""
+
+    controller: str = Field(alias="controller_id")
+    at: datetime = Field(alias="taken_at")
+    realized_pnl_quote: float | None = Field(description="Profit and loss of what was closed, in the quote asset.")
+    unrealized_pnl_quote: float | None = Field(description="Of what is open, at the price then, in the quote asset.")
+    global_pnl_quote: float | None = Field(description="Both together, in the quote asset.")
+    volume_quote: float | None = Field(description="Sum of all fills, in the quote asset.")
+
+
+class PerformanceOut(Schema):
+    instance: str | None = Field(description="The deployment that the figures are of; null when there was none.")
+    quote_asset: str | None = Field(description="What all amounts are in.")
+    newest: list[SampleOut] = Field(description="Each controller's last figures, however long ago.")
+    series: list[SampleOut] = Field(description="Since the time that was asked for, the oldest first.")
 
 
 class ClientIn(Schema):
@@ -254,6 +289,18 @@ class KeyIn(Schema):
     model_config = ConfigDict(extra="forbid")
 
     values: dict[str, Any]
+
+
+class Rotation(Schema):
+    """What a rotation takes beside the key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bots: list[Id] | None = Field(
+        None,
+        description="Ids of the client's bots to redeploy; of those that trade with the former key, all by default. "
+        "Redeploying takes the scope “deploy”.",
+    )
 
 
 class KeyOut(Schema):
@@ -326,5 +373,91 @@ class ClientPage(Page):
     results: list[ClientOut]
 
 
+class LogPage(Page):
+    results: list[LogLineOut]
+
+
 class OperationPage(Page):
     results: list[OperationOut]
+
+
+class OperationEvent(Schema):
+    """An operation has ended."""
+
+    type: Literal["operation.succeeded", "operation.failed", "operation.cancelled"]
+    timestamp: datetime = Field(description="When it ended.")
+    data: OperationOut
+
+
+class BotStateChange(Schema):
+    state_before: str
+    state: str
+    bot: BotOut = Field(description="As it was when this was noticed.")
+
+
+class BotStateEvent(Schema):
+    """A look at a bot shows another state than the look before."""
+
+    type: Literal["bot.state_changed"]
+    timestamp: datetime = Field(description="When it was noticed.")
+    data: BotStateChange
+
+
+class WebhookIn(Schema):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["name", "address"]})
+
+    name: str = ""
+    address: str = Field("", description="Where to post, with https://. It can be replaced, and not read back.")
+    events: list[EventType] = Field([], description="What to tell; all of it when this is empty.")
+    active: bool = True
+
+
+class WebhookChange(Schema):
+    """What to change of a webhook. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    address: str = ""
+    events: list[EventType] = []
+    active: bool = True
+
+
+class WebhookOut(Schema):
+    id: int
+    url: str
+    name: str
+    host: str = Field(description="Whom it tells: the address without what may be a password in it.")
+    events: list[str]
+    active: bool
+    since: datetime = Field(description="It is told of nothing older.")
+
+    @staticmethod
+    def resolve_url(webhook: Webhook) -> str:
+        return f"/webhooks/{webhook.pk}"
+
+
+class WebhookWithSecret(WebhookOut):
+    secret: str = Field(description="What its messages are signed with. It is shown this once.")
+
+
+class DeliveryOut(Schema):
+    id: int
+    event_id: str = Field(description="The header Webhook-Id.")
+    type: str
+    about: str
+    occurred_at: datetime
+    state: Literal["waiting", "sent", "failed"]
+    attempts: int
+    next_attempt_at: datetime | None = Field(description="While it waits.")
+    sent_at: datetime | None
+    error_code: str
+    last_error: str
+
+    @staticmethod
+    def resolve_next_attempt_at(delivery: WebhookDelivery) -> datetime | None:
+        return delivery.next_attempt_at if delivery.state == DeliveryState.WAITING else None
+
+
+class DeliveryPage(Page):
+    results: list[DeliveryOut]

@@ -1,12 +1,37 @@
-"""The queue's side of the JSON API: what need not be remembered any longer is forgotten."""
+"""The queue's side of the JSON API: webhooks are told, and what need not be remembered any longer is forgotten."""
+
+from datetime import timedelta
 
 from django.utils import timezone
 from huey import crontab
-from huey.contrib.djhuey import db_periodic_task
+from huey.contrib.djhuey import db_periodic_task, db_task
 
+from json_api.events import look
 from json_api.models import TakenRequest
+from json_api.webhooks import WebhookDelivery, outbox
+
+#: Seconds between two looks within the minute that Huey's periodic tasks know.
+INTERVAL = 20
+#: For so long the log of deliveries is kept: longer than events are looked for, or they would be told again.
+KEPT = timedelta(days=30)
+
+
+@db_periodic_task(crontab())
+def plan_events() -> None:
+    for delay in range(0, 60, INTERVAL):
+        look_and_send.schedule(delay=delay)
+
+
+@db_task()
+def look_and_send() -> None:
+    try:
+        look(timezone.now())
+    finally:
+        outbox.send_what_is_due()
 
 
 @db_periodic_task(crontab(hour="3", minute="20"))
-def forget_taken_requests() -> None:
-    TakenRequest.objects.outdated(timezone.now()).delete()
+def forget_the_old() -> None:
+    now = timezone.now()
+    TakenRequest.objects.outdated(now).delete()
+    WebhookDelivery.objects.filter(occurred_at__lt=now - KEPT).delete()

@@ -17,7 +17,8 @@ from accounts.models import sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
 from notifications.forms import ChannelForm
 from notifications.messages import in_words
-from notifications.models import Channel, Delivery, DeliveryState, Incident
+from notifications.models import Channel, Delivery, Incident
+from notifications.outbox import DeliveryState
 from notifications.watch import acknowledge
 from operations.actions import OperatesMixin, ReadOnlyMixin
 from operations.models import WorkerHeartbeat

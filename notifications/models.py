@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.fields import EncryptedTextField, Unreadable
 from accounts.models import Client, Server, sees_every_client
-from hummingbot_api.errors import Problem
+from notifications.outbox import DeliveryState, Outgoing, OutgoingQuerySet
 from notifications.problems import ChannelForbidden, ChannelUnreadable
 from notifications.webhooks import check_url
 from operations.models import Operation
@@ -287,18 +287,7 @@ class Event(models.TextChoices):
     CLOSED = "closed", "it is over"
 
 
-class DeliveryState(models.TextChoices):
-    WAITING = "waiting", "waiting"
-    SENT = "sent", "sent"
-    FAILED = "failed", "given up"
-
-
-#: Seconds until the next try after the first, second, ... one. The first is also what a try may take at the most.
-BACKOFF = (60, 300, 900, 3600, 3 * 3600)
-MOST_ATTEMPTS = len(BACKOFF) + 1
-
-
-class DeliveryQuerySet(models.QuerySet["Delivery"]):
+class DeliveryQuerySet(OutgoingQuerySet):
     def due(self, now: datetime) -> Self:
         """Those to be tried now. That it is over is told after that it happened, whatever comes in between."""
         earlier = Delivery.objects.filter(
@@ -307,25 +296,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             event=Event.OPENED,
             state=DeliveryState.WAITING,
         )
-        return self.filter(
-            Q(event=Event.OPENED) | ~models.Exists(earlier), state=DeliveryState.WAITING, next_attempt_at__lte=now
-        )
+        return super().due(now).filter(Q(event=Event.OPENED) | ~models.Exists(earlier))
 
 
-class Delivery(models.Model):
-    """One message of an incident to a channel: written before it is sent, and again after it was answered."""
+class Delivery(Outgoing):
+    """One message of an incident to a channel."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=6, choices=Event)
-    state = models.CharField(max_length=7, choices=DeliveryState, default=DeliveryState.WAITING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(default=timezone.now)
-    sent_at = models.DateTimeField(null=True)
-    error_code = models.CharField(max_length=40, blank=True)
-    last_error = models.TextField(blank=True, help_text="Why the last try failed. Never with a secret in it.")
 
-    objects = DeliveryQuerySet.as_manager()
+    objects = DeliveryQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         ordering = ["-pk"]
@@ -338,16 +319,3 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.incident}, {self.get_event_display()}, to {self.channel}"
-
-    def claim(self, now: datetime) -> bool:
-        """Take it for one try, in a single conditional UPDATE which also says when it is tried again if we die."""
-        pause = BACKOFF[min(self.attempts, len(BACKOFF) - 1)]
-        mine = Delivery.objects.due(now).filter(pk=self.pk, attempts=self.attempts)
-        taken = bool(mine.update(attempts=self.attempts + 1, next_attempt_at=now + timedelta(seconds=pause)))
-        self.attempts += taken
-        return taken
-
-    @property
-    def remedy(self) -> str:
-        kind = Problem.with_code(self.error_code)
-        return kind.default_remedy if kind else ""

@@ -6,7 +6,7 @@ from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
-from notifications.delivery import send_what_is_due
+from notifications.delivery import outbox
 from notifications.models import Incident
 from notifications.watch import look
 
@@ -27,7 +27,7 @@ def look_and_tell() -> None:
     try:
         look(timezone.now())
     finally:
-        send_what_is_due()
+        outbox.send_what_is_due()
 
 
 @db_periodic_task(crontab(hour="3", minute="23"))

@@ -21,7 +21,8 @@ from bots.fleet import attended
 from bots.models import Bot, BotState
 from bots.problems import InstanceMissing
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
-from notifications.models import FAMILIES, TWO_LOOKS, Channel, Delivery, DeliveryState, Event, Incident, IncidentKind
+from notifications.models import FAMILIES, TWO_LOOKS, Channel, Delivery, Event, Incident, IncidentKind
+from notifications.outbox import DeliveryState
 from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance
 from operations import kinds
 from operations.models import ACTIVE_STATES, Operation, State

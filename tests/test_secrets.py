@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.urls import reverse
@@ -29,8 +30,11 @@ from hummingbot_api.errors import Problem
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
 from hummingbot_api.words import MASK
-from notifications.delivery import send
-from notifications.models import Channel, ChannelKind, Delivery, DeliveryState, Incident
+from json_api import events, webhooks
+from json_api.webhooks import Webhook, WebhookDelivery
+from notifications.delivery import outbox
+from notifications.models import Channel, ChannelKind, Delivery, Incident
+from notifications.outbox import DeliveryState
 from notifications.watch import look
 from operations import runner
 from operations.models import Operation, State
@@ -43,12 +47,18 @@ from tests.hummingbot_api.stub import Reply, running_stub
 WRONG_PASSWORD = "planted-wrong-password-e5"
 ROTATED = PLANTED | {"bitmart_memo": "planted-rotated-memo-77"}
 TELEGRAM_TOKEN, WEBHOOK_PART = "4711:planted-telegram-token", "planted-webhook-part"
-SECRETS = [*PLANTED.values(), ROTATED["bitmart_memo"], PLANTED_PASSWORD, WRONG_PASSWORD, TELEGRAM_TOKEN, WEBHOOK_PART]
+SIGNING_SECRET = "cGxhbnRlZC1zaWduaW5nLXNlY3JldA=="
+SECRETS = [
+    *PLANTED.values(),
+    *(ROTATED["bitmart_memo"], PLANTED_PASSWORD, WRONG_PASSWORD, TELEGRAM_TOKEN, WEBHOOK_PART, SIGNING_SECRET),
+]
 #: Where a secret may be, and there only as ciphertext.
 ENCRYPTED = {
     ("accounts_server", "password"),
     ("accounts_exchangekey", "encrypted_values"),
     ("notifications_channel", "secret"),
+    ("json_api_webhook", "address"),
+    ("json_api_webhook", "secret"),
 }
 
 
@@ -177,6 +187,7 @@ def everything_was_tried(
     for read in (observe_server, read_balances, read_performance):
         read(server)
     tell_of_everything(server, perform, settings)
+    tell_tools(perform)
     return operations
 
 
@@ -205,9 +216,29 @@ def tell_of_everything(server, perform, settings) -> None:
                 perform("test_channel", channel)
                 Delivery.objects.filter(state=DeliveryState.WAITING).update(next_attempt_at=timezone.now())
                 for delivery in Delivery.objects.filter(channel=channel).select_related("channel"):
-                    send(delivery)
+                    outbox.send(delivery)
         assert len(receiver.seen) > 12
     assert Incident.objects.open().exists()
+
+
+def tell_tools(perform) -> None:
+    """Webhooks are told of all that was done: taken, refused with an echo, cut off, and to nobody."""
+    root = get_user_model().objects.create_superuser("root")
+    with running_stub() as receiver:
+        for name, address in (("tool", receiver.url), ("dead", "http://127.0.0.1:9")):
+            Webhook.objects.create(
+                user=root, name=name, address=f"{address}/{WEBHOOK_PART}", secret=f"whsec_{SIGNING_SECRET}"
+            )
+        Webhook.objects.update(since=timezone.now() - timedelta(hours=1))
+        events.look(timezone.now())
+        assert WebhookDelivery.objects.count() > 50
+        echo = f"refused {receiver.url}/{WEBHOOK_PART} with whsec_{SIGNING_SECRET}, {WEBHOOK_PART}"
+        for status, reset in ((200, False), (503, False), (404, False), (200, True)):
+            receiver.will(Reply(echo, status, reset=reset))
+            perform("test_webhook", Webhook.objects.get(name="tool"))
+            for delivery in WebhookDelivery.objects.filter(state=DeliveryState.WAITING)[:3]:
+                webhooks.outbox.send(delivery)
+        assert len(receiver.seen) > 5
 
 
 @pytest.fixture(autouse=True)
@@ -220,12 +251,12 @@ def test_no_secret_is_found_anywhere_after_everything_was_tried(everything_was_t
     outcomes = {(operation.kind, operation.error_code) for operation in operations}
     assert {kind for kind, _ in outcomes} >= {
         "check_server", "push_profile", "verify_profile", "deploy", "redeploy", "stop", "start", "archive", "refresh",
-        "test_key", "rotate_key", "test_channel",
+        "test_key", "rotate_key", "test_channel", "test_webhook",
     }  # fmt: skip
     assert {code for _, code in outcomes} >= {
         "", "key_refused", "wrong_password", "server_timed_out", "wrong_key_field", "deploy_unconfirmed",
         "unexpected_answer", "server_failed", "docker_down", "not_deployed", "panel_fault",
-        "channel_busy", "channel_refused", "channel_unreachable", "channel_forbidden",
+        "webhook_refused", "channel_busy", "channel_refused", "channel_unreachable", "channel_forbidden",
     }  # fmt: skip
 
     assert LogLine.objects.filter(message__contains=MASK, logger=MASK).count() > 2

@@ -6,9 +6,12 @@ import re
 import subprocess
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from docs.examples.panel import Panel, PanelProblem, verify
 from tests.browser.conftest import ROOT, Demo
+from tests.hummingbot_api.stub import running_stub
 
 DOCUMENT = (ROOT / "docs" / "api.md").read_text()
 
@@ -38,6 +41,30 @@ def test_every_documented_call_works_as_it_stands(demo: Demo) -> None:
             failures.append(f"{status} {call}\n{body}")
         assert not body or json.loads(body) is not None
     assert not failures, "\n\n".join(failures)
+
+
+def test_the_example_creates_a_bot_once_however_often_it_asks(demo: Demo) -> None:
+    token = demo.manage("token", "--user", "admin", "--name", "the example", "--scope", "read", "--scope", "deploy")
+    panel = Panel(demo.url, token)
+    wanted = {
+        "name": "Example",
+        "account": "client_sharp",
+        "connector": "bitmart",
+        "pair": "SHARP/USDT",
+        "strategy": "spread",
+        "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600},
+    }
+
+    bot = panel.create_bot(wanted, key="example-1")
+
+    assert bot["state"] == "running"
+    assert panel.create_bot(wanted, key="example-1")["instance"] == bot["instance"]
+    with pytest.raises(PanelProblem) as refused:
+        panel.create_bot(wanted | {"pair": "?"})
+    assert "pair" in refused.value.errors
+    assert token not in repr(panel)
+    panel.call("POST", f"{bot['url']}/archive")
+    panel.call("DELETE", bot["url"])
 
 
 def test_every_path_of_the_api_stands_in_the_document(demo: Demo) -> None:
@@ -83,3 +110,39 @@ def test_a_token_is_made_in_the_admin_and_opens_the_api(page: Page, demo: Demo, 
     shoot("token")
     page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("nothing is answered to it")).to_be_visible()
+
+
+def test_a_webhook_is_made_in_the_admin_and_told_of_a_deployment(
+    page: Page, demo: Demo, shoot: Callable[[str], None]
+) -> None:
+    page.goto("/admin/login/?next=/admin/json_api/webhook/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(demo.password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("No tool is told yet")).to_be_visible()
+    shoot("webhooks-none")
+    with running_stub() as receiver:
+        page.get_by_role("link", name="Add a webhook").click()
+        page.get_by_label("Name").fill("status page")
+        page.get_by_label("Address").fill(f"{receiver.url}/hook")
+        shoot("webhook-add")
+        page.get_by_role("button", name="Save", exact=True).click()
+        secret = page.get_by_label("Secret", exact=True).input_value()
+        shoot("webhook-secret")
+        page.get_by_role("link", name="I have copied it").click()
+        expect(page.get_by_text("It was told of nothing yet")).to_be_visible()
+        page.get_by_role("button", name="Send a test event").click()
+        expect(page.get_by_text("127.0.0.1 took the event.").first).to_be_visible(timeout=30_000)
+        (request,) = receiver.seen[:1]
+        assert verify(secret, dict(request.headers), request.body)
+        page.wait_for_timeout(45_000)
+        page.goto("/admin/json_api/webhook/")
+        shoot("webhooks")
+        page.get_by_role("link", name="status page").click()
+        shoot("webhook")
+        expect(page.get_by_text("an operation succeeded").first).to_be_visible()
+        page.get_by_role("link", name="All events").click()
+        shoot("webhook-deliveries")
+        page.get_by_role("link", name="Send a test event status page").first.click()
+        shoot("webhook-delivery")
+        expect(page.get_by_text("Webhook-Id").or_(page.get_by_text("evt_operation")).first).to_be_visible()

@@ -22,6 +22,7 @@ from bots.models import Strategy
 from controlpanel.models import RoleGrant
 from controlpanel.roles import ROLES, WHO_MAY, roles_update
 from json_api.models import Scope, Token
+from json_api.webhooks import Webhook, WebhookDelivery
 from notifications.models import Channel, Incident, IncidentKind
 from operations import kinds
 from operations.models import Operation, WorkerHeartbeat
@@ -137,6 +138,13 @@ def expected(letter: str, address: Address, *, visible: bool) -> set[int]:
     return {200, 302, 403, 404, 405} if visible else {302, 403, 404, 405}
 
 
+def owner_of(row: Any) -> User | None:
+    """Whose alone it is, whatever else others may see."""
+    if isinstance(row, WebhookDelivery):
+        return row.webhook.user
+    return row.user if isinstance(row, Token | Webhook) else None
+
+
 @pytest.fixture(autouse=True)
 def a_worker_is_there(db) -> None:
     """Or else ``/readyz`` answers that it is not."""
@@ -176,8 +184,15 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
         "channel": Channel.objects.create(name=f"{client} channel", kind="webhook", client=client),
         "controller": server.controllers.create(controller_type="generic", name="pmm", read_at=timezone.now()),
     }
+    webhook = Webhook(user=client.account_manager, name=f"{client} hook", address=f"https://{client}.example.com/hook")
+    webhook.renew_secret()
+    webhook.save()
+    delivery = webhook.deliveries.create(
+        event_id="evt_1", type="bot.state_changed", about=f"{client} bot", occurred_at=timezone.now(), body="{}"
+    )
+    tools = {"webhook": webhook, "delivery": delivery, "token": token}
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
-    return world | told | nobodys | {"operation": world["deploy"], "token": token}
+    return world | told | nobodys | tools | {"operation": world["deploy"]}
 
 
 @pytest.fixture
@@ -217,7 +232,7 @@ def test_each_role_opens_what_is_its_own_and_nothing_else(letter, users, own, br
     for address in addresses(own):
         if address.url not in OWN_AFFAIRS:
             answer = browser.get(address.url)
-            visible = not isinstance(address.row, Token) or address.row.user == users[letter]
+            visible = owner_of(address.row) in {None, users[letter]}
             assert answer.status_code in expected(letter, address, visible=visible), address
 
 
@@ -293,7 +308,12 @@ def test_the_table_decides_on_every_permission_that_means_something(db):
     # What no page does is not in the table: only the panel writes these rows.
     written_by_the_panel = {
         f"{label}.{verb}_{model}"
-        for label, model in (("bots", "deployment"), ("operations", "operation"), ("notifications", "incident"))
+        for label, model in (
+            ("bots", "deployment"),
+            ("operations", "operation"),
+            ("notifications", "incident"),
+            ("json_api", "webhookdelivery"),
+        )
         for verb in ("add", "change", "delete")
     }
     assert set(WHO_MAY) == known - written_by_the_panel

@@ -13,6 +13,7 @@ from json_api import asking
 from json_api.models import Scope, Token
 from operations import runner
 from operations.models import Operation
+from tests.notifications.conftest import make_live  # noqa: F401 - a fixture
 
 
 class Tool:

@@ -16,8 +16,9 @@ from django.utils import timezone
 from accounts.fields import Unreadable
 from accounts.models import Client
 from bots.models import Bot, BotState
-from notifications.delivery import send_what_is_due
-from notifications.models import Channel, ChannelKind, Delivery, DeliveryState, Incident, IncidentKind
+from notifications.delivery import outbox
+from notifications.models import Channel, ChannelKind, Delivery, Incident, IncidentKind
+from notifications.outbox import DeliveryState
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of, url_of
@@ -91,7 +92,7 @@ def test_an_incidents_page_says_what_to_do_who_was_told_and_leads_to_what_it_is_
     operation = ended("deploy", bot, State.FAILED, "docker_down")
     (incident,) = looks()
     receiver.will(Reply("gone", 404))
-    send_what_is_due()
+    outbox.send_what_is_due()
     response = admin_client.get(incident.get_absolute_url())
     page = words(response)
     assert "“Deploy” failed open" in page
@@ -362,7 +363,7 @@ def test_the_list_of_channels_says_how_the_last_message_went(channel, crashed, r
     assert words(admin_client.get(page)).count("none yet") == 2
     receiver.will(Reply("", 503), Reply("", 404))
     for outcome in ("trying again", "given up"):
-        send_what_is_due()
+        outbox.send_what_is_due()
         assert outcome in words(admin_client.get(page))
         assert "The receiver answered" in words(admin_client.get(url_of(channel)))
         Delivery.objects.update(next_attempt_at=timezone.now())

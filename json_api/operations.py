@@ -1,0 +1,30 @@
+"""What the panel does with webhooks: a test event, whose outcome is seen at once."""
+
+import json
+
+from django.utils import timezone
+
+from json_api.webhooks import Webhook
+from operations.kinds import Kind, StepDefinition, register
+from operations.runner import Run
+
+
+def send_test_event(run: Run) -> str:
+    """May be sent twice when a worker dies in it; the id is the same then."""
+    webhook: Webhook = run.subject
+    event = {"type": "webhook.test", "timestamp": timezone.now().isoformat(), "data": {"webhook": webhook.name}}
+    webhook.send(f"evt_test_{run.operation.pk}", json.dumps(event))
+    return f"{webhook.host} took the event."
+
+
+@register
+class TestWebhook(Kind):
+    name = "test_webhook"
+    label = "Send a test event"
+    icon = "send"
+    subject_model = Webhook
+    permission = "json_api.change_webhook"
+    steps = (StepDefinition("send", "Post a signed event", send_test_event),)
+
+    def page_of(self, subject: Webhook, concern: str) -> tuple[str, str] | None:
+        return ("Open the webhook", subject.get_absolute_url()) if concern in {"webhook", "channel"} else None

@@ -1,0 +1,177 @@
+"""Webhooks in the admin: registered there, their secret shown once, and the log of what each was told."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.db.models import OuterRef, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordWidget
+
+from accounts.fields import Unreadable
+from accounts.forms import SECRET_ATTRS
+from accounts.scope import ScopedMixin, VisibleFilter
+from json_api.webhooks import EventType, Webhook, WebhookDelivery
+from notifications.outbox import DeliveryState
+from operations.actions import OperatesMixin, ReadOnlyMixin
+
+#: How many of a webhook's deliveries its page shows.
+RECENT = 10
+STATE_COLOURS = {
+    DeliveryState.SENT: "success",
+    DeliveryState.WAITING: "warning",
+    DeliveryState.FAILED: "danger",
+    "none": "",
+}
+
+
+class WebhookForm(forms.ModelForm):
+    address = forms.CharField(
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS),
+        help_text="Where the tool listens, with https://. It can be replaced, and never read back.",
+    )
+    events = forms.MultipleChoiceField(
+        required=False,
+        choices=EventType.choices,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        help_text="What it is told. None chosen means all of it.",
+    )
+
+    class Meta:
+        model = Webhook
+        fields = ("name", "address", "events", "active")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "address" in self.fields:
+            stored = (
+                "can't be decrypted: enter it again" if isinstance(self.instance.address, Unreadable) else "is kept"
+            )
+            self.initial.pop("address", None)
+            self.fields["address"].help_text = f"The stored one {stored}. Leave this empty to keep it."
+
+    def clean_address(self) -> Any:
+        entered = self.cleaned_data["address"]
+        if not entered and not self.instance.pk:
+            raise forms.ValidationError("Enter the address that the tool listens at.")
+        return entered or self.instance.address
+
+
+@admin.register(Webhook)
+class WebhookAdmin(OperatesMixin, ScopedMixin):
+    """Everybody's own."""
+
+    form = WebhookForm
+    operation_kinds = ("test_webhook",)
+    facts_template = "json_api/webhook_facts.html"
+    list_before_template = "json_api/webhooks_before.html"
+    list_display = ("name", "user", "host_label", "event_names", "active", "outcome")
+    list_filter = ("active",)
+    list_select_related = ("user",)
+    search_fields = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Webhook]:
+        newest = WebhookDelivery.objects.filter(webhook=OuterRef("pk"), attempts__gt=0).order_by("-pk")
+        return super().get_queryset(request).annotate(last_outcome=Subquery(newest.values("state")[:1]))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
+        # Who may only look is shown each field's value, and the address is nobody's to see.
+        address = ("address",) if obj is None or self.has_change_permission(request, obj) else ()
+        return ((None, {"fields": ("name", *address, "events", "active")}),)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Webhook | None:
+        webhook = super().get_object(request, object_id, from_field)
+        if webhook is not None:
+            webhook.latest = webhook.deliveries.all()[:RECENT]
+        return webhook
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Its deliveries go with it: their number says enough."""
+        count = WebhookDelivery.objects.filter(webhook__in=objs).count()
+        counts = {Webhook._meta.verbose_name_plural: len(objs), WebhookDelivery._meta.verbose_name_plural: count}
+        return [str(webhook) for webhook in objs], counts, set(), []
+
+    def save_model(self, request: HttpRequest, obj: Webhook, form: Any, change: bool) -> None:
+        if not change:
+            obj.user = request.user  # type: ignore[assignment]
+            obj.renew_secret()
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: Webhook, post_url_continue: str | None = None) -> HttpResponse:
+        return self._show_secret(request, obj)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.renew_view))
+        return [path("<int:pk>/renew/", view, name="json_api_webhook_renew"), *super().get_urls()]
+
+    def renew_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        webhook = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not self.has_change_permission(request, webhook):
+            raise PermissionDenied
+        webhook.renew_secret()
+        webhook.save(update_fields=["secret"])
+        self.log_change(request, webhook, "A new secret was made.")
+        return self._show_secret(request, webhook)
+
+    def _show_secret(self, request: HttpRequest, webhook: Webhook) -> HttpResponse:
+        """The secret, in the answer itself: a message would keep it in a cookie or in the session."""
+        context = {"opts": self.opts, "title": "Copy the secret now", "webhook": webhook}
+        response = TemplateResponse(
+            request, "json_api/webhook_secret.html", {**self.admin_site.each_context(request), **context}
+        )
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @display(description="tells")
+    def host_label(self, webhook: Webhook) -> str:
+        return webhook.host
+
+    @display(description="events")
+    def event_names(self, webhook: Webhook) -> str:
+        return ", ".join(webhook.events) or "all"
+
+    @display(description="last event", label=STATE_COLOURS)
+    def outcome(self, webhook: Any) -> tuple[str, str]:
+        words = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "trying again", DeliveryState.FAILED: "given up"}
+        return webhook.last_outcome or "none", words.get(webhook.last_outcome, "none yet")
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ("about", "type", "webhook", "state_label", "attempts", "occurred_at", "sent_at", "last_error")
+    list_filter = ("state", "type", ("webhook", VisibleFilter))
+    list_select_related = ("webhook",)
+    search_fields = ("about", "event_id")
+    actions = ("send_again",)
+    fieldsets = (
+        (None, {"fields": ("webhook", "event_id", "type", "about", "occurred_at")}),
+        ("Delivery", {"fields": ("state", "attempts", "next_attempt_at", "sent_at", "error_code", "last_error")}),
+        ("Body", {"fields": ("body",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[WebhookDelivery]:
+        return super().get_queryset(request).filter(webhook__in=Webhook.objects.visible_to(request.user))
+
+    @display(description="state", label=STATE_COLOURS, ordering="state")
+    def state_label(self, delivery: WebhookDelivery) -> tuple[str, str]:
+        return delivery.state, delivery.get_state_display()
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("json_api.change_webhook")
+
+    @admin.action(description="Send again what was given up", permissions=["send"])
+    def send_again(self, request: HttpRequest, queryset: models.QuerySet[WebhookDelivery]) -> None:
+        again = sum(delivery.try_again() for delivery in queryset)
+        if again:
+            messages.success(request, f"{again} will be sent again within half a minute.")
+        if left := len(queryset) - again:
+            messages.warning(request, f"{left} left as they are: only what was given up is sent again.")

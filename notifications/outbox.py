@@ -1,0 +1,132 @@
+"""What is to be sent, as rows: written down before it is sent, tried again after a pause, and in the end not any more.
+
+Whoever has something to send makes a model of ``Outgoing``, one row for each thing and receiver, and an ``Outbox`` that
+knows how such a row is handed over. A row arrives at least once: a worker may die between handing over and recording.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, Self
+
+from django.db import models
+from django.utils import timezone
+
+from hummingbot_api.errors import Problem
+from notifications.problems import ChannelBusy, NotToldInTime
+from operations.problems import PanelFault
+
+logger = logging.getLogger(__name__)
+
+#: Seconds until the next try after the first, second, ... one. The first is also what a try may take at the most.
+BACKOFF = (60, 300, 900, 3600, 3 * 3600)
+MOST_ATTEMPTS = len(BACKOFF) + 1
+#: The longest that a receiver may ask to wait, in seconds.
+LONGEST_WAIT = 3600
+
+
+class DeliveryState(models.TextChoices):
+    WAITING = "waiting", "waiting"
+    SENT = "sent", "sent"
+    FAILED = "failed", "given up"
+
+
+class OutgoingQuerySet(models.QuerySet[Any]):
+    def due(self, now: datetime) -> Self:
+        """Those to be tried now."""
+        return self.filter(state=DeliveryState.WAITING, next_attempt_at__lte=now)
+
+
+class Outgoing(models.Model):
+    """One thing for one receiver, and how far it got."""
+
+    state = models.CharField(max_length=7, choices=DeliveryState, default=DeliveryState.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    last_error = models.TextField(blank=True, help_text="Why the last try failed. Never with a secret in it.")
+
+    objects = OutgoingQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def claim(self, now: datetime) -> bool:
+        """Take it for one try, in a single conditional UPDATE which also says when it is tried again if we die."""
+        pause = BACKOFF[min(self.attempts, len(BACKOFF) - 1)]
+        mine = type(self).objects.due(now).filter(pk=self.pk, attempts=self.attempts)
+        taken = bool(mine.update(attempts=self.attempts + 1, next_attempt_at=now + timedelta(seconds=pause)))
+        self.attempts += taken
+        return taken
+
+    @property
+    def remedy(self) -> str:
+        kind = Problem.with_code(self.error_code)
+        return kind.default_remedy if kind else ""
+
+
+class Outbox:
+    """Sends the rows of one model.
+
+    Attributes:
+        model: what is sent.
+        receiver: the row's foreign key to whom it is for.
+        hand_over: tries to send one row, once, and raises a ``Problem`` when that fails.
+    """
+
+    def __init__(self, model: type[Outgoing], receiver: str, hand_over: Callable[[Any], None]) -> None:
+        self.model, self.receiver, self.hand_over = model, receiver, hand_over
+        #: One pass at a time in a process: a receiver that hangs must not take the threads that watch the fleet.
+        self._pass = Lock()
+
+    def send_what_is_due(self) -> None:
+        """Try every row whose time has come, the oldest first; a receiver out of reach is left for later."""
+        if not self._pass.acquire(blocking=False):
+            return
+        try:
+            self._give_up_the_unanswered()
+            out_of_reach: set[int] = set()
+            for row in self.model.objects.due(timezone.now()).select_related(self.receiver).order_by("pk"):
+                receiver = getattr(row, f"{self.receiver}_id")
+                if receiver not in out_of_reach and not self.send(row):
+                    out_of_reach.add(receiver)
+        finally:
+            self._pass.release()
+
+    def send(self, row: Outgoing) -> bool:
+        """Try once, unless another worker does; false when the receiver is out of reach for now."""
+        if not row.claim(timezone.now()):
+            return True
+        problem = self._try_to_hand_over(row)
+        stored = self.model.objects.filter(pk=row.pk)
+        if problem is None:
+            stored.update(state=DeliveryState.SENT, sent_at=timezone.now(), error_code="", last_error="")
+            return True
+        # What a worker writes that was thought dead counts only when it did arrive.
+        stored = stored.filter(state=DeliveryState.WAITING, attempts=row.attempts)
+        stored.update(error_code=problem.code, last_error=problem.message)
+        if not problem.retryable or row.attempts >= MOST_ATTEMPTS:
+            stored.update(state=DeliveryState.FAILED)
+        elif isinstance(problem, ChannelBusy) and problem.wait:
+            next_attempt_at = timezone.now() + timedelta(seconds=min(problem.wait, LONGEST_WAIT))
+            stored.filter(next_attempt_at__lt=next_attempt_at).update(next_attempt_at=next_attempt_at)
+        return not problem.retryable
+
+    def _try_to_hand_over(self, row: Outgoing) -> Problem | None:
+        try:
+            self.hand_over(row)
+        except Problem as problem:
+            logger.warning("%s %s was not handed over: %s", self.model._meta.verbose_name, row.pk, problem.code)
+            return problem
+        except Exception as error:
+            # Named only: its trace could hold an address or a token.
+            logger.error("%s %s met an unexpected %s", self.model._meta.verbose_name, row.pk, type(error).__name__)  # noqa: TRY400
+            return PanelFault(f"{PanelFault.meaning} ({type(error).__name__})")
+        return None
+
+    def _give_up_the_unanswered(self) -> None:
+        """A worker that died in its last try has left no answer, and there is no further one."""
+        left = self.model.objects.due(timezone.now()).filter(attempts__gte=MOST_ATTEMPTS)
+        left.update(state=DeliveryState.FAILED, error_code=NotToldInTime.code, last_error=NotToldInTime.meaning)

@@ -1,0 +1,169 @@
+"""What is sent: read strictly, checked as the admin's forms check it, and nothing lost between two requests."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import Client, ExchangeKey
+from bots.models import Bot, BotState, Deployment
+from bots.rules import TradingRules
+from json_api.models import Token
+from tests.conftest import PLANTED
+from tests.json_api.test_bots import WANTED
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    "text", ['{"config": {"bid_spread": NaN}}', '{"config": {"bid_spread": 1e999}}', '"\\ud800"', "["]
+)
+def test_what_no_database_can_hold_is_no_json(text, tool, bot):
+    answer = tool.http.generic("PATCH", f"/bots/{bot.pk}", text, content_type="application/json", headers=tool.headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_unreadable")
+
+
+def test_a_body_that_is_too_large_is_a_problem_and_no_page(tool, bot, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    answer = tool.call("PATCH", f"/bots/{bot.pk}", {"name": "x" * 200})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_amounts_that_the_exchange_would_refuse_are_named(tool, bot):
+    TradingRules.objects.create(
+        server=bot.server, connector="bitmart", trading_pair="SHARP-USDT", min_order_size=5000, read_at=timezone.now()
+    )
+    for answer in (
+        tool.call("PATCH", f"/bots/{bot.pk}", {"config": {"order_amount": 1600}}),
+        tool.post("/bots/create", WANTED | {"name": "Another"}),
+    ):
+        (error,) = answer.json()["errors"]
+        assert (answer.status_code, error["field"]) == (422, "config.order_amount")
+        assert "5000" in error["message"].replace(",", "")
+    assert Bot.objects.count() == 1
+
+
+def test_a_repeated_request_whose_bot_is_gone_by_now_is_answered_404(tool, key, worker):
+    url = tool.post("/bots/create", WANTED, Idempotency_Key="one").json()["url"]
+    tool.post(f"{url}/archive")
+    tool.call("DELETE", url)
+
+    answer = tool.post("/bots/create", WANTED, Idempotency_Key="one")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "nothing_there")
+
+
+def test_an_idempotency_key_that_is_too_long_is_refused_rather_than_cut(tool, key):
+    answer = tool.post("/bots/create", WANTED, Idempotency_Key="x" * 256)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Idempotency-Key")
+
+
+def test_what_another_request_was_faster_with_is_a_conflict(tool, server, monkeypatch):
+    Client.objects.create(name="Sharp", account_name="client_sharp", server=server)
+    monkeypatch.setattr(Client, "full_clean", lambda self, exclude: None)
+
+    answer = tool.post("/clients", {"name": "Sharp", "server": "Sandbox", "account_name": "client_sharp"})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed_meanwhile")
+
+
+def test_the_request_that_begins_a_new_minute_at_the_same_time_as_another_is_counted(make_tool):
+    make_tool()
+    token = Token.objects.get()
+    now = timezone.now()
+    Token.objects.update(window_began_at=now - timedelta(minutes=2))
+    assert Token.objects.take(token, now) and Token.objects.take(token, now)
+    token.refresh_from_db()
+    assert token.window_count == 2
+
+
+def test_a_caller_by_ipv6_from_an_ipv4_address_is_known(make_tool):
+    make_tool(allowed_networks="203.0.113.0/24")
+    assert Token.objects.get().allows("::ffff:203.0.113.7")
+
+
+# --- what is done with keys, servers and live bots ------------------------------------------------------------------
+
+
+def test_a_key_is_tested_and_rotated_with_the_bots_that_run_with_it(tool, key, worker):
+    keys = f"/clients/{key.client_id}/keys/bitmart"
+    assert tool.post(f"{keys}/test").json()["state"] == "pushed"
+    bot = tool.post("/bots/create", WANTED).json()
+    tool.call("PUT", keys, {"values": PLANTED | {"bitmart_memo": "another"}})
+
+    rotated = tool.post(f"{keys}/rotate")
+
+    assert (rotated.status_code, rotated.json()["state"]) == (200, "pushed")
+    (redeploy,) = tool.get("/operations?kind=redeploy").json()["results"]
+    assert redeploy["about"] == f"Sharp · {bot['name']}"
+
+
+def test_a_rotation_that_redeploys_bots_takes_the_scope_to_deploy(tool, make_tool, key, worker):
+    tool.post("/bots/create", WANTED)
+    key.refresh_from_db()
+    key.set_values(PLANTED | {"bitmart_memo": "another"})
+    key.save()
+    keeper = make_tool(scopes=["keys"])
+    path = f"/clients/{key.client_id}/keys/bitmart/rotate"
+
+    assert keeper.post(path).json()["code"] == "scope_missing"
+    assert keeper.post(path, {"bots": []}).status_code == 200
+    assert Deployment.objects.count() == 1
+
+
+def test_a_key_that_is_not_there_cannot_be_tested(tool, client_sharp):
+    assert tool.post(f"/clients/{client_sharp.pk}/keys/bitmart/test").status_code == 404
+    assert not ExchangeKey.objects.exists()
+
+
+def test_a_servers_controllers_are_read_again(tool, server, worker):
+    answer = tool.post(f"/servers/{server.pk}/read_controllers")
+    assert answer.status_code == 200
+    assert server.controllers.exists()
+
+
+def test_a_definition_is_checked_at_its_server(tool, bot, worker):
+    assert tool.post(f"/bots/{bot.pk}/check").status_code == 200
+    assert TradingRules.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "apply_settings"])
+def test_a_bot_that_runs_a_script_is_neither_paused_nor_changed_live(action, tool, bot):
+    refused = tool.post(f"/bots/{bot.pk}/{action}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_possible_now")
+
+
+# --- how much is asked of the database ------------------------------------------------------------------------------
+
+
+def test_every_read_takes_the_same_number_of_queries_for_any_number_of_rows(tool, make_live):
+    paths = ["/bots", "/clients", "/operations", "/servers", "/strategies", "/webhooks", "/api/problems"]
+
+    def more(name: str) -> Bot:
+        bot: Bot = make_live(name)
+        for connector in ("bitmart", "binance"):
+            key = ExchangeKey(client=bot.client, connector=connector)
+            key.set_values(PLANTED)
+            key.save()
+        tool.post(f"/bots/{bot.pk}/refresh?wait=0")
+        return bot
+
+    first = more("First")
+    paths += [f"/bots/{first.pk}", f"/clients/{first.client_id}", f"/clients/{first.client_id}/keys"]
+
+    def counts() -> dict[str, int]:
+        counted = {}
+        for path in paths:
+            with CaptureQueriesContext(connection) as queries:
+                assert tool.get(path).status_code == 200
+            counted[path] = len(queries)
+        return counted
+
+    counts()  # what is cached between requests is there from now on
+    few = counts()
+    for number in range(5):
+        more(f"More{number}")
+    first.deployment.observe(BotState.RUNNING)
+    assert counts() == few

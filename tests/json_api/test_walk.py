@@ -1,0 +1,195 @@
+"""Every call of the JSON API, made by the token of each role for what it sees and for what it does not see.
+
+The calls come from the OpenAPI document, so that a new one is walked by itself; what each takes is said here.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.utils import timezone
+
+from controlpanel.roles import ROLES, WHO_MAY
+from json_api.app import api
+from json_api.models import Scope
+from json_api.webhooks import Webhook
+from operations import kinds
+from tests.controlpanel.conftest import make_world
+from tests.json_api.conftest import Tool
+
+pytestmark = pytest.mark.django_db
+
+#: The permissions that each call takes; those of an action are its operation's besides.
+TAKES = {
+    "GET /bots": ["bots.view_bot"],
+    "POST /bots/create": ["bots.add_bot"],
+    "GET /bots/{bot_id}": ["bots.view_bot"],
+    "GET /bots/{bot_id}/logs": ["bots.view_bot"],
+    "GET /bots/{bot_id}/performance": ["bots.view_bot"],
+    "PATCH /bots/{bot_id}": ["bots.view_bot", "bots.change_bot"],
+    "DELETE /bots/{bot_id}": ["bots.view_bot", "bots.delete_bot"],
+    "POST /bots/{bot_id}/{action}": ["bots.view_bot"],
+    "GET /clients": ["accounts.view_client"],
+    "POST /clients": ["accounts.add_client"],
+    "GET /clients/{client_id}": ["accounts.view_client"],
+    "PATCH /clients/{client_id}": ["accounts.view_client", "accounts.change_client"],
+    "GET /clients/{client_id}/keys": ["accounts.view_client", "accounts.view_exchangekey"],
+    "PUT /clients/{client_id}/keys/{connector}": ["accounts.view_client", "accounts.change_exchangekey"],
+    "DELETE /clients/{client_id}/keys/{connector}": ["accounts.view_client", "accounts.delete_exchangekey"],
+    "POST /clients/{client_id}/keys/{connector}/{action}": ["accounts.view_client", "accounts.view_exchangekey"],
+    "POST /clients/{client_id}/profile/{action}": ["accounts.view_client"],
+    "GET /servers": ["accounts.view_server"],
+    "GET /servers/{server_id}": ["accounts.view_server"],
+    "POST /servers/{server_id}/{action}": ["accounts.view_server"],
+    "GET /strategies": ["bots.view_strategy"],
+    "GET /strategies/{name}": ["bots.view_strategy"],
+    "GET /api/problems": [],
+    "GET /api/problems/{code}": [],
+    "GET /operations": ["operations.view_operation"],
+    "GET /operations/{operation_id}": ["operations.view_operation"],
+    "POST /operations/{operation_id}/cancel": ["operations.view_operation", "bots.deploy_bot"],
+    "POST /operations/{operation_id}/retry": ["operations.view_operation", "bots.deploy_bot"],
+    "GET /webhooks": ["json_api.view_webhook"],
+    "POST /webhooks": ["json_api.add_webhook"],
+    "GET /webhooks/{webhook_id}": ["json_api.view_webhook"],
+    "PATCH /webhooks/{webhook_id}": ["json_api.view_webhook", "json_api.change_webhook"],
+    "DELETE /webhooks/{webhook_id}": ["json_api.view_webhook", "json_api.delete_webhook"],
+    "POST /webhooks/{webhook_id}/renew_secret": ["json_api.view_webhook", "json_api.change_webhook"],
+    "POST /webhooks/{webhook_id}/test": ["json_api.view_webhook", "json_api.change_webhook"],
+    "GET /webhooks/{webhook_id}/deliveries": ["json_api.view_webhook"],
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/retry": ["json_api.view_webhook", "json_api.change_webhook"],
+}
+#: The kind of the operation that an action asks for, where it is called otherwise.
+KINDS = {
+    "check": {"bots": "check_bot", "servers": "check_server"},
+    "test": {"clients": "test_key"},
+    "rotate": {"clients": "rotate_key"},
+    "push": {"clients": "push_profile"},
+    "verify": {"clients": "verify_profile"},
+}
+
+
+class Call(NamedTuple):
+    method: str
+    url: str
+    permissions: set[str]
+    about: str  # the row that its address names: webhook, bot, ...
+
+
+def calls(world: dict[str, Any]) -> Iterator[Call]:
+    for path, methods in api.get_openapi_schema()["paths"].items():
+        for method, described in methods.items():
+            choices = [p["schema"].get("enum", [""]) for p in described["parameters"] if p["name"] == "action"]
+            for action in choices[0] if choices else [""]:
+                yield _call(method.upper(), path, action, world)
+
+
+def _call(method: str, path: str, action: str, world: dict[str, Any]) -> Call:
+    values = {"action": action, "connector": "bitmart", "name": "spread", "code": "wrong_password"}
+    rows = [name.removesuffix("_id") for name in re.findall(r"{(\w+_id)}", path)]
+    values |= {f"{name}_id": world[name].pk for name in rows}
+    permissions = set(TAKES[f"{method} {path}"])
+    if action:
+        permissions.add(kinds.get(KINDS.get(action, {}).get(path.split("/")[1], action)).permission)
+    return Call(method, path.format(**values), permissions, rows[0] if rows else "")
+
+
+@pytest.fixture
+def users() -> dict[str, User]:
+    users = {letter: User.objects.create_user(f"walker-{letter.lower()}", is_staff=True) for letter in ROLES}
+    for letter, name in ROLES.items():
+        users[letter].groups.add(Group.objects.get(name=name))
+    return users
+
+
+def world_of(name: str, user: User) -> dict[str, Any]:
+    world: dict[str, Any] = make_world(name, user)
+    webhook = Webhook(user=user, name=f"{name} hook", address=f"https://{name}.example.com/hook")
+    webhook.renew_secret()
+    webhook.save()
+    facts = {"event_id": "evt_1", "type": "bot.state_changed", "about": f"{name} bot", "occurred_at": timezone.now()}
+    delivery = webhook.deliveries.create(body="{}", state="failed", **facts)
+    return world | {"operation": world["deploy"], "webhook": webhook, "delivery": delivery}
+
+
+def make(tool: Tool, call: Call) -> Any:
+    """The call's answer, and everything as it was before."""
+    body = {"values": {"bitmart_memo": "x"}} if call.method == "PUT" else {}
+    with transaction.atomic():
+        answer = tool.call(call.method, f"{call.url}?wait=0", None if call.method == "GET" else body)
+        transaction.set_rollback(True)
+    return answer
+
+
+@pytest.mark.parametrize("letter", ROLES, ids=ROLES.get)
+def test_each_role_is_answered_what_it_may_have_and_no_more(letter, users, make_tool, settings):
+    settings.API = settings.API | {"PER_MINUTE": 1_000_000}
+    tool, world = make_tool(users[letter]), world_of("Own", users[letter])
+    for call in calls(world):
+        answer = make(tool, call)
+        if all(letter in WHO_MAY[permission].split() for permission in call.permissions):
+            assert answer.status_code in {200, 201, 202, 204, 409, 422, 424}, (call, answer.content)
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing"), call
+
+
+@pytest.mark.parametrize("letter", ROLES, ids=ROLES.get)
+def test_no_role_meets_what_it_does_not_see(letter, users, make_tool, settings):
+    """An account manager other managers' clients; the others, who see every client, other users' webhooks."""
+    settings.API = settings.API | {"PER_MINUTE": 1_000_000}
+    stranger = User.objects.create_user("stranger", is_staff=True)
+    tool, foreign = make_tool(users[letter]), world_of("Foreign", stranger)
+    sees_every_client = letter in WHO_MAY["accounts.view_every_client"].split()
+    for call in calls(foreign):
+        if call.about == "webhook" or (call.about and not sees_every_client):
+            assert make(tool, call).status_code in {403, 404}, call
+        if not sees_every_client:
+            assert "foreign" not in make(tool, call).content.decode().lower(), call
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_scope_opens_its_own_calls_and_no_others(scope, users, make_tool, settings):
+    """What changes something takes another scope than “read”, and what is done to keys or clients not “deploy”."""
+    settings.API = settings.API | {"PER_MINUTE": 1_000_000}
+    tool, world = make_tool(users["A"], scopes=[scope]), world_of("Own", users["A"])
+    opened = {(call.method, call.url.split("/")[1]) for call in calls(world) if make(tool, call).status_code != 403}
+    assert (
+        opened
+        == {
+            Scope.READ: {("GET", noun) for noun in ("bots", "clients", "servers", "strategies", "api", "operations")},
+            Scope.DEPLOY: {*((verb, "bots") for verb in ("POST", "PATCH", "DELETE")), ("POST", "operations")},
+            Scope.KEYS: {(verb, "clients") for verb in ("POST", "PUT", "DELETE")},
+            Scope.ADMIN: {
+                *(("POST", noun) for noun in ("clients", "servers", "webhooks")),
+                *((verb, "webhooks") for verb in ("GET", "PATCH", "DELETE")),
+                ("PATCH", "clients"),
+            },
+        }[scope]
+    )
+
+
+def test_the_token_of_one_who_deploys_neither_ends_nor_repeats_what_is_done_with_keys(users, make_tool):
+    tool, world = make_tool(users["A"], scopes=[Scope.READ, Scope.DEPLOY]), world_of("Own", users["A"])
+    for verb in ("cancel", "retry"):
+        refused = tool.post(f"/operations/{world['push'].pk}/{verb}")
+        assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+
+
+def test_nobody_repeats_what_was_asked_for_with_an_option_that_they_may_not_have(users, make_tool):
+    tool, world = make_tool(users["M"]), world_of("Own", users["M"])
+    operation = world["deploy"]
+    type(operation).objects.filter(pk=operation.pk).update(state="failed", options={"gone": True})
+
+    refused = tool.post(f"/operations/{operation.pk}/retry")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+
+
+def test_everything_described_is_walked() -> None:
+    described = {
+        f"{method.upper()} {path}" for path, calls in api.get_openapi_schema()["paths"].items() for method in calls
+    }
+    assert described == set(TAKES)
