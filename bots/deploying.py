@@ -81,7 +81,7 @@ def _planned(run: Run, bot: Bot) -> Deployment:
         former = bot.deployments.filter(pk=like).first()
         if former is None:
             raise DefinitionInvalid("The deployment that was to be repeated is not one of this bot's.")
-        return former.plan_again()
+        return former.plan_as_it_runs() if run.operation.options.get("as_it_runs") else former.plan_again()
     try:
         bot.full_clean()
     except ValidationError as error:

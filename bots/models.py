@@ -582,6 +582,15 @@ class Deployment(models.Model):
         planned.config = self.config | identity
         return planned
 
+    def plan_as_it_runs(self) -> "Deployment":
+        """The same once more, on its own server, with the settings that were changed live since. Not saved."""
+        planned = self.plan_again()
+        planned.server = self.server
+        strategy = Strategy.objects.filter(name=self.strategy_name).first()
+        changeable = live_settings(strategy.settings_schema) if strategy and self.is_controller else set()
+        planned.config |= {name: value for name, value in self.live_config.items() if name in changeable}
+        return planned
+
     def order(self) -> dict[str, Any]:
         """What the server is asked for: the arguments of the API's ``deploy_script`` or ``deploy_controllers``."""
         common = {
