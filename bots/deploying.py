@@ -45,6 +45,7 @@ from hummingbot_api.errors import (
     TunnelOffline,
     UnexpectedAnswer,
 )
+from operations.problems import SubjectGone
 from operations.runner import Run
 
 #: The server did not say what it did.
@@ -297,7 +298,8 @@ def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
         with transaction.atomic():
             run.hold()
             deployment.observe(BotState.UNCONFIRMED, sent_at=now, started_at=now, seen_before=deployment.seen_before)
-            Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment)
+            if not Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment):
+                raise SubjectGone
     except IntegrityError:
         raise AlreadyRunning from None
 

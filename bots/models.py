@@ -27,6 +27,7 @@ from hummingbot_api.connectors import is_paper_trade, market_of
 from hummingbot_api.errors import InvalidName
 from hummingbot_api.names import DEPLOY_TIMESTAMP, check_name, slug
 from operations.models import Operation
+from operations.problems import OperationActive
 
 #: Every instance has this prefix: the server removes crashed containers only of that name.
 INSTANCE_PREFIX = "hummingbot"
@@ -183,6 +184,9 @@ DEFINING_FIELDS = (
     "max_global_drawdown_quote",
     "max_controller_drawdown_quote",
 )
+
+#: What operations and the poll write about a bot, each with an UPDATE of its own.
+OBSERVED = {"deployment", "strangers"}
 
 
 class BotQuerySet(models.QuerySet["Bot"]):
@@ -384,13 +388,23 @@ class Bot(models.Model):
         if errors:
             raise ValidationError(errors)
 
+    def save(self, **options: Any) -> None:
+        """Once it is there, save what people define and not what was observed: both may be written at once."""
+        if not self._state.adding and options.get("update_fields") is None:
+            names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
+            options["update_fields"] = names - OBSERVED
+        super().save(**options)
+
     def remove(self) -> None:
         """Delete the definition with what is recorded of its deployments. Its operations stay on record.
 
         Raises:
             BotLive: an instance of it may be on a server.
+            OperationActive: an operation on it has not ended, and may be about to make one.
         """
         with transaction.atomic():
+            if active := Operation.objects.of(self).active().first():
+                raise OperationActive(active)
             if self.deployments.open().exists():
                 raise BotLive(f"{self} has an instance on {self.server}, or may have one.")
             self.deployments.all().delete()
