@@ -268,6 +268,13 @@ class Bot(models.Model):
     def __str__(self) -> str:
         return f"{self.client} · {self.name}"
 
+    def save(self, **options: Any) -> None:
+        """Once it is there, save what people define and not what was observed: both may be written at once."""
+        if not self._state.adding and options.get("update_fields") is None:
+            names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
+            options["update_fields"] = names - OBSERVED
+        super().save(**options)
+
     def get_absolute_url(self) -> str:
         return reverse("admin:bots_bot_change", args=[self.pk])
 
@@ -387,13 +394,6 @@ class Bot(models.Model):
                 errors[limit] = "A limit is more than zero, or empty for none."
         if errors:
             raise ValidationError(errors)
-
-    def save(self, **options: Any) -> None:
-        """Once it is there, save what people define and not what was observed: both may be written at once."""
-        if not self._state.adding and options.get("update_fields") is None:
-            names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
-            options["update_fields"] = names - OBSERVED
-        super().save(**options)
 
     def remove(self) -> None:
         """Delete the definition with what is recorded of its deployments. Its operations stay on record.
