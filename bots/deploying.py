@@ -45,6 +45,7 @@ from hummingbot_api.errors import (
     TunnelOffline,
     UnexpectedAnswer,
 )
+from operations.problems import SubjectGone
 from operations.runner import Run
 
 #: The server did not say what it did.
@@ -81,7 +82,7 @@ def _planned(run: Run, bot: Bot) -> Deployment:
         former = bot.deployments.filter(pk=like).first()
         if former is None:
             raise DefinitionInvalid("The deployment that was to be repeated is not one of this bot's.")
-        return former.plan_again()
+        return former.plan_as_it_runs() if run.operation.options.get("as_it_runs") else former.plan_again()
     try:
         bot.full_clean()
     except ValidationError as error:
@@ -297,7 +298,8 @@ def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
         with transaction.atomic():
             run.hold()
             deployment.observe(BotState.UNCONFIRMED, sent_at=now, started_at=now, seen_before=deployment.seen_before)
-            Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment)
+            if not Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment):
+                raise SubjectGone
     except IntegrityError:
         raise AlreadyRunning from None
 

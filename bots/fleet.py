@@ -1,7 +1,9 @@
 """What is true on the servers: a light look at each of them, and what it means for every deployment there."""
 
+import logging
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -19,11 +21,21 @@ from bots.problems import InstanceUnknownHere
 from bots.records import LogKind
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import BotNotFound, DockerDown, Problem, ServerFailed, UnexpectedAnswer, WrongPassword
+from hummingbot_api.errors import (
+    BotNotFound,
+    DockerDown,
+    Problem,
+    ServerFailed,
+    ServerTimedOut,
+    UnexpectedAnswer,
+    WrongPassword,
+)
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from hummingbot_api.results import ControllerPerformance, LogEntry
 from hummingbot_api.words import MASK, masker
 from operations.models import Operation
+
+logger = logging.getLogger(__name__)
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
@@ -151,7 +163,8 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
         values |= _what_became_of_it(api, snapshot, deployment)
     if state == BotState.CRASHED and former != BotState.CRASHED:
         # Its last words: the server forgets them half a minute after its end.
-        values |= judge(deployment, state, read_logs(api, deployment), {})[1]
+        with suppress(ServerFailed, ServerTimedOut, UnexpectedAnswer):
+            values |= judge(deployment, state, read_logs(api, deployment), {})[1]
     if state in WORKING and deployment.verified_at is None:
         values["verified_at"] = snapshot.taken_at
     if reports := snapshot.performance.get(deployment.instance_name):
@@ -204,8 +217,14 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
         .order_by(models.F("logs_read_at").asc(nulls_first=True))
     )
     for deployment in up[: settings.FLEET["LOGS_PER_LOOK"]]:
-        live = read_live(api, deployment)
-        state, values = judge(deployment, BotState(deployment.observed_state), read_logs(api, deployment), live)
+        try:
+            live = read_live(api, deployment)
+            state, values = judge(deployment, BotState(deployment.observed_state), read_logs(api, deployment), live)
+        except (ServerFailed, ServerTimedOut, UnexpectedAnswer) as problem:
+            # One bot's log that can't be had takes nothing from what the look has shown of all, nor the others' turn.
+            logger.warning("The log of %s was not read: %s", deployment, problem.code)
+            Deployment.objects.filter(pk=deployment.pk).update(logs_read_at=timezone.now())
+            return
         # Conditional, because an operation may have begun on this bot since the look, and have read it again.
         unchanged = {"observed_at": snapshot.taken_at, "live_config_at": deployment.live_config_at}
         Deployment.objects.open().filter(pk=deployment.pk, **unchanged).update(observed_state=state, **values)
@@ -220,6 +239,12 @@ class BotLogs:
     failed_start: LogEntry | None = None
     #: Whether its controller was paused or resumed last; None when neither is among the lines.
     paused: bool | None = None
+    #: When it was, on the bot's clock, in epoch seconds.
+    switched_at: float = 0.0
+
+    def paused_after(self, timestamp: float) -> bool:
+        """Whether it was paused, and not before that time on the bot's clock."""
+        return bool(self.paused) and self.switched_at > timestamp
 
     @property
     def says_stopped(self) -> bool:
@@ -305,5 +330,10 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     failures = tuple(entry for entry in status.error_logs if entry.message.startswith(FAILED_START))
     lines = PAUSED_LINE.format(deployment.config_name), RESUMED_LINE.format(deployment.config_name)
     switched = newest(tuple(entry for entry in status.general_logs if entry.message.strip() in lines))
-    paused = None if switched is None else switched.message.strip() == lines[0]
-    return BotLogs(newest(status.general_logs), newest(status.error_logs), newest(failures), paused)
+    return BotLogs(
+        newest(status.general_logs),
+        newest(status.error_logs),
+        newest(failures),
+        paused=None if switched is None else switched.message.strip() == lines[0],
+        switched_at=switched.timestamp.timestamp() if switched else 0.0,
+    )

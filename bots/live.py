@@ -103,6 +103,7 @@ def switch(run: Run, *, paused: bool) -> str:
     with talking_to(deployment.server) as api:
         _make_sure_it_is_up(api, deployment)
         if bool(_read(api, deployment).get(KILL_SWITCH)) != paused:
+            run.note(last_switch=read_logs(api, deployment).switched_at)
             run.hold()
             if paused:
                 deployment.update(paused_at=None)  # an earlier pause, which somebody else has ended
@@ -114,15 +115,16 @@ def switch(run: Run, *, paused: bool) -> str:
 
 
 def confirm_pause(run: Run) -> str:
-    """Only the bot's own log says that it stopped quoting.
+    """Only the bot's own log says that it stopped quoting, in a line that came after the switch was set.
 
     Raises:
         PauseUnconfirmed
     """
     deployment = current_deployment(run.subject)
+    earlier = run.operation.notes.get("last_switch", 0.0)
     if deployment.paused_at is None:
         with talking_to(deployment.server) as api:
-            says_so = patiently(lambda: read_logs(api, deployment).paused or None)
+            says_so = patiently(lambda: read_logs(api, deployment).paused_after(earlier) or None)
             if not run.wait_for(says_so, settings.FLEET["RELOADED"]):
                 raise PauseUnconfirmed
     deployment.observe(BotState.PAUSED, paused_at=deployment.paused_at or timezone.now())

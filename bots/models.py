@@ -27,6 +27,7 @@ from hummingbot_api.connectors import is_paper_trade, market_of
 from hummingbot_api.errors import InvalidName
 from hummingbot_api.names import DEPLOY_TIMESTAMP, check_name, slug
 from operations.models import Operation
+from operations.problems import OperationActive
 
 #: Every instance has this prefix: the server removes crashed containers only of that name.
 INSTANCE_PREFIX = "hummingbot"
@@ -184,6 +185,9 @@ DEFINING_FIELDS = (
     "max_controller_drawdown_quote",
 )
 
+#: What operations and the poll write about a bot, each with an UPDATE of its own.
+OBSERVED = {"deployment", "strangers"}
+
 
 class BotQuerySet(models.QuerySet["Bot"]):
     def visible_to(self, user: Any) -> Self:
@@ -263,6 +267,13 @@ class Bot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client} · {self.name}"
+
+    def save(self, **options: Any) -> None:
+        """Once it is there, save what people define and not what was observed: both may be written at once."""
+        if not self._state.adding and options.get("update_fields") is None:
+            names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
+            options["update_fields"] = names - OBSERVED
+        super().save(**options)
 
     def get_absolute_url(self) -> str:
         return reverse("admin:bots_bot_change", args=[self.pk])
@@ -389,8 +400,11 @@ class Bot(models.Model):
 
         Raises:
             BotLive: an instance of it may be on a server.
+            OperationActive: an operation on it has not ended, and may be about to make one.
         """
         with transaction.atomic():
+            if active := Operation.objects.of(self).active().first():
+                raise OperationActive(active)
             if self.deployments.open().exists():
                 raise BotLive(f"{self} has an instance on {self.server}, or may have one.")
             self.deployments.all().delete()
@@ -580,6 +594,15 @@ class Deployment(models.Model):
         for name in set(DEFINING_FIELDS) - {"server_id", "profile"}:
             setattr(planned, name, getattr(self, name))
         planned.config = self.config | identity
+        return planned
+
+    def plan_as_it_runs(self) -> "Deployment":
+        """The same once more, on its own server, with the settings that were changed live since. Not saved."""
+        planned = self.plan_again()
+        planned.server = self.server
+        strategy = Strategy.objects.filter(name=self.strategy_name).first()
+        changeable = live_settings(strategy.settings_schema) if strategy and self.is_controller else set()
+        planned.config |= {name: value for name, value in self.live_config.items() if name in changeable}
         return planned
 
     def order(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.urls import reverse
 
-from accounts.models import ExchangeKey, KeyState
+from accounts.models import ExchangeKey, KeyState, Server
 from accounts.operations import KeyKind, check_engines, key_page, push_steps, reach, server_lane, server_page, sign_in
 from bots import checking, deploying, instances, live
 from bots.differences import Difference
@@ -22,9 +22,13 @@ from operations.models import Operation
 from operations.runner import Run
 
 
-def check_server(run: Run) -> str:
-    server = run.subject.server
+def check_server(server: Server) -> str:
     return " ".join([reach(server), sign_in(server).split(";")[0] + ".", check_engines(server)])
+
+
+def _server_of(run: Run) -> Server:
+    """Where the instance is: the bot's definition may name another server by now."""
+    return instances.current_deployment(run.subject).server
 
 
 def _live(bot: Bot) -> Deployment:
@@ -99,7 +103,7 @@ class BotKind(Kind):
 def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
     return (
         StepDefinition("plan", "Check the definition", deploying.plan),
-        StepDefinition("server", "Check the server", check_server),
+        StepDefinition("server", "Check the server", lambda run: check_server(deploying.deployment_of(run).server)),
         StepDefinition("look", "Look for instances of this bot", lambda run: deploying.look(run, replace=replace)),
         StepDefinition("rules", "Check the amounts against the exchange's trading rules", deploying.check_rules),
         StepDefinition("profile", "Push what the profile lacks", deploying.push_what_is_missing),
@@ -209,7 +213,7 @@ class Start(BotKind):
     icon = "play_arrow"
     confirm = True
     steps = (
-        StepDefinition("server", "Check the server", check_server),
+        StepDefinition("server", "Check the server", lambda run: check_server(_server_of(run))),
         StepDefinition("look", "Look at the instance", instances.prepare_start),
         StepDefinition("restart", "Restart its container", instances.restart_container),
         StepDefinition("heard", "Wait until the bot runs", instances.confirm_start),
@@ -266,7 +270,7 @@ class Archive(BotKind):
     confirm = True
     dangerous = True
     steps = (
-        StepDefinition("server", "Reach the server", lambda run: reach(run.subject.server)),
+        StepDefinition("server", "Reach the server", lambda run: reach(_server_of(run))),
         StepDefinition("archive", "Stop the bot and archive its instance", _archive),
     )
 
@@ -469,7 +473,7 @@ class RotateKey(KeyKind):
                 f"trading for {client} for about a minute, and its open orders are cancelled."
             )
         if left := ", ".join(deployment.bot.name for deployment in concerned if deployment not in redeployed):
-            said.append(f"Not trading now, so left as it is until it is deployed again: {left}.")
+            said.append(f"Not known to trade now, so left as it is until it is deployed again: {left}.")
         said.append("Delete the former key at the exchange only when no bot uses it any more.")
         return " ".join(said)
 

@@ -10,7 +10,15 @@ from operations.runner import Run
 from operations.services import operation_request
 
 #: Nothing of these trades, or nobody can tell: a redeploy would start something that nobody asked for.
-_NOT_TRADING = (BotState.STOPPED, BotState.CRASHED, BotState.MISSING, BotState.UNCONFIRMED)
+_NOT_TRADING = (
+    BotState.STOPPED,
+    BotState.PAUSED,
+    BotState.CRASHED,
+    BotState.MISSING,
+    BotState.UNCONFIRMED,
+    BotState.SILENT,
+)
+_ASKED = "{}: a redeploy was asked for."
 
 
 def with_former_values(key: ExchangeKey) -> models.QuerySet[Deployment]:
@@ -25,8 +33,10 @@ def with_former_values(key: ExchangeKey) -> models.QuerySet[Deployment]:
 
 
 def to_redeploy(key: ExchangeKey) -> models.QuerySet[Deployment]:
-    """Those of them that trade. A stopped one stays stopped: to deploy it again is somebody's decision."""
-    return with_former_values(key).filter(stopped_at=None).exclude(observed_state__in=_NOT_TRADING)
+    """Those of them that trade. What is stopped or paused stays so: a new instance would trade at once, and that is
+    somebody's decision.
+    """
+    return with_former_values(key).filter(stopped_at=None, paused_at=None).exclude(observed_state__in=_NOT_TRADING)
 
 
 def ask_for_redeploys(run: Run) -> str:
@@ -34,10 +44,12 @@ def ask_for_redeploys(run: Run) -> str:
 
     Asked for once, also when a worker dies in the middle: what it asked for is linked to this operation.
     """
-    asked = {operation.subject_id for operation in run.operation.followups.all()}
-    chosen = [d for d in to_redeploy(run.subject) if d.bot_id in run.operation.options.get("bots", ())]
-    said = [_ask(run, deployment) for deployment in chosen if deployment.bot_id not in asked]
-    left = with_former_values(run.subject).exclude(bot__in=asked.union(d.bot_id for d in chosen))
+    asked = Bot.objects.filter(pk__in=run.operation.followups.values("subject_id"))
+    said = [_ASKED.format(bot.name) for bot in asked]
+    wanted = to_redeploy(run.subject).filter(bot__in=run.operation.options.get("bots", ()))
+    chosen = list(wanted.exclude(bot__in=asked))
+    left = with_former_values(run.subject).exclude(bot__in=[*asked, *(deployment.bot for deployment in chosen)])
+    said += [_ask(run, deployment) for deployment in chosen]
     if names := ", ".join(deployment.bot.name for deployment in left):
         said.append(f"With the former key until they are redeployed: {names}.")
     return " ".join(said) or "No bot runs with the former key: it can be deleted at the exchange."
@@ -55,9 +67,9 @@ def _ask(run: Run, deployment: Deployment) -> str:
                 kind="redeploy",
                 subject=bot,
                 requested_by=user,
-                options={"like": deployment.pk},
+                options={"like": deployment.pk, "as_it_runs": True},
                 caused_by=run.operation,
             )
     except OperationActive as problem:
         return f"{bot.name}: not redeployed, because “{problem.operation}” is {problem.operation.state}."
-    return f"{bot.name}: a redeploy was asked for."
+    return _ASKED.format(bot.name)

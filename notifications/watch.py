@@ -140,6 +140,8 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     state = deployment.state
     if state == BotState.RUNNING:
         return Verdict(words="The bot runs again.", **common)
+    if state == BotState.PAUSED:
+        return Verdict(words="The bot is up again, and paused.", **common)
     if state == BotState.STOPPED and bot.stopped_here:
         return Verdict(words="The bot was stopped here.", **common)
     if state not in _WRONG or deployment.verified_at is None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from bots import deploying
-from bots.models import BotState, Strategy
+from bots.models import Bot, BotState, Deployment, Strategy
 from bots.strategies.schema import schema_from
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.resources import Scripts
@@ -17,6 +17,7 @@ from hummingbot_api.sandbox import Sandbox
 from hummingbot_api.sandbox.instance import Instance
 from operations import runner
 from operations.models import Operation, State
+from operations.problems import OperationActive
 from operations.services import operation_cancel, operation_request, operation_retry
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
@@ -607,3 +608,39 @@ def test_a_container_that_was_there_before_the_deploy_is_never_taken_for_its_ins
     sandbox.faults.add("time_out_before", path=DEPLOY, times=1)
     assert ended(perform("deploy", bot)) == (State.FAILED, "deploy_unconfirmed")
     assert bot.deployment.instance_name == ""
+
+
+def test_nothing_is_sent_for_a_bot_that_was_deleted_meanwhile(bot, perform, sandbox, monkeypatch):
+    send = deploying._mark_as_sent
+
+    def delete_and_send(run, api, deployment):
+        Deployment.objects.all().delete()
+        Bot.objects.all().delete()
+        send(run, api, deployment)
+
+    monkeypatch.setattr(deploying, "_mark_as_sent", delete_and_send)
+    operation = operation_request(kind="deploy", subject=bot)
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    assert (operation.state, operation.error_code) == (State.FAILED, "subject_gone")
+    assert not sandbox.world.live()
+
+
+def test_a_bot_that_is_about_to_be_deployed_cannot_be_deleted(bot):
+    operation = operation_request(kind="deploy", subject=bot)
+    with pytest.raises(OperationActive):
+        bot.remove()
+    operation_cancel(operation=operation)
+    bot.remove()
+    assert not Bot.objects.exists()
+
+
+def test_a_definition_that_is_saved_during_a_deploy_does_not_lose_the_instance(bot, perform):
+    opened = Bot.objects.get(pk=bot.pk)
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    Bot.objects.update(strangers="another")
+    opened.settings = opened.settings | {"order_amount": 1800}
+    opened.save()
+    bot.refresh_from_db()
+    assert (bot.open_deployment, bot.strangers) == (bot.deployments.get(), "another")
+    assert bot.settings["order_amount"] == 1800

@@ -154,6 +154,22 @@ def test_a_poll_uses_the_four_light_calls_and_reads_few_logs(live, sandbox, sett
     assert len(sandbox.requests) == 2 * len(LIGHT_ROUTES) + 1
 
 
+@pytest.mark.parametrize("fault", ["server_error", "truncated_json"])
+def test_a_log_that_cannot_be_had_makes_no_bot_unknown_and_takes_no_others_turn(fault, live, sandbox):
+    live.deployment.update(logs_read_at=None)
+    sandbox.faults.add(fault, path=f"/bot-orchestration/{live.deployment.instance_name}")
+    deployment = look(live)
+    assert deployment.state == BotState.RUNNING
+    assert deployment.logs_read_at is not None
+    assert Server.objects.get().last_error == ""
+
+
+def test_a_crash_is_shown_though_the_server_cannot_tell_the_last_words(live, sandbox):
+    sandbox.faults.add("server_error", path=f"/bot-orchestration/{live.deployment.instance_name}")
+    sandbox.world.crash(live.deployment.instance_name)
+    assert look(live).state == BotState.CRASHED
+
+
 def test_a_bot_that_somebody_else_stopped_is_shown_as_stopped(live, server):
     with server.api() as api:
         api.bots.stop(live.deployment.instance_name)

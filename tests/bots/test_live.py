@@ -238,6 +238,17 @@ def test_a_line_of_an_earlier_life_makes_no_running_bot_paused(pmm, instance, pe
     assert (pmm.deployment.state, pmm.deployment.paused_at) == (BotState.RUNNING, None)
 
 
+def test_a_line_of_an_earlier_pause_confirms_no_later_one(pmm, instance, perform, monkeypatch, settings):
+    assert perform("pause", pmm).state == State.SUCCEEDED
+    obeyed = instance.kill_switch_obeyed()
+    instance.change_controller(pmm.deployment.config_name, {KILL_SWITCH: False})
+    monkeypatch.setattr(Instance, "kill_switch_obeyed", lambda self: obeyed)
+    assert perform("refresh", pmm).state == State.SUCCEEDED
+    settings.FLEET = settings.FLEET | {"RELOADED": 0.1}
+    assert ended(perform("pause", pmm)) == (State.FAILED, "pause_unconfirmed")
+    assert pmm.deployment.state == BotState.RUNNING
+
+
 def test_a_paused_bot_is_shown_as_paused_by_a_poll_and_a_refresh_until_it_is_resumed(pmm, instance, perform):
     operation = perform("pause", pmm)
     assert operation.state == State.SUCCEEDED, operation.error_message

@@ -4,8 +4,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from accounts.models import ExchangeKey
-from bots.models import Bot, BotState, Deployment
+from accounts.models import ExchangeKey, Server
+from bots.models import Bot, BotState, Deployment, Strategy
 from bots.rotation import to_redeploy, with_former_values
 from operations import kinds, runner
 from operations.models import Operation, State
@@ -94,7 +94,7 @@ def test_a_refused_key_touches_no_bot(rotated, trading, perform, sandbox):
 def test_a_stopped_bot_is_not_started_by_a_rotation(rotated, trading, perform):
     assert perform("stop", trading).state == State.SUCCEEDED
     assert not to_redeploy(rotated).exists()
-    assert "Not trading now, so left as it is until it is deployed again: Sharp Spread." in kinds.get(
+    assert "Not known to trade now, so left as it is until it is deployed again: Sharp Spread." in kinds.get(
         "rotate_key"
     ).consequence(rotated, {})
     # Also when it was stopped after somebody had chosen it.
@@ -103,7 +103,60 @@ def test_a_stopped_bot_is_not_started_by_a_rotation(rotated, trading, perform):
     assert not operation.followups.exists()
 
 
-@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.MISSING, BotState.UNCONFIRMED])
+@pytest.fixture
+def paused(make_bot, key, perform) -> Bot:
+    """A controller's bot that trades, and quotes nothing."""
+    bot = make_bot(
+        name="Sharp PMM",
+        strategy=Strategy.objects.get(name="pmm_v1"),
+        settings={"order_amount": 1600, "buy_spreads": [0.003], "sell_spreads": [0.003], "order_refresh_time": 60},
+    )
+    for kind in ("deploy", "pause"):
+        assert perform(kind, bot).state == State.SUCCEEDED
+    return bot
+
+
+def enter_new_values(key: ExchangeKey) -> ExchangeKey:
+    key = ExchangeKey.objects.get(pk=key.pk)
+    key.set_values(NEW)
+    key.save()
+    return key
+
+
+def test_a_paused_bot_does_not_begin_to_quote_by_a_rotation(paused, key, perform):
+    rotated = enter_new_values(key)
+    assert not to_redeploy(rotated).exists()
+    operation = perform("rotate_key", rotated, bots=[paused.pk])
+    assert operation.state == State.SUCCEEDED
+    assert not operation.followups.exists()
+    assert "With the former key until they are redeployed: Sharp PMM." in operation.summary
+
+
+def test_settings_that_were_changed_live_outlive_a_rotation(paused, key, perform):
+    paused.settings |= {"order_amount": 1800, "buy_spreads": [0.01]}
+    paused.save()
+    for kind in ("apply_settings", "resume"):
+        assert perform(kind, paused).state == State.SUCCEEDED
+    paused.settings |= {"order_amount": 9999}
+    paused.save()
+    work_off(perform("rotate_key", enter_new_values(key), bots=[paused.pk]))
+    paused.refresh_from_db()
+    assert paused.deployment.state == BotState.RUNNING
+    config = paused.deployment.config
+    assert (config["order_amount"], config["buy_spreads"], config["sell_spreads"]) == (1800, [0.01], [0.003])
+
+
+def test_a_rotation_leaves_a_bot_on_the_server_where_it_runs(rotated, trading, perform):
+    here = trading.server
+    trading.server = Server.objects.create(name="Elsewhere", base_url="http://127.0.0.1:9", password="x")
+    trading.save()
+    work_off(perform("rotate_key", rotated, bots=[trading.pk]))
+    trading.refresh_from_db()
+    assert (trading.deployment.server, trading.deployment.state) == (here, BotState.RUNNING)
+    assert trading.deployment.key_fingerprint == rotated.fingerprint
+
+
+@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.MISSING, BotState.UNCONFIRMED, BotState.SILENT])
 def test_what_does_not_trade_is_not_redeployed(state, rotated, trading):
     Deployment.objects.update(observed_state=state)
     assert not to_redeploy(rotated).exists()
@@ -140,6 +193,9 @@ def test_a_redeploy_is_asked_for_once_though_the_worker_dies_after_asking(rotate
     Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now())
     assert runner.run(operation.pk)
     assert operation.followups.get() == first
+    operation.refresh_from_db()
+    # Nobody may take it for a word that the former key can go.
+    assert operation.summary == "Sharp Spread: a redeploy was asked for."
 
 
 def test_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_model):

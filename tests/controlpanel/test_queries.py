@@ -60,7 +60,7 @@ def add_deployment(bot: Bot, name: str, ended: bool = False) -> Bot:
         observed_state=BotState.RUNNING,
         key_fingerprint="x",
     )
-    bot.save()
+    bot.save(update_fields=["deployment"])
     return bot
 
 

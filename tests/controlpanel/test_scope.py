@@ -248,7 +248,7 @@ def test_only_who_may_says_that_an_instance_is_gone(own, manager, make_user, bro
     bot, deployment = own["bot"], own["deployment"]
     deployment.update(sent_at=timezone.now(), observed_state=BotState.MISSING)
     bot.deployment = deployment
-    bot.save()
+    bot.save(update_fields=["deployment"])
     operator = make_user("operator", MANAGER_PERMISSIONS | {"accounts.view_every_client", "bots.declare_gone"})
     for user, may in ((manager, False), (operator, True)):
         browser = browse(user)

@@ -59,7 +59,7 @@ def make_live(db: None) -> Callable[..., Bot]:
             started_at=an_hour_ago,
             verified_at=an_hour_ago,
         )
-        bot.save()
+        bot.save(update_fields=["deployment"])
         shows(bot, BotState.RUNNING)
         answers(server)
         return bot

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import ExchangeKey, Server
-from bots.fleet import observe_server
+from bots.fleet import WORKING, observe_server
 from bots.models import Bot, BotState, Deployment
 from hummingbot_api.errors import Problem, ServerUnreachable, WrongPassword
 from notifications import tasks, watch
@@ -62,8 +62,16 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
     assert incident.ending == "The bot runs again."
 
 
+def test_a_bot_that_is_started_again_and_stays_paused_is_no_incident_any_more(bot):
+    shows(bot, BotState.CRASHED)
+    assert kinds_of(looks()) == ["bot_crashed"]
+    shows(bot, BotState.PAUSED)
+    assert looks() == []
+    assert Incident.objects.get().ending == "The bot is up again, and paused."
+
+
 @pytest.mark.parametrize(
-    "state", [s for s in BotState if s not in {*WRONG, BotState.RUNNING, BotState.PLANNED, BotState.ARCHIVED}]
+    "state", [s for s in BotState if s not in {*WRONG, *WORKING, BotState.PLANNED, BotState.ARCHIVED}]
 )
 def test_what_is_not_known_or_just_starts_begins_nothing_and_ends_nothing(state, bot):
     shows(bot, state)
