@@ -1,13 +1,14 @@
 """Bots: defined, deployed, started, stopped, archived, looked at."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Path, Query, Schema, Status
+from pydantic import BeforeValidator
 
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.records import LogKind, LogLine
@@ -59,7 +60,9 @@ class LogFilters(Paged):
 
 
 class PerformanceFilters(Schema):
-    since: datetime | None = Field(None, description="A day ago by default. Without a zone it is UTC.")
+    since: Annotated[datetime, BeforeValidator(datetime.fromisoformat)] | None = Field(
+        None, description="A day ago by default. Without a zone it is UTC."
+    )
     interval: Literal["hourly", "daily"] = Field("hourly", description="The last figures of each hour, or of each day.")
     instance: str | None = Field(None, description="The server's name for a deployment; the newest by default.")
 
