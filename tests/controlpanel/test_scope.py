@@ -395,3 +395,20 @@ def post_bot(browser, own):
         return browser.post(url_of(bot), facts | prefilled(bot.strategy, order_amount=1) | changes)
 
     return post
+
+
+# --- what an address may ask ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "query"), [(SERVER, "clients"), (CLIENT, "bots__isnull"), ("admin:bots_strategy", "bots")]
+)
+def test_a_list_does_not_tell_which_rows_of_others_lead_to_its_own(browser, name, query):
+    assert browser.get(reverse(f"{name}_changelist"), {query: 1}).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "abc"])
+def test_a_number_that_no_row_can_have_finds_nothing(browser, number):
+    page = browser.get(reverse(f"{BOT}_unsent"), {"bot": number})
+
+    assert (page.status_code, page.context["bots"]) == (200, [])
