@@ -19,6 +19,7 @@ from accounts.models import MASTER_ACCOUNT, Client, CredentialsProfile, Exchange
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE, Money, is_paper_trade, market_of
 from hummingbot_api.exchanges import title_of, words_of
 from hummingbot_api.results import ConnectorField
+from hummingbot_api.urls import check_base_url
 
 #: Browsers must not offer an operator's own passwords for a client's keys, nor remember them.
 SECRET_ATTRS = {
@@ -55,7 +56,14 @@ class ServerForm(forms.ModelForm):
         password: str = self.cleaned_data["password"]
         if not password and not self.instance.pk:
             raise ValidationError("Enter the server's password.")
+        if not password and self._leads_elsewhere():
+            # Or whoever may change the address could have the stored one sent to a host of their own.
+            raise ValidationError("The stored password is kept for the former base URL: enter the password again.")
         return password or self.instance.password
+
+    def _leads_elsewhere(self) -> bool:
+        entered = self.cleaned_data.get("base_url")
+        return entered is not None and check_base_url(entered) != self.initial["base_url"]
 
 
 class ClientForm(forms.ModelForm):

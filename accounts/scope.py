@@ -20,7 +20,16 @@ class VisibleFilter(admin.RelatedFieldListFilter):
         return choices
 
 
-class ScopedMixin(ModelAdmin):
+class OwnFieldsMixin(ModelAdmin):
+    """A list's address may ask for the model's own fields only. Which rows of another model lead to one of its rows,
+    ``?bots=7``, would tell whose it is."""
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        leading_here = {relation.name for relation in self.opts.related_objects}
+        return lookup.partition("__")[0] not in leading_here and super().lookup_allowed(lookup, value, request)
+
+
+class ScopedMixin(OwnFieldsMixin):
     """Lists, pages, choices and actions hold what the user may see: each model's manager knows which rows these are."""
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:

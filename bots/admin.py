@@ -1,6 +1,7 @@
 """Strategies, bots and deployments in the admin."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ from accounts.scope import ScopedMixin, VisibleFilter
 from bots.changing_many import ChangesManyMixin
 from bots.converting import convert_settings
 from bots.forms import bot_form, field_name
-from bots.models import Bot, BotState, Deployment, Strategy
+from bots.models import Bot, BotState, Deployment, Strategy, validate_image_choice
 from bots.pages import WatchedMixin
 from bots.rules import save_warnings
 from bots.sheets import BotSheet
@@ -134,6 +135,12 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, ScopedMixin):
         # The form declares its fields, those of the strategies among them.
         kwargs["fields"] = None if obj is None or self.has_change_permission(request, obj) else ()
         return super().get_form(request, obj, change, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "image":
+            field.validators.append(partial(validate_image_choice, request.user))
+        return field
 
     def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
         settings = [fieldset for strategy in Strategy.objects.all() for fieldset in settings_fieldsets(strategy)]

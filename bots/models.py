@@ -33,6 +33,8 @@ from operations.problems import OperationActive
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
+#: Hummingbot's own, with a tag, a digest or both.
+_OFFICIAL_IMAGE = re.compile(r"hummingbot/hummingbot(:[\w.-]+)?(@sha256:[0-9a-f]{64})?", re.ASCII)
 _RESERVED_NAMES = "Leave out {}: the panel writes that itself."
 _PAIR = re.compile(r"([A-Z0-9.:]+)-([A-Z0-9.:]+)")
 
@@ -166,6 +168,24 @@ def normalise_pair(text: str) -> str:
 def validate_image(value: str) -> None:
     if not _IMAGE.fullmatch(value):
         raise ValidationError(f"This is not the name of a Docker image, such as {DEFAULT_IMAGE}.")
+
+
+def validate_image_choice(user: Any, image: str) -> None:
+    """May the user have bots run this image? Hummingbot's own anyone may, and one that is in use already.
+
+    The server hands each container its config password, the host's network and every bot's scripts to write to: who
+    chooses an image has code run with all clients' keys, like one who writes a script.
+
+    Raises:
+        ValidationError
+    """
+    if _OFFICIAL_IMAGE.fullmatch(image) or user.has_perm("bots.write_script"):
+        return
+    if not Bot.objects.filter(image=image).exists():
+        raise ValidationError(
+            f"Choose an image of Hummingbot's own, such as {DEFAULT_IMAGE}: another one runs with every client's keys. "
+            "Who may write scripts can give it to a first bot; then it can be chosen for others."
+        )
 
 
 #: What a deployment takes over from the bot's definition.

@@ -21,6 +21,8 @@ def parse_settings(text: str) -> dict[str, Any]:
         raise ValidationError(sentence.replace("%", "%%"), params={"line": error.lineno}) from None
     except UnicodeEncodeError:
         raise ValidationError("One of the \\u codes is half a character.") from None
+    except ValueError:  # Python reads no number of thousands of digits
+        raise ValidationError("One of the numbers is too long.") from None
     except RecursionError:
         raise ValidationError("This is not JSON: it is nested too deeply.") from None
     if not isinstance(settings, dict):

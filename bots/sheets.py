@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from accounts.models import Client, Server
 from accounts.sheets import NO_SUCH_CLIENT
 from bots.forms import setting_field
-from bots.models import DEFAULT_IMAGE, Bot, Strategy
+from bots.models import DEFAULT_IMAGE, Bot, Strategy, validate_image_choice
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
 from spreadsheets.tables import Row, in_words
@@ -97,6 +97,10 @@ class BotSheet(Sheet):
         for column in ("connector", "trading_pair", "image"):
             if text := row.text(column):
                 setattr(obj, column, text)
+        try:
+            validate_image_choice(self.user, obj.image)
+        except ValidationError as refused:
+            row.wrong("image", " ".join(refused.messages))
         if name := row.text("server"):
             server = next((server for server in self.servers.values() if server.name == name), None)
             if server is None:

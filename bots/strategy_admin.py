@@ -6,10 +6,10 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from accounts.models import Client, sees_every_client
+from accounts.scope import OwnFieldsMixin
 from bots.controller_pages import ControllersMixin
 from bots.models import Bot, Strategy, StrategyKind
 from bots.preview import as_json
@@ -51,7 +51,7 @@ class StrategyForm(forms.ModelForm):
             self.fields["source"].widget.marks = read_script(self.instance.source).marks
 
 
-class StrategyAdmin(ControllersMixin, ModelAdmin):
+class StrategyAdmin(ControllersMixin, OwnFieldsMixin):
     form = StrategyForm
     change_form_outer_before_template = "bots/strategy_facts.html"
     list_display = ("name", "kind", "description", "bundled")

@@ -1,5 +1,6 @@
 """The first page, and users and groups, in the panel's looks."""
 
+from copy import deepcopy
 from typing import Any
 
 from axes.models import AccessAttempt
@@ -84,6 +85,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         form: Any = super().get_form(request, obj, **kwargs)
         if obj is None:
+            # Not in the field that the class declares: other requests build their forms of it at the same time.
+            form.base_fields["role"] = deepcopy(form.base_fields["role"])
             form.base_fields["role"].queryset = grantable_groups(request.user)
         return form
 
@@ -127,7 +130,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     @admin.action(description="Remove the second factor", permissions=["change"])
     def remove_second_factor(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
-            if SecondFactor.objects.filter(user=user).delete()[0]:
+            if user == request.user:
+                # Or a session that somebody else got hold of could do it.
+                messages.error(request, "Your own is removed on the page “Second factor”, which takes a code.")
+            elif SecondFactor.objects.filter(user=user).delete()[0]:
                 log_change(request, user, "Removed the second factor.")
                 messages.success(request, f"{user} signs in with the password alone now: have a new one set up soon.")
             else:

@@ -97,6 +97,8 @@ def frame(name: str, onboarding: Onboarding | None) -> dict[str, Any]:
 
 
 def onboarding_of(request: HttpRequest, client_id: int) -> Onboarding:
+    if not request.user.has_perms(("accounts.view_client", "bots.view_bot")):
+        raise PermissionDenied
     clients = Client.objects.visible_to(request.user).select_related("server", "account_manager")
     client = clients.filter(pk=client_id).first()
     if client is None:

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.models import Client, Server
-from bots.models import Bot, Strategy
+from bots.models import Bot, Strategy, validate_image_choice
 from json_api.answers import model_errors
 from json_api.problems import BotExists, FieldsInvalid
 from json_api.schemas import BotCreate
@@ -33,7 +33,7 @@ def define(user: Any, wanted: BotCreate) -> Bot:
         if active := Operation.objects.of(former).active().first():
             raise OperationActive(active)
         bot.pk, bot._state.adding = former.pk, False  # to be checked as that one
-    check(bot, errors)
+    check(user, bot, errors)
     if former is None:
         try:
             with transaction.atomic():
@@ -46,9 +46,9 @@ def define(user: Any, wanted: BotCreate) -> Bot:
     return former
 
 
-def check(bot: Bot, errors: dict[str, list[str]]) -> None:
-    """Make sure that a definition is valid, as far as it goes: also that the exchange would take such orders, by its
-    trading rules as they are stored. No server is asked.
+def check(user: Any, bot: Bot, errors: dict[str, list[str]]) -> None:
+    """Make sure that a definition is valid, as far as it goes, and one that the user may have run: also that the
+    exchange would take such orders, by its trading rules as they are stored. No server is asked.
 
     Raises:
         FieldsInvalid: ``errors`` and what the check found besides.
@@ -57,6 +57,11 @@ def check(bot: Bot, errors: dict[str, list[str]]) -> None:
         bot.full_clean(exclude=[name for name in ("client", "strategy", "server") if not getattr(bot, f"{name}_id")])
     except ValidationError as invalid:
         errors = model_errors(invalid) | errors
+    if "image" not in errors:
+        try:
+            validate_image_choice(user, bot.image)
+        except ValidationError as refused:
+            errors = errors | {"image": refused.messages}
     if not errors and (rules := bot.trading_rules):
         refusals = rules.refusals(bot.strategy.settings_schema, bot.settings)
         errors = {f"config.{name}": [f"{why} (Rules of {rules.read_at:%Y-%m-%d}.)"] for name, why in refusals.items()}

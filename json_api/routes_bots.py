@@ -177,7 +177,7 @@ def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
             bot.settings = bot.settings | value
         else:
             setattr(bot, COLUMNS.get(name, name), value)
-    check(bot, errors)
+    check(request.user, bot, errors)
     bot.save()
     return bot
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, Path, Query, Status
 
-from accounts.models import Client, ClientStatus, ExchangeKey, Server, key_errors
+from accounts.models import MASTER_ACCOUNT, Client, ClientStatus, ExchangeKey, Server, key_errors
 from bots.rotation import to_redeploy
 from json_api.access import may_administer, may_read, may_write_keys, require, require_scope
 from json_api.answers import model_errors
@@ -72,6 +72,8 @@ def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) 
         errors["server"] = [f"There is no server “{body.server}”."]
     else:
         client.server = server
+    if body.account_name == MASTER_ACCOUNT:
+        errors["account_name"] = ["Every new account is a copy of it: choose it on the client's page only."]
     if not request.user.has_perm("accounts.assign_client"):
         client.account_manager = request.user  # type: ignore[assignment]
     save(client, errors, exclude=[] if server else ["server"])

@@ -70,6 +70,18 @@ def test_a_refused_server_never_shows_the_password_that_was_typed(save_server):
     assert PLANTED_PASSWORD not in text_of(response)
 
 
+def test_the_stored_password_is_not_sent_to_another_address(server, admin_client):
+    facts = {"name": server.name, "username": "admin", "password": ""}
+
+    moved = admin_client.post(url_of(server), facts | {"base_url": "https://elsewhere.example.com"})
+    same = admin_client.post(url_of(server), facts | {"base_url": f" {server.base_url.upper()}/ "})
+
+    assert list(refused(moved)) == ["password"]
+    assert same.status_code == 302
+    server.refresh_from_db()
+    assert (server.password, server.base_url) == (PLANTED_PASSWORD, server.base_url)
+
+
 def test_a_base_url_is_kept_in_one_form(save_server):
     assert save_server(base_url=" HTTPS://Bots.Example.com:8443/ ").status_code == 302
     assert Server.objects.get().base_url == "https://bots.example.com:8443"

@@ -679,3 +679,11 @@ def test_an_export_takes_as_many_queries_for_ten_rows_as_for_one(admin_client, b
         ExchangeKey.objects.create(client=client, connector="okx", encrypted_values="{}", changed_at=key.changed_at)
         make_bot(name=f"B{number}")
     assert [queries(name) for name in (CLIENT, KEY, BOT)] == few
+
+
+def test_an_account_manager_imports_no_bot_that_runs_somebodys_image(manager, browse):
+    send = send_with(browse(manager))
+    outcomes = check(
+        send, BOT, f"{BOT_HEADER},image", f"{BOT_ROW},evil.example/x", f"{BOT_ROW},".replace("Spread,", "Two,", 1)
+    )
+    assert [[*dict(outcome.errors)] for outcome in outcomes] == [["image"], []]

@@ -310,3 +310,10 @@ def test_a_page_takes_as_many_queries_for_ten_bots_and_keys_as_for_one(own, admi
         operation_request(kind="refresh", subject=add_bot(own, f"Bot {number}"))
         add_key(own, f"exchange_{number}")
     assert {name: count(name) for name in names} == few
+
+
+def test_who_may_not_look_at_clients_or_bots_meets_no_onboarding(make_user, browse, own, bot):
+    stranger = browse(make_user("stranger", {"accounts.view_every_client", "operations.view_operation"}))
+
+    for name in ("resume", "review", "launch"):
+        assert stranger.get(page(name, own)).status_code == 403, name

@@ -19,6 +19,7 @@ from django.urls import URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from bots.models import Strategy
+from controlpanel.admin import NewUserForm
 from controlpanel.models import RoleGrant
 from controlpanel.roles import ROLES, WHO_MAY, roles_update
 from json_api.models import Scope, Token
@@ -415,6 +416,11 @@ def test_a_new_user_has_a_role_and_is_let_in(panel, browse):
     assert browse(mia).get(reverse(f"{BOT}_changelist")).status_code == 200
     users = text_of(panel.get(reverse("admin:auth_user_changelist")))
     assert "Account manager" in users and "Second factor" in users and "Last login" in users
+
+
+def test_which_roles_one_may_give_is_not_left_behind_for_another_request(admin_client, panel):
+    admin_client.get(reverse("admin:auth_user_add"))
+    assert not NewUserForm.base_fields["role"].queryset.exists()
 
 
 def test_an_administrator_makes_nobody_a_superuser_and_gives_no_permission_by_hand(panel, administrator, users):

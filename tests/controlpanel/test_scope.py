@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Permission
 from django.db.models import Model
@@ -55,7 +56,8 @@ def browser(own, foreign, manager, browse):
 
 def addresses(rows: dict[str, Model]) -> Iterator[str]:
     for row in rows.values():
-        yield from pages_of_row(row)
+        if type(row) in admin.site._registry:
+            yield from pages_of_row(row)
 
 
 def test_lists_and_their_filters_name_own_clients_only(browser, own, foreign):
@@ -79,8 +81,8 @@ def test_a_filter_or_a_search_for_somebody_elses_client_finds_nothing(browser, o
 
 
 def test_own_pages_open(browser, own):
-    # Deleting, and adding servers, is not an account manager's.
-    allowed = [page for page in addresses(own) if not page.endswith("/delete/")]
+    # Deleting, and what channels there are, is not an account manager's.
+    allowed = [page for page in addresses(own) if not page.endswith("/delete/") and "/channel/" not in page]
     assert {page: browser.get(page).status_code for page in allowed} == dict.fromkeys(allowed, 200)
 
 
@@ -350,3 +352,63 @@ def test_a_user_who_is_no_staff_has_no_panel(own, make_user, browse):
     outsider.is_staff = False
     outsider.save()
     assert browse(outsider).get(reverse("admin:index")).status_code == 302
+
+
+# --- code that runs with every client's keys ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "image", ["evil.example/hummingbot:latest", "hummingbot/hummingbot-x", "hummingbot/hummingbot:5/x"]
+)
+def test_an_account_manager_has_no_bot_run_somebodys_image(browser, own, image, post_bot):
+    refused = post_bot(own["bot"], image=image)
+
+    assert list(refused.context["adminform"].form.errors) == ["image"]
+    assert Bot.objects.get(pk=own["bot"].pk).image != image
+
+
+@pytest.mark.parametrize("image", ["hummingbot/hummingbot", "hummingbot/hummingbot:version-2.9.0"])
+def test_an_account_manager_chooses_among_hummingbots_own_images(own, image, post_bot):
+    assert post_bot(own["bot"], image=image).status_code == 302
+    assert Bot.objects.get(pk=own["bot"].pk).image == image
+
+
+def test_an_image_that_somebody_who_may_has_chosen_can_be_chosen_for_others(own, foreign, post_bot):
+    Bot.objects.filter(pk=foreign["bot"].pk).update(image="registry.example.com/ours:1")
+
+    assert post_bot(own["bot"], image="registry.example.com/ours:1").status_code == 302
+
+
+def test_nobodys_image_comes_in_by_changing_several_bots(browser, own):
+    chosen = {ACTION_CHECKBOX_NAME: [own["bot"].pk], "action": "change_many", "change": "image", "image": "evil/x"}
+    for step in ("review", "save"):
+        browser.post(reverse(f"{BOT}_changelist"), {**chosen, "step": step})
+
+    assert Bot.objects.get(pk=own["bot"].pk).image == "hummingbot/hummingbot:latest"
+
+
+@pytest.fixture
+def post_bot(browser, own):
+    def post(bot: Bot, **changes):
+        facts = {"name": bot.name, "server": bot.server_id, "strategy": bot.strategy_id, "connector": bot.connector}
+        facts |= {"trading_pair": bot.trading_pair, "image": bot.image, "headless": "on"}
+        return browser.post(url_of(bot), facts | prefilled(bot.strategy, order_amount=1) | changes)
+
+    return post
+
+
+# --- what an address may ask ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "query"), [(SERVER, "clients"), (CLIENT, "bots__isnull"), ("admin:bots_strategy", "bots")]
+)
+def test_a_list_does_not_tell_which_rows_of_others_lead_to_its_own(browser, name, query):
+    assert browser.get(reverse(f"{name}_changelist"), {query: 1}).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "abc"])
+def test_a_number_that_no_row_can_have_finds_nothing(browser, number):
+    page = browser.get(reverse(f"{BOT}_unsent"), {"bot": number})
+
+    assert (page.status_code, page.context["bots"]) == (200, [])

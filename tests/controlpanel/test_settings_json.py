@@ -164,3 +164,10 @@ def test_converting_saves_nothing_and_is_for_those_who_write_bots(make_user, bro
     reader = browse(make_user("reader", {"bots.view_bot"}))
     assert reader.post(reverse(CONVERT), facts).status_code == 403
     assert "settings_json" not in text_of(reader.get(url_of(bot)))
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, f"-{'9' * 5000}"])
+def test_a_number_of_thousands_of_digits_is_refused(convert, spread, number):
+    assert convert(spread, settings_json=f'{{"order_amount": {number}}}') == {
+        "refused": "One of the numbers is too long."
+    }

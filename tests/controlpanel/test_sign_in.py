@@ -248,6 +248,16 @@ def test_an_administrator_removes_the_second_factor_of_who_lost_it(user, factor,
     assert "Removed the second factor" in text_of(admin_client.get(url_of(user, "history")))
 
 
+def test_an_administrator_removes_the_own_second_factor_with_a_code_like_everybody(user, factor):
+    user.groups.set([Group.objects.get(name="Administrator")])
+    browser = Browser()
+    try_to_sign_in(browser, code=app_code(factor))
+    users = reverse("admin:auth_user_changelist")
+    page = browser.post(users, {"action": "remove_second_factor", "_selected_action": [user.pk]}, follow=True)
+    assert "which takes a code" in text_of(page)
+    assert SecondFactor.objects.exists()
+
+
 def test_neither_the_key_nor_the_recovery_codes_lie_in_the_database_as_they_are(factor):
     from django.db import connection
 

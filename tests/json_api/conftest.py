@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.test import Client as HttpClient
 from django.utils import timezone
 
+from accounts.models import Client
 from json_api import asking
 from json_api.models import Scope, Token
 from operations import runner
@@ -44,6 +46,20 @@ def make_tool(db: None) -> Callable[..., Tool]:
         secret = token.renew()
         token.save()
         return Tool(secret)
+
+    return make
+
+
+@pytest.fixture
+def make_manager(db: None) -> Callable[[Client], Any]:
+    """An account manager who looks after this client."""
+
+    def make(client: Client) -> Any:
+        manager = get_user_model().objects.create_user("manager", is_staff=True)
+        manager.groups.add(Group.objects.get(name="Account manager"))
+        client.account_manager = manager
+        client.save()
+        return manager
 
     return make
 

@@ -272,3 +272,14 @@ def test_a_managers_token_sees_and_steers_own_clients_only(make_tool, make_bot, 
     client_sharp.account_manager = manager
     client_sharp.save()
     assert [bot["id"] for bot in tool.get("/bots").json()["results"]] == [foreign.pk]
+
+
+def test_an_account_manager_has_no_bot_run_somebodys_image(make_tool, make_manager, bot):
+    tool = make_tool(make_manager(bot.client))
+
+    for answer in (
+        tool.call("PATCH", f"/bots/{bot.pk}", {"image": "evil.example/x"}),
+        tool.post("/bots/create", WANTED | {"name": "Other", "image": "evil.example/x"}),
+    ):
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == ["image"]

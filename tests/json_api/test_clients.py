@@ -83,3 +83,9 @@ def test_every_problem_can_be_looked_up_by_its_type(tool, client):
 def test_an_address_that_is_not_there_is_a_problem_for_tools_and_a_page_in_the_admin(tool, admin_client):
     assert tool.get("/botz").json()["code"] == "nothing_there"
     assert admin_client.get("/admin/nonsense/")["Content-Type"].startswith("text/html")
+
+
+def test_the_account_that_every_other_is_a_copy_of_is_nobodys_by_the_api(tool, server):
+    refused = tool.post("/clients", {"name": "Sharp", "server": server.name, "account_name": "master_account"})
+
+    assert [error["field"] for error in refused.json()["errors"]] == ["account_name"]
