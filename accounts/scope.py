@@ -5,7 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+
+from operations.panel_admin import PanelAdmin
 
 
 class VisibleFilter(admin.RelatedFieldListFilter):
@@ -20,7 +21,7 @@ class VisibleFilter(admin.RelatedFieldListFilter):
         return choices
 
 
-class ScopedMixin(ModelAdmin):
+class ScopedMixin(PanelAdmin):
     """Lists, pages, choices and actions hold what the user may see: each model's manager knows which rows these are."""
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:

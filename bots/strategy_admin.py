@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from accounts.models import Client, sees_every_client
@@ -16,6 +15,7 @@ from bots.preview import as_json
 from bots.strategies.schema import Setting, settings_in
 from bots.strategies.source import read_script
 from bots.widgets import CodeEditor
+from operations.panel_admin import PanelAdmin
 
 #: Whoever may write a script has code run with clients' keys.
 WRITE_SCRIPT = "bots.write_script"
@@ -51,9 +51,10 @@ class StrategyForm(forms.ModelForm):
             self.fields["source"].widget.marks = read_script(self.instance.source).marks
 
 
-class StrategyAdmin(ControllersMixin, ModelAdmin):
+class StrategyAdmin(ControllersMixin, PanelAdmin):
     form = StrategyForm
     change_form_outer_before_template = "bots/strategy_facts.html"
+    when_empty = "A strategy says how a bot trades. The bundled ones come with “manage.py migrate”."
     list_display = ("name", "kind", "description", "bundled")
     list_filter = ("kind", "bundled")
     search_fields = ("name", "description")
