@@ -48,6 +48,7 @@ class ServerAdmin(OperatesMixin, ScopedMixin):
     form = ServerForm
     operation_kinds = ("check_server", "read_controllers")
     facts_template = "accounts/server_facts.html"
+    when_empty = "A server is where bots run: a Hummingbot API host. Everything else begins with one."
     list_display = (
         "name",
         "base_url",
@@ -97,6 +98,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, ScopedMixin):
     operation_kinds = ("push_profile", "verify_profile")
     facts_template = "accounts/client_facts.html"
     list_before_template = "accounts/onboard.html"
+    when_empty = "A client is a customer whose money the bots trade. Add one, then its exchange keys, then a bot."
     list_display = ("name", "account_name", "server", "account_manager", "status_label", "profile_label")
     list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("server", "account_manager")
@@ -206,6 +208,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, ScopedMixin):
     form = KeyDetailsForm
     operation_kinds = ("test_key", "rotate_key", "push_profile")
     facts_template = "accounts/key_facts.html"
+    when_empty = "An exchange key lets bots trade for a client. It is entered once for each client and exchange."
     list_display = ("client", "connector_label", "api_key_hint", "state_label", "renewal_label", "changed_at")
     list_filter = (RenewalFilter, "connector", ("client", VisibleFilter))
     list_select_related = ("client__server",)

@@ -5,7 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+
+from operations.panel_admin import PanelAdmin
 
 
 class VisibleFilter(admin.RelatedFieldListFilter):
@@ -20,7 +21,7 @@ class VisibleFilter(admin.RelatedFieldListFilter):
         return choices
 
 
-class OwnFieldsMixin(ModelAdmin):
+class OwnFieldsMixin(PanelAdmin):
     """A list's address may ask for the model's own fields only. Which rows of another model lead to one of its rows,
     ``?bots=7``, would tell whose it is."""
 

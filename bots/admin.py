@@ -28,6 +28,7 @@ from bots.strategy_admin import StrategyAdmin
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
 from operations.actions import ReadOnlyMixin
 from operations.templatetags.connectors import with_badge
+from operations.templatetags.times import when
 from spreadsheets.admin import SheetMixin
 
 #: Unfold shows a state's own name instead of its label when it is not in here.
@@ -81,6 +82,7 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, ScopedMixin):
         "refresh",
     )
     facts_template = "bots/bot_facts.html"
+    when_empty = "A bot trades one pair for one client. It needs a client with an exchange key, and a strategy."
     list_display = (
         "name",
         "client",
@@ -186,8 +188,8 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, ScopedMixin):
         return (bot.deployment.state, bot.deployment.state.label) if bot.deployment else ("none", "not deployed")
 
     @display(description="seen")
-    def seen(self, bot: Bot) -> Any:
-        return bot.deployment.observed_at if bot.deployment else None
+    def seen(self, bot: Bot) -> str:
+        return when(bot.deployment.observed_at if bot.deployment else None, "ago")
 
     @display(description="profit and loss")
     def pnl(self, bot: Bot) -> str:
@@ -226,6 +228,7 @@ def _url_to_repeat(deployment: Deployment) -> str:
 @admin.register(Deployment)
 class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
     change_form_outer_before_template = "bots/repeat.html"
+    when_empty = "A deployment is one run of a bot on a server. Open a bot and press “Deploy”."
     list_display = ("__str__", "bot", "connector_label", "server", "state_label", "sent_at", "ended_at")
     list_filter = (StateFilter, ("server", VisibleFilter))
     list_select_related = ("bot__client", "server")

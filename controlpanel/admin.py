@@ -14,15 +14,15 @@ from django.contrib.auth.models import Group, User
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from controlpanel.models import SecondFactor
 from controlpanel.ranks import grantable_groups, may_change
 from controlpanel.roles import ROLES
 from controlpanel.second_factor import log_change
+from operations.panel_admin import PanelAdmin
 
 admin.site.index_template = "controlpanel/dashboard.html"
 admin.site.unregister(User)
@@ -50,7 +50,8 @@ class NewUserForm(UserCreationForm):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(DjangoUserAdmin, PanelAdmin):
+    when_empty = "A user is a person who signs in to the panel, with a role."
     form = UserChangeForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
@@ -67,6 +68,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     )
     superuser_fieldsets = (*fieldsets, ("Beyond roles", {"fields": ("is_superuser", "user_permissions")}))
     readonly_fields = ("last_login", "date_joined")
+    # Django's two boxes side by side are neither for a phone nor for a screen reader.
+    filter_horizontal = ()
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[User]:
         paused = AccessAttempt.objects.filter(
@@ -94,6 +97,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         if db_field.name == "groups":
             kwargs["queryset"] = grantable_groups(request.user)
             kwargs["label"] = "Roles"
+            kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
             kwargs["help_text"] = "Administrator, Operator, Account manager, Viewer, or groups of your own."
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
@@ -148,8 +152,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(DjangoGroupAdmin, PanelAdmin):
     """The roles, and groups of the host's own. A role keeps its name, by which a new release finds it."""
+
+    filter_horizontal = ()
+    when_empty = "The roles come with “manage.py migrate”."
 
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
         return ("name",) if obj and obj.name in ROLES.values() else ()

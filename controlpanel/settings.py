@@ -154,6 +154,7 @@ if PRODUCTION:
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "controlpanel.errors.form_too_old"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -278,10 +279,11 @@ UNFOLD = {
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
-    "SITE_TITLE": "Hummingbot control panel",
-    "SITE_HEADER": "Control panel",
-    "SITE_SUBHEADER": "for Hummingbot",
-    "SITE_SYMBOL": "swap_vert",
+    "SCRIPTS": [lambda request: static("times.js"), lambda request: static("keyboard.js")],
+    "SITE_TITLE": "Perch · Hummingbot control panel",
+    "SITE_HEADER": "Perch",
+    "SITE_SUBHEADER": "Hummingbot control panel",
+    "SITE_ICON": lambda request: static("icon.svg"),
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
@@ -386,6 +388,7 @@ UNFOLD = {
                         "link": reverse_lazy("admin:auth_group_changelist"),
                         "permission": lambda request: request.user.has_perm("auth.view_group"),
                     },
+                    {"title": "What the words mean", "icon": "menu_book", "link": reverse_lazy("glossary")},
                 ],
             },
         ],

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from controlpanel.glossary import glossary
 from controlpanel.health import healthz, readyz
 from controlpanel.second_factor import second_factor
 from json_api.app import api
@@ -14,8 +15,10 @@ urlpatterns = [
     path("readyz", readyz),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     path("admin/onboard/", include("controlpanel.onboarding_pages")),
+    path("admin/glossary/", admin.site.admin_view(glossary), name="glossary"),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]
 
-handler404 = "json_api.answers.nothing_at"
+handler403 = "controlpanel.errors.not_allowed"
+handler404 = "controlpanel.errors.not_found"

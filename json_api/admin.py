@@ -11,12 +11,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from json_api import webhook_admin  # noqa: F401  Django finds an app's admin from here
 from json_api.models import Scope, Token
+from operations.panel_admin import PanelAdmin
 
 STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
 
@@ -43,9 +43,10 @@ class TokenForm(forms.ModelForm):
 
 
 @admin.register(Token)
-class TokenAdmin(ModelAdmin):
+class TokenAdmin(PanelAdmin):
     """Everybody's own tokens; all of them for those who may see every client's."""
 
+    when_empty = "A token lets another program use the panel as you, as far as you allow it."
     form = TokenForm
     list_display = ("name", "user", "hint", "scope_names", "state_label", "last_used_at", "expires_at")
     list_select_related = ("user",)

@@ -7,8 +7,6 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as ModelInvalid
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.urls import reverse
-from django.views.defaults import page_not_found
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
@@ -75,9 +73,7 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The site's answer to an address that it does not have: a page in the admin, a problem for tools elsewhere."""
-    if request.path.startswith(reverse("admin:index")):
-        return page_not_found(request, exception)
+    """The answer to an address that the API does not have."""
     return problem_response(request, NothingThere())
 
 

@@ -22,6 +22,7 @@ from notifications.outbox import DeliveryState
 from notifications.watch import acknowledge
 from operations.actions import OperatesMixin, ReadOnlyMixin
 from operations.models import WorkerHeartbeat
+from operations.templatetags.times import when
 
 #: How many of a channel's deliveries its page shows.
 RECENT = 10
@@ -45,6 +46,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
+    when_empty = "What goes wrong is listed here by itself. There is nothing to do."
     list_display = ("what", "subject_label", "state_label", "since", "lasted", "sentence")
     list_filter = (OpenFilter, "kind", ("client", VisibleFilter), ("server", VisibleFilter))
     list_select_related = ("client", "server", "operation")
@@ -63,8 +65,8 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         return ("seen", "open, seen") if incident.acknowledged_at else ("open", "open")
 
     @display(description="since", ordering="seen_at")
-    def since(self, incident: Incident) -> Any:
-        return incident.seen_at
+    def since(self, incident: Incident) -> str:
+        return when(incident.seen_at)
 
     @display(description="lasted")
     def lasted(self, incident: Incident) -> str:
@@ -162,6 +164,7 @@ class ChannelAdmin(OperatesMixin, ScopedMixin):
     form = ChannelForm
     operation_kinds = ("test_channel",)
     facts_template = "notifications/channel_facts.html"
+    when_empty = "Incidents are shown in the panel only. A channel tells of them by e-mail, chat or webhook."
     list_before_template = "notifications/channels_before.html"
     list_display = ("name", "kind", "told_of", "whose_label", "active", "outcome")
     list_filter = ("kind", "active")

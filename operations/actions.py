@@ -16,11 +16,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
-from unfold.admin import ModelAdmin
 
 from operations import kinds
 from operations.kinds import Kind
 from operations.models import Operation
+from operations.panel_admin import PanelAdmin
 from operations.problems import OperationActive
 from operations.services import operation_request
 
@@ -28,7 +28,7 @@ from operations.services import operation_request
 RECENT = 5
 
 
-class OperatesMixin(ModelAdmin):
+class OperatesMixin(PanelAdmin):
     """Offers ``operation_kinds`` for the model's objects, on the list and on each object's page."""
 
     operation_kinds: Sequence[str] = ()

@@ -11,12 +11,12 @@ from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from operations import kinds
 from operations.actions import ReadOnlyMixin, link_to_active
 from operations.models import Operation, State, WorkerHeartbeat
+from operations.panel_admin import PanelAdmin
 from operations.problems import OperationActive
 from operations.services import operation_cancel, operation_retry
 
@@ -55,7 +55,10 @@ class KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(Operation)
-class OperationAdmin(ReadOnlyMixin, ModelAdmin):
+class OperationAdmin(ReadOnlyMixin, PanelAdmin):
+    when_empty = (
+        "What the panel does outside is listed here with its steps. Press a button on a client, a bot or a server."
+    )
     list_display = ("what", "subject_label", "state_label", "summary", "requested_by", "requested_at", "took")
     list_filter = ("state", KindFilter)
     list_select_related = ("requested_by",)

@@ -1,0 +1,34 @@
+// Unfold opens its menus, filters and sidebar by clicks on what no keyboard reaches, and has icons read out as words.
+document.addEventListener("DOMContentLoaded", () => {
+  // What shows nothing but an icon, and what it does.
+  const names = {
+    "#searchbar-submit": "Search",
+    "[x-on\\:click^='showActions =']": "More about this object",
+    "[x-on\\:click^='sidebar']": "Show or hide the menu",
+    "[x-on\\:click^='openTheme =']": "Light, dark, or the system's colours",
+    "[x-on\\:click^='openRelatedWidgetWrapper =']": "Add, change or look at what is chosen here",
+    "[x-on\\:click^='showPassword =']": "Show or hide what is typed",
+  };
+
+  function press(event) {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    event.currentTarget.click();
+  }
+
+  for (const icon of document.querySelectorAll(".material-symbols-outlined")) {
+    if (!icon.hasAttribute("x-on:click")) icon.ariaHidden = "true";
+  }
+  for (const kind of ["a:not([href])", "div:not([id])", "span"]) {
+    for (const element of document.querySelectorAll(`${kind}[x-on\\:click]`)) {
+      element.role = "button";
+      element.tabIndex = 0;
+      element.addEventListener("keydown", press);
+    }
+  }
+  for (const [selector, name] of Object.entries(names)) {
+    document.querySelectorAll(selector).forEach((element) => (element.ariaLabel = name));
+  }
+  // Read by Simplebar, which calls every part that scrolls the same.
+  document.getElementById("nav-sidebar-apps")?.setAttribute("data-simplebar-aria-label", "Menu");
+});

@@ -1,0 +1,45 @@
+// Shows each time in the reader's zone. Without this script it reads in UTC, as the server wrote it.
+(() => {
+  const day = { day: "numeric", month: "short" };
+  const minute = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const second = { ...minute, second: "2-digit" };
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const forms = Object.fromEntries(
+    Object.entries({
+      second: { ...day, year: "numeric", ...second },
+      minute: { ...day, year: "numeric", ...minute },
+      short: { ...day, ...second },
+    }).map(([name, options]) => [name, new Intl.DateTimeFormat("en-GB", options)]),
+  );
+  const inWords = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+
+  function ago(moment) {
+    const seconds = Math.round((moment - Date.now()) / 1000);
+    const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
+    return Math.abs(seconds) < 5 ? "now" : inWords.format(Math.trunc(seconds / length), unit);
+  }
+
+  function local(form, moment) {
+    return forms[form].format(moment).replace(",", "");
+  }
+
+  function show(element) {
+    const moment = new Date(element.dateTime);
+    const form = element.dataset.when;
+    if (!element.dataset.utc) {
+      element.dataset.utc = element.title;
+      if (zone !== "UTC") element.title = `${local("second", moment)} in ${zone}, ${element.title}`;
+    }
+    element.textContent = form === "ago" ? ago(moment) : local(form, moment);
+  }
+
+  function showAll(root, which = "time[data-when]") {
+    root.querySelectorAll(which).forEach(show);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => showAll(document));
+  // What htmx put into the page later.
+  document.addEventListener("htmx:load", (event) => showAll(event.target));
+  setInterval(() => showAll(document, 'time[data-when="ago"]'), 10_000);
+})();

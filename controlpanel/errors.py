@@ -1,0 +1,46 @@
+"""Pages for what can't be had: a sentence, and a way on."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from json_api.answers import nothing_at
+
+
+def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(
+        request,
+        403,
+        "This is not open to you",
+        "Your role does not allow this, or nobody may change what you asked for. Nothing was done.",
+        "If you need it for your work, ask an administrator: under Users they choose your role.",
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A page in the admin, a problem for tools elsewhere."""
+    if not request.path.startswith(reverse("admin:index")):
+        return nothing_at(request, exception)
+    return _page(
+        request,
+        404,
+        "Nothing is here",
+        "It was deleted, or its address has a mistake, or it belongs to a client that you do not look after.",
+        "Begin at the start page, and look for it in its list.",
+    )
+
+
+def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _page(
+        request,
+        403,
+        "This form is too old",
+        "You signed in or out since it was opened, or your browser keeps no cookies. Nothing was done.",
+        "Go back, load the page again, and enter it once more.",
+    )
+
+
+def _page(request: HttpRequest, status: int, title: str, sentence: str, remedy: str) -> HttpResponse:
+    context = {"title": title, "sentence": sentence, "remedy": remedy}
+    return render(request, "controlpanel/error.html", admin.site.each_context(request) | context, status=status)

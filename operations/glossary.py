@@ -1,0 +1,35 @@
+"""The words that the panel takes from Hummingbot or uses in a sense of its own, explained once for all pages."""
+
+GLOSSARY = {
+    "Archive": "Taking a bot off its server for good: its container is removed, and its trades are kept there in a file.",
+    "Account manager": "The person at the agency who looks after a client, and sees that client's pages.",
+    "Base and quote asset": "Of the pair BTC-USDT, BTC is the base asset, which is bought and sold, and USDT the quote "
+    "asset, in which prices, profit and loss are counted.",
+    "Bot": "What shall trade: a client, a connector, a trading pair, a strategy and its settings. It does nothing until "
+    "it is deployed.",
+    "Channel": "Where incidents are told: e-mail, Slack, Discord, Telegram or a webhook.",
+    "Client": "A customer of the agency, whose money and whose exchange keys the bots use.",
+    "Connector": "Hummingbot's name for an exchange and one of its markets, such as bitmart or binance_perpetual.",
+    "Controller": "A strategy that comes with the Hummingbot API server. Some of its settings can be changed while it "
+    "runs.",
+    "Credentials profile": "A client's directory on a server, with the exchange keys that the client's bots use. "
+    "Pushing a profile sends the keys there.",
+    "Deployment": "One run of a bot on a server, with the settings and keys that it was started with.",
+    "Docker": "What runs each instance on a server, in a container of its own.",
+    "Drawdown": "How far profit may fall from its highest point before the bot stops itself.",
+    "Exchange key": "What an exchange gives a client so that software may trade for them: an API key, its secret, at "
+    "some exchanges a third value.",
+    "Headless": "Running without Hummingbot's own screen, as a bot on a server does.",
+    "Image": "The version of Hummingbot that an instance runs, by its name at Docker.",
+    "Incident": "Something that went wrong and that a person should know: a bot crashed, a key was refused.",
+    "Instance": "A Hummingbot program that runs one deployment on a server, in a Docker container.",
+    "MQTT": "How a server and its instances talk to each other. Without it, no bot can be stopped, and none is heard.",
+    "Operation": "One thing that the panel did outside, such as a deployment, with each of its steps.",
+    "Paper trade": "Trading with invented money at real prices, to try a bot.",
+    "Script": "A strategy as a Python file that the panel uploads to the server.",
+    "Second factor": "A code from an authenticator app that is asked for besides the password.",
+    "Server": "One Hummingbot API host, on which bots run.",
+    "Spread": "How far a price that is quoted is from the mid price, as a fraction: 0.003 is 0.3 %.",
+    "Strategy": "How a bot trades: a script or a controller, with its settings and their limits.",
+    "Token": "What another program signs in with to use the panel's JSON API.",
+}

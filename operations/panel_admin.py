@@ -1,0 +1,47 @@
+"""What all lists and forms of the admin have in common."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from operations.templatetags.times import when
+
+
+class PanelAdmin(ModelAdmin):
+    #: In a list without rows: what they would be, and how the first one comes to be.
+    when_empty = ""
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [self._column(name) for name in super().get_list_display(request)]
+
+    def _column(self, name: Any) -> Any:
+        field = {field.name: field for field in self.opts.concrete_fields}.get(name)
+        return moment_column(field) if isinstance(field, models.DateTimeField) else name
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        zone = timezone.get_current_timezone_name()
+        if isinstance(db_field, models.DateTimeField) and field is not None and zone not in field.help_text:
+            field.help_text = f"{field.help_text} In {zone}.".strip()
+        if isinstance(field and field.widget, RelatedFieldWidgetWrapper):
+            # Nobody deletes a client from inside a bot's form.
+            field.widget.can_delete_related = False
+        return field
+
+
+@cache  # a list that can be sorted looks its columns up among themselves
+def moment_column(field: "models.DateTimeField[Any, Any]") -> Callable[[models.Model], SafeString]:
+    @display(description=field.verbose_name, ordering=field.name)
+    def column(row: models.Model) -> SafeString:
+        return when(getattr(row, field.name))
+
+    column.__name__ = field.name
+    return column

@@ -1,0 +1,208 @@
+"""Every page that links lead to: no error, nothing that a policy refused, nothing cut off, readable for everybody.
+
+The pages are found by following links from the start page, so a new page is walked as soon as one leads to it; that
+none is without a link is held against the admin's addresses. Pictures of all of them, in both widths and both themes:
+``SCREENSHOTS_ALL=/tmp/pictures ./run test tests/browser/test_every_page.py``.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Demo
+from tests.browser.test_main_job import sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+#: Width, theme, and what axe looks at: the two in between differ from the others in their colours only.
+EVERYTHING, COLOURS = None, {"type": "rule", "values": ["color-contrast"]}
+VARIANTS = [(1400, "light", EVERYTHING), (1400, "dark", COLOURS), (390, "light", COLOURS), (390, "dark", EVERYTHING)]
+#: Pages of which two objects' are looked at: they differ with the object's state.
+LOOKED_AT_TWICE = {"bots_bot_change", "bots_bot_performance", "bots_strategy_change", "operations_operation_change"}
+#: What nothing links to: where the browser is sent after a form, or when it is not signed in.
+UNLINKED = {"login", "password_change_done"}
+#: Pages that are the answer to a list's form: what is chosen in which list, for all of its rows.
+ASKED_OF_LISTS = {
+    "bots/bot": ("delete_selected", "deploy", "stop", "change_many"),
+    "accounts/client": ("delete_selected", "push_profile"),
+    "accounts/exchangekey": ("delete_selected",),
+}
+#: What there is to see besides the demo's own client and bot.
+WORLD = """
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.utils import timezone
+from accounts.models import Server
+from json_api.models import Token
+from notifications.models import Channel, ChannelKind, Incident, IncidentKind
+
+server, _ = Server.objects.get_or_create(
+    name="Out of reach", defaults={"base_url": "http://127.0.0.1:9", "username": "admin", "password": "x"}
+)
+now = timezone.now()
+incident, _ = Incident.objects.get_or_create(
+    kind=IncidentKind.SERVER_DOWN, subject_type=ContentType.objects.get_for_model(Server), subject_id=server.pk,
+    closed_at=None, defaults={
+        "server": server, "subject_label": str(server), "seen_at": now, "opened_at": now, "code": "unreachable",
+        "sentence": "The server does not answer.", "remedy": "Start it.",
+    },
+)
+Channel.objects.get_or_create(name="Desk", kind=ChannelKind.EMAIL, recipient="desk@example.com")
+user, _ = User.objects.get_or_create(username="walker", defaults={"is_staff": True})
+user.groups.add(Group.objects.get(name="Account manager"))
+token = Token(name="curl", user=user, scopes=["read"])
+token.renew()
+token.save()
+"""
+BOT = {
+    "name": "Walked",
+    "account": "client_sharp",
+    "connector": "bitmart",
+    "pair": "SHARP/USDT",
+    "strategy": "spread",
+    "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600},
+}
+
+
+@pytest.fixture
+def world(demo: Demo, tmp_path: Path) -> None:
+    """A bot that runs, a server that is down, and one of all that can be entered."""
+    demo.manage("shell", "-c", WORLD)
+    (tmp_path / "bot.json").write_text(json.dumps(BOT))
+    demo.manage("bot", "create", "--file", str(tmp_path / "bot.json"))
+    with pytest.raises(subprocess.CalledProcessError):
+        demo.manage("server", "check", "Out of reach")
+
+
+class Walk:
+    """Goes from page to page and notes what is wrong with each, in every variant."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self.lists: dict[str, str] = {}
+        self.folder = os.environ.get("SCREENSHOTS_ALL")
+
+    def everywhere(self, start: str) -> None:
+        """To all that links lead to, beginning at ``start``; of each kind of page to some."""
+        led_here = {start: ""}
+        waiting = [start]
+        while waiting:
+            path = waiting.pop(0)
+            if (name := page_name(path)) is None or self.seen[name] > (name in LOOKED_AT_TWICE):
+                continue
+            self.seen[name] += 1
+            if name.endswith("_changelist"):
+                self.lists[name] = path
+            response = self.page.goto(path)
+            if response is None or not response.ok:
+                self.wrong.append(f"{path}, linked from {led_here[path]}, answers {response and response.status}")
+                continue
+            self.look_at(name if self.seen[name] == 1 else f"{name}-{self.seen[name]}")
+            links = self.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+            here = self.page.url.partition("/admin/")[0]
+            found = {urlsplit(link).path for link in links if link.startswith(here)} - set(led_here)
+            led_here |= dict.fromkeys(found, path)
+            waiting += sorted(found)
+
+    def look_at(self, name: str) -> None:
+        """What is on the page now, in each width and theme."""
+        self.page.evaluate(Axe().axe_script)
+        # A colour on its way from one theme to the other is neither's.
+        self.page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
+        for width, theme, rules in VARIANTS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
+            variant = f"{name} at {width} px, {theme}"
+            wide, high = self.page.evaluate(
+                "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+            )
+            if wide > width:
+                self.wrong.append(f"{variant}: is {wide} px wide")
+            found = self.page.evaluate(
+                "rules => axe.run(document, {resultTypes: ['violations'], ...(rules && {runOnly: rules})})", rules
+            )
+            for violation in found["violations"]:
+                places = " ".join(node["html"][:160] for node in violation["nodes"])
+                self.wrong.append(f"{variant}: {violation['id']} ({violation['impact']}): {places}")
+            if self.folder:
+                # A bar at the window's lower edge belongs below all of the page.
+                self.page.set_viewport_size({"width": width, "height": max(900, high)})
+                self.page.screenshot(path=Path(self.folder) / f"{name}-{width}-{theme}.png")
+        self.page.set_viewport_size({"width": 1400, "height": 900})
+
+
+def page_name(path: str) -> str | None:
+    """What kind of page is there: its address's name, and what is asked for there. None for what is no admin's page."""
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return None
+    if not path.startswith("/admin/") or match.url_name in {None, "logout", "jsi18n"}:
+        return None
+    return "-".join([str(match.url_name), *([match.kwargs["kind"]] if "kind" in match.kwargs else [])])
+
+
+def addresses(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[tuple[str, str]]:
+    """The name of every address under ``patterns``, and its path with 1 for whatever object it is about."""
+    for pattern in patterns:
+        path = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, path)
+        elif pattern.name:
+            yield pattern.name, re.sub("<[^>]*>", "1", path)
+
+
+def is_page(page: Page, path: str) -> bool:
+    answer = page.request.get(f"/{path}", max_redirects=0)
+    return answer.ok and "<!DOCTYPE html>" in answer.text()
+
+
+@pytest.mark.usefixtures("world")
+def test_every_page_works_fits_and_can_be_read_by_everybody(page: Page, demo: Demo) -> None:
+    walk = Walk(page)
+    page.goto("/admin/login/")
+    walk.look_at("login")
+    sign_in(page, demo)
+    walk.everywhere("/admin/")
+
+    for name, path in walk.lists.items():
+        page.goto(f"{path}?q=nothing-is-called-so")
+        walk.look_at(f"{name}-empty")
+    for model, actions in ASKED_OF_LISTS.items():
+        for action in actions:
+            page.goto(f"/admin/{model}/")
+            page.evaluate(
+                """action => {
+                    document.querySelectorAll("[name=_selected_action]").forEach(box => box.checked = true);
+                    document.querySelector("[name=action]").value = action;
+                }""",
+                action,
+            )
+            with page.expect_navigation():
+                page.evaluate("document.querySelector('#changelist-form').requestSubmit()")
+            walk.look_at(f"{model.replace('/', '_')}_asked-{action}")
+    page.goto("/admin/json_api/token/add/")
+    page.locator("[name=name]").fill("Walked")
+    page.get_by_role("button", name="Save", exact=True).click()
+    walk.look_at("json_api_token_made")
+    Path("/tmp/looks_wrong.txt").write_text("\n".join(walk.wrong))
+    reached = UNLINKED | {name.partition("-")[0] for name in walk.seen}
+    unlinked = [
+        path
+        for name, path in addresses(get_resolver().url_patterns)
+        if path.startswith("admin/") and name not in reached and is_page(page, path)
+    ]
+    assert walk.wrong == []
+    assert unlinked == []

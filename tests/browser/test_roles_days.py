@@ -1,0 +1,159 @@
+"""A day of each role, through its pages: what each comes for works, and what is not its business is not there."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+from tests.browser.test_main_job import operate, save, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+PASSWORD = "a-long-day-of-work-81"
+USER = """
+from django.contrib.auth.models import Group, User
+user, _ = User.objects.get_or_create(username="{name}", defaults={{"is_staff": True}})
+user.set_password("{password}")
+user.save()
+user.groups.set([Group.objects.get(name="{role}")])
+"""
+
+
+def sign_in_as(page: Page, name: str) -> None:
+    page.goto("/admin/login/")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(re.compile("/admin/$"))
+
+
+@pytest.fixture
+def arrives(page: Page, demo: Demo) -> Callable[[str, str], None]:
+    """Sign a user of a role in, who is made for it."""
+
+    def arrive(name: str, role: str) -> None:
+        demo.manage("shell", "-c", USER.format(name=name, role=role, password=PASSWORD))
+        sign_in_as(page, name)
+
+    return arrive
+
+
+@pytest.fixture
+def sharp_bot(demo: Demo, tmp_path: Path) -> str:
+    """The page of a bot of the demo's client, that runs and that no account manager looks after."""
+    wanted = {
+        "name": "Day and Night",
+        "account": "client_sharp",
+        "connector": "bitmart",
+        "pair": "SHARP/USDT",
+        "strategy": "spread",
+        "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600},
+    }
+    bots = json.loads(demo.manage("bot", "list", "--json"))
+    ids = [bot["id"] for bot in bots if bot["name"] == wanted["name"]]
+    if not ids:
+        (tmp_path / "bot.json").write_text(json.dumps(wanted))
+        ids = [json.loads(demo.manage("bot", "create", "--file", str(tmp_path / "bot.json"), "--json"))["id"]]
+    return f"/admin/bots/bot/{ids[0]}/change/"
+
+
+def menu(page: Page) -> list[str]:
+    """What the sidebar offers."""
+    return page.locator("#nav-sidebar a[href^='/admin/'] span:not(.material-symbols-outlined)").all_inner_texts()
+
+
+def test_an_administrator_gives_a_colleague_a_role_and_checks_the_server(page: Page, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.goto("/admin/auth/user/add/")
+    page.get_by_label("Username").fill("olivia")
+    page.locator("select[name=role]").select_option(label="Operator")
+    page.locator("[name=password1]").fill(PASSWORD)
+    page.locator("[name=password2]").fill(PASSWORD)
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.goto("/admin/auth/user/")
+    expect(page.get_by_role("row").filter(has_text="olivia")).to_contain_text("Operator")
+
+    page.goto("/admin/accounts/server/1/change/")
+    operate(page, "Check connection")
+
+    page.context.clear_cookies()
+    sign_in_as(page, "olivia")
+    assert {"Bots", "Servers"} <= set(menu(page))
+    assert "Users" not in menu(page)
+
+
+def test_an_operator_stops_starts_and_redeploys_any_clients_bot(
+    page: Page, arrives: Callable[[str, str], None], sharp_bot: str
+) -> None:
+    arrives("otto", "Operator")
+    for button in ("Stop", "Start", "Redeploy"):
+        page.goto(sharp_bot)
+        operate(page, button)
+    page.goto(sharp_bot)
+    expect(page.locator(".panel-state.is-running-bot").first).to_have_text("running")
+    page.goto("/admin/operations/operation/")
+    expect(page.get_by_role("row").filter(has_text="otto").first).to_be_visible()
+
+
+def test_an_account_manager_brings_an_own_client_to_life_and_sees_no_other(
+    page: Page, arrives: Callable[[str, str], None], sharp_bot: str
+) -> None:
+    arrives("mara", "Account manager")
+    page.goto("/admin/accounts/client/add/")
+    page.locator("[name=name]").fill("Round")
+    page.locator("select[name=server]").select_option(label="Sandbox")
+    save(page)
+
+    page.goto("/admin/accounts/exchangekey/add/")
+    page.locator("select[name=client]").select_option(label="Round")
+    page.locator("select[name=connector]").select_option("bitmart")
+    expect(page.locator("[name=bitmart_memo]")).to_be_visible()
+    for field in ("bitmart_api_key", "bitmart_secret_key", "bitmart_memo"):
+        page.locator(f"[name={field}]").fill(f"made-up-{field}-0001")
+    save(page)
+
+    page.goto("/admin/bots/bot/add/")
+    assert page.locator("select[name=client] option").all_inner_texts()[1:] == ["Round"]
+    page.locator("select[name=client]").select_option(label="Round")
+    page.locator("[name=name]").fill("Round Spread")
+    page.locator("[name=connector]").fill("bitmart")
+    page.locator("[name=trading_pair]").fill("ROUND-USDT")
+    page.locator("select[name=strategy]").select_option(label="spread")
+    page.get_by_label("Bid spread").fill("0.003")
+    page.get_by_label("Order amount").locator("visible=true").fill("1600")
+    save(page)
+    page.goto("/admin/bots/bot/")
+    page.get_by_role("link", name="Round Spread").click()
+    operate(page, "Deploy")
+
+    page.goto("/admin/bots/bot/")
+    expect(page.get_by_role("link", name="Round Spread")).to_be_visible()
+    expect(page.get_by_text("Sharp")).to_have_count(0)
+    assert page.request.get(sharp_bot, max_redirects=0).status in {302, 404}
+
+
+def test_a_viewer_sees_every_client_and_can_change_nothing(
+    page: Page, arrives: Callable[[str, str], None], sharp_bot: str
+) -> None:
+    arrives("vera", "Viewer")
+    assert not {"API tokens", "Channels", "Users", "Groups"}.intersection(menu(page))
+    for path in (sharp_bot, "/admin/accounts/client/1/change/", "/admin/accounts/server/1/change/"):
+        page.goto(path)
+        expect(page.locator("main")).to_contain_text(re.compile("Sharp|Sandbox"))
+        offered = (
+            page.get_by_role("group", name="What can be done")
+            .get_by_role("link")
+            .or_(page.get_by_role("group", name="What can be done").get_by_role("button"))
+        )
+        assert {re.sub(r".*\n", "", text) for text in offered.all_inner_texts()} <= {
+            "Check",
+            "Refresh",
+        }  # they only look
+        expect(page.get_by_role("button", name=re.compile("^Save|^Delete"))).to_have_count(0)
+    page.goto("/admin/bots/bot/")
+    expect(page.get_by_role("link", name=re.compile("Add"))).to_have_count(0)
+    assert page.request.get("/admin/bots/bot/add/").status == 403

@@ -1,0 +1,83 @@
+"""What all lists of the admin have in common."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from operations.glossary import GLOSSARY
+from operations.panel_admin import PanelAdmin
+from operations.templatetags.glossary import word
+from operations.templatetags.times import when
+
+NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
+
+
+def test_a_moment_is_written_in_utc_for_whoever_has_no_script() -> None:
+    in_paris = NOON.astimezone(timezone(timedelta(hours=1)))
+    assert when(in_paris) == (
+        '<time datetime="2026-11-22T12:00:05+00:00" title="22 Nov 2026 12:00:05 UTC" data-when="second">'
+        "22 Nov 2026 12:00:05 UTC</time>"
+    )
+    assert ">22 Nov 2026 12:00 UTC<" in when(NOON, "minute")
+
+
+def test_how_long_ago_has_the_moment_on_hover() -> None:
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1, seconds=5)
+    shown = when(an_hour_ago, "ago")
+    assert ">an hour ago<" in shown
+    assert f"{an_hour_ago:%H:%M:%S} UTC" in shown
+
+
+def test_no_moment_is_a_dash() -> None:
+    assert when(None) == "—"
+
+
+def test_a_word_has_its_meaning_on_hover_and_behind_its_link() -> None:
+    linked = word("MQTT")
+    assert f'href="{reverse("glossary")}#mqtt"' in linked
+    assert "how a server and its instances talk" in linked.lower()
+
+
+def test_the_meanings_are_in_the_order_of_their_words(admin_client) -> None:
+    page = admin_client.get(reverse("glossary")).content.decode()
+    places = [page.index(f"<dt>{name}</dt>") for name in sorted(GLOSSARY)]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("model_admin", admin.site._registry.values(), ids=str)
+def test_every_list_says_what_to_do_when_it_is_empty(model_admin) -> None:
+    assert isinstance(model_admin, PanelAdmin)
+    assert model_admin.when_empty.endswith(".")
+
+
+@pytest.mark.django_db
+def test_an_empty_list_says_how_the_first_one_comes_to_be(admin_client) -> None:
+    page = admin_client.get(reverse("admin:accounts_client_changelist")).content.decode()
+    assert "No clients yet" in page
+    assert "A client is a customer whose money the bots trade." in page
+    assert reverse("admin:accounts_client_add") in page
+
+
+@pytest.mark.django_db
+def test_a_search_without_a_result_offers_to_see_all_again(admin_client) -> None:
+    page = admin_client.get(reverse("admin:accounts_client_changelist"), {"q": "nobody"}).content.decode()
+    assert "Nothing here matches" in page
+    assert "No clients yet" not in page
+
+
+@pytest.mark.django_db
+def test_a_field_for_a_time_says_which_zone_it_means(admin_client) -> None:
+    page = admin_client.get(reverse("admin:json_api_token_add")).content.decode()
+    assert page.count("In UTC.") == 1
+
+
+@pytest.mark.django_db
+def test_what_can_not_be_had_is_said_in_words(admin_client) -> None:
+    nowhere = admin_client.get("/admin/nowhere/")
+    assert nowhere.status_code == 404
+    assert "To the start page" in nowhere.content.decode()
+    refused = admin_client.get(reverse("admin:operations_operation_add"))
+    assert refused.status_code == 403
+    assert "This is not open to you" in refused.content.decode()
