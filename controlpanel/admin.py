@@ -156,6 +156,7 @@ class GroupAdmin(DjangoGroupAdmin, PanelAdmin):
     """The roles, and groups of the host's own. A role keeps its name, by which a new release finds it."""
 
     filter_horizontal = ()
+    fieldsets = ((None, {"fields": ("name", "permissions")}),)
     when_empty = "The roles come with “manage.py migrate”."
 
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """The words that the panel takes from Hummingbot or uses in a sense of its own, explained once for all pages."""
 
 GLOSSARY = {
-    "Archive": "Taking a bot off its server for good: its container is removed, and its trades are kept there in a file.",
+    "Archive": "Taking a bot off its server for good: its container is removed, its trades are kept there in a file.",
     "Account manager": "The person at the agency who looks after a client, and sees that client's pages.",
     "Base and quote asset": "Of the pair BTC-USDT, BTC is the base asset, which is bought and sold, and USDT the quote "
     "asset, in which prices, profit and loss are counted.",
-    "Bot": "What shall trade: a client, a connector, a trading pair, a strategy and its settings. It does nothing until "
-    "it is deployed.",
+    "Bot": "What shall trade: a client, a connector, a trading pair, a strategy and its settings. It does nothing "
+    "until it is deployed.",
     "Channel": "Where incidents are told: e-mail, Slack, Discord, Telegram or a webhook.",
     "Client": "A customer of the agency, whose money and whose exchange keys the bots use.",
     "Connector": "Hummingbot's name for an exchange and one of its markets, such as bitmart or binance_perpetual.",
