@@ -1,6 +1,8 @@
 """What all lists of the admin have in common."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from django.contrib import admin
@@ -11,6 +13,7 @@ from operations.panel_admin import PanelAdmin
 from operations.templatetags.glossary import word
 from operations.templatetags.times import when
 
+ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
 
 
@@ -81,3 +84,10 @@ def test_what_can_not_be_had_is_said_in_words(admin_client) -> None:
     refused = admin_client.get(reverse("admin:operations_operation_add"))
     assert refused.status_code == 403
     assert "This is not open to you" in refused.content.decode()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "templates").rglob("*.html")), ids=str)
+def test_a_page_writes_its_times_by_the_tag_that_knows_the_readers_zone(path) -> None:
+    source = path.read_text()
+    assert "|naturaltime" not in source
+    assert not re.search(r"<time\b", source)
