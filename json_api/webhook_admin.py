@@ -12,7 +12,6 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordWidget
 
@@ -22,6 +21,7 @@ from accounts.scope import ScopedMixin, VisibleFilter
 from json_api.webhooks import EventType, Webhook, WebhookDelivery
 from notifications.outbox import DeliveryState
 from operations.actions import OperatesMixin, ReadOnlyMixin
+from operations.panel_admin import PanelAdmin
 
 #: How many of a webhook's deliveries its page shows.
 RECENT = 10
@@ -69,6 +69,8 @@ class WebhookForm(forms.ModelForm):
 @admin.register(Webhook)
 class WebhookAdmin(OperatesMixin, ScopedMixin):
     """Everybody's own."""
+
+    when_empty = "A webhook tells another program of yours by itself what happens to your clients' bots."
 
     form = WebhookForm
     operation_kinds = ("test_webhook",)
@@ -146,7 +148,8 @@ class WebhookAdmin(OperatesMixin, ScopedMixin):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnlyMixin, ModelAdmin):
+class WebhookDeliveryAdmin(ReadOnlyMixin, PanelAdmin):
+    when_empty = "What webhooks were told is listed here by itself, once there is one."
     list_display = ("about", "type", "webhook", "state_label", "attempts", "occurred_at", "sent_at", "last_error")
     list_filter = ("state", "type", ("webhook", VisibleFilter))
     list_select_related = ("webhook",)
