@@ -149,12 +149,8 @@ def page_name(path: str) -> str | None:
         match = resolve(path)
     except Resolver404:
         return None
-<<<<<<< HEAD
-    if not path.startswith("/admin/") or match.url_name in {None, "logout", "jsi18n"}:
-=======
     # What ends like a file is one to keep, not a page.
     if not path.startswith("/admin/") or "." in path or match.url_name in {None, "logout", "jsi18n"}:
->>>>>>> looks
         return None
     return "-".join([str(match.url_name), *([match.kwargs["kind"]] if "kind" in match.kwargs else [])])
 

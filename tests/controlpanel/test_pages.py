@@ -96,6 +96,7 @@ def test_only_those_pages_are_refused_to_a_superuser_that_would_break_what_the_p
         reverse(f"{OPERATION}_add"),
         reverse("admin:bots_deployment_add"),
         reverse("admin:notifications_incident_add"),
+        reverse("admin:json_api_webhookdelivery_add"),
         *(url_of(row, "delete") for row in every_row() if type(row) in {Operation, Deployment, Incident}),
         *(url_of(strategy, "delete") for strategy in Strategy.objects.filter(bundled=True)),
         *(url_of(role, "delete") for role in Group.objects.all()),
