@@ -1,15 +1,16 @@
-"""From a request to a bot's definition: everything that is wrong is said at once, and nothing is defined twice."""
+"""From a request to saved rows: everything that is wrong is said at once, and nothing is defined twice."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.models import Client, Server
+from accounts.models import MASTER_ACCOUNT, Client, ExchangeKey, Server, key_errors
 from bots.models import Bot, Strategy, validate_image_choice
 from json_api.answers import model_errors
 from json_api.problems import BotExists, FieldsInvalid
-from json_api.schemas import BotCreate
+from json_api.schemas import BotCreate, ClientIn
 from operations.models import Operation
 from operations.problems import OperationActive
 
@@ -96,3 +97,56 @@ def _read(user: Any, wanted: BotCreate) -> tuple[Bot, dict[str, list[str]]]:
     else:
         bot.strategy = strategy
     return bot, errors
+
+
+def define_client(user: Any, wanted: ClientIn) -> Client:
+    """A new client, saved. Who may not choose its account manager is that.
+
+    Raises:
+        FieldsInvalid: with everything that is wrong.
+    """
+    errors: dict[str, list[str]] = {}
+    client = Client(name=wanted.name, account_name=wanted.account_name, notes=wanted.notes)
+    if (server := Server.objects.choosable_by(user).filter(name=wanted.server).first()) is None:
+        errors["server"] = [f"There is no server “{wanted.server}”."]
+    else:
+        client.server = server
+    if wanted.account_name == MASTER_ACCOUNT:
+        errors["account_name"] = ["Every new account is a copy of it: choose it on the client's page only."]
+    if not user.has_perm("accounts.assign_client"):
+        client.account_manager = user
+    save_client(client, errors, exclude=[] if server else ["server"])
+    return client
+
+
+def save_client(client: Client, errors: dict[str, list[str]] | None = None, exclude: Collection[str] = ()) -> None:
+    """Check a client, and save it when nothing is wrong.
+
+    Raises:
+        FieldsInvalid: ``errors`` and what the check found besides.
+    """
+    errors = errors or {}
+    try:
+        client.full_clean(exclude=exclude)
+    except ValidationError as invalid:
+        errors = model_errors(invalid) | errors
+    if errors:
+        raise FieldsInvalid(errors)
+    client.save()
+
+
+def store_key(client: Client, connector: str, values: dict[str, Any]) -> ExchangeKey:
+    """Store a client's key for a connector, in place of the one before.
+
+    Raises:
+        FieldsInvalid: the connector is unknown, or does not ask for such values.
+    """
+    fields = client.server.fields_of(connector)
+    if fields is None:
+        raise FieldsInvalid({"connector": [f"{client.server} has no connector “{connector}”."]})
+    if errors := key_errors(values, fields):
+        raise FieldsInvalid({f"values.{name}": [message] for name, message in errors.items()})
+    key = client.keys.filter(connector=connector).first() or ExchangeKey(client=client, connector=connector)
+    key.set_values(values)
+    key.save()
+    return key

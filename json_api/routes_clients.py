@@ -2,20 +2,18 @@
 
 from typing import Any, Literal
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, Path, Query, Status
 
-from accounts.models import MASTER_ACCOUNT, Client, ClientStatus, ExchangeKey, Server, key_errors
+from accounts.models import Client, ClientStatus, ExchangeKey
 from bots.rotation import to_redeploy
 from json_api.access import may_administer, may_read, may_write_keys, require, require_scope
-from json_api.answers import model_errors
 from json_api.asking import answer, ask
+from json_api.defining import define_client, save_client, store_key
 from json_api.lists import Paged, page
 from json_api.models import Scope
-from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.schemas import (
     ClientChange,
@@ -65,34 +63,9 @@ def list_clients(request: HttpRequest, asked: Query[ClientFilters]) -> Any:
 def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) -> Any:
     """Add a client. Nothing is sent to its server: a push of its profile does that."""
     require(request.user, "accounts.add_client")
-    errors: dict[str, list[str]] = {}
-    client = Client(name=body.name, account_name=body.account_name, notes=body.notes)
-    server = Server.objects.choosable_by(request.user).filter(name=body.server).first()
-    if server is None:
-        errors["server"] = [f"There is no server “{body.server}”."]
-    else:
-        client.server = server
-    if body.account_name == MASTER_ACCOUNT:
-        errors["account_name"] = ["Every new account is a copy of it: choose it on the client's page only."]
-    if not request.user.has_perm("accounts.assign_client"):
-        client.account_manager = request.user  # type: ignore[assignment]
-    save(client, errors, exclude=[] if server else ["server"])
+    client = define_client(request.user, body)
     response["Location"] = f"/clients/{client.pk}"
     return Status(201, client)
-
-
-def save(client: Client, errors: dict[str, list[str]], exclude: list[str]) -> None:
-    """
-    Raises:
-        FieldsInvalid: ``errors`` and what the check found besides.
-    """
-    try:
-        client.full_clean(exclude=exclude)
-    except ValidationError as invalid:
-        errors = model_errors(invalid) | errors
-    if errors:
-        raise FieldsInvalid(errors)
-    client.save()
 
 
 @router.get("/clients/{client_id}", response=ClientOut, auth=may_read)
@@ -107,7 +80,7 @@ def change_client(request: HttpRequest, client_id: Path[Id], body: ClientChange)
     client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
     for name, value in body.dict(exclude_unset=True).items():
         setattr(client, name, value)
-    save(client, {}, exclude=[])
+    save_client(client)
     return client
 
 
@@ -126,16 +99,7 @@ def write_key(request: HttpRequest, client_id: Path[Id], connector: str, body: K
     client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
     key = client.keys.filter(connector=connector).first()
     require(request.user, "accounts.change_exchangekey" if key else "accounts.add_exchangekey")
-    fields = client.server.fields_of(connector)
-    if fields is None:
-        raise FieldsInvalid({"connector": [f"{client.server} has no connector “{connector}”."]})
-    if errors := key_errors(body.values, fields):
-        raise FieldsInvalid({f"values.{name}": [message] for name, message in errors.items()})
-    status = 200 if key else 201
-    key = key or ExchangeKey(client=client, connector=connector)
-    key.set_values(body.values)
-    key.save()
-    return Status(status, key)
+    return Status(200 if key else 201, store_key(client, connector, body.values))
 
 
 @router.delete("/clients/{client_id}/keys/{connector}", response={204: None}, auth=may_write_keys)

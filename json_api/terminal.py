@@ -13,12 +13,18 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import models
 from ninja import Schema
+from ninja.responses import NinjaJSONEncoder
 
 from hummingbot_api.errors import Problem
 from json_api.answers import model_errors
 from json_api.problems import FieldsInvalid
 from operations import kinds
 from operations.terminal import OperationCommand
+
+
+def as_json(answer: Any) -> str:
+    """As the JSON API writes it."""
+    return json.dumps(answer, cls=NinjaJSONEncoder, indent=2, ensure_ascii=False)
 
 
 class NounCommand(OperationCommand):
@@ -32,7 +38,7 @@ class NounCommand(OperationCommand):
     #: Verbs that ask for an operation, with its kind.
     actions: ClassVar[dict[str, str]] = {}
     #: What a row is found by: a number, or a name.
-    key: ClassVar[str] = "pk"
+    found_by: ClassVar[str] = "pk"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
@@ -75,7 +81,11 @@ class NounCommand(OperationCommand):
             raise CommandError(f"{problem.message} [{problem.code}]\nWhat to do: {problem.remedy}") from None
 
     def find(self, key: str) -> Any:
-        rows = self.model._default_manager.filter(**{self.key: key}) if self.key != "pk" or key.isdecimal() else None
+        rows = (
+            self.model._default_manager.filter(**{self.found_by: key})
+            if self.found_by != "pk" or key.isdecimal()
+            else None
+        )
         if rows is None or (row := rows.first()) is None:
             raise CommandError(f"There is no {self.model._meta.verbose_name} {key}: “list” shows them.")
         return row
@@ -84,19 +94,21 @@ class NounCommand(OperationCommand):
         if reason := kinds.get(kind).unavailable(row):
             raise CommandError(reason)
         self.perform(kind, row)
-        return self.find(str(getattr(row, self.key)))
+        return self.find(str(getattr(row, self.found_by)))
 
     def answer(self, row: Any, options: dict[str, Any]) -> None:
-        facts = self.facts(row)
+        self.tell(self.facts(row), options)
+
+    def tell(self, facts: dict[str, Any], options: dict[str, Any]) -> None:
         if options["json"]:
-            self.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False))
+            self.stdout.write(as_json(facts))
         else:
             self.stdout.write("\n".join(f"{name:<28} {value}" for name, value in facts.items()))
 
     def answer_many(self, rows: Iterable[Any], options: dict[str, Any]) -> None:
         facts = [self.facts(row) for row in rows]
         if options["json"]:
-            self.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False))
+            self.stdout.write(as_json(facts))
             return
         table = [self.columns, *(tuple(str(row[name]) for name in self.columns) for row in facts)]
         widths = [max(len(row[place]) for row in table) for place in range(len(self.columns))]
@@ -104,4 +116,4 @@ class NounCommand(OperationCommand):
             self.stdout.write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
     def facts(self, row: Any) -> dict[str, Any]:
-        return self.schema.from_orm(row).model_dump(mode="json")
+        return self.schema.from_orm(row).model_dump()

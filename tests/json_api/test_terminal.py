@@ -6,7 +6,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.models import ExchangeKey
 from bots.models import Bot
+from tests.conftest import PLANTED
 from tests.json_api.test_bots import WANTED
 
 pytestmark = pytest.mark.django_db
@@ -64,3 +66,28 @@ def test_what_is_not_there_or_not_possible_is_said(bot):
         run("bot", "stop", "77")
     with pytest.raises(CommandError, match="deploy it first"):
         run("bot", "stop", str(bot.pk))
+
+
+def test_a_client_is_added_with_a_key_from_a_file(server, tmp_path):
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps(PLANTED))
+
+    number = str(json.loads(run("client", "create", "--name", "Sharp", "--server", "Sandbox", "--json"))["id"])
+    said = run("client", "key", number, "--connector", "bitmart", "--file", str(file))
+
+    assert "not_pushed" in said
+    assert not [value for value in PLANTED.values() if value in said]
+    assert ExchangeKey.objects.get().read_values() == PLANTED
+    file.write_text('{"api_key": "x"}')
+    with pytest.raises(CommandError, match="is not a field of this connector"):
+        run("client", "key", number, "--connector", "bitmart", "--file", str(file))
+
+
+def test_a_bots_log_and_figures_are_read_there_too(tool, key, worker, perform):
+    number = str(tool.post("/bots/create", WANTED).json()["id"])
+    perform("refresh", Bot.objects.get())
+
+    lines = json.loads(run("bot", "logs", number, "--json"))
+    assert lines == tool.get(f"/bots/{number}/logs").json()["results"][::-1]
+    assert lines[-1]["message"] in run("bot", "logs", number, "--lines", "1")
+    assert json.loads(run("bot", "performance", number, "--json")) == []

@@ -10,21 +10,34 @@ from django.db import transaction
 from pydantic import ValidationError
 
 from bots.models import Bot
+from bots.records import LogLine
 from json_api.defining import define
-from json_api.schemas import BotCreate, BotOut
-from json_api.terminal import NounCommand
+from json_api.schemas import BotCreate, BotOut, LogLineOut, SampleOut
+from json_api.terminal import NounCommand, as_json
+
+#: Verbs that are called as their kinds of operation are.
+SAME_NAME = ("deploy", "redeploy", "apply_settings", "pause", "resume", "start", "stop", "archive", "refresh")
 
 
 class Command(NounCommand):
-    help = "Bots: list, show, create, deploy, redeploy, start, stop, archive, refresh, delete."
+    help = (
+        "Bots: list, show, create, check, deploy, start, stop, pause, archive, ..., their logs and performance, delete."
+    )
     model = Bot
     schema = BotOut
     columns = ("id", "name", "client", "connector", "pair", "strategy", "state")
-    actions = {action: action for action in ("deploy", "redeploy", "start", "stop", "archive", "refresh")}
+    actions = {
+        **dict(zip(SAME_NAME, SAME_NAME, strict=True)),
+        "check": "check_bot",
+    }
 
     def add_more_verbs(self, verbs: Any) -> None:
         create = self.add_verb(verbs, "create", "define a bot and deploy it")
         create.add_argument("--file", type=FileType(), required=True, help="JSON as for POST /bots/create; - for stdin")
+        logs = self.add_verb(verbs, "logs", "what is kept of its log, the newest last")
+        logs.add_argument("id")
+        logs.add_argument("--lines", type=int, default=50)
+        self.add_verb(verbs, "performance", "its controllers' last figures, in the quote asset").add_argument("id")
         self.add_verb(verbs, "delete", "delete a definition of which nothing is on a server").add_argument("id")
 
     def create(self, options: dict[str, Any]) -> None:
@@ -44,3 +57,25 @@ class Command(NounCommand):
         bot = self.find(options["id"])
         bot.remove()
         self.stdout.write("{}" if options["json"] else f"{bot} is deleted.")
+
+    def logs(self, options: dict[str, Any]) -> None:
+        lines = LogLine.objects.filter(deployment__bot=self.find(options["id"])).select_related("deployment")
+        newest = reversed(lines.order_by("-logged_at", "-pk")[: max(1, options["lines"])])
+        facts = [LogLineOut.from_orm(line).model_dump() for line in newest]
+        if options["json"]:
+            self.stdout.write(as_json(facts))
+            return
+        for fact in facts:
+            self.stdout.write(f"{fact['at']} {fact['level']:<8} {fact['message']}")
+
+    def performance(self, options: dict[str, Any]) -> None:
+        run = self.find(options["id"]).deployment
+        facts = [
+            SampleOut.from_orm(sample).model_dump()
+            for sample in (run.performance.newest().order_by("controller_id") if run else ())
+        ]
+        if options["json"]:
+            self.stdout.write(as_json(facts))
+            return
+        for fact in facts:
+            self.tell(fact, options)

@@ -1,13 +1,47 @@
-"""``manage.py client``: clients and their profiles from a terminal."""
+"""``manage.py client``: clients, their keys and their profiles from a terminal."""
+
+import json
+from argparse import FileType
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import CommandError
 
 from accounts.models import Client
-from json_api.schemas import ClientOut
+from json_api.defining import define_client, store_key
+from json_api.schemas import ClientIn, ClientOut, KeyOut
 from json_api.terminal import NounCommand
 
 
 class Command(NounCommand):
-    help = "Clients: list, show, push and verify their credentials profiles."
+    help = "Clients: list, show, create; store an exchange key; push and verify their credentials profiles."
     model = Client
     schema = ClientOut
     columns = ("id", "name", "account", "server", "status", "profile")
     actions = {"push": "push_profile", "verify": "verify_profile"}
+
+    def add_more_verbs(self, verbs: Any) -> None:
+        create = self.add_verb(verbs, "create", "add a client; nothing is sent to its server")
+        create.add_argument("--name", required=True)
+        create.add_argument("--server", required=True, help="a server's name")
+        create.add_argument("--account-name", default="", help="of its profile; made from the name when left out")
+        key = self.add_verb(verbs, "key", "store an exchange key, in place of the one before")
+        key.add_argument("id")
+        key.add_argument("--connector", required=True)
+        # Never as an argument: those are seen by everybody on the host.
+        key.add_argument("--file", type=FileType(), required=True, help="JSON, a value for each field; - for stdin")
+
+    def create(self, options: dict[str, Any]) -> None:
+        wanted = ClientIn(name=options["name"], server=options["server"], account_name=options["account_name"])
+        # Whoever has a terminal on the host may do everything.
+        self.answer(define_client(User(is_superuser=True, is_active=True), wanted), options)
+
+    def key(self, options: dict[str, Any]) -> None:
+        client = self.find(options["id"])
+        try:
+            values = json.load(options["file"])
+        except ValueError:
+            raise CommandError("The file is not valid JSON.") from None
+        if not isinstance(values, dict):
+            raise CommandError("The file needs a value for each field of the connector, as a JSON object.")
+        self.tell(KeyOut.from_orm(store_key(client, options["connector"], values)).model_dump(), options)

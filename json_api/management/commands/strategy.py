@@ -10,4 +10,4 @@ class Command(NounCommand):
     model = Strategy
     schema = StrategyWithSchema
     columns = ("name", "kind", "controller_type", "description")
-    key = "name"
+    found_by = "name"
