@@ -37,8 +37,6 @@ class NounCommand(OperationCommand):
     columns: ClassVar[tuple[str, ...]]
     #: Verbs that ask for an operation, with its kind.
     actions: ClassVar[dict[str, str]] = {}
-    #: What a row is found by: a number, or a name.
-    found_by: ClassVar[str] = "pk"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
@@ -81,20 +79,25 @@ class NounCommand(OperationCommand):
             raise CommandError(f"{problem.message} [{problem.code}]\nWhat to do: {problem.remedy}") from None
 
     def find(self, key: str) -> Any:
-        rows = (
-            self.model._default_manager.filter(**{self.found_by: key})
-            if self.found_by != "pk" or key.isdecimal()
-            else None
-        )
-        if rows is None or (row := rows.first()) is None:
-            raise CommandError(f"There is no {self.model._meta.verbose_name} {key}: “list” shows them.")
-        return row
+        named = any(field.name == "name" for field in self.model._meta.fields)
+        rows = self.model._default_manager.filter(**{"pk" if key.isdecimal() or not named else "name": key})
+        try:
+            found = list(rows[:2])
+        except ValueError:  # neither a number nor a name
+            found = []
+        what = self.model._meta.verbose_name
+        if not found:
+            raise CommandError(f"There is no {what} {key}: “list” shows them.")
+        if len(found) > 1:
+            raise CommandError(f"There is more than one {what} “{key}”: name it by its number, which “list” shows.")
+        return found[0]
 
     def act(self, kind: str, row: Any) -> Any:
         if reason := kinds.get(kind).unavailable(row):
             raise CommandError(reason)
         self.perform(kind, row)
-        return self.find(str(getattr(row, self.found_by)))
+        row.refresh_from_db()
+        return row
 
     def answer(self, row: Any, options: dict[str, Any]) -> None:
         self.tell(self.facts(row), options)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +49,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+@contextmanager
+def running_demo(data: Path) -> Iterator[Demo]:
     environment = os.environ | {
         "ENVIRONMENT": "development",
         "SECRET_KEY": "only-for-the-browser-tests",
         "FERNET_KEYS": "only-for-the-browser-tests",
-        "DATA_DIR": str(tmp_path_factory.mktemp("demo")),
+        "DATA_DIR": str(data),
         "DJANGO_SETTINGS_MODULE": "controlpanel.settings",
         "QUEUE_URL": "",
         "DATABASE_URL": "",
@@ -84,6 +85,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     yield Demo(url[0], password[1], output, environment)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0, "".join(output)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One demo for the tests of a whole run: what one of them makes, the others see."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,13 @@ VARIANTS = [(1400, "light", EVERYTHING), (1400, "dark", COLOURS), (390, "light",
 #: Pages of which two objects' are looked at: they differ with the object's state.
 LOOKED_AT_TWICE = {"bots_bot_change", "bots_bot_performance", "bots_strategy_change", "operations_operation_change"}
 #: What nothing links to: where the browser is sent by itself, and histories of what nobody changes by hand.
-UNLINKED = {"login", "password_change_done", "operations_operation_history", "notifications_incident_history"}
+UNLINKED = {
+    "onboard_launch",
+    "login",
+    "password_change_done",
+    "operations_operation_history",
+    "notifications_incident_history",
+}
 #: Pages that are the answer to a list's form: what is chosen in which list, for all of its rows.
 ASKED_OF_LISTS = {
     "bots/bot": ("delete_selected", "deploy", "stop", "change_many"),

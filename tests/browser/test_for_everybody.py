@@ -1,6 +1,6 @@
 """Times in the reader's zone, and the panel without a mouse."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,21 +21,27 @@ def signed_in_at(demo: Demo) -> datetime:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_time_is_in_the_readers_zone_with_utc_on_hover(browser: Browser, demo: Demo, scripts: bool) -> None:
-    context = browser.new_context(base_url=demo.url, timezone_id="Asia/Kathmandu", java_script_enabled=scripts)
-    page = context.new_page()
+def test_a_time_is_in_the_readers_zone_with_utc_on_hover(
+    page: Page, browser: Browser, demo: Demo, scripts: bool
+) -> None:
     sign_in(page, demo)
     moment = signed_in_at(demo)
     in_utc = f"{moment:%-d %b %Y %H:%M:%S} UTC"
-    page.goto("/admin/auth/user/")
-    shown = page.locator("td.field-last_login time").first
+    context = browser.new_context(
+        base_url=demo.url,
+        timezone_id="Asia/Tokyo",
+        java_script_enabled=scripts,
+        storage_state=page.context.storage_state(),
+    )
+    users = context.new_page()
+    users.goto("/admin/auth/user/?q=admin")
+    shown = users.locator("td.field-last_login time").first
     if scripts:
-        there = f"{moment.astimezone(ZoneInfo('Asia/Kathmandu')):%-d %b %Y %H:%M:%S}"
+        there = f"{moment.astimezone(ZoneInfo('Asia/Tokyo')):%-d %b %Y %H:%M:%S}"
         expect(shown).to_have_text(there)
-        expect(shown).to_have_attribute("title", f"{there} in Asia/Kathmandu, {in_utc}")
+        expect(shown).to_have_attribute("title", f"{there} in Asia/Tokyo, {in_utc}")
     else:
         expect(shown).to_have_text(in_utc)
-    assert moment.astimezone(UTC) > datetime.now(UTC) - timedelta(minutes=5)
     context.close()
 
 

@@ -10,4 +10,3 @@ class Command(NounCommand):
     model = Strategy
     schema = StrategyWithSchema
     columns = ("name", "kind", "controller_type", "description")
-    found_by = "name"
