@@ -97,7 +97,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, ScopedMixin):
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile")
     facts_template = "accounts/client_facts.html"
-    list_before_template = "accounts/onboard.html"
+    list_before_template = "accounts/above_clients.html"
     when_empty = "A client is a customer whose money the bots trade. Add one, then its exchange keys, then a bot."
     list_display = ("name", "account_name", "server", "account_manager", "status_label", "profile_label")
     list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))

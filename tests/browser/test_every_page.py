@@ -32,6 +32,7 @@ LOOKED_AT_TWICE = {"bots_bot_change", "bots_bot_performance", "bots_strategy_cha
 #: What nothing links to: where the browser is sent by itself, and histories of what nobody changes by hand.
 UNLINKED = {
     "onboard_launch",
+    "json_api_webhookdelivery_changelist",  # from a webhook that was told something
     "login",
     "password_change_done",
     "operations_operation_history",

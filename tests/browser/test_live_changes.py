@@ -70,7 +70,7 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     expect(page.get_by_role("link", name="Live PMM")).to_be_visible()
 
     open_bot(page)
-    page.get_by_role("link", name="Resume", exact=True).click()
+    page.get_by_role("link", name="Resume", exact=True).first.click()
     say_yes(page)
     open_bot(page)
     expect(state(page)).to_have_text("running")

@@ -70,11 +70,11 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     page.locator("[name=name]").fill("Keen Spread")
     page.locator("[name=trading_pair]").fill("keen/usdt")
     page.locator("select[name=strategy]").select_option(label="spread")
-    page.get_by_label("Bid spread").fill("-1")
+    page.get_by_label("Bid spread").locator("visible=true").fill("-1")
     page.get_by_label("Order amount").locator("visible=true").fill("1600")
     go_on(page)
     expect(page.get_by_text("This must be more than 0, it is -1.")).to_be_visible()
-    page.get_by_label("Bid spread").fill("0.003")
+    page.get_by_label("Bid spread").locator("visible=true").fill("0.003")
     shoot("onboard-bot")
     go_on(page)
 
