@@ -87,9 +87,9 @@ def running_demo(data: Path) -> Iterator[Demo]:
     assert process.wait(20) == 0, "".join(output)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """One demo for the tests of a whole run: what one of them makes, the others see."""
+    """A demo for the tests of one module: what one of them makes, the others see."""
     with running_demo(tmp_path_factory.mktemp("demo")) as demo:
         yield demo
 

@@ -4,22 +4,14 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from docs.examples.panel import Panel, PanelProblem, verify
-from tests.browser.conftest import ROOT, Demo, running_demo
+from tests.browser.conftest import ROOT, Demo
 from tests.hummingbot_api.stub import running_stub
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo of its own: the documented calls delete the bot that other tests use."""
-    with running_demo(tmp_path_factory.mktemp("api")) as demo:
-        yield demo
-
 
 DOCUMENT = (ROOT / "docs" / "api.md").read_text()
 
