@@ -104,6 +104,11 @@ class ClientAdmin(SheetMixin, OperatesMixin, ScopedMixin):
     list_select_related = ("server", "account_manager")
     search_fields = ("name", "account_name")
 
+    def operations_about(self, obj: Client) -> models.QuerySet[Operation]:
+        """What was done to the client's keys and bots was done for the client."""
+        of_keys, of_bots = map(Operation.objects.of_each, (obj.keys.all(), obj.bots.all()))
+        return super().operations_about(obj) | of_keys | of_bots
+
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("keys", "profiles__pushed_keys")
 

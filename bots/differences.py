@@ -71,6 +71,14 @@ def compare(bot: "Bot", deployment: "Deployment") -> list[Row]:
     return rows
 
 
+def settings_in_words(schema: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """What a configuration has a bot do, one setting a line, as people read it."""
+    for setting in _settings(schema, config):
+        value = setting.value_in(config, ABSENT)
+        if value is not ABSENT:
+            yield f"{_label(setting)}: {in_words(setting, value)}"
+
+
 def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:
     """The market, the strategy's settings, what else there is in one of the files, and the pause."""
     for name, label in MARKET.items():

@@ -1,12 +1,16 @@
 """What a deployment sends to the server, to be read before it is sent, and how it differs from the last one."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
 
+from bots.differences import settings_in_words
 from bots.models import Bot, Deployment
+
+#: The part that is for whoever decides; the others are for whoever wants to see each byte.
+SETTINGS = "Settings"
 
 
 @dataclass(frozen=True)
@@ -18,25 +22,29 @@ class Part:
         content: the text as the server gets it; secrets are masked.
         changes: the lines of a unified diff against the former deployment; empty without one, or when nothing changed.
         is_new: there is a former deployment, and it had no such part.
+        is_open: shown at once, also when nothing changed.
     """
 
     title: str
     content: str
     changes: tuple[str, ...] = ()
     is_new: bool = False
+    is_open: bool = False
 
 
 def preview(planned: Deployment, former: Deployment | None) -> list[Part]:
     """Every part of ``planned``, compared with what ``former`` was made of."""
-    before = dict(_parts(former)) if former else {}
+    schema = planned.bot.strategy.settings_schema
+    before = dict(_parts(former, schema)) if former else {}
     return [
         Part(
             title,
             content,
             tuple(difference(before[title], content)) if title in before else (),
             is_new=former is not None and title not in before,
+            is_open=title == SETTINGS,
         )
-        for title, content in _parts(planned)
+        for title, content in _parts(planned, schema)
     ]
 
 
@@ -61,7 +69,8 @@ def difference(before: str, after: str) -> Iterable[str]:
     return list(lines)[2:]
 
 
-def _parts(deployment: Deployment) -> Iterable[tuple[str, str]]:
+def _parts(deployment: Deployment, schema: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    yield SETTINGS, "\n".join(settings_in_words(schema, deployment.config))
     yield "Deploy request", as_json(_request(deployment.order()))
     yield "Configuration", as_json(deployment.config)
     yield "Exchange key", as_json(_masked_key(deployment))

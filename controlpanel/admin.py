@@ -10,23 +10,54 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from controlpanel.models import SecondFactor
 from controlpanel.ranks import grantable_groups, may_change
-from controlpanel.roles import ROLES
+from controlpanel.roles import ROLES, permissions_that_count
 from controlpanel.second_factor import log_change
 from operations.panel_admin import PanelAdmin
 
 admin.site.index_template = "controlpanel/dashboard.html"
 admin.site.unregister(User)
 admin.site.unregister(Group)
+
+
+class PermissionsField(forms.ModelMultipleChoiceField):
+    """A box for each, in words."""
+
+    widget = UnfoldAdminCheckboxSelectMultipleWidget
+
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.name)
+
+
+class PermissionsMixin(PanelAdmin):
+    """For the forms of whoever may hold permissions.
+
+    Attributes:
+        holders: the lookup from a permission to those who hold it.
+    """
+
+    holders: str
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        if db_field.related_model is Permission:
+            # What somebody has is offered too, or the next save would take it away unseen.
+            pk = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
+            held = Permission.objects.filter(**{self.holders: pk}) if pk else Permission.objects.none()
+            offered = Permission.objects.filter(
+                models.Q(pk__in=permissions_that_count().values("pk")) | models.Q(pk__in=held.values("pk"))
+            )
+            kwargs |= {"form_class": PermissionsField, "queryset": offered.select_related("content_type")}
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
 class NewUserForm(UserCreationForm):
@@ -50,7 +81,8 @@ class NewUserForm(UserCreationForm):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, PanelAdmin):
+class UserAdmin(PermissionsMixin, DjangoUserAdmin):
+    holders = "user"
     when_empty = "A user is a person who signs in to the panel, with a role."
     form = UserChangeForm
     add_form = NewUserForm
@@ -93,12 +125,12 @@ class UserAdmin(DjangoUserAdmin, PanelAdmin):
             form.base_fields["role"].queryset = grantable_groups(request.user)
         return form
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         if db_field.name == "groups":
             kwargs["queryset"] = grantable_groups(request.user)
             kwargs["label"] = "Roles"
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
-            kwargs["help_text"] = "Administrator, Operator, Account manager, Viewer, or groups of your own."
+            kwargs["help_text"] = "What each may do stands under Groups. An account manager sees own clients only."
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -152,15 +184,26 @@ class UserAdmin(DjangoUserAdmin, PanelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, PanelAdmin):
+class GroupAdmin(PermissionsMixin, DjangoGroupAdmin):
     """The roles, and groups of the host's own. A role keeps its name, by which a new release finds it."""
 
+    holders = "group"
     filter_horizontal = ()
     fieldsets = ((None, {"fields": ("name", "permissions")}),)
+    shown_fieldsets = ((None, {"fields": ("name", "allowed")}),)
     when_empty = "The roles come with “manage.py migrate”."
 
+    def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        writes = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        return self.fieldsets if writes else self.shown_fieldsets
+
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
-        return ("name",) if obj and obj.name in ROLES.values() else ()
+        return ("allowed", "name") if obj and obj.name in ROLES.values() else ("allowed",)
+
+    @display(description="permissions")
+    def allowed(self, group: Group) -> str:
+        names = group.permissions.values_list("name")
+        return format_html('<ul class="panel-points">{}</ul>', format_html_join("", "<li>{}</li>", names))
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj and obj.name in ROLES.values())

@@ -178,7 +178,7 @@ class ClientPage(FormPage, ClientAdmin):
         return only | super().get_changeform_initial_data(request)
 
     def folds(self, fields: list[str]) -> bool:
-        return "account_name" in fields and "existing_profile" not in fields
+        return "account_name" in fields
 
 
 class KeyPage(FormPage, ExchangeKeyAdmin):

@@ -7,7 +7,8 @@ was added by hand stays.
 """
 
 from django.contrib.auth.models import Group, Permission
-from django.db import transaction
+from django.db import models, transaction
+from django.db.models.functions import Concat
 
 from controlpanel.models import RoleGrant
 
@@ -88,6 +89,12 @@ WHO_MAY = {
     "auth.change_group": "",
     "auth.delete_group": "",
 }
+
+
+def permissions_that_count() -> models.QuerySet[Permission]:
+    """Those that the table decides on: the others of Django's allow nothing here."""
+    label = Concat("content_type__app_label", models.Value("."), "codename")
+    return Permission.objects.alias(label=label).filter(label__in=WHO_MAY)
 
 
 @transaction.atomic

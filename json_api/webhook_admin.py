@@ -70,12 +70,14 @@ class WebhookForm(forms.ModelForm):
 class WebhookAdmin(OperatesMixin, ScopedMixin):
     """Everybody's own."""
 
-    when_empty = "A webhook tells another program of yours by itself what happens to your clients' bots."
+    when_empty = (
+        "A webhook tells another program, as signed JSON, when an operation has ended and when a bot's state has "
+        "changed. It is told what its user may see. People are told through channels."
+    )
 
     form = WebhookForm
     operation_kinds = ("test_webhook",)
     facts_template = "json_api/webhook_facts.html"
-    list_before_template = "json_api/webhooks_before.html"
     list_display = ("name", "user", "host_label", "event_names", "active", "outcome")
     list_filter = ("active",)
     list_select_related = ("user",)

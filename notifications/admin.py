@@ -164,8 +164,10 @@ class ChannelAdmin(OperatesMixin, ScopedMixin):
     form = ChannelForm
     operation_kinds = ("test_channel",)
     facts_template = "notifications/channel_facts.html"
-    when_empty = "Incidents are shown in the panel only. A channel tells of them by e-mail, chat or webhook."
-    list_before_template = "notifications/channels_before.html"
+    when_empty = (
+        "Nobody is told yet: incidents are shown in the panel only. A channel tells of them by e-mail, in Slack, "
+        "Discord or Telegram, or as JSON to a webhook: once when something happens, and once when it is over."
+    )
     list_display = ("name", "kind", "told_of", "whose_label", "active", "outcome")
     list_filter = ("kind", "active")
     list_select_related = ("client", "manager")

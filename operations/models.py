@@ -45,6 +45,13 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             subject_id=subject.pk,
         )
 
+    def of_each(self, subjects: models.QuerySet[Any]) -> Self:
+        """Those about any of the subjects, which are of one model."""
+        return self.filter(
+            subject_type=ContentType.objects.get_for_model(subjects.model),
+            subject_id__in=subjects.values("pk"),
+        )
+
     def newest_of_each(self, subjects: Sequence[models.Model]) -> dict[int, "Operation"]:
         """The last of these operations on each of the subjects, which are of one model, by the subject's key."""
         if not subjects:

@@ -51,6 +51,16 @@ def test_a_changed_setting_is_shown_as_a_difference(deployed):
     assert '+  "bid_spread": 0.005,' in changes
 
 
+def test_the_settings_come_first_and_in_words(deployed):
+    settings, *others = preview(deployed.plan_deployment(), deployed.deployment)
+    assert (settings.title, settings.is_open, {part.is_open for part in others}) == ("Settings", True, {False})
+    assert settings.content.splitlines()[:3] == [
+        "Exchange: bitmart",
+        "Trading pair: SHARP-USDT",
+        "Bid spread (fraction): 0.003",
+    ]
+
+
 def test_the_confirmation_page_shows_the_difference(deployed, admin_client):
     deployed.settings |= {"bid_spread": 0.005}
     deployed.save()

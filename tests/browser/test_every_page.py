@@ -28,11 +28,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 EVERYTHING, COLOURS = None, {"type": "rule", "values": ["color-contrast"]}
 VARIANTS = [(1400, "light", EVERYTHING), (1400, "dark", COLOURS), (390, "light", COLOURS), (390, "dark", EVERYTHING)]
 #: Pages of which two objects' are looked at: they differ with the object's state.
-LOOKED_AT_TWICE = {"bots_bot_change", "bots_bot_performance", "bots_strategy_change", "operations_operation_change"}
+LOOKED_AT_TWICE = {
+    "bots_bot_change",
+    "bots_bot_logs",
+    "bots_bot_performance",
+    "bots_bot_runs",
+    "bots_strategy_change",
+    "operations_operation_change",
+}
 #: What nothing links to: where the browser is sent by itself, and histories of what nobody changes by hand.
 UNLINKED = {
     "onboard_launch",
-    "json_api_webhookdelivery_changelist",  # from a webhook that was told something
     "login",
     "password_change_done",
     "operations_operation_history",
@@ -44,14 +50,21 @@ ASKED_OF_LISTS = {
     "accounts/client": ("delete_selected", "push_profile"),
     "accounts/exchangekey": ("delete_selected",),
 }
-#: What there is to see besides the demo's own client and bot.
+#: What there is to see besides the demo's own client and bots: a day of each list, chart and log.
 WORLD = """
+from datetime import timedelta
+from math import sin
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
-from accounts.models import Server
+from accounts.models import Balance, CredentialsProfile, Server
+from accounts.portfolio import read_balances
+from bots.models import Bot
+from bots.records import LogKind, LogLine, PerformanceSample
 from json_api.models import Token
-from notifications.models import Channel, ChannelKind, Incident, IncidentKind
+from json_api.webhooks import Webhook, WebhookDelivery
+from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind
+from notifications.outbox import DeliveryState
 
 server, _ = Server.objects.get_or_create(
     name="Out of reach", defaults={"base_url": "http://127.0.0.1:9", "username": "admin", "password": "x"}
@@ -70,6 +83,49 @@ user.groups.add(Group.objects.get(name="Account manager"))
 token = Token(name="curl", user=user, scopes=["read"])
 token.renew()
 token.save()
+
+maker = Bot.objects.get(name="Paper Maker").deployment
+hours = [now - timedelta(hours=hour) for hour in range(24)]
+PerformanceSample.objects.bulk_create(
+    PerformanceSample(
+        deployment=maker, controller_id=maker.config_name, taken_at=moment, volume_quote=200 * (24 - hour),
+        realized_pnl_quote=3 * sin(hour / 3), unrealized_pnl_quote=1.5, global_pnl_quote=3 * sin(hour / 3) + 1.5,
+    )
+    for hour, moment in enumerate(hours)
+)
+profile = CredentialsProfile.objects.get()
+Balance.objects.bulk_create(
+    Balance(profile=profile, taken_at=moment.replace(second=0, microsecond=0), value=1000 + 40 * sin(hour / 4))
+    for hour, moment in enumerate(hours[1:])
+)
+read_balances(profile.server)
+LINES = [
+    ("INFO", "hummingbot.strategy", "(SHARP-USDT) Creating 1 bid orders at ['0.01246 USDT, 1600 SHARP']"),
+    ("WARNING", "hummingbot.connector", "Order book data is stale. Waiting for the next snapshot."),
+    ("ERROR", "hummingbot.client", "Unexpected error.\\nTraceback (most recent call last):\\n  File \\"bitmart.py\\""
+     "\\n    raise IOError(answer)\\nOSError: Error executing request POST /spot/v2/submit_order. HTTP status is 400."),
+]
+LogLine.objects.bulk_create(
+    LogLine(
+        deployment=maker, kind=LogKind.ERROR if level == "ERROR" else LogKind.GENERAL, level=level, logger=logger,
+        message=message, logged_at=moment, digest=f"{level}{hour}",
+    )
+    for hour, moment in enumerate(hours[:8])
+    for level, logger, message in LINES
+)
+Delivery.objects.get_or_create(
+    incident=incident, channel=Channel.objects.get(), event=Event.OPENED,
+    defaults={"state": DeliveryState.SENT, "attempts": 1, "sent_at": now},
+)
+admin = User.objects.get(username="admin")
+webhook = Webhook(user=admin, name="billing", address="https://billing.example.com/hook", active=False)
+webhook.renew_secret()
+webhook.save()
+WebhookDelivery.objects.create(
+    webhook=webhook, event_id="operation.1.succeeded", type="operation.succeeded", about="Deploy Sharp · Walked",
+    occurred_at=now, body="{}", state=DeliveryState.FAILED, attempts=8, error_code="webhook_refused",
+    last_error="The address answered 500.",
+)
 """
 BOT = {
     "name": "Walked",
@@ -84,9 +140,11 @@ BOT = {
 @pytest.fixture
 def world(demo: Demo, tmp_path: Path) -> None:
     """A bot that runs, a server that is down, and one of all that can be entered."""
-    demo.manage("shell", "-c", WORLD)
     (tmp_path / "bot.json").write_text(json.dumps(BOT))
     demo.manage("bot", "create", "--file", str(tmp_path / "bot.json"))
+    demo.manage("bot", "deploy", "Paper Maker")
+    demo.manage("server", "check", "Sandbox")
+    demo.manage("shell", "--no-imports", "-c", WORLD)
     with pytest.raises(subprocess.CalledProcessError):
         demo.manage("server", "check", "Out of reach")
 
@@ -132,10 +190,7 @@ class Walk:
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
             variant = f"{name} at {width} px, {theme}"
-            wide, high = self.page.evaluate(
-                "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
-            )
-            if wide > width:
+            if (wide := self.page.evaluate("document.documentElement.scrollWidth")) > width:
                 self.wrong.append(f"{variant}: is {wide} px wide")
             found = self.page.evaluate(
                 "rules => axe.run(document, {resultTypes: ['violations'], ...(rules && {runOnly: rules})})", rules
@@ -145,6 +200,7 @@ class Walk:
                 self.wrong.append(f"{variant}: {violation['id']} ({violation['impact']}): {places}")
             if self.folder:
                 # A bar at the window's lower edge belongs below all of the page.
+                high = self.page.evaluate("document.documentElement.scrollHeight")
                 self.page.set_viewport_size({"width": width, "height": max(900, high)})
                 self.page.screenshot(path=Path(self.folder) / f"{name}-{width}-{theme}.png")
         self.page.set_viewport_size({"width": 1400, "height": 900})

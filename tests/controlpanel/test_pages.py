@@ -389,6 +389,20 @@ def test_the_list_retries_and_cancels_several_and_says_of_each_what_it_did(faile
     assert not Operation.objects.active().exists()
 
 
+def test_a_clients_page_shows_what_was_done_to_its_bots_and_keys(bot, key, perform, admin_client):
+    for kind, subject in (("deploy", bot), ("test_key", key), ("verify_profile", bot.client)):
+        assert perform(kind, subject).state == State.SUCCEEDED
+    page = admin_client.get(url_of(bot.client))
+    assert [operation.subject for operation in page.context["recent_operations"]] == [bot.client, key, bot]
+
+
+def test_an_instances_page_is_named_as_the_instance_is(bot, perform, admin_client):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    deployment = Deployment.objects.get()
+    page = text_of(admin_client.get(url_of(deployment)))
+    assert str(deployment) in page and str(deployment).capitalize() not in page
+
+
 def test_the_page_of_an_operation_whose_subject_was_deleted_keeps_its_name(server, perform, admin_client):
     operation = perform("check_server", server)
     server.delete()

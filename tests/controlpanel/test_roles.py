@@ -484,3 +484,20 @@ def test_a_role_keeps_its_name(admin_client):
     group.refresh_from_db()
     assert (group.name, group.permissions.count()) == ("Viewer", 0)
     assert admin_client.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_a_group_is_offered_what_means_something_here_and_keeps_the_rest(admin_client, db):
+    group = Group.objects.create(name="Team")
+    foreign = Permission.objects.get(codename="add_session")
+    group.permissions.add(foreign)
+    page = reverse("admin:auth_group_change", args=[group.pk])
+    offered = set(admin_client.get(page).context["adminform"].form.fields["permissions"].queryset)
+    assert {f"{p.content_type.app_label}.{p.codename}" for p in offered - {foreign}} == set(WHO_MAY)
+    stop = Permission.objects.get(codename="stop_bot")
+    admin_client.post(page, {"name": "Team", "permissions": [foreign.pk, stop.pk]})
+    assert set(group.permissions.all()) == {foreign, stop}
+
+
+def test_who_may_only_look_at_a_role_reads_what_it_allows(panel):
+    page = panel.get(reverse("admin:auth_group_change", args=[Group.objects.get(name="Viewer").pk]))
+    assert "<li>Can view bot</li>" in page.content.decode()
