@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from bots.strategies.amounts import in_digits, in_percent, worth_of
 from bots.strategies.render import KILL_SWITCH
 from bots.strategies.schema import Setting, settings_in
 
@@ -71,12 +72,20 @@ def compare(bot: "Bot", deployment: "Deployment") -> list[Row]:
     return rows
 
 
-def settings_in_words(schema: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
-    """What a configuration has a bot do, one setting a line, as people read it."""
+def settings_in_words(
+    schema: Mapping[str, Any], config: Mapping[str, Any], price: float | None = None
+) -> Iterator[str]:
+    """What a configuration has a bot do, one setting a line, as people read it.
+
+    Fractions are told in percent too, and amounts of the base asset in the quote asset, when its ``price`` is known.
+    """
+    quote = str(config.get("trading_pair", "")).partition("-")[2]
     for setting in _settings(schema, config):
-        value = setting.value_in(config, ABSENT)
-        if value is not ABSENT:
-            yield f"{_label(setting)}: {in_words(setting, value)}"
+        if (value := setting.value_in(config, ABSENT)) is ABSENT:
+            continue
+        worth = worth_of(setting, value, price)
+        also = in_percent(setting, value) or (f"about {in_digits(worth, 6)} {quote}" if worth is not None else "")
+        yield f"{_label(setting)}: {in_words(setting, value)}{f', which is {also}' if also else ''}"
 
 
 def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:

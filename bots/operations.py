@@ -14,6 +14,7 @@ from bots.fleet import WORKING
 from bots.models import Bot, BotState, Deployment
 from bots.preview import Part, preview, preview_live
 from bots.rotation import ask_for_redeploys, to_redeploy, with_former_values
+from bots.strategies.amounts import too_wide
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.exchanges import title_of
@@ -64,6 +65,12 @@ def _company(deployment: Deployment) -> str:
     )
     names = ", ".join(other.bot.name for other in others)
     return f" {names} of the same client trades there already: the bots may trade with each other." if names else ""
+
+
+def _doubts(deployment: Deployment) -> str:
+    """What may be a slip of the pen in the settings."""
+    wide = too_wide(deployment.bot.strategy.settings_schema, deployment.config)
+    return "".join(f" {name}: {reason}" for name, reason in wide.items())
 
 
 def _pause_ends(bot: Bot) -> str:
@@ -170,7 +177,7 @@ class Deploy(BotKind):
         planned = _planned(subject, options)
         return (
             f"Starts {_trading(planned)}. What the profile {planned.profile} lacks on {subject.server} is pushed "
-            f"first.{_pause_ends(subject)}{_company(planned)}"
+            f"first.{_pause_ends(subject)}{_company(planned)}{_doubts(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -197,6 +204,7 @@ class Redeploy(Deploy):
         return (
             f"Stops trading for {subject.client}: open orders of {subject.name} are cancelled and its instance is "
             f"archived. Then a new one starts {_trading(planned)}.{_pause_ends(subject)}{_company(planned)}"
+            f"{_doubts(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:

@@ -1,7 +1,7 @@
 """What a deployment sends to the server, to be read before it is sent, and how it differs from the last one."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
@@ -34,8 +34,7 @@ class Part:
 
 def preview(planned: Deployment, former: Deployment | None) -> list[Part]:
     """Every part of ``planned``, compared with what ``former`` was made of."""
-    schema = planned.bot.strategy.settings_schema
-    before = dict(_parts(former, schema)) if former else {}
+    before = dict(_parts(former, planned.bot)) if former else {}
     return [
         Part(
             title,
@@ -44,7 +43,7 @@ def preview(planned: Deployment, former: Deployment | None) -> list[Part]:
             is_new=former is not None and title not in before,
             is_open=title == SETTINGS,
         )
-        for title, content in _parts(planned, schema)
+        for title, content in _parts(planned, planned.bot)
     ]
 
 
@@ -69,8 +68,10 @@ def difference(before: str, after: str) -> Iterable[str]:
     return list(lines)[2:]
 
 
-def _parts(deployment: Deployment, schema: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    yield SETTINGS, "\n".join(settings_in_words(schema, deployment.config))
+def _parts(deployment: Deployment, bot: Bot) -> Iterable[tuple[str, str]]:
+    """``bot`` says what the settings are called today, and what its base asset costs."""
+    price = bot.trading_rules.rules.price if bot.trading_rules else None
+    yield SETTINGS, "\n".join(settings_in_words(bot.strategy.settings_schema, deployment.config, price))
     yield "Deploy request", as_json(_request(deployment.order()))
     yield "Configuration", as_json(deployment.config)
     yield "Exchange key", as_json(_masked_key(deployment))

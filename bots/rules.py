@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import Server
 from accounts.operations import talking_to
 from bots.problems import TradingRuleBroken
-from bots.strategies.amounts import Rules, amounts_in, in_digits, too_narrow, too_small
+from bots.strategies.amounts import Rules, amounts_in, in_digits, too_narrow, too_small, too_wide
 from hummingbot_api.connectors import real_exchange
 from hummingbot_api.errors import HummingbotAPIError
 
@@ -133,6 +133,8 @@ def rules_check(*, rules: TradingRules, schema: Mapping[str, Any], settings: Map
 def save_warnings(bot: "Bot") -> Iterator[str]:
     """What is to be known about a bot that was saved, and is no reason to refuse it."""
     rules, schema = bot.trading_rules, bot.strategy.settings_schema
+    for name, reason in too_wide(schema, bot.settings).items():
+        yield f"{name}: {reason}"
     if rules is not None and not rules.problem:
         for name, reason in rules.warnings(schema, bot.settings).items():
             yield f"{name}: {reason}"

@@ -17,6 +17,8 @@ from typing import Any
 from bots.strategies.schema import Setting, settings_in
 
 _UNITS = ("base asset", "quote asset")
+#: A fraction of the price from which on a spread is doubted. Who quotes a market stays far below.
+WIDE = 0.05
 #: What was told as 5 and reckoned as 4.999999999 is 5.
 _ENOUGH = 1 - 1e-9
 
@@ -68,6 +70,33 @@ def too_narrow(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Ru
     }
 
 
+def too_wide(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+    """The spreads that look as if percent were meant: 0.3 is 30 %."""
+    return {
+        ".".join(spread.path): f"{in_digits(widest)} of the price is {in_digits(widest * 100)} %, so wide that the "
+        f"orders may never be filled. {in_digits(widest)} % is entered as {in_digits(widest / 100)}."
+        for spread in settings_in(schema)
+        if spread.schema.get("of") == "price"
+        and (widest := max(_numbers(spread.value_in(settings)), default=0)) >= WIDE
+    }
+
+
+def in_percent(setting: Setting, value: Any) -> str:
+    """A fraction, or several, as people speak of it; empty for what is none."""
+    if not str(setting.schema.get("unit", "")).startswith("fraction"):
+        return ""
+    values = value if isinstance(value, list) else [value]
+    return ", ".join(f"{in_digits(number * 100)} %" for number in values if _is_number(number))
+
+
+def worth_of(amount: Setting, value: Any, price: float | None) -> float | None:
+    """What an amount in the base asset is worth at that price, in the quote asset; ``None`` for what is none."""
+    of_base = amount.schema.get("per") and amount.schema.get("unit") == "base asset"
+    if price is None or not of_base or not _is_number(value):
+        return None
+    return float(value) * price
+
+
 def _refusal(amount: Setting, value: float, share: float, rules: Rules, pair: str) -> str:
     base, quote = pair.split("-")
     each, price = value * share, rules.price
@@ -109,15 +138,15 @@ def _weights(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator
 def _numbers(value: Any) -> list[float]:
     """The numbers above zero in a setting's value, the smallest first. Zero means that the setting is not used."""
     values = value if isinstance(value, list) else [value]
-    return sorted(v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and v > 0)
+    return sorted(v for v in values if _is_number(v) and v > 0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_less(value: float | None, least: float | None) -> bool:
     return value is not None and least is not None and value < least * _ENOUGH
-
-
-def _is_whole(value: float) -> bool:
-    return abs(value - round(value)) < 1e-9
 
 
 def in_digits(number: float | None, digits: int = 8) -> str:

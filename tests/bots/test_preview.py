@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from bots.models import Bot
 from bots.preview import preview
+from bots.rules import save_warnings
 from tests.conftest import PLANTED
 
 
@@ -54,11 +55,23 @@ def test_a_changed_setting_is_shown_as_a_difference(deployed):
 def test_the_settings_come_first_and_in_words(deployed):
     settings, *others = preview(deployed.plan_deployment(), deployed.deployment)
     assert (settings.title, settings.is_open, {part.is_open for part in others}) == ("Settings", True, {False})
-    assert settings.content.splitlines()[:3] == [
+    assert settings.content.splitlines() == [
         "Exchange: bitmart",
         "Trading pair: SHARP-USDT",
-        "Bid spread (fraction): 0.003",
+        "Bid spread (fraction): 0.003, which is 0.3 %",
+        "Ask spread (fraction): 0.003, which is 0.3 %",
+        "Order amount (base asset): 1600, which is about 20 USDT",
+        "Order refresh time (seconds): 60",
     ]
+
+
+def test_a_spread_that_looks_like_percent_is_doubted_when_it_is_saved_and_before_it_is_deployed(bot, admin_client):
+    bot.settings |= {"ask_spread": 0.3}
+    bot.save()
+    doubt = "0.3 of the price is 30 %, so wide that the orders may never be filled. 0.3 % is entered as 0.003."
+    assert f"ask_spread: {doubt}" in save_warnings(bot)
+    page = admin_client.get(reverse("admin:bots_bot_operate", args=[bot.pk, "deploy"]))
+    assert doubt in page.content.decode()
 
 
 def test_the_confirmation_page_shows_the_difference(deployed, admin_client):
