@@ -34,6 +34,8 @@ class PanelAdmin(ModelAdmin):
         if isinstance(field and field.widget, RelatedFieldWidgetWrapper):
             # Nobody deletes a client from inside a bot's form.
             field.widget.can_delete_related = False
+            if db_field.many_to_many:  # a box for each row is enough
+                field.widget = field.widget.widget
         return field
 
 
