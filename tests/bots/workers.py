@@ -12,8 +12,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Short, so that a takeover does not keep the tests waiting.
@@ -41,17 +44,17 @@ class Nursery:
         self._process.stdin.close()
         self._process.wait()
 
-    def migrate(self, database: Path) -> None:
-        assert self._order(do="migrate", database=str(database)) == "exited with 0"
+    def migrate(self, database: str) -> None:
+        assert self._order(do="migrate", database=database) == "exited with 0"
 
-    def work(self, database: Path, operation_id: int, signal_at: str = "", signal_number: int = 9) -> str:
+    def work(self, database: str, operation_id: int, signal_at: str = "", signal_number: int = 9) -> str:
         """Let a worker work on an operation, and say how the worker ended.
 
         ``signal_at`` is where it signals itself: the step's key and the moment in it, ``deploy:acted``.
         """
         return self._order(
             do="work",
-            database=str(database),
+            database=database,
             operation_id=operation_id,
             signal_at=signal_at,
             signal_number=signal_number,
@@ -180,8 +183,31 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
             raise ValueError(moment)
 
 
-def copy_database(template: Path, folder: Path) -> Path:
-    return Path(shutil.copy(template, folder / "panel.sqlite3"))
+@contextmanager
+def new_database(folder: Path, template: str = "") -> Iterator[str]:
+    """The name of a database like the one that the tests run on: an SQLite file in ``folder``, or one on the
+    PostgreSQL server of ``DATABASE_URL``. Empty, or a copy of ``template``.
+    """
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        path = folder / "panel.sqlite3"
+        if template:
+            shutil.copy(template, path)
+        yield str(path)
+        return
+    name = f"test_panel_{uuid4().hex}"
+    parameters = connection.get_connection_params() | {"dbname": "postgres"}
+    with connection.Database.connect(**parameters, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+        yield name
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def url_of(database: str) -> str:
+    """The ``DATABASE_URL`` of a database that was made here."""
+    server = os.environ.get("DATABASE_URL", "").rpartition("/")[0]
+    return f"sqlite:///{database}" if database.startswith("/") else f"{server}/{database}"
 
 
 if __name__ == "__main__":
