@@ -1,7 +1,7 @@
 """A worker that dies by SIGKILL at any boundary of any operation loses nothing and makes no second instance.
 
-The workers are real processes with connections of their own to a database of their own, of the kind that the tests run
-on, and talk real HTTP to the sandbox, which lives in this process. See ``workers.py`` for how one dies where a test says.
+The workers are real processes, each with connections of its own to a database of the kind that the tests run on, and
+talk real HTTP to the sandbox, which lives in this process. See ``workers.py`` for how one dies where a test says.
 """
 
 import os
@@ -24,8 +24,9 @@ from hummingbot_api.sandbox import Sandbox
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request, operation_retry
-from tests.bots.workers import ROOT, Nursery, new_database, url_of
+from tests.bots.workers import ROOT, Nursery
 from tests.conftest import PLANTED_PASSWORD
+from tests.databases import new_database, url_of
 
 KILLED = "killed by 9"
 MOMENTS = ("begun", "acted", "recorded")

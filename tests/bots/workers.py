@@ -7,16 +7,12 @@ told to signal itself at a boundary: that is what "killed at this line" means he
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
-from uuid import uuid4
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Short, so that a takeover does not keep the tests waiting.
@@ -181,33 +177,6 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
             around(profiles, "_clean_up_refused", before=True)
         case _:
             raise ValueError(moment)
-
-
-@contextmanager
-def new_database(folder: Path, template: str = "") -> Iterator[str]:
-    """The name of a database like the one that the tests run on: an SQLite file in ``folder``, or one on the
-    PostgreSQL server of ``DATABASE_URL``. Empty, or a copy of ``template``.
-    """
-    from django.db import connection
-
-    if connection.vendor == "sqlite":
-        path = folder / "panel.sqlite3"
-        if template:
-            shutil.copy(template, path)
-        yield str(path)
-        return
-    name = f"test_panel_{uuid4().hex}"
-    parameters = connection.get_connection_params() | {"dbname": "postgres"}
-    with connection.Database.connect(**parameters, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
-        yield name
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def url_of(database: str) -> str:
-    """The ``DATABASE_URL`` of a database that was made here."""
-    server = os.environ.get("DATABASE_URL", "").rpartition("/")[0]
-    return f"sqlite:///{database}" if database.startswith("/") else f"{server}/{database}"
 
 
 if __name__ == "__main__":
