@@ -27,6 +27,8 @@ from hummingbot_api.urls import check_base_url
 MASTER_ACCOUNT = "master_account"
 #: The longest name of a client and of its account.
 NAME_LENGTH = 80
+#: Characters that are kept of a server's version: whatever answers there may say anything.
+VERSION_LENGTH = 40
 
 
 def validate_base_url(value: str) -> None:
@@ -88,7 +90,7 @@ class Server(models.Model):
     )
 
     reachable = models.BooleanField(null=True, editable=False)
-    version = models.CharField(max_length=40, blank=True, editable=False)
+    version = models.CharField(max_length=VERSION_LENGTH, blank=True, editable=False)
     docker_running = models.BooleanField("Docker", null=True, editable=False)
     mqtt_connected = models.BooleanField("MQTT", null=True, editable=False)
     latency_ms = models.PositiveIntegerField("latency", null=True, editable=False)
@@ -100,7 +102,10 @@ class Server(models.Model):
         default=dict, editable=False, help_text="The fields of each connector that it listed."
     )
     connectors_version = models.CharField(
-        max_length=40, blank=True, editable=False, help_text="The version that it had when it listed them."
+        max_length=VERSION_LENGTH,
+        blank=True,
+        editable=False,
+        help_text="The version that it had when it listed them.",
     )
     next_observation = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the fleet's poll asks it next."
@@ -227,7 +232,7 @@ class Controller(models.Model):
     name = models.CharField(max_length=255)
     settings = models.JSONField(default=list, help_text="As ``hummingbot_api.results.ControllerSetting``, in order.")
     problem = models.TextField(blank=True, help_text="Why the server can't tell its settings.")
-    version = models.CharField(max_length=40, blank=True, help_text="The server's when it told them.")
+    version = models.CharField(max_length=VERSION_LENGTH, blank=True, help_text="The server's when it told them.")
     read_at = models.DateTimeField()
 
     objects = ControllerQuerySet.as_manager()

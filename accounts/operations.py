@@ -10,7 +10,7 @@ from django import forms
 from django.urls import reverse
 
 from accounts.controllers import controllers_learn
-from accounts.models import Client, ExchangeKey, Server
+from accounts.models import VERSION_LENGTH, Client, ExchangeKey, Server
 from accounts.problems import NothingToPush, PasswordUnreadable
 from accounts.profiles import account_ensure, keys_check, keys_push, profile_verify
 from hummingbot_api import HummingbotAPI
@@ -56,7 +56,7 @@ def reach(server: Server) -> str:
     """Is a Hummingbot API there? The lightest request there is, timed."""
     with talking_to(server) as api:
         begun = time.monotonic()
-        version = api.system.version()
+        version = api.system.version()[:VERSION_LENGTH]
         latency_ms = round((time.monotonic() - begun) * 1000)
     server.contact_succeeded(version=version, latency_ms=latency_ms)
     return f"Hummingbot API {version} answered in {latency_ms} ms."

@@ -316,8 +316,7 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     mask = masker([key.read_values() for key in keys if key.is_readable])
 
     def clean(entry: LogEntry) -> LogEntry:
-        # PostgreSQL stores no NUL.
-        message = NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message.replace("\0", "")))
+        message = NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message))
         return replace(entry, message=message, logger=mask(entry.logger))
 
     def newest(entries: tuple[LogEntry, ...]) -> LogEntry | None:

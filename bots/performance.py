@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Server
 from accounts.samples import KEPT_IN_DETAIL
 from bots.models import Deployment
-from bots.records import PerformanceSample
+from bots.records import LONGEST_ID, PerformanceSample
 from hummingbot_api.errors import Problem
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def read_performance(server: Server) -> None:
         [
             PerformanceSample(
                 deployment=deployments[report.bot_name],
-                controller_id=report.controller_id,
+                controller_id=report.controller_id[:LONGEST_ID],
                 taken_at=report.timestamp,
                 realized_pnl_quote=report.realized_pnl_quote,
                 unrealized_pnl_quote=report.unrealized_pnl_quote,

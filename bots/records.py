@@ -7,6 +7,9 @@ from django.db import models
 from accounts.models import Client, sees_every_client
 from accounts.samples import SampleQuerySet
 
+#: Characters that are kept of a controller's id. The panel's own are shorter.
+LONGEST_ID = 160
+
 
 class PerformanceQuerySet(SampleQuerySet):
     series = ("deployment", "controller_id")
@@ -19,7 +22,7 @@ class PerformanceSample(models.Model):
     """A controller's figures at a moment, all in the quote asset, counted from the deployment's begin."""
 
     deployment = models.ForeignKey("bots.Deployment", on_delete=models.CASCADE, related_name="performance")
-    controller_id = models.CharField("controller", max_length=160)
+    controller_id = models.CharField("controller", max_length=LONGEST_ID)
     taken_at = models.DateTimeField()
     realized_pnl_quote = models.FloatField("realized", null=True, help_text="Of what was closed.")
     unrealized_pnl_quote = models.FloatField("unrealized", null=True, help_text="Of what is open, at the price then.")

@@ -1,7 +1,10 @@
 """Pages for what can't be had: a sentence, and a way on."""
 
+from collections.abc import Callable
+from urllib.parse import unquote
+
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
@@ -29,6 +32,21 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         "It was deleted, or its address has a mistake, or it belongs to a client that you do not look after.",
         "Begin at the start page, and look for it in its list.",
     )
+
+
+class AddressMiddleware:
+    """Nothing is at an address with NUL in it: PostgreSQL fails over that character instead of finding nothing.
+
+    The JSON API says so itself, in its own way.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path.startswith(reverse("admin:index")) and "\0" in unquote(request.get_full_path()):
+            raise Http404
+        return self.get_response(request)
 
 
 def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "controlpanel.sign_in.AdmissionMiddleware",
+    "controlpanel.errors.AddressMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -1,6 +1,7 @@
 """Parts of an answer with their type checked. For any other type each function raises UnexpectedAnswer."""
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,22 @@ from typing import Any
 from hummingbot_api.errors import UnexpectedAnswer
 
 Object = dict[str, Any]
+
+#: What JSON can name and a database can't store as text: NUL, and halves of characters.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(value: Any) -> Any:
+    """``value``, text or JSON, with nothing in it that a database refuses: “�” for what is no text, ``None`` for what
+    is no number.
+    """
+    if isinstance(value, str):
+        return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, list):
+        return [storable(entry) for entry in value]
+    if isinstance(value, dict):
+        return {storable(name): storable(entry) for name, entry in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def an_object(value: object, what: str) -> Object:

@@ -31,6 +31,7 @@ from hummingbot_api.errors import (
     UnexpectedAnswer,
     WrongPassword,
 )
+from hummingbot_api.reading import storable
 from hummingbot_api.urls import check_base_url
 from hummingbot_api.words import masker, one_line, problem, said
 
@@ -233,7 +234,7 @@ def _read(response: requests.Response, mask: Callable[[str], str]) -> Answer | H
     """Tell the API's answers from those of tunnels, proxies and websites."""
     status = response.status_code
     content_type = response.headers.get("Content-Type", "")
-    text = response.content.decode("utf-8", errors="replace")
+    text = storable(response.content.decode("utf-8", errors="replace"))
     # Only where the API can't be speaking: a bot's log may well hold such a code.
     tunnel_code = response.headers.get("ngrok-error-code", "") + ("" if "json" in content_type else text)
     if match := _TUNNEL_CODE.search(tunnel_code):
@@ -250,7 +251,7 @@ def _read(response: requests.Response, mask: Callable[[str], str]) -> Answer | H
     if status == 401:
         return WrongPassword()
     try:
-        body = json.loads(text)
+        body = storable(json.loads(text))
     except (ValueError, RecursionError):
         if status < 400:
             return UnexpectedAnswer(f"The answer ({status}) is not valid JSON, or was cut off.")

@@ -29,6 +29,8 @@ class State(models.TextChoices):
 
 
 ACTIVE_STATES = (State.QUEUED, State.RUNNING)
+#: Characters that are kept of an outcome; in full it is what the last step found.
+LONGEST_SUMMARY = 500
 
 
 class OperationQuerySet(models.QuerySet["Operation"]):
@@ -142,7 +144,7 @@ class Operation(models.Model):
     worker = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
-    summary = models.CharField(max_length=500, blank=True, help_text="The outcome in a sentence.")
+    summary = models.CharField(max_length=LONGEST_SUMMARY, blank=True, help_text="The outcome in a sentence.")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     error_remedy = models.TextField(blank=True)

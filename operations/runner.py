@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from hummingbot_api.errors import Problem
 from operations.kinds import StepDefinition
-from operations.models import Operation, State, Step, StepState
+from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState
 from operations.problems import PanelFault, SubjectGone
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ class CancelRequested(Exception):
 
 
 def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+    # Host names have up to 64 characters, of which the column has no room for all.
+    return f"{socket.gethostname()[:60]}:{os.getpid()}"
 
 
 class Lease:
@@ -232,7 +233,7 @@ def _fail(run: Run, lease: Lease, step: Step | None, problem: Problem, on_step: 
         run,
         lease,
         State.FAILED,
-        summary=problem.message[:500],
+        summary=problem.message,
         error_code=problem.code,
         error_message=problem.message,
         error_remedy=problem.remedy,
@@ -240,13 +241,18 @@ def _fail(run: Run, lease: Lease, step: Step | None, problem: Problem, on_step: 
     )
 
 
-def _finish(run: Run, lease: Lease, state: State, **outcome: Any) -> None:
+def _finish(run: Run, lease: Lease, state: State, summary: str, **outcome: Any) -> None:
     operation = run.operation
     with transaction.atomic():
         if state != State.SUCCEEDED and operation.subject is not None:
             operation.definition.failed(run)
         if not lease.held().update(
-            state=state, finished_at=timezone.now(), lease_until=None, cancel_requested=False, **outcome
+            state=state,
+            finished_at=timezone.now(),
+            lease_until=None,
+            cancel_requested=False,
+            summary=summary[:LONGEST_SUMMARY],
+            **outcome,
         ):
             raise LeaseLost
     logger.info("operation %s (%s) %s %s", operation.pk, operation.kind, state, outcome.get("error_code", ""))

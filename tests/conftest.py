@@ -1,9 +1,11 @@
 """What tests share: a sandbox server over real HTTP, and the objects of the product's own story (Sharp on BitMart)."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import DataError, models
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
@@ -21,6 +23,32 @@ PLANTED = {
     "bitmart_memo": "planted-memo-91",
 }
 PLANTED_PASSWORD = "planted-server-password-c4"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def texts_are_refused_as_by_postgresql() -> Iterator[None]:
+    """SQLite stores any text in any column. Here, too, what is too long for its column or no text is an error."""
+    prepare = models.Field.get_db_prep_save, models.JSONField.get_db_prep_save
+
+    def text(field: models.Field, value: Any, connection: Any) -> Any:
+        if isinstance(value, str) and isinstance(field, models.CharField | models.TextField):
+            longest = field.max_length if isinstance(field, models.CharField) else None
+            if longest is not None and len(value) > longest:
+                raise DataError(f"value too long for {field}: {len(value)} characters")
+            if "\0" in value:
+                raise DataError(f"NUL in {field}")
+        return prepare[0](field, value, connection)
+
+    def json(field: models.JSONField, value: Any, connection: Any) -> Any:
+        stored = prepare[1](field, value, connection)
+        # OrderedJSONField is stored as text, where these are letters like any other.
+        if field.db_type(connection) != "text" and re.search(r"\\u0000|\\ud[89a-f]|NaN|Infinity", str(stored)):
+            raise DataError(f"no JSON in {field}: {stored}")
+        return stored
+
+    models.Field.get_db_prep_save, models.JSONField.get_db_prep_save = text, json
+    yield
+    models.Field.get_db_prep_save, models.JSONField.get_db_prep_save = prepare
 
 
 @pytest.fixture

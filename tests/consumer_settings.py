@@ -1,12 +1,11 @@
-"""The tests' settings for a consumer of its own: the queue in an SQLite file beside the database, short leases."""
+"""The tests' settings for a consumer of its own: the queue beside the database, or in it, and short leases."""
 
-from pathlib import Path
+import os
 
+from controlpanel.environment import queue
 from tests.settings import *  # noqa: F403
-from tests.settings import DATABASES, HUEY
+from tests.settings import DATABASES
 
-HUEY |= {
-    "huey_class": "huey.SqliteHuey",
-    "connection": {"filename": str(Path(DATABASES["default"]["NAME"]).with_name("queue.sqlite3"))},
-}
+os.environ["QUEUE_URL"] = ""
+HUEY = queue(DATABASES["default"])
 OPERATIONS = {"LEASE": 0.5, "PER_SERVER": 8}

@@ -10,6 +10,8 @@ from jsonschema import Draft202012Validator
 from jsonschema import validators as jsonschema_validators
 from jsonschema.exceptions import SchemaError, ValidationError
 
+from hummingbot_api.reading import storable
+
 
 def _increasing(validator: Any, names: Any, settings: Any, _schema: Any) -> Iterator[ValidationError]:
     if not (validator.is_type(names, "array") and validator.is_type(settings, "object")):
@@ -23,6 +25,8 @@ def _increasing(validator: Any, names: Any, settings: Any, _schema: Any) -> Iter
 #: JSON Schema compares no settings with each other. So there is one keyword more, ``increasing``: a list of settings,
 #: each of which must be less than the next.
 _Validator = jsonschema_validators.extend(Draft202012Validator, {"increasing": _increasing})
+
+_NO_TEXT = "Text can't hold the character NUL (U+0000), nor half a character."
 
 _TYPES = {
     "number": "a number",
@@ -73,6 +77,7 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
         for name in settings
         if name not in known and schema.get("additionalProperties") is False
     }
+    errors |= {name: _NO_TEXT for name, value in settings.items() if storable({name: value}) != {name: value}}
     errors |= {name: "This must be a finite number." for name, value in settings.items() if not _is_finite(value)}
     for error in _Validator(schema).iter_errors(dict(settings)):
         sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")

@@ -33,6 +33,21 @@ def test_a_check_keeps_the_settings_of_every_controller_and_why_one_has_none(ser
     assert "lp_rebalancer" in operation.steps.get(key="controllers").detail
 
 
+def test_a_check_of_a_server_with_many_broken_controllers_and_a_long_version_ends(server, perform, sandbox):
+    broken = sandbox.world.controllers["generic", "lp_rebalancer"]
+    for number in range(40):
+        name = f"broken_controller_{number}"
+        sandbox.world.controllers["generic", name] = replace(broken, name=name)
+    sandbox.world.version = "1.0.1+" + "f" * 60
+    operation = perform("check_server", server)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "broken_controller_39" in operation.steps.get(key="controllers").detail
+    assert server.version.startswith("1.0.1+ff")
+    sandbox.requests.clear()
+    perform("check_server", server)
+    assert templates_asked(sandbox) == 41  # the broken ones only: the version is known again
+
+
 def test_settings_are_read_once_for_each_version(server, perform, sandbox):
     perform("check_server", server)
     sandbox.requests.clear()

@@ -1,7 +1,7 @@
 """A worker that dies by SIGKILL at any boundary of any operation loses nothing and makes no second instance.
 
-The workers are real processes with database connections of their own on an SQLite file, and talk real HTTP to the
-sandbox, which lives in this process. See ``workers.py`` for how one dies where a test says.
+The workers are real processes, each with connections of its own to a database of the kind that the tests run on, and
+talk real HTTP to the sandbox, which lives in this process. See ``workers.py`` for how one dies where a test says.
 """
 
 import os
@@ -24,8 +24,9 @@ from hummingbot_api.sandbox import Sandbox
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request, operation_retry
-from tests.bots.workers import ROOT, Nursery, copy_database
+from tests.bots.workers import ROOT, Nursery
 from tests.conftest import PLANTED_PASSWORD
+from tests.databases import new_database, url_of
 
 KILLED = "killed by 9"
 MOMENTS = ("begun", "acted", "recorded")
@@ -54,25 +55,26 @@ def nursery() -> Iterator[Nursery]:
 
 
 @pytest.fixture(scope="module")
-def migrated(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("migrated") / "panel.sqlite3"
-    nursery.migrate(path)
-    return path
+def migrated(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with new_database(tmp_path_factory.mktemp("migrated")) as database:
+        nursery.migrate(database)
+        yield database
 
 
 @pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> Path:
-    return copy_database(migrated, tmp_path)
+def database(migrated: str, tmp_path: Path) -> Iterator[str]:
+    with new_database(tmp_path, template=migrated) as database:
+        yield database
 
 
 @pytest.fixture
-def db(database: Path, django_db_blocker) -> Iterator[None]:
-    """Takes the place of pytest-django's: everything here is about the file that the workers have open."""
+def db(database: str, django_db_blocker) -> Iterator[None]:
+    """Takes the place of pytest-django's: everything here is about the database that the workers have open."""
     former = connections["default"]
     ContentType.objects.clear_cache()
     with django_db_blocker.unblock():
         connection = connections.create_connection("default")
-        connection.settings_dict = {**connection.settings_dict, "NAME": str(database)}
+        connection.settings_dict = {**connection.settings_dict, "NAME": database}
         connections["default"] = connection
         yield
         connection.close()
@@ -88,7 +90,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def work(nursery: Nursery, database: Path) -> Callable[..., str]:
+def work(nursery: Nursery, database: str) -> Callable[..., str]:
     def work(operation: Operation, signal_at: str = "", signal_number: int = signal.SIGKILL) -> str:
         end = nursery.work(database, operation.pk, signal_at, signal_number)
         operation.refresh_from_db()
@@ -276,8 +278,8 @@ def test_a_retry_after_a_cancel_amid_the_kill_adopts_what_was_made(bot, sandbox,
 
 
 @pytest.fixture
-def consumer(database: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen]]:
-    """Starts ``manage.py run_huey`` with its queue in an SQLite file beside the database."""
+def consumer(database: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen]]:
+    """Starts ``manage.py run_huey`` with its queue beside the database, or in it."""
     started = []
     log = (tmp_path / "consumer.log").open("w")
 
@@ -288,7 +290,7 @@ def consumer(database: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess
             env=os.environ
             | {
                 "DJANGO_SETTINGS_MODULE": "tests.consumer_settings",
-                "DATABASE_URL": f"sqlite:///{database}",
+                "DATABASE_URL": url_of(database),
                 "WORKER_THREADS": "4",
             },
             stdout=log,

@@ -12,7 +12,7 @@ from bots.models import Bot, BotState
 from bots.records import LogKind, LogLine
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
-from hummingbot_api.sandbox import instance
+from hummingbot_api.sandbox import instance, reports
 from operations.models import State
 from tests.conftest import PLANTED
 
@@ -130,9 +130,10 @@ def test_a_secret_is_masked_before_a_long_message_is_cut(live, said):
     assert PLANTED["bitmart_api_key"][:5] not in message
 
 
-def test_a_nul_that_postgresql_would_refuse_is_left_out(live, said):
-    said["general_logs"] = [entry("a\0b")]
-    assert read(live) == ["ab"]
+def test_a_line_with_a_nul_is_kept(live, monkeypatch):
+    line = {"level_name": "INFO", "logger_name": "hummingbot", "msg": "a\0b", "timestamp": 1.0}
+    monkeypatch.setattr(reports, "_logs", lambda instance: ([line], []))
+    assert read(live) == ["a�b"]
 
 
 def test_a_traceback_has_a_headline_and_a_cause():

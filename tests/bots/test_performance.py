@@ -52,6 +52,20 @@ def test_the_snapshots_of_a_controller_are_kept_with_their_figures(pmm, sandbox)
     }
 
 
+def test_a_controller_whose_id_is_too_long_to_be_kept_whole_hides_no_other(pmm, monkeypatch):
+    def told(controller):
+        return ControllerPerformance(
+            bot_name=pmm.deployment.instance_name,
+            controller_id=controller,
+            timestamp=NOW,
+            status="running",
+            performance={"global_pnl_quote": 1.0},
+        )
+
+    monkeypatch.setattr(Bots, "performance_history", lambda api, since: [told("x" * 255), told("short")])
+    assert read(pmm) == 2
+
+
 def test_a_look_keeps_what_is_new_and_nothing_twice(pmm, sandbox):
     first = read(pmm)
     assert read(pmm) == first

@@ -190,6 +190,12 @@ def test_what_must_be_given_is_not_folded_away(name):
     assert not any(schema_of(name)["properties"][setting].get("advanced") for setting in REQUIRED[name])
 
 
+@pytest.mark.parametrize("value", ["a\0b", ["\ud800"], {"a\0": 1}])
+def test_text_that_no_database_stores_is_refused(value):
+    (sentence,) = setting_errors({}, {"note": value}).values()
+    assert sentence.startswith("Text can't hold the character NUL")
+
+
 def test_a_setting_within_a_group_is_named_after_both():
     settings = defaults("grid_strike") | REQUIRED["grid_strike"]
     settings["triple_barrier_config"] = {"take_profit": math.nan, "open_order_type": 4}

@@ -7,7 +7,6 @@ told to signal itself at a boundary: that is what "killed at this line" means he
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -41,17 +40,17 @@ class Nursery:
         self._process.stdin.close()
         self._process.wait()
 
-    def migrate(self, database: Path) -> None:
-        assert self._order(do="migrate", database=str(database)) == "exited with 0"
+    def migrate(self, database: str) -> None:
+        assert self._order(do="migrate", database=database) == "exited with 0"
 
-    def work(self, database: Path, operation_id: int, signal_at: str = "", signal_number: int = 9) -> str:
+    def work(self, database: str, operation_id: int, signal_at: str = "", signal_number: int = 9) -> str:
         """Let a worker work on an operation, and say how the worker ended.
 
         ``signal_at`` is where it signals itself: the step's key and the moment in it, ``deploy:acted``.
         """
         return self._order(
             do="work",
-            database=str(database),
+            database=database,
             operation_id=operation_id,
             signal_at=signal_at,
             signal_number=signal_number,
@@ -178,10 +177,6 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
             around(profiles, "_clean_up_refused", before=True)
         case _:
             raise ValueError(moment)
-
-
-def copy_database(template: Path, folder: Path) -> Path:
-    return Path(shutil.copy(template, folder / "panel.sqlite3"))
 
 
 if __name__ == "__main__":

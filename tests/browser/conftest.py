@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
+from tests.databases import new_database, url_of
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -51,6 +53,12 @@ def free_port() -> int:
 
 @contextmanager
 def running_demo(data: Path) -> Iterator[Demo]:
+    """The demo on a database of the kind that the tests run on, with all else in the folder ``data``."""
+    with new_database(data) as database:
+        yield from _run_demo(data, url_of(database))
+
+
+def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
     environment = os.environ | {
         "ENVIRONMENT": "development",
         "SECRET_KEY": "only-for-the-browser-tests",
@@ -58,7 +66,7 @@ def running_demo(data: Path) -> Iterator[Demo]:
         "DATA_DIR": str(data),
         "DJANGO_SETTINGS_MODULE": "controlpanel.settings",
         "QUEUE_URL": "",
-        "DATABASE_URL": "",
+        "DATABASE_URL": database_url,
         "ALLOWED_HOSTS": "",
     }
     command = [sys.executable, "manage.py", "demo", "--speed", "40"]

@@ -27,6 +27,15 @@ def test_a_second_demo_on_the_same_data_is_refused(data_dir):
 
 
 @pytest.mark.django_db
+def test_a_demo_makes_its_folder(data_dir, monkeypatch):
+    """With a DATABASE_URL the settings make none."""
+    monkeypatch.setattr(demo, "DATA_DIR", data_dir / "new")
+    with pytest.raises(pytest.fail.Exception, match=r"The demo began\."):
+        call_command("demo")
+    assert (data_dir / "new" / "demo.lock").exists()
+
+
+@pytest.mark.django_db
 def test_production_is_no_place_for_a_demo(data_dir, monkeypatch):
     monkeypatch.setattr(demo, "PRODUCTION", True)
     with pytest.raises(CommandError, match="ENVIRONMENT=development"):

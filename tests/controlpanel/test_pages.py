@@ -141,6 +141,17 @@ def test_an_address_that_leads_nowhere_is_not_found(history, admin_client):
         assert admin_client.get(page).status_code == 404, page
 
 
+def test_nothing_is_at_an_address_that_no_database_can_look_for(history, admin_client):
+    for page in (
+        "/admin/bots/bot/?state=%00",
+        "/admin/bots/bot/?connector=a%00b",
+        "/admin/operations/operation/?kind__exact=%00",
+        "/admin/bots/bot/%00/change/",
+    ):
+        response = admin_client.get(page)
+        assert (response.status_code, "Nothing is here" in response.text) == (404, True), page
+
+
 # --- posting ---
 
 

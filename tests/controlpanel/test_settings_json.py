@@ -61,6 +61,7 @@ def test_while_it_is_off_the_fields_count(save_json, spread):
         ('{"order_amount": 5, "spread": 1}', "spread: “spread” is not a setting of this strategy"),
         ('{"order_amount": "5"}', "order_amount: This must be a number."),
         ('{"order_amount": NaN}', "order_amount: This must be a finite number."),
+        ('{"order_amount": "\\u0000"}', "order_amount: Text can't hold the character NUL"),
         ("", "order_amount: This is missing, and has no default."),
         ('{"order_amount": 5', "This is not JSON: Expecting ',' delimiter in line 1, column 19."),
         ('{"order_amount": 5, "x": "\\%"}', "This is not JSON: Invalid"),

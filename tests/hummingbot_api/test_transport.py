@@ -393,6 +393,17 @@ def test_long_words_are_cut(stub, api):
     assert len(error_of(api.accounts.list).message) < 400
 
 
+def test_what_no_database_stores_is_replaced_wherever_it_stands(stub, api):
+    stub.will(Reply({"detail": "a\0b\ud800c\U0001f600"}, 400))
+    assert error_of(api.accounts.list).message.endswith("said: a�b�c\U0001f600")
+    stub.will(
+        Reply('{"a\\u0000": {"default": [NaN, -Infinity, 1e999, 1.5, "\\ud83d\\ude00", "\\\\u0000"], "type": "\0"}}')
+    )
+    (setting,) = api.controllers.config_template("generic", "pmm")
+    assert (setting.name, setting.type) == ("a�", "�")
+    assert setting.default == [None, None, None, 1.5, "\U0001f600", "\\u0000"]
+
+
 def test_of_a_traceback_only_the_last_line_is_quoted(stub, api):
     trace = 'Failed\nTraceback (most recent call last):\n  File "a.py", line 1\n    f()\nValueError: bad spread\n'
     stub.will(Reply({"detail": trace}, 500))

@@ -1,10 +1,13 @@
 """The API keeps to its own OpenAPI document, whatever it is sent: no 5xx, and no answer that is not described."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -18,11 +21,16 @@ schema.app = application
 
 
 @pytest.fixture
-def headers(tool: Any, bot: Any, settings: Any) -> dict[str, str]:
+def headers(tool: Any, bot: Any, settings: Any) -> Iterator[dict[str, str]]:
     """A token of somebody who may do everything, in a panel with a client, a key, a bot and an operation."""
     settings.API = settings.API | {"PER_MINUTE": 1_000_000}
     tool.post(f"/bots/{bot.pk}/deploy?wait=0")
-    return tool.headers
+    # A request of a real application closes the connection, and on PostgreSQL with it the test's transaction.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield tool.headers
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
 
 
 @schema.parametrize()

@@ -191,6 +191,28 @@ def test_a_problem_ends_the_operation_with_its_code_sentence_and_remedy(make_kin
     assert failures == [operation.pk]
 
 
+@pytest.mark.parametrize("ending", ["well", "ill"])
+def test_a_long_outcome_is_cut_for_the_summary_and_whole_in_its_step(ending, make_kind, request_operation):
+    def act(run):
+        if ending == "ill":
+            raise ServerUnreachable("x" * 2000)
+        return "x" * 2000
+
+    make_kind(one=act)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[0] == (State.SUCCEEDED if ending == "well" else State.FAILED)
+    assert facts(operation)[2] == "x" * 500
+    assert operation.steps.get().detail == "x" * 2000
+
+
+def test_a_worker_on_a_host_with_a_long_name_can_claim(make_kind, request_operation, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "h" * 64)
+    monkeypatch.setattr("os.getpid", lambda: 4_194_303)
+    make_kind(one=done)
+    assert runner.run(request_operation().pk)
+
+
 def test_an_unexpected_error_is_a_panel_fault_without_its_text(make_kind, request_operation, caplog):
     def fail(run):
         raise ZeroDivisionError("planted-text")

@@ -52,6 +52,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if PRODUCTION:
             raise CommandError("The demo makes its own users and keys: set ENVIRONMENT=development, or use ./run demo.")
+        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # not there yet with a DATABASE_URL
         lock = (DATA_DIR / "demo.lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
