@@ -9,6 +9,7 @@ import schemathesis
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from controlpanel.wsgi import application
@@ -38,5 +39,8 @@ def headers(tool: Any, bot: Any, settings: Any) -> Iterator[dict[str, str]]:
 def test_every_call_answers_as_described(case: Any, headers: dict[str, str]) -> None:
     if "wait" in str(case.operation.query):
         case.query["wait"] = 0
+    # A case that spoils the headers may have taken the token away: to send it all the same would mend the request.
+    header = case.meta.components.get(ParameterLocation.HEADER)
+    sent = {} if header is not None and header.mode.is_negative else headers
     # The document can't tell which names exist, so what fits it may be refused.
-    case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
+    case.call_and_validate(headers=sent, excluded_checks=[positive_data_acceptance])
