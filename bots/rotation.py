@@ -4,6 +4,7 @@ from django.db import models, transaction
 
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
+from bots.problems import PauseWouldEnd
 from operations import kinds
 from operations.problems import OperationActive
 from operations.runner import Run
@@ -72,4 +73,6 @@ def _ask(run: Run, deployment: Deployment) -> str:
             )
     except OperationActive as problem:
         return f"{bot.name}: not redeployed, because “{problem.operation}” is {problem.operation.state}."
+    except PauseWouldEnd:
+        return f"{bot.name}: not redeployed, because it is paused by now."
     return _ASKED.format(bot.name)
