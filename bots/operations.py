@@ -359,6 +359,7 @@ class ApplySettings(LiveKind):
     steps = (
         StepDefinition("plan", "Check the definition", live.plan),
         StepDefinition("prove", "Look at the instance and prove the settings", live.prove),
+        StepDefinition("rules", "Check the amounts against the exchange's trading rules", live.check_rules),
         StepDefinition("send", "Send what differs", live.send),
         StepDefinition("verify", "Read it back", live.verify),
     )

@@ -10,6 +10,7 @@ from bots.differences import Difference
 from bots.fleet import observe_server
 from bots.models import BotState, Strategy
 from bots.problems import PauseWouldEnd
+from bots.rules import TradingRules
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api.sandbox.instance import Instance
 from operations import kinds, runner
@@ -26,7 +27,9 @@ def ended(operation) -> tuple[str, str]:
 
 
 def writes(sandbox) -> list[str]:
-    return [request.path for request in sandbox.requests if request.method != "GET" and "validate" not in request.path]
+    reads = ("validate", "/market-data")
+    changing = [request.path for request in sandbox.requests if request.method != "GET"]
+    return [path for path in changing if not any(part in path for part in reads)]
 
 
 @pytest.fixture
@@ -191,6 +194,26 @@ def test_what_needs_a_redeploy_is_named_and_not_sent(simple, instance, perform):
     assert (file_of(instance)["stop_loss"], file_of(instance)["leverage"]) == (0.05, 1)
     assert simple.needs_redeploy
     assert "What else was changed needs a redeploy" in unavailable("apply_settings", simple)
+
+
+def test_nothing_is_sent_that_the_exchange_would_refuse(pmm, instance, perform, sandbox):
+    save(pmm, order_amount=160)
+    TradingRules.objects.update(min_notional_size=0)  # an old word: it asks for more by now
+    sandbox.requests.clear()
+    operation = perform("apply_settings", pmm)
+    assert ended(operation) == (State.FAILED, "trading_rule_broken")
+    assert "order_amount: An order is worth 2 USDT" in operation.error_message
+    assert not writes(sandbox)
+    assert file_of(instance)["order_amount"] == 1600
+
+
+def test_settings_are_applied_though_the_rules_can_not_be_had(pmm, instance, perform, sandbox):
+    save(pmm, order_amount=1800)
+    sandbox.faults.add("exchange_unreachable", always=True)
+    operation = perform("apply_settings", pmm)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "were not checked" in operation.steps.get(key="rules").detail
+    assert file_of(instance)["order_amount"] == 1800
 
 
 def test_nothing_is_sent_that_the_controller_refuses(pmm, instance, perform, sandbox):
