@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.operations import talking_to
+from accounts.operations import alone_with_profile, talking_to
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
 from bots.fleet import WORKING, Snapshot, read_live, read_logs, state_in
 from bots.instances import Place, adopt, archive, believe_gone, locate, patiently
@@ -184,7 +184,7 @@ def push_what_is_missing(run: Run) -> str:
         return "The instance has its keys."
     deployment = deployment_of(run)
     client, server = deployment.bot.client, deployment.server
-    with talking_to(server) as api:
+    with alone_with_profile(run, client, server), talking_to(server) as api:
         keys = keys_needed(api=api, client=client, connector=deployment.connector)
         account = account_ensure(api=api, client=client, server=server)
         keys_check(api=api, keys=keys)
