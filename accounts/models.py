@@ -108,7 +108,13 @@ class Server(models.Model):
         help_text="The version that it had when it listed them.",
     )
     next_observation = models.DateTimeField(
-        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next."
+        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.turns``."
+    )
+    next_performance = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its controllers' snapshots are read next."
+    )
+    next_balances = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its clients' balances are read next."
     )
     performance_read_until = models.DateTimeField(
         null=True, editable=False, help_text="The newest of its controllers' snapshots that was read, on its own clock."
