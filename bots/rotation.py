@@ -40,6 +40,13 @@ def to_redeploy(key: ExchangeKey) -> models.QuerySet[Deployment]:
     return with_former_values(key).filter(stopped_at=None, paused_at=None).exclude(observed_state__in=_NOT_TRADING)
 
 
+def forget_former_values() -> None:
+    """Former values are kept to mask them in the logs of bots that have them: of no other bot's key."""
+    for key in ExchangeKey.objects.filter(former_values__isnull=False).select_related("client"):
+        if not with_former_values(key).exists():
+            ExchangeKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint).update(former_values=None)
+
+
 def ask_for_redeploys(run: Run) -> str:
     """Ask for a redeploy of each chosen bot, as an operation of its own, with the settings that it runs with now.
 

@@ -14,6 +14,7 @@ from bots.fleet import observe_server
 from bots.models import StrategyKind
 from bots.performance import read_performance
 from bots.records import PerformanceSample
+from bots.rotation import forget_former_values
 
 
 @db_periodic_task(crontab())
@@ -50,6 +51,11 @@ def plan_performance() -> None:
 @db_task()
 def performance(server_id: int) -> None:
     read_in_turn(server_id, "next_performance", read_performance, every=EVERY, longest=LONGEST)
+
+
+@db_periodic_task(crontab(hour="3", minute="5"))
+def forget_former_keys() -> None:
+    forget_former_values()
 
 
 @db_periodic_task(crontab(hour="3", minute="10"))
