@@ -10,16 +10,21 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core import signing
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import connection
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.formats import date_format
 
 from operations.panel_admin import PanelAdmin
+
+#: The code of the error with which a save is refused.
+CHANGED = "changed_meanwhile"
 
 
 class OpenedForm(forms.ModelForm):
@@ -34,12 +39,12 @@ class OpenedForm(forms.ModelForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if names := self._changed_meanwhile():
             labels = ", ".join(f"“{self[name].label}”" if name in self.fields else name for name in names)
-            self.add_error(
-                None,
+            refusal = (
                 f"Nothing was saved. Since you opened this page, somebody has changed {labels}{self._by_whom()}. What "
                 "you entered is still here: save once more to put it in place of theirs. To see theirs, open the page "
-                "in another window.",
+                "in another window."
             )
+            self.add_error(None, ValidationError(refusal, code=CHANGED))
         return cleaned
 
     def _hashes(self) -> dict[str, str]:
@@ -96,3 +101,9 @@ class KeepsOthersChangesMixin(PanelAdmin):
         # Locked while it is saved: of two saves at the same instant the second finds what the first has written.
         self.model._base_manager.select_for_update().filter(pk=obj.pk).values("pk").first()
         return super().get_object(request, object_id, from_field)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        if context["adminform"].form.has_error(NON_FIELD_ERRORS, CHANGED):
+            # Where it is seen: the form may stand far down on its page, and the next save counts.
+            messages.error(request, "Nothing was saved: somebody has changed this meanwhile. See above the form.")
+        return super().render_change_form(request, context, *args, **kwargs)

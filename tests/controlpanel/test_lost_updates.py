@@ -48,6 +48,8 @@ def test_a_save_that_would_undo_a_colleagues_is_refused_and_says_what_and_by_who
     refused = admin_client.post(page, mine)
     assert refused.status_code == 200
     assert REFUSED in text_of(refused)
+    (at_the_top,) = refused.context["messages"]
+    assert "somebody has changed this meanwhile" in str(at_the_top)
     assert "somebody has changed “Order amount (base asset)” (maria on " in text_of(refused)
     bot.refresh_from_db()
     assert (bot.settings["order_amount"], bot.image) == (1800, "hummingbot/hummingbot:latest")
