@@ -30,6 +30,7 @@ from hummingbot_api.exchanges import exchange_of
 from operations import kinds
 from operations.actions import OperatesMixin
 from operations.kinds import Kind
+from operations.lost_updates import KeepsOthersChangesMixin
 from operations.models import Operation
 from operations.templatetags.connectors import with_badge
 from spreadsheets.admin import SheetMixin
@@ -44,7 +45,7 @@ KEY_COLOURS = {
 
 
 @admin.register(Server)
-class ServerAdmin(OperatesMixin, ScopedMixin):
+class ServerAdmin(OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
     form = ServerForm
     operation_kinds = ("check_server", "read_controllers")
     facts_template = "accounts/server_facts.html"
@@ -92,7 +93,7 @@ class ServerAdmin(OperatesMixin, ScopedMixin):
 
 
 @admin.register(Client)
-class ClientAdmin(SheetMixin, OperatesMixin, ScopedMixin):
+class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
     sheet_class = ClientSheet
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile")
@@ -206,7 +207,7 @@ class RenewalFilter(admin.SimpleListFilter):
 
 
 @admin.register(ExchangeKey)
-class ExchangeKeyAdmin(SheetMixin, OperatesMixin, ScopedMixin):
+class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
     """A key is entered on its first page and on that for its rotation; its own page never asks for it."""
 
     sheet_class = KeySheet

@@ -165,6 +165,8 @@ class ExchangeKeyForm(KeyDetailsForm):
         super().__init__(*args, **kwargs)
         # Another key has another last day.
         self.initial["expires_on"] = None
+        # What is entered takes the place of the values that this stands for: see ``operations.lost_updates``.
+        self.initial["the key's values"] = self.instance.fingerprint
         if "connector" in self.fields and not self.connector_fields:
             self.fields["connector"].help_text = self.connector_help
 

@@ -108,7 +108,13 @@ class Server(models.Model):
         help_text="The version that it had when it listed them.",
     )
     next_observation = models.DateTimeField(
-        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next."
+        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.turns``."
+    )
+    next_performance = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its controllers' snapshots are read next."
+    )
+    next_balances = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its clients' balances are read next."
     )
     performance_read_until = models.DateTimeField(
         null=True, editable=False, help_text="The newest of its controllers' snapshots that was read, on its own clock."
@@ -352,6 +358,8 @@ class Renewal(models.TextChoices):
     NOT_DUE = "not_due", "not due yet"
 
 
+#: How many of a key's former values are known, in case that no bot was redeployed with those in between.
+FORMER = 5
 #: How long before its last day a key is due for rotation.
 EXPIRY_NOTICE = timedelta(days=14)
 
@@ -397,6 +405,11 @@ class ExchangeKey(models.Model):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="keys")
     connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
     encrypted_values = EncryptedTextField(editable=False)
+    former_values = EncryptedTextField(  # type: ignore[misc]  # null is none
+        null=True,
+        editable=False,
+        help_text="The last ones before, the newest first, until no bot has them: to mask them in what bots log.",
+    )
     fingerprint = models.CharField(max_length=32, editable=False)
     hint = models.CharField(max_length=4, blank=True, editable=False, help_text="The API key's last characters.")
     changed_at = models.DateTimeField("entered", editable=False)
@@ -433,11 +446,13 @@ class ExchangeKey(models.Model):
 
         The same values once more make it no younger.
         """
-        former = self.fingerprint
+        former, known = self.fingerprint, self.known_values()
         self.encrypted_values = json.dumps(dict(values), sort_keys=True)
         self.fingerprint = fingerprint(values)
         if self.fingerprint == former:
             return
+        if known:
+            self.former_values = json.dumps(known[:FORMER])
         self.hint = _hint(values)
         self.changed_at = timezone.now()
         self.tested_at, self.test_passed, self.test_outcome = None, None, ""
@@ -452,6 +467,15 @@ class ExchangeKey(models.Model):
             raise KeyUnreadable(f"The exchange key {self} can't be decrypted with the present FERNET_KEYS.")
         values: dict[str, Any] = json.loads(self.encrypted_values)
         return values
+
+    def known_values(self) -> list[dict[str, Any]]:
+        """The key in clear and the former ones that a bot may still have, to mask them; without what can't be read."""
+        known: list[dict[str, Any]] = []
+        if isinstance(self.encrypted_values, str) and self.encrypted_values:
+            known.append(self.read_values())
+        if isinstance(self.former_values, str):
+            known += json.loads(self.former_values)
+        return known
 
     @property
     def is_readable(self) -> bool:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -180,17 +180,30 @@ def key_page(client: Client, connector: str = "") -> tuple[str, str]:
     return "Add the exchange key", f"{reverse('admin:accounts_exchangekey_add')}?{query}"
 
 
+def alone_with_profile(run: Run, client: Client, server: Server) -> AbstractContextManager[None]:
+    """Have a client's profile on a server to oneself while writing to it. Pushes, tests and rotations of keys wait for
+    each other as operations; a deploy, which pushes what its bot lacks, waits for them here.
+    """
+    return run.alone_with(f"profile:{server.pk}:{client.account_name}")
+
+
 def _concerned(run: Run) -> tuple[Client, list[ExchangeKey]]:
-    """Whose profile it is about, and which of the keys: the one that the operation is about, or all of a client's."""
-    if isinstance(run.subject, ExchangeKey):
-        return run.subject.client, [run.subject]
-    return run.subject, list(run.subject.keys.all())
+    """Whose profile it is about, and which of the keys: the one that the operation is about, or all of a client's.
+    With the values that they have now: others may have been entered since the operation began.
+
+    Raises:
+        NothingToPush
+    """
+    about_one = isinstance(run.subject, ExchangeKey)
+    client: Client = run.subject.client if about_one else run.subject
+    keys = list(client.keys.filter(pk=run.subject.pk) if about_one else client.keys.all())
+    if not keys:
+        raise NothingToPush
+    return client, keys
 
 
 def _sign_in(run: Run) -> str:
-    client, keys = _concerned(run)
-    if not keys:
-        raise NothingToPush
+    client, _ = _concerned(run)
     return sign_in(client.server)
 
 
@@ -202,13 +215,14 @@ def _check_keys(run: Run) -> str:
 
 def _ensure_account(run: Run) -> str:
     client, _ = _concerned(run)
-    with talking_to(client.server) as api:
+    with alone_with_profile(run, client, client.server), talking_to(client.server) as api:
         return account_ensure(api=api, client=client, server=client.server)
 
 
 def _push_keys(run: Run, *, force: bool) -> str:
-    client, keys = _concerned(run)
-    with talking_to(client.server) as api:
+    client, _ = _concerned(run)
+    with alone_with_profile(run, client, client.server), talking_to(client.server) as api:
+        _, keys = _concerned(run)  # only now: while this waited, new values may have been pushed
         return keys_push(api=api, client=client, server=client.server, keys=keys, force=force)
 
 

@@ -1,11 +1,17 @@
 """The queue's side of the accounts: what clients hold is read every five minutes."""
 
+from datetime import timedelta
+
 from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
 from accounts.models import Balance, Server
 from accounts.portfolio import read_balances
+from accounts.turns import read_in_turn
+
+#: Planned every five minutes: a little less, because what was planned may begin a little late.
+EVERY, LONGEST = timedelta(minutes=4), timedelta(minutes=15)
 
 
 @db_periodic_task(crontab(minute="*/5"))
@@ -18,7 +24,7 @@ def plan_balances() -> None:
 
 @db_task()
 def balances(server_id: int) -> None:
-    read_balances(Server.objects.get(pk=server_id))
+    read_in_turn(server_id, "next_balances", read_balances, every=EVERY, longest=LONGEST)
 
 
 @db_periodic_task(crontab(hour="3", minute="20"))

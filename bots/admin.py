@@ -27,6 +27,7 @@ from bots.strategies.schema import settings_in
 from bots.strategy_admin import StrategyAdmin
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
 from operations.actions import ReadOnlyMixin
+from operations.lost_updates import KeepsOthersChangesMixin
 from operations.templatetags.connectors import with_badge
 from operations.templatetags.times import when
 from spreadsheets.admin import SheetMixin
@@ -67,7 +68,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Bot)
-class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, ScopedMixin):
+class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMixin, ScopedMixin):
     sheet_class = BotSheet
     operation_kinds = (
         "check_bot",
@@ -136,7 +137,7 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, ScopedMixin):
         kwargs["form"] = bot_form(strategies or Strategy.objects.all(), connectors.union(PAPER_TRADE))
         # The form declares its fields, those of the strategies among them.
         kwargs["fields"] = None if obj is None or self.has_change_permission(request, obj) else ()
-        return super().get_form(request, obj, change, **kwargs)
+        return super().get_form(request, obj, change=change, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -43,7 +43,7 @@ def check_amounts(run: Run) -> str:
     """Would the exchange take the orders?
 
     Raises:
-        TradingRuleBroken
+        PairNotListed, TradingRuleBroken
     """
     bot: Bot = run.subject
     rules = bot.trading_rules

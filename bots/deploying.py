@@ -7,12 +7,15 @@ And when no answer came it is never sent again by itself, nor by a worker that t
 answered that nothing came of it.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.operations import talking_to
+from accounts.operations import alone_with_profile, talking_to
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
 from bots.fleet import WORKING, Snapshot, read_live, read_logs, state_in
 from bots.instances import Place, adopt, archive, believe_gone, locate, patiently
@@ -26,6 +29,7 @@ from bots.problems import (
     InstanceNameTaken,
     NeverHeard,
     OrdersMayBeOpen,
+    PauseWouldEnd,
     StrategyNotStarted,
 )
 from bots.rules import rules_check, rules_read
@@ -90,16 +94,28 @@ def _planned(run: Run, bot: Bot) -> Deployment:
     return bot.plan_deployment()
 
 
+def refuse_to_end_a_pause(current: Deployment | None, options: Mapping[str, Any]) -> None:
+    """A new instance is made from the definition, which knows no pause: somebody has to say that it may quote.
+
+    Raises:
+        PauseWouldEnd
+    """
+    if current is not None and current.is_held and not options.get("resume"):
+        raise PauseWouldEnd(f"{current} is paused, and a new instance would quote at once.")
+
+
 def look(run: Run, *, replace: bool) -> str:
     """See what of this bot is on the server already: never start a second one beside it.
 
     An instance of an earlier try that was never verified is adopted; ``replace`` leaves it to be archived instead.
 
     Raises:
-        AlreadyRunning
+        AlreadyRunning, PauseWouldEnd
     """
     planned = deployment_of(run)
     current = planned.bot.deployments.open().select_related("server").first()
+    # Once more: another tool may have paused it since this was asked for.
+    refuse_to_end_a_pause(current, run.operation.options)
     name = ""
     said = "Nothing of this bot is on the server."
     if current is not None:
@@ -146,7 +162,7 @@ def check_rules(run: Run) -> str:
     """Would the exchange take the orders? Asked before anything is changed for them.
 
     Raises:
-        TradingRuleBroken
+        PairNotListed, TradingRuleBroken
     """
     deployment = deployment_of(run)
     if has_adopted(run):
@@ -158,6 +174,7 @@ def check_rules(run: Run) -> str:
         ),
         schema=strategy.settings_schema if strategy else {},
         settings=deployment.config,
+        unlisted=bool(run.operation.options.get("unlisted")),
     )
 
 
@@ -167,7 +184,7 @@ def push_what_is_missing(run: Run) -> str:
         return "The instance has its keys."
     deployment = deployment_of(run)
     client, server = deployment.bot.client, deployment.server
-    with talking_to(server) as api:
+    with alone_with_profile(run, client, server), talking_to(server) as api:
         keys = keys_needed(api=api, client=client, connector=deployment.connector)
         account = account_ensure(api=api, client=client, server=server)
         keys_check(api=api, keys=keys)

@@ -313,7 +313,8 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     except BotNotFound:
         return BotLogs()
     keys = deployment.bot.client.keys.all()
-    mask = masker([key.read_values() for key in keys if key.is_readable])
+    # Also those that were replaced: the bot may have been deployed before.
+    mask = masker([key.known_values() for key in keys])
 
     def clean(entry: LogEntry) -> LogEntry:
         message = NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message))

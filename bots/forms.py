@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
 from django.utils.dateformat import format as date_format
+from django.utils.functional import cached_property
 from django.utils.html import escape
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -116,6 +117,15 @@ class BotForm(forms.ModelForm):
             self.initial[field] = setting.value_in(self.instance.settings, self.fields[field].initial)
         if self.instance.strategy_id:
             self.initial["settings_json"] = as_json(self.instance.strategy.defaults | self.instance.settings)
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        """Without the settings that don't count: other strategies', and either those of the fields or the JSON."""
+        as_json, chosen = self["settings_as_json"].data, str(self["strategy"].value())
+        left_out = {
+            field for pk, fields in self.settings_of.items() if as_json or str(pk) != chosen for field in fields
+        } | (set() if as_json else {"settings_json"})
+        return [name for name in super().changed_data if name not in left_out]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

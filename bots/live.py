@@ -26,6 +26,7 @@ from bots.problems import (
     PauseUnconfirmed,
     ResumeUnconfirmed,
 )
+from bots.rules import rules_check, rules_read
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from operations.runner import Run
@@ -65,6 +66,24 @@ def prove(run: Run) -> str:
         kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
         api.controllers.validate(kind, name, outcome)
     return f"{deployment.instance_name} is up, and {kind}/{name} accepts the settings."
+
+
+def check_rules(run: Run) -> str:
+    """Would the exchange take the orders? Asked anew, before anything is sent. That its list lacks the pair is no
+    reason to leave a bot that trades there as it is.
+
+    Raises:
+        TradingRuleBroken
+    """
+    deployment = current_deployment(run.subject)
+    return rules_check(
+        rules=rules_read(
+            server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair
+        ),
+        schema=run.subject.strategy.settings_schema,
+        settings=deployment.live_config | run.operation.notes["settings"],
+        unlisted=True,
+    )
 
 
 def send(run: Run) -> str:

@@ -21,7 +21,7 @@ def keep_lines(deployment: Deployment, kind: LogKind, entries: Iterable[LogEntry
     """Keep what is new in a bot's log as the server told it: its last hundred entries, most of them seen before.
 
     What is older than the newest that is kept was there at an earlier reading. It is not looked at again, because a key
-    that was replaced since then is not known any more and would not be masked.
+    that was deleted since then is not known any more and would not be masked.
 
     Args:
         clean: masks the secrets in an entry.

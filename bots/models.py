@@ -20,7 +20,7 @@ from bots.differences import Difference, Row, compare
 from bots.fields import OrderedJSONField
 from bots.problems import BotLive
 from bots.rules import TradingRules
-from bots.strategies.render import MARKET, RESERVED, controller_config, script_config
+from bots.strategies.render import KILL_SWITCH, MARKET, RESERVED, controller_config, script_config
 from bots.strategies.schema import live_settings, schema_error, schema_from, setting_errors
 from bots.strategies.source import read_script
 from hummingbot_api.connectors import is_paper_trade, market_of
@@ -606,6 +606,11 @@ class Deployment(models.Model):
     @property
     def is_open(self) -> bool:
         return self.sent_at is not None and self.ended_at is None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody wants it not to quote: paused, or told to pause and not confirmed yet."""
+        return self.paused_at is not None or self.live_config.get(KILL_SWITCH) is True
 
     def plan_again(self) -> "Deployment":
         """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""

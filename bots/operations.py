@@ -1,6 +1,6 @@
 """What the panel does with bots: the kinds of operations, and the steps that each is made of."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -73,12 +73,13 @@ def _doubts(deployment: Deployment) -> str:
     return "".join(f" {name}: {reason}" for name, reason in wide.items())
 
 
+def _is_held(bot: Bot) -> bool:
+    return bot.open_deployment is not None and bot.open_deployment.is_held
+
+
 def _pause_ends(bot: Bot) -> str:
-    """A new instance is made from the definition, which knows no pause: that is said before it begins."""
-    instance = bot.open_deployment
-    if instance is None or not instance.paused_at:
-        return ""
-    return f" {bot.name} is paused now; the new instance is not: it quotes at once. Pause it again if it should not."
+    """What becomes of a pause is said before it is asked."""
+    return f" {bot.name} is paused now; the new instance is not: it quotes at once." if _is_held(bot) else ""
 
 
 class BotKind(Kind):
@@ -122,11 +123,40 @@ def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
     )
 
 
-class DeployOptions(forms.Form):
+class RepeatOption(forms.Form):
     like = forms.IntegerField(
         required=False,
         widget=forms.HiddenInput,
         help_text="A former deployment to repeat, instead of today's definition.",
+    )
+
+
+class ResumeOption(forms.Form):
+    """For one paused bot, which is not deployed otherwise."""
+
+    resume = forms.BooleanField(
+        label="Let it quote again",
+        help_text="Somebody has paused it. The new instance is not paused, and trades at once.",
+        error_messages={"required": "It is paused: tick this if it shall trade again, or leave it as it is."},
+    )
+
+
+class ResumeSomeOption(forms.Form):
+    """For several bots, some of which are paused."""
+
+    resume = forms.BooleanField(
+        required=False,
+        label="Let those that are paused quote again",
+        help_text="Their new instances are not paused, and trade at once. Not ticked, they are left as they are.",
+    )
+
+
+class UnlistedOption(forms.Form):
+    unlisted = forms.BooleanField(
+        required=False,
+        label="Deploy all the same: the pair is traded there",
+        help_text="When it was read last, the exchange did not list the bot's pair. If it does not, the bot never "
+        "trades.",
     )
 
 
@@ -140,10 +170,6 @@ class WhenGone(forms.Form):
         label="The former instance is gone: I have looked on the server's host",
         help_text="Only after an operation asked for it. If you are wrong, two bots will trade one account.",
     )
-
-
-class DeployOptionsWhenGone(DeployOptions, WhenGone):
-    pass
 
 
 def _may_be_gone(bot: Bot) -> bool:
@@ -164,8 +190,20 @@ class Deploy(BotKind):
     confirm = True
     steps = _deploy_steps(replace=False)
 
-    def form_class(self, subject: Bot) -> type[forms.Form]:
-        return DeployOptionsWhenGone if _may_be_gone(subject) else DeployOptions
+    def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
+        if len(subjects) > 1:
+            return ResumeSomeOption if any(map(_is_held, subjects)) else None
+        (bot,) = subjects
+        rules = bot.trading_rules
+        asked = {
+            WhenGone: _may_be_gone(bot),
+            UnlistedOption: rules is not None and rules.unlisted,
+            ResumeOption: _is_held(bot),
+        }
+        return type("DeployOptions", (RepeatOption, *(form for form, is_asked in asked.items() if is_asked)), {})
+
+    def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
+        deploying.refuse_to_end_a_pause(subject.open_deployment, options)
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return _planned(subject, options).connector
@@ -282,8 +320,8 @@ class Archive(BotKind):
         StepDefinition("archive", "Stop the bot and archive its instance", _archive),
     )
 
-    def form_class(self, subject: Bot) -> type[forms.Form] | None:
-        return WhenGone if _may_be_gone(subject) else None
+    def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
+        return WhenGone if len(subjects) == 1 and _may_be_gone(subjects[0]) else None
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return (
@@ -321,6 +359,7 @@ class ApplySettings(LiveKind):
     steps = (
         StepDefinition("plan", "Check the definition", live.plan),
         StepDefinition("prove", "Look at the instance and prove the settings", live.prove),
+        StepDefinition("rules", "Check the amounts against the exchange's trading rules", live.check_rules),
         StepDefinition("send", "Send what differs", live.send),
         StepDefinition("verify", "Read it back", live.verify),
     )
@@ -464,8 +503,9 @@ class RotateKey(KeyKind):
         StepDefinition("redeploy", "Ask for a redeploy of the bots that run with the former key", ask_for_redeploys),
     )
 
-    def form_class(self, subject: ExchangeKey) -> type[forms.Form] | None:
-        deployments = list(to_redeploy(subject))
+    def form_class(self, subjects: Sequence[ExchangeKey]) -> type[forms.Form] | None:
+        # It is not offered for many: which bots are redeployed is chosen for each key.
+        deployments = list(to_redeploy(subjects[0]))
         return _choose_bots(deployments) if deployments else None
 
     def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:

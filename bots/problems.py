@@ -20,6 +20,18 @@ class AlreadyRunning(Problem):
     default_remedy = "Use “Redeploy” to replace it, or “Archive” to end it. A second one is never started."
 
 
+class PauseWouldEnd(Problem):
+    """Somebody has paused the bot, and whoever deploys it anew has not said that the pause may end."""
+
+    code = "pause_would_end"
+    concerns = "bot"
+    meaning = "The bot is paused, and a new instance would quote at once."
+    default_remedy = (
+        "If it shall quote again, ask once more and say so: tick “Let it quote again” on the bot's page, send "
+        "“resume” to the JSON API, or add --resume in a terminal. If not, leave its instance as it is."
+    )
+
+
 class InstanceNameTaken(Problem):
     """Another bot's instances have the same name on this server, so the two could be mistaken for each other."""
 
@@ -192,4 +204,17 @@ class TradingRuleBroken(Problem):
     meaning = "The exchange would refuse the bot's orders: they are too small."
     default_remedy = (
         "Raise the amount that the message names, or divide it among fewer orders, save the bot, and try again."
+    )
+
+
+class PairNotListed(Problem):
+    """The server asked the exchange, which has no such pair: the bot would run and never trade."""
+
+    code = "pair_not_listed"
+    concerns = "bot"
+    meaning = "The exchange does not list the bot's trading pair, so the bot would never trade."
+    default_remedy = (
+        "Check how the pair is written, and correct the bot. If the server's list is not up to date, deploy once more "
+        "and say so: tick “Deploy all the same” on the bot's page, send “unlisted” to the JSON API, or add --unlisted "
+        "in a terminal."
     )

@@ -4,6 +4,7 @@ from django.db import models, transaction
 
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
+from bots.problems import PauseWouldEnd
 from operations import kinds
 from operations.problems import OperationActive
 from operations.runner import Run
@@ -39,6 +40,13 @@ def to_redeploy(key: ExchangeKey) -> models.QuerySet[Deployment]:
     return with_former_values(key).filter(stopped_at=None, paused_at=None).exclude(observed_state__in=_NOT_TRADING)
 
 
+def forget_former_values() -> None:
+    """Former values are kept to mask them in the logs of bots that have them: of no other bot's key."""
+    for key in ExchangeKey.objects.filter(former_values__isnull=False).select_related("client"):
+        if not with_former_values(key).exists():
+            ExchangeKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint).update(former_values=None)
+
+
 def ask_for_redeploys(run: Run) -> str:
     """Ask for a redeploy of each chosen bot, as an operation of its own, with the settings that it runs with now.
 
@@ -72,4 +80,6 @@ def _ask(run: Run, deployment: Deployment) -> str:
             )
     except OperationActive as problem:
         return f"{bot.name}: not redeployed, because “{problem.operation}” is {problem.operation.state}."
+    except PauseWouldEnd:
+        return f"{bot.name}: not redeployed, because it is paused by now."
     return _ASKED.format(bot.name)

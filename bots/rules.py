@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from accounts.operations import talking_to
-from bots.problems import TradingRuleBroken
+from bots.problems import PairNotListed, TradingRuleBroken
 from bots.strategies.amounts import Rules, amounts_in, in_digits, too_narrow, too_small, too_wide
 from hummingbot_api.connectors import real_exchange
 from hummingbot_api.errors import HummingbotAPIError
@@ -40,6 +40,7 @@ class TradingRules(models.Model):
     min_price_increment = models.FloatField(null=True, help_text="In the quote asset.")
     price = models.FloatField(null=True, help_text="Last traded, in the quote asset.")
     problem = models.TextField(blank=True, help_text="Why the rules can't be told.")
+    unlisted = models.BooleanField(default=False, help_text="The exchange was asked, and has no such pair.")
     read_at = models.DateTimeField()
 
     objects = TradingRulesQuerySet.as_manager()
@@ -91,11 +92,12 @@ def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingR
     """Have the server ask the exchange now, and keep what it tells, or why it tells nothing."""
     exchange = real_exchange(connector)
     with talking_to(server, **PATIENCE) as api:
-        found: dict[str, Any] = {"problem": ""}
+        found: dict[str, Any] = {"problem": "", "unlisted": False}
         try:
             rule = api.connectors.trading_rules(exchange, [trading_pair]).get(trading_pair)
             if rule is None:
                 found["problem"] = f"{exchange} does not list {trading_pair}: check how the pair is written."
+                found["unlisted"] = True
         except HummingbotAPIError as problem:
             rule, found["problem"] = None, problem.message
         for name in ("min_order_size", "min_notional_size", "min_price_increment"):
@@ -113,12 +115,20 @@ def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingR
     return rules
 
 
-def rules_check(*, rules: TradingRules, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+def rules_check(
+    *, rules: TradingRules, schema: Mapping[str, Any], settings: Mapping[str, Any], unlisted: bool = False
+) -> str:
     """Hold settings against rules; what was found, in words.
+
+    Args:
+        unlisted: somebody answers for it that the pair is traded, whatever the server says.
 
     Raises:
         TradingRuleBroken: the exchange would refuse the orders.
+        PairNotListed
     """
+    if rules.unlisted and not unlisted:
+        raise PairNotListed(rules.problem)
     if rules.problem:
         return f"The amounts were not checked, for the exchange's rules could not be had. ({rules.problem})"
     if wrong := rules.refusals(schema, settings):

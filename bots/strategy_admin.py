@@ -16,6 +16,7 @@ from bots.preview import as_json
 from bots.strategies.schema import Setting, settings_in
 from bots.strategies.source import read_script
 from bots.widgets import CodeEditor
+from operations.lost_updates import KeepsOthersChangesMixin
 
 #: Whoever may write a script has code run with clients' keys.
 WRITE_SCRIPT = "bots.write_script"
@@ -51,7 +52,7 @@ class StrategyForm(forms.ModelForm):
             self.fields["source"].widget.marks = read_script(self.instance.source).marks
 
 
-class StrategyAdmin(ControllersMixin, OwnFieldsMixin):
+class StrategyAdmin(ControllersMixin, KeepsOthersChangesMixin, OwnFieldsMixin):
     form = StrategyForm
     change_form_outer_before_template = "bots/strategy_facts.html"
     when_empty = "A strategy says how a bot trades. The bundled ones come with “manage.py migrate”."

@@ -8,10 +8,13 @@ from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
 from accounts.models import Server
+from accounts.tasks import EVERY, LONGEST
+from accounts.turns import read_in_turn
 from bots.fleet import observe_server
 from bots.models import StrategyKind
 from bots.performance import read_performance
 from bots.records import PerformanceSample
+from bots.rotation import forget_former_values
 
 
 @db_periodic_task(crontab())
@@ -29,16 +32,11 @@ def observe_fleet() -> None:
 
 @db_task()
 def observe(server_id: int) -> None:
-    """Look at one server, unless another worker has just done so: the conditional UPDATE decides."""
-    now = timezone.now()
+    """Look at one server, unless another worker does so or has just done so."""
     # A little early, because the scheduler's clock ticks in whole seconds.
-    following = now + timedelta(seconds=settings.FLEET["INTERVAL"] - 2)
-    mine = Server.objects.filter(pk=server_id, next_observation__lte=now).update(next_observation=following)
-    if mine:
-        observe_server(Server.objects.get(pk=server_id))
-        # A look that took long is not followed by the next one at once.
-        late = timezone.now() + timedelta(seconds=5)
-        Server.objects.filter(pk=server_id, next_observation__lt=late).update(next_observation=late)
+    every = timedelta(seconds=settings.FLEET["INTERVAL"] - 2)
+    longest = timedelta(seconds=settings.FLEET["STALE"])
+    read_in_turn(server_id, "next_observation", observe_server, every=every, longest=longest)
 
 
 @db_periodic_task(crontab(minute="*/5"))
@@ -52,7 +50,12 @@ def plan_performance() -> None:
 
 @db_task()
 def performance(server_id: int) -> None:
-    read_performance(Server.objects.get(pk=server_id))
+    read_in_turn(server_id, "next_performance", read_performance, every=EVERY, longest=LONGEST)
+
+
+@db_periodic_task(crontab(hour="3", minute="5"))
+def forget_former_keys() -> None:
+    forget_former_values()
 
 
 @db_periodic_task(crontab(hour="3", minute="10"))

@@ -24,6 +24,7 @@ from bots.admin import BotAdmin
 from bots.checklist import Checklist, LineState, Part, checklist_for
 from bots.models import Bot
 from hummingbot_api.connectors import PAPER_TRADE
+from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import link_to_active
 from operations.admin import OperationAdmin, reload_signed_out
@@ -256,6 +257,9 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
             operation_request(kind=kind.name, subject=bot, requested_by=request.user)
         except OperationActive as problem:
             messages.warning(request, link_to_active(problem))
+        except Problem as problem:
+            messages.error(request, f"{problem.message} {problem.remedy}")
+            return redirect(page_url("review", onboarding.client))
         return redirect(page_url("launch", onboarding.client))
     context = {
         **admin.site.each_context(request),

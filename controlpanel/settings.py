@@ -190,6 +190,8 @@ OPERATIONS: dict[str, float] = {
     "LEASE": 45,
     # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits.
     "PER_SERVER": 8,
+    # An operation waits so long for a profile that another one writes to: the exchange is asked about each of its keys.
+    "ALONE": 300,
 }
 FLEET: dict[str, float] = {
     # How often every server is asked what is true there.

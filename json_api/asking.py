@@ -55,6 +55,7 @@ def ask(kind: str, subject: models.Model, request: HttpRequest, **options: Any) 
     Raises:
         PermissionMissing, NotPossibleNow
         OperationActive: another one on the same lock has not ended.
+        Problem: the options leave open what the kind wants decided.
     """
     definition = kinds.get(kind)
     require(request.user, definition.permission)

@@ -16,12 +16,14 @@ from json_api.access import may_deploy, may_read, require
 from json_api.asking import answer, ask
 from json_api.defining import check, define
 from json_api.lists import Paged, page
+from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.schemas import (
     BotChange,
     BotCreate,
     BotOut,
     BotPage,
+    Decisions,
     Id,
     LogPage,
     OperationOut,
@@ -38,6 +40,9 @@ COLUMNS = {"pair": "trading_pair", "config": "settings"}
 Action = Literal[
     "deploy", "redeploy", "start", "stop", "pause", "resume", "apply_settings", "archive", "refresh", "check"
 ]
+
+#: The actions for which there is something to decide.
+DEPLOYS = ("deploy", "redeploy")
 
 
 class BotFilters(Paged):
@@ -194,7 +199,14 @@ def delete_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
 @router.post(
     "/bots/{bot_id}/{action}", response={200: BotOut, 202: OperationOut}, auth=may_deploy, operation_id="act_on_bot"
 )
-def act(request: HttpRequest, response: HttpResponse, bot_id: Path[Id], action: Action, waiting: Query[Waiting]) -> Any:
+def act(
+    request: HttpRequest,
+    response: HttpResponse,
+    bot_id: Path[Id],
+    action: Action,
+    waiting: Query[Waiting],
+    body: Decisions | None = None,
+) -> Any:
     """Deploy, redeploy, start, stop, pause, resume or archive a bot; apply its settings while it runs, as far as it
     takes them over; refresh what is known of it; check its definition at its server and exchange.
 
@@ -202,10 +214,13 @@ def act(request: HttpRequest, response: HttpResponse, bot_id: Path[Id], action: 
     """
     bot = get_object_or_404(visible(request), pk=bot_id)
     kind = "check_bot" if action == "check" else action
+    decided = body.dict(exclude_unset=True) if body else {}
+    if decided and action not in DEPLOYS:
+        raise FieldsInvalid({name: [f"“{action}” takes no such field."] for name in decided})
     return answer(
         request,
         response,
         waiting,
-        lambda: ask(kind, bot, request),
+        lambda: ask(kind, bot, request, **decided),
         lambda operation: get_object_or_404(visible(request), pk=bot_id),
     )

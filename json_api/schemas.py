@@ -137,6 +137,18 @@ class BotChange(Schema):
     max_controller_drawdown_quote: float | None = None
 
 
+class Decisions(Schema):
+    """What only a person may decide, for “deploy” and “redeploy”."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    resume: bool = Field(
+        False,
+        description="A bot that is paused may quote again: its new instance is not paused. Needed for such a bot.",
+    )
+    unlisted: bool = Field(False, description="Deploy also when the exchange does not list the trading pair.")
+
+
 class BotOut(Schema):
     """A bot: what is wanted, and apart from that what the server last showed."""
 

@@ -37,6 +37,8 @@ class NounCommand(OperationCommand):
     columns: ClassVar[tuple[str, ...]]
     #: Verbs that ask for an operation, with its kind.
     actions: ClassVar[dict[str, str]] = {}
+    #: What a verb's operation can be told besides, with what it means: each is a flag.
+    decisions: ClassVar[dict[str, dict[str, str]]] = {}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
@@ -45,7 +47,10 @@ class NounCommand(OperationCommand):
             "show": "one of them",
             **{v: kinds.get(k).label for v, k in self.actions.items()},
         }.items():
-            self.add_verb(verbs, verb, help_text).add_argument("id", help="its number, or its name where it has one")
+            parser_of_verb = self.add_verb(verbs, verb, help_text)
+            parser_of_verb.add_argument("id", help="its number, or its name where it has one")
+            for decision, meaning in self.decisions.get(verb, {}).items():
+                parser_of_verb.add_argument(f"--{decision}", action="store_true", help=meaning)
         self.add_more_verbs(verbs)
 
     def add_verb(self, verbs: Any, name: str, help_text: str) -> ArgumentParser:
@@ -66,7 +71,8 @@ class NounCommand(OperationCommand):
             elif verb == "show":
                 self.answer(self.find(options["id"]), options)
             elif verb in self.actions:
-                self.answer(self.act(self.actions[verb], self.find(options["id"])), options)
+                decided = {name: options[name] for name in self.decisions.get(verb, ())}
+                self.answer(self.act(self.actions[verb], self.find(options["id"]), **decided), options)
             else:
                 getattr(self, verb)(options)
         except FieldsInvalid as problem:
@@ -92,10 +98,10 @@ class NounCommand(OperationCommand):
             raise CommandError(f"There is more than one {what} “{key}”: name it by its number, which “list” shows.")
         return found[0]
 
-    def act(self, kind: str, row: Any) -> Any:
+    def act(self, kind: str, row: Any, **decided: bool) -> Any:
         if reason := kinds.get(kind).unavailable(row):
             raise CommandError(reason)
-        self.perform(kind, row)
+        self.perform(kind, row, **decided)
         row.refresh_from_db()
         return row
 

@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
+from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.kinds import Kind
 from operations.models import Operation
@@ -118,7 +119,7 @@ class OperatesMixin(PanelAdmin):
 
     def _ask_or_act(self, request: HttpRequest, kind: Kind, objects: list[Any], back: str) -> HttpResponse:
         subjects = list({(s := self.operation_subject(obj, kind)).pk: s for obj in objects}.values())
-        options_form = kind.form_class(subjects[0]) if len(subjects) == 1 else kind.options_form
+        options_form = kind.form_class(subjects) if subjects else None
         # A list posts to ask, too; the page that asks says that it is it that posts.
         answered = request.method == "POST" and ("answered" in request.POST or not kind.confirm)
         bound = request.POST if "answered" in request.POST else None
@@ -170,6 +171,8 @@ class OperatesMixin(PanelAdmin):
             except OperationActive as problem:
                 messages.warning(request, link_to_active(problem))
                 operations.append(problem.operation)
+            except Problem as problem:
+                messages.error(request, f"{subject}: {problem.message} {problem.remedy}")
         if len(operations) == 1:
             return HttpResponseRedirect(operations[0].get_absolute_url())
         return HttpResponseRedirect(reverse("admin:operations_operation_changelist") if operations else back)

@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_POST
 from unfold.decorators import display
 
+from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import ReadOnlyMixin, link_to_active
 from operations.models import Operation, State, WorkerHeartbeat
@@ -186,6 +187,9 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
         except OperationActive as problem:
             messages.warning(request, link_to_active(problem))
             return problem.operation
+        except Problem as problem:
+            messages.error(request, f"{problem.message} {problem.remedy}")
+            return None
         messages.info(request, f"“{operation}” was asked for again.")
         return new
 

@@ -39,7 +39,7 @@ class Kind:
     confirm: ClassVar[bool] = False
     #: Marked as dangerous where it is offered.
     dangerous: ClassVar[bool] = False
-    #: What the confirmation page asks beyond yes or no, about one subject or many.
+    #: What the confirmation page asks beyond yes or no, whatever the subjects.
     options_form: ClassVar[type[forms.Form] | None] = None
     #: Options that take a permission of their own: the page asks nobody else for them.
     option_permissions: ClassVar[Mapping[str, str]] = {}
@@ -50,9 +50,16 @@ class Kind:
         of_options = {permission for option, permission in self.option_permissions.items() if options.get(option)}
         return bool(user.has_perms({self.permission, *of_options}))
 
-    def form_class(self, subject: Any) -> type[forms.Form] | None:
-        """What the confirmation page asks about one subject beyond yes or no."""
+    def form_class(self, subjects: Sequence[Any]) -> type[forms.Form] | None:
+        """What the confirmation page asks about these subjects, one or many, beyond yes or no."""
         return self.options_form
+
+    def refuse_undecided(self, subject: Any, options: Mapping[str, Any]) -> None:
+        """Make sure that the options decide what somebody has to decide for the subject as it is now.
+
+        Raises:
+            Problem: something is left open that nobody but a person may answer.
+        """
 
     def connector(self, subject: Any, options: Mapping[str, Any]) -> str:
         """The connector that it is about, for the badge that says whose money that is; empty for none or many."""

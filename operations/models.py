@@ -117,6 +117,11 @@ class Operation(models.Model):
     lock = models.CharField(
         max_length=80, help_text="What this operation has to itself: one active operation per lock."
     )
+    holds = models.CharField(
+        max_length=120,
+        blank=True,
+        help_text="What the step at hand has to itself besides: one active operation holds it. See ``Run.alone_with``.",
+    )
     lane = models.CharField(max_length=80, blank=True, help_text="What bounds how many run at once: the server.")
     options = models.JSONField(default=dict, blank=True, help_text="What was asked for. Never a secret.")
     notes = models.JSONField(
@@ -159,6 +164,11 @@ class Operation(models.Model):
                 fields=["lock"],
                 condition=Q(state__in=["queued", "running"]),
                 name="one_active_operation_per_lock",
+            ),
+            models.UniqueConstraint(
+                fields=["holds"],
+                condition=Q(state__in=["queued", "running"]) & ~Q(holds=""),
+                name="one_active_operation_holds_it",
             ),
         ]
         indexes = [

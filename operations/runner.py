@@ -15,7 +15,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
@@ -23,13 +24,13 @@ from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from hummingbot_api.errors import Problem
 from operations.kinds import StepDefinition
 from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState
-from operations.problems import PanelFault, SubjectGone
+from operations.problems import OperationActive, PanelFault, SubjectGone
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +134,33 @@ class Run:
             LeaseLost
         """
         self._lease.renew()
+
+    @contextmanager
+    def alone_with(self, what: str) -> Iterator[None]:
+        """Have something to oneself that operations of several locks use; wait for it while another one has it.
+
+        It is given back at the end, and when the operation ends. A worker that dies leaves it to the one that takes
+        the operation over: what was sent may still be at work.
+
+        Raises:
+            OperationActive: the other one has not given it back in time.
+        """
+        if not self.wait_for(lambda: self._take(what) or None, settings.OPERATIONS["ALONE"]):
+            other = Operation.objects.active().filter(holds=what).first()
+            raise OperationActive(other or self.operation)
+        try:
+            yield
+        finally:
+            self._lease.held().update(holds="")
+
+    def _take(self, what: str) -> bool:
+        try:
+            with transaction.atomic():
+                if not self._lease.held().update(holds=what):
+                    raise LeaseLost
+        except IntegrityError:
+            return False
+        return True
 
     def check_still_wanted(self) -> None:
         """Renew the lease and see whether somebody cancelled.

@@ -26,8 +26,10 @@ def operation_request(
 
     Raises:
         OperationActive: another one on the same lock has not ended; nothing was written.
+        Problem: the options leave open what the kind wants decided; nothing was written.
     """
     definition = kinds.get(kind)
+    definition.refuse_undecided(subject, options or {})
     lock = definition.lock(subject)
     try:
         with transaction.atomic():
@@ -55,7 +57,7 @@ def operation_retry(*, operation: Operation, requested_by: Any = None) -> Operat
     """Ask for the same again, as an operation of its own.
 
     Raises:
-        OperationActive, SubjectGone
+        SubjectGone, and what ``operation_request`` raises.
     """
     subject = operation.subject
     if subject is None:

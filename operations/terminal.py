@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from hummingbot_api.errors import Problem
 from operations import runner
 from operations.models import Operation, State, Step, StepState
-from operations.problems import OperationActive
 from operations.services import operation_request
 
 
@@ -21,11 +21,11 @@ class OperationCommand(BaseCommand):
         """The operation after its success; ``subject`` is brought up to date.
 
         Raises:
-            CommandError: it failed, or another one is active; with the cause and the remedy.
+            CommandError: it failed, or could not be asked for; with the cause and the remedy.
         """
         try:
             operation = operation_request(kind=kind, subject=subject, options=options)
-        except OperationActive as problem:
+        except Problem as problem:
             raise CommandError(f"{problem.message}\n{problem.remedy}") from None
         self._tell(f"\n{operation}")
         if not runner.run(operation.pk, on_step=self._print_step):

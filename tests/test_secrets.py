@@ -56,6 +56,7 @@ SECRETS = [
 ENCRYPTED = {
     ("accounts_server", "password"),
     ("accounts_exchangekey", "encrypted_values"),
+    ("accounts_exchangekey", "former_values"),
     ("notifications_channel", "secret"),
     ("json_api_webhook", "address"),
     ("json_api_webhook", "secret"),
@@ -94,13 +95,17 @@ def problems(monkeypatch) -> list[Problem]:
 
 @pytest.fixture
 def leaking_logs(monkeypatch, key) -> None:
-    """Let every bot log the client's key, in the message and in the logger's name, in both of its logs."""
+    """Let every bot log the client's key, also the first one, which others have replaced since: in the message and in
+    the logger's name, in both of its logs.
+    """
     status = Bots.status
 
     def status_with_a_leak(self, name):
         told = status(self, name)
         values = ExchangeKey.objects.get(pk=key.pk).read_values()
-        leak = f"refused {' '.join(values.values())}\nTraceback: apiKey={values['bitmart_api_key']}"
+        leak = (
+            f"refused {' '.join([*values.values(), *PLANTED.values()])}\nTraceback: apiKey={values['bitmart_api_key']}"
+        )
         # Before the others, because the newest line tells whether the bot was stopped.
         first = min((entry.timestamp for entry in told.general_logs), default=timezone.now())
         line = LogEntry("INFO", values["bitmart_memo"], leak, first - timedelta(seconds=1))

@@ -282,3 +282,44 @@ def test_a_pushed_key_belongs_to_one_profile_and_connector(key, perform):
     perform("push_profile", key.client, force=True)
     assert PushedKey.objects.count() == 1
     assert not is_paper_trade(PushedKey.objects.get().connector)
+
+
+# --- two at once ---
+
+
+@pytest.mark.parametrize("kind", ["push_profile", "test_key", "rotate_key"])
+def test_no_push_goes_on_while_a_deploy_pushes_to_the_same_profile(kind, bot, key, perform, monkeypatch, settings):
+    """The exchange takes its time over a key; whose answer comes last must not decide which one the server has."""
+    settings.OPERATIONS = settings.OPERATIONS | {"ALONE": 0}
+    add, meanwhile = Accounts.add_credential, []
+
+    def add_slowly(self, *args):
+        if not meanwhile:
+            subject = key.client if kind == "push_profile" else key
+            meanwhile.append(operation_request(kind=kind, subject=subject))
+            runner.run(meanwhile[0].pk)
+        return add(self, *args)
+
+    monkeypatch.setattr(Accounts, "add_credential", add_slowly)
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    (push,) = meanwhile
+    push.refresh_from_db()
+    assert ended(push) == (State.FAILED, "operation_active")
+    assert "Deploy Sharp · Sharp Spread" in push.error_message
+
+
+def test_values_that_were_entered_after_an_operation_began_are_the_ones_that_it_pushes(
+    key, perform, sandbox, monkeypatch
+):
+    new = PLANTED | {"bitmart_memo": "rotated"}
+
+    def ensure(**facts):
+        other = ExchangeKey.objects.get(pk=key.pk)
+        other.set_values(new)
+        other.save()
+        return account_ensure(**facts)
+
+    monkeypatch.setattr("accounts.operations.account_ensure", ensure)
+    assert perform("test_key", key).state == State.SUCCEEDED
+    assert sandbox.world.accounts["client_sharp"]["bitmart"] == new
+    assert state_of(key) == KeyState.PUSHED

@@ -1,16 +1,22 @@
 """Changing an instance while it runs: its settings, its pause, and what is shown of both."""
 
 import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.urls import reverse
 from django.utils import timezone
 
 from bots import fleet
 from bots.differences import Difference
 from bots.fleet import observe_server
 from bots.models import BotState, Strategy
+from bots.problems import PauseWouldEnd
+from bots.rules import TradingRules
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api.sandbox.instance import Instance
-from operations import kinds
-from operations.models import State
+from operations import kinds, runner
+from operations.models import Operation, State
+from operations.services import operation_request
+from tests.controlpanel.conftest import BOT, operate_url, text_of
 
 PMM = {"order_amount": 1600, "buy_spreads": [0.003], "sell_spreads": [0.003], "order_refresh_time": 60}
 SIMPLE = {"total_amount_quote": 100, "buy_spreads": [0.003], "sell_spreads": [0.003]}
@@ -21,7 +27,9 @@ def ended(operation) -> tuple[str, str]:
 
 
 def writes(sandbox) -> list[str]:
-    return [request.path for request in sandbox.requests if request.method != "GET" and "validate" not in request.path]
+    reads = ("validate", "/market-data")
+    changing = [request.path for request in sandbox.requests if request.method != "GET"]
+    return [path for path in changing if not any(part in path for part in reads)]
 
 
 @pytest.fixture
@@ -188,6 +196,26 @@ def test_what_needs_a_redeploy_is_named_and_not_sent(simple, instance, perform):
     assert "What else was changed needs a redeploy" in unavailable("apply_settings", simple)
 
 
+def test_nothing_is_sent_that_the_exchange_would_refuse(pmm, instance, perform, sandbox):
+    save(pmm, order_amount=160)
+    TradingRules.objects.update(min_notional_size=0)  # an old word: it asks for more by now
+    sandbox.requests.clear()
+    operation = perform("apply_settings", pmm)
+    assert ended(operation) == (State.FAILED, "trading_rule_broken")
+    assert "order_amount: An order is worth 2 USDT" in operation.error_message
+    assert not writes(sandbox)
+    assert file_of(instance)["order_amount"] == 1600
+
+
+def test_settings_are_applied_though_the_rules_can_not_be_had(pmm, instance, perform, sandbox):
+    save(pmm, order_amount=1800)
+    sandbox.faults.add("exchange_unreachable", always=True)
+    operation = perform("apply_settings", pmm)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "were not checked" in operation.steps.get(key="rules").detail
+    assert file_of(instance)["order_amount"] == 1800
+
+
 def test_nothing_is_sent_that_the_controller_refuses(pmm, instance, perform, sandbox):
     """The server takes anything into the file, and the bot would choke on it at every look."""
     instance.change_controller(pmm.deployment.config_name, {"not_a_setting": 1})
@@ -316,7 +344,7 @@ def test_a_redeploy_ends_the_pause_and_says_so_before(pmm, perform):
     assert "paused" not in kinds.get("redeploy").consequence(pmm, {})
     assert perform("pause", pmm).state == State.SUCCEEDED
     assert "is paused now; the new instance is not" in kinds.get("redeploy").consequence(pmm, {})
-    assert perform("redeploy", pmm).state == State.SUCCEEDED
+    assert perform("redeploy", pmm, resume=True).state == State.SUCCEEDED
     assert (pmm.deployment.state, pmm.deployment.live_config.get(KILL_SWITCH)) == (BotState.RUNNING, None)
 
 
@@ -344,3 +372,67 @@ def test_a_pause_says_what_becomes_of_the_orders(name, words, make_bot):
     )
     settings = {"pmm_v1": PMM, "pmm_simple": SIMPLE, "mine": {}}[name]
     assert words in kinds.get("pause").consequence(make_bot(strategy=strategy, settings=dict(settings)), {})
+
+
+# --- a pause and a new instance ---
+
+
+@pytest.fixture
+def paused(pmm, perform):
+    assert perform("pause", pmm).state == State.SUCCEEDED
+    return pmm
+
+
+def test_a_redeploy_of_a_paused_bot_is_refused_unless_somebody_says_that_it_may_quote(paused, perform):
+    with pytest.raises(PauseWouldEnd):
+        operation_request(kind="redeploy", subject=paused)
+    assert not Operation.objects.filter(kind="redeploy").exists()
+    operation = perform("redeploy", paused, resume=True)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert paused.deployment.state == BotState.RUNNING
+
+
+def test_a_pause_that_is_noticed_after_a_redeploy_was_asked_for_is_kept(pmm, sandbox):
+    operation = operation_request(kind="redeploy", subject=pmm)
+    pmm.deployment.update(paused_at=timezone.now())
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    assert ended(operation) == (State.FAILED, "pause_would_end")
+    pmm.deployment.refresh_from_db()
+    assert pmm.deployment.is_open
+    assert len(sandbox.world.instances) == 1
+
+
+def test_a_pause_that_the_bot_has_not_confirmed_counts_too(pmm):
+    pmm.deployment.update(live_config=pmm.deployment.live_config | {KILL_SWITCH: True})
+    with pytest.raises(PauseWouldEnd):
+        operation_request(kind="redeploy", subject=pmm)
+
+
+def test_a_paused_bot_that_crashed_does_not_quote_by_a_deploy(paused):
+    paused.deployment.observe(BotState.CRASHED)
+    with pytest.raises(PauseWouldEnd):
+        operation_request(kind="deploy", subject=paused)
+
+
+def test_the_page_asks_for_the_decision_only_when_there_is_one(pmm, perform, admin_client):
+    page = operate_url(pmm, "redeploy")
+    assert "Let it quote again" not in text_of(admin_client.get(page))
+    perform("pause", pmm)
+    assert "Let it quote again" in text_of(admin_client.get(page))
+    refused = admin_client.post(page, {"answered": "yes"})
+    assert "tick this if it shall trade again" in text_of(refused)
+    assert not Operation.objects.filter(kind="redeploy").exists()
+    admin_client.post(page, {"answered": "yes", "resume": "on"})
+    assert Operation.objects.get(kind="redeploy").options["resume"] is True
+
+
+def test_of_several_bots_those_that_are_paused_are_left_out_unless_somebody_says_so(paused, simple, admin_client):
+    bots = {"action": "redeploy", ACTION_CHECKBOX_NAME: [paused.pk, simple.pk]}
+    page = reverse(f"{BOT}_changelist")
+    assert "Let those that are paused quote again" in text_of(admin_client.post(page, bots))
+    said = text_of(admin_client.post(page, bots | {"answered": "yes"}, follow=True))
+    assert "is paused, and a new instance would quote at once." in said
+    assert Operation.objects.get(kind="redeploy").subject == simple
+    admin_client.post(page, bots | {"answered": "yes", "resume": "on"})
+    assert Operation.objects.filter(kind="redeploy").count() == 2

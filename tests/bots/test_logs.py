@@ -10,6 +10,7 @@ from bots.fleet import observe_server, read_logs
 from bots.logs import BEGINNING, END, KEPT
 from bots.models import Bot, BotState
 from bots.records import LogKind, LogLine
+from bots.rotation import forget_former_values
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
 from hummingbot_api.sandbox import instance, reports
@@ -141,3 +142,25 @@ def test_a_traceback_has_a_headline_and_a_cause():
     assert (line.headline, line.cause) == ("It failed.", "ValueError: the cause")
     assert line.rest.startswith("Traceback")
     assert (LogLine(message="one line").rest, LogLine(message="one line").cause) == ("", "")
+
+
+def test_a_bot_that_runs_with_a_key_that_was_rotated_since_leaks_neither(live, key, said):
+    for memo in ("second memo", "third memo"):
+        key.set_values(PLANTED | {"bitmart_secret_key": f"rotated {memo}", "bitmart_memo": memo})
+        key.save()
+    said["general_logs"] = [
+        entry(f"signed with {PLANTED['bitmart_secret_key']} for {PLANTED['bitmart_memo']}, third memo")
+    ]
+    assert read(live) == ["signed with ••• for •••, •••"]
+
+
+def test_former_values_are_forgotten_when_no_bot_has_them_any_more(live, key, perform):
+    key.set_values(PLANTED | {"bitmart_memo": "rotated"})
+    key.save()
+    forget_former_values()
+    key.refresh_from_db()
+    assert key.known_values() == [PLANTED | {"bitmart_memo": "rotated"}, PLANTED]
+    assert perform("redeploy", live).state == State.SUCCEEDED
+    forget_former_values()
+    key.refresh_from_db()
+    assert key.known_values() == [PLANTED | {"bitmart_memo": "rotated"}]

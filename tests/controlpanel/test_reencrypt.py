@@ -17,7 +17,8 @@ def rotate(settings):
 
     def rotate(*keys: str) -> None:
         settings.FERNET_KEYS = list(keys)
-        for model, name in ((Server, "password"), (ExchangeKey, "encrypted_values")):
+        stored = ((Server, "password"), (ExchangeKey, "encrypted_values"), (ExchangeKey, "former_values"))
+        for model, name in stored:
             field = model._meta.get_field(name)
             for cached in ("keys", "fernet_keys", "fernet"):
                 field.__dict__.pop(cached, None)
@@ -36,6 +37,17 @@ def test_what_was_encrypted_anew_needs_the_old_key_no_longer(key, server, rotate
     assert ExchangeKey.objects.get().read_values() == PLANTED
     assert Server.objects.get().password == PLANTED_PASSWORD
     assert "2 secrets" in said.getvalue()
+
+
+def test_the_former_values_of_a_key_are_encrypted_anew_too(key, rotate):
+    key.set_values(PLANTED | {"bitmart_memo": "rotated"})
+    key.save()
+    rotate("a-new-key", "only-for-tests")
+
+    call_command("reencrypt", stdout=StringIO())
+
+    rotate("a-new-key")
+    assert ExchangeKey.objects.get().known_values() == [PLANTED | {"bitmart_memo": "rotated"}, PLANTED]
 
 
 def test_what_no_key_decrypts_is_named_and_left_as_it_is(key, rotate):

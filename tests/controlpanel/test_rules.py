@@ -11,7 +11,7 @@ from bots.models import Strategy
 from bots.rules import PRICE_COUNTS_FOR, TradingRules
 from hummingbot_api.sandbox.markets import MARKETS
 from operations.models import State
-from tests.controlpanel.conftest import BOT, prefilled, text_of, url_of
+from tests.controlpanel.conftest import BOT, operate_url, prefilled, text_of, url_of
 
 #: 16 USDT at the sandbox's price; it asks for 5.
 ENOUGH, TOO_LITTLE = 1280, 160
@@ -194,23 +194,15 @@ def test_a_check_of_a_definition_that_became_invalid_says_what_is_wrong(bot, per
 
 
 @pytest.mark.parametrize("kind", ["check_bot", "deploy"])
-@pytest.mark.parametrize(
-    ("pair", "fault", "reason"),
-    [
-        ("SHARP-USDT", "exchange_unreachable", "can't reach the exchange"),
-        ("BLUNT-USDT", None, "bitmart does not list BLUNT-USDT"),
-    ],
-)
-def test_rules_that_can_t_be_told_are_a_note(kind, pair, fault, reason, make_bot, key, perform, sandbox):
-    bot = make_bot(trading_pair=pair, settings={"order_amount": 0.1})
-    if fault:
-        sandbox.faults.add(fault)
+def test_rules_that_can_t_be_told_are_a_note(kind, make_bot, key, perform, sandbox):
+    bot = make_bot(settings={"order_amount": 0.1})
+    sandbox.faults.add("exchange_unreachable")
     operation = perform(kind, bot)
     assert operation.state == State.SUCCEEDED, operation.error_message
     note = operation.steps.get(key="amounts" if kind == "check_bot" else "rules").detail
     assert "were not checked" in note
-    assert reason in note
-    assert reason in bot.trading_rules.problem
+    assert "can't reach the exchange" in note
+    assert "can't reach the exchange" in bot.trading_rules.problem
 
 
 def test_a_connector_that_the_route_does_not_know_is_a_note(make_bot, perform, server):
@@ -244,6 +236,28 @@ def test_a_deployment_whose_orders_would_be_refused_sends_nothing(make_bot, key,
     assert (operation.state, operation.error_code) == (State.FAILED, "trading_rule_broken")
     assert not [r for r in sandbox.requests if r.method != "GET" and not r.path.startswith("/market-data")]
     assert bot.deployment is None
+
+
+@pytest.mark.parametrize("kind", ["check_bot", "deploy"])
+def test_a_pair_that_the_exchange_does_not_list_is_refused_before_anything_is_sent(
+    kind, make_bot, key, perform, sandbox
+):
+    bot = make_bot(trading_pair="BLUNT-USDT")
+    operation = perform(kind, bot)
+    assert (operation.state, operation.error_code) == (State.FAILED, "pair_not_listed")
+    assert "bitmart does not list BLUNT-USDT" in operation.error_message
+    assert not [request for request in sandbox.requests if request.method != "GET"]
+
+
+def test_it_is_deployed_all_the_same_when_somebody_says_so(make_bot, key, perform, admin_client):
+    bot = make_bot(trading_pair="BLUNT-USDT")
+    page = operate_url(bot, "deploy")
+    assert "Deploy all the same" not in text_of(admin_client.get(page))
+    perform("deploy", bot)
+    assert "Deploy all the same" in text_of(admin_client.get(page))
+    operation = perform("deploy", bot, unlisted=True)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert "were not checked" in operation.steps.get(key="rules").detail
 
 
 def test_a_deployment_reads_the_rules_anew(make_bot, key, perform, read):

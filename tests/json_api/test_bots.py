@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.utils import timezone
 
 from bots.models import Bot, Deployment
 from operations.models import Operation, State
@@ -283,3 +284,37 @@ def test_an_account_manager_has_no_bot_run_somebodys_image(make_tool, make_manag
     ):
         assert answer.status_code == 422
         assert [error["field"] for error in answer.json()["errors"]] == ["image"]
+
+
+# --- what only a person may decide ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def paused(bot, perform):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    bot.deployment.update(paused_at=timezone.now())
+    return bot
+
+
+def test_a_paused_bot_is_redeployed_only_when_the_request_says_that_it_may_quote(tool, paused, worker):
+    refused = tool.post(f"/bots/{paused.pk}/redeploy")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "pause_would_end")
+    assert "“resume”" in refused.json()["remedy"]
+    assert not Operation.objects.filter(kind="redeploy").exists()
+    assert tool.post(f"/bots/{paused.pk}/redeploy", {"resume": True}).json()["state"] == "running"
+
+
+def test_a_pair_that_the_exchange_does_not_list_is_deployed_only_when_the_request_says_so(tool, make_bot, key, worker):
+    bot = make_bot(trading_pair="BLUNT-USDT")
+    refused = tool.post(f"/bots/{bot.pk}/deploy")
+
+    assert (refused.status_code, refused.json()["code"]) == (424, "pair_not_listed")
+    assert tool.post(f"/bots/{bot.pk}/deploy", {"unlisted": True}).json()["state"] == "running"
+
+
+def test_what_there_is_nothing_to_decide_about_takes_no_decision(tool, bot):
+    refused = tool.post(f"/bots/{bot.pk}/stop", {"resume": True})
+
+    assert refused.status_code == 422
+    assert refused.json()["errors"] == [{"field": "resume", "message": "“stop” takes no such field."}]

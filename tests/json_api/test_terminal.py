@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.models import ExchangeKey
 from bots.models import Bot
@@ -91,3 +92,12 @@ def test_a_bots_log_and_figures_are_read_there_too(tool, key, worker, perform):
     assert lines == tool.get(f"/bots/{number}/logs").json()["results"][::-1]
     assert lines[-1]["message"] in run("bot", "logs", number, "--lines", "1")
     assert json.loads(run("bot", "performance", number, "--json")) == []
+
+
+def test_a_paused_bot_is_redeployed_only_with_the_flag(bot, perform):
+    perform("deploy", bot)
+    bot.deployment.update(paused_at=timezone.now())
+
+    with pytest.raises(CommandError, match=r"(?s)is paused.*--resume"):
+        run("bot", "redeploy", str(bot.pk))
+    assert json.loads(run("bot", "redeploy", str(bot.pk), "--resume", "--json"))["state"] == "running"

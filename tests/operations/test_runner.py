@@ -107,6 +107,70 @@ def test_an_operation_whose_worker_died_takes_no_place_in_its_lane(make_kind, re
     assert not claim(first)
 
 
+# --- what several locks share ---
+
+
+def test_what_one_operation_has_to_itself_another_one_waits_for(make_kind, request_operation, settings):
+    settings.OPERATIONS = settings.OPERATIONS | {"ALONE": 0}
+    order = []
+
+    def second(run):
+        with run.alone_with("profile"):
+            order.append("second")
+        return "done"
+
+    def first(run):
+        with run.alone_with("profile"):
+            order.append("first")
+            runner.run(waiting.pk)
+        runner.run(other.pk)
+        return "done"
+
+    for number, act in enumerate((first, second, second)):
+        make_kind(f"test{number}", lock=f"lock{number}", one=act)
+    operation, waiting, other = (request_operation(f"test{number}") for number in range(3))
+    assert runner.run(operation.pk)
+    assert order == ["first", "second"]
+    assert facts(waiting)[:2] == (State.FAILED, "operation_active")
+    assert "is running: one operation at a time" in facts(waiting)[2]
+    assert facts(other)[0] == facts(operation)[0] == State.SUCCEEDED
+
+
+def test_what_a_dead_worker_had_to_itself_is_left_to_the_one_that_takes_over(make_kind, request_operation, settings):
+    settings.OPERATIONS = settings.OPERATIONS | {"ALONE": 0}
+    dying = [True]
+
+    def act(run):
+        with run.alone_with("profile"):
+            if dying:
+                take_away(run.operation)  # and what it does on leaving is not recorded any more
+        return "done"
+
+    for number in range(2):
+        make_kind(f"test{number}", lock=f"lock{number}", one=act)
+    operation, other = (request_operation(f"test{number}") for number in range(2))
+    assert runner.run(operation.pk)
+    dying.clear()
+    assert runner.run(other.pk)
+    assert facts(other)[1] == "operation_active"
+    Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert runner.run(operation.pk)
+    assert facts(operation)[0] == State.SUCCEEDED
+
+
+def test_what_a_failed_operation_had_to_itself_is_free(make_kind, request_operation):
+    def act(run):
+        with run.alone_with("profile"):
+            raise ServerUnreachable
+
+    make_kind("test0", lock="0", one=act)
+    make_kind("test1", lock="1", one=act)
+    for kind in ("test0", "test1"):
+        operation = request_operation(kind)
+        runner.run(operation.pk)
+        assert facts(operation)[1] == "server_unreachable"
+
+
 # --- steps ---
 
 

@@ -25,10 +25,11 @@ class Command(BaseCommand):
                     row: Any = model._default_manager.select_for_update().filter(pk=pk).first()
                     if row is None:
                         continue
-                    lost = [name for name in names if isinstance(getattr(row, name), Unreadable)]
+                    stored = {name: value for name in names if (value := getattr(row, name)) is not None}
+                    lost = [name for name, value in stored.items() if isinstance(value, Unreadable)]
                     unreadable += [f"{model._meta.verbose_name} “{row}”" for _ in lost]
-                    row.save(update_fields=[name for name in names if name not in lost])
-                    renewed += len(names) - len(lost)
+                    row.save(update_fields=[name for name in stored if name not in lost])
+                    renewed += len(stored) - len(lost)
         self.stdout.write(f"{renewed} secrets are encrypted with the first key.")
         if unreadable:
             raise CommandError(

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from bots.models import Bot
 from bots.records import LogLine
 from json_api.defining import define
-from json_api.schemas import BotCreate, BotOut, LogLineOut, SampleOut
+from json_api.routes_bots import DEPLOYS
+from json_api.schemas import BotCreate, BotOut, Decisions, LogLineOut, SampleOut
 from json_api.terminal import NounCommand, as_json
 
 #: Verbs that are called as their kinds of operation are.
@@ -29,6 +30,9 @@ class Command(NounCommand):
     actions = {
         **dict(zip(SAME_NAME, SAME_NAME, strict=True)),
         "check": "check_bot",
+    }
+    decisions = {
+        verb: {name: field.description or "" for name, field in Decisions.model_fields.items()} for verb in DEPLOYS
     }
 
     def add_more_verbs(self, verbs: Any) -> None:

@@ -1,0 +1,79 @@
+"""What is read in the background: by one worker at a time, and again when one has died in it."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts import tasks as accounts_tasks
+from accounts.models import Server
+from accounts.turns import read_in_turn
+from bots import tasks as bots_tasks
+
+EVERY, LONGEST = timedelta(seconds=20), timedelta(seconds=60)
+
+
+@pytest.fixture
+def place(db) -> Server:
+    return Server.objects.create(name="Slow", base_url="http://127.0.0.1:9", password="x")
+
+
+def due_in(server: Server) -> float:
+    return (Server.objects.get(pk=server.pk).next_observation - timezone.now()).total_seconds()
+
+
+def turn(server: Server, read) -> None:
+    read_in_turn(server.pk, "next_observation", read, every=EVERY, longest=LONGEST)
+
+
+def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
+    begun = []
+
+    def read(server):
+        begun.append(server.name)
+        turn(place, read)
+        assert due_in(place) == pytest.approx(LONGEST.total_seconds(), abs=5)
+
+    turn(place, read)
+    assert begun == ["Slow"]
+
+
+def test_the_next_one_is_due_after_the_interval_and_a_rest(place):
+    turn(place, lambda server: None)
+    assert due_in(place) == pytest.approx(EVERY.total_seconds(), abs=5)
+    Server.objects.update(next_observation=timezone.now())
+    read_in_turn(place.pk, "next_observation", lambda server: None, every=timedelta(0), longest=LONGEST)
+    assert 0 < due_in(place) <= 5
+
+
+def test_a_reading_that_fails_takes_no_longer(place):
+    with pytest.raises(ZeroDivisionError):
+        turn(place, lambda server: 1 / 0)
+    assert due_in(place) <= EVERY.total_seconds()
+
+
+def test_one_that_comes_back_too_late_does_not_end_the_turn_of_the_one_after_it(place):
+    theirs = timezone.now() + timedelta(hours=1)
+    turn(place, lambda server: Server.objects.update(next_observation=theirs))
+    assert Server.objects.get().next_observation == theirs
+
+
+@pytest.mark.parametrize(
+    ("module", "task", "reader"),
+    [
+        (bots_tasks, "observe", "observe_server"),
+        (bots_tasks, "performance", "read_performance"),
+        (accounts_tasks, "balances", "read_balances"),
+    ],
+)
+def test_everything_that_is_read_in_the_background_is_read_in_turn(module, task, reader, place, monkeypatch):
+    begun = []
+
+    def read(server):
+        begun.append(server.name)
+        getattr(module, task).call_local(place.pk)
+
+    monkeypatch.setattr(module, reader, read)
+    getattr(module, task).call_local(place.pk)
+    getattr(module, task).call_local(place.pk)
+    assert begun == ["Slow"]
