@@ -189,3 +189,18 @@ def test_series_are_thinned_each_for_itself(profile, server):
     assert sorted(Balance.objects.hourly().values_list("value", flat=True)) == [5, 5, 65, 65]
     assert list(Balance.objects.newest().values_list("value", flat=True)) == [65, 65]
     assert Balance.objects.since(hour + timedelta(minutes=5)).count() == 4
+
+
+def test_of_hundreds_of_tokens_the_most_valuable_are_shown_and_the_rest_is_added_up(profile, admin_client):
+    tokens = [
+        {"token": f"T{number:03}", "units": 1.0, "available_units": 1.0, "price": number, "value": number}
+        for number in range(1, 301)
+    ]
+    Balance.objects.create(
+        profile=profile, taken_at=NOW, value=45150, holdings={"bitmart": tokens[::2], "binance": tokens[1::2]}
+    )
+    balance = newest(profile)
+    assert [token["token"] for _, token in balance.greatest] == [f"T{number}" for number in range(300, 290, -1)]
+    assert (len(balance.smaller), balance.smaller_value) == (290, 42195)
+    page = admin_client.get(profile.client.get_absolute_url()).content.decode()
+    assert "290 smaller, together 42,195.00" in page
