@@ -187,7 +187,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         response = super().user_change_password(request, id, form_url)
-        if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=id).count()):
+        if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=int(id)).count()):
             messages.warning(
                 request,
                 f"The new password ends this user's sessions, and not their API tokens: {count} still work. If they "
