@@ -33,10 +33,12 @@ class PanelAdmin(ModelAdmin):
             # The address asks for what no column can hold: a NUL, a number of thirty digits. Only the database knew.
             raise IncorrectLookupParameters(error) from error
 
-    def response_action(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse | None:
+    def response_action(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
         if not all(map(is_row_number, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             raise BadRequest("No list offers such a row.")
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *args, **kwargs)
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [self._column(name) for name in super().get_list_display(request)]
