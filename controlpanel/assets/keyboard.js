@@ -36,12 +36,13 @@ document.addEventListener("DOMContentLoaded", () => {
   if (filters && opener) {
     const stops = () => [...filters.querySelectorAll("a[href], button, input, select, [role=button]")]
       .filter((element) => element.checkVisibility());
-    filters.role = "dialog";
     filters.ariaLabel = "Filters";
+    filters.role = "group";
     let shown = filters.checkVisibility();
     new MutationObserver(() => {
       if (filters.checkVisibility() === shown) return;
       shown = !shown;
+      filters.role = shown ? "dialog" : "group";
       (shown ? stops()[0] : opener)?.focus();
     }).observe(filters, { attributeFilter: ["style"] });
     filters.addEventListener("keydown", (event) => {

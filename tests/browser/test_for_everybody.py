@@ -93,13 +93,14 @@ def test_on_a_phone_the_filters_keep_the_focus_until_they_are_closed(page: Page,
     page.keyboard.press("Enter")
     inside = "document.getElementById('changelist-filter').contains(document.activeElement)"
     page.wait_for_function(inside)
+    expect(page.get_by_role("dialog", name="Filters")).to_be_visible()
     first = page.evaluate_handle("document.activeElement")
     page.keyboard.press("Shift+Tab")
     assert page.evaluate(inside) and not page.evaluate("first => first === document.activeElement", first)
     page.keyboard.press("Tab")
     assert page.evaluate("first => first === document.activeElement", first)
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Filters")).to_be_hidden()
+    expect(page.locator("#changelist-filter")).to_be_hidden()
     expect(opener).to_be_focused()
 
 
