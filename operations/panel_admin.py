@@ -30,7 +30,7 @@ class PanelAdmin(ModelAdmin):
         except (ValueError, OverflowError, DatabaseError) as error:
             if set(request.GET) <= {ERROR_FLAG}:
                 raise
-            # The address asks for what no column can hold: a NUL, a number of thirty digits. Only the database knew.
+            # The address asks for what no column can hold, a number of thirty digits: only the database knew.
             raise IncorrectLookupParameters(error) from error
 
     def response_action(
