@@ -32,6 +32,7 @@ from operations.actions import OperatesMixin
 from operations.kinds import Kind
 from operations.lost_updates import KeepsOthersChangesMixin
 from operations.models import Operation
+from operations.rows import is_row_number
 from operations.templatetags.connectors import with_badge
 from spreadsheets.admin import SheetMixin
 
@@ -330,7 +331,8 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
             return obj.connector, obj.client.server
         chosen = request.POST if request.method == "POST" else request.GET
         client_id = chosen.get("client", "")
-        client = Client.objects.visible_to(request.user).filter(pk=client_id).first() if client_id.isdecimal() else None
+        clients = Client.objects.visible_to(request.user)
+        client = clients.filter(pk=client_id).first() if is_row_number(client_id) else None
         return chosen.get("connector", ""), client.server if client else Server()
 
     @display(description="connector", ordering="connector")

@@ -583,6 +583,10 @@ class PushedKey(models.Model):
         return f"{self.connector} in {self.profile}"
 
 
+#: How many of the tokens that an account holds are shown at once.
+SHOWN_TOKENS = 10
+
+
 class BalanceQuerySet(SampleQuerySet):
     series = ("profile",)
 
@@ -621,6 +625,26 @@ class Balance(models.Model):
     def unreported(self) -> list[str]:
         """The connectors with a key in the profile of which the server told nothing: they are not in the value."""
         return [connector for connector in self.profile.connectors if connector not in (self.holdings or {})]
+
+    @property
+    def tokens(self) -> list[tuple[str, dict[str, Any]]]:
+        """Each token with the connector that it lies on, the most valuable first."""
+        tokens = [(connector, token) for connector, tokens in (self.holdings or {}).items() for token in tokens]
+        return sorted(tokens, key=lambda held: -held[1]["value"])
+
+    @property
+    def greatest(self) -> list[tuple[str, dict[str, Any]]]:
+        """Those of the tokens that a page shows at once."""
+        return self.tokens[:SHOWN_TOKENS]
+
+    @property
+    def smaller(self) -> list[tuple[str, dict[str, Any]]]:
+        """The rest of them: hundreds of leftovers, on some accounts."""
+        return self.tokens[SHOWN_TOKENS:]
+
+    @property
+    def smaller_value(self) -> float:
+        return sum(token["value"] for _, token in self.smaller)
 
     @property
     def unpriced(self) -> list[str]:

@@ -8,7 +8,7 @@ from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from accounts.models import Balance, CredentialsProfile, Server
-from accounts.samples import KEPT_IN_DETAIL
+from accounts.samples import KEPT_HOURLY
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
 from hummingbot_api.results import Holdings
@@ -58,7 +58,7 @@ def read_balances(server: Server) -> None:
             state = api.portfolio.state([*profiles])
             now = timezone.now().replace(second=0, microsecond=0)
             for name, holdings in state.items():
-                seen = profiles[name].seen or now - KEPT_IN_DETAIL
+                seen = profiles[name].seen or now - KEPT_HOURLY
                 if now - seen > GAP:
                     _keep_history(api, profiles[name], seen, now)
                 _keep(profiles[name], now, holdings)

@@ -1,4 +1,4 @@
-"""Figures that are kept over time: all of them for a month, after that one a day."""
+"""Figures that are kept over time: all of them for two days, one an hour for a month, after that one a day."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -6,8 +6,10 @@ from typing import Any, Self
 from django.db import models
 from django.db.models.functions import Cast, RowNumber, Substr
 
-#: For how long every sample is kept; of what is older, the last one of each day.
-KEPT_IN_DETAIL = timedelta(days=30)
+#: For how long every sample is kept, twice what a page shows of them; of what is older, the last one of each hour.
+KEPT_IN_DETAIL = timedelta(days=2)
+#: And of what is older than this, the last one of each day.
+KEPT_HOURLY = timedelta(days=30)
 
 
 class SampleQuerySet(models.QuerySet[Any]):
@@ -31,9 +33,11 @@ class SampleQuerySet(models.QuerySet[Any]):
         return self._last_of_each(_beginning("2026-01-31"))
 
     def thin(self, now: datetime) -> None:
-        """Let go of the detail of what is older than a month."""
-        old = self.filter(taken_at__lt=now - KEPT_IN_DETAIL)
-        old.exclude(pk__in=old.daily().values("pk")).delete()
+        """Let go of the detail of what is older than two days, and of more of what is older than a month."""
+        older = self.filter(taken_at__lt=now - KEPT_IN_DETAIL)
+        older.exclude(pk__in=older.hourly().values("pk")).delete()
+        oldest = self.filter(taken_at__lt=now - KEPT_HOURLY)
+        oldest.exclude(pk__in=oldest.daily().values("pk")).delete()
 
     def _last_of_each(self, *slot: models.Expression) -> Self:
         place = models.Window(RowNumber(), partition_by=[*self.series, *slot], order_by="-taken_at")

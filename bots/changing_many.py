@@ -20,6 +20,7 @@ from django.utils.datastructures import MultiValueDict
 from bots.forms import BotForm
 from bots.models import Bot, Strategy, StrategyKind
 from operations.actions import OperatesMixin
+from operations.rows import is_row_number
 
 #: What can be changed besides the strategy's settings; the limits are for controllers.
 COMMON = ("image", "headless")
@@ -77,7 +78,7 @@ class ChangesManyMixin(OperatesMixin):
         """Choose values, review what comes of them for each bot, save: a page that posts to itself."""
         step = request.POST.get("step", "")
         # A filter of the list may let go of a bot between two steps; what was chosen stays chosen.
-        keys = _numbers(request.POST.getlist(ACTION_CHECKBOX_NAME)) if step else queryset.values_list("pk", flat=True)
+        keys = request.POST.getlist(ACTION_CHECKBOX_NAME) if step else queryset.values_list("pk", flat=True)
         chosen = self.get_queryset(request).filter(pk__in=list(keys))
         strategies = {bot.strategy for bot in chosen}
         if len(strategies) != 1:
@@ -137,7 +138,7 @@ class ChangesManyMixin(OperatesMixin):
             raise PermissionDenied
         bots = self.get_queryset(request).filter(deployment__isnull=False)
         if "bot" in request.GET:
-            bots = bots.filter(pk__in=_numbers(request.GET.getlist("bot")))
+            bots = bots.filter(pk__in=[*filter(is_row_number, request.GET.getlist("bot"))])
         return TemplateResponse(
             request,
             "bots/unsent.html",
@@ -150,11 +151,6 @@ class ChangesManyMixin(OperatesMixin):
                 "checkbox_name": ACTION_CHECKBOX_NAME,
             },
         )
-
-
-def _numbers(texts: Iterable[str]) -> list[int]:
-    """Those that can be a row's number, in every database."""
-    return [int(text) for text in texts if text.isdecimal() and len(text) <= 18]
 
 
 def _offered(form_class: type[BotForm], strategy: Strategy) -> list[str]:

@@ -2,22 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-
-from django.utils import timezone
-from django.utils.formats import date_format
+from datetime import UTC, datetime
 
 #: A chart tells this many lines apart by colour.
 COLOURS = 5
 
 
 def chart_data(moments: Sequence[datetime], values: Mapping[str, Sequence[float | None]], unit: str) -> str:
-    """What a line or bar chart shows: of each name one value per moment, in ``unit``. As JSON."""
-    same_day = moments[-1] - moments[0] < timedelta(days=1, hours=1)
-    form = "H:i" if same_day else "j M H:i"
+    """What a line or bar chart shows: of each name one value per moment, in ``unit``. As JSON.
+
+    ``times.js`` writes the moments in the reader's zone before the chart is drawn.
+    """
     return json.dumps(
         {
-            "labels": [date_format(timezone.localtime(moment), form) for moment in moments],
+            "labels": [moment.astimezone(UTC).isoformat() for moment in moments],
             "datasets": [
                 {
                     "label": name,

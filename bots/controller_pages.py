@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin
 from accounts.models import Controller
 from bots.controllers import changes, in_words, offers_by_server, offers_for, strategy_from, updated
 from bots.models import Strategy, StrategyKind
+from operations.rows import is_row_number
 
 
 class ControllersMixin(ModelAdmin):
@@ -47,7 +48,7 @@ class ControllersMixin(ModelAdmin):
         controllers = Controller.objects.visible_to(request.user)
         if request.method == "POST":
             pk = request.POST.get("controller", "")
-            controller = get_object_or_404(controllers, pk=pk if pk.isdecimal() else 0)
+            controller = get_object_or_404(controllers, pk=pk if is_row_number(pk) else 0)
             if controller.problem:
                 messages.error(request, f"{controller} can't be used: {controller.problem}")
                 return HttpResponseRedirect(request.path)

@@ -13,6 +13,7 @@ from bots.models import Bot, Strategy
 from bots.preview import as_json
 from bots.settings_json import parse_settings
 from bots.strategies.schema import setting_errors
+from operations.rows import is_row_number
 
 
 @require_POST
@@ -22,7 +23,7 @@ def convert_settings(request: HttpRequest) -> JsonResponse:
     The form is posted as it stands, its switch in the new position.
     """
     strategy_pk = request.POST.get("strategy", "")
-    strategy = Strategy.objects.filter(pk=strategy_pk).first() if strategy_pk.isdecimal() else None
+    strategy = Strategy.objects.filter(pk=strategy_pk).first() if is_row_number(strategy_pk) else None
     if strategy is None:
         return JsonResponse({"refused": "Choose a strategy first."})
     form = bot_form([strategy], ())(instance=Bot(strategy=strategy))

@@ -16,6 +16,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from bots.fields import JsonField
 from bots.models import Bot, Strategy
 from bots.preview import as_json
 from bots.settings_json import parse_settings
@@ -51,15 +52,6 @@ class ListField(forms.CharField):
 
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(map(str, value)) if isinstance(value, list) else value
-
-
-class JsonField(forms.JSONField):
-    """What no other field can hold. Empty is empty, not ``null``."""
-
-    default_error_messages = {"invalid": 'Write JSON: {"levels": [1, 2]}.'}
-
-    def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
 
 
 class Suggestions(UnfoldAdminTextInputWidget):

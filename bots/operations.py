@@ -20,6 +20,7 @@ from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.exchanges import title_of
 from operations.kinds import Kind, StepDefinition, register
 from operations.models import Operation
+from operations.rows import is_row_number
 from operations.runner import Run
 
 
@@ -40,7 +41,7 @@ def _live(bot: Bot) -> Deployment:
 def _planned(bot: Bot, options: Mapping[str, Any]) -> Deployment:
     """What a deployment with these options would be made of: today's definition, or a former one's."""
     like = str(options.get("like") or "")
-    former = bot.deployments.filter(pk=like).first() if like.isdecimal() else None
+    former = bot.deployments.filter(pk=like).first() if is_row_number(like) else None
     return former.plan_again() if former else bot.plan_deployment()
 
 

@@ -21,6 +21,7 @@ from bots.charts import chart_data, colour_of
 from bots.models import Bot, Deployment
 from bots.records import LogKind, LogLine, PerformanceSample
 from operations.models import Operation
+from operations.rows import is_row_number
 
 #: Rows on one page.
 ROWS = 50
@@ -103,7 +104,7 @@ class WatchedMixin(ModelAdmin):
     def performance_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         bot = self._bot(request, pk)
         asked = request.GET.get("run", "")
-        run = bot.deployments.filter(pk=asked).first() if asked.isdecimal() else bot.deployment
+        run = bot.deployments.filter(pk=asked).first() if is_row_number(asked) else bot.deployment
         span = asked_span if (asked_span := request.GET.get("span", "")) in SPANS else "day"
         samples = list(_samples(run, span))
         context = {

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from accounts.models import Server
-from accounts.samples import KEPT_IN_DETAIL
+from accounts.samples import KEPT_HOURLY
 from bots.models import Deployment
 from bots.records import LONGEST_ID, PerformanceSample
 from hummingbot_api.errors import Problem
@@ -24,7 +24,7 @@ def read_performance(server: Server) -> None:
     is out of reach is for the fleet's poll to say.
     """
     read_until = server.performance_read_until
-    since = read_until - AGAIN if read_until else timezone.now() - KEPT_IN_DETAIL
+    since = read_until - AGAIN if read_until else timezone.now() - KEPT_HOURLY
     try:
         with server.api(read_timeout=10, read_retries=0) as api:
             reports = api.bots.performance_history(since)

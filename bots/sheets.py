@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +14,7 @@ from accounts.models import Client, Server
 from accounts.sheets import NO_SUCH_CLIENT
 from bots.forms import setting_field
 from bots.models import DEFAULT_IMAGE, Bot, Strategy, validate_image_choice
+from bots.rules import save_warnings
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
 from spreadsheets.tables import Row, in_words
@@ -161,6 +162,9 @@ class BotSheet(Sheet):
             return
         for name, reason in rules.refusals(obj.strategy.settings_schema, obj.settings).items():
             row.wrong(_column_of(name, row), f"{reason} (Its rules were read {date_format(rules.read_at, 'j M Y')}.)")
+
+    def warnings(self, obj: Bot) -> Iterable[str]:
+        return save_warnings(obj)
 
     def cells(self, obj: Bot) -> dict[str, Any]:
         cells = {

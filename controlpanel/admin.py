@@ -12,7 +12,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
@@ -23,6 +23,7 @@ from controlpanel.models import SecondFactor
 from controlpanel.ranks import grantable_groups, may_change
 from controlpanel.roles import ROLES, permissions_that_count
 from controlpanel.second_factor import log_change
+from json_api.models import Token
 from operations.panel_admin import PanelAdmin
 
 admin.site.index_template = "controlpanel/dashboard.html"
@@ -89,7 +90,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "roles", "last_login", "second_factor_label", "sign_in_label")
     list_filter = ("groups", "is_active", "is_superuser")
-    actions = ("let_sign_in_again", "remove_second_factor")
+    actions = ("let_sign_in_again", "remove_second_factor", "revoke_tokens")
     add_fieldsets = ((None, {"fields": ("username", "role", "password1", "password2")}),)
     #: What a superuser alone decides on is not even shown to others.
     fieldsets = (
@@ -174,6 +175,25 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
                 messages.success(request, f"{user} signs in with the password alone now: have a new one set up soon.")
             else:
                 messages.warning(request, f"{user} has no second factor.")
+
+    @admin.action(description="Revoke API tokens", permissions=["change"])
+    def revoke_tokens(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+        for user in self._changeable(request, queryset):
+            if count := Token.objects.filter(user=user).revoke():
+                log_change(request, user, f"Revoked API tokens: {count}.")
+                messages.success(request, f"API tokens of {user} revoked: {count}. No tool acts as {user} any more.")
+            else:
+                messages.warning(request, f"{user} has no API token that is not revoked.")
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        response = super().user_change_password(request, id, form_url)
+        if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=int(id)).count()):
+            messages.warning(
+                request,
+                f"The new password ends this user's sessions, and not their API tokens: {count} still work. If they "
+                "may be known to others, choose “Revoke API tokens” in the list of users.",
+            )
+        return response
 
     def _changeable(self, request: HttpRequest, queryset: models.QuerySet[User]) -> list[User]:
         users = list(queryset)

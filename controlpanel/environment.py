@@ -50,6 +50,8 @@ env = _Env(
     LOG_LEVEL=(str, "INFO"),
     SECURE_SSL_REDIRECT=(bool, True),
     SECURE_HSTS_SECONDS=(int, 31_536_000),
+    SECURE_HSTS_INCLUDE_SUBDOMAINS=(bool, False),
+    SECURE_HSTS_PRELOAD=(bool, False),
     REQUIRE_SECOND_FACTOR=(bool, False),
     # Heroku and Railway set these, and stand in front of the panel with one proxy.
     TRUSTED_PROXIES=(int, 1 if os.environ.get("DYNO") or os.environ.get("RAILWAY_ENVIRONMENT") else 0),

@@ -121,8 +121,11 @@ def handle_problems(api: NinjaAPI) -> None:
 
     @api.exception_handler(HttpError)
     def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
-        # The only one that ninja raises by itself, besides those above.
-        return problem_response(request, BodyUnreadable())
+        # The only one that ninja raises by itself, besides those above; the parser said why.
+        why = error.__cause__
+        return problem_response(
+            request, BodyUnreadable(" ".join(why.messages) if isinstance(why, ModelInvalid) else "")
+        )
 
     @api.exception_handler(IntegrityError)
     def too_late(request: HttpRequest, error: IntegrityError) -> HttpResponse:

@@ -50,6 +50,10 @@ class TokenQuerySet(models.QuerySet["Token"]):
         unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
         return self.filter(unexpired, revoked_at__isnull=True, user__is_active=True, user__is_staff=True)
 
+    def revoke(self) -> int:
+        """End those for good that are not ended yet; how many these were."""
+        return self.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
+
     def take(self, token: "Token", now: datetime) -> bool:
         """Count one request of ``token`` against its rate limit; false when the limit is reached.
 

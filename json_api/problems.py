@@ -23,11 +23,11 @@ class RequestProblem(Problem):
 
 
 class BodyUnreadable(RequestProblem):
-    """Not JSON, or not UTF-8."""
+    """Not JSON, or not UTF-8, or JSON that can't be taken at its word: a name twice, a number without an end."""
 
     code = "body_unreadable"
     meaning = "The request's body is not JSON."
-    default_remedy = "Send valid JSON in UTF-8, with “Content-Type: application/json”."
+    default_remedy = "Send valid JSON in UTF-8, with “Content-Type: application/json” and each name once."
 
 
 class BodyTooLarge(RequestProblem):

@@ -22,6 +22,7 @@ from notifications.outbox import DeliveryState
 from notifications.watch import acknowledge
 from operations.actions import OperatesMixin, ReadOnlyMixin
 from operations.models import WorkerHeartbeat
+from operations.rows import is_row_number
 from operations.templatetags.times import when
 
 #: How many of a channel's deliveries its page shows.
@@ -98,7 +99,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if not object_id.isdecimal():
+        if not is_row_number(object_id):
             raise Http404
         incident = self._incident(request, int(object_id))
         channels = Channel.objects.visible_to(request.user)

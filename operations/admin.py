@@ -19,6 +19,7 @@ from operations.actions import ReadOnlyMixin, link_to_active
 from operations.models import Operation, State, WorkerHeartbeat
 from operations.panel_admin import PanelAdmin
 from operations.problems import OperationActive
+from operations.rows import is_row_number
 from operations.services import operation_cancel, operation_retry
 
 STATE_COLOURS = {
@@ -104,7 +105,7 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if not object_id.isdecimal():
+        if not is_row_number(object_id):
             raise Http404
         operation = self._operation(request, int(object_id))
         context = {

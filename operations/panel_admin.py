@@ -4,20 +4,41 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
-from django.db import models
-from django.http import HttpRequest
+from django.core.exceptions import BadRequest
+from django.db import DatabaseError, models
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from operations.rows import is_row_number
 from operations.templatetags.times import when
 
 
 class PanelAdmin(ModelAdmin):
     #: In a list without rows: what they would be, and how the first one comes to be.
     when_empty = ""
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_changelist_instance(request)
+        except (ValueError, OverflowError, DatabaseError) as error:
+            if set(request.GET) <= {ERROR_FLAG}:
+                raise
+            # The address asks for what no column can hold, a number of thirty digits: only the database knew.
+            raise IncorrectLookupParameters(error) from error
+
+    def response_action(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        if not all(map(is_row_number, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise BadRequest("No list offers such a row.")
+        return super().response_action(request, queryset, *args, **kwargs)
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [self._column(name) for name in super().get_list_display(request)]

@@ -66,6 +66,7 @@ class Outcome:
         state: one of ``STATES``.
         name: which object it is about, once that is known.
         errors: where it is wrong, and a sentence.
+        warnings: what is to be known about what is saved, and is no reason to refuse it.
     """
 
     row: int
@@ -74,6 +75,7 @@ class Outcome:
     url: str = ""
     changes: tuple[Change, ...] = ()
     errors: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def colour(self) -> str:
@@ -139,6 +141,10 @@ class Sheet:
         """
         obj.full_clean(exclude=set(row.errors))
 
+    def warnings(self, obj: Any) -> Iterable[str]:
+        """What is to be known about an object that a row has added or changed."""
+        return ()
+
     def cells(self, obj: Any) -> dict[str, Any]:
         """The object's row: column → value. Never a secret."""
         raise NotImplementedError
@@ -197,7 +203,12 @@ class Import:
     @property
     def in_order(self) -> list[Outcome]:
         """What has to be looked at first."""
-        return sorted(self.outcomes, key=lambda outcome: list(STATES).index(outcome.state))
+        return sorted(self.outcomes, key=lambda outcome: (list(STATES).index(outcome.state), not outcome.warnings))
+
+    @property
+    def warned(self) -> int:
+        """How many rows there is something to be known about."""
+        return sum(bool(outcome.warnings) for outcome in self.outcomes)
 
 
 def import_file(
@@ -252,11 +263,18 @@ class _Taken:
         if is_new:
             obj.save()
             self.added.append(obj)
-            return Outcome(row.number, "new", str(obj), obj.get_absolute_url())
-        if changes:
+        elif changes:
             obj.save(update_fields=self.sheet.fields)
             self.changed.append(obj)
-        return Outcome(row.number, "changed" if changes else "unchanged", str(obj), obj.get_absolute_url(), changes)
+        state = "new" if is_new else "changed" if changes else "unchanged"
+        return Outcome(
+            row.number,
+            state,
+            str(obj),
+            obj.get_absolute_url(),
+            changes=() if is_new else changes,
+            warnings=() if state == "unchanged" else tuple(self.sheet.warnings(obj)),
+        )
 
     def _find(self, row: Row) -> Any:
         for column in self.sheet.key:

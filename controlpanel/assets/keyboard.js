@@ -29,6 +29,30 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const [selector, name] of Object.entries(names)) {
     document.querySelectorAll(selector).forEach((element) => (element.ariaLabel = name));
   }
+
+  // Where the filters lie over the page, they keep the focus until they are closed, and then give it back.
+  const filters = document.getElementById("changelist-filter");
+  const opener = document.querySelector("[x-on\\:click^='filterOpen = true']");
+  if (filters && opener) {
+    const stops = () => [...filters.querySelectorAll("a[href], button, input, select, [role=button]")]
+      .filter((element) => element.checkVisibility());
+    filters.ariaLabel = "Filters";
+    filters.role = "group";
+    let shown = filters.checkVisibility();
+    new MutationObserver(() => {
+      if (filters.checkVisibility() === shown) return;
+      shown = !shown;
+      filters.role = shown ? "dialog" : "group";
+      (shown ? stops()[0] : opener)?.focus();
+    }).observe(filters, { attributeFilter: ["style"] });
+    filters.addEventListener("keydown", (event) => {
+      if (getComputedStyle(filters).position !== "fixed") return;
+      const [first, last] = [stops().at(0), stops().at(-1)];
+      if (event.key !== "Tab" || event.target !== (event.shiftKey ? first : last)) return;
+      event.preventDefault();
+      (event.shiftKey ? last : first).focus();
+    });
+  }
   // Read by Simplebar, which calls every part that scrolls the same.
   document.getElementById("nav-sidebar-apps")?.setAttribute("data-simplebar-aria-label", "Menu");
 });

@@ -9,6 +9,8 @@
       second: { ...day, year: "numeric", ...second },
       minute: { ...day, year: "numeric", ...minute },
       short: { ...day, ...second },
+      day: { ...day, ...minute },
+      hour: minute,
     }).map(([name, options]) => [name, new Intl.DateTimeFormat("en-GB", options)]),
   );
   const inWords = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
@@ -38,7 +40,20 @@
     root.querySelectorAll(which).forEach(show);
   }
 
-  document.addEventListener("DOMContentLoaded", () => showAll(document));
+  // Unfold draws charts when the page has loaded; until then their labels are moments.
+  function showOnAxis(canvas) {
+    const chart = JSON.parse(canvas.dataset.value);
+    const moments = chart.labels.map((label) => new Date(label));
+    const form = moments.at(-1) - moments[0] <= 25 * 3_600_000 ? "hour" : "day";
+    chart.labels = moments.map((moment) => local(form, moment));
+    canvas.dataset.value = JSON.stringify(chart);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    showAll(document);
+    document.querySelectorAll("canvas.chart").forEach(showOnAxis);
+    document.querySelectorAll("[data-zone]").forEach((name) => (name.textContent = zone));
+  });
   // What htmx put into the page later.
   document.addEventListener("htmx:load", (event) => showAll(event.target));
   setInterval(() => showAll(document, 'time[data-when="ago"]'), 10_000);

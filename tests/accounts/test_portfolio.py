@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts import tasks
 from accounts.models import Balance, Client, CredentialsProfile, Server
 from accounts.portfolio import read_balances, worths
-from accounts.samples import KEPT_IN_DETAIL
+from accounts.samples import KEPT_HOURLY
 from hummingbot_api.resources import Portfolio
 from hummingbot_api.results import Holding, PortfolioSnapshot
 from operations.models import State
@@ -127,7 +127,7 @@ def test_of_a_new_client_the_last_month_is_asked_for(profile, server, sandbox):
     read_balances(server)
     (asked,) = [request.json for request in sandbox.requests if request.path == "/portfolio/history"]
     begin = datetime.fromtimestamp(asked["start_time"] / 1000, UTC)
-    assert timezone.now() - begin - KEPT_IN_DETAIL < timedelta(minutes=2)
+    assert timezone.now() - begin - KEPT_HOURLY < timedelta(minutes=2)
     assert len(kept(profile)) >= 4
 
 
@@ -163,17 +163,32 @@ def test_the_task_reads(profile):
     assert kept(profile)
 
 
+def test_of_hundreds_of_tokens_the_most_valuable_are_shown_and_the_rest_is_added_up(profile, admin_client):
+    tokens = [
+        {"token": f"T{number:03}", "units": 1.0, "available_units": 1.0, "price": number, "value": number}
+        for number in range(1, 301)
+    ]
+    Balance.objects.create(
+        profile=profile, taken_at=NOW, value=45150, holdings={"bitmart": tokens[::2], "binance": tokens[1::2]}
+    )
+    balance = newest(profile)
+    assert [token["token"] for _, token in balance.greatest] == [f"T{number}" for number in range(300, 290, -1)]
+    assert (len(balance.smaller), balance.smaller_value) == (290, 42195)
+    page = admin_client.get(profile.client.get_absolute_url()).content.decode()
+    assert "290 smaller, together 42,195.00" in page
+
+
 # --- thinning, the same for all that is kept over time ---
 
 
-def test_of_what_is_older_than_a_month_the_last_of_each_day_is_kept(profile):
+def test_of_what_is_older_than_two_days_each_hours_last_is_kept_and_after_a_month_each_days(profile):
     midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
-    for days in (1, 40, 41):
+    for days in (1, 3, 40, 41):
         for minutes in (0, 5, 23 * 60):
             taken_at = midnight - timedelta(days=days) + timedelta(minutes=minutes)
             profile.balances.create(taken_at=taken_at, value=minutes)
     tasks.thin_balances.call_local()
-    assert [balance.value for balance in kept(profile)] == [23 * 60, 23 * 60, 0, 5, 23 * 60]
+    assert [balance.value for balance in kept(profile)] == [23 * 60, 23 * 60, 5, 23 * 60, 0, 5, 23 * 60]
 
 
 def test_series_are_thinned_each_for_itself(profile, server):

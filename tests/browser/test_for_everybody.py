@@ -45,6 +45,65 @@ def test_a_time_is_in_the_readers_zone_with_utc_on_hover(
     context.close()
 
 
+#: A run of three hours with a controller's figures.
+FIGURES = """
+from datetime import timedelta
+from django.utils import timezone
+from bots.models import Bot, Deployment
+from bots.records import PerformanceSample
+
+bot, now = Bot.objects.first(), timezone.now()
+run = Deployment.objects.create(
+    bot=bot, server=bot.server, requested_name="charted", profile="x", connector=bot.connector,
+    trading_pair=bot.trading_pair, strategy_name="pmm", strategy_kind="controller", config_name="x", image="x",
+    sent_at=now - timedelta(hours=3), ended_at=now,
+)
+PerformanceSample.objects.bulk_create(
+    PerformanceSample(
+        deployment=run, controller_id="pmm", taken_at=now - timedelta(hours=ago), global_pnl_quote=ago, volume_quote=9
+    )
+    for ago in range(3)
+)
+print(bot.pk, run.pk)
+"""
+
+
+def test_a_charts_times_are_in_the_readers_zone_like_those_around_it(page: Page, browser: Browser, demo: Demo) -> None:
+    sign_in(page, demo)
+    bot, run = demo.manage("shell", "-v", "0", "-c", FIGURES).split()
+    context = browser.new_context(
+        base_url=demo.url, timezone_id="Asia/Tokyo", storage_state=page.context.storage_state()
+    )
+    there = context.new_page()
+    for address in ("/admin/", f"/admin/bots/bot/{bot}/performance/?run={run}"):
+        there.goto(address)
+        expect(there.locator("[data-zone]").first).to_have_text("Asia/Tokyo")
+        drawn = there.evaluate("Chart.getChart(document.querySelector('canvas.chart')).data.labels")
+        newest = there.locator("table time[data-when=minute]").first.text_content() or ""
+        assert newest.endswith(drawn[-1]), (address, drawn, newest)
+    context.close()
+
+
+def test_on_a_phone_the_filters_keep_the_focus_until_they_are_closed(page: Page, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/admin/bots/bot/")
+    opener = page.get_by_role("button", name="Filters")
+    opener.focus()
+    page.keyboard.press("Enter")
+    inside = "document.getElementById('changelist-filter').contains(document.activeElement)"
+    page.wait_for_function(inside)
+    expect(page.get_by_role("dialog", name="Filters")).to_be_visible()
+    first = page.evaluate_handle("document.activeElement")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(inside) and not page.evaluate("first => first === document.activeElement", first)
+    page.keyboard.press("Tab")
+    assert page.evaluate("first => first === document.activeElement", first)
+    page.keyboard.press("Escape")
+    expect(page.locator("#changelist-filter")).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
 def test_the_menu_can_be_skipped_and_the_panel_be_used_without_a_mouse(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")

@@ -182,7 +182,7 @@ def test_the_performance_is_shown_as_figures_as_a_chart_and_as_a_table(pmm, admi
     response = admin_client.get(url_of(pmm, "performance"))
     chart = json.loads(response.context["chart"]["data"])
     assert [dataset["data"] for dataset in chart["datasets"]] == [[1.5, -2.25, 4]]
-    assert len(chart["labels"]) == 3
+    assert [datetime.fromisoformat(label).utcoffset() for label in chart["labels"]] == [timedelta()] * 3
     page = " ".join(text_of(response).split())
     assert "from 1.50 to 4.00 USDT, between -2.25 and 4.00" in page
     assert "The same as a table" in page

@@ -159,7 +159,8 @@ def probe(production):
 
 
 def test_djangos_own_deployment_check_has_nothing_to_say(probe):
-    assert probe["checked"] == "System check identified no issues (0 silenced)."
+    # Silenced are the two that would have the whole domain bound to https.
+    assert probe["checked"] == "System check identified no issues (2 silenced)."
 
 
 def test_a_secret_in_a_file_is_taken_without_the_line_end_and_with_its_spaces(probe):
@@ -185,13 +186,26 @@ def test_a_host_asks_for_health_over_plain_http_and_everything_else_is_sent_to_h
 
 def test_production_answers_with_headers_that_protect_it(probe):
     headers = probe["headers"]
-    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    # For this host alone: the others of its domain are not the panel's to decide on.
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
     assert "object-src 'none'" in headers["Content-Security-Policy"]
     assert probe["cookies"] == [True, True]
     assert probe["stranger"] == 400
+
+
+def test_the_whole_domain_is_bound_to_https_only_when_the_host_says_so(tmp_path):
+    said = start(
+        "-c",
+        "from controlpanel import settings as s; print(s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)",
+        **NEEDED,
+        DATA_DIR=str(tmp_path),
+        SECURE_HSTS_INCLUDE_SUBDOMAINS="true",
+        SECURE_HSTS_PRELOAD="true",
+    )
+    assert said.stdout == "True True\n", said.stderr
 
 
 def test_every_page_says_what_it_may_load(client, db):

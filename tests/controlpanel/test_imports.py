@@ -434,6 +434,27 @@ def test_an_amount_that_the_exchange_would_refuse_is_wrong(send, bot):
     assert "10 SHARP" in wrong["settings.order_amount"]
 
 
+def test_what_the_form_would_warn_of_is_said_of_the_row_before_and_after_it_is_saved(send, bot):
+    wide = ("client,name,bid_spread", "Sharp,Sharp Spread,0.005")
+    assert "The amounts were not checked" in text_of(send(BOT, table(*wide)))
+
+    TradingRules.objects.create(
+        server=bot.server,
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+        min_price_increment=0.01,
+        price=1,
+        read_at=timezone.now(),
+    )
+    narrow = "0.001 of the price is less than the exchange's price step"
+    rows = ("client,name,bid_spread", "Sharp,Sharp Spread,0.001")
+    for page, verb in ((send(BOT, table(*rows)), "Checked"), (save(send, BOT, *rows), "Saved")):
+        assert f"{verb}: 1 changed; of 1 there is something to know." in " ".join(text_of(page).split())
+        assert f"bid_spread: {narrow}" in text_of(page)
+
+    assert [outcome.warnings for outcome in check(send, BOT, *rows)] == [()], "nothing would be changed any more"
+
+
 def test_a_setting_that_is_given_twice_is_wrong(send, bot):
     [wrong] = errors(check(send, BOT, "client,name,bid_spread,settings.bid_spread", "Sharp,Sharp Spread,0.1,0.2"))
     assert wrong == {"settings.bid_spread": "This is in the column bid_spread already."}

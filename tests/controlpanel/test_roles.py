@@ -465,7 +465,7 @@ def test_nobody_changes_somebody_who_may_more(how, active, panel, make_user):
     assert panel.post(user_page(mighty), facts_of(mighty, username="taken")).status_code == 403
     assert panel.post(user_page(mighty, "password_change"), password).status_code == 403
     users = reverse("admin:auth_user_changelist")
-    for action in ("remove_second_factor", "let_sign_in_again"):
+    for action in ("remove_second_factor", "let_sign_in_again", "revoke_tokens"):
         answer = panel.post(users, {"action": action, "_selected_action": [mighty.pk]}, follow=True)
         assert "may do more than you" in text_of(answer)
     assert User.objects.values().get(pk=mighty.pk) == before

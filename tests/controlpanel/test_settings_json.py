@@ -60,15 +60,16 @@ def test_while_it_is_off_the_fields_count(save_json, spread):
         ('{"order_amount": 5,\n "bid_spread": -1}', "bid_spread: This must be more than 0, it is -1."),
         ('{"order_amount": 5, "spread": 1}', "spread: “spread” is not a setting of this strategy"),
         ('{"order_amount": "5"}', "order_amount: This must be a number."),
-        ('{"order_amount": NaN}', "order_amount: This must be a finite number."),
         ('{"order_amount": "\\u0000"}', "order_amount: Text can't hold the character NUL"),
+        ('{"order_amount": NaN}', "NaN is no number, or too large to reckon with."),
         ("", "order_amount: This is missing, and has no default."),
         ('{"order_amount": 5', "This is not JSON: Expecting ',' delimiter in line 1, column 19."),
         ('{"order_amount": 5, "x": "\\%"}', "This is not JSON: Invalid"),
         ('{"order_amount": 5, "order_amount": 6}', "“order_amount” stands there twice"),
         ("[5]", "Write a group of names and values"),
         ('{"order_amount": "\\ud800"}', "half a character"),
-        ("[" * 100_000, "This is not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 60 + "1" + "}" * 60, "nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_json_with_the_settings_name(text, message, save_json):
@@ -170,5 +171,5 @@ def test_converting_saves_nothing_and_is_for_those_who_write_bots(make_user, bro
 @pytest.mark.parametrize("number", ["9" * 5000, f"-{'9' * 5000}"])
 def test_a_number_of_thousands_of_digits_is_refused(convert, spread, number):
     assert convert(spread, settings_json=f'{{"order_amount": {number}}}') == {
-        "refused": "One of the numbers is too long."
+        "refused": f"{number[:19]}… is no number, or too large to reckon with."
     }

@@ -54,6 +54,14 @@ def test_without_it_the_form_offers_controllers_and_no_source(modest):
     assert modest.post(url_of(Strategy.objects.get(name="theirs")), CONTROLLER | {"name": "ours"}).status_code == 302
 
 
+@pytest.mark.parametrize("field", ["schema", "default_settings"])
+def test_json_that_cannot_be_taken_at_its_word_is_refused_and_shown_as_it_was_typed(field, modest):
+    for text in ('{"a": 1, "a": 2}', '{"a":' * 900 + "1" + "}" * 900):
+        response = modest.post(reverse(ADD), CONTROLLER | {field: text})
+        assert list(refused(response)) == [field]
+        assert shown(response, field) == text
+
+
 def test_a_guessed_post_writes_no_script_without_it(modest, script):
     assert "kind" in refused(modest.post(reverse(ADD), SCRIPT | {"name": "other"}))
     theirs = Strategy.objects.create(name="theirs", kind="controller", controller_type="generic")

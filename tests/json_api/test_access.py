@@ -4,6 +4,9 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.test import Client as HttpClient
+from django.urls import reverse
 from django.utils import timezone
 
 from json_api.models import Scope, Token
@@ -55,6 +58,52 @@ def test_a_token_does_no_more_than_its_user_may(make_tool, bot):
     refused = make_tool(nobody).get("/bots")
 
     assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+
+
+def test_a_token_loses_what_its_user_loses(make_tool, make_manager, bot):
+    manager = make_manager(bot.client)
+    tool = make_tool(manager)
+    assert tool.get(f"/bots/{bot.pk}").status_code == 200
+
+    manager.groups.set([Group.objects.get(name="Viewer")])
+
+    refused = tool.post(f"/bots/{bot.pk}/stop")
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+    manager.groups.clear()
+    assert tool.get(f"/bots/{bot.pk}").json()["code"] == "permission_missing"
+
+
+def test_a_new_password_ends_the_users_sessions_and_names_the_tokens_that_stay(
+    make_tool, make_manager, bot, admin_client
+):
+    manager = make_manager(bot.client)
+    tool, browser = make_tool(manager), HttpClient()
+    browser.force_login(manager)
+    word = "a long enough word"
+
+    page = admin_client.post(
+        reverse("admin:auth_user_password_change", args=[manager.pk]),
+        {"password1": word, "password2": word},
+        follow=True,
+    )
+
+    assert "API tokens: 1 still work" in page.content.decode()
+    assert browser.get("/admin/").status_code == 302
+    assert tool.get("/bots").status_code == 200
+
+
+def test_an_administrator_revokes_every_token_of_a_user_and_nobody_elses(make_tool, make_manager, bot, admin_client):
+    manager = make_manager(bot.client)
+    tools, others = [make_tool(manager), make_tool(manager)], make_tool()
+
+    users = reverse("admin:auth_user_changelist")
+    for said in ("revoked: 2", "has no API token"):
+        page = admin_client.post(users, {"action": "revoke_tokens", "_selected_action": [manager.pk]}, follow=True)
+        assert said in page.content.decode()
+
+    assert [tool.get("/bots").status_code for tool in (*tools, others)] == [401, 401, 200]
+    history = admin_client.get(reverse("admin:auth_user_history", args=[manager.pk]))
+    assert "Revoked API tokens: 2" in history.content.decode()
 
 
 @pytest.mark.parametrize(("networks", "status"), [("127.0.0.1", 200), ("10.0.0.0/8\n127.0.0.0/8", 200), ("::1", 403)])

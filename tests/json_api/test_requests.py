@@ -18,11 +18,25 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
-    "text", ['{"config": {"bid_spread": NaN}}', '{"config": {"bid_spread": 1e999}}', '"\\ud800"', "["]
+    ("body", "reason"),
+    [
+        ('{"config": {"bid_spread": NaN}}', "NaN is no number"),
+        ('{"config": {"bid_spread": 1e999}}', "1e999 is no number, or too large"),
+        ('{"config": {"order_amount": %s}}' % ("9" * 400), "9… is no number, or too large"),
+        ('{"config": {"order_amount": 1, "order_amount": 1000}}', "“order_amount” stands there twice"),
+        ('{"config": %s}' % ('{"a":' * 60 + "1" + "}" * 60), "nested too deeply"),
+        ('{"config": %s}' % ("[" * 900 + "]" * 900), "nested too deeply"),
+        ("[" * 100_000, "nested too deeply"),
+        ('"\\ud800"', "half a character"),
+        ('{"name": "A', "in line 1, column 10"),
+        (b'{"name": "\xff"}', "not UTF-8"),
+        (b"--x\r\nContent-Disposition: form-data", "not JSON"),
+    ],
 )
-def test_what_no_database_can_hold_is_no_json(text, tool, bot):
-    answer = tool.http.generic("PATCH", f"/bots/{bot.pk}", text, content_type="application/json", headers=tool.headers)
+def test_a_body_that_cannot_be_taken_at_its_word_is_refused_with_the_reason(body, reason, tool, bot):
+    answer = tool.http.generic("PATCH", f"/bots/{bot.pk}", body, content_type="application/json", headers=tool.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "body_unreadable")
+    assert reason in answer.json()["detail"]
 
 
 def test_a_body_that_is_too_large_is_a_problem_and_no_page(tool, bot, settings):
