@@ -29,6 +29,8 @@ class State(models.TextChoices):
 
 
 ACTIVE_STATES = (State.QUEUED, State.RUNNING)
+#: Characters that are kept of the name of what an operation is about.
+LONGEST_LABEL = 200
 #: Characters that are kept of an outcome; in full it is what the last step found.
 LONGEST_SUMMARY = 500
 
@@ -113,7 +115,9 @@ class Operation(models.Model):
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
     subject_id = models.PositiveBigIntegerField()
     subject = GenericForeignKey("subject_type", "subject_id")
-    subject_label = models.CharField("about", max_length=200, help_text="Kept when what it is about is deleted.")
+    subject_label = models.CharField(
+        "about", max_length=LONGEST_LABEL, help_text="Kept when what it is about is deleted."
+    )
     lock = models.CharField(
         max_length=80, help_text="What this operation has to itself: one active operation per lock."
     )

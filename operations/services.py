@@ -6,8 +6,9 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from hummingbot_api.words import shortened
 from operations import kinds
-from operations.models import Operation, State
+from operations.models import LONGEST_LABEL, Operation, State
 from operations.problems import OperationActive, SubjectGone
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def operation_request(
             operation = Operation.objects.create(
                 kind=kind,
                 subject=subject,
-                subject_label=str(subject)[:200],
+                subject_label=shortened(str(subject), LONGEST_LABEL),
                 lock=lock,
                 lane=definition.lane(subject),
                 options=options or {},
