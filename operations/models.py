@@ -189,7 +189,7 @@ class Operation(models.Model):
 
     @property
     def definition(self) -> "kinds.Kind":
-        return kinds.get(self.kind)
+        return kinds.of_row(self.kind)
 
     @property
     def label(self) -> str:
@@ -217,7 +217,9 @@ class Operation(models.Model):
     @property
     def can_be_retried(self) -> bool:
         """The last thing that was tried on its subject, which did not succeed: an older one may no longer be wanted."""
-        return self.state in {State.FAILED, State.CANCELLED} and self.subject is not None and self.newer is None
+        failed = self.state in {State.FAILED, State.CANCELLED}
+        possible = self.subject is not None and not isinstance(self.definition, kinds.Gone)
+        return failed and possible and self.newer is None
 
     @property
     def can_be_cancelled(self) -> bool:

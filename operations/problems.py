@@ -29,6 +29,14 @@ class SubjectGone(Problem):
     default_remedy = "Nothing is left to do."
 
 
+class KindGone(Problem):
+    """This release of the panel does nothing of that kind any more."""
+
+    code = "kind_gone"
+    meaning = "The panel was updated since this was asked for, and does not do this any more."
+    default_remedy = "Look at the page of what it is about: what can be done there now stands on its buttons."
+
+
 class PanelFault(Problem):
     """A bug in the panel: something was raised that is not in the catalogue."""
 

@@ -29,9 +29,9 @@ from django.utils import timezone
 
 from hummingbot_api.errors import Problem
 from hummingbot_api.words import shortened
-from operations.kinds import StepDefinition
+from operations.kinds import Gone, StepDefinition
 from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState
-from operations.problems import OperationActive, PanelFault, SubjectGone
+from operations.problems import KindGone, OperationActive, PanelFault, SubjectGone
 
 logger = logging.getLogger(__name__)
 
@@ -235,7 +235,13 @@ def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -
 
 
 def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
-    """The operation's steps with their rows, which are written down the first time that it is claimed."""
+    """The operation's steps with their rows, which are written down the first time that it is claimed.
+
+    Raises:
+        KindGone
+    """
+    if isinstance(operation.definition, Gone):
+        raise KindGone(f"{KindGone.meaning} (“{operation.kind}”)")
     definitions = operation.definition.steps
     Step.objects.bulk_create(
         [

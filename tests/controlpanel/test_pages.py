@@ -456,3 +456,15 @@ def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_use
     for kind in ("refresh", "check_bot"):
         page = page.replace(operate_url(bot, kind), "")
     assert "operate" not in page
+
+
+def test_what_an_earlier_release_did_is_still_shown_and_can_not_be_asked_for_again(bot, admin_client):
+    operation = operation_request(kind="refresh", subject=bot)
+    Operation.objects.filter(pk=operation.pk).update(kind="conjure", state=State.FAILED)
+    page = url_of(operation)
+    for address in (reverse("admin:index"), reverse(f"{OPERATION}_changelist"), page, url_of(bot)):
+        assert "conjure" in text_of(admin_client.get(address))
+    assert "Retry" not in text_of(admin_client.get(page))
+    answer = admin_client.post(url_of(operation, "retry"), follow=True)
+    assert "there is nothing to retry" in text_of(answer)
+    assert Operation.objects.count() == 1

@@ -338,6 +338,16 @@ def test_a_subject_that_was_deleted_meanwhile_ends_the_operation(make_kind, requ
     assert operation.subject_label == "Nowhere"
 
 
+def test_an_operation_of_a_kind_that_this_release_does_not_have_ends_with_a_word_on_it(make_kind, request_operation):
+    make_kind(one=done)
+    operation = request_operation()
+    Operation.objects.filter(pk=operation.pk).update(kind="conjure")
+    assert runner.run(operation.pk)
+    assert facts(operation)[:2] == (State.FAILED, "kind_gone")
+    assert "“conjure”" in operation.summary
+    assert not operation.can_be_retried
+
+
 # --- losing the lease ---
 
 
