@@ -13,11 +13,17 @@ class OperationActive(Problem):
 
     code = "operation_active"
     meaning = "Another operation on this is still active."
-    default_remedy = "Follow that operation to its end, or cancel it, then try again."
+    default_remedy = "Cancel that operation on its page, or follow it to its end. Then ask again."
     retryable = True
 
     def __init__(self, operation: "Operation") -> None:
-        super().__init__(f"“{operation}” is {operation.state}: one operation at a time.")
+        message = f"“{operation}” is {operation.state}: one operation at a time."
+        remedy = (
+            "It has not begun: cancel it on its page, or let it come first. Then ask again."
+            if operation.started_at is None
+            else ""
+        )
+        super().__init__(message, remedy=remedy)
         self.operation = operation
 
 

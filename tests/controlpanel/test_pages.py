@@ -240,6 +240,7 @@ def test_pressing_a_button_again_leads_to_the_operation_that_is_active(server, a
     again = admin_client.post(page, follow=True)
     assert again.redirect_chain == [(first, 302)]
     assert "“Check connection Sandbox” is queued: one operation at a time." in text_of(again)
+    assert f'cancel it on its page, or let it come first. Then ask again. <a href="{first}">' in text_of(again)
     assert Operation.objects.count() == 1
 
 
