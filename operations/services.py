@@ -83,7 +83,7 @@ def operation_cancel(*, operation: Operation) -> None:
 
 
 def ring(operation_id: int) -> None:
-    """Tell the workers that there is something to do. A bell that does not ring is rung again every minute."""
+    """Tell the workers that there is something to do. A bell that does not ring is rung again every 20 seconds."""
     from operations.tasks import run_operation
 
     try:
