@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Count, Max, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -42,6 +42,22 @@ class OperationQuerySet(models.QuerySet["Operation"]):
     def claimable(self, now: datetime) -> Self:
         """Those that nobody works on: queued, or left behind by a worker whose lease ran out."""
         return self.filter(Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_until__lt=now))
+
+    def forgettable(self, before: datetime) -> Self:
+        """Those that ended before that time, without the last of each kind on each subject, which says how it came to
+        be as it is, and without those that something else refers to: a deployment, an incident.
+        """
+        own = {Operation, Step}
+        others = [relation for relation in Operation._meta.related_objects if relation.related_model not in own]
+        later = Operation.objects.filter(
+            subject_type=OuterRef("subject_type"),
+            subject_id=OuterRef("subject_id"),
+            kind=OuterRef("kind"),
+            pk__gt=OuterRef("pk"),
+        )
+        return self.exclude(state__in=ACTIVE_STATES).filter(
+            Exists(later), finished_at__lt=before, **{f"{relation.name}__isnull": True for relation in others}
+        )
 
     def of(self, subject: models.Model) -> Self:
         return self.filter(

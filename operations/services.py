@@ -1,6 +1,7 @@
 """Asking for operations, cancelling and retrying them. What they do is in each app's ``operations.py``."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
@@ -12,6 +13,8 @@ from operations.models import LONGEST_LABEL, Operation, State
 from operations.problems import OperationActive, SubjectGone
 
 logger = logging.getLogger(__name__)
+
+FORGOTTEN_AT_ONCE = 500
 
 
 def operation_request(
@@ -80,6 +83,13 @@ def operation_cancel(*, operation: Operation) -> None:
     )
     if not ended:
         Operation.objects.filter(pk=operation.pk, state=State.RUNNING).update(cancel_requested=True)
+
+
+def operations_forget(*, before: datetime) -> None:
+    """Delete what ended before that time, with its steps, in portions that keep no other writer waiting."""
+    forgettable = Operation.objects.forgettable(before).order_by("pk").values_list("pk", flat=True)
+    while portion := list(forgettable[:FORGOTTEN_AT_ONCE]):
+        Operation.objects.filter(pk__in=portion).delete()
 
 
 def ring(operation_id: int) -> None:

@@ -11,6 +11,7 @@ from huey.contrib.djhuey import db_periodic_task, db_task
 
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
+from operations.services import operations_forget
 
 #: Seconds between two rounds.
 ROUND = 20
@@ -60,3 +61,9 @@ def ring_for_the_left_behind() -> None:
     WorkerHeartbeat.objects.filter(heard_at__lt=now - timedelta(hours=1)).delete()
     for pk in Operation.objects.claimable(now).order_by("pk").values_list("pk", flat=True):
         run_operation(pk)
+
+
+@db_periodic_task(crontab(hour="3", minute="30"))
+def forget_the_old() -> None:
+    if days := settings.OPERATIONS_KEPT_DAYS:
+        operations_forget(before=timezone.now() - timedelta(days=days))
