@@ -14,6 +14,7 @@ from operations.problems import OperationActive, SubjectGone
 
 logger = logging.getLogger(__name__)
 
+#: Operations that are deleted in one transaction.
 FORGOTTEN_AT_ONCE = 500
 
 
