@@ -12,6 +12,7 @@ from bots.models import Strategy, StrategyKind
 from bots.preview import Part, as_json, difference
 from bots.strategies.template import carried_over, described_by, schema_from_template
 from hummingbot_api.names import slug
+from hummingbot_api.words import shortened
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def strategy_from(controller: Controller) -> Strategy:
         name=_free_name(slug(controller.name, "_") or "controller"),
         kind=StrategyKind.CONTROLLER,
         controller_type=controller.controller_type,
-        description=f"{controller} of {controller.server}."[:300],
+        description=shortened(f"{controller} of {controller.server}.", 300),
         schema=schema_from_template(controller.settings),
         template=controller.settings,
     )

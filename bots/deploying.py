@@ -49,6 +49,7 @@ from hummingbot_api.errors import (
     TunnelOffline,
     UnexpectedAnswer,
 )
+from hummingbot_api.words import shortened
 from operations.problems import SubjectGone
 from operations.runner import Run
 
@@ -372,7 +373,7 @@ def wait_until_heard(run: Run) -> str:
                 last_error=failure.message,
                 last_error_at=failure.timestamp,
             )
-            raise StrategyNotStarted(f"{deployment.instance_name} is up, but {failure.message[:500]}")
+            raise StrategyNotStarted(f"{deployment.instance_name} is up, but {shortened(failure.message, 500)}")
         live = read_live(api, deployment)
     if state == BotState.MISSING:
         raise InstanceMissing
@@ -387,7 +388,7 @@ def wait_until_heard(run: Run) -> str:
 def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
     """What can still be found out: the server keeps no log of a container that has exited."""
     if error := read_logs(api, deployment).newest_error:
-        return f"Its last error: {error.message[:500]}"
+        return f"Its last error: {shortened(error.message, 500)}"
     if deployment.connector not in api.accounts.credentials(deployment.profile):
         return f"The profile {deployment.profile} has no key for {deployment.connector}."
     return "Its log did not reach the server."

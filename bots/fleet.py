@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import Server
 from accounts.operations import NO_CONTACT, talking_to
 from bots.logs import keep_lines
-from bots.models import Bot, BotState, Deployment
+from bots.models import Bot, BotState, Deployment, DeploymentQuerySet
 from bots.problems import InstanceUnknownHere
 from bots.records import LogKind
 from bots.strategies.render import KILL_SWITCH
@@ -33,7 +33,7 @@ from hummingbot_api.errors import (
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from hummingbot_api.results import ControllerPerformance, LogEntry
 from hummingbot_api.words import MASK, masker
-from operations.models import Operation
+from operations.models import Operation, State
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ INSTANCE_TIMESTAMP = re.compile(rf"{DEPLOY_TIMESTAMP.pattern}$")
 NAMED_SECRET = re.compile(
     r"((?:api[-_]?key|secret\w*|signature|passphrase|token|memo)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+", re.I
 )
+#: Operations that only look at a bot: they leave it to the poll, and hinder none that acts.
+LOOKING = ("refresh", "check_bot")
 #: The states of a bot whose strategy runs.
 WORKING = (BotState.RUNNING, BotState.PAUSED)
 
@@ -120,6 +122,7 @@ def observe_server(server: Server) -> None:
     A bot that an operation works on is left alone: the operation says what is true of it. So is one that changed
     after the look began. A server that can't be reached makes its bots unknown, not whatever they were.
     """
+    begun_at = timezone.now()
     bots = Bot.objects.exclude(pk__in=attended())
     deployments = list(Deployment.objects.open().filter(server=server, bot__in=bots).select_related("bot__client"))
     # A poll does not wait for a slow server as an operation does: the next look comes soon.
@@ -137,16 +140,23 @@ def observe_server(server: Server) -> None:
             server.contact_succeeded(docker_running=False)
         elif not isinstance(problem, (WrongPassword, *NO_CONTACT)):
             server.contact_failed(problem, reachable=True)
-        # An operation may have ended some of them meanwhile.
-        Deployment.objects.open().filter(pk__in=[deployment.pk for deployment in deployments]).update(
+        untouched_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
             observed_state=BotState.UNKNOWN, observed_at=timezone.now()
         )
 
 
 def attended() -> models.QuerySet[Operation, int]:
-    """The bots that an operation works on."""
+    """The bots that an operation works on: not one that waits for its turn, nor one that only looks."""
     bots = ContentType.objects.get_for_model(Bot)
-    return Operation.objects.active().filter(subject_type=bots).values_list("subject_id", flat=True)
+    at_work = Operation.objects.filter(state=State.RUNNING, subject_type=bots).exclude(kind__in=LOOKING)
+    return at_work.values_list("subject_id", flat=True)
+
+
+def untouched_since(looked_at: datetime) -> DeploymentQuerySet:
+    """The open deployments of which a look at that time may say what is true: no operation has begun on their bots
+    since, nor has one, or a later look, said so.
+    """
+    return Deployment.objects.open().filter(observed_at__lte=looked_at).exclude(bot__in=attended())
 
 
 def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> None:
@@ -172,8 +182,7 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
             "pnl_quote": _total(report.global_pnl_quote for report in reports),
             "volume_quote": _total(report.volume_traded for report in reports),
         }
-    # Conditional, because an operation may have begun on this bot since the look.
-    Deployment.objects.open().filter(pk=deployment.pk, observed_at__lte=snapshot.taken_at).update(**values)
+    untouched_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
 
 
 def _total(figures: Iterable[float | None]) -> float | None:
@@ -225,9 +234,9 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
             logger.warning("The log of %s was not read: %s", deployment, problem.code)
             Deployment.objects.filter(pk=deployment.pk).update(logs_read_at=timezone.now())
             return
-        # Conditional, because an operation may have begun on this bot since the look, and have read it again.
-        unchanged = {"observed_at": snapshot.taken_at, "live_config_at": deployment.live_config_at}
-        Deployment.objects.open().filter(pk=deployment.pk, **unchanged).update(observed_state=state, **values)
+        # An operation may have read it again since.
+        unchanged = untouched_since(snapshot.taken_at).filter(live_config_at=deployment.live_config_at)
+        unchanged.filter(pk=deployment.pk).update(observed_state=state, **values)
 
 
 @dataclass(frozen=True)

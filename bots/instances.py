@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.operations import talking_to
-from bots.fleet import WORKING, Snapshot, judge, read_live, read_logs, state_in
+from bots.fleet import WORKING, Snapshot, attended, judge, read_live, read_logs, state_in, untouched_since
 from bots.models import Bot, BotState, Deployment
 from bots.problems import (
     ArchiveUnconfirmed,
@@ -296,14 +296,28 @@ def confirm_start(run: Run) -> str:
 
 
 def refresh(run: Run) -> str:
-    """Look at one bot closely: its state, and its logs, which a poll of the fleet leaves out."""
-    deployment = current_deployment(run.subject)
-    with talking_to(deployment.server) as api:
-        adopt(api, deployment)
-        state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
-        logs, live = read_logs(api, deployment), read_live(api, deployment)
-    state, also = judge(deployment, state, logs, live)
+    """Look at one bot closely: its state, and its logs, which a poll of the fleet leaves out.
+
+    An operation that acts does not wait for this one. What such a one does, and says of the bot, goes before.
+    """
+    bot: Bot = run.subject
+    server = current_deployment(bot).server
+    if attended().filter(subject_id=bot.pk).exists():
+        return f"Another operation works on {bot}, and says what is true of it."
+    with talking_to(server) as api:
+        said = run.wait_for(lambda: _look_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
+    return said or f"{bot} changes while it is looked at: another operation says what is true of it."
+
+
+def _look_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:
+    """What was seen, and is written down unless something else was since the look began."""
+    adopt(api, deployment)
+    snapshot = Snapshot.take(api, performance=False, name=deployment.instance_name)
+    unchanged = untouched_since(snapshot.taken_at).filter(pk=deployment.pk, live_config_at=deployment.live_config_at)
+    logs, live = read_logs(api, deployment), read_live(api, deployment)
+    state, also = judge(deployment, state_in(snapshot, deployment), logs, live)
     if state in WORKING and deployment.verified_at is None:
-        also["verified_at"] = timezone.now()
-    deployment.observe(state, **also)
+        also["verified_at"] = snapshot.taken_at
+    if not unchanged.update(observed_state=state, observed_at=snapshot.taken_at, **also):
+        return None
     return f"{deployment} is {state.label}."

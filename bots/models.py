@@ -545,7 +545,9 @@ class Deployment(models.Model):
     sent_at = models.DateTimeField(null=True, help_text="Written before the deploy is sent.")
     started_at = models.DateTimeField(null=True, help_text="The last deploy or start.")
     verified_at = models.DateTimeField(null=True, help_text="When it was first heard.")
-    stopped_at = models.DateTimeField(null=True, help_text="Our stop, confirmed by the bot's log.")
+    stopped_at = models.DateTimeField(
+        null=True, help_text="When its log was first seen to say that it stopped, whoever stopped it."
+    )
     paused_at = models.DateTimeField(null=True, help_text="A pause, confirmed by the bot's log.")
     archive_sent_at = models.DateTimeField(null=True, help_text="Written before the archive is sent.")
     ended_at = models.DateTimeField(null=True)

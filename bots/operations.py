@@ -84,7 +84,7 @@ def _pause_ends(bot: Bot) -> str:
 
 
 class BotKind(Kind):
-    """What all operations on bots have in common: one active operation per bot, a bounded number per server."""
+    """What all operations on bots have in common: one that acts per bot, a bounded number per server."""
 
     subject_model = Bot
 
@@ -445,25 +445,35 @@ class Resume(LiveKind):
         return "" if instance.state == BotState.PAUSED or switched_on else f"{instance} is not paused."
 
 
+class LookingKind(BotKind):
+    """Only looks, so no bot that has to be stopped at once waits for it: it has a lock and a lane of its own."""
+
+    permission = "bots.view_bot"
+
+    def lock(self, subject: Bot) -> str:
+        return f"{super().lock(subject)}:{self.name}"
+
+    def lane(self, subject: Bot) -> str:
+        return f"{super().lane(subject)}:looking"
+
+
 @register
-class Refresh(BotKind):
+class Refresh(LookingKind):
     """Looks at one bot now, its logs included. Changes nothing on the server."""
 
     name = "refresh"
     label = "Refresh"
     icon = "refresh"
-    permission = "bots.view_bot"
     steps = (StepDefinition("look", "Look at the instance and its logs", instances.refresh),)
 
 
 @register
-class CheckBot(BotKind):
+class CheckBot(LookingKind):
     """Asks the server what it and the exchange think of the definition. Changes nothing on either."""
 
     name = "check_bot"
     label = "Check"
     icon = "rule"
-    permission = "bots.view_bot"
     steps = (
         StepDefinition("server", "Reach the server and sign in", checking.sign_in_to_server),
         StepDefinition("rules", "Read the exchange's trading rules", checking.read_rules),

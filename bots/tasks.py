@@ -15,13 +15,12 @@ from bots.models import StrategyKind
 from bots.performance import read_performance
 from bots.records import PerformanceSample
 from bots.rotation import forget_former_values
+from operations.tasks import several_times_a_minute
 
 
 @db_periodic_task(crontab())
 def plan_observations() -> None:
-    """Huey's periodic tasks come once a minute: this one plans the looks of that minute."""
-    for delay in range(0, 60, int(settings.FLEET["INTERVAL"])):
-        observe_fleet.schedule(delay=delay)
+    several_times_a_minute(observe_fleet, int(settings.FLEET["INTERVAL"]))
 
 
 @db_task()

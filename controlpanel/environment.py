@@ -59,6 +59,7 @@ env = _Env(
     WEB_THREADS=(int, 4),
     API_PER_MINUTE=(int, 120),
     KEY_ROTATION_DAYS=(int, 90),
+    OPERATIONS_KEPT_DAYS=(int, 365),
     PANEL_URL=(str, ""),
     EMAIL_URL=(str, ""),
     DEFAULT_FROM_EMAIL=(str, "panel@localhost"),

@@ -186,6 +186,9 @@ FIRST_SERVER = {
 #: How old an exchange key may grow before its pages remind of replacing it, in days; 0 for no reminder.
 KEY_ROTATION_DAYS = env("KEY_ROTATION_DAYS")
 
+#: How long an operation that has ended is kept, in days; 0 for ever.
+OPERATIONS_KEPT_DAYS = env("OPERATIONS_KEPT_DAYS")
+
 #: All in seconds unless they say otherwise.
 OPERATIONS: dict[str, float] = {
     # A worker that has not renewed its lease for so long is taken for dead, and another one takes over.

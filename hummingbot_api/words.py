@@ -54,9 +54,12 @@ def problem(kind: type[HummingbotAPIError], words: str) -> HummingbotAPIError:
     """Make an error of this kind that quotes the server's words, cut to a readable length."""
     if not words:
         return kind()
-    if len(words) > LONGEST_QUOTE:
-        words = words[: LONGEST_QUOTE - 1] + "…"
-    return kind(f"{kind.meaning} The server said: {words}")
+    return kind(f"{kind.meaning} The server said: {shortened(words, LONGEST_QUOTE)}")
+
+
+def shortened(text: str, longest: int) -> str:
+    """``text``, or its beginning where it is longer than that: for a page or a column of so many characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _field_error(entry: Any) -> str:

@@ -14,8 +14,9 @@ from django.db.models import Exists, F, OuterRef
 from ninja.responses import NinjaJSONEncoder
 
 from bots.models import Bot, BotState
+from hummingbot_api.words import shortened
 from json_api.schemas import BotOut, BotStateEvent, OperationEvent
-from json_api.webhooks import EventType, ToldState, Webhook, WebhookDelivery
+from json_api.webhooks import LONGEST_ABOUT, EventType, ToldState, Webhook, WebhookDelivery
 from operations.models import ACTIVE_STATES, Operation, State
 
 #: What ended longer ago is history: a webhook is not told of it when the worker was away for so long.
@@ -109,7 +110,7 @@ def _write_down(
         webhook=webhook,
         event_id=event_id,
         type=event.type,
-        about=about[:200],
+        about=shortened(about, LONGEST_ABOUT),
         operation=operation,
         bot=bot,
         occurred_at=event.timestamp,

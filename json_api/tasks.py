@@ -9,8 +9,9 @@ from huey.contrib.djhuey import db_periodic_task, db_task
 from json_api.events import look
 from json_api.models import TakenRequest
 from json_api.webhooks import WebhookDelivery, outbox
+from operations.tasks import several_times_a_minute
 
-#: Seconds between two looks within the minute that Huey's periodic tasks know.
+#: Seconds between two looks.
 INTERVAL = 20
 #: For so long the log of deliveries is kept: longer than events are looked for, or they would be told again.
 KEPT = timedelta(days=30)
@@ -18,8 +19,7 @@ KEPT = timedelta(days=30)
 
 @db_periodic_task(crontab())
 def plan_events() -> None:
-    for delay in range(0, 60, INTERVAL):
-        look_and_send.schedule(delay=delay)
+    several_times_a_minute(look_and_send, INTERVAL)
 
 
 @db_task()

@@ -23,6 +23,8 @@ from notifications.problems import ChannelForbidden, ChannelRefused
 from notifications.webhooks import check_url, post
 from operations.models import Operation
 
+#: Characters that are kept of what an event is about.
+LONGEST_ABOUT = 200
 #: A secret begins with this, as the convention wants it; what follows is the key in Base64.
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the part that is no secret
 
@@ -160,7 +162,7 @@ class WebhookDelivery(Outgoing):
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event_id = models.CharField("event", max_length=60)
     type = models.CharField(max_length=30, choices=EventType)
-    about = models.CharField(max_length=200)
+    about = models.CharField(max_length=LONGEST_ABOUT)
     operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL, related_name="+")
     bot = models.ForeignKey(Bot, null=True, on_delete=models.SET_NULL, related_name="+")
     occurred_at = models.DateTimeField("happened")

@@ -19,8 +19,10 @@ from accounts.models import Client, Server, sees_every_client
 from notifications.outbox import DeliveryState, Outgoing, OutgoingQuerySet
 from notifications.problems import ChannelForbidden, ChannelUnreadable
 from notifications.webhooks import check_url
-from operations.models import Operation
+from operations.models import LONGEST_LABEL, Operation
 
+#: Characters that are kept of how an incident ended.
+LONGEST_ENDING = 300
 _TELEGRAM_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 
 
@@ -85,7 +87,9 @@ class Incident(models.Model):
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
     subject_id = models.PositiveBigIntegerField()
     subject = GenericForeignKey("subject_type", "subject_id")
-    subject_label = models.CharField("about", max_length=200, help_text="Kept when what it is about is deleted.")
+    subject_label = models.CharField(
+        "about", max_length=LONGEST_LABEL, help_text="Kept when what it is about is deleted."
+    )
     operation_kind = models.CharField(
         max_length=40, blank=True, help_text="Which operation failed: each is an incident of its own."
     )
@@ -105,7 +109,7 @@ class Incident(models.Model):
     opened_at = models.DateTimeField(null=True, help_text="When it was certain: since then it is shown and told.")
     better_at = models.DateTimeField(null=True, help_text="The look that first showed it to be over.")
     closed_at = models.DateTimeField("over", null=True)
-    ending = models.CharField(max_length=300, blank=True, help_text="How it came to its end.")
+    ending = models.CharField(max_length=LONGEST_ENDING, blank=True, help_text="How it came to its end.")
     acknowledged_at = models.DateTimeField("seen by a person", null=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name="seen by"

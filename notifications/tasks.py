@@ -9,8 +9,9 @@ from huey.contrib.djhuey import db_periodic_task, db_task
 from notifications.delivery import outbox
 from notifications.models import Incident
 from notifications.watch import look
+from operations.tasks import several_times_a_minute
 
-#: Seconds between two looks within the minute that Huey's periodic tasks know.
+#: Seconds between two looks.
 INTERVAL = 20
 #: What is over for so long is forgotten.
 KEPT = timedelta(days=90)
@@ -18,8 +19,7 @@ KEPT = timedelta(days=90)
 
 @db_periodic_task(crontab())
 def plan_looks() -> None:
-    for delay in range(0, 60, INTERVAL):
-        look_and_tell.schedule(delay=delay)
+    several_times_a_minute(look_and_tell, INTERVAL)
 
 
 @db_task()

@@ -21,11 +21,12 @@ from bots.fleet import attended
 from bots.models import Bot, BotState
 from bots.problems import InstanceMissing
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
-from notifications.models import FAMILIES, TWO_LOOKS, Channel, Delivery, Event, Incident, IncidentKind
+from hummingbot_api.words import shortened
+from notifications.models import FAMILIES, LONGEST_ENDING, TWO_LOOKS, Channel, Delivery, Event, Incident, IncidentKind
 from notifications.outbox import DeliveryState
 from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance
 from operations import kinds
-from operations.models import ACTIVE_STATES, Operation, State
+from operations.models import ACTIVE_STATES, LONGEST_LABEL, Operation, State
 
 #: A failed operation is told of when it ended within this time: what failed before the panel could tell is history.
 FRESH = timedelta(days=1)
@@ -150,7 +151,7 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     kind, problem = _WRONG[state]
     words = f"{problem.meaning} Instance: {deployment}."
     if deployment.last_error:
-        words += f" The last error in its log: {deployment.last_error[:300]}"
+        words += f" The last error in its log: {shortened(deployment.last_error, 300)}"
     return Verdict(kind=kind, **_as_in(problem, words), **common)
 
 
@@ -240,7 +241,7 @@ def _notice(verdict: Verdict, now: datetime) -> Incident | None:
     incident = Incident(
         kind=verdict.kind or "",
         subject=verdict.subject,
-        subject_label=str(verdict.subject)[:200],
+        subject_label=shortened(str(verdict.subject), LONGEST_LABEL),
         operation=verdict.operation,
         operation_kind=verdict.operation.kind if verdict.operation else "",
         client=client,
@@ -301,7 +302,7 @@ def close(incident: Incident, ending: str, now: datetime, followed_by: Incident 
         return
     with transaction.atomic():
         # Of several workers one ends it.
-        if row.update(closed_at=now, ending=ending[:300]):
+        if row.update(closed_at=now, ending=shortened(ending, LONGEST_ENDING)):
             told = incident.deliveries.filter(event=Event.OPENED).exclude(state=DeliveryState.FAILED)
             if followed_by is not None:
                 told = told.exclude(channel__in=followed_by.deliveries.values("channel"))

@@ -179,7 +179,9 @@ class OperatesMixin(PanelAdmin):
 
 
 def link_to_active(problem: OperationActive) -> str:
-    return format_html('{} <a href="{}">See what it does</a>.', problem.message, problem.operation.get_absolute_url())
+    """What to do about it, and where."""
+    page = problem.operation.get_absolute_url()
+    return format_html('{} {} <a href="{}">Open its page</a>.', problem.message, problem.remedy, page)
 
 
 class ReadOnlyMixin(admin.ModelAdmin):

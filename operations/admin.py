@@ -199,6 +199,8 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
             raise PermissionDenied
         if operation.can_be_cancelled:
             operation_cancel(operation=operation)
-            messages.info(request, f"“{operation}” is cancelled, at the latest after the step at hand.")
+            messages.info(
+                request, f"“{operation}” is cancelled: at the latest after the step at hand, unless that is its last."
+            )
         else:
             messages.warning(request, f"“{operation}” {operation.state} already.")

@@ -101,6 +101,18 @@ class Kind:
         return None
 
 
+class Gone(Kind):
+    """Stands in for a kind that an earlier release had: what was done is still shown, and can't be asked for again."""
+
+    subject_model = models.Model
+    permission = ""
+    icon = "block"
+    steps = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = self.label = name  # type: ignore[misc]
+
+
 _kinds: dict[str, Kind] = {}
 
 
@@ -111,6 +123,11 @@ def register(kind: type[Kind]) -> type[Kind]:
 
 def get(name: str) -> Kind:
     return _kinds[name]
+
+
+def of_row(name: str) -> Kind:
+    """The kind that a row names, which this release may not have any more."""
+    return _kinds.get(name) or Gone(name)
 
 
 def subject_models() -> set[type[models.Model]]:

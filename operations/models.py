@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Count, Max, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -29,6 +29,8 @@ class State(models.TextChoices):
 
 
 ACTIVE_STATES = (State.QUEUED, State.RUNNING)
+#: Characters that are kept of the name of what an operation is about.
+LONGEST_LABEL = 200
 #: Characters that are kept of an outcome; in full it is what the last step found.
 LONGEST_SUMMARY = 500
 
@@ -40,6 +42,22 @@ class OperationQuerySet(models.QuerySet["Operation"]):
     def claimable(self, now: datetime) -> Self:
         """Those that nobody works on: queued, or left behind by a worker whose lease ran out."""
         return self.filter(Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_until__lt=now))
+
+    def forgettable(self, before: datetime) -> Self:
+        """Those that ended before that time, without the last of each kind on each subject, which says how it came to
+        be as it is, and without those that something else refers to: a deployment, an incident.
+        """
+        own = {Operation, Step}
+        others = [relation for relation in Operation._meta.related_objects if relation.related_model not in own]
+        later = Operation.objects.filter(
+            subject_type=OuterRef("subject_type"),
+            subject_id=OuterRef("subject_id"),
+            kind=OuterRef("kind"),
+            pk__gt=OuterRef("pk"),
+        )
+        return self.exclude(state__in=ACTIVE_STATES).filter(
+            Exists(later), finished_at__lt=before, **{f"{relation.name}__isnull": True for relation in others}
+        )
 
     def of(self, subject: models.Model) -> Self:
         return self.filter(
@@ -113,7 +131,9 @@ class Operation(models.Model):
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
     subject_id = models.PositiveBigIntegerField()
     subject = GenericForeignKey("subject_type", "subject_id")
-    subject_label = models.CharField("about", max_length=200, help_text="Kept when what it is about is deleted.")
+    subject_label = models.CharField(
+        "about", max_length=LONGEST_LABEL, help_text="Kept when what it is about is deleted."
+    )
     lock = models.CharField(
         max_length=80, help_text="What this operation has to itself: one active operation per lock."
     )
@@ -185,7 +205,7 @@ class Operation(models.Model):
 
     @property
     def definition(self) -> "kinds.Kind":
-        return kinds.get(self.kind)
+        return kinds.of_row(self.kind)
 
     @property
     def label(self) -> str:
@@ -213,7 +233,9 @@ class Operation(models.Model):
     @property
     def can_be_retried(self) -> bool:
         """The last thing that was tried on its subject, which did not succeed: an older one may no longer be wanted."""
-        return self.state in {State.FAILED, State.CANCELLED} and self.subject is not None and self.newer is None
+        failed = self.state in {State.FAILED, State.CANCELLED}
+        possible = self.subject is not None and not isinstance(self.definition, kinds.Gone)
+        return failed and possible and self.newer is None
 
     @property
     def can_be_cancelled(self) -> bool:

@@ -13,11 +13,17 @@ class OperationActive(Problem):
 
     code = "operation_active"
     meaning = "Another operation on this is still active."
-    default_remedy = "Follow that operation to its end, or cancel it, then try again."
+    default_remedy = "Cancel that operation on its page, or follow it to its end. Then ask again."
     retryable = True
 
     def __init__(self, operation: "Operation") -> None:
-        super().__init__(f"“{operation}” is {operation.state}: one operation at a time.")
+        message = f"“{operation}” is {operation.state}: one operation at a time."
+        remedy = (
+            "It has not begun: cancel it on its page, or let it come first. Then ask again."
+            if operation.started_at is None
+            else ""
+        )
+        super().__init__(message, remedy=remedy)
         self.operation = operation
 
 
@@ -27,6 +33,14 @@ class SubjectGone(Problem):
     code = "subject_gone"
     meaning = "What this operation is about has been deleted."
     default_remedy = "Nothing is left to do."
+
+
+class KindGone(Problem):
+    """This release of the panel does nothing of that kind any more."""
+
+    code = "kind_gone"
+    meaning = "The panel was updated since this was asked for, and does not do this any more."
+    default_remedy = "Look at the page of what it is about: what can be done there now stands on its buttons."
 
 
 class PanelFault(Problem):

@@ -28,9 +28,10 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from hummingbot_api.errors import Problem
-from operations.kinds import StepDefinition
+from hummingbot_api.words import shortened
+from operations.kinds import Gone, StepDefinition
 from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState
-from operations.problems import OperationActive, PanelFault, SubjectGone
+from operations.problems import KindGone, OperationActive, PanelFault, SubjectGone
 
 logger = logging.getLogger(__name__)
 
@@ -185,10 +186,24 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
     logger.info("operation %s (%s) begins", operation.pk, operation.kind)
     with Lease(operation.pk, holder) as lease:
         try:
-            _go_through_steps(Run(operation, lease), lease, on_step)
+            _work(Run(operation, lease), lease, on_step)
         except LeaseLost:
             logger.warning("operation %s was taken over by another worker", operation.pk)
     return True
+
+
+def _work(run: Run, lease: Lease, on_step: Callable[[Step], None]) -> None:
+    """Bring the operation to an end that is written down: when that of its steps can't be, as the panel's fault."""
+    try:
+        _go_through_steps(run, lease, on_step)
+    except LeaseLost:
+        raise
+    except Exception as error:
+        logger.exception("the end of operation %s could not be written down as it was", run.operation.pk)
+        with transaction.atomic():
+            _write_end(lease, State.FAILED, **_outcome_of(_fault(error)))
+            unended = run.operation.steps.filter(state=StepState.RUNNING)
+            unended.update(state=StepState.FAILED, finished_at=timezone.now())
 
 
 def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -> None:
@@ -213,13 +228,20 @@ def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -
         _fail(run, lease, step, problem, on_step)
     except Exception as error:
         logger.exception("operation %s met an unexpected error", operation.pk)
-        _fail(run, lease, step, PanelFault(f"{PanelFault.meaning} ({type(error).__name__})"), on_step)
+        _fail(run, lease, step, _fault(error), on_step)
     else:
+        # Every step is done, so that it was done is true, also when somebody cancelled during the last one.
         _finish(run, lease, State.SUCCEEDED, summary=step.detail if step else "")
 
 
 def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
-    """The operation's steps with their rows, which are written down the first time that it is claimed."""
+    """The operation's steps with their rows, which are written down the first time that it is claimed.
+
+    Raises:
+        KindGone
+    """
+    if isinstance(operation.definition, Gone):
+        raise KindGone(f"{KindGone.meaning} (“{operation.kind}”)")
     definitions = operation.definition.steps
     Step.objects.bulk_create(
         [
@@ -257,30 +279,40 @@ def _fail_step(lease: Lease, step: Step | None, detail: str, on_step: Callable[[
 
 def _fail(run: Run, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]) -> None:
     _fail_step(lease, step, problem.message, on_step)
-    _finish(
-        run,
-        lease,
-        State.FAILED,
-        summary=problem.message,
-        error_code=problem.code,
-        error_message=problem.message,
-        error_remedy=problem.remedy,
-        error_retryable=problem.retryable,
-    )
+    _finish(run, lease, State.FAILED, **_outcome_of(problem))
 
 
-def _finish(run: Run, lease: Lease, state: State, summary: str, **outcome: Any) -> None:
+def _fault(error: Exception) -> PanelFault:
+    """What is told of an error that is not in the catalogue: its text could hold anything."""
+    return PanelFault(f"{PanelFault.meaning} ({type(error).__name__})")
+
+
+def _outcome_of(problem: Problem) -> dict[str, Any]:
+    return {
+        "summary": problem.message,
+        "error_code": problem.code,
+        "error_message": problem.message,
+        "error_remedy": problem.remedy,
+        "error_retryable": problem.retryable,
+    }
+
+
+def _finish(run: Run, lease: Lease, state: State, **outcome: Any) -> None:
     operation = run.operation
     with transaction.atomic():
         if state != State.SUCCEEDED and operation.subject is not None:
             operation.definition.failed(run)
-        if not lease.held().update(
-            state=state,
-            finished_at=timezone.now(),
-            lease_until=None,
-            cancel_requested=False,
-            summary=summary[:LONGEST_SUMMARY],
-            **outcome,
-        ):
-            raise LeaseLost
+        _write_end(lease, state, **outcome)
     logger.info("operation %s (%s) %s %s", operation.pk, operation.kind, state, outcome.get("error_code", ""))
+
+
+def _write_end(lease: Lease, state: State, *, summary: str, **outcome: Any) -> None:
+    if not lease.held().update(
+        state=state,
+        finished_at=timezone.now(),
+        lease_until=None,
+        cancel_requested=False,
+        summary=shortened(summary, LONGEST_SUMMARY),
+        **outcome,
+    ):
+        raise LeaseLost

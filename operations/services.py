@@ -1,16 +1,21 @@
 """Asking for operations, cancelling and retrying them. What they do is in each app's ``operations.py``."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from hummingbot_api.words import shortened
 from operations import kinds
-from operations.models import Operation, State
+from operations.models import LONGEST_LABEL, Operation, State
 from operations.problems import OperationActive, SubjectGone
 
 logger = logging.getLogger(__name__)
+
+#: Operations that are deleted in one transaction.
+FORGOTTEN_AT_ONCE = 500
 
 
 def operation_request(
@@ -36,7 +41,7 @@ def operation_request(
             operation = Operation.objects.create(
                 kind=kind,
                 subject=subject,
-                subject_label=str(subject)[:200],
+                subject_label=shortened(str(subject), LONGEST_LABEL),
                 lock=lock,
                 lane=definition.lane(subject),
                 options=options or {},
@@ -81,8 +86,15 @@ def operation_cancel(*, operation: Operation) -> None:
         Operation.objects.filter(pk=operation.pk, state=State.RUNNING).update(cancel_requested=True)
 
 
+def operations_forget(*, before: datetime) -> None:
+    """Delete what ended before that time, with its steps, in portions that keep no other writer waiting."""
+    forgettable = Operation.objects.forgettable(before).order_by("pk").values_list("pk", flat=True)
+    while portion := list(forgettable[:FORGOTTEN_AT_ONCE]):
+        Operation.objects.filter(pk__in=portion).delete()
+
+
 def ring(operation_id: int) -> None:
-    """Tell the workers that there is something to do. A bell that does not ring is rung again every minute."""
+    """Tell the workers that there is something to do. A bell that does not ring is rung again every 20 seconds."""
     from operations.tasks import run_operation
 
     try:

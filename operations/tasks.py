@@ -1,4 +1,4 @@
-"""The queue's side of operations: a bell per operation, and a round each minute for bells that were missed."""
+"""The queue's side of operations: a bell per operation, and rounds every 20 seconds for bells that were missed."""
 
 from datetime import timedelta
 from threading import BoundedSemaphore
@@ -6,18 +6,26 @@ from threading import BoundedSemaphore
 from django.conf import settings
 from django.utils import timezone
 from huey import crontab
+from huey.api import TaskWrapper
 from huey.contrib.djhuey import db_periodic_task, db_task
 
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
+from operations.services import operations_forget
 
-#: How often, in seconds, rounds are made within the minute that Huey's periodic tasks know.
+#: Seconds between two rounds.
 ROUND = 20
 
 
 #: Operations mostly wait, each in a thread. Some threads are kept for looking at the fleet and for making rounds.
 THREADS_KEPT_FREE = 4
 _slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - THREADS_KEPT_FREE))
+
+
+def several_times_a_minute(task: TaskWrapper, seconds: int) -> None:
+    """Have a task begin every so many seconds of a minute. Called each minute, which is all that Huey's clock knows."""
+    for delay in range(0, 60, seconds):
+        task.schedule(delay=delay)
 
 
 @db_task()
@@ -42,8 +50,7 @@ def ring_for_the_next(operation_id: int) -> None:
 
 @db_periodic_task(crontab())
 def make_rounds() -> None:
-    for delay in range(0, 60, ROUND):
-        ring_for_the_left_behind.schedule(delay=delay)
+    several_times_a_minute(ring_for_the_left_behind, ROUND)
 
 
 @db_task()
@@ -54,3 +61,9 @@ def ring_for_the_left_behind() -> None:
     WorkerHeartbeat.objects.filter(heard_at__lt=now - timedelta(hours=1)).delete()
     for pk in Operation.objects.claimable(now).order_by("pk").values_list("pk", flat=True):
         run_operation(pk)
+
+
+@db_periodic_task(crontab(hour="3", minute="30"))
+def forget_the_old() -> None:
+    if days := settings.OPERATIONS_KEPT_DAYS:
+        operations_forget(before=timezone.now() - timedelta(days=days))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from accounts.models import Server
 from bots import tasks
-from bots.fleet import Snapshot, observe_server, state_in
+from bots.fleet import LOOKING, Snapshot, observe_server, state_in
 from bots.models import Bot, BotState, Deployment, Strategy
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import ControllerPerformance, LogEntry
@@ -286,8 +286,14 @@ def test_a_server_without_docker_or_mqtt_makes_its_bots_unknown_and_says_so(live
         sandbox.faults.clear()
 
 
+def begin(kind: str, bot: Bot) -> None:
+    """As a worker does that takes an operation and has not done anything yet."""
+    operation = operation_request(kind=kind, subject=bot)
+    assert Operation.objects.claim(operation.pk, "worker", timezone.now())
+
+
 def test_a_bot_that_an_operation_works_on_is_left_to_it(live, sandbox):
-    operation_request(kind="stop", subject=live)
+    begin("stop", live)
     before = live.deployment.observed_at
     sandbox.world.crash(live.deployment.instance_name)
     assert look(live).observed_at == before
@@ -296,11 +302,53 @@ def test_a_bot_that_an_operation_works_on_is_left_to_it(live, sandbox):
     assert look(live).observed_state == BotState.CRASHED
 
 
+@pytest.mark.parametrize("kind", LOOKING)
+def test_a_bot_that_an_operation_only_looks_at_is_watched(kind, live, sandbox):
+    begin(kind, live)
+    sandbox.world.crash(live.deployment.instance_name)
+    assert look(live).observed_state == BotState.CRASHED
+
+
+def test_a_bot_is_watched_while_its_operation_waits_for_its_turn(live, sandbox):
+    operation_request(kind="redeploy", subject=live)
+    sandbox.world.crash(live.deployment.instance_name)
+    assert look(live).observed_state == BotState.CRASHED
+
+
+@pytest.mark.parametrize("fault", [None, "server_error"])
+def test_a_poll_says_nothing_of_a_bot_whose_operation_began_after_the_look(fault, live, sandbox, monkeypatch):
+    if fault:
+        sandbox.faults.add(fault)
+    sandbox.world.crash(live.deployment.instance_name)
+    take = Snapshot.take
+
+    def slow_take(api):
+        try:
+            return take(api)
+        finally:
+            begin("start", live)
+
+    monkeypatch.setattr(Snapshot, "take", slow_take)
+    assert look(live).observed_state == BotState.RUNNING
+
+
+def test_a_poll_that_fails_does_not_hide_what_an_operation_found_meanwhile(live, sandbox, monkeypatch):
+    sandbox.faults.add("server_error")
+    take = Snapshot.take
+
+    def slow_take(api):
+        live.deployment.observe(BotState.STOPPED, stopped_at=timezone.now())
+        return take(api)
+
+    monkeypatch.setattr(Snapshot, "take", slow_take)
+    assert look(live).observed_state == BotState.STOPPED
+
+
 def test_a_second_instance_is_not_forgotten_while_an_operation_works_on_the_bot(live, server):
     with server.api() as api:
         stranger = api.bots.deploy_script(**live.deployment.order())
     look(live)
-    operation_request(kind="refresh", subject=live)
+    begin("stop", live)
     look(live)
     assert live.strangers == stranger
 

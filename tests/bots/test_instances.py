@@ -1,10 +1,14 @@
 """Stopping, starting, archiving and refreshing the instance that a bot has, whatever became of it."""
 
 import pytest
+from django.utils import timezone
 
+from bots import instances
+from bots.fleet import LOOKING
 from bots.models import BotState
 from hummingbot_api.sandbox.instance import Instance
-from operations.models import State
+from operations.models import Operation, State
+from operations.services import operation_request
 
 
 def ended(operation) -> tuple[str, str]:
@@ -148,6 +152,40 @@ def test_a_start_of_a_bot_whose_container_exits_again_fails_with_that(live, inst
     instance.connectors.clear()
     assert ended(perform("start", live)) == (State.FAILED, "container_exited")
     assert live.deployment.state == BotState.CRASHED
+
+
+# --- what looks hinders nothing that acts ---
+
+
+@pytest.mark.parametrize("kind", LOOKING)
+@pytest.mark.parametrize("urgent", ["stop", "archive"])
+def test_a_bot_is_stopped_while_somebody_looks_at_it(kind, urgent, live, perform, settings):
+    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 1}
+    looking = operation_request(kind=kind, subject=live)
+    assert Operation.objects.claim(looking.pk, "worker", timezone.now())
+    assert perform(urgent, live).state == State.SUCCEEDED
+
+
+def test_a_refresh_leaves_a_bot_to_the_operation_that_works_on_it(live, instance, perform):
+    stop = operation_request(kind="stop", subject=live)
+    assert Operation.objects.claim(stop.pk, "worker", timezone.now())
+    instance.stop_strategy("{}")
+    assert "Another operation works on" in perform("refresh", live).summary
+    assert live.deployment.state == BotState.RUNNING
+
+
+def test_a_refresh_looks_again_when_the_bot_was_stopped_while_it_looked(live, perform, monkeypatch):
+    read, stops = instances.read_logs, ["stop"]
+
+    def slow_read(api, deployment):
+        logs = read(api, deployment)
+        if stops:
+            perform(stops.pop(), live)
+        return logs
+
+    monkeypatch.setattr(instances, "read_logs", slow_read)
+    assert perform("refresh", live).summary == f"{live.deployment} is stopped."
+    assert live.deployment.state == BotState.STOPPED
 
 
 # --- refresh ---

@@ -168,10 +168,10 @@ def test_bots_on_other_connectors_and_of_other_clients_are_left_alone(rotated, t
 
 
 def test_a_bot_that_something_else_is_done_with_is_left_and_named(rotated, trading, perform):
-    operation_request(kind="refresh", subject=trading)
+    operation_request(kind="start", subject=trading)
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     assert operation.state == State.SUCCEEDED
-    assert "Sharp Spread: not redeployed, because “Refresh" in operation.summary
+    assert "Sharp Spread: not redeployed, because “Start" in operation.summary
 
 
 def test_a_redeploy_is_asked_for_once_though_the_worker_dies_after_asking(rotated, trading, monkeypatch):

@@ -201,7 +201,7 @@ def test_an_operation_that_is_active_already_is_named(server, onboard):
     operation_request(kind="check_server", subject=server)
     said = onboard(fails=True)
     assert "“Check connection Sandbox” is queued" in said
-    assert "Follow that operation to its end, or cancel it" in said
+    assert "It has not begun: cancel it on its page" in said
 
 
 def test_steps_that_a_background_worker_takes_are_printed_too(server, onboard, monkeypatch):

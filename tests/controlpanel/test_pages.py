@@ -240,6 +240,7 @@ def test_pressing_a_button_again_leads_to_the_operation_that_is_active(server, a
     again = admin_client.post(page, follow=True)
     assert again.redirect_chain == [(first, 302)]
     assert "“Check connection Sandbox” is queued: one operation at a time." in text_of(again)
+    assert f'cancel it on its page, or let it come first. Then ask again. <a href="{first}">' in text_of(again)
     assert Operation.objects.count() == 1
 
 
@@ -456,3 +457,15 @@ def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_use
     for kind in ("refresh", "check_bot"):
         page = page.replace(operate_url(bot, kind), "")
     assert "operate" not in page
+
+
+def test_what_an_earlier_release_did_is_still_shown_and_can_not_be_asked_for_again(bot, admin_client):
+    operation = operation_request(kind="refresh", subject=bot)
+    Operation.objects.filter(pk=operation.pk).update(kind="conjure", state=State.FAILED)
+    page = url_of(operation)
+    for address in (reverse("admin:index"), reverse(f"{OPERATION}_changelist"), page, url_of(bot)):
+        assert "conjure" in text_of(admin_client.get(address))
+    assert "Retry" not in text_of(admin_client.get(page))
+    answer = admin_client.post(url_of(operation, "retry"), follow=True)
+    assert "there is nothing to retry" in text_of(answer)
+    assert Operation.objects.count() == 1

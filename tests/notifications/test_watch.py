@@ -160,9 +160,16 @@ def test_a_bot_that_an_operation_works_on_is_left_alone(bot):
     shows(bot, BotState.CRASHED)
     Bot.objects.update(strangers="somebody")
     operation = operation_request(kind="redeploy", subject=bot)
+    Operation.objects.filter(pk=operation.pk).update(state=State.RUNNING)
     assert looks(3) == []
     Operation.objects.filter(pk=operation.pk).update(state=State.CANCELLED)
     assert set(kinds_of(looks())) == {"bot_crashed", "second_instance"}
+
+
+def test_a_bot_whose_operation_waits_for_its_turn_is_not_left_alone(bot):
+    shows(bot, BotState.CRASHED)
+    operation_request(kind="redeploy", subject=bot)
+    assert kinds_of(looks()) == ["bot_crashed"]
 
 
 def test_a_bot_that_never_ran_is_told_of_by_the_operation_that_should_have_started_it(bot):

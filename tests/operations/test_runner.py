@@ -266,7 +266,7 @@ def test_a_long_outcome_is_cut_for_the_summary_and_whole_in_its_step(ending, mak
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation)[0] == (State.SUCCEEDED if ending == "well" else State.FAILED)
-    assert facts(operation)[2] == "x" * 500
+    assert facts(operation)[2] == "x" * 499 + "…"
     assert operation.steps.get().detail == "x" * 2000
 
 
@@ -275,6 +275,44 @@ def test_a_worker_on_a_host_with_a_long_name_can_claim(make_kind, request_operat
     monkeypatch.setattr("os.getpid", lambda: 4_194_303)
     make_kind(one=done)
     assert runner.run(request_operation().pk)
+
+
+@pytest.mark.parametrize("ending", ["well", "ill"])
+def test_an_operation_whose_end_can_not_be_written_down_ends_all_the_same(
+    ending, make_kind, request_operation, monkeypatch
+):
+    monkeypatch.setattr(runner, "LONGEST_SUMMARY", 5000)  # the column has no room for that
+
+    def act(run):
+        if ending == "ill":
+            raise ServerUnreachable("x" * 2000)
+        return "x" * 2000
+
+    make_kind(one=act)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[:2] == (State.FAILED, "panel_fault")
+    assert (operation.finished_at is None, operation.error_retryable) == (False, True)
+    assert operation.steps.get().state == (StepState.DONE if ending == "well" else StepState.FAILED)
+
+
+@pytest.mark.parametrize("text", ["It is gone.", "no text for a database: \0"])
+def test_an_operation_whose_subject_can_not_be_told_of_its_failure_ends_all_the_same(
+    text, make_kind, request_operation
+):
+    def fail(run):
+        raise ServerUnreachable(text)
+
+    def failed(run):
+        raise ZeroDivisionError("planted-text")
+
+    make_kind(one=fail, failed=failed)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[:2] == (State.FAILED, "panel_fault")
+    assert "planted-text" not in operation.error_message
+    assert operation.steps.get().state == StepState.FAILED
+    assert request_operation().state == State.QUEUED  # its lock is free
 
 
 def test_an_unexpected_error_is_a_panel_fault_without_its_text(make_kind, request_operation, caplog):
@@ -298,6 +336,16 @@ def test_a_subject_that_was_deleted_meanwhile_ends_the_operation(make_kind, requ
     assert runner.run(operation.pk)
     assert facts(operation)[:2] == (State.FAILED, "subject_gone")
     assert operation.subject_label == "Nowhere"
+
+
+def test_an_operation_of_a_kind_that_this_release_does_not_have_ends_with_a_word_on_it(make_kind, request_operation):
+    make_kind(one=done)
+    operation = request_operation()
+    Operation.objects.filter(pk=operation.pk).update(kind="conjure")
+    assert runner.run(operation.pk)
+    assert facts(operation)[:2] == (State.FAILED, "kind_gone")
+    assert "“conjure”" in operation.summary
+    assert not operation.can_be_retried
 
 
 # --- losing the lease ---
@@ -380,6 +428,18 @@ def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, requ
     assert "What the steps before had done stays done" in operation.summary
     assert [step.state for step in operation.steps.all()] == ["done", "waiting"]
     assert (operation.cancel_requested, len(failures)) == (False, 1)
+
+
+def test_a_cancel_during_the_last_step_comes_too_late_for_what_is_done(make_kind, request_operation):
+    def act(run):
+        operation_cancel(operation=run.operation)
+        return "done"
+
+    make_kind(one=act)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation) == (State.SUCCEEDED, "", "done")
+    assert not operation.cancel_requested
 
 
 def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation):

@@ -1,0 +1,100 @@
+"""What happens by the clock: rounds within a minute, and forgetting."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from controlpanel.tasks import forget_ended_sessions
+from notifications.models import Incident
+from operations import runner, services, tasks
+from operations.models import Operation, State, Step
+
+
+@pytest.mark.parametrize(
+    ("module", "plan", "task"),
+    [
+        ("operations.tasks", "make_rounds", "ring_for_the_left_behind"),
+        ("bots.tasks", "plan_observations", "observe_fleet"),
+        ("notifications.tasks", "plan_looks", "look_and_tell"),
+        ("json_api.tasks", "plan_events", "look_and_send"),
+    ],
+)
+def test_what_is_done_every_20_seconds_is_planned_once_a_minute(module, plan, task, monkeypatch):
+    planner, planned = import_module(module), []
+    monkeypatch.setattr(getattr(planner, task), "schedule", lambda delay: planned.append(delay))
+    getattr(planner, plan).call_local()
+    assert planned == [0, 20, 40]
+
+
+# --- forgetting ---
+
+
+@pytest.fixture
+def ended(make_kind: Callable[..., Any], request_operation: Callable[..., Operation]) -> Callable[..., Operation]:
+    """An operation that ended so many days ago, with a step."""
+
+    def ended(days: int, kind: str = "test", state: State = State.SUCCEEDED) -> Operation:
+        make_kind(kind, one=lambda run: "done")
+        operation = request_operation(kind)
+        assert runner.run(operation.pk)
+        Operation.objects.filter(pk=operation.pk).update(state=state, finished_at=timezone.now() - timedelta(days=days))
+        return operation
+
+    return ended
+
+
+def test_what_ended_long_ago_is_forgotten_with_its_steps(ended, settings, monkeypatch):
+    monkeypatch.setattr(services, "FORGOTTEN_AT_ONCE", 2)
+    settings.OPERATIONS_KEPT_DAYS = 30
+    for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
+        ended(31, state=state)
+    kept = [ended(29), ended(31)]  # the last of its kind on its subject
+    tasks.forget_the_old.call_local()
+    assert [*Operation.objects.order_by("pk")] == kept
+    assert {step.operation for step in Step.objects.all()} == {*kept}
+
+
+def test_the_last_of_each_kind_is_kept_however_old(ended, settings):
+    settings.OPERATIONS_KEPT_DAYS = 30
+    kept = {ended(400, kind) for kind in ("one", "two")}
+    tasks.forget_the_old.call_local()
+    assert {*Operation.objects.all()} == kept
+
+
+def test_nothing_is_forgotten_where_all_is_kept_or_what_has_not_ended(ended, settings):
+    settings.OPERATIONS_KEPT_DAYS = 30
+    ended(400, state=State.RUNNING)
+    Operation.objects.update(lock="another")
+    ended(0)
+    tasks.forget_the_old.call_local()
+    assert Operation.objects.count() == 2
+    Operation.objects.update(state=State.SUCCEEDED)
+    settings.OPERATIONS_KEPT_DAYS = 0
+    tasks.forget_the_old.call_local()
+    assert Operation.objects.count() == 2
+
+
+def test_what_a_deployment_or_an_incident_refers_to_is_kept(ended, settings, bot):
+    settings.OPERATIONS_KEPT_DAYS = 30
+    of_a_deployment, of_an_incident, forgotten, last = ended(400), ended(400), ended(400), ended(400)
+    deployment = bot.plan_deployment()
+    deployment.operation = of_a_deployment
+    deployment.save()
+    facts = {"subject": bot, "server": bot.server, "seen_at": timezone.now()}
+    Incident.objects.create(kind="operation_failed", operation=of_an_incident, **facts)
+    assert last.retry_of is None
+    Operation.objects.filter(pk=last.pk).update(retry_of=forgotten)  # which alone keeps nothing
+    tasks.forget_the_old.call_local()
+    assert {*Operation.objects.all()} == {of_a_deployment, of_an_incident, last}
+
+
+def test_sessions_that_ended_are_forgotten(db):
+    for key, days in (("ended", -1), ("lives", 1)):
+        Session.objects.create(session_key=key, session_data="", expire_date=timezone.now() + timedelta(days=days))
+    forget_ended_sessions.call_local()
+    assert [session.session_key for session in Session.objects.all()] == ["lives"]
