@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.fields import fingerprint
-from accounts.models import MASTER_ACCOUNT, Client, ClientStatus, ExchangeKey, Server, key_errors
+from accounts.models import Client, ClientStatus, ExchangeKey, Server, key_errors
 from hummingbot_api.connectors import KNOWN_CONNECTORS, is_paper_trade
 from hummingbot_api.exchanges import words_of
 from hummingbot_api.results import ConnectorField
@@ -59,9 +59,7 @@ class ClientSheet(Sheet):
                 obj.server = self.servers[name]
             else:
                 row.wrong("server", "There is no such server.")
-        if (account := row.text("account_name")) and account != obj.account_name:
-            if account == MASTER_ACCOUNT:
-                row.wrong("account_name", "Every new account is a copy of it: choose it on the client's page only.")
+        if account := row.text("account_name"):
             obj.account_name = account
         self._fill_manager(obj, row)
         if status := row.text("status").lower():

@@ -263,7 +263,10 @@ def test_the_rules_of_a_clients_page_hold(send, client_sharp, server):
         {"account_name": "The profile client_sharp is this client's: its name is fixed."},
         {"server": "There is no such server."},
         {"account_name": "'a b' can't be used as an account name: only letters, digits, “_” and “-” are allowed."},
-        {"account_name": "Every new account is a copy of it: choose it on the client's page only."},
+        {
+            "account_name": "Every new account on the server is a copy of master_account, so its keys may end up with "
+            "other clients. If you mean it, switch on “Use master_account all the same” in the client's form."
+        },
         {"account_manager": "There is no such user of the panel."},
         {"account_name": "No account name can be made from this client name: enter one."},
     ]
