@@ -217,8 +217,8 @@ def _value(field: ConnectorField | None, name: str, row: Row) -> Any:
             row.wrong(name, "Write yes or no.")
         return value
     if field is not None and field.type == "int":
-        if not row.values[name].isdecimal():
-            row.wrong(name, "Write a whole number.")
+        if not row.values[name].isdecimal() or len(row.values[name]) > 18:  # Python reads no number of any length
+            row.wrong(name, "Write a whole number of at most 18 digits.")
             return row.values[name]
         return int(row.values[name])
     return row.verbatim(name)

@@ -283,6 +283,16 @@ def test_a_key_is_stored_and_no_answer_repeats_it(send, client_sharp):
     assert "“Push profile”" in text_of(page)
 
 
+def test_a_whole_number_of_a_key_is_one_that_can_be_held(send, client_sharp, server):
+    asked = [{"name": "odd_index", "type": "int", "required": True}]
+    server.contact_succeeded(connectors={"odd": asked})
+    for cell in ("x", "-1", "9" * 5000):
+        rows = check(send, KEY, "client,connector,odd_index", f"Sharp,odd,{cell}")
+        assert errors(rows) == [{"odd_index": "Write a whole number of at most 18 digits."}]
+    save(send, KEY, "client,connector,odd_index", "Sharp,odd,7")
+    assert ExchangeKey.objects.get().read_values() == {"odd_index": 7}
+
+
 def test_a_replaced_key_says_that_it_changes_and_not_what(send, key):
     changed = KEY_ROW.replace(PLANTED["bitmart_memo"], "another-memo")
     assert states(check(send, KEY, KEY_HEADER, KEY_ROW)) == [(2, "unchanged")]
