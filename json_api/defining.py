@@ -65,7 +65,7 @@ def check(user: Any, bot: Bot, errors: dict[str, list[str]]) -> None:
             errors = errors | {"image": refused.messages}
     if not errors and (rules := bot.trading_rules):
         refusals = rules.refusals(bot.strategy.settings_schema, bot.settings)
-        errors = {f"config.{name}": [f"{why} (Rules of {rules.read_at:%Y-%m-%d}.)"] for name, why in refusals.items()}
+        errors = {f"config.{name}": [reason] for name, reason in refusals.items()}
     if errors:
         raise FieldsInvalid(errors)
 

@@ -13,7 +13,7 @@ from accounts.models import Client, Server
 from bots.models import Bot, Strategy
 from bots.strategies.bundled import BUNDLED, add_or_update, defaults
 from bots.strategies.render import RESERVED
-from bots.strategies.schema import setting_errors
+from bots.strategies.schema import Setting, setting_errors
 from hummingbot_api.sandbox.catalog import CONTROLLERS
 
 #: What has no default, for each strategy.
@@ -217,6 +217,24 @@ def test_what_may_be_empty_says_so():
         schema_of("pmm_simple"), defaults("pmm_simple") | REQUIRED["pmm_simple"] | {"stop_loss": ""}
     )
     assert errors == {"stop_loss": "This must be a number or empty."}
+
+
+@pytest.mark.parametrize(
+    ("path", "schema", "title", "label"),
+    [
+        (("bid_spread",), {}, "Bid spread", "Bid spread"),
+        (
+            ("triple_barrier", "stop_loss"),
+            {"unit": "fraction"},
+            "Triple barrier stop loss",
+            "Triple barrier stop loss (fraction)",
+        ),
+        (("bb_length",), {"title": "Length", "unit": "candles"}, "Length", "Length (candles)"),
+    ],
+)
+def test_a_setting_is_called_by_its_title_or_its_name_with_its_unit(path, schema, title, label):
+    setting = Setting(path, schema, required=False, advanced=False)
+    assert (setting.title, setting.label) == (title, label)
 
 
 @pytest.mark.parametrize("name", [name for name in BUNDLED if BUNDLED[name]["kind"] == "controller"])
