@@ -1,6 +1,7 @@
 """The bundled strategies: their settings' schemas, and the files that are rendered from them."""
 
 import math
+import re
 import subprocess
 import sys
 
@@ -120,6 +121,20 @@ def test_the_defaults_and_what_is_required_satisfy_it(name):
     schema, settings = schema_of(name), defaults(name) | REQUIRED[name]
     assert setting_errors(schema, settings) == {}
     assert set(settings) == set(schema["properties"]) == set(schema["required"])
+
+
+def test_every_word_that_json_schema_does_not_have_stands_in_a_table_of_the_documentation():
+    def words(schema: dict) -> set[str]:
+        nested = schema.get("properties", {}).values()
+        return set(schema).union(*(words(rules) for rules in nested))
+
+    known = {*Draft202012Validator.VALIDATORS, "$schema", "title", "description", "default", "then"}
+    own = set().union(*(words(schema_of(name)) for name in BUNDLED)) - known
+    document = (settings.BASE_DIR / "docs" / "settings.md").read_text()
+    tables = re.findall(r"^\| Key of .*\n\|[-|]+\n((?:\|.*\n)+)", document, re.MULTILINE)
+    described = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for t in tables for row in t.splitlines())))
+    assert len(tables) == 2
+    assert own <= described
 
 
 @pytest.mark.parametrize("name", BUNDLED)
