@@ -16,6 +16,8 @@ from tests.hummingbot_api.stub import Stub, running_stub
 DOCUMENT = (ROOT / "docs" / "api.md").read_text()
 
 
+#: What the worker does every twenty seconds.
+LOOK = "from json_api.tasks import look_and_send; look_and_send.call_local()"
 #: What must have happened before a call: an operation that is worked on, one that failed, a message that was given up.
 #: Each prints the number that the call is for.
 BEFORE = {
@@ -172,7 +174,7 @@ def test_a_webhook_is_made_in_the_admin_and_told_of_a_deployment(
         expect(page.get_by_text("127.0.0.1 took the event.").first).to_be_visible(timeout=30_000)
         (request,) = receiver.seen[:1]
         assert verify(secret, dict(request.headers), request.body)
-        page.wait_for_timeout(45_000)
+        demo.manage("shell", "--no-imports", "-c", LOOK)
         page.goto("/admin/json_api/webhook/")
         shoot("webhooks")
         page.get_by_role("link", name="status page").click()
