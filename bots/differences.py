@@ -85,7 +85,7 @@ def settings_in_words(
             continue
         worth = worth_of(setting, value, price)
         also = in_percent(setting, value) or (f"about {in_digits(worth, 6)} {quote}" if worth is not None else "")
-        yield f"{_label(setting)}: {in_words(setting, value)}{f', which is {also}' if also else ''}"
+        yield f"{setting.label}: {in_words(setting, value)}{f', which is {also}' if also else ''}"
 
 
 def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:
