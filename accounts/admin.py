@@ -4,12 +4,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import NestedObjects
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.text import capfirst
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -22,7 +25,7 @@ from accounts.forms import (
     connector_choices,
     exchange_key_form,
 )
-from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server, sees_every_client
+from accounts.models import Balance, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server, sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
 from accounts.sheets import ClientSheet, KeySheet
 from hummingbot_api.connectors import Money, market_of
@@ -122,8 +125,20 @@ class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixi
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return _without_balances(listed), counts, lacking, protected
+        """With its balances counted, and neither read nor listed: they are thousands."""
+        collector = _WithoutBalances(using=DEFAULT_DB_ALIAS, origin=objs)
+        collector.collect(objs)
+        rows: dict[Any, Any] = collector.model_objs
+        counts = {model._meta.verbose_name_plural: len(found) for model, found in rows.items()}
+        if balances := Balance.objects.filter(profile__client__in=objs).count():
+            counts[Balance._meta.verbose_name_plural] = balances
+        lacking = {
+            model._meta.verbose_name
+            for model in filter(self.admin_site.is_registered, rows)
+            for row in rows[model]
+            if not self.admin_site.get_model_admin(model).has_delete_permission(request, row)
+        }
+        return collector.nested(_as_listed), counts, lacking, list(map(_as_listed, collector.protected))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
         # Nobody takes a client, or hands one on, who may not: one that is added is the own one, see ``save_model``.
@@ -187,13 +202,18 @@ class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixi
         return client.profile_in_words
 
 
-def _without_balances(listed: list[Any]) -> list[Any]:
-    """What is asked before a client is deleted, without its thousands of balances: they are counted above the list."""
-    return [
-        _without_balances(entry) if isinstance(entry, list) else entry
-        for entry in listed
-        if not str(entry).startswith("Balance: ")
-    ]
+class _WithoutBalances(NestedObjects):
+    """What is deleted together with a row, but for the balances."""
+
+    def related_objects(self, related_model: Any, related_fields: Any, objs: Any) -> models.QuerySet[Any]:
+        related: models.QuerySet[Any] = super().related_objects(related_model, related_fields, objs)
+        return related.none() if related_model is Balance else related
+
+
+def _as_listed(row: Any) -> str:
+    """A row among those that are deleted: what it is, with a link where it has a page."""
+    what, url = capfirst(row._meta.verbose_name), getattr(row, "get_absolute_url", None)
+    return format_html('{}: <a href="{}">{}</a>', what, url(), row) if url else f"{what}: {row}"
 
 
 class RenewalFilter(admin.SimpleListFilter):

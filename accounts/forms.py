@@ -15,7 +15,7 @@ from unfold.widgets import (
 )
 
 from accounts.fields import Unreadable
-from accounts.models import MASTER_ACCOUNT, Client, CredentialsProfile, ExchangeKey, Server, key_errors
+from accounts.models import Client, CredentialsProfile, ExchangeKey, Server, key_errors
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE, Money, is_paper_trade, market_of
 from hummingbot_api.exchanges import title_of, words_of
 from hummingbot_api.results import ConnectorField
@@ -115,15 +115,14 @@ class ClientForm(forms.ModelForm):
                 self.add_error("existing_profile", "Choose a profile or enter an account name, not both.")
             else:
                 cleaned["account_name"] = name
-        chosen_now = {"account_name", "existing_profile"}.intersection(self.changed_data)
-        if chosen_now and cleaned.get("account_name") == MASTER_ACCOUNT and not cleaned.get("use_master_account"):
-            field = "existing_profile" if cleaned.get("existing_profile") else "account_name"
-            self.add_error(
-                field,
-                "Every new account on the server is a copy of master_account, so its keys may end up with other "
-                "clients. If you mean it, switch on “Use master_account all the same”.",
-            )
+        self.instance.means_master_account = cleaned.get("use_master_account", False)
         return cleaned
+
+    def _post_clean(self) -> None:
+        """What is wrong with the name of a profile that was chosen is said where it was chosen."""
+        super()._post_clean()  # type: ignore[misc]
+        if self.cleaned_data.get("existing_profile") and "account_name" in self.errors:
+            self.add_error("existing_profile", self.errors.pop("account_name").as_data())
 
     def take_over(self) -> None:
         """Keep the choice with the saved client: from now on the profile counts as this client's."""

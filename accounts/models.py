@@ -271,7 +271,13 @@ class ClientQuerySet(models.QuerySet["Client"]):
 
 
 class Client(models.Model):
-    """A customer of the agency."""
+    """A customer of the agency.
+
+    Attributes:
+        means_master_account: whoever chooses that account for the client now was warned of it. Not stored.
+    """
+
+    means_master_account = False
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
     account_name = models.CharField(
@@ -324,10 +330,19 @@ class Client(models.Model):
             if not short:
                 raise ValidationError({"account_name": "No account name can be made from this client name: enter one."})
             self.account_name = f"client_{short}"[:NAME_LENGTH]
+        before = Client.objects.filter(pk=self.pk).values_list("account_name", flat=True).first()
+        if self.account_name == before:
+            return
         if self.pk and self.is_pushed:
-            before = Client.objects.values_list("account_name", flat=True).get(pk=self.pk)
-            if before != self.account_name:
-                raise ValidationError({"account_name": f"The profile {before} is this client's: its name is fixed."})
+            raise ValidationError({"account_name": f"The profile {before} is this client's: its name is fixed."})
+        if self.account_name == MASTER_ACCOUNT and not self.means_master_account:
+            raise ValidationError(
+                {
+                    "account_name": f"Every new account on the server is a copy of {MASTER_ACCOUNT}, so its keys may "
+                    f"end up with other clients. If you mean it, switch on “Use {MASTER_ACCOUNT} all the same” in the "
+                    "client's form."
+                }
+            )
 
     @property
     def is_pushed(self) -> bool:

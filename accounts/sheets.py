@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.fields import fingerprint
-from accounts.models import MASTER_ACCOUNT, Client, ClientStatus, ExchangeKey, Server, key_errors
+from accounts.models import Client, ClientStatus, ExchangeKey, Server, key_errors
 from hummingbot_api.connectors import KNOWN_CONNECTORS, is_paper_trade
 from hummingbot_api.exchanges import words_of
 from hummingbot_api.results import ConnectorField
@@ -59,9 +59,7 @@ class ClientSheet(Sheet):
                 obj.server = self.servers[name]
             else:
                 row.wrong("server", "There is no such server.")
-        if (account := row.text("account_name")) and account != obj.account_name:
-            if account == MASTER_ACCOUNT:
-                row.wrong("account_name", "Every new account is a copy of it: choose it on the client's page only.")
+        if account := row.text("account_name"):
             obj.account_name = account
         self._fill_manager(obj, row)
         if status := row.text("status").lower():
@@ -219,8 +217,8 @@ def _value(field: ConnectorField | None, name: str, row: Row) -> Any:
             row.wrong(name, "Write yes or no.")
         return value
     if field is not None and field.type == "int":
-        if not row.values[name].isdecimal():
-            row.wrong(name, "Write a whole number.")
+        if not row.values[name].isdecimal() or len(row.values[name]) > 18:  # Python reads no number of any length
+            row.wrong(name, "Write a whole number of at most 18 digits.")
             return row.values[name]
         return int(row.values[name])
     return row.verbatim(name)

@@ -25,6 +25,7 @@ from bots.rules import save_warnings
 from bots.sheets import BotSheet
 from bots.strategies.schema import settings_in
 from bots.strategy_admin import StrategyAdmin
+from bots.templatetags.amounts import amount
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
 from operations.actions import ReadOnlyMixin
 from operations.lost_updates import KeepsOthersChangesMixin
@@ -194,7 +195,8 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
 
     @display(description="profit and loss")
     def pnl(self, bot: Bot) -> str:
-        return quote_amount(bot.deployment.pnl_quote if bot.deployment else None, bot.trading_pair)
+        run = bot.deployment
+        return "—" if run is None or run.pnl_quote is None else f"{amount(run.pnl_quote)} {run.quote_asset}"
 
 
 def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -212,11 +214,6 @@ def clone_of(bot: Bot) -> dict[str, Any]:
     """What the form for a new bot is filled with: all of this one's definition, under a name that is free."""
     form = bot_form([bot.strategy], ())(instance=bot)
     return {name: form.initial[name] for name in form.fields if name in form.initial} | {"name": bot.name_for_a_clone()}
-
-
-def quote_amount(amount: float | None, trading_pair: str) -> str:
-    """An amount in the pair's quote asset, for people; a dash when it is not known."""
-    return "—" if amount is None else f"{amount:+,.2f} {trading_pair.partition('-')[2]}"
 
 
 def _url_to_repeat(deployment: Deployment) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -52,7 +52,11 @@ class ControllersMixin(ModelAdmin):
             if controller.problem:
                 messages.error(request, f"{controller} can't be used: {controller.problem}")
                 return HttpResponseRedirect(request.path)
-            strategy = strategy_from(controller)
+            try:
+                strategy = strategy_from(controller)
+            except ValidationError as invalid:
+                messages.error(request, f"{controller} can't be used: {' '.join(invalid.messages)}")
+                return HttpResponseRedirect(request.path)
             self.log_addition(request, strategy, [{"added": {}}])
             messages.success(request, f"“{strategy}” can be chosen for bots now. Its settings can be edited here.")
             return HttpResponseRedirect(strategy.get_absolute_url())

@@ -55,7 +55,11 @@ def _differs(strategy: Strategy, controller: Controller) -> bool:
 
 
 def strategy_from(controller: Controller) -> Strategy:
-    """A strategy for the controller, with the settings that its server told. Saved under a name that is free."""
+    """A strategy for the controller, with the settings that its server told. Saved under a name that is free.
+
+    Raises:
+        ValidationError: the server told what no strategy can be called or hold.
+    """
     strategy = Strategy(
         name=_free_name(slug(controller.name, "_") or "controller"),
         kind=StrategyKind.CONTROLLER,

@@ -68,7 +68,7 @@ def compare(bot: "Bot", deployment: "Deployment") -> list[Row]:
         values = [setting.value_in(config, ABSENT) for config in (saved, deployed, live)]
         difference = _difference(setting.path[0], *values, taken_over=setting.path[0] in taken_over)
         wanted, given, shown = (in_words(setting, value) for value in values)
-        rows.append(Row(".".join(setting.path), _label(setting), wanted, given, shown, difference))
+        rows.append(Row(".".join(setting.path), setting.label, wanted, given, shown, difference))
     return rows
 
 
@@ -85,7 +85,7 @@ def settings_in_words(
             continue
         worth = worth_of(setting, value, price)
         also = in_percent(setting, value) or (f"about {in_digits(worth, 6)} {quote}" if worth is not None else "")
-        yield f"{_label(setting)}: {in_words(setting, value)}{f', which is {also}' if also else ''}"
+        yield f"{setting.label}: {in_words(setting, value)}{f', which is {also}' if also else ''}"
 
 
 def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:
@@ -104,11 +104,6 @@ def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterato
 
 def _undescribed(name: str, title: str) -> Setting:
     return Setting((name,), {"title": title}, required=False, advanced=False)
-
-
-def _label(setting: Setting) -> str:
-    title = setting.schema.get("title", " ".join(setting.path).replace("_", " ").capitalize())
-    return f"{title} ({setting.schema['unit']})" if "unit" in setting.schema else title
 
 
 def _difference(name: str, saved: Any, deployed: Any, live: Any, *, taken_over: bool) -> Difference:

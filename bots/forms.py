@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
-from django.utils.dateformat import format as date_format
 from django.utils.functional import cached_property
 from django.utils.html import escape
 from unfold.widgets import (
@@ -154,8 +153,7 @@ class BotForm(forms.ModelForm):
         strategy = self.instance.strategy
         wrong = rules.refusals(strategy.settings_schema, self.instance.settings)
         for name, reason in wrong.items():
-            told = f"{reason} (Its rules were read {date_format(rules.read_at, 'j M Y')}.)"
-            self.add_setting_error(strategy, name, told)
+            self.add_setting_error(strategy, name, reason)
 
     def entered_settings(self, strategy: Strategy, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         """What was entered, next to what has no field. An emptied field is none, where that may be.
@@ -225,11 +223,10 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
     A field that is left empty gives ``None``, or the empty text or list that is the default.
     """
     schema, kinds = setting.schema, setting.types - {"null"}
-    label = schema.get("title", " ".join(setting.path).replace("_", " ").capitalize())
     nothing = default if default in ("", []) else None
     common: dict[str, Any] = {
         "required": not setting.is_nullable and nothing is None and (setting.required or default is not None),
-        "label": f"{label} ({schema['unit']})" if "unit" in schema else label,
+        "label": setting.label,
         "help_text": escape(schema.get("description", "")),
         "initial": default,
         "error_messages": {"required": "This is missing."},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from accounts.models import Server
 from accounts.operations import talking_to
@@ -80,8 +81,12 @@ class TradingRules(models.Model):
         return [(name, f"{in_digits(value)} {asset}" if value else "not told") for name, value, asset in told]
 
     def refusals(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
-        """The settings with which the exchange would refuse orders, and why. See ``bots.strategies.amounts``."""
-        return too_small(schema, settings, self.rules, self.trading_pair)
+        """The settings with which the exchange would refuse orders, and why, as of when. See
+        ``bots.strategies.amounts``.
+        """
+        as_of = f"(Its rules were read {date_format(self.read_at, 'j M Y')}.)"
+        refused = too_small(schema, settings, self.rules, self.trading_pair)
+        return {name: f"{reason} {as_of}" for name, reason in refused.items()}
 
     def warnings(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
         """The settings that the exchange takes in another way than they are meant."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.utils.formats import date_format
 
 from accounts.models import Client, Server
 from accounts.sheets import NO_SUCH_CLIENT
@@ -161,7 +160,7 @@ class BotSheet(Sheet):
         if row.errors or (rules := obj.trading_rules) is None:
             return
         for name, reason in rules.refusals(obj.strategy.settings_schema, obj.settings).items():
-            row.wrong(_column_of(name, row), f"{reason} (Its rules were read {date_format(rules.read_at, 'j M Y')}.)")
+            row.wrong(_column_of(name, row), reason)
 
     def warnings(self, obj: Bot) -> Iterable[str]:
         return save_warnings(obj)
@@ -235,11 +234,8 @@ def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 def _column(name: str, setting: Setting) -> Column:
     rules = setting.schema
-    title = rules.get("title", " ".join(setting.path).replace("_", " ").capitalize())
-    unit = f" ({rules['unit']})" if "unit" in rules else ""
-    return Column(
-        name, f"{title}{unit}. {rules.get('description', '')}", _example(setting), required="default" not in rules
-    )
+    words = f"{setting.label}. {rules.get('description', '')}"
+    return Column(name, words, _example(setting), required="default" not in rules)
 
 
 def _example(setting: Setting) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.text import capfirst
 
 from accounts.models import EXPIRY_NOTICE, ClientStatus, ExchangeKey, KeyState, Renewal, Server
@@ -16,6 +17,9 @@ from bots.advice import ADVICE
 from bots.models import Bot, BotState
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
+
+#: How a day is written.
+DAY = "j M Y"
 
 
 class Urgency(IntEnum):
@@ -180,13 +184,14 @@ def _of_keys(user: Any) -> Iterator[Concern]:
 
 
 def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any]) -> Concern:
-    last_day = f"{key.expires_on:%-d %b %Y}" if key.expires_on else ""
+    last_day = date_format(key.expires_on, DAY) if key.expires_on else ""
     if key.renewal == Renewal.EXPIRED:
         urgency, words = Urgency.WARNING, f"Its last day was {last_day}."
     elif key.expires_on and key.expires_on < timezone.localdate() + EXPIRY_NOTICE:
         urgency, words = Urgency.REMINDER, f"Its last day is {last_day}."
     else:
-        urgency, words = Urgency.REMINDER, f"It was entered on {timezone.localtime(key.changed_at):%-d %b %Y}."
+        entered = date_format(timezone.localtime(key.changed_at), DAY)
+        urgency, words = Urgency.REMINDER, f"It was entered on {entered}."
     return Concern(
         urgency=urgency,
         title=f"Exchange key {key.renewal.label}",

@@ -56,6 +56,9 @@ env = _Env(
     # Heroku and Railway set these, and stand in front of the panel with one proxy.
     TRUSTED_PROXIES=(int, 1 if os.environ.get("DYNO") or os.environ.get("RAILWAY_ENVIRONMENT") else 0),
     WORKER_THREADS=(int, 12),
+    BIND=(str, ""),
+    PORT=(int, 8000),
+    WEB_CONCURRENCY=(int, 2),
     WEB_THREADS=(int, 4),
     API_PER_MINUTE=(int, 120),
     KEY_ROTATION_DAYS=(int, 90),

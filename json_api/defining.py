@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.models import MASTER_ACCOUNT, Client, ExchangeKey, Server, key_errors
+from accounts.models import Client, ExchangeKey, Server, key_errors
 from bots.models import Bot, Strategy, validate_image_choice
 from json_api.answers import model_errors
 from json_api.problems import BotExists, FieldsInvalid
@@ -65,7 +65,7 @@ def check(user: Any, bot: Bot, errors: dict[str, list[str]]) -> None:
             errors = errors | {"image": refused.messages}
     if not errors and (rules := bot.trading_rules):
         refusals = rules.refusals(bot.strategy.settings_schema, bot.settings)
-        errors = {f"config.{name}": [f"{why} (Rules of {rules.read_at:%Y-%m-%d}.)"] for name, why in refusals.items()}
+        errors = {f"config.{name}": [reason] for name, reason in refusals.items()}
     if errors:
         raise FieldsInvalid(errors)
 
@@ -111,8 +111,6 @@ def define_client(user: Any, wanted: ClientIn) -> Client:
         errors["server"] = [f"There is no server “{wanted.server}”."]
     else:
         client.server = server
-    if wanted.account_name == MASTER_ACCOUNT:
-        errors["account_name"] = ["Every new account is a copy of it: choose it on the client's page only."]
     if not user.has_perm("accounts.assign_client"):
         client.account_manager = user
     save_client(client, errors, exclude=[] if server else ["server"])

@@ -84,7 +84,7 @@ class Token(models.Model):
         validators=[validate_networks],
         help_text="IP addresses or networks that it may be used from, one a line. Empty: from anywhere.",
     )
-    expires_at = models.DateTimeField("expires", null=True, blank=True, help_text="In UTC. Empty: never.")
+    expires_at = models.DateTimeField("expires", null=True, blank=True, help_text="Empty: never.")
     revoked_at = models.DateTimeField("revoked", null=True, editable=False)
     created_at = models.DateTimeField("created", default=timezone.now, editable=False)
     last_used_at = models.DateTimeField("last used", null=True, editable=False)

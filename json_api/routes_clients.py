@@ -42,11 +42,7 @@ class ClientFilters(Paged):
 
 def visible(request: HttpRequest) -> Any:
     require(request.user, "accounts.view_client")
-    return (
-        Client.objects.visible_to(request.user)
-        .select_related("server", "account_manager")
-        .prefetch_related("keys__client__profiles__pushed_keys", "keys__client__server", "profiles__pushed_keys")
-    )
+    return ClientOut.rows(Client.objects.visible_to(request.user))
 
 
 @router.get("/clients", response=ClientPage, auth=may_read)

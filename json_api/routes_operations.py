@@ -32,7 +32,7 @@ class OperationFilters(Paged):
 
 def visible(request: HttpRequest) -> Any:
     require(request.user, "operations.view_operation")
-    return Operation.objects.visible_to(request.user).select_related("requested_by")
+    return OperationOut.rows(Operation.objects.visible_to(request.user))
 
 
 @router.get("/operations", response=OperationPage, auth=may_read)

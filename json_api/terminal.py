@@ -6,7 +6,6 @@ the JSON API would answer, and nothing else.
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -17,6 +16,7 @@ from ninja.responses import NinjaJSONEncoder
 
 from hummingbot_api.errors import Problem
 from json_api.answers import model_errors
+from json_api.lists import PAGE
 from json_api.problems import FieldsInvalid
 from operations import kinds
 from operations.terminal import OperationCommand
@@ -33,6 +33,8 @@ class NounCommand(OperationCommand):
     model: ClassVar[type[models.Model]]
     #: How one row is answered.
     schema: ClassVar[type[Schema]]
+    #: How a row of the list is, where that is shorter.
+    list_schema: ClassVar[type[Schema] | None] = None
     #: Columns of the list, as the schema names them.
     columns: ClassVar[tuple[str, ...]]
     #: Verbs that ask for an operation, with its kind.
@@ -42,7 +44,8 @@ class NounCommand(OperationCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
-        self.add_verb(verbs, "list", "all of them")
+        listing = self.add_verb(verbs, "list", "those that there are")
+        listing.add_argument("--limit", type=int, default=PAGE, help=f"how many at most; {PAGE} by default")
         for verb, help_text in {
             "show": "one of them",
             **{v: kinds.get(k).label for v, k in self.actions.items()},
@@ -66,9 +69,7 @@ class NounCommand(OperationCommand):
             self.steps_to = self.stderr
         verb = options["verb"]
         try:
-            if verb == "list":
-                self.answer_many(self.model._default_manager.all(), options)
-            elif verb == "show":
+            if verb == "show":
                 self.answer(self.find(options["id"]), options)
             elif verb in self.actions:
                 decided = {name: options[name] for name in self.decisions.get(verb, ())}
@@ -83,6 +84,25 @@ class NounCommand(OperationCommand):
             raise CommandError("\n".join(lines)) from None
         except Problem as problem:
             raise CommandError(f"{problem.message} [{problem.code}]\nWhat to do: {problem.remedy}") from None
+
+    def rows(self) -> models.QuerySet[Any]:
+        """All of them, with what the list's schema needs of other tables."""
+        return self.model._default_manager.all()
+
+    def list(self, options: dict[str, Any]) -> None:
+        rows, limit = self.rows(), max(1, options["limit"])
+        schema = self.list_schema or self.schema
+        facts = [schema.from_orm(row).model_dump() for row in rows[:limit]]
+        if options["json"]:
+            self.stdout.write(as_json(facts))
+        else:
+            table = [self.columns, *(tuple(str(row[name]) for name in self.columns) for row in facts)]
+            widths = [max(len(row[place]) for row in table) for place in range(len(self.columns))]
+            for row in table:
+                cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+                self.stdout.write("  ".join(cells).rstrip())
+        if (more := rows.count() - limit) > 0:
+            self.stderr.write(f"{more} more: --limit {limit + more} shows all.", self.style.WARNING)
 
     def find(self, key: str) -> Any:
         named = any(field.name == "name" for field in self.model._meta.fields)
@@ -106,23 +126,10 @@ class NounCommand(OperationCommand):
         return row
 
     def answer(self, row: Any, options: dict[str, Any]) -> None:
-        self.tell(self.facts(row), options)
+        self.tell(self.schema.from_orm(row).model_dump(), options)
 
     def tell(self, facts: dict[str, Any], options: dict[str, Any]) -> None:
         if options["json"]:
             self.stdout.write(as_json(facts))
         else:
             self.stdout.write("\n".join(f"{name:<28} {value}" for name, value in facts.items()))
-
-    def answer_many(self, rows: Iterable[Any], options: dict[str, Any]) -> None:
-        facts = [self.facts(row) for row in rows]
-        if options["json"]:
-            self.stdout.write(as_json(facts))
-            return
-        table = [self.columns, *(tuple(str(row[name]) for name in self.columns) for row in facts)]
-        widths = [max(len(row[place]) for row in table) for place in range(len(self.columns))]
-        for row in table:
-            self.stdout.write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-
-    def facts(self, row: Any) -> dict[str, Any]:
-        return self.schema.from_orm(row).model_dump()

@@ -263,12 +263,17 @@ def _notice(verdict: Verdict, now: datetime) -> Incident | None:
 
 
 def _affirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
-    """It is so still: certain after a second look, and not over after all."""
+    """It is so still, though its cause may be another one: certain after a second look, and not over after all."""
     row = Incident.objects.current().filter(pk=incident.pk)
-    if incident.better_at is not None:
-        row.update(better_at=None)
-    if verdict.operation is not None and incident.operation_id != verdict.operation.pk:
-        row.update(operation=verdict.operation, sentence=verdict.words, code=verdict.code, remedy=verdict.remedy)
+    shown = {
+        "better_at": None,
+        "operation_id": verdict.operation.pk if verdict.operation else None,
+        "sentence": verdict.words,
+        "code": verdict.code,
+        "remedy": verdict.remedy,
+    }
+    if changed := {name: value for name, value in shown.items() if getattr(incident, name) != value}:
+        row.update(**changed)
     if incident.opened_at is None and verdict.looked_at > incident.seen_at + _patience(incident):
         with transaction.atomic():
             if row.filter(opened_at=None).update(opened_at=now):

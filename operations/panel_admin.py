@@ -50,7 +50,7 @@ class PanelAdmin(ModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         zone = timezone.get_current_timezone_name()
-        if isinstance(db_field, models.DateTimeField) and field is not None and zone not in field.help_text:
+        if isinstance(db_field, models.DateTimeField) and field is not None:
             field.help_text = f"{field.help_text} In {zone}.".strip()
         if isinstance(field and field.widget, RelatedFieldWidgetWrapper):
             # Nobody deletes a client from inside a bot's form.

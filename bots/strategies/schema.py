@@ -124,6 +124,11 @@ def _describes_each(schema: Mapping[str, Any]) -> bool:
     return all(isinstance(rules, Mapping) and _describes_each(rules) for rules in schema.get("properties", {}).values())
 
 
+def title_from(*path: str) -> str:
+    """A title made of a setting's name, after those of the groups that hold it."""
+    return " ".join(path).replace("_", " ").capitalize()
+
+
 @dataclass(frozen=True)
 class Setting:
     """One value that a person enters.
@@ -139,6 +144,16 @@ class Setting:
     schema: Mapping[str, Any]
     required: bool
     advanced: bool
+
+    @property
+    def title(self) -> str:
+        """What it is called for people."""
+        return str(self.schema.get("title", title_from(*self.path)))
+
+    @property
+    def label(self) -> str:
+        """The same with its unit: ``Bid spread (fraction)``."""
+        return f"{self.title} ({self.schema['unit']})" if "unit" in self.schema else self.title
 
     @property
     def types(self) -> set[str]:

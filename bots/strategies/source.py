@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from bots.strategies.schema import title_from
+
 #: Set by the panel for every bot, so they are no settings of the strategy.
 MARKET_FIELDS = frozenset({"script_file_name", "controllers_config", "connector_name", "trading_pair"})
 WAY_OUT = (
@@ -148,7 +150,7 @@ def _schema(config: ast.ClassDef) -> dict[str, Any]:
 
 def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
     """A setting as its declaration tells it: type, default, bounds and description."""
-    setting: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), **annotated(node.annotation)}
+    setting: dict[str, Any] = {"title": title_from(name), **annotated(node.annotation)}
     keywords = _keywords(node.value)
     told = {"default": _default(node.value), "description": keywords.get("description")}
     told |= {rule: keywords.get(bound) for bound, rule in _BOUNDS.items()}

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bots.strategies.render import MARKET, RESERVED
-from bots.strategies.schema import Setting, setting_errors, type_of
+from bots.strategies.schema import Setting, setting_errors, title_from, type_of
 from bots.strategies.source import annotated
 
 #: Hummingbot's enums as a configuration file writes them: a template names them and not their members.
@@ -79,7 +79,7 @@ def described_by(schema: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str
 
 def _property(told: Mapping[str, Any]) -> dict[str, Any]:
     name, default = told["name"], told["default"]
-    rules: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), **_type(told["type"])}
+    rules: dict[str, Any] = {"title": title_from(name), **_type(told["type"])}
     if name.endswith("_quote"):
         rules["unit"] = "quote asset"
     if name == "total_amount_quote":  # declared by the base of all controllers

@@ -198,6 +198,15 @@ def test_an_account_name_can_be_changed_until_the_profile_was_pushed_and_not_aft
     fresh.full_clean()
 
 
+def test_master_account_is_no_clients_unless_that_is_said_and_then_it_stays(nowhere):
+    house = Client(name="House", account_name="master_account", server=nowhere)
+    assert "copy of master_account" in errors_of(house)["account_name"][0]
+    house.means_master_account = True
+    house.full_clean()
+    house.save()
+    Client.objects.get().full_clean()
+
+
 def test_account_managers_see_their_own_clients_and_keys_only(stored, django_user_model):
     manager, other = (django_user_model.objects.create_user(name) for name in ("manager", "other"))
     Client.objects.update(account_manager=manager)

@@ -251,6 +251,7 @@ def test_a_profile_of_the_panel_stays_its_own_when_it_is_verified(key, perform):
 
 def test_master_account_can_be_taken_over_and_nothing_is_deleted_from_it(server, perform, sandbox):
     client = Client(name="House", account_name="master_account", server=server)
+    client.means_master_account = True
     client.full_clean()
     client.save()
     key = ExchangeKey(client=client, connector="bitmart")

@@ -195,6 +195,8 @@ def test_the_connectors_are_the_servers_own_once_it_was_asked(bot, sharp):
     sharp.server.refresh_from_db()
     bot.connector = "kucoin"
     bot.full_clean()
+    bot.connector = "bitmart"
+    assert list(errors_of(bot)) == ["connector"]
 
 
 @pytest.mark.parametrize("image", ["", "Hummingbot", "a b", "img;rm", "-x", "hummingbot/hummingbot:latest\n"])

@@ -100,6 +100,11 @@ def test_the_page_of_a_deployment_leads_to_repeating_it(deployed, admin_client):
     assert f'name="like" value="{deployed.deployment.pk}"' in admin_client.get(again).content.decode()
 
 
+def test_a_number_that_no_deployment_has_repeats_none(deployed, admin_client):
+    page = reverse("admin:bots_bot_operate", args=[deployed.pk, "redeploy"])
+    assert admin_client.get(page, {"like": "9" * 5000}).status_code == 200
+
+
 def test_another_bots_deployment_is_not_repeated(deployed, make_bot, perform):
     other = make_bot(name="Other")
     operation = perform("deploy", other, like=deployed.deployment.pk)

@@ -1,6 +1,7 @@
 """The bundled strategies: their settings' schemas, and the files that are rendered from them."""
 
 import math
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from accounts.models import Client, Server
 from bots.models import Bot, Strategy
 from bots.strategies.bundled import BUNDLED, add_or_update, defaults
 from bots.strategies.render import RESERVED
-from bots.strategies.schema import setting_errors
+from bots.strategies.schema import Setting, setting_errors
 from hummingbot_api.sandbox.catalog import CONTROLLERS
 
 #: What has no default, for each strategy.
@@ -122,6 +123,20 @@ def test_the_defaults_and_what_is_required_satisfy_it(name):
     assert set(settings) == set(schema["properties"]) == set(schema["required"])
 
 
+def test_every_word_that_json_schema_does_not_have_stands_in_a_table_of_the_documentation():
+    def words(schema: dict) -> set[str]:
+        nested = schema.get("properties", {}).values()
+        return set(schema).union(*(words(rules) for rules in nested))
+
+    known = {*Draft202012Validator.VALIDATORS, "$schema", "title", "description", "default", "then"}
+    own = set().union(*(words(schema_of(name)) for name in BUNDLED)) - known
+    document = (settings.BASE_DIR / "docs" / "settings.md").read_text()
+    tables = re.findall(r"^\| Key of .*\n\|[-|]+\n((?:\|.*\n)+)", document, re.MULTILINE)
+    described = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for t in tables for row in t.splitlines())))
+    assert len(tables) == 2
+    assert own <= described
+
+
 @pytest.mark.parametrize("name", BUNDLED)
 def test_what_has_no_harmless_default_must_be_given(name):
     assert set(setting_errors(schema_of(name), defaults(name))) == set(REQUIRED[name])
@@ -217,6 +232,24 @@ def test_what_may_be_empty_says_so():
         schema_of("pmm_simple"), defaults("pmm_simple") | REQUIRED["pmm_simple"] | {"stop_loss": ""}
     )
     assert errors == {"stop_loss": "This must be a number or empty."}
+
+
+@pytest.mark.parametrize(
+    ("path", "schema", "title", "label"),
+    [
+        (("bid_spread",), {}, "Bid spread", "Bid spread"),
+        (
+            ("triple_barrier", "stop_loss"),
+            {"unit": "fraction"},
+            "Triple barrier stop loss",
+            "Triple barrier stop loss (fraction)",
+        ),
+        (("bb_length",), {"title": "Length", "unit": "candles"}, "Length", "Length (candles)"),
+    ],
+)
+def test_a_setting_is_called_by_its_title_or_its_name_with_its_unit(path, schema, title, label):
+    setting = Setting(path, schema, required=False, advanced=False)
+    assert (setting.title, setting.label) == (title, label)
 
 
 @pytest.mark.parametrize("name", [name for name in BUNDLED if BUNDLED[name]["kind"] == "controller"])

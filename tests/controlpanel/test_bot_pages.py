@@ -8,6 +8,7 @@ from re import search
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Balance, Client, CredentialsProfile
@@ -229,7 +230,7 @@ def test_another_bots_run_is_not_shown_whatever_the_address_asks_for(pmm, make_b
     other = make_bot(name="Other")
     deployment = deploy(other, "hummingbot-other")
     earn(deployment, 98765.43)
-    for run in (deployment.pk, "9" * 30, "nonsense"):
+    for run in (deployment.pk, "9" * 30, "9" * 5000, "nonsense"):
         assert "98,765.43" not in shown(admin_client, pmm, "performance", run=run)
 
 
@@ -237,6 +238,15 @@ def test_a_script_and_a_bot_that_was_never_deployed_say_why_there_are_no_figures
     assert "never been deployed" in shown(admin_client, bot, "performance")
     deploy(bot, "hummingbot-spread-1")
     assert "Only controllers report" in shown(admin_client, bot, "performance")
+
+
+def test_the_list_says_what_the_run_earned_in_the_runs_own_quote_asset(pmm, admin_client):
+    pmm.deployment.update(pnl_quote=0.00012)
+    Bot.objects.update(trading_pair="SHARP-BTC")
+    page = text_of(admin_client.get(reverse("admin:bots_bot_changelist")))
+    assert "0.000120 USDT" in page
+    pmm.deployment.update(pnl_quote=None)
+    assert "USDT" not in text_of(admin_client.get(reverse("admin:bots_bot_changelist")))
 
 
 # --- what was done ---

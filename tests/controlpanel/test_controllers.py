@@ -107,7 +107,7 @@ def test_looking_at_the_page_asks_no_server(checked, admin_client, sandbox):
     assert not sandbox.requests
 
 
-@pytest.mark.parametrize("pk", ["", "x", "0"])
+@pytest.mark.parametrize("pk", ["", "x", "0", "9" * 5000])
 def test_a_controller_that_is_none_is_not_found(pk, checked, admin_client):
     assert admin_client.post(reverse(FROM_SERVER), {"controller": pk}).status_code == 404
 
@@ -116,6 +116,21 @@ def test_a_controller_that_can_t_be_used_makes_no_strategy(checked, admin_client
     broken = Controller.objects.get(name="lp_rebalancer")
     response = admin_client.post(reverse(FROM_SERVER), {"controller": broken.pk}, follow=True)
     assert "can't be used" in text_of(response)
+    assert not Strategy.objects.filter(bundled=False).exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"controller_type": "x" * 41}, "at most 40 characters"),
+        ({"name": "pmm.v9"}, "'pmm.v9' can't be used as a controller"),
+    ],
+)
+def test_a_controller_of_which_no_strategy_can_be_made_says_why(told, sentence, checked, admin_client):
+    Controller.objects.filter(name="bollinger_v1").update(**told)
+    controller = Controller.objects.get(**told)
+    response = admin_client.post(reverse(FROM_SERVER), {"controller": controller.pk}, follow=True)
+    assert f"{controller} can't be used: " in text_of(response) and sentence in text_of(response)
     assert not Strategy.objects.filter(bundled=False).exists()
 
 

@@ -263,7 +263,10 @@ def test_the_rules_of_a_clients_page_hold(send, client_sharp, server):
         {"account_name": "The profile client_sharp is this client's: its name is fixed."},
         {"server": "There is no such server."},
         {"account_name": "'a b' can't be used as an account name: only letters, digits, “_” and “-” are allowed."},
-        {"account_name": "Every new account is a copy of it: choose it on the client's page only."},
+        {
+            "account_name": "Every new account on the server is a copy of master_account, so its keys may end up with "
+            "other clients. If you mean it, switch on “Use master_account all the same” in the client's form."
+        },
         {"account_manager": "There is no such user of the panel."},
         {"account_name": "No account name can be made from this client name: enter one."},
     ]
@@ -278,6 +281,16 @@ def test_a_key_is_stored_and_no_answer_repeats_it(send, client_sharp):
     assert (key.read_values(), key.hint) == (PLANTED, PLANTED["bitmart_api_key"][-4:])
     assert "Sharp · bitmart" in text_of(page)
     assert "“Push profile”" in text_of(page)
+
+
+def test_a_whole_number_of_a_key_is_one_that_can_be_held(send, client_sharp, server):
+    asked = [{"name": "odd_index", "type": "int", "required": True}]
+    server.contact_succeeded(connectors={"odd": asked})
+    for cell in ("x", "-1", "9" * 5000):
+        rows = check(send, KEY, "client,connector,odd_index", f"Sharp,odd,{cell}")
+        assert errors(rows) == [{"odd_index": "Write a whole number of at most 18 digits."}]
+    save(send, KEY, "client,connector,odd_index", "Sharp,odd,7")
+    assert ExchangeKey.objects.get().read_values() == {"odd_index": 7}
 
 
 def test_a_replaced_key_says_that_it_changes_and_not_what(send, key):

@@ -130,6 +130,10 @@ def test_a_bot_that_crashed_meanwhile_is_deployed_again(server, onboard, sandbox
         (facts_of_sample(client={"nickname": "S"}), "“client” has no nickname"),
         (facts_of_sample(client={"account_name": "client sharp"}), "account_name: 'client sharp' can't be used"),
         (facts_of_sample(client={"name": "锋利"}), "No account name can be made"),
+        (
+            facts_of_sample(client={"account_name": "master_account"}),
+            "account_name: Every new account on",
+        ),
         (facts_of_sample(bot={"color": "red"}), "“bot” has no color"),
         (facts_of_sample(bot={"strategy": "sprad"}), "there is no strategy “sprad”; there are "),
         (facts_of_sample(bot={"trading_pair": "SHARPUSDT"}), "trading_pair: Write the base and the quote asset"),
@@ -195,6 +199,15 @@ def test_of_several_servers_one_must_be_named(server, onboard):
     assert "Name the server with --server. The panel knows: Elsewhere, Sandbox." in onboard(fails=True)
     assert "The panel knows: Elsewhere, Sandbox." in onboard(None, "--server", "Sandbx", fails=True)
     assert "Sharp Spread is running" in onboard(None, "--server", "Sandbox")
+
+
+def test_a_client_that_is_on_another_server_than_the_one_named_is_left_where_it_is(server, onboard):
+    onboard()
+    Server.objects.create(name="Elsewhere", base_url="http://127.0.0.1:9", password="x")
+    before = Operation.objects.count()
+    said = onboard(facts_of_sample(client={"notes": "moved"}), "--server", "Elsewhere", fails=True)
+    assert "Sharp is on the server Sandbox, not on Elsewhere" in said and "--server Sandbox" in said
+    assert (Client.objects.get().notes, Operation.objects.count()) == ("", before)
 
 
 def test_an_operation_that_is_active_already_is_named(server, onboard):

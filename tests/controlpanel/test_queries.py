@@ -183,7 +183,11 @@ def test_the_question_before_a_client_is_deleted_counts_its_balances_instead_of_
     for minutes in range(1, 50):
         profile.balances.create(taken_at=timezone.now() - timedelta(minutes=minutes), value=1)
     assert queries(url_of(client, "delete")) == few
-    page = text_of(admin_client.get(url_of(client, "delete")))
+    with CaptureQueriesContext(connection) as captured:
+        page = text_of(admin_client.get(url_of(client, "delete")))
+    read = [query["sql"] for query in captured if '"accounts_balance"' in query["sql"]]
+    assert read and all("COUNT(*)" in sql for sql in read)
     assert "Balance: " not in page
-    assert "Credentials profile" in page
+    assert f"Credentials profile: {profile}" in page
+    assert f'Exchange key: <a href="{client.keys.get().get_absolute_url()}">' in page
     assert "Balances: 50" in " ".join(page.split())

@@ -5,11 +5,14 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from bots.forms import field_name
 from bots.models import Strategy
 from bots.rules import PRICE_COUNTS_FOR, TradingRules
 from hummingbot_api.sandbox.markets import MARKETS
+from json_api.defining import check
+from json_api.problems import FieldsInvalid
 from operations.models import State
 from tests.controlpanel.conftest import BOT, operate_url, prefilled, text_of, url_of
 
@@ -79,6 +82,17 @@ def test_an_order_that_the_exchange_would_refuse_is_an_error_on_the_field(strate
     assert errors_of(response).keys() == {field}
     assert "the exchange takes none of less than" in errors_of(response)[field][0]
     assert "Its rules were read" in errors_of(response)[field][0]
+
+
+def test_the_json_api_says_it_in_the_same_words(read, save, make_bot, admin_user):
+    bot = make_bot()
+    rules = read()
+    bot.settings |= {"order_amount": TOO_LITTLE}
+    with pytest.raises(FieldsInvalid) as refused:
+        check(admin_user, bot, {})
+    (in_the_form,) = errors_of(save(bot=bot, order_amount=TOO_LITTLE)).values()
+    assert refused.value.errors == {"config.order_amount": list(in_the_form)}
+    assert in_the_form[0].endswith(f"(Its rules were read {date_format(rules.read_at, 'j M Y')}.)")
 
 
 def test_what_the_exchange_takes_is_saved_without_a_word(read, save):

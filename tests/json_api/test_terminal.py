@@ -5,10 +5,13 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import ExchangeKey
 from bots.models import Bot
+from operations.services import operation_request
 from tests.conftest import PLANTED
 from tests.json_api.test_bots import WANTED
 
@@ -35,8 +38,13 @@ def test_a_bot_is_created_stopped_archived_and_deleted(key, tmp_path):
 
 
 def test_json_holds_what_the_api_answers(tool, bot):
+    operation_request(kind="refresh", subject=bot)
     assert json.loads(run("bot", "list", "--json")) == tool.get("/bots").json()["results"]
     assert json.loads(run("bot", "show", str(bot.pk), "--json")) == tool.get(f"/bots/{bot.pk}").json()
+    for noun, path in (("client", "/clients"), ("operation", "/operations")):
+        assert json.loads(run(noun, "list", "--json")) == tool.get(path).json()["results"]
+    for noun, path in (("server", "/servers"), ("strategy", "/strategies")):
+        assert json.loads(run(noun, "list", "--json")) == tool.get(path).json()
 
 
 def test_a_list_is_a_table_for_people(bot):
@@ -44,6 +52,39 @@ def test_a_list_is_a_table_for_people(bot):
 
     assert header.split() == ["id", "name", "client", "connector", "pair", "strategy", "state"]
     assert "Sharp Spread" in row
+
+
+@pytest.mark.parametrize("noun", ["bot", "client", "operation", "server", "strategy"])
+def test_a_list_takes_the_same_number_of_queries_for_any_number_of_rows(noun, make_live, admin_user):
+    def more(name: str) -> None:
+        bot = make_live(name)
+        key = ExchangeKey(client=bot.client, connector="bitmart")
+        key.set_values(PLANTED)
+        key.save()
+        operation_request(kind="refresh", subject=bot, requested_by=admin_user)
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            run(noun, "list", "--json")
+        return len(queries)
+
+    more("First")
+    few = count()
+    for number in range(5):
+        more(f"More{number}")
+    assert count() == few
+
+
+def test_a_long_list_is_cut_and_says_how_many_more_there_are(make_live):
+    for name in ("A", "B", "C"):
+        make_live(name)
+    out, err = StringIO(), StringIO()
+    call_command("bot", "list", "--json", "--limit", "2", stdout=out, stderr=err)
+    assert [bot["client"] for bot in json.loads(out.getvalue())] == ["A", "B"]
+    assert err.getvalue().strip() == "1 more: --limit 3 shows all."
+    err = StringIO()
+    call_command("bot", "list", stdout=StringIO(), stderr=err)
+    assert err.getvalue() == ""
 
 
 def test_profiles_servers_strategies_and_operations_have_theirs(key, server):

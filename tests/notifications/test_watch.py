@@ -192,6 +192,9 @@ def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, ch
     (incident,) = looks(3)
     assert incident.kind == IncidentKind.SECOND_INSTANCE
     assert "hummingbot-sharp-20261122-999999" in incident.sentence
+    Bot.objects.update(strangers="hummingbot-sharp-20261122-111111")
+    (incident,) = looks()
+    assert "hummingbot-sharp-20261122-111111" in incident.sentence
     Bot.objects.update(strangers="")
     assert looks(3) == []
     assert told() == [("second_instance", "opened"), ("second_instance", "closed")]
@@ -238,6 +241,16 @@ def test_a_server_that_answers_again_without_docker_is_one_incident_that_became_
         answers(bot.server, docker_running=False)
         incidents = looks()
     assert kinds_of(incidents) == ["docker_down"]
+
+
+def test_a_server_that_is_down_for_another_reason_now_is_the_same_incident_with_that_reason(bot, channel):
+    for problem in (ServerUnreachable(), ServerUnreachable(), WrongPassword()):
+        bot.server.contact_failed(problem)
+        incidents = looks()
+    (incident,) = incidents
+    told_now = (incident.code, incident.sentence, incident.remedy)
+    assert told_now == (WrongPassword.code, WrongPassword.meaning, WrongPassword.default_remedy)
+    assert told() == [("server_down", "opened")]
 
 
 def test_one_failed_contact_is_no_incident(bot):
@@ -400,6 +413,7 @@ def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
             look(timezone.now())
         return len(captured)
 
+    queries()  # what is cached between looks is there from now on
     few = queries()
     for number in range(9):
         make_live(f"Client {number}")

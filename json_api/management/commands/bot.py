@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db import transaction
+from django.db.models import QuerySet
 from pydantic import ValidationError
 
 from bots.models import Bot
@@ -34,6 +35,9 @@ class Command(NounCommand):
     decisions = {
         verb: {name: field.description or "" for name, field in Decisions.model_fields.items()} for verb in DEPLOYS
     }
+
+    def rows(self) -> QuerySet[Bot]:
+        return BotOut.rows(super().rows())
 
     def add_more_verbs(self, verbs: Any) -> None:
         create = self.add_verb(verbs, "create", "define a bot and deploy it")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
+from django.db.models import QuerySet
 
 from accounts.models import Client
 from json_api.defining import define_client, store_key
@@ -19,6 +20,9 @@ class Command(NounCommand):
     schema = ClientOut
     columns = ("id", "name", "account", "server", "status", "profile")
     actions = {"push": "push_profile", "verify": "verify_profile"}
+
+    def rows(self) -> QuerySet[Client]:
+        return ClientOut.rows(super().rows())
 
     def add_more_verbs(self, verbs: Any) -> None:
         create = self.add_verb(verbs, "create", "add a client; nothing is sent to its server")

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from json_api.problems import NotPossibleNow
-from json_api.schemas import OperationWithSteps
+from json_api.schemas import OperationOut, OperationWithSteps
 from json_api.terminal import NounCommand
 from operations.models import Operation
 from operations.services import operation_cancel
@@ -13,7 +15,11 @@ class Command(NounCommand):
     help = "Operations: list, show with their steps, cancel."
     model = Operation
     schema = OperationWithSteps
+    list_schema = OperationOut
     columns = ("id", "kind", "about", "state", "requested_at", "summary")
+
+    def rows(self) -> QuerySet[Operation]:
+        return OperationOut.rows(super().rows())
 
     def add_more_verbs(self, verbs: Any) -> None:
         self.add_verb(verbs, "cancel", "end one: at once when queued, else after its step at hand").add_argument("id")
