@@ -325,6 +325,8 @@ class Client(models.Model):
         return reverse("admin:accounts_client_change", args=[self.pk])
 
     def clean(self) -> None:
+        if self.pk and self.status == ClientStatus.OFFBOARDED:
+            self._check_that_it_may_leave()
         if not self.account_name and self.name:
             short = slug(self.name, "_")
             if not short:
@@ -342,6 +344,16 @@ class Client(models.Model):
                     f"end up with other clients. If you mean it, switch on “Use {MASTER_ACCOUNT} all the same” in the "
                     "client's form."
                 }
+            )
+
+    def _check_that_it_may_leave(self) -> None:
+        """Refuse to offboard while a bot may trade. One that was offboarded before may be changed in all else."""
+        if Client.objects.filter(pk=self.pk, status=ClientStatus.OFFBOARDED).exists():
+            return
+        on_servers = self.bots.filter(deployments__sent_at__isnull=False, deployments__ended_at__isnull=True)
+        if names := ", ".join(on_servers.values_list("name", flat=True)):
+            raise ValidationError(
+                {"status": f"On a server still, and may be trading with this client's money: {names}. “Archive” first."}
             )
 
     @property

@@ -66,6 +66,7 @@ class Concern:
 SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
+    "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
     "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
 }
 
@@ -90,6 +91,7 @@ def concerns(user: Any, bots: Iterable[Bot], servers: Iterable[Server]) -> list[
         found += (_of_incident(incident, user, open_pages) for incident in incidents)
     if user.has_perm("accounts.view_exchangekey"):
         found += _of_keys(user)
+    found += _of_bots_that_should_be_gone(bots, user)
     found += _of_bots(bots, user)
     return sorted(found, key=lambda concern: (concern.urgency, -concern.since.timestamp() if concern.since else 0))
 
@@ -200,6 +202,25 @@ def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any])
         steps=steps,
         **common,
     )
+
+
+def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+    """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
+    for bot in bots:
+        instance = bot.open_deployment
+        if bot.client.status != ClientStatus.OFFBOARDED or instance is None:
+            continue
+        may_trade = instance.state not in {BotState.STOPPED, BotState.CRASHED}
+        yield Concern(
+            source="offboarded",
+            urgency=Urgency.ALARM if may_trade else Urgency.WARNING,
+            title="Offboarded, and still trading" if may_trade else "Offboarded, and still on a server",
+            about=str(bot),
+            url=bot.get_absolute_url(),
+            words=f"{bot.client} is offboarded. The bot is {instance.state.label} on {instance.server}.",
+            remedy="Archive it, or make the client active again if it shall go on.",
+            steps=_steps(f"bots_bot/{bot.pk}", ["stop", "archive"] if may_trade else ["archive"], user),
+        )
 
 
 def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
