@@ -107,6 +107,10 @@ class Server(models.Model):
         editable=False,
         help_text="The version that it had when it listed them.",
     )
+    instances = models.JSONField(
+        default=list, editable=False, help_text="The names of the bots that ran at the last look, whoever made them."
+    )
+    instances_at = models.DateTimeField(null=True, editable=False, help_text="When that look was.")
     next_observation = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.turns``."
     )
@@ -199,6 +203,12 @@ class Server(models.Model):
         """Whether the last check is recent enough to be true still."""
         lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
         return self.checked_at is not None and self.checked_at >= lately
+
+    @property
+    def instances_are_news(self) -> bool:
+        """Whether what ran there at the last look is true still, for all that is known."""
+        lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
+        return self.instances_at is not None and self.instances_at >= lately
 
     def contact_succeeded(self, **observed: Any) -> None:
         """Write down what the server showed. Touches nothing that an operator entered."""

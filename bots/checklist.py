@@ -295,7 +295,9 @@ def _heard(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
 def _heard_of(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Line:
     look = Action(f"Open {bot.name}", bot.get_absolute_url(), "bots.view_bot")
     if bot.strangers:
-        sentence = f"A second instance of {bot.name} runs: two bots may be trading one account."
+        seen_at = bot.server.instances_at
+        seen = f", seen {naturaltime(seen_at)}" if seen_at else ""
+        sentence = f"A second instance of {bot.name} runs{seen}: two bots may be trading one account."
         return Line(Part.HEARD, "Heard", LineState.WRONG, sentence, look)
     state = deployment.state
     if state in {BotState.RUNNING, BotState.STOPPED}:

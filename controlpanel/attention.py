@@ -1,20 +1,22 @@
 """What needs somebody: incidents, keys and bots that are not as they should be, each with what to do about it."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 
-from accounts.models import EXPIRY_NOTICE, ClientStatus, ExchangeKey, KeyState, Renewal, Server
+from accounts.models import EXPIRY_NOTICE, ClientStatus, ExchangeKey, KeyState, Renewal, Server, sees_every_client
 from accounts.problems import KeyUnreadable
 from bots.advice import ADVICE
 from bots.models import Bot, BotState
+from bots.running import running_on
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 
@@ -66,6 +68,7 @@ class Concern:
 SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
+    "servers": ("servers", "admin:accounts_server_changelist", ""),
     "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
     "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
 }
@@ -78,7 +81,7 @@ _STATES = {
 }
 
 
-def concerns(user: Any, bots: Iterable[Bot], servers: Iterable[Server]) -> list[Concern]:
+def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> list[Concern]:
     """What the user may see and has to see to, the most urgent first and of these the newest.
 
     ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
@@ -86,11 +89,16 @@ def concerns(user: Any, bots: Iterable[Bot], servers: Iterable[Server]) -> list[
     """
     open_pages = {f"bots_bot/{bot.pk}" for bot in bots} | {f"accounts_server/{server.pk}" for server in servers}
     found: list[Concern] = []
+    told: set[tuple[str, int]] = set()
     if user.has_perm("notifications.view_incident"):
         incidents = Incident.objects.visible_to(user).open().select_related("operation", "acknowledged_by")
         found += (_of_incident(incident, user, open_pages) for incident in incidents)
+        told = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
     if user.has_perm("accounts.view_exchangekey"):
         found += _of_keys(user)
+    found += _of_second_instances([bot for bot in bots if ("name", bot.pk) not in told], user)
+    if user.has_perm("accounts.view_server") and sees_every_client(user):
+        found += _of_foreign_instances(servers, bots)
     found += _of_bots_that_should_be_gone(bots, user)
     found += _of_bots(bots, user)
     return sorted(found, key=lambda concern: (concern.urgency, -concern.since.timestamp() if concern.since else 0))
@@ -202,6 +210,41 @@ def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any])
         steps=steps,
         **common,
     )
+
+
+def _of_second_instances(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+    """Those that a look has just found, and of which no incident tells yet."""
+    for bot in bots:
+        if bot.strangers:
+            yield Concern(
+                source="bots",
+                urgency=Urgency.ALARM,
+                title=capfirst(IncidentKind.SECOND_INSTANCE.label),
+                about=str(bot),
+                url=bot.get_absolute_url(),
+                words=f"{bot.server} also runs {bot.strangers}: two bots may be trading one account.",
+                remedy=bot.remedy_for_strangers,
+                steps=_steps(f"bots_bot/{bot.pk}", ["refresh"], user),
+            )
+
+
+def _of_foreign_instances(servers: Collection[Server], bots: Iterable[Bot]) -> Iterator[Concern]:
+    """What runs beside the panel's own bots: it may trade with the keys of anybody. Namesakes are told of as such."""
+    namesakes = {name for bot in bots for name in bot.strangers.split(", ")}
+    running = running_on(servers)
+    for server in servers:
+        if foreign := [name for name in running[server.pk].foreign if name not in namesakes]:
+            seen = f" Seen {naturaltime(server.instances_at)}." if server.instances_at else ""
+            yield Concern(
+                source="servers",
+                urgency=Urgency.WARNING,
+                title="A bot that is not of this panel runs on",
+                about=str(server),
+                url=server.get_absolute_url(),
+                words=f"The panel did not deploy {', '.join(foreign)}, and never touches it.{seen}",
+                remedy="Ask who works on the server whose it is. If nobody knows it, it may trade with a client's key.",
+                steps=[],
+            )
 
 
 def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:

@@ -128,7 +128,8 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
 def _name_of(bot: Bot, now: datetime) -> Verdict:
     if not bot.strangers:
         return Verdict(family="name", subject=bot, looked_at=now, words="The other instance is gone.")
-    problem = _as_in(SecondInstance, f"The server also runs {bot.strangers}: two bots may be trading one account.")
+    words = f"{bot.server} also runs {bot.strangers}: two bots may be trading one account."
+    problem = _as_in(SecondInstance, words) | {"remedy": bot.remedy_for_strangers}
     return Verdict(family="name", subject=bot, looked_at=now, kind=IncidentKind.SECOND_INSTANCE, **problem)
 
 

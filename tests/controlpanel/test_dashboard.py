@@ -196,6 +196,7 @@ def test_a_key_that_is_gone_from_its_server_is_pushed_again(sharp, admin_client)
 def test_the_keys_of_a_client_who_left_need_nobody(sharp, admin_client):
     ExchangeKey.objects.update(expires_on=localdate() - timedelta(days=1))
     Client.objects.update(status=ClientStatus.OFFBOARDED)
+    sharp.deployment.end(BotState.ARCHIVED)
     assert "Nothing needs you." in shown(admin_client)
 
 
@@ -230,6 +231,38 @@ def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admi
     assert len(findall("<h3>", needs)) == MOST
     assert "1 in the list of exchange keys" in needs
     assert reverse("admin:accounts_exchangekey_changelist") in needs
+
+
+def test_a_second_instance_is_told_before_an_incident_tells_of_it_and_once(sharp, admin_client):
+    Bot.objects.update(strangers="hummingbot-sharp-20261122-105939")
+    needs = card(shown(admin_client), "concerns")
+    assert "Second instance of a bot" in needs
+    assert "docker stop hummingbot-sharp-20261122-105939" in needs
+    crash(sharp, kind=IncidentKind.SECOND_INSTANCE)
+    assert card(shown(admin_client), "concerns").count("Second instance of a bot") == 1
+
+
+def test_a_bot_that_is_not_of_the_panel_is_told_to_who_sees_every_client(sharp, admin_client, make_user, browse):
+    names = ["hummingbot-someone-else-20261122-105939", sharp.deployment.instance_name]
+    Server.objects.update(instances=names, instances_at=now())
+    needs = card(shown(admin_client), "concerns")
+    assert "did not deploy hummingbot-someone-else-20261122-105939," in needs
+    page = text_of(admin_client.get(url_of(sharp.server)))
+    assert "someone-else" in page
+    assert url_of(sharp) in page
+    manager = make_user("manager")
+    Client.objects.update(account_manager=manager)
+    other = make_world("Other")
+    Bot.objects.filter(pk=other.pk).update(server=sharp.server)
+    other.deployment.update(server=sharp.server)
+    Server.objects.filter(pk=sharp.server_id).update(instances=[*names, other.deployment.instance_name])
+    browser = browse(manager)
+    assert "someone-else" not in shown(browser)
+    page = text_of(browser.get(url_of(sharp.server)))
+    assert url_of(sharp) in page
+    assert "2 others that are not of your clients" in page
+    assert "someone-else" not in page
+    assert "Other" not in page
 
 
 # --- whether anybody looks ---
