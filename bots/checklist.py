@@ -18,6 +18,7 @@ from django.utils.text import Truncator
 from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Renewal
 from bots.models import Bot, BotState, Deployment
 from hummingbot_api.connectors import is_paper_trade
+from hummingbot_api.errors import KeyRefused
 from hummingbot_api.exchanges import title_of
 from operations import kinds
 from operations.models import Operation, State
@@ -246,6 +247,10 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
             sentence = f"{bot.name} is being deployed."
             return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, _follow(operation), comes_by_itself=True)
         if operation and operation.state == State.FAILED and not _archived_since(bot, operation):
+            if operation.error_code == KeyRefused.code and (news := _news_of_the_key(bot, operation)):
+                sentence = f"{bot.name} was not deployed, because the exchange refused the key. {news}"
+                again = replace(_operate("deploy", bot), label="Deploy again")
+                return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, again)
             sentence = f"{bot.name} could not be deployed: {Truncator(operation.error_message).chars(200)}"
             return Line(Part.DEPLOYED, title, LineState.WRONG, sentence, _follow(operation))
     if new := next((bot for bot in out if bot.deployment is None), None):
@@ -258,6 +263,17 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
         return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, _operate("deploy", out[0]))
     places = (f"{bot.name} on {live.server}" for bot in bots if (live := _open_deployment(bot)))
     return Line(Part.DEPLOYED, title, LineState.DONE, f"{', '.join(places)}.")
+
+
+def _news_of_the_key(bot: Bot, refused: Operation) -> str:
+    """What speaks for another try since the exchange refused the bot's key at a deploy; empty when nothing does."""
+    key = next((key for key in bot.client.keys.all() if key.connector == bot.connector), None)
+    failed_at = refused.finished_at
+    if key is None or failed_at is None:
+        return ""
+    if key.test_passed:
+        return "Now it accepts it." if key.tested_at and key.tested_at > failed_at else ""
+    return "A new key was entered since." if key.test_passed is None and key.changed_at > failed_at else ""
 
 
 def _archived_since(bot: Bot, deploy: Operation) -> bool:

@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
 from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -81,6 +83,10 @@ _STATES = {
 }
 
 
+#: What ends a bot's trading when the softer way has failed.
+_STRONGER = {"pause": ("stop",), "stop": ("archive",)}
+
+
 def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> list[Concern]:
     """What the user may see and has to see to, the most urgent first and of these the newest.
 
@@ -92,7 +98,13 @@ def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> l
     told: set[tuple[str, int]] = set()
     if user.has_perm("notifications.view_incident"):
         incidents = Incident.objects.visible_to(user).open().select_related("operation", "acknowledged_by")
-        found += (_of_incident(incident, user, open_pages) for incident in incidents)
+        well = {server.pk for server in servers if server.health == "ok"}
+        found += (
+            _of_incident(incident, user, open_pages, bots)
+            for incident in incidents
+            # The check that follows a new password says so before the next look does.
+            if not (incident.login_is_refused and incident.server_id in well)
+        )
         told = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
     if user.has_perm("accounts.view_exchangekey"):
         found += _of_keys(user)
@@ -104,9 +116,15 @@ def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> l
     return sorted(found, key=lambda concern: (concern.urgency, -concern.since.timestamp() if concern.since else 0))
 
 
-def _of_incident(incident: Incident, user: Any, open_pages: Container[str]) -> Concern:
+def _of_incident(incident: Incident, user: Any, open_pages: Container[str], bots: Iterable[Bot]) -> Concern:
     page, names, urgency = _ways_out(incident)
     steps = _steps(page, names, user) if page in open_pages else []
+    if incident.login_is_refused and page in open_pages:
+        steps.insert(
+            0, Step("Open the server", reverse("admin:accounts_server_change", args=[incident.server_id]), "dns")
+        )
+    if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
+        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bots), "key"))
     if incident.operation:
         steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
     return Concern(
@@ -134,7 +152,24 @@ def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
             return f"accounts_server/{incident.server_id}", ("check_server",), Urgency.ALARM
         case "name":
             return f"bots_bot/{incident.subject_id}", ("refresh",), Urgency.ALARM
+    if incident.may_trade_on:
+        again = [incident.operation_kind, *_STRONGER.get(incident.operation_kind, ())]
+        return f"bots_bot/{incident.subject_id}", again, Urgency.ALARM
     return "", (), Urgency.WARNING
+
+
+def _page_for_a_new_key(incident: Incident, bots: Iterable[Bot]) -> str:
+    """The form for the key that was refused, or the client's keys when it may be any of them."""
+    key = incident.subject_id if _is_about(incident, ExchangeKey) else None
+    if _is_about(incident, Bot) and (bot := next((bot for bot in bots if bot.pk == incident.subject_id), None)):
+        key = next((key.pk for key in bot.client.keys.all() if key.connector == bot.connector), None)
+    if key is not None:
+        return reverse("admin:accounts_exchangekey_rotate", args=[key])
+    return f"{reverse('admin:accounts_exchangekey_changelist')}?client__id__exact={incident.client_id}"
+
+
+def _is_about(incident: Incident, model: type[Model]) -> bool:
+    return incident.subject_type_id == ContentType.objects.get_for_model(model).pk
 
 
 def _steps(page: str, names: Iterable[str], user: Any) -> list[Step]:

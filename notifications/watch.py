@@ -20,9 +20,20 @@ from accounts.models import Client, ExchangeKey, Server
 from bots.fleet import attended
 from bots.models import Bot, BotState
 from bots.problems import InstanceMissing
+from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
 from hummingbot_api.words import shortened
-from notifications.models import FAMILIES, LONGEST_ENDING, TWO_LOOKS, Channel, Delivery, Event, Incident, IncidentKind
+from notifications.models import (
+    ENDING_TRADE,
+    FAMILIES,
+    LONGEST_ENDING,
+    Channel,
+    Delivery,
+    Event,
+    Incident,
+    IncidentKind,
+    may_trade_on,
+)
 from notifications.outbox import DeliveryState
 from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance
 from operations import kinds
@@ -34,6 +45,11 @@ FRESH = timedelta(days=1)
 SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key"})
 #: What ends a bot's trading because somebody asked for it.
 STOPPING = frozenset({"stop", "archive"})
+
+#: What goes before the remedy when a bot could not be made to trade no more.
+TO_STOP_IT_NOW = (
+    "The bot may go on trading. To stop it now: disable the API key at the exchange, or cancel its orders there."
+)
 
 #: Family, type and id of the subject, kind of the operation.
 Group = tuple[str, int, int, str]
@@ -195,8 +211,8 @@ def _operations(now: datetime) -> Iterator[Verdict]:
         if operation.subject is None:
             continue
         common: dict[str, Any] = {"family": "operation", "subject": operation.subject, "operation": operation}
-        if operation.settled:
-            yield Verdict(words="It was done since.", looked_at=now, **common)
+        if ending := "It was done since." if operation.settled else _settled_otherwise(operation):
+            yield Verdict(words=ending, looked_at=now, **common)
         else:
             refused = operation.error_code == KeyRefused.code
             yield Verdict(
@@ -204,9 +220,40 @@ def _operations(now: datetime) -> Iterator[Verdict]:
                 looked_at=operation.finished_at or now,
                 words=operation.error_message,
                 code=operation.error_code,
-                remedy=operation.error_remedy,
+                remedy=_remedy_for(operation),
                 **common,
             )
+
+
+def _settled_otherwise(operation: Operation) -> str:
+    """How what failed came to its end though nobody tried it again; empty while it did not."""
+    subject, failed_at = operation.subject, operation.finished_at
+    if operation.error_code == KeyRefused.code:
+        keys = [subject] if isinstance(subject, ExchangeKey) else _keys_of(subject)
+        accepted = [key.test_passed and key.tested_at > failed_at for key in keys]
+        return "The exchange has accepted the key since." if accepted and all(accepted) else ""
+    if operation.kind not in ENDING_TRADE:
+        return ""
+    deployment = subject.deployment
+    if deployment is None or not deployment.is_open:
+        return "Its instance was ended."
+    aims = {"stop": [BotState.STOPPED], "pause": [BotState.STOPPED, BotState.PAUSED]}.get(operation.kind, [])
+    shown = deployment.state in aims and deployment.observed_at > failed_at
+    return f"The bot is {deployment.state.label}." if shown else ""
+
+
+def _keys_of(subject: Any) -> list[ExchangeKey]:
+    """With which a profile's push, or a bot's deploy, failed."""
+    if isinstance(subject, Bot):
+        return [key for key in subject.client.keys.all() if key.connector == subject.connector]
+    return [key for key in subject.keys.all() if key.tested_at]
+
+
+def _remedy_for(operation: Operation) -> str:
+    if not may_trade_on(operation.kind, operation.error_code):
+        return operation.error_remedy
+    simulated = market_of(operation.subject.trades_on).money is Money.PAPER
+    return operation.error_remedy if simulated else f"{TO_STOP_IT_NOW} {operation.error_remedy}"
 
 
 def _scope(subject: Any) -> tuple[Client | None, Server]:
@@ -251,8 +298,8 @@ def _notice(verdict: Verdict, now: datetime) -> Incident | None:
         remedy=verdict.remedy,
         code=verdict.code,
         seen_at=verdict.looked_at,
-        opened_at=None if verdict.kind in TWO_LOOKS else now,
     )
+    incident.opened_at = None if incident.takes_two_looks else now
     try:
         with transaction.atomic():
             incident.save()
@@ -291,7 +338,7 @@ def _patience(incident: Incident) -> timedelta:
 
 def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:
     """A look says that it is over: true at once, or after a second look where it took two to begin."""
-    if incident.opened_at is not None and incident.kind in TWO_LOOKS:
+    if incident.opened_at is not None and incident.takes_two_looks:
         if incident.better_at is None:
             Incident.objects.current().filter(pk=incident.pk).update(better_at=verdict.looked_at)
             return

@@ -148,6 +148,41 @@ def test_a_server_that_is_down_leads_to_its_check(sharp, admin_client):
     assert operate_url(sharp.server, "check_server") in card(shown(admin_client), "concerns")
 
 
+def test_a_server_that_refuses_the_login_leads_to_its_page_until_a_check_went_well(sharp, admin_client):
+    crash(sharp, kind=IncidentKind.SERVER_DOWN, subject=sharp.server, code="wrong_password")
+    Server.objects.update(last_error_code="wrong_password", last_error="It refused the password.")
+    needs = card(shown(admin_client), "concerns")
+    assert "Server refuses the login" in needs
+    assert f'href="{url_of(sharp.server)}" aria-label="Open the server' in needs
+    sharp.server.contact_succeeded(docker_running=True, mqtt_connected=True)
+    assert "Nothing needs you." in shown(admin_client)
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"), [("stop", {"stop", "archive"}), ("pause", {"pause", "stop"}), ("archive", {"archive"})]
+)
+def test_a_bot_that_could_not_be_stopped_is_an_alarm_with_the_button_for_it(kind, steps, sharp, admin_client):
+    Operation.objects.update(kind=kind)
+    operation = Operation.objects.get()
+    crash(sharp, kind=IncidentKind.OPERATION_FAILED, operation=operation, operation_kind=kind, code="x")
+    needs = card(shown(admin_client), "concerns")
+    assert "Alarm:" in needs
+    assert {k for k in ("stop", "pause", "archive", "redeploy") if operate_url(sharp, k) in needs} == steps
+
+
+def test_a_refused_key_leads_to_the_form_for_a_new_one(sharp, admin_client):
+    operation = Operation.objects.get()
+    refused = {"kind": IncidentKind.KEY_REFUSED, "operation": operation, "client": sharp.client}
+    crash(sharp, operation_kind="deploy", **refused)
+    key = sharp.client.keys.get()
+    assert url_of(key, "rotate") in card(shown(admin_client), "concerns")
+    Incident.objects.all().delete()
+    crash(sharp, subject=sharp.client, operation_kind="push_profile", **refused)
+    keys = f"{reverse('admin:accounts_exchangekey_changelist')}?client__id__exact={sharp.client_id}"
+    assert keys in card(shown(admin_client), "concerns")
+    assert admin_client.get(keys).status_code == 200
+
+
 def test_a_failed_operation_leads_to_its_page(sharp, admin_client):
     operation = Operation.objects.get()
     crash(sharp, kind=IncidentKind.OPERATION_FAILED, operation=operation, operation_kind="refresh")
