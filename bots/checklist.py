@@ -127,6 +127,19 @@ def checklist_for(client: Client, user: Any) -> Checklist:
     )
 
 
+def next_in_short(client: Client) -> str:
+    """The same in two or three words, of a client with its keys, profiles, bots and deployments fetched before."""
+    bots = client.bots.all()
+    traded = {bot.connector for bot in bots if not is_paper_trade(bot.connector)}
+    in_profile = client.profile.connectors if client.profile else []
+    has_key = {key.connector for key in client.keys.all()}.union(in_profile)
+    if traded - has_key or not (bots or has_key):
+        return "the exchange key"
+    if not bots:
+        return "the bot"
+    return "to set the client active" if any(map(_open_deployment, bots)) else "the launch"
+
+
 def _for_user(line: Line, client: Client, user: Any) -> Line:
     if line.action is None or user.has_perm(line.action.permission):
         return line

@@ -14,9 +14,19 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 
-from accounts.models import EXPIRY_NOTICE, ClientStatus, ExchangeKey, KeyState, Renewal, Server, sees_every_client
+from accounts.models import (
+    EXPIRY_NOTICE,
+    Client,
+    ClientStatus,
+    ExchangeKey,
+    KeyState,
+    Renewal,
+    Server,
+    sees_every_client,
+)
 from accounts.problems import KeyUnreadable
 from bots.advice import ADVICE
+from bots.checklist import next_in_short
 from bots.models import Bot, BotState
 from bots.running import running_on
 from notifications.models import FAMILIES, Incident, IncidentKind
@@ -71,6 +81,7 @@ SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
     "servers": ("servers", "admin:accounts_server_changelist", ""),
+    "onboarding": ("clients being onboarded", "admin:accounts_client_changelist", "?status__exact=onboarding"),
     "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
     "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
 }
@@ -113,20 +124,14 @@ def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> l
         found += _of_foreign_instances(servers, bots)
     found += _of_bots_that_should_be_gone(bots, user)
     found += _of_bots(bots, user)
+    if user.has_perms(("accounts.view_client", "bots.view_bot")):
+        found += _of_clients_being_onboarded(user)
     return sorted(found, key=lambda concern: (concern.urgency, -concern.since.timestamp() if concern.since else 0))
 
 
 def _of_incident(incident: Incident, user: Any, open_pages: Container[str], bots: Iterable[Bot]) -> Concern:
-    page, names, urgency = _ways_out(incident)
-    steps = _steps(page, names, user) if page in open_pages else []
-    if incident.login_is_refused and page in open_pages:
-        steps.insert(
-            0, Step("Open the server", reverse("admin:accounts_server_change", args=[incident.server_id]), "dns")
-        )
-    if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
-        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bots), "key"))
-    if incident.operation:
-        steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
+    page, _, urgency = _ways_out(incident)
+    steps = steps_of(incident, user, bots, is_open=page in open_pages)
     return Concern(
         source="incidents",
         urgency=max(urgency, Urgency.WARNING) if incident.acknowledged_at else urgency,
@@ -156,6 +161,22 @@ def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
         again = [incident.operation_kind, *_STRONGER.get(incident.operation_kind, ())]
         return f"bots_bot/{incident.subject_id}", again, Urgency.ALARM
     return "", (), Urgency.WARNING
+
+
+def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
+    """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
+    page, names, _ = _ways_out(incident)
+    steps = _steps(page, names, user) if is_open and page else []
+    if incident.login_is_refused and is_open:
+        server = reverse("admin:accounts_server_change", args=[incident.server_id])
+        steps.insert(0, Step("Open the server", server, "dns"))
+    if FAMILIES[incident.kind] == "instance" and is_open:
+        steps.append(Step("Read its log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
+    if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
+        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bots), "key"))
+    if incident.operation:
+        steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
+    return steps
 
 
 def _page_for_a_new_key(incident: Incident, bots: Iterable[Bot]) -> str:
@@ -324,4 +345,26 @@ def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
             words=" ".join(words),
             remedy="Redeploy it." if again else "Apply the settings: a running bot takes them over.",
             steps=_steps(f"bots_bot/{bot.pk}", ["redeploy" if again else "apply_settings"], user),
+        )
+
+
+def _of_clients_being_onboarded(user: Any) -> Iterator[Concern]:
+    """Half onboarded, nobody would remember them: nothing is wrong, and nothing goes on by itself."""
+    clients = (
+        Client.objects.visible_to(user)
+        .filter(status=ClientStatus.ONBOARDING)
+        .select_related("server")
+        .defer("server__password", "server__connectors", "server__account_names")
+        .prefetch_related("keys", "profiles", "bots__deployment")
+    )
+    for client in clients:
+        yield Concern(
+            source="onboarding",
+            urgency=Urgency.REMINDER,
+            title="Being onboarded:",
+            about=str(client),
+            url=client.get_absolute_url(),
+            words="Nobody has set the client active yet.",
+            remedy=f"Next is {next_in_short(client)}.",
+            steps=[Step("Go on", reverse("onboard_resume", args=[client.pk]), "arrow_forward")],
         )

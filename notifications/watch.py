@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
+from bots.advice import paper_remedy
 from bots.fleet import attended
 from bots.models import Bot, BotState
 from bots.problems import InstanceMissing
@@ -169,7 +170,8 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     words = f"{problem.meaning} Instance: {deployment}."
     if deployment.last_error:
         words += f" The last error in its log: {shortened(deployment.last_error, 300)}"
-    return Verdict(kind=kind, **_as_in(problem, words), **common)
+    shown = _as_in(problem, words)
+    return Verdict(kind=kind, **shown | {"remedy": paper_remedy(deployment) or shown["remedy"]}, **common)
 
 
 _WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {

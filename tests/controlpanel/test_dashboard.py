@@ -37,7 +37,13 @@ def make_world(name: str, manager=None) -> Bot:
         version="1.2",
         latency_ms=23,
     )
-    client = Client.objects.create(name=name, account_name=f"client_{name}", server=server, account_manager=manager)
+    client = Client.objects.create(
+        name=name,
+        account_name=f"client_{name}",
+        server=server,
+        account_manager=manager,
+        status=ClientStatus.ACTIVE,
+    )
     key = ExchangeKey(client=client, connector="bitmart")
     key.set_values(PLANTED)
     key.save()
@@ -166,7 +172,7 @@ def test_a_bot_that_could_not_be_stopped_is_an_alarm_with_the_button_for_it(kind
     operation = Operation.objects.get()
     crash(sharp, kind=IncidentKind.OPERATION_FAILED, operation=operation, operation_kind=kind, code="x")
     needs = card(shown(admin_client), "concerns")
-    assert "Alarm:" in needs
+    assert 'class="is-alarm"' in needs
     assert {k for k in ("stop", "pause", "archive", "redeploy") if operate_url(sharp, k) in needs} == steps
 
 
@@ -298,6 +304,35 @@ def test_a_bot_that_is_not_of_the_panel_is_told_to_who_sees_every_client(sharp, 
     assert "2 others that are not of your clients" in page
     assert "someone-else" not in page
     assert "Other" not in page
+
+
+def test_a_client_who_is_being_onboarded_is_not_forgotten(sharp, admin_client, make_user, browse):
+    manager = make_user("manager")
+    client = Client.objects.create(name="Half", account_name="half", server=sharp.server, account_manager=manager)
+    Client.objects.create(name="Foreign", account_name="foreign", server=sharp.server)
+
+    def said() -> str:
+        page = shown(browse(manager))
+        assert "Foreign" not in page
+        assert f'href="{reverse("onboard_resume", args=[client.pk])}"' in card(page, "concerns")
+        return card(page, "concerns")
+
+    assert "Next is the exchange key." in said()
+    key = ExchangeKey(client=client, connector="bitmart", changed_at=now(), fingerprint="x")
+    key.save()
+    assert "Next is the bot." in said()
+    bot = Bot.objects.create(
+        client=client, name="Half", server=sharp.server, strategy=sharp.strategy, settings=sharp.settings,
+        connector="binance", trading_pair="BTC-USDT",
+    )  # fmt: skip
+    assert "Next is the exchange key." in said()
+    Bot.objects.filter(pk=bot.pk).update(connector="binance_paper_trade")
+    assert "Next is the launch." in said()
+    deploy(bot)
+    assert "Next is to set the client active." in said()
+    Client.objects.filter(pk=client.pk).update(status=ClientStatus.ACTIVE)
+    assert "Next is" not in shown(browse(manager))
+    assert "Clients being onboarded <" in shown(admin_client)
 
 
 # --- whether anybody looks ---
@@ -470,6 +505,8 @@ def test_with_a_client_there_are_no_first_steps_and_without_a_bot_the_way_to_one
 def test_ten_of_everything_take_as_many_queries_as_two(admin_client, admin_user):
     def add(number: int) -> None:
         bot = make_world(f"World {number}")
+        Client.objects.update(status=ClientStatus.ONBOARDING)
+        Server.objects.update(instances=["hummingbot-other-20261122-105939"], instances_at=now())
         deploy_again = bot.deployment
         deploy_again.update(key_fingerprint="older")
         crash(bot, operation=Operation.objects.latest("pk"), acknowledged_at=now(), acknowledged_by=admin_user)

@@ -62,6 +62,13 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
     assert incident.ending == "The bot runs again."
 
 
+def test_nobody_is_sent_to_an_exchange_for_the_orders_of_a_bot_with_simulated_money(bot):
+    bot.deployment.update(connector="binance_paper_trade")
+    shows(bot, BotState.CRASHED)
+    (incident,) = looks()
+    assert incident.remedy.startswith("Read the last lines of its log")
+
+
 def test_a_bot_that_is_started_again_and_stays_paused_is_no_incident_any_more(bot):
     shows(bot, BotState.CRASHED)
     assert kinds_of(looks()) == ["bot_crashed"]
