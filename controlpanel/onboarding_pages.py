@@ -77,9 +77,9 @@ class Onboarding:
         for line in self.checklist.lines:
             if line.state == LineState.WRONG and line.part in concerned and line.action and not line.action.posts:
                 return line.action.url
-        line = self.checklist.missing
-        if line and line.action:
-            return page_url(line.part, self.client, connector=line.connector)
+        missing = self.checklist.missing
+        if missing and missing.action:
+            return page_url(missing.part, self.client, connector=missing.connector)
         if self.bot is None:
             return self.client.get_absolute_url()
         return page_url("launch" if self.launch else "review", self.client)

@@ -229,32 +229,41 @@ def _operations(now: datetime) -> Iterator[Verdict]:
 
 def _settled_otherwise(operation: Operation) -> str:
     """How what failed came to its end though nobody tried it again; empty while it did not."""
-    subject, failed_at = operation.subject, operation.finished_at
     if operation.error_code == KeyRefused.code:
-        keys = [subject] if isinstance(subject, ExchangeKey) else _keys_of(subject)
-        accepted = [key.test_passed and key.tested_at > failed_at for key in keys]
-        return "The exchange has accepted the key since." if accepted and all(accepted) else ""
-    if operation.kind not in ENDING_TRADE:
-        return ""
-    deployment = subject.deployment
+        return "The exchange has accepted the key since." if _was_key_accepted(operation) else ""
+    return _end_of_trade(operation) if operation.kind in ENDING_TRADE else ""
+
+
+def _was_key_accepted(refused: Operation) -> bool:
+    """Whether the exchange has accepted, since this operation, what it refused."""
+    subject: Any = refused.subject
+    if isinstance(subject, ExchangeKey):
+        keys = [subject]
+    elif isinstance(subject, Bot):
+        keys = [key for key in subject.client.keys.all() if key.connector == subject.connector]
+    else:
+        keys = list(subject.keys.all())
+    failed_at = refused.finished_at
+    since = [key for key in keys if key.tested_at and failed_at and key.tested_at > failed_at]
+    return bool(since) and all(key.test_passed for key in keys)
+
+
+def _end_of_trade(failed: Operation) -> str:
+    """How the bot came to trade no more, though a stop, pause or archive failed; empty while it may trade."""
+    bot: Any = failed.subject
+    deployment = bot.deployment
     if deployment is None or not deployment.is_open:
         return "Its instance was ended."
-    aims = {"stop": [BotState.STOPPED], "pause": [BotState.STOPPED, BotState.PAUSED]}.get(operation.kind, [])
-    shown = deployment.state in aims and deployment.observed_at > failed_at
-    return f"The bot is {deployment.state.label}." if shown else ""
-
-
-def _keys_of(subject: Any) -> list[ExchangeKey]:
-    """With which a profile's push, or a bot's deploy, failed."""
-    if isinstance(subject, Bot):
-        return [key for key in subject.client.keys.all() if key.connector == subject.connector]
-    return [key for key in subject.keys.all() if key.tested_at]
+    aims = {"stop": [BotState.STOPPED], "pause": [BotState.STOPPED, BotState.PAUSED]}.get(failed.kind, [])
+    shown_since = deployment.state in aims and deployment.observed_at > failed.finished_at
+    return f"The bot is {deployment.state.label}." if shown_since else ""
 
 
 def _remedy_for(operation: Operation) -> str:
     if not may_trade_on(operation.kind, operation.error_code):
         return operation.error_remedy
-    simulated = market_of(operation.subject.trades_on).money is Money.PAPER
+    bot: Any = operation.subject
+    simulated = market_of(bot.trades_on).money is Money.PAPER
     return operation.error_remedy if simulated else f"{TO_STOP_IT_NOW} {operation.error_remedy}"
 
 
