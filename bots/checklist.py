@@ -137,7 +137,8 @@ def next_in_short(client: Client) -> str:
         return "the exchange key"
     if not bots:
         return "the bot"
-    return "to set the client active" if any(map(_open_deployment, bots)) else "the launch"
+    launched = all(bot.deployment for bot in bots) and any(map(_open_deployment, bots))
+    return "to set the client active" if launched else "the launch"
 
 
 def _for_user(line: Line, client: Client, user: Any) -> Line:
