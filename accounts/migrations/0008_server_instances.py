@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0005_open_servers_and_assigning'),
+        ('accounts', '0007_former_key_values'),
     ]
 
     operations = [
