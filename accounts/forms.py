@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -87,6 +87,11 @@ class ClientForm(forms.ModelForm):
     class Meta:
         model = Client
         fields = ("name", "account_name", "account_manager", "server", "status", "notes")
+        help_texts: ClassVar = {
+            "status": "A note for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
+            "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "
+            "the client has left; archive all bots first."
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

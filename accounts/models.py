@@ -107,6 +107,10 @@ class Server(models.Model):
         editable=False,
         help_text="The version that it had when it listed them.",
     )
+    instances = models.JSONField(
+        default=list, editable=False, help_text="The names of the bots that ran at the last look, whoever made them."
+    )
+    instances_at = models.DateTimeField(null=True, editable=False, help_text="When that look was.")
     next_observation = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.turns``."
     )
@@ -199,6 +203,12 @@ class Server(models.Model):
         """Whether the last check is recent enough to be true still."""
         lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
         return self.checked_at is not None and self.checked_at >= lately
+
+    @property
+    def instances_are_news(self) -> bool:
+        """Whether what ran there at the last look is true still, for all that is known."""
+        lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
+        return self.instances_at is not None and self.instances_at >= lately
 
     def contact_succeeded(self, **observed: Any) -> None:
         """Write down what the server showed. Touches nothing that an operator entered."""
@@ -325,6 +335,8 @@ class Client(models.Model):
         return reverse("admin:accounts_client_change", args=[self.pk])
 
     def clean(self) -> None:
+        if self.pk and self.status == ClientStatus.OFFBOARDED:
+            self._check_that_it_may_leave()
         if not self.account_name and self.name:
             short = slug(self.name, "_")
             if not short:
@@ -342,6 +354,16 @@ class Client(models.Model):
                     f"end up with other clients. If you mean it, switch on “Use {MASTER_ACCOUNT} all the same” in the "
                     "client's form."
                 }
+            )
+
+    def _check_that_it_may_leave(self) -> None:
+        """Refuse to offboard while a bot may trade. One that was offboarded before may be changed in all else."""
+        if Client.objects.filter(pk=self.pk, status=ClientStatus.OFFBOARDED).exists():
+            return
+        on_servers = self.bots.filter(deployments__sent_at__isnull=False, deployments__ended_at__isnull=True)
+        if names := ", ".join(on_servers.values_list("name", flat=True)):
+            raise ValidationError(
+                {"status": f"On a server still, and may be trading with this client's money: {names}. “Archive” first."}
             )
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -186,7 +187,9 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, bot: Bot) -> tuple[str, str]:
         if bot.strangers:
-            return "strangers", "a second instance runs"
+            seen_at = bot.server.instances_at
+            when_else = f", seen {naturaltime(seen_at)}" if seen_at and not bot.server.instances_are_news else ""
+            return "strangers", f"a second instance runs{when_else}"
         return (bot.deployment.state, bot.deployment.state.label) if bot.deployment else ("none", "not deployed")
 
     @display(description="seen")

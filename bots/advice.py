@@ -1,8 +1,9 @@
 """What a bot's state means for whom looks after it, and what to do next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bots.models import BotState
+from bots.models import Bot, BotState, Deployment
+from hummingbot_api.connectors import Money, market_of
 
 
 @dataclass(frozen=True)
@@ -12,32 +13,39 @@ class Advice:
     Attributes:
         kinds: the operations that do it.
         alarming: money may be at risk meanwhile.
+        paper_remedy: where the money is simulated and it says something else: no exchange has such a bot's orders.
     """
 
     meaning: str
     remedy: str
     kinds: tuple[str, ...]
     alarming: bool = True
+    paper_remedy: str = ""
 
 
 ADVICE = {
     BotState.CRASHED: Advice(
         "The bot's container has exited by itself, so nobody has cancelled its orders.",
-        "Look for orders that it left open at the exchange. Its last log lines are kept below: correct what they name, "
+        "Look for orders that it left open at the exchange. Read the last lines of its log and correct what they name, "
         "then redeploy it. Archive it if it shall not trade any more.",
         ("redeploy", "archive"),
+        paper_remedy="Read the last lines of its log and correct what they name, then redeploy it. Archive it if it "
+        "shall not trade any more.",
     ),
     BotState.MISSING: Advice(
         "The server lists the bot's container no more, and the panel did not remove it.",
         "Look for orders that it left open at the exchange, and ask who works on the server. Then redeploy the bot, or "
         "archive it if it shall not trade any more.",
         ("redeploy", "archive"),
+        paper_remedy="Ask who works on the server. Then redeploy the bot, or archive it if it shall not trade any "
+        "more.",
     ),
     BotState.SILENT: Advice(
         "The bot's container is up, but the bot is not heard: it may be trading all the same.",
         "If it starts slowly, it is shown as running as soon as it is heard. Otherwise redeploy it, and look for "
         "orders that it left open at the exchange.",
         ("refresh", "redeploy"),
+        paper_remedy="If it starts slowly, it is shown as running as soon as it is heard. Otherwise redeploy it.",
     ),
     BotState.UNCONFIRMED: Advice(
         "The deploy was sent, but the server did not confirm it: an instance may appear, and trade.",
@@ -62,3 +70,26 @@ ADVICE = {
         alarming=False,
     ),
 }
+
+
+def advice_for(bot: Bot) -> Advice | None:
+    """What the state of the bot's newest deployment asks for, with its money and its definition in mind."""
+    deployment = bot.deployment
+    advice = ADVICE.get(deployment.state) if deployment else None
+    if deployment is None or advice is None:
+        return None
+    if deployment.state == BotState.STOPPED and bot.has_unsent_changes:
+        return replace(
+            advice,
+            remedy="The saved settings are not those that it was deployed with: “Start” goes on with the deployed "
+            "ones, “Redeploy” trades with the saved ones. Archive it if it shall not trade any more.",
+            kinds=("start", "redeploy", "archive"),
+        )
+    return replace(advice, remedy=paper) if (paper := paper_remedy(deployment)) else advice
+
+
+def paper_remedy(deployment: Deployment) -> str:
+    """What there is to do in its state when its money is simulated; empty when that is not so, or no different."""
+    advice = ADVICE.get(deployment.state)
+    simulated = market_of(deployment.connector).money is Money.PAPER
+    return advice.paper_remedy if advice and simulated else ""

@@ -18,6 +18,7 @@ from django.utils.text import Truncator
 from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Renewal
 from bots.models import Bot, BotState, Deployment
 from hummingbot_api.connectors import is_paper_trade
+from hummingbot_api.errors import KeyRefused
 from hummingbot_api.exchanges import title_of
 from operations import kinds
 from operations.models import Operation, State
@@ -124,6 +125,20 @@ def checklist_for(client: Client, user: Any) -> Checklist:
         bots=[BotLine(bot, newest.get(bot.pk)) for bot in bots],
         rests=client.status in {ClientStatus.PAUSED, ClientStatus.OFFBOARDED},
     )
+
+
+def next_in_short(client: Client) -> str:
+    """The same in two or three words, of a client with its keys, profiles, bots and deployments fetched before."""
+    bots = client.bots.all()
+    traded = {bot.connector for bot in bots if not is_paper_trade(bot.connector)}
+    in_profile = client.profile.connectors if client.profile else []
+    has_key = {key.connector for key in client.keys.all()}.union(in_profile)
+    if traded - has_key or not (bots or has_key):
+        return "the exchange key"
+    if not bots:
+        return "the bot"
+    launched = all(bot.deployment for bot in bots) and any(map(_open_deployment, bots))
+    return "to set the client active" if launched else "the launch"
 
 
 def _for_user(line: Line, client: Client, user: Any) -> Line:
@@ -246,6 +261,10 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
             sentence = f"{bot.name} is being deployed."
             return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, _follow(operation), comes_by_itself=True)
         if operation and operation.state == State.FAILED and not _archived_since(bot, operation):
+            if operation.error_code == KeyRefused.code and (news := _news_of_the_key(bot, operation)):
+                sentence = f"{bot.name} was not deployed, because the exchange refused the key. {news}"
+                again = replace(_operate("deploy", bot), label="Deploy again")
+                return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, again)
             sentence = f"{bot.name} could not be deployed: {Truncator(operation.error_message).chars(200)}"
             return Line(Part.DEPLOYED, title, LineState.WRONG, sentence, _follow(operation))
     if new := next((bot for bot in out if bot.deployment is None), None):
@@ -258,6 +277,17 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
         return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, _operate("deploy", out[0]))
     places = (f"{bot.name} on {live.server}" for bot in bots if (live := _open_deployment(bot)))
     return Line(Part.DEPLOYED, title, LineState.DONE, f"{', '.join(places)}.")
+
+
+def _news_of_the_key(bot: Bot, refused: Operation) -> str:
+    """What speaks for another try since the exchange refused the bot's key at a deploy; empty when nothing does."""
+    key = next((key for key in bot.client.keys.all() if key.connector == bot.connector), None)
+    failed_at = refused.finished_at
+    if key is None or failed_at is None:
+        return ""
+    if key.test_passed:
+        return "Now it accepts it." if key.tested_at and key.tested_at > failed_at else ""
+    return "A new key was entered since." if key.test_passed is None and key.changed_at > failed_at else ""
 
 
 def _archived_since(bot: Bot, deploy: Operation) -> bool:
@@ -295,7 +325,9 @@ def _heard(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
 def _heard_of(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Line:
     look = Action(f"Open {bot.name}", bot.get_absolute_url(), "bots.view_bot")
     if bot.strangers:
-        sentence = f"A second instance of {bot.name} runs: two bots may be trading one account."
+        seen_at = bot.server.instances_at
+        seen = f", seen {naturaltime(seen_at)}" if seen_at else ""
+        sentence = f"A second instance of {bot.name} runs{seen}: two bots may be trading one account."
         return Line(Part.HEARD, "Heard", LineState.WRONG, sentence, look)
     state = deployment.state
     if state in {BotState.RUNNING, BotState.STOPPED}:

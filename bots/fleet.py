@@ -31,7 +31,7 @@ from hummingbot_api.errors import (
     WrongPassword,
 )
 from hummingbot_api.names import DEPLOY_TIMESTAMP
-from hummingbot_api.results import ControllerPerformance, LogEntry
+from hummingbot_api.results import Container, ControllerPerformance, LogEntry
 from hummingbot_api.words import MASK, masker
 from operations.models import Operation, State
 
@@ -47,6 +47,8 @@ PAUSED_LINE = "Manual cash out for controller {}."
 RESUMED_LINE = "Restarting controller {}."
 #: What the server appends to an instance's name.
 INSTANCE_TIMESTAMP = re.compile(rf"{DEPLOY_TIMESTAMP.pattern}$")
+#: Hummingbot's image, as opposed to the server's own, ``hummingbot/hummingbot-api``.
+BOT_IMAGE = re.compile(r"hummingbot/hummingbot(?=[:@]|$)")
 #: A value that its name gives away as a secret, as in a logged URL: also of keys that were rotated since.
 NAMED_SECRET = re.compile(
     r"((?:api[-_]?key|secret\w*|signature|passphrase|token|memo)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+", re.I
@@ -65,6 +67,8 @@ class Snapshot:
     heard: frozenset[str]
     active: frozenset[str]
     exited: frozenset[str]
+    #: The active containers that are bots: a host runs other things too, such as a database.
+    instances: frozenset[str] = frozenset()
     mqtt_connected: bool = True
     performance: dict[str, list[ControllerPerformance]] = field(default_factory=dict)
 
@@ -79,14 +83,21 @@ class Snapshot:
         by_bot: dict[str, list[ControllerPerformance]] = {}
         for report in api.bots.performance() if performance else ():
             by_bot.setdefault(report.bot_name, []).append(report)
+        active = api.docker.active(name)
         return cls(
             taken_at=taken_at,
             heard=mqtt.discovered_bots,
             mqtt_connected=mqtt.connected,
-            active=frozenset(container.name for container in api.docker.active(name)),
+            active=frozenset(container.name for container in active),
+            instances=frozenset(container.name for container in active if _is_bot(container)),
             exited=frozenset(container.name for container in api.docker.exited(name)),
             performance=by_bot,
         )
+
+
+def _is_bot(container: Container) -> bool:
+    """By the name that a server gives to those that it deploys, or by the image of those made by hand."""
+    return bool(INSTANCE_TIMESTAMP.search(container.name) or BOT_IMAGE.match(container.image))
 
 
 def state_in(snapshot: Snapshot, deployment: Deployment) -> BotState:
@@ -129,7 +140,12 @@ def observe_server(server: Server) -> None:
     try:
         with talking_to(server, read_timeout=5, read_retries=0) as api:
             snapshot = Snapshot.take(api)
-            server.contact_succeeded(docker_running=True, mqtt_connected=snapshot.mqtt_connected)
+            server.contact_succeeded(
+                docker_running=True,
+                mqtt_connected=snapshot.mqtt_connected,
+                instances=sorted(snapshot.instances),
+                instances_at=snapshot.taken_at,
+            )
             for deployment in deployments:
                 _observe(api, snapshot, deployment)
             _note_strangers(server, snapshot)
@@ -140,8 +156,9 @@ def observe_server(server: Server) -> None:
             server.contact_succeeded(docker_running=False)
         elif not isinstance(problem, (WrongPassword, *NO_CONTACT)):
             server.contact_failed(problem, reachable=True)
+        # Nobody has seen them now: when they were seen last stays as it is.
         untouched_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
-            observed_state=BotState.UNKNOWN, observed_at=timezone.now()
+            observed_state=BotState.UNKNOWN
         )
 
 

@@ -323,6 +323,17 @@ class Bot(models.Model):
         return self.deployment if self.deployment and self.deployment.is_open else None
 
     @property
+    def remedy_for_strangers(self) -> str:
+        """What to do about another instance with the bot's name, which the panel never touches."""
+        first, *others = self.strangers.split(", ")
+        then = f" Then do the same with {', '.join(others)}." if others else ""
+        return (
+            f"Archive {first} with the tool that deployed it, or ask the API of {self.server} for it: POST "
+            f"/bot-orchestration/stop-and-archive-bot/{first}. Where neither works, run “docker stop {first}” on that "
+            f"server's host, and cancel its orders at the exchange.{then}"
+        )
+
+    @property
     def live_settings(self) -> set[str]:
         """The names of the settings that the instance takes over while it runs.
 

@@ -56,6 +56,20 @@ def _trading(deployment: Deployment) -> str:
     return f"trading {pair} with real money of {deployment.bot.client} on {connector}"
 
 
+def _end_of(instance: Deployment) -> str:
+    """What its end does to an instance's trading and its orders, by what is known of it."""
+    state = instance.state
+    if state in {BotState.CRASHED, BotState.MISSING}:
+        simulated = market_of(instance.connector).money is Money.PAPER
+        orders = "" if simulated else ": orders that it left open stay open until you cancel them at the exchange"
+        return f"The bot is {state.label} and trades no more{orders}."
+    if state == BotState.STOPPED:
+        return "The bot is stopped already, and its orders are cancelled."
+    if state == BotState.SILENT:
+        return f"Stops {_trading(instance)}. It is not heard: look for orders that it left open at the exchange."
+    return f"Stops {_trading(instance)}; open orders are cancelled."
+
+
 def _company(deployment: Deployment) -> str:
     """A word of warning when the client has another bot on the same market: the two may trade with each other."""
     others = (
@@ -241,9 +255,8 @@ class Redeploy(Deploy):
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = _planned(subject, options)
         return (
-            f"Stops trading for {subject.client}: open orders of {subject.name} are cancelled and its instance is "
-            f"archived. Then a new one starts {_trading(planned)}.{_pause_ends(subject)}{_company(planned)}"
-            f"{_doubts(planned)}"
+            f"{_end_of(_live(subject))} The instance of {subject.name} is archived, then a new one starts "
+            f"{_trading(planned)}.{_pause_ends(subject)}{_company(planned)}{_doubts(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -326,8 +339,8 @@ class Archive(BotKind):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return (
-            f"Stops {_trading(_live(subject))}; open orders are cancelled, the instance is removed and its data kept "
-            "in the server's archive. To trade again, deploy the bot."
+            f"{_end_of(_live(subject))} The instance is removed and its data kept in the server's archive. To trade "
+            "again, deploy the bot."
         )
 
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from bots.advice import ADVICE
+from bots.advice import advice_for
 from bots.charts import chart_data, colour_of
 from bots.models import Bot, Deployment
 from bots.records import LogKind, LogLine, PerformanceSample
@@ -85,7 +85,7 @@ class WatchedMixin(ModelAdmin):
             lines, reason = bot.deployment.log_lines, bot.deployment.last_error
             errors = lines.filter(kind=LogKind.ERROR)[:3]
             extra_context = {
-                "advice": ADVICE.get(bot.deployment.state),
+                "advice": advice_for(bot),
                 "newest_line": lines.first(),
                 "newest_errors": errors,
                 # Mostly it is the newest of these.

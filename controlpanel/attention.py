@@ -1,20 +1,34 @@
 """What needs somebody: incidents, keys and bots that are not as they should be, each with what to do about it."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 
-from accounts.models import EXPIRY_NOTICE, ClientStatus, ExchangeKey, KeyState, Renewal, Server
+from accounts.models import (
+    EXPIRY_NOTICE,
+    Client,
+    ClientStatus,
+    ExchangeKey,
+    KeyState,
+    Renewal,
+    Server,
+    sees_every_client,
+)
 from accounts.problems import KeyUnreadable
 from bots.advice import ADVICE
+from bots.checklist import next_in_short
 from bots.models import Bot, BotState
+from bots.running import running_on
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 
@@ -66,6 +80,9 @@ class Concern:
 SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
+    "servers": ("servers", "admin:accounts_server_changelist", ""),
+    "onboarding": ("clients being onboarded", "admin:accounts_client_changelist", "?status__exact=onboarding"),
+    "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
     "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
 }
 
@@ -77,7 +94,11 @@ _STATES = {
 }
 
 
-def concerns(user: Any, bots: Iterable[Bot], servers: Iterable[Server]) -> list[Concern]:
+#: What ends a bot's trading when the softer way has failed.
+_STRONGER = {"pause": ("stop",), "stop": ("archive",)}
+
+
+def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> list[Concern]:
     """What the user may see and has to see to, the most urgent first and of these the newest.
 
     ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
@@ -85,20 +106,32 @@ def concerns(user: Any, bots: Iterable[Bot], servers: Iterable[Server]) -> list[
     """
     open_pages = {f"bots_bot/{bot.pk}" for bot in bots} | {f"accounts_server/{server.pk}" for server in servers}
     found: list[Concern] = []
+    told: set[tuple[str, int]] = set()
     if user.has_perm("notifications.view_incident"):
         incidents = Incident.objects.visible_to(user).open().select_related("operation", "acknowledged_by")
-        found += (_of_incident(incident, user, open_pages) for incident in incidents)
+        well = {server.pk for server in servers if server.health == "ok"}
+        found += (
+            _of_incident(incident, user, open_pages, bots)
+            for incident in incidents
+            # The check that follows a new password says so before the next look does.
+            if not (incident.login_is_refused and incident.server_id in well)
+        )
+        told = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
     if user.has_perm("accounts.view_exchangekey"):
         found += _of_keys(user)
+    found += _of_second_instances([bot for bot in bots if ("name", bot.pk) not in told], user)
+    if user.has_perm("accounts.view_server") and sees_every_client(user):
+        found += _of_foreign_instances(servers, bots)
+    found += _of_bots_that_should_be_gone(bots, user)
     found += _of_bots(bots, user)
+    if user.has_perms(("accounts.view_client", "bots.view_bot")):
+        found += _of_clients_being_onboarded(user)
     return sorted(found, key=lambda concern: (concern.urgency, -concern.since.timestamp() if concern.since else 0))
 
 
-def _of_incident(incident: Incident, user: Any, open_pages: Container[str]) -> Concern:
-    page, names, urgency = _ways_out(incident)
-    steps = _steps(page, names, user) if page in open_pages else []
-    if incident.operation:
-        steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
+def _of_incident(incident: Incident, user: Any, open_pages: Container[str], bots: Iterable[Bot]) -> Concern:
+    page, _, urgency = _ways_out(incident)
+    steps = steps_of(incident, user, bots, is_open=page in open_pages)
     return Concern(
         source="incidents",
         urgency=max(urgency, Urgency.WARNING) if incident.acknowledged_at else urgency,
@@ -124,7 +157,40 @@ def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
             return f"accounts_server/{incident.server_id}", ("check_server",), Urgency.ALARM
         case "name":
             return f"bots_bot/{incident.subject_id}", ("refresh",), Urgency.ALARM
+    if incident.may_trade_on:
+        again = [incident.operation_kind, *_STRONGER.get(incident.operation_kind, ())]
+        return f"bots_bot/{incident.subject_id}", again, Urgency.ALARM
     return "", (), Urgency.WARNING
+
+
+def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
+    """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
+    page, names, _ = _ways_out(incident)
+    steps = _steps(page, names, user) if is_open and page else []
+    if incident.login_is_refused and is_open:
+        server = reverse("admin:accounts_server_change", args=[incident.server_id])
+        steps.insert(0, Step("Open the server", server, "dns"))
+    if FAMILIES[incident.kind] == "instance" and is_open:
+        steps.append(Step("Read its log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
+    if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
+        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bots), "key"))
+    if incident.operation:
+        steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
+    return steps
+
+
+def _page_for_a_new_key(incident: Incident, bots: Iterable[Bot]) -> str:
+    """The form for the key that was refused, or the client's keys when it may be any of them."""
+    key = incident.subject_id if _is_about(incident, ExchangeKey) else None
+    if _is_about(incident, Bot) and (bot := next((bot for bot in bots if bot.pk == incident.subject_id), None)):
+        key = next((key.pk for key in bot.client.keys.all() if key.connector == bot.connector), None)
+    if key is not None:
+        return reverse("admin:accounts_exchangekey_rotate", args=[key])
+    return f"{reverse('admin:accounts_exchangekey_changelist')}?client__id__exact={incident.client_id}"
+
+
+def _is_about(incident: Incident, model: type[Model]) -> bool:
+    return incident.subject_type_id == ContentType.objects.get_for_model(model).pk
 
 
 def _steps(page: str, names: Iterable[str], user: Any) -> list[Step]:
@@ -202,6 +268,60 @@ def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any])
     )
 
 
+def _of_second_instances(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+    """Those that a look has just found, and of which no incident tells yet."""
+    for bot in bots:
+        if bot.strangers:
+            yield Concern(
+                source="bots",
+                urgency=Urgency.ALARM,
+                title=capfirst(IncidentKind.SECOND_INSTANCE.label),
+                about=str(bot),
+                url=bot.get_absolute_url(),
+                words=f"{bot.server} also runs {bot.strangers}: two bots may be trading one account.",
+                remedy=bot.remedy_for_strangers,
+                steps=_steps(f"bots_bot/{bot.pk}", ["refresh"], user),
+            )
+
+
+def _of_foreign_instances(servers: Collection[Server], bots: Iterable[Bot]) -> Iterator[Concern]:
+    """What runs beside the panel's own bots: it may trade with the keys of anybody. Namesakes are told of as such."""
+    namesakes = {name for bot in bots for name in bot.strangers.split(", ")}
+    running = running_on(servers)
+    for server in servers:
+        if foreign := [name for name in running[server.pk].foreign if name not in namesakes]:
+            seen = f" Seen {naturaltime(server.instances_at)}." if server.instances_at else ""
+            yield Concern(
+                source="servers",
+                urgency=Urgency.WARNING,
+                title="A bot that is not of this panel runs on",
+                about=str(server),
+                url=server.get_absolute_url(),
+                words=f"The panel did not deploy {', '.join(foreign)}, and never touches it.{seen}",
+                remedy="Ask who works on the server whose it is. If nobody knows it, it may trade with a client's key.",
+                steps=[],
+            )
+
+
+def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+    """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
+    for bot in bots:
+        instance = bot.open_deployment
+        if bot.client.status != ClientStatus.OFFBOARDED or instance is None:
+            continue
+        may_trade = instance.state not in {BotState.STOPPED, BotState.CRASHED}
+        yield Concern(
+            source="offboarded",
+            urgency=Urgency.ALARM if may_trade else Urgency.WARNING,
+            title="Offboarded, and still trading" if may_trade else "Offboarded, and still on a server",
+            about=str(bot),
+            url=bot.get_absolute_url(),
+            words=f"{bot.client} is offboarded. The bot is {instance.state.label} on {instance.server}.",
+            remedy="Archive it, or make the client active again if it shall go on.",
+            steps=_steps(f"bots_bot/{bot.pk}", ["stop", "archive"] if may_trade else ["archive"], user),
+        )
+
+
 def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
     """Those that run with an older key, or by another definition than today's."""
     for bot in bots:
@@ -225,4 +345,26 @@ def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
             words=" ".join(words),
             remedy="Redeploy it." if again else "Apply the settings: a running bot takes them over.",
             steps=_steps(f"bots_bot/{bot.pk}", ["redeploy" if again else "apply_settings"], user),
+        )
+
+
+def _of_clients_being_onboarded(user: Any) -> Iterator[Concern]:
+    """Half onboarded, nobody would remember them: nothing is wrong, and nothing goes on by itself."""
+    clients = (
+        Client.objects.visible_to(user)
+        .filter(status=ClientStatus.ONBOARDING)
+        .select_related("server")
+        .defer("server__password", "server__connectors", "server__account_names")
+        .prefetch_related("keys", "profiles", "bots__deployment")
+    )
+    for client in clients:
+        yield Concern(
+            source="onboarding",
+            urgency=Urgency.REMINDER,
+            title="Being onboarded:",
+            about=str(client),
+            url=client.get_absolute_url(),
+            words="Nobody has set the client active yet.",
+            remedy=f"Next is {next_in_short(client)}.",
+            steps=[Step("Go on", reverse("onboard_resume", args=[client.pk]), "arrow_forward")],
         )

@@ -4,7 +4,7 @@ Nothing is remembered beside the rows themselves: where somebody stands who come
 checklist. The forms are the admin's own with fewer fields: the same rules, the same scope, the same permissions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -66,10 +66,20 @@ class Onboarding:
 
     @property
     def url(self) -> str:
-        """Where it goes on; the client's page says whom to ask when the user may not do what is next."""
-        line = self.checklist.missing
-        if line and line.action:
-            return page_url(line.part, self.client, connector=line.connector)
+        """Where it goes on: to mend what is wrong, then to enter what is missing.
+
+        The client's page says whom to ask when the user may not do what is next.
+        """
+        if self.launch and self.launch.is_active:
+            return page_url("launch", self.client)
+        # Before the launch only a key can be wrong that the launch would not set right by itself.
+        concerned = Part if self.launch else (Part.KEY,)
+        for line in self.checklist.lines:
+            if line.state == LineState.WRONG and line.part in concerned and line.action and not line.action.posts:
+                return line.action.url
+        missing = self.checklist.missing
+        if missing and missing.action:
+            return page_url(missing.part, self.client, connector=missing.connector)
         if self.bot is None:
             return self.client.get_absolute_url()
         return page_url("launch" if self.launch else "review", self.client)
@@ -297,6 +307,8 @@ def launch(request: HttpRequest, client_id: int) -> HttpResponse:
     if onboarding.launch is None:
         return redirect(onboarding.url)
     context = {**admin.site.each_context(request), **_live(request, onboarding), **frame("launch", onboarding)}
+    if not onboarding.launch.is_active:
+        context["page"] = replace(context["page"], lead="This is what the panel did, step by step.")
     return TemplateResponse(request, "controlpanel/onboard/launch.html", context)
 
 

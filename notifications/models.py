@@ -16,6 +16,8 @@ from django.utils import timezone
 
 from accounts.fields import EncryptedTextField, Unreadable
 from accounts.models import Client, Server, sees_every_client
+from bots.problems import ContainerExited, InstanceMissing
+from hummingbot_api.errors import WrongPassword
 from notifications.outbox import DeliveryState, Outgoing, OutgoingQuerySet
 from notifications.problems import ChannelForbidden, ChannelUnreadable
 from notifications.webhooks import check_url
@@ -57,6 +59,19 @@ FAMILIES: dict[str, str] = {
 TWO_LOOKS = frozenset(
     {IncidentKind.BOT_SILENT, IncidentKind.SERVER_DOWN, IncidentKind.DOCKER_DOWN, IncidentKind.MQTT_DOWN}
 )
+
+
+#: What somebody asks for so that a bot trades no more.
+ENDING_TRADE = frozenset({"stop", "pause", "archive"})
+#: With which of these one fails that had nothing left to end: the crash is an incident of its own.
+_NOTHING_LEFT = frozenset({ContainerExited.code, InstanceMissing.code})
+#: Why a server is not down: it answers, and no further look makes that more certain.
+LOGIN_REFUSED = frozenset({WrongPassword.code})
+
+
+def may_trade_on(kind: str, code: str) -> bool:
+    """Whether a bot may trade on after an operation of this kind has failed with this error, and nobody wants that."""
+    return kind in ENDING_TRADE and code not in _NOTHING_LEFT
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -138,6 +153,8 @@ class Incident(models.Model):
     @property
     def title(self) -> str:
         """What went wrong in two or three words."""
+        if self.login_is_refused:
+            return "server refuses the login"
         if self.kind == IncidentKind.OPERATION_FAILED and self.operation:
             return f"“{self.operation.label}” failed"
         return self.get_kind_display()
@@ -149,7 +166,20 @@ class Incident(models.Model):
     @property
     def is_over_when_seen(self) -> bool:
         """Whether somebody ends it by having seen it, as opposed to what lasts until it is over."""
-        return FAMILIES[self.kind] == "operation"
+        return FAMILIES[self.kind] == "operation" and not self.may_trade_on
+
+    @property
+    def may_trade_on(self) -> bool:
+        """Whether a bot trades on, for all that is known, that somebody wanted to trade no more."""
+        return may_trade_on(self.operation_kind, self.code)
+
+    @property
+    def login_is_refused(self) -> bool:
+        return self.kind == IncidentKind.SERVER_DOWN and self.code in LOGIN_REFUSED
+
+    @property
+    def takes_two_looks(self) -> bool:
+        return self.kind in TWO_LOOKS and not self.login_is_refused
 
     @property
     def duration(self) -> timedelta:

@@ -13,8 +13,8 @@ class BotCrashed(Problem):
     concerns = "bot"
     meaning = "The bot's container exited by itself: it does not trade any more, and its orders may still be open."
     default_remedy = (
-        "Look at its open orders at the exchange, and at “docker logs” of the instance on the server's host. Then "
-        "“Redeploy” the bot if it should trade, or “Archive” it."
+        "Look for orders that it left open at the exchange. Read the last lines of the bot's log, which the panel "
+        "keeps, and correct what they name. Then “Redeploy” the bot if it should trade, or “Archive” it."
     )
 
 

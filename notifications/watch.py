@@ -17,12 +17,24 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
+from bots.advice import paper_remedy
 from bots.fleet import attended
 from bots.models import Bot, BotState
 from bots.problems import InstanceMissing
+from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
 from hummingbot_api.words import shortened
-from notifications.models import FAMILIES, LONGEST_ENDING, TWO_LOOKS, Channel, Delivery, Event, Incident, IncidentKind
+from notifications.models import (
+    ENDING_TRADE,
+    FAMILIES,
+    LONGEST_ENDING,
+    Channel,
+    Delivery,
+    Event,
+    Incident,
+    IncidentKind,
+    may_trade_on,
+)
 from notifications.outbox import DeliveryState
 from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance
 from operations import kinds
@@ -34,6 +46,11 @@ FRESH = timedelta(days=1)
 SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key"})
 #: What ends a bot's trading because somebody asked for it.
 STOPPING = frozenset({"stop", "archive"})
+
+#: What goes before the remedy when a bot could not be made to trade no more.
+TO_STOP_IT_NOW = (
+    "The bot may go on trading. To stop it now: disable the API key at the exchange, or cancel its orders there."
+)
 
 #: Family, type and id of the subject, kind of the operation.
 Group = tuple[str, int, int, str]
@@ -128,7 +145,8 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
 def _name_of(bot: Bot, now: datetime) -> Verdict:
     if not bot.strangers:
         return Verdict(family="name", subject=bot, looked_at=now, words="The other instance is gone.")
-    problem = _as_in(SecondInstance, f"The server also runs {bot.strangers}: two bots may be trading one account.")
+    words = f"{bot.server} also runs {bot.strangers}: two bots may be trading one account."
+    problem = _as_in(SecondInstance, words) | {"remedy": bot.remedy_for_strangers}
     return Verdict(family="name", subject=bot, looked_at=now, kind=IncidentKind.SECOND_INSTANCE, **problem)
 
 
@@ -152,7 +170,8 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     words = f"{problem.meaning} Instance: {deployment}."
     if deployment.last_error:
         words += f" The last error in its log: {shortened(deployment.last_error, 300)}"
-    return Verdict(kind=kind, **_as_in(problem, words), **common)
+    shown = _as_in(problem, words)
+    return Verdict(kind=kind, **shown | {"remedy": paper_remedy(deployment) or shown["remedy"]}, **common)
 
 
 _WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
@@ -194,8 +213,8 @@ def _operations(now: datetime) -> Iterator[Verdict]:
         if operation.subject is None:
             continue
         common: dict[str, Any] = {"family": "operation", "subject": operation.subject, "operation": operation}
-        if operation.settled:
-            yield Verdict(words="It was done since.", looked_at=now, **common)
+        if ending := "It was done since." if operation.settled else _settled_otherwise(operation):
+            yield Verdict(words=ending, looked_at=now, **common)
         else:
             refused = operation.error_code == KeyRefused.code
             yield Verdict(
@@ -203,9 +222,49 @@ def _operations(now: datetime) -> Iterator[Verdict]:
                 looked_at=operation.finished_at or now,
                 words=operation.error_message,
                 code=operation.error_code,
-                remedy=operation.error_remedy,
+                remedy=_remedy_for(operation),
                 **common,
             )
+
+
+def _settled_otherwise(operation: Operation) -> str:
+    """How what failed came to its end though nobody tried it again; empty while it did not."""
+    if operation.error_code == KeyRefused.code:
+        return "The exchange has accepted the key since." if _was_key_accepted(operation) else ""
+    return _end_of_trade(operation) if operation.kind in ENDING_TRADE else ""
+
+
+def _was_key_accepted(refused: Operation) -> bool:
+    """Whether the exchange has accepted, since this operation, what it refused."""
+    subject: Any = refused.subject
+    if isinstance(subject, ExchangeKey):
+        keys = [subject]
+    elif isinstance(subject, Bot):
+        keys = [key for key in subject.client.keys.all() if key.connector == subject.connector]
+    else:
+        keys = list(subject.keys.all())
+    failed_at = refused.finished_at
+    since = [key for key in keys if key.tested_at and failed_at and key.tested_at > failed_at]
+    return bool(since) and all(key.test_passed for key in keys)
+
+
+def _end_of_trade(failed: Operation) -> str:
+    """How the bot came to trade no more, though a stop, pause or archive failed; empty while it may trade."""
+    bot: Any = failed.subject
+    deployment = bot.deployment
+    if deployment is None or not deployment.is_open:
+        return "Its instance was ended."
+    aims = {"stop": [BotState.STOPPED], "pause": [BotState.STOPPED, BotState.PAUSED]}.get(failed.kind, [])
+    shown_since = deployment.state in aims and deployment.observed_at > failed.finished_at
+    return f"The bot is {deployment.state.label}." if shown_since else ""
+
+
+def _remedy_for(operation: Operation) -> str:
+    if not may_trade_on(operation.kind, operation.error_code):
+        return operation.error_remedy
+    bot: Any = operation.subject
+    simulated = market_of(bot.trades_on).money is Money.PAPER
+    return operation.error_remedy if simulated else f"{TO_STOP_IT_NOW} {operation.error_remedy}"
 
 
 def _scope(subject: Any) -> tuple[Client | None, Server]:
@@ -250,8 +309,8 @@ def _notice(verdict: Verdict, now: datetime) -> Incident | None:
         remedy=verdict.remedy,
         code=verdict.code,
         seen_at=verdict.looked_at,
-        opened_at=None if verdict.kind in TWO_LOOKS else now,
     )
+    incident.opened_at = None if incident.takes_two_looks else now
     try:
         with transaction.atomic():
             incident.save()
@@ -290,7 +349,7 @@ def _patience(incident: Incident) -> timedelta:
 
 def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:
     """A look says that it is over: true at once, or after a second look where it took two to begin."""
-    if incident.opened_at is not None and incident.kind in TWO_LOOKS:
+    if incident.opened_at is not None and incident.takes_two_looks:
         if incident.better_at is None:
             Incident.objects.current().filter(pk=incident.pk).update(better_at=verdict.looked_at)
             return

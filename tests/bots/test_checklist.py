@@ -256,6 +256,26 @@ def test_a_deploy_that_failed_is_wrong_with_its_reason(bot, line):
     assert found.action.url == operation.get_absolute_url()
 
 
+@pytest.mark.parametrize(
+    ("since", "facts", "news"),
+    [
+        (1, {"test_passed": True}, "Now it accepts it."),
+        (1, {"test_passed": None}, "A new key was entered since."),
+        (-1, {"test_passed": True}, None),
+        (1, {"test_passed": False}, None),
+    ],
+)
+def test_a_deploy_with_a_refused_key_is_offered_again_once_there_is_news_of_the_key(since, facts, news, bot, line):
+    now = timezone.now()
+    moment = now + timedelta(minutes=since)
+    ask(bot, State.FAILED, error_code="key_refused", error_message="The exchange refused the key.", finished_at=now)
+    ExchangeKey.objects.update(tested_at=moment, changed_at=moment, **facts)
+    deployed = line(Part.DEPLOYED)
+    assert (deployed.state == WAITING) == (news is not None)
+    assert deployed.action.label == ("Deploy again" if news else "See what to do")
+    assert (news or "refused the key") in deployed.sentence
+
+
 def test_a_failed_deploy_whose_instance_was_archived_is_no_longer_wrong(bot, line):
     operation = ask(bot, State.FAILED, error_message="The bot was not heard.")
     deploy(bot, BotState.ARCHIVED, ended_at=timezone.now(), operation=operation)

@@ -6,16 +6,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Server
 from bots import tasks
-from bots.fleet import LOOKING, Snapshot, observe_server, state_in
+from bots.fleet import LOOKING, Snapshot, _is_bot, observe_server, state_in
 from bots.models import Bot, BotState, Deployment, Strategy
+from bots.running import running_on
 from hummingbot_api.resources import Bots
-from hummingbot_api.results import ControllerPerformance, LogEntry
+from hummingbot_api.results import Container, ControllerPerformance, LogEntry
 from hummingbot_api.sandbox import Sandbox
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -277,6 +279,14 @@ def test_a_server_that_cannot_be_asked_makes_its_bots_unknown(fault, live, sandb
     assert look(live).state == BotState.RUNNING
 
 
+@pytest.mark.parametrize("fault", ["refused_connection", "docker_down", "wrong_password"])
+def test_a_bot_of_a_server_that_cannot_be_asked_is_seen_no_later_than_it_was(fault, live, sandbox):
+    seen_at = look(live).observed_at
+    sandbox.faults.add(fault)
+    assert look(live).observed_state == BotState.UNKNOWN
+    assert live.deployment.observed_at == seen_at
+
+
 def test_a_server_without_docker_or_mqtt_makes_its_bots_unknown_and_says_so(live, sandbox):
     for fault, column in (("docker_down", "docker_running"), ("mqtt_down", "mqtt_connected")):
         sandbox.faults.add(fault)
@@ -351,6 +361,58 @@ def test_a_second_instance_is_not_forgotten_while_an_operation_works_on_the_bot(
     begin("stop", live)
     look(live)
     assert live.strangers == stranger
+
+
+def test_a_second_instance_is_told_with_the_time_while_the_server_cannot_be_asked(live, sandbox, server, admin_client):
+    with server.api() as api:
+        api.bots.deploy_script(**live.deployment.order())
+    look(live)
+    page = reverse("admin:bots_bot_changelist")
+    assert "a second instance runs<" in admin_client.get(page).content.decode().replace("\n", "").replace(" <", "<")
+    Server.objects.update(instances_at=timezone.now() - timedelta(minutes=5))
+    sandbox.faults.add("refused_connection")
+    look(live)
+    for url in (page, live.get_absolute_url(), live.client.get_absolute_url()):
+        assert "5\xa0minutes ago" in admin_client.get(url).content.decode(), url
+
+
+# --- what runs on a server ---
+
+
+def test_an_instance_that_is_no_bot_of_the_panel_is_kept_on_its_servers_row(live, sandbox, server):
+    with server.api() as api:
+        foreign = api.bots.deploy_script(**live.deployment.order() | {"instance_name": "hummingbot-someone-else"})
+    look(live)
+    server.refresh_from_db()
+    assert server.instances == sorted([foreign, live.deployment.instance_name])
+    running = running_on([server])[server.pk]
+    assert (running.own, running.foreign) == ([live.deployment], [foreign])
+    assert live.strangers == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "is_bot"),
+    [
+        ("hummingbot-sharp-20261122-105939", "my/own:1", True),
+        ("made-by-hand", "hummingbot/hummingbot:latest", True),
+        ("hummingbot-api", "hummingbot/hummingbot-api:latest", False),
+        ("hummingbot-postgres", "postgres:16", False),
+    ],
+)
+def test_a_bot_is_told_from_what_else_runs_on_a_host(name, image, is_bot):
+    assert _is_bot(Container("1", name, "running", image)) is is_bot
+
+
+def test_what_has_ended_since_the_look_or_is_being_deployed_is_not_foreign(live, server):
+    look(live)
+    live.deployment.end(BotState.ARCHIVED)
+    server.refresh_from_db()
+    assert running_on([server])[server.pk].foreign == []
+    Server.objects.update(instances_at=timezone.now() + timedelta(seconds=1))
+    server.refresh_from_db()
+    assert running_on([server])[server.pk].foreign == [live.deployment.instance_name]
+    live.deployment.update(ended_at=None, instance_name="")
+    assert running_on([server])[server.pk].foreign == []
 
 
 def test_a_server_that_answers_with_failures_only_says_so_on_its_row(live, sandbox):

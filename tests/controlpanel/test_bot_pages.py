@@ -82,6 +82,55 @@ def test_a_crashed_bot_says_why_and_offers_what_to_do(pmm, admin_client):
     assert operate_url(pmm, "stop") not in advised
 
 
+def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
+    log(pmm, "It failed.", kind=LogKind.ERROR, level="ERROR")
+    pmm.deployment.update(observed_state=BotState.CRASHED)
+    assert f'<a href="{url_of(pmm, "logs")}">Read its log</a>' in shown(admin_client, pmm, "change")
+
+
+@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.MISSING, BotState.SILENT])
+def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
+    pmm.deployment.update(observed_state=state)
+    assert "orders that it left open at the exchange" in shown(admin_client, pmm, "change")
+    pmm.deployment.update(connector="binance_paper_trade")
+    page = shown(admin_client, pmm, "change")
+    assert "This bot needs you" in page
+    assert "left open at the exchange" not in page
+
+
+def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(pmm, admin_client):
+    pmm.deployment.update(observed_state=BotState.STOPPED)
+    assert "with the same settings" in shown(admin_client, pmm, "change")
+    Bot.objects.filter(pk=pmm.pk).update(settings=pmm.settings | {"order_amount": 20})
+    page = shown(admin_client, pmm, "change")
+    advised = page[page.index("What you can do") :]
+    advised = advised[: advised.index("</section>")]
+    assert "“Start” goes on with the deployed ones" in advised
+    assert {kind for kind in ("start", "redeploy", "archive") if operate_url(pmm, kind) in advised} == {
+        "start",
+        "redeploy",
+        "archive",
+    }
+
+
+@pytest.mark.parametrize("kind", ["redeploy", "archive"])
+@pytest.mark.parametrize(
+    ("state", "connector", "words"),
+    [
+        (BotState.RUNNING, "bitmart", "Stops trading SHARP-USDT with real money"),
+        (BotState.STOPPED, "bitmart", "The bot is stopped already, and its orders are cancelled."),
+        (BotState.CRASHED, "bitmart", "trades no more: orders that it left open stay open until you cancel them"),
+        (BotState.CRASHED, "binance_paper_trade", "The bot is crashed and trades no more. "),
+        (BotState.SILENT, "bitmart", "It is not heard: look for orders that it left open"),
+    ],
+)
+def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, state, connector, words, pmm, admin_client):
+    pmm.deployment.update(observed_state=state, connector=connector)
+    page = text_of(admin_client.get(operate_url(pmm, kind)))
+    assert words in page
+    assert ("open orders are cancelled." in page) is (state == BotState.RUNNING)
+
+
 def test_a_crash_that_left_no_log_says_where_to_look(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="")
     assert "docker logs" in shown(admin_client, pmm, "change")

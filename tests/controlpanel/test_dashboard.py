@@ -37,7 +37,13 @@ def make_world(name: str, manager=None) -> Bot:
         version="1.2",
         latency_ms=23,
     )
-    client = Client.objects.create(name=name, account_name=f"client_{name}", server=server, account_manager=manager)
+    client = Client.objects.create(
+        name=name,
+        account_name=f"client_{name}",
+        server=server,
+        account_manager=manager,
+        status=ClientStatus.ACTIVE,
+    )
     key = ExchangeKey(client=client, connector="bitmart")
     key.set_values(PLANTED)
     key.save()
@@ -148,6 +154,41 @@ def test_a_server_that_is_down_leads_to_its_check(sharp, admin_client):
     assert operate_url(sharp.server, "check_server") in card(shown(admin_client), "concerns")
 
 
+def test_a_server_that_refuses_the_login_leads_to_its_page_until_a_check_went_well(sharp, admin_client):
+    crash(sharp, kind=IncidentKind.SERVER_DOWN, subject=sharp.server, code="wrong_password")
+    Server.objects.update(last_error_code="wrong_password", last_error="It refused the password.")
+    needs = card(shown(admin_client), "concerns")
+    assert "Server refuses the login" in needs
+    assert f'href="{url_of(sharp.server)}" aria-label="Open the server' in needs
+    sharp.server.contact_succeeded(docker_running=True, mqtt_connected=True)
+    assert "Nothing needs you." in shown(admin_client)
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"), [("stop", {"stop", "archive"}), ("pause", {"pause", "stop"}), ("archive", {"archive"})]
+)
+def test_a_bot_that_could_not_be_stopped_is_an_alarm_with_the_button_for_it(kind, steps, sharp, admin_client):
+    Operation.objects.update(kind=kind)
+    operation = Operation.objects.get()
+    crash(sharp, kind=IncidentKind.OPERATION_FAILED, operation=operation, operation_kind=kind, code="x")
+    needs = card(shown(admin_client), "concerns")
+    assert 'class="is-alarm"' in needs
+    assert {k for k in ("stop", "pause", "archive", "redeploy") if operate_url(sharp, k) in needs} == steps
+
+
+def test_a_refused_key_leads_to_the_form_for_a_new_one(sharp, admin_client):
+    operation = Operation.objects.get()
+    refused = {"kind": IncidentKind.KEY_REFUSED, "operation": operation, "client": sharp.client}
+    crash(sharp, operation_kind="deploy", **refused)
+    key = sharp.client.keys.get()
+    assert url_of(key, "rotate") in card(shown(admin_client), "concerns")
+    Incident.objects.all().delete()
+    crash(sharp, subject=sharp.client, operation_kind="push_profile", **refused)
+    keys = f"{reverse('admin:accounts_exchangekey_changelist')}?client__id__exact={sharp.client_id}"
+    assert keys in card(shown(admin_client), "concerns")
+    assert admin_client.get(keys).status_code == 200
+
+
 def test_a_failed_operation_leads_to_its_page(sharp, admin_client):
     operation = Operation.objects.get()
     crash(sharp, kind=IncidentKind.OPERATION_FAILED, operation=operation, operation_kind="refresh")
@@ -196,6 +237,7 @@ def test_a_key_that_is_gone_from_its_server_is_pushed_again(sharp, admin_client)
 def test_the_keys_of_a_client_who_left_need_nobody(sharp, admin_client):
     ExchangeKey.objects.update(expires_on=localdate() - timedelta(days=1))
     Client.objects.update(status=ClientStatus.OFFBOARDED)
+    sharp.deployment.end(BotState.ARCHIVED)
     assert "Nothing needs you." in shown(admin_client)
 
 
@@ -230,6 +272,67 @@ def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admi
     assert len(findall("<h3>", needs)) == MOST
     assert "1 in the list of exchange keys" in needs
     assert reverse("admin:accounts_exchangekey_changelist") in needs
+
+
+def test_a_second_instance_is_told_before_an_incident_tells_of_it_and_once(sharp, admin_client):
+    Bot.objects.update(strangers="hummingbot-sharp-20261122-105939")
+    needs = card(shown(admin_client), "concerns")
+    assert "Second instance of a bot" in needs
+    assert "docker stop hummingbot-sharp-20261122-105939" in needs
+    crash(sharp, kind=IncidentKind.SECOND_INSTANCE)
+    assert card(shown(admin_client), "concerns").count("Second instance of a bot") == 1
+
+
+def test_a_bot_that_is_not_of_the_panel_is_told_to_who_sees_every_client(sharp, admin_client, make_user, browse):
+    names = ["hummingbot-someone-else-20261122-105939", sharp.deployment.instance_name]
+    Server.objects.update(instances=names, instances_at=now())
+    needs = card(shown(admin_client), "concerns")
+    assert "did not deploy hummingbot-someone-else-20261122-105939," in needs
+    page = text_of(admin_client.get(url_of(sharp.server)))
+    assert "someone-else" in page
+    assert url_of(sharp) in page
+    manager = make_user("manager")
+    Client.objects.update(account_manager=manager)
+    other = make_world("Other")
+    Bot.objects.filter(pk=other.pk).update(server=sharp.server)
+    other.deployment.update(server=sharp.server)
+    Server.objects.filter(pk=sharp.server_id).update(instances=[*names, other.deployment.instance_name])
+    browser = browse(manager)
+    assert "someone-else" not in shown(browser)
+    page = text_of(browser.get(url_of(sharp.server)))
+    assert url_of(sharp) in page
+    assert "2 others that are not of your clients" in page
+    assert "someone-else" not in page
+    assert "Other" not in page
+
+
+def test_a_client_who_is_being_onboarded_is_not_forgotten(sharp, admin_client, make_user, browse):
+    manager = make_user("manager")
+    client = Client.objects.create(name="Half", account_name="half", server=sharp.server, account_manager=manager)
+    Client.objects.create(name="Foreign", account_name="foreign", server=sharp.server)
+
+    def said() -> str:
+        page = shown(browse(manager))
+        assert "Foreign" not in page
+        assert f'href="{reverse("onboard_resume", args=[client.pk])}"' in card(page, "concerns")
+        return card(page, "concerns")
+
+    assert "Next is the exchange key." in said()
+    key = ExchangeKey(client=client, connector="bitmart", changed_at=now(), fingerprint="x")
+    key.save()
+    assert "Next is the bot." in said()
+    bot = Bot.objects.create(
+        client=client, name="Half", server=sharp.server, strategy=sharp.strategy, settings=sharp.settings,
+        connector="binance", trading_pair="BTC-USDT",
+    )  # fmt: skip
+    assert "Next is the exchange key." in said()
+    Bot.objects.filter(pk=bot.pk).update(connector="binance_paper_trade")
+    assert "Next is the launch." in said()
+    deploy(bot)
+    assert "Next is to set the client active." in said()
+    Client.objects.filter(pk=client.pk).update(status=ClientStatus.ACTIVE)
+    assert "Next is" not in shown(browse(manager))
+    assert "Clients being onboarded <" in shown(admin_client)
 
 
 # --- whether anybody looks ---
@@ -402,6 +505,8 @@ def test_with_a_client_there_are_no_first_steps_and_without_a_bot_the_way_to_one
 def test_ten_of_everything_take_as_many_queries_as_two(admin_client, admin_user):
     def add(number: int) -> None:
         bot = make_world(f"World {number}")
+        Client.objects.update(status=ClientStatus.ONBOARDING)
+        Server.objects.update(instances=["hummingbot-other-20261122-105939"], instances_at=now())
         deploy_again = bot.deployment
         deploy_again.update(key_fingerprint="older")
         crash(bot, operation=Operation.objects.latest("pk"), acknowledged_at=now(), acknowledged_by=admin_user)

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Client, ClientStatus, ExchangeKey
 from bots.models import Bot, Strategy
@@ -216,6 +217,14 @@ def test_a_failed_launch_says_what_to_do_and_is_asked_for_again_on_the_review(
     sandbox.faults.clear()
     browser.post(page("review", own))
     assert [operation.state for operation in Operation.objects.all()] == [State.QUEUED, State.FAILED]
+
+
+def test_who_goes_on_after_a_key_was_refused_is_asked_for_a_new_one_first(own, key, make_bot, browser):
+    operation_request(kind="deploy", subject=make_bot())
+    Operation.objects.update(state=State.FAILED, error_code="key_refused", finished_at=timezone.now())
+    ExchangeKey.objects.update(test_passed=False, test_outcome="no", tested_at=timezone.now())
+    assert goes_on_at(browser, own) == url_of(key, "rotate")
+    assert "it goes on by itself" not in text_of(browser.get(page("launch", own)))
 
 
 def test_before_the_launch_there_is_nothing_to_watch(own, browser):

@@ -105,6 +105,32 @@ def test_an_incidents_page_says_what_to_do_who_was_told_and_leads_to_what_it_is_
     assert "How it ended It was done since." in words(admin_client.get(incident.get_absolute_url()))
 
 
+def test_an_incidents_page_has_the_buttons_that_help_and_the_way_to_the_log(
+    crashed, bot, admin_client, make_user, browse
+):
+    page = text_of(admin_client.get(url_of(crashed)))
+    for url in (operate_url(bot, "redeploy"), operate_url(bot, "archive"), url_of(bot, "logs")):
+        assert f'href="{url}"' in page
+    seen_by = make_user("viewer", {"bots.view_bot", "notifications.view_incident", "accounts.view_every_client"})
+    assert operate_url(bot, "redeploy") not in text_of(browse(seen_by).get(url_of(crashed)))
+    shows(bot, BotState.RUNNING)
+    looks()
+    assert operate_url(bot, "redeploy") not in text_of(admin_client.get(url_of(crashed)))
+
+
+def test_what_nobody_was_told_is_only_certain(crashed, admin_client):
+    assert "Certain, and told" not in text_of(admin_client.get(url_of(crashed)))
+
+
+def test_a_stop_that_failed_is_not_over_by_being_seen(bot, admin_client):
+    ended("stop", bot, State.FAILED, "server_unreachable")
+    (incident,) = looks()
+    page = admin_client.post(url_of(incident, "acknowledge"), follow=True)
+    assert "stays open until it is over" in words(page)
+    assert f'href="{operate_url(bot, "stop")}"' in text_of(page)
+    assert looks() == [incident]
+
+
 def test_marking_as_seen_ends_a_failed_operations_incident_and_only_notes_it_on_others(bot, admin_client):
     shows(bot, BotState.CRASHED)
     ended("deploy", bot, State.FAILED, "docker_down")

@@ -62,6 +62,13 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
     assert incident.ending == "The bot runs again."
 
 
+def test_nobody_is_sent_to_an_exchange_for_the_orders_of_a_bot_with_simulated_money(bot):
+    bot.deployment.update(connector="binance_paper_trade")
+    shows(bot, BotState.CRASHED)
+    (incident,) = looks()
+    assert incident.remedy.startswith("Read the last lines of its log")
+
+
 def test_a_bot_that_is_started_again_and_stays_paused_is_no_incident_any_more(bot):
     shows(bot, BotState.CRASHED)
     assert kinds_of(looks()) == ["bot_crashed"]
@@ -203,6 +210,14 @@ def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, ch
 # --- servers ---
 
 
+def test_a_server_that_refuses_the_login_is_told_as_such_at_the_first_look_and_over_at_the_first_good_one(server):
+    server.contact_failed(WrongPassword(), reachable=True)
+    (incident,) = looks()
+    assert incident.title == "server refuses the login"
+    answers(server)
+    assert looks() == []
+
+
 def test_a_server_that_is_down_is_one_incident_however_many_bots_it_has(bot, make_live, channel):
     make_live("Blunt", server=bot.server)
     for _ in range(3):
@@ -314,6 +329,66 @@ def test_a_refused_key_is_an_incident_by_that_name(kind, bot):
     ended(kind, subject, State.FAILED, "key_refused")
     (incident,) = looks()
     assert (incident.kind, incident.client, incident.subject) == ("key_refused", bot.client, subject)
+
+
+@pytest.mark.parametrize("kind", ["deploy", "push_profile", "test_key"])
+def test_a_refused_key_is_over_when_the_exchange_accepts_it(kind, bot):
+    key = ExchangeKey(client=bot.client, connector="bitmart")
+    key.set_values({"bitmart_api_key": "x"})
+    key.save()
+    key.was_tried(passed=False, outcome="no")
+    ended(kind, {"deploy": bot, "push_profile": bot.client, "test_key": key}[kind], State.FAILED, "key_refused")
+    assert kinds_of(looks()) == ["key_refused"]
+    key.was_tried(passed=True, outcome="yes")
+    assert looks() == []
+    assert Incident.objects.get().ending == "The exchange has accepted the key since."
+
+
+@pytest.mark.parametrize("kind", ["stop", "pause", "archive"])
+def test_a_bot_that_could_not_be_stopped_stays_an_incident_whoever_has_seen_it_until_it_ends(kind, bot, admin_user):
+    ended(kind, bot, State.FAILED, "server_unreachable")
+    (incident,) = looks()
+    assert incident.remedy.startswith("The bot may go on trading. To stop it now: disable the API key")
+    assert "Mend it." in incident.remedy
+    acknowledge(incident, admin_user)
+    assert looks() == [incident]
+    shows(bot, BotState.UNKNOWN)
+    assert looks() == [incident]
+    bot.deployment.end(BotState.ARCHIVED)
+    assert looks() == []
+
+
+@pytest.mark.parametrize(
+    ("failed", "state", "is_over"),
+    [
+        ("stop", BotState.STOPPED, True),
+        ("pause", BotState.PAUSED, True),
+        ("pause", BotState.STOPPED, True),
+        ("stop", BotState.PAUSED, False),
+        ("archive", BotState.STOPPED, False),
+    ],
+)
+def test_what_failed_and_happened_all_the_same_is_over(failed, state, is_over, bot):
+    ended("stop", bot, State.CANCELLED)
+    bot.deployment.update(stopped_at=timezone.now())
+    ended(failed, bot, State.FAILED, "stop_unconfirmed")
+    assert "operation_failed" in kinds_of(looks())
+    shows(bot, state)
+    assert ("operation_failed" not in kinds_of(looks())) is is_over
+
+
+def test_a_stop_that_succeeds_at_last_is_over(bot):
+    ended("stop", bot, State.FAILED, "server_unreachable")
+    looks()
+    ended("stop", bot, State.SUCCEEDED)
+    assert looks() == []
+
+
+@pytest.mark.parametrize(("code", "connector"), [("container_exited", "bitmart"), ("x", "binance_paper_trade")])
+def test_where_no_money_is_at_risk_nobody_is_sent_to_the_exchange(code, connector, bot):
+    bot.deployment.update(connector=connector)
+    ended("stop", bot, State.FAILED, code)
+    assert [incident.remedy for incident in looks()] == ["Mend it."]
 
 
 def test_two_kinds_that_fail_on_one_bot_are_two_incidents(bot):

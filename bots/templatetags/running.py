@@ -1,0 +1,22 @@
+"""What runs on a server for its page, which belongs to an app that knows no bots."""
+
+from typing import Any
+
+from django import template
+
+from accounts.models import Server, sees_every_client
+from bots.models import Deployment
+from bots.running import running_on
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def what_runs(context: dict[str, Any], server: Server) -> dict[str, Any]:
+    """Those that the user of the page may see, and how many others. A foreign name may name anybody's client."""
+    user, running = context["request"].user, running_on([server])[server.pk]
+    if sees_every_client(user):
+        return {"own": running.own, "foreign": running.foreign, "others": 0}
+    visible = set(Deployment.objects.visible_to(user).filter(pk__in=[d.pk for d in running.own]))
+    own = [deployment for deployment in running.own if deployment in visible]
+    return {"own": own, "foreign": [], "others": len(running.own) - len(own) + len(running.foreign)}
