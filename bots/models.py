@@ -536,15 +536,19 @@ class Deployment(models.Model):
     connector = models.CharField(max_length=80)
     trading_pair = models.CharField(max_length=40)
     strategy_name = models.CharField("strategy", max_length=60)
-    strategy_kind = models.CharField(max_length=10, choices=StrategyKind)
-    script_name = models.CharField(max_length=80, blank=True)
+    strategy_kind = models.CharField("kind of strategy", max_length=10, choices=StrategyKind)
+    script_name = models.CharField("uploaded script", max_length=80, blank=True)
     script_source = models.TextField(blank=True)
-    config_name = models.CharField(max_length=160)
-    config = OrderedJSONField(default=dict)
+    config_name = models.CharField("configuration's name", max_length=160)
+    config = OrderedJSONField("configuration", default=dict)
     image = models.CharField(max_length=200)
     headless = models.BooleanField(default=True)
-    max_global_drawdown_quote = models.DecimalField(max_digits=20, decimal_places=8, null=True)
-    max_controller_drawdown_quote = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    max_global_drawdown_quote = models.DecimalField(
+        "global drawdown limit", max_digits=20, decimal_places=8, null=True, help_text="In the quote asset."
+    )
+    max_controller_drawdown_quote = models.DecimalField(
+        "controller drawdown limit", max_digits=20, decimal_places=8, null=True, help_text="In the quote asset."
+    )
     key_fingerprint = models.CharField(
         max_length=32, blank=True, help_text="Of the exchange key that was copied into the instance."
     )
@@ -552,19 +556,19 @@ class Deployment(models.Model):
     seen_before = models.JSONField(
         default=list, help_text="Containers with its name that were there before the deploy was sent: not its own."
     )
-    planned_at = models.DateTimeField(default=timezone.now)
-    sent_at = models.DateTimeField(null=True, help_text="Written before the deploy is sent.")
-    started_at = models.DateTimeField(null=True, help_text="The last deploy or start.")
-    verified_at = models.DateTimeField(null=True, help_text="When it was first heard.")
+    planned_at = models.DateTimeField("planned", default=timezone.now)
+    sent_at = models.DateTimeField("deploy sent", null=True, help_text="Written just before.")
+    started_at = models.DateTimeField("started", null=True, help_text="The last deploy or start.")
+    verified_at = models.DateTimeField("first heard", null=True)
     stopped_at = models.DateTimeField(
-        null=True, help_text="When its log was first seen to say that it stopped, whoever stopped it."
+        "stopped", null=True, help_text="When its log was first seen to say that it stopped, whoever stopped it."
     )
-    paused_at = models.DateTimeField(null=True, help_text="A pause, confirmed by the bot's log.")
-    archive_sent_at = models.DateTimeField(null=True, help_text="Written before the archive is sent.")
-    ended_at = models.DateTimeField(null=True)
+    paused_at = models.DateTimeField("paused", null=True, help_text="A pause, confirmed by the bot's log.")
+    archive_sent_at = models.DateTimeField("archive sent", null=True, help_text="Written just before.")
+    ended_at = models.DateTimeField("ended", null=True)
 
     observed_state = models.CharField(max_length=12, choices=BotState, default=BotState.PLANNED)
-    observed_at = models.DateTimeField(default=timezone.now)
+    observed_at = models.DateTimeField("seen", default=timezone.now)
     live_config = OrderedJSONField(
         "live configuration", default=dict, help_text="What the instance's own file held when it was read last."
     )

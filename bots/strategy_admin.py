@@ -67,9 +67,10 @@ class StrategyAdmin(ControllersMixin, KeepsOthersChangesMixin, OwnFieldsMixin):
 
     def get_fields(self, request: HttpRequest, obj: Strategy | None = None) -> list[str]:
         about = ["name", "kind", "description"]
-        rules = ["controller_type", "controller_name", "spot_only", "default_settings", "schema"]
+        controller, common = ["controller_type", "controller_name"], ["spot_only", "default_settings", "schema"]
         if obj and not self.has_change_permission(request, obj):
-            return [*about, "shown_source", *rules] if obj.source else [*about, *rules]
+            return [*about, *(["shown_source"] if obj.kind == StrategyKind.SCRIPT else controller), *common]
+        rules = [*controller, *common]
         return [*about, "source", *rules] if request.user.has_perm(WRITE_SCRIPT) else [*about, *rules]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Strategy | None = None) -> tuple[str, ...]:
