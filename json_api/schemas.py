@@ -331,7 +331,7 @@ class ServerOut(Schema):
     id: int
     url: str
     name: str
-    base_url: str
+    base_url: str = Field(description="Empty for who may not change servers.")
     health: str
     reachable: bool | None
     docker_running: bool | None
@@ -343,6 +343,10 @@ class ServerOut(Schema):
     @staticmethod
     def resolve_url(server: Server) -> str:
         return f"/servers/{server.pk}"
+
+    @staticmethod
+    def resolve_base_url(server: Server, context: dict[str, Any]) -> str:
+        return server.base_url if context["request"].user.has_perm("accounts.change_server") else ""
 
 
 class StrategyOut(Schema):

@@ -10,10 +10,12 @@ from django.contrib.auth.models import Group
 from django.core import serializers
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import ExchangeKey, Server
+from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Deployment, Strategy
 from notifications.models import Incident
+from notifications.watch import look
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_cancel, operation_request
@@ -446,6 +448,26 @@ def test_a_list_says_in_words_what_is_known_of_each_row(make_bot, key, perform, 
     perform("check_server", bot.server)
     assert "wrong password" in text_of(admin_client.get(reverse(f"{SERVER}_changelist")))
     assert bot.server.last_error in text_of(admin_client.get(url_of(bot.server)))
+
+
+def test_the_servers_login_is_described_to_those_who_may_change_it_and_to_nobody_else(
+    server, client_sharp, perform, make_user, browse, admin_client
+):
+    password = f" {PLANTED_PASSWORD} "
+    Server.objects.update(password=password)
+    server.refresh_from_db()
+    manager = make_user("manager")
+    Client.objects.update(account_manager=manager)
+    operation = perform("check_server", server)
+    look(timezone.now())
+    facts = (f"{len(password)} characters, with spaces around it", "“admin”", "USERNAME", server.base_url)
+    shown = text_of(admin_client.get(url_of(server)))
+    assert all(fact in shown for fact in facts)
+    browser = browse(manager)
+    for url in (url_of(server), reverse(f"{SERVER}_changelist"), url_of(operation), reverse("admin:index")):
+        page = text_of(browser.get(url))
+        assert "password" in page and not [fact for fact in facts if fact in page], url
+    assert not browser.get(reverse(f"{SERVER}_changelist"), {"q": server.base_url}).context["cl"].result_count
 
 
 def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_user, browse):
