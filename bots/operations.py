@@ -276,6 +276,8 @@ class Start(BotKind):
         instance = subject.open_deployment
         if instance and instance.state == BotState.PAUSED:
             return f"{instance} is up and paused: use “Resume”."
+        if instance and instance.state == BotState.RUNNING:
+            return f"{instance} is running already."
         return super().unavailable(subject)
 
 
@@ -296,6 +298,13 @@ class Stop(BotKind):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return f"Stops {_trading(_live(subject))}; open orders are cancelled. It can be started again."
+
+    def unavailable(self, subject: Bot) -> str:
+        instance = subject.open_deployment
+        # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
+        if instance and instance.state == BotState.STOPPED and not subject.strangers:
+            return f"{instance} is stopped already."
+        return super().unavailable(subject)
 
 
 def _archive(run: Run) -> str:

@@ -13,13 +13,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bots.advice import ADVICE
 from bots.charts import chart_data, colour_of
 from bots.models import Bot, Deployment
 from bots.records import LogKind, LogLine, PerformanceSample
+from operations.actions import OperatesMixin
 from operations.models import Operation
 from operations.rows import is_row_number
 
@@ -66,7 +66,7 @@ class LogFilter(forms.Form):
         return lines
 
 
-class WatchedMixin(ModelAdmin):
+class WatchedMixin(OperatesMixin):
     """Shows on a bot's page what asks for attention, and gives it pages of its own for what was seen over time."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -132,7 +132,13 @@ class WatchedMixin(ModelAdmin):
         return bot
 
     def _page(self, request: HttpRequest, bot: Bot, name: str, title: str, context: dict[str, Any]) -> TemplateResponse:
-        common = {"opts": self.opts, "title": f"{bot}: {title}", "original": bot, "shown": name}
+        common = {
+            "opts": self.opts,
+            "title": f"{bot}: {title}",
+            "original": bot,
+            "shown": name,
+            "buttons": self.buttons(request, bot),
+        }
         return TemplateResponse(
             request, f"bots/bot_{name}.html", self.admin_site.each_context(request) | common | context
         )

@@ -67,16 +67,20 @@ class OperatesMixin(PanelAdmin):
         obj = self.get_object(request, object_id)
         if obj is not None:
             extra_context = {
-                "buttons": [
-                    self._button(kind, obj)
-                    for kind in self.permitted_kinds(request)
-                    if kind.concerns(self.operation_subject(obj, kind))
-                ],
+                "buttons": self.buttons(request, obj),
                 "recent_operations": self.operations_about(obj).select_related("requested_by")[:RECENT],
                 "facts_template": self.facts_template,
                 **(extra_context or {}),
             }
         return super().change_view(request, object_id, form_url, extra_context)
+
+    def buttons(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:
+        """What the user may have done with the object, for ``operations/buttons.html``."""
+        return [
+            self._button(kind, obj)
+            for kind in self.permitted_kinds(request)
+            if kind.concerns(self.operation_subject(obj, kind))
+        ]
 
     def _button(self, kind: Kind, obj: Any) -> dict[str, Any]:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"

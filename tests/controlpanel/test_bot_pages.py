@@ -81,6 +81,17 @@ def test_a_crashed_bot_says_why_and_offers_what_to_do(pmm, admin_client):
     assert operate_url(pmm, "stop") not in advised
 
 
+def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, admin_client):
+    for page in ("logs", "performance", "runs"):
+        assert operate_url(pmm, "stop") in shown(admin_client, pmm, page)
+    pmm.deployment.update(live_config=pmm.deployment.config)
+    pmm.settings |= {"order_amount": 1800}
+    pmm.save()
+    page = shown(admin_client, pmm, "change")
+    said = page[page.index("The running bot has other settings") :]
+    assert operate_url(pmm, "apply_settings") in said[: said.index("</section>")]
+
+
 def test_a_crash_that_left_no_log_says_where_to_look(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="")
     assert "docker logs" in shown(admin_client, pmm, "change")
