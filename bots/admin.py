@@ -82,7 +82,7 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
         "archive",
         "refresh",
     )
-    facts_template = "bots/bot_facts.html"
+    facts_template = "bots/above_form.html"
     when_empty = "A bot trades one pair for one client. It needs a client with an exchange key, and a strategy."
     list_display = (
         "name",

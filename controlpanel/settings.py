@@ -284,7 +284,7 @@ UNFOLD = {
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
-    "SCRIPTS": [lambda request: static("times.js"), lambda request: static("keyboard.js")],
+    "SCRIPTS": [lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing")],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",
     "SITE_SUBHEADER": "Hummingbot control panel",

@@ -92,6 +92,16 @@ def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, 
     assert operate_url(pmm, "apply_settings") in said[: said.index("</section>")]
 
 
+def test_how_a_bot_is_renews_itself_with_its_buttons_and_is_said_when_it_changes(pmm, admin_client):
+    assert f'hx-get="{url_of(pmm, "now")}"' in shown(admin_client, pmm, "change")
+    running = shown(admin_client, pmm, "now", said="The bot is running.")
+    assert 'id="said"' not in running and f'href="{operate_url(pmm, "stop")}"' in running
+    pmm.deployment.update(observed_state=BotState.STOPPED)
+    stopped = shown(admin_client, pmm, "now", said="The bot is running.")
+    assert '<p id="said" hx-swap-oob="innerHTML">The bot is stopped.</p>' in stopped
+    assert f'href="{operate_url(pmm, "start")}"' in stopped and f'href="{operate_url(pmm, "stop")}"' not in stopped
+
+
 def test_a_crash_that_left_no_log_says_where_to_look(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="")
     assert "docker logs" in shown(admin_client, pmm, "change")
