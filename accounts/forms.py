@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
@@ -87,6 +87,7 @@ class ClientForm(forms.ModelForm):
     class Meta:
         model = Client
         fields = ("name", "account_name", "account_manager", "server", "status", "notes")
+        error_messages = {"name": {"unique": "This name can't be used: choose another one."}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -124,6 +125,12 @@ class ClientForm(forms.ModelForm):
                 "clients. If you mean it, switch on “Use master_account all the same”.",
             )
         return cleaned
+
+    def validate_unique(self) -> None:
+        """With a name that is taken the account name made from it is, too: to say it once is enough."""
+        super().validate_unique()
+        if self.has_error("name", "unique"):
+            self.errors.pop(NON_FIELD_ERRORS, None)
 
     def take_over(self) -> None:
         """Keep the choice with the saved client: from now on the profile counts as this client's."""
@@ -182,7 +189,7 @@ class ExchangeKeyForm(KeyDetailsForm):
             if is_paper_trade(self.data.get("connector", "")):
                 self.add_error("connector", PAPER_NEEDS_NO_KEY)
             elif "connector" not in self.fields:
-                self.add_error(None, "The client's server knows this connector no more: check the server's connection.")
+                self.add_error(None, "The client's server no longer knows this connector: check its connection.")
             elif "connector" not in self.errors:
                 self.add_error("connector", "Choose a connector that the client's server knows, then enter its key.")
             return cleaned
@@ -190,6 +197,13 @@ class ExchangeKeyForm(KeyDetailsForm):
             if name in self.fields and name not in self.errors:
                 self.add_error(name, message)
         return cleaned
+
+    def _post_clean(self) -> None:
+        """Whatever is wrong, a page never holds a secret: those that were entered are gone, which has to be said."""
+        super()._post_clean()  # type: ignore[misc]
+        secrets = [field.name for field in self.connector_fields if field.secret]
+        if self.errors and any(self.data.get(self.add_prefix(name)) for name in secrets):
+            self.add_error(None, "Enter the secrets again: they are never sent back to a page.")
 
     def save(self, commit: bool = True) -> Any:
         self.instance.set_values(self.values)

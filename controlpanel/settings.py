@@ -256,6 +256,7 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},
     "filters": {
         "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
+        "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
         # urllib3 names the address of each request below that, which for a webhook is its password.
         "above_debug": {
             "()": "django.utils.log.CallbackFilter",
@@ -265,6 +266,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
+        "django.request": {"filters": ["refusal_in_a_line"]},
         "urllib3.connectionpool": {"filters": ["above_debug"]},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
@@ -292,6 +294,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "COMMAND": {"search_models": "controlpanel.searching.searched"},
     "DASHBOARD_CALLBACK": "controlpanel.dashboard.dashboard",
     "COLORS": {
         "primary": {
@@ -388,7 +391,7 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("auth.view_user"),
                     },
                     {
-                        "title": "Groups",
+                        "title": "Roles",
                         "icon": "groups",
                         "link": reverse_lazy("admin:auth_group_changelist"),
                         "permission": lambda request: request.user.has_perm("auth.view_group"),

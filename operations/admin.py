@@ -99,6 +99,7 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
             **self.live_context(request, operation),
             "opts": self.opts,
             "title": str(operation),
+            "original": operation,
         }
         return TemplateResponse(request, "operations/operation.html", context)
 

@@ -271,6 +271,26 @@ def act(browser: Browser, changelist: str, kind: str, *rows, **more):
     return browser.post(reverse(f"{changelist}_changelist"), facts, follow=True)
 
 
+def test_what_a_failure_kept_from_being_done_was_not_reached(server, perform, sandbox, admin_client):
+    sandbox.faults.add("wrong_password")
+    operation = perform("check_server", server)
+    page = text_of(admin_client.get(url_of(operation)))
+    assert page.count("not reached") == 3 and ">waiting<" not in page
+    # The way out is the server's page: there is no second button to it.
+    assert page.count(f'href="{server.get_absolute_url()}">Open the server') == 1 and "Back to Sandbox" not in page
+
+
+def test_a_refused_page_is_a_line_in_the_log_without_a_traceback(server, make_user, browse, caplog):
+    assert browse(make_user("nobody", set())).get(url_of(server)).status_code == 403
+    (record,) = (record for record in caplog.records if record.name == "django.request")
+    assert "Forbidden" in record.getMessage() and record.exc_info is None
+
+
+def test_what_is_not_there_is_named_in_a_sentence(db, admin_client):
+    answer = admin_client.get(f"{reverse(f'{CLIENT}_changelist')}77/change/", follow=True)
+    assert "There is no client 77: perhaps it was deleted." in text_of(answer)
+
+
 def test_an_action_on_one_row_leads_to_its_operation(bot, admin_client):
     asked = act(admin_client, BOT, "deploy", bot)
     assert "Yes, deploy" in text_of(asked)
@@ -283,9 +303,14 @@ def test_an_action_on_several_rows_makes_an_operation_for_each_and_lists_them(ma
     bots = [make_bot(name=f"Bot {number}") for number in range(3)]
     asked = text_of(act(admin_client, BOT, "deploy", *bots))
     assert all(f"<strong>{bot}</strong>" in asked for bot in bots)
+    assert "<h2>Deploy 3 bots</h2>" in asked and "Yes, deploy 3 bots" in asked
+    former = operation_request(kind="check_server", subject=key.client.server)
     done = act(admin_client, BOT, "deploy", *bots, answered="yes")
-    assert done.redirect_chain[-1][0] == reverse(f"{OPERATION}_changelist")
-    assert {operation.subject for operation in Operation.objects.all()} == set(bots)
+    assert done.redirect_chain[-1][0].startswith(reverse(f"{OPERATION}_changelist"))
+    assert "3 operations, begun one after the other" in text_of(done)
+    asked_for = Operation.objects.exclude(pk=former.pk)
+    assert set(done.context["cl"].result_list) == set(asked_for)
+    assert {operation.subject for operation in asked_for} == set(bots)
 
 
 def test_an_action_leaves_out_what_it_makes_no_sense_for_and_says_why(key, second_client, admin_client):
