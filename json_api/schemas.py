@@ -235,7 +235,7 @@ class LogLineOut(Schema):
 
 
 class SampleOut(Schema):
-    """A controller's figures at a moment, all in the quote asset, counted from the deployment's begin."""
+    """A controller's figures at a moment, all in the quote asset, counted since the deployment began."""
 
     controller: str = Field(alias="controller_id")
     at: datetime = Field(alias="taken_at")
