@@ -130,7 +130,7 @@ def rules_check(
     if rules.unlisted and not unlisted:
         raise PairNotListed(rules.problem)
     if rules.problem:
-        return f"The amounts were not checked, because the server could not provide the exchange's rules. ({rules.problem})"
+        return f"The amounts were not checked: the server could not provide the exchange's rules. ({rules.problem})"
     if wrong := rules.refusals(schema, settings):
         raise TradingRuleBroken(" ".join(f"{name}: {reason}" for name, reason in wrong.items()))
     notes = "".join(f" But {name}: {reason}" for name, reason in rules.warnings(schema, settings).items())
