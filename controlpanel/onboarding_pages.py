@@ -27,9 +27,10 @@ from hummingbot_api.connectors import PAPER_TRADE
 from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import link_to_active
-from operations.admin import OperationAdmin, reload_signed_out
+from operations.admin import OperationAdmin
 from operations.models import Operation, State
 from operations.problems import OperationActive
+from operations.renewing import reload_signed_out
 from operations.services import operation_request
 
 
