@@ -449,7 +449,7 @@ def test_a_key_whose_connector_the_server_no_longer_knows_says_so(key, admin_cli
     ExchangeKey.objects.update(connector="discontinued")
     assert admin_client.get(url_of(key)).status_code == 200
     errors = refused(admin_client.post(url_of(key, "rotate"), PLANTED))
-    assert errors == {"__all__": ["The client's server knows this connector no more: check the server's connection."]}
+    assert errors == {"__all__": ["The client's server no longer knows this connector: check its connection."]}
 
 
 def delete(browser, *keys):
