@@ -72,9 +72,16 @@ class ServerAdmin(OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Server | None = None) -> Any:
         if obj and not self.has_change_permission(request, obj):
-            # Who may only look is shown each field's value, and this one is nobody's to see.
-            return ((None, {"fields": ("name", "base_url", "username", "verify_tls", "open_to_new_clients")}),)
+            # Where it is and how one signs in there is for those who set it up.
+            return ((None, {"fields": ("name", "open_to_new_clients")}),)
         return self.fieldsets
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        return columns if self.has_change_permission(request) else [name for name in columns if name != "base_url"]
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        return self.search_fields if self.has_change_permission(request) else ("name",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Server | None = None) -> bool:
         # What is asked before a server is deleted names the clients on it.

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
@@ -92,6 +92,7 @@ class ClientForm(forms.ModelForm):
             "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "
             "the client has left; archive all bots first."
         }
+        error_messages = {"name": {"unique": "This name can't be used: choose another one."}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -128,6 +129,12 @@ class ClientForm(forms.ModelForm):
         super()._post_clean()  # type: ignore[misc]
         if self.cleaned_data.get("existing_profile") and "account_name" in self.errors:
             self.add_error("existing_profile", self.errors.pop("account_name").as_data())
+
+    def validate_unique(self) -> None:
+        """With a name that is taken the account name made from it is, too: to say it once is enough."""
+        super().validate_unique()
+        if self.has_error("name", "unique"):
+            self.errors.pop(NON_FIELD_ERRORS, None)
 
     def take_over(self) -> None:
         """Keep the choice with the saved client: from now on the profile counts as this client's."""
@@ -186,7 +193,7 @@ class ExchangeKeyForm(KeyDetailsForm):
             if is_paper_trade(self.data.get("connector", "")):
                 self.add_error("connector", PAPER_NEEDS_NO_KEY)
             elif "connector" not in self.fields:
-                self.add_error(None, "The client's server knows this connector no more: check the server's connection.")
+                self.add_error(None, "The client's server no longer knows this connector: check its connection.")
             elif "connector" not in self.errors:
                 self.add_error("connector", "Choose a connector that the client's server knows, then enter its key.")
             return cleaned
@@ -194,6 +201,13 @@ class ExchangeKeyForm(KeyDetailsForm):
             if name in self.fields and name not in self.errors:
                 self.add_error(name, message)
         return cleaned
+
+    def _post_clean(self) -> None:
+        """Whatever is wrong, a page never holds a secret: those that were entered are gone, which has to be said."""
+        super()._post_clean()  # type: ignore[misc]
+        secrets = [field.name for field in self.connector_fields if field.secret]
+        if self.errors and any(self.data.get(self.add_prefix(name)) for name in secrets):
+            self.add_error(None, "Enter the secrets again: they are never sent back to a page.")
 
     def save(self, commit: bool = True) -> Any:
         self.instance.set_values(self.values)

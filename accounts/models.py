@@ -556,6 +556,10 @@ def _hint(values: Mapping[str, Any]) -> str:
     return ""
 
 
+#: The ends of the names of values without a space in them, unlike a memo's, a passphrase's or a phrase's of words.
+UNBROKEN = ("api_key", "api_secret", "secret_key", "private_key", "address", "user_id")
+
+
 def key_errors(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> dict[str, str]:
     """What is wrong with a key for a connector that asks for ``fields``: a sentence per field that is wrong."""
     known = {field.name: field for field in fields}
@@ -570,7 +574,14 @@ def key_errors(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> d
             errors[field.name] = f"{field.name} is missing."
         elif value and field.allowed_values and value not in field.allowed_values:
             errors[field.name] = f"Choose one of {', '.join(field.allowed_values)}."
+        elif field.name.endswith(UNBROKEN) and isinstance(value, str) and _is_broken(value):
+            errors[field.name] = "There is a space or a line break inside: copy the whole value once more."
     return errors
+
+
+def _is_broken(value: str) -> bool:
+    """Whether what exchanges give out in one piece is in several. A key in a file (PEM) has lines."""
+    return len(value.split()) > 1 and "-----BEGIN" not in value
 
 
 class CredentialsProfile(models.Model):

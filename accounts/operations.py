@@ -40,13 +40,9 @@ def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
     try:
         with server.api(**options) as api:
             yield api
-    except WrongPassword:
-        problem = WrongPassword(
-            f"{WrongPassword.meaning} The stored password has {server.password_in_words}; "
-            f"the username is “{server.username}”."
-        )
+    except WrongPassword as problem:
         server.contact_failed(problem, reachable=True)
-        raise problem from None
+        raise
     except NO_CONTACT as problem:
         server.contact_failed(problem)
         raise
@@ -67,7 +63,7 @@ def sign_in(server: Server) -> str:
     with talking_to(server) as api:
         names = api.accounts.list()
     server.contact_succeeded(account_names=names)
-    return f"Signed in as {server.username}; the server has {len(names)} profile{'' if len(names) == 1 else 's'}."
+    return f"Signed in; the server has {len(names)} profile{'' if len(names) == 1 else 's'}."
 
 
 def check_engines(server: Server) -> str:

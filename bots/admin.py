@@ -12,13 +12,14 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import escape
+from django.utils.html import escape, format_html, format_html_join
 from unfold.decorators import display
 
 from accounts.models import Server
 from accounts.scope import ScopedMixin, VisibleFilter
 from bots.changing_many import ChangesManyMixin
 from bots.converting import convert_settings
+from bots.differences import settings_in_words
 from bots.forms import bot_form, field_name
 from bots.models import Bot, BotState, Deployment, Strategy, validate_image_choice
 from bots.pages import WatchedMixin
@@ -84,7 +85,7 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
         "archive",
         "refresh",
     )
-    facts_template = "bots/bot_facts.html"
+    facts_template = "bots/above_form.html"
     when_empty = "A bot trades one pair for one client. It needs a client with an exchange key, and a strategy."
     list_display = (
         "name",
@@ -151,7 +152,7 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
         settings = [fieldset for strategy in Strategy.objects.all() for fieldset in settings_fieldsets(strategy)]
         as_json = [("Settings as JSON", {"fields": ["settings_as_json", "settings_json"]})]
         if obj and not self.has_change_permission(request, obj):
-            settings, as_json = [(f"Settings of {obj.strategy}", {"fields": ["settings"]})], []
+            settings, as_json = [(f"Settings of {obj.strategy}", {"fields": ["settings_shown"]})], []
         return [
             (None, {"fields": ["client", "name", "connector", "trading_pair", "strategy"]}),
             *settings,
@@ -173,12 +174,19 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
 
     def get_readonly_fields(self, request: HttpRequest, obj: Bot | None = None) -> tuple[str, ...]:
         # Its instances are named after both, and its deployments belong to that client.
-        return ("client",) if obj else ()
+        return ("client", "settings_shown") if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         for sentence in save_warnings(obj):
             messages.warning(request, sentence)
+
+    @display(description="settings")
+    def settings_shown(self, bot: Bot) -> str:
+        lines = settings_in_words(bot.strategy.settings_schema, bot.strategy.defaults | bot.settings)
+        return format_html(
+            '<ul class="panel-points">{}</ul>', format_html_join("", "<li>{}</li>", ((line,) for line in lines))
+        )
 
     @display(description="connector", ordering="connector")
     def connector_label(self, bot: Bot) -> str:

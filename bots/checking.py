@@ -19,7 +19,9 @@ def read_rules(run: Run) -> str:
     """Read and keep the exchange's rules, for this check and for the form."""
     bot: Bot = run.subject
     rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
-    return f"They could not be had. {rules.problem}" if rules.problem else f"The rules of {rules} were read."
+    return (
+        f"The server could not provide them. {rules.problem}" if rules.problem else f"The rules of {rules} were read."
+    )
 
 
 def check_settings(run: Run) -> str:

@@ -206,10 +206,15 @@ def _key_facts(client: Client, connector: str, key: ExchangeKey | None) -> tuple
     if key.expires_on and key.renewal == Renewal.EXPIRED:
         return LineState.WRONG, f"Its last day was {date_format(key.expires_on, 'j M Y')}: it needs a successor.", again
     if key.test_passed is False:
-        return LineState.WRONG, f"The exchange refused it: {Truncator(key.test_outcome).chars(160)}", again
+        return LineState.WRONG, _refusal(key), again
     due = " It is due for rotation." if key.renewal == Renewal.DUE else ""
     tried = "and accepted by the exchange" if key.test_passed else "and not tried at the exchange yet"
     return LineState.DONE, f"Entered {naturaltime(key.changed_at)}, {tried}.{due}", again if due else None
+
+
+def _refusal(key: ExchangeKey) -> str:
+    outcome = Truncator(key.test_outcome).chars(160)
+    return outcome if outcome.startswith("The exchange refused") else f"The exchange refused it: {outcome}"
 
 
 def _bot(client: Client, bots: Sequence[Bot]) -> Line:

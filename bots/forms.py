@@ -1,5 +1,6 @@
 """The bot's form: its settings are fields, made from the JSON Schema of the strategy that is chosen."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -104,6 +105,8 @@ class BotForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "strategy" in self.fields:
+            self.fields["strategy"].label_from_instance = _strategy_in_words  # type: ignore[attr-defined]
         for field, setting in self.settings_of.get(self.instance.strategy_id, {}).items():
             self.initial[field] = setting.value_in(self.instance.settings, self.fields[field].initial)
         if self.instance.strategy_id:
@@ -210,6 +213,12 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
         "or _testnet.",
     )
     return type("BotFormFor", (BotForm,), attributes)
+
+
+def _strategy_in_words(strategy: Any) -> str:
+    """Its name and what it does: the first sentence of its description, up to a semicolon."""
+    first = re.split(r"\.(?:\s|$)|[;:]\s", strategy.description.strip())[0]
+    return f"{strategy.name}: {first[:1].lower()}{first[1:]}" if first else strategy.name
 
 
 def _money_in_words(connector: str) -> str:

@@ -289,6 +289,8 @@ class Start(BotKind):
         instance = subject.open_deployment
         if instance and instance.state == BotState.PAUSED:
             return f"{instance} is up and paused: use “Resume”."
+        if instance and instance.state == BotState.RUNNING:
+            return f"{instance} is running already."
         return super().unavailable(subject)
 
 
@@ -309,6 +311,13 @@ class Stop(BotKind):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return f"Stops {_trading(_live(subject))}; open orders are cancelled. It can be started again."
+
+    def unavailable(self, subject: Bot) -> str:
+        instance = subject.open_deployment
+        # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
+        if instance and instance.state == BotState.STOPPED and not subject.strangers:
+            return f"{instance} is stopped already."
+        return super().unavailable(subject)
 
 
 def _archive(run: Run) -> str:
@@ -538,12 +547,15 @@ class RotateKey(KeyKind):
             f"Sends the new values to {client.server}, which logs in to {title_of(subject.connector)} with them. "
             "If the exchange refuses them, no bot is touched."
         ]
-        redeployed = set(to_redeploy(subject))
+        redeployed = list(to_redeploy(subject))
         if redeployed:
+            names = ", ".join(deployment.bot.name for deployment in redeployed)
             said.append(
-                f"Then the bots that you choose below are redeployed with the settings that they run with: each stops "
-                f"trading for {client} for about a minute, and its open orders are cancelled."
+                f"Then the bots that you choose below ({names}) are redeployed with the settings that they run with: "
+                f"each stops trading for {client} for about a minute, and its open orders are cancelled."
             )
+        else:
+            said.append("No bot is known to run with the former ones, so none is redeployed.")
         if left := ", ".join(deployment.bot.name for deployment in concerned if deployment not in redeployed):
             said.append(f"Not known to trade now, so left as it is until it is deployed again: {left}.")
         said.append("Delete the former key at the exchange only when no bot uses it any more.")

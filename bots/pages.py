@@ -9,18 +9,20 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bots.advice import advice_for
 from bots.charts import chart_data, colour_of
 from bots.models import Bot, Deployment
 from bots.records import LogKind, LogLine, PerformanceSample
+from operations.actions import OperatesMixin
 from operations.models import Operation
+from operations.renewing import reload_signed_out
 from operations.rows import is_row_number
 
 #: Rows on one page.
@@ -66,33 +68,31 @@ class LogFilter(forms.Form):
         return lines
 
 
-class WatchedMixin(ModelAdmin):
+class WatchedMixin(OperatesMixin):
     """Shows on a bot's page what asks for attention, and gives it pages of its own for what was seen over time."""
 
     def get_urls(self) -> list[URLPattern]:
-        views = {"logs": self.logs_view, "performance": self.performance_view, "runs": self.runs_view}
-        own = [
-            path(f"<int:pk>/{name}/", self.admin_site.admin_view(require_safe(view)), name=f"bots_bot_{name}")
-            for name, view in views.items()
-        ]
+        views = {
+            "now": reload_signed_out(self.admin_site.admin_view(require_safe(self.now_view))),
+            "logs": self.admin_site.admin_view(require_safe(self.logs_view)),
+            "performance": self.admin_site.admin_view(require_safe(self.performance_view)),
+            "runs": self.admin_site.admin_view(require_safe(self.runs_view)),
+        }
+        own = [path(f"<int:pk>/{name}/", view, name=f"bots_bot_{name}") for name, view in views.items()]
         return own + super().get_urls()
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         bot = self.get_object(request, object_id)
-        if bot is not None and bot.deployment is not None:
-            lines, reason = bot.deployment.log_lines, bot.deployment.last_error
-            errors = lines.filter(kind=LogKind.ERROR)[:3]
-            extra_context = {
-                "advice": advice_for(bot),
-                "newest_line": lines.first(),
-                "newest_errors": errors,
-                # Mostly it is the newest of these.
-                "reason": "" if any(line.message.startswith(reason) for line in errors) else reason,
-                **(extra_context or {}),
-            }
-        return super().change_view(request, object_id, form_url, extra_context)
+        shown = _what_is_true(bot) if bot is not None else {}
+        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
+
+    def now_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The part of the bot's page that renews itself: how it is."""
+        bot = self._bot(request, pk)
+        context = {"original": bot, "buttons": self.buttons(request, bot), "renews": True}
+        return render(request, "bots/bot_now.html", context | _what_is_true(bot))
 
     def logs_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         bot = self._bot(request, pk)
@@ -132,10 +132,34 @@ class WatchedMixin(ModelAdmin):
         return bot
 
     def _page(self, request: HttpRequest, bot: Bot, name: str, title: str, context: dict[str, Any]) -> TemplateResponse:
-        common = {"opts": self.opts, "title": f"{bot}: {title}", "original": bot, "shown": name}
+        common = {
+            "opts": self.opts,
+            "title": f"{bot}: {title}",
+            "original": bot,
+            "shown": name,
+            "buttons": self.buttons(request, bot),
+        }
         return TemplateResponse(
             request, f"bots/bot_{name}.html", self.admin_site.each_context(request) | common | context
         )
+
+
+def _what_is_true(bot: Bot) -> dict[str, Any]:
+    """How the bot is, and what its log said last."""
+    deployment = bot.deployment
+    if deployment is None:
+        return {"now": timezone.now(), "said": "The bot is not deployed."}
+    lines, reason = deployment.log_lines, deployment.last_error
+    errors = lines.filter(kind=LogKind.ERROR)[:3]
+    return {
+        "now": timezone.now(),
+        "said": f"The bot is {deployment.state.label}.",
+        "advice": advice_for(bot),
+        "newest_line": lines.first(),
+        "newest_errors": errors,
+        # Mostly it is the newest of these.
+        "reason": "" if any(line.message.startswith(reason) for line in errors) else reason,
+    }
 
 
 def _page_of(rows: QuerySet[Any] | Sequence[Any], request: HttpRequest) -> Page:

@@ -19,7 +19,7 @@ class PerformanceQuerySet(SampleQuerySet):
 
 
 class PerformanceSample(models.Model):
-    """A controller's figures at a moment, all in the quote asset, counted from the deployment's begin."""
+    """A controller's figures at a moment, all in the quote asset, counted since the deployment began."""
 
     deployment = models.ForeignKey("bots.Deployment", on_delete=models.CASCADE, related_name="performance")
     controller_id = models.CharField("controller", max_length=LONGEST_ID)

@@ -73,8 +73,8 @@ class TradingRules(models.Model):
         """What was told, in words."""
         base, quote = self.trading_pair.split("-")
         told = [
-            ("Least order", self.min_order_size, base),
-            ("Least worth of an order", self.min_notional_size, quote),
+            ("Smallest order", self.min_order_size, base),
+            ("Smallest order value", self.min_notional_size, quote),
             ("Price step", self.min_price_increment, quote),
             ("Price then", self.price, quote),
         ]
@@ -135,7 +135,7 @@ def rules_check(
     if rules.unlisted and not unlisted:
         raise PairNotListed(rules.problem)
     if rules.problem:
-        return f"The amounts were not checked, for the exchange's rules could not be had. ({rules.problem})"
+        return f"The amounts were not checked: the server could not provide the exchange's rules. ({rules.problem})"
     if wrong := rules.refusals(schema, settings):
         raise TradingRuleBroken(" ".join(f"{name}: {reason}" for name, reason in wrong.items()))
     notes = "".join(f" But {name}: {reason}" for name, reason in rules.warnings(schema, settings).items())
@@ -154,7 +154,7 @@ def save_warnings(bot: "Bot") -> Iterator[str]:
         for name, reason in rules.warnings(schema, bot.settings).items():
             yield f"{name}: {reason}"
     elif amounts_in(schema):
-        why = f"could not be had ({rules.problem})" if rules else "have not been read yet"
+        why = f"could not be provided by the server ({rules.problem})" if rules else "have not been read yet"
         yield (
             f"The amounts were not checked: {real_exchange(bot.connector)}'s trading rules for {bot.trading_pair} "
             f"{why}. Press “Check” on the bot's page to read them."

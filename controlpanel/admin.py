@@ -131,7 +131,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
             kwargs["queryset"] = grantable_groups(request.user)
             kwargs["label"] = "Roles"
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
-            kwargs["help_text"] = "What each may do stands under Groups. An account manager sees own clients only."
+            kwargs["help_text"] = "What each may do stands under Roles. An account manager sees own clients only."
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:

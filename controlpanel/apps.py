@@ -19,5 +19,6 @@ class ControlPanelConfig(AppConfig):
     name = "controlpanel"
 
     def ready(self) -> None:
+        installed.get_app_config("auth").verbose_name = "Users and roles"
         # This app comes last in INSTALLED_APPS: by its turn Django has made the permissions of all others.
         post_migrate.connect(update_roles, sender=self)

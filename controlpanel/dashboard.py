@@ -9,7 +9,8 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.db.models import Max, Model, Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -98,19 +99,41 @@ class More:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """For Unfold, as ``DASHBOARD_CALLBACK``: what the page shows of what the user may see."""
-    user, now = request.user, timezone.now()
+    true_now = what_is_true(request.user)
+    sees, now = true_now["sees"], true_now["now"]
+    form = FiguresFilter(request.user, request.GET)
+    span = SPANS[form.asked.get("span", "day")]
+    return (
+        context
+        | true_now
+        | {
+            "title": "Dashboard",
+            "form": form,
+            "span": span,
+            "spans": SPANS,
+            "earnings": earnings(form.samples(), span, now, by_bot="client" in form.asked) if sees["bot"] else [],
+            "worths": worths(form.profiles(), now - span.length) if sees["client"] else [],
+        }
+    )
+
+
+def dashboard_now(request: HttpRequest) -> HttpResponse:
+    """The part of the page that renews itself: all but the figures."""
+    return render(request, "controlpanel/now.html", what_is_true(request.user) | {"renews": True})
+
+
+def what_is_true(user: Any) -> dict[str, Any]:
+    """What needs the user, and how servers, bots and operations are, of those that the user may see."""
+    now = timezone.now()
     sees = {model.__name__.lower(): user.has_perm(_view(model)) for model in (Server, Bot, Client, Operation)}
     servers = _servers(user) if sees["server"] else []
     bots = _bots(user) if sees["bot"] else []
-    found = concerns(user, bots, servers)
-    form = FiguresFilter(user, request.GET)
-    span = SPANS[form.asked.get("span", "day")]
+    found, lookout = concerns(user, bots, servers), look_out(servers, now)
     moneys, states = count_states(bots)
-    return context | {
-        "title": "Dashboard",
+    return {
         "now": now,
         "sees": sees,
-        "lookout": look_out(servers, now),
+        "lookout": lookout,
         "has_clients": Client.objects.visible_to(user).exists(),
         "concerns": found[:MOST],
         "more_concerns": count_more(found[MOST:]),
@@ -118,13 +141,16 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "more_servers": len(servers[MOST:]),
         "moneys": moneys,
         "states": states,
-        "form": form,
-        "span": span,
-        "spans": SPANS,
-        "earnings": earnings(form.samples(), span, now, by_bot="client" in form.asked) if sees["bot"] else [],
-        "worths": worths(form.profiles(), now - span.length) if sees["client"] else [],
         "operations": _operations(user) if sees["operation"] else [],
+        "said": _in_a_sentence(lookout, found, states),
     }
+
+
+def _in_a_sentence(lookout: Lookout, found: Collection[Concern], states: Iterable[StateCount]) -> str:
+    """What the page says now, for those who only hear it."""
+    nobody = "" if lookout.worker_heard and lookout.looks else "Nobody is looking. "
+    bots = ", ".join(f"{state.count} {state.label}" for state in states) or "none"
+    return f"{nobody}Needs you: {len(found)}. Bots: {bots}."
 
 
 def _view(model: type[Model]) -> str:

@@ -27,9 +27,10 @@ from hummingbot_api.connectors import PAPER_TRADE
 from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import link_to_active
-from operations.admin import OperationAdmin, reload_signed_out
+from operations.admin import OperationAdmin
 from operations.models import Operation, State
 from operations.problems import OperationActive
+from operations.renewing import reload_signed_out
 from operations.services import operation_request
 
 
@@ -43,9 +44,9 @@ class Page:
 
 
 PAGES = (
-    Page("client", "Client", "Who is the customer, and on which server shall their bots run?"),
+    Page("client", "Client", "Who is the customer, and on which server should their bots run?"),
     Page("key", "Exchange key", "With which key do the bots trade at the client's exchange?"),
-    Page("bot", "Bot", "What shall it trade, where, and how?"),
+    Page("bot", "Bot", "What should it trade, where, and how?"),
     Page("review", "Review", "This is what happens once you launch it."),
     Page("launch", "Launch", "The panel does it step by step. You may leave this page: it goes on by itself."),
 )
@@ -298,7 +299,8 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
     if operation.state == State.SUCCEEDED:
         context["way_out"] = (f"Go to {client}", client.get_absolute_url())
     # Here it is asked for again on the page before, which shows what will happen.
-    return {**context, "live_url": reverse("onboard_live", args=[client.pk]), "may_retry": False}
+    urls = {"live_url": reverse("onboard_live", args=[client.pk]), "review_url": page_url("review", client)}
+    return {**context, **urls, "may_retry": False}
 
 
 @require_GET

@@ -259,6 +259,7 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},
     "filters": {
         "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
+        "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
         # urllib3 names the address of each request below that, which for a webhook is its password.
         "above_debug": {
             "()": "django.utils.log.CallbackFilter",
@@ -268,6 +269,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
+        "django.request": {"filters": ["refusal_in_a_line"]},
         "urllib3.connectionpool": {"filters": ["above_debug"]},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
@@ -287,7 +289,7 @@ UNFOLD = {
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
-    "SCRIPTS": [lambda request: static("times.js"), lambda request: static("keyboard.js")],
+    "SCRIPTS": [lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing")],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",
     "SITE_SUBHEADER": "Hummingbot control panel",
@@ -295,6 +297,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "COMMAND": {"search_models": "controlpanel.searching.searched"},
     "DASHBOARD_CALLBACK": "controlpanel.dashboard.dashboard",
     "COLORS": {
         "primary": {
@@ -391,7 +394,7 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("auth.view_user"),
                     },
                     {
-                        "title": "Groups",
+                        "title": "Roles",
                         "icon": "groups",
                         "link": reverse_lazy("admin:auth_group_changelist"),
                         "permission": lambda request: request.user.has_perm("auth.view_group"),

@@ -147,7 +147,7 @@ class WrongPassword(HummingbotAPIError):
     code = "wrong_password"
     concerns = "server"
     meaning = "Wrong username or password: the server does not accept the stored login."
-    default_remedy = "Type the server's username and password again (USERNAME and PASSWORD in the server's .env)."
+    default_remedy = "Have an operator enter the server's username and password again, on the server's page."
 
 
 class UnexpectedAnswer(HummingbotAPIError):

@@ -240,7 +240,7 @@ class LogLineOut(Schema):
 
 
 class SampleOut(Schema):
-    """A controller's figures at a moment, all in the quote asset, counted from the deployment's begin."""
+    """A controller's figures at a moment, all in the quote asset, counted since the deployment began."""
 
     controller: str = Field(alias="controller_id")
     at: datetime = Field(alias="taken_at")
@@ -343,7 +343,7 @@ class ServerOut(Schema):
     id: int
     url: str
     name: str
-    base_url: str
+    base_url: str = Field(description="Empty for who may not change servers.")
     health: str
     reachable: bool | None
     docker_running: bool | None
@@ -355,6 +355,12 @@ class ServerOut(Schema):
     @staticmethod
     def resolve_url(server: Server) -> str:
         return f"/servers/{server.pk}"
+
+    @staticmethod
+    def resolve_base_url(server: Server, context: dict[str, Any] | None) -> str:
+        # The terminal has no request: whoever is at it has the host.
+        may_see = context is None or context["request"].user.has_perm("accounts.change_server")
+        return server.base_url if may_see else ""
 
 
 class StrategyOut(Schema):

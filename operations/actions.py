@@ -6,6 +6,7 @@ form that posts. Either way the click ends on the page of the operation that it 
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -67,16 +68,20 @@ class OperatesMixin(PanelAdmin):
         obj = self.get_object(request, object_id)
         if obj is not None:
             extra_context = {
-                "buttons": [
-                    self._button(kind, obj)
-                    for kind in self.permitted_kinds(request)
-                    if kind.concerns(self.operation_subject(obj, kind))
-                ],
+                "buttons": self.buttons(request, obj),
                 "recent_operations": self.operations_about(obj).select_related("requested_by")[:RECENT],
                 "facts_template": self.facts_template,
                 **(extra_context or {}),
             }
         return super().change_view(request, object_id, form_url, extra_context)
+
+    def buttons(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:
+        """What the user may have done with the object, for ``operations/buttons.html``."""
+        return [
+            self._button(kind, obj)
+            for kind in self.permitted_kinds(request)
+            if kind.concerns(self.operation_subject(obj, kind))
+        ]
 
     def _button(self, kind: Kind, obj: Any) -> dict[str, Any]:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"
@@ -130,13 +135,16 @@ class OperatesMixin(PanelAdmin):
         if answered and (form is None or not form.is_bound or form.is_valid()):
             options = form.cleaned_data if form is not None and form.is_bound else {}
             return self._request(request, kind, subjects, options, back)
+        possible = [subject for subject in subjects if not kind.unavailable(subject)]
+        asked = _asked(kind, len(possible))
         return TemplateResponse(
             request,
             "operations/confirm.html",
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "title": f"{kind.label}?",
+                "title": f"{asked}?",
+                "asked": asked,
                 "kind": kind,
                 "form": form,
                 "back": back,
@@ -150,7 +158,7 @@ class OperatesMixin(PanelAdmin):
                     }
                     for subject in subjects
                 ],
-                "possible": any(not kind.unavailable(subject) for subject in subjects),
+                "possible": possible,
                 "selected": [obj.pk for obj in objects] if ACTION_CHECKBOX_NAME in request.POST else [],
                 "checkbox_name": ACTION_CHECKBOX_NAME,
             },
@@ -173,9 +181,21 @@ class OperatesMixin(PanelAdmin):
                 operations.append(problem.operation)
             except Problem as problem:
                 messages.error(request, f"{subject}: {problem.message} {problem.remedy}")
+        if not operations:
+            return HttpResponseRedirect(back)
         if len(operations) == 1:
             return HttpResponseRedirect(operations[0].get_absolute_url())
-        return HttpResponseRedirect(reverse("admin:operations_operation_changelist") if operations else back)
+        messages.success(request, f"{len(operations)} operations, begun one after the other: this list shows them.")
+        these = urlencode({"id__in": ",".join(str(operation.pk) for operation in operations)})
+        return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
+
+
+def _asked(kind: Kind, count: int) -> str:
+    """What is asked for, with how many things it is done to when there are several."""
+    if count < 2:
+        return kind.label
+    between = ": " if " " in kind.label else " "
+    return f"{kind.label}{between}{count} {kind.subject_model._meta.verbose_name_plural}"
 
 
 def link_to_active(problem: OperationActive) -> str:

@@ -1,6 +1,5 @@
 """The operations' pages: what was asked for, how far it is, why it failed, what to do next."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -19,6 +18,7 @@ from operations.actions import ReadOnlyMixin, link_to_active
 from operations.models import Operation, State, WorkerHeartbeat
 from operations.panel_admin import PanelAdmin
 from operations.problems import OperationActive
+from operations.renewing import reload_signed_out
 from operations.rows import is_row_number
 from operations.services import operation_cancel, operation_retry
 
@@ -29,20 +29,6 @@ STATE_COLOURS = {
     State.FAILED: "danger",
     State.CANCELLED: "warning",
 }
-
-
-def reload_signed_out(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let a page whose session has ended load itself again, which leads to the login and back here.
-
-    htmx would follow the redirect to the login by itself, and put that page into the panel.
-    """
-
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if "HX-Request" in request.headers and not admin.site.has_permission(request):
-            return HttpResponse(headers={"HX-Refresh": "true"})
-        return view(request, *args, **kwargs)
-
-    return answer
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -113,6 +99,7 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
             **self.live_context(request, operation),
             "opts": self.opts,
             "title": str(operation),
+            "original": operation,
         }
         return TemplateResponse(request, "operations/operation.html", context)
 

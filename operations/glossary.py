@@ -5,8 +5,9 @@ GLOSSARY = {
     "Account manager": "The person at the agency who looks after a client, and sees that client's pages.",
     "Base and quote asset": "Of the pair BTC-USDT, BTC is the base asset, which is bought and sold, and USDT the quote "
     "asset, in which prices, profit and loss are counted.",
-    "Bot": "What shall trade: a client, a connector, a trading pair, a strategy and its settings. It does nothing "
+    "Bot": "What is to trade: a client, a connector, a trading pair, a strategy and its settings. It does nothing "
     "until it is deployed.",
+    "Check": "Asking the server and the exchange whether a bot's definition would do, without changing anything.",
     "Channel": "Where incidents are told: e-mail, Slack, Discord, Telegram or a webhook.",
     "Client": "A customer of the agency, whose money and whose exchange keys the bots use.",
     "Connector": "Hummingbot's name for an exchange and one of its markets, such as bitmart or binance_perpetual.",
@@ -26,10 +27,16 @@ GLOSSARY = {
     "MQTT": "How a server and its instances talk to each other. Without it, no bot can be stopped, and none is heard.",
     "Operation": "One thing that the panel did outside, such as a deployment, with each of its steps.",
     "Paper trade": "Trading with invented money at real prices, to try a bot.",
+    "Pause": "Having a controller place no orders while its instance stays up. Resume ends it.",
+    "Push": "Sending a client's exchange keys to its server, which tries each of them at the exchange.",
+    "Redeploy": "Archiving a bot's instance and starting a new one, with today's definition and keys.",
+    "Rotate": "Replacing an exchange key: entering its new values, pushing them, and redeploying the bots that use it.",
     "Script": "A strategy as a Python file that the panel uploads to the server.",
     "Second factor": "A code from an authenticator app that is asked for besides the password.",
     "Server": "One Hummingbot API host, on which bots run.",
     "Spread": "How far a price that is quoted is from the mid price, as a fraction: 0.003 is 0.3 %.",
+    "Stop": "Having a bot cancel its orders and end its strategy. Its instance stays, and can be started again.",
     "Strategy": "How a bot trades: a script or a controller, with its settings and their limits.",
+    "Trading rules": "What an exchange asks of orders for a pair: the smallest amount and value, the steps of a price.",
     "Token": "What another program signs in with to use the panel's JSON API.",
 }

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import BadRequest
 from django.db import DatabaseError, models
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -39,6 +41,11 @@ class PanelAdmin(ModelAdmin):
         if not all(map(is_row_number, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             raise BadRequest("No list offers such a row.")
         return super().response_action(request, queryset, *args, **kwargs)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponseRedirect:
+        """As Django does, in a whole sentence."""
+        messages.warning(request, f"There is no {opts.verbose_name} {object_id}: perhaps it was deleted.")
+        return HttpResponseRedirect(reverse("admin:index"))
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [self._column(name) for name in super().get_list_display(request)]

@@ -21,6 +21,7 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const group of document.querySelectorAll("[class*=settings-of-]")) {
       group.hidden = asJson.checked || !group.classList.contains(`settings-of-${strategy.value}`);
     }
+    asJson.closest("fieldset").hidden = !strategy.value;
     jsonRow.hidden = !asJson.checked;
   };
   const takeOver = ({ json: text, note, fields, refused }) => {

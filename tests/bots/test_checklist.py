@@ -172,12 +172,14 @@ def test_a_key_that_only_the_server_knows_is_enough(make_bot, client_sharp, line
     [
         ({"expires_on": timezone.localdate() - timedelta(days=1)}, "it needs a successor"),
         ({"test_passed": False, "test_outcome": "API key is wrong"}, "The exchange refused it: API key is wrong"),
+        ({"test_passed": False, "test_outcome": "The exchange refused the key."}, "The exchange refused the key."),
     ],
 )
 def test_a_key_that_does_not_work_is_wrong_and_can_be_replaced(facts, sentence, key, line):
     ExchangeKey.objects.filter(pk=key.pk).update(**facts)
     found = line(Part.KEY)
     assert found.state == WRONG and sentence in found.sentence
+    assert found.sentence.count("refused") < 2
     assert found.action.url.endswith(f"/{key.pk}/rotate/")
 
 

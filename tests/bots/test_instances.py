@@ -1,5 +1,7 @@
 """Stopping, starting, archiving and refreshing the instance that a bot has, whatever became of it."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -7,6 +9,7 @@ from bots import instances
 from bots.fleet import LOOKING
 from bots.models import BotState
 from hummingbot_api.sandbox.instance import Instance
+from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request
 
@@ -131,6 +134,29 @@ def test_a_start_of_a_running_bot_does_nothing(live, instance, perform, sandbox)
     operation = perform("start", live)
     assert operation.state == State.SUCCEEDED
     assert {request.method for request in sandbox.requests} == {"GET"}
+
+
+def test_a_bot_that_is_seen_running_is_not_started_and_one_that_is_seen_stopped_is_not_stopped(live):
+    live.deployment.update(observed_state=BotState.RUNNING)
+    assert "running already" in kinds.get("start").unavailable(live)
+    assert not kinds.get("stop").unavailable(live)
+    live.deployment.update(observed_state=BotState.STOPPED)
+    assert "stopped already" in kinds.get("stop").unavailable(live)
+    assert not kinds.get("start").unavailable(live)
+
+
+@pytest.mark.parametrize("state", [BotState.SILENT, BotState.UNKNOWN, BotState.UNCONFIRMED, BotState.CRASHED])
+def test_a_bot_of_which_anything_is_in_doubt_can_be_stopped(live, state):
+    live.deployment.update(observed_state=state)
+    assert not kinds.get("stop").unavailable(live)
+
+
+def test_a_bot_that_was_seen_stopped_long_ago_or_beside_another_instance_can_be_stopped(live):
+    live.deployment.update(observed_state=BotState.STOPPED, observed_at=timezone.now() - timedelta(hours=1))
+    assert not kinds.get("stop").unavailable(live)
+    live.deployment.update(observed_state=BotState.STOPPED, observed_at=timezone.now())
+    live.strangers = "sharp-spread-20260101-120000"
+    assert not kinds.get("stop").unavailable(live)
 
 
 def test_a_start_of_a_crashed_bot_starts_the_same_container(live, instance, perform, sandbox):

@@ -49,3 +49,19 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     expect(page.get_by_role("heading", name="How it went in the last 7 days, client Sharp")).to_be_visible()
     earned.get_by_role("link", name="Paper Maker").click()
     expect(page).to_have_title("Sharp · Paper Maker: performance | Perch · Hummingbot control panel")
+
+
+def test_the_first_page_renews_itself_while_nobody_is_at_it(page: Page, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.clock.install()
+    page.goto("/admin/")
+    with page.expect_response("**/admin/now/**") as answer:
+        page.clock.fast_forward(26_000)
+    assert answer.value.ok
+    expect(page.locator("#now")).to_have_count(1)
+    page.locator("#now").get_by_role("link").first.focus()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward(60_000)
+    page.wait_for_timeout(500)
+    assert not asked

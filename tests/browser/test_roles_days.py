@@ -140,7 +140,7 @@ def test_a_viewer_sees_every_client_and_can_change_nothing(
     page: Page, arrives: Callable[[str, str], None], sharp_bot: str
 ) -> None:
     arrives("vera", "Viewer")
-    assert not {"Webhooks", "Channels", "Users", "Groups"}.intersection(menu(page))
+    assert not {"Webhooks", "Channels", "Users", "Roles"}.intersection(menu(page))
     for path in (sharp_bot, "/admin/accounts/client/1/change/", "/admin/accounts/server/1/change/"):
         page.goto(path)
         expect(page.locator("main")).to_contain_text(re.compile("Sharp|Sandbox"))

@@ -77,7 +77,7 @@ def pages_of_row(row: Model) -> Iterator[str]:
     if isinstance(row, Operation):
         yield url_of(row, "live")
     if isinstance(row, Bot):
-        yield from (url_of(row, page) for page in ("logs", "performance", "runs"))
+        yield from (url_of(row, page) for page in ("now", "logs", "performance", "runs"))
 
 
 def every_row() -> list[Model]:
@@ -88,6 +88,7 @@ def every_page() -> list[str]:
     """Each address of the admin that is made to be looked at."""
     general = [
         reverse("admin:index"),
+        reverse("dashboard_now"),
         reverse("admin:password_change"),
         reverse("admin:jsi18n"),
         reverse(f"{BOT}_unsent"),

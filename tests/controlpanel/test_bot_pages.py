@@ -131,6 +131,27 @@ def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, stat
     assert ("open orders are cancelled." in page) is (state == BotState.RUNNING)
 
 
+def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, admin_client):
+    for page in ("logs", "performance", "runs"):
+        assert operate_url(pmm, "stop") in shown(admin_client, pmm, page)
+    pmm.deployment.update(live_config=pmm.deployment.config)
+    pmm.settings |= {"order_amount": 1800}
+    pmm.save()
+    page = shown(admin_client, pmm, "change")
+    said = page[page.index("The running bot has other settings") :]
+    assert operate_url(pmm, "apply_settings") in said[: said.index("</section>")]
+
+
+def test_how_a_bot_is_renews_itself_with_its_buttons_and_is_said_when_it_changes(pmm, admin_client):
+    assert f'hx-get="{url_of(pmm, "now")}"' in shown(admin_client, pmm, "change")
+    running = shown(admin_client, pmm, "now", said="The bot is running.")
+    assert 'id="said"' not in running and f'href="{operate_url(pmm, "stop")}"' in running
+    pmm.deployment.update(observed_state=BotState.STOPPED)
+    stopped = shown(admin_client, pmm, "now", said="The bot is running.")
+    assert '<p id="said" hx-swap-oob="innerHTML">The bot is stopped.</p>' in stopped
+    assert f'href="{operate_url(pmm, "start")}"' in stopped and f'href="{operate_url(pmm, "stop")}"' not in stopped
+
+
 def test_a_crash_that_left_no_log_says_where_to_look(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="")
     assert "docker logs" in shown(admin_client, pmm, "change")

@@ -513,10 +513,13 @@ def test_ten_of_everything_take_as_many_queries_as_two(admin_client, admin_user)
         crash(bot, kind=IncidentKind.SERVER_DOWN, subject=bot.server)
         operation_request(kind="push_profile", subject=bot.client, requested_by=admin_user)
 
-    def queries() -> int:
-        shown(admin_client)
+    def queries() -> list[int]:
+        return [queries_of(page) for page in (INDEX, reverse("dashboard_now"))]
+
+    def queries_of(page: str) -> int:
+        admin_client.get(page)
         with CaptureQueriesContext(connection) as captured:
-            shown(admin_client)
+            assert admin_client.get(page).status_code == 200
         return len(captured)
 
     for number in range(2):
@@ -525,3 +528,28 @@ def test_ten_of_everything_take_as_many_queries_as_two(admin_client, admin_user)
     for number in range(2, 10):
         add(number)
     assert queries() == few
+
+
+# --- what renews itself ---
+
+
+def test_the_part_that_says_how_things_are_renews_itself_and_speaks_only_of_what_is_new(sharp, admin_client):
+    page = shown(admin_client)
+    assert f'hx-get="{reverse("dashboard_now")}"' in page
+    said = "Needs you: 0. Bots: 1 running."
+    assert said in page
+    same = text_of(admin_client.get(reverse("dashboard_now"), {"said": said}))
+    assert "Nothing needs you." in same and 'id="said"' not in same
+    crash(sharp)
+    changed = text_of(admin_client.get(reverse("dashboard_now"), {"said": said}))
+    assert '<p id="said" hx-swap-oob="innerHTML">Needs you: 1.' in changed
+    assert 'role="alert"' not in changed.replace('role="alert" data-not-renewed hidden', "")
+
+
+def test_a_renewed_part_shows_own_clients_only_and_has_a_session_that_ended_sign_in_again(make_user, browse, client):
+    own, foreign = make_user("own"), make_user("foreign")
+    make_world("Own", own)
+    crash(make_world("Foreign", foreign))
+    assert "Foreign" not in text_of(browse(own).get(reverse("dashboard_now")))
+    answer = client.get(reverse("dashboard_now"), headers={"HX-Request": "true"})
+    assert answer.headers["HX-Refresh"] == "true" and not answer.content

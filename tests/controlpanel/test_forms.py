@@ -147,6 +147,11 @@ def test_an_account_name_stands_once_on_a_server(client_sharp, save_client):
     assert "Another client has this account name on this server." in str(errors)
 
 
+def test_a_name_that_is_taken_is_refused_in_one_sentence_that_tells_of_nobody(client_sharp, save_client):
+    errors = refused(save_client(name=client_sharp.name))
+    assert errors == {"name": ["This name can't be used: choose another one."]}
+
+
 def test_the_profile_of_a_pushed_client_keeps_its_name(client_sharp, save_client, admin_client):
     CredentialsProfile.objects.create(
         client=client_sharp, server=client_sharp.server, account_name=client_sharp.account_name
@@ -278,6 +283,7 @@ def test_each_missing_field_is_named_and_no_typed_value_is_shown_again(blank, sa
     assert refused(response) == {
         "bitmart_memo": ["This is missing."],
         "bitmart_secret_key": ["This is missing."],
+        "__all__": ["Enter the secrets again: they are never sent back to a page."],
     }
     assert not ExchangeKey.objects.exists()
     assert PLANTED["bitmart_api_key"] not in text_of(response)
@@ -291,6 +297,32 @@ def test_a_field_that_the_connector_does_not_ask_for_is_not_stored(save_key):
 def test_pasted_spaces_and_line_ends_are_dropped(save_key):
     assert save_key(bitmart_api_key=f" {PLANTED['bitmart_api_key']}\n").status_code == 302
     assert ExchangeKey.objects.get().read_values() == PLANTED
+
+
+@pytest.mark.parametrize("value", ["abc def", "abc\ndef", "abc\tdef"])
+def test_a_key_that_was_pasted_in_pieces_is_refused_on_its_field(value, save_key):
+    errors = refused(save_key(bitmart_secret_key=value))
+    assert errors["bitmart_secret_key"] == ["There is a space or a line break inside: copy the whole value once more."]
+    assert not ExchangeKey.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("connector", "values"),
+    [
+        ("bitmart", PLANTED | {"bitmart_memo": "my trading key"}),
+        (
+            "coinbase_advanced_trade",
+            {
+                "coinbase_advanced_trade_api_key": "organizations/1/apiKeys/2",
+                "coinbase_advanced_trade_api_secret": "-----BEGIN EC PRIVATE KEY-----\nabc\n-----END",
+            },
+        ),
+        ("dydx_v4_perpetual", {"dydx_v4_perpetual_secret_phrase": "a b c", "dydx_v4_perpetual_chain_address": "dydx1"}),
+    ],
+)
+def test_what_has_spaces_or_lines_of_its_own_is_taken(connector, values, save_key):
+    assert save_key(connector=connector, **values).status_code == 302
+    assert values.items() <= ExchangeKey.objects.get().read_values().items()
 
 
 def test_a_second_key_for_a_connector_is_refused(key, save_key):
@@ -308,7 +340,7 @@ def test_an_optional_field_that_is_left_out_is_left_to_the_server(save_key):
 def test_a_choice_that_the_connector_does_not_offer_is_refused(save_key):
     okx = {f"okx_{word}": "x" for word in ("api_key", "secret_key", "passphrase")}
     errors = refused(save_key(connector="okx", okx_registration_sub_domain="evil", **okx))
-    assert list(errors) == ["okx_registration_sub_domain"]
+    assert list(errors) == ["okx_registration_sub_domain", "__all__"]
 
 
 def test_a_key_is_replaced_as_a_whole_and_never_shown(key, admin_client):
@@ -417,7 +449,7 @@ def test_a_key_whose_connector_the_server_no_longer_knows_says_so(key, admin_cli
     ExchangeKey.objects.update(connector="discontinued")
     assert admin_client.get(url_of(key)).status_code == 200
     errors = refused(admin_client.post(url_of(key, "rotate"), PLANTED))
-    assert errors == {"__all__": ["The client's server knows this connector no more: check the server's connection."]}
+    assert errors == {"__all__": ["The client's server no longer knows this connector: check its connection."]}
 
 
 def delete(browser, *keys):
@@ -815,6 +847,11 @@ def test_what_was_typed_for_another_strategy_is_in_nobodys_way(save_bot, pmm):
     saved = save_bot(**{field_name(pmm.pk, "buy_spreads"): "not a number", field_name(pmm.pk, "order_amount"): "-"})
     assert saved.status_code == 302
     assert "buy_spreads" not in Bot.objects.get().settings
+
+
+def test_a_strategy_is_offered_with_what_it_does(client_sharp, admin_client):
+    page = text_of(admin_client.get(reverse(f"{BOT}_add")))
+    assert ">spread: quotes one bid and one ask around the mid price and renews both on time</option>" in page
 
 
 def test_without_a_strategy_the_form_says_so_and_keeps_what_was_typed(save_bot):

@@ -162,7 +162,7 @@ def test_mistakes_are_named_on_their_fields_and_nothing_else_is_lost(own, browse
 
 def test_a_refused_key_is_not_shown_again(own, browser):
     refused = browser.post(page("key", own), {"client": own.pk, "connector": "bitmart", **PLANTED, "bitmart_memo": ""})
-    assert list(refused.context["adminform"].form.errors) == ["bitmart_memo"]
+    assert list(refused.context["adminform"].form.errors) == ["bitmart_memo", "__all__"]
     assert not [secret for secret in PLANTED.values() if secret in text_of(refused)]
 
 

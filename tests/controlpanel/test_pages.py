@@ -10,10 +10,12 @@ from django.contrib.auth.models import Group
 from django.core import serializers
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import ExchangeKey, Server
+from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Deployment, Strategy
 from notifications.models import Incident
+from notifications.watch import look
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_cancel, operation_request
@@ -270,6 +272,26 @@ def act(browser: Browser, changelist: str, kind: str, *rows, **more):
     return browser.post(reverse(f"{changelist}_changelist"), facts, follow=True)
 
 
+def test_what_a_failure_kept_from_being_done_was_not_reached(server, perform, sandbox, admin_client):
+    sandbox.faults.add("wrong_password")
+    operation = perform("check_server", server)
+    page = text_of(admin_client.get(url_of(operation)))
+    assert page.count("not reached") == 3 and ">waiting<" not in page
+    # The way out is the server's page: there is no second button to it.
+    assert page.count(f'href="{server.get_absolute_url()}">Open the server') == 1 and "Back to Sandbox" not in page
+
+
+def test_a_refused_page_is_a_line_in_the_log_without_a_traceback(server, make_user, browse, caplog):
+    assert browse(make_user("nobody", set())).get(url_of(server)).status_code == 403
+    (record,) = (record for record in caplog.records if record.name == "django.request")
+    assert "Forbidden" in record.getMessage() and record.exc_info is None
+
+
+def test_what_is_not_there_is_named_in_a_sentence(db, admin_client):
+    answer = admin_client.get(f"{reverse(f'{CLIENT}_changelist')}77/change/", follow=True)
+    assert "There is no client 77: perhaps it was deleted." in text_of(answer)
+
+
 def test_an_action_on_one_row_leads_to_its_operation(bot, admin_client):
     asked = act(admin_client, BOT, "deploy", bot)
     assert "Yes, deploy" in text_of(asked)
@@ -282,9 +304,14 @@ def test_an_action_on_several_rows_makes_an_operation_for_each_and_lists_them(ma
     bots = [make_bot(name=f"Bot {number}") for number in range(3)]
     asked = text_of(act(admin_client, BOT, "deploy", *bots))
     assert all(f"<strong>{bot}</strong>" in asked for bot in bots)
+    assert "<h2>Deploy 3 bots</h2>" in asked and "Yes, deploy 3 bots" in asked
+    former = operation_request(kind="check_server", subject=key.client.server)
     done = act(admin_client, BOT, "deploy", *bots, answered="yes")
-    assert done.redirect_chain[-1][0] == reverse(f"{OPERATION}_changelist")
-    assert {operation.subject for operation in Operation.objects.all()} == set(bots)
+    assert done.redirect_chain[-1][0].startswith(reverse(f"{OPERATION}_changelist"))
+    assert "3 operations, begun one after the other" in text_of(done)
+    asked_for = Operation.objects.exclude(pk=former.pk)
+    assert set(done.context["cl"].result_list) == set(asked_for)
+    assert {operation.subject for operation in asked_for} == set(bots)
 
 
 def test_an_action_leaves_out_what_it_makes_no_sense_for_and_says_why(key, second_client, admin_client):
@@ -449,11 +476,32 @@ def test_a_list_says_in_words_what_is_known_of_each_row(make_bot, key, perform, 
     assert bot.server.last_error in text_of(admin_client.get(url_of(bot.server)))
 
 
+def test_the_servers_login_is_described_to_those_who_may_change_it_and_to_nobody_else(
+    server, client_sharp, perform, make_user, browse, admin_client
+):
+    password = f" {PLANTED_PASSWORD} "
+    Server.objects.update(password=password)
+    server.refresh_from_db()
+    manager = make_user("manager")
+    Client.objects.update(account_manager=manager)
+    operation = perform("check_server", server)
+    look(timezone.now())
+    facts = (f"{len(password)} characters, with spaces around it", "“admin”", "USERNAME", server.base_url)
+    shown = text_of(admin_client.get(url_of(server)))
+    assert all(fact in shown for fact in facts)
+    browser = browse(manager)
+    for url in (url_of(server), reverse(f"{SERVER}_changelist"), url_of(operation), reverse("admin:index")):
+        page = text_of(browser.get(url))
+        assert "password" in page and not [fact for fact in facts if fact in page], url
+    assert not browser.get(reverse(f"{SERVER}_changelist"), {"q": server.base_url}).context["cl"].result_count
+
+
 def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_user, browse):
     bot = make_bot()
     viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
     page = text_of(browse(viewer).get(url_of(bot)))
-    assert '"order_amount"' in page and ">1600<" in page
+    assert "<li>Order amount (base asset): 1600</li>" in page and '"order_amount"' not in page
+    assert "Any name, also with spaces" not in page  # help for who may enter something
     for kind in ("refresh", "check_bot"):
         page = page.replace(operate_url(bot, kind), "")
     assert "operate" not in page

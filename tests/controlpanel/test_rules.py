@@ -164,7 +164,7 @@ def test_a_check_reads_the_rules_and_keeps_them_for_the_form(bot, perform, serve
     assert (rules.min_order_size, rules.min_notional_size) == (market.min_order_size, market.min_notional_size)
     assert (rules.min_price_increment, rules.price) == (market.min_price_increment, market.price)
     page = text_of(admin_client.get(url_of(bot)))
-    assert "Least worth of an order" in page
+    assert "Smallest order value" in page
     assert "5 USDT" in page
 
 

@@ -412,3 +412,19 @@ def test_a_number_that_no_row_can_have_finds_nothing(browser, number):
     page = browser.get(reverse(f"{BOT}_unsent"), {"bot": number})
 
     assert (page.status_code, page.context["bots"]) == (200, [])
+
+
+def test_the_search_of_all_pages_finds_own_clients_and_bots_only(browser, own, foreign):
+    def found(term: str) -> str:
+        return text_of(browser.get(reverse("admin:search"), {"s": term, "extended": "1"}))
+
+    assert own["client"].get_absolute_url() in found("own")
+    assert own["bot"].get_absolute_url() in found("own bot")
+    assert "Foreign" not in found("foreign")
+    assert "admin/auth" not in found("colleague")
+
+
+def test_the_search_finds_nothing_of_what_may_not_be_looked_at(own, make_user, browse):
+    user = make_user("helper", {"accounts.add_client", "accounts.view_every_client"})
+    page = text_of(browse(user).get(reverse("admin:search"), {"s": "own", "extended": "1"}))
+    assert own["client"].get_absolute_url() not in page

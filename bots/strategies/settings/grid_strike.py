@@ -92,7 +92,7 @@ SCHEMA = schema(
         ),
         **advanced(
             min_order_amount_quote=number(
-                "Least order amount",
+                "Smallest order amount",
                 "No level is worth less. The exchange's own least amount counts too.",
                 "quote asset",
                 exclusiveMinimum=0,
