@@ -98,7 +98,6 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
         "pnl",
     )
     list_filter = (StateFilter, ("client", VisibleFilter), ("server", VisibleFilter), "strategy", "connector")
-    list_select_related = ("client", "strategy", "deployment")
     search_fields = ("name", "client__name", "trading_pair")
 
     class Media:

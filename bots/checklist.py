@@ -137,7 +137,7 @@ def next_in_short(client: Client) -> str:
         return "the exchange key"
     if not bots:
         return "the bot"
-    launched = all(bot.deployment for bot in bots) and any(map(_open_deployment, bots))
+    launched = all(bot.deployment for bot in bots) and any(bot.open_deployment for bot in bots)
     return "to set the client active" if launched else "the launch"
 
 
@@ -259,7 +259,7 @@ def _take_over(client: Client) -> Action:
 
 def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
     title = "Deployed"
-    out = [bot for bot in bots if _open_deployment(bot) is None]
+    out = [bot for bot in bots if bot.open_deployment is None]
     for bot in out:
         operation = deploys.get(bot.pk)
         if operation and operation.is_active:
@@ -280,7 +280,7 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
     if len(out) == len(bots):
         sentence = "What was deployed has ended: deploy again to trade."
         return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, _operate("deploy", out[0]))
-    places = (f"{bot.name} on {live.server}" for bot in bots if (live := _open_deployment(bot)))
+    places = (f"{bot.name} on {live.server}" for bot in bots if (live := bot.open_deployment))
     return Line(Part.DEPLOYED, title, LineState.DONE, f"{', '.join(places)}.")
 
 
@@ -301,10 +301,6 @@ def _archived_since(bot: Bot, deploy: Operation) -> bool:
     return made is not None and made.operation_id == deploy.pk and made.state == BotState.ARCHIVED
 
 
-def _open_deployment(bot: Bot) -> Deployment | None:
-    return bot.deployment if bot.deployment and bot.deployment.is_open else None
-
-
 #: What an open deployment can be that nobody wants, in words.
 _TROUBLES = {
     BotState.UNCONFIRMED: "may or may not have been deployed: the server never answered",
@@ -316,7 +312,7 @@ _TROUBLES = {
 
 
 def _heard(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
-    live = [(bot, deployment) for bot in bots if (deployment := _open_deployment(bot))]
+    live = [(bot, deployment) for bot in bots if (deployment := bot.open_deployment)]
     lines = [_heard_of(bot, deployment, deploys.get(bot.pk)) for bot, deployment in live]
     for state in (LineState.WRONG, LineState.WAITING):
         if found := next((line for line in lines if line.state == state), None):

@@ -4,7 +4,6 @@ A file is sent twice, to be checked and to be saved, and kept nowhere in between
 has it chosen when it shows the check's outcome, so nobody has to look for it again.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -39,7 +38,7 @@ class SheetMixin(ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, f"{self.opts.app_label}_{self.opts.model_name}"
-        imports = self._reload_signed_out(wrap(require_http_methods(["GET", "HEAD", "POST"])(self.import_view)))
+        imports = reload_signed_out(wrap(require_http_methods(["GET", "HEAD", "POST"])(self.import_view)))
         own = [
             path("import/", imports, name=f"{name}_import"),
             path("template.<slug:file_type>", wrap(require_GET(self.template_view)), name=f"{name}_template"),
@@ -122,16 +121,6 @@ class SheetMixin(ModelAdmin):
     def _check_may_import(self, request: HttpRequest) -> None:
         if not self.may_import(request):
             raise PermissionDenied
-
-    def _reload_signed_out(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        """Let a page whose session has ended load itself again, which leads to the login and back here."""
-
-        def answer(request: HttpRequest) -> HttpResponse:
-            if "HX-Request" in request.headers and not self.admin_site.has_permission(request):
-                return HttpResponse(headers={"HX-Refresh": "true"})
-            return view(request)
-
-        return answer
 
 
 def _content(request: HttpRequest) -> bytes:
