@@ -5,10 +5,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.forms import BoundField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -175,6 +177,13 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
         # Its instances are named after both, and its deployments belong to that client.
         return ("client", "settings_shown") if obj else ()
 
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """With the values, which for a bot are no secrets: what was it before somebody changed it?"""
+        changes = [change for name in form.changed_data if (change := _change(form[name]))]
+        if add or not changes:
+            return super().construct_change_message(request, form, formsets, add)
+        return f"Changed {', '.join(changes)}."
+
     def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         for sentence in save_warnings(obj):
@@ -207,6 +216,24 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
     def pnl(self, bot: Bot) -> str:
         run = bot.deployment
         return "—" if run is None or run.pnl_quote is None else f"{amount(run.pnl_quote)} {run.quote_asset}"
+
+
+def _change(field: BoundField) -> str:
+    """From what to what, unless it is a whole page of text; empty when it came to the same."""
+    if isinstance(field.field.widget, forms.Textarea):
+        return str(field.label)
+    before, after = field.initial, field.form.cleaned_data.get(field.name)
+    if isinstance(field.field, forms.ModelChoiceField):
+        # What was left empty may have been filled in.
+        before = field.field.queryset.filter(pk=before).first()  # type: ignore[union-attr]
+        after = getattr(field.form.instance, field.name)
+    return "" if before == after else f"{field.label} from {_shown(before)} to {_shown(after)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
+    return "nothing" if value in {None, ""} else str(value)
 
 
 def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]]]:

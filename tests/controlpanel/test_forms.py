@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
 from django.forms import ModelForm
 from django.urls import reverse
 
@@ -908,3 +909,11 @@ def test_a_script_that_no_server_can_start_is_refused_with_the_reason(source, re
     assert reason in errors["source"][0]
     assert shown(response, "source") == source
     assert not Strategy.objects.filter(name="mine").exists()
+
+
+def test_the_history_of_a_bot_says_from_what_to_what_somebody_changed_it(bot, save_bot):
+    assert save_bot(bot, settings=bot.settings | {"order_amount": 1700}, name="Renamed").status_code == 302
+    (entry,) = LogEntry.objects.filter(object_id=str(bot.pk))
+    assert entry.get_change_message() == (
+        "Changed Name from Sharp Spread to Renamed, Order amount (base asset) from 1600 to 1700."
+    )
