@@ -226,7 +226,7 @@ def _change(field: BoundField) -> str:
     if isinstance(field.field, forms.ModelChoiceField):
         # What was left empty may have been filled in.
         before = field.field.queryset.filter(pk=before).first()  # type: ignore[union-attr]
-        after = getattr(field.form.instance, field.name)
+        after = getattr(field.form.instance, field.name)  # type: ignore[attr-defined]
     return "" if before == after else f"{field.label} from {_shown(before)} to {_shown(after)}"
 
 
