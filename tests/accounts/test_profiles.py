@@ -68,7 +68,7 @@ def test_a_forced_push_sends_unchanged_keys_again(key, perform, sandbox):
 
 def test_a_push_sends_the_one_key_that_changed(key, perform, sandbox):
     kucoin = ExchangeKey(client=key.client, connector="kucoin")
-    kucoin.set_values(dict.fromkeys(("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase"), "made up"))
+    kucoin.set_values(dict.fromkeys(("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase"), "made-up"))
     kucoin.save()
     perform("push_profile", key.client)
     assert set(sandbox.world.accounts["client_sharp"]) == {"bitmart", "kucoin"}

@@ -169,7 +169,7 @@ def test_a_wrong_password_is_named_and_nothing_is_deployed(server, onboard, sand
     Server.objects.update(password="planted-but-wrong")
     said = onboard(fails=True)
     assert "wrong_password" in said and WrongPassword.default_remedy in said
-    assert "17 characters" in said and "planted-but-wrong" not in said
+    assert "planted-but-wrong" not in said
     assert not sandbox.world.instances
 
 
