@@ -161,7 +161,7 @@ def test_a_webhook_is_made_in_the_admin_and_told_of_a_deployment(
     expect(page.get_by_text("A webhook tells another program")).to_be_visible()
     shoot("webhooks-none")
     with running_stub() as receiver:
-        page.get_by_role("link", name="Add webhook").click()
+        page.get_by_role("link", name="Add webhook").last.click()
         page.get_by_label("Name").fill("status page")
         page.get_by_label("Address").fill(f"{receiver.url}/hook")
         shoot("webhook-add")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import operate, sign_in
+from tests.browser.test_main_job import choose_strategy, operate, sign_in
 from tests.browser.test_strategies import setting
 
 pytestmark = pytest.mark.browser
@@ -47,7 +47,7 @@ def test_a_servers_controller_is_used_and_its_amounts_are_checked(
     page.locator("[name=name]").fill("Trend")
     page.locator("[name=connector]").fill("binance_paper_trade")
     page.locator("[name=trading_pair]").fill("BTC-USDT")
-    page.locator("select[name=strategy]").select_option(label="bollinger_v1")
+    choose_strategy(page, "bollinger_v1")
     setting(page, "Leverage").fill("1")
     setting(page, "Bb length").fill("100")
     page.get_by_role("button", name="Save and continue editing").click()

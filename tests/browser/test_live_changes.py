@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import operate, sign_in
+from tests.browser.test_main_job import choose_strategy, operate, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -36,7 +36,7 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     page.locator("[name=name]").fill("Live PMM")
     page.locator("[name=connector]").fill("binance_paper_trade")
     page.locator("[name=trading_pair]").fill("BTC-USDT")
-    page.locator("select[name=strategy]").select_option(label="pmm_v1")
+    choose_strategy(page, "pmm_v1")
     page.get_by_label("Order amount").locator("visible=true").fill("0.01")
     page.get_by_role("button", name="Save and continue editing").click()
     operate(page, "Deploy")

@@ -44,6 +44,13 @@ def sign_in(page: Page, demo: Demo) -> None:
     expect(page).to_have_url(re.compile("/admin/$"))
 
 
+def choose_strategy(page: Page, name: str) -> None:
+    """By its name, which its option begins with."""
+    strategies = page.locator("select[name=strategy]")
+    option = strategies.locator("option", has_text=re.compile(rf"^\s*{name}\b"))
+    strategies.select_option(value=option.get_attribute("value"))
+
+
 def save(page: Page) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was added successfully")).to_be_visible()
@@ -105,7 +112,7 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     page.locator("[name=name]").fill("Blunt Spread")
     page.locator("[name=connector]").fill("bitmart")
     page.locator("[name=trading_pair]").fill("blunt/usdt")
-    page.locator("select[name=strategy]").select_option(label="spread")
+    choose_strategy(page, "spread")
     expect(page.get_by_role("heading", name="Settings of")).to_have_text(["Settings of spread"])
     page.get_by_label("Bid spread").locator("visible=true").fill("-0.003")
     page.get_by_label("Order amount").locator("visible=true").fill("1600")
@@ -167,10 +174,11 @@ def test_an_operation_that_fails_shows_the_cause_the_remedy_and_a_retry(
     page.locator("[name=password]").fill("wrong password")
     page.get_by_role("button", name="Save and continue editing").click()
     operate(page, "Check connection", expected="failed")
-    expect(page.get_by_text("14 characters, no spaces around it").first).to_be_visible()
+    expect(page.get_by_text("the server does not accept the stored login").first).to_be_visible()
     expect(page.get_by_role("heading", name="What to do")).to_be_visible()
     shoot("failure")
-    page.goto("/admin/accounts/server/1/change/")
+    page.get_by_role("link", name="Open the server Sandbox").click()
+    expect(page.get_by_text("14 characters, no spaces around it").first).to_be_visible()
     page.locator("[name=password]").fill("admin")
     page.get_by_role("button", name="Save and continue editing").click()
     page.goto("/admin/operations/operation/")

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.browser.test_main_job import choose_strategy
 
 pytestmark = pytest.mark.browser
 
@@ -69,7 +70,7 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     expect_step(page, "Bot")
     page.locator("[name=name]").fill("Keen Spread")
     page.locator("[name=trading_pair]").fill("keen/usdt")
-    page.locator("select[name=strategy]").select_option(label="spread")
+    choose_strategy(page, "spread")
     page.get_by_label("Bid spread").locator("visible=true").fill("-1")
     page.get_by_label("Order amount").locator("visible=true").fill("1600")
     go_on(page)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import operate, save, sign_in
+from tests.browser.test_main_job import choose_strategy, operate, save, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -122,7 +122,7 @@ def test_an_account_manager_brings_an_own_client_to_life_and_sees_no_other(
     page.locator("[name=name]").fill("Round Spread")
     page.locator("[name=connector]").fill("bitmart")
     page.locator("[name=trading_pair]").fill("ROUND-USDT")
-    page.locator("select[name=strategy]").select_option(label="spread")
+    choose_strategy(page, "spread")
     page.get_by_label("Bid spread").locator("visible=true").fill("0.003")
     page.get_by_label("Order amount").locator("visible=true").fill("1600")
     save(page)

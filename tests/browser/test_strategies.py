@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from bots.strategies.bundled import BUNDLED
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import operate, save, sign_in
+from tests.browser.test_main_job import choose_strategy, operate, save, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +38,7 @@ def define(page: Page, strategy: str) -> None:
     page.locator("[name=name]").fill(f"Form {strategy}")
     page.locator("[name=connector]").fill("binance_paper_trade")
     page.locator("[name=trading_pair]").fill("BTC-USDT")
-    page.locator("select[name=strategy]").select_option(label=strategy)
+    choose_strategy(page, strategy)
     for label, value in ENTERED[strategy].items():
         setting(page, label).fill(value)
 
