@@ -50,7 +50,7 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     expect(row(page, "Order amount")).to_contain_text("not live yet: “Apply settings”")
     shoot("live-settings")
 
-    page.get_by_role("link", name="Apply settings").click()
+    page.get_by_role("link", name="Apply settings").first.click()
     expect(page.get_by_text("Order amount (base asset): 0.01 → 0.02")).to_be_visible()
     shoot("apply-settings-confirm")
     say_yes(page)

@@ -111,7 +111,7 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     page.locator("select[name=client]").select_option(label="Blunt")
     page.locator("[name=name]").fill("Blunt Spread")
     page.locator("[name=connector]").fill("bitmart")
-    page.locator("[name=trading_pair]").fill("blunt/usdt")
+    page.locator("[name=trading_pair]").fill("sharp/usdt")
     choose_strategy(page, "spread")
     expect(page.get_by_role("heading", name="Settings of")).to_have_text(["Settings of spread"])
     page.get_by_label("Bid spread").locator("visible=true").fill("-0.003")

@@ -69,7 +69,7 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
 
     expect_step(page, "Bot")
     page.locator("[name=name]").fill("Keen Spread")
-    page.locator("[name=trading_pair]").fill("keen/usdt")
+    page.locator("[name=trading_pair]").fill("sharp/usdt")
     choose_strategy(page, "spread")
     page.get_by_label("Bid spread").locator("visible=true").fill("-1")
     page.get_by_label("Order amount").locator("visible=true").fill("1600")

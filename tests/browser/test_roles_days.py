@@ -121,7 +121,7 @@ def test_an_account_manager_brings_an_own_client_to_life_and_sees_no_other(
     page.locator("select[name=client]").select_option(label="Round")
     page.locator("[name=name]").fill("Round Spread")
     page.locator("[name=connector]").fill("bitmart")
-    page.locator("[name=trading_pair]").fill("ROUND-USDT")
+    page.locator("[name=trading_pair]").fill("WLD-USDT")
     choose_strategy(page, "spread")
     page.get_by_label("Bid spread").locator("visible=true").fill("0.003")
     page.get_by_label("Order amount").locator("visible=true").fill("1600")
