@@ -218,7 +218,7 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
 def _strategy_in_words(strategy: Any) -> str:
     """Its name and what it does: the first sentence of its description, up to a semicolon."""
     first = re.split(r"\.(?:\s|$)|[;:]\s", strategy.description.strip())[0]
-    return f"{strategy.name}: {first[:1].lower()}{first[1:]}" if first else strategy.name
+    return f"{strategy.name}: {first}" if first else strategy.name
 
 
 def _money_in_words(connector: str) -> str:

@@ -82,11 +82,11 @@ def too_wide(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
 
 
 def in_percent(setting: Setting, value: Any) -> str:
-    """A fraction, or several, as people speak of it; empty for what is none."""
+    """A fraction, or several, as people speak of it; empty for what is none, such as a -1 for “always”."""
     if not str(setting.schema.get("unit", "")).startswith("fraction"):
         return ""
     values = value if isinstance(value, list) else [value]
-    return ", ".join(f"{in_digits(number * 100)} %" for number in values if _is_number(number))
+    return ", ".join(f"{in_digits(number * 100)} %" for number in values if _is_number(number) and number >= 0)
 
 
 def worth_of(amount: Setting, value: Any, price: float | None) -> float | None:

@@ -852,7 +852,7 @@ def test_what_was_typed_for_another_strategy_is_in_nobodys_way(save_bot, pmm):
 
 def test_a_strategy_is_offered_with_what_it_does(client_sharp, admin_client):
     page = text_of(admin_client.get(reverse(f"{BOT}_add")))
-    assert ">spread: quotes one bid and one ask around the mid price and renews both on time</option>" in page
+    assert ">spread: Quotes one bid and one ask around the mid price and renews both on time</option>" in page
 
 
 def test_without_a_strategy_the_form_says_so_and_keeps_what_was_typed(save_bot):
