@@ -257,7 +257,9 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
         return obj if kind.subject_model is ExchangeKey else obj.client
 
     def operations_about(self, obj: ExchangeKey) -> models.QuerySet[Operation]:
-        return super().operations_about(obj) | Operation.objects.of(obj.client)
+        """What was done to the client's profile, and to bots, sent the key too."""
+        of_bots = Operation.objects.of_each(obj.client.bots.all())
+        return super().operations_about(obj) | Operation.objects.of(obj.client) | of_bots
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)

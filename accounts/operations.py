@@ -140,6 +140,9 @@ class CheckServer(ServerKind):
         StepDefinition("controllers", "Learn its controllers", lambda run: learn_controllers(run.subject)),
     )
 
+    def consequence(self, subject: Server, options: Mapping[str, Any]) -> str:
+        return "Asks the server whether it answers and lets the panel in, and what it has. Changes nothing there."
+
 
 @register
 class ReadControllers(ServerKind):

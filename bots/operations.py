@@ -478,6 +478,9 @@ class LookingKind(BotKind):
     def lane(self, subject: Bot) -> str:
         return f"{super().lane(subject)}:looking"
 
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return "Asks the server and looks at what it says. Changes nothing there."
+
 
 @register
 class Refresh(LookingKind):
