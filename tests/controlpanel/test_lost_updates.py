@@ -113,7 +113,7 @@ def test_settings_as_json_are_named_when_they_are_what_counts(bot, admin_client,
 def test_the_history_names_no_setting_that_did_not_count(bot, admin_client):
     page = url_of(bot)
     admin_client.post(page, opened(admin_client, page) | {amount_of(bot): "1800"})
-    assert LogEntry.objects.get().get_change_message() == "Changed Order amount (base asset)."
+    assert LogEntry.objects.get().get_change_message() == "Changed Order amount (base asset) from 1600 to 1800."
 
 
 @pytest.mark.parametrize(
