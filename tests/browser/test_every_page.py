@@ -18,6 +18,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
 from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.browser.conftest import Demo
 from tests.browser.test_main_job import sign_in
@@ -190,7 +191,12 @@ class Walk:
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
             variant = f"{name} at {width} px, {theme}"
-            if (wide := self.page.evaluate("document.documentElement.scrollWidth")) > width:
+            try:
+                # A chart follows the window's width a moment later.
+                fits = "width => document.documentElement.scrollWidth <= width"
+                self.page.wait_for_function(fits, arg=width, timeout=5_000)
+            except PlaywrightTimeoutError:
+                wide = self.page.evaluate("document.documentElement.scrollWidth")
                 self.wrong.append(f"{variant}: is {wide} px wide")
             found = self.page.evaluate(
                 "rules => axe.run(document, {resultTypes: ['violations'], ...(rules && {runOnly: rules})})", rules
