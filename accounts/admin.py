@@ -258,7 +258,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
 
     def operations_about(self, obj: ExchangeKey) -> models.QuerySet[Operation]:
         """What was done to the client's profile, and to bots, sent the key too."""
-        of_bots = Operation.objects.of_each(obj.client.bots.all())
+        of_bots = Operation.objects.of_each(obj.client.bots.filter(connector=obj.connector))
         return super().operations_about(obj) | Operation.objects.of(obj.client) | of_bots
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
