@@ -231,9 +231,8 @@ def _change(field: BoundField) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        value = ", ".join(map(str, value))
-    return "nothing" if value in {None, ""} else str(value)
+    words = ", ".join(map(str, value)) if isinstance(value, list) else value
+    return "nothing" if words is None or words == "" else str(words)
 
 
 def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -255,14 +255,18 @@ def test_a_problem_ends_the_operation_with_its_code_sentence_and_remedy(make_kin
     assert failures == [operation.pk]
 
 
-@pytest.mark.parametrize("ending", ["well", "ill"])
-def test_a_long_outcome_is_cut_for_the_summary_and_whole_in_its_step(ending, make_kind, request_operation):
+def tells_at_length(ending):
     def act(run):
         if ending == "ill":
             raise ServerUnreachable("x" * 2000)
         return "x" * 2000
 
-    make_kind(one=act)
+    return act
+
+
+@pytest.mark.parametrize("ending", ["well", "ill"])
+def test_a_long_outcome_is_cut_for_the_summary_and_whole_in_its_step(ending, make_kind, request_operation):
+    make_kind(one=tells_at_length(ending))
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation)[0] == (State.SUCCEEDED if ending == "well" else State.FAILED)
@@ -283,12 +287,7 @@ def test_an_operation_whose_end_can_not_be_written_down_ends_all_the_same(
 ):
     monkeypatch.setattr(runner, "LONGEST_SUMMARY", 5000)  # the column has no room for that
 
-    def act(run):
-        if ending == "ill":
-            raise ServerUnreachable("x" * 2000)
-        return "x" * 2000
-
-    make_kind(one=act)
+    make_kind(one=tells_at_length(ending))
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation)[:2] == (State.FAILED, "panel_fault")
