@@ -34,6 +34,7 @@ def offboard(browser, client: Client):
 def test_the_form_refuses_it_by_the_bots_names_until_they_are_archived(live, admin_client):
     refused = offboard(admin_client, live.client)
     assert refused.context["adminform"].form.errors["status"] == [SENTENCE]
+    assert '<span class="panel-state">offboarded</span>' not in refused.content.decode()  # it is not
     live.deployment.end(BotState.ARCHIVED)
     assert offboard(admin_client, live.client).status_code == 302
     assert Client.objects.get().status == ClientStatus.OFFBOARDED
