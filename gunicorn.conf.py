@@ -1,6 +1,8 @@
 """How gunicorn serves the panel. It reads this file by itself; PORT is set by Heroku and Railway."""
 
-from controlpanel.environment import env
+from controlpanel.environment import env, refuse_to_start_half_configured
+
+refuse_to_start_half_configured()
 
 bind = env("BIND") or f"0.0.0.0:{env('PORT')}"
 workers = env("WEB_CONCURRENCY")

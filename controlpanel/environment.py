@@ -4,18 +4,24 @@ Every variable stands with a word on it in ``.env.example``. A secret can also b
 holds the path of a file with the value of ``NAME`` (Docker and Kubernetes secrets).
 """
 
+import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _refuse(*sentences: str) -> NoReturn:
+    sys.exit("The control panel does not start:\n" + "\n".join(f"- {sentence}" for sentence in sentences))
 
 
 class _Environment(FileAwareMapping):
@@ -26,7 +32,7 @@ class _Environment(FileAwareMapping):
             # Editors and ``echo`` end a file with a line end, which is no part of a key or a password.
             value = str(super().__getitem__(name)).rstrip("\r\n")
         except OSError as error:
-            sys.exit(f"The control panel does not start:\n- {name}_FILE can't be read: {error.strerror}.")
+            _refuse(f"{name}_FILE can't be read: {error.strerror}.")
         if not value:
             raise KeyError(name)
         return value
@@ -78,16 +84,18 @@ DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
 
 #: Shorter secrets can be guessed.
 SECRET_LENGTH = 32
+BOOLEAN_FALSE_STRINGS = "false", "off", "n", "no", "0"
 MAKE_ONE = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
 def refuse_to_start_half_configured() -> None:
-    """Exit with a sentence for each variable that production can't do without.
+    """Exit with a sentence for each variable that is needed and missing, or that can't be what it is for.
 
     Raises:
         SystemExit: with those sentences; the process's exit status is 1.
     """
-    wrong = []
+    if wrong := list(_misread()):
+        _refuse(*wrong)
     if not env("SECRET_KEY"):
         wrong.append("SECRET_KEY is not set. It signs sessions: set it to 50 random characters and keep it.")
     if not env("FERNET_KEYS"):
@@ -98,7 +106,71 @@ def refuse_to_start_half_configured() -> None:
     if PRODUCTION:
         wrong += _unfit_for_production()
     if wrong:
-        sys.exit("The control panel does not start:\n" + "\n".join(f"- {line}" for line in wrong))
+        _refuse(*wrong)
+
+
+def _misread() -> Iterator[str]:
+    """A sentence for each value that can't be used. None shows the value: it may hold a password."""
+    for name, (kind, _) in env.scheme.items():
+        value = env.ENVIRON.get(name, "").strip()
+        is_fit, what = FORMS.get(name) or FORMS_OF_KINDS.get(kind, (bool, ""))
+        try:
+            fits = not value or is_fit(value)
+        except (ValueError, KeyError, OSError, ImproperlyConfigured):
+            fits = False
+        if not fits:
+            yield f"{name} can't be used: it has to be {what}."
+
+
+def _is_address(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+
+
+def _is_database(value: str) -> bool:
+    # A scheme that django-environ does not know it warns of, with the password.
+    return urlsplit(value).scheme in {"postgres", "postgresql", "sqlite"} and bool(env.db_url_config(value)["NAME"])
+
+
+def _is_queue(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme == "memory" or (parts.scheme in {"redis", "rediss"} and parts.port != 0)
+
+
+#: What a value of a kind, or of one variable, has to be: a test, which may raise, and the words for it.
+Form = tuple[Callable[[str], Any], str]
+FORMS_OF_KINDS: dict[type, Form] = {
+    bool: (lambda value: value.lower() in {*env.BOOLEAN_TRUE_STRINGS, *BOOLEAN_FALSE_STRINGS}, "true or false"),
+    int: (lambda value: int(value) >= 0, "a whole number, 0 or more"),
+}
+_AT_LEAST_ONE: Form = (lambda value: int(value) >= 1, "a whole number, 1 or more")
+_ADDRESS: Form = (_is_address, "an address with its scheme: https://host.example.com")
+FORMS: dict[str, Form] = {
+    "ENVIRONMENT": (lambda value: value in {"production", "development"}, "production or development"),
+    "CSRF_TRUSTED_ORIGINS": (
+        lambda value: all(map(_is_address, value.split(","))),
+        "addresses with their scheme, separated by commas: https://panel.example.com",
+    ),
+    "DATABASE_URL": (
+        _is_database,
+        "postgres://user:password@host:5432/name (percent-encode what is special in user and password) or "
+        "sqlite:////folder/file",
+    ),
+    "QUEUE_URL": (_is_queue, "redis://user:password@host:6379/0, or empty for a queue beside the database"),
+    "EMAIL_URL": (
+        env.email_url_config,
+        "smtp+tls://user:password@host:587 (percent-encode what is special in user and password)",
+    ),
+    "PANEL_URL": _ADDRESS,
+    "HUMMINGBOT_API_URL": _ADDRESS,
+    "TIME_ZONE": (ZoneInfo, "the name of a time zone: Europe/Berlin"),
+    "LOG_LEVEL": (lambda value: value in logging.getLevelNamesMapping(), "DEBUG, INFO, WARNING or ERROR"),
+    "PORT": (lambda value: 0 < int(value) < 65536, "a port, 1 to 65535"),
+    "WORKER_THREADS": _AT_LEAST_ONE,
+    "WEB_CONCURRENCY": _AT_LEAST_ONE,
+    "WEB_THREADS": _AT_LEAST_ONE,
+    "API_PER_MINUTE": _AT_LEAST_ONE,
+}
 
 
 def _unfit_for_production() -> Iterator[str]:
@@ -124,7 +196,10 @@ def database() -> dict[str, Any]:
     if url := env("DATABASE_URL"):
         settings = env.db_url_config(url)
     else:
-        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            _refuse(f"The folder of DATA_DIR can't be made: {error.strerror}.")
         settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "panel.sqlite3")}
     if settings["ENGINE"].endswith("sqlite3"):
         # Web and worker write at the same time: WAL lets readers go on, IMMEDIATE makes a writer wait for its turn
@@ -141,11 +216,7 @@ def database() -> dict[str, Any]:
 
 def mail() -> dict[str, Any]:
     """Django's settings for e-mail: ``EMAIL_URL``, or printed where the process prints."""
-    try:
-        settings: dict[str, Any] = environ.Env.email_url_config(env("EMAIL_URL") or "consolemail://")
-    except (ImproperlyConfigured, ValueError):
-        sys.exit("The control panel does not start:\n- EMAIL_URL can't be read: smtp+tls://user:password@host:587")
-    return settings
+    return env.email_url_config(env("EMAIL_URL") or "consolemail://")
 
 
 def queue(database_settings: dict[str, Any]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def test_gunicorn_goes_by_the_env_file_too(tmp_path):
     (tmp_path / "controlpanel" / "environment.py").write_text((ROOT / "controlpanel" / "environment.py").read_text())
     (tmp_path / "gunicorn.conf.py").write_text((ROOT / "gunicorn.conf.py").read_text())
     (tmp_path / ".env").write_text("PORT=9123\nWEB_CONCURRENCY=3\nWEB_THREADS=\n")
-    told = start("-m", "gunicorn", "--print-config", "--chdir", str(tmp_path), "x:y", cwd=tmp_path).stdout
+    told = start("-m", "gunicorn", "--print-config", "--chdir", str(tmp_path), "x:y", cwd=tmp_path, **NEEDED).stdout
     found = dict(re.findall(r"^(bind|workers|threads) += (.*)$", told, re.MULTILINE))
     assert found == {"bind": "['0.0.0.0:9123']", "workers": "3", "threads": "4"}
 
@@ -320,13 +320,74 @@ def test_the_mail_server_comes_from_the_environment(monkeypatch):
     assert (told["EMAIL_HOST_USER"], told["EMAIL_HOST_PASSWORD"]) == ("panel", "p@ss")
 
 
-@pytest.mark.parametrize("url", ["mail.example.com", "https://p%40ss@mail.example.com", "smtp://mail:p%40ss"])
-def test_a_mail_server_that_cannot_be_read_is_refused_without_being_quoted(url, monkeypatch):
-    monkeypatch.setenv("EMAIL_URL", url)
+# --- values that can't be used ---
+
+SECRET = "p%40ss-hunted"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "develpment"),
+        ("DEBUG", "perhaps"),
+        ("CSRF_TRUSTED_ORIGINS", "https://panel.example.com,panel.example.com"),
+        ("DATABASE_URL", SECRET),
+        ("DATABASE_URL", f"mysql://panel:{SECRET}@db.example.com/panel"),
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com:five/panel"),
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com"),
+        ("QUEUE_URL", f"amqp://panel:{SECRET}@queue.example.com"),
+        ("QUEUE_URL", f"redis://panel:{SECRET}@queue.example.com:six"),
+        ("EMAIL_URL", "mail.example.com"),
+        ("EMAIL_URL", f"https://{SECRET}@mail.example.com"),
+        ("EMAIL_URL", f"smtp://mail:{SECRET}"),
+        ("PANEL_URL", "panel.example.com"),
+        ("HUMMINGBOT_API_URL", "http://bots.example.com:80000"),
+        ("TIME_ZONE", "Mars/Jezero"),
+        ("TIME_ZONE", "../UTC"),
+        ("LOG_LEVEL", "LOUD"),
+        ("SECURE_HSTS_SECONDS", "1y"),
+        ("KEY_ROTATION_DAYS", "-1"),
+        ("PORT", "65536"),
+        ("WORKER_THREADS", "0"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_in_a_sentence_without_being_shown(name, value, monkeypatch, recwarn):
+    monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as refusal:
-        environment.mail()
-    assert "EMAIL_URL can't be read" in str(refusal.value)
-    assert "ss" not in str(refusal.value).replace("password", "")
+        environment.refuse_to_start_half_configured()
+    heading, *sentences = str(refusal.value).splitlines()
+    assert heading == "The control panel does not start:"
+    assert [sentence.partition(" can't be used: it has to be ")[0] for sentence in sentences] == [f"- {name}"]
+    assert "hunted" not in str(refusal.value) + "".join(str(warning.message) for warning in recwarn)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com:5432/panel?sslmode=require"),
+        ("DATABASE_URL", "postgresql:///panel"),
+        ("DATABASE_URL", "sqlite:////data/panel.sqlite3"),
+        ("QUEUE_URL", f"rediss://:{SECRET}@queue.example.com:6380/1"),
+        ("EMAIL_URL", f"smtp+ssl://panel:{SECRET}@mail.example.com:465"),
+        ("CSRF_TRUSTED_ORIGINS", "https://panel.example.com,https://*.example.org"),
+        ("HUMMINGBOT_API_URL", "http://10.0.0.7:8000/"),
+        ("TIME_ZONE", "Europe/Berlin"),
+        ("DEBUG", "No"),
+        ("KEY_ROTATION_DAYS", "0"),
+        ("WEB_CONCURRENCY", ""),
+    ],
+)
+def test_a_value_that_can_be_used_is_taken(name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    environment.refuse_to_start_half_configured()
+
+
+def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.setattr(environment, "DATA_DIR", tmp_path / "file" / "folder")
+    with pytest.raises(SystemExit, match=r"The folder of DATA_DIR can't be made: Not a directory\."):
+        environment.database()
 
 
 # --- what is written down ---
