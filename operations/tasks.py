@@ -15,6 +15,8 @@ from operations.services import operations_forget
 
 #: Seconds between two rounds.
 ROUND = 20
+#: Before what only looks: nobody's stop waits in the queue behind looks at servers that don't answer.
+FIRST = 100
 
 
 #: Operations mostly wait, each in a thread. Some threads are kept for looking at the fleet and for making rounds.
@@ -28,7 +30,7 @@ def several_times_a_minute(task: TaskWrapper, seconds: int) -> None:
         task.schedule(delay=delay)
 
 
-@db_task()
+@db_task(priority=FIRST)
 def run_operation(operation_id: int) -> None:
     if not _slots.acquire(blocking=False):
         return  # whoever gives a slot back rings for the next one
@@ -53,7 +55,7 @@ def make_rounds() -> None:
     several_times_a_minute(ring_for_the_left_behind, ROUND)
 
 
-@db_task()
+@db_task(priority=FIRST)
 def ring_for_the_left_behind() -> None:
     """Ring for what nobody works on: bells lost with a worker, leases that ran out, lanes that were full."""
     now = timezone.now()

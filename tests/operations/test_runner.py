@@ -9,8 +9,11 @@ from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from huey import SqliteHuey
+from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
+from bots.tasks import observe
 from hummingbot_api.errors import ServerUnreachable
 from operations import runner, tasks
 from operations.models import Operation, State, StepState, WorkerHeartbeat
@@ -527,6 +530,16 @@ def test_some_threads_stay_free_of_operations_for_looking_at_the_fleet(make_kind
     answer_the_bell(operation.pk)
     operation.refresh_from_db()
     assert operation.state == State.SUCCEEDED
+
+
+def test_a_bell_and_a_round_are_taken_before_the_looks_that_wait_in_the_queue(tmp_path):
+    queue = SqliteHuey(filename=str(tmp_path / "queue.sqlite3"))
+    queue._registry = HUEY._registry
+    looks = [observe.s(1), observe.s(2)]
+    for task in (*looks, tasks.run_operation.s(3), tasks.ring_for_the_left_behind.s()):
+        queue.enqueue(task)
+    taken = [queue.storage.dequeue() for _ in range(4)]
+    assert [b"observe" in task for task in taken] == [False, False, True, True]
 
 
 def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, request_operation, rung):
