@@ -193,8 +193,9 @@ OPERATIONS_KEPT_DAYS = env("OPERATIONS_KEPT_DAYS")
 OPERATIONS: dict[str, float] = {
     # A worker that has not renewed its lease for so long is taken for dead, and another one takes over.
     "LEASE": 45,
-    # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits.
-    "PER_SERVER": 8,
+    # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits; and fewer
+    # than a worker takes, so that a server that hangs never keeps it from the others.
+    "PER_SERVER": 6,
     # An operation waits so long for a profile that another one writes to: the exchange is asked about each of its keys.
     "ALONE": 300,
 }

@@ -95,14 +95,9 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             visible |= of_model
         return self.filter(visible)
 
-    def claim(self, pk: int, worker: str, now: datetime) -> bool:
-        """Take one operation for ``worker`` in a single conditional UPDATE; false when it is not to be had.
-
-        It is not to be had while another worker's lease holds, or while its lane (its server) is full. The count
-        for the lane is part of the same statement. On PostgreSQL two claims at the same instant may still exceed
-        it by one, which costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
-        """
-        lane_is_full = (
+    def in_lanes_with_room(self, now: datetime) -> Self:
+        """Those whose lane (their server) takes one more."""
+        running_in_lane = (
             Operation.objects.filter(lane=OuterRef("lane"), state=State.RUNNING, lease_until__gte=now)
             .exclude(lane="")
             .order_by()
@@ -110,11 +105,21 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             .annotate(running=Count("pk"))
             .values("running")
         )
+        return self.alias(running_in_lane=Coalesce(Subquery(running_in_lane), 0)).filter(
+            running_in_lane__lt=settings.OPERATIONS["PER_SERVER"]
+        )
+
+    def claim(self, pk: int, worker: str, now: datetime) -> bool:
+        """Take one operation for ``worker`` in a single conditional UPDATE; false when it is not to be had.
+
+        It is not to be had while another worker's lease holds, or while its lane is full. The count for the lane is
+        part of the same statement. On PostgreSQL two claims at the same instant may still exceed it by one, which
+        costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
+        """
         return bool(
             self.filter(pk=pk)
             .claimable(now)
-            .annotate(running_in_lane=Coalesce(Subquery(lane_is_full), 0))
-            .filter(running_in_lane__lt=settings.OPERATIONS["PER_SERVER"])
+            .in_lanes_with_room(now)
             .update(
                 state=State.RUNNING,
                 worker=worker,

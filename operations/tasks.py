@@ -45,7 +45,8 @@ def run_operation(operation_id: int) -> None:
 def ring_for_the_next(operation_id: int) -> None:
     """Something ended: ring for what has waited longest in its lane, and for what has waited longest at all."""
     lane = Operation.objects.filter(pk=operation_id).values("lane")
-    queued = Operation.objects.filter(state=State.QUEUED).order_by("pk").values_list("pk", flat=True)
+    with_room = Operation.objects.filter(state=State.QUEUED).in_lanes_with_room(timezone.now())
+    queued = with_room.order_by("pk").values_list("pk", flat=True)
     for pk in {*queued.filter(lane__in=lane)[:1], *queued[:1]}:
         run_operation(pk)
 

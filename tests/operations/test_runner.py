@@ -518,6 +518,20 @@ def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane_and_the_next
     assert set(rung) == {operations["next"].pk, operations["elsewhere"].pk}
 
 
+def test_what_waits_for_a_full_lane_does_not_keep_the_others_from_their_turn(
+    make_kind, request_operation, rung, settings
+):
+    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 1}
+    lanes = {"hangs": "server:1", "waits": "server:1", "first": "server:2", "elsewhere": "server:3"}
+    for name, lane in lanes.items():
+        make_kind(name, lock=name, lane=lane, one=done)
+    operations = {name: request_operation(name) for name in lanes}
+    claim(operations["hangs"])
+    rung.clear()
+    answer_the_bell(operations["first"].pk)
+    assert rung == [operations["elsewhere"].pk]
+
+
 def test_some_threads_stay_free_of_operations_for_looking_at_the_fleet(make_kind, request_operation, rung, monkeypatch):
     monkeypatch.setattr(tasks, "_slots", BoundedSemaphore(1))
     make_kind("waits", lock="waits", one=done)
