@@ -15,7 +15,8 @@ from unfold.widgets import (
 )
 
 from accounts.fields import Unreadable
-from accounts.models import Client, CredentialsProfile, ExchangeKey, Server, key_errors
+from accounts.keys import key_errors
+from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE, Money, is_paper_trade, market_of
 from hummingbot_api.exchanges import title_of, words_of
 from hummingbot_api.results import ConnectorField

@@ -12,7 +12,8 @@ from django.db import models
 from accounts.models import Client, Server
 from accounts.sheets import NO_SUCH_CLIENT
 from bots.forms import setting_field
-from bots.models import DEFAULT_IMAGE, Bot, Strategy, validate_image_choice
+from bots.images import validate_image_choice
+from bots.models import DEFAULT_IMAGE, Bot, Strategy
 from bots.rules import save_warnings
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet

@@ -16,7 +16,8 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
-from accounts.models import Client, ExchangeKey, Server, key_errors
+from accounts.keys import key_errors
+from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
 
 #: The parts of the file, with what each can't do without.

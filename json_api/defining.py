@@ -6,8 +6,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.models import Client, ExchangeKey, Server, key_errors
-from bots.models import Bot, Strategy, validate_image_choice
+from accounts.keys import key_errors
+from accounts.models import Client, ExchangeKey, Server
+from bots.images import validate_image_choice
+from bots.models import Bot, Strategy
 from json_api.answers import model_errors
 from json_api.problems import BotExists, FieldsInvalid
 from json_api.schemas import BotCreate, ClientIn

@@ -10,8 +10,7 @@ from django.utils import timezone
 from ninja import Field, Path, Query, Schema, Status
 from pydantic import BeforeValidator
 
-from bots.models import Bot, BotState, Deployment, Strategy
-from bots.records import LogKind, LogLine
+from bots.models import Bot, BotState, Deployment, LogKind, LogLine, Strategy
 from json_api.access import may_deploy, may_read, require
 from json_api.asking import answer, ask
 from json_api.defining import check, define

@@ -13,8 +13,8 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from accounts.models import sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
+from accounts.visibility import sees_every_client
 from notifications.forms import ChannelForm
 from notifications.messages import in_words
 from notifications.models import Channel, Delivery, Incident

@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminP
 from accounts.fields import Unreadable
 from accounts.forms import SECRET_ATTRS
 from accounts.scope import ScopedMixin, VisibleFilter
-from json_api.webhooks import EventType, Webhook, WebhookDelivery
+from json_api.models import EventType, Webhook, WebhookDelivery
 from notifications.outbox import DeliveryState
 from operations.actions import OperatesMixin, ReadOnlyMixin
 from operations.panel_admin import PanelAdmin
