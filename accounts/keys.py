@@ -1,8 +1,11 @@
-"""What a connector asks for, and what is wrong with what was given."""
+"""Exchange keys from plain values: what is wrong with these for a connector, and storing them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
+
+from accounts.models import Client, ExchangeKey
 from hummingbot_api.results import ConnectorField
 
 #: The ends of the names of values without a space in them, unlike a memo's, a passphrase's or a phrase's of words.
@@ -31,3 +34,20 @@ def key_errors(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> d
 def _is_broken(value: str) -> bool:
     """Whether what exchanges give out in one piece is in several. A key in a file (PEM) has lines."""
     return len(value.split()) > 1 and "-----BEGIN" not in value
+
+
+def key_store(*, client: Client, connector: str, values: Mapping[str, Any]) -> ExchangeKey:
+    """Store a client's key for a connector, in place of the one before. Nothing is sent to a server.
+
+    Raises:
+        ValidationError: the client's server does not have this ``connector``, or it does not ask for such ``values``.
+    """
+    fields = client.server.fields_of(connector)
+    if fields is None:
+        raise ValidationError({"connector": f"{client.server} has no connector “{connector}”."})
+    if errors := key_errors(values, fields):
+        raise ValidationError({f"values.{name}": sentence for name, sentence in errors.items()})
+    key = client.keys.filter(connector=connector).first() or ExchangeKey(client=client, connector=connector)
+    key.set_values(values)
+    key.save()
+    return key

@@ -12,10 +12,10 @@ from accounts.models import Client, Server
 from accounts.visibility import OfClientsQuerySet
 from bots.differences import Difference, Row, compare
 from bots.fields import OrderedJSONField
-from bots.models.deployment import DEFINING_FIELDS, Deployment
+from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
-from bots.problems import BotLive
+from bots.problems import BotLive, DefinitionInvalid
 from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
 from hummingbot_api.connectors import is_paper_trade, market_of
@@ -28,6 +28,8 @@ INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
 _PAIR = re.compile(r"([A-Z0-9.:]+)-([A-Z0-9.:]+)")
+#: What a definition says, besides its client and its name.
+DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
 #: What operations and the poll write about a bot, each with an UPDATE of its own.
 OBSERVED = {"deployment", "strangers"}
 
@@ -253,14 +255,34 @@ class Bot(models.Model):
             if self.strategy.spot_only and market_of(self.connector).perpetual:
                 errors["connector"] = f"The strategy {self.strategy} trades spot markets only: choose a spot connector."
             if not self.is_controller:
-                for limit in ("max_global_drawdown_quote", "max_controller_drawdown_quote"):
+                for limit in LIMITS:
                     if getattr(self, limit) is not None:
                         errors[limit] = "Only controllers have drawdown limits; this strategy is a script."
-        for limit in ("max_global_drawdown_quote", "max_controller_drawdown_quote"):
+        for limit in LIMITS:
             if (value := getattr(self, limit)) is not None and value <= 0:
                 errors[limit] = "A limit is more than zero, or empty for none."
         if errors:
             raise ValidationError(errors)
+
+    def make_sure_it_is_valid(self) -> None:
+        """Check the whole definition again: its strategy or its server may have changed since it was saved.
+
+        Raises:
+            DefinitionInvalid
+        """
+        try:
+            self.full_clean()
+        except ValidationError as error:
+            raise DefinitionInvalid(" ".join(error.messages)) from None
+
+    def refused_settings(self) -> dict[str, str]:
+        """The settings with which the exchange would refuse orders, and why, by its rules as they are stored."""
+        rules = self.trading_rules
+        return rules.refusals(self.strategy.settings_schema, self.settings) if rules else {}
+
+    def is_defined_like(self, other: "Bot") -> bool:
+        """Whether both say the same, whoever's they are and whatever their names."""
+        return all(getattr(self, name) == getattr(other, name) for name in DEFINITION)
 
     def remove(self) -> None:
         """Delete the definition with what is recorded of its deployments. Its operations stay on record.

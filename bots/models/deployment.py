@@ -19,6 +19,8 @@ from bots.strategies.schema import live_settings
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from operations.models import Operation
 
+#: At which loss a controller's bot or one controller of it stops, in the quote asset. Scripts have none.
+LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
 #: What a deployment takes over from the bot's definition.
 DEFINING_FIELDS = (
     "server_id",
@@ -32,8 +34,7 @@ DEFINING_FIELDS = (
     "config",
     "image",
     "headless",
-    "max_global_drawdown_quote",
-    "max_controller_drawdown_quote",
+    *LIMITS,
 )
 
 
@@ -204,10 +205,7 @@ class Deployment(models.Model):
         }
         if self.strategy_kind == StrategyKind.SCRIPT:
             return common | {"config_name": self.config_name}
-        limits = {
-            name: None if (limit := getattr(self, name)) is None else float(limit)
-            for name in ("max_global_drawdown_quote", "max_controller_drawdown_quote")
-        }
+        limits = {name: None if (limit := getattr(self, name)) is None else float(limit) for name in LIMITS}
         return common | {"controllers": [self.config_name]} | limits
 
     def find_instance(self, container_names: Iterable[str]) -> str:
