@@ -34,6 +34,12 @@ PAPER_NEEDS_NO_KEY = (
 )
 
 
+def words_of_stored(secret: str | Unreadable) -> str:
+    """The help text of a field that replaces a stored secret."""
+    stored = "can't be decrypted: enter it again" if isinstance(secret, Unreadable) else "is kept"
+    return f"The stored one {stored}. Leave this empty to keep it."
+
+
 class ServerForm(forms.ModelForm):
     password = forms.CharField(
         required=False,
