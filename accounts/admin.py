@@ -25,9 +25,10 @@ from accounts.forms import (
     connector_choices,
     exchange_key_form,
 )
-from accounts.models import Balance, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server, sees_every_client
+from accounts.models import Balance, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server
 from accounts.scope import ScopedMixin, VisibleFilter
 from accounts.sheets import ClientSheet, KeySheet
+from accounts.visibility import sees_every_client
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.exchanges import exchange_of
 from operations import kinds
@@ -118,8 +119,8 @@ class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixi
 
     def operations_about(self, obj: Client) -> models.QuerySet[Operation]:
         """What was done to the client's keys and bots was done for the client."""
-        of_keys, of_bots = map(Operation.objects.of_each, (obj.keys.all(), obj.bots.all()))
-        return super().operations_about(obj) | of_keys | of_bots
+        of_each = Operation.objects.of_each
+        return super().operations_about(obj) | of_each(obj.keys.all()) | of_each(obj.bots.all())
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("keys", "profiles__pushed_keys")

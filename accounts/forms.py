@@ -15,7 +15,8 @@ from unfold.widgets import (
 )
 
 from accounts.fields import Unreadable
-from accounts.models import Client, CredentialsProfile, ExchangeKey, Server, key_errors
+from accounts.keys import key_errors
+from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE, Money, is_paper_trade, market_of
 from hummingbot_api.exchanges import title_of, words_of
 from hummingbot_api.results import ConnectorField
@@ -31,6 +32,12 @@ SECRET_ATTRS = {
 PAPER_NEEDS_NO_KEY = (
     "Paper trade needs no key: its money is simulated. Define the client's bot on this connector and deploy it."
 )
+
+
+def words_of_stored(secret: str | Unreadable) -> str:
+    """The help text of a field that replaces a stored secret."""
+    stored = "can't be decrypted: enter it again" if isinstance(secret, Unreadable) else "is kept"
+    return f"The stored one {stored}. Leave this empty to keep it."
 
 
 class ServerForm(forms.ModelForm):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server, key_errors
+from accounts.keys import key_errors
+from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server
 from accounts.problems import KeyMissing, ProfileExists, ProfileTaken, PushUnverified
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade

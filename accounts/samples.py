@@ -6,13 +6,15 @@ from typing import Any, Self
 from django.db import models
 from django.db.models.functions import Cast, RowNumber, Substr
 
+from accounts.visibility import OfClientsQuerySet
+
 #: For how long every sample is kept, twice what a page shows of them; of what is older, the last one of each hour.
 KEPT_IN_DETAIL = timedelta(days=2)
 #: And of what is older than this, the last one of each day.
 KEPT_HOURLY = timedelta(days=30)
 
 
-class SampleQuerySet(models.QuerySet[Any]):
+class SampleQuerySet(OfClientsQuerySet[Any]):
     """Rows with ``taken_at``. Those that agree in what ``series`` names are the samples of one thing over time."""
 
     series: tuple[str, ...] = ()

@@ -8,7 +8,8 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.fields import fingerprint
-from accounts.models import Client, ClientStatus, ExchangeKey, Server, key_errors
+from accounts.keys import key_errors
+from accounts.models import Client, ClientStatus, ExchangeKey, Server
 from hummingbot_api.connectors import KNOWN_CONNECTORS, is_paper_trade
 from hummingbot_api.exchanges import words_of
 from hummingbot_api.results import ConnectorField

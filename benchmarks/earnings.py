@@ -27,8 +27,7 @@ from django.utils import timezone
 
 from accounts.models import Client, Server
 from bots.earnings import SPANS, earnings
-from bots.models import Bot, Deployment, Strategy
-from bots.records import PerformanceSample
+from bots.models import Bot, Deployment, PerformanceSample, Strategy
 
 EVERY = timedelta(minutes=5)
 ROUNDS = 5

@@ -23,7 +23,8 @@ from bots.changing_many import ChangesManyMixin
 from bots.converting import convert_settings
 from bots.differences import settings_in_words
 from bots.forms import bot_form, field_name
-from bots.models import Bot, BotState, Deployment, Strategy, validate_image_choice
+from bots.images import validate_image_choice
+from bots.models import Bot, BotState, Deployment, Strategy
 from bots.pages import WatchedMixin
 from bots.rules import save_warnings
 from bots.sheets import BotSheet

@@ -18,13 +18,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.datastructures import MultiValueDict
 
 from bots.forms import BotForm
-from bots.models import Bot, Strategy, StrategyKind
+from bots.models import LIMITS, Bot, Strategy, StrategyKind
 from operations.actions import OperatesMixin
 from operations.rows import is_row_number
 
-#: What can be changed besides the strategy's settings; the limits are for controllers.
+#: What can be changed besides the strategy's settings and a controller's limits.
 COMMON = ("image", "headless")
-LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,8 @@
 """The steps of a check: what would stand in a deployment's way, found out without changing anything."""
 
-from django.core.exceptions import ValidationError
-
 from accounts.operations import reach, sign_in, talking_to
 from bots.deploying import prove_controller
 from bots.models import Bot
-from bots.problems import DefinitionInvalid
 from bots.rules import rules_check, rules_read
 from operations.runner import Run
 
@@ -31,10 +28,7 @@ def check_settings(run: Run) -> str:
         DefinitionInvalid, ControllerInvalid, ConfigInvalid
     """
     bot: Bot = run.subject
-    try:
-        bot.full_clean()
-    except ValidationError as error:
-        raise DefinitionInvalid(" ".join(error.messages)) from None
+    bot.make_sure_it_is_valid()
     if not bot.is_controller:
         return "The settings are in order. A server can judge a script only when it is deployed."
     with talking_to(bot.server) as api:

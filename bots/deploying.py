@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -88,10 +87,7 @@ def _planned(run: Run, bot: Bot) -> Deployment:
         if former is None:
             raise DefinitionInvalid("The deployment that was to be repeated is not one of this bot's.")
         return former.plan_as_it_runs() if run.operation.options.get("as_it_runs") else former.plan_again()
-    try:
-        bot.full_clean()
-    except ValidationError as error:
-        raise DefinitionInvalid(" ".join(error.messages)) from None
+    bot.make_sure_it_is_valid()
     return bot.plan_deployment()
 
 

@@ -11,7 +11,7 @@ from itertools import accumulate, groupby
 from typing import NamedTuple
 
 from bots.charts import chart_data
-from bots.records import PerformanceQuerySet
+from bots.models import PerformanceQuerySet
 from hummingbot_api.connectors import Money, market_of
 
 #: How long before the time in question a run's last figures count as those that it began the time with.

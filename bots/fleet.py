@@ -16,9 +16,8 @@ from django.utils import timezone
 from accounts.models import Server
 from accounts.operations import NO_CONTACT, talking_to
 from bots.logs import keep_lines
-from bots.models import Bot, BotState, Deployment, DeploymentQuerySet
+from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, LogKind
 from bots.problems import InstanceUnknownHere
-from bots.records import LogKind
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (

@@ -151,12 +151,9 @@ class BotForm(forms.ModelForm):
     def _post_clean(self) -> None:
         """With all of the definition at hand: would the exchange take such orders? No server is asked."""
         super()._post_clean()  # type: ignore[misc]
-        if self.errors or (rules := self.instance.trading_rules) is None:
-            return
-        strategy = self.instance.strategy
-        wrong = rules.refusals(strategy.settings_schema, self.instance.settings)
-        for name, reason in wrong.items():
-            self.add_setting_error(strategy, name, reason)
+        if not self.errors:
+            for name, reason in self.instance.refused_settings().items():
+                self.add_setting_error(self.instance.strategy, name, reason)
 
     def entered_settings(self, strategy: Strategy, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         """What was entered, next to what has no field. An emptied field is none, where that may be.

@@ -9,7 +9,6 @@ is quiet which still quotes.
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.operations import talking_to
@@ -18,7 +17,6 @@ from bots.instances import Place, current_deployment, locate, patiently
 from bots.models import Bot, BotState, Deployment
 from bots.problems import (
     ContainerExited,
-    DefinitionInvalid,
     InstanceMissing,
     LiveUnconfirmed,
     LiveUnreadable,
@@ -41,10 +39,7 @@ def plan(run: Run) -> str:
     """
     bot: Bot = run.subject
     current_deployment(bot)
-    try:
-        bot.full_clean()
-    except ValidationError as error:
-        raise DefinitionInvalid(" ".join(error.messages)) from None
+    bot.make_sure_it_is_valid()
     saved = bot.plan_deployment().config
     wanted = {name: saved[name] for name in sorted(bot.live_settings) if name in saved}
     if not wanted:

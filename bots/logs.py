@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 
 from django.db.models import Max
 
-from bots.models import Deployment
-from bots.records import LogKind, LogLine
+from bots.models import Deployment, LogKind, LogLine
 from hummingbot_api.results import LogEntry
 
 #: How many entries of each kind are kept of a deployment, the newest ones.

@@ -18,8 +18,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bots.advice import advice_for
 from bots.charts import chart_data, colour_of
-from bots.models import Bot, Deployment
-from bots.records import LogKind, LogLine, PerformanceSample
+from bots.models import Bot, Deployment, LogKind, LogLine, PerformanceSample
 from operations.actions import OperatesMixin
 from operations.models import Operation
 from operations.renewing import reload_signed_out

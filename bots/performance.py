@@ -7,8 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from accounts.samples import KEPT_HOURLY
-from bots.models import Deployment
-from bots.records import LONGEST_ID, PerformanceSample
+from bots.models import LONGEST_ID, Deployment, PerformanceSample
 from hummingbot_api.errors import Problem
 
 logger = logging.getLogger(__name__)

@@ -12,13 +12,13 @@ from django.db import models
 from accounts.models import Client, Server
 from accounts.sheets import NO_SUCH_CLIENT
 from bots.forms import setting_field
-from bots.models import DEFAULT_IMAGE, Bot, Strategy, validate_image_choice
+from bots.images import validate_image_choice
+from bots.models import DEFAULT_IMAGE, DEFINITION, LIMITS, Bot, Strategy
 from bots.rules import save_warnings
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
 from spreadsheets.tables import Row, in_words
 
-LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
 #: What may stand before a setting's name, and must where the bot has a column of that name.
 PREFIX = "settings."
 _ONE_NUMBER_OR_TWO = re.compile(r"\d+,\d+")
@@ -27,7 +27,7 @@ _ONE_NUMBER_OR_TWO = re.compile(r"\d+,\d+")
 class BotSheet(Sheet):
     model = Bot
     key = ("client", "name")
-    fields = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
+    fields = DEFINITION
     columns = (
         Column("client", "The client's name.", "Sample Trading", required=True),
         Column("name", "The bot's name, any that the client has not given yet.", "Sample Bot", required=True),
@@ -157,10 +157,9 @@ class BotSheet(Sheet):
     def validate(self, obj: Bot, row: Row) -> None:
         # Each setting has been checked by its own column.
         obj.full_clean(exclude={"settings", *row.errors})
-        if row.errors or (rules := obj.trading_rules) is None:
-            return
-        for name, reason in rules.refusals(obj.strategy.settings_schema, obj.settings).items():
-            row.wrong(_column_of(name, row), reason)
+        if not row.errors:
+            for name, reason in obj.refused_settings().items():
+                row.wrong(_column_of(name, row), reason)
 
     def warnings(self, obj: Bot) -> Iterable[str]:
         return save_warnings(obj)

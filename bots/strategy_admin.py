@@ -8,8 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.models import Client, sees_every_client
+from accounts.models import Client
 from accounts.scope import OwnFieldsMixin
+from accounts.visibility import sees_every_client
 from bots.controller_pages import ControllersMixin
 from bots.models import Bot, Strategy, StrategyKind
 from bots.preview import as_json

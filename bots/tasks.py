@@ -11,9 +11,8 @@ from accounts.models import Server
 from accounts.tasks import EVERY, LONGEST
 from accounts.turns import read_in_turn
 from bots.fleet import observe_server
-from bots.models import StrategyKind
+from bots.models import PerformanceSample, StrategyKind
 from bots.performance import read_performance
-from bots.records import PerformanceSample
 from bots.rotation import forget_former_values
 from operations.tasks import several_times_a_minute
 

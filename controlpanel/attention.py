@@ -14,17 +14,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 
-from accounts.models import (
-    EXPIRY_NOTICE,
-    Client,
-    ClientStatus,
-    ExchangeKey,
-    KeyState,
-    Renewal,
-    Server,
-    sees_every_client,
-)
+from accounts.models import EXPIRY_NOTICE, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server
 from accounts.problems import KeyUnreadable
+from accounts.visibility import sees_every_client
 from bots.advice import ADVICE
 from bots.checklist import next_in_short
 from bots.models import Bot, BotState

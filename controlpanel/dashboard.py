@@ -18,8 +18,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from accounts.portfolio import worths
 from bots.earnings import SPANS, earnings
-from bots.models import Bot, BotState
-from bots.records import PerformanceQuerySet, PerformanceSample
+from bots.models import Bot, BotState, PerformanceQuerySet, PerformanceSample
 from controlpanel.attention import SOURCES, Concern, concerns
 from hummingbot_api.connectors import Money, market_of
 from operations.models import Operation, WorkerHeartbeat

@@ -16,8 +16,9 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
-from accounts.models import Client, ExchangeKey, Server, key_errors
-from bots.models import Bot, Strategy
+from accounts.keys import key_store
+from accounts.models import Client, Server
+from bots.models import DEFINITION, Bot, Strategy
 
 #: The parts of the file, with what each can't do without.
 _NEEDED = {"client": {"name"}, "key": {"connector", "values"}, "bot": {"name", "strategy"}}
@@ -89,15 +90,10 @@ def _set(row: Any, part: str, allowed: set[str], facts: dict[str, Any]) -> None:
 
 
 def _define_key(client: Client, facts: dict[str, Any]) -> None:
-    connector, values = facts["connector"], facts["values"]
-    fields = client.server.fields_of(connector)
-    if fields is None:
-        raise FileInvalid(f"key: {client.server} has no connector “{connector}”.")
-    if errors := key_errors(values, fields):
-        raise FileInvalid("key: " + " ".join(errors.values()))
-    key = client.keys.filter(connector=connector).first() or ExchangeKey(client=client, connector=connector)
-    key.set_values(values)
-    key.save()
+    try:
+        key_store(client=client, connector=facts["connector"], values=facts["values"])
+    except ValidationError as error:
+        raise FileInvalid(f"key: {' '.join(error.messages)}") from None
 
 
 def _define_bot(client: Client, facts: dict[str, Any]) -> Bot:
@@ -107,16 +103,5 @@ def _define_bot(client: Client, facts: dict[str, Any]) -> Bot:
         known = ", ".join(Strategy.objects.values_list("name", flat=True))
         raise FileInvalid(f"bot: there is no strategy “{wanted['strategy']}”; there are {known}.")
     bot = Bot.objects.filter(client=client, name=wanted["name"]).first() or Bot(client=client)
-    allowed = {
-        "name",
-        "strategy",
-        "connector",
-        "trading_pair",
-        "settings",
-        "image",
-        "headless",
-        "max_global_drawdown_quote",
-        "max_controller_drawdown_quote",
-    }
-    _set(bot, "bot", allowed, wanted | {"strategy": strategy})
+    _set(bot, "bot", {"name", *DEFINITION} - {"server"}, wanted | {"strategy": strategy})
     return bot

@@ -109,7 +109,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "controlpanel.sign_in.client_address"
+AXES_CLIENT_IP_CALLABLE = "operations.caller.client_address"
 AXES_LOCKOUT_CALLABLE = "controlpanel.sign_in.locked_out"
 # What was posted is kept with the attempt, without these.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
@@ -234,8 +234,6 @@ API = {
     # How long, in seconds, an Idempotency-Key is remembered.
     "IDEMPOTENCY": 24 * 60 * 60,
 }
-
-NINJA_NUM_PROXIES = TRUSTED_PROXIES
 
 # --- telling people -----------------------------------------------------------------------------------------------
 

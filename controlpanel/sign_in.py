@@ -1,8 +1,6 @@
 """Signing in: a password, a code where a second factor is set up, and a pause after too many wrong ones."""
 
 from collections.abc import Callable
-from contextlib import suppress
-from ipaddress import ip_address
 from typing import Any
 
 from axes.helpers import get_cool_off
@@ -86,18 +84,6 @@ class AdmissionMiddleware:
         if not user.is_superuser and not user.get_all_permissions() and page != "admin:password_change":
             return render(request, "controlpanel/no_role.html", admin.site.each_context(request), status=403)
         return None
-
-
-def client_address(request: HttpRequest) -> str | None:
-    """Who asks. Each trusted proxy appends to ``X-Forwarded-For`` by whom it was asked; what stands before that is
-    the visitor's own word, and counts for nothing.
-    """
-    proxies = settings.TRUSTED_PROXIES
-    addresses = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    if 0 < proxies <= len(addresses):
-        with suppress(ValueError):
-            return str(ip_address(addresses[-proxies].strip()))
-    return request.META.get("REMOTE_ADDR") or None
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:

@@ -5,10 +5,10 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer
-from ninja.throttling import BaseThrottle
 
 from json_api.models import Scope, Token, token_hash
 from json_api.problems import AddressRefused, PermissionMissing, ScopeMissing, TokenMissing, TooManyRequests
+from operations.caller import client_address
 
 
 class Bearer(HttpBearer):
@@ -49,7 +49,7 @@ def take_token(request: HttpRequest, secret: str) -> Token:
     token = Token.objects.usable(now).select_related("user").filter(hash=token_hash(secret)).first()
     if token is None:
         raise TokenMissing
-    if not token.allows(BaseThrottle().get_ident(request) or ""):
+    if not token.allows(client_address(request) or ""):
         raise AddressRefused
     if not Token.objects.take(token, now):
         raise TooManyRequests

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 
-from accounts.models import Client, ExchangeKey, Server, key_errors
-from bots.models import Bot, Strategy, validate_image_choice
+from accounts.models import Client, Server
+from bots.images import validate_image_choice
+from bots.models import LIMITS, Bot, Strategy
 from json_api.answers import model_errors
 from json_api.problems import BotExists, FieldsInvalid
 from json_api.schemas import BotCreate, ClientIn
@@ -15,9 +16,7 @@ from operations.models import Operation
 from operations.problems import OperationActive
 
 #: What may be left to its default.
-OPTIONAL = ("image", "headless", "max_global_drawdown_quote", "max_controller_drawdown_quote")
-#: What makes two definitions the same.
-DEFINING = ("server_id", "strategy_id", "connector", "trading_pair", "settings", *OPTIONAL)
+OPTIONAL = ("image", "headless", *LIMITS)
 
 
 def define(user: Any, wanted: BotCreate) -> Bot:
@@ -42,7 +41,7 @@ def define(user: Any, wanted: BotCreate) -> Bot:
         except IntegrityError:  # another request was faster
             raise BotExists(Bot.objects.get(client=bot.client_id, name=bot.name)) from None
         return bot
-    if former.deployments.open().exists() or any(getattr(bot, name) != getattr(former, name) for name in DEFINING):
+    if former.deployments.open().exists() or not bot.is_defined_like(former):
         raise BotExists(former)
     return former
 
@@ -54,18 +53,15 @@ def check(user: Any, bot: Bot, errors: dict[str, list[str]]) -> None:
     Raises:
         FieldsInvalid: ``errors`` and what the check found besides.
     """
-    try:
-        bot.full_clean(exclude=[name for name in ("client", "strategy", "server") if not getattr(bot, f"{name}_id")])
-    except ValidationError as invalid:
-        errors = model_errors(invalid) | errors
+    missing = [name for name in ("client", "strategy", "server") if not getattr(bot, f"{name}_id")]
+    errors = _errors_of(bot, exclude=missing) | errors
     if "image" not in errors:
         try:
             validate_image_choice(user, bot.image)
         except ValidationError as refused:
             errors = errors | {"image": refused.messages}
-    if not errors and (rules := bot.trading_rules):
-        refusals = rules.refusals(bot.strategy.settings_schema, bot.settings)
-        errors = {f"config.{name}": [reason] for name, reason in refusals.items()}
+    if not errors:
+        errors = {f"config.{name}": [reason] for name, reason in bot.refused_settings().items()}
     if errors:
         raise FieldsInvalid(errors)
 
@@ -92,11 +88,15 @@ def _read(user: Any, wanted: BotCreate) -> tuple[Bot, dict[str, list[str]]]:
             errors["account"] = [f"No client has the account name “{wanted.account}”."]
         case _:
             errors["account"] = [f"Clients on several servers have the account name “{wanted.account}”: name a server."]
-    if (strategy := Strategy.objects.filter(name=wanted.strategy).first()) is None:
-        errors["strategy"] = [f"There is no strategy “{wanted.strategy}”: see GET /strategies."]
-    else:
-        bot.strategy = strategy
-    return bot, errors
+    return bot, errors | set_strategy(bot, wanted.strategy)
+
+
+def set_strategy(bot: Bot, name: str) -> dict[str, list[str]]:
+    """Give the bot the strategy of this name; what is wrong when there is none."""
+    if (strategy := Strategy.objects.filter(name=name).first()) is None:
+        return {"strategy": [f"There is no strategy “{name}”: see GET /strategies."]}
+    bot.strategy = strategy
+    return {}
 
 
 def define_client(user: Any, wanted: ClientIn) -> Client:
@@ -123,28 +123,14 @@ def save_client(client: Client, errors: dict[str, list[str]] | None = None, excl
     Raises:
         FieldsInvalid: ``errors`` and what the check found besides.
     """
-    errors = errors or {}
-    try:
-        client.full_clean(exclude=exclude)
-    except ValidationError as invalid:
-        errors = model_errors(invalid) | errors
-    if errors:
+    if errors := _errors_of(client, exclude) | (errors or {}):
         raise FieldsInvalid(errors)
     client.save()
 
 
-def store_key(client: Client, connector: str, values: dict[str, Any]) -> ExchangeKey:
-    """Store a client's key for a connector, in place of the one before.
-
-    Raises:
-        FieldsInvalid: the connector is unknown, or does not ask for such values.
-    """
-    fields = client.server.fields_of(connector)
-    if fields is None:
-        raise FieldsInvalid({"connector": [f"{client.server} has no connector “{connector}”."]})
-    if errors := key_errors(values, fields):
-        raise FieldsInvalid({f"values.{name}": [message] for name, message in errors.items()})
-    key = client.keys.filter(connector=connector).first() or ExchangeKey(client=client, connector=connector)
-    key.set_values(values)
-    key.save()
-    return key
+def _errors_of(row: models.Model, exclude: Collection[str]) -> dict[str, list[str]]:
+    try:
+        row.full_clean(exclude=exclude)
+    except ValidationError as invalid:
+        return model_errors(invalid)
+    return {}

@@ -15,8 +15,8 @@ from ninja.responses import NinjaJSONEncoder
 
 from bots.models import Bot, BotState
 from hummingbot_api.words import shortened
+from json_api.models import LONGEST_ABOUT, EventType, ToldState, Webhook, WebhookDelivery
 from json_api.schemas import BotOut, BotStateEvent, OperationEvent
-from json_api.webhooks import LONGEST_ABOUT, EventType, ToldState, Webhook, WebhookDelivery
 from operations.models import ACTIVE_STATES, Operation, State
 
 #: What ended longer ago is history: a webhook is not told of it when the worker was away for so long.

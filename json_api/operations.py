@@ -4,7 +4,8 @@ import json
 
 from django.utils import timezone
 
-from json_api.webhooks import Webhook
+from json_api.models import Webhook
+from json_api.webhooks import hand_over
 from operations.kinds import Kind, StepDefinition, register
 from operations.runner import Run
 
@@ -13,7 +14,7 @@ def send_test_event(run: Run) -> str:
     """May be sent twice when a worker dies in it; the id is the same then."""
     webhook: Webhook = run.subject
     event = {"type": "webhook.test", "timestamp": timezone.now().isoformat(), "data": {"webhook": webhook.name}}
-    webhook.send(f"evt_test_{run.operation.pk}", json.dumps(event))
+    hand_over(webhook, f"evt_test_{run.operation.pk}", json.dumps(event))
     return f"{webhook.host} took the event."
 
 

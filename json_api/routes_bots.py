@@ -10,11 +10,11 @@ from django.utils import timezone
 from ninja import Field, Path, Query, Schema, Status
 from pydantic import BeforeValidator
 
-from bots.models import Bot, BotState, Deployment, Strategy
-from bots.records import LogKind, LogLine
+from bots.models import Bot, BotState, Deployment, LogKind, LogLine
 from json_api.access import may_deploy, may_read, require
+from json_api.answers import API_NAMES
 from json_api.asking import answer, ask
-from json_api.defining import check, define
+from json_api.defining import check, define, set_strategy
 from json_api.lists import Paged, page
 from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
@@ -35,7 +35,7 @@ from operations.models import Operation
 router = PanelRouter(tags=["bots"])
 
 #: The API's names for what the model calls otherwise.
-COLUMNS = {"pair": "trading_pair", "config": "settings"}
+COLUMNS = {name: column for column, name in API_NAMES.items()}
 
 Action = Literal[
     "deploy", "redeploy", "start", "stop", "pause", "resume", "apply_settings", "archive", "refresh", "check"
@@ -173,11 +173,7 @@ def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
     errors: dict[str, list[str]] = {}
     for name, value in body.dict(exclude_unset=True).items():
         if name == "strategy":
-            strategy = Strategy.objects.filter(name=value).first()
-            if strategy is None:
-                errors["strategy"] = [f"There is no strategy “{value}”: see GET /strategies."]
-            else:
-                bot.strategy = strategy
+            errors |= set_strategy(bot, value)
         elif name == "config":
             bot.settings = bot.settings | value
         else:

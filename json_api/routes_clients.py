@@ -7,11 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, Path, Query, Status
 
+from accounts.keys import key_store
 from accounts.models import Client, ClientStatus, ExchangeKey
 from bots.rotation import to_redeploy
 from json_api.access import may_administer, may_read, may_write_keys, require, require_scope
 from json_api.asking import answer, ask
-from json_api.defining import define_client, save_client, store_key
+from json_api.defining import define_client, save_client
 from json_api.lists import Paged, page
 from json_api.models import Scope
 from json_api.router import PanelRouter
@@ -95,7 +96,8 @@ def write_key(request: HttpRequest, client_id: Path[Id], connector: str, body: K
     client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
     key = client.keys.filter(connector=connector).first()
     require(request.user, "accounts.change_exchangekey" if key else "accounts.add_exchangekey")
-    return Status(200 if key else 201, store_key(client, connector, body.values))
+    stored = key_store(client=client, connector=connector, values=body.values)
+    return Status(200 if key else 201, stored)
 
 
 @router.delete("/clients/{client_id}/keys/{connector}", response={204: None}, auth=may_write_keys)

@@ -10,6 +10,7 @@ from ninja import Path, Query, Status
 from json_api.access import may_administer, require
 from json_api.asking import answer, ask
 from json_api.lists import Paged, page
+from json_api.models import EventType, Webhook
 from json_api.problems import NotPossibleNow
 from json_api.router import PanelRouter
 from json_api.schemas import (
@@ -23,7 +24,6 @@ from json_api.schemas import (
     WebhookOut,
     WebhookWithSecret,
 )
-from json_api.webhooks import EventType, Webhook
 from notifications.outbox import DeliveryState
 
 router = PanelRouter(tags=["webhooks"])

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
-from json_api.webhooks import EventType, Webhook, WebhookDelivery
+from json_api.models import EventType, Webhook, WebhookDelivery
 from notifications.outbox import DeliveryState
 from operations.models import Operation
 

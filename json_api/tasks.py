@@ -7,8 +7,8 @@ from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
 from json_api.events import look
-from json_api.models import TakenRequest
-from json_api.webhooks import WebhookDelivery, outbox
+from json_api.models import TakenRequest, WebhookDelivery
+from json_api.webhooks import outbox
 from operations.tasks import several_times_a_minute
 
 #: Seconds between two looks.

@@ -76,11 +76,9 @@ class NounCommand(OperationCommand):
                 self.answer(self.act(self.actions[verb], self.find(options["id"]), **decided), options)
             else:
                 getattr(self, verb)(options)
-        except FieldsInvalid as problem:
-            lines = [f"{name}: {' '.join(messages)}" for name, messages in problem.errors.items()]
-            raise CommandError("\n".join(lines)) from None
-        except ValidationError as invalid:
-            lines = [f"{name}: {' '.join(messages)}" for name, messages in model_errors(invalid).items()]
+        except (FieldsInvalid, ValidationError) as invalid:
+            errors = invalid.errors if isinstance(invalid, FieldsInvalid) else model_errors(invalid)
+            lines = [f"{name}: {' '.join(messages)}" for name, messages in errors.items()]
             raise CommandError("\n".join(lines)) from None
         except Problem as problem:
             raise CommandError(f"{problem.message} [{problem.code}]\nWhat to do: {problem.remedy}") from None

@@ -1,141 +1,41 @@
-"""Webhooks out: tools that are told of what happens, signed as the convention of standardwebhooks.com has it."""
+"""Telling webhooks of events, signed as the convention of standardwebhooks.com has it."""
 
 import base64
 import hashlib
 import hmac
-import secrets
 import time
-from typing import Any, Self
-from urllib.parse import urlsplit
 
-from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.db import models
-from django.urls import reverse
-from django.utils import timezone
-
-from accounts.fields import EncryptedTextField, Unreadable
-from accounts.models import sees_every_client
+from accounts.fields import Unreadable
 from bots.models import Bot
+from json_api.models import SECRET_PREFIX, EventType, Webhook, WebhookDelivery
 from json_api.problems import WebhookNotAllowed, WebhookOff, WebhookRefused, WebhookUnreadable
-from notifications.outbox import DeliveryState, Outbox, Outgoing
-from notifications.problems import ChannelForbidden, ChannelRefused
-from notifications.webhooks import check_url, post
+from notifications.outbox import Outbox
+from notifications.problems import ChannelRefused
+from notifications.webhooks import post
 from operations.models import Operation
 
-#: Characters that are kept of what an event is about.
-LONGEST_ABOUT = 200
-#: A secret begins with this, as the convention wants it; what follows is the key in Base64.
-SECRET_PREFIX = "whsec_"  # noqa: S105 - the part that is no secret
 
+def hand_over(webhook: Webhook, event_id: str, body: str) -> None:
+    """Post once, signed.
 
-class EventType(models.TextChoices):
-    OPERATION_SUCCEEDED = "operation.succeeded", "an operation succeeded"
-    OPERATION_FAILED = "operation.failed", "an operation failed"
-    OPERATION_CANCELLED = "operation.cancelled", "an operation was cancelled"
-    BOT_STATE_CHANGED = "bot.state_changed", "a bot's state changed"
-
-
-#: What takes part in what a tool may be told, besides which rows it may see.
-PERMISSIONS = {Operation: "operations.view_operation", Bot: "bots.view_bot"}
-
-
-class WebhookQuerySet(models.QuerySet["Webhook"]):
-    def visible_to(self, user: Any) -> Self:
-        """Everybody's own."""
-        return self if user.is_superuser else self.filter(user=user)
-
-    def listening(self) -> Self:
-        """Those that are switched on, of users who may still sign in."""
-        return self.filter(active=True, user__is_active=True, user__is_staff=True).select_related("user")
-
-
-class Webhook(models.Model):
-    """An address that is told of events. It is told what its user may see, and no more."""
-
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="webhooks")
-    name = models.CharField(max_length=60, help_text="What is told: “billing”, “status page”.")
-    address = EncryptedTextField()
-    secret = EncryptedTextField(editable=False)
-    events = models.JSONField(default=list, blank=True, help_text="None chosen means all of them.")
-    active = models.BooleanField(default=True)
-    since = models.DateTimeField(editable=False, help_text="When it was last switched on: it is told of nothing older.")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects = WebhookQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["user", "name"],
-                name="webhook_name_stands_once_for_a_user",
-                violation_error_message="This user has a webhook of that name already.",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.active and not Webhook.objects.filter(pk=self.pk, active=True).exists():
-            self.since = timezone.now()
-        self.since = self.since or timezone.now()
-        super().save(*args, **kwargs)
-
-    def get_absolute_url(self) -> str:
-        return reverse("admin:json_api_webhook_change", args=[self.pk])
-
-    def clean(self) -> None:
-        if unknown := [event for event in self.events if event not in EventType.values]:
-            raise ValidationError({"events": f"There is no event “{unknown[0]}”."})
-        if isinstance(self.address, str):
-            try:
-                check_url(self.address)
-            except ChannelForbidden as problem:
-                raise ValidationError({"address": problem.message}) from None
-
-    def renew_secret(self) -> str:
-        """Make the secret that messages are signed with, and return it. Saving is the caller's."""
-        self.secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-        return self.secret
-
-    @property
-    def host(self) -> str:
-        """Whom it tells; what follows in the address may be a password."""
-        return "can't be read" if isinstance(self.address, Unreadable) else urlsplit(self.address).hostname or ""
-
-    def wants(self, event_type: str) -> bool:
-        return not self.events or event_type in self.events
-
-    def may_be_told_of(self, model: type[Operation] | type[Bot], pk: int | None) -> bool:
-        """Whether its user may see this row now; of what was deleted, whether they see everything."""
-        user: Any = self.user
-        if not (user.is_active and user.is_staff and user.has_perm(PERMISSIONS[model])):
-            return False
-        return sees_every_client(user) if pk is None else model.objects.visible_to(user).filter(pk=pk).exists()
-
-    def send(self, event_id: str, body: str) -> None:
-        """Post once, signed.
-
-        Raises:
-            WebhookRefused, WebhookUnreadable, ChannelForbidden, ChannelUnreachable, ChannelBusy
-        """
-        if isinstance(self.address, Unreadable) or isinstance(self.secret, Unreadable):
-            raise WebhookUnreadable
-        timestamp = str(int(time.time()))
-        headers = {
-            "Webhook-Id": event_id,
-            "Webhook-Timestamp": timestamp,
-            "Webhook-Signature": signature(self.secret, event_id, timestamp, body),
-        }
-        try:
-            post(self.address, body.encode(), headers=headers, secrets=(self.secret,))
-        except ChannelRefused as problem:
-            refusal = WebhookRefused(problem.message)
-        else:
-            return
-        raise refusal
+    Raises:
+        WebhookRefused, WebhookUnreadable, ChannelForbidden, ChannelUnreachable, ChannelBusy
+    """
+    if isinstance(webhook.address, Unreadable) or isinstance(webhook.secret, Unreadable):
+        raise WebhookUnreadable
+    timestamp = str(int(time.time()))
+    headers = {
+        "Webhook-Id": event_id,
+        "Webhook-Timestamp": timestamp,
+        "Webhook-Signature": signature(webhook.secret, event_id, timestamp, body),
+    }
+    try:
+        post(webhook.address, body.encode(), headers=headers, secrets=(webhook.secret,))
+    except ChannelRefused as problem:
+        refusal = WebhookRefused(problem.message)
+    else:
+        return
+    raise refusal
 
 
 def signature(secret: str, event_id: str, timestamp: str, body: str) -> str:
@@ -145,51 +45,7 @@ def signature(secret: str, event_id: str, timestamp: str, body: str) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-class ToldState(models.Model):
-    """The state of a bot that events went by last: what it is now compared with."""
-
-    bot = models.OneToOneField(Bot, on_delete=models.CASCADE, primary_key=True, related_name="+")
-    state = models.CharField(max_length=12, default="none")
-    changes = models.PositiveIntegerField(default=0, help_text="Counts the changes, and so tells them apart.")
-
-    def __str__(self) -> str:
-        return f"{self.bot}: {self.state}"
-
-
-class WebhookDelivery(Outgoing):
-    """One event for one webhook, with what is said of it: as things were when it was noticed."""
-
-    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
-    event_id = models.CharField("event", max_length=60)
-    type = models.CharField(max_length=30, choices=EventType)
-    about = models.CharField(max_length=LONGEST_ABOUT)
-    operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL, related_name="+")
-    bot = models.ForeignKey(Bot, null=True, on_delete=models.SET_NULL, related_name="+")
-    occurred_at = models.DateTimeField("happened")
-    body = models.TextField()
-
-    class Meta:
-        ordering = ["-pk"]
-        verbose_name = "webhook delivery"
-        verbose_name_plural = "webhook deliveries"
-        constraints = [
-            models.UniqueConstraint(fields=["webhook", "event_id"], name="a_webhook_is_told_of_an_event_once"),
-        ]
-        indexes = [models.Index(fields=["state", "next_attempt_at"])]
-
-    def __str__(self) -> str:
-        return f"{self.event_id} to {self.webhook}"
-
-    def get_absolute_url(self) -> str:
-        return reverse("admin:json_api_webhookdelivery_change", args=[self.pk])
-
-    def try_again(self) -> bool:
-        """Have one that was given up tried from the beginning; false when it was not given up."""
-        given_up = WebhookDelivery.objects.filter(pk=self.pk, state=DeliveryState.FAILED)
-        return bool(given_up.update(state=DeliveryState.WAITING, attempts=0, next_attempt_at=timezone.now()))
-
-
-def _hand_over(delivery: WebhookDelivery) -> None:
+def _tell(delivery: WebhookDelivery) -> None:
     webhook = delivery.webhook
     if not webhook.active:
         raise WebhookOff
@@ -199,7 +55,7 @@ def _hand_over(delivery: WebhookDelivery) -> None:
         allowed = webhook.may_be_told_of(Operation, delivery.operation_id)
     if not allowed:
         raise WebhookNotAllowed
-    webhook.send(delivery.event_id, delivery.body)
+    hand_over(webhook, delivery.event_id, delivery.body)
 
 
-outbox = Outbox(WebhookDelivery, "webhook", _hand_over)
+outbox = Outbox(WebhookDelivery, "webhook", _tell)

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -13,20 +13,17 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from accounts.models import sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
+from accounts.visibility import sees_every_client
 from notifications.forms import ChannelForm
 from notifications.messages import in_words
 from notifications.models import Channel, Delivery, Incident
-from notifications.outbox import DeliveryState
+from notifications.receiver_admin import STATE_COLOURS, ReceiverMixin, outcome_of
 from notifications.watch import acknowledge
-from operations.actions import OperatesMixin, ReadOnlyMixin
+from operations.actions import ReadOnlyMixin
 from operations.models import WorkerHeartbeat
 from operations.rows import is_row_number
 from operations.templatetags.times import when
-
-#: How many of a channel's deliveries its page shows.
-RECENT = 10
 
 
 def count_of_open_incidents(request: HttpRequest) -> str:
@@ -161,7 +158,7 @@ def _can_be_acknowledged(incident: Incident) -> bool:
 
 
 @admin.register(Channel)
-class ChannelAdmin(OperatesMixin, ScopedMixin):
+class ChannelAdmin(ReceiverMixin):
     form = ChannelForm
     operation_kinds = ("test_channel",)
     facts_template = "notifications/channel_facts.html"
@@ -174,13 +171,8 @@ class ChannelAdmin(OperatesMixin, ScopedMixin):
     list_select_related = ("client", "manager")
     search_fields = ("name",)
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Channel]:
-        newest = Delivery.objects.filter(channel=OuterRef("pk"), attempts__gt=0).order_by("-pk")
-        return super().get_queryset(request).annotate(last_outcome=Subquery(newest.values("state")[:1]))
-
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
-        # Who may only look is shown each field's value, and the secret is nobody's to see.
-        secret = ("secret",) if obj is None or self.has_change_permission(request, obj) else ()
+        secret = ("secret",) if self.may_enter_secret(request, obj) else ()
         if sees_every_client(request.user):
             whose: dict[str, Any] = {"fields": ("client", "manager")}
         else:
@@ -197,14 +189,9 @@ class ChannelAdmin(OperatesMixin, ScopedMixin):
             obj.manager_id = None if obj.client else request.user.pk
         super().save_model(request, obj, form, change)
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Channel | None:
-        channel = super().get_object(request, object_id, from_field)
-        if channel is not None:
-            visible = Incident.objects.visible_to(request.user)
-            channel.latest = channel.deliveries.filter(incident__in=visible).select_related("incident__operation")[
-                :RECENT
-            ]
-        return channel
+    def deliveries_shown(self, request: HttpRequest, receiver: Channel) -> models.QuerySet[Delivery]:
+        visible = Incident.objects.visible_to(request.user)
+        return receiver.deliveries.filter(incident__in=visible).select_related("incident__operation")
 
     @display(description="incidents")
     def told_of(self, channel: Channel) -> str:
@@ -214,15 +201,6 @@ class ChannelAdmin(OperatesMixin, ScopedMixin):
     def whose_label(self, channel: Channel) -> str:
         return channel.whose
 
-    @display(
-        description="last message",
-        label={
-            DeliveryState.SENT: "success",
-            DeliveryState.WAITING: "warning",
-            DeliveryState.FAILED: "danger",
-            "none": "",
-        },
-    )
-    def outcome(self, channel: Any) -> tuple[str, str]:
-        words = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "trying again", DeliveryState.FAILED: "given up"}
-        return channel.last_outcome or "none", words.get(channel.last_outcome, "none yet")
+    @display(description="last message", label=STATE_COLOURS)
+    def outcome(self, channel: Channel) -> tuple[str, str]:
+        return outcome_of(channel)

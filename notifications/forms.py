@@ -5,8 +5,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordWidget
 
-from accounts.fields import Unreadable
-from accounts.forms import SECRET_ATTRS
+from accounts.forms import SECRET_ATTRS, words_of_stored
 from notifications.models import Channel, ChannelKind, IncidentKind
 
 
@@ -33,8 +32,7 @@ class ChannelForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk and self.instance.secret != "" and "secret" in self.fields:
-            stored = "can't be decrypted: enter it again" if isinstance(self.instance.secret, Unreadable) else "is kept"
-            self.fields["secret"].help_text = f"The stored one {stored}. Leave this empty to keep it."
+            self.fields["secret"].help_text = words_of_stored(self.instance.secret)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

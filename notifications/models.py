@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.fields import EncryptedTextField, Unreadable
-from accounts.models import Client, Server, sees_every_client
+from accounts.models import Client, Server
+from accounts.visibility import sees_every_client
 from bots.problems import ContainerExited, InstanceMissing
 from hummingbot_api.errors import WrongPassword
 from notifications.outbox import DeliveryState, Outgoing, OutgoingQuerySet

@@ -23,15 +23,15 @@ from accounts.models import Balance, ExchangeKey, Server
 from accounts.portfolio import read_balances
 from bots import deploying
 from bots.fleet import observe_server
+from bots.models import LogLine
 from bots.performance import read_performance
-from bots.records import LogLine
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
 from hummingbot_api.words import MASK
 from json_api import events, webhooks
-from json_api.webhooks import Webhook, WebhookDelivery
+from json_api.models import Webhook, WebhookDelivery
 from notifications.delivery import outbox
 from notifications.models import Channel, ChannelKind, Delivery, Incident
 from notifications.outbox import DeliveryState

@@ -4,7 +4,8 @@ from typing import Any
 
 from django import template
 
-from accounts.models import Server, sees_every_client
+from accounts.models import Server
+from accounts.visibility import sees_every_client
 from bots.models import Deployment
 from bots.running import running_on
 

@@ -8,7 +8,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from accounts.fields import Unreadable, fingerprint
-from accounts.models import Client, ExchangeKey, Server, key_errors
+from accounts.keys import key_errors
+from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import KeyUnreadable, PasswordUnreadable
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from operations.models import State

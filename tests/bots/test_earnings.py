@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bots.earnings import SPANS, Earnings, earnings
-from bots.models import Bot, Deployment, Strategy
-from bots.records import PerformanceSample
+from bots.models import Bot, Deployment, PerformanceSample, Strategy
 from hummingbot_api.connectors import Money
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)

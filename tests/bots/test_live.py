@@ -8,9 +8,8 @@ from django.utils import timezone
 from bots import fleet
 from bots.differences import Difference
 from bots.fleet import observe_server
-from bots.models import BotState, Strategy
+from bots.models import BotState, Strategy, TradingRules
 from bots.problems import PauseWouldEnd
-from bots.rules import TradingRules
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api.sandbox.instance import Instance
 from operations import kinds, runner

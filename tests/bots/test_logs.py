@@ -8,8 +8,7 @@ import pytest
 from accounts.models import Server
 from bots.fleet import observe_server, read_logs
 from bots.logs import BEGINNING, END, KEPT
-from bots.models import Bot, BotState
-from bots.records import LogKind, LogLine
+from bots.models import Bot, BotState, LogKind, LogLine
 from bots.rotation import forget_former_values
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry

@@ -8,9 +8,8 @@ from django.utils import timezone
 from accounts.models import Server
 from accounts.samples import KEPT_HOURLY
 from bots import tasks
-from bots.models import Bot, Strategy
+from bots.models import Bot, PerformanceSample, Strategy
 from bots.performance import read_performance
-from bots.records import PerformanceSample
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import ControllerPerformance
 from operations.models import State

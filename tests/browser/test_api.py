@@ -25,6 +25,7 @@ BEFORE = {
 from datetime import timedelta
 from django.utils.timezone import now
 from bots.models import Bot
+from json_api.models import WebhookDelivery
 from operations.models import Operation
 newest = Operation.objects.of(Bot.objects.get(pk=2)).latest("pk")
 Operation.objects.filter(pk=newest.pk).update(state="running", lease_until=now() + timedelta(hours=1))
@@ -38,7 +39,6 @@ print(newest.pk)
 """,
     "/deliveries/1/retry": """
 from django.utils.timezone import now
-from json_api.webhooks import WebhookDelivery
 print(WebhookDelivery.objects.create(webhook_id=1, event_id="evt_given_up", state="failed", occurred_at=now()).pk)
 """,
 }

@@ -49,8 +49,7 @@ def test_a_time_is_in_the_readers_zone_with_utc_on_hover(
 FIGURES = """
 from datetime import timedelta
 from django.utils import timezone
-from bots.models import Bot, Deployment
-from bots.records import PerformanceSample
+from bots.models import Bot, Deployment, PerformanceSample
 
 bot, now = Bot.objects.first(), timezone.now()
 run = Deployment.objects.create(

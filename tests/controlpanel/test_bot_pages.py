@@ -12,9 +12,8 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Balance, Client, CredentialsProfile
-from bots.models import Bot, BotState, Deployment, Strategy
+from bots.models import Bot, BotState, Deployment, LogKind, LogLine, PerformanceSample, Strategy
 from bots.pages import ROWS
-from bots.records import LogKind, LogLine, PerformanceSample
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.controlpanel.conftest import operate_url, text_of, url_of

@@ -18,8 +18,7 @@ from django.utils import timezone
 from openpyxl import Workbook, load_workbook
 
 from accounts.models import Client, ExchangeKey, Server
-from bots.models import Bot, Strategy
-from bots.rules import TradingRules
+from bots.models import Bot, Strategy, TradingRules
 from operations.models import Operation
 from spreadsheets.sheets import Import
 from spreadsheets.tables import MAX_ROWS

@@ -22,8 +22,7 @@ from bots.models import Strategy
 from controlpanel.admin import NewUserForm
 from controlpanel.models import RoleGrant
 from controlpanel.roles import ROLES, WHO_MAY, roles_update
-from json_api.models import Scope, Token
-from json_api.webhooks import Webhook, WebhookDelivery
+from json_api.models import Scope, Token, Webhook, WebhookDelivery
 from notifications.models import Channel, Incident, IncidentKind
 from operations import kinds
 from operations.models import Operation, WorkerHeartbeat

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from bots.forms import field_name
-from bots.models import Strategy
-from bots.rules import PRICE_COUNTS_FOR, TradingRules
+from bots.models import Strategy, TradingRules
+from bots.models.trading_rules import PRICE_COUNTS_FOR
 from hummingbot_api.sandbox.markets import MARKETS
 from json_api.defining import check
 from json_api.problems import FieldsInvalid

@@ -117,6 +117,14 @@ def test_a_forged_header_does_not_change_the_callers_address(make_tool):
     assert tool.get("/bots", X_Forwarded_For="203.0.113.7").status_code == 403
 
 
+def test_a_request_that_went_past_a_proxy_can_not_name_its_own_address(make_tool, settings):
+    settings.TRUSTED_PROXIES = 2
+    tool = make_tool(allowed_networks="203.0.113.7")
+
+    assert tool.get("/bots", X_Forwarded_For="203.0.113.7").status_code == 403
+    assert tool.get("/bots", X_Forwarded_For="203.0.113.7, 10.1.1.1").status_code == 200
+
+
 def test_only_a_hash_of_a_token_is_kept(make_tool):
     tool = make_tool()
     secret = tool.headers["Authorization"].removeprefix("Bearer ")

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from bots.models import Bot
-from bots.records import LogLine, PerformanceSample
+from bots.models import Bot, LogLine, PerformanceSample
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey
-from bots.models import Bot, BotState, Deployment
-from bots.rules import TradingRules
+from bots.models import Bot, BotState, Deployment, TradingRules
 from json_api.models import Token
 from tests.conftest import PLANTED
 from tests.json_api.test_bots import WANTED

@@ -14,8 +14,7 @@ from django.utils import timezone
 
 from controlpanel.roles import ROLES, WHO_MAY
 from json_api.app import api
-from json_api.models import Scope
-from json_api.webhooks import Webhook
+from json_api.models import Scope, Webhook
 from operations import kinds
 from tests.controlpanel.conftest import make_world
 from tests.json_api.conftest import Tool

@@ -16,8 +16,8 @@ from django.utils import timezone
 from accounts.fields import Unreadable
 from bots.models import Bot, BotState
 from json_api.events import FRESH, look
-from json_api.models import Scope
-from json_api.webhooks import ToldState, Webhook, WebhookDelivery, outbox
+from json_api.models import Scope, ToldState, Webhook, WebhookDelivery
+from json_api.webhooks import outbox
 from notifications.outbox import BACKOFF, DeliveryState
 from operations.models import Operation, State
 from tests.hummingbot_api.stub import Reply, Stub, running_stub

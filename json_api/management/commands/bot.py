@@ -10,8 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from pydantic import ValidationError
 
-from bots.models import Bot
-from bots.records import LogLine
+from bots.models import Bot, LogLine
 from json_api.defining import define
 from json_api.routes_bots import DEPLOYS
 from json_api.schemas import BotCreate, BotOut, Decisions, LogLineOut, SampleOut

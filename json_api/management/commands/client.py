@@ -8,8 +8,9 @@ from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
+from accounts.keys import key_store
 from accounts.models import Client
-from json_api.defining import define_client, store_key
+from json_api.defining import define_client
 from json_api.schemas import ClientIn, ClientOut, KeyOut
 from json_api.terminal import NounCommand
 
@@ -48,4 +49,5 @@ class Command(NounCommand):
             raise CommandError("The file is not valid JSON.") from None
         if not isinstance(values, dict):
             raise CommandError("The file needs a value for each field of the connector, as a JSON object.")
-        self.tell(KeyOut.from_orm(store_key(client, options["connector"], values)).model_dump(), options)
+        key = key_store(client=client, connector=options["connector"], values=values)
+        self.tell(KeyOut.from_orm(key).model_dump(), options)

@@ -1,4 +1,4 @@
-"""Who may call the JSON API, and which requests it has taken already."""
+"""Who may call the JSON API."""
 
 import hashlib
 import secrets
@@ -12,9 +12,6 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
-
-from json_api import webhooks  # noqa: F401  Django finds an app's models from here
-from operations.models import Operation
 
 #: Tokens begin with this, so that scanners for leaked secrets, and people, recognise them.
 TOKEN_PREFIX = "hbp_"  # noqa: S105 - the part that is no secret
@@ -138,31 +135,3 @@ class Token(models.Model):
             return False
         caller = getattr(caller, "ipv4_mapped", None) or caller
         return any(caller in ip_network(network) for network in networks)
-
-
-class TakenRequestQuerySet(models.QuerySet["TakenRequest"]):
-    def outdated(self, now: datetime) -> Self:
-        return self.filter(taken_at__lt=now - timedelta(seconds=settings.API["IDEMPOTENCY"]))
-
-
-class TakenRequest(models.Model):
-    """A request that came with an ``Idempotency-Key``, and the operation that it asked for.
-
-    The row is written in the transaction that asks for the operation: there is one when there is the other.
-    """
-
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    key = models.CharField(max_length=255)
-    fingerprint = models.CharField(max_length=64, help_text="A keyed hash of what was asked.")
-    operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
-    taken_at = models.DateTimeField(default=timezone.now)
-
-    objects = TakenRequestQuerySet.as_manager()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["user", "key"], name="an_idempotency_key_stands_once_for_a_user"),
-        ]
-
-    def __str__(self) -> str:
-        return self.key

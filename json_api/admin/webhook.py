@@ -6,31 +6,20 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordWidget
 
-from accounts.fields import Unreadable
-from accounts.forms import SECRET_ATTRS
-from accounts.scope import ScopedMixin, VisibleFilter
-from json_api.webhooks import EventType, Webhook, WebhookDelivery
-from notifications.outbox import DeliveryState
-from operations.actions import OperatesMixin, ReadOnlyMixin
+from accounts.forms import SECRET_ATTRS, words_of_stored
+from accounts.scope import VisibleFilter
+from json_api.admin.shown_once import show_once
+from json_api.models import EventType, Webhook, WebhookDelivery
+from notifications.receiver_admin import STATE_COLOURS, ReceiverMixin, outcome_of
+from operations.actions import ReadOnlyMixin
 from operations.panel_admin import PanelAdmin
-
-#: How many of a webhook's deliveries its page shows.
-RECENT = 10
-STATE_COLOURS = {
-    DeliveryState.SENT: "success",
-    DeliveryState.WAITING: "warning",
-    DeliveryState.FAILED: "danger",
-    "none": "",
-}
 
 
 class WebhookForm(forms.ModelForm):
@@ -53,11 +42,8 @@ class WebhookForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk and "address" in self.fields:
-            stored = (
-                "can't be decrypted: enter it again" if isinstance(self.instance.address, Unreadable) else "is kept"
-            )
             self.initial.pop("address", None)
-            self.fields["address"].help_text = f"The stored one {stored}. Leave this empty to keep it."
+            self.fields["address"].help_text = words_of_stored(self.instance.address)
 
     def clean_address(self) -> Any:
         entered = self.cleaned_data["address"]
@@ -67,7 +53,7 @@ class WebhookForm(forms.ModelForm):
 
 
 @admin.register(Webhook)
-class WebhookAdmin(OperatesMixin, ScopedMixin):
+class WebhookAdmin(ReceiverMixin):
     """Everybody's own."""
 
     when_empty = (
@@ -83,20 +69,9 @@ class WebhookAdmin(OperatesMixin, ScopedMixin):
     list_select_related = ("user",)
     search_fields = ("name",)
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Webhook]:
-        newest = WebhookDelivery.objects.filter(webhook=OuterRef("pk"), attempts__gt=0).order_by("-pk")
-        return super().get_queryset(request).annotate(last_outcome=Subquery(newest.values("state")[:1]))
-
     def get_fieldsets(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
-        # Who may only look is shown each field's value, and the address is nobody's to see.
-        address = ("address",) if obj is None or self.has_change_permission(request, obj) else ()
+        address = ("address",) if self.may_enter_secret(request, obj) else ()
         return ((None, {"fields": ("name", *address, "events", "active")}),)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Webhook | None:
-        webhook = super().get_object(request, object_id, from_field)
-        if webhook is not None:
-            webhook.latest = webhook.deliveries.all()[:RECENT]
-        return webhook
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Its deliveries go with it: their number says enough."""
@@ -127,13 +102,7 @@ class WebhookAdmin(OperatesMixin, ScopedMixin):
         return self._show_secret(request, webhook)
 
     def _show_secret(self, request: HttpRequest, webhook: Webhook) -> HttpResponse:
-        """The secret, in the answer itself: a message would keep it in a cookie or in the session."""
-        context = {"opts": self.opts, "title": "Copy the secret now", "webhook": webhook}
-        response = TemplateResponse(
-            request, "json_api/webhook_secret.html", {**self.admin_site.each_context(request), **context}
-        )
-        response["Cache-Control"] = "no-store"
-        return response
+        return show_once(self, request, "json_api/webhook_secret.html", title="Copy the secret now", webhook=webhook)
 
     @display(description="tells")
     def host_label(self, webhook: Webhook) -> str:
@@ -144,9 +113,8 @@ class WebhookAdmin(OperatesMixin, ScopedMixin):
         return ", ".join(webhook.events) or "all"
 
     @display(description="last event", label=STATE_COLOURS)
-    def outcome(self, webhook: Any) -> tuple[str, str]:
-        words = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "trying again", DeliveryState.FAILED: "given up"}
-        return webhook.last_outcome or "none", words.get(webhook.last_outcome, "none yet")
+    def outcome(self, webhook: Webhook) -> tuple[str, str]:
+        return outcome_of(webhook)
 
 
 @admin.register(WebhookDelivery)

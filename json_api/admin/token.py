@@ -7,14 +7,13 @@ from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from json_api import webhook_admin  # noqa: F401  Django finds an app's admin from here
+from json_api.admin.shown_once import show_once
 from json_api.models import Scope, Token
 from operations.panel_admin import PanelAdmin
 
@@ -68,14 +67,7 @@ class TokenAdmin(PanelAdmin):
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
-        """The token, in the answer itself: a message would keep it in a cookie or in the session."""
-        response = TemplateResponse(
-            request,
-            "json_api/token_made.html",
-            {**self.admin_site.each_context(request), "opts": self.opts, "title": "Copy the token now", "token": obj},
-        )
-        response["Cache-Control"] = "no-store"
-        return response
+        return show_once(self, request, "json_api/token_made.html", title="Copy the token now", token=obj)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.revoke_view))

@@ -1,0 +1,75 @@
+"""What clients' profiles were worth over time."""
+
+from typing import Any
+
+from django.db import models
+
+from accounts.models.profile import CredentialsProfile
+from accounts.samples import SampleQuerySet
+
+#: How many of the tokens that an account holds are shown at once.
+SHOWN_TOKENS = 10
+
+
+class BalanceQuerySet(SampleQuerySet):
+    series = ("profile",)
+    account_manager = "profile__client__account_manager"
+
+
+class Balance(models.Model):
+    """What a client's profile was worth at a moment, over all its connectors.
+
+    The value is in US dollars as the server reckons them: a token with “USD” in its name counts 1, another one its
+    price in USDT, and one that the server finds no price for counts nothing.
+    """
+
+    profile = models.ForeignKey(CredentialsProfile, on_delete=models.CASCADE, related_name="balances")
+    taken_at = models.DateTimeField(help_text="To the minute.")
+    value = models.FloatField(help_text="In US dollars.")
+    holdings = models.JSONField(
+        null=True,
+        help_text="Of the newest one only: by connector, its tokens with units, available units, price and value.",
+    )
+
+    objects = BalanceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-taken_at"]
+        get_latest_by = "taken_at"
+        constraints = [
+            models.UniqueConstraint(fields=["profile", "taken_at"], name="one_balance_of_a_profile_at_a_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile.account_name} at {self.taken_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def unreported(self) -> list[str]:
+        """The connectors with a key in the profile of which the server told nothing: they are not in the value."""
+        return [connector for connector in self.profile.connectors if connector not in (self.holdings or {})]
+
+    @property
+    def tokens(self) -> list[tuple[str, dict[str, Any]]]:
+        """Each token with the connector that it lies on, the most valuable first."""
+        tokens = [(connector, token) for connector, tokens in (self.holdings or {}).items() for token in tokens]
+        return sorted(tokens, key=lambda held: -held[1]["value"])
+
+    @property
+    def greatest(self) -> list[tuple[str, dict[str, Any]]]:
+        """Those of the tokens that a page shows at once."""
+        return self.tokens[:SHOWN_TOKENS]
+
+    @property
+    def smaller(self) -> list[tuple[str, dict[str, Any]]]:
+        """The rest of them: hundreds of leftovers, on some accounts."""
+        return self.tokens[SHOWN_TOKENS:]
+
+    @property
+    def smaller_value(self) -> float:
+        return sum(token["value"] for _, token in self.smaller)
+
+    @property
+    def unpriced(self) -> list[str]:
+        """The tokens that count nothing because the server found no price for them."""
+        tokens = [token for tokens in (self.holdings or {}).values() for token in tokens]
+        return sorted({token["token"] for token in tokens if token["units"] and not token["price"]})

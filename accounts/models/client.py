@@ -1,0 +1,143 @@
+"""A customer of the agency: whose bots trade, on which server, and who looks after them."""
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.urls import reverse
+
+from accounts.models.server import Server
+from accounts.visibility import OfClientsQuerySet
+from hummingbot_api.errors import InvalidName
+from hummingbot_api.names import check_name, slug
+
+if TYPE_CHECKING:
+    from accounts.models.profile import CredentialsProfile
+
+MASTER_ACCOUNT = "master_account"
+#: The longest name of a client and of its account.
+NAME_LENGTH = 80
+
+
+def validate_name(value: str) -> None:
+    try:
+        check_name(value, "an account name")
+    except InvalidName as problem:
+        raise ValidationError(problem.message, code=problem.code) from None
+
+
+class ClientStatus(models.TextChoices):
+    ONBOARDING = "onboarding", "onboarding"
+    ACTIVE = "active", "active"
+    PAUSED = "paused", "paused"
+    OFFBOARDED = "offboarded", "offboarded"
+
+
+class ClientQuerySet(OfClientsQuerySet["Client"]):
+    account_manager = "account_manager"
+
+
+class Client(models.Model):
+    """A customer of the agency.
+
+    Attributes:
+        means_master_account: whoever chooses that account for the client now was warned of it. Not stored.
+    """
+
+    means_master_account = False
+
+    name = models.CharField(max_length=NAME_LENGTH, unique=True)
+    account_name = models.CharField(
+        max_length=NAME_LENGTH,
+        blank=True,
+        validators=[validate_name],
+        help_text="The name of the credentials profile on the server. Left empty it is made from the client's name: "
+        "“Sharp” gives client_sharp. Fixed once the profile was pushed or taken over.",
+    )
+    account_manager = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="clients",
+        help_text="Sees this client, and only own ones.",
+    )
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="clients")
+    status = models.CharField(max_length=12, choices=ClientStatus, default=ClientStatus.ONBOARDING)
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ClientQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [
+            ("view_every_client", "Can see every client, not only own ones"),
+            ("push_profile", "Can push credentials profiles to servers"),
+            ("take_over_profile", "Can take over credentials profiles that the panel did not make"),
+            ("assign_client", "Can choose who looks after a client"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["server", "account_name"],
+                name="account_name_stands_once_on_a_server",
+                violation_error_message="Another client has this account name on this server.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:accounts_client_change", args=[self.pk])
+
+    def clean(self) -> None:
+        if self.pk and self.status == ClientStatus.OFFBOARDED:
+            self._check_that_it_may_leave()
+        if not self.account_name and self.name:
+            short = slug(self.name, "_")
+            if not short:
+                raise ValidationError({"account_name": "No account name can be made from this client name: enter one."})
+            self.account_name = f"client_{short}"[:NAME_LENGTH]
+        before = Client.objects.filter(pk=self.pk).values_list("account_name", flat=True).first()
+        if self.account_name == before:
+            return
+        if self.pk and self.is_pushed:
+            raise ValidationError({"account_name": f"The profile {before} is this client's: its name is fixed."})
+        if self.account_name == MASTER_ACCOUNT and not self.means_master_account:
+            raise ValidationError(
+                {
+                    "account_name": f"Every new account on the server is a copy of {MASTER_ACCOUNT}, so its keys may "
+                    f"end up with other clients. If you mean it, switch on “Use {MASTER_ACCOUNT} all the same” in the "
+                    "client's form."
+                }
+            )
+
+    def _check_that_it_may_leave(self) -> None:
+        """Refuse to offboard while a bot may trade. One that was offboarded before may be changed in all else."""
+        if Client.objects.filter(pk=self.pk, status=ClientStatus.OFFBOARDED).exists():
+            return
+        on_servers = self.bots.filter(deployments__sent_at__isnull=False, deployments__ended_at__isnull=True)
+        if names := ", ".join(on_servers.values_list("name", flat=True)):
+            raise ValidationError(
+                {"status": f"On a server still, and may be trading with this client's money: {names}. “Archive” first."}
+            )
+
+    @property
+    def is_pushed(self) -> bool:
+        return self.profiles.exists()
+
+    def profile_on(self, server: Server) -> "CredentialsProfile | None":
+        return next((profile for profile in self.profiles.all() if profile.server_id == server.pk), None)
+
+    @property
+    def profile(self) -> "CredentialsProfile | None":
+        """The profile on the client's own server."""
+        return self.profile_on(self.server)
+
+    @property
+    def profile_in_words(self) -> str:
+        """How the keys stand to what the server has: the worst of them."""
+        states = [key.state for key in self.keys.all()]
+        return min(states, key=lambda state: state.rank).label if states else "no key yet"

@@ -1,0 +1,187 @@
+"""A client's credentials for one connector: encrypted, never read back, to be renewed in time."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.fields import EncryptedTextField, Unreadable, fingerprint
+from accounts.models.client import Client
+from accounts.problems import KeyUnreadable
+from accounts.visibility import OfClientsQuerySet
+
+#: How many of a key's former values are known, in case that no bot was redeployed with those in between.
+FORMER = 5
+#: How long before its last day a key is due for rotation.
+EXPIRY_NOTICE = timedelta(days=14)
+
+
+def too_old_since() -> datetime | None:
+    """Keys that were entered before this moment are due for rotation; nothing when age does not matter."""
+    days = settings.KEY_ROTATION_DAYS
+    return timezone.now() - timedelta(days=days) if days else None
+
+
+class Renewal(models.TextChoices):
+    """How urgently a key should be replaced by a new one."""
+
+    EXPIRED = "expired", "expired"
+    DUE = "due", "due for rotation"
+    NOT_DUE = "not_due", "not due yet"
+
+
+class KeyState(models.TextChoices):
+    """How a stored key stands to what the server has, the worst first."""
+
+    UNREADABLE = "unreadable", "can't be read"
+    NOT_PUSHED = "not_pushed", "not pushed"
+    CHANGED = "changed", "changed since the last push"
+    GONE = "gone", "gone from the server"
+    PUSHED = "pushed", "pushed"
+
+    @property
+    def rank(self) -> int:
+        """Its place in this order: of several, the lowest counts."""
+        return list(KeyState).index(self)
+
+
+class ExchangeKeyQuerySet(OfClientsQuerySet["ExchangeKey"]):
+    def to_renew(self, renewal: str) -> Self:
+        """By ``ExchangeKey.renewal``."""
+        today = timezone.localdate()
+        expired = Q(expires_on__lt=today)
+        due = Q(expires_on__lt=today + EXPIRY_NOTICE)
+        if since := too_old_since():
+            due |= Q(changed_at__lt=since)
+        match renewal:
+            case Renewal.EXPIRED:
+                return self.filter(expired)
+            case Renewal.DUE:
+                return self.filter(due & ~expired)
+        return self.filter(~due)
+
+
+class ExchangeKey(models.Model):
+    """A client's credentials for one connector: what that connector asks for, encrypted, never read back."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="keys")
+    connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
+    encrypted_values = EncryptedTextField(editable=False)
+    former_values = EncryptedTextField(  # type: ignore[misc]  # null is none
+        null=True,
+        editable=False,
+        help_text="The last ones before, the newest first, until no bot has them: to mask them in what bots log.",
+    )
+    fingerprint = models.CharField(max_length=32, editable=False)
+    hint = models.CharField(max_length=4, blank=True, editable=False, help_text="The API key's last characters.")
+    changed_at = models.DateTimeField("entered", editable=False)
+    expires_on = models.DateField(
+        "last day",
+        null=True,
+        blank=True,
+        help_text="The last day on which the exchange accepts this key. Leave it empty when it has none.",
+    )
+    tested_at = models.DateTimeField(null=True, editable=False, help_text="When it was last tried at the exchange.")
+    test_passed = models.BooleanField(null=True, editable=False)
+    test_outcome = models.TextField(blank=True, editable=False, help_text="What the exchange said, in words.")
+
+    objects = ExchangeKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["client__name", "connector"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "connector"],
+                name="one_key_for_a_client_and_connector",
+                violation_error_message="This client has a key for this connector already: change that one.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} · {self.connector}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:accounts_exchangekey_change", args=[self.pk])
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Replace the key by ``values``, a dictionary of the connector's fields. Saving is the caller's.
+
+        The same values once more make it no younger.
+        """
+        former, known = self.fingerprint, self.known_values()
+        self.encrypted_values = json.dumps(dict(values), sort_keys=True)
+        self.fingerprint = fingerprint(values)
+        if self.fingerprint == former:
+            return
+        if known:
+            self.former_values = json.dumps(known[:FORMER])
+        self.hint = _hint(values)
+        self.changed_at = timezone.now()
+        self.tested_at, self.test_passed, self.test_outcome = None, None, ""
+
+    def read_values(self) -> dict[str, Any]:
+        """The key in clear, for the request that needs it and for nothing else.
+
+        Raises:
+            KeyUnreadable
+        """
+        if isinstance(self.encrypted_values, Unreadable):
+            raise KeyUnreadable(f"The exchange key {self} can't be decrypted with the present FERNET_KEYS.")
+        values: dict[str, Any] = json.loads(self.encrypted_values)
+        return values
+
+    def known_values(self) -> list[dict[str, Any]]:
+        """The key in clear and the former ones that a bot may still have, to mask them; without what can't be read."""
+        known: list[dict[str, Any]] = []
+        if isinstance(self.encrypted_values, str) and self.encrypted_values:
+            known.append(self.read_values())
+        if isinstance(self.former_values, str):
+            known += json.loads(self.former_values)
+        return known
+
+    @property
+    def is_readable(self) -> bool:
+        return not isinstance(self.encrypted_values, Unreadable)
+
+    def was_tried(self, *, passed: bool, outcome: str) -> None:
+        """Write down what the exchange said of these values, unless others have been entered meanwhile."""
+        ExchangeKey.objects.filter(pk=self.pk, fingerprint=self.fingerprint).update(
+            tested_at=timezone.now(), test_passed=passed, test_outcome=outcome
+        )
+
+    @property
+    def renewal(self) -> Renewal:
+        """How urgently it should be replaced, by its last day and its age."""
+        today = timezone.localdate()
+        if self.expires_on and self.expires_on < today:
+            return Renewal.EXPIRED
+        ends_soon = self.expires_on is not None and self.expires_on < today + EXPIRY_NOTICE
+        since = too_old_since()
+        return Renewal.DUE if ends_soon or (since and self.changed_at < since) else Renewal.NOT_DUE
+
+    @property
+    def state(self) -> KeyState:
+        """How the key stands to what is on the client's server."""
+        profile = self.client.profile
+        if not self.is_readable:
+            return KeyState.UNREADABLE
+        pushed = profile.fingerprint_of(self.connector) if profile else None
+        if profile is None or not pushed:
+            return KeyState.NOT_PUSHED
+        if pushed != self.fingerprint:
+            return KeyState.CHANGED
+        return KeyState.PUSHED if self.connector in profile.connectors else KeyState.GONE
+
+
+def _hint(values: Mapping[str, Any]) -> str:
+    """The last four characters of the API key, which exchanges show too. Nothing of a short value or of a secret."""
+    for name, value in values.items():
+        if name.endswith("api_key") and isinstance(value, str) and len(value) >= 12:
+            return value[-4:]
+    return ""

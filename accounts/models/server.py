@@ -1,0 +1,214 @@
+"""One Hummingbot API host: how to reach it, and what it showed when it was last asked."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.fields import EncryptedTextField, Unreadable
+from accounts.problems import PasswordUnreadable
+from accounts.visibility import sees_every_client
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.connectors import KNOWN_CONNECTORS
+from hummingbot_api.errors import InvalidBaseURL, Problem
+from hummingbot_api.results import ConnectorField
+from hummingbot_api.urls import check_base_url
+
+#: Characters that are kept of a server's version: whatever answers there may say anything.
+VERSION_LENGTH = 40
+
+
+def validate_base_url(value: str) -> None:
+    try:
+        check_base_url(value)
+    except InvalidBaseURL as problem:
+        raise ValidationError(problem.message, code=problem.code) from None
+
+
+class ServerQuerySet(models.QuerySet["Server"]):
+    def visible_to(self, user: Any) -> Self:
+        if sees_every_client(user):
+            return self
+        return self.filter(pk__in=Server.objects.filter(clients__account_manager=user).values("pk"))
+
+    def choosable_by(self, user: Any) -> Self:
+        """Where the user may put a client: also on servers that are open, of which no more than the name is shown."""
+        if sees_every_client(user):
+            return self
+        return self.filter(Q(open_to_new_clients=True) | Q(pk__in=self.visible_to(user).values("pk")))
+
+
+class Server(models.Model):
+    """One Hummingbot API host: how to reach it, and apart from that what it showed when it was last asked."""
+
+    name = models.CharField(max_length=80, unique=True)
+    base_url = models.CharField(
+        "base URL",
+        max_length=200,
+        # Two rows for one host would not know of each other's profiles: one client's key could replace another's.
+        unique=True,
+        validators=[validate_base_url],
+        error_messages={"unique": "Another server of the panel has this base URL: one host is one server."},
+        help_text="Scheme, host and port, without a path: https://bots.example.com or http://10.0.0.5:8000",
+    )
+    username = models.CharField(max_length=80, default="admin")
+    password = EncryptedTextField()
+    verify_tls = models.BooleanField(
+        "verify TLS",
+        default=True,
+        help_text="Switch off only for a self-signed certificate of your own: without it anyone on the way can read "
+        "the keys.",
+    )
+    open_to_new_clients = models.BooleanField(
+        default=True,
+        help_text="Account managers may put their clients on it and see its name for that. Switch off for a server "
+        "that is kept for one client.",
+    )
+
+    reachable = models.BooleanField(null=True, editable=False)
+    version = models.CharField(max_length=VERSION_LENGTH, blank=True, editable=False)
+    docker_running = models.BooleanField("Docker", null=True, editable=False)
+    mqtt_connected = models.BooleanField("MQTT", null=True, editable=False)
+    latency_ms = models.PositiveIntegerField("latency", null=True, editable=False)
+    checked_at = models.DateTimeField("last checked", null=True, editable=False)
+    last_error_code = models.CharField(max_length=40, blank=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+    account_names = models.JSONField(default=list, editable=False, help_text="The profiles that it listed.")
+    connectors = models.JSONField(
+        default=dict, editable=False, help_text="The fields of each connector that it listed."
+    )
+    connectors_version = models.CharField(
+        max_length=VERSION_LENGTH,
+        blank=True,
+        editable=False,
+        help_text="The version that it had when it listed them.",
+    )
+    instances = models.JSONField(
+        default=list, editable=False, help_text="The names of the bots that ran at the last look, whoever made them."
+    )
+    instances_at = models.DateTimeField(null=True, editable=False, help_text="When that look was.")
+    next_observation = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.turns``."
+    )
+    next_performance = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its controllers' snapshots are read next."
+    )
+    next_balances = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its clients' balances are read next."
+    )
+    performance_read_until = models.DateTimeField(
+        null=True, editable=False, help_text="The newest of its controllers' snapshots that was read, on its own clock."
+    )
+
+    objects = ServerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [("check_server", "Can check the connection to a server")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:accounts_server_change", args=[self.pk])
+
+    def clean(self) -> None:
+        with suppress(InvalidBaseURL):  # the field's validator has said so already
+            self.base_url = check_base_url(self.base_url)
+
+    def api(self, **options: Any) -> HummingbotAPI:
+        """A client for this server; ``options`` are those of ``HummingbotAPI``.
+
+        Raises:
+            PasswordUnreadable
+        """
+        if isinstance(self.password, Unreadable):
+            raise PasswordUnreadable
+        return HummingbotAPI(self.base_url, self.username, self.password, verify_tls=self.verify_tls, **options)
+
+    @property
+    def password_in_words(self) -> str:
+        """What can be said of the stored password without showing it."""
+        if isinstance(self.password, Unreadable):
+            return "it can't be decrypted"
+        count = len(self.password)
+        spaces = "with spaces around it" if self.password != self.password.strip() else "no spaces around it"
+        return f"{count} character{'' if count == 1 else 's'}, {spaces}"
+
+    def fields_of(self, connector: str) -> tuple[ConnectorField, ...] | None:
+        """What the connector asks for: as this server said, or as known beforehand while it was not asked.
+
+        ``None`` when there is no such connector.
+        """
+        if not self.connectors:
+            return KNOWN_CONNECTORS.get(connector)
+        if (fields := self.connectors.get(connector)) is None:
+            return None
+        return tuple(
+            ConnectorField(f["name"], f["type"], f["required"], tuple(f.get("allowed_values", ()))) for f in fields
+        )
+
+    @property
+    def connector_names(self) -> list[str]:
+        """The connectors to choose from: this server's, or the known ones while it has not been asked."""
+        return sorted(self.connectors or KNOWN_CONNECTORS)
+
+    @property
+    def host(self) -> str:
+        """Where the panel reaches it: not always the address from which it calls exchanges."""
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def health(self) -> str:
+        """The last check's outcome in a word or a sentence."""
+        if self.checked_at is None:
+            return "not checked yet"
+        if self.last_error:
+            return self.last_error
+        if self.docker_running is False:
+            return "Docker is down"
+        return "MQTT is down" if self.mqtt_connected is False else "ok"
+
+    @property
+    def health_in_short(self) -> str:
+        """The same where there is room for a few words only."""
+        return self.last_error_code.replace("_", " ") or self.health
+
+    @property
+    def was_seen_lately(self) -> bool:
+        """Whether the last check is recent enough to be true still."""
+        lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
+        return self.checked_at is not None and self.checked_at >= lately
+
+    @property
+    def instances_are_news(self) -> bool:
+        """Whether what ran there at the last look is true still, for all that is known."""
+        lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
+        return self.instances_at is not None and self.instances_at >= lately
+
+    def contact_succeeded(self, **observed: Any) -> None:
+        """Write down what the server showed. Touches nothing that an operator entered."""
+        self._observe(reachable=True, last_error_code="", last_error="", **observed)
+
+    def contact_failed(self, problem: Problem, *, reachable: bool = False) -> None:
+        """Write down why the server could not be asked; what else it had shown counts no more."""
+        self._observe(
+            reachable=reachable,
+            docker_running=None,
+            mqtt_connected=None,
+            last_error_code=problem.code,
+            last_error=problem.message,
+        )
+
+    def _observe(self, **observed: Any) -> None:
+        observed["checked_at"] = timezone.now()
+        for name, value in observed.items():
+            setattr(self, name, value)
+        Server.objects.filter(pk=self.pk).update(**observed)

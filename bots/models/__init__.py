@@ -1,0 +1,29 @@
+"""What trades: strategies, bots (what we want), deployments (what we did, and what the server shows of it)."""
+
+from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, normalise_pair, validate_image
+from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet
+from bots.models.log_line import LogKind, LogLine
+from bots.models.performance_sample import LONGEST_ID, PerformanceQuerySet, PerformanceSample
+from bots.models.strategy import Strategy, StrategyKind, validate_controller
+from bots.models.trading_rules import TradingRules
+
+__all__ = [
+    "DEFAULT_IMAGE",
+    "DEFINITION",
+    "LIMITS",
+    "LONGEST_ID",
+    "Bot",
+    "BotState",
+    "Deployment",
+    "DeploymentQuerySet",
+    "LogKind",
+    "LogLine",
+    "PerformanceQuerySet",
+    "PerformanceSample",
+    "Strategy",
+    "StrategyKind",
+    "TradingRules",
+    "normalise_pair",
+    "validate_controller",
+    "validate_image",
+]

@@ -1,0 +1,347 @@
+"""The definition of a bot: what we want."""
+
+import re
+from itertools import count
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.urls import reverse
+
+from accounts.models import Client, Server
+from accounts.visibility import OfClientsQuerySet
+from bots.differences import Difference, Row, compare
+from bots.fields import OrderedJSONField
+from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
+from bots.models.strategy import Strategy, StrategyKind
+from bots.models.trading_rules import TradingRules
+from bots.problems import BotLive, DefinitionInvalid
+from bots.strategies.render import controller_config, script_config
+from bots.strategies.schema import live_settings, setting_errors
+from hummingbot_api.connectors import is_paper_trade, market_of
+from hummingbot_api.names import slug
+from operations.models import Operation
+from operations.problems import OperationActive
+
+#: Every instance has this prefix: the server removes crashed containers only of that name.
+INSTANCE_PREFIX = "hummingbot"
+DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
+_PAIR = re.compile(r"([A-Z0-9.:]+)-([A-Z0-9.:]+)")
+#: What a definition says, besides its client and its name.
+DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
+#: What operations and the poll write about a bot, each with an UPDATE of its own.
+OBSERVED = {"deployment", "strangers"}
+
+
+def normalise_pair(text: str) -> str:
+    """``SHARP/USDT``, ``sharp-usdt`` and ``SHARP-USDT`` all become ``SHARP-USDT``.
+
+    Raises:
+        ValidationError: it is not a base and a quote asset.
+    """
+    pair = re.sub(r"\s*[/_-]\s*", "-", text.strip().upper())
+    match = _PAIR.fullmatch(pair)
+    if not match or match[1] == match[2]:
+        raise ValidationError("Write the base and the quote asset with a dash between: SHARP-USDT.")
+    return pair
+
+
+def validate_image(value: str) -> None:
+    if not _IMAGE.fullmatch(value):
+        raise ValidationError(f"This is not the name of a Docker image, such as {DEFAULT_IMAGE}.")
+
+
+class Bot(models.Model):
+    """The definition of a bot: what we want. What was done about it is in its deployments."""
+
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
+    name = models.CharField(max_length=60, help_text="Any name, also with spaces: the server gets a safe one.")
+    server = models.ForeignKey(
+        Server,
+        on_delete=models.PROTECT,
+        related_name="bots",
+        blank=True,
+        help_text="The client's by default.",
+    )
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="bots")
+    connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
+    trading_pair = models.CharField(
+        max_length=40, help_text="Base and quote asset: SHARP-USDT. SHARP/USDT is understood too."
+    )
+    settings = OrderedJSONField(default=dict, blank=True)
+    image = models.CharField(max_length=200, default=DEFAULT_IMAGE, validators=[validate_image])
+    headless = models.BooleanField(
+        default=True, help_text="Without a terminal. Only a headless bot connects to MQTT by itself."
+    )
+    max_global_drawdown_quote = models.DecimalField(
+        "global drawdown limit",
+        max_digits=20,
+        decimal_places=8,
+        null=True,
+        blank=True,
+        help_text="Controllers only: stops the whole bot at this loss, in the quote asset.",
+    )
+    max_controller_drawdown_quote = models.DecimalField(
+        "controller drawdown limit",
+        max_digits=20,
+        decimal_places=8,
+        null=True,
+        blank=True,
+        help_text="Controllers only: stops one controller at this loss, in the quote asset.",
+    )
+    deployment = models.ForeignKey(
+        Deployment,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The newest one that was sent to a server.",
+    )
+    strangers = models.TextField(
+        blank=True, editable=False, help_text="Live instances with the bot's name that the panel did not deploy."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = OfClientsQuerySet["Bot"].as_manager()
+
+    class Meta:
+        ordering = ["client__name", "name"]
+        permissions = [
+            ("deploy_bot", "Can deploy and redeploy bots"),
+            ("start_bot", "Can start stopped bots again"),
+            ("stop_bot", "Can stop bots"),
+            ("archive_bot", "Can archive the instances of bots"),
+            ("declare_gone", "Can declare that a bot's instance is gone from its server"),
+            ("change_live_settings", "Can change, pause and resume running bots"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "name"],
+                name="bot_name_stands_once_for_a_client",
+                violation_error_message="This client has a bot of that name already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} · {self.name}"
+
+    def save(self, **options: Any) -> None:
+        """Once it is there, save what people define and not what was observed: both may be written at once."""
+        if not self._state.adding and options.get("update_fields") is None:
+            names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
+            options["update_fields"] = names - OBSERVED
+        super().save(**options)
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:bots_bot_change", args=[self.pk])
+
+    @property
+    def instance_name(self) -> str:
+        """The name that instances are asked for with; the server appends a timestamp to it."""
+        return f"{INSTANCE_PREFIX}-{self.client.account_name}-{slug(self.name)}"
+
+    @property
+    def is_controller(self) -> bool:
+        return self.strategy.kind == StrategyKind.CONTROLLER
+
+    @property
+    def trades_on(self) -> str:
+        """The connector of its instance, or of its definition when it has none: edited since, the two may differ."""
+        return self.deployment.connector if self.deployment and self.deployment.is_open else self.connector
+
+    @property
+    def trading_rules(self) -> TradingRules | None:
+        """What the exchange asks of the bot's orders, when a server has told it."""
+        return TradingRules.objects.of(self.server, self.connector, self.trading_pair)
+
+    @property
+    def open_deployment(self) -> Deployment | None:
+        """The deployment whose instance is on a server, or may be."""
+        return self.deployment if self.deployment and self.deployment.is_open else None
+
+    @property
+    def remedy_for_strangers(self) -> str:
+        """What to do about another instance with the bot's name, which the panel never touches."""
+        first, *others = self.strangers.split(", ")
+        then = f" Then do the same with {', '.join(others)}." if others else ""
+        return (
+            f"Archive {first} with the tool that deployed it, or ask the API of {self.server} for it: POST "
+            f"/bot-orchestration/stop-and-archive-bot/{first}. Where neither works, run “docker stop {first}” on that "
+            f"server's host, and cancel its orders at the exchange.{then}"
+        )
+
+    @property
+    def live_settings(self) -> set[str]:
+        """The names of the settings that the instance takes over while it runs.
+
+        None for a script, which reads its settings at its start, nor when the definition is for another market or of
+        another strategy by now: an amount that is meant for one token must not reach the orders of another.
+        """
+        instance = self.open_deployment
+        if instance is None or not instance.is_controller:
+            return set()
+        made_for = (instance.server_id, instance.connector, instance.trading_pair, instance.strategy_name)
+        if made_for != (self.server_id, self.connector, self.trading_pair, self.strategy.name):
+            return set()
+        return live_settings(self.strategy.settings_schema)
+
+    def compare_settings(self) -> list[Row]:
+        """Its settings as saved, as deployed and live; none without an instance."""
+        return compare(self, self.open_deployment) if self.open_deployment else []
+
+    def settings_to_apply(self) -> list[Row]:
+        """Those that the instance would take over as they are saved now."""
+        return [row for row in self.compare_settings() if row.difference == Difference.APPLY]
+
+    @property
+    def needs_redeploy(self) -> bool:
+        """Whether something of today's definition reaches the instance in no other way."""
+        instance = self.open_deployment
+        if instance is None:
+            return False
+        planned, changeable = self.plan_deployment(), self.live_settings
+        fixed = [
+            {name: value for name, value in deployment.config.items() if name not in changeable}
+            for deployment in (planned, instance)
+        ]
+        others = set(DEFINING_FIELDS) - {"config"}
+        return fixed[0] != fixed[1] or any(getattr(instance, name) != getattr(planned, name) for name in others)
+
+    @property
+    def has_unsent_changes(self) -> bool:
+        """Whether the instance goes by another definition than today's."""
+        return self.needs_redeploy or bool(self.settings_to_apply())
+
+    @property
+    def has_newer_key(self) -> bool:
+        """Whether the live instance holds an exchange key that has been replaced since."""
+        instance = self.open_deployment
+        if instance is None or not instance.key_fingerprint:
+            return False
+        keys = (key for key in self.client.keys.all() if key.connector == instance.connector)
+        return any(key.fingerprint != instance.key_fingerprint for key in keys)
+
+    def clean_fields(self, exclude: Any = None) -> None:
+        if self.client_id and not self.server_id:
+            self.server = self.client.server
+        errors: dict[str, Any] = {}
+        try:
+            super().clean_fields(exclude=exclude)
+        except ValidationError as error:
+            errors = error.update_error_dict(errors)
+        # A form that has a field for each setting checks them itself, and leaves them out here.
+        if self.strategy_id and "settings" not in (exclude or ()):
+            if isinstance(self.settings or {}, dict):  # or else it is refused below
+                self.settings = self.strategy.defaults | (self.settings or {})
+            if wrong := setting_errors(self.strategy.settings_schema, self.settings):
+                errors["settings"] = [f"{name}: {sentence}" for name, sentence in wrong.items()]
+        if errors:
+            raise ValidationError(errors)
+
+    def clean(self) -> None:
+        errors: dict[str, Any] = {}
+        if not slug(self.name):
+            errors["name"] = "The name needs at least one letter (a-z) or digit."
+        elif self.client_id and self._shares_its_instance_name():
+            errors["name"] = "This client has a bot whose name looks the same to a server."
+        try:
+            self.trading_pair = normalise_pair(self.trading_pair)
+        except ValidationError as error:
+            errors["trading_pair"] = error.messages
+        if self.server_id and not is_paper_trade(self.connector) and self.server.fields_of(self.connector) is None:
+            errors["connector"] = f"{self.server} has no connector “{self.connector}”."
+        if self.strategy_id:
+            if self.strategy.spot_only and market_of(self.connector).perpetual:
+                errors["connector"] = f"The strategy {self.strategy} trades spot markets only: choose a spot connector."
+            if not self.is_controller:
+                for limit in LIMITS:
+                    if getattr(self, limit) is not None:
+                        errors[limit] = "Only controllers have drawdown limits; this strategy is a script."
+        for limit in LIMITS:
+            if (value := getattr(self, limit)) is not None and value <= 0:
+                errors[limit] = "A limit is more than zero, or empty for none."
+        if errors:
+            raise ValidationError(errors)
+
+    def make_sure_it_is_valid(self) -> None:
+        """Check the whole definition again: its strategy or its server may have changed since it was saved.
+
+        Raises:
+            DefinitionInvalid
+        """
+        try:
+            self.full_clean()
+        except ValidationError as error:
+            raise DefinitionInvalid(" ".join(error.messages)) from None
+
+    def refused_settings(self) -> dict[str, str]:
+        """The settings with which the exchange would refuse orders, and why, by its rules as they are stored."""
+        rules = self.trading_rules
+        return rules.refusals(self.strategy.settings_schema, self.settings) if rules else {}
+
+    def is_defined_like(self, other: "Bot") -> bool:
+        """Whether both say the same, whoever's they are and whatever their names."""
+        return all(getattr(self, name) == getattr(other, name) for name in DEFINITION)
+
+    def remove(self) -> None:
+        """Delete the definition with what is recorded of its deployments. Its operations stay on record.
+
+        Raises:
+            BotLive: an instance of it may be on a server.
+            OperationActive: an operation on it has not ended, and may be about to make one.
+        """
+        with transaction.atomic():
+            if active := Operation.objects.of(self).active().first():
+                raise OperationActive(active)
+            if self.deployments.open().exists():
+                raise BotLive(f"{self} has an instance on {self.server}, or may have one.")
+            self.deployments.all().delete()
+            self.delete()
+
+    def name_for_a_clone(self) -> str:
+        """A name that no bot of the client has, nor one that looks the same to a server."""
+        taken = set(map(slug, self.client.bots.values_list("name", flat=True)))
+        names = (f"{self.name[:50]} copy {number}" if number > 1 else f"{self.name[:50]} copy" for number in count(1))
+        return next(name for name in names if slug(name) not in taken)
+
+    def _shares_its_instance_name(self) -> bool:
+        others = Bot.objects.filter(client=self.client_id).exclude(pk=self.pk).values_list("name", flat=True)
+        return slug(self.name) in map(slug, others)
+
+    def render_config(self, config_name: str) -> dict[str, Any]:
+        """The configuration file's content for the server: the market, and the settings with their defaults."""
+        market = self.connector, self.trading_pair
+        chosen = self.strategy.defaults | self.settings
+        if self.is_controller:
+            return controller_config(
+                config_name,
+                self.strategy.controller_type,
+                self.strategy.server_name,
+                market,
+                chosen,
+                self.strategy.market_settings,
+            )
+        return script_config(self.strategy.script_name, market, chosen)
+
+    def plan_deployment(self) -> Deployment:
+        """What a deployment of today's definition would be made of. Not saved."""
+        is_script = self.strategy.kind == StrategyKind.SCRIPT
+        return Deployment(
+            bot=self,
+            server=self.server,
+            requested_name=self.instance_name,
+            profile=self.client.account_name,
+            connector=self.connector,
+            trading_pair=self.trading_pair,
+            strategy_name=self.strategy.name,
+            strategy_kind=self.strategy.kind,
+            script_name=self.strategy.script_name if is_script else "",
+            script_source=self.strategy.source if is_script else "",
+            config_name=self.instance_name,
+            config=self.render_config(self.instance_name),
+            image=self.image,
+            headless=self.headless,
+            max_global_drawdown_quote=self.max_global_drawdown_quote,
+            max_controller_drawdown_quote=self.max_controller_drawdown_quote,
+        )

@@ -1,0 +1,237 @@
+"""One run of a bot as an instance on a server: what we did, and what the server shows of it."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Server
+from accounts.visibility import OfClientsQuerySet
+from bots.fields import OrderedJSONField
+from bots.models.strategy import Strategy, StrategyKind
+from bots.strategies.render import KILL_SWITCH
+from bots.strategies.schema import live_settings
+from hummingbot_api.names import DEPLOY_TIMESTAMP
+from operations.models import Operation
+
+#: At which loss a controller's bot or one controller of it stops, in the quote asset. Scripts have none.
+LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
+#: What a deployment takes over from the bot's definition.
+DEFINING_FIELDS = (
+    "server_id",
+    "profile",
+    "connector",
+    "trading_pair",
+    "strategy_name",
+    "strategy_kind",
+    "script_name",
+    "script_source",
+    "config",
+    "image",
+    "headless",
+    *LIMITS,
+)
+
+
+class BotState(models.TextChoices):
+    """What the server last showed of a deployment."""
+
+    PLANNED = "planned", "not sent yet"
+    UNCONFIRMED = "unconfirmed", "unconfirmed"
+    STARTING = "starting", "starting"
+    RUNNING = "running", "running"
+    PAUSED = "paused", "paused"
+    STOPPED = "stopped", "stopped"
+    SILENT = "silent", "silent"
+    CRASHED = "crashed", "crashed"
+    MISSING = "missing", "missing"
+    ARCHIVED = "archived", "archived"
+    NOT_CREATED = "not_created", "not created"
+    UNKNOWN = "unknown", "unknown"
+
+
+class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
+    account_manager = "bot__client__account_manager"
+
+    def open(self) -> Self:
+        """Those that were sent to a server and have not ended."""
+        return self.filter(sent_at__isnull=False, ended_at__isnull=True)
+
+    def in_state(self, state: str, now: datetime) -> Self:
+        """By the state that is shown, see ``Deployment.state``."""
+        seen_lately = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
+        certain = seen_lately | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
+        if state == BotState.UNKNOWN:
+            return self.filter(~certain | Q(observed_state=state))
+        return self.filter(certain, observed_state=state)
+
+
+class Deployment(models.Model):
+    """One run of a bot as an instance on a server: what we did, and apart from that what the server shows of it."""
+
+    bot = models.ForeignKey("bots.Bot", on_delete=models.PROTECT, related_name="deployments")
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="deployments")
+    operation = models.OneToOneField(Operation, null=True, on_delete=models.SET_NULL, related_name="deployment")
+    requested_name = models.CharField(max_length=160)
+    instance_name = models.CharField(max_length=180, blank=True, help_text="The server's name for it.")
+
+    profile = models.CharField("credentials profile", max_length=80)
+    connector = models.CharField(max_length=80)
+    trading_pair = models.CharField(max_length=40)
+    strategy_name = models.CharField("strategy", max_length=60)
+    strategy_kind = models.CharField("kind of strategy", max_length=10, choices=StrategyKind)
+    script_name = models.CharField("uploaded script", max_length=80, blank=True)
+    script_source = models.TextField(blank=True)
+    config_name = models.CharField("configuration's name", max_length=160)
+    config = OrderedJSONField("configuration", default=dict)
+    image = models.CharField(max_length=200)
+    headless = models.BooleanField(default=True)
+    max_global_drawdown_quote = models.DecimalField(
+        "global drawdown limit", max_digits=20, decimal_places=8, null=True, help_text="In the quote asset."
+    )
+    max_controller_drawdown_quote = models.DecimalField(
+        "controller drawdown limit", max_digits=20, decimal_places=8, null=True, help_text="In the quote asset."
+    )
+    key_fingerprint = models.CharField(
+        max_length=32, blank=True, help_text="Of the exchange key that was copied into the instance."
+    )
+
+    seen_before = models.JSONField(
+        default=list, help_text="Containers with its name that were there before the deploy was sent: not its own."
+    )
+    planned_at = models.DateTimeField("planned", default=timezone.now)
+    sent_at = models.DateTimeField("deploy sent", null=True, help_text="Written just before.")
+    started_at = models.DateTimeField("started", null=True, help_text="The last deploy or start.")
+    verified_at = models.DateTimeField("first heard", null=True)
+    stopped_at = models.DateTimeField(
+        "stopped", null=True, help_text="When its log was first seen to say that it stopped, whoever stopped it."
+    )
+    paused_at = models.DateTimeField("paused", null=True, help_text="A pause, confirmed by the bot's log.")
+    archive_sent_at = models.DateTimeField("archive sent", null=True, help_text="Written just before.")
+    ended_at = models.DateTimeField("ended", null=True)
+
+    observed_state = models.CharField(max_length=12, choices=BotState, default=BotState.PLANNED)
+    observed_at = models.DateTimeField("seen", default=timezone.now)
+    live_config = OrderedJSONField(
+        "live configuration", default=dict, help_text="What the instance's own file held when it was read last."
+    )
+    live_config_at = models.DateTimeField("read", null=True)
+    logs_read_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True, help_text="The newest error in the bot's log, or why it failed.")
+    last_error_at = models.DateTimeField(null=True)
+    pnl_quote = models.FloatField("profit and loss", null=True, help_text="In the quote asset; controllers only.")
+    volume_quote = models.FloatField("volume", null=True, help_text="In the quote asset; controllers only.")
+
+    objects = DeploymentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            # What must never happen: two instances of one bot. No deploy is sent before this row is written.
+            models.UniqueConstraint(
+                fields=["bot"],
+                condition=Q(sent_at__isnull=False, ended_at__isnull=True),
+                name="one_open_deployment_for_a_bot",
+            ),
+            models.UniqueConstraint(
+                fields=["server", "instance_name"],
+                condition=~Q(instance_name=""),
+                name="one_deployment_for_an_instance",
+            ),
+        ]
+        indexes = [models.Index(fields=["server", "ended_at"])]
+
+    def __str__(self) -> str:
+        return self.instance_name or self.requested_name
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:bots_deployment_change", args=[self.pk])
+
+    @property
+    def state(self) -> BotState:
+        """What is shown: the observed state, or unknown when it was not seen lately."""
+        age = timezone.now() - self.observed_at
+        if self.is_open and age > timedelta(seconds=settings.FLEET["STALE"]):
+            return BotState.UNKNOWN
+        return BotState(self.observed_state)
+
+    @property
+    def is_controller(self) -> bool:
+        return self.strategy_kind == StrategyKind.CONTROLLER
+
+    @property
+    def quote_asset(self) -> str:
+        return self.trading_pair.partition("-")[2]
+
+    @property
+    def is_open(self) -> bool:
+        return self.sent_at is not None and self.ended_at is None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody wants it not to quote: paused, or told to pause and not confirmed yet."""
+        return self.paused_at is not None or self.live_config.get(KILL_SWITCH) is True
+
+    def plan_again(self) -> "Deployment":
+        """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""
+        planned = self.bot.plan_deployment()
+        identity = {"id": planned.config_name} if self.is_controller else {}
+        for name in set(DEFINING_FIELDS) - {"server_id", "profile"}:
+            setattr(planned, name, getattr(self, name))
+        planned.config = self.config | identity
+        return planned
+
+    def plan_as_it_runs(self) -> "Deployment":
+        """The same once more, on its own server, with the settings that were changed live since. Not saved."""
+        planned = self.plan_again()
+        planned.server = self.server
+        strategy = Strategy.objects.filter(name=self.strategy_name).first()
+        changeable = live_settings(strategy.settings_schema) if strategy and self.is_controller else set()
+        planned.config |= {name: value for name, value in self.live_config.items() if name in changeable}
+        return planned
+
+    def order(self) -> dict[str, Any]:
+        """What the server is asked for: the arguments of the API's ``deploy_script`` or ``deploy_controllers``."""
+        common = {
+            "instance_name": self.requested_name,
+            "credentials_profile": self.profile,
+            "image": self.image,
+            "headless": self.headless,
+        }
+        if self.strategy_kind == StrategyKind.SCRIPT:
+            return common | {"config_name": self.config_name}
+        limits = {name: None if (limit := getattr(self, name)) is None else float(limit) for name in LIMITS}
+        return common | {"controllers": [self.config_name]} | limits
+
+    def find_instance(self, container_names: Iterable[str]) -> str:
+        """Which container is this deployment's: its own, or what came of a deploy that was never answered."""
+        if self.instance_name:
+            return self.instance_name
+        others = set(Deployment.objects.filter(server=self.server_id).values_list("instance_name", flat=True))
+        mine = [name for name in container_names if self.is_instance(name) and name not in self.seen_before]
+        # The timestamp at the end sorts the newest last.
+        return max(set(mine) - others, default="")
+
+    def is_instance(self, container_name: str) -> bool:
+        """Whether a container on the server can be this deployment's: its name, with the server's timestamp."""
+        prefix, rest = self.requested_name, container_name.removeprefix(self.requested_name)
+        return container_name.startswith(prefix) and bool(DEPLOY_TIMESTAMP.fullmatch(rest))
+
+    def observe(self, state: BotState, **also: Any) -> None:
+        """Write down what the server shows now."""
+        self.update(observed_state=state, observed_at=timezone.now(), **also)
+
+    def end(self, state: BotState, **also: Any) -> None:
+        """Nothing of it is on the server any more."""
+        self.observe(state, ended_at=timezone.now(), **also)
+
+    def update(self, **values: Any) -> None:
+        """Set these columns and no others, so that a poll and an operation don't undo each other's."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        Deployment.objects.filter(pk=self.pk).update(**values)

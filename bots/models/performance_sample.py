@@ -1,0 +1,39 @@
+"""Controllers' figures over time."""
+
+from django.db import models
+
+from accounts.samples import SampleQuerySet
+from bots.models.deployment import Deployment
+
+#: Characters that are kept of a controller's id. The panel's own are shorter.
+LONGEST_ID = 160
+
+
+class PerformanceQuerySet(SampleQuerySet):
+    series = ("deployment", "controller_id")
+    account_manager = "deployment__bot__client__account_manager"
+
+
+class PerformanceSample(models.Model):
+    """A controller's figures at a moment, all in the quote asset, counted since the deployment began."""
+
+    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="performance")
+    controller_id = models.CharField("controller", max_length=LONGEST_ID)
+    taken_at = models.DateTimeField()
+    realized_pnl_quote = models.FloatField("realized", null=True, help_text="Of what was closed.")
+    unrealized_pnl_quote = models.FloatField("unrealized", null=True, help_text="Of what is open, at the price then.")
+    global_pnl_quote = models.FloatField("profit and loss", null=True, help_text="Both together.")
+    volume_quote = models.FloatField("volume", null=True, help_text="Sum of all fills.")
+
+    objects = PerformanceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-taken_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["deployment", "controller_id", "taken_at"], name="one_sample_of_a_controller_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.controller_id} at {self.taken_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,85 @@
+"""Exchanges' trading rules, as servers told them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from accounts.models import Server
+from bots.strategies.amounts import Rules, in_digits, too_narrow, too_small
+from hummingbot_api.connectors import real_exchange
+
+#: An older price is not reckoned with. The rules themselves change seldom.
+PRICE_COUNTS_FOR = timedelta(hours=1)
+
+
+class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
+    def of(self, server: Server, connector: str, trading_pair: str) -> "TradingRules | None":
+        """What is stored for the market. A paper trade connector's rules are those of the exchange it simulates."""
+        return self.filter(server=server, connector=real_exchange(connector), trading_pair=trading_pair).first()
+
+
+class TradingRules(models.Model):
+    """What an exchange asks of orders for a trading pair, and the price there, when a server was last asked."""
+
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="+")
+    connector = models.CharField(max_length=80)
+    trading_pair = models.CharField(max_length=40)
+    min_order_size = models.FloatField(null=True, help_text="In the base asset.")
+    min_notional_size = models.FloatField(null=True, help_text="What an order must be worth, in the quote asset.")
+    min_price_increment = models.FloatField(null=True, help_text="In the quote asset.")
+    price = models.FloatField(null=True, help_text="Last traded, in the quote asset.")
+    problem = models.TextField(blank=True, help_text="Why the rules can't be told.")
+    unlisted = models.BooleanField(default=False, help_text="The exchange was asked, and has no such pair.")
+    read_at = models.DateTimeField()
+
+    objects = TradingRulesQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "trading rules"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["server", "connector", "trading_pair"], name="trading_rules_stand_once_for_a_market"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.trading_pair} on {self.connector}"
+
+    @property
+    def rules(self) -> Rules:
+        """To reckon with: the price only while it is recent."""
+        recent = timezone.now() - self.read_at < PRICE_COUNTS_FOR
+        return Rules(
+            min_order_size=self.min_order_size,
+            min_notional_size=self.min_notional_size,
+            min_price_increment=self.min_price_increment,
+            price=self.price if recent else None,
+        )
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What was told, in words."""
+        base, quote = self.trading_pair.split("-")
+        told = [
+            ("Smallest order", self.min_order_size, base),
+            ("Smallest order value", self.min_notional_size, quote),
+            ("Price step", self.min_price_increment, quote),
+            ("Price then", self.price, quote),
+        ]
+        return [(name, f"{in_digits(value)} {asset}" if value else "not told") for name, value, asset in told]
+
+    def refusals(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+        """The settings with which the exchange would refuse orders, and why, as of when. See
+        ``bots.strategies.amounts``.
+        """
+        as_of = f"(Its rules were read {date_format(self.read_at, 'j M Y')}.)"
+        refused = too_small(schema, settings, self.rules, self.trading_pair)
+        return {name: f"{reason} {as_of}" for name, reason in refused.items()}
+
+    def warnings(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+        """The settings that the exchange takes in another way than they are meant."""
+        return too_narrow(schema, settings, self.rules)

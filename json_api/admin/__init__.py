@@ -1,0 +1,6 @@
+"""The JSON API in the admin: tokens to call it, webhooks that it tells."""
+
+from json_api.admin.token import TokenAdmin
+from json_api.admin.webhook import WebhookAdmin, WebhookDeliveryAdmin
+
+__all__ = ["TokenAdmin", "WebhookAdmin", "WebhookDeliveryAdmin"]

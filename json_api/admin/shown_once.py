@@ -1,0 +1,16 @@
+"""A secret, shown in the answer to the request that made it and never again."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from operations.panel_admin import PanelAdmin
+
+
+def show_once(model_admin: PanelAdmin, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+    """In the answer itself: a message would keep it in a cookie or in the session."""
+    context = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, **context}
+    response = TemplateResponse(request, template, context)
+    response["Cache-Control"] = "no-store"
+    return response

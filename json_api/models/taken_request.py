@@ -1,0 +1,38 @@
+"""Which requests the JSON API has taken already."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from operations.models import Operation
+
+
+class TakenRequestQuerySet(models.QuerySet["TakenRequest"]):
+    def outdated(self, now: datetime) -> Self:
+        return self.filter(taken_at__lt=now - timedelta(seconds=settings.API["IDEMPOTENCY"]))
+
+
+class TakenRequest(models.Model):
+    """A request that came with an ``Idempotency-Key``, and the operation that it asked for.
+
+    The row is written in the transaction that asks for the operation: there is one when there is the other.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="A keyed hash of what was asked.")
+    operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
+    taken_at = models.DateTimeField(default=timezone.now)
+
+    objects = TakenRequestQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "key"], name="an_idempotency_key_stands_once_for_a_user"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
