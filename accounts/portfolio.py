@@ -1,14 +1,19 @@
 """What clients hold at their exchanges: read from the servers in the background, kept over time."""
 
 import logging
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
+from accounts.charts import chart_data
 from accounts.models import Balance, CredentialsProfile, Server
 from accounts.samples import KEPT_HOURLY
+from accounts.spans import Span
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
 from hummingbot_api.results import Holdings
@@ -17,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 #: A balance is kept every five minutes; after a longer pause the server is asked for what it kept meanwhile.
 GAP = timedelta(minutes=20)
+#: For how long a balance stands for what the profile is worth: a server may be out of reach for hours.
+COUNTS_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,55 @@ def worths(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[Wort
         .order_by("-value", "profile")
     )
     return [Worth(balance, balance.before) for balance in balances]
+
+
+@dataclass(frozen=True)
+class WorthOverTime:
+    """What profiles were worth together at each of the moments, in US dollars; ``None`` where none of them is known."""
+
+    moments: list[datetime]
+    values: list[float | None]
+
+    @property
+    def rows(self) -> list[tuple[datetime, float]]:
+        """What is known, the newest first."""
+        known = zip(self.moments, self.values, strict=True)
+        return [(moment, value) for moment, value in known if value is not None][::-1]
+
+    @property
+    def lowest(self) -> float:
+        return min(value for _, value in self.rows)
+
+    @property
+    def highest(self) -> float:
+        return max(value for _, value in self.rows)
+
+    @property
+    def chart(self) -> str:
+        return chart_data(self.moments, {"Value": self.values}, "USD")
+
+
+def worth_over_time(profiles: QuerySet[CredentialsProfile], span: Span, now: datetime) -> WorthOverTime | None:
+    """Each profile counts as it was seen last, for a day at most. ``None`` with too little for a line. One query."""
+    moments = span.moments(now)
+    balances = Balance.objects.filter(profile__in=profiles.values("pk")).since(moments[0] - COUNTS_FOR)
+    seen = sorted(getattr(balances, span.thinned)().order_by().values_list("profile", "taken_at", "value"))
+    of_profiles = [list(_at_each(moments, list(of_profile))) for _, of_profile in groupby(seen, lambda row: row[0])]
+    values = [_sum_of_known(at_moment) for at_moment in zip(*of_profiles, strict=True)]
+    over_time = WorthOverTime(moments, values)
+    return over_time if values and len(over_time.rows) > 1 else None
+
+
+def _at_each(moments: list[datetime], seen: list[tuple[int, datetime, float]]) -> Iterator[float | None]:
+    times = [taken_at for _, taken_at, _ in seen]
+    for moment in moments:
+        place = bisect_right(times, moment) - 1
+        yield seen[place][2] if place >= 0 and moment - times[place] <= COUNTS_FOR else None
+
+
+def _sum_of_known(values: tuple[float | None, ...]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def read_balances(server: Server) -> None:

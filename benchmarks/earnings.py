@@ -26,7 +26,8 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.models import Client, Server
-from bots.earnings import SPANS, earnings
+from accounts.spans import SPANS
+from bots.earnings import earnings
 from bots.models import Bot, Deployment, PerformanceSample, Strategy
 
 EVERY = timedelta(minutes=5)

@@ -6,33 +6,17 @@ Quote assets are never added to each other, and neither is simulated money to re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
-from bots.charts import chart_data
+from accounts.charts import chart_data
+from accounts.spans import Span
 from bots.models import PerformanceQuerySet
 from hummingbot_api.connectors import Money, market_of
 
 #: How long before the time in question a run's last figures count as those that it began the time with.
 LEAD = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Span:
-    """How far to look back, how far apart a chart's points are, and how samples are thinned for that."""
-
-    label: str
-    length: timedelta
-    step: timedelta
-    thinned: str
-
-
-SPANS = {
-    "day": Span("24 hours", timedelta(days=1), timedelta(hours=1), "hourly"),
-    "week": Span("7 days", timedelta(days=7), timedelta(hours=6), "hourly"),
-    "month": Span("30 days", timedelta(days=30), timedelta(days=1), "daily"),
-}
 
 
 class Owner(NamedTuple):
@@ -84,13 +68,18 @@ class Share:
 
 @dataclass
 class Earnings:
-    """In one quote asset and one kind of money: ``steps`` has what was earned and traded until each of ``moments``."""
+    """In one quote asset and one kind of money: ``steps`` has what was earned and traded until each of ``moments``.
+
+    Attributes:
+        reported_at: when the newest of the figures was reported.
+    """
 
     money: Money
     quote: str
     moments: list[datetime]
     steps: list[Share]
     shares: dict[Owner, Share] = field(default_factory=dict)
+    reported_at: datetime | None = None
 
     def add(self, gain: Gain, owner: Owner) -> None:
         # A server's clock may be fast.
@@ -98,6 +87,7 @@ class Earnings:
         for share in (self.steps[number], self.shares.setdefault(owner, Share())):
             share.pnl += gain.pnl
             share.volume += gain.volume
+        self.reported_at = max(self.reported_at or gain.figures.taken_at, gain.figures.taken_at)
 
     @property
     def pnl_over_time(self) -> list[float]:
@@ -142,7 +132,7 @@ class Earnings:
 
 def earnings(samples: PerformanceQuerySet, span: Span, now: datetime, *, by_bot: bool) -> list[Earnings]:
     """What was earned and traded in the span until now, real money first; shares are clients', or bots'. One query."""
-    moments = _moments(span, now)
+    moments = span.moments(now)
     found: dict[tuple[Money, str], Earnings] = {}
     for gain in _gains(_read(samples, moments[0], span), moments[0]):
         figures = gain.figures
@@ -153,14 +143,6 @@ def earnings(samples: PerformanceQuerySet, span: Span, now: datetime, *, by_bot:
         found[market].add(gain, owner)
     order = list(Money)
     return [found[market] for market in sorted(found, key=lambda market: (order.index(market[0]), market[1]))]
-
-
-def _moments(span: Span, now: datetime) -> list[datetime]:
-    """The span's begin, its full steps in UTC, where the samples are that it is thinned to, and now."""
-    step = span.step.total_seconds()
-    last = int(now.timestamp() // step)
-    full = [datetime.fromtimestamp(number * step, UTC) for number in range(last - span.length // span.step, last + 1)]
-    return [*full, now] if full[-1] < now else full
 
 
 def _read(samples: PerformanceQuerySet, begin: datetime, span: Span) -> list[Figures]:

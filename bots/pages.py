@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.charts import chart_data, colour_of
 from bots.advice import advice_for
-from bots.charts import chart_data, colour_of
 from bots.models import Bot, Deployment, LogKind, LogLine, PerformanceSample
 from operations.actions import OperatesMixin
 from operations.models import Operation
@@ -28,12 +28,12 @@ from operations.rows import is_row_number
 ROWS = 50
 #: How many of a bot's runs its performance page names, the newest ones.
 RUNS = 10
-#: Label, days back, and how the samples are thinned so that a chart has some hundred points.
+#: Label, days back, how the samples are thinned, and how far apart the points are then: some hundred in a chart.
 SPANS = {
-    "day": ("24 hours", 1, None),
-    "week": ("7 days", 7, "hourly"),
-    "month": ("30 days", 30, "hourly"),
-    "all": ("everything", None, "daily"),
+    "day": ("24 hours", 1, None, timedelta(minutes=5)),
+    "week": ("7 days", 7, "hourly", timedelta(hours=1)),
+    "month": ("30 days", 30, "hourly", timedelta(hours=1)),
+    "all": ("everything", None, "daily", timedelta(days=1)),
 }
 
 
@@ -111,7 +111,7 @@ class WatchedMixin(OperatesMixin):
             "runs": bot.deployments.filter(sent_at__isnull=False)[:RUNS],
             "newest": run.performance.newest().order_by("controller_id") if run else (),
             "page": _page_of(samples, request),
-            "chart": _chart(samples, run.quote_asset if run else ""),
+            "chart": _chart(samples, SPANS[span][-1], run.quote_asset if run else ""),
             "spans": {name: label for name, (label, *_) in SPANS.items()},
             "span": span,
         }
@@ -168,7 +168,7 @@ def _page_of(rows: QuerySet[Any] | Sequence[Any], request: HttpRequest) -> Page:
 def _samples(run: Deployment | None, span: str) -> QuerySet[PerformanceSample]:
     if run is None:
         return PerformanceSample.objects.none()
-    _, days, thinned = SPANS[span]
+    _, days, thinned, _ = SPANS[span]
     samples = run.performance.all()
     if days:
         # Of a run that has ended: its last days.
@@ -176,35 +176,43 @@ def _samples(run: Deployment | None, span: str) -> QuerySet[PerformanceSample]:
     return getattr(samples, thinned)() if thinned else samples
 
 
-def _chart(samples: Iterable[PerformanceSample], quote: str) -> dict[str, Any] | None:
-    """The controllers' profit and loss over time, for Unfold's chart, and the same in a sentence for each of them."""
-    points = [
-        (sample.controller_id, sample.taken_at, sample.global_pnl_quote)
+def _chart(samples: Iterable[PerformanceSample], step: timedelta, quote: str) -> dict[str, Any] | None:
+    """The controllers' profit and loss over time, for Unfold's chart, and the same in a sentence for each of them.
+
+    The chart's points are as far apart in time as on the screen: where nothing was reported there is none.
+    """
+    points = sorted(
+        (sample.taken_at, sample.controller_id, sample.global_pnl_quote)
         for sample in samples
         if sample.global_pnl_quote is not None
-    ]
-    moments = sorted({moment for _, moment, _ in points})
-    if len(moments) < 2:
+    )
+    if len({moment for moment, _, _ in points}) < 2:
         return None
-    values: dict[str, dict[Any, float]] = {}
-    for controller, moment, value in points:
-        values.setdefault(controller, {})[moment] = value
-    lines = sorted(values.items())
+    begin, end = points[0][0], points[-1][0]
+    lines: dict[str, list[float]] = {}
+    at: dict[str, dict[int, float]] = {}
+    for moment, controller, value in points:
+        lines.setdefault(controller, []).append(value)
+        at.setdefault(controller, {})[round((moment - begin) / step)] = value
+    places = range(round((end - begin) / step) + 1)
+    controllers = sorted(lines)
     return {
         "data": chart_data(
-            moments, {name: [series.get(moment) for moment in moments] for name, series in lines}, quote
+            [begin + place * step for place in places],
+            {controller: [at[controller].get(place) for place in places] for controller in controllers},
+            quote,
         ),
-        "begin": moments[0],
-        "end": moments[-1],
+        "begin": begin,
+        "end": end,
         "series": [
             {
                 "controller": controller,
                 "colour": colour_of(number),
-                "first": series[min(series)],
-                "last": series[max(series)],
-                "lowest": min(series.values()),
-                "highest": max(series.values()),
+                "first": lines[controller][0],
+                "last": lines[controller][-1],
+                "lowest": min(lines[controller]),
+                "highest": max(lines[controller]),
             }
-            for number, (controller, series) in enumerate(lines)
+            for number, controller in enumerate(controllers)
         ],
     }

@@ -16,8 +16,9 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
-from accounts.portfolio import worths
-from bots.earnings import SPANS, earnings
+from accounts.portfolio import worth_over_time, worths
+from accounts.spans import SPANS
+from bots.earnings import earnings
 from bots.models import Bot, BotState, PerformanceQuerySet, PerformanceSample
 from controlpanel.attention import SOURCES, Concern, concerns
 from hummingbot_api.connectors import Money, market_of
@@ -112,6 +113,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             "spans": SPANS,
             "earnings": earnings(form.samples(), span, now, by_bot="client" in form.asked) if sees["bot"] else [],
             "worths": worths(form.profiles(), now - span.length) if sees["client"] else [],
+            "over_time": worth_over_time(form.profiles(), span, now) if sees["client"] else None,
         }
     )
 

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import tasks
 from accounts.models import Balance, Client, CredentialsProfile, Server
-from accounts.portfolio import read_balances, worths
+from accounts.portfolio import WorthOverTime, read_balances, worth_over_time, worths
 from accounts.samples import KEPT_HOURLY
+from accounts.spans import SPANS
 from hummingbot_api.resources import Portfolio
 from hummingbot_api.results import Holding, PortfolioSnapshot
 from operations.models import State
@@ -178,6 +180,76 @@ def test_of_hundreds_of_tokens_the_most_valuable_are_shown_and_the_rest_is_added
     assert "290 smaller, together 42,195.00" in page
 
 
+# --- over time ---
+
+#: A full hour and some minutes.
+AT = datetime(2026, 3, 14, 15, 10, tzinfo=UTC)
+
+
+def over_time(span: str = "day", profiles: QuerySet[CredentialsProfile] | None = None) -> WorthOverTime | None:
+    return worth_over_time(profiles or CredentialsProfile.objects.all(), SPANS[span], AT)
+
+
+def hold(profile: CredentialsProfile, **values: float) -> None:
+    """What it was worth so many hours ago: ``h30=…`` is 30 hours."""
+    for hours, value in values.items():
+        profile.balances.create(taken_at=AT - timedelta(hours=float(hours[1:])), value=value)
+
+
+@pytest.fixture
+def other(profile, server) -> CredentialsProfile:
+    blunt = Client.objects.create(name="Blunt", account_name="client_blunt", server=server)
+    return CredentialsProfile.objects.create(client=blunt, server=server, account_name="client_blunt")
+
+
+def test_what_a_client_was_worth_is_told_for_each_hour_of_a_day_and_for_now(profile):
+    hold(profile, h26=1, h3=5, h2=7, h0=4)
+    told = over_time()
+    assert told.moments[-1] == AT
+    assert told.moments[-2] == AT - timedelta(minutes=10)
+    assert told.values == [1] * 22 + [5, 7, 7, 4]
+    assert (told.lowest, told.highest) == (1, 7)
+    assert told.rows[0] == (AT, 4)
+
+
+def test_what_was_not_seen_for_a_day_is_not_known(profile):
+    hold(profile, h60=3, h2=7, h0=8)
+    assert over_time("day").values == [None] * 23 + [7, 7, 8]
+
+
+def test_a_profile_that_was_not_seen_for_hours_counts_as_it_was_seen_last(profile, other):
+    hold(profile, h20=100, h0=100)
+    hold(other, h20=10, h19=10)
+    assert over_time().values[-1] == 110
+    assert over_time(profiles=CredentialsProfile.objects.filter(pk=other.pk)).values[-1] == 10
+
+
+def test_with_too_little_for_a_line_nothing_is_drawn(profile):
+    assert over_time() is None
+    hold(profile, h0=8)
+    assert over_time() is None
+
+
+@pytest.mark.parametrize(("span", "points"), [("day", 26), ("week", 30), ("month", 32)])
+def test_however_far_it_goes_back_it_is_one_query_and_some_thirty_points(
+    span, points, profile, other, django_assert_num_queries
+):
+    for each in (profile, other):
+        hold(each, **{f"h{hours}": hours for hours in range(0, 800, 7)})
+    with django_assert_num_queries(1):
+        told = over_time(span)
+    assert len(told.values) == len(told.moments) == pytest.approx(points, abs=1)
+    assert None not in told.values
+
+
+def test_a_clients_page_draws_its_last_week_and_tells_it_in_a_table(profile, admin_client):
+    for hours, value in ((30, 900), (0, 1000.5)):
+        profile.balances.create(taken_at=timezone.now() - timedelta(hours=hours), value=value)
+    page = " ".join(admin_client.get(profile.client.get_absolute_url()).content.decode().split())
+    assert "Between 900.00 and 1,000.50 in the last 7 days." in page
+    assert 'data-label="Value">1,000.50<' in page
+
+
 # --- thinning, the same for all that is kept over time ---
 
 
@@ -191,12 +263,7 @@ def test_of_what_is_older_than_two_days_each_hours_last_is_kept_and_after_a_mont
     assert [balance.value for balance in kept(profile)] == [23 * 60, 23 * 60, 5, 23 * 60, 0, 5, 23 * 60]
 
 
-def test_series_are_thinned_each_for_itself(profile, server):
-    other = CredentialsProfile.objects.create(
-        client=Client.objects.create(name="Blunt", account_name="client_blunt", server=server),
-        server=server,
-        account_name="client_blunt",
-    )
+def test_series_are_thinned_each_for_itself(profile, other):
     hour = NOW.replace(minute=0, second=0, microsecond=0)
     for owner in (profile, other):
         for minutes in (0, 5, 65):

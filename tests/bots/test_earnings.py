@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bots.earnings import SPANS, Earnings, earnings
+from accounts.spans import SPANS
+from bots.earnings import Earnings, earnings
 from bots.models import Bot, Deployment, PerformanceSample, Strategy
 from hummingbot_api.connectors import Money
 
@@ -54,6 +55,14 @@ def totals(span: str = "day") -> tuple[float, float]:
 def test_nothing_reported_is_nothing_earned(deploy):
     deploy()
     assert earned() == []
+
+
+def test_it_is_said_when_the_newest_of_the_figures_was_reported(deploy):
+    run = deploy()
+    for hours in (5, 2, 3):
+        report(run, hours, 1)
+    (only,) = earned()
+    assert only.reported_at == NOW - timedelta(hours=2)
 
 
 def test_what_was_earned_before_the_time_does_not_count(deploy):

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime, timedelta
 from html import unescape
+from itertools import pairwise
 from re import search
 
 import pytest
@@ -251,8 +252,9 @@ def test_the_performance_is_shown_as_figures_as_a_chart_and_as_a_table(pmm, admi
         earn(pmm.deployment, amount, hours=hours)
     response = admin_client.get(url_of(pmm, "performance"))
     chart = json.loads(response.context["chart"]["data"])
-    assert [dataset["data"] for dataset in chart["datasets"]] == [[1.5, -2.25, 4]]
-    assert [datetime.fromisoformat(label).utcoffset() for label in chart["labels"]] == [timedelta()] * 3
+    (dataset,) = chart["datasets"]
+    assert [value for value in dataset["data"] if value is not None] == [1.5, -2.25, 4]
+    assert {datetime.fromisoformat(label).utcoffset() for label in chart["labels"]} == {timedelta()}
     page = " ".join(text_of(response).split())
     assert "from 1.50 to 4.00 USDT, between -2.25 and 4.00" in page
     assert "The same as a table" in page
@@ -261,12 +263,22 @@ def test_the_performance_is_shown_as_figures_as_a_chart_and_as_a_table(pmm, admi
 
 def test_controllers_are_told_apart_and_a_missing_moment_is_a_gap(pmm, admin_client):
     at = now()
-    earn(pmm.deployment, 1, at=at, hours=2, by="a")
-    earn(pmm.deployment, 2, at=at, hours=1, by="a")
-    earn(pmm.deployment, 3, at=at, hours=1, by="b")
+    earn(pmm.deployment, 1, at=at, hours=10 / 60, by="a")
+    earn(pmm.deployment, 2, at=at, hours=5 / 60, by="a")
+    earn(pmm.deployment, 3, at=at, hours=5 / 60, by="b")
     datasets = json.loads(admin_client.get(url_of(pmm, "performance")).context["chart"]["data"])["datasets"]
     assert {dataset["label"]: dataset["data"] for dataset in datasets} == {"a": [1, 2], "b": [None, 3]}
     assert len({dataset["borderColor"] for dataset in datasets}) == 2
+
+
+def test_a_charts_points_are_as_far_apart_as_their_times_however_long_nothing_was_reported(pmm, admin_client):
+    at = now()
+    for minutes, seconds in ((60, 3), (55, -2), (5, 2), (0, 0)):
+        earn(pmm.deployment, minutes, at=at - timedelta(seconds=seconds), hours=minutes / 60)
+    chart = json.loads(admin_client.get(url_of(pmm, "performance")).context["chart"]["data"])
+    assert chart["datasets"][0]["data"] == [60, 55, *[None] * 9, 5, 0]
+    moments = [datetime.fromisoformat(label) for label in chart["labels"]]
+    assert {after - before for before, after in pairwise(moments)} == {timedelta(minutes=5)}
 
 
 @pytest.mark.parametrize(("span", "points"), [("day", 288), ("week", 168), ("month", 240), ("all", 11), ("x", 288)])

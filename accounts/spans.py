@@ -1,0 +1,30 @@
+"""How far back figures are looked at, and how far apart a chart's points are."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass(frozen=True)
+class Span:
+    """How far to look back, how far apart a chart's points are, and how samples are thinned for that."""
+
+    label: str
+    length: timedelta
+    step: timedelta
+    thinned: str
+
+    def moments(self, now: datetime) -> list[datetime]:
+        """The span's begin, its full steps in UTC, where the samples are that it is thinned to, and now."""
+        step = self.step.total_seconds()
+        last = int(now.timestamp() // step)
+        full = [
+            datetime.fromtimestamp(number * step, UTC) for number in range(last - self.length // self.step, last + 1)
+        ]
+        return [*full, now] if full[-1] < now else full
+
+
+SPANS = {
+    "day": Span("24 hours", timedelta(days=1), timedelta(hours=1), "hourly"),
+    "week": Span("7 days", timedelta(days=7), timedelta(hours=6), "hourly"),
+    "month": Span("30 days", timedelta(days=30), timedelta(days=1), "daily"),
+}
