@@ -150,7 +150,12 @@ class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixi
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
         # Nobody takes a client, or hands one on, who may not: one that is added is the own one, see ``save_model``.
-        return () if request.user.has_perm("accounts.assign_client") else ("account_manager",)
+        return () if request.user.has_perm("accounts.assign_client") else ("manager",)
+
+    @display(description="account manager")
+    def manager(self, client: Client) -> str:
+        """Without the link to a user's page that Django gives such a field: who may not assign may not open it."""
+        return str(client.account_manager or "")
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "server":
@@ -162,7 +167,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixi
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
         details, profile = ["name", "server", "status"], ["account_name"]
         if obj or request.user.has_perm("accounts.assign_client"):
-            details.insert(1, "account_manager")
+            details.insert(1, "account_manager" if request.user.has_perm("accounts.assign_client") else "manager")
         if self._may_choose_profile(request, obj):
             profile.append("existing_profile")
         if not (obj and obj.is_pushed):

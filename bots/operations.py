@@ -103,7 +103,7 @@ class BotKind(Kind):
     subject_model = Bot
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return _live(subject).connector
+        return subject.trades_on
 
     def lane(self, subject: Bot) -> str:
         return server_lane(subject.server)

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 from unfold.decorators import display
 
@@ -21,6 +22,7 @@ from operations.problems import OperationActive
 from operations.renewing import reload_signed_out
 from operations.rows import is_row_number
 from operations.services import operation_cancel, operation_retry
+from operations.templatetags.connectors import money_badge
 
 STATE_COLOURS = {
     State.QUEUED: "info",
@@ -47,7 +49,7 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
     when_empty = (
         "What the panel does outside is listed here with its steps. Press a button on a client, a bot or a server."
     )
-    list_display = ("what", "subject_label", "state_label", "summary", "requested_by", "requested_at", "took")
+    list_display = ("what", "about", "state_label", "summary", "requested_by", "requested_at", "took")
     list_filter = ("state", KindFilter)
     list_select_related = ("requested_by",)
     search_fields = ("subject_label", "summary", "error_code")
@@ -57,6 +59,12 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
     @display(description="operation")
     def what(self, operation: Operation) -> str:
         return operation.label
+
+    @display(description="about", ordering="subject_label")
+    def about(self, operation: Operation) -> str:
+        if not operation.connector:
+            return operation.subject_label
+        return format_html("{} {}", operation.subject_label, money_badge(operation.connector))
 
     @display(description="state", label=STATE_COLOURS, ordering="state")
     def state_label(self, operation: Operation) -> tuple[str, str]:

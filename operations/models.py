@@ -139,6 +139,9 @@ class Operation(models.Model):
     subject_label = models.CharField(
         "about", max_length=LONGEST_LABEL, help_text="Kept when what it is about is deleted."
     )
+    connector = models.CharField(
+        max_length=80, blank=True, help_text="The one that it is about, which says whose money that is; none for many."
+    )
     lock = models.CharField(
         max_length=80, help_text="What this operation has to itself: one active operation per lock."
     )

@@ -42,6 +42,7 @@ def operation_request(
                 kind=kind,
                 subject=subject,
                 subject_label=shortened(str(subject), LONGEST_LABEL),
+                connector=definition.connector(subject, options or {}),
                 lock=lock,
                 lane=definition.lane(subject),
                 options=options or {},

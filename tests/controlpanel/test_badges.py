@@ -7,6 +7,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ExchangeKey
+from bots.models import Bot
+from operations.services import operation_request
 from tests.controlpanel.conftest import BOT, KEY, operate_url, text_of, url_of
 
 
@@ -42,6 +44,25 @@ def test_a_bot_that_was_edited_to_paper_trade_is_shown_as_what_it_still_trades(b
     page = text_of(admin_client.get(url_of(bot)))
     assert page.index(REAL) < page.index("It then trades on") < page.index(PAPER)
     assert PAPER in text_of(admin_client.get(operate_url(bot, "redeploy")))
+
+
+@pytest.mark.parametrize(
+    ("connector", "shown"), [("bitmart", REAL), ("binance_paper_trade", PAPER), ("bybit_testnet", TESTNET)]
+)
+def test_an_operations_money_is_said_on_its_page_and_wherever_it_is_listed(connector, shown, make_bot, admin_client):
+    bot = make_bot(connector=connector, trading_pair="BTC-USDT")
+    operation = operation_request(kind="deploy", subject=bot)
+    Bot.objects.update(connector="okx")
+    for page in (operation.get_absolute_url(), reverse("admin:operations_operation_changelist")):
+        text = text_of(admin_client.get(page))
+        assert [b for b in (REAL, PAPER, TESTNET) if b in text] == [shown], page
+    assert shown in text_of(admin_client.get("/admin/")).partition("What was done last")[2]
+
+
+def test_an_operation_on_many_connectors_has_no_badge(server, admin_client):
+    operation = operation_request(kind="check_server", subject=server)
+    text = text_of(admin_client.get(operation.get_absolute_url()))
+    assert not [b for b in (REAL, PAPER, TESTNET) if b in text]
 
 
 def test_a_keys_money_is_said_in_its_list_on_its_page_on_its_clients_and_before_it_is_sent(key, admin_client):

@@ -191,6 +191,12 @@ def test_only_who_may_choose_is_asked_who_looks_after_a_client(browser, own, man
     assert admin_client.get(reverse(f"{CLIENT}_add")).context["adminform"].form["account_manager"].value() is None
 
 
+def test_an_account_manager_is_not_led_to_a_users_page_that_is_closed_to_it(browser, own, manager):
+    page = text_of(browser.get(own["client"].get_absolute_url()))
+    assert str(manager) in page
+    assert "/auth/user/" not in page
+
+
 def test_the_first_client_is_put_on_a_server_that_is_open_of_which_the_name_is_shown_and_no_more(
     foreign, make_user, browse
 ):
