@@ -66,7 +66,22 @@ class ServerAdmin(OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
         "checked_at",
     )
     search_fields = ("name", "base_url")
-    fieldsets = ((None, {"fields": ("name", "base_url", "username", "password", "verify_tls", "open_to_new_clients")}),)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "name",
+                    "base_url",
+                    "username",
+                    "password",
+                    "verify_tls",
+                    "allow_unencrypted",
+                    "open_to_new_clients",
+                )
+            },
+        ),
+    )
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Server]:
         return super().get_queryset(request).defer("connectors")

@@ -50,7 +50,7 @@ class ServerForm(forms.ModelForm):
 
     class Meta:
         model = Server
-        fields = ("name", "base_url", "username", "verify_tls", "open_to_new_clients")
+        fields = ("name", "base_url", "username", "verify_tls", "allow_unencrypted", "open_to_new_clients")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -102,15 +102,18 @@ def _sum_of_known(values: tuple[float | None, ...]) -> float | None:
     return sum(known) if known else None
 
 
-def read_balances(server: Server) -> None:
+def read_balances(server: Server, *, within: float | None = None) -> None:
     """Keep what the clients' accounts on a server hold now, and what they held while nobody asked.
 
     Accounts that are no client's are not asked for. A server that can't be asked is left for the next time: whether it
     is out of reach is for the fleet's poll to say.
+
+    Args:
+        within: seconds that its requests may take together.
     """
     profiles = {profile.account_name: profile for profile in server.profiles.annotate(seen=Max("balances__taken_at"))}
     try:
-        with server.api(read_timeout=10, read_retries=0) as api:
+        with server.api(read_timeout=10, read_retries=0, total_timeout=within) as api:
             state = api.portfolio.state([*profiles])
             now = timezone.now().replace(second=0, microsecond=0)
             for name, holdings in state.items():

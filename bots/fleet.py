@@ -50,7 +50,7 @@ INSTANCE_TIMESTAMP = re.compile(rf"{DEPLOY_TIMESTAMP.pattern}$")
 BOT_IMAGE = re.compile(r"hummingbot/hummingbot(?=[:@]|$)")
 #: A value that its name gives away as a secret, as in a logged URL: also of keys that were rotated since.
 NAMED_SECRET = re.compile(
-    r"((?:api[-_]?key|secret\w*|signature|passphrase|token|memo)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+", re.I
+    r"((?:api[-_]?key|secret\w{0,40}|signature|passphrase|token|memo)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+", re.I
 )
 #: Operations that only look at a bot: they leave it to the poll, and hinder none that acts.
 LOOKING = ("refresh", "check_bot")
@@ -126,18 +126,21 @@ def up_and_heard(deployment: Deployment) -> BotState:
     return BotState.PAUSED if deployment.paused_at else BotState.RUNNING
 
 
-def observe_server(server: Server) -> None:
+def observe_server(server: Server, *, within: float | None = None) -> None:
     """Look at a server and bring its open deployments up to date.
 
     A bot that an operation works on is left alone: the operation says what is true of it. So is one that changed
     after the look began. A server that can't be reached makes its bots unknown, not whatever they were.
+
+    Args:
+        within: seconds that its requests may take together.
     """
     begun_at = timezone.now()
     bots = Bot.objects.exclude(pk__in=attended())
     deployments = list(Deployment.objects.open().filter(server=server, bot__in=bots).select_related("bot__client"))
     # A poll does not wait for a slow server as an operation does: the next look comes soon.
     try:
-        with talking_to(server, read_timeout=5, read_retries=0) as api:
+        with talking_to(server, read_timeout=5, read_retries=0, total_timeout=within) as api:
             snapshot = Snapshot.take(api)
             server.contact_succeeded(
                 docker_running=True,

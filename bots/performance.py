@@ -16,16 +16,19 @@ logger = logging.getLogger(__name__)
 AGAIN = timedelta(minutes=20)
 
 
-def read_performance(server: Server) -> None:
+def read_performance(server: Server, *, within: float | None = None) -> None:
     """Keep the snapshots that the server took since it was last asked, however long ago that was, up to a month.
 
     Instances that are not the panel's are left out. A server that can't be asked is left for the next time: whether it
     is out of reach is for the fleet's poll to say.
+
+    Args:
+        within: seconds that its requests may take together.
     """
     read_until = server.performance_read_until
     since = read_until - AGAIN if read_until else timezone.now() - KEPT_HOURLY
     try:
-        with server.api(read_timeout=10, read_retries=0) as api:
+        with server.api(read_timeout=10, read_retries=0, total_timeout=within) as api:
             reports = api.bots.performance_history(since)
     except Problem as problem:
         logger.warning("The performance on %s was not read: %s", server, problem.code)

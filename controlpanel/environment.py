@@ -75,6 +75,7 @@ env = _Env(
     HUMMINGBOT_API_URL=(str, ""),
     HUMMINGBOT_API_USERNAME=(str, "admin"),
     HUMMINGBOT_API_PASSWORD=(str, ""),
+    HUMMINGBOT_API_ALLOW_UNENCRYPTED=(bool, False),
 )
 environ.Env.read_env(BASE_DIR / ".env")
 

@@ -181,6 +181,7 @@ FIRST_SERVER = {
     "base_url": env("HUMMINGBOT_API_URL"),
     "username": env("HUMMINGBOT_API_USERNAME"),
     "password": env("HUMMINGBOT_API_PASSWORD"),
+    "allow_unencrypted": env("HUMMINGBOT_API_ALLOW_UNENCRYPTED"),
 }
 
 #: How old an exchange key may grow before its pages remind of replacing it, in days; 0 for no reminder.

@@ -19,6 +19,9 @@ class HummingbotAPI:
         connect_timeout: seconds.
         read_timeout: seconds to wait for the server's next byte.
         long_read_timeout: the same for what takes long: a login at the exchange, a deploy, a container.
+        transfer_timeout: how many seconds more, after both of its timeouts, an answer may take until it is whole: a
+            server that sends a byte now and then is waited for no longer.
+        total_timeout: seconds for all requests together, from now on; what is asked later is not sent.
         read_retries: how often a read (never a write) is repeated when the server is not reached; 4 at most.
     """
 
@@ -32,6 +35,8 @@ class HummingbotAPI:
         connect_timeout: float = 5.0,
         read_timeout: float = 15.0,
         long_read_timeout: float = 120.0,
+        transfer_timeout: float = 30.0,
+        total_timeout: float | None = None,
         read_retries: int = 2,
     ) -> None:
         self._http = Transport(
@@ -42,6 +47,8 @@ class HummingbotAPI:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             long_read_timeout=long_read_timeout,
+            transfer_timeout=transfer_timeout,
+            total_timeout=total_timeout,
             read_retries=read_retries,
         )
         self.base_url = self._http.base_url

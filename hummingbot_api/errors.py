@@ -75,6 +75,18 @@ class ServerUnreachable(HummingbotAPIError):
         self.sent = sent
 
 
+class AddressForbidden(ServerUnreachable):
+    """Link-local, a hoster's metadata service, or no single host: nothing was sent there."""
+
+    code = "address_forbidden"
+    meaning = "The base URL leads to an address that the panel connects to for nobody."
+    default_remedy = (
+        "Give the address at which other machines reach the server: neither a link-local one (169.254.…, fe80:…), nor "
+        "one of a hoster's metadata service, nor a multicast or 6to4 one. For a name, correct where it leads."
+    )
+    retryable = False
+
+
 class ServerTimedOut(HummingbotAPIError):
     """No answer in time. Whether the request took effect is not known."""
 

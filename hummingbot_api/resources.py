@@ -56,7 +56,7 @@ _NO_PROFILE = re.compile(r"(directory:? '|/)credentials/", re.IGNORECASE)
 _NO_INSTANCE = re.compile(r"No such file or directory: '\S*instances/|No such container", re.IGNORECASE)
 _NO_BOT = re.compile(r"Bot \S+ not found", re.IGNORECASE)
 _NO_IMAGE = re.compile(
-    r"images/create|no such image|image\S* not found|pull access denied"
+    r"images/create|no such image|image\S{0,200} not found|pull access denied"
     r"|manifest( for \S+)? (unknown|not found)",
     re.IGNORECASE,
 )

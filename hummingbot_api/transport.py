@@ -3,6 +3,7 @@
 import html
 import json
 import logging
+import math
 import re
 import ssl
 import time
@@ -16,7 +17,9 @@ import requests
 import urllib3
 from requests.auth import HTTPBasicAuth
 
+from hummingbot_api.connections import LARGEST, AnswerTooLarge, content_of, guarded_session, limited
 from hummingbot_api.errors import (
+    AddressForbidden,
     HummingbotAPIError,
     NotFound,
     RequestRejected,
@@ -33,7 +36,7 @@ from hummingbot_api.errors import (
 )
 from hummingbot_api.reading import storable
 from hummingbot_api.urls import check_base_url
-from hummingbot_api.words import masker, one_line, problem, said
+from hummingbot_api.words import masker, problem, quotable, said
 
 logger = logging.getLogger("hummingbot_api")
 
@@ -45,6 +48,9 @@ HEADERS = {
 #: Seconds before the first, second, ... retry of a read.
 BACKOFF = (0.2, 0.5, 1.0, 2.0)
 RETRIED_STATUSES = {502, 503, 504}
+#: Values, roughly, in the JSON of an answer: fifty times the largest answer in memory could be made of empty ones.
+MOST_VALUES = 1_000_000
+ALL_TIME_TAKEN = "The server was too slow: it took all the time that there is for what is asked of it at once."
 
 _TUNNEL_CODE = re.compile(r"ERR_NGROK_\d+")
 _TUNNEL_ERRORS: dict[str, type[TunnelError]] = {
@@ -54,7 +60,8 @@ _TUNNEL_ERRORS: dict[str, type[TunnelError]] = {
 }
 #: ngrok's warning page in the versions that do not show its code.
 _INTERSTITIAL = re.compile(r"You are about to visit|cdn\.ngrok\.com/static", re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+#: Bounded, because a page may be made of nothing but such beginnings.
+_TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,500})", re.IGNORECASE)
 
 
 class Answer:
@@ -69,7 +76,7 @@ class Answer:
     def __init__(self, status: int, body: Any, words: str, mask: Callable[[str], str], plain: bool) -> None:
         self.status = status
         self.plain = plain
-        self.words = one_line(mask(words))
+        self.words = quotable(words, mask)
         self._body = body
         self._mask = mask
 
@@ -94,7 +101,7 @@ class Answer:
 
     def clean(self, text: object) -> str:
         """A text from within the answer, made fit to be quoted."""
-        return one_line(self._mask(text)) if isinstance(text, str) else ""
+        return quotable(text, self._mask) if isinstance(text, str) else ""
 
 
 class Transport:
@@ -115,6 +122,8 @@ class Transport:
         connect_timeout: float,
         read_timeout: float,
         long_read_timeout: float,
+        transfer_timeout: float,
+        total_timeout: float | None,
         read_retries: int,
     ) -> None:
         self.base_url = check_base_url(base_url)
@@ -123,6 +132,8 @@ class Transport:
         self._verify_tls = verify_tls
         self._timeout = (connect_timeout, read_timeout)
         self._long_timeout = (connect_timeout, long_read_timeout)
+        self._transfer_timeout = transfer_timeout
+        self._until = math.inf if total_timeout is None else time.monotonic() + total_timeout
         self._read_pauses = BACKOFF[:read_retries]
         self._reads = self._new_session()
         if not verify_tls:
@@ -177,9 +188,9 @@ class Transport:
         mask = masker([self._password, json if secret else None])
         for pause in (*(self._read_pauses if method == "GET" else ()), None):
             status, outcome = self._attempt(method, path, json, params, long, mask)
-            if pause is None or not (
-                isinstance(outcome, ServerUnreachable | ServerTimedOut) or status in RETRIED_STATUSES
-            ):
+            unanswered = isinstance(outcome, ServerUnreachable | ServerTimedOut) and outcome.retryable
+            may_help = unanswered or status in RETRIED_STATUSES
+            if pause is None or not may_help or time.monotonic() + pause >= self._until:
                 break
             time.sleep(pause)
         if isinstance(outcome, HummingbotAPIError):
@@ -203,17 +214,36 @@ class Transport:
         timeout = self._long_timeout if long else self._timeout
         session = self._reads if method == "GET" else self._new_session()
         started = time.monotonic()
+        if started >= self._until:
+            return None, ServerTimedOut(ALL_TIME_TAKEN)
+        until = min(started + sum(timeout) + self._transfer_timeout, self._until)
         status: int | None = None
         outcome: Answer | HummingbotAPIError
         try:
-            response = session.request(
-                method, self.base_url + path, params=params, json=json, timeout=timeout, allow_redirects=False
-            )
+            with (
+                limited(until=until, loopback=True),
+                session.request(
+                    method,
+                    self.base_url + path,
+                    params=params,
+                    json=json,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                content = content_of(response)
+        except AddressForbidden:
+            outcome = AddressForbidden(sent=False)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            outcome = _no_answer(error, method, timeout[1])
+            ended = time.monotonic()
+            if ended >= self._until:
+                outcome = ServerTimedOut(ALL_TIME_TAKEN)
+            else:
+                outcome = _no_answer(error, method, until - started if ended >= until else timeout[1])
         else:
             status = response.status_code
-            outcome = _read(response, mask)
+            outcome = _read(response, content, mask)
         if session is not self._reads or status is None or status >= 500:
             session.close()  # after a failure the server drops its connections, see above
         result = outcome.code if isinstance(outcome, HummingbotAPIError) else outcome.status
@@ -222,19 +252,18 @@ class Transport:
         return status, outcome
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()  # its adapters repeat nothing by themselves (max_retries=0)
-        session.trust_env = False  # a .netrc would replace the login, a proxy variable would lead elsewhere
+        session = guarded_session()
         session.verify = self._verify_tls
         session.auth = self._auth
         session.headers.update(HEADERS)
         return session
 
 
-def _read(response: requests.Response, mask: Callable[[str], str]) -> Answer | HummingbotAPIError:
+def _read(response: requests.Response, content: bytes, mask: Callable[[str], str]) -> Answer | HummingbotAPIError:
     """Tell the API's answers from those of tunnels, proxies and websites."""
     status = response.status_code
     content_type = response.headers.get("Content-Type", "")
-    text = storable(response.content.decode("utf-8", errors="replace"))
+    text = storable(content.decode("utf-8", errors="replace"))
     # Only where the API can't be speaking: a bot's log may well hold such a code.
     tunnel_code = response.headers.get("ngrok-error-code", "") + ("" if "json" in content_type else text)
     if match := _TUNNEL_CODE.search(tunnel_code):
@@ -246,10 +275,12 @@ def _read(response: requests.Response, mask: Callable[[str], str]) -> Answer | H
         if _INTERSTITIAL.search(text):
             return TunnelInterstitial()
         title = _TITLE.search(text)
-        heading = one_line(mask(html.unescape(title[1]))) if title else "without a title"
+        heading = quotable(html.unescape(title[1]), mask) if title else "without a title"
         return problem(UnexpectedAnswer, f"a web page ({status}): {heading}")
     if status == 401:
         return WrongPassword()
+    if sum(map(text.count, "{[,")) > MOST_VALUES:
+        return UnexpectedAnswer("The answer holds more values than any server's. It was not looked at.")
     try:
         body = storable(json.loads(text))
     except (ValueError, RecursionError):
@@ -273,7 +304,7 @@ def _without_secrets(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _no_answer(error: Exception, method: str, read_timeout: float) -> HummingbotAPIError:
+def _no_answer(error: Exception, method: str, waited: float) -> HummingbotAPIError:
     """Name the cause in words of ours: an exception of requests may quote the URL and the body."""
     causes = list(_causes(error))
 
@@ -286,7 +317,11 @@ def _no_answer(error: Exception, method: str, read_timeout: float) -> Hummingbot
                 return TLSFailed(f"{TLSFailed.meaning} ({cause.verify_message})")
         return TLSFailed("No TLS connection could be made: does the server speak plain HTTP on this port?")
     if caused_by(requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
-        return ServerTimedOut(f"No answer within {read_timeout:g} s; whether the server did it is not known.")
+        return ServerTimedOut(f"No whole answer within {waited:.3g} s; whether the server did it is not known.")
+    if caused_by(AnswerTooLarge):
+        return UnexpectedAnswer(
+            f"The answer is larger than {LARGEST // 1_000_000} MB: no server's is. It was not read."
+        )
     if caused_by(requests.ConnectTimeout):
         return ServerUnreachable(f"{ServerUnreachable.meaning} (connection timed out)", sent=False)
     if caused_by(gaierror, urllib3.exceptions.LocationParseError):

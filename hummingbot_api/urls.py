@@ -1,5 +1,7 @@
 """Addresses: the base URL of a server, the paths below it."""
 
+import ipaddress
+import socket
 from urllib.parse import quote, urlsplit
 
 from hummingbot_api.errors import InvalidBaseURL
@@ -31,6 +33,31 @@ def check_base_url(url: str) -> str:
         raise InvalidBaseURL("The base URL must end after the host and port: no path, no “?” and no “#”.")
     default_port = ":443" if parts.scheme == "https" else ":80"
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(default_port)}"
+
+
+#: Ends of names that nobody can have in the internet.
+_PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
+
+
+def is_readable_by_others(base_url: str) -> bool:
+    """Whether a login and keys that go to this base URL could be read on the way: by http, and to a public host, for
+    all that the address says. Names are not resolved; one without a dot is of a private network.
+    """
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "http" or not host:
+        return False
+    try:
+        return _address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_PRIVATE_NAMES)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))  # also 134744072, which is 8.8.8.8
+    except OSError:
+        return ipaddress.ip_address(host)
 
 
 def path(*parts: str) -> str:

@@ -13,11 +13,18 @@ LONGEST_QUOTE = 300
 #: Shorter secrets are masked only where they stand alone: a memo "m" must not eat every "m" of a sentence.
 SHORTEST_ANYWHERE = 4
 
-_TRACEBACK = re.compile(r"Traceback \(most recent call last\):.*\n", re.DOTALL)
+#: Characters of a server's words that are looked at: it may say megabytes.
+LONGEST_READ = 20_000
+#: So many are masked before, that no secret is cut in two and half of it shown.
+LONGEST_MASKED = 5 * LONGEST_READ
+
+# What reads a server's words takes time in proportion to their length, whatever they are: none of these begins with, or
+# has in its midst, a repetition without a bound that can begin anywhere.
+_TRACEBACK = "Traceback (most recent call last):"
 #: How Pydantic ends a line of a validation error. It repeats the input, shortened: no mask would match it.
-_PYDANTIC_INPUT = re.compile(r"\s*\[type=\w+, input_value=.*")
-_PYDANTIC_LINK = re.compile(r"\s*For further information visit \S+")
-_PYDANTIC_TITLE = re.compile(r"\d+ validation errors? for \w+\s*")
+_PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
+_PYDANTIC_LINK = re.compile(r"For further information visit \S+")
+_PYDANTIC_TITLE = re.compile(r"\d{1,6} validation errors? for \w+\s*")
 _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
 
 
@@ -41,9 +48,17 @@ def said(body: Any) -> str:
     return words if isinstance(words, str) else ""
 
 
+def quotable(text: str, mask: Callable[[str], str]) -> str:
+    """A server's words on one line, without secrets, however long and whatever they are."""
+    return one_line(mask(text[:LONGEST_MASKED])[:LONGEST_READ])
+
+
 def one_line(text: str) -> str:
     """Reduce a traceback to its last line and a Pydantic report to its fields; collapse whitespace."""
-    text = _TRACEBACK.sub("", text.strip())
+    text = text.strip()
+    before, begins, trace = text.partition(_TRACEBACK)
+    if begins and "\n" in trace:
+        text = before + trace.rpartition("\n")[2]
     if _PYDANTIC_TITLE.search(text):
         text = _PYDANTIC_LINK.sub("", _PYDANTIC_INPUT.sub("", _PYDANTIC_TITLE.sub("", text)))
         text = _PYDANTIC_FIELD.sub(r"; \1: ", text).lstrip("; ")

@@ -1,31 +1,26 @@
 """Posting to addresses that staff entered: over https, to where it may go, once, without a trace of the address.
 
-Whoever may edit channels chooses where the panel's host connects to. So the address that a name leads to is checked
-after the connection was made and before a byte is sent, which no change of the name in between gets around. Refused are
-the host itself, link-local addresses (a hoster's metadata service gives out the host's own credentials there) and what
-is no single host. Private networks are allowed: a desk's own chat or alerting is often there.
+Whoever may edit channels chooses where the panel's host connects to, see ``hummingbot_api.connections``. Refused are
+loopback addresses, link-local ones (a hoster's metadata service gives out the machine's own credentials there) and what
+is no single host. Private networks are allowed: a desk's own chat or alerting is often there. With them all other
+addresses of this machine are, which nothing tells from its neighbours'.
 """
 
-import ipaddress
 import re
-import socket
+import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from django.conf import settings
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from hummingbot_api.errors import Problem
+from hummingbot_api.connections import check_address, guarded_session, limited
+from hummingbot_api.errors import AddressForbidden, Problem
 from hummingbot_api.words import masker, one_line
 from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused, ChannelUnreachable
 
-#: Seconds to connect, and to wait for the answer.
+#: Seconds to connect, and to wait for the answer; and for both together.
 TIMEOUT = (5, 10)
 #: What is so long in an address may be what makes it a secret, and is not quoted.
 SHORTEST_PIECE = 8
@@ -51,62 +46,12 @@ def check_url(url: str) -> None:
     local = settings.NOTIFICATIONS["LOCAL"] and host in {"127.0.0.1", "::1", "localhost"}
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         raise ChannelForbidden("The address must begin with https://, so that nobody on the way reads the messages.")
-    with suppress(ValueError):  # of a name: where it leads is checked with each connection
-        _check_ip(host)
-
-
-def _check_ip(address: str) -> None:
-    """May messages go to this address?
-
-    Raises:
-        ChannelForbidden: no.
-        ValueError: it is no IP address.
-    """
-    ip: Any = ipaddress.ip_address(address.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    if ip.is_loopback and settings.NOTIFICATIONS["LOCAL"]:
-        return
-    if ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved or ip in _METADATA:
-        raise ChannelForbidden
-
-
-#: Metadata services at addresses that are not link-local: of AWS over IPv6, of Alibaba Cloud.
-_METADATA = {ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")}
-
-
-class _Guard:
-    """Mixed into a connection: looks where it led, before anything is sent."""
-
-    def _new_conn(self) -> socket.socket:
-        connected: socket.socket = super()._new_conn()  # type: ignore[misc]
-        try:
-            _check_ip(connected.getpeername()[0])
-        except ChannelForbidden:
-            connected.close()
-            raise
-        return connected
-
-
-class _GuardedHTTP(_Guard, HTTPConnection):
-    pass
-
-
-class _GuardedHTTPS(_Guard, HTTPSConnection):
-    pass
-
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _GuardedHTTP
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _GuardedHTTPS
-
-
-class _GuardedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    try:
+        check_address(host, loopback=bool(settings.NOTIFICATIONS["LOCAL"]))
+    except AddressForbidden:
+        raise ChannelForbidden from None
+    except ValueError:
+        pass  # where a name leads is checked with each connection
 
 
 def post(url: str, body: bytes, *, headers: Mapping[str, str] | None = None, secrets: tuple[str, ...] = ()) -> None:
@@ -128,16 +73,16 @@ def _try_to_post(url: str, body: bytes, headers: Mapping[str, str], secrets: tup
     parts = urlsplit(url)
     pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= SHORTEST_PIECE]
     mask = masker([url, parts.path, *pieces, *secrets])
-    with requests.Session() as session:
-        session.trust_env = False  # a proxy would decide where it goes, a .netrc would add a password
-        session.mount("https://", _GuardedAdapter())
-        session.mount("http://", _GuardedAdapter())
+    with guarded_session() as session:
         try:
-            with session.post(
-                url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
-            ) as response:
+            with (
+                limited(until=time.monotonic() + sum(TIMEOUT), loopback=bool(settings.NOTIFICATIONS["LOCAL"])),
+                session.post(
+                    url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+                ) as response,
+            ):
                 return _problem_in(response, mask)
-        except ChannelForbidden:
+        except AddressForbidden:
             return ChannelForbidden()
         except requests.exceptions.SSLError:
             return ChannelUnreachable("The receiver's TLS certificate is not valid.")

@@ -1,6 +1,5 @@
 """One Hummingbot API host: how to reach it, and what it showed when it was last asked."""
 
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -16,20 +15,31 @@ from accounts.fields import EncryptedTextField, Unreadable
 from accounts.problems import PasswordUnreadable
 from accounts.visibility import sees_every_client
 from hummingbot_api import HummingbotAPI
+from hummingbot_api.connections import check_address
 from hummingbot_api.connectors import KNOWN_CONNECTORS
-from hummingbot_api.errors import InvalidBaseURL, Problem
+from hummingbot_api.errors import AddressForbidden, InvalidBaseURL, Problem
 from hummingbot_api.results import ConnectorField
-from hummingbot_api.urls import check_base_url
+from hummingbot_api.urls import check_base_url, is_readable_by_others
 
 #: Characters that are kept of a server's version: whatever answers there may say anything.
 VERSION_LENGTH = 40
 
+UNENCRYPTED = (
+    "Over http:// everyone on the way could read the server's password and every exchange key. Put TLS in front of "
+    "the server and enter https://, or reach it at a private address through a VPN; or, if something else encrypts the "
+    "way, switch on “Allow unencrypted”."
+)
+
 
 def validate_base_url(value: str) -> None:
     try:
-        check_base_url(value)
+        check_address(urlsplit(check_base_url(value)).hostname or "", loopback=True)
     except InvalidBaseURL as problem:
         raise ValidationError(problem.message, code=problem.code) from None
+    except AddressForbidden as problem:
+        raise ValidationError(f"{problem.message} {problem.remedy}", code=problem.code) from None
+    except ValueError:
+        pass  # where a name leads is looked at with each connection
 
 
 class ServerQuerySet(models.QuerySet["Server"]):
@@ -65,6 +75,12 @@ class Server(models.Model):
         default=True,
         help_text="Switch off only for a self-signed certificate of your own: without it anyone on the way can read "
         "the keys.",
+    )
+    allow_unencrypted = models.BooleanField(
+        default=False,
+        help_text="For an http:// address outside private networks only: everyone on the way can read the server's "
+        "password and every exchange key then, and change what is sent. Switch on only if the way there is encrypted "
+        "by something else, such as a VPN.",
     )
     open_to_new_clients = models.BooleanField(
         default=True,
@@ -120,8 +136,19 @@ class Server(models.Model):
         return reverse("admin:accounts_server_change", args=[self.pk])
 
     def clean(self) -> None:
-        with suppress(InvalidBaseURL):  # the field's validator has said so already
+        try:
             self.base_url = check_base_url(self.base_url)
+        except InvalidBaseURL:
+            return  # the field's validator has said so already
+        if self.is_readable_by_others and not self.allow_unencrypted:
+            raise ValidationError({"base_url": UNENCRYPTED})
+        # What was allowed for one address is not left for the next one.
+        self.allow_unencrypted = self.is_readable_by_others
+
+    @property
+    def is_readable_by_others(self) -> bool:
+        """Whether what is sent there could be read on the way, for all that the base URL says."""
+        return is_readable_by_others(self.base_url)
 
     def api(self, **options: Any) -> HummingbotAPI:
         """A client for this server; ``options`` are those of ``HummingbotAPI``.

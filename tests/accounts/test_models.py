@@ -1,8 +1,10 @@
 """Servers, clients and keys: what is refused on the field, what is kept, and what is never shown."""
 
 import json
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
@@ -85,6 +87,78 @@ def test_a_base_url_is_kept_in_one_form(url, kept, db):
     server = Server(name="x", base_url=url, password="x")
     server.full_clean()
     assert server.base_url == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://bots.example.com:8000",
+        "http://8.8.8.8",
+        "http://134744072",
+        "http://[2a00::5]:8000",
+        "http://internal.example.com",
+        "http://172.32.0.1",
+    ],
+)
+def test_keys_cross_the_internet_in_clear_only_where_that_was_allowed(url, db):
+    server = Server(name="x", base_url=url, password="x")
+    errors = errors_of(server)
+    assert list(errors) == ["base_url"]
+    assert "enter https://" in errors["base_url"][0] and "“Allow unencrypted”" in errors["base_url"][0]
+    server.allow_unencrypted = True
+    server.full_clean()
+    assert server.allow_unencrypted
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bots.example.com",
+        "http://localhost:8000",
+        "http://127.0.0.1:8000",
+        "http://[::1]:8000",
+        "http://10.0.0.5",
+        "http://172.17.0.1",
+        "http://192.168.1.5",
+        "http://100.64.0.7",
+        "http://[fd12::5]",
+        "http://hummingbot-api:8000",
+        "http://bots.local",
+        "http://bots.railway.internal:8000",
+    ],
+)
+def test_in_a_private_network_nothing_has_to_be_allowed_and_nothing_stays_so(url, db):
+    server = Server(name="x", base_url=url, password="x", allow_unencrypted=True)
+    server.full_clean()
+    assert not server.allow_unencrypted
+
+
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254", "https://[fe80::1]", "https://[fd00:ec2::254]", "http://0.0.0.0"]
+)
+def test_an_address_that_is_no_server_of_anybodys_is_refused_on_its_field(url, db):
+    errors = errors_of(Server(name="x", base_url=url, password="x"))
+    assert "Give the address at which other machines reach the server" in errors["base_url"][0]
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("http://bots.example.com:8000", True),
+        ("http://8.8.8.8", True),
+        ("https://bots.example.com", False),
+        ("http://10.0.0.5:8000", False),
+        ("http://127.0.0.1:8020", False),
+        ("http://hummingbot-api:8000", False),
+        ("http://bots.internal", False),
+    ],
+)
+def test_an_update_leaves_servers_working_that_are_reached_in_clear(url, allowed, db):
+    server = Server.objects.create(name="x", base_url=url, password="x")
+    import_module("accounts.migrations.0009_unencrypted_servers").allow_those_that_are_in_use(apps, None)
+    server.refresh_from_db()
+    assert server.allow_unencrypted is allowed
+    server.full_clean()
 
 
 @pytest.mark.parametrize("again", ["http://127.0.0.1:9", " HTTP://127.0.0.1:9/ "])

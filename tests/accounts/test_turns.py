@@ -29,7 +29,7 @@ def turn(server: Server, read) -> None:
 def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
     begun = []
 
-    def read(server):
+    def read(server, within):
         begun.append(server.name)
         turn(place, read)
         assert due_in(place) == pytest.approx(LONGEST.total_seconds(), abs=5)
@@ -39,23 +39,53 @@ def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
 
 
 def test_the_next_one_is_due_after_the_interval_and_a_rest(place):
-    turn(place, lambda server: None)
+    turn(place, lambda server, within: None)
     assert due_in(place) == pytest.approx(EVERY.total_seconds(), abs=5)
     Server.objects.update(next_observation=timezone.now())
-    read_in_turn(place.pk, "next_observation", lambda server: None, every=timedelta(0), longest=LONGEST)
+    read_in_turn(place.pk, "next_observation", lambda server, within: None, every=timedelta(0), longest=LONGEST)
     assert 0 < due_in(place) <= 5
 
 
 def test_a_reading_that_fails_takes_no_longer(place):
     with pytest.raises(ZeroDivisionError):
-        turn(place, lambda server: 1 / 0)
+        turn(place, lambda server, within: 1 / 0)
     assert due_in(place) <= EVERY.total_seconds()
 
 
 def test_one_that_comes_back_too_late_does_not_end_the_turn_of_the_one_after_it(place):
     theirs = timezone.now() + timedelta(hours=1)
-    turn(place, lambda server: Server.objects.update(next_observation=theirs))
+    turn(place, lambda server, within: Server.objects.update(next_observation=theirs))
     assert Server.objects.get().next_observation == theirs
+
+
+def test_a_reading_ends_before_its_turn_does(place):
+    given = []
+    turn(place, lambda server, within: given.append(within))
+    assert 0 < given[0] < LONGEST.total_seconds()
+
+
+def test_one_that_does_not_come_back_holds_one_thread_of_its_process_and_no_more(place):
+    begun = []
+
+    def read(server, within):
+        begun.append(server.name)
+        # Somebody takes it for dead: its turn is over, and the next one is due.
+        Server.objects.update(next_observation=timezone.now())
+        turn(place, read)
+
+    turn(place, read)
+    assert begun == ["Slow"]
+
+
+def test_one_kind_of_reading_does_not_keep_another_one_waiting(place):
+    begun = []
+
+    def read(server, within):
+        read_in_turn(place.pk, "next_balances", lambda server, within: begun.append(1), every=EVERY, longest=LONGEST)
+
+    turn(place, read)
+    turn(Server.objects.create(name="Other", base_url="http://127.0.0.1:8", password="x"), read)
+    assert begun == [1]  # the balances of the first one were just read
 
 
 @pytest.mark.parametrize(
@@ -69,7 +99,7 @@ def test_one_that_comes_back_too_late_does_not_end_the_turn_of_the_one_after_it(
 def test_everything_that_is_read_in_the_background_is_read_in_turn(module, task, reader, place, monkeypatch):
     begun = []
 
-    def read(server):
+    def read(server, within):
         begun.append(server.name)
         getattr(module, task).call_local(place.pk)
 

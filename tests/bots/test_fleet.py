@@ -496,7 +496,7 @@ def test_figures_that_are_not_known_yet_are_none_and_those_of_several_controller
 @pytest.fixture
 def observed(monkeypatch) -> list[str]:
     observed: list[str] = []
-    monkeypatch.setattr(tasks, "observe_server", lambda server: observed.append(server.name))
+    monkeypatch.setattr(tasks, "observe_server", lambda server, within: observed.append(server.name))
     return observed
 
 

@@ -66,6 +66,16 @@ def test_a_base_url_that_leads_nowhere_is_refused_with_the_reason(base_url, mess
     assert not Server.objects.exists()
 
 
+def test_a_server_is_reached_in_clear_through_the_internet_only_where_that_was_switched_on(save_server, admin_client):
+    errors = refused(save_server(base_url="http://bots.example.com:8000"))
+    assert list(errors) == ["base_url"] and "“Allow unencrypted”" in errors["base_url"][0]
+    assert not Server.objects.exists()
+    assert save_server(base_url="http://bots.example.com:8000", allow_unencrypted="on").status_code == 302
+    server = Server.objects.get()
+    assert server.allow_unencrypted
+    assert "everyone on the way can read its password" in text_of(admin_client.get(url_of(server)))
+
+
 def test_a_refused_server_never_shows_the_password_that_was_typed(save_server):
     response = save_server(base_url="nonsense", password=PLANTED_PASSWORD)
     assert PLANTED_PASSWORD not in text_of(response)

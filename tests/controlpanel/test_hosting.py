@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
@@ -244,6 +244,15 @@ def test_a_second_migrate_makes_no_second_server(first, db):
 def test_a_server_that_was_renamed_or_added_by_hand_is_left_alone(first, server):
     call_command("migrate", verbosity=0)
     assert Server.objects.get() == server
+
+
+def test_a_first_server_in_clear_through_the_internet_has_to_be_allowed(first, settings, db):
+    settings.FIRST_SERVER["base_url"] = "http://bots.example.com:8000"
+    with pytest.raises(CommandError, match=r"enter https://.* set HUMMINGBOT_API_ALLOW_UNENCRYPTED=true"):
+        call_command("migrate", verbosity=0)
+    settings.FIRST_SERVER["allow_unencrypted"] = True
+    call_command("migrate", verbosity=0)
+    assert Server.objects.get().allow_unencrypted
 
 
 def test_without_the_variable_no_server_is_made(db):

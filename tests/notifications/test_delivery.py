@@ -18,6 +18,7 @@ from notifications.models import Channel, ChannelKind, Delivery, Incident, Incid
 from notifications.outbox import BACKOFF, LONGEST_WAIT, MOST_ATTEMPTS, DeliveryState
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
 from notifications.webhooks import check_url, post
+from tests.hummingbot_api.hostile import listening, trickling
 from tests.hummingbot_api.stub import Reply
 from tests.notifications.conftest import answers, looks, shows
 
@@ -393,6 +394,7 @@ def test_a_server_concerns_also_the_clients_that_have_but_a_bot_there(bot, make_
         "https://[fe80::1]/x",
         "https://[fd00:ec2::254]/x",
         "https://[::ffff:169.254.169.254]/x",
+        "https://[2002:7f00:1::]/x",
         "https://100.100.100.200/x",
         "https://0.0.0.0/x",
         "https://224.0.0.1/x",
@@ -454,3 +456,12 @@ def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
     receiver.will(Reply(after=2))
     with pytest.raises(ChannelUnreachable, match="may have got the message"):
         post(f"{receiver.url}/hook", b"{}")
+
+
+def test_a_receiver_whose_answer_comes_byte_by_byte_keeps_nobody(monkeypatch):
+    monkeypatch.setattr(webhooks, "TIMEOUT", (0.1, 0.2))
+    with (
+        listening(trickling(b"HTTP/1.1 200 OK\r\n", piece=b"X-More: 1\r\n")) as url,
+        pytest.raises(ChannelUnreachable, match="may have got the message"),
+    ):
+        post(f"{url}/hook", b"{}")
