@@ -149,10 +149,6 @@ class Transport:
         """Write. See ``request``."""
         return self.request("POST", path, json=json, params=params, long=long, secret=secret)
 
-    def delete(self, path: str) -> Answer:
-        """Delete. See ``request``."""
-        return self.request("DELETE", path)
-
     def request(
         self,
         method: str,

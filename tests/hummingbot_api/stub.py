@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(reply.stall)
         self.close_connection = bool(reply.cut)
 
-    do_GET = do_POST = do_DELETE = _answer  # noqa: N815
+    do_GET = do_POST = _answer  # noqa: N815
 
     def log_message(self, *args: object) -> None:
         pass
