@@ -36,27 +36,16 @@ from bots.rules import rules_check, rules_read
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     ConfigInvalid,
+    ConnectionFailed,
     ControllerInvalid,
+    HummingbotAPIError,
     NotFound,
-    Problem,
     ScriptInvalid,
-    ServerFailed,
-    ServerTimedOut,
-    ServerUnreachable,
-    TunnelBackendDown,
-    TunnelError,
-    TunnelInterstitial,
-    TunnelOffline,
-    UnexpectedAnswer,
+    Unanswered,
 )
 from hummingbot_api.words import shortened
 from operations.problems import SubjectGone
 from operations.runner import Run
-
-#: The server did not say what it did.
-UNANSWERED = (ServerTimedOut, ServerUnreachable, UnexpectedAnswer, ServerFailed, TunnelError)
-#: The tunnel did not pass the request on.
-NEVER_ARRIVED = (TunnelOffline, TunnelBackendDown, TunnelInterstitial)
 
 
 def deployment_of(run: Run) -> Deployment:
@@ -290,8 +279,8 @@ def deploy(run: Run) -> str:
         _mark_as_sent(run, api, deployment)
         try:
             name = _send(api, deployment)
-        except Problem as problem:
-            if not _may_have_acted(problem):
+        except HummingbotAPIError as problem:
+            if not problem.may_have_acted:
                 deployment.end(BotState.NOT_CREATED, last_error=problem.message)
                 raise
             if found := _wait_for_instance(run, api, deployment):
@@ -299,12 +288,6 @@ def deploy(run: Run) -> str:
             raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     deployment.observe(BotState.STARTING, instance_name=name)
     return f"The server made {name}."
-
-
-def _may_have_acted(problem: Problem) -> bool:
-    if isinstance(problem, ServerUnreachable) and not problem.sent:
-        return False
-    return isinstance(problem, UNANSWERED) and not isinstance(problem, NEVER_ARRIVED)
 
 
 def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
@@ -337,7 +320,7 @@ def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deploym
     """
     try:
         return _wait_for_instance(run, api, deployment) or adopt(api, deployment)
-    except UNANSWERED as problem:
+    except (ConnectionFailed, Unanswered) as problem:
         raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
 
 

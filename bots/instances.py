@@ -23,15 +23,7 @@ from bots.problems import (
     StopUnconfirmed,
 )
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import (
-    BotNotFound,
-    NotFound,
-    ServerFailed,
-    ServerTimedOut,
-    ServerUnreachable,
-    TunnelError,
-    UnexpectedAnswer,
-)
+from hummingbot_api.errors import BotNotFound, ConnectionFailed, NotFound, Unanswered
 from operations.runner import Run
 
 Found = TypeVar("Found")
@@ -63,7 +55,7 @@ def patiently(look: Callable[[], Found | None]) -> Callable[[], Found | None]:
     def patient_look() -> Found | None:
         try:
             return look()
-        except (ServerUnreachable, ServerTimedOut, ServerFailed, TunnelError, UnexpectedAnswer):
+        except (ConnectionFailed, Unanswered):
             return None
 
     return patient_look

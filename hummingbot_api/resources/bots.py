@@ -14,6 +14,7 @@ from hummingbot_api.errors import (
     HummingbotAPIError,
     ImageMissing,
     ProfileMissing,
+    ServerFailed,
 )
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Resource
@@ -26,6 +27,8 @@ from hummingbot_api.words import problem
 #: The longest page of a history that the server gives.
 PAGE = 1000
 
+#: Docker was there and ended the connection before it answered: it may have made the container.
+_HUNG_UP = re.compile(r"RemoteDisconnected|ConnectionResetError|BrokenPipeError|Read timed out", re.IGNORECASE)
 _NO_IMAGE = re.compile(
     r"images/create|no such image|image\S* not found|pull access denied"
     r"|manifest( for \S+)? (unknown|not found)",
@@ -199,6 +202,8 @@ class Bots(Resource):
 def _deploy_problem(words: str) -> type[HummingbotAPIError] | None:
     if NO_PROFILE.search(words):
         return ProfileMissing
+    if _HUNG_UP.search(words):
+        return ServerFailed
     if DOCKER_DOWN.search(words):
         return DockerDown
     return ImageMissing if _NO_IMAGE.search(words) else None

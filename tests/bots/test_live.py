@@ -5,6 +5,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Server
 from bots import fleet
 from bots.differences import Difference
 from bots.fleet import observe_server
@@ -16,6 +17,7 @@ from hummingbot_api.sandbox.instance import Instance
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request
+from tests.bots.test_deploying import client_with
 from tests.controlpanel.conftest import BOT, operate_url, text_of
 
 PMM = {"order_amount": 1600, "buy_spreads": [0.003], "sell_spreads": [0.003], "order_refresh_time": 60}
@@ -84,6 +86,17 @@ def test_after_a_deploy_live_is_what_the_server_shows_and_nothing_differs(pmm):
     (paused,) = [row for row in pmm.compare_settings() if row.name == KILL_SWITCH]
     assert (paused.saved, paused.deployed, paused.live) == ("—", "no", "no")
     assert not pmm.has_unsent_changes
+
+
+def test_a_bot_that_is_heard_is_deployed_although_the_server_hangs_over_its_live_settings(
+    make_bot, key, perform, sandbox, monkeypatch
+):
+    monkeypatch.setattr(Server, "api", lambda server, **options: client_with(server, 0.5))
+    sandbox.faults.add("time_out_before", path="/controllers/bots")
+    bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=dict(PMM))
+    operation = perform("deploy", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert (bot.deployment.state, bot.deployment.live_config) == (BotState.RUNNING, {})
 
 
 def test_a_saved_change_is_shown_next_to_what_was_deployed_and_what_is_live(pmm):

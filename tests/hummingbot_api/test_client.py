@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from hummingbot_api import HummingbotAPI
+from hummingbot_api import HummingbotAPI, HummingbotAPIError
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.errors import (
     AlreadyExists,
@@ -465,6 +465,30 @@ def test_a_deploy_that_is_refused_for_another_reason(stub, stubbed):
 
     with pytest.raises(DeployRefused, match="No space left on device"):
         stubbed.bots.deploy_script(instance_name="i", credentials_profile="p", config_name="c", image=IMAGE)
+
+
+ABORTED = "('Connection aborted.', {})"
+
+
+@pytest.mark.parametrize("reply", [{"status": 500, "body": "detail"}, {"status": 200, "body": "message"}])
+@pytest.mark.parametrize(
+    ("cause", "may_have_acted"),
+    [
+        ("FileNotFoundError(2, 'No such file or directory')", False),
+        ("ConnectionRefusedError(111, 'Connection refused')", False),
+        ("PermissionError(13, 'Permission denied')", False),
+        ("RemoteDisconnected('Remote end closed connection without response')", True),
+        ("ConnectionResetError(104, 'Connection reset by peer')", True),
+    ],
+)
+def test_docker_that_hangs_up_amid_a_deploy_may_have_made_the_container(stub, stubbed, reply, cause, may_have_acted):
+    words = {reply["body"]: ABORTED.format(cause), "success": False}
+    stub.will(Reply(words, reply["status"]))
+    with pytest.raises(HummingbotAPIError) as caught:
+        stubbed.bots.deploy_script(instance_name="i", credentials_profile="p", config_name="c", image=IMAGE)
+
+    assert type(caught.value) is (ServerFailed if may_have_acted else DockerDown)
+    assert caught.value.may_have_acted == may_have_acted
 
 
 @pytest.mark.parametrize("fault", ["time_out_after", "truncated_json"])
