@@ -17,17 +17,15 @@ from django.utils import timezone
 
 from accounts.operations import alone_with_profile, talking_to
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
-from bots.fleet import WORKING, Snapshot, read_live, read_logs, state_in
-from bots.instances import Place, adopt, archive, believe_gone, locate, patiently
+from bots.fleet import read_live, read_logs
+from bots.instances import Place, adopt, archive, believe_gone, locate, patiently, wait_until_seen
 from bots.models import Bot, BotState, Deployment, Strategy, StrategyKind
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
     DefinitionInvalid,
     DeployUnconfirmed,
-    InstanceMissing,
     InstanceNameTaken,
-    NeverHeard,
     OrdersMayBeOpen,
     PauseWouldEnd,
     StrategyNotStarted,
@@ -337,14 +335,7 @@ def wait_until_heard(run: Run) -> str:
     """
     deployment = deployment_of(run)
     with talking_to(deployment.server) as api:
-
-        def see() -> BotState | None:
-            state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
-            deployment.observe(state)
-            return state if state in {*WORKING, BotState.CRASHED, BotState.MISSING} else None
-
-        # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
-        state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
+        state = wait_until_seen(run, api, deployment)
         if state == BotState.CRASHED:
             reason = _why_it_exited(api, deployment)
             deployment.update(last_error=reason)
@@ -358,10 +349,6 @@ def wait_until_heard(run: Run) -> str:
             )
             raise StrategyNotStarted(f"{deployment.instance_name} is up, but {shortened(failure.message, 500)}")
         live = read_live(api, deployment)
-    if state == BotState.MISSING:
-        raise InstanceMissing
-    if state is None:
-        raise NeverHeard(f"{deployment.instance_name} was not heard within {settings.FLEET['HEARD']} s.")
     now = timezone.now()
     deployment.observe(state, verified_at=now, last_error="", **live)
     seconds = (now - (deployment.started_at or now)).total_seconds()

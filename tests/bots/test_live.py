@@ -13,6 +13,7 @@ from bots.models import BotState, Strategy
 from bots.problems import PauseWouldEnd
 from bots.rules import TradingRules
 from bots.strategies.render import KILL_SWITCH
+from hummingbot_api.resources import Controllers
 from hummingbot_api.sandbox.instance import Instance
 from operations import kinds, runner
 from operations.models import Operation, State
@@ -245,6 +246,28 @@ def test_settings_that_the_server_does_not_show_afterwards_are_not_called_applie
     assert ended(operation) == (State.FAILED, "live_unconfirmed")
     assert "order_amount" in operation.error_message
     assert pmm.has_unsent_changes
+
+
+@pytest.fixture
+def out_of_sight_once_changed(monkeypatch, sandbox):
+    """The server takes a change, and then can't read the instance's file any more."""
+    change = Controllers.change_instance_config
+
+    def change_and_lose_sight(*args):
+        change(*args)
+        sandbox.faults.add("server_error", path="/controllers/bots", method="GET")
+
+    monkeypatch.setattr(Controllers, "change_instance_config", change_and_lose_sight)
+
+
+@pytest.mark.parametrize("kind", ["apply_settings", "pause"])
+def test_a_change_that_was_sent_and_can_not_be_read_back_is_not_said_to_be_none(
+    kind, pmm, perform, out_of_sight_once_changed
+):
+    save(pmm, order_amount=1800)
+    operation = perform(kind, pmm)
+    assert ended(operation) == (State.FAILED, "live_unconfirmed")
+    assert "The change was sent" in operation.error_message
 
 
 @pytest.mark.parametrize(
