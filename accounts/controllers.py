@@ -7,17 +7,11 @@ from django.utils import timezone
 
 from accounts.models import Controller, Server
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import (
-    HummingbotAPIError,
-    ServerTimedOut,
-    ServerUnreachable,
-    TLSFailed,
-    TunnelError,
-    WrongPassword,
-)
+from hummingbot_api.errors import ConnectionFailed, HummingbotAPIError, ServerTimedOut, WrongPassword
 
-#: The server itself is gone, or hangs: there is no use in asking for the next controller.
-NO_ANSWER = (ServerUnreachable, ServerTimedOut, TLSFailed, TunnelError, WrongPassword)
+#: The server is gone, lets nobody in, or hangs: there is no use in asking for the next controller. Any other error, an
+#: answer that can't be read among them, is about the one that was asked for.
+NO_USE_IN_GOING_ON = (ConnectionFailed, WrongPassword, ServerTimedOut)
 
 
 def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False) -> str:
@@ -29,11 +23,11 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
         force: also those that were read from this version.
 
     Raises:
-        ServerUnreachable, ServerTimedOut, TLSFailed, TunnelError, WrongPassword: the list could not be had.
+        ConnectionFailed, WrongPassword, ServerTimedOut: the list could not be had.
     """
     try:
         listed = [(kind, name) for kind, names in api.controllers.list().items() for name in names]
-    except NO_ANSWER:
+    except NO_USE_IN_GOING_ON:
         raise
     except HummingbotAPIError as problem:
         return f"The server did not list its controllers. ({problem.message})"
@@ -59,7 +53,7 @@ def _read(api: HummingbotAPI, server: Server, wanted: Iterable[tuple[str, str]])
             found["settings"] = [asdict(setting) for setting in api.controllers.config_template(kind, name)]
         except HummingbotAPIError as problem:
             found["problem"] = problem.message
-            silence = problem.message if isinstance(problem, NO_ANSWER) else ""
+            silence = problem.message if isinstance(problem, NO_USE_IN_GOING_ON) else ""
         Controller.objects.update_or_create(
             server=server,
             controller_type=kind,

@@ -11,27 +11,14 @@ from django.urls import reverse
 
 from accounts.controllers import controllers_learn
 from accounts.models import VERSION_LENGTH, Client, ExchangeKey, Server
-from accounts.problems import NothingToPush, PasswordUnreadable
+from accounts.problems import NothingToPush
 from accounts.profiles import account_ensure, keys_check, keys_push, profile_verify
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import (
-    DockerDown,
-    MqttDown,
-    ServerTimedOut,
-    ServerUnreachable,
-    TLSFailed,
-    TunnelError,
-    UnexpectedAnswer,
-    UnknownConnector,
-    WrongPassword,
-)
+from hummingbot_api.errors import DockerDown, MqttDown, Problem, UnknownConnector, WrongPassword
 from hummingbot_api.exchanges import title_of
 from operations.kinds import Kind, StepDefinition, register
 from operations.models import Operation
 from operations.runner import Run
-
-#: What means that the server could not be asked at all, as opposed to saying no.
-NO_CONTACT = (ServerUnreachable, ServerTimedOut, TLSFailed, TunnelError, UnexpectedAnswer, PasswordUnreadable)
 
 
 @contextmanager
@@ -40,11 +27,9 @@ def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
     try:
         with server.api(**options) as api:
             yield api
-    except WrongPassword as problem:
-        server.contact_failed(problem, reachable=True)
-        raise
-    except NO_CONTACT as problem:
-        server.contact_failed(problem)
+    except Problem as problem:
+        if problem.no_contact or isinstance(problem, WrongPassword):
+            server.contact_failed(problem, reachable=not problem.no_contact)
         raise
 
 

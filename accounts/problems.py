@@ -8,6 +8,7 @@ class PasswordUnreadable(Problem):
 
     code = "password_unreadable"
     concerns = "server"
+    no_contact = True
     meaning = "The server's stored password can't be decrypted with the present FERNET_KEYS."
     default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or type the password again."
 

@@ -16,17 +16,15 @@ from django.utils import timezone
 
 from accounts.operations import alone_with_profile, talking_to
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
-from bots.fleet import WORKING, Snapshot, read_live, read_logs, state_in
-from bots.instances import Place, adopt, archive, believe_gone, locate, patiently
+from bots.fleet import read_live, read_logs
+from bots.instances import Place, adopt, archive, believe_gone, locate, patiently, wait_until_seen
 from bots.models import Bot, BotState, Deployment, Strategy, StrategyKind
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
     DefinitionInvalid,
     DeployUnconfirmed,
-    InstanceMissing,
     InstanceNameTaken,
-    NeverHeard,
     OrdersMayBeOpen,
     PauseWouldEnd,
     StrategyNotStarted,
@@ -35,27 +33,16 @@ from bots.rules import rules_check, rules_read
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     ConfigInvalid,
+    ConnectionFailed,
     ControllerInvalid,
+    HummingbotAPIError,
     NotFound,
-    Problem,
     ScriptInvalid,
-    ServerFailed,
-    ServerTimedOut,
-    ServerUnreachable,
-    TunnelBackendDown,
-    TunnelError,
-    TunnelInterstitial,
-    TunnelOffline,
-    UnexpectedAnswer,
+    Unanswered,
 )
 from hummingbot_api.words import shortened
 from operations.problems import SubjectGone
 from operations.runner import Run
-
-#: The server did not say what it did.
-UNANSWERED = (ServerTimedOut, ServerUnreachable, UnexpectedAnswer, ServerFailed, TunnelError)
-#: The tunnel did not pass the request on.
-NEVER_ARRIVED = (TunnelOffline, TunnelBackendDown, TunnelInterstitial)
 
 
 def deployment_of(run: Run) -> Deployment:
@@ -286,8 +273,8 @@ def deploy(run: Run) -> str:
         _mark_as_sent(run, api, deployment)
         try:
             name = _send(api, deployment)
-        except Problem as problem:
-            if not _may_have_acted(problem):
+        except HummingbotAPIError as problem:
+            if not problem.may_have_acted:
                 deployment.end(BotState.NOT_CREATED, last_error=problem.message)
                 raise
             if found := _wait_for_instance(run, api, deployment):
@@ -295,12 +282,6 @@ def deploy(run: Run) -> str:
             raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     deployment.observe(BotState.STARTING, instance_name=name)
     return f"The server made {name}."
-
-
-def _may_have_acted(problem: Problem) -> bool:
-    if isinstance(problem, ServerUnreachable) and not problem.sent:
-        return False
-    return isinstance(problem, UNANSWERED) and not isinstance(problem, NEVER_ARRIVED)
 
 
 def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
@@ -333,7 +314,7 @@ def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deploym
     """
     try:
         return _wait_for_instance(run, api, deployment) or adopt(api, deployment)
-    except UNANSWERED as problem:
+    except (ConnectionFailed, Unanswered) as problem:
         raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
 
 
@@ -350,14 +331,7 @@ def wait_until_heard(run: Run) -> str:
     """
     deployment = deployment_of(run)
     with talking_to(deployment.server) as api:
-
-        def see() -> BotState | None:
-            state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
-            deployment.observe(state)
-            return state if state in {*WORKING, BotState.CRASHED, BotState.MISSING} else None
-
-        # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
-        state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
+        state = wait_until_seen(run, api, deployment)
         if state == BotState.CRASHED:
             reason = _why_it_exited(api, deployment)
             deployment.update(last_error=reason)
@@ -371,10 +345,6 @@ def wait_until_heard(run: Run) -> str:
             )
             raise StrategyNotStarted(f"{deployment.instance_name} is up, but {shortened(failure.message, 500)}")
         live = read_live(api, deployment)
-    if state == BotState.MISSING:
-        raise InstanceMissing
-    if state is None:
-        raise NeverHeard(f"{deployment.instance_name} was not heard within {settings.FLEET['HEARD']} s.")
     now = timezone.now()
     deployment.observe(state, verified_at=now, last_error="", **live)
     seconds = (now - (deployment.started_at or now)).total_seconds()

@@ -14,21 +14,13 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
-from accounts.operations import NO_CONTACT, talking_to
+from accounts.operations import talking_to
 from bots.logs import keep_lines
 from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, LogKind
 from bots.problems import InstanceUnknownHere
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import (
-    BotNotFound,
-    DockerDown,
-    Problem,
-    ServerFailed,
-    ServerTimedOut,
-    UnexpectedAnswer,
-    WrongPassword,
-)
+from hummingbot_api.errors import BotNotFound, DockerDown, Problem, Unanswered
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from hummingbot_api.results import Container, ControllerPerformance, LogEntry
 from hummingbot_api.words import MASK, masker
@@ -153,11 +145,10 @@ def observe_server(server: Server, *, within: float | None = None) -> None:
             _note_strangers(server, snapshot)
             _read_some_logs(api, snapshot, deployments)
     except Problem as problem:
-        # Why is on the server's row: here, or where the contact failed.
         if isinstance(problem, DockerDown):
             server.contact_succeeded(docker_running=False)
-        elif not isinstance(problem, (WrongPassword, *NO_CONTACT)):
-            server.contact_failed(problem, reachable=True)
+        else:
+            server.contact_failed(problem, reachable=not problem.no_contact)
         # Nobody has seen them now: when they were seen last stays as it is.
         untouched_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
             observed_state=BotState.UNKNOWN
@@ -192,7 +183,7 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
         values |= _what_became_of_it(api, snapshot, deployment)
     if state == BotState.CRASHED and former != BotState.CRASHED:
         # Its last words: the server forgets them half a minute after its end.
-        with suppress(ServerFailed, ServerTimedOut, UnexpectedAnswer):
+        with suppress(Unanswered):
             values |= judge(deployment, state, read_logs(api, deployment), {})[1]
     if state in WORKING and deployment.verified_at is None:
         values["verified_at"] = snapshot.taken_at
@@ -248,7 +239,7 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
         try:
             live = read_live(api, deployment)
             state, values = judge(deployment, BotState(deployment.observed_state), read_logs(api, deployment), live)
-        except (ServerFailed, ServerTimedOut, UnexpectedAnswer) as problem:
+        except Unanswered as problem:
             # One bot's log that can't be had takes nothing from what the look has shown of all, nor the others' turn.
             logger.warning("The log of %s was not read: %s", deployment, problem.code)
             Deployment.objects.filter(pk=deployment.pk).update(logs_read_at=timezone.now())
@@ -326,7 +317,7 @@ def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
         return {}
     try:
         config = api.controllers.instance_configs(deployment.instance_name).get(deployment.config_name)
-    except (BotNotFound, ServerFailed, UnexpectedAnswer):
+    except (BotNotFound, Unanswered):
         return {}
     return {} if config is None else {"live_config": config, "live_config_at": timezone.now()}
 

@@ -23,15 +23,7 @@ from bots.problems import (
     StopUnconfirmed,
 )
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import (
-    BotNotFound,
-    NotFound,
-    ServerFailed,
-    ServerTimedOut,
-    ServerUnreachable,
-    TunnelError,
-    UnexpectedAnswer,
-)
+from hummingbot_api.errors import BotNotFound, ConnectionFailed, NotFound, Unanswered
 from operations.runner import Run
 
 Found = TypeVar("Found")
@@ -63,7 +55,7 @@ def patiently(look: Callable[[], Found | None]) -> Callable[[], Found | None]:
     def patient_look() -> Found | None:
         try:
             return look()
-        except (ServerUnreachable, ServerTimedOut, ServerFailed, TunnelError, UnexpectedAnswer):
+        except (ConnectionFailed, Unanswered):
             return None
 
     return patient_look
@@ -127,6 +119,63 @@ def believe_gone(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
             f"The deploy of {sent_at:%H:%M} UTC was not answered and its instance may appear until "
             f"{may_appear_until:%H:%M} UTC."
         )
+
+
+def find(run: Run, api: HummingbotAPI, deployment: Deployment) -> Place:
+    """Where the deployment's container is, on a server that still has it.
+
+    Raises:
+        InstanceMissing: it is gone, which is written down.
+        DeployUnconfirmed, InstanceUnknownHere: it is not there, and may be trading all the same.
+    """
+    place = locate(api, deployment)
+    if place == Place.GONE:
+        believe_gone(run, api, deployment)
+        deployment.observe(BotState.MISSING)
+        raise InstanceMissing
+    return place
+
+
+def find_up(run: Run, api: HummingbotAPI, deployment: Deployment, *, or_else: str, remedy: str = "") -> None:
+    """Make sure that the deployment's container is up. What it is instead is written down.
+
+    Args:
+        or_else: the end of a sentence that begins with the container's having exited by itself.
+
+    Raises:
+        ContainerExited, and what ``find`` raises.
+    """
+    if find(run, api, deployment) == Place.EXITED:
+        deployment.observe(BotState.CRASHED)
+        raise ContainerExited(f"The bot's container has exited by itself: {or_else}", remedy=remedy)
+
+
+def wait_until_seen(
+    run: Run, api: HummingbotAPI, deployment: Deployment, *, counts: Callable[[], bool] = lambda: True
+) -> BotState:
+    """Wait until the bot is heard, or its container has exited. What is seen meanwhile is written down.
+
+    Args:
+        counts: asked when it is heard, whether that proves anything.
+
+    Raises:
+        InstanceMissing, NeverHeard
+    """
+
+    def see() -> BotState | None:
+        state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
+        if state in WORKING and not counts():
+            state = BotState.STARTING
+        deployment.observe(state)
+        return state if state in {*WORKING, BotState.CRASHED, BotState.MISSING} else None
+
+    # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
+    state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
+    if state is None:
+        raise NeverHeard(f"{deployment.instance_name} was not heard within {settings.FLEET['HEARD']} s of its start.")
+    if state == BotState.MISSING:
+        raise InstanceMissing
+    return state
 
 
 def archive(run: Run, deployment: Deployment) -> Archived:
@@ -201,19 +250,20 @@ def _remove(api: HummingbotAPI, deployment: Deployment) -> Archived:
 
 
 def stop(run: Run) -> str:
-    """Tell the bot to stop its strategy and cancel its orders. The container stays up."""
+    """Tell the bot to stop its strategy and cancel its orders. The container stays up.
+
+    Raises:
+        What ``find_up`` raises.
+    """
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        place = locate(api, deployment)
-        if place == Place.GONE:
-            deployment.observe(BotState.MISSING)
-            raise InstanceMissing
-        if place == Place.EXITED:
-            deployment.observe(BotState.CRASHED)
-            raise ContainerExited(
-                "The bot's container has exited by itself: nothing is left to stop.",
-                remedy="Look for orders that it left open at the exchange, then redeploy or archive it.",
-            )
+        find_up(
+            run,
+            api,
+            deployment,
+            or_else="nothing is left to stop.",
+            remedy="Look for orders that it left open at the exchange, then redeploy or archive it.",
+        )
         run.hold()
         api.bots.stop(deployment.instance_name)
     return f"{deployment.instance_name} was told to stop and to cancel its orders."
@@ -235,13 +285,14 @@ def confirm_stop(run: Run) -> str:
 
 
 def prepare_start(run: Run) -> str:
-    """See whether there is anything to start, and keep the time of the last log line: a later one proves the start."""
+    """See whether there is anything to start, and keep the time of the last log line: a later one proves the start.
+
+    Raises:
+        What ``find`` raises.
+    """
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        place = locate(api, deployment)
-        if place == Place.GONE:
-            deployment.observe(BotState.MISSING)
-            raise InstanceMissing
+        place = find(run, api, deployment)
         logs = read_logs(api, deployment)
         heard = deployment.instance_name in api.bots.mqtt().discovered_bots
     runs = place == Place.ACTIVE and heard and not logs.says_stopped
@@ -274,25 +325,17 @@ def confirm_start(run: Run) -> str:
         NeverHeard, ContainerExited, InstanceMissing
     """
     deployment = current_deployment(run.subject)
-    name = deployment.instance_name
+    notes = run.operation.notes
     with talking_to(deployment.server) as api:
-
-        def see() -> BotState | None:
-            state = state_in(Snapshot.take(api, performance=False, name=name), deployment)
-            if state in WORKING and not run.operation.notes["runs"]:
-                proven = read_logs(api, deployment).goes_on_after(run.operation.notes["last_line"])
-                state = state if proven else BotState.STARTING
-            deployment.observe(state)
-            return state if state in {*WORKING, BotState.CRASHED, BotState.MISSING} else None
-
-        state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
+        state = wait_until_seen(
+            run,
+            api,
+            deployment,
+            counts=lambda: notes["runs"] or read_logs(api, deployment).goes_on_after(notes["last_line"]),
+        )
     if state == BotState.CRASHED:
-        raise ContainerExited(f"The container of {name} exited after it was started.")
-    if state == BotState.MISSING:
-        raise InstanceMissing
-    if state is None:
-        raise NeverHeard(f"{name} was not heard within {settings.FLEET['HEARD']} s after it was started.")
-    return f"{name} is {state.label}."
+        raise ContainerExited(f"The container of {deployment.instance_name} exited after it was started.")
+    return f"{deployment.instance_name} is {state.label}."
 
 
 def refresh(run: Run) -> str:

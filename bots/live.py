@@ -13,11 +13,9 @@ from django.utils import timezone
 
 from accounts.operations import talking_to
 from bots.fleet import read_live, read_logs
-from bots.instances import Place, current_deployment, locate, patiently
+from bots.instances import current_deployment, find_up, patiently
 from bots.models import Bot, BotState, Deployment
 from bots.problems import (
-    ContainerExited,
-    InstanceMissing,
     LiveUnconfirmed,
     LiveUnreadable,
     NotLive,
@@ -28,6 +26,8 @@ from bots.rules import rules_check, rules_read
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from operations.runner import Run
+
+NOTHING_TO_CHANGE = "nothing in it can be changed live."
 
 
 def plan(run: Run) -> str:
@@ -52,11 +52,11 @@ def prove(run: Run) -> str:
     """Have the server's controller accept what the file will hold: a file that it refuses breaks the running bot.
 
     Raises:
-        ConfigInvalid, ContainerExited, InstanceMissing, LiveUnreadable
+        ConfigInvalid, LiveUnreadable, and what ``find_up`` raises.
     """
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        _make_sure_it_is_up(api, deployment)
+        find_up(run, api, deployment, or_else=NOTHING_TO_CHANGE)
         outcome = _read(api, deployment) | run.operation.notes["settings"]
         kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
         api.controllers.validate(kind, name, outcome)
@@ -97,12 +97,12 @@ def verify(run: Run) -> str:
     """Read back what was sent.
 
     Raises:
-        LiveUnconfirmed, LiveUnreadable
+        LiveUnconfirmed
     """
     deployment = current_deployment(run.subject)
     wanted = run.operation.notes["settings"]
     with talking_to(deployment.server) as api:
-        if differing := _missing_in(_read(api, deployment), wanted):
+        if differing := _missing_in(_read(api, deployment, changed=True), wanted):
             raise LiveUnconfirmed(f"The server shows other values than were sent for {', '.join(differing)}.")
     return "The server shows the saved settings; the bot takes them over within about 10 seconds."
 
@@ -111,11 +111,11 @@ def switch(run: Run, *, paused: bool) -> str:
     """Set the instance's kill switch, and read it back.
 
     Raises:
-        ContainerExited, InstanceMissing, LiveUnconfirmed, LiveUnreadable
+        LiveUnconfirmed, LiveUnreadable, and what ``find_up`` raises.
     """
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        _make_sure_it_is_up(api, deployment)
+        find_up(run, api, deployment, or_else=NOTHING_TO_CHANGE)
         if bool(_read(api, deployment).get(KILL_SWITCH)) != paused:
             run.note(last_switch=read_logs(api, deployment).switched_at)
             run.hold()
@@ -123,7 +123,7 @@ def switch(run: Run, *, paused: bool) -> str:
                 deployment.update(paused_at=None)  # an earlier pause, which somebody else has ended
             changes = {KILL_SWITCH: paused}
             api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)
-            if bool(_read(api, deployment).get(KILL_SWITCH)) != paused:
+            if bool(_read(api, deployment, changed=True).get(KILL_SWITCH)) != paused:
                 raise LiveUnconfirmed
     return f"The server shows {deployment.instance_name} as {'paused' if paused else 'not paused'}."
 
@@ -161,21 +161,15 @@ def confirm_resume(run: Run) -> str:
     return f"{deployment.instance_name} quotes again."
 
 
-def _make_sure_it_is_up(api: HummingbotAPI, deployment: Deployment) -> None:
-    place = locate(api, deployment)
-    if place == Place.GONE:
-        deployment.observe(BotState.MISSING)
-        raise InstanceMissing
-    if place == Place.EXITED:
-        deployment.observe(BotState.CRASHED)
-        raise ContainerExited("The bot's container has exited by itself: nothing in it can be changed live.")
+def _read(api: HummingbotAPI, deployment: Deployment, *, changed: bool = False) -> dict[str, Any]:
+    """The instance's settings as the server shows them now, written down with the time.
 
-
-def _read(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
-    """The instance's settings as the server shows them now, written down with the time."""
+    Raises:
+        LiveUnreadable: it does not show them; LiveUnconfirmed when that comes after a change.
+    """
     read = read_live(api, deployment)
     if not read:
-        raise LiveUnreadable
+        raise LiveUnconfirmed if changed else LiveUnreadable
     deployment.update(**read)
     return deployment.live_config
 

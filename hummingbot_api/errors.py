@@ -18,6 +18,7 @@ class Problem(Exception):
         retryable: whether the same request may succeed later without anything being changed.
         concerns: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, ``strategy``;
             empty where there is no such place.
+        no_contact: whether it means that a server could not be asked at all, as opposed to saying no.
     """
 
     code: ClassVar[str] = "problem"
@@ -25,6 +26,7 @@ class Problem(Exception):
     default_remedy: ClassVar[str] = "Try again; if it happens again, look at the server's log."
     retryable: ClassVar[bool] = False
     concerns: ClassVar[str] = ""
+    no_contact: ClassVar[bool] = False
 
     def __init__(self, message: str = "", *, remedy: str = "") -> None:
         self.message = message or self.meaning
@@ -33,9 +35,13 @@ class Problem(Exception):
 
     @classmethod
     def catalogue(cls) -> Iterator[type["Problem"]]:
-        """Every kind of problem that has been defined, in order of definition, families before their members."""
+        """Every kind of problem that has been defined, in order of definition, families before their members.
+
+        A family without a code of its own is none: it only says what its members have in common.
+        """
         for kind in cls.__subclasses__():
-            yield kind
+            if "code" in vars(kind):
+                yield kind
             yield from kind.catalogue()
 
     @classmethod
@@ -45,24 +51,36 @@ class Problem(Exception):
 
 
 class HummingbotAPIError(Problem):
-    """A request to a Hummingbot API server failed, or the server said that it did."""
+    """A request to a Hummingbot API server failed, or the server said that it did.
+
+    Attributes:
+        may_have_acted: whether the server may have done what was asked all the same. True unless the kind, or the one
+            that raises it, knows better: a deploy that is wrongly held to have come to nothing is sent a second time.
+    """
 
     code = "api_error"
     meaning = "The Hummingbot API server could not do what was asked."
+    may_have_acted: bool = True
 
 
-# --- the server was not reached ---------------------------------------------------------------------------------
+# --- nothing was heard of the API -------------------------------------------------------------------------------
 
 
-class ServerUnreachable(HummingbotAPIError):
-    """No connection: refused, reset, no such host.
+class ConnectionFailed(HummingbotAPIError):
+    """There is no way to the API: whatever else is asked now would fail likewise."""
 
-    Attributes:
+    concerns = "server"
+    no_contact = True
+
+
+class ServerUnreachable(ConnectionFailed):
+    """No connection, or none any more: refused, reset, no such host.
+
+    Args:
         sent: whether the request may have reached the server before the connection was lost.
     """
 
     code = "server_unreachable"
-    concerns = "server"
     meaning = "The server can't be reached."
     default_remedy = (
         "Check that the Hummingbot API is running and that the base URL is right (scheme, host and port), "
@@ -72,7 +90,7 @@ class ServerUnreachable(HummingbotAPIError):
 
     def __init__(self, message: str = "", *, remedy: str = "", sent: bool = True) -> None:
         super().__init__(message, remedy=remedy)
-        self.sent = sent
+        self.may_have_acted = sent
 
 
 class AddressForbidden(ServerUnreachable):
@@ -87,21 +105,11 @@ class AddressForbidden(ServerUnreachable):
     retryable = False
 
 
-class ServerTimedOut(HummingbotAPIError):
-    """No answer in time. Whether the request took effect is not known."""
-
-    code = "server_timed_out"
-    concerns = "server"
-    meaning = "The server did not answer in time; whether it did what was asked is not known."
-    default_remedy = "The server may be busy (a deploy blocks it). Wait a minute, refresh, and look before repeating."
-    retryable = True
-
-
-class TLSFailed(HummingbotAPIError):
-    """The server's certificate was not accepted."""
+class TLSFailed(ConnectionFailed):
+    """The server's certificate was not accepted, so nothing was sent."""
 
     code = "tls_failed"
-    concerns = "server"
+    may_have_acted = False
     meaning = "The server's TLS certificate is not valid."
     default_remedy = (
         "Renew the certificate or correct the host name in the base URL. "
@@ -109,11 +117,10 @@ class TLSFailed(HummingbotAPIError):
     )
 
 
-class TunnelError(HummingbotAPIError):
-    """The tunnel in front of the server answered instead of the server."""
+class TunnelError(ConnectionFailed):
+    """The tunnel in front of the server answered instead of the server. It may have passed the request on."""
 
     code = "tunnel_error"
-    concerns = "server"
     meaning = "The tunnel in front of the server answered with an error of its own."
     default_remedy = "Look the code up in the tunnel's documentation and check the tunnel on the server's host."
     retryable = True
@@ -123,6 +130,7 @@ class TunnelOffline(TunnelError):
     """ngrok ``ERR_NGROK_3200``: no agent serves this address."""
 
     code = "tunnel_offline"
+    may_have_acted = False
     meaning = "The tunnel is offline: no agent serves this address."
     default_remedy = (
         "Start the tunnel's agent on the server's host. A free tunnel gets a new address at every start: "
@@ -134,6 +142,7 @@ class TunnelBackendDown(TunnelError):
     """ngrok ``ERR_NGROK_8012``: the agent is up, nothing listens behind it."""
 
     code = "tunnel_backend_down"
+    may_have_acted = False
     meaning = "The tunnel is up, but the Hummingbot API behind it does not answer."
     default_remedy = "Start the Hummingbot API on the tunnel's host, and check the port that the tunnel forwards to."
 
@@ -142,6 +151,7 @@ class TunnelInterstitial(TunnelError):
     """The tunnel showed its warning page for browsers instead of passing the request on."""
 
     code = "tunnel_interstitial"
+    may_have_acted = False
     meaning = "The tunnel showed its warning page for browsers instead of passing the request on."
     default_remedy = (
         "The panel sends the header that skips this page, so something between strips it. "
@@ -150,38 +160,53 @@ class TunnelInterstitial(TunnelError):
     retryable = False
 
 
-# --- the server refused to talk ---------------------------------------------------------------------------------
+# --- the API was asked and gave no answer that can be used ------------------------------------------------------
 
 
-class WrongPassword(HummingbotAPIError):
-    """``401``: the stored user name or password is not the server's."""
+class Unanswered(HummingbotAPIError):
+    """The server did not say what it did. That is about this one request: it may answer the next one."""
 
-    code = "wrong_password"
     concerns = "server"
-    meaning = "Wrong username or password: the server does not accept the stored login."
-    default_remedy = "Have an operator enter the server's username and password again, on the server's page."
+    retryable = True
 
 
-class UnexpectedAnswer(HummingbotAPIError):
+class ServerTimedOut(Unanswered):
+    """No answer in time. Whether the request took effect is not known."""
+
+    code = "server_timed_out"
+    no_contact = True
+    meaning = "The server did not answer in time; whether it did what was asked is not known."
+    default_remedy = "The server may be busy (a deploy blocks it). Wait a minute, refresh, and look before repeating."
+
+
+class UnexpectedAnswer(Unanswered):
     """Not JSON, cut off, or JSON of another shape than documented."""
 
     code = "unexpected_answer"
-    concerns = "server"
+    no_contact = True
     meaning = "The answer is not what a Hummingbot API server sends."
     default_remedy = (
         "Check that the base URL leads to a Hummingbot API server and not to a website or proxy in front of it, "
         "and that the server's version is supported."
     )
-    retryable = True
 
 
-# --- the server understood and said no --------------------------------------------------------------------------
+class ServerFailed(Unanswered):
+    """``5xx`` without a more precise meaning."""
+
+    code = "server_failed"
+    meaning = "The server failed while it worked on the request."
+    default_remedy = "Look at the Hummingbot API's own log on the server for the reason, then try again."
+
+
+# --- nothing was sent -------------------------------------------------------------------------------------------
 
 
 class InvalidBaseURL(HummingbotAPIError):
     """Refused by the panel before anything was sent."""
 
     code = "invalid_base_url"
+    may_have_acted = False
     concerns = "server"
     meaning = "This is not the base URL of a server."
     default_remedy = "Enter scheme, host and port only, for example https://hummingbot.example.com:8000."
@@ -191,11 +216,30 @@ class InvalidName(HummingbotAPIError):
     """Refused by the panel before anything was sent: such a name crashes the server."""
 
     code = "invalid_name"
+    may_have_acted = False
     meaning = "This name can't be used on a Hummingbot API server."
     default_remedy = "Use letters, digits, “_” and “-” only."
 
 
-class RequestRejected(HummingbotAPIError):
+# --- the server understood and said no --------------------------------------------------------------------------
+
+
+class Refused(HummingbotAPIError):
+    """The server said no, so as a rule it has not done what was asked."""
+
+    may_have_acted = False
+
+
+class WrongPassword(Refused):
+    """``401``: the stored user name or password is not the server's."""
+
+    code = "wrong_password"
+    concerns = "server"
+    meaning = "Wrong username or password: the server does not accept the stored login."
+    default_remedy = "Have an operator enter the server's username and password again, on the server's page."
+
+
+class RequestRejected(Refused):
     """``422``, or a ``4xx`` without a more precise meaning."""
 
     code = "request_rejected"
@@ -203,24 +247,14 @@ class RequestRejected(HummingbotAPIError):
     default_remedy = "Correct what the message names. If all is as it should be, the server's version may differ."
 
 
-class ServerFailed(HummingbotAPIError):
-    """``5xx`` without a more precise meaning."""
-
-    code = "server_failed"
-    concerns = "server"
-    meaning = "The server failed while it worked on the request."
-    default_remedy = "Look at the Hummingbot API's own log on the server for the reason, then try again."
-    retryable = True
-
-
-class NotFound(HummingbotAPIError):
+class NotFound(Refused):
     """``404``."""
 
     code = "not_found"
     meaning = "The server does not have what was asked for."
 
 
-class AlreadyExists(HummingbotAPIError):
+class AlreadyExists(Refused):
     """The account is there already."""
 
     code = "already_exists"
@@ -228,7 +262,7 @@ class AlreadyExists(HummingbotAPIError):
     default_remedy = "Use the one that exists, or choose another name."
 
 
-class ProfileMissing(HummingbotAPIError):
+class ProfileMissing(Refused):
     """The credentials profile (the account directory) is not on the server."""
 
     code = "profile_missing"
@@ -236,7 +270,7 @@ class ProfileMissing(HummingbotAPIError):
     default_remedy = "Push the client's profile; deploying does so by itself."
 
 
-class UnknownConnector(HummingbotAPIError):
+class UnknownConnector(Refused):
     """The server has no such connector."""
 
     code = "unknown_connector"
@@ -245,7 +279,7 @@ class UnknownConnector(HummingbotAPIError):
     default_remedy = "Choose a connector that the server lists; check the connection to refresh that list."
 
 
-class WrongKeyField(HummingbotAPIError):
+class WrongKeyField(Refused):
     """The key has a field that this connector does not have, or lacks one."""
 
     code = "wrong_key_field"
@@ -254,10 +288,11 @@ class WrongKeyField(HummingbotAPIError):
     default_remedy = "Enter the key again: its form shows the fields that the connector asks for."
 
 
-class KeyRefused(HummingbotAPIError):
+class KeyRefused(Refused):
     """The exchange did not accept the key."""
 
     code = "key_refused"
+    may_have_acted = True  # the server stores a key before the exchange is asked, and may leave it there
     concerns = "key"
     meaning = "The exchange refused the key."
     default_remedy = (
@@ -266,16 +301,17 @@ class KeyRefused(HummingbotAPIError):
     )
 
 
-class ExchangeUnreachable(HummingbotAPIError):
+class ExchangeUnreachable(Refused):
     """The server could not reach the exchange, so nothing was checked there: a key, or trading rules."""
 
     code = "exchange_unreachable"
+    may_have_acted = True  # as with a key that is refused
     meaning = "The server can't reach the exchange, so nothing could be checked there."
     default_remedy = "Check the server's internet access and the exchange's status page, then retry."
     retryable = True
 
 
-class ScriptInvalid(HummingbotAPIError):
+class ScriptInvalid(Refused):
     """The server can't import the script, or it has no configuration class."""
 
     code = "script_invalid"
@@ -287,7 +323,7 @@ class ScriptInvalid(HummingbotAPIError):
     )
 
 
-class ControllerInvalid(HummingbotAPIError):
+class ControllerInvalid(Refused):
     """The server has no such controller, or can't import it."""
 
     code = "controller_invalid"
@@ -299,7 +335,7 @@ class ControllerInvalid(HummingbotAPIError):
     )
 
 
-class ConfigInvalid(HummingbotAPIError):
+class ConfigInvalid(Refused):
     """The settings were not accepted, or the server holds others than were sent."""
 
     code = "config_invalid"
@@ -308,7 +344,7 @@ class ConfigInvalid(HummingbotAPIError):
     default_remedy = "Correct the bot's settings that the message names, then deploy again."
 
 
-class DockerDown(HummingbotAPIError):
+class DockerDown(Refused):
     """The server runs, its Docker engine does not."""
 
     code = "docker_down"
@@ -318,7 +354,7 @@ class DockerDown(HummingbotAPIError):
     retryable = True
 
 
-class MqttDown(HummingbotAPIError):
+class MqttDown(Refused):
     """The server has no connection to its MQTT broker."""
 
     code = "mqtt_down"
@@ -328,7 +364,7 @@ class MqttDown(HummingbotAPIError):
     retryable = True
 
 
-class ImageMissing(HummingbotAPIError):
+class ImageMissing(Refused):
     """The Docker image is not there and could not be pulled."""
 
     code = "image_missing"
@@ -337,7 +373,7 @@ class ImageMissing(HummingbotAPIError):
     default_remedy = "Correct the bot's image, or pull it on the server: docker pull hummingbot/hummingbot:latest."
 
 
-class DeployRefused(HummingbotAPIError):
+class DeployRefused(Refused):
     """``200`` with ``success: false`` from a deploy."""
 
     code = "deploy_refused"
@@ -345,7 +381,7 @@ class DeployRefused(HummingbotAPIError):
     default_remedy = "Correct what the server's message names, then deploy again."
 
 
-class BotNotFound(HummingbotAPIError):
+class BotNotFound(Refused):
     """No live instance of that name."""
 
     code = "bot_not_found"
@@ -353,7 +389,7 @@ class BotNotFound(HummingbotAPIError):
     default_remedy = "Refresh the bot: it may have crashed, been archived, or the server may just have restarted."
 
 
-class CommandRefused(HummingbotAPIError):
+class CommandRefused(Refused):
     """``200`` with a failure inside, from start, stop, archive or a container command."""
 
     code = "command_refused"

@@ -61,14 +61,6 @@ def optional_text(source: Object, key: str) -> str:
     return "" if source.get(key) is None else text(source, key)
 
 
-def whole_number(source: Object, key: str) -> int:
-    """The integer that must be under ``key``."""
-    value = source.get(key)
-    if not isinstance(value, int):
-        raise _unexpected(f"“{key}”", "a whole number")
-    return value
-
-
 def flag(value: object, what: str) -> bool:
     """``value`` as true or false."""
     if not isinstance(value, bool):

@@ -168,32 +168,15 @@ class PortfolioSnapshot:
 
 @dataclass(frozen=True)
 class BotRun:
-    """One deployment in the server's history.
+    """One deployment in the server's history. ``deployment_status`` is ``DEPLOYED``, ``FAILED`` or ``ARCHIVED``."""
 
-    Attributes:
-        deployment_status: ``DEPLOYED``, ``FAILED`` or ``ARCHIVED``.
-        run_status: ``CREATED`` or ``STOPPED``; the server never says ``RUNNING``.
-        config_name: the configuration's file name with ``.yml``, where the server knows it.
-    """
-
-    id: int
     bot_name: str
-    instance_name: str
-    account_name: str
-    config_name: str
-    image: str
-    deployed_at: datetime
-    stopped_at: datetime | None
     deployment_status: str
-    run_status: str
-    error_message: str
 
 
 @dataclass(frozen=True)
 class Container:
     """A Docker container on the server's host. ``name`` is the instance's unique name."""
 
-    id: str
     name: str
-    status: str
     image: str

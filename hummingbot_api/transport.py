@@ -160,10 +160,6 @@ class Transport:
         """Write. See ``request``."""
         return self.request("POST", path, json=json, params=params, long=long, secret=secret)
 
-    def delete(self, path: str) -> Answer:
-        """Delete. See ``request``."""
-        return self.request("DELETE", path)
-
     def request(
         self,
         method: str,
@@ -311,11 +307,15 @@ def _no_answer(error: Exception, method: str, waited: float) -> HummingbotAPIErr
     def caused_by(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
+    unknown = "" if method == "GET" else "; whether the server did what was asked is not known"
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return TLSFailed(f"{TLSFailed.meaning} ({cause.verify_message})")
     if caused_by(ssl.SSLError, requests.exceptions.SSLError):
-        for cause in causes:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return TLSFailed(f"{TLSFailed.meaning} ({cause.verify_message})")
-        return TLSFailed("No TLS connection could be made: does the server speak plain HTTP on this port?")
+        # Maybe before anything was sent, maybe not: OpenSSL names both alike.
+        return ServerUnreachable(
+            f"{ServerUnreachable.meaning[:-1]} (no TLS: does it speak plain HTTP on this port?){unknown}."
+        )
     if caused_by(requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
         return ServerTimedOut(f"No whole answer within {waited:.3g} s; whether the server did it is not known.")
     if caused_by(AnswerTooLarge):
@@ -331,7 +331,6 @@ def _no_answer(error: Exception, method: str, waited: float) -> HummingbotAPIErr
     if caused_by(requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
         return UnexpectedAnswer("The answer was cut off.")
     if caused_by(ConnectionResetError, BrokenPipeError, RemoteDisconnected):
-        unknown = "" if method == "GET" else "; whether the server did what was asked is not known"
         return ServerUnreachable(f"{ServerUnreachable.meaning[:-1]} (connection reset){unknown}.")
     if caused_by(HTTPException, urllib3.exceptions.InvalidHeader):
         return UnexpectedAnswer("The answer is not HTTP. Check the scheme and the port of the base URL.")

@@ -2,12 +2,35 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
-from hummingbot_api.errors import Problem
+from hummingbot_api.errors import (
+    ExchangeUnreachable,
+    HummingbotAPIError,
+    InvalidBaseURL,
+    InvalidName,
+    KeyRefused,
+    Problem,
+    Refused,
+    TLSFailed,
+    TunnelBackendDown,
+    TunnelInterstitial,
+    TunnelOffline,
+)
 
 CATALOGUE = list(Problem.catalogue())
+#: Nothing was sent, or it did not arrive.
+NEVER_ARRIVED = {InvalidBaseURL, InvalidName, TLSFailed, TunnelBackendDown, TunnelInterstitial, TunnelOffline}
+#: The server stores a key before its exchange refuses it.
+REFUSED_LATE = {ExchangeUnreachable, KeyRefused}
+
+
+def descendants(kind: type[Problem]) -> Iterator[type[Problem]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from descendants(child)
 
 
 def test_the_catalogue_holds_the_problems_of_every_app():
@@ -32,6 +55,16 @@ def test_a_problem_has_its_own_code_a_sentence_and_a_remedy(kind):
         assert sentence.endswith(".")
     assert kind.__doc__
     assert isinstance(kind.retryable, bool)
+
+
+def test_what_has_no_code_of_its_own_is_a_family():
+    assert [kind for kind in descendants(Problem) if kind not in CATALOGUE and not kind.__subclasses__()] == []
+
+
+def test_a_request_may_have_acted_unless_it_never_arrived_or_was_refused():
+    """What is believed to have done nothing is done again, and a deploy that is sent twice makes two bots."""
+    harmless = {kind for kind in descendants(HummingbotAPIError) if not kind.may_have_acted}
+    assert harmless == NEVER_ARRIVED | {Refused, *descendants(Refused)} - REFUSED_LATE
 
 
 def test_a_problem_says_its_meaning_and_remedy_unless_it_knows_better():

@@ -48,11 +48,6 @@ async def save_script_config(config_name: str, config: dict[str, Any], world: Th
     return _save_config(world, world.script_configs, config_name, config)
 
 
-@router.delete("/scripts/configs/{config_name}")
-async def delete_script_config(config_name: str, world: TheWorld) -> dict[str, str]:
-    return _delete_config(world, world.script_configs, config_name)
-
-
 @router.get("/scripts/{script_name}")
 async def get_script(script_name: str, world: TheWorld) -> dict[str, str]:
     if script_name not in world.scripts:
@@ -110,11 +105,6 @@ async def get_controller_config(config_name: str, world: TheWorld) -> dict[str, 
 @router.post("/controllers/configs/{config_name}", status_code=201)
 async def save_controller_config(config_name: str, config: dict[str, Any], world: TheWorld) -> dict[str, str]:
     return _save_config(world, world.controller_configs, config_name, config)
-
-
-@router.delete("/controllers/configs/{config_name}")
-async def delete_controller_config(config_name: str, world: TheWorld) -> dict[str, str]:
-    return _delete_config(world, world.controller_configs, config_name)
 
 
 @router.get("/controllers/bots/{bot_name}/configs")
@@ -190,10 +180,3 @@ def _save_config(world: World, configs: dict[str, Values], name: str, config: Va
     with world.changing():
         configs[name] = dict(sorted(config.items()))  # as they come back from the YAML file
     return {"message": f"Configuration '{name}' saved successfully"}
-
-
-def _delete_config(world: World, configs: dict[str, Values], name: str) -> dict[str, str]:
-    _config(configs, name)
-    with world.changing():
-        del configs[name]
-    return {"message": f"Configuration '{name}' deleted successfully"}

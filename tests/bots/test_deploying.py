@@ -569,7 +569,9 @@ def test_an_unanswered_deploy_is_not_sent_again_while_its_instance_may_still_app
     for operation in (retry(failed), perform("deploy", bot), perform("redeploy", bot)):
         assert ended(operation) == (State.FAILED, "deploy_unconfirmed")
         assert "may appear until" in operation.error_message
-    assert ended(perform("archive", bot)) == (State.FAILED, "deploy_unconfirmed")
+    for kind in ("archive", "stop", "start"):
+        assert ended(perform(kind, bot)) == (State.FAILED, "deploy_unconfirmed")
+        assert bot.deployment.state == BotState.UNCONFIRMED
     assert deploys_sent(sandbox) == 1
     assert perform("deploy", bot, gone=True).state == State.SUCCEEDED
     assert_one_running(bot, sandbox)
@@ -579,9 +581,10 @@ def test_a_base_url_that_leads_to_another_host_makes_no_second_bot_there(bot, pe
     assert perform("deploy", bot).state == State.SUCCEEDED
     with Sandbox(password=PLANTED_PASSWORD, speed=200).serve() as other_host:
         Server.objects.update(base_url=other_host.url)
-        for kind in ("deploy", "redeploy", "archive"):
+        for kind in ("deploy", "redeploy", "archive", "stop", "start"):
             bot.refresh_from_db()
             assert ended(perform(kind, bot)) == (State.FAILED, "instance_unknown_here")
+            assert bot.deployment.state != BotState.MISSING
         assert not other_host.world.instances
     assert len(sandbox.world.live()) == 1
     bot.refresh_from_db()

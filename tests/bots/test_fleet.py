@@ -400,7 +400,7 @@ def test_an_instance_that_is_no_bot_of_the_panel_is_kept_on_its_servers_row(live
     ],
 )
 def test_a_bot_is_told_from_what_else_runs_on_a_host(name, image, is_bot):
-    assert _is_bot(Container("1", name, "running", image)) is is_bot
+    assert _is_bot(Container(name, image)) is is_bot
 
 
 def test_what_has_ended_since_the_look_or_is_being_deployed_is_not_foreign(live, server):

@@ -8,6 +8,19 @@ from django.utils import timezone
 from bots import instances
 from bots.fleet import LOOKING
 from bots.models import BotState
+from bots.problems import InstanceMissing
+from hummingbot_api.errors import (
+    DockerDown,
+    NotFound,
+    Problem,
+    ServerFailed,
+    ServerTimedOut,
+    ServerUnreachable,
+    TLSFailed,
+    TunnelOffline,
+    UnexpectedAnswer,
+    WrongPassword,
+)
 from hummingbot_api.sandbox.instance import Instance
 from operations import kinds
 from operations.models import Operation, State
@@ -33,6 +46,26 @@ def instance(live, sandbox) -> Instance:
 @pytest.mark.parametrize("kind", ["stop", "start", "archive", "refresh"])
 def test_a_bot_that_was_never_deployed_has_nothing_to_act_upon(kind, bot, perform):
     assert ended(perform(kind, bot)) == (State.FAILED, "not_deployed")
+
+
+def look_that_meets(problem: Problem):
+    def look() -> None:
+        raise problem
+
+    return instances.patiently(look)
+
+
+@pytest.mark.parametrize(
+    "kind", [ServerUnreachable, TLSFailed, TunnelOffline, ServerTimedOut, UnexpectedAnswer, ServerFailed]
+)
+def test_who_waits_goes_on_waiting_while_the_server_is_out_of_reach(kind):
+    assert look_that_meets(kind())() is None
+
+
+@pytest.mark.parametrize("kind", [WrongPassword, DockerDown, NotFound, InstanceMissing])
+def test_who_waits_is_told_at_once_what_no_waiting_mends(kind):
+    with pytest.raises(kind):
+        look_that_meets(kind())()
 
 
 # --- archive ---

@@ -5,16 +5,19 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Server
 from bots import fleet
 from bots.differences import Difference
 from bots.fleet import observe_server
 from bots.models import BotState, Strategy, TradingRules
 from bots.problems import PauseWouldEnd
 from bots.strategies.render import KILL_SWITCH
+from hummingbot_api.resources import Controllers
 from hummingbot_api.sandbox.instance import Instance
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request
+from tests.bots.test_deploying import client_with
 from tests.controlpanel.conftest import BOT, operate_url, text_of
 
 PMM = {"order_amount": 1600, "buy_spreads": [0.003], "sell_spreads": [0.003], "order_refresh_time": 60}
@@ -83,6 +86,17 @@ def test_after_a_deploy_live_is_what_the_server_shows_and_nothing_differs(pmm):
     (paused,) = [row for row in pmm.compare_settings() if row.name == KILL_SWITCH]
     assert (paused.saved, paused.deployed, paused.live) == ("—", "no", "no")
     assert not pmm.has_unsent_changes
+
+
+def test_a_bot_that_is_heard_is_deployed_although_the_server_hangs_over_its_live_settings(
+    make_bot, key, perform, sandbox, monkeypatch
+):
+    monkeypatch.setattr(Server, "api", lambda server, **options: client_with(server, 0.5))
+    sandbox.faults.add("time_out_before", path="/controllers/bots")
+    bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=dict(PMM))
+    operation = perform("deploy", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert (bot.deployment.state, bot.deployment.live_config) == (BotState.RUNNING, {})
 
 
 def test_a_saved_change_is_shown_next_to_what_was_deployed_and_what_is_live(pmm):
@@ -231,6 +245,28 @@ def test_settings_that_the_server_does_not_show_afterwards_are_not_called_applie
     assert ended(operation) == (State.FAILED, "live_unconfirmed")
     assert "order_amount" in operation.error_message
     assert pmm.has_unsent_changes
+
+
+@pytest.fixture
+def out_of_sight_once_changed(monkeypatch, sandbox):
+    """The server takes a change, and then can't read the instance's file any more."""
+    change = Controllers.change_instance_config
+
+    def change_and_lose_sight(*args):
+        change(*args)
+        sandbox.faults.add("server_error", path="/controllers/bots", method="GET")
+
+    monkeypatch.setattr(Controllers, "change_instance_config", change_and_lose_sight)
+
+
+@pytest.mark.parametrize("kind", ["apply_settings", "pause"])
+def test_a_change_that_was_sent_and_can_not_be_read_back_is_not_said_to_be_none(
+    kind, pmm, perform, out_of_sight_once_changed
+):
+    save(pmm, order_amount=1800)
+    operation = perform(kind, pmm)
+    assert ended(operation) == (State.FAILED, "live_unconfirmed")
+    assert "The change was sent" in operation.error_message
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """An HTTP server that says what a test tells it to, for answers that the sandbox does not give."""
 
 import json
+import os
 import socket
 import struct
 import threading
@@ -24,7 +25,8 @@ class Seen(NamedTuple):
 class Reply:
     """``body`` is sent as it is when it is text, else as JSON; the last ``cut`` bytes are kept back.
 
-    Seconds: ``after`` which it begins, ``stall`` before the connection ends.
+    Seconds: ``after`` which it begins, ``stall`` before the connection ends. Instead of an answer the connection may be
+    ``reset``, or ``garbled``: over TLS comes what is none.
     """
 
     body: object = field(default_factory=dict)
@@ -35,6 +37,7 @@ class Reply:
     after: float = 0.0
     stall: float = 0.0
     reset: bool = False
+    garbled: bool = False
 
 
 class Stub(ThreadingHTTPServer):
@@ -70,6 +73,10 @@ class _Handler(BaseHTTPRequestHandler):
         replies = self.server.replies
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         time.sleep(reply.after)
+        if reply.garbled:
+            os.write(self.connection.fileno(), b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            self.close_connection = True
+            return
         if reply.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
@@ -87,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(reply.stall)
         self.close_connection = bool(reply.cut)
 
-    do_GET = do_POST = do_DELETE = _answer  # noqa: N815
+    do_GET = do_POST = _answer  # noqa: N815
 
     def log_message(self, *args: object) -> None:
         pass

@@ -123,7 +123,7 @@ def test_a_name_with_many_addresses_of_which_none_answers_takes_no_longer(monkey
     begun = time.monotonic()
     error = error_of(patient_with("http://many.example.com").accounts.list)
     assert time.monotonic() - begun < SOON
-    assert isinstance(error, ServerUnreachable) and not error.sent
+    assert isinstance(error, ServerUnreachable) and not error.may_have_acted
     assert 1 < len(tried) < 20
 
 
@@ -285,7 +285,7 @@ def test_no_connection_is_made_to_what_is_no_server_of_anybodys(address, monkeyp
     error = error_of(HummingbotAPI("http://bots.example.com", "admin", "admin").accounts.list)
 
     assert type(error) is AddressForbidden
-    assert not error.sent and not error.retryable
+    assert not error.may_have_acted and not error.retryable
     assert error.__context__ is None
     assert "address at which other machines reach the server" in error.remedy
 

@@ -184,8 +184,11 @@ def test_a_write_is_never_repeated_even_when_a_pooled_connection_is_there(stub, 
 def test_a_reset_write_says_that_its_effect_is_not_known(stub, api):
     stub.will(Reply(reset=True))
 
-    assert "connection reset" in error_of(api.scripts.save, "pmm", "pass").message
-    assert "is not known" in error_of(api.scripts.save, "pmm", "pass").message
+    error = error_of(api.scripts.save, "pmm", "pass")
+
+    assert "connection reset" in error.message
+    assert "is not known" in error.message
+    assert error.may_have_acted
 
 
 def test_a_slow_answer_is_waited_for_longer_where_the_server_works_long(stub, api):
@@ -206,6 +209,7 @@ def test_nothing_listens(free_port):
 
     assert isinstance(error, ServerUnreachable)
     assert "connection refused" in error.message
+    assert not error.may_have_acted
 
 
 def test_no_such_host():
@@ -213,6 +217,7 @@ def test_no_such_host():
 
     assert isinstance(error, ServerUnreachable)
     assert "host name not found" in error.message
+    assert not error.may_have_acted
 
 
 # --- TLS ----------------------------------------------------------------------------------------------------
@@ -247,6 +252,7 @@ def test_a_self_signed_certificate_is_refused_once_and_in_plain_words(tls_stub):
 
     assert isinstance(error, TLSFailed)
     assert "self-signed certificate" in error.message
+    assert not error.may_have_acted
     assert tls_stub.seen == []
 
 
@@ -260,7 +266,18 @@ def test_a_self_signed_certificate_is_accepted_where_verification_is_off(tls_stu
 def test_https_to_a_port_that_speaks_plain_http(stub):
     error = error_of(HummingbotAPI(stub.url.replace("http", "https"), "admin", PASSWORD).system.version)
 
-    assert isinstance(error, TLSFailed)
+    assert isinstance(error, ServerUnreachable)
+    assert "plain HTTP" in error.message
+    assert "scheme" in error.remedy
+
+
+def test_a_write_may_have_acted_when_its_tls_connection_breaks_before_the_answer(tls_stub):
+    tls_stub.will(Reply(garbled=True))
+    error = error_of(HummingbotAPI(tls_stub.url, "admin", PASSWORD, verify_tls=False).scripts.save, "pmm", "pass")
+
+    assert [request.method for request in tls_stub.seen] == ["POST"]
+    assert error.may_have_acted
+    assert "is not known" in error.message
 
 
 # --- answers that are not the API's -------------------------------------------------------------------------

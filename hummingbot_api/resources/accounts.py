@@ -1,0 +1,103 @@
+"""Credentials profiles."""
+
+import re
+from collections.abc import Mapping
+
+from hummingbot_api import reading
+from hummingbot_api.errors import (
+    AlreadyExists,
+    ExchangeUnreachable,
+    HummingbotAPIError,
+    KeyRefused,
+    ProfileMissing,
+    UnknownConnector,
+    WrongKeyField,
+)
+from hummingbot_api.names import check_name
+from hummingbot_api.resources.base import Names, Resource
+from hummingbot_api.resources.refusals import NO_EXCHANGE, NO_PROFILE
+from hummingbot_api.urls import path
+from hummingbot_api.words import problem
+
+_WRONG_FIELD = re.compile(r"has no attribute '|Field required|Extra inputs are not permitted", re.IGNORECASE)
+
+
+class Accounts(Resource):
+    """Credentials profiles: one directory per client, with one entry per connector."""
+
+    def list(self) -> Names:
+        """The names of all accounts, ``master_account`` included."""
+        return reading.texts(self._http.get("/accounts/").value, "the list of accounts")
+
+    def add(self, name: str) -> None:
+        """Make an account without any connector.
+
+        Raises:
+            AlreadyExists: the server has it.
+        """
+        answer = self._http.post("/accounts/add-account", params={"account_name": check_name(name, "an account")})
+        if answer.status == 400 and "already exists" in answer.words:
+            raise problem(AlreadyExists, answer.words)
+        answer.check()
+
+    def delete(self, name: str) -> None:
+        """Delete an account and all its keys; ``master_account`` is refused.
+
+        Raises:
+            ProfileMissing: the server has no such account.
+        """
+        answer = self._http.post("/accounts/delete-account", params={"account_name": check_name(name, "an account")})
+        if answer.status == 404:
+            raise problem(ProfileMissing, answer.words)
+        answer.check()
+
+    def credentials(self, name: str) -> Names:
+        """The connectors that the account has a key for. The values can't be read back.
+
+        Raises:
+            ProfileMissing: the server has no such account.
+        """
+        answer = self._http.get(path("accounts", check_name(name, "an account"), "credentials"))
+        if answer.status == 404:
+            raise problem(ProfileMissing, answer.words)
+        return reading.texts(answer.value, "the list of credentials")
+
+    def add_credential(self, name: str, connector: str, values: Mapping[str, object]) -> None:
+        """Add or replace the account's key for a connector.
+
+        The server logs in to the exchange with it and reads the balances, which takes from 2 to 90 seconds.
+
+        Args:
+            values: by the names that ``connectors.fields`` gives.
+
+        Raises:
+            KeyRefused: the exchange did not accept it.
+            ExchangeUnreachable: the server could not try it.
+            WrongKeyField: a value is not one that the connector asks for, or one is missing.
+            ProfileMissing, UnknownConnector: the server lacks the account or the connector.
+        """
+        answer = self._http.post(
+            path("accounts", "add-credential", check_name(name, "an account"), check_name(connector, "a connector")),
+            dict(values),
+            long=True,
+            secret=True,
+        )
+        if answer.status == 400:
+            raise problem(_key_problem(answer.words, connector), answer.words)
+        answer.check()
+
+    def delete_credential(self, name: str, connector: str) -> None:
+        """Delete the account's key for a connector; instances that were deployed with it keep their copy."""
+        self._http.post(
+            path("accounts", "delete-credential", check_name(name, "an account"), check_name(connector, "a connector"))
+        ).check()
+
+
+def _key_problem(words: str, connector: str) -> type[HummingbotAPIError]:
+    if NO_PROFILE.search(words):
+        return ProfileMissing
+    if _WRONG_FIELD.search(words):
+        return WrongKeyField
+    if words == repr(connector):  # the text of a KeyError
+        return UnknownConnector
+    return ExchangeUnreachable if NO_EXCHANGE.search(words) else KeyRefused

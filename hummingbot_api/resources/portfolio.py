@@ -1,0 +1,67 @@
+"""Balances."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from hummingbot_api import reading
+from hummingbot_api.names import check_name
+from hummingbot_api.resources.base import Resource
+from hummingbot_api.results import Holding, Holdings, PortfolioSnapshot
+
+
+class Portfolio(Resource):
+    """What accounts hold at their exchanges, as the server last read it there; it does so every five minutes."""
+
+    def state(self, accounts: Sequence[str]) -> dict[str, Holdings]:
+        """What each of these accounts holds now. No exchange is asked for it.
+
+        A connector that could not be read has no holdings, as has one without money: the server makes no difference.
+        """
+        if not accounts:
+            return {}  # for no names the server tells of every account
+        body = {"account_names": [check_name(name, "an account") for name in accounts], "skip_gateway": True}
+        state = reading.an_object(self._http.post("/portfolio/state", body).value, "the portfolio")
+        return {name: _holdings(state[name]) for name in accounts if name in state}
+
+    def history(self, account: str, since: datetime) -> list[PortfolioSnapshot]:
+        """What the account held since then, once an hour, newest first, for a month at most.
+
+        The oldest snapshot is left out: the server cuts its answer off anywhere, and some of the account's connectors
+        may be missing from it. With an account's name there is no second page, whatever the server says.
+        """
+        body = {
+            "account_names": [check_name(account, "an account")],
+            "start_time": int(since.timestamp() * 1000),
+            "interval": "1h",
+            "limit": 31 * 24,
+        }
+        answer = reading.an_object(self._http.post("/portfolio/history", body).value, "the answer")
+        entries = [
+            reading.an_object(entry, "a snapshot") for entry in reading.a_list(answer.get("data"), "the history")
+        ]
+        return [
+            PortfolioSnapshot(
+                taken_at=reading.moment(entry, "timestamp"),
+                holdings=_holdings(reading.an_object(entry.get("state"), "“state”").get(account) or {}),
+            )
+            for entry in entries[:-1]
+        ]
+
+
+def _holdings(value: object) -> Holdings:
+    connectors = reading.an_object(value, "an account's holdings")
+    return {
+        connector: tuple(map(_holding, reading.a_list(tokens, f"“{connector}”")))
+        for connector, tokens in connectors.items()
+    }
+
+
+def _holding(value: object) -> Holding:
+    entry = reading.an_object(value, "a token")
+    return Holding(
+        token=reading.text(entry, "token"),
+        units=reading.figure(entry, "units") or 0.0,
+        available_units=reading.figure(entry, "available_units") or 0.0,
+        price=reading.figure(entry, "price") or 0.0,
+        value=reading.figure(entry, "value") or 0.0,
+    )
