@@ -1,16 +1,21 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.apps import apps as installed
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db.models.signals import post_migrate
 
+from operations.migrating import is_up_to_date
 
-def add_first_server(**kwargs: object) -> None:
+
+def add_first_server(apps: Any = installed, **kwargs: object) -> None:
     """A server from ``HUMMINGBOT_API_URL``, when it is set and there is no server yet."""
     from accounts.models import Server
 
     first = settings.FIRST_SERVER
-    if first["base_url"] and not Server.objects.exists():
+    if first["base_url"] and is_up_to_date(Server, apps) and not Server.objects.exists():
         server = Server(name="Hummingbot API", **first)
         try:
             server.full_clean()

@@ -1,11 +1,18 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.apps import apps as installed
 from django.db.models.signals import post_migrate
 
+from operations.migrating import is_up_to_date
 
-def add_bundled_strategies(**kwargs: object) -> None:
+
+def add_bundled_strategies(apps: Any = installed, **kwargs: object) -> None:
+    from bots.models import Strategy
     from bots.strategies import bundled
 
-    bundled.add_or_update()
+    if is_up_to_date(Strategy, apps):
+        bundled.add_or_update()
 
 
 class BotsConfig(AppConfig):

@@ -4,15 +4,15 @@ from django.apps import AppConfig
 from django.apps import apps as installed
 from django.db.models.signals import post_migrate
 
+from operations.migrating import is_up_to_date
+
 
 def update_roles(apps: Any = installed, **kwargs: object) -> None:
-    try:
-        apps.get_model("controlpanel", "RoleGrant")
-    except LookupError:  # migrated to a state in which there are no roles yet
-        return
+    from controlpanel.models import RoleGrant
     from controlpanel.roles import roles_update
 
-    roles_update()
+    if is_up_to_date(RoleGrant, apps):
+        roles_update()
 
 
 class ControlPanelConfig(AppConfig):

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Server
+from bots.strategies.bundled import BUNDLED
 from controlpanel import environment, health
 from operations.models import WorkerHeartbeat
 
@@ -51,6 +52,27 @@ print(json.dumps({
     "servers": list(Server.objects.values_list("base_url", "username")),
     "password": Server.objects.get().password,
 }))
+"""
+
+#: The database is brought to a release before this one, app by app, and back. Each step fills in what it has room for.
+STEP_BY_STEP = """
+import django, json
+django.setup()
+from django.core.management import call_command
+for target in (["auth"], ["controlpanel"], ["accounts", "0001"], ["bots", "0001"], [], ["bots", "0001"], []):
+    call_command("migrate", *target, verbosity=0)
+from accounts.models import Server
+from bots.models import Strategy
+from controlpanel.roles import ROLES, WHO_MAY
+from django.contrib.auth.models import Group
+expected = {
+    name: {label for label, letters in WHO_MAY.items() if letter in letters.split()} for letter, name in ROLES.items()
+}
+found = {
+    group.name: {f"{p.content_type.app_label}.{p.codename}" for p in group.permissions.select_related("content_type")}
+    for group in Group.objects.all()
+}
+print(json.dumps([found == expected, Strategy.objects.filter(bundled=True).count(), Server.objects.count()]))
 """
 
 
@@ -249,6 +271,21 @@ def test_a_server_that_was_renamed_or_added_by_hand_is_left_alone(first, server)
 def test_without_the_variable_no_server_is_made(db):
     call_command("migrate", verbosity=0)
     assert not Server.objects.exists()
+
+
+# --- a database halfway ---
+
+
+def test_a_database_may_be_migrated_step_by_step_and_back(tmp_path):
+    variables = {
+        "DJANGO_SETTINGS_MODULE": "controlpanel.settings",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/panel.sqlite3",
+        "HUMMINGBOT_API_URL": "https://bots.example.com",
+        "HUMMINGBOT_API_PASSWORD": "x",
+    }
+    probe = start("-c", STEP_BY_STEP, **NEEDED, **variables)
+    assert probe.returncode == 0, probe.stderr
+    assert json.loads(probe.stdout.splitlines()[-1]) == [True, len(BUNDLED), 1]
 
 
 # --- health ---
