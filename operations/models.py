@@ -102,7 +102,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         for the lane is part of the same statement. On PostgreSQL two claims at the same instant may still exceed
         it by one, which costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
         """
-        lane_is_full = (
+        running_in_lane = (
             Operation.objects.filter(lane=OuterRef("lane"), state=State.RUNNING, lease_until__gte=now)
             .exclude(lane="")
             .order_by()
@@ -113,7 +113,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return bool(
             self.filter(pk=pk)
             .claimable(now)
-            .annotate(running_in_lane=Coalesce(Subquery(lane_is_full), 0))
+            .annotate(running_in_lane=Coalesce(Subquery(running_in_lane), 0))
             .filter(running_in_lane__lt=settings.OPERATIONS["PER_SERVER"])
             .update(
                 state=State.RUNNING,

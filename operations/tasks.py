@@ -15,8 +15,6 @@ from operations.services import operations_forget
 
 #: Seconds between two rounds.
 ROUND = 20
-
-
 #: Operations mostly wait, each in a thread. Some threads are kept for looking at the fleet and for making rounds.
 THREADS_KEPT_FREE = 4
 _slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - THREADS_KEPT_FREE))
