@@ -58,8 +58,6 @@ class HummingbotAPIError(Problem):
             that raises it, knows better: a deploy that is wrongly held to have come to nothing is sent a second time.
     """
 
-    code = "api_error"
-    meaning = "The Hummingbot API server could not do what was asked."
     may_have_acted: bool = True
 
 

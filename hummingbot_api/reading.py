@@ -1,4 +1,4 @@
-"""Parts of an answer with their type checked. For any other type each function raises UnexpectedAnswer."""
+"""Parts of an answer with their type checked: what must be there and is of another type is an UnexpectedAnswer."""
 
 import math
 import re

@@ -20,5 +20,5 @@ def is_up_to_date(model: type[models.Model], apps: Any) -> bool:
     return _columns(migrated) == _columns(model)
 
 
-def _columns(model: type[models.Model]) -> set[str]:
+def _columns(model: type[models.Model]) -> set[str | None]:
     return {field.column for field in model._meta.local_concrete_fields}

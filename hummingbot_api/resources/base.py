@@ -2,6 +2,7 @@
 
 from hummingbot_api.transport import Transport
 
+#: By this name, because in a resource ``list`` is what can be asked for.
 Names = list[str]
 
 

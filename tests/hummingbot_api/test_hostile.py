@@ -173,11 +173,10 @@ def test_an_answer_of_countless_values_is_not_unpacked(value):
 
 
 def test_a_large_answer_of_a_healthy_server_is_read():
-    logs = [{"level_name": "INFO", "msg": "x" * 200, "timestamp": 1.0}] * 100
-    bots = {f"bot-{number}": {"status": "stopped", "general_logs": logs} for number in range(50)}
+    logs = [{"level_name": "INFO", "msg": "x" * 200, "timestamp": 1.0}] * 5000
     with running_stub() as stub, HummingbotAPI(stub.url, "admin", "admin") as api:
-        stub.will(Reply({"status": "success", "data": bots}))
-        assert len(api.bots.statuses()["bot-49"].general_logs) == 100
+        stub.will(Reply({"status": "success", "data": {"status": "running", "general_logs": logs}}))
+        assert len(api.bots.status("bot").general_logs) == 5000
 
 
 def test_after_an_answer_that_was_not_read_the_next_one_is():

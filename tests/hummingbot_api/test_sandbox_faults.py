@@ -51,7 +51,7 @@ def test_wrong_password(sandbox, call):
 def test_refused_connection_until_cleared(sandbox, call):
     call("GET", "/")
     sandbox.faults.add("refused_connection")
-    with pytest.raises(requests.ConnectionError, match="refused"):
+    with pytest.raises(requests.ConnectionError):
         call("GET", "/")
     sandbox.faults.clear()
     assert call("GET", "/").status_code == 200
