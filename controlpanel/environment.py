@@ -59,6 +59,7 @@ env = _Env(
     SECURE_HSTS_INCLUDE_SUBDOMAINS=(bool, False),
     SECURE_HSTS_PRELOAD=(bool, False),
     REQUIRE_SECOND_FACTOR=(bool, False),
+    SIGN_IN_TRIES_PER_USER=(int, 50),
     # Heroku and Railway set these, and stand in front of the panel with one proxy.
     TRUSTED_PROXIES=(int, 1 if os.environ.get("DYNO") or os.environ.get("RAILWAY_ENVIRONMENT") else 0),
     WORKER_THREADS=(int, 12),

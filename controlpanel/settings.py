@@ -104,12 +104,15 @@ LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
 # How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
 TRUSTED_PROXIES = env("TRUSTED_PROXIES")
-# Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot.
+# Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot. The handler
+# adds a brake on one user wherever from, which lets the browsers pass that the user has signed in with.
+AXES_HANDLER = "controlpanel.sign_in.SignInHandler"
+SIGN_IN_TRIES_PER_USER = env("SIGN_IN_TRIES_PER_USER")
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "controlpanel.sign_in.client_address"
+AXES_CLIENT_IP_CALLABLE = "controlpanel.sign_in.address_block"
 AXES_LOCKOUT_CALLABLE = "controlpanel.sign_in.locked_out"
 # What was posted is kept with the attempt, without these.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
