@@ -264,13 +264,20 @@ LOGGING = {
     "filters": {
         "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
         "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
+        "unsigned_in_a_line": {"()": "controlpanel.signed_queue.UnsignedFilter"},
         # urllib3 names the address of each request below that, which for a webhook is its password.
         "above_debug": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: record.levelno > logging.DEBUG,
         },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id", "unsigned_in_a_line"],
+        },
+    },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
         "django.request": {"filters": ["refusal_in_a_line"]},
