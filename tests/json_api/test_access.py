@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 from django.test import Client as HttpClient
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +20,17 @@ def test_nothing_is_answered_without_a_token(client):
 
     assert (response.status_code, response.json()["code"]) == (401, "token_missing")
     assert response["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer hbp_made-up"}])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/bots/create"), ("PATCH", "/bots/1"), ("POST", "/bots/1/stop")])
+def test_of_a_stranger_s_body_nothing_is_read(method, path, headers, monkeypatch):
+    def body(request):
+        pytest.fail("It may come as slowly as the stranger likes.")
+
+    monkeypatch.setattr(HttpRequest, "body", property(body))
+    answer = HttpClient().generic(method, path, b"{}", content_type="application/json", headers=headers)
+    assert answer.status_code == 401
 
 
 def test_a_session_of_the_admin_is_no_token(admin_client):
