@@ -60,8 +60,7 @@ class Row:
 
     def text(self, column: str) -> str:
         """The cell's text, as it was before an export guarded it; empty when there is none."""
-        value = self.values.get(column, "")
-        return value[1:] if value[:1] == "'" and value[1:].startswith(_FORMULA_STARTS) else value
+        return _unguarded(self.values.get(column, ""))
 
     def verbatim(self, column: str) -> str:
         """The cell's text for a value of which every character counts; what Excel made of it is an error."""
@@ -104,7 +103,7 @@ def read_table(content: bytes) -> Table:
     number, header = next(((number, cells) for number, cells in lines if any(cells)), (0, []))
     if not number:
         raise FileRefused("The file is empty. Its first row names the columns.")
-    columns = ["_".join(str(cell or "").split()).lower() for cell in header]
+    columns = ["_".join(_unguarded(str(cell or "")).split()).lower() for cell in header]
     while not columns[-1]:
         columns.pop()
     if len(columns) > MAX_COLUMNS:
@@ -250,7 +249,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """With the mark by which Excel knows UTF-8."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerows([columns, *([_text(value) for value in row] for row in rows)])
+    writer.writerows([_text(value) for value in row] for row in [columns, *rows])
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -285,6 +284,10 @@ def _text(value: Any) -> str:
     """A value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
     text = in_words(value)
     return f"'{text}" if isinstance(value, str | list) and text.startswith(_FORMULA_STARTS) else text
+
+
+def _unguarded(text: str) -> str:
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA_STARTS) else text
 
 
 def in_words(value: Any) -> str:

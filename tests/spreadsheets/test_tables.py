@@ -210,6 +210,14 @@ def test_a_text_that_a_spreadsheet_would_run_is_guarded_and_read_back_as_it_was(
         assert not row.errors
 
 
+@pytest.mark.parametrize("text", ["=1+1", "@sum(a1)", '=hyperlink("http://evil")'])
+def test_the_name_of_a_column_is_guarded_alike(text):
+    [line] = list(csv.reader(io.StringIO(write_csv([text], [["x"]]).decode("utf-8-sig"))))[:1]
+    assert line == [f"'{text}"]
+    for content in (write_csv([text], [["x"]]), write_xlsx([text], [["x"]])):
+        assert read_table(content).columns == [text]
+
+
 def test_what_is_written_is_read_back_in_words():
     moment = datetime(2026, 11, 22, 16, 30, tzinfo=ZoneInfo("Europe/Berlin"))
     row = [True, False, None, 1600, -0.5, [0.003, 0.006], Decimal("10.50000000"), moment, {"a": [1]}]
