@@ -407,6 +407,18 @@ def test_a_list_does_not_tell_which_rows_of_others_lead_to_its_own(browser, name
     assert browser.get(reverse(f"{name}_changelist"), {query: 1}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "query",
+    [{"base_url__startswith": "http"}, {"username__startswith": "a"}, {"password__isnull": 0}, {"username": "a"}],
+)
+def test_the_list_of_servers_does_not_tell_by_a_filter_what_is_hidden_in_it(query, own, make_user, browse):
+    servers = reverse(f"{SERVER}_changelist")
+    looks = {"accounts.view_server", "accounts.view_every_client"}
+    assert browse(make_user("viewer", looks)).get(servers, query).status_code == 400
+    if "password__isnull" not in query:
+        assert browse(make_user("operator", looks | {"accounts.change_server"})).get(servers, query).status_code == 200
+
+
 @pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "abc"])
 def test_a_number_that_no_row_can_have_finds_nothing(browser, number):
     page = browser.get(reverse(f"{BOT}_unsent"), {"bot": number})
