@@ -436,6 +436,18 @@ def test_the_search_of_all_pages_finds_own_clients_and_bots_only(browser, own, f
     assert "admin/auth" not in found("colleague")
 
 
+def test_the_search_forgets_a_client_as_soon_as_it_is_somebody_else_s(browser, own):
+    term = {"s": "own", "extended": "1"}
+    assert "Own" in text_of(browser.get(reverse("admin:search"), term))
+    Client.objects.update(account_manager=None)
+    assert "Own" not in text_of(browser.get(reverse("admin:search"), term))
+
+
+@pytest.mark.parametrize("page", ["x", "999", "0", "-1", "9" * 5000])
+def test_a_page_that_the_search_does_not_have_is_not_there(page, browser, own):
+    assert browser.get(reverse("admin:search"), {"s": "own", "extended": "1", "page": page}).status_code == 404
+
+
 def test_the_search_finds_nothing_of_what_may_not_be_looked_at(own, make_user, browse):
     user = make_user("helper", {"accounts.add_client", "accounts.view_every_client"})
     page = text_of(browse(user).get(reverse("admin:search"), {"s": "own", "extended": "1"}))
