@@ -10,6 +10,7 @@ from django.test import Client as HttpClient
 from django.urls import reverse
 from django.utils import timezone
 
+from controlpanel.models import SecondFactor
 from json_api.models import Scope, Token
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +55,15 @@ def test_a_token_ends_with_its_user(tool, change):
     get_user_model().objects.update(**change)
 
     assert tool.get("/bots").status_code == 401
+
+
+def test_where_a_second_factor_is_required_a_token_of_a_user_without_one_is_refused(tool, settings):
+    settings.REQUIRE_SECOND_FACTOR = True
+    factor = SecondFactor.objects.create(user=get_user_model().objects.get())
+    refused = tool.get("/bots")  # no first code has confirmed it
+    assert (refused.status_code, refused.json()["code"]) == (403, "second_factor_missing")
+    SecondFactor.objects.filter(pk=factor.pk).update(confirmed=True)
+    assert tool.get("/bots").status_code == 200
 
 
 def test_a_token_does_what_its_scopes_say(make_tool, bot):
