@@ -470,7 +470,8 @@ class Resume(LiveKind):
 class LookingKind(BotKind):
     """Only looks, so no bot that has to be stopped at once waits for it: it has a lock and a lane of its own."""
 
-    permission = "bots.view_bot"
+    # Whoever may have a server checked: a look keeps the server busy and is written down under its user's name.
+    permission = "accounts.check_server"
 
     def lock(self, subject: Bot) -> str:
         return f"{super().lock(subject)}:{self.name}"

@@ -115,7 +115,7 @@ class BotSheet(Sheet):
         for limit in LIMITS:
             if text := row.text(limit):
                 try:
-                    setattr(obj, limit, None if text.lower() == NONE else Decimal(text))
+                    setattr(obj, limit, None if text.lower() == NONE else _number(text))
                 except InvalidOperation:
                     row.wrong(limit, "Write a number with a decimal point: 250.5.")
         self._fill_settings(obj, row)
@@ -217,6 +217,17 @@ def read_setting(setting: Setting, text: str) -> Any:
         except ValidationError:
             raise ValidationError("Write a number with a decimal point: 0.003.") from None
     return setting_field(setting, None).clean(text)
+
+
+def _number(text: str) -> Decimal:
+    """
+    Raises:
+        InvalidOperation: it is none, or one that can't be compared: NaN, Infinity.
+    """
+    number = Decimal(text)
+    if not number.is_finite():
+        raise InvalidOperation
+    return number
 
 
 def _column_of(name: str, row: Row) -> str:

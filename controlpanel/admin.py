@@ -105,12 +105,15 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
     filter_horizontal = ()
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[User]:
-        paused = AccessAttempt.objects.filter(
-            username=models.OuterRef("username"),
-            failures_since_start__gte=settings.AXES_FAILURE_LIMIT,
-            attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME,
-        )
-        users = super().get_queryset(request).annotate(is_paused=models.Exists(paused))
+        tries = AccessAttempt.objects.filter(
+            username=models.OuterRef("username"), attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME
+        ).order_by()
+        at_an_address = tries.values("ip_address").annotate(tries=models.Sum("failures_since_start"))
+        paused: Any = models.Exists(at_an_address.filter(tries__gte=settings.AXES_FAILURE_LIMIT))
+        if settings.SIGN_IN_TRIES_PER_USER:
+            anywhere = tries.values("username").annotate(tries=models.Sum("failures_since_start"))
+            paused |= models.Exists(anywhere.filter(tries__gte=settings.SIGN_IN_TRIES_PER_USER))
+        users = super().get_queryset(request).annotate(is_paused=paused)
         return users.select_related("second_factor").prefetch_related("groups")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:

@@ -59,6 +59,7 @@ env = _Env(
     SECURE_HSTS_INCLUDE_SUBDOMAINS=(bool, False),
     SECURE_HSTS_PRELOAD=(bool, False),
     REQUIRE_SECOND_FACTOR=(bool, False),
+    SIGN_IN_TRIES_PER_USER=(int, 50),
     # Heroku and Railway set these, and stand in front of the panel with one proxy.
     TRUSTED_PROXIES=(int, 1 if os.environ.get("DYNO") or os.environ.get("RAILWAY_ENVIRONMENT") else 0),
     WORKER_THREADS=(int, 12),
@@ -222,6 +223,9 @@ def mail() -> dict[str, Any]:
 
 def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
     """Huey's settings: ``QUEUE_URL`` (``redis://`` or ``memory://``), or else the database's own server or folder."""
+    # gunicorn reads this module too, before there is anything else of the panel.
+    from controlpanel.signed_queue import SignedMessages
+
     url = urlsplit(env("QUEUE_URL"))
     consumer = {
         "workers": env("WORKER_THREADS"),
@@ -233,7 +237,14 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         "graceful_signal": "TERM",
         "shutdown_timeout": 20,
     }
-    common = {"name": "panel", "results": False, "immediate": False, "consumer": consumer}
+    common = {
+        "name": "panel",
+        "results": False,
+        "immediate": False,
+        "consumer": consumer,
+        # Whoever gets to write to the queue, a Redis without a password say, must not run code in the worker.
+        "serializer": SignedMessages(secret=env("SECRET_KEY"), salt="panel queue"),
+    }
     if url.scheme == "memory":
         return common | {"huey_class": "huey.MemoryHuey"}
     if url.scheme in {"redis", "rediss"}:

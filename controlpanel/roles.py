@@ -40,7 +40,7 @@ WHO_MAY = {
     "accounts.add_server": "A O",
     "accounts.change_server": "A O",
     "accounts.delete_server": "A",
-    "accounts.check_server": "A O M",
+    "accounts.check_server": "A O M",  # and have it asked about a bot; a viewer sees what the panel saw last
     # bots
     "bots.view_bot": "A O M V",
     "bots.add_bot": "A O M",

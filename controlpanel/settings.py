@@ -88,6 +88,9 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 DATABASES = {"default": database()}
+# Nothing here is slow enough to be remembered, and Unfold's search would answer from it for five minutes: also about
+# what its user may not see any more.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -104,12 +107,15 @@ LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
 # How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
 TRUSTED_PROXIES = env("TRUSTED_PROXIES")
-# Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot.
+# Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot. The handler
+# adds a brake on one user wherever from, which lets the browsers pass that the user has signed in with.
+AXES_HANDLER = "controlpanel.sign_in.SignInHandler"
+SIGN_IN_TRIES_PER_USER = env("SIGN_IN_TRIES_PER_USER")
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "operations.caller.client_address"
+AXES_CLIENT_IP_CALLABLE = "controlpanel.sign_in.address_block"
 AXES_LOCKOUT_CALLABLE = "controlpanel.sign_in.locked_out"
 # What was posted is kept with the attempt, without these.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
@@ -260,13 +266,20 @@ LOGGING = {
     "filters": {
         "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
         "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
+        "unsigned_in_a_line": {"()": "controlpanel.signed_queue.UnsignedFilter"},
         # urllib3 names the address of each request below that, which for a webhook is its password.
         "above_debug": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: record.levelno > logging.DEBUG,
         },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id", "unsigned_in_a_line"],
+        },
+    },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
         "django.request": {"filters": ["refusal_in_a_line"]},

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from controlpanel.dashboard import dashboard_now
 from controlpanel.glossary import glossary
 from controlpanel.health import healthz, readyz
+from controlpanel.searching import search
 from controlpanel.second_factor import second_factor
 from json_api.app import api
 from operations.renewing import reload_signed_out
@@ -20,6 +21,7 @@ urlpatterns = [
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     path("admin/onboard/", include("controlpanel.onboarding_pages")),
     path("admin/glossary/", admin.site.admin_view(glossary), name="glossary"),
+    path("admin/search/", admin.site.admin_view(search)),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

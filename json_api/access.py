@@ -2,12 +2,21 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
+from django_otp import user_has_device
 from ninja.security import HttpBearer
 
 from json_api.models import Scope, Token, token_hash
-from json_api.problems import AddressRefused, PermissionMissing, ScopeMissing, TokenMissing, TooManyRequests
+from json_api.problems import (
+    AddressRefused,
+    PermissionMissing,
+    ScopeMissing,
+    SecondFactorMissing,
+    TokenMissing,
+    TooManyRequests,
+)
 from operations.caller import client_address
 
 
@@ -22,7 +31,7 @@ class Bearer(HttpBearer):
         """The token's row; ``request.user`` becomes its user.
 
         Raises:
-            TokenMissing, AddressRefused, TooManyRequests, ScopeMissing
+            TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests, ScopeMissing
         """
         found = take_token(request, token)
         if self.scope:
@@ -43,7 +52,7 @@ def take_token(request: HttpRequest, secret: str) -> Token:
     """The token with this secret, with one request counted against its rate limit.
 
     Raises:
-        TokenMissing, AddressRefused, TooManyRequests
+        TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests
     """
     now = timezone.now()
     token = Token.objects.usable(now).select_related("user").filter(hash=token_hash(secret)).first()
@@ -51,6 +60,9 @@ def take_token(request: HttpRequest, secret: str) -> Token:
         raise TokenMissing
     if not token.allows(client_address(request) or ""):
         raise AddressRefused
+    if settings.REQUIRE_SECOND_FACTOR and not user_has_device(token.user):
+        # Or a token would be the way around it.
+        raise SecondFactorMissing
     if not Token.objects.take(token, now):
         raise TooManyRequests
     request.user = token.user

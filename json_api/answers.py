@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelInvalid
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -14,6 +14,7 @@ from ninja.errors import ValidationError as RequestInvalid
 from bots.problems import BotLive, PauseWouldEnd
 from hummingbot_api.errors import Problem
 from json_api.problems import (
+    BodyTooLarge,
     BodyUnreadable,
     BotExists,
     ChangedMeanwhile,
@@ -119,10 +120,16 @@ def handle_problems(api: NinjaAPI) -> None:
     def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
         return problem_response(request, NothingThere())
 
+    @api.exception_handler(RequestDataTooBig)
+    def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+        return problem_response(request, BodyTooLarge())
+
     @api.exception_handler(HttpError)
     def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
         # The only one that ninja raises by itself, besides those above; the parser said why.
         why = error.__cause__
+        if isinstance(why, RequestDataTooBig):
+            return too_large(request, why)
         return problem_response(
             request, BodyUnreadable(" ".join(why.messages) if isinstance(why, ModelInvalid) else "")
         )

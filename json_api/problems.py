@@ -60,6 +60,17 @@ class ScopeMissing(RequestProblem):
     status = 403
 
 
+class SecondFactorMissing(RequestProblem):
+    """Users need a second factor here, and the token's has none."""
+
+    code = "second_factor_missing"
+    meaning = "The token's user has no second factor, which every user of this panel needs."
+    default_remedy = (
+        "Sign in to the panel as that user and set one up on the page “Second factor”. The token works from then on."
+    )
+    status = 403
+
+
 class AddressRefused(RequestProblem):
     """The token is bound to other addresses."""
 

@@ -5,14 +5,12 @@ from functools import wraps
 from typing import Any
 from urllib.parse import unquote
 
-from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.views.decorators.http import conditional_page
 from ninja import Router
 from ninja.decorators import decorate_view
 
-from json_api.answers import problem_response
-from json_api.problems import BodyTooLarge, FieldsInvalid
+from json_api.problems import FieldsInvalid
 from json_api.schemas import ProblemOut
 
 #: No JSON; no token; not allowed; not there; not possible now; too much; invalid; what it depends on failed; too many.
@@ -28,17 +26,16 @@ IDEMPOTENCY_KEY = {
 }
 
 
-def storable(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Refuses what is too much, and the one character that PostgreSQL can't store in text."""
+def storable(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuses what is too much, and the one character that PostgreSQL can't store in text.
+
+    It stands behind the token: of a stranger's body, which may come as slowly as a stranger likes, nothing is read.
+    """
 
     @wraps(view)
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            body = request.body
-        except RequestDataTooBig:
-            return problem_response(request, BodyTooLarge())
-        if "\0" in unquote(request.get_full_path()) or b"\0" in body or b"\\u0000" in body:
-            return problem_response(request, FieldsInvalid({"": ["Text can't hold the character NUL (U+0000)."]}))
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if "\0" in unquote(request.get_full_path()) or b"\0" in request.body or b"\\u0000" in request.body:
+            raise FieldsInvalid({"": ["Text can't hold the character NUL (U+0000)."]})
         return view(request, *args, **kwargs)
 
     return answer
@@ -53,11 +50,11 @@ class PanelRouter(Router):
         A read has an ``ETag``, and is answered with 304 and nothing when the caller has it already.
         """
         answers = response if isinstance(response, dict) else {200: response}
+        view_func = storable(view_func)
         if "GET" in methods:
             view_func = decorate_view(conditional_page)(view_func)
             answers |= {304: None}
         if 202 in answers:
             options["openapi_extra"] = {"parameters": [IDEMPOTENCY_KEY]}
-        view_func = decorate_view(storable)(view_func)
         problems = dict.fromkeys(STATUSES, ProblemOut)
         super().add_api_operation(path, methods, view_func, response=answers | problems, **options)

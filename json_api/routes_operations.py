@@ -56,7 +56,11 @@ def to_steer(request: HttpRequest, operation_id: int) -> Operation:
         ScopeMissing: the token might not ask for such an operation either.
     """
     operation: Operation = get_object_or_404(visible(request), pk=operation_id)
-    require_scope(request.auth, SCOPES.get(operation.definition.subject_model, Scope.ADMIN))  # type: ignore[attr-defined]
+    scopes = {SCOPES.get(operation.definition.subject_model, Scope.ADMIN)}
+    if operation.options.get("bots"):  # a rotation of a key redeploys them
+        scopes.add(Scope.DEPLOY)
+    for scope in scopes:
+        require_scope(request.auth, scope)  # type: ignore[attr-defined]
     require(request.user, operation.definition.permission)
     return operation
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,16 +18,21 @@ from openpyxl.utils import get_column_letter
 
 MAX_ROWS = 1000
 MAX_COLUMNS = 200
-#: How much an XLSX file, which is compressed, may hold.
-_MAX_UNPACKED = 40 * 1024 * 1024
 #: How far down a sheet is searched for rows below empty ones.
 _MAX_DEPTH = 10 * MAX_ROWS
+#: What an XLSX file, which is compressed, may hold: bytes, and tags of XML, of which the shortest take most memory. A
+#: cell with a value has four, and four more for a text of its own.
+_MAX_UNPACKED = 8 * 1024 * 1024
+_MAX_TAGS = 500_000
+#: How many cells are looked at, with the empty ones to the left of what a row names.
+_MAX_CELLS = 1_000_000
 _XLSX, _XLS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 #: Spreadsheets run a text that begins so.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: What is left of a number that was too long for Excel: in scientific notation, or with nothing but zeros at its end.
 _SPOILED = re.compile(r"\d(?:[.,]\d+)?E\+\d+|\d{15}0+", re.IGNORECASE)
 _UNREADABLE = "This can't be read as XLSX. Save it again as .xlsx, or as “CSV UTF-8”."
+_TOO_LARGE = "The sheet is too large. Copy the rows into a new one."
 _RETYPE = "Format the cell as text, then enter it again."
 
 
@@ -54,8 +60,7 @@ class Row:
 
     def text(self, column: str) -> str:
         """The cell's text, as it was before an export guarded it; empty when there is none."""
-        value = self.values.get(column, "")
-        return value[1:] if value[:1] == "'" and value[1:].startswith(_FORMULA_STARTS) else value
+        return _unguarded(self.values.get(column, ""))
 
     def verbatim(self, column: str) -> str:
         """The cell's text for a value of which every character counts; what Excel made of it is an error."""
@@ -94,11 +99,11 @@ def read_table(content: bytes) -> Table:
     """
     if content.startswith(_XLS):
         raise FileRefused("This is an old Excel file, or one with a password. Save it as .xlsx without a password.")
-    lines = _xlsx_lines(content) if content.startswith(_XLSX) else _csv_lines(content)
+    lines = _bounded(_xlsx_lines(content) if content.startswith(_XLSX) else _csv_lines(content))
     number, header = next(((number, cells) for number, cells in lines if any(cells)), (0, []))
     if not number:
         raise FileRefused("The file is empty. Its first row names the columns.")
-    columns = ["_".join(str(cell or "").split()).lower() for cell in header]
+    columns = ["_".join(_unguarded(str(cell or "")).split()).lower() for cell in header]
     while not columns[-1]:
         columns.pop()
     if len(columns) > MAX_COLUMNS:
@@ -107,8 +112,6 @@ def read_table(content: bytes) -> Table:
         raise FileRefused(f"Two columns have the same name: see column {', '.join(repeated)}.")
     rows = []
     for number, cells in lines:
-        if number > _MAX_DEPTH:
-            raise FileRefused(f"The sheet goes below row {_MAX_DEPTH}. Copy its rows into a new one.")
         row = _row(number, columns, cells)
         if row.values or row.errors:
             rows.append(row)
@@ -117,6 +120,18 @@ def read_table(content: bytes) -> Table:
     if not rows:
         raise FileRefused("There is no row below the names of the columns.")
     return Table([name for name in columns if name], rows)
+
+
+def _bounded(lines: Iterable[tuple[int, list[Any]]]) -> Iterator[tuple[int, list[Any]]]:
+    """The lines, as long as there are not too many: also above the first one that has something in it."""
+    looked_at = 0
+    for number, cells in lines:
+        looked_at += len(cells)
+        if number > _MAX_DEPTH:
+            raise FileRefused(f"The sheet goes below row {_MAX_DEPTH}. Copy its rows into a new one.")
+        if looked_at > _MAX_CELLS:
+            raise FileRefused(_TOO_LARGE)
+        yield number, cells
 
 
 def _row(number: int, columns: Sequence[str], cells: Sequence[Any]) -> Row:
@@ -134,6 +149,8 @@ def _row(number: int, columns: Sequence[str], cells: Sequence[Any]) -> Row:
                 row.wrong(column, sentence)
             case bool():
                 row.values[column] = "yes" if cell else "no"
+            case float() if not math.isfinite(cell):
+                row.wrong(column, "This number is too large to reckon with.")
             case int() | float():
                 row.numeric.add(column)
                 row.values[column] = str(int(cell)) if cell == int(cell) and abs(cell) < 1e15 else repr(cell)
@@ -185,24 +202,34 @@ class _Refused:
 
 
 def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
-    if _unpacked_size(content) > _MAX_UNPACKED:
-        raise FileRefused("The sheet is too large. Copy the rows into a new one.")
+    if _is_too_large(content):
+        raise FileRefused(_TOO_LARGE)
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
         sheet = book.worksheets[0]
         # What a file says of its own size is not always so.
         sheet.reset_dimensions()
-        for number, cells in enumerate(sheet.iter_rows(), 1):
+        # A row may say of itself that it is the billionth, and openpyxl makes up those above.
+        for number, cells in enumerate(sheet.iter_rows(max_row=_MAX_DEPTH + 1), 1):
             yield number, [_xlsx_value(cell) for cell in cells]
     except Exception:  # whatever openpyxl stumbles over; its words may hold what a cell holds
         raise FileRefused(_UNREADABLE) from None
 
 
-def _unpacked_size(content: bytes) -> int:
+def _is_too_large(content: bytes) -> bool:
+    """
+    Raises:
+        FileRefused: it can't be unpacked at all.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            return sum(part.file_size for part in packed.infolist())
-    except zipfile.BadZipFile:
+            parts = packed.infolist()
+            # No part unpacks to more than it says.
+            return (
+                sum(part.file_size for part in parts) > _MAX_UNPACKED
+                or sum(packed.read(part).count(b"<") for part in parts) > _MAX_TAGS
+            )
+    except Exception:  # not only BadZipFile: a password, a compression that nobody knows
         raise FileRefused(_UNREADABLE) from None
 
 
@@ -222,7 +249,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """With the mark by which Excel knows UTF-8."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerows([columns, *([_text(value) for value in row] for row in rows)])
+    writer.writerows([_text(value) for value in row] for row in [columns, *rows])
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -257,6 +284,10 @@ def _text(value: Any) -> str:
     """A value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
     text = in_words(value)
     return f"'{text}" if isinstance(value, str | list) and text.startswith(_FORMULA_STARTS) else text
+
+
+def _unguarded(text: str) -> str:
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA_STARTS) else text
 
 
 def in_words(value: Any) -> str:

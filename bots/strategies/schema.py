@@ -9,6 +9,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema import validators as jsonschema_validators
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from hummingbot_api.reading import storable
 
@@ -25,6 +28,9 @@ def _increasing(validator: Any, names: Any, settings: Any, _schema: Any) -> Iter
 #: JSON Schema compares no settings with each other. So there is one keyword more, ``increasing``: a list of settings,
 #: each of which must be less than the next.
 _Validator = jsonschema_validators.extend(Draft202012Validator, {"increasing": _increasing})
+
+#: Holds nothing and fetches nothing. The default one opens what a ``$ref`` names: a web page, or a file of the host.
+_NOTHING_ELSE: Registry[Any] = Registry()
 
 _NO_TEXT = "Text can't hold the character NUL (U+0000), nor half a character."
 
@@ -79,7 +85,11 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
     }
     errors |= {name: _NO_TEXT for name, value in settings.items() if storable({name: value}) != {name: value}}
     errors |= {name: "This must be a finite number." for name, value in settings.items() if not _is_finite(value)}
-    for error in _Validator(schema).iter_errors(dict(settings)):
+    try:
+        found = list(_Validator(schema, registry=_NOTHING_ELSE).iter_errors(dict(settings)))
+    except (Unresolvable, RecursionError):
+        return errors | {"settings": "The strategy's schema refers to what it does not hold, or to itself in a circle."}
+    for error in found:
         sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")
         for name in _places(error):
             errors.setdefault(name, sentence(error))
@@ -112,12 +122,33 @@ def schema_error(schema: Any) -> str:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         return f"This is no JSON Schema: {error.message}."
+    if foreign := sorted(_foreign_references(schema)):
+        return f"A schema refers to its own parts only, as in #/$defs/name, and not to {', '.join(foreign)}."
     if not _describes_each(schema):
         return "Each property is described by a group of names and values."
     market = schema.get("market", [])
     if not isinstance(market, list) or len(market) not in {0, 2} or not all(isinstance(name, str) for name in market):
         return "“market” names the settings for the connector and the trading pair, or is an empty list."
     return ""
+
+
+def _foreign_references(schema: Any) -> set[str]:
+    """What the schema refers to outside of itself, or where it holds nothing."""
+    root = DRAFT202012.create_resource(schema)
+    foreign = set()
+    schemas = [(_NOTHING_ELSE.resolver_with_root(root), root)]
+    while schemas:
+        resolver, part = schemas.pop()
+        group = part.contents if isinstance(part.contents, Mapping) else {}  # true and false are schemas, too
+        references = [group[word] for word in ("$ref", "$dynamicRef") if word in group]
+        for reference in references:
+            try:
+                resolver.lookup(reference)
+            except Unresolvable:
+                foreign.add(reference)
+        foreign |= {reference for reference in references if not reference.startswith("#")}
+        schemas += [(resolver.in_subresource(below), below) for below in part.subresources()]
+    return foreign
 
 
 def _describes_each(schema: Mapping[str, Any]) -> bool:

@@ -14,8 +14,9 @@ from accounts.models import Client, Server
 from bots.models import Bot, Strategy
 from bots.strategies.bundled import BUNDLED, add_or_update, defaults
 from bots.strategies.render import RESERVED
-from bots.strategies.schema import Setting, setting_errors
+from bots.strategies.schema import Setting, schema_error, setting_errors
 from hummingbot_api.sandbox.catalog import CONTROLLERS
+from tests.hummingbot_api.stub import Reply, running_stub
 
 #: What has no default, for each strategy.
 REQUIRED = {
@@ -232,6 +233,50 @@ def test_what_may_be_empty_says_so():
         schema_of("pmm_simple"), defaults("pmm_simple") | REQUIRED["pmm_simple"] | {"stop_loss": ""}
     )
     assert errors == {"stop_loss": "This must be a number or empty."}
+
+
+# --- what a schema refers to ---
+
+
+def referring(reference: str) -> dict:
+    return {"type": "object", "properties": {"a": {"$ref": reference}}, "$defs": {"whole": {"type": "integer"}}}
+
+
+@pytest.fixture
+def secret_file(tmp_path):
+    file = tmp_path / "secret.json"
+    file.write_text('{"enum": ["planted-in-a-file"]}')
+    return file.as_uri()
+
+
+def test_a_schema_is_kept_from_reading_files_and_fetching_pages(secret_file):
+    with running_stub() as stub:
+        stub.will(Reply({"enum": ["planted-on-a-page"]}))
+        for reference in (secret_file, f"{stub.url}/meta-data"):
+            assert reference in schema_error(referring(reference))
+            # One that was saved by an older release.
+            assert "refers to what it does not hold" in setting_errors(referring(reference), {"a": 1})["settings"]
+    assert not stub.seen
+
+
+@pytest.mark.parametrize(
+    "reference", ["other.json", "#/$defs/nothing", "#nothing", "https://example.com/#/$defs/whole"]
+)
+def test_a_reference_that_leads_nowhere_is_refused_by_its_name(reference):
+    for schema in (referring(reference), {"allOf": [True, {"items": {"$ref": reference}}]}):
+        assert f"not to {reference}." in schema_error(schema)
+    assert "settings" in setting_errors(referring(reference), {"a": 1})
+
+
+def test_a_schema_may_refer_to_its_own_parts():
+    for schema in (referring("#/$defs/whole"), {"$id": "https://example.com/x", **referring("#/$defs/whole")}):
+        assert schema_error(schema) == ""
+        assert setting_errors(schema, {"a": 1}) == {}
+        assert setting_errors(schema, {"a": "x"}) == {"a": "This must be a whole number."}
+
+
+def test_a_schema_that_refers_to_itself_in_a_circle_is_an_error_of_the_settings_and_no_fault():
+    assert "in a circle" in setting_errors({"$ref": "#"}, {"a": 1})["settings"]
 
 
 @pytest.mark.parametrize(

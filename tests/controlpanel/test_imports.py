@@ -430,6 +430,8 @@ def test_only_the_settings_that_are_given_change(send, bot):
         ("image", "No Image", "This is not the name of a Docker image"),
         ("max_global_drawdown_quote", "20", "Only controllers have drawdown limits"),
         ("max_global_drawdown_quote", "much", "Write a number with a decimal point: 250.5."),
+        ("max_global_drawdown_quote", "NaN", "Write a number with a decimal point: 250.5."),
+        ("max_controller_drawdown_quote", "-Infinity", "Write a number with a decimal point: 250.5."),
         ("buy_spreads", "0.003", "This is not a setting of spread; it has bid_spread, ask_spread,"),
     ],
 )

@@ -413,6 +413,18 @@ def test_a_list_does_not_tell_which_rows_of_others_lead_to_its_own(browser, name
     assert browser.get(reverse(f"{name}_changelist"), {query: 1}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "query",
+    [{"base_url__startswith": "http"}, {"username__startswith": "a"}, {"password__isnull": 0}, {"username": "a"}],
+)
+def test_the_list_of_servers_does_not_tell_by_a_filter_what_is_hidden_in_it(query, own, make_user, browse):
+    servers = reverse(f"{SERVER}_changelist")
+    looks = {"accounts.view_server", "accounts.view_every_client"}
+    assert browse(make_user("viewer", looks)).get(servers, query).status_code == 400
+    if "password__isnull" not in query:
+        assert browse(make_user("operator", looks | {"accounts.change_server"})).get(servers, query).status_code == 200
+
+
 @pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "abc"])
 def test_a_number_that_no_row_can_have_finds_nothing(browser, number):
     page = browser.get(reverse(f"{BOT}_unsent"), {"bot": number})
@@ -428,6 +440,18 @@ def test_the_search_of_all_pages_finds_own_clients_and_bots_only(browser, own, f
     assert own["bot"].get_absolute_url() in found("own bot")
     assert "Foreign" not in found("foreign")
     assert "admin/auth" not in found("colleague")
+
+
+def test_the_search_forgets_a_client_as_soon_as_it_is_somebody_else_s(browser, own):
+    term = {"s": "own", "extended": "1"}
+    assert "Own" in text_of(browser.get(reverse("admin:search"), term))
+    Client.objects.update(account_manager=None)
+    assert "Own" not in text_of(browser.get(reverse("admin:search"), term))
+
+
+@pytest.mark.parametrize("page", ["x", "999", "0", "-1", "9" * 5000])
+def test_a_page_that_the_search_does_not_have_is_not_there(page, browser, own):
+    assert browser.get(reverse("admin:search"), {"s": "own", "extended": "1", "page": page}).status_code == 404
 
 
 def test_the_search_finds_nothing_of_what_may_not_be_looked_at(own, make_user, browse):

@@ -2,16 +2,20 @@
 
 import re
 import time
+from datetime import timedelta
 
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.test import Client as Browser
+from django.test import RequestFactory
 from django.urls import reverse
+from django.utils import timezone
 from django_otp.oath import TOTP
 
 from controlpanel.models import RECOVERY_CODES, SecondFactor
+from controlpanel.sign_in import address_block
 from tests.controlpanel.conftest import text_of, url_of
 
 PASSWORD = "a long enough password"
@@ -91,6 +95,141 @@ def test_made_up_addresses_do_not_evade_the_pause(user, settings):
     assert answer.status_code == 429
     assert try_to_sign_in(headers={"x-forwarded-for": "6.6.6.9, 203.0.113.7"}).status_code == 429
     assert try_to_sign_in(headers={"x-forwarded-for": "198.51.100.1"}).status_code == 302
+
+
+def test_the_addresses_of_one_line_count_as_one(user):
+    for number in range(5):
+        answer = try_to_sign_in(Browser(REMOTE_ADDR=f"2001:db8:0:1::{number}"), password="wrong")
+    assert answer.status_code == 429
+    assert try_to_sign_in(Browser(REMOTE_ADDR="2001:db8:0:1:ffff::")).status_code == 429
+    assert try_to_sign_in(Browser(REMOTE_ADDR="2001:db8:0:2::")).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("address", "block"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("", None),
+    ],
+)
+def test_a_try_is_counted_for_an_address_or_a_line_of_ipv6(address, block):
+    assert address_block(RequestFactory().get("/", REMOTE_ADDR=address)) == block
+
+
+# --- guessing from many addresses ---
+
+
+@pytest.fixture
+def guessed(user, settings):
+    """Strangers with enough addresses have tried so many passwords that a strange browser is not let in."""
+    settings.SIGN_IN_TRIES_PER_USER = 8
+    assert {guess(number).status_code for number in range(8)} == {200}
+
+
+def guess(number: int, **posted):
+    return try_to_sign_in(Browser(REMOTE_ADDR=f"203.0.113.{number}"), **{"password": "wrong"} | posted)
+
+
+def test_guessing_from_many_addresses_is_braked_and_the_page_says_what_to_do(guessed):
+    for answer in (guess(100), guess(101, password=PASSWORD)):
+        page = text_of(answer)
+        assert (answer.status_code, answer["Retry-After"]) == (429, "900")
+        assert "from many addresses" in page and "signed in under this name before" in page
+        assert "An administrator can end the pause" in page
+
+
+def test_who_keeps_on_guessing_does_not_keep_the_brake_on(guessed):
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=16))
+    assert guess(100, password=PASSWORD).status_code == 302
+
+
+def test_tries_during_the_brake_are_not_written_down(guessed):
+    before = AccessAttempt.objects.count()
+    guess(100)
+    assert AccessAttempt.objects.count() == before
+
+
+def test_one_address_alone_brakes_nobody_elsewhere(user, settings):
+    settings.SIGN_IN_TRIES_PER_USER = 8
+    for number in range(30):
+        try_to_sign_in(Browser(HTTP_USER_AGENT=f"agent {number}"), password="wrong")
+    assert guess(100, password=PASSWORD).status_code == 302
+
+
+def test_another_user_is_not_braked(guessed):
+    User.objects.create_user("max", password=PASSWORD, is_staff=True)
+    assert guess(100, username="max", password=PASSWORD).status_code == 302
+
+
+def test_a_name_that_nobody_has_is_braked_like_one_that_somebody_has(db, settings):
+    settings.SIGN_IN_TRIES_PER_USER = 8
+    assert [guess(number).status_code for number in range(9)] == [200] * 8 + [429]
+
+
+def test_without_a_number_there_is_no_brake(user, settings):
+    settings.SIGN_IN_TRIES_PER_USER = 0
+    assert {guess(number).status_code for number in range(12)} == {200}
+
+
+def known_browser(**facts) -> Browser:
+    browser = Browser(**facts)
+    assert try_to_sign_in(browser).status_code == 302
+    browser.post(reverse("admin:logout"))
+    return browser
+
+
+def test_strangers_keep_nobody_out_of_a_browser_that_they_have_signed_in_with(user, request):
+    browser = known_browser()
+    request.getfixturevalue("guessed")
+    assert try_to_sign_in(browser).status_code == 302
+
+
+def test_a_known_browser_is_paused_for_its_own_wrong_passwords(user, request):
+    browser = known_browser()
+    request.getfixturevalue("guessed")
+    for _ in range(5):
+        answer = try_to_sign_in(browser, password="wrong")
+    assert answer.status_code == 429
+    assert "from your address" in text_of(answer)
+
+
+def test_a_browser_is_known_for_one_user_with_one_password_and_no_mark_can_be_made_up(user, request):
+    browser = known_browser()
+    mark = browser.cookies[f"known_browser_{user.pk}"]
+    assert mark["httponly"] and mark["path"] == LOGIN and mark["samesite"] == "Lax"
+    request.getfixturevalue("guessed")
+    forger = Browser()
+    forger.cookies[f"known_browser_{user.pk}"] = "a" * 64
+    assert try_to_sign_in(forger).status_code == 429
+    user.set_password("another long password")
+    user.save()
+    assert try_to_sign_in(browser, password="another long password").status_code == 429
+
+
+def test_a_wrong_password_or_code_makes_no_browser_known(user, factor):
+    for posted in ({"password": "wrong"}, {"code": ""}, {"code": "000000"}):
+        assert not [name for name in try_to_sign_in(**posted).cookies if name.startswith("known")]
+
+
+def test_who_changes_the_password_stays_known(user, request):
+    browser = Browser()
+    try_to_sign_in(browser)
+    new = "another long password"
+    changed = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert browser.post(reverse("admin:password_change"), changed).status_code == 302
+    browser.post(reverse("admin:logout"))
+    request.getfixturevalue("guessed")
+    assert try_to_sign_in(browser, password=new).status_code == 302
+
+
+def test_an_administrator_ends_the_brake(guessed, user, admin_client):
+    users = reverse("admin:auth_user_changelist")
+    assert "paused" in text_of(admin_client.get(users))
+    admin_client.post(users, {"action": "let_sign_in_again", "_selected_action": [user.pk]})
+    assert "paused" not in text_of(admin_client.get(users))
+    assert guess(100, password=PASSWORD).status_code == 302
 
 
 def test_what_was_typed_is_kept_nowhere(user, factor):

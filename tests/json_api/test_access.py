@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 from django.test import Client as HttpClient
 from django.urls import reverse
 from django.utils import timezone
 
+from controlpanel.models import SecondFactor
 from json_api.models import Scope, Token
 
 pytestmark = pytest.mark.django_db
@@ -19,6 +21,17 @@ def test_nothing_is_answered_without_a_token(client):
 
     assert (response.status_code, response.json()["code"]) == (401, "token_missing")
     assert response["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer hbp_made-up"}])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/bots/create"), ("PATCH", "/bots/1"), ("POST", "/bots/1/stop")])
+def test_of_a_stranger_s_body_nothing_is_read(method, path, headers, monkeypatch):
+    def body(request):
+        pytest.fail("It may come as slowly as the stranger likes.")
+
+    monkeypatch.setattr(HttpRequest, "body", property(body))
+    answer = HttpClient().generic(method, path, b"{}", content_type="application/json", headers=headers)
+    assert answer.status_code == 401
 
 
 def test_a_session_of_the_admin_is_no_token(admin_client):
@@ -42,6 +55,15 @@ def test_a_token_ends_with_its_user(tool, change):
     get_user_model().objects.update(**change)
 
     assert tool.get("/bots").status_code == 401
+
+
+def test_where_a_second_factor_is_required_a_token_of_a_user_without_one_is_refused(tool, settings):
+    settings.REQUIRE_SECOND_FACTOR = True
+    factor = SecondFactor.objects.create(user=get_user_model().objects.get())
+    refused = tool.get("/bots")  # no first code has confirmed it
+    assert (refused.status_code, refused.json()["code"]) == (403, "second_factor_missing")
+    SecondFactor.objects.filter(pk=factor.pk).update(confirmed=True)
+    assert tool.get("/bots").status_code == 200
 
 
 def test_a_token_does_what_its_scopes_say(make_tool, bot):

@@ -16,6 +16,8 @@ from controlpanel.roles import ROLES, WHO_MAY
 from json_api.app import api
 from json_api.models import Scope, Webhook
 from operations import kinds
+from operations.models import Operation
+from operations.services import operation_request
 from tests.controlpanel.conftest import make_world
 from tests.json_api.conftest import Tool
 
@@ -175,6 +177,26 @@ def test_the_token_of_one_who_deploys_neither_ends_nor_repeats_what_is_done_with
     for verb in ("cancel", "retry"):
         refused = tool.post(f"/operations/{world['push'].pk}/{verb}")
         assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+
+
+@pytest.mark.parametrize(
+    ("redeploys", "scopes", "status"),
+    [
+        (True, [Scope.READ, Scope.KEYS], 403),
+        (True, [Scope.READ, Scope.DEPLOY], 403),
+        (True, [Scope.KEYS, Scope.DEPLOY], 202),
+        (False, [Scope.KEYS], 202),
+    ],
+)
+def test_repeating_a_rotation_takes_what_asking_for_it_takes(redeploys, scopes, status, users, make_tool):
+    world = world_of("Own", users["A"])
+    bots = [world["bot"].pk] if redeploys else []
+    Operation.objects.update(state="failed")
+    rotation = operation_request(kind="rotate_key", subject=world["key"], options={"bots": bots})
+    Operation.objects.update(state="failed")
+    answer = make_tool(users["A"], scopes=scopes).post(f"/operations/{rotation.pk}/retry")
+    assert answer.status_code == status
+    assert (answer.json().get("code") == "scope_missing") == (status == 403)
 
 
 def test_nobody_repeats_what_was_asked_for_with_an_option_that_they_may_not_have(users, make_tool):

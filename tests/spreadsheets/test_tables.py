@@ -146,6 +146,42 @@ def test_a_sheet_that_unpacks_to_more_than_fits_is_not_unpacked():
     assert "too large" in refusal(bomb)
 
 
+def sheet_of(rows: str) -> bytes:
+    spreadsheet = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    return packed(sheet1=f'<worksheet xmlns="{spreadsheet}"><sheetData>{rows}</sheetData></worksheet>'.encode())
+
+
+HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>name</t></is></c></row>'
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (HEADER.replace('r="1"', 'r="999999999999"'), "goes below row"),
+        (HEADER + '<row r="999999999999"><c r="A2"><v>1</v></c></row>', "goes below row"),
+        (HEADER + "".join(f'<row r="{n}"><c r="ZZZ{n}"/></row>' for n in range(2, 10_000)), "too large"),
+        (HEADER + '<row r="2">' + "<c/>" * 1_000_000 + "</row>", "too large"),
+    ],
+    ids=["a header far away", "a row far away", "columns far away", "many empty cells"],
+)
+def test_a_small_file_that_stands_for_an_endless_sheet_is_refused_at_once(rows, words):
+    content = sheet_of(rows)
+    assert len(content) < 100_000
+    assert words in refusal(content)
+
+
+def test_a_value_far_to_the_right_of_the_columns_is_not_lost_in_silence():
+    [row] = read_table(sheet_of(HEADER + '<row r="2"><c r="ZZ2"><v>1</v></c></row>')).rows
+    assert list(row.errors) == ["column ZZ"]
+
+
+@pytest.mark.parametrize("number", ["1E+999", "-1E+999"])
+def test_a_number_too_large_to_reckon_with_is_named(number):
+    [row] = read_table(sheet_of(HEADER + f'<row r="2"><c r="A2"><v>{number}</v></c></row>')).rows
+    assert "too large" in row.errors["name"]
+
+
 def test_a_sheet_that_names_entities_is_not_expanded():
     sheet = (
         b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e "expanded">]>'
@@ -172,6 +208,14 @@ def test_a_text_that_a_spreadsheet_would_run_is_guarded_and_read_back_as_it_was(
         [row] = read_table(content).rows
         assert row.text("notes") == text
         assert not row.errors
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@sum(a1)", '=hyperlink("http://evil")'])
+def test_the_name_of_a_column_is_guarded_alike(text):
+    [line] = list(csv.reader(io.StringIO(write_csv([text], [["x"]]).decode("utf-8-sig"))))[:1]
+    assert line == [f"'{text}"]
+    for content in (write_csv([text], [["x"]]), write_xlsx([text], [["x"]])):
+        assert read_table(content).columns == [text]
 
 
 def test_what_is_written_is_read_back_in_words():

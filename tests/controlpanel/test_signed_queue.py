@@ -1,0 +1,87 @@
+"""What stands in the queue is read when the panel has signed it, and dropped in a line otherwise."""
+
+import logging
+import pickle
+from datetime import datetime
+from io import StringIO
+from threading import Event
+from typing import Any
+
+import pytest
+from django.conf import settings
+from huey import MemoryHuey
+from huey.consumer import Worker
+
+from controlpanel.environment import queue
+from controlpanel.signed_queue import SignedMessages
+
+#: What ran in the worker.
+RAN: list[Any] = []
+
+
+class Code:
+    """Runs when it is read."""
+
+    def __reduce__(self) -> Any:
+        return RAN.append, ("somebody else's code",)
+
+
+def ring(number: int) -> None:
+    RAN.append(number)
+
+
+@pytest.fixture
+def bells() -> MemoryHuey:
+    RAN.clear()
+    bells = MemoryHuey("panel", serializer=settings.HUEY["serializer"], results=False)
+    bells.ring = bells.task()(ring)
+    return bells
+
+
+def work(bells: MemoryHuey) -> None:
+    """As a thread of the consumer does, until the queue is empty."""
+    worker = Worker(bells, Event(), default_delay=0, max_delay=0, backoff=1)
+    while bells.storage.queue_size():
+        worker.loop()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """What the host reads of the queue."""
+    written = StringIO()
+    handler = next(one for one in logging.getLogger("huey").handlers if one.name == "console")
+    monkeypatch.setattr(handler, "stream", written)
+    return written
+
+
+STRANGE = pytest.mark.parametrize(
+    "message",
+    [pickle.dumps(Code()), SignedMessages(secret="another", salt="panel queue").serialize(Code()), b"\x80", b":"],
+    ids=["of an older release", "of another secret", "nonsense", "empty"],
+)
+
+
+@STRANGE
+def test_an_unsigned_message_runs_nothing_and_is_dropped_with_a_line_and_the_next_is_taken(message, bells, log):
+    bells.storage.enqueue(message)
+    bells.ring(7)
+    work(bells)
+    assert RAN == [7]
+    [line] = log.getvalue().splitlines()
+    assert "WARNING" in line and "Dropped a message of the queue that was not signed" in line
+    assert "somebody" not in line
+
+
+@STRANGE
+def test_one_that_was_planned_for_later_is_dropped_alike(message, bells, log):
+    now = datetime.now()
+    bells.storage.add_to_schedule(message, now)
+    assert bells.read_schedule(now) == []
+    assert (RAN, bells.storage.schedule_size(), len(log.getvalue().splitlines())) == ([], 0, 1)
+
+
+def test_every_kind_of_queue_signs_with_the_panel_s_secret(monkeypatch):
+    for url in ("", "memory://", "redis://host:6379/0"):
+        monkeypatch.setenv("QUEUE_URL", url)
+        signed = queue(settings.DATABASES["default"])["serializer"].serialize("message")
+        assert settings.HUEY["serializer"].deserialize(signed) == "message"
