@@ -25,7 +25,6 @@ BEFORE = {
 from datetime import timedelta
 from django.utils.timezone import now
 from bots.models import Bot
-from json_api.models import WebhookDelivery
 from operations.models import Operation
 newest = Operation.objects.of(Bot.objects.get(pk=2)).latest("pk")
 Operation.objects.filter(pk=newest.pk).update(state="running", lease_until=now() + timedelta(hours=1))
@@ -39,6 +38,7 @@ print(newest.pk)
 """,
     "/deliveries/1/retry": """
 from django.utils.timezone import now
+from json_api.models import WebhookDelivery
 print(WebhookDelivery.objects.create(webhook_id=1, event_id="evt_given_up", state="failed", occurred_at=now()).pk)
 """,
 }

@@ -59,9 +59,9 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 from accounts.models import Balance, CredentialsProfile, Server
+from accounts.portfolio import read_balances
 from bots.models import Bot, LogKind, LogLine, PerformanceSample
 from json_api.models import Token, Webhook, WebhookDelivery
-from accounts.portfolio import read_balances
 from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind
 from notifications.outbox import DeliveryState
 
