@@ -17,7 +17,7 @@ from unfold.widgets import (
 )
 
 from bots.fields import JsonField
-from bots.models import Bot, Strategy
+from bots.models import LIMITS, Bot, Strategy
 from bots.preview import as_json
 from bots.settings_json import parse_settings
 from bots.strategies.schema import Setting, setting_errors, settings_in
@@ -90,18 +90,7 @@ class BotForm(forms.ModelForm):
 
     class Meta:
         model = Bot
-        fields = (
-            "client",
-            "name",
-            "server",
-            "strategy",
-            "connector",
-            "trading_pair",
-            "image",
-            "headless",
-            "max_global_drawdown_quote",
-            "max_controller_drawdown_quote",
-        )
+        fields = ("client", "name", "server", "strategy", "connector", "trading_pair", "image", "headless", *LIMITS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

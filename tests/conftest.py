@@ -1,11 +1,13 @@
 """What tests share: a sandbox server over real HTTP, and the objects of the product's own story (Sharp on BitMart)."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from django.db import DataError, models
+from django.db import DataError, connection, models
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
@@ -62,20 +64,29 @@ def server(db: None, sandbox: Sandbox) -> Server:
     return Server.objects.create(name="Sandbox", base_url=sandbox.url, username="admin", password=PLANTED_PASSWORD)
 
 
-@pytest.fixture
-def client_sharp(server: Server) -> Client:
-    client = Client(name="Sharp", server=server)
+def valid_client(name: str, server: Server) -> Client:
+    client = Client(name=name, server=server)
     client.full_clean()
     client.save()
     return client
 
 
 @pytest.fixture
-def key(client_sharp: Client) -> ExchangeKey:
-    key = ExchangeKey(client=client_sharp, connector="bitmart")
-    key.set_values(PLANTED)
+def client_sharp(server: Server) -> Client:
+    return valid_client("Sharp", server)
+
+
+def stored_key(client: Client, connector: str = "bitmart", values: Mapping[str, Any] = PLANTED) -> ExchangeKey:
+    """A key as it is stored, whatever the connector asks for."""
+    key = ExchangeKey(client=client, connector=connector)
+    key.set_values(values)
     key.save()
     return key
+
+
+@pytest.fixture
+def key(client_sharp: Client) -> ExchangeKey:
+    return stored_key(client_sharp)
 
 
 @pytest.fixture
@@ -108,6 +119,21 @@ def bot(make_bot: Callable[..., Bot], key: ExchangeKey) -> Bot:
 
 
 @pytest.fixture
+def make_pmm(make_bot: Callable[..., Bot]) -> Callable[..., Bot]:
+    """Bots of a controller."""
+
+    def make(**changes: Any) -> Bot:
+        facts: dict[str, Any] = {
+            "name": "PMM",
+            "strategy": Strategy.objects.get(name="pmm_v1"),
+            "settings": {"order_amount": 1600, "buy_spreads": [0.01], "sell_spreads": [0.01]},
+        }
+        return make_bot(**facts | changes)
+
+    return make
+
+
+@pytest.fixture
 def perform(db: None) -> Callable[..., Operation]:
     """Ask for an operation and work on it here and now, as a worker would."""
 
@@ -119,3 +145,23 @@ def perform(db: None) -> Callable[..., Operation]:
         return operation
 
     return perform
+
+
+def count_queries(act: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    return len(captured)
+
+
+@pytest.fixture
+def queries(admin_client: Browser) -> Callable[[str], int]:
+    """How many queries a page takes, once what is cached between requests is there."""
+
+    def look(page: str) -> None:
+        assert admin_client.get(page).status_code == 200
+
+    def queries(page: str) -> int:
+        look(page)
+        return count_queries(lambda: look(page))
+
+    return queries

@@ -9,7 +9,7 @@ from accounts.models import ExchangeKey, KeyState, Renewal
 from operations.models import Operation, State
 from operations.problems import OperationActive
 from operations.services import operation_request
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, stored_key
 
 
 def fresh(key: ExchangeKey) -> ExchangeKey:
@@ -65,9 +65,7 @@ def test_what_the_exchange_said_of_former_values_is_not_written_to_new_ones(key)
 
 
 def test_a_test_sends_the_one_key_also_when_it_is_there_and_keeps_what_came_of_it(key, perform, sandbox):
-    other = ExchangeKey(client=key.client, connector="kraken")
-    other.set_values({"kraken_api_key": "a", "kraken_secret_key": "b"})
-    other.save()
+    other = stored_key(key.client, "kraken", {"kraken_api_key": "a", "kraken_secret_key": "b"})
     for _ in range(2):
         sandbox.requests.clear()
         operation = perform("test_key", key)

@@ -15,7 +15,7 @@ from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import KeyUnreadable, PasswordUnreadable
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from operations.models import State
-from tests.conftest import PLANTED, PLANTED_PASSWORD
+from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key, valid_client
 
 
 def errors_of(row) -> dict[str, list[str]]:
@@ -31,18 +31,12 @@ def nowhere(db: None) -> Server:
 
 @pytest.fixture
 def sharp(nowhere: Server) -> Client:
-    client = Client(name="Sharp", server=nowhere)
-    client.full_clean()
-    client.save()
-    return client
+    return valid_client("Sharp", nowhere)
 
 
 @pytest.fixture
 def stored(sharp: Client) -> ExchangeKey:
-    key = ExchangeKey(client=sharp, connector="bitmart")
-    key.set_values(PLANTED)
-    key.save()
-    return key
+    return stored_key(sharp)
 
 
 def raw(row, column: str) -> bytes:

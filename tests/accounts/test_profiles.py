@@ -10,7 +10,7 @@ from hummingbot_api.resources import Accounts
 from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_request
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, stored_key
 
 
 def ended(operation) -> tuple[str, str]:
@@ -67,9 +67,8 @@ def test_a_forced_push_sends_unchanged_keys_again(key, perform, sandbox):
 
 
 def test_a_push_sends_the_one_key_that_changed(key, perform, sandbox):
-    kucoin = ExchangeKey(client=key.client, connector="kucoin")
-    kucoin.set_values(dict.fromkeys(("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase"), "made-up"))
-    kucoin.save()
+    fields = ("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase")
+    stored_key(key.client, "kucoin", dict.fromkeys(fields, "made-up"))
     perform("push_profile", key.client)
     assert set(sandbox.world.accounts["client_sharp"]) == {"bitmart", "kucoin"}
     sandbox.requests.clear()
@@ -254,9 +253,7 @@ def test_master_account_can_be_taken_over_and_nothing_is_deleted_from_it(server,
     client.means_master_account = True
     client.full_clean()
     client.save()
-    key = ExchangeKey(client=client, connector="bitmart")
-    key.set_values(PLANTED)
-    key.save()
+    stored_key(client)
     assert perform("verify_profile", client).state == State.SUCCEEDED
     assert perform("push_profile", client).state == State.SUCCEEDED
     assert client.profiles.get().taken_over

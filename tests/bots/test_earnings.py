@@ -6,25 +6,19 @@ import pytest
 
 from accounts.spans import SPANS
 from bots.earnings import Earnings, earnings
-from bots.models import Bot, Deployment, PerformanceSample, Strategy
+from bots.models import Bot, Deployment, PerformanceSample
 from hummingbot_api.connectors import Money
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def deploy(make_bot):
+def deploy(make_pmm):
     def deploy(
         name: str = "PMM", *, days: float = 3, pair: str = "SHARP-USDT", connector: str = "bitmart"
     ) -> Deployment:
         """A bot's run that began so many days ago."""
-        bot = Bot.objects.filter(name=name).first() or make_bot(
-            name=name,
-            strategy=Strategy.objects.get(name="pmm_v1"),
-            settings={"order_amount": 10, "buy_spreads": [0.01], "sell_spreads": [0.01]},
-            trading_pair=pair,
-            connector=connector,
-        )
+        bot = Bot.objects.filter(name=name).first() or make_pmm(name=name, trading_pair=pair, connector=connector)
         deployment = bot.plan_deployment()
         deployment.instance_name = f"{name}-{bot.deployments.count()}"
         deployment.sent_at, deployment.ended_at = NOW - timedelta(days=days), NOW

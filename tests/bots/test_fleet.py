@@ -455,12 +455,8 @@ def test_a_poll_of_one_server_touches_no_other_servers_bots(live, sandbox):
     assert live.deployment.observed_at == before
 
 
-def test_a_controllers_profit_and_volume_are_kept_and_a_scripts_are_not_made_up(live, make_bot, perform, sandbox):
-    controller = make_bot(
-        name="PMM",
-        strategy=Strategy.objects.get(name="pmm_v1"),
-        settings={"order_amount": 1600, "buy_spreads": [0.01], "sell_spreads": [0.01]},
-    )
+def test_a_controllers_profit_and_volume_are_kept_and_a_scripts_are_not_made_up(live, make_pmm, perform, sandbox):
+    controller = make_pmm()
     assert perform("deploy", controller).state == State.SUCCEEDED
     sandbox.world.clock.advance(900)
     sandbox.world.clock.stop()

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Server
 from accounts.samples import KEPT_HOURLY
 from bots import tasks
-from bots.models import Bot, PerformanceSample, Strategy
+from bots.models import Bot, PerformanceSample
 from bots.performance import read_performance
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import ControllerPerformance
@@ -18,13 +18,9 @@ NOW = timezone.now()
 
 
 @pytest.fixture
-def pmm(make_bot, key, perform, sandbox) -> Bot:
+def pmm(make_pmm, key, perform, sandbox) -> Bot:
     """A bot that runs a controller for an hour."""
-    bot = make_bot(
-        name="PMM",
-        strategy=Strategy.objects.get(name="pmm_v1"),
-        settings={"order_amount": 1600, "buy_spreads": [0.01], "sell_spreads": [0.01]},
-    )
+    bot = make_pmm()
     assert perform("deploy", bot).state == State.SUCCEEDED
     sandbox.world.clock.advance(3600)
     sandbox.requests.clear()

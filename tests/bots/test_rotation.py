@@ -5,7 +5,7 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.models import ExchangeKey, Server
-from bots.models import Bot, BotState, Deployment, Strategy
+from bots.models import Bot, BotState, Deployment
 from bots.rotation import to_redeploy, with_former_values
 from operations import kinds, runner
 from operations.models import Operation, State
@@ -104,13 +104,9 @@ def test_a_stopped_bot_is_not_started_by_a_rotation(rotated, trading, perform):
 
 
 @pytest.fixture
-def paused(make_bot, key, perform) -> Bot:
+def paused(make_pmm, key, perform) -> Bot:
     """A controller's bot that trades, and quotes nothing."""
-    bot = make_bot(
-        name="Sharp PMM",
-        strategy=Strategy.objects.get(name="pmm_v1"),
-        settings={"order_amount": 1600, "buy_spreads": [0.003], "sell_spreads": [0.003], "order_refresh_time": 60},
-    )
+    bot = make_pmm(name="Sharp PMM")
     for kind in ("deploy", "pause"):
         assert perform(kind, bot).state == State.SUCCEEDED
     return bot
@@ -133,7 +129,7 @@ def test_a_paused_bot_does_not_begin_to_quote_by_a_rotation(paused, key, perform
 
 
 def test_settings_that_were_changed_live_outlive_a_rotation(paused, key, perform):
-    paused.settings |= {"order_amount": 1800, "buy_spreads": [0.01]}
+    paused.settings |= {"order_amount": 1800, "buy_spreads": [0.02]}
     paused.save()
     for kind in ("apply_settings", "resume"):
         assert perform(kind, paused).state == State.SUCCEEDED
@@ -143,7 +139,7 @@ def test_settings_that_were_changed_live_outlive_a_rotation(paused, key, perform
     paused.refresh_from_db()
     assert paused.deployment.state == BotState.RUNNING
     config = paused.deployment.config
-    assert (config["order_amount"], config["buy_spreads"], config["sell_spreads"]) == (1800, [0.01], [0.003])
+    assert (config["order_amount"], config["buy_spreads"], config["sell_spreads"]) == (1800, [0.02], [0.01])
 
 
 def test_a_rotation_leaves_a_bot_on_the_server_where_it_runs(rotated, trading, perform):

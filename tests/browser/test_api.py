@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from docs.examples.panel import Panel, PanelProblem, verify
 from tests.browser.conftest import ROOT, Demo
+from tests.browser.steps import sign_in
 from tests.hummingbot_api.stub import Stub, running_stub
 
 DOCUMENT = (ROOT / "docs" / "api.md").read_text()
@@ -25,7 +26,6 @@ BEFORE = {
 from datetime import timedelta
 from django.utils.timezone import now
 from bots.models import Bot
-from json_api.models import WebhookDelivery
 from operations.models import Operation
 newest = Operation.objects.of(Bot.objects.get(pk=2)).latest("pk")
 Operation.objects.filter(pk=newest.pk).update(state="running", lease_until=now() + timedelta(hours=1))
@@ -39,6 +39,7 @@ print(newest.pk)
 """,
     "/deliveries/1/retry": """
 from django.utils.timezone import now
+from json_api.models import WebhookDelivery
 print(WebhookDelivery.objects.create(webhook_id=1, event_id="evt_given_up", state="failed", occurred_at=now()).pk)
 """,
 }
@@ -122,20 +123,14 @@ def test_every_path_of_the_api_is_called_in_the_document(demo: Demo) -> None:
 def test_the_documentations_page_works_under_the_content_security_policy(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
-    page.goto("/admin/login/?next=/api/docs")
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(demo.password)
-    page.get_by_role("button", name="Log in").click()
+    sign_in(page, demo, to="/api/docs")
     expect(page.get_by_role("heading", name="Hummingbot control panel")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("/bots/create")).to_be_visible()
     shoot("api-docs")
 
 
 def test_a_token_is_made_in_the_admin_and_opens_the_api(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
-    page.goto("/admin/login/?next=/admin/json_api/token/add/")
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(demo.password)
-    page.get_by_role("button", name="Log in").click()
+    sign_in(page, demo, to="/admin/json_api/token/add/")
     page.get_by_label("Name").fill("reporting")
     shoot("token-add")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -154,10 +149,7 @@ def test_a_token_is_made_in_the_admin_and_opens_the_api(page: Page, demo: Demo, 
 def test_a_webhook_is_made_in_the_admin_and_told_of_a_deployment(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
-    page.goto("/admin/login/?next=/admin/json_api/webhook/")
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(demo.password)
-    page.get_by_role("button", name="Log in").click()
+    sign_in(page, demo, to="/admin/json_api/webhook/")
     expect(page.get_by_text("A webhook tells another program")).to_be_visible()
     shoot("webhooks-none")
     with running_stub() as receiver:

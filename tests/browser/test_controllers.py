@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import choose_strategy, operate, sign_in
-from tests.browser.test_strategies import setting
+from tests.browser.steps import enter_bot, open_bot, open_server, operate, setting, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -16,11 +15,9 @@ def test_a_servers_controller_is_used_and_its_amounts_are_checked(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
     sign_in(page, demo)
-    page.goto("/admin/accounts/server/")
-    page.get_by_role("link", name="Sandbox").click()
+    open_server(page)
     operate(page, "Check connection")
-    page.goto("/admin/accounts/server/")
-    page.get_by_role("link", name="Sandbox").click()
+    open_server(page)
     expect(page.get_by_text("bollinger_v1")).to_be_visible()
     shoot("server-controllers")
 
@@ -42,19 +39,13 @@ def test_a_servers_controller_is_used_and_its_amounts_are_checked(
     page.get_by_role("button", name="Yes, update").click()
     expect(page.get_by_text("same settings")).to_be_visible()
 
-    page.goto("/admin/bots/bot/add/")
-    page.locator("select[name=client]").select_option(label="Sharp")
-    page.locator("[name=name]").fill("Trend")
-    page.locator("[name=connector]").fill("binance_paper_trade")
-    page.locator("[name=trading_pair]").fill("BTC-USDT")
-    choose_strategy(page, "bollinger_v1")
+    enter_bot(page, "Sharp", "Trend", ("binance_paper_trade", "BTC-USDT"), "bollinger_v1")
     setting(page, "Leverage").fill("1")
     setting(page, "Bb length").fill("100")
     page.get_by_role("button", name="Save and continue editing").click()
     expect(page.get_by_text("trading rules for BTC-USDT have not been read yet")).to_be_visible()
     operate(page, "Check")
-    page.goto("/admin/bots/bot/")
-    page.get_by_role("link", name="Trend").click()
+    open_bot(page, "Trend")
     expect(page.get_by_text("Smallest order value")).to_be_visible()
     shoot("bot-trading-rules")
     setting(page, "Total amount quote").fill("4")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, Demo
-from tests.browser.test_main_job import sign_in
+from tests.browser.steps import sign_in
 
 pytestmark = pytest.mark.browser
 SPREAD = (ROOT / "bots" / "strategies" / "spread.py").read_text()

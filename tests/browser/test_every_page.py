@@ -21,7 +21,7 @@ from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import sign_in
+from tests.browser.steps import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -59,9 +59,9 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 from accounts.models import Balance, CredentialsProfile, Server
+from accounts.portfolio import read_balances
 from bots.models import Bot, LogKind, LogLine, PerformanceSample
 from json_api.models import Token, Webhook, WebhookDelivery
-from accounts.portfolio import read_balances
 from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind
 from notifications.outbox import DeliveryState
 

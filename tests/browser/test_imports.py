@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import SECRETS, hunted, sign_in
+from tests.browser.steps import sign_in
+from tests.browser.test_main_job import SECRETS, hunted
 
 __all__ = ["hunted"]
 pytestmark = pytest.mark.browser

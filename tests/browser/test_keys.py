@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import operate, sign_in
+from tests.browser.steps import operate, sign_in
 
 pytestmark = pytest.mark.browser
 

@@ -6,14 +6,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import choose_strategy, operate, sign_in
+from tests.browser.steps import enter_bot, open_bot, operate, setting, sign_in
 
 pytestmark = pytest.mark.browser
-
-
-def open_bot(page: Page) -> None:
-    page.goto("/admin/bots/bot/")
-    page.get_by_role("link", name="Live PMM").click()
 
 
 def row(page: Page, label: str) -> Locator:
@@ -31,21 +26,16 @@ def say_yes(page: Page) -> None:
 
 def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
     sign_in(page, demo)
-    page.goto("/admin/bots/bot/add/")
-    page.locator("select[name=client]").select_option(label="Sharp")
-    page.locator("[name=name]").fill("Live PMM")
-    page.locator("[name=connector]").fill("binance_paper_trade")
-    page.locator("[name=trading_pair]").fill("BTC-USDT")
-    choose_strategy(page, "pmm_v1")
-    page.get_by_label("Order amount").locator("visible=true").fill("0.01")
+    enter_bot(page, "Sharp", "Live PMM", ("binance_paper_trade", "BTC-USDT"), "pmm_v1")
+    setting(page, "Order amount").fill("0.01")
     page.get_by_role("button", name="Save and continue editing").click()
     operate(page, "Deploy")
 
-    open_bot(page)
+    open_bot(page, "Live PMM")
     expect(page.get_by_text("Saved, deployed and live are the same.")).to_be_visible()
     page.get_by_text("All 14 settings").click()
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.01", "0.01", "0.01", ""])
-    page.get_by_label("Order amount").locator("visible=true").fill("0.02")
+    setting(page, "Order amount").fill("0.02")
     page.get_by_role("button", name="Save and continue editing").click()
     expect(row(page, "Order amount")).to_contain_text("not live yet: “Apply settings”")
     shoot("live-settings")
@@ -54,7 +44,7 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     expect(page.get_by_text("Order amount (base asset): 0.01 → 0.02")).to_be_visible()
     shoot("apply-settings-confirm")
     say_yes(page)
-    open_bot(page)
+    open_bot(page, "Live PMM")
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.02", "0.01", "0.02", "changed live"])
     expect(page.get_by_text("redeploy it to apply that")).to_have_count(0)
 
@@ -62,15 +52,15 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     expect(page.get_by_text("Its open orders are cancelled. What was filled is kept as it is.")).to_be_visible()
     shoot("pause-confirm")
     say_yes(page)
-    open_bot(page)
+    open_bot(page, "Live PMM")
     expect(state(page)).to_have_text("paused")
     expect(row(page, "Paused")).to_contain_text("paused: “Resume”")
     shoot("paused")
     page.goto("/admin/bots/bot/?state=paused")
     expect(page.get_by_role("link", name="Live PMM")).to_be_visible()
 
-    open_bot(page)
+    open_bot(page, "Live PMM")
     page.get_by_role("link", name="Resume", exact=True).first.click()
     say_yes(page)
-    open_bot(page)
+    open_bot(page, "Live PMM")
     expect(state(page)).to_have_text("running")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import choose_strategy
+from tests.browser.steps import choose_strategy, setting, sign_in_as
 
 pytestmark = pytest.mark.browser
 
@@ -17,14 +17,6 @@ from django.contrib.auth.models import Group, User
 user = User.objects.create_user("anna", password="{PASSWORD}", is_staff=True)
 user.groups.add(Group.objects.get(name="Account manager"))
 """
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/admin/")
-    page.get_by_label("Username").fill("anna")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("link", name="Onboard a client")).to_be_visible()
 
 
 def go_on(page: Page) -> None:
@@ -39,7 +31,7 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
     demo.manage("shell", "-c", ADD_MANAGER)
-    sign_in(page)
+    sign_in_as(page, "anna", PASSWORD)
     shoot("home")
     page.get_by_role("link", name="Onboard a client").click()
     expect_step(page, "Client")
@@ -71,11 +63,11 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     page.locator("[name=name]").fill("Keen Spread")
     page.locator("[name=trading_pair]").fill("sharp/usdt")
     choose_strategy(page, "spread")
-    page.get_by_label("Bid spread").locator("visible=true").fill("-1")
-    page.get_by_label("Order amount").locator("visible=true").fill("1600")
+    setting(page, "Bid spread").fill("-1")
+    setting(page, "Order amount").fill("1600")
     go_on(page)
     expect(page.get_by_text("This must be more than 0, it is -1.")).to_be_visible()
-    page.get_by_label("Bid spread").locator("visible=true").fill("0.003")
+    setting(page, "Bid spread").fill("0.003")
     shoot("onboard-bot")
     go_on(page)
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import choose_strategy, operate, save, sign_in
+from tests.browser.steps import add_client, enter_bot, enter_key, open_bot, operate, save, setting, sign_in, sign_in_as
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -23,21 +23,13 @@ user.groups.set([Group.objects.get(name="{role}")])
 """
 
 
-def sign_in_as(page: Page, name: str) -> None:
-    page.goto("/admin/login/")
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page).to_have_url(re.compile("/admin/$"))
-
-
 @pytest.fixture
 def arrives(page: Page, demo: Demo) -> Callable[[str, str], None]:
     """Sign a user of a role in, who is made for it."""
 
     def arrive(name: str, role: str) -> None:
         demo.manage("shell", "-c", USER.format(name=name, role=role, password=PASSWORD))
-        sign_in_as(page, name)
+        sign_in_as(page, name, PASSWORD)
 
     return arrive
 
@@ -81,7 +73,7 @@ def test_an_administrator_gives_a_colleague_a_role_and_checks_the_server(page: P
     operate(page, "Check connection")
 
     page.context.clear_cookies()
-    sign_in_as(page, "olivia")
+    sign_in_as(page, "olivia", PASSWORD)
     assert {"Bots", "Servers"} <= set(menu(page))
     assert "Users" not in menu(page)
 
@@ -103,31 +95,18 @@ def test_an_account_manager_brings_an_own_client_to_life_and_sees_no_other(
     page: Page, arrives: Callable[[str, str], None], sharp_bot: str
 ) -> None:
     arrives("mara", "Account manager")
-    page.goto("/admin/accounts/client/add/")
-    page.locator("[name=name]").fill("Round")
-    page.locator("select[name=server]").select_option(label="Sandbox")
+    add_client(page, "Round")
+
+    fields = ("bitmart_api_key", "bitmart_secret_key", "bitmart_memo")
+    enter_key(page, "Round", {field: f"made-up-{field}-0001" for field in fields})
     save(page)
 
-    page.goto("/admin/accounts/exchangekey/add/")
-    page.locator("select[name=client]").select_option(label="Round")
-    page.locator("select[name=connector]").select_option("bitmart")
-    expect(page.locator("[name=bitmart_memo]")).to_be_visible()
-    for field in ("bitmart_api_key", "bitmart_secret_key", "bitmart_memo"):
-        page.locator(f"[name={field}]").fill(f"made-up-{field}-0001")
-    save(page)
-
-    page.goto("/admin/bots/bot/add/")
+    enter_bot(page, "Round", "Round Spread", ("bitmart", "WLD-USDT"), "spread")
     assert page.locator("select[name=client] option").all_inner_texts()[1:] == ["Round"]
-    page.locator("select[name=client]").select_option(label="Round")
-    page.locator("[name=name]").fill("Round Spread")
-    page.locator("[name=connector]").fill("bitmart")
-    page.locator("[name=trading_pair]").fill("WLD-USDT")
-    choose_strategy(page, "spread")
-    page.get_by_label("Bid spread").locator("visible=true").fill("0.003")
-    page.get_by_label("Order amount").locator("visible=true").fill("1600")
+    setting(page, "Bid spread").fill("0.003")
+    setting(page, "Order amount").fill("1600")
     save(page)
-    page.goto("/admin/bots/bot/")
-    page.get_by_role("link", name="Round Spread").click()
+    open_bot(page, "Round Spread")
     operate(page, "Deploy")
 
     page.goto("/admin/bots/bot/")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from bots.strategies.bundled import BUNDLED
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import choose_strategy, operate, save, sign_in
+from tests.browser.steps import enter_bot, open_bot, operate, save, setting, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -28,17 +28,8 @@ ENTERED = {
 PHOTOGRAPHED = ("pmm_simple", "grid_strike")
 
 
-def setting(page: Page, label: str):
-    return page.get_by_label(label).locator("visible=true").first
-
-
 def define(page: Page, strategy: str) -> None:
-    page.goto("/admin/bots/bot/add/")
-    page.locator("select[name=client]").select_option(label="Sharp")
-    page.locator("[name=name]").fill(f"Form {strategy}")
-    page.locator("[name=connector]").fill("binance_paper_trade")
-    page.locator("[name=trading_pair]").fill("BTC-USDT")
-    choose_strategy(page, strategy)
+    enter_bot(page, "Sharp", f"Form {strategy}", ("binance_paper_trade", "BTC-USDT"), strategy)
     for label, value in ENTERED[strategy].items():
         setting(page, label).fill(value)
 
@@ -53,8 +44,7 @@ def test_a_bot_of_each_strategy_is_defined_through_forms_and_a_controller_runs(
             shoot(f"bot-{strategy}")
         save(page)
 
-    page.goto("/admin/bots/bot/")
-    page.get_by_role("link", name="Form pmm_simple").click()
+    open_bot(page, "Form pmm_simple")
     expect(setting(page, "Stop loss")).to_have_value("")
     setting(page, "Take profit").fill("")
     page.get_by_text("More settings of pmm_simple").click()
@@ -73,9 +63,7 @@ def test_a_bot_of_each_strategy_is_defined_through_forms_and_a_controller_runs(
     expect(setting(page, "Cooldown time")).to_have_value("20")
     expect(setting(page, "Take profit order type")).to_have_value("MARKET")
 
-    page.goto("/admin/bots/bot/")
-    page.get_by_role("link", name="Form pmm_v1").click()
+    open_bot(page, "Form pmm_v1")
     operate(page, "Deploy")
-    page.goto("/admin/bots/bot/")
-    page.get_by_role("link", name="Form pmm_v1").click()
+    open_bot(page, "Form pmm_v1")
     expect(page.locator(".panel-state.is-running-bot")).to_have_text("running")

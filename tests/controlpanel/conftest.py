@@ -18,7 +18,7 @@ from operations.actions import OperatesMixin
 from operations.models import Operation
 from operations.services import operation_request
 from spreadsheets.admin import SheetMixin
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, stored_key, valid_client
 
 CLIENT, SERVER = "admin:accounts_client", "admin:accounts_server"
 KEY, BOT = "admin:accounts_exchangekey", "admin:bots_bot"
@@ -113,9 +113,7 @@ def make_world(name: str, manager) -> dict[str, Model]:
         open_to_new_clients=False,
     )
     client = Client.objects.create(name=name, account_name=f"client_{name}", server=server, account_manager=manager)
-    key = ExchangeKey(client=client, connector="bitmart")
-    key.set_values(PLANTED | {"bitmart_api_key": f"{PLANTED['bitmart_api_key']}-{name}"})
-    key.save()
+    key = stored_key(client, values=PLANTED | {"bitmart_api_key": f"{PLANTED['bitmart_api_key']}-{name}"})
     bot = Bot.objects.create(
         client=client,
         name=f"{name} bot",
@@ -175,7 +173,29 @@ def browse() -> Callable[[User], Browser]:
 
 @pytest.fixture
 def second_client(client_sharp: Client) -> Client:
-    client = Client(name="Blunt", server=client_sharp.server)
-    client.full_clean()
-    client.save()
-    return client
+    return valid_client("Blunt", client_sharp.server)
+
+
+@pytest.fixture
+def spread(db: None) -> Strategy:
+    return Strategy.objects.get(name="spread")
+
+
+@pytest.fixture
+def save_bot(client_sharp: Client, spread: Strategy, admin_client: Browser) -> Callable[..., Any]:
+    """Post a bot's form: a new one's, or that of ``bot``."""
+
+    def save(bot: Bot | None = None, strategy: Strategy = spread, settings: Any = None, **changes: Any) -> Any:
+        facts = {
+            "client": client_sharp.pk,
+            "name": "Sharp Spread",
+            "connector": "bitmart",
+            "trading_pair": "SHARP-USDT",
+            "strategy": strategy.pk,
+            "image": "hummingbot/hummingbot:latest",
+            "headless": "on",
+            **prefilled(strategy, **{"order_amount": "1600"} | (settings or {})),
+        }
+        return admin_client.post(url_of(bot) if bot else reverse(f"{BOT}_add"), facts | changes)
+
+    return save

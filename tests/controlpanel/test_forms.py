@@ -14,8 +14,8 @@ from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from bots.forms import field_name
 from bots.models import Bot, Strategy
 from hummingbot_api.connectors import KNOWN_CONNECTORS
-from tests.conftest import PLANTED, PLANTED_PASSWORD
-from tests.controlpanel.conftest import BOT, CLIENT, KEY, SERVER, prefilled, text_of, url_of
+from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key
+from tests.controlpanel.conftest import BOT, CLIENT, KEY, SERVER, text_of, url_of
 
 
 def refused(response) -> dict[str, list[str]]:
@@ -507,9 +507,7 @@ def other_keys():
 def test_an_unreadable_key_says_so_on_its_row_and_its_page_and_can_be_entered_again(
     key, second_client, other_keys, admin_client
 ):
-    readable = ExchangeKey(client=second_client, connector="bitmart")
-    readable.set_values(PLANTED)
-    readable.save()
+    stored_key(second_client)
     former = other_keys()
     key.save()
     former.undo()
@@ -548,11 +546,6 @@ def test_an_unreadable_password_says_so_on_its_row_and_its_page_and_can_be_enter
 
 
 @pytest.fixture
-def spread(db):
-    return Strategy.objects.get(name="spread")
-
-
-@pytest.fixture
 def pmm(db):
     return Strategy.objects.get(name="pmm_v1")
 
@@ -560,24 +553,6 @@ def pmm(db):
 @pytest.fixture
 def pmm_simple(db):
     return Strategy.objects.get(name="pmm_simple")
-
-
-@pytest.fixture
-def save_bot(client_sharp, spread, admin_client):
-    def save(bot=None, strategy=spread, settings=None, **changes):
-        facts = {
-            "client": client_sharp.pk,
-            "name": "Sharp Spread",
-            "connector": "bitmart",
-            "trading_pair": "SHARP-USDT",
-            "strategy": strategy.pk,
-            "image": "hummingbot/hummingbot:latest",
-            "headless": "on",
-            **prefilled(strategy, **{"order_amount": "1600"} | (settings or {})),
-        }
-        return admin_client.post(url_of(bot) if bot else reverse(f"{BOT}_add"), facts | changes)
-
-    return save
 
 
 @pytest.mark.parametrize("pair", ["SHARP/USDT", "sharp-usdt", " sharp / usdt ", "Sharp_usdt"])

@@ -11,8 +11,7 @@ import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import IntegrityError, connection
-from django.test.utils import CaptureQueriesContext
+from django.db import IntegrityError
 from django.urls import reverse
 from django.utils import timezone
 from openpyxl import Workbook, load_workbook
@@ -22,7 +21,7 @@ from bots.models import Bot, Strategy, TradingRules
 from operations.models import Operation
 from spreadsheets.sheets import Import
 from spreadsheets.tables import MAX_ROWS
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, count_queries
 from tests.controlpanel.conftest import BOT, CLIENT, KEY, MANAGER_PERMISSIONS, text_of, url_of
 
 KEY_HEADER = f"client,connector,{','.join(PLANTED)}"
@@ -690,9 +689,11 @@ def test_the_page_explains_every_column_and_the_list_leads_to_it(name, admin_cli
 def test_a_thousand_rows_take_a_few_queries_each_and_a_moment(send, client_sharp, server):
     def queries(name: str, header: str, row: str, count: int) -> int:
         content = table(header, *(row.format(number) for number in range(count)))
-        with CaptureQueriesContext(connection) as captured:
+
+        def import_it() -> None:
             assert {outcome.state for outcome in result_of(send(name, content)).outcomes} == {"new"}
-        return len(captured)
+
+        return count_queries(import_it)
 
     bots = BOT_HEADER, BOT_ROW.replace("Sharp Spread", "Bot {}")
     few, many = queries(BOT, *bots, 1), queries(BOT, *bots, 101)
@@ -703,17 +704,15 @@ def test_a_thousand_rows_take_a_few_queries_each_and_a_moment(send, client_sharp
 
 
 def test_an_export_takes_as_many_queries_for_ten_rows_as_for_one(admin_client, bot, make_bot, key):
-    def queries(name: str) -> int:
-        with CaptureQueriesContext(connection) as captured:
-            exported(admin_client, name)
-        return len(captured)
+    def counts() -> list[int]:
+        return [count_queries(lambda name=name: exported(admin_client, name)) for name in (CLIENT, KEY, BOT)]
 
-    few = [queries(name) for name in (CLIENT, KEY, BOT)]
+    few = counts()
     for number in range(9):
         client = Client.objects.create(name=f"C{number}", account_name=f"c{number}", server=bot.server)
         ExchangeKey.objects.create(client=client, connector="okx", encrypted_values="{}", changed_at=key.changed_at)
         make_bot(name=f"B{number}")
-    assert [queries(name) for name in (CLIENT, KEY, BOT)] == few
+    assert counts() == few
 
 
 def test_an_account_manager_imports_no_bot_that_runs_somebodys_image(manager, browse):

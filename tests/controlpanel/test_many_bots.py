@@ -14,11 +14,6 @@ from tests.controlpanel.test_queries import add_deployment
 ADD, LIST, UNSENT = (f"{BOT}_{page}" for page in ("add", "changelist", "unsent"))
 
 
-@pytest.fixture
-def spread(db):
-    return Strategy.objects.get(name="spread")
-
-
 # --- clone ---
 
 

@@ -19,7 +19,7 @@ from notifications.watch import look
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_cancel, operation_request
-from tests.conftest import PLANTED, PLANTED_PASSWORD
+from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key
 from tests.controlpanel.conftest import (
     BOT,
     CLIENT,
@@ -332,9 +332,7 @@ def test_an_action_without_a_question_begins_at_once(server, admin_client):
 
 
 def test_an_action_on_two_keys_of_one_client_pushes_its_profile_once(key, admin_client):
-    other = ExchangeKey(client=key.client, connector="kraken")
-    other.set_values({"kraken_api_key": "a", "kraken_secret_key": "b"})
-    other.save()
+    other = stored_key(key.client, "kraken", {"kraken_api_key": "a", "kraken_secret_key": "b"})
     act(admin_client, KEY, "push_profile", key, other, answered="yes")
     assert Operation.objects.get().subject == key.client
 

@@ -14,25 +14,9 @@ CONVERT = f"{BOT}_settings"
 
 
 @pytest.fixture
-def spread(db):
-    return Strategy.objects.get(name="spread")
-
-
-@pytest.fixture
-def save_json(client_sharp, spread, admin_client):
-    def save(text, bot=None, strategy=spread, **changes):
-        facts = {
-            "client": client_sharp.pk,
-            "name": "Sharp Spread",
-            "connector": "bitmart",
-            "trading_pair": "SHARP-USDT",
-            "strategy": strategy.pk,
-            "image": "hummingbot/hummingbot:latest",
-            "headless": "on",
-            "settings_as_json": "on",
-            "settings_json": text,
-        }
-        return admin_client.post(url_of(bot) if bot else reverse(f"{BOT}_add"), facts | changes)
+def save_json(save_bot):
+    def save(text, bot=None, **changes):
+        return save_bot(bot, **{"settings_as_json": "on", "settings_json": text} | changes)
 
     return save
 
@@ -100,7 +84,7 @@ def test_names_that_a_schema_allows_without_describing_them_outlive_a_save_of_th
     assert save_json('{"levels": 1, "extra": "kept"}', strategy=open_minded).status_code == 302
     bot = Bot.objects.get()
     facts = {field_name(open_minded.pk, "levels"): "2", "server": bot.server_id}
-    assert save_json("", bot, open_minded, settings_as_json="", **facts).status_code == 302
+    assert save_json("", bot, strategy=open_minded, settings_as_json="", **facts).status_code == 302
     bot.refresh_from_db()
     assert bot.settings == {"extra": "kept", "levels": 2}
 

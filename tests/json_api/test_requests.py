@@ -3,14 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey
 from bots.models import Bot, BotState, Deployment, TradingRules
 from json_api.models import Token
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, count_queries, stored_key
 from tests.json_api.test_bots import WANTED
 
 pytestmark = pytest.mark.django_db
@@ -160,22 +158,18 @@ def test_every_read_takes_the_same_number_of_queries_for_any_number_of_rows(tool
     def more(name: str) -> Bot:
         bot: Bot = make_live(name)
         for connector in ("bitmart", "binance"):
-            key = ExchangeKey(client=bot.client, connector=connector)
-            key.set_values(PLANTED)
-            key.save()
+            stored_key(bot.client, connector)
         tool.post(f"/bots/{bot.pk}/refresh?wait=0")
         return bot
 
     first = more("First")
     paths += [f"/bots/{first.pk}", f"/clients/{first.client_id}", f"/clients/{first.client_id}/keys"]
 
+    def read(path: str) -> None:
+        assert tool.get(path).status_code == 200
+
     def counts() -> dict[str, int]:
-        counted = {}
-        for path in paths:
-            with CaptureQueriesContext(connection) as queries:
-                assert tool.get(path).status_code == 200
-            counted[path] = len(queries)
-        return counted
+        return {path: count_queries(lambda path=path: read(path)) for path in paths}
 
     counts()  # what is cached between requests is there from now on
     few = counts()

@@ -5,14 +5,12 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import ExchangeKey
 from bots.models import Bot
 from operations.services import operation_request
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, count_queries, stored_key
 from tests.json_api.test_bots import WANTED
 
 pytestmark = pytest.mark.django_db
@@ -58,15 +56,11 @@ def test_a_list_is_a_table_for_people(bot):
 def test_a_list_takes_the_same_number_of_queries_for_any_number_of_rows(noun, make_live, admin_user):
     def more(name: str) -> None:
         bot = make_live(name)
-        key = ExchangeKey(client=bot.client, connector="bitmart")
-        key.set_values(PLANTED)
-        key.save()
+        stored_key(bot.client)
         operation_request(kind="refresh", subject=bot, requested_by=admin_user)
 
     def count() -> int:
-        with CaptureQueriesContext(connection) as queries:
-            run(noun, "list", "--json")
-        return len(queries)
+        return count_queries(lambda: run(noun, "list", "--json"))
 
     more("First")
     few = count()

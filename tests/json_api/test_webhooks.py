@@ -20,6 +20,7 @@ from json_api.models import Scope, ToldState, Webhook, WebhookDelivery
 from json_api.webhooks import outbox
 from notifications.outbox import BACKOFF, DeliveryState
 from operations.models import Operation, State
+from tests.conftest import count_queries
 from tests.hummingbot_api.stub import Reply, Stub, running_stub
 from tests.notifications.conftest import answers, ended, shows
 
@@ -263,24 +264,14 @@ def test_an_address_or_secret_that_cannot_be_decrypted_is_named(live, register):
     assert WebhookDelivery.objects.get().error_code == "webhook_unreadable"
 
 
-def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(
-    live,
-    make_live,
-    register,
-    django_assert_num_queries,
-):
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
+def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(live, make_live, register):
     register()
     look(timezone.now())
-    with CaptureQueriesContext(connection) as few:
-        look(timezone.now())
+    few = count_queries(lambda: look(timezone.now()))
     for number in range(9):
         make_live(f"More{number}")
     look(timezone.now())
-    with django_assert_num_queries(len(few)):
-        look(timezone.now())
+    assert count_queries(lambda: look(timezone.now())) == few
 
 
 # --- by the API -----------------------------------------------------------------------------------------------------

@@ -1,15 +1,12 @@
 """Incidents and channels in the admin: what is wrong, whom it concerns, who is told, and who may see that."""
 
 import re
-from collections.abc import Callable
 from html import unescape
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Permission
 from django.core import mail
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -397,17 +394,6 @@ def test_the_list_of_channels_says_how_the_last_message_went(channel, crashed, r
 
 
 # --- how many queries ---
-
-
-@pytest.fixture
-def queries(admin_client) -> Callable[[str], int]:
-    def count(page: str) -> int:
-        admin_client.get(page)
-        with CaptureQueriesContext(connection) as captured:
-            assert admin_client.get(page).status_code == 200
-        return len(captured)
-
-    return count
 
 
 def add_incident(make_live, number: int) -> None:

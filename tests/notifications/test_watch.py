@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import ExchangeKey, Server
@@ -16,6 +14,7 @@ from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, I
 from notifications.watch import acknowledge, look
 from operations.models import Operation, State
 from operations.services import operation_request
+from tests.conftest import count_queries
 from tests.notifications.conftest import answers, ended, looks, shows
 
 WRONG = {
@@ -484,9 +483,7 @@ def test_a_look_that_ends_in_a_bug_does_not_keep_messages_back(channel, bot, rec
 
 def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
     def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            look(timezone.now())
-        return len(captured)
+        return count_queries(lambda: look(timezone.now()))
 
     queries()  # what is cached between looks is there from now on
     few = queries()
