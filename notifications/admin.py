@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from accounts.models import sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
-from notifications.forms import ChannelForm
+from notifications.forms import FIELDS_OF_KINDS, ChannelForm
 from notifications.messages import in_words
 from notifications.models import Channel, Delivery, Incident
 from notifications.outbox import DeliveryState
@@ -163,6 +163,7 @@ def _can_be_acknowledged(incident: Incident) -> bool:
 @admin.register(Channel)
 class ChannelAdmin(OperatesMixin, ScopedMixin):
     form = ChannelForm
+    conditional_fields = {name: f"kind == '{kind}'" for name, kind in FIELDS_OF_KINDS.items()}
     operation_kinds = ("test_channel",)
     facts_template = "notifications/channel_facts.html"
     when_empty = (
@@ -180,13 +181,14 @@ class ChannelAdmin(OperatesMixin, ScopedMixin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         # Who may only look is shown each field's value, and the secret is nobody's to see.
-        secret = ("secret",) if obj is None or self.has_change_permission(request, obj) else ()
+        writes = obj is None or self.has_change_permission(request, obj)
+        told = FIELDS_OF_KINDS if writes else ("recipient",)
         if sees_every_client(request.user):
             whose: dict[str, Any] = {"fields": ("client", "manager")}
         else:
             whose = {"fields": ("client",), "description": "With no client chosen, it tells of your own clients."}
         return (
-            (None, {"fields": ("name", "kind", "recipient", *secret, "active")}),
+            (None, {"fields": ("name", "kind", *told, "active")}),
             ("Whose incidents", whose),
             ("Which incidents", {"fields": ("kinds",)}),
         )

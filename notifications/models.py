@@ -268,6 +268,8 @@ class Channel(models.Model):
         return reverse("admin:notifications_channel_change", args=[self.pk])
 
     def clean(self) -> None:
+        if self.kind not in ChannelKind.values:
+            return  # that is said of the kind, and what else there must be depends on it
         errors: dict[str, Any] = {}
         if self.kind == ChannelKind.EMAIL:
             if not self.addresses:
