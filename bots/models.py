@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, Server, sees_every_client
-from bots import records  # noqa: F401  Django finds an app's models from here
+from bots import foreign, records  # noqa: F401  Django finds an app's models from here
 from bots.differences import Difference, Row, compare
 from bots.fields import OrderedJSONField
 from bots.problems import BotLive
@@ -276,6 +276,7 @@ class Bot(models.Model):
             ("archive_bot", "Can archive the instances of bots"),
             ("declare_gone", "Can declare that a bot's instance is gone from its server"),
             ("change_live_settings", "Can change, pause and resume running bots"),
+            ("recognise_instance", "Can say that a bot which is not of this panel is known"),
         ]
         constraints = [
             models.UniqueConstraint(

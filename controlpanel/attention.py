@@ -7,7 +7,6 @@ from enum import IntEnum
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
@@ -22,13 +21,11 @@ from accounts.models import (
     KeyState,
     Renewal,
     Server,
-    sees_every_client,
 )
 from accounts.problems import KeyUnreadable
 from bots.advice import ADVICE
 from bots.checklist import next_in_short
 from bots.models import Bot, BotState
-from bots.running import running_on
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 
@@ -80,7 +77,6 @@ class Concern:
 SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
-    "servers": ("servers", "admin:accounts_server_changelist", ""),
     "onboarding": ("clients being onboarded", "admin:accounts_client_changelist", "?status__exact=onboarding"),
     "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
     "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
@@ -120,8 +116,6 @@ def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> l
     if user.has_perm("accounts.view_exchangekey"):
         found += _of_keys(user)
     found += _of_second_instances([bot for bot in bots if ("name", bot.pk) not in told], user)
-    if user.has_perm("accounts.view_server") and sees_every_client(user):
-        found += _of_foreign_instances(servers, bots)
     found += _of_bots_that_should_be_gone(bots, user)
     found += _of_bots(bots, user)
     if user.has_perms(("accounts.view_client", "bots.view_bot")):
@@ -281,25 +275,6 @@ def _of_second_instances(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
                 words=f"{bot.server} also runs {bot.strangers}: two bots may be trading one account.",
                 remedy=bot.remedy_for_strangers,
                 steps=_steps(f"bots_bot/{bot.pk}", ["refresh"], user),
-            )
-
-
-def _of_foreign_instances(servers: Collection[Server], bots: Iterable[Bot]) -> Iterator[Concern]:
-    """What runs beside the panel's own bots: it may trade with the keys of anybody. Namesakes are told of as such."""
-    namesakes = {name for bot in bots for name in bot.strangers.split(", ")}
-    running = running_on(servers)
-    for server in servers:
-        if foreign := [name for name in running[server.pk].foreign if name not in namesakes]:
-            seen = f" Seen {naturaltime(server.instances_at)}." if server.instances_at else ""
-            yield Concern(
-                source="servers",
-                urgency=Urgency.WARNING,
-                title="A bot that is not of this panel runs on",
-                about=str(server),
-                url=server.get_absolute_url(),
-                words=f"The panel did not deploy {', '.join(foreign)}, and never touches it.{seen}",
-                remedy="Ask who works on the server whose it is. If nobody knows it, it may trade with a client's key.",
-                steps=[],
             )
 
 

@@ -15,6 +15,7 @@ from unfold.decorators import display
 
 from accounts.models import sees_every_client
 from accounts.scope import ScopedMixin, VisibleFilter
+from bots.foreign import ForeignInstance
 from notifications.forms import FIELDS_OF_KINDS, ChannelForm
 from notifications.messages import in_words
 from notifications.models import Channel, Delivery, Incident
@@ -105,6 +106,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         channels = Channel.objects.visible_to(request.user)
         subject = incident.subject
         shown = subject and type(subject)._default_manager.visible_to(request.user).filter(pk=subject.pk).exists()
+        foreign = isinstance(subject, ForeignInstance) and subject.known_at is None
         return TemplateResponse(
             request,
             "notifications/incident.html",
@@ -116,6 +118,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "subject": subject if shown else None,
                 "lasted": in_words(incident.duration),
                 "deliveries": incident.deliveries.filter(channel__in=channels).select_related("channel").order_by("pk"),
+                "may_recognise": foreign and request.user.has_perm("bots.recognise_instance"),
                 "may_acknowledge": self.has_acknowledge_permission(request) and _can_be_acknowledged(incident),
             },
         )

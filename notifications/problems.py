@@ -50,6 +50,18 @@ class SecondInstance(Problem):
     default_remedy = "Archive the other instance with the tool that deployed it, or on the server's host."
 
 
+class UnknownBot(Problem):
+    """The server runs a bot that the panel did not deploy, and nobody has said that it is known."""
+
+    code = "unknown_bot"
+    concerns = "server"
+    meaning = "The server runs a bot that is not of this panel, and nobody has said that it is known."
+    default_remedy = (
+        "Ask who works on the server whose it is. If somebody knows it, press “This one is known” on the server's "
+        "page. If nobody does, end it on the server's host: it may trade with a client's key."
+    )
+
+
 class ChannelUnreachable(Problem):
     """No connection to where the message goes, or no answer in time. Whether it arrived may not be known."""
 

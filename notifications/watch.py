@@ -19,6 +19,7 @@ from django.utils import timezone
 from accounts.models import Client, ExchangeKey, Server
 from bots.advice import paper_remedy
 from bots.fleet import attended
+from bots.foreign import ForeignInstance
 from bots.models import Bot, BotState
 from bots.problems import InstanceMissing
 from hummingbot_api.connectors import Money, market_of
@@ -36,7 +37,7 @@ from notifications.models import (
     may_trade_on,
 )
 from notifications.outbox import DeliveryState
-from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance
+from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance, UnknownBot
 from operations import kinds
 from operations.models import ACTIVE_STATES, LONGEST_LABEL, Operation, State
 
@@ -87,7 +88,7 @@ def look(now: datetime) -> None:
         current.setdefault(_group(incident), []).append(incident)
     bot_type = ContentType.objects.get_for_model(Bot).pk
     bots = {subject for _, subject_type, subject, _ in current if subject_type == bot_type}
-    for verdicts in (_servers(now), _bots(now, bots), _operations(now)):
+    for verdicts in (_servers(now), _bots(now, bots), _foreign(now), _operations(now)):
         for verdict in verdicts:
             _apply(verdict, current.get(verdict.group, []), now)
     _close_those_without_a_subject(now)
@@ -182,6 +183,21 @@ _WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
 }
 
 
+def _foreign(now: datetime) -> Iterator[Verdict]:
+    lately = now - timedelta(seconds=settings.FLEET["STALE"])
+    seen = ForeignInstance.objects.filter(server__instances_at__gte=lately).select_related("server", "known_by")
+    for instance in seen.defer("server__password", "server__connectors", "server__account_names"):
+        server = instance.server
+        common: dict[str, Any] = {"family": "unknown", "subject": instance, "looked_at": server.instances_at}
+        if not instance.runs:
+            yield Verdict(words="It runs no more.", **common)
+        elif instance.known_at:
+            yield Verdict(words=f"{instance.known_by or 'Somebody'} said that it is known.", **common)
+        else:
+            words = f"{server} runs {instance}, which the panel did not deploy and never touches."
+            yield Verdict(kind=IncidentKind.UNKNOWN_BOT, **_as_in(UnknownBot, words), **common)
+
+
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
     """A verdict's words as the catalogue has them."""
     return {"words": words or problem.meaning, "code": problem.code, "remedy": problem.default_remedy}
@@ -271,6 +287,8 @@ def _scope(subject: Any) -> tuple[Client | None, Server]:
     """Whose it is, and where."""
     if isinstance(subject, Server):
         return None, subject
+    if isinstance(subject, ForeignInstance):
+        return None, subject.server
     if isinstance(subject, Client):
         return subject, subject.server
     if isinstance(subject, ExchangeKey):

@@ -24,7 +24,7 @@ from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of, url_of
 from tests.hummingbot_api.stub import Reply
-from tests.notifications.conftest import answers, ended, looks, shows
+from tests.notifications.conftest import answers, ended, looks, runs, shows
 
 INCIDENTS, CHANNELS = "admin:notifications_incident", "admin:notifications_channel"
 SLACK = "https://hooks.slack.com/services/T000/B000/planted-slack-part"
@@ -234,6 +234,60 @@ def test_a_server_that_only_a_clients_bot_is_on_is_seen_too(make_live, make_user
         answers(elsewhere.server, docker_running=False)
         looks()
     assert [incident.subject for incident in Incident.objects.visible_to(manager).open()] == [elsewhere.server]
+
+
+# --- bots of somebody else ---
+
+
+@pytest.fixture
+def unknown(bot) -> Incident:
+    runs(bot.server, "hummingbot-other-20261122-105939")
+    (incident,) = looks()
+    return incident
+
+
+def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_until_it_is_taken_back(
+    unknown, bot, admin_client
+):
+    known, back = (reverse(f"instance_{act}", args=[unknown.subject_id]) for act in ("recognise", "take_back"))
+    assert f'action="{known}"' in text_of(admin_client.get(url_of(unknown)))
+    assert f'action="{known}"' in text_of(admin_client.get(url_of(bot.server)))
+    page = admin_client.post(known, follow=True)
+    assert "not of this panel, known admin said so now" in words(page)
+    assert f'action="{known}"' not in text_of(page) + text_of(admin_client.get(url_of(unknown)))
+    assert looks() == []
+    assert "has said before" in words(admin_client.post(known, follow=True))
+    page = admin_client.post(back, follow=True)
+    assert "is unknown again" in words(page)
+    assert f'action="{known}"' in text_of(page)
+    assert "Nobody had said" in words(admin_client.post(back, follow=True))
+    assert len(looks()) == 1
+    history = words(admin_client.get(url_of(bot.server, "history")))
+    assert history.index("Took back that a bot") < history.index("Said that a bot")
+    assert "hummingbot-other" not in history  # which is also for those who may not know the name
+
+
+def test_looking_at_the_address_that_says_it_is_known_says_nothing(unknown, admin_client):
+    address = reverse("instance_recognise", args=[unknown.subject_id])
+    assert admin_client.get(address).status_code == 405
+    assert len(looks()) == 1
+
+
+def test_who_may_not_say_so_has_no_button_and_who_sees_own_clients_only_does_not_find_it(
+    unknown, bot, make_user, browse
+):
+    address = reverse("instance_recognise", args=[unknown.subject_id])
+    viewer = make_user("viewer", {"accounts.view_every_client", "accounts.view_server", "notifications.view_incident"})
+    for page in (unknown, bot.server):
+        shown = text_of(browse(viewer).get(url_of(page)))
+        assert "hummingbot-other" in shown
+        assert address not in shown
+    assert browse(viewer).post(address).status_code == 403
+    manager = make_user("manager", MANAGER_PERMISSIONS | {"bots.recognise_instance"})
+    Client.objects.update(account_manager=manager)
+    assert browse(manager).post(address).status_code == 404
+    assert browse(manager).get(url_of(unknown)).status_code == 404
+    assert len(looks()) == 1
 
 
 # --- channels ---

@@ -16,7 +16,7 @@ from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, I
 from notifications.watch import acknowledge, look
 from operations.models import Operation, State
 from operations.services import operation_request
-from tests.notifications.conftest import answers, ended, looks, shows
+from tests.notifications.conftest import answers, ended, looks, runs, shows
 
 WRONG = {
     BotState.CRASHED: IncidentKind.BOT_CRASHED,
@@ -205,6 +205,75 @@ def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, ch
     Bot.objects.update(strangers="")
     assert looks(3) == []
     assert told() == [("second_instance", "opened"), ("second_instance", "closed")]
+
+
+# --- bots of somebody else ---
+
+
+def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(server, channel):
+    for _ in range(3):
+        runs(server, "hummingbot-other-20261122-105939")
+        (incident,) = looks()
+    assert (incident.kind, incident.server, incident.client) == (IncidentKind.UNKNOWN_BOT, server, None)
+    assert str(incident) == "hummingbot-other-20261122-105939: unknown bot on a server"
+    assert incident.remedy == Problem.with_code(incident.code).default_remedy
+    runs(server)
+    assert looks(3) == []
+    assert told() == [("unknown_bot", "opened"), ("unknown_bot", "closed")]
+    assert Incident.objects.get().ending == "It runs no more."
+
+
+def test_each_of_several_is_told_for_itself(server, channel):
+    runs(server, "one")
+    looks()
+    runs(server, "one", "another")
+    assert [incident.subject_label for incident in looks()] == ["one", "another"]
+    assert len(told()) == 2
+
+
+def test_what_somebody_knows_is_not_told_and_what_they_take_back_is_told_again(server, channel, admin_user):
+    runs(server, "known", "unknown")
+    looks()
+    known = server.foreign_instances.get(name="known")
+    assert known.recognise(admin_user)
+    runs(server, "known", "unknown")
+    assert [incident.subject_label for incident in looks(3)] == ["unknown"]
+    assert Incident.objects.get(subject_label="known").ending == "admin said that it is known."
+    assert not known.recognise(None)  # somebody has
+    assert known.take_back()
+    assert not known.take_back()
+    assert {incident.subject_label for incident in looks(3)} == {"unknown", "known"}
+    assert told() == [(IncidentKind.UNKNOWN_BOT, event) for event in ("opened", "opened", "closed", "opened")]
+
+
+def test_a_known_one_that_was_away_for_a_moment_is_known_still(server, channel, admin_user):
+    runs(server, "known")
+    server.foreign_instances.get().recognise(admin_user)
+    for names in ((), ("known",)):
+        runs(server, *names)
+        assert looks() == []
+    assert told() == []
+
+
+def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
+    runs(server, "unknown")
+    (incident,) = looks()
+    long_ago = timezone.now() - timedelta(minutes=10)
+    Server.objects.update(instances=[], instances_at=long_ago)
+    assert looks(3) == [incident]
+    runs(server, "unknown")
+    server.foreign_instances.all().delete()
+    assert looks() == []
+
+
+def test_only_channels_for_every_client_are_told_of_a_bot_that_may_be_named_after_anybodys(make_live, admin_user):
+    live = make_live(manager=admin_user)
+    everybodys = Channel.objects.create(name="Desk", kind="slack", secret="x")
+    Channel.objects.create(name="Client's", kind="slack", secret="x", client=live.client)
+    Channel.objects.create(name="Manager's", kind="slack", secret="x", manager=admin_user)
+    runs(live.server, "hummingbot-client_blunt-20261122-105939")
+    looks()
+    assert [delivery.channel for delivery in Delivery.objects.all()] == [everybodys]
 
 
 # --- servers ---
