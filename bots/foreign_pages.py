@@ -20,7 +20,7 @@ def recognise(request: HttpRequest, instance_id: int) -> HttpResponse:
         )
     else:
         messages.warning(request, f"Somebody has said before that {instance} is known.")
-    return HttpResponseRedirect(instance.get_absolute_url())
+    return HttpResponseRedirect(instance.server.get_absolute_url())
 
 
 def take_back(request: HttpRequest, instance_id: int) -> HttpResponse:
@@ -30,7 +30,7 @@ def take_back(request: HttpRequest, instance_id: int) -> HttpResponse:
         messages.success(request, f"{instance} is unknown again: while it runs, it is told of as an incident.")
     else:
         messages.warning(request, f"Nobody had said that {instance} is known.")
-    return HttpResponseRedirect(instance.get_absolute_url())
+    return HttpResponseRedirect(instance.server.get_absolute_url())
 
 
 def _instance(request: HttpRequest, pk: int) -> ForeignInstance:
