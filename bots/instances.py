@@ -235,7 +235,12 @@ def confirm_stop(run: Run) -> str:
 
 
 def prepare_start(run: Run) -> str:
-    """See whether there is anything to start, and keep the time of the last log line: a later one proves the start."""
+    """See whether there is anything to start, and keep the time of the last log line: a later one proves the start.
+
+    Raises:
+        ClientOffboarded, InstanceMissing
+    """
+    run.subject.refuse_when_offboarded()
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
         place = locate(api, deployment)

@@ -116,8 +116,10 @@ def switch(run: Run, *, paused: bool) -> str:
     """Set the instance's kill switch, and read it back.
 
     Raises:
-        ContainerExited, InstanceMissing, LiveUnconfirmed, LiveUnreadable
+        ClientOffboarded, ContainerExited, InstanceMissing, LiveUnconfirmed, LiveUnreadable
     """
+    if not paused:
+        run.subject.refuse_when_offboarded()
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
         _make_sure_it_is_up(api, deployment)

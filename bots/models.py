@@ -18,7 +18,7 @@ from accounts.models import Client, Server, sees_every_client
 from bots import foreign, records  # noqa: F401  Django finds an app's models from here
 from bots.differences import Difference, Row, compare
 from bots.fields import OrderedJSONField
-from bots.problems import BotLive
+from bots.problems import BotLive, ClientOffboarded
 from bots.rules import TradingRules
 from bots.strategies.render import KILL_SWITCH, MARKET, RESERVED, controller_config, script_config
 from bots.strategies.schema import live_settings, schema_error, schema_from, setting_errors
@@ -307,6 +307,15 @@ class Bot(models.Model):
     @property
     def is_controller(self) -> bool:
         return self.strategy.kind == StrategyKind.CONTROLLER
+
+    def refuse_when_offboarded(self) -> None:
+        """Make sure that the bot may begin to trade for its client.
+
+        Raises:
+            ClientOffboarded
+        """
+        if self.client.is_offboarded:
+            raise ClientOffboarded(f"{self.client} is offboarded: none of their bots is deployed or started.")
 
     @property
     def trades_on(self) -> str:

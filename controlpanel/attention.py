@@ -26,6 +26,7 @@ from accounts.problems import KeyUnreadable
 from bots.advice import ADVICE
 from bots.checklist import next_in_short
 from bots.models import Bot, BotState
+from hummingbot_api.errors import Problem
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 
@@ -160,23 +161,33 @@ def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
 def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
     """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
     page, names, _ = _ways_out(incident)
-    steps = _steps(page, names, user) if is_open and page else []
+    bot = next((bot for bot in bots if bot.pk == incident.subject_id), None) if _is_about(incident, Bot) else None
+    helping = [name for name in names if not (bot and _is_refused(name, bot))]
+    steps = _steps(page, helping, user) if is_open and page else []
     if incident.login_is_refused and is_open:
         server = reverse("admin:accounts_server_change", args=[incident.server_id])
         steps.insert(0, Step("Open the server", server, "dns"))
     if FAMILIES[incident.kind] == "instance" and is_open:
         steps.append(Step("Read its log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
     if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
-        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bots), "key"))
+        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bot), "key"))
     if incident.operation:
         steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
     return steps
 
 
-def _page_for_a_new_key(incident: Incident, bots: Iterable[Bot]) -> str:
+def _is_refused(name: str, bot: Bot) -> bool:
+    try:
+        kinds.get(name).refuse(bot)
+    except Problem:
+        return True
+    return False
+
+
+def _page_for_a_new_key(incident: Incident, bot: Bot | None) -> str:
     """The form for the key that was refused, or the client's keys when it may be any of them."""
     key = incident.subject_id if _is_about(incident, ExchangeKey) else None
-    if _is_about(incident, Bot) and (bot := next((bot for bot in bots if bot.pk == incident.subject_id), None)):
+    if bot is not None:
         key = next((key.pk for key in bot.client.keys.all() if key.connector == bot.connector), None)
     if key is not None:
         return reverse("admin:accounts_exchangekey_rotate", args=[key])
@@ -282,7 +293,7 @@ def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Con
     """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
     for bot in bots:
         instance = bot.open_deployment
-        if bot.client.status != ClientStatus.OFFBOARDED or instance is None:
+        if not bot.client.is_offboarded or instance is None:
             continue
         may_trade = instance.state not in {BotState.STOPPED, BotState.CRASHED}
         yield Concern(
@@ -300,6 +311,8 @@ def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Con
 def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
     """Those that run with an older key, or by another definition than today's."""
     for bot in bots:
+        if bot.client.is_offboarded:
+            continue  # nothing of it is sent anywhere again
         redeploy, apply, older_key = bot.needs_redeploy, bot.settings_to_apply(), bot.has_newer_key
         if not (redeploy or apply or older_key):
             continue
