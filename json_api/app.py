@@ -74,7 +74,7 @@ class PanelAPI(NinjaAPI):
     def urls(self) -> Any:
         patterns, *names = super().urls
         for pattern in patterns:
-            pattern.callback = refuses_in_problems(pattern.callback)  # type: ignore[union-attr]
+            pattern.callback = refuses_in_problems(pattern.callback)  # type: ignore[arg-type]
         return patterns, *names
 
     def get_openapi_schema(self, **kwargs: Any) -> Any:
