@@ -15,6 +15,7 @@ from unfold.widgets import (
 )
 
 from accounts.fields import Unreadable
+from accounts.minimums import in_words, read_minimums
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server, key_errors
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE, Money, is_paper_trade, market_of
 from hummingbot_api.exchanges import title_of, words_of
@@ -161,6 +162,28 @@ class KeyDetailsForm(forms.ModelForm):
         if last and last < timezone.localdate() and "expires_on" in self.changed_data:
             raise ValidationError("This day is past: enter the last day of the key that you have now.")
         return last
+
+
+class MinimumsField(forms.CharField):
+    """Amounts with their assets: ``500 USDT, 20000 SHARP``."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return in_words(value) if isinstance(value, dict) else value
+
+    def to_python(self, value: Any) -> Any:
+        return read_minimums(value or "")
+
+
+class KeyPageForm(KeyDetailsForm):
+    minimum_balances = MinimumsField(
+        required=False,
+        label="Minimum balances",
+        help_text="Such as 500 USDT, 20000 SHARP. It is an incident when less lies at the exchange. The server reads "
+        "the balances every five minutes; where it tells of no asset at all, nothing is said, for it also does that "
+        "when it could not read them.",
+    )
 
 
 class ExchangeKeyForm(KeyDetailsForm):

@@ -40,6 +40,7 @@ class IncidentKind(models.TextChoices):
     DOCKER_DOWN = "docker_down", "Docker down"
     MQTT_DOWN = "mqtt_down", "MQTT down"
     UNKNOWN_BOT = "unknown_bot", "unknown bot on a server"
+    LOW_BALANCE = "low_balance", "low balance"
 
 
 #: Of one family, a thing has one incident at a time: a bot that is silent and then crashes has crashed.
@@ -55,11 +56,18 @@ FAMILIES: dict[str, str] = {
     IncidentKind.DOCKER_DOWN: "server",
     IncidentKind.MQTT_DOWN: "server",
     IncidentKind.UNKNOWN_BOT: "unknown",
+    IncidentKind.LOW_BALANCE: "balance",
 }
 #: What may be a passing hiccup, and its end as well: it takes two looks in a row to say so. A deploy, for one, blocks
 #: its whole server for a moment.
 TWO_LOOKS = frozenset(
-    {IncidentKind.BOT_SILENT, IncidentKind.SERVER_DOWN, IncidentKind.DOCKER_DOWN, IncidentKind.MQTT_DOWN}
+    {
+        IncidentKind.BOT_SILENT,
+        IncidentKind.SERVER_DOWN,
+        IncidentKind.DOCKER_DOWN,
+        IncidentKind.MQTT_DOWN,
+        IncidentKind.LOW_BALANCE,
+    }
 )
 
 

@@ -62,6 +62,15 @@ class UnknownBot(Problem):
     )
 
 
+class LowBalance(Problem):
+    """Less lies at the exchange than somebody has entered as the minimum for its key."""
+
+    code = "low_balance"
+    concerns = "key"
+    meaning = "Less lies at the exchange than the minimum that was entered for its key."
+    default_remedy = "Ask the client to send more, or enter another minimum on the key's page."
+
+
 class ChannelUnreachable(Problem):
     """No connection to where the message goes, or no answer in time. Whether it arrived may not be known."""
 

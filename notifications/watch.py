@@ -16,6 +16,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from accounts.minimums import held_by, in_words
 from accounts.models import Client, ExchangeKey, Server
 from bots.advice import paper_remedy
 from bots.fleet import attended
@@ -24,6 +25,7 @@ from bots.models import Bot, BotState
 from bots.problems import InstanceMissing
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
+from hummingbot_api.exchanges import title_of
 from hummingbot_api.words import shortened
 from notifications.models import (
     ENDING_TRADE,
@@ -37,7 +39,7 @@ from notifications.models import (
     may_trade_on,
 )
 from notifications.outbox import DeliveryState
-from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance, UnknownBot
+from notifications.problems import BotCrashed, BotSilent, BotStopped, LowBalance, SecondInstance, UnknownBot
 from operations import kinds
 from operations.models import ACTIVE_STATES, LONGEST_LABEL, Operation, State
 
@@ -86,9 +88,11 @@ def look(now: datetime) -> None:
     current: dict[Group, list[Incident]] = {}
     for incident in Incident.objects.current().select_related("client", "server"):
         current.setdefault(_group(incident), []).append(incident)
-    bot_type = ContentType.objects.get_for_model(Bot).pk
-    bots = {subject for _, subject_type, subject, _ in current if subject_type == bot_type}
-    for verdicts in (_servers(now), _bots(now, bots), _foreign(now), _operations(now)):
+    bots, keys = (
+        {group[2] for group in current if group[1] == ContentType.objects.get_for_model(model).pk}
+        for model in (Bot, ExchangeKey)
+    )
+    for verdicts in (_servers(now), _bots(now, bots), _foreign(now), _balances(now, keys), _operations(now)):
         for verdict in verdicts:
             _apply(verdict, current.get(verdict.group, []), now)
     _close_those_without_a_subject(now)
@@ -196,6 +200,26 @@ def _foreign(now: datetime) -> Iterator[Verdict]:
         else:
             words = f"{server} runs {instance}, which the panel did not deploy and never touches."
             yield Verdict(kind=IncidentKind.UNKNOWN_BOT, **_as_in(UnknownBot, words), **common)
+
+
+def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
+    wanted = ExchangeKey.objects.filter(~Q(minimum_balances={}) | Q(pk__in=with_incidents))
+    keys = list(wanted.select_related("client__server").defer("encrypted_values", "former_values"))
+    held = held_by(keys, now)
+    for key in keys:
+        common: dict[str, Any] = {"family": "balance", "subject": key}
+        if not key.minimum_balances:
+            yield Verdict(words="No minimum is entered any more.", looked_at=now, **common)
+        elif key.client.is_offboarded:
+            yield Verdict(words="The client is offboarded.", looked_at=now, **common)
+        elif (seen := held.get(key.pk)) and seen.below:
+            words = (
+                f"{title_of(key.connector)} held {seen.words} of {key.client} at {seen.taken_at:%Y-%m-%d %H:%M} UTC. "
+                f"At least {in_words(key.minimum_balances)} shall be there."
+            )
+            yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), looked_at=seen.taken_at, **common)
+        elif seen:
+            yield Verdict(words=f"It held {seen.words} again.", looked_at=seen.taken_at, **common)
 
 
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import ExchangeKey, Server
+from accounts.models import Balance, Client, ClientStatus, ExchangeKey, Server
 from bots.fleet import WORKING, observe_server
 from bots.models import Bot, BotState, Deployment
 from hummingbot_api.errors import Problem, ServerUnreachable, WrongPassword
@@ -16,6 +16,7 @@ from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, I
 from notifications.watch import acknowledge, look
 from operations.models import Operation, State
 from operations.services import operation_request
+from tests.conftest import PLANTED
 from tests.notifications.conftest import answers, ended, looks, runs, shows
 
 WRONG = {
@@ -274,6 +275,109 @@ def test_only_channels_for_every_client_are_told_of_a_bot_that_may_be_named_afte
     runs(live.server, "hummingbot-client_blunt-20261122-105939")
     looks()
     assert [delivery.channel for delivery in Delivery.objects.all()] == [everybodys]
+
+
+# --- balances ---
+
+
+@pytest.fixture
+def key(bot) -> ExchangeKey:
+    """At least 500 USDT and 20000 SHARP shall lie at its exchange."""
+    key = ExchangeKey(client=bot.client, connector="bitmart", minimum_balances={"USDT": "500", "SHARP": "20000"})
+    key.set_values(PLANTED)
+    key.save()
+    bot.client.profiles.create(server=bot.server, account_name=bot.client.account_name, connectors=["bitmart"])
+    return key
+
+
+def holds(key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float) -> None:
+    """Its server tells that this lies there, and of the exchange nothing when it is nothing."""
+    profile = key.client.profiles.get()
+    tokens = [{"token": t, "units": u, "available_units": 0, "price": 0, "value": 0} for t, u in units.items()]
+    profile.balances.update(holdings=None)
+    profile.balances.create(taken_at=timezone.now() - ago, value=0, holdings={connector: tokens} if tokens else {})
+
+
+ENOUGH = {"USDT": 500.0, "SHARP": 20000.0}
+
+
+def test_less_than_the_minimum_in_two_readings_is_an_incident_until_two_show_that_it_is_back(key, channel):
+    holds(key, USDT=499.5, SHARP=30000)
+    assert looks(3) == []  # once may be money on its way, or a server that has not read everything yet
+    holds(key, USDT=480.25, SHARP=30000)
+    (incident,) = looks(3)
+    assert (incident.kind, incident.subject, incident.client) == ("low_balance", key, key.client)
+    holds(key, **ENOUGH)
+    (incident,) = looks(3)
+    holds(key, **ENOUGH)
+    assert looks() == []
+    assert told() == [("low_balance", "opened"), ("low_balance", "closed")]
+    assert Incident.objects.get().ending == "It held 20000 SHARP, 500 USDT again."
+
+
+def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
+    for _ in range(2):
+        holds(key, USDT=480.25, SHARP=30000)
+        incidents = looks()
+    (incident,) = incidents
+    assert incident.sentence.startswith("BitMart held 30000 SHARP, 480.25 USDT of Sharp at 20")
+    assert incident.sentence.endswith(" UTC. At least 20000 SHARP, 500 USDT shall be there.")
+
+
+def test_an_asset_that_is_not_among_those_told_of_is_not_there(key):
+    for _ in range(2):
+        holds(key, USDT=1000)
+        incidents = looks()
+    (incident,) = incidents
+    assert "held 0 SHARP, 1000 USDT" in incident.sentence
+
+
+def test_enough_is_no_incident_whatever_else_is_there(key):
+    for _ in range(3):
+        holds(key, BTC=0.0001, **ENOUGH)
+        assert looks() == []
+    assert not Incident.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        lambda key: holds(key),  # the server tells the same when it could not read it
+        lambda key: holds(key, connector="okx", USDT=1),
+        lambda key: holds(key, ago=timedelta(minutes=21), USDT=1),
+        lambda key: None,
+    ],
+    ids=["nothing of it", "of another exchange", "long ago", "never"],
+)
+def test_what_is_not_known_lately_begins_nothing_and_ends_nothing(unknown, key):
+    for _ in range(2):
+        unknown(key)
+        assert looks(2) == []
+    for _ in range(2):
+        holds(key, USDT=1)
+        incidents = looks()
+    assert kinds_of(incidents) == ["low_balance"]
+    Balance.objects.all().delete()
+    unknown(key)
+    assert looks(3) == incidents
+
+
+def test_without_a_minimum_or_for_a_client_who_has_left_there_is_none(key):
+    for _ in range(2):
+        holds(key, USDT=1)
+        looks()
+    ExchangeKey.objects.update(minimum_balances={})
+    looks()
+    assert looks() == []
+    assert Incident.objects.get().ending == "No minimum is entered any more."
+    ExchangeKey.objects.update(minimum_balances={"USDT": "2"})
+    for _ in range(2):
+        holds(key, USDT=1)
+        incidents = looks()
+    assert kinds_of(incidents) == ["low_balance"]
+    Client.objects.update(status=ClientStatus.OFFBOARDED)
+    looks()
+    assert looks() == []
 
 
 # --- servers ---
