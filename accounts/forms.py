@@ -89,9 +89,9 @@ class ClientForm(forms.ModelForm):
         model = Client
         fields = ("name", "account_name", "account_manager", "server", "status", "notes")
         help_texts: ClassVar = {
-            "status": "A note for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
+            "status": "It is for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
             "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "
-            "the client has left; archive all bots first."
+            "the client has left, and no bot is deployed or started for them; archive all bots first."
         }
         error_messages = {"name": {"unique": "This name can't be used: choose another one."}}
 
