@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from accounts.fields import Unreadable
 from accounts.forms import (
     ClientForm,
-    KeyDetailsForm,
+    KeyPageForm,
     NewProfileClientForm,
     ServerForm,
     connector_choices,
@@ -265,7 +265,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
     """A key is entered on its first page and on that for its rotation; its own page never asks for it."""
 
     sheet_class = KeySheet
-    form = KeyDetailsForm
+    form = KeyPageForm
     operation_kinds = ("test_key", "rotate_key", "push_profile")
     facts_template = "accounts/key_facts.html"
     when_empty = "An exchange key lets bots trade for a client. It is entered once for each client and exchange."
@@ -318,7 +318,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
     def save_model(self, request: HttpRequest, obj: ExchangeKey, form: Any, change: bool) -> None:
         if change and not self._rotates(request):
             # And nothing else: new values, or what the exchange said of them, may have been written meanwhile.
-            obj.save(update_fields=("expires_on",))
+            obj.save(update_fields=("expires_on", "minimum_balances"))
         else:
             super().save_model(request, obj, form, change)
 
@@ -346,7 +346,9 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
     def get_fieldsets(self, request: HttpRequest, obj: ExchangeKey | None = None) -> Any:
         identity = ("client", "connector")
         if obj and not self._rotates(request):
-            return [(None, {"fields": (*identity, "expires_on")})]
+            # Who may only look finds them above the form, in words.
+            minimums = ("minimum_balances",) if self.has_change_permission(request, obj) else ()
+            return [(None, {"fields": (*identity, "expires_on", *minimums)})]
         connector, server = self.chosen(request, obj)
         names = [field.name for field in server.fields_of(connector) or ()]
         if not names:
@@ -355,7 +357,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
         return [(None, {"fields": identity}), ("New values" if obj else "Values", values)]
 
     def get_form(self, request: HttpRequest, obj: ExchangeKey | None = None, **kwargs: Any) -> Any:
-        kwargs["fields"] = ("expires_on",) if obj else None
+        kwargs["fields"] = ("expires_on", "minimum_balances") if obj else None
         if obj is None or self._rotates(request):
             connector, server = self.chosen(request, obj)
             kwargs["form"] = exchange_key_form(connector, server.fields_of(connector))

@@ -16,6 +16,7 @@ from unfold.widgets import (
 
 from accounts.fields import Unreadable
 from accounts.keys import key_errors
+from accounts.minimums import in_words, read_minimums
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE, Money, is_paper_trade, market_of
 from hummingbot_api.exchanges import title_of, words_of
@@ -95,9 +96,9 @@ class ClientForm(forms.ModelForm):
         model = Client
         fields = ("name", "account_name", "account_manager", "server", "status", "notes")
         help_texts: ClassVar = {
-            "status": "A note for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
+            "status": "It is for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
             "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "
-            "the client has left; archive all bots first."
+            "the client has left, and no bot is deployed or started for them; archive all bots first."
         }
         error_messages = {"name": {"unique": "This name can't be used: choose another one."}}
 
@@ -168,6 +169,28 @@ class KeyDetailsForm(forms.ModelForm):
         if last and last < timezone.localdate() and "expires_on" in self.changed_data:
             raise ValidationError("This day is past: enter the last day of the key that you have now.")
         return last
+
+
+class MinimumsField(forms.CharField):
+    """Amounts with their assets: ``500 USDT, 20000 SHARP``."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return in_words(value) if isinstance(value, dict) else value
+
+    def to_python(self, value: Any) -> Any:
+        return read_minimums(value or "")
+
+
+class KeyPageForm(KeyDetailsForm):
+    minimum_balances = MinimumsField(
+        required=False,
+        label="Minimum balances",
+        help_text="Such as 500 USDT, 20000 SHARP. It is an incident when less lies at the exchange. The server reads "
+        "the balances every five minutes; where it tells of no asset at all, nothing is said, for it also does that "
+        "when it could not read them.",
+    )
 
 
 class ExchangeKeyForm(KeyDetailsForm):

@@ -328,7 +328,8 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         deployment = self.get_object(request, object_id)
-        again = deployment is not None and request.user.has_perm("bots.deploy_bot") and _url_to_repeat(deployment)
+        offered = request.user.has_perm("bots.deploy_bot")
+        again = offered and deployment and not deployment.bot.client.is_offboarded and _url_to_repeat(deployment)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "again": again})
 
     @display(description="connector", ordering="connector")

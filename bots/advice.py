@@ -78,6 +78,12 @@ def advice_for(bot: Bot) -> Advice | None:
     advice = ADVICE.get(deployment.state) if deployment else None
     if deployment is None or advice is None:
         return None
+    if bot.client.is_offboarded and not advice.alarming:
+        return replace(
+            advice,
+            remedy="Its client is offboarded: archive it. If it shall trade again, set the client active first.",
+            kinds=("archive",),
+        )
     if deployment.state == BotState.STOPPED and bot.has_unsent_changes:
         return replace(
             advice,

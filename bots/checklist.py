@@ -142,6 +142,8 @@ def next_in_short(client: Client) -> str:
 
 
 def _for_user(line: Line, client: Client, user: Any) -> Line:
+    if client.is_offboarded and line.action and line.action.permission == "bots.deploy_bot":
+        return replace(line, action=None, sentence=f"{client} is offboarded: none of their bots is deployed.")
     if line.action is None or user.has_perm(line.action.permission):
         return line
     if line.state == LineState.DONE:

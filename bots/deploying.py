@@ -57,6 +57,7 @@ def has_adopted(run: Run) -> bool:
 def plan(run: Run) -> str:
     """Check the definition and write down what will be deployed, so that later edits don't mix with it."""
     bot: Bot = run.subject
+    bot.refuse_when_offboarded()
     deployment = Deployment.objects.filter(operation=run.operation).first() or _planned(run, bot)
     namesakes = Deployment.objects.filter(server=deployment.server, requested_name=deployment.requested_name)
     if namesakes.exclude(bot=bot).exists():
@@ -260,6 +261,7 @@ def deploy(run: Run) -> str:
 
     Raises:
         AlreadyRunning: the database says that another deployment of the bot is open.
+        ClientOffboarded
         DeployUnconfirmed: no answer, and no instance was found. What becomes of it is looked for by the next try.
     """
     deployment = deployment_of(run)
@@ -269,6 +271,7 @@ def deploy(run: Run) -> str:
         if deployment.sent_at is not None and (found := _made_by_the_worker_before(run, api, deployment)):
             return f"{found} was made by the worker before; it is adopted."
         # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
+        deployment.bot.refuse_when_offboarded()
         refuse_strangers(api, deployment)
         _mark_as_sent(run, api, deployment)
         try:

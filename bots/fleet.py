@@ -16,8 +16,9 @@ from django.utils import timezone
 from accounts.models import Server
 from accounts.operations import talking_to
 from bots.logs import keep_lines
-from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, LogKind
+from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, ForeignInstance, LogKind
 from bots.problems import InstanceUnknownHere
+from bots.running import running_on
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, DockerDown, Problem, Unanswered
@@ -143,6 +144,7 @@ def observe_server(server: Server, *, within: float | None = None) -> None:
             for deployment in deployments:
                 _observe(api, snapshot, deployment)
             _note_strangers(server, snapshot)
+            _note_foreign(server, snapshot)
             _read_some_logs(api, snapshot, deployments)
     except Problem as problem:
         if isinstance(problem, DockerDown):
@@ -222,6 +224,21 @@ def _note_strangers(server: Server, snapshot: Snapshot) -> None:
         Bot.objects.filter(pk=bot).update(strangers=names)
     looked_at = Bot.objects.filter(server=server).exclude(pk__in=attended())
     looked_at.exclude(strangers="").exclude(pk__in=strangers).update(strangers="")
+
+
+def _note_foreign(server: Server, snapshot: Snapshot) -> None:
+    """Write down which instances were made by somebody else. One that bears a bot's name is that bot's stranger."""
+    names = {name: INSTANCE_TIMESTAMP.sub("", name) for name in running_on([server])[server.pk].foreign}
+    namesakes = Deployment.objects.filter(server=server, requested_name__in=names.values())
+    bots_names = set(namesakes.values_list("requested_name", flat=True)) if names else ()
+    if foreign := [name for name, plain in names.items() if plain not in bots_names]:
+        seen = {"first_seen_at": snapshot.taken_at, "last_seen_at": snapshot.taken_at}
+        ForeignInstance.objects.bulk_create(
+            [ForeignInstance(server=server, name=name, **seen) for name in foreign],
+            update_conflicts=True,
+            update_fields=["last_seen_at"],
+            unique_fields=["server", "name"],
+        )
 
 
 def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterable[Deployment]) -> None:

@@ -288,8 +288,9 @@ def prepare_start(run: Run) -> str:
     """See whether there is anything to start, and keep the time of the last log line: a later one proves the start.
 
     Raises:
-        What ``find`` raises.
+        ClientOffboarded, and what ``find`` raises.
     """
+    run.subject.refuse_when_offboarded()
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
         place = find(run, api, deployment)

@@ -111,8 +111,10 @@ def switch(run: Run, *, paused: bool) -> str:
     """Set the instance's kill switch, and read it back.
 
     Raises:
-        LiveUnconfirmed, LiveUnreadable, and what ``find_up`` raises.
+        ClientOffboarded, LiveUnconfirmed, LiveUnreadable, and what ``find_up`` raises.
     """
+    if not paused:
+        run.subject.refuse_when_offboarded()
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
         find_up(run, api, deployment, or_else=NOTHING_TO_CHANGE)

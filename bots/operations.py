@@ -13,6 +13,7 @@ from bots.differences import Difference
 from bots.fleet import WORKING
 from bots.models import Bot, BotState, Deployment
 from bots.preview import Part, preview, preview_live
+from bots.problems import ClientOffboarded
 from bots.rotation import ask_for_redeploys, to_redeploy, with_former_values
 from bots.strategies.amounts import too_wide
 from bots.strategies.render import KILL_SWITCH
@@ -117,10 +118,26 @@ class BotKind(Kind):
             "key": key_page(subject.client, subject.connector),
             "bot": ("Open the bot", subject.get_absolute_url()),
             "strategy": (f"Open the strategy {subject.strategy}", subject.strategy.get_absolute_url()),
+            "client": (f"Open the client {subject.client}", subject.client.get_absolute_url()),
         }.get(concern)
 
     def next_step(self, operation: Operation) -> tuple[str, str]:
         return "Open the bot", reverse("admin:bots_bot_change", args=[operation.subject_id])
+
+
+class TradingKind(BotKind):
+    """What makes a bot trade."""
+
+    def refuse(self, subject: Bot) -> None:
+        subject.refuse_when_offboarded()
+
+    def refusal(self, subject: Bot) -> str:
+        """The same in words; empty when it is not refused."""
+        try:
+            self.refuse(subject)
+        except ClientOffboarded as problem:
+            return f"{problem.message} {problem.remedy}"
+        return ""
 
 
 def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
@@ -194,7 +211,7 @@ def _may_be_gone(bot: Bot) -> bool:
 
 
 @register
-class Deploy(BotKind):
+class Deploy(TradingKind):
     """Makes one instance of the bot, with everything that it needs on the server."""
 
     name = "deploy"
@@ -234,6 +251,8 @@ class Deploy(BotKind):
         )
 
     def unavailable(self, subject: Bot) -> str:
+        if reason := self.refusal(subject):
+            return reason
         deployment = subject.open_deployment
         if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.MISSING}:
             return f"{deployment} is on the server: use “Redeploy” to replace it."
@@ -260,11 +279,11 @@ class Redeploy(Deploy):
         )
 
     def unavailable(self, subject: Bot) -> str:
-        return BotKind.unavailable(self, subject)
+        return self.refusal(subject) or BotKind.unavailable(self, subject)
 
 
 @register
-class Start(BotKind):
+class Start(TradingKind):
     """Starts a stopped or crashed instance again, with the configuration and keys that it was deployed with."""
 
     name = "start"
@@ -286,6 +305,8 @@ class Start(BotKind):
         return f"Starts {_trading(instance)}, once more with the settings and keys that its instance has."
 
     def unavailable(self, subject: Bot) -> str:
+        if reason := self.refusal(subject):
+            return reason
         instance = subject.open_deployment
         if instance and instance.state == BotState.PAUSED:
             return f"{instance} is up and paused: use “Resume”."
@@ -445,7 +466,7 @@ class Pause(LiveKind):
 
 
 @register
-class Resume(LiveKind):
+class Resume(TradingKind, LiveKind):
     """Ends a pause: the instance quotes again, with the settings that it has."""
 
     name = "resume"
@@ -460,7 +481,7 @@ class Resume(LiveKind):
         return f"Goes on {_trading(_live(subject))}, with the settings that are live.{_company(_live(subject))}"
 
     def unavailable(self, subject: Bot) -> str:
-        if reason := super().unavailable(subject):
+        if reason := self.refusal(subject) or super().unavailable(subject):
             return reason
         instance = _live(subject)
         switched_on = instance.live_config.get(KILL_SWITCH) is True

@@ -32,6 +32,18 @@ class PauseWouldEnd(Problem):
     )
 
 
+class ClientOffboarded(Problem):
+    """Nothing begins to trade with the money of a client who has left. What runs may be ended."""
+
+    code = "client_offboarded"
+    concerns = "client"
+    meaning = "The client is offboarded: none of their bots is deployed or started."
+    default_remedy = (
+        "If the bot shall trade, set the client's status to active again and ask once more. What still runs can be "
+        "stopped and archived as it is."
+    )
+
+
 class InstanceNameTaken(Problem):
     """Another bot's instances have the same name on this server, so the two could be mistaken for each other."""
 

@@ -4,7 +4,7 @@ from django.db import models, transaction
 
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
-from bots.problems import PauseWouldEnd
+from bots.problems import ClientOffboarded, PauseWouldEnd
 from operations import kinds
 from operations.problems import OperationActive
 from operations.runner import Run
@@ -82,4 +82,6 @@ def _ask(run: Run, deployment: Deployment) -> str:
         return f"{bot.name}: not redeployed, because “{problem.operation}” is {problem.operation.state}."
     except PauseWouldEnd:
         return f"{bot.name}: not redeployed, because it is paused by now."
+    except ClientOffboarded:
+        return f"{bot.name}: not redeployed, because {bot.client} is offboarded."
     return _ASKED.format(bot.name)

@@ -11,7 +11,7 @@ from accounts.models import Server
 from accounts.tasks import EVERY, LONGEST
 from accounts.turns import read_in_turn
 from bots.fleet import observe_server
-from bots.models import PerformanceSample, StrategyKind
+from bots.models import ForeignInstance, PerformanceSample, StrategyKind
 from bots.performance import read_performance
 from bots.rotation import forget_former_values
 from operations.tasks import several_times_a_minute
@@ -54,6 +54,11 @@ def performance(server_id: int) -> None:
 @db_periodic_task(crontab(hour="3", minute="5"))
 def forget_former_keys() -> None:
     forget_former_values()
+
+
+@db_periodic_task(crontab(hour="3", minute="15"))
+def forget_foreign_instances() -> None:
+    ForeignInstance.objects.forget(timezone.now())
 
 
 @db_periodic_task(crontab(hour="3", minute="10"))

@@ -7,7 +7,6 @@ from enum import IntEnum
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
@@ -16,11 +15,10 @@ from django.utils.text import capfirst
 
 from accounts.models import EXPIRY_NOTICE, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server
 from accounts.problems import KeyUnreadable
-from accounts.visibility import sees_every_client
 from bots.advice import ADVICE
 from bots.checklist import next_in_short
 from bots.models import Bot, BotState
-from bots.running import running_on
+from hummingbot_api.errors import Problem
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 
@@ -72,7 +70,6 @@ class Concern:
 SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
-    "servers": ("servers", "admin:accounts_server_changelist", ""),
     "onboarding": ("clients being onboarded", "admin:accounts_client_changelist", "?status__exact=onboarding"),
     "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
     "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
@@ -112,8 +109,6 @@ def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> l
     if user.has_perm("accounts.view_exchangekey"):
         found += _of_keys(user)
     found += _of_second_instances([bot for bot in bots if ("name", bot.pk) not in told], user)
-    if user.has_perm("accounts.view_server") and sees_every_client(user):
-        found += _of_foreign_instances(servers, bots)
     found += _of_bots_that_should_be_gone(bots, user)
     found += _of_bots(bots, user)
     if user.has_perms(("accounts.view_client", "bots.view_bot")):
@@ -158,23 +153,33 @@ def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
 def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
     """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
     page, names, _ = _ways_out(incident)
-    steps = _steps(page, names, user) if is_open and page else []
+    bot = next((bot for bot in bots if bot.pk == incident.subject_id), None) if _is_about(incident, Bot) else None
+    helping = [name for name in names if not (bot and _is_refused(name, bot))]
+    steps = _steps(page, helping, user) if is_open and page else []
     if incident.login_is_refused and is_open:
         server = reverse("admin:accounts_server_change", args=[incident.server_id])
         steps.insert(0, Step("Open the server", server, "dns"))
     if FAMILIES[incident.kind] == "instance" and is_open:
         steps.append(Step("Read its log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
     if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
-        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bots), "key"))
+        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bot), "key"))
     if incident.operation:
         steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
     return steps
 
 
-def _page_for_a_new_key(incident: Incident, bots: Iterable[Bot]) -> str:
+def _is_refused(name: str, bot: Bot) -> bool:
+    try:
+        kinds.get(name).refuse(bot)
+    except Problem:
+        return True
+    return False
+
+
+def _page_for_a_new_key(incident: Incident, bot: Bot | None) -> str:
     """The form for the key that was refused, or the client's keys when it may be any of them."""
     key = incident.subject_id if _is_about(incident, ExchangeKey) else None
-    if _is_about(incident, Bot) and (bot := next((bot for bot in bots if bot.pk == incident.subject_id), None)):
+    if bot is not None:
         key = next((key.pk for key in bot.client.keys.all() if key.connector == bot.connector), None)
     if key is not None:
         return reverse("admin:accounts_exchangekey_rotate", args=[key])
@@ -276,30 +281,11 @@ def _of_second_instances(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
             )
 
 
-def _of_foreign_instances(servers: Collection[Server], bots: Iterable[Bot]) -> Iterator[Concern]:
-    """What runs beside the panel's own bots: it may trade with the keys of anybody. Namesakes are told of as such."""
-    namesakes = {name for bot in bots for name in bot.strangers.split(", ")}
-    running = running_on(servers)
-    for server in servers:
-        if foreign := [name for name in running[server.pk].foreign if name not in namesakes]:
-            seen = f" Seen {naturaltime(server.instances_at)}." if server.instances_at else ""
-            yield Concern(
-                source="servers",
-                urgency=Urgency.WARNING,
-                title="A bot that is not of this panel runs on",
-                about=str(server),
-                url=server.get_absolute_url(),
-                words=f"The panel did not deploy {', '.join(foreign)}, and never touches it.{seen}",
-                remedy="Ask who works on the server whose it is. If nobody knows it, it may trade with a client's key.",
-                steps=[],
-            )
-
-
 def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
     """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
     for bot in bots:
         instance = bot.open_deployment
-        if bot.client.status != ClientStatus.OFFBOARDED or instance is None:
+        if not bot.client.is_offboarded or instance is None:
             continue
         may_trade = instance.state not in {BotState.STOPPED, BotState.CRASHED}
         yield Concern(
@@ -317,6 +303,8 @@ def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Con
 def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
     """Those that run with an older key, or by another definition than today's."""
     for bot in bots:
+        if bot.client.is_offboarded:
+            continue  # nothing of it is sent anywhere again
         redeploy, apply, older_key = bot.needs_redeploy, bot.settings_to_apply(), bot.has_newer_key
         if not (redeploy or apply or older_key):
             continue

@@ -16,8 +16,8 @@ class Problem(Exception):
         message: what happened, one or two sentences, never with a secret in it.
         remedy: what to do next.
         retryable: whether the same request may succeed later without anything being changed.
-        concerns: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, ``strategy``;
-            empty where there is no such place.
+        concerns: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, ``strategy``,
+            ``client``; empty where there is no such place.
         no_contact: whether it means that a server could not be asked at all, as opposed to saying no.
     """
 

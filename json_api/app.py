@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from ninja import NinjaAPI, Schema, Swagger
 from pydantic.json_schema import models_json_schema
 
@@ -13,7 +13,7 @@ from json_api import routes_bots, routes_clients, routes_operations, routes_serv
 from json_api.access import take_token
 from json_api.answers import MEDIA_TYPE, handle_problems, problem_response
 from json_api.parser import StrictParser
-from json_api.problems import RequestProblem
+from json_api.problems import MethodRefused, RequestProblem
 from json_api.router import STATUSES
 from json_api.schemas import BotStateEvent, OperationEvent
 
@@ -53,7 +53,30 @@ def _told(event: type[Schema]) -> dict[str, Any]:
     }
 
 
+def refuses_in_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A method that an address does not take is answered like all else that goes wrong, not in plain text."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        allowed = response["Allow"]
+        refusal = problem_response(request, MethodRefused(f"{request.path} takes {allowed}, and not {request.method}."))
+        refusal["Allow"] = allowed
+        return refusal
+
+    return answer
+
+
 class PanelAPI(NinjaAPI):
+    @property
+    def urls(self) -> Any:
+        patterns, *names = super().urls
+        for pattern in patterns:
+            pattern.callback = refuses_in_problems(pattern.callback)  # type: ignore[arg-type]
+        return patterns, *names
+
     def get_openapi_schema(self, **kwargs: Any) -> Any:
         """The schema, with what goes wrong in its own media type, and with what webhooks are told."""
         schema = super().get_openapi_schema(**kwargs)

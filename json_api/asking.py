@@ -55,10 +55,11 @@ def ask(kind: str, subject: models.Model, request: HttpRequest, **options: Any) 
     Raises:
         PermissionMissing, NotPossibleNow
         OperationActive: another one on the same lock has not ended.
-        Problem: the options leave open what the kind wants decided.
+        Problem: the subject may not have this done to it, or the options leave open what the kind wants decided.
     """
     definition = kinds.get(kind)
     require(request.user, definition.permission)
+    definition.refuse(subject)
     if reason := definition.unavailable(subject):
         raise NotPossibleNow(reason)
     return operation_request(kind=kind, subject=subject, requested_by=request.user, options=options)

@@ -98,6 +98,15 @@ class NothingThere(RequestProblem):
     status = 404
 
 
+class MethodRefused(RequestProblem):
+    """The address is the API's, and takes other methods: the ``Allow`` header has them."""
+
+    code = "method_refused"
+    meaning = "This address does not take that method."
+    default_remedy = "Use a method that the Allow header names, or look the call up at /api/docs."
+    status = 405
+
+
 class FieldsInvalid(RequestProblem):
     """Some fields are wrong: ``errors`` has a sentence or more for each of them."""
 

@@ -117,7 +117,9 @@ class NounCommand(OperationCommand):
         return found[0]
 
     def act(self, kind: str, row: Any, **decided: bool) -> Any:
-        if reason := kinds.get(kind).unavailable(row):
+        definition = kinds.get(kind)
+        definition.refuse(row)
+        if reason := definition.unavailable(row):
             raise CommandError(reason)
         self.perform(kind, row, **decided)
         row.refresh_from_db()

@@ -15,7 +15,8 @@ from unfold.decorators import display
 
 from accounts.scope import ScopedMixin, VisibleFilter
 from accounts.visibility import sees_every_client
-from notifications.forms import ChannelForm
+from bots.models import ForeignInstance
+from notifications.forms import FIELDS_OF_KINDS, ChannelForm
 from notifications.messages import in_words
 from notifications.models import Channel, Delivery, Incident
 from notifications.receiver_admin import STATE_COLOURS, ReceiverMixin, outcome_of
@@ -102,6 +103,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         channels = Channel.objects.visible_to(request.user)
         subject = incident.subject
         shown = subject and type(subject)._default_manager.visible_to(request.user).filter(pk=subject.pk).exists()
+        foreign = isinstance(subject, ForeignInstance) and subject.known_at is None
         return TemplateResponse(
             request,
             "notifications/incident.html",
@@ -113,6 +115,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "subject": subject if shown else None,
                 "lasted": in_words(incident.duration),
                 "deliveries": incident.deliveries.filter(channel__in=channels).select_related("channel").order_by("pk"),
+                "may_recognise": foreign and request.user.has_perm("bots.recognise_instance"),
                 "may_acknowledge": self.has_acknowledge_permission(request) and _can_be_acknowledged(incident),
             },
         )
@@ -160,6 +163,7 @@ def _can_be_acknowledged(incident: Incident) -> bool:
 @admin.register(Channel)
 class ChannelAdmin(ReceiverMixin):
     form = ChannelForm
+    conditional_fields = {name: f"kind == '{kind}'" for name, kind in FIELDS_OF_KINDS.items()}
     operation_kinds = ("test_channel",)
     facts_template = "notifications/channel_facts.html"
     when_empty = (
@@ -172,13 +176,13 @@ class ChannelAdmin(ReceiverMixin):
     search_fields = ("name",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
-        secret = ("secret",) if self.may_enter_secret(request, obj) else ()
+        told = FIELDS_OF_KINDS if self.may_enter_secret(request, obj) else ("recipient",)
         if sees_every_client(request.user):
             whose: dict[str, Any] = {"fields": ("client", "manager")}
         else:
             whose = {"fields": ("client",), "description": "With no client chosen, it tells of your own clients."}
         return (
-            (None, {"fields": ("name", "kind", "recipient", *secret, "active")}),
+            (None, {"fields": ("name", "kind", *told, "active")}),
             ("Whose incidents", whose),
             ("Which incidents", {"fields": ("kinds",)}),
         )

@@ -40,6 +40,8 @@ class IncidentKind(models.TextChoices):
     SERVER_DOWN = "server_down", "server down"
     DOCKER_DOWN = "docker_down", "Docker down"
     MQTT_DOWN = "mqtt_down", "MQTT down"
+    UNKNOWN_BOT = "unknown_bot", "unknown bot on a server"
+    LOW_BALANCE = "low_balance", "low balance"
 
 
 #: Of one family, a thing has one incident at a time: a bot that is silent and then crashes has crashed.
@@ -54,13 +56,24 @@ FAMILIES: dict[str, str] = {
     IncidentKind.SERVER_DOWN: "server",
     IncidentKind.DOCKER_DOWN: "server",
     IncidentKind.MQTT_DOWN: "server",
+    IncidentKind.UNKNOWN_BOT: "unknown",
+    IncidentKind.LOW_BALANCE: "balance",
 }
 #: What may be a passing hiccup, and its end as well: it takes two looks in a row to say so. A deploy, for one, blocks
 #: its whole server for a moment.
 TWO_LOOKS = frozenset(
-    {IncidentKind.BOT_SILENT, IncidentKind.SERVER_DOWN, IncidentKind.DOCKER_DOWN, IncidentKind.MQTT_DOWN}
+    {
+        IncidentKind.BOT_SILENT,
+        IncidentKind.SERVER_DOWN,
+        IncidentKind.DOCKER_DOWN,
+        IncidentKind.MQTT_DOWN,
+        IncidentKind.LOW_BALANCE,
+    }
 )
 
+
+#: What is about somebody else's things, which may be named after anybody's client: for who sees all of them.
+MAY_NAME_ANYBODY = frozenset({IncidentKind.UNKNOWN_BOT})
 
 #: What somebody asks for so that a bot trades no more.
 ENDING_TRADE = frozenset({"stop", "pause", "archive"})
@@ -77,12 +90,14 @@ def may_trade_on(kind: str, code: str) -> bool:
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
     def visible_to(self, user: Any) -> Self:
-        """Those of the user's own clients, and those of the servers that these or their bots are on."""
+        """Those of the user's own clients, and those of the servers that these or their bots are on. Not those that
+        may name somebody else's client.
+        """
         if sees_every_client(user):
             return self
         clients = Client.objects.visible_to(user)
         servers = Q(server__in=clients.values("server")) | Q(server__in=clients.values("bots__server"))
-        return self.filter(Q(client__in=clients) | Q(client=None) & servers)
+        return self.filter(Q(client__in=clients) | Q(client=None) & servers & ~Q(kind__in=MAY_NAME_ANYBODY))
 
     def opened(self) -> Self:
         """Those that a second look confirmed, where it takes one."""
@@ -210,7 +225,8 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
             clients = Q(client__server=incident.server) | Q(client__bots__server=incident.server)
             managers = Q(manager__clients__server=incident.server) | Q(manager__clients__bots__server=incident.server)
         everything = Q(client=None, manager=None)
-        told = self.filter(everything | clients | managers, active=True).distinct().values_list("pk", "kinds")
+        concerned = everything if incident.kind in MAY_NAME_ANYBODY else everything | clients | managers
+        told = self.filter(concerned, active=True).distinct().values_list("pk", "kinds")
         return self.filter(pk__in=[pk for pk, kinds in told if not kinds or incident.kind in kinds])
 
 
@@ -269,6 +285,8 @@ class Channel(models.Model):
         return reverse("admin:notifications_channel_change", args=[self.pk])
 
     def clean(self) -> None:
+        if self.kind not in ChannelKind.values:
+            return  # that is said of the kind, and what else there must be depends on it
         errors: dict[str, Any] = {}
         if self.kind == ChannelKind.EMAIL:
             if not self.addresses:

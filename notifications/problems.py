@@ -50,6 +50,27 @@ class SecondInstance(Problem):
     default_remedy = "Archive the other instance with the tool that deployed it, or on the server's host."
 
 
+class UnknownBot(Problem):
+    """The server runs a bot that the panel did not deploy, and nobody has said that it is known."""
+
+    code = "unknown_bot"
+    concerns = "server"
+    meaning = "The server runs a bot that is not of this panel, and nobody has said that it is known."
+    default_remedy = (
+        "Ask who works on the server whose it is. If somebody knows it, press “This one is known” on the server's "
+        "page. If nobody does, end it on the server's host: it may trade with a client's key."
+    )
+
+
+class LowBalance(Problem):
+    """Less lies at the exchange than somebody has entered as the minimum for its key."""
+
+    code = "low_balance"
+    concerns = "key"
+    meaning = "Less lies at the exchange than the minimum that was entered for its key."
+    default_remedy = "Ask the client to send more, or enter another minimum on the key's page."
+
+
 class ChannelUnreachable(Problem):
     """No connection to where the message goes, or no answer in time. Whether it arrived may not be known."""
 

@@ -16,13 +16,15 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from accounts.minimums import held_by, in_words
 from accounts.models import Client, ExchangeKey, Server
 from bots.advice import paper_remedy
 from bots.fleet import attended
-from bots.models import Bot, BotState
+from bots.models import Bot, BotState, ForeignInstance
 from bots.problems import InstanceMissing
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
+from hummingbot_api.exchanges import title_of
 from hummingbot_api.words import shortened
 from notifications.models import (
     ENDING_TRADE,
@@ -36,7 +38,7 @@ from notifications.models import (
     may_trade_on,
 )
 from notifications.outbox import DeliveryState
-from notifications.problems import BotCrashed, BotSilent, BotStopped, SecondInstance
+from notifications.problems import BotCrashed, BotSilent, BotStopped, LowBalance, SecondInstance, UnknownBot
 from operations import kinds
 from operations.models import ACTIVE_STATES, LONGEST_LABEL, Operation, State
 
@@ -85,9 +87,11 @@ def look(now: datetime) -> None:
     current: dict[Group, list[Incident]] = {}
     for incident in Incident.objects.current().select_related("client", "server"):
         current.setdefault(_group(incident), []).append(incident)
-    bot_type = ContentType.objects.get_for_model(Bot).pk
-    bots = {subject for _, subject_type, subject, _ in current if subject_type == bot_type}
-    for verdicts in (_servers(now), _bots(now, bots), _operations(now)):
+    bots, keys = (
+        {group[2] for group in current if group[1] == ContentType.objects.get_for_model(model).pk}
+        for model in (Bot, ExchangeKey)
+    )
+    for verdicts in (_servers(now), _bots(now, bots), _foreign(now), _balances(now, keys), _operations(now)):
         for verdict in verdicts:
             _apply(verdict, current.get(verdict.group, []), now)
     _close_those_without_a_subject(now)
@@ -182,6 +186,41 @@ _WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
 }
 
 
+def _foreign(now: datetime) -> Iterator[Verdict]:
+    lately = now - timedelta(seconds=settings.FLEET["STALE"])
+    seen = ForeignInstance.objects.filter(server__instances_at__gte=lately).select_related("server", "known_by")
+    for instance in seen.defer("server__password", "server__connectors", "server__account_names"):
+        server = instance.server
+        common: dict[str, Any] = {"family": "unknown", "subject": instance, "looked_at": server.instances_at}
+        if not instance.runs:
+            yield Verdict(words="It runs no more.", **common)
+        elif instance.known_at:
+            yield Verdict(words=f"{instance.known_by or 'Somebody'} said that it is known.", **common)
+        else:
+            words = f"{server} runs {instance}, which the panel did not deploy and never touches."
+            yield Verdict(kind=IncidentKind.UNKNOWN_BOT, **_as_in(UnknownBot, words), **common)
+
+
+def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
+    wanted = ExchangeKey.objects.filter(~Q(minimum_balances={}) | Q(pk__in=with_incidents))
+    keys = list(wanted.select_related("client__server").defer("encrypted_values", "former_values"))
+    held = held_by(keys, now)
+    for key in keys:
+        common: dict[str, Any] = {"family": "balance", "subject": key}
+        if not key.minimum_balances:
+            yield Verdict(words="No minimum is entered any more.", looked_at=now, **common)
+        elif key.client.is_offboarded:
+            yield Verdict(words="The client is offboarded.", looked_at=now, **common)
+        elif (seen := held.get(key.pk)) and seen.below:
+            words = (
+                f"{title_of(key.connector)} held {seen.words} of {key.client} at {seen.taken_at:%Y-%m-%d %H:%M} UTC. "
+                f"At least {in_words(key.minimum_balances)} shall be there."
+            )
+            yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), looked_at=seen.taken_at, **common)
+        elif seen:
+            yield Verdict(words=f"It held {seen.words} again.", looked_at=seen.taken_at, **common)
+
+
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
     """A verdict's words as the catalogue has them."""
     return {"words": words or problem.meaning, "code": problem.code, "remedy": problem.default_remedy}
@@ -271,6 +310,8 @@ def _scope(subject: Any) -> tuple[Client | None, Server]:
     """Whose it is, and where."""
     if isinstance(subject, Server):
         return None, subject
+    if isinstance(subject, ForeignInstance):
+        return None, subject.server
     if isinstance(subject, Client):
         return subject, subject.server
     if isinstance(subject, ExchangeKey):

@@ -54,6 +54,13 @@ class Kind:
         """What the confirmation page asks about these subjects, one or many, beyond yes or no."""
         return self.options_form
 
+    def refuse(self, subject: Any) -> None:
+        """Make sure that this may be done to the subject at all, whatever is decided about it.
+
+        Raises:
+            Problem: it may not, as the subject is now.
+        """
+
     def refuse_undecided(self, subject: Any, options: Mapping[str, Any]) -> None:
         """Make sure that the options decide what somebody has to decide for the subject as it is now.
 

@@ -31,9 +31,11 @@ def operation_request(
 
     Raises:
         OperationActive: another one on the same lock has not ended; nothing was written.
-        Problem: the options leave open what the kind wants decided; nothing was written.
+        Problem: the subject may not have this done to it, or the options leave open what the kind wants decided;
+            nothing was written.
     """
     definition = kinds.get(kind)
+    definition.refuse(subject)
     definition.refuse_undecided(subject, options or {})
     lock = definition.lock(subject)
     try:

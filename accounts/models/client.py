@@ -125,6 +125,10 @@ class Client(models.Model):
             )
 
     @property
+    def is_offboarded(self) -> bool:
+        return self.status == ClientStatus.OFFBOARDED
+
+    @property
     def is_pushed(self) -> bool:
         return self.profiles.exists()
 

@@ -87,6 +87,12 @@ class ExchangeKey(models.Model):
         blank=True,
         help_text="The last day on which the exchange accepts this key. Leave it empty when it has none.",
     )
+    minimum_balances = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Amounts by asset: that less than these lies at the exchange is an incident. See "
+        "``accounts.minimums``.",
+    )
     tested_at = models.DateTimeField(null=True, editable=False, help_text="When it was last tried at the exchange.")
     test_passed = models.BooleanField(null=True, editable=False)
     test_outcome = models.TextField(blank=True, editable=False, help_text="What the exchange said, in words.")

@@ -6,7 +6,8 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from accounts.models import Client
+from accounts.minimums import held_by, in_words
+from accounts.models import Client, ExchangeKey
 from accounts.portfolio import worth_over_time, worths
 from accounts.spans import SPANS
 
@@ -23,3 +24,9 @@ def client_balances(client: Client) -> dict[str, Any]:
         "over_time": worth_over_time(profiles, span, now),
         "span": span,
     }
+
+
+@register.inclusion_tag("accounts/key_minimums.html")
+def key_minimums(key: ExchangeKey) -> dict[str, Any]:
+    """What shall lie at the key's exchange at least, and what does as far as is known."""
+    return {"minimums": in_words(key.minimum_balances), "held": held_by([key], timezone.now()).get(key.pk)}

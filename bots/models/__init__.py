@@ -2,6 +2,7 @@
 
 from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, normalise_pair, validate_image
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet
+from bots.models.foreign_instance import ForeignInstance
 from bots.models.log_line import LogKind, LogLine
 from bots.models.performance_sample import LONGEST_ID, PerformanceQuerySet, PerformanceSample
 from bots.models.strategy import Strategy, StrategyKind, validate_controller
@@ -16,6 +17,7 @@ __all__ = [
     "BotState",
     "Deployment",
     "DeploymentQuerySet",
+    "ForeignInstance",
     "LogKind",
     "LogLine",
     "PerformanceQuerySet",

@@ -15,7 +15,7 @@ from bots.fields import OrderedJSONField
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
-from bots.problems import BotLive, DefinitionInvalid
+from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid
 from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
 from hummingbot_api.connectors import is_paper_trade, market_of
@@ -114,6 +114,7 @@ class Bot(models.Model):
             ("archive_bot", "Can archive the instances of bots"),
             ("declare_gone", "Can declare that a bot's instance is gone from its server"),
             ("change_live_settings", "Can change, pause and resume running bots"),
+            ("recognise_instance", "Can say that a bot which is not of this panel is known"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -144,6 +145,15 @@ class Bot(models.Model):
     @property
     def is_controller(self) -> bool:
         return self.strategy.kind == StrategyKind.CONTROLLER
+
+    def refuse_when_offboarded(self) -> None:
+        """Make sure that the bot may begin to trade for its client.
+
+        Raises:
+            ClientOffboarded
+        """
+        if self.client.is_offboarded:
+            raise ClientOffboarded(f"{self.client} is offboarded: none of their bots is deployed or started.")
 
     @property
     def trades_on(self) -> str:

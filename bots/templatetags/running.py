@@ -17,7 +17,9 @@ def what_runs(context: dict[str, Any], server: Server) -> dict[str, Any]:
     """Those that the user of the page may see, and how many others. A foreign name may name anybody's client."""
     user, running = context["request"].user, running_on([server])[server.pk]
     if sees_every_client(user):
-        return {"own": running.own, "foreign": running.foreign, "others": 0}
+        # Of a bot's namesake there is no such row: nobody may wave it through.
+        noted = {instance.name: instance for instance in server.foreign_instances.select_related("known_by")}
+        return {"own": running.own, "foreign": {name: noted.get(name) for name in running.foreign}, "others": 0}
     visible = set(Deployment.objects.visible_to(user).filter(pk__in=[d.pk for d in running.own]))
     own = [deployment for deployment in running.own if deployment in visible]
-    return {"own": own, "foreign": [], "others": len(running.own) - len(own) + len(running.foreign)}
+    return {"own": own, "foreign": {}, "others": len(running.own) - len(own) + len(running.foreign)}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from accounts.models import Server
 from bots import tasks
 from bots.fleet import LOOKING, Snapshot, _is_bot, observe_server, state_in
-from bots.models import Bot, BotState, Deployment, Strategy
+from bots.models import Bot, BotState, Deployment, ForeignInstance, Strategy
 from bots.running import running_on
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import Container, ControllerPerformance, LogEntry
@@ -388,6 +388,42 @@ def test_an_instance_that_is_no_bot_of_the_panel_is_kept_on_its_servers_row(live
     running = running_on([server])[server.pk]
     assert (running.own, running.foreign) == ([live.deployment], [foreign])
     assert live.strangers == ""
+
+
+def test_an_instance_of_somebody_else_is_noted_once_however_often_it_is_seen(live, sandbox, server):
+    with server.api() as api:
+        name = api.bots.deploy_script(**live.deployment.order() | {"instance_name": "hummingbot-someone-else"})
+    look(live)
+    (first,) = ForeignInstance.objects.all()
+    look(live)
+    (again,) = ForeignInstance.objects.all()
+    assert (first.pk, first.name, first.server, first.runs) == (again.pk, name, server, True)
+    assert again.first_seen_at == first.first_seen_at < again.last_seen_at
+
+
+def test_a_second_instance_of_a_bot_is_no_instance_of_somebody_else_that_could_be_waved_through(live, sandbox, server):
+    with server.api() as api:
+        api.bots.deploy_script(**live.deployment.order())
+    look(live)
+    begin("stop", live)  # nobody looks for a second instance of a bot that an operation works on
+    look(live)
+    assert live.strangers
+    assert not ForeignInstance.objects.exists()
+
+
+def test_what_the_panel_runs_or_ran_is_noted_as_nobody_elses(live, server):
+    look(live)
+    live.deployment.end(BotState.ARCHIVED)
+    look(live)
+    assert not ForeignInstance.objects.exists()
+
+
+def test_an_instance_of_somebody_else_is_forgotten_when_it_was_not_seen_for_a_week(server):
+    for days in (6, 8):
+        seen = timezone.now() - timedelta(days=days)
+        server.foreign_instances.create(name=f"seen {days} days ago", first_seen_at=seen, last_seen_at=seen)
+    tasks.forget_foreign_instances.call_local()
+    assert [str(instance) for instance in ForeignInstance.objects.all()] == ["seen 6 days ago"]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,16 @@ def test_a_token_is_made_in_the_admin_and_opens_the_api(page: Page, demo: Demo, 
     page.get_by_role("button", name="Save", exact=True).click()
     secret = page.get_by_label("Token", exact=True).input_value()
     shoot("token-made")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copy = page.get_by_role("button", name="Copy")
+    copy.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+    # As in a browser that has no clipboard for a panel without TLS.
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    copy.click()
+    expect(page.get_by_role("status").filter(has_text="It is selected: press Ctrl+C")).to_be_visible()
+    assert page.evaluate("getSelection().toString()") == secret
     answer = page.request.get("/bots", headers={"Authorization": f"Bearer {secret}"})
     assert answer.ok
     page.get_by_role("link", name="I have copied it").click()

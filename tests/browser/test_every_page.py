@@ -60,6 +60,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 from accounts.models import Balance, CredentialsProfile, Server
 from accounts.portfolio import read_balances
+from bots.fleet import observe_server
 from bots.models import Bot, LogKind, LogLine, PerformanceSample
 from json_api.models import Token, Webhook, WebhookDelivery
 from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind
@@ -84,6 +85,9 @@ token.renew()
 token.save()
 
 maker = Bot.objects.get(name="Paper Maker").deployment
+with maker.server.api() as api:
+    api.bots.deploy_controllers(**maker.order() | {"instance_name": "hummingbot-somebody-elses"})
+observe_server(maker.server)
 hours = [now - timedelta(hours=hour) for hour in range(24)]
 PerformanceSample.objects.bulk_create(
     PerformanceSample(

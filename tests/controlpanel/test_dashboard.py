@@ -8,9 +8,10 @@ from django.urls import reverse
 from django.utils.timezone import localdate, now
 
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, Server
-from bots.models import Bot, BotState, Deployment, Strategy
+from bots.models import Bot, BotState, Deployment, ForeignInstance, Strategy
 from controlpanel.dashboard import MOST
 from notifications.models import Incident, IncidentKind
+from notifications.watch import look
 from operations.models import Operation, State, WorkerHeartbeat
 from operations.services import operation_request
 from tests.conftest import stored_key
@@ -282,8 +283,14 @@ def test_a_second_instance_is_told_before_an_incident_tells_of_it_and_once(sharp
 def test_a_bot_that_is_not_of_the_panel_is_told_to_who_sees_every_client(sharp, admin_client, make_user, browse):
     names = ["hummingbot-someone-else-20261122-105939", sharp.deployment.instance_name]
     Server.objects.update(instances=names, instances_at=now())
+    foreign = ForeignInstance.objects.create(
+        server=sharp.server, name=names[0], first_seen_at=now(), last_seen_at=now()
+    )
+    look(now())
     needs = card(shown(admin_client), "concerns")
-    assert "did not deploy hummingbot-someone-else-20261122-105939," in needs
+    assert "runs hummingbot-someone-else-20261122-105939, which the panel did not deploy" in needs
+    incident = Incident.objects.get(kind=IncidentKind.UNKNOWN_BOT)
+    assert url_of(incident) in needs
     page = text_of(admin_client.get(url_of(sharp.server)))
     assert "someone-else" in page
     assert url_of(sharp) in page
@@ -294,7 +301,9 @@ def test_a_bot_that_is_not_of_the_panel_is_told_to_who_sees_every_client(sharp, 
     other.deployment.update(server=sharp.server)
     Server.objects.filter(pk=sharp.server_id).update(instances=[*names, other.deployment.instance_name])
     browser = browse(manager)
+    foreign.recognise(other.client.account_manager)
     assert "someone-else" not in shown(browser)
+    assert browser.get(url_of(incident)).status_code == 404
     page = text_of(browser.get(url_of(sharp.server)))
     assert url_of(sharp) in page
     assert "2 others that are not of your clients" in page

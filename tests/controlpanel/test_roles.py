@@ -18,6 +18,7 @@ from django.test import Client as Browser
 from django.urls import URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from accounts.models import Server
 from bots.models import Strategy
 from controlpanel.admin import NewUserForm
 from controlpanel.models import RoleGrant
@@ -191,6 +192,11 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
         event_id="evt_1", type="bot.state_changed", about=f"{client} bot", occurred_at=timezone.now(), body="{}"
     )
     tools = {"webhook": webhook, "delivery": delivery, "token": token}
+    instance = server.foreign_instances.create(
+        name=f"hummingbot-{client}-20261122-105939", first_seen_at=timezone.now(), last_seen_at=timezone.now()
+    )
+    Server.objects.filter(pk=server.pk).update(instances=[instance.name], instances_at=timezone.now())
+    told["instance"] = instance
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
     return world | told | nobodys | tools | {"operation": world["deploy"]}
 

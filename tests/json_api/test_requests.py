@@ -45,6 +45,46 @@ def test_a_body_that_is_too_large_is_a_problem_and_no_page(tool, bot, settings):
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/bots", {"GET"}),
+        ("OPTIONS", "/bots", {"GET"}),
+        ("DELETE", "/bots/create", {"POST"}),
+        ("GET", "/bots/1/stop", {"POST"}),
+        ("POST", "/bots/1", {"GET", "PATCH", "DELETE"}),
+        ("POST", "/clients/1/keys/bitmart", {"PUT", "DELETE"}),
+    ],
+)
+@pytest.mark.parametrize("with_token", [True, False])
+def test_a_method_that_an_address_does_not_take_is_a_problem_that_names_those_it_takes(
+    with_token, method, path, allowed, tool
+):
+    answer = tool.http.generic(method, path, headers=tool.headers if with_token else {})
+    problem = answer.json()
+    assert (answer.status_code, problem["status"], problem["code"]) == (405, 405, "method_refused")
+    assert answer["Content-Type"] == "application/problem+json"
+    assert set(answer["Allow"].split(", ")) == allowed
+    assert problem["detail"] == f"{path} takes {answer['Allow']}, and not {method}."
+    assert problem["remedy"] and problem["request_id"]
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/bots/", "/bots/1/2/3", "/api/", "/api/nowhere"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_address_that_is_not_there_is_a_problem_whatever_is_sent_to_it(method, path, tool, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    answer = tool.call(method, path, {"name": "x" * 200})
+    assert (answer.status_code, answer.json()["code"]) == (404, "nothing_there")
+    assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml"])
+def test_a_body_of_another_kind_is_read_as_json_all_the_same(kind, tool):
+    answer = tool.http.generic("POST", "/bots/create", b"name=x", content_type=kind, headers=tool.headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_unreadable")
+    assert answer["Content-Type"] == "application/problem+json"
+
+
 def test_amounts_that_the_exchange_would_refuse_are_named(tool, bot):
     TradingRules.objects.create(
         server=bot.server, connector="bitmart", trading_pair="SHARP-USDT", min_order_size=5000, read_at=timezone.now()

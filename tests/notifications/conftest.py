@@ -87,6 +87,16 @@ def answers(server: Server, **observed: Any) -> None:
     server.contact_succeeded(**{"docker_running": True, "mqtt_connected": True, **observed})
 
 
+def runs(server: Server, *names: str) -> None:
+    """The next look at the server finds these instances of somebody else, and no other."""
+    now = timezone.now()
+    Server.objects.filter(pk=server.pk).update(instances=[*names], instances_at=now)
+    for name in names:
+        server.foreign_instances.update_or_create(
+            name=name, defaults={"last_seen_at": now}, create_defaults={"first_seen_at": now, "last_seen_at": now}
+        )
+
+
 def looks(times: int = 1) -> list[Incident]:
     """Look at what is stored; the incidents that are open then, in the order in which they were noticed."""
     for _ in range(times):

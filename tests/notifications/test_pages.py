@@ -14,13 +14,14 @@ from accounts.fields import Unreadable
 from accounts.models import Client
 from bots.models import Bot, BotState
 from notifications.delivery import outbox
+from notifications.forms import FIELDS_OF_KINDS
 from notifications.models import Channel, ChannelKind, Delivery, Incident, IncidentKind
 from notifications.outbox import DeliveryState
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of, url_of
 from tests.hummingbot_api.stub import Reply
-from tests.notifications.conftest import answers, ended, looks, shows
+from tests.notifications.conftest import answers, ended, looks, runs, shows
 
 INCIDENTS, CHANNELS = "admin:notifications_incident", "admin:notifications_channel"
 SLACK = "https://hooks.slack.com/services/T000/B000/planted-slack-part"
@@ -232,6 +233,60 @@ def test_a_server_that_only_a_clients_bot_is_on_is_seen_too(make_live, make_user
     assert [incident.subject for incident in Incident.objects.visible_to(manager).open()] == [elsewhere.server]
 
 
+# --- bots of somebody else ---
+
+
+@pytest.fixture
+def unknown(bot) -> Incident:
+    runs(bot.server, "hummingbot-other-20261122-105939")
+    (incident,) = looks()
+    return incident
+
+
+def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_until_it_is_taken_back(
+    unknown, bot, admin_client
+):
+    known, back = (reverse(f"instance_{act}", args=[unknown.subject_id]) for act in ("recognise", "take_back"))
+    assert f'action="{known}"' in text_of(admin_client.get(url_of(unknown)))
+    assert f'action="{known}"' in text_of(admin_client.get(url_of(bot.server)))
+    page = admin_client.post(known, follow=True)
+    assert "not of this panel, known admin said so now" in words(page)
+    assert f'action="{known}"' not in text_of(page) + text_of(admin_client.get(url_of(unknown)))
+    assert looks() == []
+    assert "has said before" in words(admin_client.post(known, follow=True))
+    page = admin_client.post(back, follow=True)
+    assert "is unknown again" in words(page)
+    assert f'action="{known}"' in text_of(page)
+    assert "Nobody had said" in words(admin_client.post(back, follow=True))
+    assert len(looks()) == 1
+    history = words(admin_client.get(url_of(bot.server, "history")))
+    assert history.index("Took back that a bot") < history.index("Said that a bot")
+    assert "hummingbot-other" not in history  # which is also for those who may not know the name
+
+
+def test_looking_at_the_address_that_says_it_is_known_says_nothing(unknown, admin_client):
+    address = reverse("instance_recognise", args=[unknown.subject_id])
+    assert admin_client.get(address).status_code == 405
+    assert len(looks()) == 1
+
+
+def test_who_may_not_say_so_has_no_button_and_who_sees_own_clients_only_does_not_find_it(
+    unknown, bot, make_user, browse
+):
+    address = reverse("instance_recognise", args=[unknown.subject_id])
+    viewer = make_user("viewer", {"accounts.view_every_client", "accounts.view_server", "notifications.view_incident"})
+    for page in (unknown, bot.server):
+        shown = text_of(browse(viewer).get(url_of(page)))
+        assert "hummingbot-other" in shown
+        assert address not in shown
+    assert browse(viewer).post(address).status_code == 403
+    manager = make_user("manager", MANAGER_PERMISSIONS | {"bots.recognise_instance"})
+    Client.objects.update(account_manager=manager)
+    assert browse(manager).post(address).status_code == 404
+    assert browse(manager).get(url_of(unknown)).status_code == 404
+    assert len(looks()) == 1
+
+
 # --- channels ---
 
 
@@ -243,7 +298,7 @@ def test_without_a_channel_the_list_says_that_nobody_is_told(admin_client, chann
 
 
 def facts(**changes) -> dict:
-    return {"name": "Alerts", "kind": "slack", "secret": SLACK, "recipient": "", "active": "on", **changes}
+    return {"name": "Alerts", "kind": "slack", "slack_secret": SLACK, "active": "on", **changes}
 
 
 def save(browser, row: Channel | None = None, **changes):
@@ -261,7 +316,7 @@ def test_a_channel_is_saved_and_its_address_never_shown_again(admin_client, db):
     for page in (url_of(channel), reverse(f"{CHANNELS}_changelist"), url_of(channel, "history")):
         assert "planted" not in text_of(admin_client.get(page))
     assert "The stored one is kept" in words(admin_client.get(url_of(channel)))
-    assert save(admin_client, channel, secret="", name="Renamed").status_code == 302
+    assert save(admin_client, channel, slack_secret="", name="Renamed").status_code == 302
     channel.refresh_from_db()
     assert (channel.name, channel.secret, channel.kinds) == ("Renamed", SLACK, [])
 
@@ -269,13 +324,26 @@ def test_a_channel_is_saved_and_its_address_never_shown_again(admin_client, db):
 @pytest.mark.parametrize(
     ("wrong", "field", "sentence"),
     [
-        ({"secret": ""}, "secret", "Enter the webhook's address."),
-        ({"secret": "http://hooks.example.com"}, "secret", "must begin with https://"),
-        ({"secret": "https://169.254.169.254/"}, "secret", "a place that the panel does not send messages to"),
-        ({"kind": "telegram", "secret": "planted", "recipient": "1"}, "secret", "as BotFather gave it"),
-        ({"kind": "telegram", "secret": "1:planted"}, "recipient", "Enter the chat ID"),
-        ({"kind": "email"}, "recipient", "at least one e-mail address"),
-        ({"kind": "email", "recipient": "ops@example.com, nobody"}, "recipient", "“nobody” is not an e-mail address"),
+        ({"slack_secret": ""}, "slack_secret", "Enter the webhook's address."),
+        ({"slack_secret": "http://hooks.example.com"}, "slack_secret", "must begin with https://"),
+        (
+            {"kind": "webhook", "webhook_secret": "https://169.254.169.254/"},
+            "webhook_secret",
+            "a place that the panel does not send messages to",
+        ),
+        (
+            {"kind": "telegram", "telegram_secret": "planted", "telegram_recipient": "1"},
+            "telegram_secret",
+            "as BotFather gave it",
+        ),
+        ({"kind": "telegram", "telegram_secret": "1:planted"}, "telegram_recipient", "Enter the chat ID"),
+        ({"kind": "email"}, "email_recipient", "at least one e-mail address"),
+        (
+            {"kind": "email", "email_recipient": "ops@example.com, nobody"},
+            "email_recipient",
+            "“nobody” is not an e-mail address",
+        ),
+        ({"kind": ""}, "kind", "This field is required."),
         ({"kinds": ["made_up"]}, "kinds", "made_up is not one of the available choices"),
     ],
 )
@@ -293,18 +361,46 @@ def test_a_channel_is_for_a_client_or_a_manager_and_not_for_both(bot, admin_clie
 
 def test_without_a_mail_server_no_email_channel_is_made(admin_client, settings, db):
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": False}
-    response = save(admin_client, kind="email", recipient="ops@example.com")
+    response = save(admin_client, kind="email", email_recipient="ops@example.com")
     assert "sets EMAIL_URL first" in errors_of(response)["kind"]
 
 
 def test_a_stored_secret_is_never_taken_for_another_kinds(admin_client, db):
     save(admin_client)
     channel = Channel.objects.get()
-    response = save(admin_client, channel, kind="discord", secret="")
-    assert errors_of(response)["secret"] == "Enter the webhook's address."
-    assert save(admin_client, channel, kind="email", recipient="ops@example.com", secret="").status_code == 302
+    response = save(admin_client, channel, kind="discord", slack_secret="")
+    assert errors_of(response) == {"discord_secret": "Enter the webhook's address."}
+    assert save(admin_client, channel, kind="email", email_recipient="ops@example.com").status_code == 302
     channel.refresh_from_db()
-    assert channel.secret == ""
+    assert (channel.recipient, channel.secret) == ("ops@example.com", "")
+
+
+def test_what_was_typed_for_another_kind_is_neither_checked_nor_stored(admin_client, db):
+    others = {"email_recipient": "nobody", "discord_secret": "http://x", "telegram_secret": "x", "webhook_secret": "x"}
+    assert save(admin_client, **others).status_code == 302
+    channel = Channel.objects.get()
+    assert (channel.recipient, channel.secret) == ("", SLACK)
+    telegram = {"kind": "telegram", "telegram_secret": "1:planted", "telegram_recipient": "@desk"}
+    assert save(admin_client, channel, **telegram).status_code == 302
+    channel.refresh_from_db()
+    assert (channel.recipient, channel.secret) == ("@desk", "1:planted")
+    assert save(admin_client, channel).status_code == 302
+    channel.refresh_from_db()
+    assert (channel.recipient, channel.secret) == ("", SLACK)
+
+
+def test_what_is_stored_is_shown_in_its_kinds_field_alone(admin_client, db):
+    channel = Channel.objects.create(name="Desk", kind="email", recipient="desk@example.com")
+    fields = admin_client.get(url_of(channel)).context["adminform"].form
+    shown = {name: fields[name].value() for name in FIELDS_OF_KINDS}
+    assert {name: value for name, value in shown.items() if value} == {"email_recipient": "desk@example.com"}
+
+
+def test_every_kind_has_fields_of_its_own(admin_client, db):
+    assert set(FIELDS_OF_KINDS.values()) == set(ChannelKind.values)
+    page = unescape(text_of(admin_client.get(reverse(f"{CHANNELS}_add"))))
+    shown_when = re.findall(r"""x-show="(kind == '\w+')">""", page)
+    assert shown_when == [f"kind == '{kind}'" for kind in FIELDS_OF_KINDS.values()]
 
 
 def test_a_secret_that_cannot_be_decrypted_is_said_so_and_kept_as_it_is(admin_client, db):
@@ -312,7 +408,7 @@ def test_a_secret_that_cannot_be_decrypted_is_said_so_and_kept_as_it_is(admin_cl
     Channel.objects.update(secret=Unreadable(b"encrypted with another key"))
     channel = Channel.objects.get()
     assert "can't be decrypted" in words(admin_client.get(url_of(channel)))
-    assert save(admin_client, channel, secret="", name="Renamed").status_code == 302
+    assert save(admin_client, channel, slack_secret="", name="Renamed").status_code == 302
     channel.refresh_from_db()
     assert (channel.name, channel.secret) == ("Renamed", Unreadable(b"encrypted with another key"))
 
@@ -344,7 +440,7 @@ def test_who_may_only_look_at_channels_has_no_secret_field_and_no_button(channel
     viewer = make_user("viewer", {"notifications.view_channel", "accounts.view_every_client"})
     page = browse(viewer).get(url_of(channel))
     assert page.status_code == 200
-    assert "/hook" not in text_of(page) and "id_secret" not in text_of(page)
+    assert "/hook" not in text_of(page) and "_secret" not in text_of(page)
     assert operate_url(channel, "test_channel") not in text_of(page)
     assert browse(viewer).post(operate_url(channel, "test_channel")).status_code == 403
 

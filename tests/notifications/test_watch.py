@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import ExchangeKey, Server
+from accounts.models import Balance, Client, ClientStatus, ExchangeKey, Server
 from bots.fleet import WORKING, observe_server
 from bots.models import Bot, BotState, Deployment
 from hummingbot_api.errors import Problem, ServerUnreachable, WrongPassword
@@ -14,8 +14,8 @@ from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, I
 from notifications.watch import acknowledge, look
 from operations.models import Operation, State
 from operations.services import operation_request
-from tests.conftest import count_queries
-from tests.notifications.conftest import answers, ended, looks, shows
+from tests.conftest import PLANTED, count_queries
+from tests.notifications.conftest import answers, ended, looks, runs, shows
 
 WRONG = {
     BotState.CRASHED: IncidentKind.BOT_CRASHED,
@@ -204,6 +204,178 @@ def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, ch
     Bot.objects.update(strangers="")
     assert looks(3) == []
     assert told() == [("second_instance", "opened"), ("second_instance", "closed")]
+
+
+# --- bots of somebody else ---
+
+
+def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(server, channel):
+    for _ in range(3):
+        runs(server, "hummingbot-other-20261122-105939")
+        (incident,) = looks()
+    assert (incident.kind, incident.server, incident.client) == (IncidentKind.UNKNOWN_BOT, server, None)
+    assert str(incident) == "hummingbot-other-20261122-105939: unknown bot on a server"
+    assert incident.remedy == Problem.with_code(incident.code).default_remedy
+    runs(server)
+    assert looks(3) == []
+    assert told() == [("unknown_bot", "opened"), ("unknown_bot", "closed")]
+    assert Incident.objects.get().ending == "It runs no more."
+
+
+def test_each_of_several_is_told_for_itself(server, channel):
+    runs(server, "one")
+    looks()
+    runs(server, "one", "another")
+    assert [incident.subject_label for incident in looks()] == ["one", "another"]
+    assert len(told()) == 2
+
+
+def test_what_somebody_knows_is_not_told_and_what_they_take_back_is_told_again(server, channel, admin_user):
+    runs(server, "known", "unknown")
+    looks()
+    known = server.foreign_instances.get(name="known")
+    assert known.recognise(admin_user)
+    runs(server, "known", "unknown")
+    assert [incident.subject_label for incident in looks(3)] == ["unknown"]
+    assert Incident.objects.get(subject_label="known").ending == "admin said that it is known."
+    assert not known.recognise(None)  # somebody has
+    assert known.take_back()
+    assert not known.take_back()
+    assert {incident.subject_label for incident in looks(3)} == {"unknown", "known"}
+    assert told() == [(IncidentKind.UNKNOWN_BOT, event) for event in ("opened", "opened", "closed", "opened")]
+
+
+def test_a_known_one_that_was_away_for_a_moment_is_known_still(server, channel, admin_user):
+    runs(server, "known")
+    server.foreign_instances.get().recognise(admin_user)
+    for names in ((), ("known",)):
+        runs(server, *names)
+        assert looks() == []
+    assert told() == []
+
+
+def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
+    runs(server, "unknown")
+    (incident,) = looks()
+    long_ago = timezone.now() - timedelta(minutes=10)
+    Server.objects.update(instances=[], instances_at=long_ago)
+    assert looks(3) == [incident]
+    runs(server, "unknown")
+    server.foreign_instances.all().delete()
+    assert looks() == []
+
+
+def test_only_channels_for_every_client_are_told_of_a_bot_that_may_be_named_after_anybodys(make_live, admin_user):
+    live = make_live(manager=admin_user)
+    everybodys = Channel.objects.create(name="Desk", kind="slack", secret="x")
+    Channel.objects.create(name="Client's", kind="slack", secret="x", client=live.client)
+    Channel.objects.create(name="Manager's", kind="slack", secret="x", manager=admin_user)
+    runs(live.server, "hummingbot-client_blunt-20261122-105939")
+    looks()
+    assert [delivery.channel for delivery in Delivery.objects.all()] == [everybodys]
+
+
+# --- balances ---
+
+
+@pytest.fixture
+def key(bot) -> ExchangeKey:
+    """At least 500 USDT and 20000 SHARP shall lie at its exchange."""
+    key = ExchangeKey(client=bot.client, connector="bitmart", minimum_balances={"USDT": "500", "SHARP": "20000"})
+    key.set_values(PLANTED)
+    key.save()
+    bot.client.profiles.create(server=bot.server, account_name=bot.client.account_name, connectors=["bitmart"])
+    return key
+
+
+def holds(key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float) -> None:
+    """Its server tells that this lies there, and of the exchange nothing when it is nothing."""
+    profile = key.client.profiles.get()
+    tokens = [{"token": t, "units": u, "available_units": 0, "price": 0, "value": 0} for t, u in units.items()]
+    profile.balances.update(holdings=None)
+    profile.balances.create(taken_at=timezone.now() - ago, value=0, holdings={connector: tokens} if tokens else {})
+
+
+ENOUGH = {"USDT": 500.0, "SHARP": 20000.0}
+
+
+def test_less_than_the_minimum_in_two_readings_is_an_incident_until_two_show_that_it_is_back(key, channel):
+    holds(key, USDT=499.5, SHARP=30000)
+    assert looks(3) == []  # once may be money on its way, or a server that has not read everything yet
+    holds(key, USDT=480.25, SHARP=30000)
+    (incident,) = looks(3)
+    assert (incident.kind, incident.subject, incident.client) == ("low_balance", key, key.client)
+    holds(key, **ENOUGH)
+    (incident,) = looks(3)
+    holds(key, **ENOUGH)
+    assert looks() == []
+    assert told() == [("low_balance", "opened"), ("low_balance", "closed")]
+    assert Incident.objects.get().ending == "It held 20000 SHARP, 500 USDT again."
+
+
+def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
+    for _ in range(2):
+        holds(key, USDT=480.25, SHARP=30000)
+        incidents = looks()
+    (incident,) = incidents
+    assert incident.sentence.startswith("BitMart held 30000 SHARP, 480.25 USDT of Sharp at 20")
+    assert incident.sentence.endswith(" UTC. At least 20000 SHARP, 500 USDT shall be there.")
+
+
+def test_an_asset_that_is_not_among_those_told_of_is_not_there(key):
+    for _ in range(2):
+        holds(key, USDT=1000)
+        incidents = looks()
+    (incident,) = incidents
+    assert "held 0 SHARP, 1000 USDT" in incident.sentence
+
+
+def test_enough_is_no_incident_whatever_else_is_there(key):
+    for _ in range(3):
+        holds(key, BTC=0.0001, **ENOUGH)
+        assert looks() == []
+    assert not Incident.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        lambda key: holds(key),  # the server tells the same when it could not read it
+        lambda key: holds(key, connector="okx", USDT=1),
+        lambda key: holds(key, ago=timedelta(minutes=21), USDT=1),
+        lambda key: None,
+    ],
+    ids=["nothing of it", "of another exchange", "long ago", "never"],
+)
+def test_what_is_not_known_lately_begins_nothing_and_ends_nothing(unknown, key):
+    for _ in range(2):
+        unknown(key)
+        assert looks(2) == []
+    for _ in range(2):
+        holds(key, USDT=1)
+        incidents = looks()
+    assert kinds_of(incidents) == ["low_balance"]
+    Balance.objects.all().delete()
+    unknown(key)
+    assert looks(3) == incidents
+
+
+def test_without_a_minimum_or_for_a_client_who_has_left_there_is_none(key):
+    for _ in range(2):
+        holds(key, USDT=1)
+        looks()
+    ExchangeKey.objects.update(minimum_balances={})
+    looks()
+    assert looks() == []
+    assert Incident.objects.get().ending == "No minimum is entered any more."
+    ExchangeKey.objects.update(minimum_balances={"USDT": "2"})
+    for _ in range(2):
+        holds(key, USDT=1)
+        incidents = looks()
+    assert kinds_of(incidents) == ["low_balance"]
+    Client.objects.update(status=ClientStatus.OFFBOARDED)
+    looks()
+    assert looks() == []
 
 
 # --- servers ---

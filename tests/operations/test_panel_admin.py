@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 
 from operations.glossary import GLOSSARY
@@ -86,6 +89,19 @@ def test_what_can_not_be_had_is_said_in_words(admin_client) -> None:
     refused = admin_client.get(reverse("admin:operations_operation_add"))
     assert refused.status_code == 403
     assert "This is not open to you" in refused.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_history_begins_with_what_was_done_last_and_says_when_as_every_page_does(admin_client, admin_user) -> None:
+    group = Group.objects.first()
+    about = {"user": admin_user, "object_id": group.pk, "action_flag": CHANGE}
+    for hours, words in ((2, "The first."), (1, "The second."), (0, "The last.")):
+        entry = LogEntry(content_type=ContentType.objects.get_for_model(Group), change_message=words, **about)
+        entry.action_time = NOON - timedelta(hours=hours)
+        entry.save()
+    page = admin_client.get(reverse("admin:auth_group_history", args=[group.pk])).content.decode()
+    assert page.index("The last.") < page.index("The second.") < page.index("The first.")
+    assert when(NOON) in page
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "templates").rglob("*.html")), ids=str)

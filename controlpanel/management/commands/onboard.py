@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from accounts.models import Server
 from bots.models import Bot, BotState
 from controlpanel.onboarding import FileInvalid, bot_define, read_file
+from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.terminal import OperationCommand
 
@@ -30,6 +31,10 @@ class Command(OperationCommand):
         except FileInvalid as error:
             raise CommandError(f"{error}\nCorrect the file and run this again. Nothing was changed.") from None
         self.stdout.write(f"{bot.client} is defined, with account {bot.client.account_name} on {bot.server}.")
+        try:
+            kinds.get("deploy").refuse(bot)
+        except Problem as problem:
+            raise CommandError(f"{problem.message}\nWhat to do: {problem.remedy}") from None
         self.perform("check_server", bot.server)
         self.perform("push_profile", bot.client)
         self._deploy(bot)

@@ -1,0 +1,89 @@
+"""How much shall lie at an exchange at least: entered for a key, held against what its server told last.
+
+Amounts of assets and no worth: a server counts a token that it finds no price for as nothing.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import F
+
+from accounts.models import Balance, ExchangeKey
+
+#: What is read every five minutes says nothing any more when it is older.
+NEWS = timedelta(minutes=20)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) +((?=\S*[A-Z])[A-Z0-9.:_-]+)", re.ASCII)
+
+
+def read_minimums(text: str) -> dict[str, str]:
+    """``500 USDT, 20000 SHARP`` as amounts by asset, as the key keeps them.
+
+    Raises:
+        ValidationError: an amount, or its asset, can't be read.
+    """
+    minimums: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.upper().split(","))):
+        match = _AMOUNT.fullmatch(part)
+        if match is None or not Decimal(match[1]):
+            raise ValidationError(
+                f"“{part}” is not an amount and its asset. Write 500 USDT, 20000 SHARP: no separators inside a number."
+            )
+        if match[2] in minimums:
+            raise ValidationError(f"{match[2]} stands there twice.")
+        minimums[match[2]] = match[1]
+    return minimums
+
+
+def in_words(minimums: Mapping[str, str]) -> str:
+    return ", ".join(f"{minimum} {asset}" for asset, minimum in sorted(minimums.items()))
+
+
+@dataclass(frozen=True)
+class Held:
+    """What lies at a key's exchange of the assets that have a minimum.
+
+    Attributes:
+        taken_at: when its server told so.
+        units: by asset; an asset that the server did not list among others is not there.
+        below: those of which less is there than shall be.
+    """
+
+    taken_at: datetime
+    units: Mapping[str, Decimal]
+    below: Collection[str]
+
+    @property
+    def words(self) -> str:
+        return in_words({asset: f"{units.normalize():f}" for asset, units in self.units.items()})
+
+
+def held_by(keys: Collection[ExchangeKey], now: datetime) -> dict[int, Held]:
+    """By the keys' primary keys, without those that nobody knows it of: a server tells the same of an exchange that it
+    could not read and of one where nothing is left.
+    """
+    told = Balance.objects.filter(
+        profile__client__in={key.client_id for key in keys},
+        profile__server=F("profile__client__server"),
+        holdings__isnull=False,
+        taken_at__gte=now - NEWS,
+    )
+    by_client = {balance.profile.client_id: balance for balance in told.select_related("profile").order_by("taken_at")}
+    found = {key.pk: _held(key, by_client[key.client_id]) for key in keys if key.client_id in by_client}
+    return {pk: held for pk, held in found.items() if held is not None}
+
+
+def _held(key: ExchangeKey, balance: Balance) -> Held | None:
+    tokens: list[dict[str, Any]] = (balance.holdings or {}).get(key.connector, [])
+    if not tokens:
+        return None
+    units = dict.fromkeys(key.minimum_balances, Decimal(0))
+    for token in tokens:
+        if (asset := token["token"].upper()) in units:
+            units[asset] += Decimal(str(token["units"]))
+    below = [asset for asset, minimum in key.minimum_balances.items() if units[asset] < Decimal(minimum)]
+    return Held(balance.taken_at, units, sorted(below))

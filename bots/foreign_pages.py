@@ -1,0 +1,51 @@
+"""Saying of an instance that is not of this panel that it is known, and taking it back: buttons on a server's page."""
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+
+from accounts.models import Server
+from bots.models import ForeignInstance
+
+
+def recognise(request: HttpRequest, instance_id: int) -> HttpResponse:
+    instance = _instance(request, instance_id)
+    if instance.recognise(request.user):
+        _log(request, instance, "Said that a bot which is not of this panel is known.")
+        messages.success(
+            request, f"{instance} is known now. What warns of it ends with the next look, within half a minute."
+        )
+    else:
+        messages.warning(request, f"Somebody has said before that {instance} is known.")
+    return HttpResponseRedirect(instance.server.get_absolute_url())
+
+
+def take_back(request: HttpRequest, instance_id: int) -> HttpResponse:
+    instance = _instance(request, instance_id)
+    if instance.take_back():
+        _log(request, instance, "Took back that a bot which is not of this panel is known.")
+        messages.success(request, f"{instance} is unknown again: while it runs, it is told of as an incident.")
+    else:
+        messages.warning(request, f"Nobody had said that {instance} is known.")
+    return HttpResponseRedirect(instance.server.get_absolute_url())
+
+
+def _instance(request: HttpRequest, pk: int) -> ForeignInstance:
+    instance = get_object_or_404(ForeignInstance.objects.visible_to(request.user).select_related("server"), pk=pk)
+    if not request.user.has_perm("bots.recognise_instance"):
+        raise PermissionDenied
+    return instance
+
+
+def _log(request: HttpRequest, instance: ForeignInstance, words: str) -> None:
+    """In the history of its server, which is also for those who may not know the name."""
+    admin.site.get_model_admin(Server).log_change(request, instance.server, words)
+
+
+urlpatterns: list[URLPattern] = [
+    path("<int:instance_id>/known/", admin.site.admin_view(require_POST(recognise)), name="instance_recognise"),
+    path("<int:instance_id>/unknown/", admin.site.admin_view(require_POST(take_back)), name="instance_take_back"),
+]

@@ -1,0 +1,66 @@
+"""Instances that run on servers and are not of this panel: seen, and known to somebody or not."""
+
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from accounts.models import Server
+from accounts.visibility import sees_every_client
+
+#: How long an instance is remembered after it was last seen: what comes back later under its name may be another one.
+REMEMBERED = timedelta(days=7)
+
+
+class ForeignInstanceQuerySet(models.QuerySet["ForeignInstance"]):
+    def visible_to(self, user: Any) -> Self:
+        """Those of every server or none: an instance's name may name anybody's client."""
+        return self if sees_every_client(user) else self.none()
+
+    def forget(self, now: datetime) -> None:
+        self.filter(last_seen_at__lt=now - REMEMBERED).delete()
+
+
+class ForeignInstance(models.Model):
+    """An instance that somebody else made. The panel never touches it; a person may say that they know it."""
+
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="foreign_instances")
+    name = models.TextField()
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    known_at = models.DateTimeField(null=True, help_text="When somebody said that it is known.")
+    known_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Who said so."
+    )
+
+    objects = ForeignInstanceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["server", "name"], name="a_foreign_instance_stands_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return f"{self.server.get_absolute_url()}#what-runs"
+
+    @property
+    def runs(self) -> bool:
+        """Whether the last look at its server found it."""
+        return self.name in self.server.instances
+
+    def recognise(self, user: Any) -> bool:
+        """Write down that the user knows it; false when somebody had said so before."""
+        unknown = ForeignInstance.objects.filter(pk=self.pk, known_at=None)
+        return bool(unknown.update(known_at=timezone.now(), known_by=user))
+
+    def take_back(self) -> bool:
+        """Nobody knows it any more; false when nobody did."""
+        known = ForeignInstance.objects.filter(pk=self.pk, known_at__isnull=False)
+        return bool(known.update(known_at=None, known_by=None))

@@ -1,0 +1,21 @@
+// Copies what a page shows once. Where no script is let near the clipboard (a panel without TLS, a browser that was told
+// so), it selects the text: only the keys are left to press.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const button of document.querySelectorAll("[data-copies]")) {
+    const field = document.getElementById(button.dataset.copies);
+    const said = document.getElementById(`${button.dataset.copies}-copied`);
+    const keys = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘C" : "Ctrl+C";
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      said.textContent = "";
+      try {
+        await navigator.clipboard.writeText(field.value);
+        said.textContent = "Copied.";
+      } catch {
+        field.focus();
+        field.select();
+        said.textContent = `It is selected: press ${keys} to copy it.`;
+      }
+    });
+  }
+});

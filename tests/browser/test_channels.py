@@ -1,0 +1,35 @@
+"""The form for a channel asks for what its kind needs, and for nothing else."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from notifications.forms import FIELDS_OF_KINDS
+from tests.browser.conftest import Demo
+from tests.browser.test_main_job import save, sign_in
+
+pytestmark = pytest.mark.browser
+
+
+def shown(page: Page) -> set[str]:
+    return {name for name in FIELDS_OF_KINDS if page.locator(f"[name={name}]").is_visible()}
+
+
+def test_a_channels_form_shows_the_fields_of_the_chosen_kind(page: Page, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.goto("/admin/notifications/channel/add/")
+    for kind in ("telegram", "slack", "discord", "webhook", "email"):
+        page.locator("[name=kind]").select_option(kind)
+        own = {name for name, of_kind in FIELDS_OF_KINDS.items() if of_kind == kind}
+        for name in own:
+            expect(page.locator(f"[name={name}]")).to_be_visible()
+        assert shown(page) == own
+    page.get_by_label("Name").fill("Desk")
+    page.get_by_label("E-mail addresses").fill("nobody")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("“nobody” is not an e-mail address")).to_be_visible()
+    assert shown(page) == {"email_recipient"}
+    page.get_by_label("E-mail addresses").fill("desk@example.com")
+    save(page)
+    page.get_by_role("link", name="Desk").first.click()
+    expect(page.get_by_label("E-mail addresses")).to_have_value("desk@example.com")
+    assert shown(page) == {"email_recipient"}
