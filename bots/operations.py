@@ -571,5 +571,9 @@ class RotateKey(KeyKind):
             )
         return ""
 
+    def asked(self, subject: ExchangeKey) -> str:
+        return self.label if to_redeploy(subject).exists() else "Push"
+
     def next_step(self, operation: Operation) -> tuple[str, str]:
-        return "Open the key", reverse("admin:accounts_exchangekey_change", args=[operation.subject_id])
+        page = super().next_step(operation)
+        return page or ("Open the key", reverse("admin:accounts_exchangekey_change", args=[operation.subject_id]))

@@ -21,7 +21,7 @@ from unfold.admin import ModelAdmin
 from accounts.admin import ClientAdmin, ExchangeKeyAdmin
 from accounts.models import Client, ClientStatus, ExchangeKey, Server
 from bots.admin import BotAdmin
-from bots.checklist import Checklist, LineState, Part, checklist_for
+from bots.checklist import Checklist, Line, LineState, Part, checklist_for
 from bots.models import Bot
 from hummingbot_api.connectors import PAPER_TRADE
 from hummingbot_api.errors import Problem
@@ -66,24 +66,43 @@ class Onboarding:
         )
 
     @property
-    def url(self) -> str:
-        """Where it goes on: to mend what is wrong, then to enter what is missing.
+    def wrong_key(self) -> Line | None:
+        """The first key that has to be entered anew, when the user may do so."""
+        return next((line for line in self._wrong if line.part == Part.KEY and line.action), None)
 
-        The client's page says whom to ask when the user may not do what is next.
+    def key_to_replace(self, connector: str) -> ExchangeKey | None:
+        """The key for the connector, when it is there and no good."""
+        if not any(line.part == Part.KEY and line.connector == connector for line in self._wrong):
+            return None
+        return next((key for key in self.client.keys.all() if key.connector == connector), None)
+
+    @property
+    def url(self) -> str:
+        """Where it goes on: to mend what is wrong, then to enter what is missing, then to launch it.
+
+        The client's page says whom to ask when the user may not do what is next, and offers the last step when nothing
+        is left.
         """
         if self.launch and self.launch.is_active:
             return page_url("launch", self.client)
-        # Before the launch only a key can be wrong that the launch would not set right by itself.
-        concerned = Part if self.launch else (Part.KEY,)
-        for line in self.checklist.lines:
-            if line.state == LineState.WRONG and line.part in concerned and line.action and not line.action.posts:
-                return line.action.url
+        if self.wrong_key:
+            return page_url("key", self.client, connector=self.wrong_key.connector)
         missing = self.checklist.missing
         if missing and missing.action:
             return page_url(missing.part, self.client, connector=missing.connector)
-        if self.bot is None:
+        if self.bot is None or self.checklist.next is None:
             return self.client.get_absolute_url()
-        return page_url("launch" if self.launch else "review", self.client)
+        deployed = next(line for line in self.checklist.lines if line.part == Part.DEPLOYED)
+        if deployed.state == LineState.WAITING and not deployed.comes_by_itself:
+            return page_url("review", self.client)
+        # The pages of the failed launch tell of it what its operation's would, and lead back to the review.
+        elsewhere = [line for line in self._wrong if line.part != Part.DEPLOYED and line.action]
+        pages = (line.action.url for line in elsewhere if line.action and not line.action.posts)
+        return next(pages, page_url("launch", self.client))
+
+    @property
+    def _wrong(self) -> list[Line]:
+        return [line for line in self.checklist.lines if line.state == LineState.WRONG]
 
     def reaches(self, name: str) -> bool:
         return {"review": self.bot, "launch": self.launch}.get(name, self.client) is not None
@@ -201,6 +220,11 @@ class KeyPage(FormPage, ExchangeKeyAdmin):
         connector, _ = super().chosen(request, obj)
         return connector, self.onboarding.client.server  # type: ignore[union-attr]
 
+    @staticmethod
+    def _rotates(request: HttpRequest) -> bool:
+        """A key that is no good gets its new values here: the launch sends them."""
+        return True
+
 
 class BotPage(FormPage, BotAdmin):
     name = "bot"
@@ -230,7 +254,9 @@ def client_page(request: HttpRequest, client_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def key_page(request: HttpRequest, client_id: int) -> HttpResponse:
-    return KeyPage(ExchangeKey, onboarding_of(request, client_id)).answer(request)
+    onboarding = onboarding_of(request, client_id)
+    replaced = onboarding.key_to_replace(request.GET.get("connector", ""))
+    return KeyPage(ExchangeKey, onboarding).answer(request, replaced)
 
 
 @require_http_methods(["GET", "POST"])
@@ -298,6 +324,8 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
     context = operations.live_context(request, operation)
     if operation.state == State.SUCCEEDED:
         context["way_out"] = (f"Go to {client}", client.get_absolute_url())
+    elif not operation.is_active and (line := onboarding.wrong_key) and line.action:
+        context["way_out"] = (line.action.label, page_url("key", client, connector=line.connector))
     # Here it is asked for again on the page before, which shows what will happen.
     urls = {"live_url": reverse("onboard_live", args=[client.pk]), "review_url": page_url("review", client)}
     return {**context, **urls, "may_retry": False}

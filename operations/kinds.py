@@ -61,6 +61,10 @@ class Kind:
             Problem: something is left open that nobody but a person may answer.
         """
 
+    def asked(self, subject: Any) -> str:
+        """What the confirmation page calls it, where it does less for this one subject than its label says."""
+        return self.label
+
     def connector(self, subject: Any, options: Mapping[str, Any]) -> str:
         """The connector that it is about, for the badge that says whose money that is; empty for none or many."""
         return ""

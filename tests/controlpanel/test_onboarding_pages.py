@@ -7,10 +7,10 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import Client, ClientStatus, ExchangeKey
-from bots.models import Bot, Strategy
+from bots.models import Bot, BotState, Strategy
+from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED
@@ -48,6 +48,14 @@ def bot_facts(client: Client, **changes):
     return facts | {"strategy": spread.pk} | prefilled(spread, order_amount="1600") | changes
 
 
+def run_next() -> Operation:
+    """Work on what was asked for last, as a worker would."""
+    operation = Operation.objects.first()
+    assert operation and runner.run(operation.pk)
+    operation.refresh_from_db()
+    return operation
+
+
 def goes_on_at(browser: Browser, client: Client) -> str:
     return browser.get(page("resume", client))["Location"]
 
@@ -82,7 +90,7 @@ def test_five_pages_lead_from_nothing_to_an_operation(server, browser, manager, 
 
 def test_the_launch_done_leads_to_the_client_which_can_be_set_active(own, key, make_bot, browser, perform):
     perform("deploy", make_bot())
-    assert goes_on_at(browser, own) == page("launch", own)
+    assert goes_on_at(browser, own) == url_of(own)
     for name in ("launch", "live"):
         assert f'href="{url_of(own)}">Go to Sharp</a>' in text_of(browser.get(page(name, own)))
     assert "Set the client active" in text_of(browser.get(url_of(own)))
@@ -219,12 +227,56 @@ def test_a_failed_launch_says_what_to_do_and_is_asked_for_again_on_the_review(
     assert [operation.state for operation in Operation.objects.all()] == [State.QUEUED, State.FAILED]
 
 
-def test_who_goes_on_after_a_key_was_refused_is_asked_for_a_new_one_first(own, key, make_bot, browser):
-    operation_request(kind="deploy", subject=make_bot())
-    Operation.objects.update(state=State.FAILED, error_code="key_refused", finished_at=timezone.now())
-    ExchangeKey.objects.update(test_passed=False, test_outcome="no", tested_at=timezone.now())
-    assert goes_on_at(browser, own) == url_of(key, "rotate")
-    assert "it goes on by itself" not in text_of(browser.get(page("launch", own)))
+@pytest.mark.parametrize("leaves_file", [True, False])
+def test_after_a_refused_key_a_new_one_is_entered_here_and_then_launched(
+    leaves_file, own, key, make_bot, browser, perform, sandbox
+):
+    sandbox.faults.add("exchange_refuses_key", leaves_file=leaves_file)
+    assert perform("deploy", make_bot()).error_code == "key_refused"
+    again = f"{page('key', own)}?connector=bitmart"
+    assert goes_on_at(browser, own) == again
+    refused = text_of(browser.get(page("launch", own)))
+    assert f'href="{again}">Enter a new key' in refused
+    assert "it goes on by itself" not in refused
+    asked = browser.get(again)
+    assert "New values" in text_of(asked)
+    assert not [secret for secret in PLANTED.values() if secret in text_of(asked)]
+
+    entered = browser.post(again, {"client": own.pk, **PLANTED, "bitmart_memo": "another"}, follow=True)
+    assert entered.redirect_chain[-1][0] == page("review", own)
+    assert ExchangeKey.objects.get().read_values()["bitmart_memo"] == "another"
+    sandbox.faults.clear()
+    browser.post(page("review", own))
+    assert run_next().state == State.SUCCEEDED
+    assert goes_on_at(browser, own) == url_of(own)
+
+
+def test_a_key_that_is_tried_by_itself_leads_back_to_the_review(own, key, make_bot, browser, perform, sandbox):
+    sandbox.faults.add("exchange_refuses_key")
+    perform("deploy", make_bot())
+    sandbox.faults.clear()
+    key.refresh_from_db()
+    key.set_values(PLANTED | {"bitmart_memo": "another"})
+    key.save()
+    asked = text_of(browser.get(url_of(key, "operate", "rotate_key")))
+    assert "Yes, push" in asked and "Yes, push and redeploy" not in asked
+    rotated = perform("rotate_key", key)
+    assert f'href="{page("resume", own)}">Go on with the onboarding of Sharp' in text_of(browser.get(url_of(rotated)))
+    assert goes_on_at(browser, own) == page("review", own)
+
+
+def test_what_was_archived_is_launched_again_from_the_review(own, key, make_bot, browser, perform):
+    bot = make_bot()
+    perform("deploy", bot)
+    perform("archive", bot)
+    assert goes_on_at(browser, own) == page("review", own)
+
+
+def test_a_bot_that_crashed_leads_to_its_page(own, key, make_bot, browser, perform):
+    bot = make_bot()
+    perform("deploy", bot)
+    bot.deployment.update(observed_state=BotState.CRASHED)
+    assert goes_on_at(browser, own) == url_of(bot)
 
 
 def test_before_the_launch_there_is_nothing_to_watch(own, browser):
