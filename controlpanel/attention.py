@@ -18,7 +18,7 @@ from accounts.models import EXPIRY_NOTICE, Client, ClientStatus, ExchangeKey, Ke
 from accounts.problems import KeyUnreadable
 from accounts.visibility import sees_every_client
 from bots.advice import ADVICE
-from bots.checklist import next_in_short
+from bots.checklist import checklists_of, next_in_short
 from bots.models import Bot, BotState
 from bots.running import running_on
 from notifications.models import FAMILIES, Incident, IncidentKind
@@ -26,6 +26,8 @@ from operations import kinds
 
 #: How a day is written.
 DAY = "j M Y"
+#: How many clients the reminder of those that are being onboarded names; the others are in their list.
+NAMED = 3
 
 
 class Urgency(IntEnum):
@@ -341,22 +343,39 @@ def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
 
 
 def _of_clients_being_onboarded(user: Any) -> Iterator[Concern]:
-    """Half onboarded, nobody would remember them: nothing is wrong, and nothing goes on by itself."""
-    clients = (
+    """Half onboarded, nobody would remember them. One reminder for all of them: what is wrong has one of its own."""
+    clients = list(
         Client.objects.visible_to(user)
         .filter(status=ClientStatus.ONBOARDING)
-        .select_related("server")
-        .defer("server__password", "server__connectors", "server__account_names")
-        .prefetch_related("keys", "profiles", "bots__deployment")
+        .select_related("server", "account_manager")
+        .defer("server__password", "server__connectors")
     )
-    for client in clients:
-        yield Concern(
-            source="onboarding",
-            urgency=Urgency.REMINDER,
-            title="Being onboarded:",
-            about=str(client),
-            url=client.get_absolute_url(),
-            words="Nobody has set the client active yet.",
-            remedy=f"Next is {next_in_short(client)}.",
-            steps=[Step("Go on", reverse("onboard_resume", args=[client.pk]), "arrow_forward")],
-        )
+    if not clients:
+        return
+    next_of = {
+        client: next_in_short(checklist) for client, checklist in zip(clients, checklists_of(clients), strict=True)
+    }
+    if len(clients) == 1:
+        about, url, words = str(clients[0]), clients[0].get_absolute_url(), "Nobody has set the client active yet."
+        remedy = f"Next is {next_of[clients[0]]}."
+    else:
+        _, page, query = SOURCES["onboarding"]
+        about, url, words = f"{len(clients)} clients", reverse(page) + query, "Nobody has set them active yet."
+        remedy = "Next: " + "; ".join(f"for {client}, {next_of[client]}" for client in clients[:NAMED]) + "."
+    yield Concern(
+        source="onboarding",
+        urgency=Urgency.REMINDER,
+        title="Being onboarded:",
+        about=about,
+        url=url,
+        words=words,
+        remedy=remedy,
+        steps=[
+            Step(
+                "Go on" if len(clients) == 1 else f"Go on with {client}",
+                reverse("onboard_resume", args=[client.pk]),
+                "arrow_forward",
+            )
+            for client in clients[:NAMED]
+        ],
+    )

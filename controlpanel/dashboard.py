@@ -19,11 +19,11 @@ from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from accounts.portfolio import worths
 from bots.earnings import SPANS, earnings
 from bots.models import Bot, BotState, PerformanceQuerySet, PerformanceSample
-from controlpanel.attention import SOURCES, Concern, concerns
+from controlpanel.attention import SOURCES, Concern, Urgency, concerns
 from hummingbot_api.connectors import Money, market_of
 from operations.models import Operation, WorkerHeartbeat
 
-#: How many of each kind the page shows; the rest is counted and linked.
+#: How many of each kind the page shows; the rest is counted and linked. Alarms are all shown.
 MOST = 8
 
 
@@ -128,14 +128,15 @@ def what_is_true(user: Any) -> dict[str, Any]:
     servers = _servers(user) if sees["server"] else []
     bots = _bots(user) if sees["bot"] else []
     found, lookout = concerns(user, bots, servers), look_out(servers, now)
+    shown = max(MOST, sum(concern.urgency == Urgency.ALARM for concern in found))
     moneys, states = count_states(bots)
     return {
         "now": now,
         "sees": sees,
         "lookout": lookout,
         "has_clients": Client.objects.visible_to(user).exists(),
-        "concerns": found[:MOST],
-        "more_concerns": count_more(found[MOST:]),
+        "concerns": found[:shown],
+        "more_concerns": count_more(found[shown:]),
         "servers": servers[:MOST],
         "more_servers": len(servers[MOST:]),
         "moneys": moneys,
