@@ -4,6 +4,7 @@ Nothing is remembered beside the rows themselves: where somebody stands who come
 checklist. The forms are the admin's own with fewer fields: the same rules, the same scope, the same permissions.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -23,6 +24,8 @@ from accounts.models import Client, ClientStatus, ExchangeKey, Server
 from bots.admin import BotAdmin
 from bots.checklist import Checklist, Line, LineState, Part, checklist_for
 from bots.models import Bot
+from bots.rules import doubts
+from bots.strategies.amounts import amounts_in
 from hummingbot_api.connectors import PAPER_TRADE
 from hummingbot_api.errors import Problem
 from operations import kinds
@@ -235,6 +238,10 @@ class BotPage(FormPage, BotAdmin):
     def folds(self, fields: list[str]) -> bool:
         return "settings_as_json" in fields or fields[0].startswith("max_")
 
+    def save_warnings(self, bot: Bot) -> Iterable[str]:
+        """Without what was not checked: the review says so, and the launch checks it."""
+        return doubts(bot)
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         client = self.onboarding.client  # type: ignore[union-attr]
         key = client.keys.first()
@@ -298,6 +305,7 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
             messages.error(request, f"{problem.message} {problem.remedy}")
             return redirect(page_url("review", onboarding.client))
         return redirect(page_url("launch", onboarding.client))
+    parts, rules = kind.preview(bot, {}), bot.trading_rules
     context = {
         **admin.site.each_context(request),
         **frame("review", onboarding),
@@ -306,7 +314,10 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
         "obstacle": obstacle,
         "may_launch": may_launch,
         "consequence": kind.consequence(bot, {}),
-        "preview": kind.preview(bot, {}),
+        "preview": [part for part in parts if part.is_open],
+        "to_the_letter": [part for part in parts if not part.is_open],
+        "unchecked": (rules is None or rules.problem) and amounts_in(bot.strategy.settings_schema),
+        "rules": rules,
         "wrong": [line for line in onboarding.checklist.lines if line.state == LineState.WRONG],
         "whom_to_ask": next(line.sentence for line in onboarding.checklist.lines if line.part == Part.DEPLOYED),
     }

@@ -14,7 +14,7 @@ from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED
-from tests.controlpanel.conftest import MANAGER_PERMISSIONS, make_world, prefilled, text_of, url_of
+from tests.controlpanel.conftest import MANAGER_PERMISSIONS, make_world, operate_url, prefilled, text_of, url_of
 from tests.controlpanel.test_queries import add_bot, add_key
 
 PAGES = ("resume", "client", "key", "bot", "review", "launch", "live")
@@ -194,6 +194,25 @@ def test_the_review_says_what_is_wrong_before_anything_is_sent(own, key, make_bo
     shown = text_of(browser.get(page("review", own)))
     assert "has a profile client_sharp that the panel did not make" in shown
     assert "“Take it over” is not yours to do: ask an administrator." in shown
+
+
+def test_the_review_says_that_the_launch_checks_the_amounts_and_offers_to_check_them_now(own, key, browser, perform):
+    review = text_of(browser.post(page("bot", own), bot_facts(own), follow=True))
+    assert "The amounts were not checked" not in review
+    assert "The launch looks before it starts anything." in review
+    assert operate_url(Bot.objects.get(), "check_bot") in review
+    checked = perform("check_bot", Bot.objects.get())
+    assert f'href="{page("resume", own)}">Go on with the onboarding' in text_of(browser.get(url_of(checked)))
+    review = text_of(browser.get(page("review", own)))
+    assert "was not read yet" not in review
+    assert "Order amount (base asset): 1600, which is about 20 USDT" in review
+
+
+def test_the_review_keeps_what_is_for_developers_folded(own, key, make_bot, browser):
+    make_bot()
+    before, after = text_of(browser.get(page("review", own))).split("What is sent to the server, to the letter")
+    assert "Order amount (base asset)" in before and "Deploy request" not in before
+    assert "Deploy request" in after
 
 
 # --- the launch ---
