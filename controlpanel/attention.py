@@ -21,6 +21,7 @@ from bots.advice import ADVICE
 from bots.checklist import checklists_of, next_in_short
 from bots.models import Bot, BotState
 from bots.running import running_on
+from hummingbot_api.errors import Problem
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 
@@ -133,7 +134,7 @@ def _of_incident(incident: Incident, user: Any, open_pages: Container[str], bots
         about=incident.subject_label,
         url=incident.get_absolute_url(),
         words=incident.sentence,
-        remedy=incident.remedy,
+        remedy=" ".join(filter(None, (incident.remedy, whom_to_ask(incident, user)))),
         steps=steps,
         since=incident.seen_at,
         seen_by=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
@@ -161,7 +162,7 @@ def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: boo
     """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
     page, names, _ = _ways_out(incident)
     steps = _steps(page, names, user) if is_open and page else []
-    if incident.login_is_refused and is_open:
+    if incident.login_is_refused and is_open and user.has_perm("accounts.change_server"):
         server = reverse("admin:accounts_server_change", args=[incident.server_id])
         steps.insert(0, Step("Open the server", server, "dns"))
     if FAMILIES[incident.kind] == "instance" and is_open:
@@ -171,6 +172,13 @@ def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: boo
     if incident.operation:
         steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
     return steps
+
+
+def whom_to_ask(incident: Incident, user: Any) -> str:
+    """A sentence for a user who may not do what the incident asks for; empty for who may."""
+    problem = Problem.with_code(incident.code)
+    concern = "server" if FAMILIES[incident.kind] == "server" else problem.concerns if problem else ""
+    return kinds.whom_to_ask(concern, user)
 
 
 def _page_for_a_new_key(incident: Incident, bots: Iterable[Bot]) -> str:

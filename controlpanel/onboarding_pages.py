@@ -202,6 +202,11 @@ class FormPage(ModelAdmin):
         return HttpResponseRedirect(reverse("onboard_resume", args=[client.pk]))
 
 
+def _server_in_words(server: Any) -> str:
+    """Its name, and whether it could run a bot now. What is wrong with it is for those who may see its page."""
+    return f"{server}" if server.health in {"ok", "not checked yet"} else f"{server} (can't run bots now)"
+
+
 class ClientPage(FormPage, ClientAdmin):
     name = "client"
     left_out = frozenset({"status", "notes"})
@@ -210,6 +215,12 @@ class ClientPage(FormPage, ClientAdmin):
         servers = list(Server.objects.choosable_by(request.user).values_list("pk", flat=True)[:2])
         only = {"server": servers[0]} if len(servers) == 1 else {}
         return only | super().get_changeform_initial_data(request)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "server":
+            field.label_from_instance = _server_in_words
+        return field
 
     def folds(self, fields: list[str]) -> bool:
         return "account_name" in fields

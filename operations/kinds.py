@@ -117,6 +117,24 @@ class Gone(Kind):
         self.name = self.label = name  # type: ignore[misc]
 
 
+#: The permission that it takes to mend what a problem concerns, see ``Problem.concerns``.
+_MENDING = {
+    "server": "accounts.change_server",
+    "key": "accounts.change_exchangekey",
+    "bot": "bots.change_bot",
+    "strategy": "bots.change_strategy",
+    "channel": "notifications.change_channel",
+    "webhook": "json_api.change_webhook",
+}
+
+
+def whom_to_ask(concern: str, user: Any) -> str:
+    """A sentence for a user who may not mend what a problem concerns; empty for who may, and where nothing is."""
+    if not concern or user.has_perm(_MENDING[concern]):
+        return ""
+    return f"What has to be done about the {concern} itself is not yours to do: ask an administrator."
+
+
 _kinds: dict[str, Kind] = {}
 
 

@@ -154,6 +154,16 @@ def test_a_server_that_is_down_leads_to_its_check(sharp, admin_client):
     assert operate_url(sharp.server, "check_server") in card(shown(admin_client), "concerns")
 
 
+def test_who_may_not_mend_a_server_is_told_whom_to_ask(make_user, browse, admin_client):
+    manager = make_user("manager")
+    bot = make_world("Sharp", manager)
+    incident = crash(bot, kind=IncidentKind.SERVER_DOWN, subject=bot.server, code="server_unreachable")
+    whom = "What has to be done about the server itself is not yours to do: ask an administrator."
+    for address in (INDEX, url_of(incident)):
+        assert whom in text_of(browse(manager).get(address))
+        assert whom not in text_of(admin_client.get(address))
+
+
 def test_a_server_that_refuses_the_login_leads_to_its_page_until_a_check_went_well(sharp, admin_client):
     crash(sharp, kind=IncidentKind.SERVER_DOWN, subject=sharp.server, code="wrong_password")
     Server.objects.update(last_error_code="wrong_password", last_error="It refused the password.")

@@ -298,6 +298,24 @@ def test_a_bot_that_crashed_leads_to_its_page(own, key, make_bot, browser, perfo
     assert goes_on_at(browser, own) == url_of(bot)
 
 
+def test_a_server_that_is_down_is_somebody_elses_to_mend(own, key, make_bot, browser, admin_client, perform, sandbox):
+    sandbox.faults.add("docker_down")
+    failed = perform("deploy", make_bot())
+    whom = "What has to be done about the server itself is not yours to do: ask an administrator."
+    for address in (url_of(failed), page("launch", own)):
+        shown = text_of(browser.get(address))
+        assert whom in shown
+        assert "Open the server" not in shown
+    mended = text_of(admin_client.get(url_of(failed)))
+    assert whom not in mended and "Open the server" in mended
+
+
+def test_a_server_that_is_down_is_marked_where_it_is_chosen(server, browser):
+    assert f">{server}</option>" in text_of(browser.get(reverse("onboard")))
+    server.contact_succeeded(docker_running=False)
+    assert f">{server} (can't run bots now)</option>" in text_of(browser.get(reverse("onboard")))
+
+
 def test_before_the_launch_there_is_nothing_to_watch(own, browser):
     assert browser.get(page("launch", own))["Location"] == page("key", own)
     assert browser.get(page("review", own))["Location"] == page("key", own)
