@@ -353,20 +353,31 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
     return {**context, **urls, "may_retry": False}
 
 
+def _lead(onboarding: Onboarding, operation: Operation) -> str:
+    """The headline of the launch's page, as it is now."""
+    if operation.is_active:
+        return PAGES[-1].lead
+    if operation.state == State.SUCCEEDED:
+        return f"{onboarding.bot.name if onboarding.bot else 'The bot'} is launched. This is what the panel did."
+    return "It was not launched. This is how far the panel came, and what to do."
+
+
 @require_GET
 def launch(request: HttpRequest, client_id: int) -> HttpResponse:
     onboarding = onboarding_of(request, client_id)
     if onboarding.launch is None:
         return redirect(onboarding.url)
     context = {**admin.site.each_context(request), **_live(request, onboarding), **frame("launch", onboarding)}
-    if not onboarding.launch.is_active:
-        context["page"] = replace(context["page"], lead="This is what the panel did, step by step.")
+    context["page"] = replace(context["page"], lead=_lead(onboarding, onboarding.launch))
     return TemplateResponse(request, "controlpanel/onboard/launch.html", context)
 
 
 @require_GET
 def live(request: HttpRequest, client_id: int) -> HttpResponse:
-    return render(request, "operations/operation_live.html", _live(request, onboarding_of(request, client_id)))
+    onboarding = onboarding_of(request, client_id)
+    context = _live(request, onboarding)
+    lead = _lead(onboarding, context["operation"])
+    return render(request, "controlpanel/onboard/launch_live.html", {**context, "lead": lead})
 
 
 @require_POST

@@ -316,6 +316,22 @@ def test_a_server_that_is_down_is_marked_where_it_is_chosen(server, browser):
     assert f">{server} (can't run bots now)</option>" in text_of(browser.get(reverse("onboard")))
 
 
+def test_the_headline_of_the_launch_changes_with_it_while_somebody_watches(own, key, make_bot, browser, sandbox):
+    make_bot()
+    browser.post(page("review", own))
+    watching = text_of(browser.get(page("live", own)))
+    assert 'id="lead" hx-swap-oob="innerHTML">The panel does it step by step.' in watching
+    assert 'id="lead">The panel does it step by step.' in text_of(browser.get(page("launch", own)))
+    sandbox.faults.add("docker_down")
+    run_next()
+    assert 'hx-swap-oob="innerHTML">It was not launched.' in text_of(browser.get(page("live", own)))
+    sandbox.faults.clear()
+    browser.post(page("review", own))
+    done = run_next()
+    assert 'hx-swap-oob="innerHTML">Sharp Spread is launched.' in text_of(browser.get(page("live", own)))
+    assert done.summary.startswith("Sharp Spread is running: heard ")
+
+
 def test_before_the_launch_there_is_nothing_to_watch(own, browser):
     assert browser.get(page("launch", own))["Location"] == page("key", own)
     assert browser.get(page("review", own))["Location"] == page("key", own)
