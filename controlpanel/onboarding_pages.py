@@ -23,7 +23,7 @@ from accounts.admin import ClientAdmin, ExchangeKeyAdmin
 from accounts.models import Client, ClientStatus, ExchangeKey, Server
 from bots.admin import BotAdmin
 from bots.checklist import Checklist, Line, LineState, Part, checklist_for
-from bots.models import Bot
+from bots.models import Bot, Strategy, StrategyKind
 from bots.rules import doubts
 from bots.strategies.amounts import amounts_in
 from hummingbot_api.connectors import PAPER_TRADE
@@ -246,8 +246,15 @@ class BotPage(FormPage, BotAdmin):
     exclude = ("server", "image", "headless")
     left_out = frozenset({"client", *exclude})
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The last group has nothing left but limits, which scripts refuse."""
+        *others, (_, limits) = super().get_fieldsets(request, obj)
+        controllers = Strategy.objects.filter(kind=StrategyKind.CONTROLLER).values_list("pk", flat=True)
+        classes = ["collapse", *(f"only-for-{pk}" for pk in controllers)]  # by strategy_settings.js
+        return [*others, ("Drawdown limits", {**limits, "classes": classes})]
+
     def folds(self, fields: list[str]) -> bool:
-        return "settings_as_json" in fields or fields[0].startswith("max_")
+        return "settings_as_json" in fields
 
     def save_warnings(self, bot: Bot) -> Iterable[str]:
         """Without what was not checked: the review says so, and the launch checks it."""

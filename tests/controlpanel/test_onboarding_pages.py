@@ -332,6 +332,13 @@ def test_the_headline_of_the_launch_changes_with_it_while_somebody_watches(own, 
     assert done.summary.startswith("Sharp Spread is running: heard ")
 
 
+def test_only_the_limits_are_asked_beside_the_settings_and_of_controllers_only(own, browser):
+    shown = browser.get(page("bot", own)).context["adminform"]
+    (classes,) = [fieldset.classes for fieldset in shown if fieldset.name == "Drawdown limits"]
+    controllers = Strategy.objects.filter(kind="controller").values_list("pk", flat=True)
+    assert {name for name in classes.split() if name != "collapse"} == {f"only-for-{pk}" for pk in controllers}
+
+
 def test_before_the_launch_there_is_nothing_to_watch(own, browser):
     assert browser.get(page("launch", own))["Location"] == page("key", own)
     assert browser.get(page("review", own))["Location"] == page("key", own)
