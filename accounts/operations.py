@@ -10,7 +10,7 @@ from django import forms
 from django.urls import reverse
 
 from accounts.controllers import controllers_learn
-from accounts.models import VERSION_LENGTH, Client, ExchangeKey, Server
+from accounts.models import VERSION_LENGTH, Client, ClientStatus, ExchangeKey, Server
 from accounts.problems import NothingToPush
 from accounts.profiles import account_ensure, keys_check, keys_push, profile_verify
 from hummingbot_api import HummingbotAPI
@@ -164,6 +164,14 @@ def key_page(client: Client, connector: str = "") -> tuple[str, str]:
     return "Add the exchange key", f"{reverse('admin:accounts_exchangekey_add')}?{query}"
 
 
+def onboarding_page(subject: Any) -> tuple[str, str] | None:
+    """Where whoever onboards a client goes on who is the subject, or whose it is; nothing when no one does."""
+    client: Client = subject if isinstance(subject, Client) else subject.client
+    if client.status != ClientStatus.ONBOARDING:
+        return None
+    return f"Go on with the onboarding of {client}", reverse("onboard_resume", args=[client.pk])
+
+
 def alone_with_profile(run: Run, client: Client, server: Server) -> AbstractContextManager[None]:
     """Have a client's profile on a server to oneself while writing to it. Pushes, tests and rotations of keys wait for
     each other as operations; a deploy, which pushes what its bot lacks, waits for them here.
@@ -273,7 +281,7 @@ class PushProfile(Kind):
         return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
     def next_step(self, operation: Operation) -> tuple[str, str]:
-        return (
+        return onboarding_page(operation.subject) or (
             "Define and deploy this client's bots",
             f"{reverse('admin:bots_bot_changelist')}?client__id__exact={operation.subject_id}",
         )
@@ -300,6 +308,9 @@ class KeyKind(Kind):
             "server": server_page(subject.client.server),
             "key": ("Enter the key again", reverse("admin:accounts_exchangekey_rotate", args=[subject.pk])),
         }.get(concern)
+
+    def next_step(self, operation: Operation) -> tuple[str, str] | None:
+        return onboarding_page(operation.subject)
 
 
 @register

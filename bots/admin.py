@@ -187,8 +187,12 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
 
     def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        for sentence in save_warnings(obj):
+        for sentence in self.save_warnings(obj):
             messages.warning(request, sentence)
+
+    def save_warnings(self, bot: Bot) -> Iterable[str]:
+        """What whoever saved the bot is told of it."""
+        return save_warnings(bot)
 
     @display(description="settings")
     def settings_shown(self, bot: Bot) -> str:

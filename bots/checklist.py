@@ -106,12 +106,27 @@ class Checklist:
 
 def checklist_for(client: Client, user: Any) -> Checklist:
     """What the client has, with the actions that the user may take; who else may is said where they may not."""
-    models.prefetch_related_objects([client], "keys", "profiles__pushed_keys")
-    bots = list(client.bots.select_related("server", "strategy", "deployment__server"))
-    for bot in bots:
-        bot.client = client
-    deploys = Operation.objects.filter(kind__in=("deploy", "redeploy")).newest_of_each(bots)
-    newest = Operation.objects.newest_of_each(bots)
+    (found,) = checklists_of([client])
+    return replace(found, lines=[_for_user(line, client, user) for line in found.lines])
+
+
+def checklists_of(clients: Sequence[Client]) -> list[Checklist]:
+    """Of each of the clients, in their order, whoever looks; in as many queries for many as for one."""
+    models.prefetch_related_objects(
+        clients,
+        "keys",
+        "profiles__pushed_keys",
+        "profiles__server",
+        models.Prefetch("bots", Bot.objects.select_related("server", "strategy", "deployment__server")),
+    )
+    every_bot = [bot for client in clients for bot in client.bots.all()]
+    deploys = Operation.objects.filter(kind__in=("deploy", "redeploy")).newest_of_each(every_bot)
+    newest = Operation.objects.newest_of_each(every_bot)
+    return [_checklist(client, deploys, newest) for client in clients]
+
+
+def _checklist(client: Client, deploys: Mapping[int, Operation], newest: Mapping[int, Operation]) -> Checklist:
+    bots = list(client.bots.all())
     lines = [
         _details(client),
         *_keys(client, bots),
@@ -121,24 +136,37 @@ def checklist_for(client: Client, user: Any) -> Checklist:
         _heard(bots, deploys),
     ]
     return Checklist(
-        lines=[_for_user(line, client, user) for line in lines],
+        lines=lines,
         bots=[BotLine(bot, newest.get(bot.pk)) for bot in bots],
         rests=client.status in {ClientStatus.PAUSED, ClientStatus.OFFBOARDED},
     )
 
 
-def next_in_short(client: Client) -> str:
-    """The same in two or three words, of a client with its keys, profiles, bots and deployments fetched before."""
-    bots = client.bots.all()
-    traded = {bot.connector for bot in bots if not is_paper_trade(bot.connector)}
-    in_profile = client.profile.connectors if client.profile else []
-    has_key = {key.connector for key in client.keys.all()}.union(in_profile)
-    if traded - has_key or not (bots or has_key):
-        return "the exchange key"
-    if not bots:
-        return "the bot"
-    launched = all(bot.deployment for bot in bots) and any(bot.open_deployment for bot in bots)
-    return "to set the client active" if launched else "the launch"
+#: What there is to do about a line that is wrong, or that waits for somebody, in two or three words.
+_TO_MEND = {
+    Part.DETAILS: "to have its server mended",
+    Part.KEY: "a new exchange key",
+    Part.PROFILE: "to set its credentials profile right",
+    Part.DEPLOYED: "to see why the launch failed",
+    Part.HEARD: "to look at its bot",
+}
+_TO_DO = {
+    Part.KEY: "the exchange key",
+    Part.BOT: "the bot",
+    Part.PROFILE: "the launch",
+    Part.DEPLOYED: "the launch",
+    Part.HEARD: "to wait until the bot is heard",
+}
+
+
+def next_in_short(checklist: Checklist) -> str:
+    """The same in a few words, for a client who is being onboarded."""
+    line = checklist.next
+    if line is None:
+        return "to set the client active"
+    if line.part == Part.DEPLOYED and line.comes_by_itself:
+        return "to wait for the launch"
+    return (_TO_MEND if line.state == LineState.WRONG else _TO_DO)[line.part]
 
 
 def _for_user(line: Line, client: Client, user: Any) -> Line:

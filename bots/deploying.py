@@ -351,7 +351,7 @@ def wait_until_heard(run: Run) -> str:
     now = timezone.now()
     deployment.observe(state, verified_at=now, last_error="", **live)
     seconds = (now - (deployment.started_at or now)).total_seconds()
-    return f"{deployment.instance_name} is {state.label}: heard {seconds:.0f} s after its start."
+    return f"{deployment.bot.name} is {state.label}: heard {seconds:.0f} s after its start."
 
 
 def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:

@@ -124,6 +124,8 @@ def in_words(setting: Setting, value: Any) -> str:
     schema = setting.schema
     if value is ABSENT:
         return "—"
+    if word := next((word for word, special in schema.get("named", {}).items() if value == special), ""):
+        return word
     if value in schema.get("enum", ()) and "labels" in schema:
         return str(schema["labels"][schema["enum"].index(value)])
     match value:

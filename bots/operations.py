@@ -7,7 +7,17 @@ from django import forms
 from django.urls import reverse
 
 from accounts.models import ExchangeKey, KeyState, Server
-from accounts.operations import KeyKind, check_engines, key_page, push_steps, reach, server_lane, server_page, sign_in
+from accounts.operations import (
+    KeyKind,
+    check_engines,
+    key_page,
+    onboarding_page,
+    push_steps,
+    reach,
+    server_lane,
+    server_page,
+    sign_in,
+)
 from bots import checking, deploying, instances, live
 from bots.differences import Difference
 from bots.fleet import WORKING
@@ -528,6 +538,9 @@ class CheckBot(LookingKind):
         StepDefinition("amounts", "Check the amounts against the rules", checking.check_amounts),
     )
 
+    def next_step(self, operation: Operation) -> tuple[str, str]:
+        return onboarding_page(operation.subject) or super().next_step(operation)
+
     def unavailable(self, subject: Bot) -> str:
         return ""
 
@@ -593,5 +606,9 @@ class RotateKey(KeyKind):
             )
         return ""
 
+    def asked(self, subject: ExchangeKey) -> str:
+        return self.label if to_redeploy(subject).exists() else "Push"
+
     def next_step(self, operation: Operation) -> tuple[str, str]:
-        return "Open the key", reverse("admin:accounts_exchangekey_change", args=[operation.subject_id])
+        page = super().next_step(operation)
+        return page or ("Open the key", reverse("admin:accounts_exchangekey_change", args=[operation.subject_id]))

@@ -69,15 +69,21 @@ def rules_check(
     return f"The amounts fit the rules of {rules}.{without}{notes}"
 
 
-def save_warnings(bot: Bot) -> Iterator[str]:
-    """What is to be known about a bot that was saved, and is no reason to refuse it."""
+def doubts(bot: Bot) -> Iterator[str]:
+    """What may be a slip of the pen in a bot's settings, by what is known."""
     rules, schema = bot.trading_rules, bot.strategy.settings_schema
     for name, reason in too_wide(schema, bot.settings).items():
         yield f"{name}: {reason}"
     if rules is not None and not rules.problem:
         for name, reason in rules.warnings(schema, bot.settings).items():
             yield f"{name}: {reason}"
-    elif amounts_in(schema):
+
+
+def save_warnings(bot: Bot) -> Iterator[str]:
+    """What is to be known about a bot that was saved, and is no reason to refuse it."""
+    yield from doubts(bot)
+    rules = bot.trading_rules
+    if (rules is None or rules.problem) and amounts_in(bot.strategy.settings_schema):
         why = f"could not be provided by the server ({rules.problem})" if rules else "have not been read yet"
         yield (
             f"The amounts were not checked: {real_exchange(bot.connector)}'s trading rules for {bot.trading_pair} "

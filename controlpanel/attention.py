@@ -16,7 +16,7 @@ from django.utils.text import capfirst
 from accounts.models import EXPIRY_NOTICE, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server
 from accounts.problems import KeyUnreadable
 from bots.advice import ADVICE
-from bots.checklist import next_in_short
+from bots.checklist import checklists_of, next_in_short
 from bots.models import Bot, BotState
 from hummingbot_api.errors import Problem
 from notifications.models import FAMILIES, Incident, IncidentKind
@@ -24,6 +24,8 @@ from operations import kinds
 
 #: How a day is written.
 DAY = "j M Y"
+#: How many clients the reminder of those that are being onboarded names; the others are in their list.
+NAMED = 3
 
 
 class Urgency(IntEnum):
@@ -126,7 +128,7 @@ def _of_incident(incident: Incident, user: Any, open_pages: Container[str], bots
         about=incident.subject_label,
         url=incident.get_absolute_url(),
         words=incident.sentence,
-        remedy=incident.remedy,
+        remedy=" ".join(filter(None, (incident.remedy, whom_to_ask(incident, user)))),
         steps=steps,
         since=incident.seen_at,
         seen_by=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
@@ -156,7 +158,7 @@ def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: boo
     bot = next((bot for bot in bots if bot.pk == incident.subject_id), None) if _is_about(incident, Bot) else None
     helping = [name for name in names if not (bot and _is_refused(name, bot))]
     steps = _steps(page, helping, user) if is_open and page else []
-    if incident.login_is_refused and is_open:
+    if incident.login_is_refused and is_open and user.has_perm("accounts.change_server"):
         server = reverse("admin:accounts_server_change", args=[incident.server_id])
         steps.insert(0, Step("Open the server", server, "dns"))
     if FAMILIES[incident.kind] == "instance" and is_open:
@@ -174,6 +176,13 @@ def _is_refused(name: str, bot: Bot) -> bool:
     except Problem:
         return True
     return False
+
+
+def whom_to_ask(incident: Incident, user: Any) -> str:
+    """A sentence for a user who may not do what the incident asks for; empty for who may."""
+    problem = Problem.with_code(incident.code)
+    concern = "server" if FAMILIES[incident.kind] == "server" else problem.concerns if problem else ""
+    return kinds.whom_to_ask(concern, user)
 
 
 def _page_for_a_new_key(incident: Incident, bot: Bot | None) -> str:
@@ -329,22 +338,39 @@ def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
 
 
 def _of_clients_being_onboarded(user: Any) -> Iterator[Concern]:
-    """Half onboarded, nobody would remember them: nothing is wrong, and nothing goes on by itself."""
-    clients = (
+    """Half onboarded, nobody would remember them. One reminder for all of them: what is wrong has one of its own."""
+    clients = list(
         Client.objects.visible_to(user)
         .filter(status=ClientStatus.ONBOARDING)
-        .select_related("server")
-        .defer("server__password", "server__connectors", "server__account_names")
-        .prefetch_related("keys", "profiles", "bots__deployment")
+        .select_related("server", "account_manager")
+        .defer("server__password", "server__connectors")
     )
-    for client in clients:
-        yield Concern(
-            source="onboarding",
-            urgency=Urgency.REMINDER,
-            title="Being onboarded:",
-            about=str(client),
-            url=client.get_absolute_url(),
-            words="Nobody has set the client active yet.",
-            remedy=f"Next is {next_in_short(client)}.",
-            steps=[Step("Go on", reverse("onboard_resume", args=[client.pk]), "arrow_forward")],
-        )
+    if not clients:
+        return
+    next_of = {
+        client: next_in_short(checklist) for client, checklist in zip(clients, checklists_of(clients), strict=True)
+    }
+    if len(clients) == 1:
+        about, url, words = str(clients[0]), clients[0].get_absolute_url(), "Nobody has set the client active yet."
+        remedy = f"Next is {next_of[clients[0]]}."
+    else:
+        _, page, query = SOURCES["onboarding"]
+        about, url, words = f"{len(clients)} clients", reverse(page) + query, "Nobody has set them active yet."
+        remedy = "Next: " + "; ".join(f"for {client}, {next_of[client]}" for client in clients[:NAMED]) + "."
+    yield Concern(
+        source="onboarding",
+        urgency=Urgency.REMINDER,
+        title="Being onboarded:",
+        about=about,
+        url=url,
+        words=words,
+        remedy=remedy,
+        steps=[
+            Step(
+                "Go on" if len(clients) == 1 else f"Go on with {client}",
+                reverse("onboard_resume", args=[client.pk]),
+                "arrow_forward",
+            )
+            for client in clients[:NAMED]
+        ],
+    )

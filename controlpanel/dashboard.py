@@ -20,11 +20,11 @@ from accounts.portfolio import worth_over_time, worths
 from accounts.spans import SPANS
 from bots.earnings import earnings
 from bots.models import Bot, BotState, PerformanceQuerySet, PerformanceSample
-from controlpanel.attention import SOURCES, Concern, concerns
+from controlpanel.attention import SOURCES, Concern, Urgency, concerns
 from hummingbot_api.connectors import Money, market_of
 from operations.models import Operation, WorkerHeartbeat
 
-#: How many of each kind the page shows; the rest is counted and linked.
+#: How many of each kind the page shows; the rest is counted and linked. Alarms are all shown.
 MOST = 8
 
 
@@ -130,14 +130,15 @@ def what_is_true(user: Any) -> dict[str, Any]:
     servers = _servers(user) if sees["server"] else []
     bots = _bots(user) if sees["bot"] else []
     found, lookout = concerns(user, bots, servers), look_out(servers, now)
+    shown = max(MOST, sum(concern.urgency == Urgency.ALARM for concern in found))
     moneys, states = count_states(bots)
     return {
         "now": now,
         "sees": sees,
         "lookout": lookout,
         "has_clients": Client.objects.visible_to(user).exists(),
-        "concerns": found[:MOST],
-        "more_concerns": count_more(found[MOST:]),
+        "concerns": found[:shown],
+        "more_concerns": count_more(found[shown:]),
         "servers": servers[:MOST],
         "more_servers": len(servers[MOST:]),
         "moneys": moneys,

@@ -4,6 +4,7 @@ Nothing is remembered beside the rows themselves: where somebody stands who come
 checklist. The forms are the admin's own with fewer fields: the same rules, the same scope, the same permissions.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -21,8 +22,10 @@ from unfold.admin import ModelAdmin
 from accounts.admin import ClientAdmin, ExchangeKeyAdmin
 from accounts.models import Client, ClientStatus, ExchangeKey, Server
 from bots.admin import BotAdmin
-from bots.checklist import Checklist, LineState, Part, checklist_for
-from bots.models import Bot
+from bots.checklist import Checklist, Line, LineState, Part, checklist_for
+from bots.models import Bot, Strategy, StrategyKind
+from bots.rules import doubts
+from bots.strategies.amounts import amounts_in
 from hummingbot_api.connectors import PAPER_TRADE
 from hummingbot_api.errors import Problem
 from operations import kinds
@@ -66,24 +69,43 @@ class Onboarding:
         )
 
     @property
-    def url(self) -> str:
-        """Where it goes on: to mend what is wrong, then to enter what is missing.
+    def wrong_key(self) -> Line | None:
+        """The first key that has to be entered anew, when the user may do so."""
+        return next((line for line in self._wrong if line.part == Part.KEY and line.action), None)
 
-        The client's page says whom to ask when the user may not do what is next.
+    def key_to_replace(self, connector: str) -> ExchangeKey | None:
+        """The key for the connector, when it is there and no good."""
+        if not any(line.part == Part.KEY and line.connector == connector for line in self._wrong):
+            return None
+        return next((key for key in self.client.keys.all() if key.connector == connector), None)
+
+    @property
+    def url(self) -> str:
+        """Where it goes on: to mend what is wrong, then to enter what is missing, then to launch it.
+
+        The client's page says whom to ask when the user may not do what is next, and offers the last step when nothing
+        is left.
         """
         if self.launch and self.launch.is_active:
             return page_url("launch", self.client)
-        # Before the launch only a key can be wrong that the launch would not set right by itself.
-        concerned = Part if self.launch else (Part.KEY,)
-        for line in self.checklist.lines:
-            if line.state == LineState.WRONG and line.part in concerned and line.action and not line.action.posts:
-                return line.action.url
+        if self.wrong_key:
+            return page_url("key", self.client, connector=self.wrong_key.connector)
         missing = self.checklist.missing
         if missing and missing.action:
             return page_url(missing.part, self.client, connector=missing.connector)
-        if self.bot is None:
+        if self.bot is None or self.checklist.next is None:
             return self.client.get_absolute_url()
-        return page_url("launch" if self.launch else "review", self.client)
+        deployed = next(line for line in self.checklist.lines if line.part == Part.DEPLOYED)
+        if deployed.state == LineState.WAITING and not deployed.comes_by_itself:
+            return page_url("review", self.client)
+        # The pages of the failed launch tell of it what its operation's would, and lead back to the review.
+        elsewhere = [line for line in self._wrong if line.part != Part.DEPLOYED and line.action]
+        pages = (line.action.url for line in elsewhere if line.action and not line.action.posts)
+        return next(pages, page_url("launch", self.client))
+
+    @property
+    def _wrong(self) -> list[Line]:
+        return [line for line in self.checklist.lines if line.state == LineState.WRONG]
 
     def reaches(self, name: str) -> bool:
         return {"review": self.bot, "launch": self.launch}.get(name, self.client) is not None
@@ -180,6 +202,11 @@ class FormPage(ModelAdmin):
         return HttpResponseRedirect(reverse("onboard_resume", args=[client.pk]))
 
 
+def _server_in_words(server: Any) -> str:
+    """Its name, and whether it could run a bot now. What is wrong with it is for those who may see its page."""
+    return f"{server}" if server.health in {"ok", "not checked yet"} else f"{server} (can't run bots now)"
+
+
 class ClientPage(FormPage, ClientAdmin):
     name = "client"
     left_out = frozenset({"status", "notes"})
@@ -188,6 +215,12 @@ class ClientPage(FormPage, ClientAdmin):
         servers = list(Server.objects.choosable_by(request.user).values_list("pk", flat=True)[:2])
         only = {"server": servers[0]} if len(servers) == 1 else {}
         return only | super().get_changeform_initial_data(request)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "server":
+            field.label_from_instance = _server_in_words
+        return field
 
     def folds(self, fields: list[str]) -> bool:
         return "account_name" in fields
@@ -201,6 +234,11 @@ class KeyPage(FormPage, ExchangeKeyAdmin):
         connector, _ = super().chosen(request, obj)
         return connector, self.onboarding.client.server  # type: ignore[union-attr]
 
+    @staticmethod
+    def _rotates(request: HttpRequest) -> bool:
+        """A key that is no good gets its new values here: the launch sends them."""
+        return True
+
 
 class BotPage(FormPage, BotAdmin):
     name = "bot"
@@ -208,8 +246,19 @@ class BotPage(FormPage, BotAdmin):
     exclude = ("server", "image", "headless")
     left_out = frozenset({"client", *exclude})
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The last group has nothing left but limits, which scripts refuse."""
+        *others, (_, limits) = super().get_fieldsets(request, obj)
+        controllers = Strategy.objects.filter(kind=StrategyKind.CONTROLLER).values_list("pk", flat=True)
+        classes = ["collapse", *(f"only-for-{pk}" for pk in controllers)]  # by strategy_settings.js
+        return [*others, ("Drawdown limits", {**limits, "classes": classes})]
+
     def folds(self, fields: list[str]) -> bool:
-        return "settings_as_json" in fields or fields[0].startswith("max_")
+        return "settings_as_json" in fields
+
+    def save_warnings(self, bot: Bot) -> Iterable[str]:
+        """Without what was not checked: the review says so, and the launch checks it."""
+        return doubts(bot)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         client = self.onboarding.client  # type: ignore[union-attr]
@@ -230,7 +279,9 @@ def client_page(request: HttpRequest, client_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def key_page(request: HttpRequest, client_id: int) -> HttpResponse:
-    return KeyPage(ExchangeKey, onboarding_of(request, client_id)).answer(request)
+    onboarding = onboarding_of(request, client_id)
+    replaced = onboarding.key_to_replace(request.GET.get("connector", ""))
+    return KeyPage(ExchangeKey, onboarding).answer(request, replaced)
 
 
 @require_http_methods(["GET", "POST"])
@@ -272,6 +323,7 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
             messages.error(request, f"{problem.message} {problem.remedy}")
             return redirect(page_url("review", onboarding.client))
         return redirect(page_url("launch", onboarding.client))
+    parts, rules = kind.preview(bot, {}), bot.trading_rules
     context = {
         **admin.site.each_context(request),
         **frame("review", onboarding),
@@ -280,7 +332,10 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
         "obstacle": obstacle,
         "may_launch": may_launch,
         "consequence": kind.consequence(bot, {}),
-        "preview": kind.preview(bot, {}),
+        "preview": [part for part in parts if part.is_open],
+        "to_the_letter": [part for part in parts if not part.is_open],
+        "unchecked": (rules is None or rules.problem) and amounts_in(bot.strategy.settings_schema),
+        "rules": rules,
         "wrong": [line for line in onboarding.checklist.lines if line.state == LineState.WRONG],
         "whom_to_ask": next(line.sentence for line in onboarding.checklist.lines if line.part == Part.DEPLOYED),
     }
@@ -298,9 +353,20 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
     context = operations.live_context(request, operation)
     if operation.state == State.SUCCEEDED:
         context["way_out"] = (f"Go to {client}", client.get_absolute_url())
+    elif not operation.is_active and (line := onboarding.wrong_key) and line.action:
+        context["way_out"] = (line.action.label, page_url("key", client, connector=line.connector))
     # Here it is asked for again on the page before, which shows what will happen.
     urls = {"live_url": reverse("onboard_live", args=[client.pk]), "review_url": page_url("review", client)}
     return {**context, **urls, "may_retry": False}
+
+
+def _lead(onboarding: Onboarding, operation: Operation) -> str:
+    """The headline of the launch's page, as it is now."""
+    if operation.is_active:
+        return PAGES[-1].lead
+    if operation.state == State.SUCCEEDED:
+        return f"{onboarding.bot.name if onboarding.bot else 'The bot'} is launched. This is what the panel did."
+    return "It was not launched. This is how far the panel came, and what to do."
 
 
 @require_GET
@@ -309,14 +375,16 @@ def launch(request: HttpRequest, client_id: int) -> HttpResponse:
     if onboarding.launch is None:
         return redirect(onboarding.url)
     context = {**admin.site.each_context(request), **_live(request, onboarding), **frame("launch", onboarding)}
-    if not onboarding.launch.is_active:
-        context["page"] = replace(context["page"], lead="This is what the panel did, step by step.")
+    context["page"] = replace(context["page"], lead=_lead(onboarding, onboarding.launch))
     return TemplateResponse(request, "controlpanel/onboard/launch.html", context)
 
 
 @require_GET
 def live(request: HttpRequest, client_id: int) -> HttpResponse:
-    return render(request, "operations/operation_live.html", _live(request, onboarding_of(request, client_id)))
+    onboarding = onboarding_of(request, client_id)
+    context = _live(request, onboarding)
+    lead = _lead(onboarding, context["operation"])
+    return render(request, "controlpanel/onboard/launch_live.html", {**context, "lead": lead})
 
 
 @require_POST

@@ -136,7 +136,7 @@ class OperatesMixin(PanelAdmin):
             options = form.cleaned_data if form is not None and form.is_bound else {}
             return self._request(request, kind, subjects, options, back)
         possible = [subject for subject in subjects if not kind.unavailable(subject)]
-        asked = _asked(kind, len(possible))
+        asked = kind.asked(subjects[0]) if len(subjects) == 1 else _asked(kind, len(possible))
         return TemplateResponse(
             request,
             "operations/confirm.html",

@@ -130,6 +130,8 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
         """What the live part of a page shows; ``live_url`` is where it fetches itself."""
         followups = list(operation.followups.order_by("pk"))
         kind = operation.definition
+        problem = Problem.with_code(operation.error_code)
+        whom_to_ask = kinds.whom_to_ask(problem.concerns, request.user) if problem else ""
         return {
             "operation": operation,
             "live_url": reverse("admin:operations_operation_live", args=[operation.pk]),
@@ -138,7 +140,8 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
             "followups": followups,
             "changes": operation.is_active or any(followup.is_active for followup in followups),
             "subject": operation.subject,
-            "way_out": operation.way_out,
+            "whom_to_ask": whom_to_ask,
+            "way_out": None if whom_to_ask else operation.way_out,
             "colour": STATE_COLOURS[State(operation.state)],
             "may_retry": operation.can_be_retried and kind.permitted_to(request.user, operation.options),
             "may_cancel": operation.can_be_cancelled and request.user.has_perm(kind.permission),

@@ -68,6 +68,10 @@ class Kind:
             Problem: something is left open that nobody but a person may answer.
         """
 
+    def asked(self, subject: Any) -> str:
+        """What the confirmation page calls it, where it does less for this one subject than its label says."""
+        return self.label
+
     def connector(self, subject: Any, options: Mapping[str, Any]) -> str:
         """The connector that it is about, for the badge that says whose money that is; empty for none or many."""
         return ""
@@ -118,6 +122,24 @@ class Gone(Kind):
 
     def __init__(self, name: str) -> None:
         self.name = self.label = name  # type: ignore[misc]
+
+
+#: The permission that it takes to mend what a problem concerns, see ``Problem.concerns``.
+_MENDING = {
+    "server": "accounts.change_server",
+    "key": "accounts.change_exchangekey",
+    "bot": "bots.change_bot",
+    "strategy": "bots.change_strategy",
+    "channel": "notifications.change_channel",
+    "webhook": "json_api.change_webhook",
+}
+
+
+def whom_to_ask(concern: str, user: Any) -> str:
+    """A sentence for a user who may not mend what a problem concerns; empty for who may, and where nothing is."""
+    if not concern or user.has_perm(_MENDING[concern]):
+        return ""
+    return f"What has to be done about the {concern} itself is not yours to do: ask an administrator."
 
 
 _kinds: dict[str, Kind] = {}

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import AnonymousUser, User
 
 from hummingbot_api.errors import (
     ExchangeUnreachable,
@@ -19,6 +20,7 @@ from hummingbot_api.errors import (
     TunnelInterstitial,
     TunnelOffline,
 )
+from operations.kinds import whom_to_ask
 
 CATALOGUE = list(Problem.catalogue())
 #: Nothing was sent, or it did not arrive.
@@ -72,3 +74,9 @@ def test_a_problem_says_its_meaning_and_remedy_unless_it_knows_better():
     assert (problem.message, problem.remedy) == (Problem.meaning, Problem.default_remedy)
     problem = Problem("It broke.", remedy="Mend it.")
     assert (str(problem), problem.message, problem.remedy) == ("It broke.", "It broke.", "Mend it.")
+
+
+def test_of_each_thing_that_a_problem_concerns_it_is_known_who_may_mend_it():
+    concerns = {problem.concerns for problem in Problem.catalogue()} - {""}
+    assert all(whom_to_ask(concern, AnonymousUser()) for concern in concerns)
+    assert not any(whom_to_ask(concern, User(is_superuser=True, is_active=True)) for concern in concerns)

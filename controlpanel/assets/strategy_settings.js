@@ -21,6 +21,10 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const group of document.querySelectorAll("[class*=settings-of-]")) {
       group.hidden = asJson.checked || !group.classList.contains(`settings-of-${strategy.value}`);
     }
+    for (const group of document.querySelectorAll("[class*=only-for-]")) {
+      const isFilled = [...group.querySelectorAll("input")].some((field) => field.value);
+      group.hidden = !isFilled && !group.classList.contains(`only-for-${strategy.value}`);
+    }
     asJson.closest("fieldset").hidden = !strategy.value;
     jsonRow.hidden = !asJson.checked;
   };

@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 
 from bots.models import Bot
+from controlpanel import attention
 from controlpanel.attention import Step, steps_of
 from notifications.models import Incident
 
@@ -15,3 +16,9 @@ register = template.Library()
 def ways_out(context: dict[str, Any], incident: Incident, subject: Any) -> list[Step]:
     """For a subject that the user of the page may see."""
     return steps_of(incident, context["request"].user, [subject] if isinstance(subject, Bot) else [], is_open=True)
+
+
+@register.simple_tag(takes_context=True)
+def whom_to_ask(context: dict[str, Any], incident: Incident) -> str:
+    """For a user of the page who may not do what it asks for."""
+    return attention.whom_to_ask(incident, context["request"].user)

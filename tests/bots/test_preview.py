@@ -3,9 +3,11 @@
 import pytest
 from django.urls import reverse
 
+from bots.differences import settings_in_words
 from bots.models import Bot
 from bots.preview import preview
 from bots.rules import save_warnings
+from bots.strategies.bundled import BUNDLED
 from tests.conftest import PLANTED
 
 
@@ -109,3 +111,9 @@ def test_another_bots_deployment_is_not_repeated(deployed, make_bot, perform):
     other = make_bot(name="Other")
     operation = perform("deploy", other, like=deployed.deployment.pk)
     assert (operation.state, operation.error_code) == ("failed", "definition_invalid")
+
+
+def test_a_value_that_means_something_of_its_own_is_told_as_that():
+    schema = BUNDLED["pmm_v1"]["schema"]
+    lines = list(settings_in_words(schema, {"price_ceiling": -1, "price_floor": 0.5}))
+    assert lines == ["Price ceiling (quote asset): off", "Price floor (quote asset): 0.5"]

@@ -151,6 +151,16 @@ def test_a_server_that_is_down_leads_to_its_check(sharp, admin_client):
     assert operate_url(sharp.server, "check_server") in card(shown(admin_client), "concerns")
 
 
+def test_who_may_not_mend_a_server_is_told_whom_to_ask(make_user, browse, admin_client):
+    manager = make_user("manager")
+    bot = make_world("Sharp", manager)
+    incident = crash(bot, kind=IncidentKind.SERVER_DOWN, subject=bot.server, code="server_unreachable")
+    whom = "What has to be done about the server itself is not yours to do: ask an administrator."
+    for address in (INDEX, url_of(incident)):
+        assert whom in text_of(browse(manager).get(address))
+        assert whom not in text_of(admin_client.get(address))
+
+
 def test_a_server_that_refuses_the_login_leads_to_its_page_until_a_check_went_well(sharp, admin_client):
     crash(sharp, kind=IncidentKind.SERVER_DOWN, subject=sharp.server, code="wrong_password")
     Server.objects.update(last_error_code="wrong_password", last_error="It refused the password.")
@@ -333,11 +343,57 @@ def test_a_client_who_is_being_onboarded_is_not_forgotten(sharp, admin_client, m
     assert "Next is the exchange key." in said()
     Bot.objects.filter(pk=bot.pk).update(connector="binance_paper_trade")
     assert "Next is the launch." in said()
-    deploy(bot)
+    CredentialsProfile.objects.create(client=client, server=sharp.server, account_name="half")
+    deploy(bot, observed_at=now())
     assert "Next is to set the client active." in said()
     Client.objects.filter(pk=client.pk).update(status=ClientStatus.ACTIVE)
     assert "Next is" not in shown(browse(manager))
     assert "Clients being onboarded <" in shown(admin_client)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"deployment": {"observed_state": BotState.CRASHED}}, "Next is to look at its bot."),
+        ({"key": {"test_passed": False, "test_outcome": "no"}}, "Next is a new exchange key."),
+        ({"server": {"docker_running": False}}, "Next is to have its server mended."),
+        ({"deployment": {"observed_state": BotState.STARTING}}, "Next is to wait until the bot is heard."),
+    ],
+)
+def test_what_is_wrong_with_a_client_who_is_being_onboarded_comes_before_setting_it_active(
+    facts, words, sharp, admin_client
+):
+    Client.objects.update(status=ClientStatus.ONBOARDING)
+    Deployment.objects.update(observed_at=now())
+    models = {"deployment": Deployment, "key": ExchangeKey, "server": Server}
+    for name, columns in facts.items():
+        models[name].objects.update(**columns)
+    assert words in card(shown(admin_client), "concerns")
+
+
+def test_clients_who_are_being_onboarded_share_one_reminder(sharp, admin_client):
+    for number in range(MOST + 1):
+        Client.objects.create(name=f"Half {number}", account_name=f"half_{number}", server=sharp.server)
+    needs = card(shown(admin_client), "concerns")
+    assert needs.count("Being onboarded:") == 1
+    assert f">{MOST + 1} clients</a>" in needs
+    assert f"{reverse('admin:accounts_client_changelist')}?status__exact=onboarding" in needs
+    assert "Next: for Half 0, the exchange key; for Half 1, the exchange key; for Half 2, the exchange key." in needs
+    assert "Go on with Half 2" in needs and "Half 3" not in needs
+    assert "And more" not in needs
+
+
+def test_no_alarm_is_left_out_however_many_there_are(sharp, admin_client):
+    for number in range(MOST + 2):
+        bot = Bot.objects.create(
+            client=sharp.client, name=f"Bot {number}", server=sharp.server, strategy=sharp.strategy,
+            settings=sharp.settings, connector="bitmart", trading_pair="SHARP-USDT",
+        )  # fmt: skip
+        crash(bot)
+    Client.objects.create(name="Half", account_name="half", server=sharp.server)
+    needs = card(shown(admin_client), "concerns")
+    assert len(findall("<h3>", needs)) == MOST + 2
+    assert "1 in the list of clients being onboarded" in needs
 
 
 # --- whether anybody looks ---

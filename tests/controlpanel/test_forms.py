@@ -379,7 +379,7 @@ def test_new_values_are_saved_and_nothing_is_sent_before_somebody_says_so(key, a
     response = admin_client.post(url_of(key, "rotate"), PLANTED | {"bitmart_memo": "another", "expires_on": ""})
     assert response["Location"] == url_of(key, "operate", "rotate_key")
     assert not sandbox.requests
-    assert "Yes, push and redeploy" in text_of(admin_client.get(response["Location"]))
+    assert "Yes, push\n" in text_of(admin_client.get(response["Location"]))
 
 
 def test_new_values_do_not_inherit_the_former_ones_last_day(key, admin_client):

@@ -5,14 +5,14 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import Client, ClientStatus, ExchangeKey
-from bots.models import Bot, Strategy
+from bots.models import Bot, BotState, Strategy
+from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED
-from tests.controlpanel.conftest import MANAGER_PERMISSIONS, make_world, prefilled, text_of, url_of
+from tests.controlpanel.conftest import MANAGER_PERMISSIONS, make_world, operate_url, prefilled, text_of, url_of
 from tests.controlpanel.test_queries import add_bot, add_key
 
 PAGES = ("resume", "client", "key", "bot", "review", "launch", "live")
@@ -44,6 +44,14 @@ def bot_facts(client: Client, **changes):
     spread = Strategy.objects.get(name="spread")
     facts = {"client": client.pk, "name": "Sharp Spread", "connector": "bitmart", "trading_pair": "sharp/usdt"}
     return facts | {"strategy": spread.pk} | prefilled(spread, order_amount="1600") | changes
+
+
+def run_next() -> Operation:
+    """Work on what was asked for last, as a worker would."""
+    operation = Operation.objects.first()
+    assert operation and runner.run(operation.pk)
+    operation.refresh_from_db()
+    return operation
 
 
 def goes_on_at(browser: Browser, client: Client) -> str:
@@ -80,7 +88,7 @@ def test_five_pages_lead_from_nothing_to_an_operation(server, browser, manager, 
 
 def test_the_launch_done_leads_to_the_client_which_can_be_set_active(own, key, make_bot, browser, perform):
     perform("deploy", make_bot())
-    assert goes_on_at(browser, own) == page("launch", own)
+    assert goes_on_at(browser, own) == url_of(own)
     for name in ("launch", "live"):
         assert f'href="{url_of(own)}">Go to Sharp</a>' in text_of(browser.get(page(name, own)))
     assert "Set the client active" in text_of(browser.get(url_of(own)))
@@ -186,6 +194,25 @@ def test_the_review_says_what_is_wrong_before_anything_is_sent(own, key, make_bo
     assert "“Take it over” is not yours to do: ask an administrator." in shown
 
 
+def test_the_review_says_that_the_launch_checks_the_amounts_and_offers_to_check_them_now(own, key, browser, perform):
+    review = text_of(browser.post(page("bot", own), bot_facts(own), follow=True))
+    assert "The amounts were not checked" not in review
+    assert "The launch looks before it starts anything." in review
+    assert operate_url(Bot.objects.get(), "check_bot") in review
+    checked = perform("check_bot", Bot.objects.get())
+    assert f'href="{page("resume", own)}">Go on with the onboarding' in text_of(browser.get(url_of(checked)))
+    review = text_of(browser.get(page("review", own)))
+    assert "was not read yet" not in review
+    assert "Order amount (base asset): 1600, which is about 20 USDT" in review
+
+
+def test_the_review_keeps_what_is_for_developers_folded(own, key, make_bot, browser):
+    make_bot()
+    before, after = text_of(browser.get(page("review", own))).split("What is sent to the server, to the letter")
+    assert "Order amount (base asset)" in before and "Deploy request" not in before
+    assert "Deploy request" in after
+
+
 # --- the launch ---
 
 
@@ -217,12 +244,97 @@ def test_a_failed_launch_says_what_to_do_and_is_asked_for_again_on_the_review(
     assert [operation.state for operation in Operation.objects.all()] == [State.QUEUED, State.FAILED]
 
 
-def test_who_goes_on_after_a_key_was_refused_is_asked_for_a_new_one_first(own, key, make_bot, browser):
-    operation_request(kind="deploy", subject=make_bot())
-    Operation.objects.update(state=State.FAILED, error_code="key_refused", finished_at=timezone.now())
-    ExchangeKey.objects.update(test_passed=False, test_outcome="no", tested_at=timezone.now())
-    assert goes_on_at(browser, own) == url_of(key, "rotate")
-    assert "it goes on by itself" not in text_of(browser.get(page("launch", own)))
+@pytest.mark.parametrize("leaves_file", [True, False])
+def test_after_a_refused_key_a_new_one_is_entered_here_and_then_launched(
+    leaves_file, own, key, make_bot, browser, perform, sandbox
+):
+    sandbox.faults.add("exchange_refuses_key", leaves_file=leaves_file)
+    assert perform("deploy", make_bot()).error_code == "key_refused"
+    again = f"{page('key', own)}?connector=bitmart"
+    assert goes_on_at(browser, own) == again
+    refused = text_of(browser.get(page("launch", own)))
+    assert f'href="{again}">Enter a new key' in refused
+    assert "it goes on by itself" not in refused
+    asked = browser.get(again)
+    assert "New values" in text_of(asked)
+    assert not [secret for secret in PLANTED.values() if secret in text_of(asked)]
+
+    entered = browser.post(again, {"client": own.pk, **PLANTED, "bitmart_memo": "another"}, follow=True)
+    assert entered.redirect_chain[-1][0] == page("review", own)
+    assert ExchangeKey.objects.get().read_values()["bitmart_memo"] == "another"
+    sandbox.faults.clear()
+    browser.post(page("review", own))
+    assert run_next().state == State.SUCCEEDED
+    assert goes_on_at(browser, own) == url_of(own)
+
+
+def test_a_key_that_is_tried_by_itself_leads_back_to_the_review(own, key, make_bot, browser, perform, sandbox):
+    sandbox.faults.add("exchange_refuses_key")
+    perform("deploy", make_bot())
+    sandbox.faults.clear()
+    key.refresh_from_db()
+    key.set_values(PLANTED | {"bitmart_memo": "another"})
+    key.save()
+    asked = text_of(browser.get(url_of(key, "operate", "rotate_key")))
+    assert "Yes, push" in asked and "Yes, push and redeploy" not in asked
+    rotated = perform("rotate_key", key)
+    assert f'href="{page("resume", own)}">Go on with the onboarding of Sharp' in text_of(browser.get(url_of(rotated)))
+    assert goes_on_at(browser, own) == page("review", own)
+
+
+def test_what_was_archived_is_launched_again_from_the_review(own, key, make_bot, browser, perform):
+    bot = make_bot()
+    perform("deploy", bot)
+    perform("archive", bot)
+    assert goes_on_at(browser, own) == page("review", own)
+
+
+def test_a_bot_that_crashed_leads_to_its_page(own, key, make_bot, browser, perform):
+    bot = make_bot()
+    perform("deploy", bot)
+    bot.deployment.update(observed_state=BotState.CRASHED)
+    assert goes_on_at(browser, own) == url_of(bot)
+
+
+def test_a_server_that_is_down_is_somebody_elses_to_mend(own, key, make_bot, browser, admin_client, perform, sandbox):
+    sandbox.faults.add("docker_down")
+    failed = perform("deploy", make_bot())
+    whom = "What has to be done about the server itself is not yours to do: ask an administrator."
+    for address in (url_of(failed), page("launch", own)):
+        shown = text_of(browser.get(address))
+        assert whom in shown
+        assert "Open the server" not in shown
+    mended = text_of(admin_client.get(url_of(failed)))
+    assert whom not in mended and "Open the server" in mended
+
+
+def test_a_server_that_is_down_is_marked_where_it_is_chosen(server, browser):
+    assert f">{server}</option>" in text_of(browser.get(reverse("onboard")))
+    server.contact_succeeded(docker_running=False)
+    assert f">{server} (can't run bots now)</option>" in text_of(browser.get(reverse("onboard")))
+
+
+def test_the_headline_of_the_launch_changes_with_it_while_somebody_watches(own, key, make_bot, browser, sandbox):
+    make_bot()
+    browser.post(page("review", own))
+    watching = text_of(browser.get(page("live", own)))
+    assert 'id="lead" hx-swap-oob="innerHTML">The panel does it step by step.' in watching
+    assert 'id="lead">The panel does it step by step.' in text_of(browser.get(page("launch", own)))
+    sandbox.faults.add("docker_down")
+    run_next()
+    assert 'hx-swap-oob="innerHTML">It was not launched.' in text_of(browser.get(page("live", own)))
+    sandbox.faults.clear()
+    browser.post(page("review", own))
+    done = run_next()
+    assert 'hx-swap-oob="innerHTML">Sharp Spread is launched.' in text_of(browser.get(page("live", own)))
+    assert done.summary.startswith("Sharp Spread is running: heard ")
+
+
+def test_only_the_limits_are_asked_beside_the_settings_and_of_controllers_only(own, browser):
+    shown = browser.get(page("bot", own)).context["adminform"]
+    (classes,) = [fieldset.classes for fieldset in shown if fieldset.name == "Drawdown limits"]
+    controllers = Strategy.objects.filter(kind="controller").values_list("pk", flat=True)
+    assert {name for name in classes.split() if name != "collapse"} == {f"only-for-{pk}" for pk in controllers}
 
 
 def test_before_the_launch_there_is_nothing_to_watch(own, browser):

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Permission
 from django.core import mail
+from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
@@ -34,6 +35,12 @@ def crashed(bot: Bot) -> Incident:
     return incident
 
 
+def django_test_client(user) -> Browser:
+    browser = Browser()
+    browser.force_login(user)
+    return browser
+
+
 def badge(page: str) -> str:
     found = re.search(r'<span class="panel-count">(\d+)', page)
     return found[1] if found else ""
@@ -50,6 +57,21 @@ def test_without_a_worker_the_list_says_that_nobody_is_looking_rather_than_that_
     page = words(admin_client.get(reverse(f"{INCIDENTS}_changelist")))
     assert "Nobody is looking" in page
     assert "Nothing is wrong" not in page
+
+
+def test_what_helps_stands_out_and_not_the_mark_as_seen(crashed, admin_client):
+    page = text_of(admin_client.get(url_of(crashed)))
+    (primary,) = re.findall(r'<(?:a|button)[^>]*class="panel-button is-primary".*?</(?:a|button)>', page, re.S)
+    assert operate_url(crashed.subject, "redeploy") in primary
+    assert "Mark as seen" in page
+
+
+def test_who_may_add_no_channel_is_told_who_can(crashed, admin_client, django_user_model):
+    viewer = django_user_model.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_incident", "view_every_client"]))
+    assert "Add a channel" in words(admin_client.get(url_of(crashed)))
+    told = django_test_client(viewer)
+    assert "Ask an administrator to add one" in words(told.get(url_of(crashed)))
 
 
 def test_when_nothing_is_wrong_the_list_says_so_and_the_sidebar_has_no_badge(bot, admin_client):

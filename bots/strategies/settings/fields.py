@@ -4,8 +4,9 @@ from collections.abc import Collection
 from typing import Any
 
 #: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for people,
-#: ``advanced`` folds it away, ``labels`` are the words for the values of an ``enum``. ``live``: a running bot takes it
-#: over, because the controller's config class marks the field ``is_updatable``.
+#: ``advanced`` folds it away, ``labels`` are the words for the values of an ``enum``, ``named`` are values that mean
+#: something of their own, by what they mean. ``live``: a running bot takes it over, because the controller's config
+#: class marks the field ``is_updatable``.
 #: What tells amounts from other numbers is in ``bots.strategies.amounts``.
 Schema = dict[str, Any]
 

@@ -31,6 +31,7 @@ SCHEMA = schema(
                 "Orders whose price would change by less than this fraction stay. -1 renews them always.",
                 "fraction",
                 minimum=-1,
+                named={"every order is renewed": -1},
                 exclusiveMaximum=1,
                 default=-1,
             ),
@@ -70,6 +71,7 @@ SCHEMA = schema(
                 "quote asset",
                 minimum=-1,
                 default=-1,
+                named={"off": -1},
             ),
             price_floor=number(
                 "Price floor",
@@ -77,6 +79,7 @@ SCHEMA = schema(
                 "quote asset",
                 minimum=-1,
                 default=-1,
+                named={"off": -1},
             ),
         ),
     },
