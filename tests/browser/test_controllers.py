@@ -55,6 +55,7 @@ def test_a_servers_controller_is_used_and_its_amounts_are_checked(
     operate(page, "Check")
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Trend").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     expect(page.get_by_text("Smallest order value")).to_be_visible()
     shoot("bot-trading-rules")
     setting(page, "Total amount quote").fill("4")

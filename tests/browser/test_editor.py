@@ -74,6 +74,7 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     amount = page.get_by_label("Order amount").locator("visible=true").first
     switch = page.get_by_label("Enter the settings as JSON")
     json = page.locator("textarea[name=settings_json]")
@@ -102,11 +103,14 @@ def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callab
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("link", name="Clone this bot").click()
     expect(page.locator("[name=name]")).to_have_value("Sharp Spread copy")
     expect(page.get_by_label("Order amount").locator("visible=true").first).to_have_value("1600")
     shoot("bot-clone")
     page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    page.goto("/admin/bots/bot/")
     for row in ("Sharp Spread", "Sharp Spread copy"):
         page.get_by_role("row").filter(has=page.get_by_role("link", name=row, exact=True)).get_by_role(
             "checkbox"

@@ -16,6 +16,11 @@ def open_bot(page: Page) -> None:
     page.get_by_role("link", name="Live PMM").click()
 
 
+def open_settings(page: Page) -> None:
+    open_bot(page)
+    page.get_by_role("link", name="Settings", exact=True).click()
+
+
 def row(page: Page, label: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=label))
 
@@ -41,7 +46,7 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     page.get_by_role("button", name="Save and continue editing").click()
     operate(page, "Deploy")
 
-    open_bot(page)
+    open_settings(page)
     expect(page.get_by_text("Saved, deployed and live are the same.")).to_be_visible()
     page.get_by_text("All 14 settings").click()
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.01", "0.01", "0.01", ""])
@@ -49,12 +54,16 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     page.get_by_role("button", name="Save and continue editing").click()
     expect(row(page, "Order amount")).to_contain_text("not live yet: “Apply settings”")
     shoot("live-settings")
+    page.get_by_role("button", name="Save", exact=True).click()
+    left = page.locator("section", has=page.get_by_role("heading", name="Saved, and not in effect yet"))
+    expect(left).to_contain_text("Order amount (base asset): 0.01 → 0.02")
+    shoot("bot-saved")
 
-    page.get_by_role("link", name="Apply settings").first.click()
+    left.get_by_role("link", name="Apply settings").click()
     expect(page.get_by_text("Order amount (base asset): 0.01 → 0.02")).to_be_visible()
     shoot("apply-settings-confirm")
     say_yes(page)
-    open_bot(page)
+    open_settings(page)
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.02", "0.01", "0.02", "changed live"])
     expect(page.get_by_text("redeploy it to apply that")).to_have_count(0)
 
@@ -64,8 +73,9 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     say_yes(page)
     open_bot(page)
     expect(state(page)).to_have_text("paused")
-    expect(row(page, "Paused")).to_contain_text("paused: “Resume”")
     shoot("paused")
+    page.get_by_role("link", name="Settings", exact=True).click()
+    expect(row(page, "Paused")).to_contain_text("paused: “Resume”")
     page.goto("/admin/bots/bot/?state=paused")
     expect(page.get_by_role("link", name="Live PMM")).to_be_visible()
 

@@ -55,6 +55,7 @@ def test_a_bot_of_each_strategy_is_defined_through_forms_and_a_controller_runs(
 
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Form pmm_simple").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     expect(setting(page, "Stop loss")).to_have_value("")
     setting(page, "Take profit").fill("")
     page.get_by_text("More settings of pmm_simple").click()
