@@ -16,7 +16,7 @@ SEARCHED = (Client, Bot, ExchangeKey, Server, Strategy)
 
 def found(request: HttpRequest, term: str) -> list[SearchResult]:
     """The rows that the request's user may look at, each with the page that it calls its own."""
-    results = []
+    results: list[SearchResult] = []
     for model in SEARCHED:
         lists = admin.site.get_model_admin(model)
         if lists.has_view_permission(request):
