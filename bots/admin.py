@@ -34,6 +34,7 @@ from bots.templatetags.amounts import amount
 from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
 from operations.actions import ReadOnlyMixin
 from operations.lost_updates import KeepsOthersChangesMixin
+from operations.renewing import RenewingListMixin
 from operations.templatetags.connectors import with_badge
 from operations.templatetags.times import when
 from spreadsheets.admin import SheetMixin
@@ -74,7 +75,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Bot)
-class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMixin, ScopedMixin):
+class BotAdmin(RenewingListMixin, SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMixin, ScopedMixin):
     sheet_class = BotSheet
     operation_kinds = (
         "check_bot",
@@ -88,7 +89,7 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
         "archive",
         "refresh",
     )
-    facts_template = "bots/above_form.html"
+    change_form_outer_before_template = "bots/above_form.html"
     when_empty = "A bot trades one pair for one client. It needs a client with an exchange key, and a strategy."
     list_display = (
         "name",
@@ -104,7 +105,7 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
     search_fields = ("name", "client__name", "trading_pair")
 
     class Media:
-        js = ("strategy_settings.js",)
+        js = ("strategy_settings.js", "unsaved.js")
 
     def get_urls(self) -> list[URLPattern]:
         own = [path("settings/", self.admin_site.admin_view(self.settings_view), name="bots_bot_settings")]
@@ -214,13 +215,13 @@ class BotAdmin(SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMix
         return (bot.deployment.state, bot.deployment.state.label) if bot.deployment else ("none", "not deployed")
 
     @display(description="seen")
-    def seen(self, bot: Bot) -> str:
-        return when(bot.deployment.observed_at if bot.deployment else None, "ago")
+    def seen(self, bot: Bot) -> str | None:
+        return when(bot.deployment.observed_at, "ago") if bot.deployment else None
 
     @display(description="profit and loss")
-    def pnl(self, bot: Bot) -> str:
+    def pnl(self, bot: Bot) -> str | None:
         run = bot.deployment
-        return "—" if run is None or run.pnl_quote is None else f"{amount(run.pnl_quote)} {run.quote_asset}"
+        return None if run is None or run.pnl_quote is None else f"{amount(run.pnl_quote)} {run.quote_asset}"
 
 
 def _change(field: BoundField) -> str:
@@ -265,7 +266,7 @@ def _url_to_repeat(deployment: Deployment) -> str:
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
+class DeploymentAdmin(RenewingListMixin, ReadOnlyMixin, ScopedMixin):
     change_form_outer_before_template = "bots/repeat.html"
     when_empty = "A deployment is one run of a bot on a server. Open a bot and press “Deploy”."
     list_display = ("__str__", "bot", "connector_label", "server", "state_label", "sent_at", "ended_at")
@@ -273,13 +274,13 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
     list_select_related = ("bot__client", "server")
     search_fields = ("instance_name", "requested_name", "bot__name")
     date_hierarchy = "planned_at"
-    readonly_fields = ("shown_state", "connector_label")
+    readonly_fields = ("of_bot", "shown_state", "connector_label")
     fieldsets = (
         (
             None,
             {
                 "fields": (
-                    "bot",
+                    "of_bot",
                     "server",
                     "instance_name",
                     "shown_state",
@@ -343,6 +344,10 @@ class DeploymentAdmin(ReadOnlyMixin, ScopedMixin):
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, deployment: Deployment) -> tuple[str, str]:
         return deployment.state, deployment.state.label
+
+    @display(description="bot")
+    def of_bot(self, deployment: Deployment) -> str:
+        return format_html('<a href="{}" class="text-link">{}</a>', deployment.bot.get_absolute_url(), deployment.bot)
 
     @display(description="state")
     def shown_state(self, deployment: Deployment) -> str:

@@ -127,12 +127,13 @@ class BotKind(Kind):
             "server": server_page(subject.server),
             "key": key_page(subject.client, subject.connector),
             "bot": ("Open the bot", subject.get_absolute_url()),
+            "settings": ("Open the bot's settings", reverse("admin:bots_bot_change", args=[subject.pk])),
             "strategy": (f"Open the strategy {subject.strategy}", subject.strategy.get_absolute_url()),
             "client": (f"Open the client {subject.client}", subject.client.get_absolute_url()),
         }.get(concern)
 
     def next_step(self, operation: Operation) -> tuple[str, str]:
-        return "Open the bot", reverse("admin:bots_bot_change", args=[operation.subject_id])
+        return "Open the bot", reverse("admin:bots_bot_now", args=[operation.subject_id])
 
 
 class TradingKind(BotKind):

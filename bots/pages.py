@@ -1,27 +1,30 @@
-"""The pages beside a bot's form: its log, its performance, and what was done with it. They show what is stored."""
+"""A bot's pages beside its form: how it is now, its log, its performance, what was done. They show what is stored."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
+from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.charts import chart_data, colour_of
 from bots.advice import advice_for
+from bots.differences import Difference
 from bots.models import Bot, Deployment, LogKind, LogLine, PerformanceSample
-from operations.actions import OperatesMixin
+from operations.actions import RECENT, OperatesMixin
 from operations.models import Operation
-from operations.renewing import reload_signed_out
+from operations.renewing import asks_for_part, reload_signed_out
 from operations.rows import is_row_number
 
 #: Rows on one page.
@@ -67,8 +70,15 @@ class LogFilter(forms.Form):
         return lines
 
 
+class BotList(ChangeList):
+    """A row leads to how the bot is, and not to its form."""
+
+    def url_for_result(self, result: Bot) -> str:
+        return result.get_absolute_url()
+
+
 class WatchedMixin(OperatesMixin):
-    """Shows on a bot's page what asks for attention, and gives it pages of its own for what was seen over time."""
+    """Gives a bot pages of its own for how it is and for what was seen over time. Its form is one more of them."""
 
     def get_urls(self) -> list[URLPattern]:
         views = {
@@ -83,15 +93,29 @@ class WatchedMixin(OperatesMixin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        bot = self.get_object(request, object_id)
-        shown = _what_is_true(bot) if bot is not None else {}
-        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
+        return super().change_view(request, object_id, form_url, {"shown": "settings", **(extra_context or {})})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BotList
+
+    def response_post_save_add(self, request: HttpRequest, obj: Bot) -> HttpResponse:
+        return self._to_what_is_next(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Bot) -> HttpResponse:
+        return self._to_what_is_next(request, obj)
+
+    def _to_what_is_next(self, request: HttpRequest, bot: Bot) -> HttpResponse:
+        """Saved is not sent: the page to which this leads says what is left to do."""
+        kept = {"opts": self.opts, "preserved_filters": self.get_preserved_filters(request)}
+        return HttpResponseRedirect(add_preserved_filters(kept, bot.get_absolute_url()))
 
     def now_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The part of the bot's page that renews itself: how it is."""
         bot = self._bot(request, pk)
-        context = {"original": bot, "buttons": self.buttons(request, bot), "renews": True}
-        return render(request, "bots/bot_now.html", context | _what_is_true(bot))
+        shown = _what_is_true(bot)
+        if asks_for_part(request):
+            context = {"opts": self.opts, "original": bot, "buttons": self.buttons(request, bot), "renews": True}
+            return render(request, "bots/now.html", context | shown)
+        return self._page(request, bot, "now", "", shown)
 
     def logs_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         bot = self._bot(request, pk)
@@ -133,9 +157,10 @@ class WatchedMixin(OperatesMixin):
     def _page(self, request: HttpRequest, bot: Bot, name: str, title: str, context: dict[str, Any]) -> TemplateResponse:
         common = {
             "opts": self.opts,
-            "title": f"{bot}: {title}",
+            "title": f"{bot}: {title}" if title else str(bot),
             "original": bot,
             "shown": name,
+            "preserved_filters": self.get_preserved_filters(request),
             "buttons": self.buttons(request, bot),
         }
         return TemplateResponse(
@@ -144,14 +169,20 @@ class WatchedMixin(OperatesMixin):
 
 
 def _what_is_true(bot: Bot) -> dict[str, Any]:
-    """How the bot is, and what its log said last."""
+    """How the bot is, what was done with it last, what was saved and not sent, and what its log said last."""
     deployment = bot.deployment
+    operations = list(Operation.objects.of(bot).select_related("requested_by")[:RECENT])
+    shown = {
+        "now": timezone.now(),
+        "recent_operations": operations,
+        "hurries": any(operation.is_active for operation in operations),
+    }
     if deployment is None:
-        return {"now": timezone.now(), "said": "The bot is not deployed."}
+        return shown | {"said": "The bot is not deployed."}
     lines, reason = deployment.log_lines, deployment.last_error
     errors = lines.filter(kind=LogKind.ERROR)[:3]
-    return {
-        "now": timezone.now(),
+    return shown | {
+        "unsent": [row for row in bot.compare_settings() if row.difference in {Difference.APPLY, Difference.REDEPLOY}],
         "said": f"The bot is {deployment.state.label}.",
         "advice": advice_for(bot),
         "newest_line": lines.first(),

@@ -7,9 +7,9 @@ class DefinitionInvalid(Problem):
     """The bot's definition breaks a rule; it was edited, or its strategy was, since it was saved."""
 
     code = "definition_invalid"
-    concerns = "bot"
+    concerns = "settings"
     meaning = "The bot's definition is not valid."
-    default_remedy = "Open the bot, correct what the message names, save it, and try again."
+    default_remedy = "Open the bot's settings, correct what the message names, save, and try again."
 
 
 class AlreadyRunning(Problem):
@@ -48,7 +48,7 @@ class InstanceNameTaken(Problem):
     """Another bot's instances have the same name on this server, so the two could be mistaken for each other."""
 
     code = "instance_name_taken"
-    concerns = "bot"
+    concerns = "settings"
     meaning = "Another bot uses the same instance name on this server."
     default_remedy = "Give the bot another name."
 
@@ -212,7 +212,7 @@ class TradingRuleBroken(Problem):
     """The exchange would refuse the orders that the settings lead to: the bot would run and never trade."""
 
     code = "trading_rule_broken"
-    concerns = "bot"
+    concerns = "settings"
     meaning = "The exchange would refuse the bot's orders: they are too small."
     default_remedy = (
         "Raise the amount that the message names, or divide it among fewer orders, save the bot, and try again."
@@ -223,7 +223,7 @@ class PairNotListed(Problem):
     """The server asked the exchange, which has no such pair: the bot would run and never trade."""
 
     code = "pair_not_listed"
-    concerns = "bot"
+    concerns = "settings"
     meaning = "The exchange does not list the bot's trading pair, so the bot would never trade."
     default_remedy = (
         "Check how the pair is written, and correct the bot. If the server's list is not up to date, deploy once more "

@@ -5,15 +5,14 @@ from typing import Any
 from django.contrib import admin
 from django.core.paginator import InvalidPage
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.text import capfirst
+from unfold.dataclasses import SearchResult
+
+from accounts.models import Client, ExchangeKey, Server
+from bots.models import Bot, Strategy
 
 #: Each is looked for among what the user sees in its list.
-SEARCHED = ("accounts.client", "bots.bot", "accounts.exchangekey", "accounts.server", "bots.strategy")
-
-
-def searched(request: HttpRequest) -> list[str]:
-    """The kinds of rows that the request's user may look at."""
-    names = (label.split(".") for label in SEARCHED)
-    return [f"{app}.{model}" for app, model in names if request.user.has_perm(f"{app}.view_{model}")]
+SEARCHED = (Client, Bot, ExchangeKey, Server, Strategy)
 
 
 def search(request: HttpRequest) -> HttpResponse:
@@ -28,3 +27,20 @@ def search(request: HttpRequest) -> HttpResponse:
     except (InvalidPage, ValueError):
         raise Http404 from None
     return response
+
+
+def found(request: HttpRequest, term: str) -> list[SearchResult]:
+    """The rows that the request's user may look at, each with the page that it calls its own."""
+    results: list[SearchResult] = []
+    for model in SEARCHED:
+        lists = admin.site.get_model_admin(model)
+        if lists.has_view_permission(request):
+            rows, _ = lists.get_search_results(request, lists.get_queryset(request), term)
+            results += map(_result, rows)
+    return results
+
+
+def _result(row: Any) -> SearchResult:
+    return SearchResult(
+        title=str(row), description=capfirst(row._meta.verbose_name), link=row.get_absolute_url(), icon="data_object"
+    )

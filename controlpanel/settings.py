@@ -310,7 +310,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
-    "COMMAND": {"search_models": "controlpanel.searching.searched"},
+    "COMMAND": {"search_callback": "controlpanel.searching.found"},
     "DASHBOARD_CALLBACK": "controlpanel.dashboard.dashboard",
     "COLORS": {
         "primary": {

@@ -16,8 +16,8 @@ class Problem(Exception):
         message: what happened, one or two sentences, never with a secret in it.
         remedy: what to do next.
         retryable: whether the same request may succeed later without anything being changed.
-        concerns: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, ``strategy``,
-            ``client``; empty where there is no such place.
+        concerns: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, its ``settings``,
+            ``strategy``, ``client``; empty where there is no such place.
         no_contact: whether it means that a server could not be asked at all, as opposed to saying no.
     """
 
@@ -337,7 +337,7 @@ class ConfigInvalid(Refused):
     """The settings were not accepted, or the server holds others than were sent."""
 
     code = "config_invalid"
-    concerns = "bot"
+    concerns = "settings"
     meaning = "The server does not accept these settings."
     default_remedy = "Correct the bot's settings that the message names, then deploy again."
 
@@ -366,7 +366,7 @@ class ImageMissing(Refused):
     """The Docker image is not there and could not be pulled."""
 
     code = "image_missing"
-    concerns = "bot"
+    concerns = "settings"
     meaning = "The Docker image is not on the server and could not be pulled."
     default_remedy = "Correct the bot's image, or pull it on the server: docker pull hummingbot/hummingbot:latest."
 

@@ -99,12 +99,7 @@ class OperatesMixin(PanelAdmin):
         definition = kinds.get(kind)
         if not self.has_view_permission(request, obj) or not request.user.has_perm(definition.permission):
             raise PermissionDenied
-        return self._ask_or_act(
-            request,
-            definition,
-            [obj],
-            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk]),
-        )
+        return self._ask_or_act(request, definition, [obj], back=obj.get_absolute_url())
 
     # --- many objects -----------------------------------------------------------------------------------------------
 

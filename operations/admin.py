@@ -1,5 +1,6 @@
 """The operations' pages: what was asked for, how far it is, why it failed, what to do next."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -17,9 +18,8 @@ from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import ReadOnlyMixin, link_to_active
 from operations.models import Operation, State, WorkerHeartbeat
-from operations.panel_admin import PanelAdmin
 from operations.problems import OperationActive
-from operations.renewing import reload_signed_out
+from operations.renewing import RenewingListMixin, reload_signed_out
 from operations.rows import is_row_number
 from operations.services import operation_cancel, operation_retry
 from operations.templatetags.connectors import money_badge
@@ -45,7 +45,7 @@ class KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(Operation)
-class OperationAdmin(ReadOnlyMixin, PanelAdmin):
+class OperationAdmin(RenewingListMixin, ReadOnlyMixin):
     when_empty = (
         "What the panel does outside is listed here with its steps. Press a button on a client, a bot or a server."
     )
@@ -70,9 +70,12 @@ class OperationAdmin(ReadOnlyMixin, PanelAdmin):
     def state_label(self, operation: Operation) -> tuple[str, str]:
         return operation.state, operation.get_state_display()
 
+    def hurries(self, rows: Sequence[Operation]) -> bool:
+        return any(operation.is_active for operation in rows)
+
     @display(description="took")
-    def took(self, operation: Operation) -> str:
-        return f"{operation.duration.total_seconds():.1f} s" if operation.duration else "—"
+    def took(self, operation: Operation) -> str | None:
+        return f"{operation.duration.total_seconds():.1f} s" if operation.duration else None
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Operation]:
         return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined]

@@ -75,10 +75,11 @@ class PanelAdmin(ModelAdmin):
 
 
 @cache  # a list that can be sorted looks its columns up among themselves
-def moment_column(field: "models.DateTimeField[Any, Any]") -> Callable[[models.Model], SafeString]:
+def moment_column(field: "models.DateTimeField[Any, Any]") -> Callable[[models.Model], SafeString | None]:
     @display(description=field.verbose_name, ordering=field.name)
-    def column(row: models.Model) -> SafeString:
-        return when(getattr(row, field.name))
+    def column(row: models.Model) -> SafeString | None:
+        moment = getattr(row, field.name)
+        return when(moment) if moment else None
 
     column.__name__ = field.name
     return column

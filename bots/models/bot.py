@@ -135,7 +135,7 @@ class Bot(models.Model):
         super().save(**options)
 
     def get_absolute_url(self) -> str:
-        return reverse("admin:bots_bot_change", args=[self.pk])
+        return reverse("admin:bots_bot_now", args=[self.pk])
 
     @property
     def instance_name(self) -> str:

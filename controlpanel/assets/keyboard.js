@@ -16,19 +16,25 @@ document.addEventListener("DOMContentLoaded", () => {
     event.currentTarget.click();
   }
 
-  for (const icon of document.querySelectorAll(".material-symbols-outlined")) {
-    if (!icon.hasAttribute("x-on:click")) icon.ariaHidden = "true";
-  }
-  for (const kind of ["a:not([href])", "div:not([id])", "span"]) {
-    for (const element of document.querySelectorAll(`${kind}[x-on\\:click]`)) {
-      element.role = "button";
-      element.tabIndex = 0;
-      element.addEventListener("keydown", press);
+  function reach(part) {
+    for (const icon of part.querySelectorAll(".material-symbols-outlined")) {
+      if (!icon.hasAttribute("x-on:click")) icon.ariaHidden = "true";
+    }
+    for (const kind of ["a:not([href])", "div:not([id])", "span"]) {
+      for (const element of part.querySelectorAll(`${kind}[x-on\\:click]`)) {
+        element.role = "button";
+        element.tabIndex = 0;
+        element.addEventListener("keydown", press);
+      }
+    }
+    for (const [selector, name] of Object.entries(names)) {
+      part.querySelectorAll(selector).forEach((element) => (element.ariaLabel = name));
     }
   }
-  for (const [selector, name] of Object.entries(names)) {
-    document.querySelectorAll(selector).forEach((element) => (element.ariaLabel = name));
-  }
+
+  reach(document);
+  // What htmx put into the page later. The whole page is told of in the same way, and has been seen to.
+  document.addEventListener("htmx:load", ({ target }) => target !== document.body && reach(target));
 
   // Where the filters lie over the page, they keep the focus until they are closed, and then give it back.
   const filters = document.getElementById("changelist-filter");

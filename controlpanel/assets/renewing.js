@@ -1,6 +1,58 @@
-// A part of a page that renews itself says so when it can't: what it shows may be long past.
-for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-  document.addEventListener(failure, ({ target }) => {
-    target.querySelectorAll("[data-not-renewed]").forEach((note) => (note.hidden = false));
-  });
+// Parts of pages that fetch themselves again. Each has in `data-said` what it shows, in a sentence.
+
+// Not under the hands of who is at it: has the keyboard in it, has chosen rows, marks a text, or has a menu over it.
+function mayRenew(part) {
+  const marked = getSelection();
+  return !(
+    part.contains(document.activeElement) ||
+    part.querySelector(".action-select:checked") ||
+    (!marked.isCollapsed && part.contains(marked.anchorNode)) ||
+    document.body.classList.contains("overflow-hidden")
+  );
 }
+
+(() => {
+  let said;
+  let sideways = 0;
+  const spoken = () => document.querySelector("[data-said]")?.dataset.said;
+  const scroller = (part) => part.querySelector(".simplebar-content-wrapper");
+
+  document.addEventListener("DOMContentLoaded", () => (said = spoken()));
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const part = event.detail.target;
+    // Somebody may have come to it while the answer was on its way.
+    if (part.matches("[hx-trigger*=mayRenew]") && !mayRenew(part)) event.detail.shouldSwap = false;
+    if (part.id !== "rows") return;
+    sideways = scroller(part)?.scrollLeft ?? 0;
+    // Or the page would be too short for where it is scrolled to, until the new rows have their place.
+    part.parentElement.style.minHeight = `${part.parentElement.offsetHeight}px`;
+  });
+
+  document.addEventListener("htmx:afterSettle", () => {
+    if (spoken() === said) return;
+    said = spoken();
+    document.getElementById("said").textContent = said;
+  });
+
+  // It says so when it can't: what it shows may be long past.
+  for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    document.addEventListener(failure, ({ target }) => {
+      target.querySelectorAll("[data-not-renewed]").forEach((note) => (note.hidden = false));
+    });
+  }
+
+  document.addEventListener("htmx:load", ({ target: rows }) => {
+    if (rows.id !== "rows") return;
+    requestAnimationFrame(() => {
+      scroller(rows)?.scrollTo({ left: sideways });
+      rows.parentElement.style.minHeight = "";
+    });
+    const boxes = rows.querySelectorAll("tr input.action-select");
+    if (!boxes.length) return;
+    // The admin counts what is chosen of the rows that the page came with. It never lets go of those that it was given,
+    // so it gets these when somebody is about to choose, and not each time that they are renewed.
+    const count = () => Actions(boxes, { parent: rows.closest(".result-list-wrapper") });
+    rows.addEventListener("click", count, { capture: true, once: true });
+  });
+})();

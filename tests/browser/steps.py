@@ -50,6 +50,11 @@ def open_bot(page: Page, name: str) -> None:
     page.get_by_role("link", name=name).click()
 
 
+def open_settings(page: Page, name: str) -> None:
+    open_bot(page, name)
+    page.get_by_role("link", name="Settings", exact=True).click()
+
+
 def add_client(page: Page, name: str) -> None:
     page.goto("/admin/accounts/client/add/")
     page.locator("[name=name]").fill(name)

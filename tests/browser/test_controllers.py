@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import enter_bot, open_bot, open_server, operate, setting, sign_in
+from tests.browser.steps import enter_bot, open_server, open_settings, operate, setting, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +45,7 @@ def test_a_servers_controller_is_used_and_its_amounts_are_checked(
     page.get_by_role("button", name="Save and continue editing").click()
     expect(page.get_by_text("trading rules for BTC-USDT have not been read yet")).to_be_visible()
     operate(page, "Check")
-    open_bot(page, "Trend")
+    open_settings(page, "Trend")
     expect(page.get_by_text("Smallest order value")).to_be_visible()
     shoot("bot-trading-rules")
     setting(page, "Total amount quote").fill("4")

@@ -1,10 +1,11 @@
 """Scripts are written in an editor, settings as JSON too, and several bots are changed at once, in a real Chromium."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser.conftest import ROOT, Demo
 from tests.browser.steps import sign_in
@@ -74,6 +75,7 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     amount = page.get_by_label("Order amount").locator("visible=true").first
     switch = page.get_by_label("Enter the settings as JSON")
     json = page.locator("textarea[name=settings_json]")
@@ -102,11 +104,14 @@ def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callab
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("link", name="Clone this bot").click()
     expect(page.locator("[name=name]")).to_have_value("Sharp Spread copy")
     expect(page.get_by_label("Order amount").locator("visible=true").first).to_have_value("1600")
     shoot("bot-clone")
     page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    page.goto("/admin/bots/bot/")
     for row in ("Sharp Spread", "Sharp Spread copy"):
         page.get_by_role("row").filter(has=page.get_by_role("link", name=row, exact=True)).get_by_role(
             "checkbox"
@@ -126,3 +131,25 @@ def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callab
     page.get_by_role("button", name="Save all of this").click()
     expect(page.get_by_text("Nothing was sent to a server")).to_be_visible()
     shoot("change-many-done")
+
+
+def test_what_was_entered_and_not_saved_is_not_left_behind_without_a_question(page: Page, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.goto("/admin/bots/bot/")
+    page.get_by_role("link", name="Paper Maker").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
+    page.locator("[name=name]").fill("Paper Mill")
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.get_by_role("link", name="Now", exact=True).click(no_wait_after=True)
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"]
+    expect(page.locator("[name=name]")).to_have_value("Paper Mill")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page).to_have_url(re.compile("/now/$"))
+    assert asked == ["beforeunload"]

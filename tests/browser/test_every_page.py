@@ -30,6 +30,7 @@ EVERYTHING, COLOURS = None, {"type": "rule", "values": ["color-contrast"]}
 VARIANTS = [(1400, "light", EVERYTHING), (1400, "dark", COLOURS), (390, "light", COLOURS), (390, "dark", EVERYTHING)]
 #: Pages of which two objects' are looked at: they differ with the object's state.
 LOOKED_AT_TWICE = {
+    "bots_bot_now",
     "bots_bot_change",
     "bots_bot_logs",
     "bots_bot_performance",

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import enter_bot, open_bot, operate, setting, sign_in
+from tests.browser.steps import enter_bot, open_bot, open_settings, operate, setting, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +31,7 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     page.get_by_role("button", name="Save and continue editing").click()
     operate(page, "Deploy")
 
-    open_bot(page, "Live PMM")
+    open_settings(page, "Live PMM")
     expect(page.get_by_text("Saved, deployed and live are the same.")).to_be_visible()
     page.get_by_text("All 14 settings").click()
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.01", "0.01", "0.01", ""])
@@ -39,12 +39,16 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     page.get_by_role("button", name="Save and continue editing").click()
     expect(row(page, "Order amount")).to_contain_text("not live yet: “Apply settings”")
     shoot("live-settings")
+    page.get_by_role("button", name="Save", exact=True).click()
+    left = page.locator("section", has=page.get_by_role("heading", name="Saved, and not in effect yet"))
+    expect(left).to_contain_text("Order amount (base asset): 0.01 → 0.02")
+    shoot("bot-saved")
 
-    page.get_by_role("link", name="Apply settings").first.click()
+    left.get_by_role("link", name="Apply settings").click()
     expect(page.get_by_text("Order amount (base asset): 0.01 → 0.02")).to_be_visible()
     shoot("apply-settings-confirm")
     say_yes(page)
-    open_bot(page, "Live PMM")
+    open_settings(page, "Live PMM")
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.02", "0.01", "0.02", "changed live"])
     expect(page.get_by_text("redeploy it to apply that")).to_have_count(0)
 
@@ -54,8 +58,9 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     say_yes(page)
     open_bot(page, "Live PMM")
     expect(state(page)).to_have_text("paused")
-    expect(row(page, "Paused")).to_contain_text("paused: “Resume”")
     shoot("paused")
+    page.get_by_role("link", name="Settings", exact=True).click()
+    expect(row(page, "Paused")).to_contain_text("paused: “Resume”")
     page.goto("/admin/bots/bot/?state=paused")
     expect(page.get_by_role("link", name="Live PMM")).to_be_visible()
 

@@ -74,7 +74,8 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     shoot("client")
 
     open_bot(page, "Blunt Spread")
-    page.get_by_role("link", name="Deploy", exact=True).click()
+    expect(page.get_by_text("saved here, and not deployed yet")).to_be_visible()
+    page.get_by_role("link", name="Deploy", exact=True).last.click()
     expect(page.get_by_text("real money of Blunt on bitmart")).to_be_visible()
     shoot("deploy-confirm")
     page.get_by_role("button", name="Yes, deploy").click()

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from bots.strategies.bundled import BUNDLED
 from tests.browser.conftest import Demo
-from tests.browser.steps import enter_bot, open_bot, operate, save, setting, sign_in
+from tests.browser.steps import enter_bot, open_bot, open_settings, operate, save, setting, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -44,7 +44,7 @@ def test_a_bot_of_each_strategy_is_defined_through_forms_and_a_controller_runs(
             shoot(f"bot-{strategy}")
         save(page)
 
-    open_bot(page, "Form pmm_simple")
+    open_settings(page, "Form pmm_simple")
     expect(setting(page, "Stop loss")).to_have_value("")
     setting(page, "Take profit").fill("")
     page.get_by_text("More settings of pmm_simple").click()

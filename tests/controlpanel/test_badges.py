@@ -24,7 +24,7 @@ REAL, PAPER, TESTNET = badge("real", "real money"), badge("paper", "paper trade"
 )
 def test_a_bots_money_is_said_in_lists_on_pages_and_before_it_is_deployed(connector, shown, make_bot, admin_client):
     bot = make_bot(connector=connector, trading_pair="BTC-USDT")
-    for page in (reverse(f"{BOT}_changelist"), url_of(bot), url_of(bot.client), operate_url(bot, "deploy")):
+    for page in (reverse(f"{BOT}_changelist"), url_of(bot, "now"), url_of(bot.client), operate_url(bot, "deploy")):
         text = text_of(admin_client.get(page))
         assert [b for b in (REAL, PAPER, TESTNET) if b in text] == [shown], page
 
@@ -41,7 +41,7 @@ def test_a_bot_that_was_edited_to_paper_trade_is_shown_as_what_it_still_trades(b
     ):
         text = text_of(admin_client.get(page))
         assert REAL in text and PAPER not in text, page
-    page = text_of(admin_client.get(url_of(bot)))
+    page = text_of(admin_client.get(url_of(bot, "now")))
     assert page.index(REAL) < page.index("It then trades on") < page.index(PAPER)
     assert PAPER in text_of(admin_client.get(operate_url(bot, "redeploy")))
 

@@ -15,7 +15,7 @@ from bots.models import Bot, BotState, Deployment, LogKind, LogLine, Performance
 from bots.pages import ROWS
 from operations.models import Operation, State
 from operations.services import operation_request
-from tests.controlpanel.conftest import operate_url, text_of, url_of
+from tests.controlpanel.conftest import operate_url, prefilled, text_of, url_of
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def shown(browser, bot: Bot, page: str, **query: object) -> str:
 def test_a_crashed_bot_says_why_and_offers_what_to_do(pmm, admin_client):
     log(pmm, "Loop failed.\nTraceback\nValueError: the exchange closed the account", kind=LogKind.ERROR, level="ERROR")
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="Loop failed.\nTraceback\nValueError: the")
-    page = shown(admin_client, pmm, "change")
+    page = shown(admin_client, pmm, "now")
     assert "This bot needs you" in page
     assert "exited by itself" in page
     assert "ValueError: the exchange closed the account" in page
@@ -79,24 +79,24 @@ def test_a_crashed_bot_says_why_and_offers_what_to_do(pmm, admin_client):
 def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
     log(pmm, "It failed.", kind=LogKind.ERROR, level="ERROR")
     pmm.deployment.update(observed_state=BotState.CRASHED)
-    assert f'<a href="{url_of(pmm, "logs")}">Read its log</a>' in shown(admin_client, pmm, "change")
+    assert f'<a href="{url_of(pmm, "logs")}">Read its log</a>' in shown(admin_client, pmm, "now")
 
 
 @pytest.mark.parametrize("state", [BotState.CRASHED, BotState.MISSING, BotState.SILENT])
 def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state)
-    assert "orders that it left open at the exchange" in shown(admin_client, pmm, "change")
+    assert "orders that it left open at the exchange" in shown(admin_client, pmm, "now")
     pmm.deployment.update(connector="binance_paper_trade")
-    page = shown(admin_client, pmm, "change")
+    page = shown(admin_client, pmm, "now")
     assert "This bot needs you" in page
     assert "left open at the exchange" not in page
 
 
 def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.STOPPED)
-    assert "with the same settings" in shown(admin_client, pmm, "change")
+    assert "with the same settings" in shown(admin_client, pmm, "now")
     Bot.objects.filter(pk=pmm.pk).update(settings=pmm.settings | {"order_amount": 20})
-    page = shown(admin_client, pmm, "change")
+    page = shown(admin_client, pmm, "now")
     advised = page[page.index("What you can do") :]
     advised = advised[: advised.index("</section>")]
     assert "“Start” goes on with the deployed ones" in advised
@@ -131,30 +131,194 @@ def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, 
     pmm.deployment.update(live_config=pmm.deployment.config)
     pmm.settings |= {"order_amount": 1800}
     pmm.save()
-    page = shown(admin_client, pmm, "change")
+    page = shown(admin_client, pmm, "now")
     said = page[page.index("The running bot has other settings") :]
     assert operate_url(pmm, "apply_settings") in said[: said.index("</section>")]
 
 
-def test_how_a_bot_is_renews_itself_with_its_buttons_and_is_said_when_it_changes(pmm, admin_client):
-    assert f'hx-get="{url_of(pmm, "now")}"' in shown(admin_client, pmm, "change")
-    running = shown(admin_client, pmm, "now", said="The bot is running.")
-    assert 'id="said"' not in running and f'href="{operate_url(pmm, "stop")}"' in running
+def part(browser, bot: Bot) -> str:
+    """What the page fetches when it renews itself."""
+    return text_of(browser.get(url_of(bot, "now"), headers={"HX-Request": "true"}))
+
+
+def test_how_a_bot_is_renews_itself_with_its_buttons_and_says_in_a_sentence_what_it_is(pmm, admin_client):
+    assert f'hx-get="{url_of(pmm, "now")}"' in shown(admin_client, pmm, "now")
+    running = part(admin_client, pmm)
+    assert "<html" not in running and 'data-said="The bot is running."' in running
+    assert f'href="{operate_url(pmm, "stop")}"' in running
     pmm.deployment.update(observed_state=BotState.STOPPED)
-    stopped = shown(admin_client, pmm, "now", said="The bot is running.")
-    assert '<p id="said" hx-swap-oob="innerHTML">The bot is stopped.</p>' in stopped
+    stopped = part(admin_client, pmm)
+    assert 'data-said="The bot is stopped."' in stopped
     assert f'href="{operate_url(pmm, "start")}"' in stopped and f'href="{operate_url(pmm, "stop")}"' not in stopped
+
+
+def test_how_a_bot_is_renews_itself_more_often_while_something_is_done_with_it(pmm, admin_client):
+    assert "every 25s" in shown(admin_client, pmm, "now")
+    operation = operation_request(kind="refresh", subject=pmm)
+    page = shown(admin_client, pmm, "now")
+    assert "every 3s" in page and f'<a href="{operation.get_absolute_url()}">See each step</a>' in page
+    Operation.objects.update(state=State.SUCCEEDED)
+    assert "every 25s" in part(admin_client, pmm)
+
+
+def test_a_session_that_ended_signs_in_again_instead_of_showing_the_login_in_the_midst_of_the_page(pmm, client):
+    for page in (url_of(pmm, "now"), reverse("admin:bots_bot_changelist")):
+        answer = client.get(page, headers={"HX-Request": "true"})
+        assert (answer.content, answer["HX-Refresh"]) == (b"", "true")
+        assert client.get(page).status_code == 302
+
+
+def test_how_a_bot_is_and_how_it_is_set_are_pages_of_their_own(pmm, admin_client):
+    log(pmm, "broken", kind=LogKind.ERROR, level="ERROR")
+    operation_request(kind="refresh", subject=pmm)
+    of_now = ("running", "Newest errors in its log", "Latest operations")
+    of_settings = ('name="_save"', url_of(pmm, "delete"), "Settings: saved, deployed, live", "Trading rules", "?clone=")
+    now, settings = shown(admin_client, pmm, "now"), shown(admin_client, pmm, "change")
+    assert [words for words in of_now if words not in now] == [words for words in of_settings if words in now] == []
+    assert [words for words in of_settings if words not in settings] == []
+    assert [words for words in of_now[1:] if words in settings] == []
+    for page in (now, settings):
+        assert operate_url(pmm, "stop") in page
+        for other in ("now", "change", "logs", "performance", "runs"):
+            assert f'<a href="{url_of(pmm, other)}"' in page
+
+
+def test_wherever_a_bot_is_named_its_name_leads_to_how_it_is(pmm, admin_client):
+    link = f'<a href="{url_of(pmm, "now")}'
+    operation = operation_request(kind="refresh", subject=pmm)
+    for page in (
+        reverse("admin:bots_bot_changelist"),
+        url_of(pmm.client),
+        url_of(pmm.deployment),
+        url_of(operation),
+        url_of(pmm, "logs"),
+        url_of(pmm, "change"),
+    ):
+        assert link in text_of(admin_client.get(page)), page
+        assert pmm.get_absolute_url() == url_of(pmm, "now")
+
+
+# --- what to do next ---
+
+
+def form(order_amount: float = 10, **changes: object) -> dict[str, object]:
+    """What the form of the bot ``pmm`` sends when nothing but these is changed."""
+    strategy = Strategy.objects.get(name="pmm_v1")
+    return {
+        "name": "PMM",
+        "connector": "bitmart",
+        "trading_pair": "SHARP-USDT",
+        "strategy": strategy.pk,
+        "image": "hummingbot/hummingbot:latest",
+        "headless": "on",
+        **prefilled(strategy, order_amount=order_amount, buy_spreads="0.01", sell_spreads="0.01"),
+        **changes,
+    }
+
+
+def next_steps(page: str, heading: str) -> str:
+    """The part of a bot's page under this heading."""
+    rest = page[page.index(heading) :]
+    return rest[: rest.index("</section>")]
+
+
+def test_what_was_saved_leads_to_how_to_bring_it_into_effect(pmm, admin_client):
+    pmm.deployment.update(live_config=pmm.deployment.config)
+    saved = admin_client.post(url_of(pmm), form(order_amount=20))
+    assert saved["Location"] == url_of(pmm, "now")
+    page = shown(admin_client, pmm, "now")
+    assert "was changed successfully" in page
+    left = next_steps(page, "Saved, and not in effect yet")
+    assert "Order amount (base asset): 10 → 20" in left
+    assert operate_url(pmm, "apply_settings") in left and operate_url(pmm, "redeploy") not in left
+    assert f'href="{url_of(pmm)}"' in left
+
+
+def test_what_reaches_an_instance_by_a_redeploy_alone_says_so(pmm, admin_client):
+    pmm.deployment.update(live_config=pmm.deployment.config)
+    admin_client.post(url_of(pmm), form(trading_pair="BTC-USDT"))
+    page = shown(admin_client, pmm, "now")
+    left = next_steps(page, "Saved, and not in effect yet")
+    assert "Trading pair: SHARP-USDT → BTC-USDT" in left
+    assert operate_url(pmm, "redeploy") in left and operate_url(pmm, "apply_settings") not in left
+
+
+def test_what_is_in_effect_already_leaves_nothing_to_do(pmm, admin_client):
+    pmm.deployment.update(live_config=pmm.deployment.config)
+    admin_client.post(url_of(pmm), form())
+    assert "not in effect" not in shown(admin_client, pmm, "now")
+
+
+def test_save_and_continue_stays_with_the_form(pmm, admin_client):
+    assert admin_client.post(url_of(pmm), form(_continue="1"))["Location"] == url_of(pmm)
+    assert admin_client.post(url_of(pmm), form(_addanother="1"))["Location"] == reverse("admin:bots_bot_add")
+
+
+def test_a_new_bot_leads_to_its_deploy(client_sharp, admin_client):
+    saved = admin_client.post(reverse("admin:bots_bot_add"), form(client=client_sharp.pk))
+    bot = Bot.objects.get()
+    assert saved["Location"] == url_of(bot, "now")
+    page = shown(admin_client, bot, "now")
+    following = next_steps(page, "What to do next")
+    assert "saved here, and not deployed yet" in following and operate_url(bot, "deploy") in following
+
+
+def test_a_deploy_that_failed_says_so_where_the_next_one_begins(bot, perform, sandbox, admin_client):
+    sandbox.faults.add("wrong_password")
+    failed = perform("deploy", bot)
+    assert failed.state == State.FAILED
+    following = next_steps(shown(admin_client, bot, "now"), "What to do next")
+    assert "“Deploy” failed" in following and failed.get_absolute_url() in following
+    assert operate_url(bot, "deploy") in following
+
+
+def test_a_run_that_has_ended_leaves_the_next_deploy_to_do(pmm, admin_client):
+    pmm.deployment.end(BotState.ARCHIVED)
+    page = shown(admin_client, pmm, "now")
+    assert "Its last run has ended." in page and "not in effect" not in page
+
+
+def test_what_the_form_mends_leads_to_the_form(bot, perform, admin_client):
+    Bot.objects.filter(pk=bot.pk).update(settings={"order_amount": -1})
+    failed = perform("deploy", bot)
+    assert failed.error_code == "definition_invalid"
+    page = text_of(admin_client.get(failed.get_absolute_url()))
+    assert f'href="{url_of(bot)}">Open the bot\'s settings' in page
+    assert f'href="{url_of(bot, "now")}">Back to {bot}' in page
+
+
+def test_the_way_back_to_a_filtered_list_leads_through_all_of_a_bots_pages(pmm, admin_client):
+    filtered = {"_changelist_filters": "q=PMM"}
+    back = f'href="{reverse("admin:bots_bot_changelist")}?q=PMM"'
+    assert f"{url_of(pmm, 'now')}?_changelist_filters=q%3DPMM" in text_of(
+        admin_client.get(reverse("admin:bots_bot_changelist"), {"q": "PMM"})
+    )
+    for page in ("now", "change", "logs", "performance", "runs"):
+        text = shown(admin_client, pmm, page, **filtered)
+        assert back in text, page
+        assert f"{url_of(pmm, 'runs')}?_changelist_filters=q%3DPMM" in text, page
+    saved = admin_client.post(f"{url_of(pmm)}?_changelist_filters=q%3DPMM", form())
+    assert saved["Location"] == f"{url_of(pmm, 'now')}?_changelist_filters=q%3DPMM"
+
+
+def test_who_may_only_look_has_no_dangerous_button_and_settings_that_can_not_be_changed(pmm, make_user, browse):
+    viewer = browse(make_user("viewer", {"bots.view_bot", "accounts.view_every_client"}))
+    for page in ("now", "change"):
+        text = shown(viewer, pmm, page)
+        assert "is-dangerous" not in text and 'name="_save"' not in text and url_of(pmm, "delete") not in text
+    assert "Order amount (base asset): 10" in shown(viewer, pmm, "change")
+    assert 'name="name"' not in shown(viewer, pmm, "change")
 
 
 def test_a_crash_that_left_no_log_says_where_to_look(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="")
-    assert "docker logs" in shown(admin_client, pmm, "change")
+    assert "docker logs" in shown(admin_client, pmm, "now")
 
 
 def test_a_reason_that_is_not_in_the_log_is_shown_beside_it(pmm, admin_client):
     log(pmm, "an old error", kind=LogKind.ERROR, level="ERROR")
     pmm.deployment.update(last_error="This server never had it.")
-    page = shown(admin_client, pmm, "change")
+    page = shown(admin_client, pmm, "now")
     assert "This server never had it." in page
     assert "an old error" in page
 
@@ -162,13 +326,13 @@ def test_a_reason_that_is_not_in_the_log_is_shown_beside_it(pmm, admin_client):
 @pytest.mark.parametrize("state", [BotState.RUNNING, BotState.STARTING])
 def test_a_healthy_bot_asks_for_nothing(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state)
-    assert "What to do" not in shown(admin_client, pmm, "change")
+    assert "What to do" not in shown(admin_client, pmm, "now")
 
 
 def test_who_may_only_look_is_advised_without_buttons(pmm, make_user, browse):
     pmm.deployment.update(observed_state=BotState.CRASHED)
     viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
-    page = shown(browse(viewer), pmm, "change")
+    page = shown(browse(viewer), pmm, "now")
     assert "exited by itself" in page
     assert operate_url(pmm, "redeploy") not in page
 
@@ -181,7 +345,7 @@ def test_the_log_shows_the_newest_lines_first_with_tracebacks_folded(pmm, admin_
     log(pmm, "It failed.\nTraceback <b>", seconds=1, kind=LogKind.ERROR, level="ERROR")
     page = shown(admin_client, pmm, "logs")
     assert page.index("It failed.") < page.index("It began.")
-    folded = search(r"<details>.*?</details>", page, 16)
+    folded = search(r"<details .*?</details>", page, 16)
     assert folded and "Traceback <b>" in folded[0]
     raw = admin_client.get(url_of(pmm, "logs")).content.decode()
     assert "Traceback <b>" not in raw
@@ -342,10 +506,10 @@ def test_what_was_done_names_who_asked_what_came_of_it_and_the_run(pmm, admin_cl
 
 def test_the_pages_of_somebody_elses_bot_are_not_found(pmm, make_user, browse):
     manager = make_user("manager")
-    for page in ("logs", "performance", "runs"):
+    for page in ("now", "logs", "performance", "runs"):
         assert browse(manager).get(url_of(pmm, page)).status_code == 404
     Client.objects.update(account_manager=manager)
-    for page in ("logs", "performance", "runs"):
+    for page in ("now", "logs", "performance", "runs"):
         assert browse(manager).get(url_of(pmm, page)).status_code == 200
 
 
@@ -361,7 +525,7 @@ def test_account_managers_see_what_was_kept_of_their_clients_only(pmm, make_user
         assert not model.objects.visible_to(colleague).exists()
 
 
-@pytest.mark.parametrize("page", ["change", "logs", "performance", "runs"])
+@pytest.mark.parametrize("page", ["now", "change", "logs", "performance", "runs"])
 def test_a_bots_pages_take_as_many_queries_when_much_was_kept(page, pmm, queries, admin_user):
     def run_again(number: int) -> None:
         pmm.deployment.end(BotState.ARCHIVED)

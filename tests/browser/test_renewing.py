@@ -1,0 +1,181 @@
+"""Lists and pages that renew themselves while somebody watches, and keep still while somebody is at them."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Demo
+from tests.browser.test_main_job import sign_in
+
+pytestmark = pytest.mark.browser
+
+#: So that a list is longer than the window.
+MANY = """
+from operations.models import Operation
+from operations.services import operation_request
+from accounts.models import Server
+for _ in range(30):
+    operation_request(kind="check_server", subject=Server.objects.first())
+    Operation.objects.update(state="succeeded")
+"""
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+def choose(page: Page, name: str) -> Locator:
+    return row(page, name).get_by_role("checkbox")
+
+
+@pytest.fixture(scope="module")
+def running(demo: Demo) -> None:
+    """A bot that runs."""
+    demo.manage("bot", "deploy", "Sharp Spread")
+
+
+@pytest.fixture
+def watched(page: Page, demo: Demo, running: None) -> None:
+    """Somebody who watches, with a clock that can be put forward."""
+    sign_in(page, demo)
+    page.clock.install()
+
+
+def renewed(page: Page) -> None:
+    """Half a minute later."""
+    with page.expect_response(lambda response: "hx-request" in response.request.headers):
+        page.clock.fast_forward(26_000)
+
+
+@pytest.fixture
+def asked(page: Page) -> list[str]:
+    """What the page asks for by itself from now on."""
+    addresses: list[str] = []
+    page.on("request", lambda request: addresses.append(request.url) if "hx-request" in request.headers else None)
+    return addresses
+
+
+def stays(page: Page, asked: list[str]) -> bool:
+    """Whether it asks for nothing in the next two minutes."""
+    asked.clear()
+    page.clock.fast_forward(120_000)
+    page.wait_for_timeout(500)
+    return not asked
+
+
+@pytest.mark.usefixtures("watched")
+def test_the_list_of_bots_follows_what_is_seen_filtered_as_it_is(page: Page, demo: Demo) -> None:
+    page.goto("/admin/bots/bot/?q=Sharp+Spread")
+    renewed(page)
+    expect(page.locator("#said")).to_be_empty()
+    demo.manage("bot", "stop", "Sharp Spread")
+    renewed(page)
+    expect(row(page, "Sharp Spread")).to_contain_text("stopped")
+    expect(page.get_by_role("link", name="Paper Maker")).to_have_count(0)
+    expect(page.locator("#said")).to_have_text("Bots: 1 stopped.")
+    demo.manage("bot", "start", "Sharp Spread")
+    renewed(page)
+    expect(row(page, "Sharp Spread")).to_contain_text("running")
+    expect(page).to_have_url(re.compile(r"\?q=Sharp\+Spread$"))
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_list_keeps_still_while_rows_are_chosen_and_counts_them_after_it_was_renewed(
+    page: Page, asked: list[str]
+) -> None:
+    page.goto("/admin/bots/bot/")
+    renewed(page)
+    choose(page, "Sharp Spread").check()
+    counter = page.locator(".action-counter")
+    expect(counter).to_have_text(re.compile("^1 of"))
+    page.locator("#searchbar").focus()
+    assert stays(page, asked)
+    expect(choose(page, "Sharp Spread")).to_be_checked()
+    page.locator("#action-toggle").check()
+    every = page.locator(".action-select").count()
+    expect(counter).to_have_text(f"{every} of {every} selected")
+    page.locator("#action-toggle").uncheck()
+    page.locator("#searchbar").focus()
+    renewed(page)
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_list_keeps_still_under_its_filters_and_under_a_text_that_is_marked(page: Page, asked: list[str]) -> None:
+    page.goto("/admin/bots/bot/")
+    page.get_by_role("button", name="Filters").click()
+    expect(page.locator("#changelist-filter")).to_be_visible()
+    assert stays(page, asked)
+    page.keyboard.press("Escape")
+    expect(page.locator("#changelist-filter")).to_be_hidden()
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#result_list'))")
+    assert stays(page, asked)
+    page.evaluate("getSelection().removeAllRanges()")
+    renewed(page)
+
+
+@pytest.mark.usefixtures("watched")
+def test_what_was_chosen_while_the_answer_was_on_its_way_stays_chosen(page: Page) -> None:
+    page.goto("/admin/bots/bot/")
+    held: list[Callable[[], None]] = []
+    page.route("**/admin/bots/bot/", lambda route: held.append(route.continue_))
+    page.clock.fast_forward(26_000)
+    page.wait_for_timeout(300)
+    assert held
+    choose(page, "Sharp Spread").check()
+    with page.expect_response("**/admin/bots/bot/"):
+        held[0]()
+    page.wait_for_timeout(300)
+    expect(choose(page, "Sharp Spread")).to_be_checked()
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_list_that_can_not_be_renewed_says_so_until_it_can(page: Page) -> None:
+    page.goto("/admin/bots/bot/")
+    warning = page.get_by_text("This could not be renewed since")
+    expect(warning).to_be_hidden()
+    # What htmx says when nothing answers. An address that really fails would be noted as a trouble of the page.
+    page.evaluate("htmx.trigger(document.querySelector('#rows'), 'htmx:timeout')")
+    expect(warning).to_be_visible()
+    renewed(page)
+    expect(warning).to_be_hidden()
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_list_stays_where_it_was_scrolled_to(page: Page, demo: Demo) -> None:
+    demo.manage("shell", "--no-imports", "-c", MANY)
+    page.goto("/admin/operations/operation/")
+    page.add_style_tag(content="#result_list { min-width: 1600px; }")
+    page.evaluate("scrollTo(0, 400)")
+    sideways = "document.querySelector('#rows .simplebar-content-wrapper')"
+    page.evaluate(f"{sideways}.scrollLeft = 60")
+    before = page.evaluate(f"[scrollY, {sideways}.scrollLeft]")
+    renewed(page)
+    page.wait_for_timeout(300)
+    assert page.evaluate(f"[scrollY, {sideways}.scrollLeft]") == before == [400, 60]
+
+
+def test_what_was_asked_for_in_a_list_is_followed_to_its_end(page: Page, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.goto("/admin/bots/bot/")
+    page.locator("#action-toggle").check()
+    page.locator("select[name=action]").select_option("check_bot")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("begun one after the other: this list shows them.")).to_be_visible()
+    running = page.get_by_text(re.compile("^(queued|running)$"))
+    expect(running).to_have_count(0, timeout=60_000)
+    expect(page.get_by_text("succeeded", exact=True).first).to_be_visible()
+
+
+@pytest.mark.usefixtures("watched")
+def test_how_a_bot_is_renews_itself_and_is_said_when_it_has_changed(page: Page, demo: Demo) -> None:
+    page.goto("/admin/bots/bot/?q=Sharp+Spread")
+    page.get_by_role("link", name="Sharp Spread").click()
+    renewed(page)
+    expect(page.locator("#said")).to_be_empty()
+    demo.manage("bot", "stop", "Sharp Spread")
+    renewed(page)
+    expect(page.locator("#said")).to_have_text("The bot is stopped.")
+    expect(page.get_by_role("group", name="What can be done").get_by_role("link", name="Start")).to_be_visible()
+    demo.manage("bot", "start", "Sharp Spread")
