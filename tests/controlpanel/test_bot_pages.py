@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Balance, Client, CredentialsProfile
-from bots.models import Bot, BotState, Deployment, LogKind, LogLine, PerformanceSample
+from bots.models import Bot, BotState, Deployment, LogKind, LogLine, PerformanceSample, Strategy
 from bots.pages import ROWS
 from operations.models import Operation, State
 from operations.services import operation_request
