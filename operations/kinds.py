@@ -128,7 +128,9 @@ class Gone(Kind):
 _MENDING = {
     "server": "accounts.change_server",
     "key": "accounts.change_exchangekey",
+    "client": "accounts.change_client",
     "bot": "bots.change_bot",
+    "settings": "bots.change_bot",
     "strategy": "bots.change_strategy",
     "channel": "notifications.change_channel",
     "webhook": "json_api.change_webhook",
@@ -139,7 +141,7 @@ def whom_to_ask(concern: str, user: Any) -> str:
     """A sentence for a user who may not mend what a problem concerns; empty for who may, and where nothing is."""
     if not concern or user.has_perm(_MENDING[concern]):
         return ""
-    return f"What has to be done about the {concern} itself is not yours to do: ask an administrator."
+    return f"What has to be done about the {concern} is not yours to do: ask an administrator."
 
 
 _kinds: dict[str, Kind] = {}

@@ -155,7 +155,7 @@ def test_who_may_not_mend_a_server_is_told_whom_to_ask(make_user, browse, admin_
     manager = make_user("manager")
     bot = make_world("Sharp", manager)
     incident = crash(bot, kind=IncidentKind.SERVER_DOWN, subject=bot.server, code="server_unreachable")
-    whom = "What has to be done about the server itself is not yours to do: ask an administrator."
+    whom = "What has to be done about the server is not yours to do: ask an administrator."
     for address in (INDEX, url_of(incident)):
         assert whom in text_of(browse(manager).get(address))
         assert whom not in text_of(admin_client.get(address))

@@ -299,7 +299,7 @@ def test_a_bot_that_crashed_leads_to_its_page(own, key, make_bot, browser, perfo
 def test_a_server_that_is_down_is_somebody_elses_to_mend(own, key, make_bot, browser, admin_client, perform, sandbox):
     sandbox.faults.add("docker_down")
     failed = perform("deploy", make_bot())
-    whom = "What has to be done about the server itself is not yours to do: ask an administrator."
+    whom = "What has to be done about the server is not yours to do: ask an administrator."
     for address in (url_of(failed), page("launch", own)):
         shown = text_of(browser.get(address))
         assert whom in shown
