@@ -57,5 +57,5 @@ def test_a_key_is_tried_and_rotated_together_with_the_bot_that_has_it(
     confirm(page, "push and redeploy")
     redeploy = page.locator("li", has=page.get_by_role("link", name="Redeploy Sharp · Sharp Spread"))
     expect(redeploy.locator(".panel-state")).to_have_text("succeeded", timeout=60_000)
-    page.get_by_role("link", name="Open the key").click()
+    page.get_by_role("link", name="Back to Sharp").click()
     expect(page.get_by_text("pushed", exact=True)).to_be_visible()

@@ -201,7 +201,7 @@ def test_wherever_a_bot_is_named_its_name_leads_to_how_it_is(pmm, admin_client):
 # --- what to do next ---
 
 
-def form(order_amount: float = 10, **changes: object) -> dict[str, object]:
+def form(order_amount: float = 1600, **changes: object) -> dict[str, object]:
     """What the form of the bot ``pmm`` sends when nothing but these is changed."""
     strategy = Strategy.objects.get(name="pmm_v1")
     return {
@@ -224,12 +224,12 @@ def next_steps(page: str, heading: str) -> str:
 
 def test_what_was_saved_leads_to_how_to_bring_it_into_effect(pmm, admin_client):
     pmm.deployment.update(live_config=pmm.deployment.config)
-    saved = admin_client.post(url_of(pmm), form(order_amount=20))
+    saved = admin_client.post(url_of(pmm), form(order_amount=3200))
     assert saved["Location"] == url_of(pmm, "now")
     page = shown(admin_client, pmm, "now")
     assert "was changed successfully" in page
     left = next_steps(page, "Saved, and not in effect yet")
-    assert "Order amount (base asset): 10 → 20" in left
+    assert "Order amount (base asset): 1600 → 3200" in left
     assert operate_url(pmm, "apply_settings") in left and operate_url(pmm, "redeploy") not in left
     assert f'href="{url_of(pmm)}"' in left
 
@@ -306,7 +306,7 @@ def test_who_may_only_look_has_no_dangerous_button_and_settings_that_can_not_be_
     for page in ("now", "change"):
         text = shown(viewer, pmm, page)
         assert "is-dangerous" not in text and 'name="_save"' not in text and url_of(pmm, "delete") not in text
-    assert "Order amount (base asset): 10" in shown(viewer, pmm, "change")
+    assert "Order amount (base asset): 1600" in shown(viewer, pmm, "change")
     assert 'name="name"' not in shown(viewer, pmm, "change")
 
 

@@ -230,14 +230,14 @@ def test_no_page_offers_what_would_be_refused(live, admin_client):
     look(now())
     incident = Incident.objects.get()
     Bot.objects.update(settings={})
-    pages = [url_of(row) for row in (live, live.client, live.deployment, incident)]
+    pages = [url_of(live, "now"), *(url_of(row) for row in (live, live.client, live.deployment, incident))]
     for page in (reverse("admin:index"), *pages):
         shown = text_of(admin_client.get(page))
         for kind in ("deploy", "redeploy", "start", "resume"):
             assert operate_url(live, kind) not in shown, page
     assert operate_url(live, "archive") in text_of(admin_client.get(url_of(incident)))
     live.deployment.observe(BotState.STOPPED)
-    page = text_of(admin_client.get(url_of(live)))
+    page = text_of(admin_client.get(url_of(live, "now")))
     assert "Its client is offboarded: archive it." in page
     live.deployment.end(BotState.ARCHIVED)
     page = text_of(admin_client.get(url_of(live.client)))

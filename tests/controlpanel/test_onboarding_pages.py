@@ -293,7 +293,7 @@ def test_a_bot_that_crashed_leads_to_its_page(own, key, make_bot, browser, perfo
     bot = make_bot()
     perform("deploy", bot)
     bot.deployment.update(observed_state=BotState.CRASHED)
-    assert goes_on_at(browser, own) == url_of(bot)
+    assert goes_on_at(browser, own) == url_of(bot, "now")
 
 
 def test_a_server_that_is_down_is_somebody_elses_to_mend(own, key, make_bot, browser, admin_client, perform, sandbox):
