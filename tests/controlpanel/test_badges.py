@@ -59,6 +59,11 @@ def test_an_operations_money_is_said_on_its_page_and_wherever_it_is_listed(conne
     assert shown in text_of(admin_client.get("/admin/")).partition("What was done last")[2]
 
 
+@pytest.mark.parametrize("page", ["now", "change", "logs", "performance", "runs"])
+def test_each_of_a_bots_pages_says_whose_money_it_is(page, bot, admin_client):
+    assert REAL in text_of(admin_client.get(url_of(bot, page)))
+
+
 def test_an_operation_on_many_connectors_has_no_badge(server, admin_client):
     operation = operation_request(kind="check_server", subject=server)
     text = text_of(admin_client.get(operation.get_absolute_url()))
