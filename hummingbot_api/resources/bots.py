@@ -58,7 +58,7 @@ class Bots(Resource):
         trades. Sent twice it makes two bots on the same account: when no answer came, look before repeating.
 
         Args:
-            config_name: without ``.yml``. One that does not exist goes unnoticed: the bot comes up idle.
+            config_name: without ``.yml``. One that does not exist goes unnoticed: the container exits after seconds.
             headless: needed for a bot without a terminal to be heard.
 
         Raises:

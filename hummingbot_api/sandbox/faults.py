@@ -10,6 +10,7 @@ FAULTS = {
     "refused_connection": "the listening socket is closed until the fault is cleared; always for every route",
     "time_out_before": "never answers, and nothing takes effect",
     "time_out_after": "takes effect, and never answers",
+    "late": "never answers, and takes effect after a while (option seconds, default 5), as on a slow network",
     "server_error": "plain-text 500 without effect; the next request on that connection is reset",
     "html_interstitial": "ngrok's warning page instead of the answer, unless the request's header skips it "
     "(option always=True: even then)",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from hummingbot_api.sandbox.clock import Clock
+from hummingbot_api.sandbox.exchange import Exchange, settled
 
 #: From the creation of a container to the first MQTT message, in sandbox seconds.
 WARM_UP = 20.0
@@ -15,10 +16,14 @@ RESTART_WARM_UP = 7.0
 RELOAD_EVERY = 10.0
 #: From a strategy's start until its exchange is ready.
 EXCHANGE_READY = 10.0
+#: From the start of a container until it exits because the configuration that it was given does not exist.
+NO_CONFIG_EXITS_AFTER = 4.0
 #: How long the server goes on listing a bot that it does not hear any more.
 HEARD_LATELY = 30.0
 #: What ``stop-and-archive-bot`` does in the background, counted from the request.
 FORGOTTEN_AFTER, ARCHIVE_EXITS_AFTER, ARCHIVED_AFTER = 2.0, 25.0, 30.0
+#: How long ``spread`` waits for cancels that the exchange does not confirm, before it stops all the same.
+UNCONFIRMED_CANCELS = 10.0
 #: Exit codes of a container that failed by itself, and of one that Docker had to kill.
 FAILED, KILLED = 1, 137
 
@@ -42,6 +47,10 @@ class Instance:
         doomed: the strategy needs a connector whose key is missing, so that the container fails.
         heard_before: when an earlier life of the container was last heard.
         ends_at, ends_with: when the container exits, and its exit code.
+        paused_at: since when Docker has it paused: it does nothing, and is in neither list of containers.
+        stop_cancels: whether the stop that it was sent cancels its orders.
+        former_orders: what it placed in earlier lives of its container, see ``exchange.orders_of``.
+        former_log: what the server still has of an earlier life's log, general and errors.
         forgotten_at: when the server stops listing it, because it is being archived.
         keeps_data: whether removing the container archives its data.
         final_status: what the bot said when it was told to stop, as JSON text.
@@ -49,6 +58,7 @@ class Instance:
     """
 
     clock: Clock = field(repr=False)
+    exchange: Exchange = field(repr=False)
     name: str
     base_name: str
     profile: str
@@ -77,18 +87,24 @@ class Instance:
     keeps_data: bool = True
     final_status: str | None = None
     kill_switches: list[tuple[float, str, bool]] = field(default_factory=list)
+    paused_at: float | None = None
+    stop_cancels: bool = True
+    former_orders: list[dict[str, object]] = field(default_factory=list)
+    former_log: list[list[dict[str, object]]] = field(default_factory=lambda: [[], []])
 
     def record(self) -> dict[str, object]:
-        """All that is needed to make the instance again, but the clock."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "clock"}
+        """All that is needed to make the instance again, but what it shares with others."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"clock", "exchange"}}
 
     # --- what is ---
 
     @property
-    def container(self) -> Literal["running", "exited", "removed"]:
+    def container(self) -> Literal["running", "paused", "exited", "removed"]:
         if self._past(self.removed_at):
             return "removed"
-        return "exited" if self._past(self.ends_at) else "running"
+        if self._past(self.ends_at):
+            return "exited"
+        return "paused" if self._past(self.paused_at) else "running"
 
     @property
     def live(self) -> bool:
@@ -119,8 +135,41 @@ class Instance:
     @property
     def talks_until(self) -> float:
         """The last moment so far at which this life of the container could be heard."""
-        ends = (self.silenced_at, self.ends_at, self.forgotten_at, self.removed_at)
-        return min([self.clock.now(), *(moment for moment in ends if moment is not None)])
+        return min(self.clock.now(), self._first(self.silenced_at, self.forgotten_at), self.acts_until)
+
+    @property
+    def acts_until(self) -> float:
+        """The moment at which this life of the container ends, or is interrupted by a pause."""
+        return self._first(self.ends_at, self.removed_at, self.paused_at)
+
+    @property
+    def exchange_ready(self) -> float:
+        """Seconds from the strategy's start until it can trade."""
+        return EXCHANGE_READY
+
+    @property
+    def stop_confirmed_at(self) -> float | None:
+        """When its log says that it has stopped: at once, or when it has waited for cancels in vain."""
+        if self.stopped_at is None:
+            return None
+        refused = self.stop_cancels and not self.exchange.accepts(self.stopped_at)
+        return self.stopped_at + (UNCONFIRMED_CANCELS if refused else 0.0)
+
+    @property
+    def market_config(self) -> dict[str, object]:
+        """The configuration that names its market: the script's, or that of its first controller."""
+        if isinstance(self.config, list):
+            return self.config[0] if self.config else {}
+        return self.config
+
+    @property
+    def is_listed_at_the_exchange(self) -> bool:
+        return self.market_config.get("trading_pair") not in self.exchange.unlisted
+
+    def quotes_from(self, ready: float) -> bool:
+        """Whether this life's strategy gets so far that it can trade, at the moment when its exchange is ready."""
+        stopped = self.stopped_at is not None and self.stopped_at <= ready
+        return not self.problem and self.is_listed_at_the_exchange and ready < self.acts_until and not stopped
 
     @property
     def last_heard(self) -> float | None:
@@ -181,16 +230,26 @@ class Instance:
     def start(self, *, problem: str, doomed: bool, warm_up: float) -> None:
         """Begin a life of the container now."""
         self.heard_before = self.last_heard if self.started_at else None
+        if self.started_at:
+            self.former_orders = settled(self)
         self.started_at, self.warm_up = self.clock.now(), warm_up
         self.problem, self.doomed = problem, doomed
-        self.silenced_at = self.stopped_at = self.ends_at = None
-        if doomed:
+        self.silenced_at = self.stopped_at = self.ends_at = self.paused_at = None
+        if self.script_config and self.script_file is None:
+            self.end(FAILED, at=self.started_at + NO_CONFIG_EXITS_AFTER)
+        elif doomed:
             self.end(FAILED, at=self.starts_at)
 
-    def stop_strategy(self, final_status: str) -> None:
-        self.final_status = final_status
-        if self.stopped_at is None:
-            self.stopped_at = self.clock.now()
+    @property
+    def is_connected(self) -> bool:
+        """Whether a command reaches it: this life of its container has connected to the broker."""
+        return self.headless and self.live and self.starts_at <= self.clock.now() <= self.talks_until
+
+    def stop_strategy(self, final_status: str, *, cancels: bool = True) -> None:
+        """What the server does with a stop: one that is sent before the bot is connected is lost."""
+        if self.is_connected and self.stopped_at is None:
+            self.final_status = final_status
+            self.stopped_at, self.stop_cancels = self.clock.now(), cancels
 
     def end(self, exit_code: int, at: float | None = None) -> None:
         """Let the container exit, now unless a moment is given; an earlier end stands."""
@@ -200,17 +259,22 @@ class Instance:
 
     def remove(self, *, keeps_data: bool) -> None:
         """Take the container away now, by force."""
+        self.paused_at = None
         self.end(KILLED)
         self.removed_at = self.clock.now()
         self.keeps_data = keeps_data
 
-    def archive(self, final_status: str) -> None:
+    def archive(self, final_status: str, *, cancels: bool = True) -> None:
         """Begin what ends, half a minute later, with the container removed and its data archived."""
         now = self.clock.now()
-        self.stop_strategy(final_status)
+        self.stop_strategy(final_status, cancels=cancels)
         self.forgotten_at = now + FORGOTTEN_AFTER
         self.end(KILLED, at=now + ARCHIVE_EXITS_AFTER)
         self.removed_at = now + ARCHIVED_AFTER
+
+    @staticmethod
+    def _first(*moments: float | None) -> float:
+        return min((moment for moment in moments if moment is not None), default=math.inf)
 
     def _past(self, moment: float | None) -> bool:
         return moment is not None and moment <= self.clock.now()

@@ -165,12 +165,14 @@ async def stop_bot(action: StopBotAction, world: TheWorld, faulty: Faulty) -> di
     if faulty("mqtt_down"):
         return _response({"success": False})
     with world.changing():
-        instance.stop_strategy(_final_status(instance))
+        instance.stop_strategy(_final_status(instance), cancels=not action.skip_order_cancellation)
     return _response({"success": True})
 
 
 @router.post("/stop-and-archive-bot/{bot_name}")
-async def stop_and_archive_bot(bot_name: str, world: TheWorld, faulty: Faulty) -> dict[str, Any]:
+async def stop_and_archive_bot(
+    bot_name: str, world: TheWorld, faulty: Faulty, skip_order_cancellation: bool = True
+) -> dict[str, Any]:
     instance = _listed(world, bot_name)
     names = {"input_name": bot_name, "actual_bot_name": bot_name, "container_name": bot_name}
     if instance is None:
@@ -187,7 +189,7 @@ async def stop_and_archive_bot(bot_name: str, world: TheWorld, faulty: Faulty) -
         }
     if not faulty("mqtt_down"):  # without MQTT the work in the background fails, which nobody hears of
         with world.changing():
-            instance.archive(_final_status(instance))
+            instance.archive(_final_status(instance), cancels=not skip_order_cancellation)
     return {
         "status": "success",
         "message": f"Stop and archive process started for bot {bot_name}",

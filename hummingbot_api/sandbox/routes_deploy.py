@@ -78,6 +78,12 @@ def _create(
         address = f"http+docker://localhost/v1.41/images/create?{query}"
         message = f'500 Server Error for {address}: Internal Server Error ("no such host")'
         return {"success": False, "message": message}
+    if name in world.instances:
+        # Both share a directory, which the second wipes: the first dies of it, and there is none.
+        world.crash(name)
+        address = f"http+docker://localhost/v1.41/containers/create?name={name}"
+        message = f'409 Client Error for {address}: Conflict ("The container name is in use by another container")'
+        return {"success": False, "message": message}
     world.deploy(
         name=name,
         base_name=deployment.instance_name,

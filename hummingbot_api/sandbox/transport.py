@@ -72,6 +72,7 @@ class Front:
         self._faults = faults
         self._clock = clock
         self._requests = requests
+        self._late: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
@@ -102,6 +103,10 @@ class Front:
         elif take("server_error"):
             await respond(PlainTextResponse("Internal Server Error", 500))
             connection.dropped = True
+        elif fault := take("late"):
+            seconds = _number(fault.options.get("seconds", _SLOW_SECONDS))
+            self._late.append(asyncio.create_task(self._run_late(seconds, scope, body, connection)))
+            await _hang(connection, fault)
         elif fault := take("time_out_after"):
             await self._run(scope, body, _swallow, connection)
             await _hang(connection, fault)
@@ -110,6 +115,10 @@ class Front:
             connection.transport.close()
         else:
             await self._run(scope, body, answer, connection)
+
+    async def _run_late(self, seconds: float, scope: Scope, body: bytes, connection: Connection) -> None:
+        await self._clock.sleep(seconds)
+        await self._run(scope, body, _swallow, connection)
 
     async def _run(self, scope: Scope, body: bytes, send: Send, connection: Connection) -> None:
         """Let the application answer; when it crashes, Starlette has sent the 500 and the drop is left."""

@@ -11,7 +11,9 @@ from pathlib import Path
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.sandbox.catalog import BUNDLED_SCRIPTS, CONTROLLERS
 from hummingbot_api.sandbox.clock import Clock, utc
+from hummingbot_api.sandbox.exchange import Exchange, Order, orders_of
 from hummingbot_api.sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, Instance
+from hummingbot_api.sandbox.reports import logs_of
 from hummingbot_api.sandbox.scripts import config_template, why_not_startable
 
 MASTER_ACCOUNT = "master_account"
@@ -36,6 +38,7 @@ class World:
 
     def __init__(self, clock: Clock, state_file: Path | None = None) -> None:
         self.clock = clock
+        self.exchange = Exchange(clock)
         self.lock = threading.RLock()
         self.version = VERSION
         self.controllers = dict(CONTROLLERS)
@@ -69,13 +72,15 @@ class World:
         with self.lock:
             return [instance for instance in self.instances.values() if instance.listed]
 
-    def unique_name(self, base_name: str) -> str:
-        """The name with the timestamp appended; a repeat within the same second takes the next second."""
+    def open_orders(self) -> list[Order]:
+        """What stands on the exchanges' books now, whatever became of the bots that placed it."""
         with self.lock:
-            moment = int(self.clock.now())
-            while (name := f"{base_name}-{utc(moment):%Y%m%d-%H%M%S}") in self.instances:
-                moment += 1
-            return name
+            now = self.clock.now()
+            return [o for i in self.instances.values() for o in orders_of(i) if o.is_open(now)]
+
+    def unique_name(self, base_name: str) -> str:
+        """The name with the timestamp appended, which is the same for two deploys within a second."""
+        return f"{base_name}-{utc(self.clock.now()):%Y%m%d-%H%M%S}"
 
     def deploy(
         self,
@@ -92,7 +97,7 @@ class World:
     ) -> Instance:
         """Create and start a container, with copies of the profile's credentials and of the configurations.
 
-        A configuration that does not exist is no hindrance: the bot comes up idle.
+        A configuration that does not exist is no hindrance: the container exits a few seconds later.
         """
         with self.changing():
             found = self._script_config(script_config)
@@ -103,6 +108,7 @@ class World:
             configs = [self.controller_configs[c] for c in controllers]
             instance = Instance(
                 clock=self.clock,
+                exchange=self.exchange,
                 name=name,
                 base_name=base_name,
                 profile=profile,
@@ -135,6 +141,15 @@ class World:
         with self.changing():
             self.instances[name].end(exit_code)
 
+    def pause(self, name: str) -> None:
+        """``docker pause``: the container does nothing, keeps its orders, and is in neither list."""
+        with self.changing():
+            self.instances[name].paused_at = self.clock.now()
+
+    def unpause(self, name: str) -> None:
+        with self.changing():
+            self.instances[name].paused_at = None
+
     def silence(self, name: str) -> None:
         """Let the container stay up, not heard any more."""
         with self.changing():
@@ -146,6 +161,8 @@ class World:
             self.instances[name].remove(keeps_data=False)
 
     def _start(self, instance: Instance, warm_up: float) -> None:
+        # A server forgets a bot's log with the bot: half a minute after it was heard last.
+        instance.former_log = [*logs_of(instance)] if instance.started_at and instance.recently_active else [[], []]
         problem = self._problem(instance)
         doomed = not problem and not self._needed_connectors(instance) <= set(instance.connectors)
         instance.start(problem=problem, doomed=doomed, warm_up=warm_up)
@@ -197,6 +214,7 @@ class World:
         state = {
             "now": self.clock.now(),
             "born_at": self.born_at,
+            "exchange": self.exchange.record(),
             "accounts": self.accounts,
             "scripts": self.scripts,
             "script_configs": self.script_configs,
@@ -211,11 +229,14 @@ class World:
     def _load(self, state: dict) -> None:
         self.clock.advance(max(0.0, state["now"] - self.clock.now()))  # a fast run may have got ahead of us
         self.born_at = state["born_at"]
+        self.exchange = Exchange.from_record(self.clock, state["exchange"])
         self.accounts = state["accounts"]
         self.scripts = state["scripts"]
         self.script_configs = state["script_configs"]
         self.controller_configs = state["controller_configs"]
-        self.instances = {record["name"]: Instance(self.clock, **record) for record in state["instances"]}
+        self.instances = {
+            record["name"]: Instance(self.clock, self.exchange, **record) for record in state["instances"]
+        }
 
 
 def _list(value: object) -> list[object]:

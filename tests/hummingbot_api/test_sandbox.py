@@ -344,7 +344,9 @@ def test_a_deploy_appends_a_timestamp_in_utc(api, world, profile):
 
 
 def test_a_deploy_sent_twice_makes_two_bots_of_different_names(api, world, profile):
-    first, second = deploy(api), deploy(api)
+    first = deploy(api)
+    world.clock.advance(1)
+    second = deploy(api)
     assert first != second
     assert [instance.name for instance in world.live("hummingbot-sharp")] == [first, second]
 
@@ -377,7 +379,7 @@ def test_a_missing_profile_and_a_missing_image_are_refused_each_in_its_way(api, 
 def test_a_deploy_blocks_the_whole_server(sandbox, profile):
     with ThreadPoolExecutor(4) as pool, Client(sandbox) as api:
         started = sandbox.world.clock.now()
-        list(pool.map(lambda _: deploy(api), range(4)))
+        list(pool.map(lambda n: deploy(api, instance_name=f"hummingbot-{n}"), range(4)))
     assert sandbox.world.clock.now() - started >= 4 * 0.34
 
 
@@ -426,9 +428,17 @@ def test_without_headless_a_bot_is_never_heard(api, world, profile):
     assert len(containers(api, "active")) == 1
 
 
-@pytest.mark.parametrize("script_config", ["sharp", "ghost.yml", None])
-def test_a_config_that_is_not_a_file_leaves_the_bot_idle(api, world, profile, script_config):
+@pytest.mark.parametrize("script_config", ["sharp", "ghost.yml"])
+def test_a_config_that_does_not_exist_ends_the_container_after_4_seconds(api, world, profile, script_config):
     name = deploy(api, script_config=script_config)
+    assert containers(api, "active") == [name]
+    world.clock.advance(5)
+    assert containers(api, "exited") == [name]
+    assert world.instances[name].exit_code == 1
+
+
+def test_a_deploy_without_a_config_leaves_the_bot_idle(api, world, profile):
+    name = deploy(api, script_config=None)
     world.clock.advance(21)
     assert world.instances[name].strategy == "idle"
     assert discovered(api) == [name]
