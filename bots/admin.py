@@ -48,13 +48,20 @@ STATE_COLOURS = {
     BotState.SILENT: "warning",
     BotState.UNCONFIRMED: "warning",
     BotState.CRASHED: "danger",
-    BotState.MISSING: "danger",
+    BotState.NOT_LISTED: "danger",
+    BotState.GONE: "danger",
     BotState.NOT_CREATED: "danger",
     "strangers": "danger",
+    "troubled": "danger",
     **dict.fromkeys((BotState.PLANNED, BotState.ARCHIVED, BotState.UNKNOWN, "none"), ""),
 }
 
 admin.site.register(Strategy, StrategyAdmin)
+
+
+def _shown_state(deployment: Deployment) -> tuple[str, str]:
+    """What its colour goes by, and its words."""
+    return "troubled" if deployment.shown_trouble else deployment.state, deployment.state_in_words
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -86,6 +93,7 @@ class BotAdmin(RenewingListMixin, SheetMixin, WatchedMixin, ChangesManyMixin, Ke
         "resume",
         "start",
         "stop",
+        "recover",
         "archive",
         "refresh",
     )
@@ -212,7 +220,7 @@ class BotAdmin(RenewingListMixin, SheetMixin, WatchedMixin, ChangesManyMixin, Ke
             seen_at = bot.server.instances_at
             when_else = f", seen {naturaltime(seen_at)}" if seen_at and not bot.server.instances_are_news else ""
             return "strangers", f"a second instance runs{when_else}"
-        return (bot.deployment.state, bot.deployment.state.label) if bot.deployment else ("none", "not deployed")
+        return _shown_state(bot.deployment) if bot.deployment else ("none", "not deployed")
 
     @display(description="seen")
     def seen(self, bot: Bot) -> str | None:
@@ -335,7 +343,9 @@ class DeploymentAdmin(RenewingListMixin, ReadOnlyMixin, ScopedMixin):
         deployment = self.get_object(request, object_id)
         offered = request.user.has_perm("bots.deploy_bot")
         again = offered and deployment and not deployment.bot.client.is_offboarded and _url_to_repeat(deployment)
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "again": again})
+        orphaned = deployment.orphaned_orders.unresolved() if deployment else ()
+        more = {"again": again, "orphaned": orphaned}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     @display(description="connector", ordering="connector")
     def connector_label(self, deployment: Deployment) -> str:
@@ -343,7 +353,7 @@ class DeploymentAdmin(RenewingListMixin, ReadOnlyMixin, ScopedMixin):
 
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, deployment: Deployment) -> tuple[str, str]:
-        return deployment.state, deployment.state.label
+        return _shown_state(deployment)
 
     @display(description="bot")
     def of_bot(self, deployment: Deployment) -> str:
@@ -351,4 +361,4 @@ class DeploymentAdmin(RenewingListMixin, ReadOnlyMixin, ScopedMixin):
 
     @display(description="state")
     def shown_state(self, deployment: Deployment) -> str:
-        return deployment.state.label
+        return deployment.state_in_words

@@ -26,25 +26,25 @@ class Advice:
 ADVICE = {
     BotState.CRASHED: Advice(
         "The bot's container has exited by itself, so nobody has cancelled its orders.",
-        "Look for orders that it left open at the exchange. Read the last lines of its log and correct what they name, "
-        "then redeploy it. Archive it if it shall not trade any more.",
-        ("redeploy", "archive"),
+        "Recover it first: that brings it up just long enough to cancel them. Then read the last lines of its log, "
+        "correct what they name, and redeploy it, or archive it if it is not to trade any more.",
+        ("recover", "redeploy", "archive"),
         paper_remedy="Read the last lines of its log and correct what they name, then redeploy it. Archive it if it "
         "shall not trade any more.",
     ),
-    BotState.MISSING: Advice(
-        "The server lists the bot's container no more, and the panel did not remove it.",
-        "Look for orders that it left open at the exchange, and ask who works on the server. Then redeploy the bot, or "
-        "archive it if it shall not trade any more.",
-        ("redeploy", "archive"),
-        paper_remedy="Ask who works on the server. Then redeploy the bot, or archive it if it shall not trade any "
-        "more.",
+    BotState.NOT_LISTED: Advice(
+        "The server does not list the bot's container: it is paused by Docker, restarting, or removed.",
+        "Recover it: Docker is asked for its container. One that is paused or restarting is stopped, with its orders "
+        "cancelled; of one that is gone, the last known orders are named. Ask who works on the server.",
+        ("recover", "archive"),
+        paper_remedy="Recover it: Docker is asked for its container, and one that is paused or restarting is stopped. "
+        "Ask who works on the server.",
     ),
     BotState.SILENT: Advice(
         "The bot's container is up, but the bot is not heard: it may be trading all the same.",
-        "If it starts slowly, it is shown as running as soon as it is heard. Otherwise redeploy it, and look for "
-        "orders that it left open at the exchange.",
-        ("refresh", "redeploy"),
+        "If it starts slowly, it is shown as running as soon as it is heard. Otherwise recover it: its container is "
+        "ended and brought up again, and its orders are cancelled.",
+        ("recover", "refresh", "redeploy"),
         paper_remedy="If it starts slowly, it is shown as running as soon as it is heard. Otherwise redeploy it.",
     ),
     BotState.UNCONFIRMED: Advice(

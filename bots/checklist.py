@@ -335,7 +335,7 @@ def _archived_since(bot: Bot, deploy: Operation) -> bool:
 _TROUBLES = {
     BotState.UNCONFIRMED: "may or may not have been deployed: the server never answered",
     BotState.CRASHED: "has crashed",
-    BotState.MISSING: "is gone from its server",
+    BotState.NOT_LISTED: "is not listed by its server",
     BotState.SILENT: "is up and says nothing",
     BotState.UNKNOWN: "was not seen lately",
 }
@@ -362,7 +362,7 @@ def _heard_of(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Lin
         return Line(Part.HEARD, "Heard", LineState.WRONG, sentence, look)
     state = deployment.state
     if state in {BotState.RUNNING, BotState.STOPPED}:
-        sentence = f"{bot.name} is {state.label}, seen {naturaltime(deployment.observed_at)}."
+        sentence = f"{bot.name} is {deployment.state_in_words}, seen {naturaltime(deployment.observed_at)}."
         return Line(Part.HEARD, "Heard", LineState.DONE, sentence)
     if state in _TROUBLES and not (deploy and deploy.is_active):
         why = f": {Truncator(deployment.last_error).chars(200)}" if deployment.last_error else "."

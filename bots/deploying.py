@@ -3,8 +3,8 @@
 The one request that is not safe to repeat is the deploy itself: sent twice it makes two bots on one account. Around
 it stand three guards. ``sent_at`` is written before it is sent, which the database allows for one open deployment of
 a bot only. Whenever it may have been sent before, the server is searched for what came of it, and that is adopted.
-And when no answer came it is never sent again by itself, nor by a worker that takes over, unless the server has
-answered that nothing came of it.
+And when no answer came, or its worker died, it is not sent again before the time is over in which its instance may
+appear: "nothing there" counts for nobody before. A worker that was frozen right before it sends finds its lease lost.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,26 @@ from django.utils import timezone
 
 from accounts.operations import alone_with_profile, talking_to
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
-from bots.fleet import read_live, read_logs
-from bots.instances import Place, adopt, archive, believe_gone, locate, patiently, wait_until_seen
+from bots.evidence import read_live, read_logs
+from bots.instances import (
+    Place,
+    adopt,
+    believe_gone,
+    end_as_gone,
+    locate_surely,
+    may_appear_until,
+    patiently,
+    wait_until_seen,
+)
+from bots.lifecycle import archive, insist_on_no_orders
 from bots.models import Bot, BotState, Deployment, Strategy, StrategyKind
+from bots.order_accounting import refuse_on_top_of_orders
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
     DefinitionInvalid,
     DeployUnconfirmed,
     InstanceNameTaken,
-    OrdersMayBeOpen,
     PauseWouldEnd,
     StrategyNotStarted,
 )
@@ -59,6 +69,7 @@ def plan(run: Run) -> str:
     bot: Bot = run.subject
     bot.refuse_when_offboarded()
     deployment = Deployment.objects.filter(operation=run.operation).first() or _planned(run, bot)
+    refuse_on_top_of_orders(deployment, run.operation.options)
     namesakes = Deployment.objects.filter(server=deployment.server, requested_name=deployment.requested_name)
     if namesakes.exclude(bot=bot).exists():
         raise InstanceNameTaken
@@ -95,7 +106,7 @@ def look(run: Run, *, replace: bool) -> str:
     An instance of an earlier try that was never verified is adopted; ``replace`` leaves it to be archived instead.
 
     Raises:
-        AlreadyRunning, PauseWouldEnd
+        AlreadyRunning, OrdersMayBeOpen, PauseWouldEnd
     """
     planned = deployment_of(run)
     current = planned.bot.deployments.open().select_related("server").first()
@@ -108,13 +119,13 @@ def look(run: Run, *, replace: bool) -> str:
             if not current.instance_name:
                 # What an unanswered deploy makes may appear late, after its image was pulled.
                 _wait_for_instance(run, api, current)
-            place = locate(api, current)
+            place = locate_surely(run, api, current)
+            name = current.instance_name
             if place == Place.GONE:
                 believe_gone(run, api, current)
-        name = current.instance_name
+                said, _ = end_as_gone(api, current)
         if place == Place.GONE:
-            current.end(BotState.MISSING if name else BotState.NOT_CREATED)
-            said = f"{name or 'The instance of the unconfirmed deploy'} is gone."
+            refuse_on_top_of_orders(planned, run.operation.options)
         elif place == Place.EXITED or replace:
             said = f"{name} will be archived first."
         elif current.verified_at is None:
@@ -244,15 +255,14 @@ def retire_former(run: Run) -> str:
     """Archive the instance that this deployment replaces. Only now, when everything else is ready.
 
     Raises:
-        OrdersMayBeOpen: it had to be ended by force; the deployment goes no further.
+        OrdersMayBeOpen: it left some; the deployment goes no further, unless somebody has said that it may.
     """
     former = deployment_of(run).bot.deployments.open().exclude(pk=run.operation.notes["deployment"]).first()
     if former is None:
         return "There is none to replace."
     archived = archive(run, former)
-    if archived.by_force:
-        # New orders on top of forgotten ones could outgrow what the client agreed to.
-        raise OrdersMayBeOpen(archived.said)
+    if not run.operation.options.get("open_orders"):
+        insist_on_no_orders(archived.orphaned, archived.said)
     return archived.said
 
 
@@ -272,9 +282,11 @@ def deploy(run: Run) -> str:
             return f"{found} was made by the worker before; it is adopted."
         # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
         deployment.bot.refuse_when_offboarded()
+        refuse_on_top_of_orders(deployment, run.operation.options)
         refuse_strangers(api, deployment)
         _mark_as_sent(run, api, deployment)
         try:
+            run.hold()  # once more, for a worker that was frozen since it was marked
             name = _send(api, deployment)
         except HummingbotAPIError as problem:
             if not problem.may_have_acted:
@@ -309,16 +321,20 @@ def _send(api: HummingbotAPI, deployment: Deployment) -> str:
 
 
 def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
-    """What came of a deploy whose worker died. "Nothing" only counts as an answer of the server: while it works on
-    the deploy it answers nobody, and then nobody may send it again.
+    """What came of a deploy whose worker died. "Nothing" counts only when its instance may not appear any more, as it
+    may of a request that a slow network delays, and only as an answer of the server: while that works on the deploy it
+    answers nobody.
 
     Raises:
         DeployUnconfirmed
     """
     try:
-        return _wait_for_instance(run, api, deployment) or adopt(api, deployment)
+        found = _wait_for_instance(run, api, deployment) or adopt(api, deployment)
     except (ConnectionFailed, Unanswered) as problem:
         raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
+    if not found and timezone.now() < (until := may_appear_until(deployment)):
+        raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} It may appear until {until:%H:%M} UTC.")
+    return found
 
 
 def _wait_for_instance(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.operations import talking_to
-from bots.fleet import read_live, read_logs
+from bots.evidence import read_live, read_logs
 from bots.instances import current_deployment, find_up, patiently
 from bots.models import Bot, BotState, Deployment
 from bots.problems import (
@@ -56,7 +56,7 @@ def prove(run: Run) -> str:
     """
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        find_up(run, api, deployment, or_else=NOTHING_TO_CHANGE)
+        find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
         outcome = _read(api, deployment) | run.operation.notes["settings"]
         kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
         api.controllers.validate(kind, name, outcome)
@@ -117,7 +117,7 @@ def switch(run: Run, *, paused: bool) -> str:
         run.subject.refuse_when_offboarded()
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        find_up(run, api, deployment, or_else=NOTHING_TO_CHANGE)
+        find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
         if bool(_read(api, deployment).get(KILL_SWITCH)) != paused:
             run.note(last_switch=read_logs(api, deployment).switched_at)
             run.hold()

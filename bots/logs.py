@@ -37,7 +37,7 @@ def keep_lines(deployment: Deployment, kind: LogKind, entries: Iterable[LogEntry
 
 
 def _line(deployment: Deployment, kind: LogKind, entry: LogEntry) -> LogLine:
-    message = _shortened(entry.message)
+    message = shortened_trace(entry.message)
     digest = hashlib.sha256("\0".join((entry.level, entry.logger, message)).encode()).hexdigest()[:32]
     return LogLine(
         deployment=deployment,
@@ -50,7 +50,8 @@ def _line(deployment: Deployment, kind: LogKind, entry: LogEntry) -> LogLine:
     )
 
 
-def _shortened(message: str) -> str:
+def shortened_trace(message: str) -> str:
+    """A message without its middle: the end of a traceback names its cause."""
     if len(message) <= BEGINNING + END:
         return message
     return f"{message[:BEGINNING]}\n[…]\n{message[-END:]}"

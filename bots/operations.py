@@ -18,10 +18,11 @@ from accounts.operations import (
     server_page,
     sign_in,
 )
-from bots import checking, deploying, instances, live
+from bots import checking, deploying, instances, lifecycle, live
 from bots.differences import Difference
-from bots.fleet import WORKING
-from bots.models import Bot, BotState, Deployment
+from bots.evidence import WORKING
+from bots.models import Bot, BotState, Deployment, OrphanedOrders
+from bots.order_accounting import refuse_on_top_of_orders
 from bots.preview import Part, preview, preview_live
 from bots.problems import ClientOffboarded
 from bots.rotation import ask_for_redeploys, to_redeploy, with_former_values
@@ -56,29 +57,42 @@ def _planned(bot: Bot, options: Mapping[str, Any]) -> Deployment:
     return former.plan_again() if former else bot.plan_deployment()
 
 
-def _trading(deployment: Deployment) -> str:
+def _market(deployment: Deployment) -> str:
     """The market and whose money it is, of a deployment: the bot's definition may have been edited since."""
     pair, connector = deployment.trading_pair, deployment.connector
     money = market_of(connector).money
     if money is Money.PAPER:
-        return f"trading {pair} with simulated money: {connector} is paper trade"
+        return f"{pair} with simulated money: {connector} is paper trade"
     if money is Money.TESTNET:
-        return f"trading {pair} with play money: {connector} is a test network"
-    return f"trading {pair} with real money of {deployment.bot.client} on {connector}"
+        return f"{pair} with play money: {connector} is a test network"
+    return f"{pair} with real money of {deployment.bot.client} on {connector}"
+
+
+def _trading(deployment: Deployment) -> str:
+    return f"trading {_market(deployment)}"
 
 
 def _end_of(instance: Deployment) -> str:
     """What its end does to an instance's trading and its orders, by what is known of it."""
     state = instance.state
-    if state in {BotState.CRASHED, BotState.MISSING}:
-        simulated = market_of(instance.connector).money is Money.PAPER
-        orders = "" if simulated else ": orders that it left open stay open until you cancel them at the exchange"
-        return f"The bot is {state.label} and trades no more{orders}."
-    if state == BotState.STOPPED:
+    if state == BotState.STOPPED and instance.exposed_since is None:
         return "The bot is stopped already, and its orders are cancelled."
-    if state == BotState.SILENT:
-        return f"Stops {_trading(instance)}. It is not heard: look for orders that it left open at the exchange."
-    return f"Stops {_trading(instance)}; open orders are cancelled."
+    if state in {BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT}:
+        return f"The bot is {state.label}. {FIRST_RECOVERED}"
+    return f"Stops {_trading(instance)} and cancels its orders, until its log confirms it."
+
+
+def _left_open(deployment: Deployment) -> str:
+    """A word of warning about orders on top of which a deployment would quote."""
+    records = OrphanedOrders.objects.in_the_way_of(deployment).select_related("deployment")
+    return "".join(f" {record.deployment}: {record.summary}" for record in records)
+
+
+#: What is done with an instance that did not stop in order, before anything else.
+FIRST_RECOVERED = (
+    "It may have left orders open, so it is recovered first: its container is started, and the bot is stopped as soon "
+    "as it is connected, which cancels them. For about a second it may quote. What can't be cancelled is named."
+)
 
 
 def _company(deployment: Deployment) -> str:
@@ -194,6 +208,17 @@ class ResumeSomeOption(forms.Form):
     )
 
 
+class OpenOrdersOption(forms.Form):
+    """For a bot that would quote on top of orders which nobody has dealt with."""
+
+    open_orders = forms.BooleanField(
+        label="Quote on top of orders that may be open",
+        help_text="If they are open, the client has up to twice the exposure that was agreed. Better: deal with them "
+        "at the exchange, then press “Orders dealt with” on the bot's page.",
+        error_messages={"required": "Orders may be open: deal with them first, or tick this to quote on top of them."},
+    )
+
+
 class UnlistedOption(forms.Form):
     unlisted = forms.BooleanField(
         required=False,
@@ -218,7 +243,7 @@ class WhenGone(forms.Form):
 def _may_be_gone(bot: Bot) -> bool:
     """Whether the panel can't tell what became of the bot's instance."""
     instance = bot.open_deployment
-    return instance is not None and instance.state in {BotState.UNCONFIRMED, BotState.MISSING, BotState.UNKNOWN}
+    return instance is not None and instance.state in {BotState.UNCONFIRMED, BotState.NOT_LISTED, BotState.UNKNOWN}
 
 
 @register
@@ -242,11 +267,13 @@ class Deploy(TradingKind):
             WhenGone: _may_be_gone(bot),
             UnlistedOption: rules is not None and rules.unlisted,
             ResumeOption: _is_held(bot),
+            OpenOrdersOption: OrphanedOrders.objects.in_the_way_of(bot.plan_deployment()).exists(),
         }
         return type("DeployOptions", (RepeatOption, *(form for form, is_asked in asked.items() if is_asked)), {})
 
     def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
         deploying.refuse_to_end_a_pause(subject.open_deployment, options)
+        refuse_on_top_of_orders(_planned(subject, options), options)
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return _planned(subject, options).connector
@@ -256,16 +283,17 @@ class Deploy(TradingKind):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = _planned(subject, options)
+        former = f"{_end_of(subject.open_deployment)} Then it is archived. " if subject.open_deployment else ""
         return (
-            f"Starts {_trading(planned)}. What the profile {planned.profile} lacks on {subject.server} is pushed "
-            f"first.{_pause_ends(subject)}{_company(planned)}{_doubts(planned)}"
+            f"{former}Starts {_trading(planned)}. What the profile {planned.profile} lacks on {subject.server} is "
+            f"pushed first.{_pause_ends(subject)}{_left_open(planned)}{_company(planned)}{_doubts(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:
         if reason := self.refusal(subject):
             return reason
         deployment = subject.open_deployment
-        if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.MISSING}:
+        if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.NOT_LISTED}:
             return f"{deployment} is on the server: use “Redeploy” to replace it."
         return ""
 
@@ -286,7 +314,7 @@ class Redeploy(Deploy):
         planned = _planned(subject, options)
         return (
             f"{_end_of(_live(subject))} The instance of {subject.name} is archived, then a new one starts "
-            f"{_trading(planned)}.{_pause_ends(subject)}{_company(planned)}{_doubts(planned)}"
+            f"{_trading(planned)}.{_pause_ends(subject)}{_left_open(planned)}{_company(planned)}{_doubts(planned)}"
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -304,16 +332,27 @@ class Start(TradingKind):
     confirm = True
     steps = (
         StepDefinition("server", "Check the server", lambda run: check_server(_server_of(run))),
-        StepDefinition("look", "Look at the instance", instances.prepare_start),
-        StepDefinition("restart", "Restart its container", instances.restart_container),
-        StepDefinition("heard", "Wait until the bot runs", instances.confirm_start),
+        StepDefinition("look", "Look at the instance", lifecycle.prepare_start),
+        StepDefinition("recover", "Cancel what an earlier run left open", lifecycle.recover_before_start),
+        StepDefinition("restart", "Restart its container", lifecycle.restart_container),
+        StepDefinition("heard", "Wait until the bot runs", lifecycle.confirm_start),
     )
+
+    def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
+        in_the_way = len(subjects) == 1 and OrphanedOrders.objects.in_the_way_of(_live(subjects[0])).exists()
+        return OpenOrdersOption if in_the_way else None
+
+    def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
+        refuse_on_top_of_orders(_live(subject), options)
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = _live(subject)
+        before = f"{FIRST_RECOVERED} Then it " if instance.exposed_since else ""
         if instance.paused_at:
-            return f"Starts the instance of {subject.name}, paused as it was: it quotes nothing until “Resume”."
-        return f"Starts {_trading(instance)}, once more with the settings and keys that its instance has."
+            starts = f"starts the instance of {subject.name}, paused as it was: it quotes nothing until “Resume”."
+        else:
+            starts = f"starts {_trading(instance)}, once more with the settings and keys that its instance has."
+        return f"{before}{starts if before else starts[0].upper() + starts[1:]}{_left_open(instance)}"
 
     def unavailable(self, subject: Bot) -> str:
         if reason := self.refusal(subject):
@@ -337,26 +376,66 @@ class Stop(BotKind):
     confirm = True
     dangerous = True
     steps = (
-        StepDefinition("stop", "Tell the bot to stop", instances.stop),
-        StepDefinition("confirm", "Wait until its log confirms it", instances.confirm_stop),
+        StepDefinition("stop", "Stop the bot until its log confirms that its orders are cancelled", lifecycle.stop),
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return f"Stops {_trading(_live(subject))}; open orders are cancelled. It can be started again."
+        return (
+            f"Stops {_trading(_live(subject))} and cancels its orders, until its log confirms it. It can be started "
+            "again."
+        )
 
     def unavailable(self, subject: Bot) -> str:
         instance = subject.open_deployment
         # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
-        if instance and instance.state == BotState.STOPPED and not subject.strangers:
+        stopped = instance is not None and instance.state == BotState.STOPPED and instance.exposed_since is None
+        if stopped and not subject.strangers:
             return f"{instance} is stopped already."
         return super().unavailable(subject)
+
+
+@register
+class Recover(BotKind):
+    """Stops in order what did not end so: brings its container up if need be, and has the bot cancel its orders."""
+
+    name = "recover"
+    permission = "bots.stop_bot"
+    label = "Recover"
+    icon = "healing"
+    confirm = True
+    dangerous = True
+    steps = (
+        StepDefinition("server", "Check the server", lambda run: check_server(_server_of(run))),
+        StepDefinition("recover", "Bring the bot up, stop it and cancel its orders", lifecycle.recover_instance),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        instance = _live(subject)
+        return (
+            f"Starts the container of {instance} if it is down, and stops the bot as soon as it is connected, which "
+            f"cancels the orders that it left open: {_market(instance)}. For about a second it may quote. Afterwards "
+            "it is stopped and can be started, redeployed or archived."
+        )
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := super().unavailable(subject):
+            return reason
+        instance = _live(subject)
+        if instance.state in {*WORKING, BotState.STARTING}:
+            return f"{instance} is {instance.state.label}: there is nothing to recover."
+        if instance.state in {BotState.STOPPED, BotState.CRASHED} and instance.exposed_since is None:
+            return f"{instance} has stopped in order: it has no orders to cancel."
+        return ""
 
 
 def _archive(run: Run) -> str:
     newest = run.subject.deployment
     if run.resumed and newest is not None and newest.ended_at is not None:
+        lifecycle.insist_on_no_orders(newest.orphaned_orders.unresolved().first())
         return f"{newest} was archived by the worker before."
-    return instances.archive(run, instances.current_deployment(run.subject)).said
+    archived = lifecycle.archive(run, instances.current_deployment(run.subject))
+    lifecycle.insist_on_no_orders(archived.orphaned, archived.said)
+    return archived.said
 
 
 @register
@@ -372,7 +451,7 @@ class Archive(BotKind):
     dangerous = True
     steps = (
         StepDefinition("server", "Reach the server", lambda run: reach(_server_of(run))),
-        StepDefinition("archive", "Stop the bot and archive its instance", _archive),
+        StepDefinition("archive", "Stop the bot, archive its instance and account for its orders", _archive),
     )
 
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:

@@ -21,7 +21,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from accounts.charts import chart_data, colour_of
 from bots.advice import advice_for
 from bots.differences import Difference
-from bots.models import Bot, Deployment, LogKind, LogLine, PerformanceSample
+from bots.models import Bot, Deployment, LogKind, LogLine, OrphanedOrders, PerformanceSample
 from operations.actions import RECENT, OperatesMixin
 from operations.models import Operation
 from operations.renewing import asks_for_part, reload_signed_out
@@ -173,22 +173,25 @@ def _what_is_true(bot: Bot) -> dict[str, Any]:
     deployment = bot.deployment
     operations = list(Operation.objects.of(bot).select_related("requested_by")[:RECENT])
     shown = {
+        "orphaned": OrphanedOrders.objects.unresolved()
+        .filter(deployment__bot=bot)
+        .select_related("deployment__bot__client"),
         "now": timezone.now(),
         "recent_operations": operations,
         "hurries": any(operation.is_active for operation in operations),
     }
     if deployment is None:
         return shown | {"said": "The bot is not deployed."}
-    lines, reason = deployment.log_lines, deployment.last_error
+    lines, reason = deployment.log_lines, deployment.last_error_in_short
     errors = lines.filter(kind=LogKind.ERROR)[:3]
     return shown | {
         "unsent": [row for row in bot.compare_settings() if row.difference in {Difference.APPLY, Difference.REDEPLOY}],
-        "said": f"The bot is {deployment.state.label}.",
+        "said": f"The bot is {deployment.state_in_words}.",
         "advice": advice_for(bot),
         "newest_line": lines.first(),
         "newest_errors": errors,
         # Mostly it is the newest of these.
-        "reason": "" if any(line.message.startswith(reason) for line in errors) else reason,
+        "reason": "" if any(line.message == deployment.last_error for line in errors) else reason,
     }
 
 

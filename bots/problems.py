@@ -89,11 +89,23 @@ class NeverHeard(Problem):
 
 
 class InstanceMissing(Problem):
-    """The instance is neither among the running nor among the exited containers."""
+    """Docker has no container of the instance's name on its server, by its own word."""
 
     code = "instance_missing"
-    meaning = "The instance is gone from the server: somebody else removed or archived it."
+    meaning = "The bot's instance is gone from the server."
     default_remedy = "Deploy the bot again if it should trade."
+
+
+class InstanceNotListed(Problem):
+    """The instance is neither among the active nor among the exited containers, which does not mean that it is gone."""
+
+    code = "instance_not_listed"
+    concerns = "bot"
+    meaning = "The server does not list the bot's container: it is paused by Docker, restarting, or removed."
+    default_remedy = (
+        "“Recover” the bot: Docker is asked for its container. One that is paused or restarting is stopped, with its "
+        "orders cancelled; of one that is gone, the last known orders are named."
+    )
 
 
 class NotDeployed(Problem):
@@ -104,12 +116,27 @@ class NotDeployed(Problem):
     default_remedy = "Deploy the bot first."
 
 
+class StopNotDelivered(Problem):
+    """A stop that is sent to a bot which is not connected is lost, and the server calls it a success."""
+
+    code = "stop_not_delivered"
+    concerns = "bot"
+    meaning = "The bot is not connected, so no stop could reach it: it may still be trading."
+    default_remedy = (
+        "“Recover” the bot: its container is ended and started again, and it is stopped as soon as it is connected."
+    )
+    retryable = True
+
+
 class StopUnconfirmed(Problem):
     """The stop was sent, and the bot's log does not say that it stopped."""
 
     code = "stop_unconfirmed"
     meaning = "The stop was sent, but the bot has not confirmed that it stopped: it may still be trading."
-    default_remedy = "Retry the stop. If that does not help, “Archive” the bot: that ends its container."
+    default_remedy = (
+        "Retry the stop. If that does not help, “Recover” the bot: its container is ended and started again, and the "
+        "bot is stopped as soon as it is connected."
+    )
     retryable = True
 
 
@@ -135,12 +162,15 @@ class InstanceUnknownHere(Problem):
 
 
 class OrdersMayBeOpen(Problem):
-    """The former instance could only be ended by force, so nobody has cancelled its orders."""
+    """Nobody has seen orders of an instance end: new ones on top of them could outgrow what the client agreed to."""
 
     code = "orders_may_be_open"
     concerns = "bot"
-    meaning = "The former instance was not heard and had to be ended by force: its orders may still be open."
-    default_remedy = "Cancel its open orders at the exchange, then deploy the bot."
+    meaning = "Orders of this bot, or of another one of the client in this market, may still be open at the exchange."
+    default_remedy = (
+        "Look for them at the exchange and cancel what is open. Then press “Orders dealt with” on the bot's page, or "
+        "call /bots/{id}/orders/resolve. Until then nothing is deployed or started on top of them, unless you say so."
+    )
 
 
 class StrategyNotStarted(Problem):

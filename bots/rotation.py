@@ -4,7 +4,7 @@ from django.db import models, transaction
 
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
-from bots.problems import ClientOffboarded, PauseWouldEnd
+from bots.problems import ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
 from operations import kinds
 from operations.problems import OperationActive
 from operations.runner import Run
@@ -15,7 +15,7 @@ _NOT_TRADING = (
     BotState.STOPPED,
     BotState.PAUSED,
     BotState.CRASHED,
-    BotState.MISSING,
+    BotState.NOT_LISTED,
     BotState.UNCONFIRMED,
     BotState.SILENT,
 )
@@ -82,6 +82,8 @@ def _ask(run: Run, deployment: Deployment) -> str:
         return f"{bot.name}: not redeployed, because “{problem.operation}” is {problem.operation.state}."
     except PauseWouldEnd:
         return f"{bot.name}: not redeployed, because it is paused by now."
+    except OrdersMayBeOpen as problem:
+        return f"{bot.name}: not redeployed. {problem.message}"
     except ClientOffboarded:
         return f"{bot.name}: not redeployed, because {bot.client} is offboarded."
     return _ASKED.format(bot.name)

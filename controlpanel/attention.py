@@ -79,7 +79,7 @@ SOURCES = {
 
 _STATES = {
     IncidentKind.BOT_CRASHED: BotState.CRASHED,
-    IncidentKind.BOT_MISSING: BotState.MISSING,
+    IncidentKind.BOT_MISSING: BotState.NOT_LISTED,
     IncidentKind.BOT_SILENT: BotState.SILENT,
     IncidentKind.BOT_STOPPED: BotState.STOPPED,
 }
@@ -144,6 +144,10 @@ def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
             return f"bots_bot/{incident.subject_id}", advice.kinds, urgency
         case "server":
             return f"accounts_server/{incident.server_id}", ("check_server",), Urgency.ALARM
+        case "orders":
+            return f"bots_bot/{incident.subject_id}", ("recover",), Urgency.ALARM
+        case "work":
+            return f"bots_bot/{incident.subject_id}", ("check_bot", "stop"), Urgency.ALARM
         case "name":
             return f"bots_bot/{incident.subject_id}", ("refresh",), Urgency.ALARM
     if incident.may_trade_on:
@@ -161,7 +165,9 @@ def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: boo
     if incident.login_is_refused and is_open and user.has_perm("accounts.change_server"):
         server = reverse("admin:accounts_server_change", args=[incident.server_id])
         steps.insert(0, Step("Open the server", server, "dns"))
-    if FAMILIES[incident.kind] == "instance" and is_open:
+    if FAMILIES[incident.kind] == "orders" and is_open:
+        steps.append(Step("See the orders", reverse("admin:bots_bot_now", args=[incident.subject_id]), "receipt_long"))
+    if FAMILIES[incident.kind] in {"instance", "work"} and is_open:
         steps.append(Step("Read its log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
     if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
         steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bot), "key"))

@@ -52,6 +52,7 @@ WHO_MAY = {
     "bots.archive_bot": "A O M",
     "bots.change_live_settings": "A O M",
     "bots.declare_gone": "A O",  # takes a look on the server's host
+    "bots.resolve_orders": "A O M",
     "bots.recognise_instance": "A O",  # ends the warning of it for everybody
     "bots.view_deployment": "A O M V",
     # strategies: a script runs with every client's keys

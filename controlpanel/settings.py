@@ -221,6 +221,10 @@ FLEET: dict[str, float] = {
     "HEARD": 120,
     # A stopped bot logs so within seconds, after its orders are cancelled.
     "STOPPED": 60,
+    # How often a stop is sent again that the bot's log does not confirm.
+    "RESEND": 10,
+    # How much later than its stop a bot may log the end of its last order.
+    "CANCELS": 6,
     # A bot looks every 10 s whether it was paused or resumed, and logs that it obeys.
     "RELOADED": 45,
     # The server archives in the background for 20 to 60 s.

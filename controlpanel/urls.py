@@ -20,6 +20,7 @@ urlpatterns = [
     path("admin/now/", reload_signed_out(admin.site.admin_view(require_safe(dashboard_now))), name="dashboard_now"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     path("admin/onboard/", include("controlpanel.onboarding_pages")),
+    path("admin/orders/", include("bots.orphaned_pages")),
     path("admin/instances/", include("bots.foreign_pages")),
     path("admin/glossary/", admin.site.admin_view(glossary), name="glossary"),
     path("admin/search/", admin.site.admin_view(search)),

@@ -3,7 +3,17 @@
 from types import TracebackType
 from typing import Self
 
-from hummingbot_api.resources import Accounts, Bots, Connectors, Controllers, Docker, Portfolio, Scripts, System
+from hummingbot_api.resources import (
+    Accounts,
+    Archives,
+    Bots,
+    Connectors,
+    Controllers,
+    Docker,
+    Portfolio,
+    Scripts,
+    System,
+)
 from hummingbot_api.transport import Transport
 
 
@@ -59,6 +69,7 @@ class HummingbotAPI:
         self.scripts = Scripts(self._http)
         self.controllers = Controllers(self._http)
         self.bots = Bots(self._http)
+        self.archives = Archives(self._http)
         self.portfolio = Portfolio(self._http)
         self.docker = Docker(self._http)
 

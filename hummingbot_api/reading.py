@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from hummingbot_api.errors import UnexpectedAnswer
@@ -84,6 +85,26 @@ def figure(source: Mapping[str, Any], key: str) -> float | None:
     """The number under ``key``; ``None`` when there is none, or none that can be reckoned with."""
     value = source.get(key)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def decimal(source: Mapping[str, Any], key: str) -> Decimal | None:
+    """The number under ``key``, also when it stands there as text; ``None`` when there is none."""
+    value = source.get(key)
+    try:
+        # By its text: of 0.0124 a float has more digits than anybody wrote.
+        number = Decimal(str(value)) if isinstance(value, int | float | str) else None
+    except ArithmeticError:
+        return None
+    return number if number is not None and number.is_finite() else None
+
+
+def milliseconds(source: Object, key: str) -> datetime | None:
+    """The time under ``key``, in milliseconds since 1970; ``None`` when there is none."""
+    value = figure(source, key)
+    try:
+        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _unexpected(what: str, expected: str) -> UnexpectedAnswer:

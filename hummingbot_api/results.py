@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from hummingbot_api.reading import figure
@@ -172,6 +173,27 @@ class BotRun:
 
     bot_name: str
     deployment_status: str
+
+
+@dataclass(frozen=True)
+class ArchivedOrder:
+    """An order in the database of an archived instance.
+
+    Attributes:
+        exchange_order_id: empty for one that the exchange never confirmed.
+        price: in the quote asset.
+        amount: in the base asset.
+        last_status: the name of the order's last event, ``BuyOrderCreated`` for one that nothing happened to since.
+    """
+
+    client_order_id: str
+    exchange_order_id: str
+    connector: str
+    trading_pair: str
+    price: Decimal | None
+    amount: Decimal | None
+    created_at: datetime | None
+    last_status: str
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,11 @@ _TELEGRAM_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 
 class IncidentKind(models.TextChoices):
     BOT_CRASHED = "bot_crashed", "bot crashed"
-    BOT_MISSING = "bot_missing", "bot missing"
+    BOT_MISSING = "bot_missing", "bot not listed"
     BOT_SILENT = "bot_silent", "bot silent"
     BOT_STOPPED = "bot_stopped", "bot stopped by itself"
+    BOT_NOT_QUOTING = "bot_not_quoting", "bot not quoting"
+    ORDERS_OPEN = "orders_open", "orders may be open"
     SECOND_INSTANCE = "second_instance", "second instance of a bot"
     KEY_REFUSED = "key_refused", "exchange key refused"
     OPERATION_FAILED = "operation_failed", "operation failed"
@@ -50,6 +52,8 @@ FAMILIES: dict[str, str] = {
     IncidentKind.BOT_MISSING: "instance",
     IncidentKind.BOT_SILENT: "instance",
     IncidentKind.BOT_STOPPED: "instance",
+    IncidentKind.BOT_NOT_QUOTING: "work",
+    IncidentKind.ORDERS_OPEN: "orders",
     IncidentKind.SECOND_INSTANCE: "name",
     IncidentKind.KEY_REFUSED: "operation",
     IncidentKind.OPERATION_FAILED: "operation",

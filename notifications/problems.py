@@ -13,8 +13,8 @@ class BotCrashed(Problem):
     concerns = "bot"
     meaning = "The bot's container exited by itself: it does not trade any more, and its orders may still be open."
     default_remedy = (
-        "Look for orders that it left open at the exchange. Read the last lines of the bot's log, which the panel "
-        "keeps, and correct what they name. Then “Redeploy” the bot if it should trade, or “Archive” it."
+        "“Recover” the bot first: that brings it up just long enough to cancel its orders. Then read the last lines of "
+        "its log, which the panel keeps, correct what they name, and “Redeploy” the bot or “Archive” it."
     )
 
 
@@ -25,7 +25,8 @@ class BotSilent(Problem):
     concerns = "bot"
     meaning = "The bot's container is up, but the bot is not heard any more: it may be stuck, or trade unseen."
     default_remedy = (
-        "Open the bot, “Refresh” it and read its log. If it stays silent, “Redeploy” it, which ends the old one."
+        "Open the bot, “Refresh” it and read its log. If it stays like this, “Recover” it: its container is ended and "
+        "started again, and its orders are cancelled."
     )
 
 
@@ -39,6 +40,15 @@ class BotStopped(Problem):
         "A loss limit, the strategy itself or somebody on the server's host stopped it. Read the bot's log, then "
         "“Start” it if it should trade."
     )
+
+
+class BotNotQuoting(Problem):
+    """A bot is up and connected, and its orders are refused, its exchange is not ready, or its balance is too low."""
+
+    code = "bot_not_quoting"
+    concerns = "bot"
+    meaning = "The bot is up, but it is not quoting."
+    default_remedy = "Read the bot's log, correct what it names, and redeploy the bot."
 
 
 class SecondInstance(Problem):

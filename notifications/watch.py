@@ -5,7 +5,7 @@ made twice changes nothing. What is not known is left alone. A bot whose server 
 one incident, the server's; a bot that an operation works on has none before that operation has ended.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,8 +20,8 @@ from accounts.minimums import held_by, in_words
 from accounts.models import Client, ExchangeKey, Server
 from bots.advice import paper_remedy
 from bots.fleet import attended
-from bots.models import Bot, BotState, ForeignInstance
-from bots.problems import InstanceMissing
+from bots.models import Bot, BotState, ForeignInstance, OrphanedOrders, Trouble
+from bots.problems import InstanceNotListed, OrdersMayBeOpen
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
 from hummingbot_api.exchanges import title_of
@@ -38,7 +38,15 @@ from notifications.models import (
     may_trade_on,
 )
 from notifications.outbox import DeliveryState
-from notifications.problems import BotCrashed, BotSilent, BotStopped, LowBalance, SecondInstance, UnknownBot
+from notifications.problems import (
+    BotCrashed,
+    BotNotQuoting,
+    BotSilent,
+    BotStopped,
+    LowBalance,
+    SecondInstance,
+    UnknownBot,
+)
 from operations import kinds
 from operations.models import ACTIVE_STATES, LONGEST_LABEL, Operation, State
 
@@ -133,8 +141,11 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
         kind__in=STOPPING,
         started_at__gte=OuterRef("deployment__started_at"),
     )
+    orphaned: dict[int, list[OrphanedOrders]] = {}
+    for record in OrphanedOrders.objects.unresolved().select_related("deployment").order_by("pk"):
+        orphaned.setdefault(record.deployment.bot_id, []).append(record)
     bots = (
-        Bot.objects.filter(has_instance | ~Q(strangers="") | Q(pk__in=with_incidents))
+        Bot.objects.filter(has_instance | ~Q(strangers="") | Q(pk__in=with_incidents) | Q(pk__in=orphaned))
         .exclude(pk__in=attended())
         .select_related("client", "server", "deployment")
         .defer("server__password", "server__connectors", "deployment__script_source", "deployment__config")
@@ -142,7 +153,10 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
     )
     for bot in bots:
         yield _name_of(bot, now)
+        yield _orders_of(bot, orphaned.get(bot.pk, []), now, bot.pk in with_incidents)
         if verdict := _instance_of(bot, now):
+            yield verdict
+        if verdict := _work_of(bot):
             yield verdict
 
 
@@ -152,6 +166,47 @@ def _name_of(bot: Bot, now: datetime) -> Verdict:
     words = f"{bot.server} also runs {bot.strangers}: two bots may be trading one account."
     problem = _as_in(SecondInstance, words) | {"remedy": bot.remedy_for_strangers}
     return Verdict(family="name", subject=bot, looked_at=now, kind=IncidentKind.SECOND_INSTANCE, **problem)
+
+
+def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_incident: bool) -> Verdict:
+    """What its instances may have left open. Only a person ends that: nobody else can look at the exchange."""
+    common: dict[str, Any] = {"family": "orders", "subject": bot, "looked_at": now}
+    if orphaned:
+        words = " ".join(f"{record.deployment}: {record.summary}" for record in orphaned)
+        return Verdict(kind=IncidentKind.ORDERS_OPEN, **_as_in(OrdersMayBeOpen, words), **common)
+    resolved = OrphanedOrders.objects.filter(deployment__bot=bot, resolved_at__isnull=False)
+    newest = resolved.select_related("resolved_by").order_by("-resolved_at").first() if has_incident else None
+    who = str(newest.resolved_by) if newest and newest.resolved_by else "Somebody"
+    return Verdict(words=f"{who} confirmed that they were dealt with.", **common)
+
+
+#: What to do about what keeps a bot from quoting.
+_REMEDIES = {
+    Trouble.ORDERS_REJECTED: (
+        "Check the API key at the exchange: is it active, may it trade, does its IP allowlist name the server? Correct "
+        "it there, or enter a new key with “Rotate” and redeploy the bot."
+    ),
+    Trouble.NOT_READY: (
+        "Check that the exchange lists the bot's trading pair, and that the server reaches the exchange. “Check” on "
+        "the bot's page asks for both."
+    ),
+    Trouble.NO_BALANCE: "Ask the client to send funds, or lower the bot's order amount and redeploy it.",
+}
+
+
+def _work_of(bot: Any) -> Verdict | None:
+    """Whether a bot that is up does its work; ``None`` while nobody knows."""
+    deployment = bot.deployment
+    if deployment is None or deployment.state in {BotState.UNKNOWN, BotState.STARTING, BotState.UNCONFIRMED}:
+        return None
+    common: dict[str, Any] = {"family": "work", "subject": bot, "looked_at": deployment.observed_at}
+    if trouble := deployment.shown_trouble:
+        words = f"The bot is up, but {trouble.label}: {shortened(deployment.trouble_reason, 300)}"
+        shown = _as_in(BotNotQuoting, words) | {"remedy": _REMEDIES[trouble]}
+        return Verdict(kind=IncidentKind.BOT_NOT_QUOTING, **shown, **common)
+    if deployment.state == BotState.RUNNING:
+        return Verdict(words="The bot quotes again.", **common)
+    return Verdict(words=f"The bot is {deployment.state.label}.", **common)
 
 
 def _instance_of(bot: Any, now: datetime) -> Verdict | None:
@@ -173,14 +228,14 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     kind, problem = _WRONG[state]
     words = f"{problem.meaning} Instance: {deployment}."
     if deployment.last_error:
-        words += f" The last error in its log: {shortened(deployment.last_error, 300)}"
+        words += f" The last error in its log: {shortened(deployment.last_error_in_short, 300)}"
     shown = _as_in(problem, words)
     return Verdict(kind=kind, **shown | {"remedy": paper_remedy(deployment) or shown["remedy"]}, **common)
 
 
 _WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
     BotState.CRASHED: (IncidentKind.BOT_CRASHED, BotCrashed),
-    BotState.MISSING: (IncidentKind.BOT_MISSING, InstanceMissing),
+    BotState.NOT_LISTED: (IncidentKind.BOT_MISSING, InstanceNotListed),
     BotState.SILENT: (IncidentKind.BOT_SILENT, BotSilent),
     BotState.STOPPED: (IncidentKind.BOT_STOPPED, BotStopped),
 }
@@ -241,6 +296,7 @@ def _operations(now: datetime) -> Iterator[Verdict]:
     incidents = Incident.objects.filter(operation=OuterRef("pk"))
     failed = (
         Operation.objects.filter(state=State.FAILED, kind__in=changing)
+        .exclude(error_code=OrdersMayBeOpen.code)  # an incident of its own, which lasts longer
         .filter(subject_type__in=ContentType.objects.get_for_models(Bot, Client, ExchangeKey, Server).values())
         .annotate(known=Exists(incidents), current=Exists(incidents.current()), settled=Exists(settled))
         .filter(Q(finished_at__gte=now - FRESH, known=False, settled=False) | Q(current=True))

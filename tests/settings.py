@@ -21,6 +21,8 @@ FLEET = {
     "POLL": 0.02,
     "HEARD": 3,
     "STOPPED": 3,
+    "RESEND": 0.2,
+    "CANCELS": 0.2,
     "RELOADED": 3,
     "ARCHIVED": 3,
     "LOGS_PER_LOOK": 2,

@@ -15,7 +15,7 @@ from bots.fields import OrderedJSONField
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
-from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid
+from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid, OrdersMayBeOpen
 from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
 from hummingbot_api.connectors import is_paper_trade, market_of
@@ -115,6 +115,7 @@ class Bot(models.Model):
             ("declare_gone", "Can declare that a bot's instance is gone from its server"),
             ("change_live_settings", "Can change, pause and resume running bots"),
             ("recognise_instance", "Can say that a bot which is not of this panel is known"),
+            ("resolve_orders", "Can confirm that orders which a bot left open were dealt with"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -306,6 +307,9 @@ class Bot(models.Model):
                 raise OperationActive(active)
             if self.deployments.open().exists():
                 raise BotLive(f"{self} has an instance on {self.server}, or may have one.")
+            unresolved = self.deployments.filter(orphaned_orders__isnull=False, orphaned_orders__resolved_at=None)
+            if deployment := unresolved.first():
+                raise OrdersMayBeOpen(f"{deployment} may have left orders open, and nobody has dealt with them.")
             self.deployments.all().delete()
             self.delete()
 

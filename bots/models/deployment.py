@@ -49,10 +49,23 @@ class BotState(models.TextChoices):
     STOPPED = "stopped", "stopped"
     SILENT = "silent", "silent"
     CRASHED = "crashed", "crashed"
-    MISSING = "missing", "missing"
+    NOT_LISTED = "not_listed", "not listed"
+    GONE = "gone", "gone"
     ARCHIVED = "archived", "archived"
     NOT_CREATED = "not_created", "not created"
     UNKNOWN = "unknown", "unknown"
+
+
+class Trouble(models.TextChoices):
+    """What keeps a bot that is up and connected from quoting."""
+
+    ORDERS_REJECTED = "orders_rejected", "orders rejected"
+    NOT_READY = "not_ready", "exchange not ready"
+    NO_BALANCE = "no_balance", "no balance to quote"
+
+
+#: An exchange may take a moment to get ready.
+NOT_READY_FOR = timedelta(minutes=2)
 
 
 class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
@@ -111,6 +124,22 @@ class Deployment(models.Model):
     stopped_at = models.DateTimeField(
         "stopped", null=True, help_text="When its log was first seen to say that it stopped, whoever stopped it."
     )
+    exposed_since = models.DateTimeField(
+        "may have orders since",
+        null=True,
+        help_text="Since when it may have orders at its exchange; empty once they were seen to be cancelled.",
+    )
+    open_orders = models.JSONField(
+        default=list, help_text="Its open orders, as its log showed them last. See ``bots.orders.OpenOrder``."
+    )
+    log_read_to = models.DateTimeField(null=True, help_text="The newest entry of its log so far, on the bot's clock.")
+    run_began_after = models.DateTimeField(
+        null=True,
+        help_text="Entries of its log up to this one are of an earlier run of its container. On the bot's clock.",
+    )
+    kill_switch_before = models.BooleanField(
+        null=True, help_text="What its kill switch was before a recovery set it; empty when none is under way."
+    )
     paused_at = models.DateTimeField("paused", null=True, help_text="A pause, confirmed by the bot's log.")
     archive_sent_at = models.DateTimeField("archive sent", null=True, help_text="Written just before.")
     ended_at = models.DateTimeField("ended", null=True)
@@ -122,6 +151,11 @@ class Deployment(models.Model):
     )
     live_config_at = models.DateTimeField("read", null=True)
     logs_read_at = models.DateTimeField(null=True)
+    trouble = models.CharField(
+        max_length=20, choices=Trouble, blank=True, help_text="What keeps it from quoting, by its log."
+    )
+    trouble_reason = models.TextField(blank=True)
+    trouble_since = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True, help_text="The newest error in the bot's log, or why it failed.")
     last_error_at = models.DateTimeField(null=True)
     pnl_quote = models.FloatField("profit and loss", null=True, help_text="In the quote asset; controllers only.")
@@ -161,6 +195,27 @@ class Deployment(models.Model):
         return BotState(self.observed_state)
 
     @property
+    def shown_trouble(self) -> Trouble | None:
+        """What keeps a running bot from quoting; an exchange that has just begun to get ready is no trouble yet."""
+        if not self.trouble or self.state != BotState.RUNNING:
+            return None
+        young = self.trouble_since is not None and timezone.now() - self.trouble_since < NOT_READY_FOR
+        return None if self.trouble == Trouble.NOT_READY and young else Trouble(self.trouble)
+
+    @property
+    def state_in_words(self) -> str:
+        """The state that is shown, with what keeps a running bot from its work."""
+        trouble = self.shown_trouble
+        return f"{self.state.label}, {trouble.label}" if trouble else str(self.state.label)
+
+    @property
+    def last_error_in_short(self) -> str:
+        """Its first line, and of a traceback the last one, which names the cause."""
+        first, _, rest = self.last_error.strip().partition("\n")
+        cause = rest.rpartition("\n")[2].strip()
+        return f"{first} … {cause}" if cause else first
+
+    @property
     def is_controller(self) -> bool:
         return self.strategy_kind == StrategyKind.CONTROLLER
 
@@ -175,7 +230,8 @@ class Deployment(models.Model):
     @property
     def is_held(self) -> bool:
         """Whether somebody wants it not to quote: paused, or told to pause and not confirmed yet."""
-        return self.paused_at is not None or self.live_config.get(KILL_SWITCH) is True
+        switched = self.live_config.get(KILL_SWITCH) if self.kill_switch_before is None else self.kill_switch_before
+        return self.paused_at is not None or switched is True
 
     def plan_again(self) -> "Deployment":
         """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""

@@ -7,6 +7,7 @@ The docstrings name what comes on top of these.
 """
 
 from hummingbot_api.resources.accounts import Accounts
+from hummingbot_api.resources.archives import Archives
 from hummingbot_api.resources.bots import Bots
 from hummingbot_api.resources.connectors import Connectors
 from hummingbot_api.resources.controllers import Controllers
@@ -15,4 +16,4 @@ from hummingbot_api.resources.portfolio import Portfolio
 from hummingbot_api.resources.scripts import Scripts
 from hummingbot_api.resources.system import System
 
-__all__ = ["Accounts", "Bots", "Connectors", "Controllers", "Docker", "Portfolio", "Scripts", "System"]
+__all__ = ["Accounts", "Archives", "Bots", "Connectors", "Controllers", "Docker", "Portfolio", "Scripts", "System"]

@@ -314,7 +314,7 @@ def test_an_open_deployment_is_done(bot, line):
         (BotState.UNCONFIRMED, WRONG),
         (BotState.SILENT, WRONG),
         (BotState.CRASHED, WRONG),
-        (BotState.MISSING, WRONG),
+        (BotState.NOT_LISTED, WRONG),
     ],
 )
 def test_a_deployed_bot_is_heard_or_not(state, expected, bot, line):

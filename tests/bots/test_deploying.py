@@ -80,7 +80,8 @@ def deploy_by_hand(sandbox, name: str = NAME) -> None:
         json={
             "instance_name": name,
             "credentials_profile": "master_account",
-            "script_config": f"{name}.yml",
+            # Without one the bot is up and idle; with one that does not exist its container exits.
+            "script_config": f"{name}.yml" if name in sandbox.world.script_configs else None,
             "headless": True,
         },
         auth=("admin", PLANTED_PASSWORD),
@@ -346,7 +347,7 @@ def test_a_stranger_that_bears_the_bots_name_is_never_joined_by_a_second_one(kin
 
 def test_an_instance_that_was_taken_for_gone_and_is_there_again_is_never_joined_by_a_second_one(bot, perform, sandbox):
     perform("deploy", bot)
-    bot.deployment.end(BotState.MISSING)
+    bot.deployment.end(BotState.NOT_LISTED)
     operation = perform("deploy", bot)
     assert ended(operation) == (State.FAILED, "already_running")
     assert len(sandbox.world.instances) == 1
@@ -395,6 +396,7 @@ def test_an_unchanged_key_and_an_unchanged_script_are_not_sent_again(bot, perfor
     assert sent == [
         "/market-data/prices",  # a question, for all that
         f"/scripts/configs/{NAME}",
+        "/bot-orchestration/stop-bot",
         f"/bot-orchestration/stop-and-archive-bot/{former}",
         "/bot-orchestration/deploy-v2-script",
     ]
@@ -417,7 +419,9 @@ def test_a_former_instance_that_cannot_be_archived_is_not_replaced(bot, perform,
     sandbox.faults.add("mqtt_down", path="/bot-orchestration/stop-and-archive-bot")
     operation = perform("redeploy", bot)
     assert ended(operation) == (State.FAILED, "archive_unconfirmed")
-    assert_one_running(bot, sandbox)
+    (instance,) = sandbox.world.live()
+    assert (len(sandbox.world.instances), instance.strategy) == (1, "stopped")
+    assert sandbox.world.open_orders() == []
 
 
 # --- kinds of bots ---
@@ -584,7 +588,7 @@ def test_a_base_url_that_leads_to_another_host_makes_no_second_bot_there(bot, pe
         for kind in ("deploy", "redeploy", "archive", "stop", "start"):
             bot.refresh_from_db()
             assert ended(perform(kind, bot)) == (State.FAILED, "instance_unknown_here")
-            assert bot.deployment.state != BotState.MISSING
+            assert bot.deployment.state != BotState.NOT_LISTED
         assert not other_host.world.instances
     assert len(sandbox.world.live()) == 1
     bot.refresh_from_db()
@@ -596,7 +600,8 @@ def test_a_redeploy_stops_when_the_former_instance_may_have_left_orders_open(bot
     monkeypatch.setattr(Instance, "listed", False)
     operation = perform("redeploy", bot)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
-    assert "Cancel its open orders at the exchange" in operation.error_remedy
+    assert "cancel what is open" in operation.error_remedy
+    assert all(order.exchange_order_id in operation.error_message for order in sandbox.world.open_orders())
     assert not sandbox.world.live()
 
 

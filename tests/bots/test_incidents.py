@@ -240,8 +240,8 @@ def test_the_request_of_the_incident_is_accepted_and_starts_nothing(bot, perform
     )
     assert (answer.status_code, answer.json()["success"]) == (200, True)
     sandbox.world.clock.advance(60)
-    (idle,) = sandbox.world.live(name)
-    assert idle.strategy == "idle"
+    (exited,) = sandbox.world.instances.values()
+    assert (exited.base_name, exited.container, exited.exit_code) == (name, "exited", 1)
 
 
 def test_the_panels_own_request_starts_the_strategy_with_its_settings(bot, perform, sandbox):

@@ -79,11 +79,15 @@ def test_a_silent_bot_is_archived(live, instance, perform, sandbox):
     assert (instance.container, live.deployment.state) == ("removed", BotState.ARCHIVED)
 
 
-def test_a_bot_that_the_server_does_not_list_is_archived_by_force_with_a_warning(live, instance, perform, monkeypatch):
+def test_a_bot_that_the_server_does_not_list_is_archived_by_force_and_its_orders_are_named(
+    live, instance, perform, sandbox, monkeypatch
+):
     monkeypatch.setattr(Instance, "listed", False)  # the server was restarted and has not heard it since
     operation = perform("archive", live)
-    assert operation.state == State.SUCCEEDED, operation.error_message
-    assert "look for orders that it left open" in operation.summary
+    assert ended(operation) == (State.FAILED, "orders_may_be_open")
+    left = sandbox.world.open_orders()
+    assert len(left) == 2
+    assert all(order.exchange_order_id in operation.error_message for order in left)
     assert instance.archived
     assert live.deployment.state == BotState.ARCHIVED
 
@@ -96,7 +100,7 @@ def test_a_healthy_bot_that_the_server_forgot_for_a_moment_is_archived_in_peace(
     )
     operation = perform("archive", live)
     assert operation.state == State.SUCCEEDED, operation.error_message
-    assert "its orders were cancelled" in operation.summary
+    assert "its log shows that its orders were cancelled" in operation.summary
     assert "/docker/stop-container" not in " ".join(request.path for request in sandbox.requests)
 
 
@@ -104,23 +108,24 @@ def test_a_crashed_bot_is_cleaned_up_by_its_archive(live, instance, perform, san
     sandbox.world.crash(instance.name)
     operation = perform("archive", live)
     assert operation.state == State.SUCCEEDED
-    assert "had exited" in operation.summary
+    assert "its log shows that its orders were cancelled" in operation.summary
     assert instance.archived
+    assert sandbox.world.open_orders() == []
 
 
-def test_a_bot_that_is_gone_counts_as_archived(live, instance, perform, sandbox):
+def test_a_bot_that_is_gone_counts_as_ended_and_its_last_known_orders_are_named(live, instance, perform, sandbox):
     sandbox.world.vanish(instance.name)
     operation = perform("archive", live)
-    assert operation.state == State.SUCCEEDED
-    assert "was gone already" in operation.summary
-    assert not live.deployment.is_open
+    assert ended(operation) == (State.FAILED, "orders_may_be_open")
+    assert "is gone from the server" in operation.error_message
+    assert (live.deployment.is_open, live.deployment.state) == (False, BotState.GONE)
 
 
 def test_an_archive_that_does_not_take_place_is_unconfirmed_and_works_when_it_is_retried(
     live, instance, perform, sandbox, settings
 ):
     settings.FLEET = settings.FLEET | {"ARCHIVED": 0.2}
-    sandbox.faults.add("mqtt_down")
+    sandbox.faults.add("mqtt_down", path="/bot-orchestration/stop-and-archive-bot")
     assert ended(perform("archive", live)) == (State.FAILED, "archive_unconfirmed")
     assert live.deployment.is_open
     sandbox.faults.clear()
@@ -133,21 +138,23 @@ def test_an_archive_that_does_not_take_place_is_unconfirmed_and_works_when_it_is
 # --- stop ---
 
 
-@pytest.mark.parametrize(
-    ("fate", "code", "state"),
-    [("crash", "container_exited", BotState.CRASHED), ("vanish", "instance_missing", BotState.MISSING)],
-)
-def test_a_bot_that_is_not_up_cannot_be_stopped_and_is_shown_as_what_it_is(
-    fate, code, state, live, instance, perform, sandbox
-):
-    getattr(sandbox.world, fate)(instance.name)
-    assert ended(perform("stop", live)) == (State.FAILED, code)
-    assert live.deployment.state == state
+def test_a_bot_that_is_gone_cannot_be_stopped_and_is_shown_as_what_it_is(live, instance, perform, sandbox):
+    sandbox.world.vanish(instance.name)
+    assert ended(perform("stop", live)) == (State.FAILED, "instance_missing")
+    assert live.deployment.state == BotState.GONE
+
+
+def test_a_stop_of_a_crashed_bot_brings_it_up_to_cancel_its_orders(live, instance, perform, sandbox):
+    sandbox.world.crash(instance.name)
+    operation = perform("stop", live)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert (live.deployment.state, instance.strategy) == (BotState.STOPPED, "stopped")
+    assert sandbox.world.open_orders() == []
 
 
 def test_a_stop_that_the_bots_log_does_not_confirm_is_not_called_stopped(live, perform, sandbox, settings, monkeypatch):
     settings.FLEET = settings.FLEET | {"STOPPED": 0.1}
-    monkeypatch.setattr(Instance, "stop_strategy", lambda self, final_status: None)
+    monkeypatch.setattr(Instance, "stop_strategy", lambda self, final_status, cancels: None)
     operation = perform("stop", live)
     assert ended(operation) == (State.FAILED, "stop_unconfirmed")
     assert "may still be trading" in operation.error_message
@@ -173,7 +180,7 @@ def test_a_bot_that_is_seen_running_is_not_started_and_one_that_is_seen_stopped_
     live.deployment.update(observed_state=BotState.RUNNING)
     assert "running already" in kinds.get("start").unavailable(live)
     assert not kinds.get("stop").unavailable(live)
-    live.deployment.update(observed_state=BotState.STOPPED)
+    live.deployment.update(observed_state=BotState.STOPPED, exposed_since=None)
     assert "stopped already" in kinds.get("stop").unavailable(live)
     assert not kinds.get("start").unavailable(live)
 

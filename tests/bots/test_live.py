@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Server
-from bots import fleet
+from bots import evidence, fleet
 from bots.differences import Difference
 from bots.fleet import observe_server
 from bots.models import BotState, Strategy, TradingRules
@@ -170,7 +170,7 @@ def test_a_bot_that_was_never_deployed_has_nothing_to_change(kind, make_bot, per
 def test_a_poll_does_not_undo_what_an_operation_has_read_since(pmm, monkeypatch):
     def read_logs(api, deployment):
         pmm.deployment.update(live_config={"order_amount": 1800}, live_config_at=timezone.now())
-        return fleet.BotLogs()
+        return evidence.BotLogs()
 
     monkeypatch.setattr(fleet, "read_logs", read_logs)
     observe_server(pmm.server)
@@ -271,7 +271,7 @@ def test_a_change_that_was_sent_and_can_not_be_read_back_is_not_said_to_be_none(
 
 @pytest.mark.parametrize(
     ("fate", "code", "state"),
-    [("crash", "container_exited", BotState.CRASHED), ("vanish", "instance_missing", BotState.MISSING)],
+    [("crash", "container_exited", BotState.CRASHED), ("vanish", "instance_not_listed", BotState.NOT_LISTED)],
 )
 @pytest.mark.parametrize("kind", ["apply_settings", "pause", "resume"])
 def test_an_instance_that_is_not_up_is_not_changed(kind, fate, code, state, pmm, instance, perform, sandbox):

@@ -132,7 +132,7 @@ def test_a_secret_is_masked_before_a_long_message_is_cut(live, said):
 
 def test_a_line_with_a_nul_is_kept(live, monkeypatch):
     line = {"level_name": "INFO", "logger_name": "hummingbot", "msg": "a\0b", "timestamp": 1.0}
-    monkeypatch.setattr(reports, "_logs", lambda instance: ([line], []))
+    monkeypatch.setattr(reports, "logs_of", lambda instance: ([line], []))
     assert read(live) == ["a�b"]
 
 

@@ -152,7 +152,7 @@ def test_a_rotation_leaves_a_bot_on_the_server_where_it_runs(rotated, trading, p
     assert trading.deployment.key_fingerprint == rotated.fingerprint
 
 
-@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.MISSING, BotState.UNCONFIRMED, BotState.SILENT])
+@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.UNCONFIRMED, BotState.SILENT])
 def test_what_does_not_trade_is_not_redeployed(state, rotated, trading):
     Deployment.objects.update(observed_state=state)
     assert not to_redeploy(rotated).exists()

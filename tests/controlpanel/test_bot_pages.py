@@ -82,7 +82,7 @@ def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
     assert f'<a href="{url_of(pmm, "logs")}">Read its log</a>' in shown(admin_client, pmm, "now")
 
 
-@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.MISSING, BotState.SILENT])
+@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT])
 def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state)
     assert "orders that it left open at the exchange" in shown(admin_client, pmm, "now")

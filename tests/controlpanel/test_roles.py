@@ -197,6 +197,7 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     )
     Server.objects.filter(pk=server.pk).update(instances=[instance.name], instances_at=timezone.now())
     told["instance"] = instance
+    told["orphaned"] = world["deployment"].orphaned_orders.create(reason=f"{client} may have orders open.")
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
     return world | told | nobodys | tools | {"operation": world["deploy"]}
 

@@ -254,7 +254,7 @@ def test_what_others_use_too_is_not_deleted_by_who_does_not_see_them(own, foreig
 def test_only_who_may_says_that_an_instance_is_gone(own, manager, make_user, browse):
     Operation.objects.all().delete()
     bot, deployment = own["bot"], own["deployment"]
-    deployment.update(sent_at=timezone.now(), observed_state=BotState.MISSING)
+    deployment.update(sent_at=timezone.now(), observed_state=BotState.NOT_LISTED)
     bot.deployment = deployment
     bot.save(update_fields=["deployment"])
     operator = make_user("operator", MANAGER_PERMISSIONS | {"accounts.view_every_client", "bots.declare_gone"})

@@ -62,7 +62,7 @@ def test_without_a_worker_the_list_says_that_nobody_is_looking_rather_than_that_
 def test_what_helps_stands_out_and_not_the_mark_as_seen(crashed, admin_client):
     page = text_of(admin_client.get(url_of(crashed)))
     (primary,) = re.findall(r'<(?:a|button)[^>]*class="panel-button is-primary".*?</(?:a|button)>', page, re.S)
-    assert operate_url(crashed.subject, "redeploy") in primary
+    assert operate_url(crashed.subject, "recover") in primary
     assert "Mark as seen" in page
 
 

@@ -19,7 +19,7 @@ from tests.notifications.conftest import answers, ended, looks, runs, shows
 
 WRONG = {
     BotState.CRASHED: IncidentKind.BOT_CRASHED,
-    BotState.MISSING: IncidentKind.BOT_MISSING,
+    BotState.NOT_LISTED: IncidentKind.BOT_MISSING,
     BotState.SILENT: IncidentKind.BOT_SILENT,
     BotState.STOPPED: IncidentKind.BOT_STOPPED,
 }

@@ -1,0 +1,219 @@
+"""The steps that stop, recover, start and archive the instance that a bot has."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.operations import talking_to
+from bots.evidence import read_logs
+from bots.instances import (
+    Place,
+    believe_gone,
+    current_deployment,
+    end_as_gone,
+    find,
+    locate,
+    locate_surely,
+    patiently,
+    wait_until_seen,
+)
+from bots.models import BotState, Deployment, OrphanedOrders
+from bots.order_accounting import account_for_end, refuse_on_top_of_orders
+from bots.problems import ArchiveUnconfirmed, ContainerExited, OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed
+from bots.recovery import begin_run, recover, stop_with_cancellation
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import BotNotFound, NotFound
+from operations.runner import Run
+
+CANCELLED = "Its log says that it has stopped, and shows that every order was cancelled or filled."
+
+
+class Archived(NamedTuple):
+    """How an instance came to its end.
+
+    Attributes:
+        said: in a sentence.
+        orphaned: the orders that it left, as far as anybody knows; ``None`` when it left none.
+    """
+
+    said: str
+    orphaned: OrphanedOrders | None = None
+
+
+def insist_on_no_orders(orphaned: OrphanedOrders | None, said: str = "") -> None:
+    """Make sure that nothing was left open. ``said``: what happened, when there is more to say than what was left.
+
+    Raises:
+        OrdersMayBeOpen: naming it.
+    """
+    if orphaned is not None:
+        raise OrdersMayBeOpen(said or orphaned.summary)
+
+
+# --- stop, recover ----------------------------------------------------------------------------------------------
+
+
+def stop(run: Run) -> str:
+    """Have the bot stop its strategy and cancel its orders, until its log says so. The container stays up; one that had
+    ended by itself, or that Docker had paused, is brought up for it.
+
+    Raises:
+        OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed, and what ``find`` and ``recover`` raise.
+    """
+    return _stop_or_recover(run, by_force=False)
+
+
+def recover_instance(run: Run) -> str:
+    """The same, and a container that is up with a bot to which nothing can be told is ended and brought up again."""
+    return _stop_or_recover(run, by_force=True)
+
+
+def _stop_or_recover(run: Run, *, by_force: bool) -> str:
+    deployment = current_deployment(run.subject)
+    with talking_to(deployment.server) as api:
+        place = find(run, api, deployment)
+        if place == Place.EXITED and deployment.exposed_since is None:
+            return f"{deployment} had stopped in order before its container ended: it has nothing to cancel."
+        end = recover if by_force or place == Place.EXITED else stop_with_cancellation
+        insist_on_no_orders(end(run, api, deployment))
+    return CANCELLED
+
+
+# --- start ------------------------------------------------------------------------------------------------------
+
+
+def prepare_start(run: Run) -> str:
+    """See whether there is anything to start.
+
+    Raises:
+        ClientOffboarded, OrdersMayBeOpen, and what ``find`` raises.
+    """
+    run.subject.refuse_when_offboarded()
+    deployment = current_deployment(run.subject)
+    refuse_on_top_of_orders(deployment, run.operation.options)
+    with talking_to(deployment.server) as api:
+        place = find(run, api, deployment)
+        logs = read_logs(api, deployment)
+        connected = deployment.instance_name in api.bots.mqtt().discovered_bots
+    runs = place == Place.ACTIVE and connected and not logs.says_stopped
+    if runs:
+        deployment.update(stopped_at=None)
+    run.note(runs=runs)
+    state = "running" if runs else "stopped" if logs.says_stopped else "not connected"
+    return f"{deployment.instance_name} is {state}."
+
+
+def recover_before_start(run: Run) -> str:
+    """Cancel what an earlier run left open: a new one would quote on top of it.
+
+    Raises:
+        OrdersMayBeOpen, and what ``recover`` raises.
+    """
+    deployment = current_deployment(run.subject)
+    if run.operation.notes["runs"]:
+        return "It is running: nothing to do."
+    if deployment.exposed_since is None:
+        return "It had stopped in order: it has nothing to cancel."
+    with talking_to(deployment.server) as api:
+        orphaned = recover(run, api, deployment)
+    if not run.operation.options.get("open_orders"):
+        insist_on_no_orders(orphaned)
+    return CANCELLED if orphaned is None else orphaned.summary
+
+
+def restart_container(run: Run) -> str:
+    """The only thing that starts a stopped bot: its container, stopped and started. ``start-bot`` does nothing."""
+    if run.operation.notes["runs"]:
+        return "It is running: nothing to do."
+    deployment = current_deployment(run.subject)
+    with talking_to(deployment.server) as api:
+        stopped_at = deployment.stopped_at
+        begin_run(api, deployment)
+        deployment.update(stopped_at=stopped_at)  # until it is up again
+        if locate(api, deployment) == Place.ACTIVE:
+            api.docker.stop(deployment.instance_name)
+        run.hold()
+        api.docker.start(deployment.instance_name)
+    deployment.update(stopped_at=None)
+    return "Its container was restarted, which starts its strategy."
+
+
+def confirm_start(run: Run) -> str:
+    """Connected, and its log goes on in this run of its container.
+
+    Raises:
+        NeverHeard, ContainerExited, InstanceMissing
+    """
+    deployment = current_deployment(run.subject)
+    runs = run.operation.notes["runs"]
+    with talking_to(deployment.server) as api:
+        state = wait_until_seen(run, api, deployment, counts=lambda: runs or read_logs(api, deployment).is_running)
+    if state == BotState.CRASHED:
+        raise ContainerExited(f"The container of {deployment.instance_name} exited after it was started.")
+    return f"{deployment.instance_name} is {state.label}."
+
+
+# --- archive ----------------------------------------------------------------------------------------------------
+
+
+def archive(run: Run, deployment: Deployment) -> Archived:
+    """Stop the bot in order, remove its container, keep its data on the server, and account for its orders by its
+    archive. Verified by its absence.
+
+    Raises:
+        ArchiveUnconfirmed, CommandRefused, DeployUnconfirmed, InstanceUnknownHere
+    """
+    deadline = settings.FLEET["ARCHIVED"]
+    with talking_to(deployment.server) as api:
+        gone = patiently(lambda: locate(api, deployment) == Place.GONE or None)
+        begun_at = deployment.archive_sent_at
+        if begun_at and timezone.now() - begun_at < timedelta(seconds=deadline):
+            # Begun before, maybe by a worker that died: the server works on it for up to a minute.
+            run.wait_for(gone, deadline - (timezone.now() - begun_at).total_seconds())
+        place = locate_surely(run, api, deployment)
+        if place == Place.GONE:
+            if begun_at is None:
+                believe_gone(run, api, deployment)
+                return Archived(*end_as_gone(api, deployment))
+            how = "was archived before."
+        else:
+            how = _stop_by_all_means(run, api, deployment)
+            run.hold()
+            deployment.update(archive_sent_at=timezone.now())
+            _have_it_removed(run, api, deployment)
+            if not run.wait_for(gone, deadline) and locate(api, deployment) != Place.GONE:
+                raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
+        orphaned = account_for_end(api, deployment)
+    deployment.end(BotState.ARCHIVED if deployment.instance_name else BotState.NOT_CREATED)
+    said = f"{deployment.instance_name} {how} Its data is in the server's archive."
+    return Archived(said if orphaned is None else f"{said} {orphaned.summary}", orphaned)
+
+
+def _stop_by_all_means(run: Run, api: HummingbotAPI, deployment: Deployment) -> str:
+    """Stop what is to be archived, or find out that it can't be; in words. Its archive shows what it left open."""
+    if locate(api, deployment) == Place.EXITED and deployment.exposed_since is None:
+        return "had ended without orders."
+    try:
+        orphaned = recover(run, api, deployment)
+    except (ContainerExited, StopNotDelivered, StopUnconfirmed, NotFound) as problem:
+        return f"could not be stopped in order ({problem.message}), so its container was ended."
+    return "has stopped." if orphaned else "has stopped, and its log shows that its orders were cancelled."
+
+
+def _have_it_removed(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
+    """Have the server archive a bot that it knows, which takes up to a minute, and remove the container of another."""
+    name = deployment.instance_name
+    if locate(api, deployment) == Place.ACTIVE:
+        try:
+            api.bots.archive(name)
+        except BotNotFound:  # whatever could be told to it was told before
+            run.hold()
+            with suppress(NotFound):
+                api.docker.stop(name)
+        else:
+            return
+    with suppress(NotFound):
+        api.docker.remove(name)

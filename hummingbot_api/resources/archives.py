@@ -1,0 +1,65 @@
+"""What a server keeps of instances that were archived: their databases, read-only."""
+
+from collections.abc import Iterator
+
+from hummingbot_api import reading
+from hummingbot_api.errors import NotFound
+from hummingbot_api.resources.base import Resource
+from hummingbot_api.results import ArchivedOrder
+from hummingbot_api.urls import path
+
+#: Orders on one page of an answer.
+PAGE = 1000
+#: How a bot's database calls orders that ended, by the last event of each: the names of Hummingbot's ``MarketEvent``.
+ENDED = frozenset(
+    {"BuyOrderCompleted", "SellOrderCompleted", "OrderCancelled", "OrderFailure", "OrderExpired", "TransactionFailure"}
+)
+
+
+class Archives(Resource):
+    """The databases of archived instances."""
+
+    def open_orders(self, instance_name: str) -> list[ArchivedOrder]:
+        """The orders that the instance never saw end: as far as anybody knows, they are open at the exchange.
+
+        A partly filled one is among them, and so is one whose last event the panel has no name for.
+
+        Raises:
+            NotFound: the archive has no database of that instance, as of one that never started a strategy.
+        """
+        return [order for order in self._orders(self._database(instance_name)) if order.last_status not in ENDED]
+
+    def _database(self, instance_name: str) -> str:
+        databases = reading.texts(self._http.get("/archived-bots/").value, "the list of archives")
+        for database in databases:
+            if instance_name in database.split("/"):
+                return database
+        raise NotFound(f"The server's archive has no database of {instance_name}.")
+
+    def _orders(self, database: str) -> Iterator[ArchivedOrder]:
+        endpoint = path("archived-bots", *database.split("/"), "orders")
+        offset = 0
+        while True:
+            answer = reading.an_object(
+                self._http.get(endpoint, {"limit": PAGE, "offset": offset}).value, "the archived orders"
+            )
+            page = reading.a_list(answer.get("orders"), "“orders”")
+            yield from map(_order, page)
+            offset += len(page)
+            pagination = reading.an_object(answer.get("pagination") or {}, "“pagination”")
+            if not page or not pagination.get("has_more"):
+                return
+
+
+def _order(value: object) -> ArchivedOrder:
+    entry = reading.an_object(value, "an archived order")
+    return ArchivedOrder(
+        client_order_id=reading.text(entry, "id"),
+        exchange_order_id=reading.optional_text(entry, "exchange_order_id"),
+        connector=reading.optional_text(entry, "connector_name"),
+        trading_pair=reading.optional_text(entry, "trading_pair"),
+        price=reading.decimal(entry, "price"),
+        amount=reading.decimal(entry, "amount"),
+        created_at=reading.milliseconds(entry, "creation_timestamp"),
+        last_status=reading.optional_text(entry, "last_status"),
+    )

@@ -1,0 +1,368 @@
+"""Orders outlive their bot. Whatever ends or restarts an instance cancels them first, or names what is left.
+
+The exchange of the sandbox is the judge: after each fault and each operation, what stands on its book is what the
+panel says.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import ExchangeKey
+from bots.fleet import observe_server
+from bots.models import Bot, BotState, Deployment, OrphanedOrders
+from hummingbot_api.sandbox import Sandbox
+from hummingbot_api.sandbox.instance import Instance
+from operations import kinds
+from operations.models import Operation, State
+from tests.conftest import stored_key, valid_client
+
+#: Seconds until a bot that was deployed, or started again, has its orders on the book.
+QUOTING = 31
+
+
+def ended(operation: Operation) -> tuple[str, str]:
+    return operation.state, operation.error_code
+
+
+@pytest.fixture(params=["script", "controller"])
+def quoting(request, bot, make_pmm, perform, sandbox) -> Bot:
+    """A bot with two orders on the book, the panel's view of it up to date."""
+    bot = bot if request.param == "script" else make_pmm()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    sandbox.world.clock.advance(QUOTING)
+    look(bot)
+    assert len(sandbox.world.open_orders()) == 2
+    return bot
+
+
+@pytest.fixture
+def instance(quoting, sandbox) -> Instance:
+    return sandbox.world.instances[quoting.deployment.instance_name]
+
+
+def look(bot: Bot) -> Deployment:
+    observe_server(bot.server)
+    bot.refresh_from_db()
+    return bot.deployment
+
+
+def named(bot: Bot) -> set[str]:
+    """The bot's own ids of the orders that the panel says may be open."""
+    records = OrphanedOrders.objects.unresolved().filter(deployment__bot=bot)
+    return {order.client_order_id for record in records for order in record.open_orders}
+
+
+def assert_every_order_is_named(bot: Bot, sandbox: Sandbox) -> None:
+    """What stands at the exchange is of the instance that runs, or is named."""
+    live = {instance.name for instance in sandbox.world.live() if instance.strategy == "running"}
+    bot.refresh_from_db()
+    runs = bot.deployment is not None and bot.deployment.is_open and bot.deployment.instance_name in live
+    standing = {order.client_order_id for order in sandbox.world.open_orders()}
+    unnamed = standing - named(bot)
+    assert len(unnamed) <= (2 if runs else 0), (unnamed, named(bot))
+
+
+# --- the faults -------------------------------------------------------------------------------------------------
+
+
+def killed(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.crash(name)
+
+
+def killed_long_ago(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.crash(name)
+    sandbox.world.clock.advance(3600)
+
+
+def stopped_by_docker(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.crash(name, exit_code=137)
+    sandbox.world.clock.advance(10)
+
+
+def paused(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.pause(name)
+    sandbox.world.clock.advance(60)
+
+
+def removed(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.vanish(name)
+
+
+def silent(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.silence(name)
+    sandbox.world.clock.advance(60)
+
+
+def key_refused(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.exchange.refuse_keys()
+
+
+def killed_and_key_refused(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.crash(name)
+    sandbox.world.exchange.refuse_keys()
+
+
+def killed_and_cannot_start(sandbox: Sandbox, name: str) -> None:
+    sandbox.world.crash(name)
+    sandbox.world.instances[name].connectors.clear()
+
+
+def archived_elsewhere(sandbox: Sandbox, name: str) -> None:
+    """By a tool that leaves the orders open, which is the server's default."""
+    sandbox.world.instances[name].archive("{}", cancels=False)
+    sandbox.world.clock.advance(60)
+
+
+FAULTS = [
+    killed,
+    killed_long_ago,
+    stopped_by_docker,
+    paused,
+    removed,
+    silent,
+    key_refused,
+    killed_and_key_refused,
+    killed_and_cannot_start,
+    archived_elsewhere,
+]
+KINDS = ["stop", "recover", "start", "archive", "deploy", "redeploy"]
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen by a poll", "unseen"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_after_each_fault_and_each_operation_no_order_is_left_that_the_panel_does_not_name(
+    fault: Callable[[Sandbox, str], None], kind, seen, quoting, instance, perform, sandbox
+):
+    fault(sandbox, instance.name)
+    if seen:
+        look(quoting)
+    if not blocked(kind, quoting):
+        perform(kind, quoting)
+    sandbox.world.clock.advance(QUOTING)
+    assert len([i for i in sandbox.world.live() if i.strategy == "running"]) <= 1
+    assert_every_order_is_named(quoting, sandbox)
+    sandbox.world.clock.advance(600)
+    look(quoting)
+    assert_every_order_is_named(quoting, sandbox)
+
+
+def blocked(kind: str, bot: Bot) -> bool:
+    """Whether the panel refuses to begin: orders are named already, and nobody has dealt with them."""
+    return kind in {"start", "deploy", "redeploy"} and bool(named(bot))
+
+
+# --- recover ----------------------------------------------------------------------------------------------------
+
+
+def test_recover_brings_a_crashed_bot_up_cancels_its_orders_and_leaves_it_stopped(quoting, instance, perform, sandbox):
+    sandbox.world.crash(instance.name)
+    operation = perform("recover", quoting)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert sandbox.world.open_orders() == []
+    assert (instance.strategy, instance.container) == ("stopped", "running")
+    assert (quoting.deployment.state, quoting.deployment.exposed_since) == (BotState.STOPPED, None)
+    assert not OrphanedOrders.objects.exists()
+
+
+def test_a_controllers_kill_switch_is_set_for_the_recovery_and_put_back(make_pmm, key, perform, sandbox):
+    bot = make_pmm()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    sandbox.world.clock.advance(QUOTING)
+    name = bot.deployment.instance_name
+    sandbox.world.crash(name)
+    sandbox.requests.clear()
+    assert perform("recover", bot).state == State.SUCCEEDED
+    sent = [(r.path.rpartition("/")[2], r.json) for r in sandbox.requests if r.method == "POST"]
+    begin = ("config", {"manual_kill_switch": True}), (name, None)
+    assert tuple(sent[:2]) == begin
+    assert sent[-1] == ("config", {"manual_kill_switch": False})
+    assert bot.deployment.kill_switch_before is None
+
+
+def test_a_bot_that_was_paused_stays_paused_after_its_recovery(make_pmm, key, perform, sandbox):
+    bot = make_pmm()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    assert perform("pause", bot).state == State.SUCCEEDED
+    sandbox.world.crash(bot.deployment.instance_name)
+    assert perform("recover", bot).state == State.SUCCEEDED
+    (instance,) = sandbox.world.instances.values()
+    assert instance.config[0]["manual_kill_switch"] is True
+
+
+def test_a_bot_that_stopped_in_order_is_not_brought_up_again(quoting, instance, perform, sandbox):
+    assert perform("stop", quoting).state == State.SUCCEEDED
+    sandbox.world.crash(instance.name)
+    look(quoting)
+    assert "has stopped in order" in kinds.get("recover").unavailable(quoting)
+    sandbox.requests.clear()
+    assert perform("archive", quoting).state == State.SUCCEEDED
+    assert not [r for r in sandbox.requests if "start-container" in r.path]
+
+
+def test_a_bot_that_cannot_be_brought_up_is_named_with_its_last_known_orders(quoting, instance, perform, sandbox):
+    standing = {order.client_order_id for order in sandbox.world.open_orders()}
+    killed_and_cannot_start(sandbox, instance.name)
+    assert ended(perform("recover", quoting)) == (State.FAILED, "container_exited")
+    assert named(quoting) == standing
+
+
+def test_a_stop_that_is_sent_too_early_is_sent_again_until_the_log_confirms_it(bot, perform, sandbox):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    (instance,) = sandbox.world.live()
+    sandbox.world.crash(instance.name)
+    sandbox.world.restart(instance.name)  # "recently active" by its earlier run, and not connected
+    operation = perform("stop", bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    sandbox.world.clock.advance(QUOTING)
+    assert sandbox.world.open_orders() == []
+
+
+def test_a_stop_that_cannot_be_delivered_says_so(bot, perform, sandbox, settings):
+    settings.FLEET = settings.FLEET | {"HEARD": 0.3}
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    (instance,) = sandbox.world.live()
+    sandbox.world.silence(instance.name)
+    sandbox.world.clock.advance(60)
+    bot.deployment.update(run_began_after=timezone.now().replace(year=2100))  # none of its log is of this run
+    operation = perform("stop", bot)
+    assert ended(operation) == (State.FAILED, "stop_not_delivered")
+    assert "Recover" in operation.error_remedy
+
+
+# --- nothing is said to be cancelled that was not seen to be ----------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["stop", "archive", "redeploy", "recover"])
+def test_orders_whose_cancels_the_exchange_refuses_are_named_and_not_said_to_be_cancelled(
+    kind, quoting, instance, perform, sandbox
+):
+    standing = {order.client_order_id for order in sandbox.world.open_orders()}
+    sandbox.world.exchange.refuse_keys()
+    operation = perform(kind, quoting)
+    assert ended(operation) == (State.FAILED, "orders_may_be_open")
+    assert named(quoting) == standing
+    assert "cancelled, and" not in operation.summary
+    if kind in {"archive", "redeploy"}:
+        assert all(order.exchange_order_id in operation.error_message for order in sandbox.world.open_orders())
+    assert len(sandbox.world.instances) == 1
+
+
+@pytest.fixture
+def orphaned(quoting, perform, sandbox) -> OrphanedOrders:
+    sandbox.world.exchange.refuse_keys()
+    assert ended(perform("archive", quoting)) == (State.FAILED, "orders_may_be_open")
+    sandbox.world.exchange.accept_keys()
+    return OrphanedOrders.objects.get()
+
+
+@pytest.mark.parametrize("kind", ["deploy", "redeploy"])
+def test_nothing_is_deployed_on_top_of_orders_until_a_person_has_dealt_with_them(
+    kind, quoting, orphaned, perform, sandbox, admin_user
+):
+    with pytest.raises(Exception, match="open order"):
+        perform(kind, quoting)
+    assert orphaned.resolve(admin_user)
+    assert not orphaned.resolve(admin_user)
+    assert perform("deploy", quoting).state == State.SUCCEEDED
+
+
+def test_a_tick_lets_a_bot_quote_on_top_of_them(quoting, orphaned, perform, sandbox):
+    assert perform("deploy", quoting, open_orders=True).state == State.SUCCEEDED
+    assert OrphanedOrders.objects.unresolved().count() == 1
+
+
+def test_another_bot_of_the_client_in_that_market_is_held_back_too(quoting, orphaned, make_bot, perform):
+    with pytest.raises(Exception, match="open order"):
+        perform("deploy", make_bot(name="Second"))
+
+
+@pytest.mark.parametrize("elsewhere", ["another pair", "another client"])
+def test_what_is_of_another_market_or_another_client_is_not_held_back(
+    elsewhere, quoting, orphaned, make_bot, perform, server
+):
+    changes = {"trading_pair": "BTC-USDT"}
+    if elsewhere == "another client":
+        blunt = valid_client("Blunt", server)
+        stored_key(blunt)
+        changes = {"client": blunt}
+    assert perform("deploy", make_bot(name="Second", **changes)).state == State.SUCCEEDED
+
+
+def test_an_order_that_a_person_has_dealt_with_is_not_named_again_by_its_archive(quoting, perform, sandbox, admin_user):
+    sandbox.world.exchange.refuse_keys()
+    assert ended(perform("stop", quoting)) == (State.FAILED, "orders_may_be_open")
+    OrphanedOrders.objects.get().resolve(admin_user)
+    quoting.refresh_from_db()
+    operation = perform("archive", quoting)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert not OrphanedOrders.objects.unresolved().exists()
+
+
+def test_a_bot_with_orders_that_nobody_has_dealt_with_is_not_deleted(quoting, orphaned):
+    with pytest.raises(Exception, match="left orders open"):
+        quoting.remove()
+
+
+def test_a_rotated_key_leaves_a_bot_alone_that_has_orders_to_be_dealt_with(bot, perform, sandbox, key: ExchangeKey):
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    bot.deployment.orphaned_orders.create(reason="It may have left some.")
+    key.set_values({**key.read_values(), "bitmart_memo": "rotated"})
+    key.save()
+    operation = perform("rotate_key", key, bots=[bot.pk])
+    assert "Sharp Spread: not redeployed." in operation.summary
+    assert not operation.followups.exists()
+
+
+def test_a_container_that_somebody_else_started_again_has_its_former_orders_named(
+    make_pmm, key, perform, sandbox, server
+):
+    bot = make_pmm()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    sandbox.world.clock.advance(QUOTING)
+    look(bot)
+    standing = {order.client_order_id for order in sandbox.world.open_orders()}
+    sandbox.world.crash(bot.deployment.instance_name)
+    assert look(bot).state == BotState.CRASHED
+    sandbox.world.restart(bot.deployment.instance_name)
+    sandbox.world.clock.advance(QUOTING)
+    look(bot)
+    assert named(bot) == standing
+
+
+# --- gone, or only out of sight ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["deploy", "redeploy"])
+def test_a_paused_bot_is_never_joined_by_a_second_one(kind, quoting, instance, perform, sandbox):
+    paused(sandbox, instance.name)
+    assert look(quoting).state == BotState.NOT_LISTED
+    operation = perform(kind, quoting)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    sandbox.world.unpause(instance.name)
+    sandbox.world.clock.advance(QUOTING)
+    assert [i.name for i in sandbox.world.live()] == [quoting.deployment.instance_name]
+    assert len(sandbox.world.open_orders()) == 2
+
+
+def test_a_look_stops_nothing(quoting, instance, sandbox, perform):
+    paused(sandbox, instance.name)
+    sandbox.requests.clear()
+    look(quoting)
+    perform("refresh", quoting)
+    assert {request.method for request in sandbox.requests} == {"GET"}
+    assert instance.container == "paused"
+
+
+@pytest.mark.parametrize("kind", ["apply_settings", "pause"])
+def test_a_change_of_a_paused_bot_stops_nothing_either(kind, make_pmm, key, perform, sandbox):
+    bot = make_pmm()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    bot.settings["order_amount"] = 1800
+    bot.save()
+    paused(sandbox, bot.deployment.instance_name)
+    assert ended(perform(kind, bot)) == (State.FAILED, "instance_not_listed")
+    (instance,) = sandbox.world.instances.values()
+    assert instance.container == "paused"
