@@ -286,8 +286,7 @@ def deploy(run: Run) -> str:
         refuse_strangers(api, deployment)
         _mark_as_sent(run, api, deployment)
         try:
-            run.hold()  # once more, for a worker that was frozen since it was marked
-            name = _send(api, deployment)
+            name = _send_once(run, api, deployment)
         except HummingbotAPIError as problem:
             if not problem.may_have_acted:
                 deployment.end(BotState.NOT_CREATED, last_error=problem.message)
@@ -312,6 +311,12 @@ def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
                 raise SubjectGone
     except IntegrityError:
         raise AlreadyRunning from None
+
+
+def _send_once(run: Run, api: HummingbotAPI, deployment: Deployment) -> str:
+    """Send it unless another worker has taken over since it was marked: this one may have been frozen in between."""
+    run.hold()
+    return _send(api, deployment)
 
 
 def _send(api: HummingbotAPI, deployment: Deployment) -> str:

@@ -63,6 +63,8 @@ def stop(run: Run) -> str:
     Raises:
         OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed, and what ``find`` and ``recover`` raise.
     """
+    if run.operation.notes.get("took_over") and not run.subject.deployments.open().exists():
+        return "Nothing of the bot is on a server: what was about to deploy it has ended."
     return _stop_or_recover(run, by_force=False)
 
 

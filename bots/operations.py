@@ -365,9 +365,16 @@ class Start(TradingKind):
         return super().unavailable(subject)
 
 
+#: What stops a bot itself: a stop has nothing to take over from these.
+ENDING = frozenset({"stop", "recover", "archive"})
+
+
 @register
 class Stop(BotKind):
-    """Stops trading and cancels the orders. The container stays up and can be started again."""
+    """Stops trading and cancels the orders. The container stays up and can be started again.
+
+    It waits for nothing: what else is being done to the bot ends at its next safe point.
+    """
 
     name = "stop"
     permission = "bots.stop_bot"
@@ -391,7 +398,15 @@ class Stop(BotKind):
         stopped = instance is not None and instance.state == BotState.STOPPED and instance.exposed_since is None
         if stopped and not subject.strangers:
             return f"{instance} is stopped already."
+        if instance is None and Operation.objects.of(subject).active().exists():
+            return ""  # what is about to make one gives way
         return super().unavailable(subject)
+
+    def takes_over(self, kind: str) -> bool:
+        return kind not in ENDING
+
+    def lane(self, subject: Bot) -> str:
+        return f"{super().lane(subject)}:stopping"
 
 
 @register

@@ -92,6 +92,10 @@ class Kind:
         """Why this makes no sense for the subject as it is now; empty when it does."""
         return ""
 
+    def takes_over(self, kind: str) -> bool:
+        """Whether it does not wait for an active operation of that kind on the same thing, and has it end instead."""
+        return False
+
     def lock(self, subject: Any) -> str:
         """What an operation of this kind has to itself."""
         return f"{subject._meta.label_lower}:{subject.pk}"

@@ -12,7 +12,7 @@ from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
 
@@ -35,13 +35,22 @@ LONGEST_LABEL = 200
 LONGEST_SUMMARY = 500
 
 
+def lease_end() -> models.Expression:
+    """When a lease runs out that is taken or renewed now, by the database's clock."""
+    return Now() + timedelta(seconds=settings.OPERATIONS["LEASE"])
+
+
 class OperationQuerySet(models.QuerySet["Operation"]):
     def active(self) -> Self:
         return self.filter(state__in=ACTIVE_STATES)
 
-    def claimable(self, now: datetime) -> Self:
-        """Those that nobody works on: queued, or left behind by a worker whose lease ran out."""
-        return self.filter(Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_until__lt=now))
+    def claimable(self) -> Self:
+        """Those that nobody works on: queued, with nothing left to take over from, or left behind by a worker whose
+        lease ran out. By the database's clock: those of the workers may differ by more than a lease.
+        """
+        abandoned = Q(state=State.RUNNING, lease_until__lt=Now())
+        queued = Q(state=State.QUEUED) & (Q(waits_for=None) | ~Q(waits_for__in=Operation.objects.active().values("pk")))
+        return self.filter(abandoned | queued)
 
     def forgettable(self, before: datetime) -> Self:
         """Those that ended before that time, without the last of each kind on each subject, which says how it came to
@@ -95,10 +104,10 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             visible |= of_model
         return self.filter(visible)
 
-    def in_lanes_with_room(self, now: datetime) -> Self:
+    def in_lanes_with_room(self) -> Self:
         """Those whose lane (their server) takes one more."""
         running_in_lane = (
-            Operation.objects.filter(lane=OuterRef("lane"), state=State.RUNNING, lease_until__gte=now)
+            Operation.objects.filter(lane=OuterRef("lane"), state=State.RUNNING, lease_until__gte=Now())
             .exclude(lane="")
             .order_by()
             .values("lane")
@@ -109,7 +118,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             running_in_lane__lt=settings.OPERATIONS["PER_SERVER"]
         )
 
-    def claim(self, pk: int, worker: str, now: datetime) -> bool:
+    def claim(self, pk: int, worker: str) -> bool:
         """Take one operation for ``worker`` in a single conditional UPDATE; false when it is not to be had.
 
         It is not to be had while another worker's lease holds, or while its lane is full. The count for the lane is
@@ -118,13 +127,14 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """
         return bool(
             self.filter(pk=pk)
-            .claimable(now)
-            .in_lanes_with_room(now)
+            .claimable()
+            .in_lanes_with_room()
             .update(
                 state=State.RUNNING,
                 worker=worker,
-                lease_until=now + timedelta(seconds=settings.OPERATIONS["LEASE"]),
-                started_at=Coalesce("started_at", now),
+                lease_until=lease_end(),
+                started_at=Coalesce("started_at", Now()),
+                waits_for=None,
             )
         )
 
@@ -173,6 +183,14 @@ class Operation(models.Model):
         help_text="The operation that asked for this one.",
     )
     cancel_requested = models.BooleanField(default=False)
+    waits_for = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="successors",
+        help_text="The operation on the same lock that it takes over from: it begins when that one has ended.",
+    )
 
     worker = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -190,8 +208,13 @@ class Operation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["lock"],
-                condition=Q(state__in=["queued", "running"]),
+                condition=Q(state__in=["queued", "running"], waits_for__isnull=True),
                 name="one_active_operation_per_lock",
+            ),
+            models.UniqueConstraint(
+                fields=["lock"],
+                condition=Q(state="queued", waits_for__isnull=False),
+                name="unique_successor_per_lock",
             ),
             models.UniqueConstraint(
                 fields=["holds"],

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -30,8 +29,9 @@ from django.utils import timezone
 from hummingbot_api.errors import Problem
 from hummingbot_api.words import shortened
 from operations.kinds import Gone, StepDefinition
-from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState
+from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState, lease_end
 from operations.problems import KindGone, OperationActive, PanelFault, SubjectGone
+from operations.services import operation_supersede
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +76,7 @@ class Lease:
         Raises:
             LeaseLost: it is another worker's by now.
         """
-        until = timezone.now() + timedelta(seconds=settings.OPERATIONS["LEASE"])
-        if not self.held().update(lease_until=until):
+        if not self.held().update(lease_until=lease_end()):
             raise LeaseLost
 
     def held(self) -> Any:
@@ -180,7 +179,7 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
     ``on_step`` is called with each step as it begins and as it ends.
     """
     holder = f"{worker_name()}:{uuid4().hex[:8]}"
-    if not Operation.objects.claim(operation_id, holder, timezone.now()):
+    if not _claim(operation_id, holder):
         return False
     operation = Operation.objects.select_related("subject_type").get(pk=operation_id)
     logger.info("operation %s (%s) begins", operation.pk, operation.kind)
@@ -190,6 +189,19 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
         except LeaseLost:
             logger.warning("operation %s was taken over by another worker", operation.pk)
     return True
+
+
+def _claim(operation_id: int, holder: str) -> bool:
+    """Take the operation for this worker. One that takes over from another waits for whatever has come in between."""
+    try:
+        with transaction.atomic():
+            return Operation.objects.claim(operation_id, holder)
+    except IntegrityError:
+        operation = Operation.objects.get(pk=operation_id)
+        in_between = Operation.objects.active().filter(lock=operation.lock, waits_for=None).exclude(pk=operation_id)
+        if (other := in_between.first()) is not None:
+            operation_supersede(operation=other, successor=operation)
+        return False
 
 
 def _work(run: Run, lease: Lease, on_step: Callable[[Step], None]) -> None:
@@ -220,8 +232,10 @@ def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -
             _end(lease, step, StepState.DONE, detail)
             on_step(step)
     except CancelRequested:
-        _fail_step(lease, step, "Cancelled here.", on_step)
-        _finish(run, lease, State.CANCELLED, summary="Cancelled. What the steps before had done stays done.")
+        successor = operation.successors.first()
+        how = f"Ended for “{successor}”, which takes over." if successor else "Cancelled."
+        _fail_step(lease, step, how if successor else "Cancelled here.", on_step)
+        _finish(run, lease, State.CANCELLED, summary=f"{how} What the steps before had done stays done.")
     except LeaseLost:
         raise
     except Problem as problem:

@@ -29,6 +29,8 @@ def operation_request(
 ) -> Operation:
     """Write an operation down and ring for a worker once the surrounding transaction has committed.
 
+    An active one on the same lock that the kind takes over from is asked to end, and this one follows it at once.
+
     Raises:
         OperationActive: another one on the same lock has not ended; nothing was written.
         Problem: the subject may not have this done to it, or the options leave open what the kind wants decided;
@@ -37,27 +39,42 @@ def operation_request(
     definition = kinds.get(kind)
     definition.refuse(subject)
     definition.refuse_undecided(subject, options or {})
-    lock = definition.lock(subject)
+    facts = {
+        "kind": kind,
+        "subject": subject,
+        "subject_label": shortened(str(subject), LONGEST_LABEL),
+        "connector": definition.connector(subject, options or {}),
+        "lock": definition.lock(subject),
+        "lane": definition.lane(subject),
+        "options": options or {},
+        "requested_by": requested_by,
+        "retry_of": retry_of,
+        "caused_by": caused_by,
+    }
+    operation = _create(facts, definition)
+    transaction.on_commit(lambda: ring(operation.pk))
+    return operation
+
+
+def _create(facts: dict[str, Any], definition: kinds.Kind) -> Operation:
+    on_lock = Operation.objects.active().filter(lock=facts["lock"])
+    if successor := on_lock.filter(waits_for__isnull=False).first():
+        raise OperationActive(successor)
     try:
         with transaction.atomic():
-            operation = Operation.objects.create(
-                kind=kind,
-                subject=subject,
-                subject_label=shortened(str(subject), LONGEST_LABEL),
-                connector=definition.connector(subject, options or {}),
-                lock=lock,
-                lane=definition.lane(subject),
-                options=options or {},
-                requested_by=requested_by,
-                retry_of=retry_of,
-                caused_by=caused_by,
-            )
+            return Operation.objects.create(**facts)
     except IntegrityError:
-        active = Operation.objects.active().filter(lock=lock).first()
+        active = on_lock.filter(waits_for=None).first()
         if active is None:
             raise
-        raise OperationActive(active) from None
-    transaction.on_commit(lambda: ring(operation.pk))
+    if not definition.takes_over(active.kind):
+        raise OperationActive(active)
+    try:
+        with transaction.atomic():
+            operation = Operation.objects.create(**facts, waits_for=active)
+    except IntegrityError:
+        raise OperationActive(on_lock.exclude(pk=active.pk).first() or active) from None
+    operation_supersede(operation=active, successor=operation)
     return operation
 
 
@@ -81,12 +98,19 @@ def operation_retry(*, operation: Operation, requested_by: Any = None) -> Operat
 
 
 def operation_cancel(*, operation: Operation) -> None:
-    """End a queued operation at once; ask a running one to end after the step at hand."""
+    """End a queued operation at once; ask a running one to end at its next safe point."""
     ended = Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
         state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it began."
     )
     if not ended:
         Operation.objects.filter(pk=operation.pk, state=State.RUNNING).update(cancel_requested=True)
+
+
+def operation_supersede(*, operation: Operation, successor: Operation) -> None:
+    """End an operation as soon as that is safe; the successor begins then, and both say so."""
+    successor.waits_for, successor.notes = operation, successor.notes | {"took_over": str(operation)}
+    successor.save(update_fields=["waits_for", "notes"])
+    operation_cancel(operation=operation)
 
 
 def operations_forget(*, before: datetime) -> None:

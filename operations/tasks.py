@@ -43,11 +43,12 @@ def run_operation(operation_id: int) -> None:
 
 
 def ring_for_the_next(operation_id: int) -> None:
-    """Something ended: ring for what has waited longest in its lane, and for what has waited longest at all."""
+    """Something ended: ring for what takes over from it, for what has waited longest in its lane, and at all."""
     lane = Operation.objects.filter(pk=operation_id).values("lane")
-    with_room = Operation.objects.filter(state=State.QUEUED).in_lanes_with_room(timezone.now())
+    with_room = Operation.objects.filter(state=State.QUEUED).claimable().in_lanes_with_room()
     queued = with_room.order_by("pk").values_list("pk", flat=True)
-    for pk in {*queued.filter(lane__in=lane)[:1], *queued[:1]}:
+    successors = Operation.objects.filter(waits_for=operation_id).values_list("pk", flat=True)
+    for pk in {*successors, *queued.filter(lane__in=lane)[:1], *queued[:1]}:
         run_operation(pk)
 
 
@@ -62,7 +63,7 @@ def ring_for_the_left_behind() -> None:
     now = timezone.now()
     WorkerHeartbeat.objects.update_or_create(worker=runner.worker_name(), defaults={"heard_at": now})
     WorkerHeartbeat.objects.filter(heard_at__lt=now - timedelta(hours=1)).delete()
-    for pk in Operation.objects.claimable(now).order_by("pk").values_list("pk", flat=True):
+    for pk in Operation.objects.claimable().order_by("pk").values_list("pk", flat=True):
         run_operation(pk)
 
 

@@ -299,7 +299,7 @@ def test_a_server_without_docker_or_mqtt_makes_its_bots_unknown_and_says_so(live
 def begin(kind: str, bot: Bot) -> None:
     """As a worker does that takes an operation and has not done anything yet."""
     operation = operation_request(kind=kind, subject=bot)
-    assert Operation.objects.claim(operation.pk, "worker", timezone.now())
+    assert Operation.objects.claim(operation.pk, "worker")
 
 
 def test_a_bot_that_an_operation_works_on_is_seen_and_its_state_left_to_it(live, sandbox):

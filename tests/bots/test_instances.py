@@ -228,13 +228,13 @@ def test_a_start_of_a_bot_whose_container_exits_again_fails_with_that(live, inst
 def test_a_bot_is_stopped_while_somebody_looks_at_it(kind, urgent, live, perform, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 1}
     looking = operation_request(kind=kind, subject=live)
-    assert Operation.objects.claim(looking.pk, "worker", timezone.now())
+    assert Operation.objects.claim(looking.pk, "worker")
     assert perform(urgent, live).state == State.SUCCEEDED
 
 
 def test_a_refresh_leaves_a_bot_to_the_operation_that_works_on_it(live, instance, perform):
     stop = operation_request(kind="stop", subject=live)
-    assert Operation.objects.claim(stop.pk, "worker", timezone.now())
+    assert Operation.objects.claim(stop.pk, "worker")
     instance.stop_strategy("{}")
     assert "Another operation works on" in perform("refresh", live).summary
     assert live.deployment.state == BotState.RUNNING

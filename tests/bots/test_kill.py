@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
-from django.utils import timezone
 
 from accounts.models import PushedKey
 from bots.models import Bot, BotState, Strategy
@@ -31,11 +30,12 @@ from tests.databases import new_database, url_of
 KILLED = "killed by 9"
 MOMENTS = ("begun", "acted", "recorded")
 #: How many instances were ever made, and how many live, after the operation on a bot that was deployed before.
-AFTER = {"redeploy": (2, 1), "stop": (1, 1), "start": (1, 1), "archive": (1, 0)}
+AFTER = {"redeploy": (2, 1), "stop": (1, 1), "start": (1, 1), "archive": (1, 0), "recover": (1, 1)}
 SHOWN = {
     "deploy": BotState.RUNNING,
     "redeploy": BotState.RUNNING,
     "stop": BotState.STOPPED,
+    "recover": BotState.STOPPED,
     "start": BotState.RUNNING,
     "archive": BotState.ARCHIVED,
     "apply_settings": BotState.RUNNING,
@@ -168,6 +168,45 @@ def test_an_end_whose_worker_is_killed_comes_all_the_same(kind, boundary, deploy
     assert_well_ended(operation, deployed, sandbox, *AFTER[kind])
 
 
+@pytest.fixture
+def crashed(deployed, make_bot, sandbox) -> Bot:
+    """With its two orders on the book."""
+    sandbox.world.clock.advance(31)
+    assert len(sandbox.world.open_orders()) == 2
+    sandbox.world.crash(deployed.deployment.instance_name)
+    return deployed
+
+
+INSIDE = ["bringing_up", "brought_up", "stopped"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "boundary"),
+    [
+        *(("recover", boundary) for boundary in [*boundaries("recover"), *(f"recover:{moment}" for moment in INSIDE)]),
+        *(("archive", f"archive:{moment}") for moment in [*INSIDE, "removed", "accounted"]),
+        *(("redeploy", f"retire:{moment}") for moment in [*INSIDE, "removed", "accounted"]),
+    ],
+)
+def test_a_recovery_whose_worker_is_killed_leaves_no_order(kind, boundary, crashed, sandbox, killed_and_taken_over):
+    operation = ask(kind, crashed)
+    killed_and_taken_over(operation, boundary)
+    assert_well_ended(operation, crashed, sandbox, *AFTER[kind])
+    sandbox.world.clock.advance(60)
+    assert len(sandbox.world.open_orders()) == (2 if kind == "redeploy" else 0)
+
+
+@pytest.mark.parametrize("boundary", [f"recover:{moment}" for moment in (*MOMENTS, *INSIDE)])
+def test_a_start_whose_worker_is_killed_in_its_recovery_quotes_on_top_of_nothing(
+    boundary, crashed, sandbox, killed_and_taken_over
+):
+    operation = ask("start", crashed)
+    killed_and_taken_over(operation, boundary)
+    assert_well_ended(operation, crashed, sandbox, *AFTER["start"])
+    sandbox.world.clock.advance(60)
+    assert len(sandbox.world.open_orders()) == 2
+
+
 @pytest.mark.parametrize("boundary", boundaries("start"))
 def test_a_start_whose_worker_is_killed_starts_the_same_instance(
     boundary, deployed, sandbox, work, killed_and_taken_over
@@ -249,7 +288,9 @@ def test_a_worker_that_dies_three_times_over_still_makes_one_instance(bot, sandb
     assert_well_ended(operation, bot, sandbox, made=1, live=1)
 
 
-@pytest.mark.parametrize("boundary", ["deploy:begun", "deploy:unmarked", "deploy:acted", "heard:begun"])
+@pytest.mark.parametrize(
+    "boundary", ["deploy:begun", "deploy:unmarked", "deploy:marked", "deploy:acted", "heard:begun"]
+)
 def test_a_worker_that_was_only_asleep_wakes_up_and_does_nothing(boundary, bot, sandbox, work, nursery):
     operation = ask("deploy", bot)
     assert work(operation, signal_at=boundary, signal_number=signal.SIGSTOP) == "stopped"
@@ -324,7 +365,7 @@ def test_a_consumer_killed_while_the_server_works_on_its_deploy_is_followed_by_o
     first.kill()
     assert first.wait() == -signal.SIGKILL
     sandbox.faults.clear()
-    until(lambda: Operation.objects.claimable(timezone.now()).exists())
+    until(lambda: Operation.objects.claimable().exists())
     consumer()
     until(lambda: Operation.objects.filter(pk=operation.pk).exclude(state=State.RUNNING).exists())
     operation.refresh_from_db()

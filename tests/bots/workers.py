@@ -140,7 +140,7 @@ def _work(operation_id: int, signal_at: str, signal_number: int) -> None:
 def _arm(key: str, moment: str, signal_number: int) -> None:
     """Let this process signal itself at one moment of one step."""
     from accounts import profiles
-    from bots import deploying
+    from bots import deploying, lifecycle, recovery
     from operations import runner
 
     def strike() -> None:
@@ -170,7 +170,17 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
         case "unmarked":
             around(deploying, "_mark_as_sent", before=True)
         case "marked":
-            around(deploying, "_send", before=True)
+            around(deploying, "_send_once", before=True)
+        case "bringing_up":
+            around(recovery, "bring_up", before=True)
+        case "brought_up":
+            around(recovery, "bring_up", before=False)
+        case "stopped":
+            around(recovery, "_put_kill_switch_back", before=True)
+        case "accounted":
+            around(lifecycle, "account_for_end", before=False)
+        case "removed":
+            around(lifecycle, "_have_it_removed", before=False)
         case "answered":
             around(deploying, "_send", before=False)
         case "refused":

@@ -8,7 +8,6 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.test import Client as HttpClient
-from django.utils import timezone
 
 from accounts.models import Client
 from json_api import asking
@@ -74,7 +73,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Works on what was asked for while a request waits for it."""
 
     def work(seconds: float) -> None:
-        for pk in Operation.objects.claimable(timezone.now()).values_list("pk", flat=True):
+        for pk in Operation.objects.claimable().values_list("pk", flat=True):
             runner.run(pk)
 
     monkeypatch.setattr(asking, "sleep", work)

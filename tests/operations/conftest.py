@@ -19,13 +19,14 @@ def subject(db: None) -> Server:
 
 @pytest.fixture
 def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Kind]:
-    """Make a kind of these steps, ``name=act``; its lock and its lane can be given."""
+    """Make a kind of these steps, ``name=act``; its lock, its lane and what it takes over from can be given."""
 
     def make(
         kind: str = "test",
         lock: str = "",
         lane: str = "",
         failed: Callable[[Any], None] = lambda run: None,
+        takes_over: Callable[[str], bool] = lambda kind: False,
         **acts: Callable[[Any], str],
     ) -> Kind:
         definition = type(
@@ -39,6 +40,7 @@ def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Kind]:
                 "steps": tuple(StepDefinition(key, key.title(), act) for key, act in acts.items()),
                 "lane": lambda self, subject: lane,
                 "failed": lambda self, run: failed(run),
+                "takes_over": lambda self, kind: takes_over(kind),
             }
             | ({"lock": lambda self, subject: lock} if lock else {}),
         )()

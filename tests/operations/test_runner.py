@@ -27,8 +27,15 @@ def done(run) -> str:
     return "done"
 
 
-def claim(operation: Operation, worker: str = "worker", now=None) -> bool:
-    return Operation.objects.claim(operation.pk, worker, now or timezone.now())
+def claim(operation: Operation, worker: str = "worker") -> bool:
+    return Operation.objects.claim(operation.pk, worker)
+
+
+def let_time_pass(operation: Operation, seconds: float) -> None:
+    """As far as the operation's lease goes."""
+    operation.refresh_from_db()
+    earlier = operation.lease_until - timedelta(seconds=seconds)
+    Operation.objects.filter(pk=operation.pk).update(lease_until=earlier)
 
 
 def facts(operation: Operation) -> tuple[str, ...]:
@@ -69,13 +76,33 @@ def test_of_two_claims_one_wins(make_kind, request_operation):
 def test_an_operation_is_claimed_again_only_when_its_lease_has_run_out(make_kind, request_operation):
     make_kind(one=done)
     operation = request_operation()
-    now = timezone.now()
-    lease = timedelta(seconds=settings.OPERATIONS["LEASE"])
-    assert claim(operation, "first", now)
-    assert not claim(operation, "second", now + lease)
-    assert claim(operation, "second", now + lease + timedelta(seconds=1))
+    assert claim(operation, "first")
     operation.refresh_from_db()
-    assert (operation.worker, operation.started_at) == ("second", now)
+    started_at = operation.started_at
+    assert timezone.now() - started_at < timedelta(seconds=5)
+    let_time_pass(operation, settings.OPERATIONS["LEASE"] - 5)
+    assert not claim(operation, "second")
+    let_time_pass(operation, 6)
+    assert claim(operation, "second")
+    operation.refresh_from_db()
+    assert (operation.worker, operation.started_at) == ("second", started_at)
+
+
+@pytest.mark.parametrize("ahead", [90, 3600, -90])
+def test_a_worker_whose_clock_is_wrong_takes_over_nothing_that_a_live_one_holds(
+    ahead, make_kind, request_operation, monkeypatch
+):
+    make_kind(one=done)
+    operation = request_operation()
+    assert claim(operation, "live")
+    now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(seconds=ahead))
+    assert not claim(operation, "wrong clock")
+    assert not Operation.objects.claimable().exists()
+    lease = runner.Lease(operation.pk, "live")
+    lease.renew()
+    operation.refresh_from_db()
+    assert abs(operation.lease_until - now() - timedelta(seconds=settings.OPERATIONS["LEASE"])) < timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
@@ -403,11 +430,12 @@ def test_renewing_prolongs_the_lease_and_fails_once_it_is_anothers(make_kind, re
     make_kind(one=done)
     operation = request_operation()
     now = timezone.now()
-    claim(operation, "me", now - timedelta(seconds=30))
+    claim(operation, "me")
+    let_time_pass(operation, 30)
     lease = runner.Lease(operation.pk, "me")
     lease.renew()
     operation.refresh_from_db()
-    assert operation.lease_until >= now + timedelta(seconds=settings.OPERATIONS["LEASE"])
+    assert operation.lease_until >= now + timedelta(seconds=settings.OPERATIONS["LEASE"] - 1)
     take_away(operation)
     with pytest.raises(LeaseLost):
         lease.renew()
@@ -489,7 +517,8 @@ def test_what_nobody_works_on_is_rung_for_again(make_kind, request_operation, ru
     for number in range(4):
         make_kind(f"test{number}", lock=f"lock{number}", one=done)
     queued, left_behind, worked_on, ended = (request_operation(f"test{number}") for number in range(4))
-    claim(left_behind, now=timezone.now() - timedelta(minutes=5))
+    claim(left_behind)
+    let_time_pass(left_behind, 300)
     claim(worked_on)
     Operation.objects.filter(pk=ended.pk).update(state=State.FAILED)
     rung.clear()

@@ -1,0 +1,126 @@
+"""An operation that takes over: what is in progress ends at its next safe point, and it follows at once."""
+
+import pytest
+
+from operations import runner, tasks
+from operations.models import Operation, State
+from operations.problems import OperationActive
+
+
+def fine(run) -> str:
+    return "done"
+
+
+@pytest.fixture(autouse=True)
+def urgent_kind(make_kind):
+    make_kind("urgent", takes_over=lambda kind: kind == "test", one=fine)
+
+
+def state(operation: Operation) -> str:
+    operation.refresh_from_db()
+    return operation.state
+
+
+def test_it_ends_what_is_queued_and_can_begin(make_kind, request_operation):
+    make_kind(one=fine)
+    former, urgent = request_operation(), request_operation("urgent")
+    assert state(former) == State.CANCELLED
+    assert runner.run(urgent.pk)
+    assert state(urgent) == State.SUCCEEDED
+
+
+def test_it_begins_when_what_runs_has_reached_a_safe_point_and_both_say_so(make_kind, request_operation):
+    seen = []
+
+    def act(run):
+        urgent = request_operation("urgent")
+        seen.extend([urgent, runner.run(urgent.pk)])
+        return "acted"
+
+    make_kind(one=act, two=fine)
+    former = request_operation()
+    assert runner.run(former.pk)
+    urgent, began = seen
+    assert not began
+    assert state(former) == State.CANCELLED
+    assert former.summary == f"Ended for “{urgent}”, which takes over. What the steps before had done stays done."
+    assert [step.state for step in former.steps.all()] == ["done", "waiting"]
+    assert runner.run(urgent.pk)
+    urgent.refresh_from_db()
+    assert (urgent.state, urgent.notes["took_over"]) == (State.SUCCEEDED, str(former))
+
+
+def test_it_is_enqueued_as_soon_as_what_ran_has_ended(make_kind, request_operation, monkeypatch):
+    enqueued = []
+    urgent = []
+    make_kind(one=lambda run: urgent.append(request_operation("urgent")) or "")
+    former = request_operation()
+    with monkeypatch.context() as queue:
+        queue.setattr(tasks, "run_operation", enqueued.append)
+        assert runner.run(former.pk)
+        tasks.ring_for_the_next(former.pk)
+    assert enqueued == [urgent[0].pk]
+
+
+def test_a_wait_in_progress_is_a_safe_point(make_kind, request_operation):
+    asked = []
+
+    def look() -> None:
+        if not asked:
+            asked.append(request_operation("urgent"))
+
+    make_kind(one=lambda run: run.wait_for(look, 60) or "")
+    former = request_operation()
+    assert runner.run(former.pk)
+    assert state(former) == State.CANCELLED
+
+
+def test_while_it_waits_nothing_else_may_come_in_between(make_kind, request_operation):
+    refused = []
+
+    def act(run):
+        request_operation("urgent")
+        for kind in ("test", "urgent"):
+            with pytest.raises(OperationActive) as refusal:
+                request_operation(kind)
+            refused.append(refusal.value.operation.kind)
+        return ""
+
+    make_kind(one=act)
+    assert runner.run(request_operation().pk)
+    assert refused == ["urgent", "urgent"]
+
+
+def test_what_came_in_between_all_the_same_gives_way_too(make_kind, request_operation):
+    make_kind(one=fine)
+    former, urgent = request_operation(), request_operation("urgent")
+    assert state(former) == State.CANCELLED
+    between = Operation.objects.get(pk=former.pk)
+    between.pk, between.state = None, State.QUEUED
+    between.save(force_insert=True)
+    assert not runner.run(urgent.pk)
+    assert state(between) == State.CANCELLED
+    assert runner.run(urgent.pk)
+
+
+def test_what_it_does_not_take_over_from_it_waits_for_like_any_other(make_kind, request_operation):
+    make_kind("other", one=fine)
+    request_operation("other")
+    with pytest.raises(OperationActive):
+        request_operation("urgent")
+
+
+def test_a_worker_that_died_is_no_hindrance(make_kind, request_operation):
+    def die(run):
+        raise SystemExit
+
+    make_kind(one=die)
+    former = request_operation()
+    with pytest.raises(SystemExit):
+        runner.run(former.pk)
+    urgent = request_operation("urgent")
+    assert not runner.run(urgent.pk)
+    Operation.objects.filter(pk=former.pk).update(lease_until="2026-01-01T00:00Z")
+    assert runner.run(former.pk)  # whoever takes it up finds that it is to end
+    assert state(former) == State.CANCELLED
+    assert runner.run(urgent.pk)
