@@ -91,6 +91,8 @@ def advice_for(bot: Bot) -> Advice | None:
             "ones, “Redeploy” trades with the saved ones. Archive it if it shall not trade any more.",
             kinds=("start", "redeploy", "archive"),
         )
+    if deployment.state == BotState.CRASHED and deployment.exposed_since is None:
+        advice = replace(advice, kinds=tuple(kind for kind in advice.kinds if kind != "recover"))
     return replace(advice, remedy=paper) if (paper := paper_remedy(deployment)) else advice
 
 

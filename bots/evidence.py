@@ -115,7 +115,7 @@ def exposure(deployment: Deployment, logs: BotLogs) -> datetime | None:
     """Since when the bot may have orders: until its log says that it stopped, and shows the end of every order."""
     if logs.says_stopped and not logs.open_orders:
         return None
-    return deployment.exposed_since or timezone.now()
+    return deployment.exposed()
 
 
 def trouble_columns(logs: BotLogs) -> dict[str, Any]:

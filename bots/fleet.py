@@ -172,8 +172,8 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
         # Its last words: the server forgets them half a minute after its end.
         with suppress(Unanswered):
             values |= apply_log_evidence(deployment, state, read_logs(api, deployment), {})[1]
-    if state in {*WORKING, BotState.SILENT} and deployment.exposed_since is None:
-        values["exposed_since"] = snapshot.taken_at
+    if state in {*WORKING, BotState.SILENT}:
+        values["exposed_since"] = deployment.exposed()
     if state in WORKING and deployment.verified_at is None:
         values["verified_at"] = snapshot.taken_at
     if reports := snapshot.performance.get(deployment.instance_name):

@@ -100,7 +100,7 @@ def locate_surely(run: Run, api: HummingbotAPI, deployment: Deployment) -> Place
         api.docker.stop(deployment.instance_name)
     except NotFound:
         return Place.GONE
-    deployment.update(exposed_since=deployment.exposed_since or timezone.now())
+    deployment.update(exposed_since=deployment.exposed())
     return Place.ACTIVE if locate(api, deployment) == Place.ACTIVE else Place.EXITED
 
 
@@ -191,7 +191,7 @@ def wait_until_seen(
         state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
         if state in WORKING and not counts():
             state = BotState.STARTING
-        exposed = {"exposed_since": deployment.exposed_since or timezone.now()} if state in WORKING else {}
+        exposed = {"exposed_since": deployment.exposed()} if state in WORKING else {}
         deployment.observe(state, **exposed)
         return state if state in {*WORKING, BotState.CRASHED} else None
 

@@ -77,8 +77,10 @@ def _end_of(instance: Deployment) -> str:
     state = instance.state
     if state == BotState.STOPPED and instance.exposed_since is None:
         return "The bot is stopped already, and its orders are cancelled."
-    if state in {BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT}:
+    if state in {BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT} and instance.exposed_since:
         return f"The bot is {state.label}. {FIRST_RECOVERED}"
+    if state in {BotState.CRASHED, BotState.NOT_LISTED}:
+        return f"The bot is {state.label} and has no orders to cancel."
     return f"Stops {_trading(instance)} and cancels its orders, until its log confirms it."
 
 

@@ -25,11 +25,14 @@ RESTARTED_ELSEWHERE = (
 
 
 def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason: str) -> OrphanedOrders | None:
-    """Write down what an instance may have left open; ``None`` when a person has dealt with all of it already.
+    """Write down what an instance may have left open; ``None`` when a person has dealt with all of it already, and when
+    its orders were simulated.
 
     Args:
         orders: those that are known by name; none when only that there may be some is known.
     """
+    if deployment.exposed() is None:
+        return None
     resolved = OrphanedOrders.objects.filter(deployment=deployment, resolved_at__isnull=False)
     dealt_with = {order["client_order_id"] for record in resolved for order in record.orders}
     left = [order for order in orders if order.client_order_id not in dealt_with]

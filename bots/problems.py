@@ -103,8 +103,8 @@ class InstanceNotListed(Problem):
     concerns = "bot"
     meaning = "The server does not list the bot's container: it is paused by Docker, restarting, or removed."
     default_remedy = (
-        "“Recover” the bot: Docker is asked for its container. One that is paused or restarting is stopped, with its "
-        "orders cancelled; of one that is gone, the last known orders are named."
+        "Press “Recover”: Docker is asked for the bot's container. One that is paused or restarting is stopped, with "
+        "its orders cancelled; of one that is gone, the last known orders are named."
     )
 
 
@@ -123,7 +123,7 @@ class StopNotDelivered(Problem):
     concerns = "bot"
     meaning = "The bot is not connected, so no stop could reach it: it may still be trading."
     default_remedy = (
-        "“Recover” the bot: its container is ended and started again, and it is stopped as soon as it is connected."
+        "Press “Recover”: the bot's container is ended and started again, and it is stopped as soon as it is connected."
     )
     retryable = True
 
@@ -134,7 +134,7 @@ class StopUnconfirmed(Problem):
     code = "stop_unconfirmed"
     meaning = "The stop was sent, but the bot has not confirmed that it stopped: it may still be trading."
     default_remedy = (
-        "Retry the stop. If that does not help, “Recover” the bot: its container is ended and started again, and the "
+        "Retry the stop. If that does not help, press “Recover”: its container is ended and started again, and the "
         "bot is stopped as soon as it is connected."
     )
     retryable = True

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from ninja import NinjaAPI, Schema, Swagger
 from pydantic.json_schema import models_json_schema
 
-from json_api import routes_bots, routes_clients, routes_operations, routes_servers, routes_webhooks
+from json_api import routes_bots, routes_clients, routes_operations, routes_orders, routes_servers, routes_webhooks
 from json_api.access import take_token
 from json_api.answers import MEDIA_TYPE, handle_problems, problem_response
 from json_api.parser import StrictParser
@@ -108,5 +108,6 @@ api = PanelAPI(
     parser=StrictParser(),
 )
 handle_problems(api)
-for routes in (routes_bots, routes_clients, routes_servers, routes_operations, routes_webhooks):
+# What is asked of a bot's orders goes before what is done with it, which any word after its number might be.
+for routes in (routes_orders, routes_bots, routes_clients, routes_servers, routes_operations, routes_webhooks):
     api.add_router("", routes.router)

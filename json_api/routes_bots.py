@@ -38,11 +38,25 @@ router = PanelRouter(tags=["bots"])
 COLUMNS = {name: column for column, name in API_NAMES.items()}
 
 Action = Literal[
-    "deploy", "redeploy", "start", "stop", "pause", "resume", "apply_settings", "archive", "refresh", "check"
+    "deploy",
+    "redeploy",
+    "start",
+    "stop",
+    "recover",
+    "pause",
+    "resume",
+    "apply_settings",
+    "archive",
+    "refresh",
+    "check",
 ]
 
-#: The actions for which there is something to decide.
-DEPLOYS = ("deploy", "redeploy")
+#: What there is to decide, by action.
+DECISIONS = {
+    "deploy": frozenset(Decisions.model_fields),
+    "redeploy": frozenset(Decisions.model_fields),
+    "start": frozenset({"open_orders"}),
+}
 
 
 class BotFilters(Paged):
@@ -203,16 +217,16 @@ def act(
     waiting: Query[Waiting],
     body: Decisions | None = None,
 ) -> Any:
-    """Deploy, redeploy, start, stop, pause, resume or archive a bot; apply its settings while it runs, as far as it
-    takes them over; refresh what is known of it; check its definition at its server and exchange.
+    """Deploy, redeploy, start, stop, recover, pause, resume or archive a bot; apply its settings while it runs, as far
+    as it takes them over; refresh what is known of it; check its definition at its server and exchange.
 
     Answers 200 with the bot when that succeeded, 202 with the operation when it takes longer than ``wait``.
     """
     bot = get_object_or_404(visible(request), pk=bot_id)
     kind = "check_bot" if action == "check" else action
     decided = body.dict(exclude_unset=True) if body else {}
-    if decided and action not in DEPLOYS:
-        raise FieldsInvalid({name: [f"“{action}” takes no such field."] for name in decided})
+    if unknown := set(decided) - DECISIONS.get(action, frozenset()):
+        raise FieldsInvalid({name: [f"“{action}” takes no such field."] for name in unknown})
     return answer(
         request,
         response,

@@ -143,7 +143,7 @@ class BotChange(Schema):
 
 
 class Decisions(Schema):
-    """What only a person may decide, for “deploy” and “redeploy”."""
+    """What only a person may decide, for “deploy” and “redeploy”, and of it ``open_orders`` for “start”."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -152,6 +152,10 @@ class Decisions(Schema):
         description="A bot that is paused may quote again: its new instance is not paused. Needed for such a bot.",
     )
     unlisted: bool = Field(False, description="Deploy also when the exchange does not list the trading pair.")
+    open_orders: bool = Field(
+        False,
+        description="Quote on top of orders that may be open: of this bot, or of the client's others in its market.",
+    )
 
 
 class BotOut(Schema):
@@ -172,6 +176,10 @@ class BotOut(Schema):
     max_global_drawdown_quote: float | None
     max_controller_drawdown_quote: float | None
     state: str = Field(description="What the server last showed; “none” when it was never deployed.")
+    trouble: str = Field(
+        description="What keeps a running bot from quoting: orders_rejected, not_ready, no_balance; empty for nothing."
+    )
+    trouble_reason: str = Field(description="In the words of the exchange or of the bot's log.")
     seen_at: datetime | None
     instance: str | None = Field(description="The server's name for the newest deployment.")
     last_error: str
@@ -208,6 +216,14 @@ class BotOut(Schema):
     @staticmethod
     def resolve_state(bot: Bot) -> str:
         return bot.deployment.state.value if bot.deployment else "none"
+
+    @staticmethod
+    def resolve_trouble(bot: Bot) -> str:
+        return (bot.deployment.shown_trouble or "") if bot.deployment else ""
+
+    @staticmethod
+    def resolve_trouble_reason(bot: Bot) -> str:
+        return bot.deployment.trouble_reason if bot.deployment and bot.deployment.shown_trouble else ""
 
     @staticmethod
     def resolve_seen_at(bot: Bot) -> datetime | None:

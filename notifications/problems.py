@@ -13,8 +13,8 @@ class BotCrashed(Problem):
     concerns = "bot"
     meaning = "The bot's container exited by itself: it does not trade any more, and its orders may still be open."
     default_remedy = (
-        "“Recover” the bot first: that brings it up just long enough to cancel its orders. Then read the last lines of "
-        "its log, which the panel keeps, correct what they name, and “Redeploy” the bot or “Archive” it."
+        "Press “Recover” first: that brings the bot up just long enough to cancel its orders. Then read the last lines "
+        "of its log, which the panel keeps, correct what they name, and “Redeploy” the bot or “Archive” it."
     )
 
 

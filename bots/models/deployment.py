@@ -16,6 +16,7 @@ from bots.fields import OrderedJSONField
 from bots.models.strategy import Strategy, StrategyKind
 from bots.strategies.render import KILL_SWITCH
 from bots.strategies.schema import live_settings
+from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from operations.models import Operation
 
@@ -226,6 +227,12 @@ class Deployment(models.Model):
     @property
     def is_open(self) -> bool:
         return self.sent_at is not None and self.ended_at is None
+
+    def exposed(self) -> datetime | None:
+        """Since when it may have orders at an exchange, if it is up now; simulated ones die with their bot."""
+        if market_of(self.connector).money is Money.PAPER:
+            return None
+        return self.exposed_since or timezone.now()
 
     @property
     def is_held(self) -> bool:

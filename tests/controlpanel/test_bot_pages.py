@@ -85,11 +85,14 @@ def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
 @pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT])
 def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state)
-    assert "orders that it left open at the exchange" in shown(admin_client, pmm, "now")
+    advice = shown(admin_client, pmm, "now")
+    advice = advice[advice.index("This bot needs you") :]
+    assert search("to cancel them|its orders are cancelled|with its orders cancelled", advice)
     pmm.deployment.update(connector="binance_paper_trade")
     page = shown(admin_client, pmm, "now")
-    assert "This bot needs you" in page
-    assert "left open at the exchange" not in page
+    page = page[page.index("This bot needs you") :]
+    page = page[: page.index("</section>")]
+    assert not search("to cancel them|orders are cancelled|orders cancelled", page)
 
 
 def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(pmm, admin_client):
@@ -113,16 +116,23 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
     [
         (BotState.RUNNING, "bitmart", "Stops trading SHARP-USDT with real money"),
         (BotState.STOPPED, "bitmart", "The bot is stopped already, and its orders are cancelled."),
-        (BotState.CRASHED, "bitmart", "trades no more: orders that it left open stay open until you cancel them"),
-        (BotState.CRASHED, "binance_paper_trade", "The bot is crashed and trades no more. "),
-        (BotState.SILENT, "bitmart", "It is not heard: look for orders that it left open"),
+        (BotState.CRASHED, "bitmart", "The bot is crashed. It may have left orders open, so it is recovered first"),
+        (
+            BotState.NOT_LISTED,
+            "bitmart",
+            "The bot is not listed. It may have left orders open, so it is recovered first",
+        ),
+        (BotState.CRASHED, "binance_paper_trade", "The bot is crashed and has no orders to cancel."),
+        (BotState.SILENT, "bitmart", "The bot is silent. It may have left orders open, so it is recovered first"),
     ],
 )
 def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, state, connector, words, pmm, admin_client):
-    pmm.deployment.update(observed_state=state, connector=connector)
+    has_orders = state != BotState.STOPPED and connector == "bitmart"
+    exposed_since = now() if has_orders else None
+    pmm.deployment.update(observed_state=state, connector=connector, exposed_since=exposed_since)
     page = text_of(admin_client.get(operate_url(pmm, kind)))
     assert words in page
-    assert ("open orders are cancelled." in page) is (state == BotState.RUNNING)
+    assert ("cancels its orders, until its log confirms it." in page) is (state == BotState.RUNNING)
 
 
 def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, admin_client):

@@ -254,7 +254,7 @@ def test_a_keys_button_pushes_the_profile_of_its_client(key, admin_client):
 def test_a_button_that_makes_no_sense_now_says_why_and_does_nothing(bot, client_sharp, admin_client):
     page = text_of(admin_client.get(url_of(bot, "now")))
     reason = f"{bot} has no instance on a server: deploy it first."
-    assert page.count(f'title="{reason}"') == 5
+    assert page.count(f'title="{reason}"') == 6
     asked = text_of(admin_client.get(operate_url(bot, "stop")))
     assert reason in asked
     assert "Yes, stop" not in asked

@@ -30,6 +30,8 @@ TAKES = {
     "GET /bots/{bot_id}": ["bots.view_bot"],
     "GET /bots/{bot_id}/logs": ["bots.view_bot"],
     "GET /bots/{bot_id}/performance": ["bots.view_bot"],
+    "GET /bots/{bot_id}/orders": ["bots.view_bot"],
+    "POST /bots/{bot_id}/orders/resolve": ["bots.view_bot", "bots.resolve_orders"],
     "PATCH /bots/{bot_id}": ["bots.view_bot", "bots.change_bot"],
     "DELETE /bots/{bot_id}": ["bots.view_bot", "bots.delete_bot"],
     "POST /bots/{bot_id}/{action}": ["bots.view_bot"],

@@ -10,14 +10,26 @@ from django.db import transaction
 from django.db.models import QuerySet
 from pydantic import ValidationError
 
-from bots.models import Bot, LogLine
+from bots.models import Bot, LogLine, OrphanedOrders
 from json_api.defining import define
-from json_api.routes_bots import DEPLOYS
+from json_api.routes_bots import DECISIONS
+from json_api.routes_orders import OrphanedOrdersOut
 from json_api.schemas import BotCreate, BotOut, Decisions, LogLineOut, SampleOut
 from json_api.terminal import NounCommand, as_json
 
 #: Verbs that are called as their kinds of operation are.
-SAME_NAME = ("deploy", "redeploy", "apply_settings", "pause", "resume", "start", "stop", "archive", "refresh")
+SAME_NAME = (
+    "deploy",
+    "redeploy",
+    "apply_settings",
+    "pause",
+    "resume",
+    "start",
+    "stop",
+    "recover",
+    "archive",
+    "refresh",
+)
 
 
 class Command(NounCommand):
@@ -32,7 +44,8 @@ class Command(NounCommand):
         "check": "check_bot",
     }
     decisions = {
-        verb: {name: field.description or "" for name, field in Decisions.model_fields.items()} for verb in DEPLOYS
+        verb: {name: Decisions.model_fields[name].description or "" for name in sorted(names)}
+        for verb, names in DECISIONS.items()
     }
 
     def rows(self) -> QuerySet[Bot]:
@@ -44,6 +57,9 @@ class Command(NounCommand):
         logs = self.add_verb(verbs, "logs", "what is kept of its log, the newest last")
         logs.add_argument("id")
         logs.add_argument("--lines", type=int, default=50)
+        orders = self.add_verb(verbs, "orders", "those that it may have left open at its exchange")
+        orders.add_argument("id")
+        orders.add_argument("--resolve", action="store_true", help="confirm that you have dealt with them there")
         self.add_verb(verbs, "performance", "its controllers' last figures, in the quote asset").add_argument("id")
         self.add_verb(verbs, "delete", "delete a definition of which nothing is on a server").add_argument("id")
 
@@ -74,6 +90,19 @@ class Command(NounCommand):
             return
         for fact in facts:
             self.stdout.write(f"{fact['at']} {fact['level']:<8} {fact['message']}")
+
+    def orders(self, options: dict[str, Any]) -> None:
+        records = OrphanedOrders.objects.unresolved().filter(deployment__bot=self.find(options["id"]))
+        found = list(records.select_related("deployment"))
+        if options["resolve"]:
+            found = [record for record in found if record.resolve(None)]
+        if options["json"]:
+            self.stdout.write(as_json([OrphanedOrdersOut.from_orm(record).model_dump() for record in found]))
+            return
+        for record in found:
+            self.stdout.write(f"{record.deployment}: {record.summary}")
+        done = "Recorded: they were dealt with." if options["resolve"] else "They hold a deploy back until --resolve."
+        self.stdout.write(done if found else "No orders of it are known to be open.")
 
     def performance(self, options: dict[str, Any]) -> None:
         run = self.find(options["id"]).deployment
