@@ -12,7 +12,7 @@ from json_api.answers import nothing_at
 
 
 def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(
+    return error_page(
         request,
         403,
         "This is not open to you",
@@ -25,7 +25,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A page in the admin, a problem for tools elsewhere."""
     if not request.path.startswith(reverse("admin:index")):
         return nothing_at(request, exception)
-    return _page(
+    return error_page(
         request,
         404,
         "Nothing is here",
@@ -49,8 +49,13 @@ class AddressMiddleware:
         return self.get_response(request)
 
 
-def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _page(
+def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """For Django's check against forged forms: the form has no valid token, or its origin is not trusted."""
+    if not reason.startswith("CSRF "):
+        from controlpanel.proxies import origin_refused
+
+        return origin_refused(request)
+    return error_page(
         request,
         403,
         "This form is too old",
@@ -59,6 +64,6 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
     )
 
 
-def _page(request: HttpRequest, status: int, title: str, sentence: str, remedy: str) -> HttpResponse:
+def error_page(request: HttpRequest, status: int, title: str, sentence: str, remedy: str) -> HttpResponse:
     context = {"title": title, "sentence": sentence, "remedy": remedy}
     return render(request, "controlpanel/error.html", admin.site.each_context(request) | context, status=status)
