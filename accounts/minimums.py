@@ -14,28 +14,31 @@ from django.core.exceptions import ValidationError
 from django.db.models import F
 
 from accounts.models import Balance, ExchangeKey
+from hummingbot_api.names import is_asset, suggest_case
 
 #: What is read every five minutes says nothing any more when it is older.
 NEWS = timedelta(minutes=20)
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) +((?=\S*[A-Z])[A-Z0-9.:_-]+)", re.ASCII)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) +(\S+)", re.ASCII)
 
 
 def read_minimums(text: str) -> dict[str, str]:
-    """``500 USDT, 20000 SHARP`` as amounts by asset, as the key keeps them.
+    """``500 USDT, 20000 kPEPE`` as amounts by asset, as the key keeps them.
 
     Raises:
         ValidationError: an amount, or its asset, can't be read.
     """
     minimums: dict[str, str] = {}
-    for part in filter(None, map(str.strip, text.upper().split(","))):
+    for part in filter(None, map(str.strip, text.split(","))):
         match = _AMOUNT.fullmatch(part)
-        if match is None or not Decimal(match[1]):
+        # A number in the asset's place is the rest of an amount with separators.
+        if match is None or not Decimal(match[1]) or not is_asset(match[2]) or match[2].isdigit():
             raise ValidationError(
                 f"“{part}” is not an amount and its asset. Write 500 USDT, 20000 SHARP: no separators inside a number."
             )
-        if match[2] in minimums:
-            raise ValidationError(f"{match[2]} stands there twice.")
-        minimums[match[2]] = match[1]
+        asset = suggest_case(match[2])
+        if asset in minimums:
+            raise ValidationError(f"{asset} stands there twice.")
+        minimums[asset] = match[1]
     return minimums
 
 
@@ -81,9 +84,11 @@ def _held(key: ExchangeKey, balance: Balance) -> Held | None:
     tokens: list[dict[str, Any]] = (balance.holdings or {}).get(key.connector, [])
     if not tokens:
         return None
+    listed = {token["token"] for token in tokens}
     units = dict.fromkeys(key.minimum_balances, Decimal(0))
-    for token in tokens:
-        if (asset := token["token"].upper()) in units:
-            units[asset] += Decimal(str(token["units"]))
+    for asset in units:
+        # As it was entered; where the server knows none of that spelling, whatever differs in its case only.
+        names = {asset} if asset in listed else {name for name in listed if name.upper() == asset.upper()}
+        units[asset] = sum((Decimal(str(t["units"])) for t in tokens if t["token"] in names), Decimal(0))
     below = [asset for asset, minimum in key.minimum_balances.items() if units[asset] < Decimal(minimum)]
     return Held(balance.taken_at, units, sorted(below))

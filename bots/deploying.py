@@ -153,10 +153,11 @@ def check_rules(run: Run) -> str:
     if has_adopted(run):
         return "The instance has its settings."
     strategy = Strategy.objects.filter(name=deployment.strategy_name).first()
+    rules = rules_read(server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair)
+    if rules.trading_pair != deployment.trading_pair:
+        deployment.take_spelling(rules.trading_pair)
     return rules_check(
-        rules=rules_read(
-            server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair
-        ),
+        rules=rules,
         schema=strategy.settings_schema if strategy else {},
         settings=deployment.config,
         unlisted=bool(run.operation.options.get("unlisted")),

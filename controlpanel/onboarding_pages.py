@@ -258,7 +258,7 @@ class BotPage(FormPage, BotAdmin):
 
     def save_warnings(self, bot: Bot) -> Iterable[str]:
         """Without what was not checked: the review says so, and the launch checks it."""
-        return doubts(bot)
+        return doubts(bot, bot.trading_rules)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         client = self.onboarding.client  # type: ignore[union-attr]

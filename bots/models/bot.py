@@ -15,6 +15,7 @@ from bots.fields import OrderedJSONField
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
+from bots.pairs import replace_pair
 from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid
 from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
@@ -27,24 +28,10 @@ from operations.problems import OperationActive
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
-_PAIR = re.compile(r"([A-Z0-9.:]+)-([A-Z0-9.:]+)")
 #: What a definition says, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
 #: What operations and the poll write about a bot, each with an UPDATE of its own.
 OBSERVED = {"deployment", "strangers"}
-
-
-def normalise_pair(text: str) -> str:
-    """``SHARP/USDT``, ``sharp-usdt`` and ``SHARP-USDT`` all become ``SHARP-USDT``.
-
-    Raises:
-        ValidationError: it is not a base and a quote asset.
-    """
-    pair = re.sub(r"\s*[/_-]\s*", "-", text.strip().upper())
-    match = _PAIR.fullmatch(pair)
-    if not match or match[1] == match[2]:
-        raise ValidationError("Write the base and the quote asset with a dash between: SHARP-USDT.")
-    return pair
 
 
 def validate_image(value: str) -> None:
@@ -67,7 +54,7 @@ class Bot(models.Model):
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="bots")
     connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
     trading_pair = models.CharField(
-        max_length=40, help_text="Base and quote asset: SHARP-USDT. SHARP/USDT is understood too."
+        max_length=40, help_text="Base and quote asset, spelled as the exchange does: SHARP-USDT, kPEPE-USD."
     )
     settings = OrderedJSONField(default=dict, blank=True)
     image = models.CharField(max_length=200, default=DEFAULT_IMAGE, validators=[validate_image])
@@ -256,7 +243,7 @@ class Bot(models.Model):
         elif self.client_id and self._shares_its_instance_name():
             errors["name"] = "This client has a bot whose name looks the same to a server."
         try:
-            self.trading_pair = normalise_pair(self.trading_pair)
+            self.trading_pair = TradingRules.objects.spelling(self.server_id, self.connector, self.trading_pair)
         except ValidationError as error:
             errors["trading_pair"] = error.messages
         if self.server_id and not is_paper_trade(self.connector) and self.server.fields_of(self.connector) is None:
@@ -289,6 +276,16 @@ class Bot(models.Model):
         """The settings with which the exchange would refuse orders, and why, by its rules as they are stored."""
         rules = self.trading_rules
         return rules.refusals(self.strategy.settings_schema, self.settings) if rules else {}
+
+    def take_spelling(self, pair: str) -> None:
+        """Write the pair as its exchange lists it, in the definition as it is stored too."""
+        former, self.trading_pair = self.trading_pair, pair
+        self.settings = replace_pair(self.settings, former, pair)
+        with transaction.atomic():
+            row = Bot.objects.select_for_update().filter(pk=self.pk, trading_pair=former).first()
+            if row is not None:  # or else somebody has chosen another market since
+                row.trading_pair, row.settings = pair, replace_pair(row.settings, former, pair)
+                row.save(update_fields=["trading_pair", "settings"])
 
     def is_defined_like(self, other: "Bot") -> bool:
         """Whether both say the same, whoever's they are and whatever their names."""

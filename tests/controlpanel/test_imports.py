@@ -379,6 +379,14 @@ def test_a_bot_is_defined_with_its_settings(send, client_sharp, server):
     assert "Next: open a bot and “Deploy” it" in text_of(page)
 
 
+@pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX-AVAX", "USD.b-XRP", "$NUT-USDT", "=A(1)-USDT", "@B-USDT"])
+def test_a_pair_is_imported_and_exported_as_its_exchange_spells_it(pair, send, client_sharp, admin_client):
+    save(send, BOT, BOT_HEADER, BOT_ROW.replace("sharp/usdt", pair))
+    assert Bot.objects.get().trading_pair == pair
+    exported = admin_client.get(reverse(f"{BOT}_export", args=["csv"])).content
+    assert states(result_of(send(BOT, exported)).outcomes) == [(2, "unchanged")]
+
+
 def test_settings_of_every_kind_are_read_as_the_form_reads_them(send, client_sharp):
     save(
         send,

@@ -4,6 +4,7 @@ import json
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -273,6 +274,17 @@ def test_trading_rules_of_a_pair_that_is_not_listed_are_an_error_in_a_success(ap
     rules = api.ok("GET", "/connectors/bitmart/trading-rules?trading_pairs=NO-USDT")
     assert rules == {"NO-USDT": {"error": "Trading pair NO-USDT not found"}}
     assert "SHARP-USDT" in api.ok("GET", "/connectors/bitmart/trading-rules")
+
+
+@pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX-AVAX", "USD.b-XRP", "$NUT-USDT", "purr-usdc"])
+def test_a_pair_is_listed_only_as_its_exchange_spells_it(api, pair):
+    other = pair.swapcase()
+    asked = urlencode({"trading_pairs": [pair, other]}, doseq=True)
+    rules = api.ok("GET", f"/connectors/bitmart/trading-rules?{asked}")
+    assert "min_order_size" in rules[pair]
+    assert rules[other] == {"error": f"Trading pair {other} not found"}
+    wanted = {"connector_name": "bitmart", "trading_pairs": [pair]}
+    assert api.ok("POST", "/market-data/prices", json=wanted)["prices"][pair]
 
 
 @pytest.mark.parametrize("connector", ["nope", "binance_paper_trade"])
