@@ -54,7 +54,7 @@ class Bot(models.Model):
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="bots")
     connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
     trading_pair = models.CharField(
-        max_length=40, help_text="Base and quote asset, spelled as the exchange does: SHARP-USDT, kPEPE-USD."
+        max_length=40, help_text="Base and quote asset: SHARP-USDT. SHARP/USDT is understood too."
     )
     settings = OrderedJSONField(default=dict, blank=True)
     image = models.CharField(max_length=200, default=DEFAULT_IMAGE, validators=[validate_image])
