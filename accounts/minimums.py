@@ -52,17 +52,25 @@ class Held:
 
     Attributes:
         taken_at: when its server told so.
-        units: by asset; an asset that the server did not list among others is not there.
+        units: by asset; an asset that the server did not list among others is not there, and ``None`` is what it
+            listed without a number.
         below: those of which less is there than shall be.
     """
 
     taken_at: datetime
-    units: Mapping[str, Decimal]
+    units: Mapping[str, Decimal | None]
     below: Collection[str]
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the server reported each of the assets: only then enough is there when none is below."""
+        return None not in self.units.values()
+
+    @property
     def words(self) -> str:
-        return in_words({asset: f"{units.normalize():f}" for asset, units in self.units.items()})
+        return in_words(
+            {a: "an unreported amount of" if u is None else f"{u.normalize():f}" for a, u in self.units.items()}
+        )
 
 
 def held_by(keys: Collection[ExchangeKey], now: datetime) -> dict[int, Held]:
@@ -85,10 +93,11 @@ def _held(key: ExchangeKey, balance: Balance) -> Held | None:
     if not tokens:
         return None
     listed = {token["token"] for token in tokens}
-    units = dict.fromkeys(key.minimum_balances, Decimal(0))
-    for asset in units:
+    units: dict[str, Decimal | None] = {}
+    for asset in key.minimum_balances:
         # As it was entered; where the server knows none of that spelling, whatever differs in its case only.
         names = {asset} if asset in listed else {name for name in listed if name.upper() == asset.upper()}
-        units[asset] = sum((Decimal(str(t["units"])) for t in tokens if t["token"] in names), Decimal(0))
-    below = [asset for asset, minimum in key.minimum_balances.items() if units[asset] < Decimal(minimum)]
+        found = [token["units"] for token in tokens if token["token"] in names]
+        units[asset] = None if None in found else sum((Decimal(str(number)) for number in found), Decimal(0))
+    below = [a for a, minimum in key.minimum_balances.items() if (u := units[a]) is not None and u < Decimal(minimum)]
     return Held(balance.taken_at, units, sorted(below))

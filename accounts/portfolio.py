@@ -154,10 +154,12 @@ def _keep(profile: CredentialsProfile, taken_at: datetime, holdings: Holdings) -
 
 
 def is_known(holdings: Holdings) -> bool:
-    """Whether the server has read anything: after its restart, or without its exchange, it tells of no token at all."""
-    return any(holdings.values())
+    """Whether the server has read anything: after its restart, or without its exchange, it tells of no token at all,
+    or of no value.
+    """
+    return any(holding.value is not None for tokens in holdings.values() for holding in tokens)
 
 
 def value_of(holdings: Holdings) -> float:
-    """In US dollars as the server reckons them."""
-    return sum(holding.value for tokens in holdings.values() for holding in tokens)
+    """In US dollars as the server reckons them; what it does not report is left out."""
+    return sum(holding.value or 0.0 for tokens in holdings.values() for holding in tokens)

@@ -217,7 +217,7 @@ def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdic
                 f"At least {in_words(key.minimum_balances)} shall be there."
             )
             yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), looked_at=seen.taken_at, **common)
-        elif seen:
+        elif seen and seen.is_complete:
             yield Verdict(words=f"It held {seen.words} again.", looked_at=seen.taken_at, **common)
 
 

@@ -330,6 +330,22 @@ def test_an_asset_that_is_not_among_those_told_of_is_not_there(key):
     assert "held 0 SHARP, 1000 USDT" in incident.sentence
 
 
+def test_what_is_not_reported_neither_opens_an_incident_nor_ends_one(key):
+    for _ in range(3):
+        holds(key, USDT=None, SHARP=30000)
+        assert looks() == []
+    for _ in range(2):
+        holds(key, USDT=1, SHARP=30000)
+        looks()
+    for _ in range(3):
+        holds(key, USDT=None, SHARP=30000)
+        assert len(looks()) == 1
+    for _ in range(2):
+        holds(key, USDT=None, SHARP=5)
+        (incident,) = looks()
+    assert "held 5 SHARP, an unreported amount of USDT" in incident.sentence
+
+
 def test_enough_is_no_incident_whatever_else_is_there(key):
     for _ in range(3):
         holds(key, BTC=0.0001, **ENOUGH)
