@@ -192,7 +192,7 @@ class KeySheet(Sheet):
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
         # Not which of them: whoever may enter keys could guess at one value after the other.
         changes = super().changes(before, after)
-        return tuple(Change("values") if change.column == "values" else change for change in changes)
+        return tuple(Change("values", hidden=True) if change.column == "values" else change for change in changes)
 
     def validate(self, obj: ExchangeKey, row: Row) -> None:
         if not row.errors:
