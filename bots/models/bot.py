@@ -126,8 +126,14 @@ class Bot(models.Model):
 
     @property
     def instance_name(self) -> str:
-        """The name that instances are asked for with; the server appends a timestamp to it."""
-        return f"{INSTANCE_PREFIX}-{self.client.account_name}-{slug(self.name)}"
+        """The name that instances are asked for with; the server appends a timestamp to it.
+
+        No two bots of a server share one: what joins the account and the bot occurs in neither of them. A dash may be
+        part of an account, and then two join them, which the bot's part never has.
+        """
+        account = self.client.account_name
+        joint = "--" if "-" in account else "-"
+        return f"{INSTANCE_PREFIX}-{account}{joint}{slug(self.name)}"
 
     @property
     def is_controller(self) -> bool:

@@ -14,7 +14,7 @@ from accounts.models import Client, Server
 from bots.models import Bot, Deployment, Strategy, TradingRules, normalise_pair
 from bots.strategies import bundled
 from bots.strategies.schema import setting_errors
-from hummingbot_api.names import NAME
+from hummingbot_api.names import NAME, slug
 
 SETTINGS = {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600, "order_refresh_time": 60}
 
@@ -76,6 +76,19 @@ def test_two_bots_of_a_client_never_look_the_same_to_a_server(name, bot, sharp):
     twin = Bot(client=sharp, name=name, strategy=bot.strategy, connector="bitmart", trading_pair="A-B")
     twin.settings = dict(SETTINGS)
     assert "name" in errors_of(twin)
+
+
+ACCOUNT = st.from_regex(r"[a-c_-]{1,6}", fullmatch=True)
+NAMES = st.text("ab -", min_size=1, max_size=6).filter(slug)
+
+
+@given(ACCOUNT, NAMES, ACCOUNT, NAMES)
+def test_two_bots_share_an_instance_name_only_when_account_and_bot_are_the_same(account, name, other, other_name):
+    one, two = (
+        Bot(client=Client(account_name=a), name=n).instance_name for a, n in ((account, name), (other, other_name))
+    )
+    assert (one == two) == ((account, slug(name)) == (other, slug(other_name)))
+    assert NAME.fullmatch(one)
 
 
 # --- pairs ---
