@@ -59,7 +59,7 @@ def plan(run: Run) -> str:
     bot: Bot = run.subject
     bot.refuse_when_offboarded()
     deployment = Deployment.objects.filter(operation=run.operation).first() or _planned(run, bot)
-    # Names were joined in another way once, so that two bots could have the same: one that has ended is in nobody's way.
+    # Names were joined in another way once, so that two bots could have the same. What has ended is in nobody's way.
     namesakes = Deployment.objects.open().filter(server=deployment.server, requested_name=deployment.requested_name)
     if namesakes.exclude(bot=bot).exists():
         raise InstanceNameTaken

@@ -92,14 +92,14 @@ class Client(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("admin:accounts_client_change", args=[self.pk])
+
     def unique_error_message(self, model_class: type[models.Model], unique_check: Sequence[str]) -> ValidationError:
         """Say nothing of the other one: who asks may not look after that client."""
         if tuple(unique_check) == ("name",):
             return ValidationError(NAME_TAKEN, code="unique")
         return super().unique_error_message(model_class, unique_check)
-
-    def get_absolute_url(self) -> str:
-        return reverse("admin:accounts_client_change", args=[self.pk])
 
     def clean(self) -> None:
         if self.pk and self.status == ClientStatus.OFFBOARDED:
