@@ -476,6 +476,36 @@ def test_profit_volume_and_balances_are_told_in_words_and_tables(sharp, admin_cl
     assert "+100.50" in balances
 
 
+def test_a_total_says_how_many_bots_report_until_all_do(sharp, admin_client):
+    assert "1 of 1" not in shown(admin_client)
+    script = Bot.objects.create(
+        client=sharp.client,
+        name="Script",
+        server=sharp.server,
+        strategy=Strategy.objects.get(name="spread"),
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+    )
+    run = deploy(script)
+    run.performance.all().delete()
+    for query in ({}, {"client": sharp.client.pk}):
+        earned = card(shown(admin_client, **query), "earned-1")
+        assert "7.25 USDT</strong> in all (1 of 2 bots report)" in earned
+        assert "725.00 USDT</strong> traded (1 of 2 bots report)" in earned
+    assert card(shown(admin_client), "earned-1").count("1 of 2 bots report") == 4, "the client's figures are totals too"
+    for change in ({"connector": "binance_paper_trade"}, {"trading_pair": "SHARP-BTC"}, {"sent_at": None}):
+        kept = {name: getattr(run, name) for name in change}
+        run.update(**change)
+        assert "1 of 2 bots report" not in shown(admin_client), change
+        run.update(**kept)
+    run.end(BotState.ARCHIVED)
+    assert "1 of 2 bots report" in shown(admin_client), "it traded in the time"
+    run.update(ended_at=now() - timedelta(days=2), sent_at=now() - timedelta(days=3))
+    assert "1 of 2 bots report" not in shown(admin_client)
+    run.update(ended_at=now(), observed_state=BotState.NOT_CREATED)
+    assert "1 of 2 bots report" not in shown(admin_client)
+
+
 def test_a_longer_time_knows_no_change_of_what_was_not_seen_then(sharp, admin_client):
     assert "not known" in card(shown(admin_client, span="month"), "balances")
 
