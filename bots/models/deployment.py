@@ -174,6 +174,11 @@ class Deployment(models.Model):
         return self.sent_at is not None and self.ended_at is None
 
     @property
+    def may_trade(self) -> bool:
+        """Whether its instance trades, or may for all that is known: also when it was not seen lately, or is paused."""
+        return self.is_open and self.state not in {BotState.STOPPED, BotState.CRASHED}
+
+    @property
     def is_held(self) -> bool:
         """Whether somebody wants it not to quote: paused, or told to pause and not confirmed yet."""
         return self.paused_at is not None or self.live_config.get(KILL_SWITCH) is True

@@ -264,6 +264,25 @@ def test_a_bot_that_differs_is_redeployed_or_changed_while_it_runs(sharp, admin_
     assert operate_url(sharp, "redeploy") in card(shown(admin_client), "concerns")
 
 
+@pytest.mark.parametrize("state", [BotState.STOPPED, BotState.CRASHED, BotState.MISSING])
+def test_a_bot_that_does_not_run_is_not_said_to_run_as_it_was_before(state, sharp, admin_client):
+    Bot.objects.update(settings=sharp.settings | {"sell_spreads": [0.02]}, image="hummingbot/hummingbot:other")
+    sharp.deployment.observe(state)
+    page = shown(admin_client)
+    assert "Bot runs" not in page and "Saved and not live yet" not in page
+    sharp.deployment.update(key_fingerprint="older")
+    needs = card(shown(admin_client), "concerns")
+    assert "Bot runs" not in needs and "It runs" not in needs
+    assert "Bot has an older key" in needs and operate_url(sharp, "redeploy") in needs
+
+
+@pytest.mark.parametrize("state", [BotState.RUNNING, BotState.PAUSED, BotState.SILENT])
+def test_one_that_runs_or_may_is_said_to(state, sharp, admin_client):
+    Bot.objects.update(image="hummingbot/hummingbot:other")
+    sharp.deployment.observe(state)
+    assert "Bot runs as it was before" in card(shown(admin_client), "concerns")
+
+
 def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admin_client):
     for number in range(MOST):
         key = ExchangeKey.objects.create(

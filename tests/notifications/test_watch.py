@@ -275,6 +275,21 @@ def test_only_channels_for_every_client_are_told_of_a_bot_that_may_be_named_afte
     assert [delivery.channel for delivery in Delivery.objects.all()] == [everybodys]
 
 
+def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(bot):
+    bot.deployment.end(BotState.ARCHIVED)
+    bot.settings = {"order_amount": 1600}
+    bot.full_clean()
+    bot.save()
+    failed = ended("deploy", bot, State.FAILED, "pair_not_listed")
+    planned = bot.plan_deployment()
+    planned.operation = failed
+    planned.save()
+    assert kinds_of(looks(2)) == ["operation_failed"]
+    Bot.objects.update(trading_pair="BTC-USDT")
+    assert looks(3) == []
+    assert Incident.objects.get().ending == "The bot was corrected since."
+
+
 # --- balances ---
 
 
