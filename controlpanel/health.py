@@ -9,7 +9,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from huey.contrib.djhuey import HUEY
 
 from controlpanel.queues import without_passwords
@@ -34,14 +34,14 @@ class ProbeMiddleware:
 
 
 @never_cache
-@require_GET
+@require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "alive"})
 
 
 @never_cache
-@require_GET
+@require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """Database and queue answer, and a worker was heard; ``503`` with what does not."""
     checks = {"database": _database, "queue": _queue, "worker": _worker}
