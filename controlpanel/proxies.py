@@ -8,7 +8,6 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
@@ -63,8 +62,6 @@ def _explain(request: HttpRequest) -> HttpResponse:
     )
     if not request.path.startswith(reverse("admin:index")):
         return problem_response(request, problem)
-    # The page is laid out for somebody, and who that is no middleware has looked up yet.
-    request.user = AnonymousUser()
     return error_page(request, problem.status, "Redirect loop", problem.message, problem.remedy)
 
 

@@ -128,11 +128,11 @@ class SqliteQueue(PatientQueue, SqliteHuey):
 
 
 class OutageFilter(logging.Filter):
-    """Makes one line of what huey logs, with a traceback, of a task that met an outage."""
+    """Makes one line of what a worker logs, with a traceback, of a task or an operation that met an outage."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if record.name.startswith("huey") and isinstance(error, OUTAGES):
+        if record.name.startswith(("huey", "operations")) and isinstance(error, OUTAGES):
             # What the scheduler can't enqueue comes again in a minute, and the queue says itself that it is away.
             if record.name.endswith(".Scheduler"):
                 return False

@@ -24,5 +24,6 @@ urlpatterns = [
     path("", api.urls),
 ]
 
+handler400 = "controlpanel.errors.bad_request"
 handler403 = "controlpanel.errors.not_allowed"
 handler404 = "controlpanel.errors.not_found"

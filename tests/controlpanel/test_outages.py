@@ -6,6 +6,7 @@ from threading import Event, Thread
 import psycopg
 import pytest
 import redis
+from django.db import OperationalError
 from huey import MemoryHuey
 from huey.consumer import Scheduler, Worker
 
@@ -157,9 +158,15 @@ def test_what_the_address_says_of_connections_is_respected(query, age, checks, m
     assert (found["CONN_MAX_AGE"], found["CONN_HEALTH_CHECKS"]) == (age, checks)
 
 
-def test_the_log_of_the_worker_has_a_line_for_a_task_that_met_an_outage(bells, console):
-    from django.db import OperationalError
+@pytest.mark.parametrize("logger", ["operations.runner", "operations.services"])
+def test_an_operation_that_meets_an_outage_is_a_line(logger, console):
+    error = OperationalError("the database system is shutting down")
+    logging.getLogger(logger).error("operation %s met an unexpected error", 7, exc_info=error)
+    [line] = console.getvalue().splitlines()
+    assert "operation 7 met" in line and "shutting down" in line
 
+
+def test_the_log_of_the_worker_has_a_line_for_a_task_that_met_an_outage(bells, console):
     def meet() -> None:
         raise OperationalError("server closed the connection unexpectedly")
 

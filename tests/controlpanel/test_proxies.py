@@ -41,6 +41,14 @@ def test_everything_else_still_needs_an_allowed_host(host, path, production, db,
     assert behind(host=host, **{"x-forwarded-proto": "https"}).get(path).status_code == 400
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "web", "<b>evil</b>", ""])
+def test_a_host_header_that_a_proxy_changed_is_named_with_its_setting(host, production, db):
+    response = behind(host=host, **{"x-forwarded-proto": "https"}).get("/admin/login/")
+    text = text_of(response)
+    assert f"under the name “{host}”" in text and "ALLOWED_HOSTS" in text and "docs/hosting.md" in text
+    assert "<b>evil" not in response.content.decode()
+
+
 # --- redirect loops ---
 
 
