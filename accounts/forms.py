@@ -100,7 +100,6 @@ class ClientForm(forms.ModelForm):
             "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "
             "the client has left, and no bot is deployed or started for them; archive all bots first."
         }
-        error_messages = {"name": {"unique": "This name can't be used: choose another one."}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

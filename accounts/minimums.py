@@ -14,28 +14,31 @@ from django.core.exceptions import ValidationError
 from django.db.models import F
 
 from accounts.models import Balance, ExchangeKey
+from hummingbot_api.names import is_asset, suggest_case
 
 #: What is read every five minutes says nothing any more when it is older.
 NEWS = timedelta(minutes=20)
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) +((?=\S*[A-Z])[A-Z0-9.:_-]+)", re.ASCII)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) +(\S+)", re.ASCII)
 
 
 def read_minimums(text: str) -> dict[str, str]:
-    """``500 USDT, 20000 SHARP`` as amounts by asset, as the key keeps them.
+    """``500 USDT, 20000 kPEPE`` as amounts by asset, as the key keeps them.
 
     Raises:
         ValidationError: an amount, or its asset, can't be read.
     """
     minimums: dict[str, str] = {}
-    for part in filter(None, map(str.strip, text.upper().split(","))):
+    for part in filter(None, map(str.strip, text.split(","))):
         match = _AMOUNT.fullmatch(part)
-        if match is None or not Decimal(match[1]):
+        # A number in the asset's place is the rest of an amount with separators.
+        if match is None or not Decimal(match[1]) or not is_asset(match[2]) or match[2].isdigit():
             raise ValidationError(
                 f"“{part}” is not an amount and its asset. Write 500 USDT, 20000 SHARP: no separators inside a number."
             )
-        if match[2] in minimums:
-            raise ValidationError(f"{match[2]} stands there twice.")
-        minimums[match[2]] = match[1]
+        asset = suggest_case(match[2])
+        if asset in minimums:
+            raise ValidationError(f"{asset} stands there twice.")
+        minimums[asset] = match[1]
     return minimums
 
 
@@ -49,17 +52,25 @@ class Held:
 
     Attributes:
         taken_at: when its server told so.
-        units: by asset; an asset that the server did not list among others is not there.
+        units: by asset; an asset that the server did not list among others is not there, and ``None`` is what it
+            listed without a number.
         below: those of which less is there than shall be.
     """
 
     taken_at: datetime
-    units: Mapping[str, Decimal]
+    units: Mapping[str, Decimal | None]
     below: Collection[str]
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the server reported each of the assets: only then enough is there when none is below."""
+        return None not in self.units.values()
+
+    @property
     def words(self) -> str:
-        return in_words({asset: f"{units.normalize():f}" for asset, units in self.units.items()})
+        return in_words(
+            {a: "an unreported amount of" if u is None else f"{u.normalize():f}" for a, u in self.units.items()}
+        )
 
 
 def held_by(keys: Collection[ExchangeKey], now: datetime) -> dict[int, Held]:
@@ -81,9 +92,12 @@ def _held(key: ExchangeKey, balance: Balance) -> Held | None:
     tokens: list[dict[str, Any]] = (balance.holdings or {}).get(key.connector, [])
     if not tokens:
         return None
-    units = dict.fromkeys(key.minimum_balances, Decimal(0))
-    for token in tokens:
-        if (asset := token["token"].upper()) in units:
-            units[asset] += Decimal(str(token["units"]))
-    below = [asset for asset, minimum in key.minimum_balances.items() if units[asset] < Decimal(minimum)]
+    listed = {token["token"] for token in tokens}
+    units: dict[str, Decimal | None] = {}
+    for asset in key.minimum_balances:
+        # As it was entered; where the server knows none of that spelling, whatever differs in its case only.
+        names = {asset} if asset in listed else {name for name in listed if name.upper() == asset.upper()}
+        found = [token["units"] for token in tokens if token["token"] in names]
+        units[asset] = None if None in found else sum((Decimal(str(number)) for number in found), Decimal(0))
+    below = [a for a, minimum in key.minimum_balances.items() if (u := units[a]) is not None and u < Decimal(minimum)]
     return Held(balance.taken_at, units, sorted(below))

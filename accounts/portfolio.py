@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.charts import chart_data
 from accounts.models import Balance, CredentialsProfile, Server
-from accounts.samples import KEPT_HOURLY
+from accounts.samples import KEPT_HOURLY, sum_of_known
 from accounts.spans import Span
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
@@ -85,7 +85,7 @@ def worth_over_time(profiles: QuerySet[CredentialsProfile], span: Span, now: dat
     balances = Balance.objects.filter(profile__in=profiles.values("pk")).since(moments[0] - COUNTS_FOR)
     seen = sorted(getattr(balances, span.thinned)().order_by().values_list("profile", "taken_at", "value"))
     of_profiles = [list(_at_each(moments, list(of_profile))) for _, of_profile in groupby(seen, lambda row: row[0])]
-    values = [_sum_of_known(at_moment) for at_moment in zip(*of_profiles, strict=True)]
+    values = [sum_of_known(at_moment) for at_moment in zip(*of_profiles, strict=True)]
     over_time = WorthOverTime(moments, values)
     return over_time if values and len(over_time.rows) > 1 else None
 
@@ -95,11 +95,6 @@ def _at_each(moments: list[datetime], seen: list[tuple[int, datetime, float]]) -
     for moment in moments:
         place = bisect_right(times, moment) - 1
         yield seen[place][2] if place >= 0 and moment - times[place] <= COUNTS_FOR else None
-
-
-def _sum_of_known(values: tuple[float | None, ...]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 def read_balances(server: Server, *, within: float | None = None) -> None:
@@ -154,10 +149,12 @@ def _keep(profile: CredentialsProfile, taken_at: datetime, holdings: Holdings) -
 
 
 def is_known(holdings: Holdings) -> bool:
-    """Whether the server has read anything: after its restart, or without its exchange, it tells of no token at all."""
-    return any(holdings.values())
+    """Whether the server has read anything: after its restart, or without its exchange, it tells of no token at all,
+    or of no value.
+    """
+    return any(holding.value is not None for tokens in holdings.values() for holding in tokens)
 
 
 def value_of(holdings: Holdings) -> float:
-    """In US dollars as the server reckons them."""
-    return sum(holding.value for tokens in holdings.values() for holding in tokens)
+    """In US dollars as the server reckons them; what it does not report is left out."""
+    return sum(holding.value or 0.0 for tokens in holdings.values() for holding in tokens)

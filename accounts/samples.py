@@ -1,5 +1,6 @@
 """Figures that are kept over time: all of them for two days, one an hour for a month, after that one a day."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -12,6 +13,12 @@ from accounts.visibility import OfClientsQuerySet
 KEPT_IN_DETAIL = timedelta(days=2)
 #: And of what is older than this, the last one of each day.
 KEPT_HOURLY = timedelta(days=30)
+
+
+def sum_of_known(figures: Iterable[float | None]) -> float | None:
+    """Return the sum of those that are known; ``None`` when none is."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if known else None
 
 
 class SampleQuerySet(OfClientsQuerySet[Any]):

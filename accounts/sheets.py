@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.fields import fingerprint
 from accounts.keys import key_errors
 from accounts.models import Client, ClientStatus, ExchangeKey, Server
+from accounts.models.client import NAME_TAKEN
 from hummingbot_api.connectors import KNOWN_CONNECTORS, is_paper_trade
 from hummingbot_api.exchanges import words_of
 from hummingbot_api.results import ConnectorField
@@ -49,7 +50,7 @@ class ClientSheet(Sheet):
     def find(self, row: Row) -> Client | None:
         name = row.text("name")
         if name in self.taken:
-            row.wrong("name", "This name can't be used: choose another one.")
+            row.wrong("name", NAME_TAKEN)
             return None
         # Without a manager it would be out of sight of the one who adds it.
         return self.clients.get(name) or Client(name=name, account_manager=None if self.may_assign else self.user)
@@ -192,7 +193,7 @@ class KeySheet(Sheet):
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
         # Not which of them: whoever may enter keys could guess at one value after the other.
         changes = super().changes(before, after)
-        return tuple(Change("values") if change.column == "values" else change for change in changes)
+        return tuple(Change("values", hidden=True) if change.column == "values" else change for change in changes)
 
     def validate(self, obj: ExchangeKey, row: Row) -> None:
         if not row.errors:

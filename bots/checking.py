@@ -16,9 +16,13 @@ def read_rules(run: Run) -> str:
     """Read and keep the exchange's rules, for this check and for the form."""
     bot: Bot = run.subject
     rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
-    return (
-        f"The server could not provide them. {rules.problem}" if rules.problem else f"The rules of {rules} were read."
-    )
+    if rules.problem:
+        return f"The server could not provide them. {rules.problem}"
+    said = f"The rules of {rules} were read."
+    if rules.trading_pair != bot.trading_pair:
+        said += f" The bot's pair was {bot.trading_pair}, which the exchange does not list; it was corrected."
+        bot.take_spelling(rules.trading_pair)
+    return said
 
 
 def check_settings(run: Run) -> str:

@@ -16,6 +16,7 @@ from django.utils.formats import date_format
 from django.utils.text import Truncator
 
 from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Renewal
+from bots.corrections import is_corrected
 from bots.models import Bot, BotState, Deployment
 from hummingbot_api.connectors import is_paper_trade
 from hummingbot_api.errors import KeyRefused
@@ -210,12 +211,24 @@ def _keys(client: Client, bots: Sequence[Bot]) -> list[Line]:
     keys = {key.connector: key for key in client.keys.all()}
     needed = sorted({bot.connector for bot in bots if not is_paper_trade(bot.connector)}) if bots else sorted(keys)
     if needed:
-        return [_key(client, connector, keys.get(connector)) for connector in needed]
+        return [_needed_key(client, connector, keys, bots) for connector in needed]
     if bots:
         return [Line(Part.KEY, "Exchange key", LineState.DONE, "Paper trade needs none: its money is simulated.")]
     sentence = "None yet. A bot that trades with real money needs the client's key for its exchange."
     enter = _add("Enter the key", ExchangeKey, client=client.pk)
     return [Line(Part.KEY, "Exchange key", LineState.WAITING, sentence, enter)]
+
+
+def _needed_key(client: Client, connector: str, keys: Mapping[str, ExchangeKey], bots: Sequence[Bot]) -> Line:
+    """The key for a connector. Where the client has keys, but not this one, it says which bot asks for it."""
+    line = _key(client, connector, keys.get(connector))
+    if line.state != LineState.WAITING:
+        return line
+    names = [bot.name for bot in bots if bot.connector == connector]
+    trading = f"{', '.join(names)} {'trade' if len(names) > 1 else 'trades'} on {title_of(connector)}"
+    others = ", ".join(map(title_of, sorted(keys)))
+    has = f", and the client has a key for {others} only" if others else ""
+    return replace(line, sentence=f"{line.sentence} {trading}{has}.")
 
 
 def _key(client: Client, connector: str, key: ExchangeKey | None) -> Line:
@@ -298,6 +311,10 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
         if operation and operation.state == State.FAILED and not _archived_since(bot, operation):
             if operation.error_code == KeyRefused.code and (news := _news_of_the_key(bot, operation)):
                 sentence = f"{bot.name} was not deployed, because the exchange refused the key. {news}"
+                again = replace(_operate("deploy", bot), label="Deploy again")
+                return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, again)
+            if is_corrected(bot, operation):
+                sentence = f"{bot.name} could not be deployed, and was corrected since."
                 again = replace(_operate("deploy", bot), label="Deploy again")
                 return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, again)
             sentence = f"{bot.name} could not be deployed: {Truncator(operation.error_message).chars(200)}"

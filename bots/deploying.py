@@ -70,7 +70,8 @@ def plan(run: Run) -> str:
     bot.refuse_when_offboarded()
     deployment = Deployment.objects.filter(operation=run.operation).first() or _planned(run, bot)
     refuse_on_top_of_orders(deployment, run.operation.options)
-    namesakes = Deployment.objects.filter(server=deployment.server, requested_name=deployment.requested_name)
+    # Names were joined in another way once, so that two bots could have the same. What has ended is in nobody's way.
+    namesakes = Deployment.objects.open().filter(server=deployment.server, requested_name=deployment.requested_name)
     if namesakes.exclude(bot=bot).exists():
         raise InstanceNameTaken
     deployment.operation = run.operation
@@ -164,10 +165,11 @@ def check_rules(run: Run) -> str:
     if has_adopted(run):
         return "The instance has its settings."
     strategy = Strategy.objects.filter(name=deployment.strategy_name).first()
+    rules = rules_read(server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair)
+    if rules.trading_pair != deployment.trading_pair:
+        deployment.take_spelling(rules.trading_pair)
     return rules_check(
-        rules=rules_read(
-            server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair
-        ),
+        rules=rules,
         schema=strategy.settings_schema if strategy else {},
         settings=deployment.config,
         unlisted=bool(run.operation.options.get("unlisted")),

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
+from django.db.models import Q
+
 from accounts.charts import chart_data
 from accounts.spans import Span
-from bots.models import PerformanceQuerySet
+from bots.models import BotState, DeploymentQuerySet, PerformanceQuerySet
 from hummingbot_api.connectors import Money, market_of
 
 #: How long before the time in question a run's last figures count as those that it began the time with.
@@ -60,10 +62,29 @@ class Gain(NamedTuple):
 
 @dataclass
 class Share:
-    """What one client or bot has to do with it."""
+    """What one client or bot has to do with it.
+
+    Attributes:
+        bots: those that reported.
+        traded: those that had an instance in the time, as far as that was counted.
+    """
 
     pnl: float = 0
     volume: float = 0
+    bots: set[int] = field(default_factory=set)
+    traded: set[int] = field(default_factory=set)
+
+    @property
+    def coverage(self) -> str:
+        """Whose figures are in it, unless they are those of all."""
+        return coverage(self.bots, self.traded)
+
+
+def coverage(reporting: set[int], traded: set[int]) -> str:
+    """How many bots report of those that traded; empty when all do."""
+    if not (silent := traded - reporting):
+        return ""
+    return f"{len(reporting)} of {len(reporting) + len(silent)} bots report"
 
 
 @dataclass
@@ -72,6 +93,7 @@ class Earnings:
 
     Attributes:
         reported_at: when the newest of the figures was reported.
+        traded: the bots that had an instance in the time, reporting or not, as far as that was counted.
     """
 
     money: Money
@@ -80,6 +102,7 @@ class Earnings:
     steps: list[Share]
     shares: dict[Owner, Share] = field(default_factory=dict)
     reported_at: datetime | None = None
+    traded: set[int] = field(default_factory=set)
 
     def add(self, gain: Gain, owner: Owner) -> None:
         # A server's clock may be fast.
@@ -87,6 +110,7 @@ class Earnings:
         for share in (self.steps[number], self.shares.setdefault(owner, Share())):
             share.pnl += gain.pnl
             share.volume += gain.volume
+            share.bots.add(gain.figures.bot)
         self.reported_at = max(self.reported_at or gain.figures.taken_at, gain.figures.taken_at)
 
     @property
@@ -101,6 +125,11 @@ class Earnings:
     @property
     def volume(self) -> float:
         return sum(step.volume for step in self.steps)
+
+    @property
+    def coverage(self) -> str:
+        """How many bots report, until all do that traded in the time: a total leaves out those that don't."""
+        return coverage(set().union(*(share.bots for share in self.shares.values())), self.traded)
 
     @property
     def lowest(self) -> float:
@@ -143,6 +172,25 @@ def earnings(samples: PerformanceQuerySet, span: Span, now: datetime, *, by_bot:
         found[market].add(gain, owner)
     order = list(Money)
     return [found[market] for market in sorted(found, key=lambda market: (order.index(market[0]), market[1]))]
+
+
+def count_bots(
+    found: Iterable[Earnings], deployments: DeploymentQuerySet, span: Span, now: datetime, *, by_bot: bool
+) -> None:
+    """Note on each of the totals, and on clients' shares, which bots had an instance in the time. One query.
+
+    Scripts report nothing, and neither does a controller whose exchange is not ready.
+    """
+    by_market = {(earned.money, earned.quote): earned for earned in found}
+    begin = span.moments(now)[0]
+    on_a_server = deployments.filter(sent_at__isnull=False).filter(Q(ended_at=None) | Q(ended_at__gt=begin))
+    rows = on_a_server.exclude(observed_state=BotState.NOT_CREATED).order_by()
+    for bot, client, connector, pair in rows.values_list("bot", "bot__client", "connector", "trading_pair"):
+        if earned := by_market.get((market_of(connector).money, pair.partition("-")[2])):
+            earned.traded.add(bot)
+            shares = () if by_bot else earned.shares.items()
+            for share in (share for owner, share in shares if owner.pk == client):
+                share.traded.add(bot)
 
 
 def _read(samples: PerformanceQuerySet, begin: datetime, span: Span) -> list[Figures]:

@@ -91,6 +91,10 @@ class BotForm(forms.ModelForm):
     class Meta:
         model = Bot
         fields = ("client", "name", "server", "strategy", "connector", "trading_pair", "image", "headless", *LIMITS)
+        help_texts = {
+            "trading_pair": "Base and quote asset, spelled as the exchange does: SHARP-USDT, kPEPE-USD. Upper and "
+            "lower case count."
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -105,8 +105,10 @@ def _company(deployment: Deployment) -> str:
         .exclude(bot=deployment.bot)
         .select_related("bot")
     )
-    names = ", ".join(other.bot.name for other in others)
-    return f" {names} of the same client trades there already: the bots may trade with each other." if names else ""
+    names = [other.bot.name for other in others if other.may_trade]
+    trade = "trade" if len(names) > 1 else "trades"
+    told = f" {', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
+    return told if names else ""
 
 
 def _doubts(deployment: Deployment) -> str:

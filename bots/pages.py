@@ -1,7 +1,8 @@
 """A bot's pages beside its form: how it is now, its log, its performance, what was done. They show what is stored."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -19,6 +20,7 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.charts import chart_data, colour_of
+from accounts.samples import sum_of_known
 from bots.advice import advice_for
 from bots.differences import Difference
 from bots.models import Bot, Deployment, LogKind, LogLine, OrphanedOrders, PerformanceSample
@@ -132,7 +134,7 @@ class WatchedMixin(OperatesMixin):
         samples = list(_samples(run, span))
         context = {
             "run": run,
-            "runs": bot.deployments.filter(sent_at__isnull=False)[:RUNS],
+            "runs": _figures_of(bot.deployments.filter(sent_at__isnull=False)[:RUNS]),
             "newest": run.performance.newest().order_by("controller_id") if run else (),
             "page": _page_of(samples, request),
             "chart": _chart(samples, SPANS[span][-1], run.quote_asset if run else ""),
@@ -193,6 +195,32 @@ def _what_is_true(bot: Bot) -> dict[str, Any]:
         # Mostly it is the newest of these.
         "reason": "" if any(line.message == deployment.last_error for line in errors) else reason,
     }
+
+
+@dataclass
+class RunFigures:
+    """What a run's controllers reported last, together; ``None`` where none of them did."""
+
+    deployment: Deployment
+    pnl: float | None
+    volume: float | None
+    as_of: datetime | None
+
+
+def _figures_of(runs: Iterable[Deployment]) -> list[RunFigures]:
+    """From the same reports as the controllers' own figures: the poll's may be newer, and are another page's.
+
+    Of runs that ended before reports were kept there are only the poll's.
+    """
+    found = {run.pk: RunFigures(run, run.pnl_quote, run.volume_quote, None) for run in runs}
+    by_run: dict[int, list[PerformanceSample]] = {}
+    for sample in PerformanceSample.objects.filter(deployment__in=found).newest():
+        by_run.setdefault(sample.deployment_id, []).append(sample)
+    for pk, samples in by_run.items():
+        found[pk].pnl = sum_of_known(sample.global_pnl_quote for sample in samples)
+        found[pk].volume = sum_of_known(sample.volume_quote for sample in samples)
+        found[pk].as_of = max(sample.taken_at for sample in samples)
+    return list(found.values())
 
 
 def _page_of(rows: QuerySet[Any] | Sequence[Any], request: HttpRequest) -> Page:

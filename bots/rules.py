@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.models import Server
 from accounts.operations import talking_to
 from bots.models import Bot, TradingRules
+from bots.pairs import spellings
 from bots.problems import PairNotListed, TradingRuleBroken
 from bots.strategies.amounts import amounts_in, too_wide
 from hummingbot_api.connectors import real_exchange
@@ -18,14 +19,22 @@ PATIENCE = {"long_read_timeout": 30.0, "read_retries": 0}
 
 
 def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingRules:
-    """Have the server ask the exchange now, and keep what it tells, or why it tells nothing."""
-    exchange = real_exchange(connector)
+    """Have the server ask the exchange now, and keep what it tells, or why it tells nothing.
+
+    The rules may be those of another spelling: of the pair as given or in upper case, the one that the exchange lists.
+    """
+    exchange, spelled = real_exchange(connector), spellings(trading_pair)
     with talking_to(server, **PATIENCE) as api:
         found: dict[str, Any] = {"problem": "", "unlisted": False}
         try:
-            rule = api.connectors.trading_rules(exchange, [trading_pair]).get(trading_pair)
+            listed = api.connectors.trading_rules(exchange, spelled)
+            trading_pair = next((pair for pair in spelled if pair in listed), trading_pair)
+            rule = listed.get(trading_pair)
             if rule is None:
-                found["problem"] = f"{exchange} does not list {trading_pair}: check how the pair is written."
+                found["problem"] = (
+                    f"{exchange} does not list {' or '.join(spelled)}: check how the pair is written. Upper and lower "
+                    "case count."
+                )
                 found["unlisted"] = True
         except HummingbotAPIError as problem:
             rule, found["problem"] = None, problem.message
@@ -69,9 +78,9 @@ def rules_check(
     return f"The amounts fit the rules of {rules}.{without}{notes}"
 
 
-def doubts(bot: Bot) -> Iterator[str]:
-    """What may be a slip of the pen in a bot's settings, by what is known."""
-    rules, schema = bot.trading_rules, bot.strategy.settings_schema
+def doubts(bot: Bot, rules: TradingRules | None) -> Iterator[str]:
+    """What may be a slip of the pen in a bot's settings, by what is known of its market."""
+    schema = bot.strategy.settings_schema
     for name, reason in too_wide(schema, bot.settings).items():
         yield f"{name}: {reason}"
     if rules is not None and not rules.problem:
@@ -81,8 +90,8 @@ def doubts(bot: Bot) -> Iterator[str]:
 
 def save_warnings(bot: Bot) -> Iterator[str]:
     """What is to be known about a bot that was saved, and is no reason to refuse it."""
-    yield from doubts(bot)
     rules = bot.trading_rules
+    yield from doubts(bot, rules)
     if (rules is None or rules.problem) and amounts_in(bot.strategy.settings_schema):
         why = f"could not be provided by the server ({rules.problem})" if rules else "have not been read yet"
         yield (

@@ -113,7 +113,9 @@ class BotSheet(Sheet):
             else:
                 row.wrong("headless", "Write yes or no.")
         for limit in LIMITS:
-            if text := row.text(limit):
+            if question := row.two_readings(limit):
+                row.wrong(limit, question)
+            elif text := row.text(limit):
                 try:
                     setattr(obj, limit, None if text.lower() == NONE else _number(text))
                 except InvalidOperation:
@@ -147,7 +149,7 @@ class BotSheet(Sheet):
                 row.wrong(column, f"This is in the column {name} already.")
             setting = lowered[name]
             try:
-                _put(settings, setting.path, read_setting(setting, row.text(column)))
+                _put(settings, setting.path, _read_cell(setting, row, column))
             except ValidationError as error:
                 row.wrong(column, " ".join(error.messages))
         bot.settings = settings
@@ -217,6 +219,20 @@ def read_setting(setting: Setting, text: str) -> Any:
         except ValidationError:
             raise ValidationError("Write a number with a decimal point: 0.003.") from None
     return setting_field(setting, None).clean(text)
+
+
+def _read_cell(setting: Setting, row: Row, column: str) -> Any:
+    """
+    Raises:
+        ValidationError: the strategy can't take it, or it can be read in two ways.
+    """
+    text = row.text(column)
+    # Of one comma in a list something else is asked.
+    one_or_two = "array" in setting.types and _ONE_NUMBER_OR_TWO.fullmatch(text)
+    is_number = "enum" not in setting.schema and "string" not in setting.types and not one_or_two
+    if is_number and (question := row.two_readings(column)):
+        raise ValidationError(question)
+    return read_setting(setting, text)
 
 
 def _number(text: str) -> Decimal:

@@ -320,21 +320,26 @@ def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
     for bot in bots:
         if bot.client.is_offboarded:
             continue  # nothing of it is sent anywhere again
-        redeploy, apply, older_key = bot.needs_redeploy, bot.settings_to_apply(), bot.has_newer_key
+        older_key, instance = bot.has_newer_key, bot.open_deployment
+        ended = instance is not None and (not instance.may_trade or instance.state == BotState.MISSING)
+        # What does not run is not behind its definition: its page says what to do before it is started.
+        redeploy, apply = (False, []) if ended else (bot.needs_redeploy, bot.settings_to_apply())
         if not (redeploy or apply or older_key):
             continue
         words = []
         if older_key:
-            words.append("It runs with an exchange key that has been replaced since.")
+            doing = "It does not trade now; it was deployed" if ended else "It runs"
+            words.append(f"{doing} with an exchange key that has been replaced since.")
         if redeploy:
             words.append("Its definition was changed since it was deployed.")
         if apply:
             words.append(f"Saved and not live yet: {', '.join(row.label for row in apply)}.")
         again = redeploy or older_key
+        with_older_key = "Bot has an older key" if ended else "Bot runs with an older key"
         yield Concern(
             source="bots",
-            urgency=Urgency.WARNING if older_key else Urgency.REMINDER,
-            title="Bot runs with an older key" if older_key else "Bot runs as it was before",
+            urgency=Urgency.WARNING if older_key and not ended else Urgency.REMINDER,
+            title=with_older_key if older_key else "Bot runs as it was before",
             about=str(bot),
             url=bot.get_absolute_url(),
             words=" ".join(words),

@@ -17,9 +17,9 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from accounts.portfolio import worth_over_time, worths
-from accounts.spans import SPANS
-from bots.earnings import earnings
-from bots.models import Bot, BotState, PerformanceQuerySet, PerformanceSample
+from accounts.spans import SPANS, Span
+from bots.earnings import Earnings, count_bots, earnings
+from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, PerformanceQuerySet, PerformanceSample
 from controlpanel.attention import SOURCES, Concern, Urgency, concerns
 from hummingbot_api.connectors import Money, market_of
 from operations.models import Operation, WorkerHeartbeat
@@ -57,6 +57,9 @@ class FiguresFilter(forms.Form):
         return PerformanceSample.objects.visible_to(self.user).filter(
             **self._lookups(client="deployment__bot__client", server="deployment__server")
         )
+
+    def deployments(self) -> DeploymentQuerySet:
+        return Deployment.objects.visible_to(self.user).filter(**self._lookups(client="bot__client", server="server"))
 
     def profiles(self) -> QuerySet[CredentialsProfile]:
         return CredentialsProfile.objects.filter(
@@ -111,11 +114,19 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             "form": form,
             "span": span,
             "spans": SPANS,
-            "earnings": earnings(form.samples(), span, now, by_bot="client" in form.asked) if sees["bot"] else [],
+            "earnings": _earnings(form, span, now) if sees["bot"] else [],
             "worths": worths(form.profiles(), now - span.length) if sees["client"] else [],
             "over_time": worth_over_time(form.profiles(), span, now) if sees["client"] else None,
         }
     )
+
+
+def _earnings(form: FiguresFilter, span: Span, now: datetime) -> list[Earnings]:
+    by_bot = "client" in form.asked
+    found = earnings(form.samples(), span, now, by_bot=by_bot)
+    if found:
+        count_bots(found, form.deployments(), span, now, by_bot=by_bot)
+    return found
 
 
 def dashboard_now(request: HttpRequest) -> HttpResponse:

@@ -24,6 +24,11 @@ def _refuse(*sentences: str) -> NoReturn:
     sys.exit("The control panel does not start:\n" + "\n".join(f"- {sentence}" for sentence in sentences))
 
 
+def is_hosted() -> bool:
+    """Whether this is Heroku or Railway, by the variables that they set; which ones Railway sets has changed."""
+    return any(value and (name == "DYNO" or name.startswith("RAILWAY_")) for name, value in os.environ.items())
+
+
 class _Environment(FileAwareMapping):
     """The environment, with the files that ``NAME_FILE`` points to. What is set to nothing is not set."""
 
@@ -60,8 +65,8 @@ env = _Env(
     SECURE_HSTS_PRELOAD=(bool, False),
     REQUIRE_SECOND_FACTOR=(bool, False),
     SIGN_IN_TRIES_PER_USER=(int, 50),
-    # Heroku and Railway set these, and stand in front of the panel with one proxy.
-    TRUSTED_PROXIES=(int, 1 if os.environ.get("DYNO") or os.environ.get("RAILWAY_ENVIRONMENT") else 0),
+    # Heroku and Railway stand in front of the panel with one proxy.
+    TRUSTED_PROXIES=(int, int(is_hosted())),
     WORKER_THREADS=(int, 12),
     BIND=(str, ""),
     PORT=(int, 8000),
@@ -131,7 +136,14 @@ def _is_address(value: str) -> bool:
 
 def _is_database(value: str) -> bool:
     # A scheme that django-environ does not know it warns of, with the password.
-    return urlsplit(value).scheme in {"postgres", "postgresql", "sqlite"} and bool(env.db_url_config(value)["NAME"])
+    if urlsplit(value).scheme not in {"postgres", "postgresql", "sqlite"}:
+        return False
+    config = env.db_url_config(value)
+    return (
+        bool(config["NAME"])
+        and isinstance(config.get("CONN_MAX_AGE", 0), int | None)
+        and isinstance(config.get("CONN_HEALTH_CHECKS", True), bool)
+    )
 
 
 def _is_queue(value: str) -> bool:
@@ -155,8 +167,8 @@ FORMS: dict[str, Form] = {
     ),
     "DATABASE_URL": (
         _is_database,
-        "postgres://user:password@host:5432/name (percent-encode what is special in user and password) or "
-        "sqlite:////folder/file",
+        "postgres://user:password@host:5432/name (percent-encode what is special in user and password; in its query, "
+        "conn_max_age is a number or None and conn_health_checks True or False) or sqlite:////folder/file",
     ),
     "QUEUE_URL": (_is_queue, "redis://user:password@host:6379/0, or empty for a queue beside the database"),
     "EMAIL_URL": (
@@ -185,8 +197,8 @@ def _unfit_for_production() -> Iterator[str]:
         yield "ALLOWED_HOSTS is not set. Name the host names of the panel, separated by commas."
     if env("DEBUG"):
         yield "DEBUG is on, which shows settings and data to anyone who meets an error. Unset it."
-    # Set by Heroku and Railway. An SQLite file on a volume that lasts is still to be had, by its DATABASE_URL.
-    if (env("DYNO", default="") or env("RAILWAY_ENVIRONMENT", default="")) and not env("DATABASE_URL"):
+    # An SQLite file on a volume that lasts is still to be had, by its DATABASE_URL.
+    if is_hosted() and not env("DATABASE_URL"):
         yield (
             "DATABASE_URL is not set, and an SQLite file would not last: the disk is wiped at every restart. "
             "Add a PostgreSQL database, which sets it."
@@ -212,7 +224,8 @@ def database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     else:
-        settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        # Unless the address says otherwise: a pooler, say, wants connections that end with the request.
+        settings = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | settings
     return settings
 
 
@@ -248,7 +261,7 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
     if url.scheme == "memory":
         return common | {"huey_class": "huey.MemoryHuey"}
     if url.scheme in {"redis", "rediss"}:
-        return common | {"huey_class": "huey.PriorityRedisHuey", "connection": {"url": env("QUEUE_URL")}}
+        return common | {"huey_class": "controlpanel.queues.RedisQueue", "connection": {"url": env("QUEUE_URL")}}
     if database_settings["ENGINE"].endswith("postgresql"):
         connection = {
             "host": database_settings.get("HOST"),
@@ -260,9 +273,9 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         connection = {name: value for name, value in connection.items() if value}
         # Blocking, each thread would hold a connection of its own just to LISTEN, and small plans have 20. Instead
         # they share one, and look every half second at the latest.
-        return common | {"huey_class": "huey.PostgresHuey", "blocking": False, "connection": connection}
+        return common | {"huey_class": "controlpanel.queues.PostgresQueue", "blocking": False, "connection": connection}
     name = Path(database_settings["NAME"])
     return common | {
-        "huey_class": "huey.SqliteHuey",
+        "huey_class": "controlpanel.queues.SqliteQueue",
         "connection": {"filename": str(name.with_name("queue.sqlite3"))},
     }

@@ -4,15 +4,18 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from hummingbot_api.words import shortened
 from json_api.answers import nothing_at
 
 
 def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(
+    return error_page(
         request,
         403,
         "This is not open to you",
@@ -25,13 +28,28 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A page in the admin, a problem for tools elsewhere."""
     if not request.path.startswith(reverse("admin:index")):
         return nothing_at(request, exception)
-    return _page(
+    return error_page(
         request,
         404,
         "Nothing is here",
         "It was deleted, or its address has a mistake, or it belongs to a client that you do not look after.",
         "Begin at the start page, and look for it in its list.",
     )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For what Django refuses. Of a host name that is not the panel's it says which one arrived, and the setting."""
+    if isinstance(exception, DisallowedHost):
+        host = shortened(request.META.get("HTTP_HOST", ""), 200)
+        sentence = f"The panel was asked for under the name “{host}”, which is none of its own."
+        remedy = (
+            "If you host the panel: have the proxy send the Host header as the browser did, or add the name to "
+            "ALLOWED_HOSTS. docs/hosting.md has the headers that a proxy must send."
+        )
+    else:
+        sentence = "The panel does not answer such a request. Nothing was done."
+        remedy = "Begin at the start page, and follow its links."
+    return error_page(request, 400, "This request was refused", sentence, remedy)
 
 
 class AddressMiddleware:
@@ -49,8 +67,13 @@ class AddressMiddleware:
         return self.get_response(request)
 
 
-def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _page(
+def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """For Django's check against forged forms: the form has no valid token, or its origin is not trusted."""
+    if not reason.startswith("CSRF "):
+        from controlpanel.proxies import origin_refused
+
+        return origin_refused(request)
+    return error_page(
         request,
         403,
         "This form is too old",
@@ -59,6 +82,9 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
     )
 
 
-def _page(request: HttpRequest, status: int, title: str, sentence: str, remedy: str) -> HttpResponse:
+def error_page(request: HttpRequest, status: int, title: str, sentence: str, remedy: str) -> HttpResponse:
+    if not hasattr(request, "user"):
+        # The page is laid out for somebody, and the request was refused before anyone looked up for whom.
+        request.user = AnonymousUser()
     context = {"title": title, "sentence": sentence, "remedy": remedy}
     return render(request, "controlpanel/error.html", admin.site.each_context(request) | context, status=status)

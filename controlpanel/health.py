@@ -3,31 +3,45 @@
 import logging
 from collections.abc import Callable
 from traceback import format_exc
-from urllib.parse import unquote, urlsplit
 
-from django.conf import settings
-from django.db import connection
-from django.http import HttpRequest, JsonResponse
+from django.db import transaction
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from huey.contrib.djhuey import HUEY
 
-from controlpanel.environment import env
-from hummingbot_api.words import masker
+from controlpanel.queues import without_passwords
 from operations.models import WorkerHeartbeat
 
 logger = logging.getLogger(__name__)
 
 
+class ProbeMiddleware:
+    """Answers ``/healthz`` and ``/readyz`` whatever the ``Host`` header is, over http too.
+
+    Hosters probe by an IP address or a name of their own. Neither answer depends on the host, so nothing is gained by
+    naming another; for all other addresses ``ALLOWED_HOSTS`` decides.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.probes = {"/healthz": healthz, "/readyz": readyz}
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.probes.get(request.path_info, self.get_response)(request)
+
+
 @never_cache
-@require_GET
+@require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "alive"})
 
 
 @never_cache
-@require_GET
+@require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """Database and queue answer, and a worker was heard; ``503`` with what does not."""
     checks = {"database": _database, "queue": _queue, "worker": _worker}
@@ -40,20 +54,16 @@ def _holds(name: str, check: Callable[[], bool]) -> bool:
     try:
         return check()
     except Exception:  # whatever it is, the answer is no
-        logger.warning("/readyz: the %s does not answer: %s", name, _without_passwords(format_exc()))
+        logger.warning("/readyz: the %s does not answer: %s", name, without_passwords(format_exc()))
         return False
 
 
-def _without_passwords(text: str) -> str:
-    """A library may quote the address that it was given."""
-    queue_password = unquote(urlsplit(env("QUEUE_URL")).password or "")
-    return masker([settings.DATABASES["default"].get("PASSWORD"), queue_password])(text)
-
-
 def _database() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return True
+    """Whether it takes writes: a full disk, or a replica that only reads, answers questions like a healthy one."""
+    # The one table that always has rows, and that nobody else writes to.
+    applied = MigrationRecorder.Migration.objects.filter(app="operations", name="0001_initial")
+    with transaction.atomic():
+        return applied.update(applied=F("applied")) > 0
 
 
 def _queue() -> bool:

@@ -80,6 +80,12 @@ class Onboarding:
         return next((key for key in self.client.keys.all() if key.connector == connector), None)
 
     @property
+    def key_to_enter(self) -> Line | None:
+        """The key that a bot of the client lacks."""
+        missing = self.checklist.missing
+        return missing if self.bot and missing and missing.part == Part.KEY else None
+
+    @property
     def url(self) -> str:
         """Where it goes on: to mend what is wrong, then to enter what is missing, then to launch it.
 
@@ -127,6 +133,7 @@ def frame(name: str, onboarding: Onboarding | None) -> dict[str, Any]:
         "number": position + 1,
         "pages": list(zip(PAGES, urls, strict=True)),
         "back": urls[position - 1] if position else "",
+        "bot_url": urls[2],
     }
 
 
@@ -258,7 +265,7 @@ class BotPage(FormPage, BotAdmin):
 
     def save_warnings(self, bot: Bot) -> Iterable[str]:
         """Without what was not checked: the review says so, and the launch checks it."""
-        return doubts(bot)
+        return doubts(bot, bot.trading_rules)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         client = self.onboarding.client  # type: ignore[union-attr]

@@ -6,12 +6,18 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from uuid import uuid4
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
+
+from hummingbot_api.words import shortened
 
 HEADER = "X-Request-ID"
 #: Hosts and callers may send their own, as long as it can't forge a line of the log.
 SANE = re.compile(r"[A-Za-z0-9_.:-]{8,80}")
+
+#: How Django says that it is the request that is wrong.
+REFUSALS = (PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
 
 _current: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -41,9 +47,15 @@ class RequestIdFilter(logging.Filter):
 
 
 class RefusalFilter(logging.Filter):
-    """Takes the traceback from what is logged of a request that was refused: nothing is wrong in the panel."""
+    """Makes one line, a warning, of what is logged of a request that was refused: nothing is wrong in the panel.
+
+    Anyone can send such requests, and what they hold must neither flood the log nor forge a line of it.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], PermissionDenied):
-            record.exc_info = None
+        if record.exc_info and isinstance(record.exc_info[1], REFUSALS):
+            record.msg, record.args = shortened(" ".join(record.getMessage().split()), 300), ()
+            record.exc_info, record.exc_text = None, None
+            if record.levelno > logging.WARNING:
+                record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True

@@ -51,6 +51,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "controlpanel.request_id.RequestIdMiddleware",
+    # Before what looks at the request's host: a probe may ask under any.
+    "controlpanel.health.ProbeMiddleware",
+    "controlpanel.proxies.RedirectMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -152,7 +155,6 @@ if PRODUCTION:
     # Heroku and Railway end TLS in front of the panel and say so in this header, which they also strip from outside.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = env("SECURE_SSL_REDIRECT")
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
     SECURE_HSTS_SECONDS = env("SECURE_HSTS_SECONDS")
     # For the panel's own name, unless it is said otherwise: what else its domain has may not answer https.
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env("SECURE_HSTS_INCLUDE_SUBDOMAINS")
@@ -163,7 +165,7 @@ if PRODUCTION:
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "controlpanel.errors.form_too_old"
+CSRF_FAILURE_VIEW = "controlpanel.errors.form_refused"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -271,6 +273,7 @@ LOGGING = {
         "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
         "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
         "unsigned_in_a_line": {"()": "controlpanel.signed_queue.UnsignedFilter"},
+        "outage_in_a_line": {"()": "controlpanel.queues.OutageFilter"},
         # urllib3 names the address of each request below that, which for a webhook is its password.
         "above_debug": {
             "()": "django.utils.log.CallbackFilter",
@@ -281,12 +284,11 @@ LOGGING = {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["request_id", "unsigned_in_a_line"],
+            "filters": ["request_id", "refusal_in_a_line", "unsigned_in_a_line", "outage_in_a_line"],
         },
     },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
-        "django.request": {"filters": ["refusal_in_a_line"]},
         "urllib3.connectionpool": {"filters": ["above_debug"]},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},

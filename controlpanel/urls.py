@@ -7,7 +7,6 @@ from django.views.generic import RedirectView
 
 from controlpanel.dashboard import dashboard_now
 from controlpanel.glossary import glossary
-from controlpanel.health import healthz, readyz
 from controlpanel.searching import search
 from controlpanel.second_factor import second_factor
 from json_api.app import api
@@ -15,8 +14,6 @@ from operations.renewing import reload_signed_out
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("healthz", healthz),
-    path("readyz", readyz),
     path("admin/now/", reload_signed_out(admin.site.admin_view(require_safe(dashboard_now))), name="dashboard_now"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     path("admin/onboard/", include("controlpanel.onboarding_pages")),
@@ -28,5 +25,6 @@ urlpatterns = [
     path("", api.urls),
 ]
 
+handler400 = "controlpanel.errors.bad_request"
 handler403 = "controlpanel.errors.not_allowed"
 handler404 = "controlpanel.errors.not_found"

@@ -28,3 +28,21 @@ def slug(text: str, separator: str = "-") -> str:
     """
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", separator, ascii_text.lower()).strip(separator)
+
+
+def is_asset(text: str) -> bool:
+    """Whether an exchange may have an asset of that name: ``kPEPE``, ``USD.b``, ``$NUT``.
+
+    Any printable characters but the space and what separates the two assets of a pair.
+    """
+    return bool(text) and text.isprintable() and not set(text) & set(" -/")
+
+
+def suggest_case(text: str) -> str:
+    """Return a name of assets in upper case when it is all lower case, and as it is otherwise.
+
+    Exchanges spell most assets in upper case, and people often don't. Mixed case is meant as it is.
+    """
+    upper = text.upper()
+    # The upper case of some letters is longer, and a name in such letters is no exchange's.
+    return upper if text == text.lower() and len(upper) == len(text) else text

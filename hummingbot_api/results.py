@@ -139,7 +139,7 @@ class ControllerPerformance:
 
 @dataclass(frozen=True)
 class Holding:
-    """What an account has of one token on one exchange.
+    """What an account has of one token on one exchange. ``None`` is what the server did not report as a number.
 
     Attributes:
         available_units: those that no open order binds.
@@ -149,10 +149,10 @@ class Holding:
     """
 
     token: str
-    units: float
-    available_units: float
-    price: float
-    value: float
+    units: float | None
+    available_units: float | None
+    price: float | None
+    value: float | None
 
 
 #: What an account holds, by connector.

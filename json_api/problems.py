@@ -39,6 +39,17 @@ class BodyTooLarge(RequestProblem):
     status = 413
 
 
+class HttpsNotRecognized(RequestProblem):
+    """A proxy in front does not say that the request came over https, so that it is redirected there for ever."""
+
+    code = "https_not_recognized"
+    meaning = "The panel does not know that the request came over https."
+    default_remedy = (
+        "This panel answers over https only. If you are redirected again and again: have the proxy that ends TLS send "
+        "“X-Forwarded-Proto: https”, and every proxy behind it pass that on. docs/hosting.md has an nginx example."
+    )
+
+
 class TokenMissing(RequestProblem):
     """No token, or none that works any longer."""
 

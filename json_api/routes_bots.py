@@ -99,7 +99,8 @@ def list_bots(request: HttpRequest, asked: Query[BotFilters]) -> Any:
         "client__account_name": asked.account,
         "server__name": asked.server,
         "connector": asked.connector,
-        "trading_pair": asked.pair and asked.pair.upper().replace("/", "-"),
+        # Whoever looks for a pair need not know how its exchange spells it.
+        "trading_pair__iexact": asked.pair and asked.pair.replace("/", "-"),
         "strategy__name": asked.strategy,
     }
     bots = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})

@@ -116,7 +116,7 @@ class BotCreate(Schema):
     name: str = ""
     account: str = Field("", description="The client's account name on the server.")
     connector: str = ""
-    pair: str = Field("", description="Base and quote asset: SHARP/USDT or SHARP-USDT.")
+    pair: str = Field("", description="Base and quote asset, spelled as the exchange does: SHARP/USDT, kPEPE-USD.")
     strategy: str = Field("", description="The name of a strategy, see GET /strategies.")
     config: dict[str, Any] = Field({}, description="Settings, by the strategy's schema.")
     server: str | None = Field(None, description="A server's name; the client's own by default.")

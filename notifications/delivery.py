@@ -1,13 +1,13 @@
 """Telling channels of incidents."""
 
 from notifications.messages import hand_over, message_of
-from notifications.models import Delivery, Event
+from notifications.models import Channel, Delivery, Event
 from notifications.outbox import Outbox
 from notifications.problems import ChannelOff
 
 
 def _tell(delivery: Delivery) -> None:
-    if not delivery.channel.active:
+    if not Channel.objects.listening().filter(pk=delivery.channel_id).exists():
         raise ChannelOff
     hand_over(message_of(delivery.incident, Event(delivery.event)), delivery.channel)
 

@@ -220,6 +220,10 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
             return self
         return self.filter(Q(client__in=Client.objects.visible_to(user)) | Q(manager=user))
 
+    def listening(self) -> Self:
+        """Those that are switched on, and not of a user who may not sign in any more."""
+        return self.filter(Q(manager=None) | Q(manager__is_active=True, manager__is_staff=True), active=True)
+
     def concerned_with(self, incident: Incident) -> Self:
         """The active ones that are to be told of this incident."""
         if incident.client is not None:
@@ -230,7 +234,7 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
             managers = Q(manager__clients__server=incident.server) | Q(manager__clients__bots__server=incident.server)
         everything = Q(client=None, manager=None)
         concerned = everything if incident.kind in MAY_NAME_ANYBODY else everything | clients | managers
-        told = self.filter(concerned, active=True).distinct().values_list("pk", "kinds")
+        told = self.listening().filter(concerned).distinct().values_list("pk", "kinds")
         return self.filter(pk__in=[pk for pk, kinds in told if not kinds or incident.kind in kinds])
 
 
@@ -326,7 +330,10 @@ class Channel(models.Model):
         """Whose incidents it tells of, in words."""
         if self.client:
             return str(self.client)
-        return f"clients of {self.manager}" if self.manager else "every client"
+        if self.manager is None:
+            return "every client"
+        may_sign_in = self.manager.is_active and self.manager.is_staff
+        return f"clients of {self.manager}" if may_sign_in else f"nobody: {self.manager} is disabled"
 
     def read_secret(self) -> str:
         """The address or token in clear, for the request that needs it and for nothing else.

@@ -167,9 +167,9 @@ class NotToldInTime(Problem):
 
 
 class ChannelOff(Problem):
-    """The channel was switched off before the message was handed over."""
+    """The channel, or the user whose it is, was disabled before the message was handed over."""
 
     code = "channel_off"
     concerns = "channel"
-    meaning = "The channel was switched off, so the message was not sent."
-    default_remedy = "Switch the channel on to be told of what happens from now on."
+    meaning = "The channel or its account manager was disabled, so the message was not sent."
+    default_remedy = "Enable the channel, or choose another account manager for it, to be notified from now on."

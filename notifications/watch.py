@@ -19,6 +19,7 @@ from django.utils import timezone
 from accounts.minimums import held_by, in_words
 from accounts.models import Client, ExchangeKey, Server
 from bots.advice import paper_remedy
+from bots.corrections import is_corrected
 from bots.fleet import attended
 from bots.models import Bot, BotState, ForeignInstance, OrphanedOrders, Trouble
 from bots.problems import InstanceNotListed, OrdersMayBeOpen
@@ -272,7 +273,7 @@ def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdic
                 f"At least {in_words(key.minimum_balances)} shall be there."
             )
             yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), looked_at=seen.taken_at, **common)
-        elif seen:
+        elif seen and seen.is_complete:
             yield Verdict(words=f"It held {seen.words} again.", looked_at=seen.taken_at, **common)
 
 
@@ -324,6 +325,8 @@ def _operations(now: datetime) -> Iterator[Verdict]:
 
 def _settled_otherwise(operation: Operation) -> str:
     """How what failed came to its end though nobody tried it again; empty while it did not."""
+    if isinstance(operation.subject, Bot) and is_corrected(operation.subject, operation):
+        return "The bot was corrected since."
     if operation.error_code == KeyRefused.code:
         return "The exchange has accepted the key since." if _was_key_accepted(operation) else ""
     return _end_of_trade(operation) if operation.kind in ENDING_TRADE else ""

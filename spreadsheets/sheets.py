@@ -56,6 +56,7 @@ class Change:
     column: str
     before: str = ""
     after: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ class _Taken:
             state,
             str(obj),
             obj.get_absolute_url(),
-            changes=() if is_new else changes,
+            changes=tuple(change for change in changes if not is_new or change.after or change.hidden),
             warnings=() if state == "unchanged" else tuple(self.sheet.warnings(obj)),
         )
 

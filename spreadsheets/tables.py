@@ -31,6 +31,8 @@ _XLSX, _XLS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: What is left of a number that was too long for Excel: in scientific notation, or with nothing but zeros at its end.
 _SPOILED = re.compile(r"\d(?:[.,]\d+)?E\+\d+|\d{15}0+", re.IGNORECASE)
+#: What is a thousand and more where a point or a comma groups digits, and a fraction where it begins one.
+_TWO_READINGS = re.compile(r"([+-]?[1-9]\d{0,2})([.,])(\d{3})")
 _UNREADABLE = "This can't be read as XLSX. Save it again as .xlsx, or as “CSV UTF-8”."
 _TOO_LARGE = "The sheet is too large. Copy the rows into a new one."
 _RETYPE = "Format the cell as text, then enter it again."
@@ -50,6 +52,7 @@ class Row:
         numeric: the columns whose cells a spreadsheet holds as numbers: 0091 became 91.
         days: what a spreadsheet holds as dates. For any other column than a day's that is an error.
         errors: column → what is wrong there, in a sentence. Filled by whoever reads the row.
+        points_may_group: whether it may come from where 1.600 is a thousand and six hundred.
     """
 
     number: int
@@ -57,6 +60,7 @@ class Row:
     numeric: set[str] = field(default_factory=set)
     days: dict[str, date] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    points_may_group: bool = False
 
     def text(self, column: str) -> str:
         """The cell's text, as it was before an export guarded it; empty when there is none."""
@@ -68,6 +72,18 @@ class Row:
         if column in self.numeric or _SPOILED.fullmatch(value):
             self.wrong(column, f"Excel took this for a number, and may have changed it. {_RETYPE}")
         return value
+
+    def two_readings(self, column: str) -> str:
+        """A question, when a cell holds a number, or several, that can be read in two ways; empty otherwise."""
+        if column in self.numeric:
+            return ""
+        for part in self.text(column).split(", "):
+            match = _TWO_READINGS.fullmatch(part.strip())
+            if match and (match[2] == "," or self.points_may_group):
+                whole, fraction = f"{match[1]}{match[3]}", f"{match[1]}.{match[3]}".rstrip("0").rstrip(".")
+                written = f"{fraction}0" if _TWO_READINGS.fullmatch(fraction) else fraction
+                return f"Is {part} the number {whole} or {fraction}? Write {whole} or {written}."
+        return ""
 
     def day(self, column: str) -> date | None:
         """The cell's day, if there is one; what is none is an error."""
@@ -99,7 +115,15 @@ def read_table(content: bytes) -> Table:
     """
     if content.startswith(_XLS):
         raise FileRefused("This is an old Excel file, or one with a password. Save it as .xlsx without a password.")
-    lines = _bounded(_xlsx_lines(content) if content.startswith(_XLSX) else _csv_lines(content))
+    if content.startswith(_XLSX):
+        # A number is one, whatever it looks like; what was entered as text may be written in any way.
+        found, points_may_group = _xlsx_lines(content), True
+    else:
+        text = _decoded(content)
+        delimiter = max(",;\t", key=text.lstrip().partition("\n")[0].count)
+        # Spreadsheets put commas where a comma is not the decimal sign.
+        found, points_may_group = _csv_lines(text, delimiter), delimiter != ","
+    lines = _bounded(found)
     number, header = next(((number, cells) for number, cells in lines if any(cells)), (0, []))
     if not number:
         raise FileRefused("The file is empty. Its first row names the columns.")
@@ -112,7 +136,7 @@ def read_table(content: bytes) -> Table:
         raise FileRefused(f"Two columns have the same name: see column {', '.join(repeated)}.")
     rows = []
     for number, cells in lines:
-        row = _row(number, columns, cells)
+        row = _fill(Row(number, points_may_group=points_may_group), columns, cells)
         if row.values or row.errors:
             rows.append(row)
         if len(rows) > MAX_ROWS:
@@ -134,8 +158,7 @@ def _bounded(lines: Iterable[tuple[int, list[Any]]]) -> Iterator[tuple[int, list
         yield number, cells
 
 
-def _row(number: int, columns: Sequence[str], cells: Sequence[Any]) -> Row:
-    row = Row(number)
+def _fill(row: Row, columns: Sequence[str], cells: Sequence[Any]) -> Row:
     for at, cell in enumerate(cells):
         column = columns[at] if at < len(columns) else ""
         match cell:
@@ -166,10 +189,7 @@ def _row(number: int, columns: Sequence[str], cells: Sequence[Any]) -> Row:
 # --- CSV ----------------------------------------------------------------------------------------------------------
 
 
-def _csv_lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    text = _decoded(content)
-    header = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
+def _csv_lines(text: str, delimiter: str) -> Iterator[tuple[int, list[Any]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for number, cells in enumerate(reader, 1):

@@ -52,7 +52,7 @@ class Balance(models.Model):
     def tokens(self) -> list[tuple[str, dict[str, Any]]]:
         """Each token with the connector that it lies on, the most valuable first."""
         tokens = [(connector, token) for connector, tokens in (self.holdings or {}).items() for token in tokens]
-        return sorted(tokens, key=lambda held: -held[1]["value"])
+        return sorted(tokens, key=lambda held: -(held[1]["value"] or 0.0))
 
     @property
     def greatest(self) -> list[tuple[str, dict[str, Any]]]:
@@ -66,10 +66,14 @@ class Balance(models.Model):
 
     @property
     def smaller_value(self) -> float:
-        return sum(token["value"] for _, token in self.smaller)
+        return sum(token["value"] or 0.0 for _, token in self.smaller)
 
     @property
     def unpriced(self) -> list[str]:
         """The tokens that count nothing because the server found no price for them."""
-        tokens = [token for tokens in (self.holdings or {}).values() for token in tokens]
-        return sorted({token["token"] for token in tokens if token["units"] and not token["price"]})
+        return sorted({t["token"] for _, t in self.tokens if t["units"] and not t["price"] and t["value"] is not None})
+
+    @property
+    def unvalued(self) -> list[str]:
+        """The tokens whose value the server did not report as a number: they are not in the value."""
+        return sorted({token["token"] for _, token in self.tokens if token["value"] is None})

@@ -1,5 +1,6 @@
 """A customer of the agency: whose bots trade, on which server, and who looks after them."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 MASTER_ACCOUNT = "master_account"
 #: The longest name of a client and of its account.
 NAME_LENGTH = 80
+
+NAME_TAKEN = "This name can't be used: choose another one."
 
 
 def validate_name(value: str) -> None:
@@ -91,6 +94,12 @@ class Client(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("admin:accounts_client_change", args=[self.pk])
+
+    def unique_error_message(self, model_class: type[models.Model], unique_check: Sequence[str]) -> ValidationError:
+        """Say nothing of the other one: who asks may not look after that client."""
+        if tuple(unique_check) == ("name",):
+            return ValidationError(NAME_TAKEN, code="unique")
+        return super().unique_error_message(model_class, unique_check)
 
     def clean(self) -> None:
         if self.pk and self.status == ClientStatus.OFFBOARDED:

@@ -31,6 +31,13 @@ UNENCRYPTED = (
 )
 
 
+ONLY_ASCII = "A server reads letters without accents, digits and ASCII punctuation only, and calls other logins wrong."
+
+
+def _is_printable_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 def validate_base_url(value: str) -> None:
     try:
         check_address(urlsplit(check_base_url(value)).hostname or "", loopback=True)
@@ -136,6 +143,8 @@ class Server(models.Model):
         return reverse("admin:accounts_server_change", args=[self.pk])
 
     def clean(self) -> None:
+        if refused := self._login_errors():
+            raise ValidationError(refused)
         try:
             self.base_url = check_base_url(self.base_url)
         except InvalidBaseURL:
@@ -144,6 +153,17 @@ class Server(models.Model):
             raise ValidationError({"base_url": UNENCRYPTED})
         # What was allowed for one address is not left for the next one.
         self.allow_unencrypted = self.is_readable_by_others
+
+    def _login_errors(self) -> dict[str, str]:
+        """What can't be sent as HTTP Basic: the server would call each such login wrong, for ever."""
+        errors = {}
+        if ":" in self.username:
+            errors["username"] = "A server can't read a login with a colon in its name: there the password begins."
+        elif not _is_printable_ascii(self.username):
+            errors["username"] = f"{ONLY_ASCII} Choose another USERNAME on the server."
+        if isinstance(self.password, str) and not _is_printable_ascii(self.password):
+            errors["password"] = f"{ONLY_ASCII} Choose another PASSWORD on the server."
+        return errors
 
     @property
     def is_readable_by_others(self) -> bool:

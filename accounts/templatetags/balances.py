@@ -1,9 +1,11 @@
 """What a client's profiles are worth, for pages that show a client."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django import template
+from django.template.defaultfilters import floatformat
 from django.utils import timezone
 
 from accounts.minimums import held_by, in_words
@@ -12,6 +14,19 @@ from accounts.portfolio import worth_over_time, worths
 from accounts.spans import SPANS
 
 register = template.Library()
+
+#: Smaller amounts and prices have more decimals than eight that matter.
+SMALL = 1e-5
+
+
+@register.filter
+def reported(number: float | None) -> str:
+    """An amount or a price of a token with the decimals that matter, ``1,234.5`` or ``0.00000000105``."""
+    if number is None:
+        return "not reported"
+    if 0 < abs(number) < SMALL:
+        return f"{Decimal(f'{number:.4g}'):f}"
+    return str(floatformat(number, "-8g"))
 
 
 @register.inclusion_tag("accounts/client_balances.html")

@@ -1,6 +1,6 @@
 """What trades: strategies, bots (what we want), deployments (what we did, and what the server shows of it)."""
 
-from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, normalise_pair, validate_image
+from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, validate_image
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble
 from bots.models.foreign_instance import ForeignInstance
 from bots.models.log_line import LogKind, LogLine
@@ -8,6 +8,7 @@ from bots.models.orphaned_orders import OrphanedOrders
 from bots.models.performance_sample import LONGEST_ID, PerformanceQuerySet, PerformanceSample
 from bots.models.strategy import Strategy, StrategyKind, validate_controller
 from bots.models.trading_rules import TradingRules
+from bots.pairs import normalise_pair
 
 __all__ = [
     "DEFAULT_IMAGE",

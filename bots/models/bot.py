@@ -15,6 +15,7 @@ from bots.fields import OrderedJSONField
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
+from bots.pairs import replace_pair
 from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid, OrdersMayBeOpen
 from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
@@ -27,24 +28,10 @@ from operations.problems import OperationActive
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
-_PAIR = re.compile(r"([A-Z0-9.:]+)-([A-Z0-9.:]+)")
 #: What a definition says, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
 #: What operations and the poll write about a bot, each with an UPDATE of its own.
 OBSERVED = {"deployment", "strangers"}
-
-
-def normalise_pair(text: str) -> str:
-    """``SHARP/USDT``, ``sharp-usdt`` and ``SHARP-USDT`` all become ``SHARP-USDT``.
-
-    Raises:
-        ValidationError: it is not a base and a quote asset.
-    """
-    pair = re.sub(r"\s*[/_-]\s*", "-", text.strip().upper())
-    match = _PAIR.fullmatch(pair)
-    if not match or match[1] == match[2]:
-        raise ValidationError("Write the base and the quote asset with a dash between: SHARP-USDT.")
-    return pair
 
 
 def validate_image(value: str) -> None:
@@ -140,8 +127,14 @@ class Bot(models.Model):
 
     @property
     def instance_name(self) -> str:
-        """The name that instances are asked for with; the server appends a timestamp to it."""
-        return f"{INSTANCE_PREFIX}-{self.client.account_name}-{slug(self.name)}"
+        """The name that instances are asked for with; the server appends a timestamp to it.
+
+        No two bots of a server share one: what joins the account and the bot occurs in neither of them. A dash may be
+        part of an account, and then two join them, which the bot's part never has.
+        """
+        account = self.client.account_name
+        joint = "--" if "-" in account else "-"
+        return f"{INSTANCE_PREFIX}-{account}{joint}{slug(self.name)}"
 
     @property
     def is_controller(self) -> bool:
@@ -257,7 +250,7 @@ class Bot(models.Model):
         elif self.client_id and self._shares_its_instance_name():
             errors["name"] = "This client has a bot whose name looks the same to a server."
         try:
-            self.trading_pair = normalise_pair(self.trading_pair)
+            self.trading_pair = TradingRules.objects.spelling(self.server_id, self.connector, self.trading_pair)
         except ValidationError as error:
             errors["trading_pair"] = error.messages
         if self.server_id and not is_paper_trade(self.connector) and self.server.fields_of(self.connector) is None:
@@ -290,6 +283,16 @@ class Bot(models.Model):
         """The settings with which the exchange would refuse orders, and why, by its rules as they are stored."""
         rules = self.trading_rules
         return rules.refusals(self.strategy.settings_schema, self.settings) if rules else {}
+
+    def take_spelling(self, pair: str) -> None:
+        """Write the pair as its exchange lists it, in the definition as it is stored too."""
+        former, self.trading_pair = self.trading_pair, pair
+        self.settings = replace_pair(self.settings, former, pair)
+        with transaction.atomic():
+            row = Bot.objects.select_for_update().filter(pk=self.pk, trading_pair=former).first()
+            if row is not None:  # or else somebody has chosen another market since
+                row.trading_pair, row.settings = pair, replace_pair(row.settings, former, pair)
+                row.save(update_fields=["trading_pair", "settings"])
 
     def is_defined_like(self, other: "Bot") -> bool:
         """Whether both say the same, whoever's they are and whatever their names."""

@@ -14,6 +14,7 @@ from accounts.models import Server
 from accounts.visibility import OfClientsQuerySet
 from bots.fields import OrderedJSONField
 from bots.models.strategy import Strategy, StrategyKind
+from bots.pairs import replace_pair
 from bots.strategies.render import KILL_SWITCH
 from bots.strategies.schema import live_settings
 from hummingbot_api.connectors import Money, market_of
@@ -235,6 +236,11 @@ class Deployment(models.Model):
         return self.exposed_since or timezone.now()
 
     @property
+    def may_trade(self) -> bool:
+        """Whether its instance trades, or may for all that is known: also when it was not seen lately, or is paused."""
+        return self.is_open and self.state not in {BotState.STOPPED, BotState.CRASHED}
+
+    @property
     def is_held(self) -> bool:
         """Whether somebody wants it not to quote: paused, or told to pause and not confirmed yet."""
         switched = self.live_config.get(KILL_SWITCH) if self.kill_switch_before is None else self.kill_switch_before
@@ -257,6 +263,13 @@ class Deployment(models.Model):
         changeable = live_settings(strategy.settings_schema) if strategy and self.is_controller else set()
         planned.config |= {name: value for name, value in self.live_config.items() if name in changeable}
         return planned
+
+    def take_spelling(self, pair: str) -> None:
+        """Write the pair as its exchange lists it: in what will be sent, and in the bot's definition."""
+        self.bot.refresh_from_db(fields=["trading_pair", "settings"])
+        if self.bot.trading_pair == self.trading_pair:
+            self.bot.take_spelling(pair)
+        self.update(trading_pair=pair, config=replace_pair(self.config, self.trading_pair, pair))
 
     def order(self) -> dict[str, Any]:
         """What the server is asked for: the arguments of the API's ``deploy_script`` or ``deploy_controllers``."""

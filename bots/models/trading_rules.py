@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from accounts.models import Server
+from bots.pairs import normalise_pair, read_pair
 from bots.strategies.amounts import Rules, in_digits, too_narrow, too_small
 from hummingbot_api.connectors import real_exchange
 
@@ -20,6 +21,25 @@ class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
     def of(self, server: Server, connector: str, trading_pair: str) -> "TradingRules | None":
         """What is stored for the market. A paper trade connector's rules are those of the exchange it simulates."""
         return self.filter(server=server, connector=real_exchange(connector), trading_pair=trading_pair).first()
+
+    def spelling(self, server_id: int | None, connector: str, text: str) -> str:
+        """Return a pair as the exchange spells it, by what is stored of it. Where nothing is, mixed case stays as it
+        was entered, and lower case becomes upper case.
+
+        Raises:
+            ValidationError: it is not a base and a quote asset.
+        """
+        entered, suggested = read_pair(text), normalise_pair(text)
+        upper = entered.upper()
+        if entered == upper:
+            return entered
+        rows = self.filter(server=server_id, connector=real_exchange(connector), trading_pair__in={entered, upper})
+        unlisted = {row.trading_pair: row.unlisted for row in rows if row.unlisted or not row.problem}
+        if unlisted.get(entered) is False:
+            return entered
+        if unlisted.get(upper) is False and (entered in unlisted or suggested == upper):
+            return upper
+        return entered if unlisted.get(suggested) else suggested
 
 
 class TradingRules(models.Model):

@@ -60,8 +60,8 @@ def _holding(value: object) -> Holding:
     entry = reading.an_object(value, "a token")
     return Holding(
         token=reading.text(entry, "token"),
-        units=reading.figure(entry, "units") or 0.0,
-        available_units=reading.figure(entry, "available_units") or 0.0,
-        price=reading.figure(entry, "price") or 0.0,
-        value=reading.figure(entry, "value") or 0.0,
+        units=reading.figure(entry, "units"),
+        available_units=reading.figure(entry, "available_units"),
+        price=reading.figure(entry, "price"),
+        value=reading.figure(entry, "value"),
     )

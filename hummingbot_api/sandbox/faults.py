@@ -22,6 +22,7 @@ FAULTS = {
     "mqtt_down": "the server has lost its MQTT broker",
     "exchange_refuses_key": "add-credential fails at the exchange (option message: what it says; "
     "leaves_file=True: the refused credential stays listed)",
+    "balances_unreadable": "the newest balances hold something else than numbers (option value: null, or a text)",
     "exchange_unreachable": "no exchange answers the server, so it has neither trading rules nor prices",
 }
 

@@ -45,6 +45,12 @@ MARKETS = {
     "SOL-USDT": Market(140.0, 0.01, 5.0, 0.01),
     "WLD-USDT": Market(0.72, 0.1, 5.0, 0.0001),
     "SHARP-USDT": Market(0.0125, 1.0, 5.0, 0.00001),
+    # Listed as they are spelled, and in no other way.
+    "kPEPE-USD": Market(0.0093, 1.0, 5.0, 0.000001),
+    "sAVAX-AVAX": Market(1.21, 0.01, 0.1, 0.0001),
+    "USD.b-XRP": Market(0.41, 0.1, 1.0, 0.0001),
+    "$NUT-USDT": Market(0.031, 1.0, 5.0, 0.00001),
+    "purr-usdc": Market(0.18, 1.0, 5.0, 0.0001),
 }
 
 

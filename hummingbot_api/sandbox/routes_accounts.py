@@ -110,8 +110,16 @@ async def config_map(connector_name: str, request: Request) -> Any:
 
 
 @router.post("/portfolio/state")
-async def portfolio_state(wanted: PortfolioStateFilterRequest, world: TheWorld) -> dict[str, dict[str, list[Any]]]:
-    return _holdings(world, wanted, world.clock.now() // SNAPSHOT_EVERY * SNAPSHOT_EVERY)
+async def portfolio_state(
+    wanted: PortfolioStateFilterRequest, world: TheWorld, faulty: Faulty
+) -> dict[str, dict[str, list[Any]]]:
+    state = _holdings(world, wanted, world.clock.now() // SNAPSHOT_EVERY * SNAPSHOT_EVERY)
+    if fault := faulty("balances_unreadable"):
+        for connectors in state.values():
+            for tokens in connectors.values():
+                # The last of the two, so that one is still a number.
+                tokens[-1] |= dict.fromkeys(("units", "available_units", "price", "value"), fault.options.get("value"))
+    return state
 
 
 @router.post("/portfolio/history")

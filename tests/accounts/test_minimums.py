@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.minimums import in_words, read_minimums
+from accounts.minimums import held_by, in_words, read_minimums
 from accounts.models import Balance, ExchangeKey
 from tests.controlpanel.conftest import browse, make_user, text_of, url_of  # noqa: F401 - fixtures
 
@@ -16,8 +16,12 @@ from tests.controlpanel.conftest import browse, make_user, text_of, url_of  # no
     [
         ("", {}),
         ("500 USDT", {"USDT": "500"}),
-        (" 0.05 btc , 20000  Sharp,", {"BTC": "0.05", "SHARP": "20000"}),
+        (" 0.05 btc , 20000  sharp,", {"BTC": "0.05", "SHARP": "20000"}),
         ("500 1INCH, 1 USDC.E", {"1INCH": "500", "USDC.E": "1"}),
+        ("500 kPEPE, 1 USD.b", {"kPEPE": "500", "USD.b": "1"}),
+        ("5 sAVAX, 7 $NUT, 1 $nut2", {"sAVAX": "5", "$NUT": "7", "$NUT2": "1"}),
+        ("9 币安人生", {"币安人生": "9"}),
+        ("500 kPEPE, 5 KPEPE", {"kPEPE": "500", "KPEPE": "5"}),
     ],
 )
 def test_amounts_are_read_with_their_assets_and_written_as_they_are_read(text, minimums):
@@ -25,7 +29,13 @@ def test_amounts_are_read_with_their_assets_and_written_as_they_are_read(text, m
     assert read_minimums(in_words(minimums)) == minimums
 
 
-@pytest.mark.parametrize("text", ["500", "USDT", "USDT 500", "20,000 SHARP", "0 USDT", "-5 USDT", "1e3 USDT", "5USDT"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("500", "USDT", "USDT 500", "20,000 SHARP", "0 USDT", "-5 USDT", "1e3 USDT", "5USDT"),
+        *("5 A/B", "5 A-B", "5 600", "5 A\u200bB"),
+    ],
+)
 def test_what_is_no_amount_with_its_asset_is_refused(text):
     with pytest.raises(ValidationError, match="is not an amount and its asset"):
         read_minimums(text)
@@ -34,6 +44,28 @@ def test_what_is_no_amount_with_its_asset_is_refused(text):
 def test_an_asset_with_two_minimums_is_refused():
     with pytest.raises(ValidationError, match="USDT stands there twice"):
         read_minimums("500 USDT, 600 usdt")
+
+
+@pytest.mark.parametrize(
+    ("entered", "tokens", "units"),
+    [
+        ("kPEPE", {"kPEPE": 7.0}, 7),
+        ("KPEPE", {"kPEPE": 7.0}, 7),
+        ("kPEPE", {"kPEPE": 7.0, "KPEPE": 500.0}, 7),
+        ("KPEPE", {"kPEPE": 7.0, "KPEPE": 500.0}, 500),
+        ("USD.B", {"USD.b": 3.0, "USD": 900.0}, 3),
+        ("sAVAX", {"USDT": 1.0}, 0),
+    ],
+)
+def test_an_asset_is_found_as_entered_or_else_whatever_its_case(entered, tokens, units, key):
+    ExchangeKey.objects.update(minimum_balances={entered: "10"})
+    key.refresh_from_db()
+    profile = key.client.profiles.create(server=key.client.server, account_name="x", connectors=["bitmart"])
+    listed = [{"token": name, "units": there, "available_units": 0, "price": 1} for name, there in tokens.items()]
+    Balance.objects.create(profile=profile, taken_at=timezone.now(), value=1, holdings={"bitmart": listed})
+    held = held_by([key], timezone.now())[key.pk]
+    assert held.units == {entered: units}
+    assert (entered in held.below) == (units < 10)
 
 
 def test_they_are_entered_on_the_keys_page_and_stay_when_its_values_are_rotated(key, admin_client):

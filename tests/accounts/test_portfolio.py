@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import tasks
@@ -11,10 +12,12 @@ from accounts.models import Balance, Client, CredentialsProfile, Server
 from accounts.portfolio import WorthOverTime, read_balances, worth_over_time, worths
 from accounts.samples import KEPT_HOURLY
 from accounts.spans import SPANS
+from accounts.templatetags.balances import reported
 from hummingbot_api.resources import Portfolio
 from hummingbot_api.results import Holding, PortfolioSnapshot
 from operations.models import State
 from tests.conftest import PLANTED
+from tests.controlpanel.conftest import text_of, url_of
 
 NOW = timezone.now()
 
@@ -271,3 +274,46 @@ def test_series_are_thinned_each_for_itself(profile, other):
     assert sorted(Balance.objects.hourly().values_list("value", flat=True)) == [5, 5, 65, 65]
     assert list(Balance.objects.newest().values_list("value", flat=True)) == [65, 65]
     assert Balance.objects.since(hour + timedelta(minutes=5)).count() == 4
+
+
+# --- what is not reported ---
+
+
+@pytest.mark.parametrize("value", [None, "n/a", "12.5"])
+def test_what_is_not_reported_is_shown_as_such_and_never_as_zero(value, profile, server, sandbox, admin_client):
+    sandbox.faults.add("balances_unreadable", value=value)
+    read_balances(server)
+    balance = newest(profile)
+    usdt, btc = balance.holdings["bitmart"]
+    assert balance.value == usdt["value"] > 0
+    assert (btc["units"], btc["value"]) == (None, None)
+    assert (balance.unvalued, balance.unpriced) == (["BTC"], [])
+    page = text_of(admin_client.get(url_of(profile.client)))
+    row = page.partition('<th scope="row">BTC</th>')[2].partition("</tr>")[0]
+    assert row.count("not reported") == 4
+    assert "did not report a value: BTC" in page
+    assert "or more" in text_of(admin_client.get(reverse("admin:index")))
+
+
+def test_a_balance_of_which_nothing_is_reported_is_not_kept(profile, server, told):
+    told["client_sharp"] = {"bitmart": (Holding("BTC", None, None, None, None),)}
+    read_balances(server)
+    assert not kept(profile)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1.05e-9, "0.00000000105"),
+        (1.23456e-7, "0.0000001235"),
+        (-3e-12, "-0.000000000003"),
+        (9e-18, "0.000000000000000009"),
+        (0, "0"),
+        (0.00012345, "0.00012345"),
+        (1234.5, "1,234.50000000"),
+        (20000.0, "20,000"),
+        (None, "not reported"),
+    ],
+)
+def test_a_small_price_is_shown_with_its_digits(number, text):
+    assert reported(number) == text

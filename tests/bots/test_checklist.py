@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, PushedKey
 from bots.checklist import Checklist, Line, LineState, Part, checklist_for
-from bots.models import Bot, BotState, Deployment
+from bots.models import Bot, BotState, Deployment, TradingRules
+from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request
 
@@ -278,6 +279,51 @@ def test_a_deploy_with_a_refused_key_is_offered_again_once_there_is_news_of_the_
     assert (news or "refused the key") in deployed.sentence
 
 
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("pair_not_listed", {"trading_pair": "BTC-USDT"}),
+        ("pair_not_listed", {"connector": "binance_paper_trade"}),
+        ("trading_rule_broken", {"settings": {"bid_spread": 0.01, "ask_spread": 0.01, "order_amount": 5000}}),
+        ("config_invalid", {"settings": {"bid_spread": 0.02, "ask_spread": 0.01, "order_amount": 1600}}),
+    ],
+)
+def test_a_corrected_mistake_warns_no_more(code, change, bot, line):
+    operation = ask(bot, State.FAILED, error_code=code, error_message="The exchange does not list it.")
+    deployment = bot.plan_deployment()
+    deployment.operation = operation
+    deployment.save()
+    assert line(Part.DEPLOYED).state == WRONG
+    for name, value in change.items():
+        setattr(bot, name, value)
+    bot.full_clean()
+    bot.save()
+    found = line(Part.DEPLOYED)
+    assert (found.state, found.action.label) == (WAITING, "Deploy again")
+    assert "was corrected since" in found.sentence and "does not list" not in found.sentence
+
+
+def test_a_mistake_that_is_still_known_to_be_one_is_not_corrected(bot, line):
+    operation = ask(bot, State.FAILED, error_code="pair_not_listed", error_message="Not listed.")
+    deployment = bot.plan_deployment()
+    deployment.operation = operation
+    deployment.save()
+    facts = {"server": bot.server, "connector": "bitmart", "read_at": timezone.now()}
+    TradingRules.objects.create(trading_pair="BLUNT-USDT", unlisted=True, problem="Not listed.", **facts)
+    Bot.objects.update(trading_pair="BLUNT-USDT")
+    assert line(Part.DEPLOYED).state == WRONG
+
+
+@pytest.mark.parametrize("code", ["server_unreachable", "deploy_unconfirmed", "key_refused", "panel_fault", ""])
+def test_a_change_of_the_bot_mends_nothing_else(code, bot, line):
+    operation = ask(bot, State.FAILED, error_code=code, error_message="It failed.")
+    deployment = bot.plan_deployment()
+    deployment.operation = operation
+    deployment.save()
+    Bot.objects.update(trading_pair="BTC-USDT")
+    assert line(Part.DEPLOYED).state == WRONG
+
+
 def test_a_failed_deploy_whose_instance_was_archived_is_no_longer_wrong(bot, line):
     operation = ask(bot, State.FAILED, error_message="The bot was not heard.")
     deploy(bot, BotState.ARCHIVED, ended_at=timezone.now(), operation=operation)
@@ -295,6 +341,31 @@ def test_what_has_ended_can_be_deployed_again(bot, line):
     deploy(bot, BotState.ARCHIVED, ended_at=timezone.now())
     found = line(Part.DEPLOYED)
     assert (found.state, found.action.label) == (WAITING, "Deploy")
+
+
+@pytest.mark.parametrize(
+    ("state", "trades"),
+    [
+        (BotState.RUNNING, True),
+        (BotState.PAUSED, True),
+        (BotState.SILENT, True),
+        (BotState.UNCONFIRMED, True),
+        (BotState.MISSING, True),
+        (BotState.STOPPED, False),
+        (BotState.CRASHED, False),
+    ],
+)
+def test_only_a_bot_that_trades_or_may_is_named_as_company(state, trades, bot, make_bot):
+    other = make_bot(name="Other")
+    deployment = deploy(other, state)
+    words = "Other of the same client trades there already"
+    consequence = kinds.get("deploy").consequence
+    assert (words in consequence(bot, {})) == trades
+    # Not seen for long, it may have been started by somebody.
+    deployment.update(observed_at=timezone.now() - timedelta(hours=1))
+    assert words in consequence(bot, {})
+    deployment.end(BotState.ARCHIVED)
+    assert words not in consequence(bot, {})
 
 
 def test_an_open_deployment_is_done(bot, line):

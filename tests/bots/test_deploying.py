@@ -664,12 +664,52 @@ def test_a_definition_that_became_invalid_is_not_deployed(bot, perform, sandbox)
     assert not bot.deployments.exists()
 
 
-def test_two_bots_of_one_instance_name_on_one_server_are_refused(bot, perform, make_bot, server):
-    perform("deploy", bot)
+@pytest.mark.parametrize(
+    ("account", "name", "other_account", "other_name"),
+    [
+        ("b-sharp", "spread", "b", "Sharp Spread"),
+        ("c-sharp-sharp", "spread", "c-sharp", "Sharp Spread"),
+        ("a-", "x", "a", "x"),
+        ("a--b", "c", "a", "b c"),
+    ],
+)
+def test_two_bots_whose_names_could_be_joined_alike_both_run(
+    account, name, other_account, other_name, perform, make_bot, server
+):
+    for account_name, bot_name in ((account, name), (other_account, other_name)):
+        client = server.clients.create(name=account_name, account_name=account_name)
+        bot = make_bot(client=client, name=bot_name, connector="binance_paper_trade")
+        assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
+        assert bot.deployment.profile == account_name
+    first, second = Deployment.objects.order_by("pk")
+    assert first.requested_name != second.requested_name
+    assert not first.is_instance(second.instance_name)
+    assert not second.is_instance(first.instance_name)
+
+
+def test_an_open_instance_that_was_named_alike_before_is_not_mistaken_for_this_one(bot, perform, make_bot, server):
     other = server.clients.create(name="Other", account_name="client_sharp-sharp")
     namesake = make_bot(client=other, name="spread", connector="binance_paper_trade")
-    assert namesake.instance_name == bot.instance_name
-    assert ended(perform("deploy", namesake)) == (State.FAILED, "instance_name_taken")
+    perform("deploy", namesake)
+    namesake.deployment.update(requested_name=bot.instance_name)
+    assert ended(perform("deploy", bot)) == (State.FAILED, "instance_name_taken")
+    namesake.deployment.end(BotState.ARCHIVED)
+    assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
+
+
+def test_an_instance_that_was_deployed_under_a_former_name_is_still_this_bots(perform, make_bot, server):
+    client = server.clients.create(name="B", account_name="b-sharp")
+    bot = make_bot(client=client, name="spread", connector="binance_paper_trade")
+    former = "hummingbot-b-sharp-spread"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bot, "instance_name", former)
+        assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
+    name = bot.deployment.instance_name
+    assert name.startswith(f"{former}-2")
+    perform("refresh", bot)
+    assert (bot.deployment.state, bot.strangers) == (BotState.RUNNING, "")
+    assert ended(perform("redeploy", bot)) == (State.SUCCEEDED, "")
+    assert bot.deployment.instance_name.startswith("hummingbot-b-sharp--spread-2")
 
 
 @pytest.mark.parametrize("key_of_step", ["server", "profile", "config"])

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Client, Server
-from bots.models import Bot, Deployment, Strategy, normalise_pair
+from bots.models import Bot, Deployment, Strategy, TradingRules, normalise_pair
 from bots.strategies import bundled
 from bots.strategies.schema import setting_errors
-from hummingbot_api.names import NAME
+from hummingbot_api.names import NAME, slug
 
 SETTINGS = {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600, "order_refresh_time": 60}
 
@@ -78,12 +78,23 @@ def test_two_bots_of_a_client_never_look_the_same_to_a_server(name, bot, sharp):
     assert "name" in errors_of(twin)
 
 
+ACCOUNT = st.from_regex(r"[a-c_-]{1,6}", fullmatch=True)
+NAMES = st.text("ab -", min_size=1, max_size=6).filter(slug)
+
+
+@given(ACCOUNT, NAMES, ACCOUNT, NAMES)
+def test_two_bots_share_an_instance_name_only_when_account_and_bot_are_the_same(account, name, other, other_name):
+    one, two = (
+        Bot(client=Client(account_name=a), name=n).instance_name for a, n in ((account, name), (other, other_name))
+    )
+    assert (one == two) == ((account, slug(name)) == (other, slug(other_name)))
+    assert NAME.fullmatch(one)
+
+
 # --- pairs ---
 
 
-@pytest.mark.parametrize(
-    "text", ["SHARP/USDT", "sharp-usdt", "SHARP-USDT", " sharp / usdt ", "Sharp_usdt", "SHARP - USDT"]
-)
+@pytest.mark.parametrize("text", ["SHARP/USDT", "sharp-usdt", "SHARP-USDT", " sharp / usdt ", "SHARP_USDT"])
 def test_a_pair_is_kept_in_one_form(text, bot):
     bot.trading_pair = text
     bot.full_clean()
@@ -91,11 +102,66 @@ def test_a_pair_is_kept_in_one_form(text, bot):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "SHARP", "SHARPUSDT", "SHARP-", "-USDT", "A-B-C", "A//B", "SHARP USDT", "USDT-usdt", "Ä-B", "A-B;"]
+    ("text", "pair"),
+    [
+        ("kPEPE-USD", "kPEPE-USD"),
+        ("sAVAX/AVAX", "sAVAX-AVAX"),
+        ("USD.b - XRP", "USD.b-XRP"),
+        ("$NUT-USDT", "$NUT-USDT"),
+        ("stETH_WETH", "stETH-WETH"),
+        ("cbBTC-usdc", "cbBTC-usdc"),
+        ("币安人生/USDT", "币安人生-USDT"),
+        ("A_B-USDT", "A_B-USDT"),
+        ("#1&only-(USD)", "#1&only-(USD)"),
+        ("$nut-usdt", "$NUT-USDT"),
+    ],
+)
+def test_mixed_case_and_any_printable_character_are_kept_as_entered(text, pair, bot):
+    bot.trading_pair = text
+    bot.full_clean()
+    assert bot.trading_pair == pair
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "SHARP", "SHARPUSDT", "SHARP-", "-USDT", "A-B-C", "A//B", "SHARP USDT", "USDT-usdt", "A B-C"),
+        *("A\u200b-B", "A_B_C", "A\u00a0B-C", "A/B-C", "A\x07-B"),
+    ],
 )
 def test_what_is_no_pair_is_refused_on_its_field(text, bot):
     bot.trading_pair = text
     assert list(errors_of(bot)) == ["trading_pair"]
+
+
+def known(bot: Bot, pair: str, *, listed: bool) -> None:
+    TradingRules.objects.update_or_create(
+        server=bot.client.server,
+        connector=bot.connector,
+        trading_pair=pair,
+        defaults={"unlisted": not listed, "problem": "" if listed else "not listed", "read_at": timezone.now()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("listed", "unlisted", "text", "pair"),
+    [
+        ((), (), "purr-usdc", "PURR-USDC"),
+        (("purr-usdc",), (), "purr-usdc", "purr-usdc"),
+        ((), ("PURR-USDC",), "purr-usdc", "purr-usdc"),
+        (("PURR-USDC",), ("purr-usdc",), "purr-usdc", "PURR-USDC"),
+        (("KPEPE-USD",), (), "kPEPE-USD", "kPEPE-USD"),
+        (("KPEPE-USD",), ("kPEPE-USD",), "kPEPE-USD", "KPEPE-USD"),
+        (("kPEPE-USD", "KPEPE-USD"), (), "kPEPE-USD", "kPEPE-USD"),
+        ((), ("kPEPE-USD",), "kPEPE-USD", "kPEPE-USD"),
+    ],
+)
+def test_what_is_stored_of_the_exchange_decides_on_the_spelling(listed, unlisted, text, pair, bot):
+    for name in listed + unlisted:
+        known(bot, name, listed=name in listed)
+    bot.trading_pair = text
+    bot.full_clean()
+    assert bot.trading_pair == pair
 
 
 @given(st.text())

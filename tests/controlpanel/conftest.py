@@ -1,6 +1,8 @@
 """What the tests of the pages share: every address that the admin has, and a client of the panel's own kind of user."""
 
+import logging
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -199,3 +201,14 @@ def save_bot(client_sharp: Client, spread: Strategy, admin_client: Browser) -> C
         return admin_client.post(url_of(bot) if bot else reverse(f"{BOT}_add"), facts | changes)
 
     return save
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """What the host reads in its log, of every logger."""
+    written = StringIO()
+    for logger in (logging.getLogger(), logging.getLogger("huey")):
+        for handler in logger.handlers:
+            if handler.name == "console":
+                monkeypatch.setattr(handler, "stream", written)
+    return written

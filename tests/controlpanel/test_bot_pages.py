@@ -475,6 +475,21 @@ def test_a_former_runs_last_day_is_shown_when_it_is_chosen(pmm, admin_client):
     assert "from 7.00 to 8.00" in " ".join(shown(admin_client, pmm, "performance", run=first.pk).split())
 
 
+def test_the_page_shows_one_figure_for_a_run_however_new_the_polls_is(pmm, admin_client):
+    earn(pmm.deployment, 1.12)
+    earn(pmm.deployment, 2, by="second")
+    pmm.deployment.update(pnl_quote=5.62, volume_quote=777.0)
+    page = shown(admin_client, pmm, "performance")
+    assert "5.62" not in page and "777.00" not in page
+    runs = page[page.index("Runs") :]
+    assert "3.12 USDT" in runs and "200.00 USDT" in runs
+
+
+def test_a_run_of_which_no_report_is_kept_shows_the_polls_figure(pmm, admin_client):
+    pmm.deployment.update(pnl_quote=5.62)
+    assert "5.62 USDT" in shown(admin_client, pmm, "performance")
+
+
 def test_another_bots_run_is_not_shown_whatever_the_address_asks_for(pmm, make_bot, admin_client):
     other = make_bot(name="Other")
     deployment = deploy(other, "hummingbot-other")

@@ -264,6 +264,25 @@ def test_a_bot_that_differs_is_redeployed_or_changed_while_it_runs(sharp, admin_
     assert operate_url(sharp, "redeploy") in card(shown(admin_client), "concerns")
 
 
+@pytest.mark.parametrize("state", [BotState.STOPPED, BotState.CRASHED, BotState.MISSING])
+def test_a_bot_that_does_not_run_is_not_said_to_run_as_it_was_before(state, sharp, admin_client):
+    Bot.objects.update(settings=sharp.settings | {"sell_spreads": [0.02]}, image="hummingbot/hummingbot:other")
+    sharp.deployment.observe(state)
+    page = shown(admin_client)
+    assert "Bot runs" not in page and "Saved and not live yet" not in page
+    sharp.deployment.update(key_fingerprint="older")
+    needs = card(shown(admin_client), "concerns")
+    assert "Bot runs" not in needs and "It runs" not in needs
+    assert "Bot has an older key" in needs and operate_url(sharp, "redeploy") in needs
+
+
+@pytest.mark.parametrize("state", [BotState.RUNNING, BotState.PAUSED, BotState.SILENT])
+def test_one_that_runs_or_may_is_said_to(state, sharp, admin_client):
+    Bot.objects.update(image="hummingbot/hummingbot:other")
+    sharp.deployment.observe(state)
+    assert "Bot runs as it was before" in card(shown(admin_client), "concerns")
+
+
 def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admin_client):
     for number in range(MOST):
         key = ExchangeKey.objects.create(
@@ -474,6 +493,36 @@ def test_profit_volume_and_balances_are_told_in_words_and_tables(sharp, admin_cl
     balances = card(page, "balances")
     assert "1,000.50" in balances
     assert "+100.50" in balances
+
+
+def test_a_total_says_how_many_bots_report_until_all_do(sharp, admin_client):
+    assert "1 of 1" not in shown(admin_client)
+    script = Bot.objects.create(
+        client=sharp.client,
+        name="Script",
+        server=sharp.server,
+        strategy=Strategy.objects.get(name="spread"),
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+    )
+    run = deploy(script)
+    run.performance.all().delete()
+    for query in ({}, {"client": sharp.client.pk}):
+        earned = card(shown(admin_client, **query), "earned-1")
+        assert "7.25 USDT</strong> in all (1 of 2 bots report)" in earned
+        assert "725.00 USDT</strong> traded (1 of 2 bots report)" in earned
+    assert card(shown(admin_client), "earned-1").count("1 of 2 bots report") == 4, "the client's figures are totals too"
+    for change in ({"connector": "binance_paper_trade"}, {"trading_pair": "SHARP-BTC"}, {"sent_at": None}):
+        kept = {name: getattr(run, name) for name in change}
+        run.update(**change)
+        assert "1 of 2 bots report" not in shown(admin_client), change
+        run.update(**kept)
+    run.end(BotState.ARCHIVED)
+    assert "1 of 2 bots report" in shown(admin_client), "it traded in the time"
+    run.update(ended_at=now() - timedelta(days=2), sent_at=now() - timedelta(days=3))
+    assert "1 of 2 bots report" not in shown(admin_client)
+    run.update(ended_at=now(), observed_state=BotState.NOT_CREATED)
+    assert "1 of 2 bots report" not in shown(admin_client)
 
 
 def test_a_longer_time_knows_no_change_of_what_was_not_seen_then(sharp, admin_client):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -28,6 +29,8 @@ NEEDED = {
 }
 #: One character less than what is taken; of several keys, each counts.
 SHORT = {"SECRET_KEY": {"SECRET_KEY": "s" * 31}, "FERNET_KEYS": {"FERNET_KEYS": f"{'k' * 32},{'s' * 31}"}}
+#: What hosters set, by which they are recognized. Railway's reference lists other names from time to time.
+HOSTERS = "DYNO", "RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME", "RAILWAY_PUBLIC_DOMAIN", "RAILWAY_SERVICE_ID"
 #: Found under production settings, over plain HTTP, in one process: starting one takes a second.
 PROBE = """
 import django, json
@@ -47,7 +50,10 @@ print(json.dumps({
     "health": [answers["/healthz"].json(), answers["/readyz"].json()],
     "headers": dict(secure.headers),
     "cookies": [settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE],
-    "stranger": Client(headers={"host": "evil.example.com"}).get("/healthz").status_code,
+    "stranger": [
+        Client(headers={"host": "evil.example.com"}).get(path, secure=True).status_code
+        for path in ("/healthz", "/admin/login/")
+    ],
     "secret_key": settings.SECRET_KEY,
     "servers": list(Server.objects.values_list("base_url", "username")),
     "password": Server.objects.get().password,
@@ -109,7 +115,7 @@ def test_production_is_refused_without_what_it_needs_in_a_sentence_that_names_th
                 host: pool.submit(
                     start, "-c", "import controlpanel.settings", **NEEDED, DATABASE_URL="", **{host: "x"}, **variables
                 )
-                for host in ("DYNO", "RAILWAY_ENVIRONMENT")
+                for host in HOSTERS
             },
             **{
                 name: pool.submit(start, "-c", "import controlpanel.settings", **without_env_file(name), **variables)
@@ -143,7 +149,7 @@ def test_production_is_refused_without_what_it_needs_in_a_sentence_that_names_th
         said = answers[f"short {name}"].stderr
         assert re.search(rf"- {name} .*shorter than 32 characters\. Make one: python -c", said), said
         assert SHORT[name][name] not in said
-    for host in ("DYNO", "RAILWAY_ENVIRONMENT"):
+    for host in HOSTERS:
         assert "- DATABASE_URL is not set" in answers[host].stderr
         assert "the disk is wiped at every restart" in answers[host].stderr
     assert "- SECRET_KEY_FILE can't be read" in answers["file"].stderr
@@ -225,7 +231,7 @@ def test_production_answers_with_headers_that_protect_it(probe):
     assert headers["Referrer-Policy"] == "same-origin"
     assert "object-src 'none'" in headers["Content-Security-Policy"]
     assert probe["cookies"] == [True, True]
-    assert probe["stranger"] == 400
+    assert probe["stranger"] == [200, 400]
 
 
 def test_the_whole_domain_is_bound_to_https_only_when_the_host_says_so(tmp_path):
@@ -348,7 +354,29 @@ def test_health_is_for_looking_only(page, client, db):
     assert client.post(page).status_code == 405
 
 
+def test_ready_needs_a_database_that_takes_writes(client, db):
+    heard(5)
+    with connection.cursor() as cursor:
+        read_only = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
+        cursor.execute(read_only[connection.vendor])
+    try:
+        response = client.get("/readyz")
+    finally:
+        if connection.vendor == "sqlite":
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA query_only = OFF")
+    assert (response.status_code, response.json()["database"]) == (503, False)
+    assert response.json()["worker"] is True
+
+
 # --- the queue ---
+
+
+def test_a_hoster_is_recognized_by_any_of_its_variables():
+    ask = "from controlpanel.environment import env; print(env('TRUSTED_PROXIES'))"
+    for name in HOSTERS:
+        assert start("-c", ask, **{name: "x"}).stdout == "1\n", name
+    assert start("-c", ask, RAILWAY_SERVICE_ID="", MY_RAILWAY="x").stdout == "0\n"
 
 
 def test_the_queue_in_postgresql_takes_one_connection_for_all_threads(monkeypatch):
@@ -381,6 +409,8 @@ SECRET = "p%40ss-hunted"
         ("DATABASE_URL", f"mysql://panel:{SECRET}@db.example.com/panel"),
         ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com:five/panel"),
         ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com"),
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com/panel?conn_max_age=ten"),
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com/panel?conn_health_checks=off"),
         ("QUEUE_URL", f"amqp://panel:{SECRET}@queue.example.com"),
         ("QUEUE_URL", f"redis://panel:{SECRET}@queue.example.com:six"),
         ("EMAIL_URL", "mail.example.com"),

@@ -379,6 +379,14 @@ def test_a_bot_is_defined_with_its_settings(send, client_sharp, server):
     assert "Next: open a bot and “Deploy” it" in text_of(page)
 
 
+@pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX-AVAX", "USD.b-XRP", "$NUT-USDT", "=A(1)-USDT", "@B-USDT"])
+def test_a_pair_is_imported_and_exported_as_its_exchange_spells_it(pair, send, client_sharp, admin_client):
+    save(send, BOT, BOT_HEADER, BOT_ROW.replace("sharp/usdt", pair))
+    assert Bot.objects.get().trading_pair == pair
+    exported = admin_client.get(reverse(f"{BOT}_export", args=["csv"])).content
+    assert states(result_of(send(BOT, exported)).outcomes) == [(2, "unchanged")]
+
+
 def test_settings_of_every_kind_are_read_as_the_form_reads_them(send, client_sharp):
     save(
         send,
@@ -481,6 +489,66 @@ def test_one_comma_is_not_guessed_at(send, client_sharp):
         {"buy_spreads": "Is this one number or two? Write 1.5 or 1, 5."}
     ]
     assert states(check(send, BOT, header, row.format("1, 5"))) == [(2, "new")]
+
+
+TWO_READINGS = [
+    ("1.600", "Is 1.600 the number 1600 or 1.6? Write 1600 or 1.6."),
+    ("12.500", "Is 12.500 the number 12500 or 12.5? Write 12500 or 12.5."),
+    ("1.000", "Is 1.000 the number 1000 or 1? Write 1000 or 1."),
+    ("100.125", "Is 100.125 the number 100125 or 100.125? Write 100125 or 100.1250."),
+]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize(("cell", "question"), TWO_READINGS)
+def test_a_point_that_may_group_thousands_is_asked_about(delimiter, cell, question, send, client_sharp):
+    rows = [line.replace(",", delimiter) for line in (BOT_HEADER, BOT_ROW.replace("1600", cell))]
+    assert errors(check(send, BOT, *rows)) == [{"order_amount": question}]
+
+
+@pytest.mark.parametrize("cell", ["1600", "1.6", "1.60", "1.6000", "1600.5", "0.300", "0.003", "1234.500"])
+def test_a_number_with_one_reading_is_taken_from_a_table_with_semicolons(cell, send, client_sharp):
+    rows = [line.replace(",", ";") for line in (BOT_HEADER, BOT_ROW.replace("1600", cell))]
+    save(send, BOT, *rows)
+    assert Bot.objects.get().settings["order_amount"] == float(cell)
+
+
+def test_a_point_is_a_decimal_point_where_commas_separate(send, client_sharp):
+    save(send, BOT, BOT_HEADER, BOT_ROW.replace("1600", "1.600"))
+    assert Bot.objects.get().settings["order_amount"] == 1.6
+
+
+def test_limits_lists_and_text_cells_are_asked_about_too(send, client_sharp):
+    header = ["client", "name", "strategy", "connector", "trading_pair", "total_amount_quote", "buy_spreads"]
+    header += ["max_global_drawdown_quote"]
+    row = ["Sharp", "Levels", "pmm_dynamic", "bitmart", "A-B", 500.125, "0.5, 1.500", "2.500"]
+    [wrong] = errors(result_of(send(BOT, sheet(header, row))).outcomes)
+    assert wrong == {
+        "buy_spreads": "Is 1.500 the number 1500 or 1.5? Write 1500 or 1.5.",
+        "max_global_drawdown_quote": "Is 2.500 the number 2500 or 2.5? Write 2500 or 2.5.",
+    }
+
+
+def test_a_comma_that_may_group_thousands_is_asked_about(send, client_sharp):
+    rows = check(send, BOT, BOT_HEADER, BOT_ROW.replace("1600", '"1,600"'))
+    assert errors(rows) == [{"order_amount": "Is 1,600 the number 1600 or 1.6? Write 1600 or 1.6."}]
+
+
+def test_the_check_shows_the_values_of_a_new_row(send, client_sharp):
+    page = " ".join(text_of(send(BOT, table(BOT_HEADER, BOT_ROW))).split())
+    for column, value in (("order_amount", "1600"), ("bid_spread", "0.003"), ("trading_pair", "SHARP-USDT")):
+        assert f"<code>{column}</code> {value}" in page
+    assert "<code>order_refresh_time</code> 60" in page, "a default is a value too"
+    page = " ".join(text_of(send(CLIENT, table("name,server,notes", "Blunt,Sandbox,first"))).split())
+    assert "<code>notes</code> first" in page and "<code>account_name</code> client_blunt" in page
+    assert "<code>created_at</code> 20" not in page
+
+
+def test_the_check_shows_that_a_new_key_has_values_and_not_which(send, client_sharp):
+    row = f"Sharp,bitmart,{','.join(PLANTED.values())}"
+    page = " ".join(text_of(send(KEY, table(f"client,connector,{','.join(PLANTED)}", row))).split())
+    assert "<code>values</code> entered" in page
+    assert not [value for value in PLANTED.values() if value in page]
 
 
 def test_a_new_bot_needs_what_has_no_default(send, client_sharp):

@@ -66,6 +66,13 @@ def test_the_sample_is_the_products_story_with_made_up_keys():
     }
 
 
+@pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX/AVAX", "USD.b-XRP", "$NUT-USDT"])
+def test_a_pair_is_deployed_as_the_file_spells_it(pair, server, onboard):
+    settings = {"bid_spread": 0.01, "ask_spread": 0.01, "order_amount": 5000}
+    onboard(facts_of_sample(bot={"trading_pair": pair, "settings": settings}))
+    assert Bot.objects.get().deployment.config["trading_pair"] == pair.replace("/", "-")
+
+
 def test_the_sample_ends_with_a_running_bot_and_each_step_is_printed(server, sandbox):
     output = StringIO()
     call_command("onboard", "--file", str(SAMPLE), stdout=output)

@@ -11,7 +11,7 @@ from bots.models import Bot, BotState, Strategy
 from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_request
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, stored_key
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, make_world, operate_url, prefilled, text_of, url_of
 from tests.controlpanel.test_queries import add_bot, add_key
 
@@ -135,8 +135,30 @@ def test_a_bot_that_needs_a_key_leads_back_to_that_key(own, browser):
     asked = browser.get(goes_on_at(browser, own)).context["adminform"].form
     assert set(PLANTED) <= set(asked.fields)
     refused = browser.post(page("review", own), follow=True)
-    assert "BitMart key: Not entered yet." in text_of(refused)
+    assert "BitMart key: Not entered yet. Sharp Spread trades on BitMart." in text_of(refused)
     assert not Operation.objects.exists()
+
+
+def test_a_key_for_another_exchange_than_the_bots_does_not_lead_round_without_a_word(own, browser):
+    stored_key(own, "bitmart")
+    browser.post(page("bot", own), bot_facts(own, connector="kucoin"))
+    asked = text_of(browser.get(goes_on_at(browser, own)))
+    words = "Sharp Spread trades on KuCoin, and the client has a key for BitMart only."
+    assert words in asked
+    assert f'<a href="{page("bot", own)}">choose another exchange for the bot</a>' in asked
+    stored_key(own, "okx", {"okx_api_key": "k", "okx_secret_key": "s", "okx_passphrase": "p"})
+    again = text_of(browser.get(goes_on_at(browser, own)))
+    assert "Sharp Spread trades on KuCoin, and the client has a key for BitMart, OKX only." in again
+    assert words.partition(",")[0] in text_of(browser.get(url_of(own))), "and so does the client's page"
+    browser.post(page("bot", own), bot_facts(own, connector="bitmart"))
+    assert goes_on_at(browser, own) == page("review", own)
+    assert "trades on" not in text_of(browser.get(page("key", own)))
+
+
+def test_before_there_is_a_bot_nothing_is_said_of_its_exchange(own, browser):
+    assert "trades on" not in text_of(browser.get(page("key", own)))
+    browser.post(page("bot", own), bot_facts(own))
+    assert "BitMart key: Not entered yet. Sharp Spread trades on BitMart." in text_of(browser.get(page("key", own)))
 
 
 def test_going_back_changes_what_was_entered(own, key, browser, make_bot):

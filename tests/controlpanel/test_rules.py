@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from bots.forms import field_name
-from bots.models import Strategy, TradingRules
+from bots.models import Bot, Strategy, TradingRules
 from bots.models.trading_rules import PRICE_COUNTS_FOR
 from hummingbot_api.sandbox.markets import MARKETS
 from json_api.defining import check
@@ -272,6 +272,64 @@ def test_it_is_deployed_all_the_same_when_somebody_says_so(make_bot, key, perfor
     operation = perform("deploy", bot, unlisted=True)
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert "were not checked" in operation.steps.get(key="rules").detail
+
+
+@pytest.mark.parametrize("kind", ["check_bot", "deploy"])
+@pytest.mark.parametrize(
+    ("entered", "listed"),
+    [
+        ("kPEPE-USD", "kPEPE-USD"),
+        ("sAVAX/AVAX", "sAVAX-AVAX"),
+        ("USD.b-XRP", "USD.b-XRP"),
+        ("$NUT-USDT", "$NUT-USDT"),
+        ("Sharp-Usdt", "SHARP-USDT"),
+        ("kPEPE-usd", "kPEPE-USD"),
+        ("$Nut-usdt", "$NUT-USDT"),
+    ],
+)
+def test_a_pair_is_traded_as_the_exchange_spells_it(kind, entered, listed, make_bot, key, perform):
+    bot = make_bot(trading_pair=entered, settings={"order_amount": 5000, "bid_spread": 0.01, "ask_spread": 0.01})
+    operation = perform(kind, bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert bot.trading_pair == listed
+    assert TradingRules.objects.get().trading_pair == listed
+    if kind == "deploy":
+        assert bot.deployment.trading_pair == bot.deployment.config["trading_pair"] == listed
+        assert not bot.has_unsent_changes
+    elif entered.replace("/", "-") != listed:
+        assert f"The bot's pair was {entered}" in operation.steps.get(key="rules").detail
+
+
+def test_settings_that_name_the_pair_are_corrected_with_it(make_pmm, key, perform):
+    bot = make_pmm(trading_pair="Sharp-Usdt")
+    Bot.objects.update(settings=bot.settings | {"candles_pair": "Sharp-Usdt"})
+    bot.refresh_from_db()
+    deployment = bot.plan_deployment()
+    deployment.save()
+    deployment.take_spelling("SHARP-USDT")
+    bot.refresh_from_db()
+    assert bot.settings["candles_pair"] == deployment.config["candles_pair"] == "SHARP-USDT"
+
+
+def test_another_pair_that_was_chosen_meanwhile_stays(make_bot, key):
+    bot = make_bot(trading_pair="Sharp-Usdt")
+    Bot.objects.update(trading_pair="BTC-USDT")
+    bot.take_spelling("SHARP-USDT")
+    bot.refresh_from_db()
+    assert bot.trading_pair == "BTC-USDT"
+
+
+def test_lower_case_that_the_exchange_lists_can_be_entered_once_upper_case_was_not_listed(make_bot, key, perform):
+    bot = make_bot(trading_pair="purr-usdc")
+    assert bot.trading_pair == "PURR-USDC"
+    operation = perform("check_bot", bot)
+    assert operation.error_code == "pair_not_listed"
+    assert "Upper and lower case count" in operation.error_message
+    bot.trading_pair = "purr-usdc"
+    bot.full_clean()
+    bot.save()
+    assert perform("check_bot", bot).state == State.SUCCEEDED
+    assert bot.trading_pair == "purr-usdc"
 
 
 def test_a_deployment_reads_the_rules_anew(make_bot, key, perform, read):

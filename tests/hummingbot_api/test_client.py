@@ -828,6 +828,14 @@ def test_what_an_account_held_is_told_by_the_hour_without_the_oldest_which_may_b
     assert len({snapshot.holdings["bitmart"][1].price for snapshot in history}) == len(history)
 
 
+@pytest.mark.parametrize("value", ["null", "NaN", "Infinity", "-Infinity", '"1.5"', '"n/a"', "{}", "[]"])
+def test_what_is_no_number_is_not_reported_and_never_zero(value, stub, stubbed):
+    token = f'{{"token": "SHARP", "units": {value}, "available_units": {value}, "price": {value}, "value": {value}}}'
+    stub.will(Reply(f'{{"client_sharp": {{"bitmart": [{token}]}}}}'))
+    [holding] = stubbed.portfolio.state(["client_sharp"])["client_sharp"]["bitmart"]
+    assert (holding.units, holding.available_units, holding.price, holding.value) == (None,) * 4
+
+
 def test_holdings_of_another_shape_are_an_unexpected_answer(stub, stubbed):
     for body in ({"client_sharp": []}, {"client_sharp": {"bitmart": [{"units": 1}]}}, []):
         stub.will(Reply(body))

@@ -4,6 +4,7 @@ import json
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -273,6 +274,34 @@ def test_trading_rules_of_a_pair_that_is_not_listed_are_an_error_in_a_success(ap
     rules = api.ok("GET", "/connectors/bitmart/trading-rules?trading_pairs=NO-USDT")
     assert rules == {"NO-USDT": {"error": "Trading pair NO-USDT not found"}}
     assert "SHARP-USDT" in api.ok("GET", "/connectors/bitmart/trading-rules")
+
+
+@pytest.mark.parametrize("login", [("admin:x", "admin"), ("ädmin", "admin"), ("admin", "ädmin")])
+def test_a_login_with_a_colon_or_an_accent_is_wrong_even_when_it_is_the_servers(login):
+    user, password = login
+    with Sandbox(username=user, password=password).serve() as sandbox:
+        answer = requests.get(f"{sandbox.url}/accounts/", auth=(user.encode(), password.encode()), timeout=5)
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("value", [None, "n/a", "12.5"])
+def test_balances_that_are_no_numbers_can_be_had(value, api, sandbox):
+    sandbox.world.accounts["client_sharp"] = {"bitmart": BITMART}
+    sandbox.faults.add("balances_unreadable", value=value)
+    state = api.ok("POST", "/portfolio/state", json={"account_names": []})
+    [tokens] = [tokens for connectors in state.values() for tokens in connectors.values()]
+    assert tokens[0]["units"] > 0 and tokens[1]["units"] == tokens[1]["price"] == value
+
+
+@pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX-AVAX", "USD.b-XRP", "$NUT-USDT", "purr-usdc"])
+def test_a_pair_is_listed_only_as_its_exchange_spells_it(api, pair):
+    other = pair.swapcase()
+    asked = urlencode({"trading_pairs": [pair, other]}, doseq=True)
+    rules = api.ok("GET", f"/connectors/bitmart/trading-rules?{asked}")
+    assert "min_order_size" in rules[pair]
+    assert rules[other] == {"error": f"Trading pair {other} not found"}
+    wanted = {"connector_name": "bitmart", "trading_pairs": [pair]}
+    assert api.ok("POST", "/market-data/prices", json=wanted)["prices"][pair]
 
 
 @pytest.mark.parametrize("connector", ["nope", "binance_paper_trade"])

@@ -226,6 +226,22 @@ def test_the_list_is_filtered_ordered_and_paged(tool, make_bot):
     assert len(tool.get("/bots?pair=SHARP/USDT&account=client_sharp").json()["results"]) == 3
 
 
+@pytest.mark.parametrize("asked", ["kPEPE-USD", "kPEPE/USD", "KPEPE-USD", "kpepe-usd"])
+def test_bots_are_found_by_their_pair_whatever_its_case(asked, tool, make_bot):
+    make_bot(name="Frog", trading_pair="kPEPE-USD")
+    make_bot(name="Sharp")
+    [found] = tool.get(f"/bots?pair={asked}").json()["results"]
+    assert (found["name"], found["pair"]) == ("Frog", "kPEPE-USD")
+
+
+@pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX-AVAX", "USD.b-XRP", "$NUT-USDT", "stETH/WETH"])
+def test_a_pair_is_kept_as_the_request_spells_it(pair, tool, key, worker):
+    tool.post("/bots/create?wait=0", WANTED | {"pair": pair})
+    assert Bot.objects.get().trading_pair == pair.replace("/", "-")
+    changed = tool.call("PATCH", f"/bots/{Bot.objects.get().pk}", {"pair": "cbBTC-usdc"})
+    assert changed.json()["pair"] == "cbBTC-usdc"
+
+
 @pytest.mark.parametrize("cursor", ["nonsense", "cD1ub25zZW5zZQ==", "é", "bz05OTk5"])
 def test_a_cursor_of_another_list_is_refused(tool, bot, cursor):
     response = tool.get(f"/bots?cursor={cursor}")

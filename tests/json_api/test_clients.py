@@ -56,6 +56,20 @@ def test_every_wrong_field_of_a_client_is_named_at_once(tool, client_sharp):
     assert Client.objects.count() == 1
 
 
+def test_a_name_that_is_taken_tells_of_nobody(make_tool, make_manager, client_sharp):
+    """Of a client that the token's user does not look after, nor of one that they do."""
+    own = client_sharp.server.clients.create(name="Own", account_name="client_own")
+    tool = make_tool(make_manager(own))
+    for name in ("Sharp", "Own"):
+        wanted = {"name": name, "server": "Sandbox", "account_name": f"other_{name}"}
+        refused = tool.post("/clients", wanted)
+        assert refused.json()["errors"] == [
+            {"field": "name", "message": "This name can't be used: choose another one."}
+        ], refused.json()
+    changed = tool.call("PATCH", f"/clients/{own.pk}", {"name": "Sharp"})
+    assert "exists" not in changed.content.decode()
+
+
 def test_a_servers_check_answers_what_is_true_there(tool, server, worker):
     response = tool.post(f"/servers/{server.pk}/check")
 

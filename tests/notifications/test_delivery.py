@@ -377,6 +377,32 @@ def test_a_server_concerns_also_the_clients_that_have_but_a_bot_there(bot, make_
     assert Delivery.objects.get().channel.name == "blunt"
 
 
+@pytest.mark.parametrize("lost", [{"is_active": False}, {"is_staff": False}])
+def test_the_channel_of_a_user_who_may_not_sign_in_any_more_is_told_nothing(lost, bot, make_user):
+    manager = make_user("manager")
+    Client.objects.update(account_manager=manager)
+    facts = {"kind": ChannelKind.WEBHOOK, "secret": "http://127.0.0.1:9"}
+    Channel.objects.create(name="theirs", manager=manager, **facts)
+    Channel.objects.create(name="everybody's", **facts)
+    type(manager).objects.filter(pk=manager.pk).update(**lost)
+    shows(bot, BotState.CRASHED)
+    looks()
+    assert [delivery.channel.name for delivery in Delivery.objects.all()] == ["everybody's"]
+    assert Channel.objects.get(name="theirs").whose == "nobody: manager is disabled"
+
+
+def test_what_was_to_be_told_when_the_user_was_disabled_is_not_sent_any_more(bot, make_user, receiver):
+    manager = make_user("manager")
+    Client.objects.update(account_manager=manager)
+    Channel.objects.create(name="theirs", kind=ChannelKind.WEBHOOK, secret=f"{receiver.url}/hook", manager=manager)
+    shows(bot, BotState.CRASHED)
+    looks()
+    type(manager).objects.filter(pk=manager.pk).update(is_active=False)
+    outbox.send_what_is_due()
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_off")
+    assert not receiver.seen
+
+
 # --- where it may go ---
 
 

@@ -275,6 +275,21 @@ def test_only_channels_for_every_client_are_told_of_a_bot_that_may_be_named_afte
     assert [delivery.channel for delivery in Delivery.objects.all()] == [everybodys]
 
 
+def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(bot):
+    bot.deployment.end(BotState.ARCHIVED)
+    bot.settings = {"order_amount": 1600}
+    bot.full_clean()
+    bot.save()
+    failed = ended("deploy", bot, State.FAILED, "pair_not_listed")
+    planned = bot.plan_deployment()
+    planned.operation = failed
+    planned.save()
+    assert kinds_of(looks(2)) == ["operation_failed"]
+    Bot.objects.update(trading_pair="BTC-USDT")
+    assert looks(3) == []
+    assert Incident.objects.get().ending == "The bot was corrected since."
+
+
 # --- balances ---
 
 
@@ -328,6 +343,22 @@ def test_an_asset_that_is_not_among_those_told_of_is_not_there(key):
         incidents = looks()
     (incident,) = incidents
     assert "held 0 SHARP, 1000 USDT" in incident.sentence
+
+
+def test_what_is_not_reported_neither_opens_an_incident_nor_ends_one(key):
+    for _ in range(3):
+        holds(key, USDT=None, SHARP=30000)
+        assert looks() == []
+    for _ in range(2):
+        holds(key, USDT=1, SHARP=30000)
+        looks()
+    for _ in range(3):
+        holds(key, USDT=None, SHARP=30000)
+        assert len(looks()) == 1
+    for _ in range(2):
+        holds(key, USDT=None, SHARP=5)
+        (incident,) = looks()
+    assert "held 5 SHARP, an unreported amount of USDT" in incident.sentence
 
 
 def test_enough_is_no_incident_whatever_else_is_there(key):

@@ -1,0 +1,28 @@
+"""Whether somebody has corrected what a deploy failed for, so that nothing warns of it any more."""
+
+from bots.models import Bot
+from bots.models.deployment import DEFINING_FIELDS
+from bots.problems import DefinitionInvalid
+from hummingbot_api.errors import Problem
+from operations.models import Operation
+
+#: What a failure is about that a change of the bot or its strategy can mend.
+_OF_THE_DEFINITION = {"settings", "strategy"}
+
+
+def is_corrected(bot: Bot, failed: Operation) -> bool:
+    """Return whether a deploy failed for the bot's definition, which is another one now with no fault that is known."""
+    problem = Problem.with_code(failed.error_code)
+    if failed.kind not in {"deploy", "redeploy"} or problem is None or problem.concerns not in _OF_THE_DEFINITION:
+        return False
+    tried = bot.deployments.filter(operation=failed).first()
+    if tried is not None:
+        planned = bot.plan_deployment()
+        if all(getattr(tried, name) == getattr(planned, name) for name in DEFINING_FIELDS):
+            return False
+    try:
+        bot.make_sure_it_is_valid()
+    except DefinitionInvalid:
+        return False
+    rules = bot.trading_rules
+    return rules is None or not (rules.unlisted or bot.refused_settings())

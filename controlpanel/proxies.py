@@ -1,0 +1,109 @@
+"""Proxies in front of the panel: what they keep from it is said on the page, with the setting that mends it.
+
+``docs/hosting.md`` has the headers that they must send.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port, validate_host
+from django.urls import reverse
+
+from controlpanel.errors import error_page
+from hummingbot_api.words import shortened
+from json_api.answers import problem_response
+from json_api.problems import HttpsNotRecognized
+
+#: Counts redirects to https. One of them leads there; so many within so many seconds lead round in a circle.
+COOKIE, REDIRECTS, SECONDS = "https_redirects", 3, 10
+#: The longest header that a page quotes.
+LONGEST_HEADER = 200
+
+
+class RedirectMiddleware:
+    """Explains a redirect to https that leads back here again and again, instead of sending it for ever.
+
+    Stands in front of Django's ``SecurityMiddleware``, which redirects whatever came over http.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.is_secure():
+            if COOKIE in request.COOKIES:
+                response.delete_cookie(COOKIE)
+        elif settings.SECURE_SSL_REDIRECT and response.status_code == HTTPStatus.MOVED_PERMANENTLY:
+            count = request.COOKIES.get(COOKIE, "")
+            # What a caller made of the cookie is no count.
+            redirects = int(count) if count in map(str, range(REDIRECTS + 1)) else 0
+            if redirects >= REDIRECTS:
+                return _explain(request)
+            # Read by those who follow no redirects, such as curl.
+            response.content = f"{HttpsNotRecognized.default_remedy}\n".encode()
+            response["Content-Type"] = "text/plain; charset=utf-8"
+            response.set_cookie(COOKIE, str(redirects + 1), max_age=SECONDS, httponly=True, samesite="Lax")
+        return response
+
+
+def _explain(request: HttpRequest) -> HttpResponse:
+    scheme = request.headers.get("X-Forwarded-Proto")
+    problem = HttpsNotRecognized(
+        "The panel redirects to https again and again, because it does not know that this request came over https: "
+        + (
+            "it came without an X-Forwarded-Proto header."
+            if scheme is None
+            else f"its X-Forwarded-Proto header is “{shortened(scheme, LONGEST_HEADER)}”."
+        )
+    )
+    if not request.path.startswith(reverse("admin:index")):
+        return problem_response(request, problem)
+    return error_page(request, problem.status, "Redirect loop", problem.message, problem.remedy)
+
+
+def origin_refused(request: HttpRequest) -> HttpResponse:
+    """The page for a form that Django's check of its origin has refused."""
+    sent = shortened(request.headers.get("Origin") or request.headers.get("Referer", ""), LONGEST_HEADER)
+    if sent in {"", "null"}:
+        return error_page(
+            request,
+            403,
+            "It is not known where this form came from",
+            "The browser did not say which page sent it. Nothing was done.",
+            "Use the panel without extensions that remove the headers Origin and Referer. If you host the panel: have "
+            "the proxy pass both on.",
+        )
+    asked_as = f"{request.scheme}://{request.get_host()}"
+    try:
+        scheme, host, *_ = urlsplit(sent)
+        is_own = validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
+    except ValueError:
+        is_own = False
+    if not is_own:
+        return error_page(
+            request,
+            403,
+            "This form came from another site",
+            f"The browser says that another site sent it: “{sent}”. Nothing was done.",
+            "If you did not expect that, close that site. Otherwise open the panel by its own address.",
+        )
+    origin = f"{scheme}://{host}"
+    remedies = []
+    if scheme != request.scheme:
+        remedies.append(f"have the proxy send “X-Forwarded-Proto: {scheme}”")
+    if host != request.get_host():
+        remedies.append(
+            "have the proxy send the Host header as it came, with its port (nginx: proxy_set_header Host $http_host), "
+            f"or set CSRF_TRUSTED_ORIGINS={origin}"
+        )
+    return error_page(
+        request,
+        403,
+        "This address is not trusted",
+        f"The browser has the panel at {origin}, and the proxy in front asked for {asked_as}. Nothing was done.",
+        f"If you host the panel: {'; '.join(remedies)}. docs/hosting.md has the headers that a proxy must send.",
+    )

@@ -1,0 +1,180 @@
+"""Behind proxies and probes: who may ask under which name, and what a page says when a proxy keeps something back."""
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+
+from tests.controlpanel.conftest import text_of
+
+PANEL = "panel.example.com"
+
+
+@pytest.fixture
+def production(settings):
+    """What the panel's settings are in production, as far as proxies see it."""
+    settings.ALLOWED_HOSTS = [PANEL]
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+def behind(**headers: str) -> Browser:
+    return Browser(enforce_csrf_checks=True, headers=headers)
+
+
+# --- probes ---
+
+HOSTS = ["healthcheck.railway.app", "10.0.3.7:8000", "[fd12::7]:8000", "localhost", "not a host", ""]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_probes_are_answered_whatever_their_host_header_is(host, production, db, caplog):
+    browser = behind(host=host)
+    assert browser.get("/healthz").json() == {"status": "alive"}
+    assert browser.get("/readyz").json()["database"] is True
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("host", HOSTS[:2])
+@pytest.mark.parametrize("path", ["/admin/login/", "/", "/bots", "/healthz/x", "/admin/healthz"])
+def test_everything_else_still_needs_an_allowed_host(host, path, production, db, caplog):
+    assert behind(host=host, **{"x-forwarded-proto": "https"}).get(path).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "web", "<b>evil</b>", ""])
+def test_a_host_header_that_a_proxy_changed_is_named_with_its_setting(host, production, db):
+    response = behind(host=host, **{"x-forwarded-proto": "https"}).get("/admin/login/")
+    text = text_of(response)
+    assert f"under the name “{host}”" in text and "ALLOWED_HOSTS" in text and "docs/hosting.md" in text
+    assert "<b>evil" not in response.content.decode()
+
+
+# --- redirect loops ---
+
+
+def follow(browser: Browser, path: str = "/admin/login/", times: int = 6):
+    """What a browser sees that follows redirects to https while its proxy passes on plain http."""
+    for _ in range(times):
+        response = browser.get(path)
+        if response.status_code != 301:
+            return response
+    return response
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"x-forwarded-for": "203.0.113.7"},
+        {"x-forwarded-proto": "http"},
+        {"x-forwarded-proto": "http, https"},
+    ],
+)
+def test_a_redirect_that_leads_nowhere_ends_with_its_cause(headers, production, db):
+    response = follow(behind(host=PANEL, **headers))
+    assert response.status_code == 400
+    text = text_of(response)
+    assert "redirects" in text and "X-Forwarded-Proto" in text and "docs/hosting.md" in text
+    assert ("“http" in text) == ("x-forwarded-proto" in headers)
+
+
+def test_the_json_api_names_the_cause_as_a_problem(production, db):
+    response = follow(behind(host=PANEL), "/bots")
+    assert response.status_code == 400
+    assert response.json()["code"] == "https_not_recognized"
+    assert "X-Forwarded-Proto" in response.json()["remedy"]
+
+
+def test_the_redirect_itself_says_what_to_do_if_it_repeats(production, db):
+    response = behind(host=PANEL).get("/admin/login/")
+    assert response.status_code == 301
+    assert "X-Forwarded-Proto" in response.content.decode()
+
+
+def test_a_proxy_that_names_the_scheme_is_redirected_and_let_in(production, db):
+    browser = behind(host=PANEL)
+    for _ in range(6):
+        assert browser.get("/admin/login/", headers={"x-forwarded-proto": "http"}).status_code == 301
+        assert browser.get("/admin/login/", headers={"x-forwarded-proto": "https"}).status_code == 200
+
+
+def test_the_cookie_of_a_stranger_makes_no_error(production, db):
+    browser = behind(host=PANEL)
+    for value in ("x", "-1", "9" * 5000, "²"):
+        browser.cookies["https_redirects"] = value
+        assert browser.get("/").status_code in {301, 400}
+
+
+# --- forms from an origin that is not trusted ---
+
+
+def send_form(origin: str | None, **headers: str):
+    browser = behind(**headers)
+    if origin is not None:
+        headers["origin"] = origin
+    return browser.post(reverse("admin:login"), {"username": "x"}, headers=headers)
+
+
+def test_a_lost_port_is_named_with_its_setting(production, db):
+    response = send_form(f"https://{PANEL}:8443", host=PANEL, **{"x-forwarded-proto": "https"})
+    text = text_of(response)
+    assert response.status_code == 403
+    assert "too old" not in text
+    assert f"https://{PANEL}:8443" in text and f"https://{PANEL}" in text
+    assert f"CSRF_TRUSTED_ORIGINS=https://{PANEL}:8443" in text
+    assert "Host" in text and "docs/hosting.md" in text
+
+
+def test_a_lost_scheme_is_named_with_its_header(production, settings, db):
+    settings.SECURE_SSL_REDIRECT = False
+    text = text_of(send_form(f"https://{PANEL}", host=PANEL))
+    assert "too old" not in text
+    assert "X-Forwarded-Proto" in text
+
+
+def test_a_changed_host_name_is_named(production, settings, db):
+    settings.ALLOWED_HOSTS = [PANEL, "web"]
+    text = text_of(send_form(f"https://{PANEL}", host="web", **{"x-forwarded-proto": "https"}))
+    assert f"CSRF_TRUSTED_ORIGINS=https://{PANEL}" in text
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "https://<b>evil</b>", "http://[", "https://x.y:port"])
+def test_nobody_is_advised_to_trust_another_site(origin, production, db):
+    text = text_of(send_form(origin, host=PANEL, **{"x-forwarded-proto": "https"}))
+    assert "CSRF_TRUSTED_ORIGINS" not in text
+    assert "another site" in text
+    assert "<b>evil" not in send_form(origin, host=PANEL, **{"x-forwarded-proto": "https"}).content.decode()
+
+
+@pytest.mark.parametrize("origin", ["null", None])
+def test_a_browser_that_withholds_the_origin_is_told_so(origin, production, db):
+    text = text_of(send_form(origin, host=PANEL, **{"x-forwarded-proto": "https"}))
+    assert "too old" not in text
+    assert "did not say" in text and "CSRF_TRUSTED_ORIGINS" not in text
+
+
+def test_a_form_without_its_token_is_still_too_old(production, db):
+    text = text_of(send_form(f"https://{PANEL}", host=PANEL, **{"x-forwarded-proto": "https"}))
+    assert "too old" in text
+
+
+# --- refusals in the log ---
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        ("/admin/bots/bot/?client__name__startswith=x", PANEL),
+        ("/admin/auth/user/?password__startswith=pbkdf2", PANEL),
+        ("/admin/bots/bot/?strategy__source__contains=a", PANEL),
+        ("/admin/bots/deployment/?bot__client__server__password__gt=a", PANEL),
+        ("/admin/", "evil.example.com"),
+    ],
+)
+def test_a_refused_request_is_a_warning_of_one_line(path, host, production, admin_user, console):
+    browser = behind(host=host, **{"x-forwarded-proto": "https"})
+    browser.force_login(admin_user)
+    assert browser.get(path).status_code == 400
+    lines = console.getvalue().splitlines()
+    assert 0 < len(lines) <= 2
+    assert all(" WARNING " in line for line in lines)
