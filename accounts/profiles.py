@@ -13,7 +13,7 @@ from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, 
 from accounts.problems import KeyMissing, ProfileExists, ProfileTaken, PushUnverified
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade
-from hummingbot_api.errors import AlreadyExists, KeyRefused, ProfileMissing, WrongKeyField
+from hummingbot_api.errors import AlreadyExists, IpNotAllowed, KeyRefused, ProfileMissing, WrongKeyField
 
 
 def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str:
@@ -72,6 +72,8 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
 
     Raises:
         KeyRefused: with the exchange's words. The server is left without that key rather than with a half of it.
+        IpNotAllowed: the same of the server's address; the key itself may be good, and stays.
+        HummingbotAPIError: whoever can't tell what an answer means deletes nothing.
     """
     profile = CredentialsProfile.objects.get(client=client, server=server)
     listed = api.accounts.credentials(profile.account_name)
@@ -87,9 +89,10 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
             _note_pushed(profile, key.connector, fingerprint="")
         try:
             api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
-        except KeyRefused as problem:
+        except (KeyRefused, IpNotAllowed) as problem:
             key.was_tried(passed=False, outcome=problem.message)
-            _clean_up_refused(api, profile, key.connector, ours=ours)
+            if isinstance(problem, KeyRefused):
+                _clean_up_refused(api, profile, key.connector, ours=ours)
             raise
         _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
         key.was_tried(passed=True, outcome="The exchange accepted it.")

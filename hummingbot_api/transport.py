@@ -35,6 +35,7 @@ from hummingbot_api.errors import (
     WrongPassword,
 )
 from hummingbot_api.reading import storable
+from hummingbot_api.server_faults import server_fault
 from hummingbot_api.urls import check_base_url
 from hummingbot_api.words import masker, problem, quotable, said
 
@@ -71,12 +72,14 @@ class Answer:
         status: the HTTP status.
         plain: whether the body is not JSON: the server crashed (``Internal Server Error``).
         words: what the server says went wrong, on one line, without secrets; for a result mostly empty.
+        raw: the same with all that is in it. It decides what the answer means, and is never shown or kept.
     """
 
     def __init__(self, status: int, body: Any, words: str, mask: Callable[[str], str], plain: bool) -> None:
         self.status = status
         self.plain = plain
         self.words = quotable(words, mask)
+        self.raw = quotable(words)
         self._body = body
         self._mask = mask
 
@@ -87,11 +90,11 @@ class Answer:
             NotFound, RequestRejected, ServerFailed: it is a refusal, and the caller knows no more of it.
         """
         if self.status >= 500:
-            raise problem(ServerFailed, self.words)
+            raise problem(server_fault(self.raw) or ServerFailed, self.words)
         if self.status == 404:
             raise problem(NotFound, self.words)
         if self.status >= 400:
-            raise problem(RequestRejected, self.words)
+            raise problem(server_fault(self.raw) or RequestRejected, self.words)
 
     @property
     def value(self) -> Any:
@@ -99,9 +102,14 @@ class Answer:
         self.check()
         return self._body
 
-    def clean(self, text: object) -> str:
-        """A text from within the answer, made fit to be quoted."""
-        return quotable(text, self._mask) if isinstance(text, str) else ""
+    def refusal(self, kind: Callable[[str], type[HummingbotAPIError]], text: object) -> HummingbotAPIError:
+        """Make an error of a text from within the answer.
+
+        Args:
+            kind: chooses the kind of error by the text with all that is in it.
+        """
+        text = text if isinstance(text, str) else ""
+        return problem(kind(quotable(text)), quotable(text, self._mask))
 
 
 class Transport:

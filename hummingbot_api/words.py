@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from unicodedata import category
 from urllib.parse import quote, quote_plus
 
 from hummingbot_api.errors import HummingbotAPIError
@@ -23,6 +24,10 @@ LONGEST_MASKED = 5 * LONGEST_READ
 _TRACEBACK = "Traceback (most recent call last):"
 #: How Pydantic ends a line of a validation error. It repeats the input, shortened: no mask would match it.
 _PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
+#: A colour, a movement of the cursor, a window's title. Bounded: a log may hold nothing but beginnings of these.
+_ANSI = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,5}[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|\x1b[ -/]?[0-Z\\-~]"
+)
 _PYDANTIC_LINK = re.compile(r"For further information visit \S+")
 _PYDANTIC_TITLE = re.compile(r"\d{1,6} validation errors? for \w+\s*")
 _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
@@ -48,9 +53,24 @@ def said(body: Any) -> str:
     return words if isinstance(words, str) else ""
 
 
-def quotable(text: str, mask: Callable[[str], str]) -> str:
-    """A server's words on one line, without secrets, however long and whatever they are."""
-    return one_line(mask(text[:LONGEST_MASKED])[:LONGEST_READ])
+def quotable(text: str, mask: Callable[[str], str] = str) -> str:
+    """A server's words on one line, without secrets, however long and whatever they are.
+
+    Without a ``mask`` they are to be judged, and neither shown nor kept.
+    """
+    return one_line(mask(sanitize(text[:LONGEST_MASKED]))[:LONGEST_READ])
+
+
+def sanitize(text: str) -> str:
+    """Return the text without what a terminal or a browser obeys instead of showing it: ANSI escape codes, marks that
+    turn the direction of writing, characters that can't be seen. Line ends and tabs stay.
+    """
+    return "".join(filter(_is_shown, _ANSI.sub("", text)))
+
+
+def _is_shown(character: str) -> bool:
+    # Cf: formatting, such as U+200B and the bidirectional marks; Cc: control characters.
+    return character in "\n\t" or category(character) not in {"Cf", "Cc"}
 
 
 def one_line(text: str) -> str:

@@ -12,9 +12,13 @@ from hummingbot_api.errors import (
     HummingbotAPIError,
     InvalidBaseURL,
     InvalidName,
+    IpNotAllowed,
     KeyRefused,
+    KeyUndecided,
     Problem,
     Refused,
+    RegionBlocked,
+    ServerClockWrong,
     TLSFailed,
     TunnelBackendDown,
     TunnelInterstitial,
@@ -26,7 +30,7 @@ CATALOGUE = list(Problem.catalogue())
 #: Nothing was sent, or it did not arrive.
 NEVER_ARRIVED = {InvalidBaseURL, InvalidName, TLSFailed, TunnelBackendDown, TunnelInterstitial, TunnelOffline}
 #: The server stores a key before its exchange refuses it.
-REFUSED_LATE = {ExchangeUnreachable, KeyRefused}
+REFUSED_LATE = {ExchangeUnreachable, IpNotAllowed, KeyRefused, KeyUndecided, RegionBlocked, ServerClockWrong}
 
 
 def descendants(kind: type[Problem]) -> Iterator[type[Problem]]:

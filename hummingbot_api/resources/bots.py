@@ -109,12 +109,11 @@ class Bots(Resource):
 
     def _deploy(self, endpoint: str, order: dict[str, Any]) -> str:
         answer = self._http.post(endpoint, order, long=True)
-        if answer.status >= 500 and (kind := _deploy_problem(answer.words)):
+        if answer.status >= 500 and (kind := _deploy_problem(answer.raw)):
             raise problem(kind, answer.words)
         made = reading.an_object(answer.value, "the answer")
         if made.get("success") is not True:
-            words = answer.clean(made.get("message"))
-            raise problem(_deploy_problem(words) or DeployRefused, words)
+            raise answer.refusal(lambda words: _deploy_problem(words) or DeployRefused, made.get("message"))
         return reading.text(made, "unique_instance_name")
 
     def status(self, name: str) -> BotStatus:
@@ -173,7 +172,7 @@ class Bots(Resource):
         )
         response = reading.an_object(reading.an_object(answer.value, "the answer").get("response"), "“response”")
         if response.get("success") is not True:
-            raise _command_problem(answer.clean(response.get("message")))
+            raise answer.refusal(_command_problem, response.get("message"))
 
     def archive(self, name: str) -> None:
         """Begin to stop the bot, cancel its orders, remove its container and archive its data: 20 to 60 s, after the
@@ -190,7 +189,7 @@ class Bots(Resource):
         )
         result = reading.an_object(answer.value, "the answer")
         if result.get("status") != "success":
-            raise _command_problem(answer.clean(result.get("message")))
+            raise answer.refusal(_command_problem, result.get("message"))
 
     def runs(self, bot_name: str | None = None, limit: int = 20) -> list[BotRun]:
         """The latest deployments, newest first. Each brings its final logs along: hundreds of kB in all."""
@@ -209,8 +208,8 @@ def _deploy_problem(words: str) -> type[HummingbotAPIError] | None:
     return ImageMissing if _NO_IMAGE.search(words) else None
 
 
-def _command_problem(words: str) -> HummingbotAPIError:
-    return problem(BotNotFound if NO_BOT.search(words) else CommandRefused, words)
+def _command_problem(words: str) -> type[HummingbotAPIError]:
+    return BotNotFound if NO_BOT.search(words) else CommandRefused
 
 
 def _data(answer: Answer) -> Any:

@@ -174,7 +174,7 @@ def test_a_wrong_password_is_named_and_nothing_is_deployed(server, onboard, sand
 
 
 def test_a_refused_key_fails_with_the_exchanges_words_and_the_next_run_succeeds(server, onboard, sandbox):
-    sandbox.faults.add("exchange_refuses_key", message="Error: Invalid API-key")
+    sandbox.faults.add("exchange_refuses_key", message="401 Unauthorized: Invalid API-key")
     said = onboard(fails=True)
     assert "failed Store on the server" in said
     assert "Invalid API-key" in said and KeyRefused.default_remedy in said

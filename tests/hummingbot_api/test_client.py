@@ -28,6 +28,7 @@ from hummingbot_api.errors import (
     RequestRejected,
     ScriptInvalid,
     ServerFailed,
+    ServerModuleMissing,
     ServerTimedOut,
     ServerUnreachable,
     TunnelBackendDown,
@@ -190,7 +191,7 @@ def test_a_key_is_added_listed_and_deleted(api, sandbox):
 def test_a_key_that_the_exchange_refuses_and_echoes(api, sandbox, caplog):
     caplog.set_level(logging.DEBUG)
     api.accounts.add("client_sharp")
-    sandbox.faults.add("exchange_refuses_key", message=f"{SECRET} has expired")
+    sandbox.faults.add("exchange_refuses_key", message=f"401 Unauthorized: {SECRET} has expired")
 
     with pytest.raises(KeyRefused) as caught:
         api.accounts.add_credential("client_sharp", "bitmart", KEY)
@@ -283,6 +284,8 @@ def test_trading_rules_are_asked_for_by_pair(stub, stubbed):
     [
         ("Connector 'nope' not found: Connector nope not found", UnknownConnector),
         ("Connector 'bitmart' not found or error: Cannot connect to host x:443", ExchangeUnreachable),
+        ("Connector 'bitmart' not found or error: it broke", ServerFailed),
+        ("Connector 'bitmart' not found or error: No module named 'bitmart'", ServerModuleMissing),
     ],
 )
 def test_trading_rules_that_can_not_be_had(stub, stubbed, words, kind):
