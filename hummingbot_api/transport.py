@@ -35,6 +35,7 @@ from hummingbot_api.errors import (
     WrongPassword,
 )
 from hummingbot_api.reading import storable
+from hummingbot_api.secret_values import secrets_in
 from hummingbot_api.server_faults import server_fault
 from hummingbot_api.urls import check_base_url
 from hummingbot_api.words import masker, problem, quotable, said
@@ -183,13 +184,13 @@ class Transport:
         Args:
             path: already percent-encoded, from the root.
             long: whether to wait for ``long_read_timeout`` rather than ``read_timeout`` seconds.
-            secret: whether the values in ``json`` must not be quoted by any message (the password never is).
+            secret: whether ``json`` is an exchange key, whose secrets no message may quote (nor the password ever).
 
         Raises:
             ServerUnreachable, ServerTimedOut, TLSFailed: there was no answer.
             TunnelError, WrongPassword, UnexpectedAnswer: there was one, but not the API's, or unusable.
         """
-        mask = masker([self._password, json if secret else None])
+        mask = masker([self._password, *(secrets_in(json) if secret and isinstance(json, Mapping) else ())])
         for pause in (*(self._read_pauses if method == "GET" else ()), None):
             status, outcome = self._attempt(method, path, json, params, long, mask)
             unanswered = isinstance(outcome, ServerUnreachable | ServerTimedOut) and outcome.retryable

@@ -11,8 +11,12 @@ from hummingbot_api.errors import HummingbotAPIError
 
 MASK = "•••"
 LONGEST_QUOTE = 300
-#: Shorter secrets are masked only where they stand alone: a memo "m" must not eat every "m" of a sentence.
-SHORTEST_ANYWHERE = 4
+#: Shorter texts are no secrets: to mask them would eat words.
+SHORTEST = 4
+#: A secret of so many characters, which no word has, is masked within others too: in a URL, between other secrets.
+SHORTEST_ANYWHERE = 16
+#: A line of a secret of several, such as a private key in a file, is a secret from this length on.
+SHORTEST_LINE = 8
 
 #: Characters of a server's words that are looked at: it may say megabytes.
 LONGEST_READ = 20_000
@@ -34,15 +38,27 @@ _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
 
 
 def masker(secrets: Iterable[object]) -> Callable[[str], str]:
-    """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped."""
-    forms = {form for secret in _texts(secrets) for form in _spellings(secret)}
+    """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped.
+
+    A secret is masked where it stands as a whole: within another word it would give itself away by what is left.
+    What is a secret at all is for the caller to know: see ``secret_values``.
+    """
+    forms = {form for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= SHORTEST}
     if not forms:
         return lambda text: text
-    pattern = "|".join(
-        re.escape(form) if len(form) >= SHORTEST_ANYWHERE else rf"(?<!\w){re.escape(form)}(?!\w)"
-        for form in sorted(forms, key=len, reverse=True)
-    )
+    pattern = "|".join(map(_as_a_whole, sorted(forms, key=len, reverse=True)))
     return lambda text: re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+
+
+def _as_a_whole(form: str) -> str:
+    if len(form) >= SHORTEST_ANYWHERE and re.search(r"\d", form):
+        return re.escape(form)
+    before, after = (r"(?<!\w)" if _is_of_words(form[0]) else ""), (r"(?!\w)" if _is_of_words(form[-1]) else "")
+    return f"{before}{re.escape(form)}{after}"
+
+
+def _is_of_words(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def said(body: Any) -> str:
@@ -115,7 +131,7 @@ def _texts(values: Iterable[object]) -> Iterator[str]:
             yield from _texts(value)
         elif value is not None and not isinstance(value, bool):
             yield str(value)
-            yield from str(value).splitlines()
+            yield from (line for line in str(value).splitlines() if len(line) >= SHORTEST_LINE)
 
 
 def _spellings(secret: str) -> set[str]:

@@ -15,6 +15,7 @@ from accounts.fields import EncryptedTextField, Unreadable, fingerprint
 from accounts.models.client import Client
 from accounts.problems import KeyUnreadable
 from accounts.visibility import OfClientsQuerySet
+from hummingbot_api.secret_values import secrets_in
 
 #: How many of a key's former values are known, in case that no bot was redeployed with those in between.
 FORMER = 5
@@ -143,13 +144,28 @@ class ExchangeKey(models.Model):
         return values
 
     def known_values(self) -> list[dict[str, Any]]:
-        """The key in clear and the former ones that a bot may still have, to mask them; without what can't be read."""
+        """The key in clear and the former ones that a bot may still have; without what can't be read."""
         known: list[dict[str, Any]] = []
         if isinstance(self.encrypted_values, str) and self.encrypted_values:
             known.append(self.read_values())
         if isinstance(self.former_values, str):
             known += json.loads(self.former_values)
         return known
+
+    def secret_values(self, *words: str) -> list[str]:
+        """Return what must be masked in what is kept and shown: the secrets among ``known_values``.
+
+        A memo or an account's id is none unless it is long and random: people choose these as they choose names.
+
+        Args:
+            words: names that stand in a log, besides the client's own.
+        """
+        fields = self.client.server.fields_of(self.connector)
+        declared = None if fields is None else {field.name for field in fields if field.secret}
+        names = (self.client.name, self.client.account_name, self.connector, *words)
+        return [
+            secret for values in self.known_values() for secret in secrets_in(values, declared=declared, words=names)
+        ]
 
     @property
     def is_readable(self) -> bool:

@@ -22,7 +22,7 @@ from hummingbot_api.resources.refusals import DOCKER_DOWN, NO_BOT, NO_PROFILE
 from hummingbot_api.results import BotRun, BotStatus, ControllerPerformance, LogEntry, MqttStatus
 from hummingbot_api.transport import Answer
 from hummingbot_api.urls import path
-from hummingbot_api.words import problem
+from hummingbot_api.words import problem, sanitize
 
 #: The longest page of a history that the server gives.
 PAGE = 1000
@@ -232,8 +232,9 @@ def _logs(data: reading.Object, key: str) -> tuple[LogEntry, ...]:
     return tuple(
         LogEntry(
             level=reading.optional_text(entry, "level_name"),
-            logger=reading.optional_text(entry, "logger_name"),
-            message=reading.optional_text(entry, "msg"),
+            # Here, before secrets are masked: one with an escape code in its midst would be put together later.
+            logger=sanitize(reading.optional_text(entry, "logger_name")),
+            message=sanitize(reading.optional_text(entry, "msg")),
             timestamp=reading.moment(entry, "timestamp"),
         )
         for entry in entries

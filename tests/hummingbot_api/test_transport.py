@@ -471,11 +471,11 @@ def test_a_secret_is_masked_within_the_servers_words(stub, api):
     assert error.message.endswith("API key ••• is not valid'}")
 
 
-def test_a_short_secret_does_not_eat_the_letters_of_a_sentence(stub, api):
+def test_a_secret_of_one_character_eats_no_words(stub, api):
     stub.will(Reply({"detail": "memo m is not mine"}, 400))
     error = error_of(api.accounts.add_credential, "client", "bitmart", {"bitmart_memo": "m"})
 
-    assert error.message.endswith("memo ••• is not mine")
+    assert error.message.endswith("memo m is not mine")
 
 
 def test_each_line_of_a_key_in_several_is_a_secret(stub, api):
