@@ -128,7 +128,7 @@ class ServerAdmin(OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
 class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
     sheet_class = ClientSheet
     form = ClientForm
-    operation_kinds = ("push_profile", "verify_profile")
+    operation_kinds = ("push_profile", "verify_profile", "recreate_profile")
     facts_template = "accounts/client_facts.html"
     list_before_template = "accounts/above_clients.html"
     when_empty = "A client is a customer whose money the bots trade. Add one, then its exchange keys, then a bot."

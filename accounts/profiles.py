@@ -5,15 +5,24 @@ push of a profile and in ``bots`` for a deploy, which pushes what its bot lacks.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.utils import timezone
 
 from accounts.keys import key_errors
 from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server
-from accounts.problems import KeyMissing, ProfileExists, ProfileTaken, PushUnverified
+from accounts.problems import KeyMissing, ProfileExists, ProfileHoldsMore, ProfileInOrder, ProfileTaken, PushUnverified
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade
-from hummingbot_api.errors import AlreadyExists, IpNotAllowed, KeyRefused, ProfileMissing, WrongKeyField
+from hummingbot_api.errors import (
+    AlreadyExists,
+    IpNotAllowed,
+    KeyRefused,
+    ProfileMissing,
+    ServerKeysUnreadable,
+    WrongKeyField,
+)
+from operations.kinds import NotDone
 
 
 def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str:
@@ -70,7 +79,10 @@ def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
 def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool) -> str:
     """Store on the server what it lacks of ``keys``; it logs in to the exchange with each. ``force`` sends them all.
 
+    A key that the server lists and does not use is sent again: its answer tells whether it can read it.
+
     Raises:
+        ServerKeysUnreadable: the server can't read what it has stored, nor store more.
         KeyRefused: with the exchange's words. The server is left without that key rather than with a half of it.
         IpNotAllowed: the same of the server's address; the key itself may be good, and stays.
         HummingbotAPIError: whoever can't tell what an answer means deletes nothing.
@@ -80,7 +92,7 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
     said = []
     for key in keys:
         unchanged = profile.fingerprint_of(key.connector) == key.fingerprint and key.connector in listed
-        if unchanged and not force:
+        if unchanged and not force and _in_use(api, profile.account_name, key.connector):
             said.append(f"{key.connector}: already there, unchanged since the last push.")
             continue
         ours = key.connector not in listed or profile.fingerprint_of(key.connector) is not None
@@ -98,6 +110,14 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
         key.was_tried(passed=True, outcome="The exchange accepted it.")
         said.append(f"{key.connector}: accepted by the exchange and stored.")
     return " ".join(said) or "No key is needed."
+
+
+def _in_use(api: HummingbotAPI, account: str, connector: str) -> bool:
+    """Whether the server has logged in with a key that it lists: it has a portfolio for it then, be it empty.
+
+    Without one it could not reach the exchange since its start, or can't read the key any more.
+    """
+    return connector in api.portfolio.state([account]).get(account, {})
 
 
 def _note_pushed(profile: CredentialsProfile, connector: str, *, fingerprint: str) -> None:
@@ -161,11 +181,75 @@ def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[E
 
     Raises:
         KeyMissing
+        ServerKeysUnreadable: only the server knows the key, and does not use it.
     """
     if is_paper_trade(connector):
         return []
     if key := client.keys.filter(connector=connector).first():
         return [key]
-    if client.account_name in api.accounts.list() and connector in api.accounts.credentials(client.account_name):
+    name = client.account_name
+    if name in api.accounts.list() and connector in api.accounts.credentials(name):
+        if not _in_use(api, name, connector):
+            raise ServerKeysUnreadable(
+                f"The server lists a key for {connector} in {name} and has no portfolio for it: it can't read the key, "
+                "or could not log in with it since its start."
+            )
         return []
     raise KeyMissing(f"{client} has no exchange key for {connector}, neither here nor on the server.")
+
+
+def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
+    """See by its portfolio whether the server uses the keys that it lists in the clients' profiles. Changes nothing.
+
+    Raises:
+        ServerKeysUnreadable: it uses none of them.
+    """
+    names = [profile.account_name for profile in server.profiles.all()]
+    portfolio = api.portfolio.state(names)
+    used = [name for name in names if portfolio.get(name)]
+    unused = [name for name in names if name not in used and _lists_keys(api, name)]
+    if not unused:
+        return "The server uses the keys that it has stored." if used else "The server has no key of a client yet."
+    said = (
+        f"The server lists keys in {', '.join(unused)} and has no portfolio for them: it can't read them any more, as "
+        "after a change of its config password, or could not log in to their exchanges since its start."
+    )
+    if not used:
+        raise ServerKeysUnreadable(said)
+    return NotDone(f"{said} “Test key” tells which.")
+
+
+def _lists_keys(api: HummingbotAPI, account: str) -> bool:
+    try:
+        return bool(api.accounts.credentials(account))
+    except ProfileMissing:
+        return False
+
+
+def unreadable_check(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey]) -> str:
+    """Make sure that the server can't read a profile's keys, before all of it is deleted: have it store one.
+
+    Raises:
+        ProfileInOrder: it stored it.
+        ProfileHoldsMore: there are keys in it that the panel could not push again.
+        HummingbotAPIError: it did not store it for another reason.
+    """
+    name = client.account_name
+    if name not in api.accounts.list():
+        return f"The account {name} is gone."
+    if others := sorted(set(api.accounts.credentials(name)) - {key.connector for key in keys}):
+        raise ProfileHoldsMore(
+            f"The panel has no key for {', '.join(others)}, which {name} holds. Nothing was deleted."
+        )
+    try:
+        keys_push(api=api, client=client, server=server, keys=keys[:1], force=True)
+    except ServerKeysUnreadable as problem:
+        return f"It can't. ({problem.message})"
+    raise ProfileInOrder
+
+
+def account_recreate(*, api: HummingbotAPI, client: Client, server: Server) -> str:
+    """Delete the client's account on the server, and make it again without any key."""
+    with suppress(ProfileMissing):  # a worker that was lost had got that far
+        api.accounts.delete(client.account_name)
+    return account_ensure(api=api, client=client, server=server)

@@ -4,6 +4,7 @@ from accounts.operations import reach, sign_in, talking_to
 from bots.deploying import prove_controller
 from bots.models import Bot
 from bots.rules import rules_check, rules_read
+from operations.kinds import NotDone
 from operations.runner import Run
 
 
@@ -16,9 +17,9 @@ def read_rules(run: Run) -> str:
     """Read and keep the exchange's rules, for this check and for the form."""
     bot: Bot = run.subject
     rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
-    return (
-        f"The server could not provide them. {rules.problem}" if rules.problem else f"The rules of {rules} were read."
-    )
+    if rules.problem:
+        return NotDone(f"The server could not provide them. {rules.problem}")
+    return f"The rules of {rules} were read."
 
 
 def check_settings(run: Run) -> str:

@@ -266,6 +266,7 @@ class StepState(models.TextChoices):
     WAITING = "waiting", "waiting"
     RUNNING = "running", "running"
     DONE = "done", "done"
+    SKIPPED = "skipped", "not done"
     FAILED = "failed", "failed"
 
 

@@ -1,5 +1,6 @@
 """Exchanges and their markets."""
 
+import re
 from collections.abc import Sequence
 
 from hummingbot_api import reading
@@ -13,6 +14,7 @@ from hummingbot_api.server_faults import server_fault
 from hummingbot_api.urls import path
 from hummingbot_api.words import problem
 
+_NO_CONNECTOR = re.compile(r"Connector \S+ not found$")
 #: Where an exchange sets no bound Hummingbot has 0, or 1e-56.
 _NO_BOUND = 1e-18
 
@@ -81,13 +83,10 @@ class Connectors(Resource):
 
 def _why_no_rules(words: str) -> type[HummingbotAPIError]:
     """The server answers “not found or error” to whatever it met."""
-    if NO_EXCHANGE.search(words):
+    met = words.partition(" or error: ")[2]
+    if NO_EXCHANGE.search(met):
         return ExchangeUnreachable
-    return (
-        (server_fault(words.partition(" or error: ")[2]) or ServerFailed)
-        if " or error: " in words
-        else UnknownConnector
-    )
+    return UnknownConnector if not met or _NO_CONNECTOR.match(met) else server_fault(met) or ServerFailed
 
 
 def _field(name: str, fact: reading.Object) -> ConnectorField:

@@ -41,6 +41,8 @@ async def add_account(account_name: str, world: TheWorld) -> dict[str, str]:
         raise HTTPException(400, "Account already exists.")
     with world.changing():
         world.accounts[account_name] = {}
+        if MASTER_ACCOUNT in world.unreadable:
+            world.unreadable.add(account_name)  # its copy
     return {"message": "Account added successfully."}
 
 
@@ -52,6 +54,7 @@ async def delete_account(account_name: str, world: TheWorld) -> dict[str, str]:
         raise HTTPException(404, f"Folder '{account_name}' not found in 'credentials'")
     with world.changing():
         del world.accounts[account_name]
+        world.unreadable.discard(account_name)
     return {"message": "Account deleted successfully."}
 
 
@@ -154,7 +157,8 @@ def _holdings(
             account: {
                 connector: balances(account, connector, moment)
                 for connector in connectors
-                if not wanted.connector_names or connector in wanted.connector_names
+                if account not in world.unreadable
+                and (not wanted.connector_names or connector in wanted.connector_names)
             }
             for account, connectors in world.accounts.items()
             if (connectors or account != MASTER_ACCOUNT)
