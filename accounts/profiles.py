@@ -14,14 +14,9 @@ from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, 
 from accounts.problems import KeyMissing, ProfileExists, ProfileHoldsMore, ProfileInOrder, ProfileTaken, PushUnverified
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade
-from hummingbot_api.errors import (
-    AlreadyExists,
-    IpNotAllowed,
-    KeyRefused,
-    ProfileMissing,
-    ServerKeysUnreadable,
-    WrongKeyField,
-)
+from hummingbot_api.errors import AlreadyExists, KeyRefused, ProfileMissing, WrongKeyField
+from hummingbot_api.resources.key_refusals import IpNotAllowed
+from hummingbot_api.server_faults import ServerKeysUnreadable
 from operations.kinds import NotDone
 
 

@@ -197,59 +197,6 @@ class ServerFailed(Unanswered):
     default_remedy = "Look at the Hummingbot API's own log on the server for the reason, then try again."
 
 
-class ServerKeysUnreadable(ServerFailed):
-    """The server's config password is not the one with which it stored its keys."""
-
-    code = "server_keys_unreadable"
-    meaning = "The server can't read the exchange keys that it has stored. The key itself is not the cause."
-    default_remedy = (
-        "Put the former CONFIG_PASSWORD back on the server's host and restart the Hummingbot API. If it is lost, "
-        "“Recreate profile” on the client's page deletes and recreates the client's account and pushes its keys again."
-    )
-    retryable = False
-
-
-class ServerDiskFull(ServerFailed):
-    """``[Errno 28]`` and its like."""
-
-    code = "server_disk_full"
-    meaning = "The disk of the server's host is full."
-    default_remedy = "Free space on the server's host (old archives, logs, Docker images), then try again."
-
-
-class ServerPermissionDenied(ServerFailed):
-    """``[Errno 13]`` and its like."""
-
-    code = "server_permission_denied"
-    meaning = "The Hummingbot API may not read or write its own files on the server's host."
-    default_remedy = (
-        "Give the user that runs the Hummingbot API access to the file that the message names (chown, or the volume's "
-        "mount options), then try again."
-    )
-    retryable = False
-
-
-class ServerModuleMissing(ServerFailed):
-    """The server can't import what a connector needs."""
-
-    code = "server_module_missing"
-    meaning = "The server's installation lacks a Python module that is needed for this."
-    default_remedy = "Update the Hummingbot API on the server's host to an image that has the module, then try again."
-    retryable = False
-
-
-class ServerBug(ServerFailed):
-    """The text of a Python exception: nothing that was sent explains it."""
-
-    code = "server_bug"
-    meaning = "The Hummingbot API met an error in its own code."
-    default_remedy = (
-        "Look at the Hummingbot API's log on the server for the traceback. Restart or update it, and report the error "
-        "to its developers if it stays."
-    )
-    retryable = False
-
-
 # --- nothing was sent -------------------------------------------------------------------------------------------
 
 
@@ -350,59 +297,6 @@ class KeyRefused(Refused):
         "Correct the key (values, permissions, the addresses it is bound to), save it, and retry. "
         "Trading must be allowed; withdrawal never."
     )
-
-
-class IpNotAllowed(Refused):
-    """The exchange knows the key, and does not take it from the server's address."""
-
-    code = "ip_not_allowed"
-    may_have_acted = True  # as with a key that is refused
-    concerns = "key"
-    meaning = "The exchange does not accept the key from the server's IP address."
-    default_remedy = (
-        "Add the server's public IP address to the key's IP allowlist at the exchange, then retry. The key stays as it "
-        "is."
-    )
-
-
-class RegionBlocked(Refused):
-    """The exchange serves nobody at the server's place."""
-
-    code = "region_blocked"
-    may_have_acted = True
-    concerns = "server"
-    meaning = "The exchange does not serve the country or region that the server is in."
-    default_remedy = (
-        "Use a server in a country that the exchange serves, or another exchange. Another key does not help."
-    )
-
-
-class ServerClockWrong(Refused):
-    """The exchange takes the request for an old one, or for one of the future."""
-
-    code = "server_clock_wrong"
-    may_have_acted = True
-    concerns = "server"
-    meaning = "The exchange refused the request's timestamp: the clock of the server's host is wrong."
-    default_remedy = (
-        "Set the clock of the server's host and keep it synchronized (timedatectl set-ntp true), then retry. The key "
-        "stays as it is."
-    )
-    retryable = True
-
-
-class KeyUndecided(Refused):
-    """The server did not store the key, and its words don't tell whether an exchange has refused it."""
-
-    code = "key_undecided"
-    may_have_acted = True
-    concerns = "server"
-    meaning = "The server did not store the key, and does not say that the exchange refused it."
-    default_remedy = (
-        "Look at the Hummingbot API's log on the server for the cause, then retry. Make a new key only if the exchange "
-        "itself shows that this one is not valid."
-    )
-    retryable = True
 
 
 class ExchangeUnreachable(Refused):

@@ -1,7 +1,7 @@
 """What a person needs to know to make a key at an exchange, in words. What there is to connect: ``connectors``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hummingbot_api.connectors import Money, market_of
 
@@ -223,6 +223,10 @@ def title_of(connector: str) -> str:
 
 def words_of(connector: str, field_name: str) -> FieldWords:
     """What a connector's field is called, and where its value is found. An unknown one is called by its own name."""
+    group, _, inner = field_name.partition(".")
+    if inner:
+        words = words_of(connector, inner)
+        return replace(words, label=f"{words_of(connector, group).label}: {words.label}")
     exchange = market_of(connector).exchange
     word = field_name
     for prefix in (connector, exchange, exchange.replace("_", "")):

@@ -2,14 +2,61 @@
 
 import re
 
-from hummingbot_api.errors import (
-    ServerBug,
-    ServerDiskFull,
-    ServerFailed,
-    ServerKeysUnreadable,
-    ServerModuleMissing,
-    ServerPermissionDenied,
-)
+from hummingbot_api.errors import ServerFailed
+
+
+class ServerKeysUnreadable(ServerFailed):
+    """The server's config password is not the one with which it stored its keys."""
+
+    code = "server_keys_unreadable"
+    meaning = "The server can't read the exchange keys that it has stored. The key itself is not the cause."
+    default_remedy = (
+        "Put the former CONFIG_PASSWORD back on the server's host and restart the Hummingbot API. If it is lost, "
+        "“Recreate profile” on the client's page deletes and recreates the client's account and pushes its keys again."
+    )
+    retryable = False
+
+
+class ServerDiskFull(ServerFailed):
+    """``[Errno 28]`` and its like."""
+
+    code = "server_disk_full"
+    meaning = "The disk of the server's host is full."
+    default_remedy = "Free space on the server's host (old archives, logs, Docker images), then try again."
+
+
+class ServerPermissionDenied(ServerFailed):
+    """``[Errno 13]`` and its like."""
+
+    code = "server_permission_denied"
+    meaning = "The Hummingbot API may not read or write its own files on the server's host."
+    default_remedy = (
+        "Give the user that runs the Hummingbot API access to the file that the message names (chown, or the volume's "
+        "mount options), then try again."
+    )
+    retryable = False
+
+
+class ServerModuleMissing(ServerFailed):
+    """The server can't import what a connector needs."""
+
+    code = "server_module_missing"
+    meaning = "The server's installation lacks a Python module that is needed for this."
+    default_remedy = "Update the Hummingbot API on the server's host to an image that has the module, then try again."
+    retryable = False
+
+
+class ServerBug(ServerFailed):
+    """The text of a Python exception: nothing that was sent explains it."""
+
+    code = "server_bug"
+    meaning = "The Hummingbot API met an error in its own code."
+    default_remedy = (
+        "Look at the Hummingbot API's log on the server for the traceback. Restart or update it, and report the error "
+        "to its developers if it stays."
+    )
+    retryable = False
+
 
 #: In this order: an error number says more than that there was an exception.
 _FAULTS: tuple[tuple[type[ServerFailed], str], ...] = (

@@ -12,18 +12,15 @@ from hummingbot_api.errors import (
     HummingbotAPIError,
     InvalidBaseURL,
     InvalidName,
-    IpNotAllowed,
     KeyRefused,
-    KeyUndecided,
     Problem,
     Refused,
-    RegionBlocked,
-    ServerClockWrong,
     TLSFailed,
     TunnelBackendDown,
     TunnelInterstitial,
     TunnelOffline,
 )
+from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
 from operations.kinds import whom_to_ask
 
 CATALOGUE = list(Problem.catalogue())

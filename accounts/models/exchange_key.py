@@ -15,6 +15,7 @@ from accounts.fields import EncryptedTextField, Unreadable, fingerprint
 from accounts.models.client import Client
 from accounts.problems import KeyUnreadable
 from accounts.visibility import OfClientsQuerySet
+from hummingbot_api.connectors import entries
 from hummingbot_api.secret_values import secrets_in
 
 #: How many of a key's former values are known, in case that no bot was redeployed with those in between.
@@ -161,7 +162,7 @@ class ExchangeKey(models.Model):
             words: names that stand in a log, besides the client's own.
         """
         fields = self.client.server.fields_of(self.connector)
-        declared = None if fields is None else {field.name for field in fields if field.secret}
+        declared = None if fields is None else {field.name for field in entries(fields) if field.secret}
         names = (self.client.name, self.client.account_name, self.connector, *words)
         return [
             secret for values in self.known_values() for secret in secrets_in(values, declared=declared, words=names)

@@ -9,17 +9,68 @@ import re
 from hummingbot_api.errors import (
     ExchangeUnreachable,
     HummingbotAPIError,
-    IpNotAllowed,
     KeyRefused,
-    KeyUndecided,
     ProfileMissing,
-    RegionBlocked,
-    ServerClockWrong,
+    Refused,
     UnknownConnector,
     WrongKeyField,
 )
 from hummingbot_api.resources.refusals import NO_EXCHANGE, NO_PROFILE
 from hummingbot_api.server_faults import server_fault
+
+
+class IpNotAllowed(Refused):
+    """The exchange knows the key, and does not take it from the server's address."""
+
+    code = "ip_not_allowed"
+    may_have_acted = True  # as with a key that is refused
+    concerns = "key"
+    meaning = "The exchange does not accept the key from the server's IP address."
+    default_remedy = (
+        "Add the server's public IP address to the key's IP allowlist at the exchange, then retry. The key stays as it "
+        "is."
+    )
+
+
+class RegionBlocked(Refused):
+    """The exchange serves nobody at the server's place."""
+
+    code = "region_blocked"
+    may_have_acted = True
+    concerns = "server"
+    meaning = "The exchange does not serve the country or region that the server is in."
+    default_remedy = (
+        "Use a server in a country that the exchange serves, or another exchange. Another key does not help."
+    )
+
+
+class ServerClockWrong(Refused):
+    """The exchange takes the request for an old one, or for one of the future."""
+
+    code = "server_clock_wrong"
+    may_have_acted = True
+    concerns = "server"
+    meaning = "The exchange refused the request's timestamp: the clock of the server's host is wrong."
+    default_remedy = (
+        "Set the clock of the server's host and keep it synchronized (timedatectl set-ntp true), then retry. The key "
+        "stays as it is."
+    )
+    retryable = True
+
+
+class KeyUndecided(Refused):
+    """The server did not store the key, and its words don't tell whether an exchange has refused it."""
+
+    code = "key_undecided"
+    may_have_acted = True
+    concerns = "server"
+    meaning = "The server did not store the key, and does not say that the exchange refused it."
+    default_remedy = (
+        "Look at the Hummingbot API's log on the server for the cause, then retry. Make a new key only if the exchange "
+        "itself shows that this one is not valid."
+    )
+    retryable = True
+
 
 _CODE = r"(code|status|err)[\"']?\W{1,4}(is )?-?"
 _WRONG_FIELD = re.compile(

@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 
-from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.names import NAME
 from hummingbot_api.sandbox.bodies import PortfolioHistoryFilterRequest, PortfolioStateFilterRequest
+from hummingbot_api.sandbox.catalog import CONNECTORS
 from hummingbot_api.sandbox.clock import utc
 from hummingbot_api.sandbox.context import Faulty, TheWorld
 from hummingbot_api.sandbox.reports import INTERVALS, SNAPSHOT_EVERY, balances
@@ -66,7 +66,7 @@ async def add_credential(
         raise HTTPException(400, refusal)
     await world.clock.sleep(LOGIN_SECONDS)
     fault = faulty("exchange_refuses_key")
-    lacking = any(f.required and credentials.get(f.name) in (None, "") for f in KNOWN_CONNECTORS[connector_name])
+    lacking = any(f.required and credentials.get(f.name) in (None, "") for f in CONNECTORS[connector_name])
     with world.changing():
         account = world.accounts[account_name]
         if not fault and not lacking:
@@ -92,14 +92,14 @@ async def delete_credential(account_name: str, connector_name: str, world: TheWo
 
 @router.get("/connectors/")
 async def list_connectors() -> list[str]:
-    return list(KNOWN_CONNECTORS)
+    return list(CONNECTORS)
 
 
 @router.get("/connectors/{connector_name}/config-map")
 async def config_map(connector_name: str, request: Request) -> Any:
-    if connector_name not in KNOWN_CONNECTORS:
+    if connector_name not in CONNECTORS:
         raise CrashError(connector_name)
-    fields = KNOWN_CONNECTORS[connector_name]
+    fields = CONNECTORS[connector_name]
     if request.app.state.legacy_config_map:
         return [field.name for field in fields]
     return {

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from hummingbot_api.connectors import KNOWN_CONNECTORS
-from hummingbot_api.sandbox.catalog import BUNDLED_SCRIPTS, CONTROLLERS
+from hummingbot_api.sandbox.catalog import BUNDLED_SCRIPTS, CONNECTORS, CONTROLLERS, why_not_of_type
 from hummingbot_api.sandbox.clock import Clock, utc
 from hummingbot_api.sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, Instance
 from hummingbot_api.sandbox.scripts import config_template, why_not_startable
@@ -193,10 +192,15 @@ class World:
         if account in self.unreadable:
             # Its own password's proof was made anew once new accounts are good.
             return f"Failed to authenticate for {account}" if MASTER_ACCOUNT in self.unreadable else "MAC mismatch"
-        if connector not in KNOWN_CONNECTORS:
+        if connector not in CONNECTORS:
             return repr(connector)
-        names = {known.name for known in KNOWN_CONNECTORS[connector]}
-        return next((f"Object has no attribute {name!r}" for name in values if name not in names), "")
+        fields = {field.name: field for field in CONNECTORS[connector]}
+        for name, value in values.items():
+            if name not in fields:
+                return f"Object has no attribute {name!r}"
+            if refusal := why_not_of_type(fields[name], value):
+                return refusal
+        return ""
 
     def change_config_password(self, *, proof_anew: bool = False) -> None:
         """Start with another password: no key that is stored can be read.

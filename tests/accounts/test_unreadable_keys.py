@@ -6,7 +6,7 @@ from accounts.models import Client
 from accounts.problems import ProfileExists
 from bots.models import BotState
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import ServerKeysUnreadable
+from hummingbot_api.server_faults import ServerKeysUnreadable
 from operations import kinds
 from operations.models import Operation, State, StepState
 from operations.services import operation_request

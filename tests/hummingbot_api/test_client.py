@@ -28,7 +28,6 @@ from hummingbot_api.errors import (
     RequestRejected,
     ScriptInvalid,
     ServerFailed,
-    ServerModuleMissing,
     ServerTimedOut,
     ServerUnreachable,
     TunnelBackendDown,
@@ -42,6 +41,7 @@ from hummingbot_api.errors import (
 from hummingbot_api.resources import bots
 from hummingbot_api.results import ConnectorField, ControllerPerformance, ControllerSetting, TradingRule
 from hummingbot_api.sandbox import Sandbox
+from hummingbot_api.server_faults import ServerModuleMissing
 from tests.hummingbot_api.stub import Reply, running_stub
 
 IMAGE = "hummingbot/hummingbot:latest"

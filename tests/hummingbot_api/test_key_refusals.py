@@ -7,22 +7,26 @@ from hummingbot_api.errors import (
     ConnectionFailed,
     ExchangeUnreachable,
     HummingbotAPIError,
-    IpNotAllowed,
     KeyRefused,
-    KeyUndecided,
     ProfileMissing,
-    RegionBlocked,
-    ServerBug,
-    ServerClockWrong,
-    ServerDiskFull,
     ServerFailed,
-    ServerKeysUnreadable,
-    ServerModuleMissing,
-    ServerPermissionDenied,
     UnknownConnector,
     WrongKeyField,
 )
-from hummingbot_api.resources.key_refusals import why_not_stored
+from hummingbot_api.resources.key_refusals import (
+    IpNotAllowed,
+    KeyUndecided,
+    RegionBlocked,
+    ServerClockWrong,
+    why_not_stored,
+)
+from hummingbot_api.server_faults import (
+    ServerBug,
+    ServerDiskFull,
+    ServerKeysUnreadable,
+    ServerModuleMissing,
+    ServerPermissionDenied,
+)
 from tests.hummingbot_api.stub import Reply, running_stub
 
 
