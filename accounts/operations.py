@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.urls import reverse
 
+from accounts.connectors import connectors_learn
 from accounts.controllers import controllers_learn
 from accounts.models import VERSION_LENGTH, Client, ClientStatus, ExchangeKey, Server
 from accounts.problems import NothingToPush, ProfileExists
@@ -22,7 +23,7 @@ from accounts.profiles import (
     unreadable_check,
 )
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import DockerDown, MqttDown, Problem, UnknownConnector, WrongPassword
+from hummingbot_api.errors import DockerDown, MqttDown, Problem, WrongPassword
 from hummingbot_api.exchanges import title_of
 from operations.kinds import Kind, StepDefinition, register
 from operations.models import Operation
@@ -75,41 +76,9 @@ def check_engines(server: Server) -> str:
     return "Docker is running, MQTT is connected."
 
 
-def learn_connectors(server: Server) -> str:
-    """Keep what each connector asks for, for the forms. Asked again only when the server has changed: its version or
-    its list of connectors.
-    """
+def ask(server: Server, question: Callable[..., str], **options: Any) -> str:
     with talking_to(server) as api:
-        names = api.connectors.list()
-        unchanged = server.connectors_version == server.version and set(server.connectors) == set(names)
-        known = server.connectors if unchanged else {}
-        fields = {name: known.get(name) or _fields_as_json(api, name) for name in names}
-    server.contact_succeeded(
-        connectors={name: found for name, found in fields.items() if found is not None},
-        connectors_version=server.version,
-    )
-    return f"{len(server.connectors)} connectors."
-
-
-def _fields_as_json(api: HummingbotAPI, connector: str) -> list[dict[str, Any]] | None:
-    try:
-        fields = api.connectors.fields(connector)
-    except UnknownConnector:  # listed, but the server can't describe it
-        return None
-    return [
-        {"name": f.name, "type": f.type, "required": f.required, "allowed_values": list(f.allowed_values)}
-        for f in fields
-    ]
-
-
-def learn_controllers(server: Server, *, force: bool = False) -> str:
-    with talking_to(server) as api:
-        return controllers_learn(api=api, server=server, force=force)
-
-
-def check_keys(server: Server) -> str:
-    with talking_to(server) as api:
-        return stored_keys_check(api=api, server=server)
+        return question(api=api, server=server, **options)
 
 
 class ServerKind(Kind):
@@ -134,9 +103,11 @@ class CheckServer(ServerKind):
         StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
         StepDefinition("sign_in", "Sign in", lambda run: sign_in(run.subject)),
         StepDefinition("engines", "Ask for Docker and MQTT", lambda run: check_engines(run.subject)),
-        StepDefinition("connectors", "Learn its connectors", lambda run: learn_connectors(run.subject)),
-        StepDefinition("controllers", "Learn its controllers", lambda run: learn_controllers(run.subject)),
-        StepDefinition("keys", "See whether it uses the keys that it has stored", lambda run: check_keys(run.subject)),
+        StepDefinition("connectors", "Learn its connectors", lambda run: ask(run.subject, connectors_learn)),
+        StepDefinition("controllers", "Learn its controllers", lambda run: ask(run.subject, controllers_learn)),
+        StepDefinition(
+            "keys", "See whether it uses the keys that it has stored", lambda run: ask(run.subject, stored_keys_check)
+        ),
     )
 
     def consequence(self, subject: Server, options: Mapping[str, Any]) -> str:
@@ -152,7 +123,9 @@ class ReadControllers(ServerKind):
     icon = "sync"
     steps = (
         StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
-        StepDefinition("controllers", "Read its controllers", lambda run: learn_controllers(run.subject, force=True)),
+        StepDefinition(
+            "controllers", "Read its controllers", lambda run: ask(run.subject, controllers_learn, force=True)
+        ),
     )
 
 

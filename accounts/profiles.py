@@ -14,10 +14,30 @@ from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, 
 from accounts.problems import KeyMissing, ProfileExists, ProfileHoldsMore, ProfileInOrder, ProfileTaken, PushUnverified
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade
-from hummingbot_api.errors import AlreadyExists, KeyRefused, ProfileMissing, WrongKeyField
-from hummingbot_api.resources.key_refusals import IpNotAllowed
-from hummingbot_api.server_faults import ServerKeysUnreadable
+from hummingbot_api.errors import (
+    AlreadyExists,
+    ExchangeUnreachable,
+    KeyRefused,
+    ProfileMissing,
+    UnknownConnector,
+    WrongKeyField,
+)
+from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
+from hummingbot_api.server_faults import ServerKeysUnreadable, ServerModuleMissing
 from operations.kinds import NotDone
+
+#: What is wrong with one key, or one exchange: the next key is sent all the same.
+OF_ONE_KEY = (
+    KeyRefused,
+    IpNotAllowed,
+    RegionBlocked,
+    ExchangeUnreachable,
+    WrongKeyField,
+    KeyUndecided,
+    ServerClockWrong,
+    ServerModuleMissing,
+    UnknownConnector,
+)
 
 
 def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str:
@@ -64,17 +84,21 @@ def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
     Raises:
         WrongKeyField, UnknownConnector, KeyUnreadable
     """
-    for key in keys:
-        errors = key_errors(key.read_values(), api.connectors.fields(key.connector))
-        if errors:
-            raise WrongKeyField(f"The key for {key.connector} does not fit: " + " ".join(errors.values()))
+    wrong = [
+        f"The key for {key.connector} does not fit: {' '.join(errors.values())}"
+        for key in keys
+        if (errors := key_errors(key.read_values(), api.connectors.fields(key.connector)))
+    ]
+    if wrong:
+        raise WrongKeyField(" ".join(wrong))
     return "The stored fields are those that the server asks for." if keys else "No key is needed."
 
 
 def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool) -> str:
     """Store on the server what it lacks of ``keys``; it logs in to the exchange with each. ``force`` sends them all.
 
-    A key that the server lists and does not use is sent again: its answer tells whether it can read it.
+    A key that the server lists and does not use is sent again: its answer tells whether it can read it. One that is not
+    stored keeps no other from being sent.
 
     Raises:
         ServerKeysUnreadable: the server can't read what it has stored, nor store more.
@@ -84,27 +108,39 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
     """
     profile = CredentialsProfile.objects.get(client=client, server=server)
     listed = api.accounts.credentials(profile.account_name)
-    said = []
+    said, problems = [], []
     for key in keys:
         unchanged = profile.fingerprint_of(key.connector) == key.fingerprint and key.connector in listed
         if unchanged and not force and _in_use(api, profile.account_name, key.connector):
             said.append(f"{key.connector}: already there, unchanged since the last push.")
             continue
-        ours = key.connector not in listed or profile.fingerprint_of(key.connector) is not None
-        if ours:
-            # Written before it is sent: whatever comes of it, even after a crash, is the panel's and not yet known.
-            _note_pushed(profile, key.connector, fingerprint="")
         try:
-            api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
-        except (KeyRefused, IpNotAllowed) as problem:
-            key.was_tried(passed=False, outcome=problem.message)
-            if isinstance(problem, KeyRefused):
-                _clean_up_refused(api, profile, key.connector, ours=ours)
-            raise
-        _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
-        key.was_tried(passed=True, outcome="The exchange accepted it.")
-        said.append(f"{key.connector}: accepted by the exchange and stored.")
+            said.append(_push(api, profile, key, listed))
+        except OF_ONE_KEY as problem:
+            problems.append(problem)
+            said.append(f"{key.connector}: {problem.message}")
+    if problems:
+        if len(keys) > 1:
+            raise type(problems[0])(" ".join(said), remedy=problems[0].remedy)
+        raise problems[0]
     return " ".join(said) or "No key is needed."
+
+
+def _push(api: HummingbotAPI, profile: CredentialsProfile, key: ExchangeKey, listed: Sequence[str]) -> str:
+    ours = key.connector not in listed or profile.fingerprint_of(key.connector) is not None
+    if ours:
+        # Written before it is sent: whatever comes of it, even after a crash, is the panel's and not yet known.
+        _note_pushed(profile, key.connector, fingerprint="")
+    try:
+        api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
+    except (KeyRefused, IpNotAllowed) as problem:
+        key.was_tried(passed=False, outcome=problem.message)
+        if isinstance(problem, KeyRefused):
+            _clean_up_refused(api, profile, key.connector, ours=ours)
+        raise
+    _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
+    key.was_tried(passed=True, outcome="The exchange accepted it.")
+    return f"{key.connector}: accepted by the exchange and stored."
 
 
 def _in_use(api: HummingbotAPI, account: str, connector: str) -> bool:

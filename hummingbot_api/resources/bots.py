@@ -139,7 +139,7 @@ class Bots(Resource):
     def performance(self) -> list[ControllerPerformance]:
         """The latest snapshot of each controller, up to five minutes old."""
         answer = self._http.get("/bot-orchestration/controller-performance-latest")
-        return [_performance(entry) for entry in reading.a_list(_data(answer), "the performance")]
+        return reading.readable(reading.a_list(_data(answer), "the performance"), _performance)
 
     def performance_history(self, since: datetime, pages: int = 50) -> list[ControllerPerformance]:
         """Every controller's snapshots since then, newest first; of a very long time the newest ``pages`` thousand.
@@ -151,9 +151,10 @@ class Bots(Resource):
         params = {"start_time": since.isoformat(), "limit": PAGE}
         for _ in range(pages):
             answer = self._http.get("/bot-orchestration/controller-performance-history", params)
-            page = [_performance(entry) for entry in reading.a_list(_data(answer), "the performance history")]
+            entries = reading.a_list(_data(answer), "the performance history")
+            page = reading.readable(entries, _performance)
             found |= {(entry.bot_name, entry.controller_id, entry.timestamp): entry for entry in page}
-            if len(page) < PAGE or page[-1].timestamp == page[0].timestamp:
+            if len(entries) < PAGE or not page or page[-1].timestamp == page[0].timestamp:
                 break
             params["end_time"] = page[-1].timestamp.isoformat()
         return list(found.values())
@@ -195,7 +196,7 @@ class Bots(Resource):
         """The latest deployments, newest first. Each brings its final logs along: hundreds of kB in all."""
         params = {"bot_name": bot_name, "limit": limit}
         answer = self._http.get("/bot-orchestration/bot-runs", params)
-        return [_bot_run(entry) for entry in reading.a_list(_data(answer), "the history")]
+        return reading.readable(reading.a_list(_data(answer), "the history"), _bot_run)
 
 
 def _deploy_problem(words: str) -> type[HummingbotAPIError] | None:
@@ -228,16 +229,17 @@ def _bot_status(value: object) -> BotStatus:
 
 
 def _logs(data: reading.Object, key: str) -> tuple[LogEntry, ...]:
-    entries = (reading.an_object(entry, "a log entry") for entry in reading.a_list(data.get(key) or [], f"“{key}”"))
-    return tuple(
-        LogEntry(
-            level=reading.optional_text(entry, "level_name"),
-            # Here, before secrets are masked: one with an escape code in its midst would be put together later.
-            logger=sanitize(reading.optional_text(entry, "logger_name")),
-            message=sanitize(reading.optional_text(entry, "msg")),
-            timestamp=reading.moment(entry, "timestamp"),
-        )
-        for entry in entries
+    return tuple(reading.readable(reading.a_list(data.get(key) or [], f"“{key}”"), _log_entry))
+
+
+def _log_entry(value: object) -> LogEntry:
+    entry = reading.an_object(value, "a log entry")
+    return LogEntry(
+        level=reading.optional_text(entry, "level_name"),
+        # Here, before secrets are masked: one with an escape code in its midst would be put together later.
+        logger=sanitize(reading.optional_text(entry, "logger_name")),
+        message=sanitize(reading.optional_text(entry, "msg")),
+        timestamp=reading.moment(entry, "timestamp"),
     )
 
 

@@ -1,10 +1,12 @@
 """Accounts with their credentials, connectors, portfolio."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 
 from hummingbot_api.names import NAME
+from hummingbot_api.results import ConnectorField
 from hummingbot_api.sandbox.bodies import PortfolioHistoryFilterRequest, PortfolioStateFilterRequest
 from hummingbot_api.sandbox.catalog import CONNECTORS
 from hummingbot_api.sandbox.clock import utc
@@ -102,6 +104,10 @@ async def config_map(connector_name: str, request: Request) -> Any:
     fields = CONNECTORS[connector_name]
     if request.app.state.legacy_config_map:
         return [field.name for field in fields]
+    return _described(fields)
+
+
+def _described(fields: Sequence[ConnectorField]) -> dict[str, Any]:
     return {
         field.name: {
             "type": field.type,
