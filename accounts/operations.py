@@ -23,9 +23,10 @@ from accounts.profiles import (
     unreadable_check,
 )
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import DockerDown, MqttDown, Problem, WrongPassword
+from hummingbot_api.errors import DockerDown, MqttDown, Problem, UnexpectedAnswer, WrongPassword
 from hummingbot_api.exchanges import title_of
-from operations.kinds import Kind, StepDefinition, register
+from hummingbot_api.server_faults import NotSupportedByServer
+from operations.kinds import Kind, NotDone, StepDefinition, register
 from operations.models import Operation
 from operations.runner import Run
 
@@ -76,6 +77,23 @@ def check_engines(server: Server) -> str:
     return "Docker is running, MQTT is connected."
 
 
+def check_routes(*, api: HummingbotAPI, server: Server) -> str:
+    """Has it the calls that the panel makes? One that lists none may have them all.
+
+    Raises:
+        NotSupportedByServer
+    """
+    try:
+        missing = api.system.missing_routes()
+    except (NotSupportedByServer, UnexpectedAnswer):
+        return NotDone("The server does not list its calls.")
+    if missing:
+        raise NotSupportedByServer(
+            f"Hummingbot API {server.version} does not have what the panel needs: {', '.join(missing)}."
+        )
+    return "It has every call that the panel makes."
+
+
 def ask(server: Server, question: Callable[..., str], **options: Any) -> str:
     with talking_to(server) as api:
         return question(api=api, server=server, **options)
@@ -105,6 +123,9 @@ class CheckServer(ServerKind):
         StepDefinition("engines", "Ask for Docker and MQTT", lambda run: check_engines(run.subject)),
         StepDefinition("connectors", "Learn its connectors", lambda run: ask(run.subject, connectors_learn)),
         StepDefinition("controllers", "Learn its controllers", lambda run: ask(run.subject, controllers_learn)),
+        StepDefinition(
+            "routes", "See whether it has the calls that are needed", lambda run: ask(run.subject, check_routes)
+        ),
         StepDefinition(
             "keys", "See whether it uses the keys that it has stored", lambda run: ask(run.subject, stored_keys_check)
         ),

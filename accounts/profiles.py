@@ -22,10 +22,15 @@ from hummingbot_api.errors import (
     UnknownConnector,
     WrongKeyField,
 )
+from hummingbot_api.exchanges import proves_address_only
 from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
 from hummingbot_api.server_faults import ServerKeysUnreadable, ServerModuleMissing
 from operations.kinds import NotDone
 
+ADDRESS_ONLY = (
+    "The exchange shows the address's balances, which are public: the private key was not tried. A bot's first order "
+    "tries it."
+)
 #: What is wrong with one key, or one exchange: the next key is sent all the same.
 OF_ONE_KEY = (
     KeyRefused,
@@ -139,6 +144,9 @@ def _push(api: HummingbotAPI, profile: CredentialsProfile, key: ExchangeKey, lis
             _clean_up_refused(api, profile, key.connector, ours=ours)
         raise
     _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
+    if proves_address_only(key.connector):
+        key.was_tried(passed=True, outcome=ADDRESS_ONLY)
+        return f"{key.connector}: stored. {ADDRESS_ONLY}"
     key.was_tried(passed=True, outcome="The exchange accepted it.")
     return f"{key.connector}: accepted by the exchange and stored."
 

@@ -207,6 +207,15 @@ EXCHANGES = {
 }
 
 
+#: Where everybody may read an address's balances, and the server reads nothing else to try a key.
+_PUBLIC_BALANCES = {"hyperliquid", "dydx_v4", "injective_v2"}
+
+
+def proves_address_only(connector: str) -> bool:
+    """Whether a key that was accepted is known for its address alone: its private key was not used."""
+    return market_of(connector).exchange in _PUBLIC_BALANCES
+
+
 def exchange_of(connector: str) -> Exchange | None:
     """How keys for this connector are made; nothing when that is not known."""
     return EXCHANGES.get(market_of(connector).exchange)

@@ -36,7 +36,7 @@ from hummingbot_api.errors import (
 )
 from hummingbot_api.reading import storable
 from hummingbot_api.secret_values import secrets_in
-from hummingbot_api.server_faults import server_fault
+from hummingbot_api.server_faults import NotSupportedByServer, server_fault
 from hummingbot_api.urls import check_base_url
 from hummingbot_api.words import masker, problem, quotable, said
 
@@ -54,6 +54,8 @@ RETRIED_STATUSES = {502, 503, 504}
 MOST_VALUES = 1_000_000
 ALL_TIME_TAKEN = "The server was too slow: it took all the time that there is for what is asked of it at once."
 
+#: What the server's framework answers, as opposed to the server, which says what it is that it did not find.
+_NO_ROUTE = ({"detail": "Not Found"}, {"detail": "Method Not Allowed"})
 _TUNNEL_CODE = re.compile(r"ERR_NGROK_\d+")
 _TUNNEL_ERRORS: dict[str, type[TunnelError]] = {
     "ERR_NGROK_3200": TunnelOffline,
@@ -189,6 +191,7 @@ class Transport:
         Raises:
             ServerUnreachable, ServerTimedOut, TLSFailed: there was no answer.
             TunnelError, WrongPassword, UnexpectedAnswer: there was one, but not the API's, or unusable.
+            NotSupportedByServer: the server has no such route.
         """
         mask = masker([self._password, *(secrets_in(json) if secret and isinstance(json, Mapping) else ())])
         for pause in (*(self._read_pauses if method == "GET" else ()), None):
@@ -292,6 +295,9 @@ def _read(response: requests.Response, content: bytes, mask: Callable[[str], str
         if status < 400:
             return UnexpectedAnswer(f"The answer ({status}) is not valid JSON, or was cut off.")
         return Answer(status, None, text, mask, plain=True)
+    if body in _NO_ROUTE and urlsplit(response.url).path != "/":
+        asked = f"{response.request.method} {urlsplit(response.url).path}"
+        return NotSupportedByServer(f"{NotSupportedByServer.meaning[:-1]}: {mask(asked)}.")
     return Answer(status, body, said(body), mask, plain=False)
 
 

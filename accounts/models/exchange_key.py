@@ -16,6 +16,7 @@ from accounts.models.client import Client
 from accounts.problems import KeyUnreadable
 from accounts.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import entries
+from hummingbot_api.exchanges import proves_address_only
 from hummingbot_api.secret_values import secrets_in
 
 #: How many of a key's former values are known, in case that no bot was redeployed with those in between.
@@ -176,6 +177,19 @@ class ExchangeKey(models.Model):
         """Write down what the exchange said of these values, unless others have been entered meanwhile."""
         ExchangeKey.objects.filter(pk=self.pk, fingerprint=self.fingerprint).update(
             tested_at=timezone.now(), test_passed=passed, test_outcome=outcome
+        )
+
+    @property
+    def test_in_words(self) -> str:
+        """What is known of the key by its last try at the exchange, in a few words."""
+        if self.test_passed is None:
+            return "not tried at the exchange yet"
+        if not self.test_passed:
+            return "refused by the exchange"
+        return (
+            "address found, private key not tried"
+            if proves_address_only(self.connector)
+            else "accepted by the exchange"
         )
 
     @property

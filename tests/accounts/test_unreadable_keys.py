@@ -111,7 +111,7 @@ def test_the_servers_check_finds_it(key, perform, sandbox):
     operation = perform("check_server", server)
     assert ended(operation) == (State.FAILED, "server_keys_unreadable")
     assert "client_sharp" in operation.error_message
-    assert operation.steps.exclude(key="keys").filter(state=StepState.DONE).count() == 5
+    assert operation.steps.exclude(key="keys").filter(state=StepState.DONE).count() == 6
     assert server.connectors and server.reachable
 
 
