@@ -28,8 +28,8 @@ _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0
 _QUOTES = ('""', "''", "``", "“”", "„“", "””", "«»", "\u2018\u2019", "\u2019\u2019", "\u201a\u2018")
 #: The name of a value in front of it, as in an .env file or a JSON document.
 _NAMED = re.compile(r"""(?:export\s+)?["']?([A-Za-z][\w. -]{1,60}?)["']?\s*[:=]\s*(?=\S)""")
-
-
+#: A key in a file (PEM) has lines, and a wallet's may be the words that it was made of.
+_LONGER_KEY = re.compile(r"-----BEGIN|^[a-z]+(?: [a-z]+){11}(?:(?: [a-z]+){12})?$")
 #: What exchanges call the values that they give out, without what stands between the words.
 _NAMES = {"apikey", "accesskey", "apisecret", "secret", "secretkey", "privatekey", "memo", "uid", "key", "value"}
 
@@ -134,7 +134,7 @@ def _read(value: Any, field: ConnectorField, known: Mapping[str, ConnectorField]
         text = str(text)  # an account's number, which a program sends as one
     if not isinstance(text, str):
         raise WrongValue("Write text.")
-    if field.name.endswith(UNBROKEN) and "-----BEGIN" not in text:
+    if field.name.endswith(UNBROKEN) and not _LONGER_KEY.search(text):
         if len(text.split()) > 1:
             raise WrongValue("There is a space or a line break inside: copy the whole value once more.")
         if not text.isascii():

@@ -284,6 +284,13 @@ def test_a_group_that_is_not_whole_is_refused(entered, field, sentence):
     assert sentence in read_key(entered, CONNECTORS["injective_v2"])[1][field]
 
 
+@pytest.mark.parametrize("words", [12, 24])
+def test_a_wallets_words_are_a_private_key(words):
+    phrase = " ".join(["madeup"] * words)
+    read, errors = read_key({"account_type": DELEGATE | {"private_key": phrase}}, CONNECTORS["injective_v2"])
+    assert (read["account_type"]["private_key"], errors) == (phrase, {})
+
+
 def test_a_group_of_which_nothing_is_known_is_entered_as_json():
     field = ConnectorField("mode", "a.b_utils.SomeMode", True)
     assert entries([field]) == (field,)
