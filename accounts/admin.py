@@ -29,7 +29,7 @@ from accounts.models import Balance, Client, ClientStatus, ExchangeKey, KeyState
 from accounts.scope import ScopedMixin, VisibleFilter
 from accounts.sheets import ClientSheet, KeySheet
 from accounts.visibility import sees_every_client
-from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.connectors import Money, entries, market_of
 from hummingbot_api.exchanges import exchange_of
 from operations import kinds
 from operations.actions import OperatesMixin
@@ -128,7 +128,7 @@ class ServerAdmin(OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
 class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
     sheet_class = ClientSheet
     form = ClientForm
-    operation_kinds = ("push_profile", "verify_profile")
+    operation_kinds = ("push_profile", "verify_profile", "recreate_profile")
     facts_template = "accounts/client_facts.html"
     list_before_template = "accounts/above_clients.html"
     when_empty = "A client is a customer whose money the bots trade. Add one, then its exchange keys, then a bot."
@@ -350,7 +350,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
             minimums = ("minimum_balances",) if self.has_change_permission(request, obj) else ()
             return [(None, {"fields": (*identity, "expires_on", *minimums)})]
         connector, server = self.chosen(request, obj)
-        names = [field.name for field in server.fields_of(connector) or ()]
+        names = [field.name for field in entries(server.fields_of(connector) or ())]
         if not names:
             return [(None, {"fields": identity})]
         values = {"fields": [*names, "expires_on"], "description": _guide(connector, server, rotates=obj is not None)}

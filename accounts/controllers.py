@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.models import Controller, Server
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import ConnectionFailed, HummingbotAPIError, ServerTimedOut, WrongPassword
+from operations.kinds import NotDone
 
 #: The server is gone, lets nobody in, or hangs: there is no use in asking for the next controller. Any other error, an
 #: answer that can't be read among them, is about the one that was asked for.
@@ -30,7 +31,7 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
     except NO_USE_IN_GOING_ON:
         raise
     except HummingbotAPIError as problem:
-        return f"The server did not list its controllers. ({problem.message})"
+        return NotDone(f"The server did not list its controllers. ({problem.message})")
     known = {(c.controller_type, c.name): c for c in server.controllers.all()}
     Controller.objects.filter(pk__in=[c.pk for key, c in known.items() if key not in listed]).delete()
     wanted = [key for key in listed if force or key not in known or known[key].is_outdated(server.version)]
@@ -41,7 +42,7 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
     said = f"{len(listed)} controllers."
     if unusable:
         said += f" The server can't tell the settings of {', '.join(unusable)}."
-    return f"{said} Not all were read, check again: {silence}" if silence else said
+    return NotDone(f"{said} Not all were read, check again: {silence}") if silence else said
 
 
 def _read(api: HummingbotAPI, server: Server, wanted: Iterable[tuple[str, str]]) -> str:

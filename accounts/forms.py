@@ -10,15 +10,24 @@ from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
 from accounts.fields import Unreadable
-from accounts.keys import key_errors
+from accounts.keys import PAPER_NEEDS_NO_KEY, VERBATIM, read_key
 from accounts.minimums import in_words, read_minimums
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
-from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE, Money, is_paper_trade, market_of
+from hummingbot_api.connectors import (
+    KNOWN_CONNECTORS,
+    PAPER_TRADE,
+    Money,
+    choice_for,
+    entries,
+    is_paper_trade,
+    market_of,
+)
 from hummingbot_api.exchanges import title_of, words_of
 from hummingbot_api.results import ConnectorField
 from hummingbot_api.urls import check_base_url
@@ -30,9 +39,12 @@ SECRET_ATTRS = {
     "data-1p-ignore": "",
     "data-lpignore": "true",
 }
-PAPER_NEEDS_NO_KEY = (
-    "Paper trade needs no key: its money is simulated. Define the client's bot on this connector and deploy it."
-)
+
+#: How a value of several is entered.
+ENTERED_AS = {
+    "list": "Values with commas between, or a JSON list.",
+    "object": "A JSON object: {…}.",
+}
 
 
 def words_of_stored(secret: str | Unreadable) -> str:
@@ -195,7 +207,10 @@ class KeyPageForm(KeyDetailsForm):
 class ExchangeKeyForm(KeyDetailsForm):
     """A key's fields are those of its connector, see ``exchange_key_form``. What was stored is never shown."""
 
+    #: What the connector asks for, and the same as it is entered, one value each.
     connector_fields: tuple[ConnectorField, ...] = ()
+    entries: tuple[ConnectorField, ...] = ()
+    values: dict[str, Any]
     connector_help = "Choose the connector: the fields that it asks for appear then."
 
     class Meta(KeyDetailsForm.Meta):
@@ -210,12 +225,6 @@ class ExchangeKeyForm(KeyDetailsForm):
         if "connector" in self.fields and not self.connector_fields:
             self.fields["connector"].help_text = self.connector_help
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """What was entered; an optional field that was left empty is left to the server's default."""
-        entered = {field.name: self.cleaned_data.get(field.name) for field in self.connector_fields}
-        return {name: value for name, value in entered.items() if value is not None and value != ""}
-
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.connector_fields:
@@ -226,7 +235,9 @@ class ExchangeKeyForm(KeyDetailsForm):
             elif "connector" not in self.errors:
                 self.add_error("connector", "Choose a connector that the client's server knows, then enter its key.")
             return cleaned
-        for name, message in key_errors(self.values, self.connector_fields).items():
+        entered = {field.name: cleaned.get(field.name) for field in self.entries}
+        self.values, errors = read_key(entered, self.connector_fields)
+        for name, message in errors.items():
             if name in self.fields and name not in self.errors:
                 self.add_error(name, message)
         return cleaned
@@ -234,7 +245,7 @@ class ExchangeKeyForm(KeyDetailsForm):
     def _post_clean(self) -> None:
         """Whatever is wrong, a page never holds a secret: those that were entered are gone, which has to be said."""
         super()._post_clean()  # type: ignore[misc]
-        secrets = [field.name for field in self.connector_fields if field.secret]
+        secrets = [field.name for field in self.entries if field.secret]
         if self.errors and any(self.data.get(self.add_prefix(name)) for name in secrets):
             self.add_error(None, "Enter the secrets again: they are never sent back to a page.")
 
@@ -245,9 +256,11 @@ class ExchangeKeyForm(KeyDetailsForm):
 
 def exchange_key_form(connector: str, fields: tuple[ConnectorField, ...] | None) -> type[ExchangeKeyForm]:
     """The form for a connector that asks for ``fields``."""
-    attributes: dict[str, Any] = {"connector_fields": fields or ()}
-    for field in fields or ():
+    attributes: dict[str, Any] = {"connector_fields": fields or (), "entries": entries(fields or ())}
+    for field in attributes["entries"]:
         attributes[field.name] = _form_field(connector, field)
+        if choice := choice_for(field.name, fields or ()):
+            attributes[field.name].help_text = f"Only for {choice}. {attributes[field.name].help_text}".strip()
     if is_paper_trade(connector):
         attributes["connector_help"] = PAPER_NEEDS_NO_KEY
     return type("ExchangeKeyFormFor", (ExchangeKeyForm,), attributes)
@@ -264,13 +277,20 @@ def _form_field(connector: str, field: ConnectorField) -> forms.Field:
     if field.allowed_values:
         choices = [("", "the server's default"), *((v, words.choices.get(v, v)) for v in field.allowed_values)]
         return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget(), **common)
-    if field.type == "bool":
+    if field.kind == "bool" and "." in field.name:
+        # Of a group that may not be chosen: a switch would answer for it.
+        choices = [("", "---------"), ("yes", "yes"), ("no", "no")]
+        return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget(), **common)
+    if field.kind == "bool":
         # A switch that is off is an answer too.
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
-    if field.type == "int":
+    if field.kind == "int":
         return forms.IntegerField(widget=UnfoldAdminTextInputWidget(), **common)
+    if field.kind in {"list", "object"}:
+        common["help_text"] = f"{words.help} {ENTERED_AS[field.kind]}".strip()
+        return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}), **common)
+    common["strip"] = not field.name.endswith(VERBATIM)
     if field.secret:
-        # Pasted values carry spaces and line ends, which no exchange has in its keys.
         return forms.CharField(widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS), **common)
     return forms.CharField(widget=UnfoldAdminTextInputWidget(), **common)
 

@@ -1,39 +1,217 @@
-"""Exchange keys from plain values: what is wrong with these for a connector, and storing them."""
+"""Exchange keys from plain values: one rule for the form, tables, the JSON API, files and the terminal."""
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from accounts.models import Client, ExchangeKey
+from hummingbot_api.connectors import entries, is_paper_trade, modes_of
 from hummingbot_api.results import ConnectorField
+from hummingbot_api.words import sanitize
 
 #: The ends of the names of values without a space in them, unlike a memo's, a passphrase's or a phrase's of words.
 UNBROKEN = ("api_key", "api_secret", "secret_key", "private_key", "address", "user_id")
+#: The end of the names of values of which every character was chosen by a person, and counts.
+VERBATIM = "passphrase"
+PAPER_NEEDS_NO_KEY = (
+    "Paper trade needs no key: its money is simulated. Define the client's bot on this connector and deploy it."
+)
+YES_OR_NO = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+#: Digits of a whole number: Python reads none of any length.
+LONGEST_NUMBER = 18
+
+#: Editors and chats put these in the place of a hyphen.
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "-"))
+_QUOTES = ('""', "''", "``", "“”", "„“", "””", "«»", "\u2018\u2019", "\u2019\u2019", "\u201a\u2018")
+#: The name of a value in front of it, as in an .env file or a JSON document.
+_NAMED = re.compile(r"""(?:export\s+)?["']?([A-Za-z][\w. -]{1,60}?)["']?\s*[:=]\s*(?=\S)""")
+#: A key in a file (PEM) has lines, and a wallet's may be the words that it was made of.
+_LONGER_KEY = re.compile(r"-----BEGIN|^[a-z]+(?: [a-z]+){11}(?:(?: [a-z]+){12})?$")
+#: What exchanges call the values that they give out, without what stands between the words.
+_NAMES = {"apikey", "accesskey", "apisecret", "secret", "secretkey", "privatekey", "memo", "uid", "key", "value"}
+
+
+class WrongValue(Exception):
+    """A value is not one that its field takes; the text says what is wrong, and never what the value is."""
+
+
+def read_key(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a key's values as the connector wants them, and what is wrong with them: a sentence for each such field.
+
+    What was pasted around a value is dropped: spaces, invisible characters, quotation marks, its name. What is left
+    empty is left to the server's default. The values of a group may be nested, or named ``group.field``.
+
+    Args:
+        fields: what the connector asks for.
+    """
+    fields = tuple(fields)
+    given = {name: value for name, value in _flat(values, fields).items() if value is not None and value != ""}
+    known = {field.name: field for field in entries(fields)}
+    errors = {
+        name: f"“{name}” is not a field of this connector; it asks for {', '.join(known)}."
+        for name in given
+        if name not in known
+    }
+    read: dict[str, Any] = {}
+    for name, field in known.items():
+        try:
+            value = _read(given[name], field, known) if name in given else ""
+        except WrongValue as wrong:
+            errors[name] = str(wrong)
+            continue
+        if value != "":
+            read[name] = value
+        elif field.required:
+            errors[name] = f"{name} is missing."
+    for field in fields:
+        if modes := modes_of(field):
+            _gather(read, errors, field.name, modes)
+    return read, errors
+
+
+def _flat(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> dict[str, Any]:
+    """The values with those of a group under ``group.field``."""
+    groups = {field.name for field in fields if modes_of(field)}
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in groups and isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": part for inner, part in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _gather(
+    read: dict[str, Any], errors: dict[str, str], group: str, modes: Mapping[str, tuple[ConnectorField, ...]]
+) -> None:
+    """Put a group's values together as the server takes them: an object, or a title for a choice without fields."""
+    prefix = f"{group}."
+    inner = {name.removeprefix(prefix): read.pop(name) for name in list(read) if name.startswith(prefix)}
+    mode = read.pop(group, "")
+    if not mode and inner:
+        mode = next((title for title, fields in modes.items() if set(inner) <= {f.name for f in fields}), "")
+        if not mode:
+            errors[group] = f"These values don't go together: choose one of {', '.join(modes)}."
+    if not mode:
+        return
+    asked = {field.name: field for field in modes[mode]}
+    for name in inner.keys() - asked.keys():
+        errors[prefix + name] = f"{mode} does not ask for this: leave it empty."
+    for name in asked.keys() - inner.keys():
+        errors.setdefault(prefix + name, f"{prefix + name} is missing: {mode} asks for it.")
+    read[group] = inner if asked else mode
+
+
+def _read(value: Any, field: ConnectorField, known: Mapping[str, ConnectorField]) -> Any:
+    """One value, cleaned and of the field's kind; empty when nothing is left of it.
+
+    Raises:
+        WrongValue: with a sentence that does not repeat the value.
+    """
+    text = value
+    if isinstance(value, str) and not field.name.endswith(VERBATIM):
+        text = _clean(value, field, known) if field.kind == "text" else sanitize(value).strip()
+    match field.kind:
+        case "bool":
+            found = text if isinstance(text, bool) else YES_OR_NO.get(str(text).lower(), "") if text != "" else None
+            if found == "":
+                raise WrongValue("Write yes or no.")
+            return "" if found is None else found
+        case "int":
+            return text if text == "" else _whole_number(text)
+        case "choice":
+            if text != "" and text not in field.allowed_values:
+                raise WrongValue(f"Choose one of {', '.join(field.allowed_values)}.")
+            return text
+        case "list":
+            return _list(text)
+        case "object":
+            return _object(text, of_objects="." in field.type)
+    if isinstance(text, int) and not isinstance(text, bool):
+        text = str(text)  # an account's number, which a program sends as one
+    if not isinstance(text, str):
+        raise WrongValue("Write text.")
+    if field.name.endswith(UNBROKEN) and not _LONGER_KEY.search(text):
+        if len(text.split()) > 1:
+            raise WrongValue("There is a space or a line break inside: copy the whole value once more.")
+        if not text.isascii():
+            raise WrongValue("There is a character in it that no key has, such as a long dash: copy it once more.")
+    return text
+
+
+def _clean(text: str, field: ConnectorField, known: Mapping[str, ConnectorField]) -> str:
+    text = sanitize(text).strip()
+    named = _NAMED.match(text)
+    if named and (owner := _owner(named[1], field, known)):
+        if owner != field.name:
+            raise WrongValue(f"This begins with the name of another value, {owner}: enter it there.")
+        text = text[named.end() :].rstrip(",; \t")
+    text = _unquoted(text)
+    return text.translate(_DASHES) if field.name.endswith(UNBROKEN) else text
+
+
+def _unquoted(text: str) -> str:
+    quoted = len(text) > 1 and text[0] + text[-1] in _QUOTES
+    return text[1:-1].strip() if quoted else text
+
+
+def _owner(name: str, field: ConnectorField, known: Mapping[str, ConnectorField]) -> str:
+    """The field that a name in front of a value means: this one's own, or another's; empty when it is no name."""
+    word = _word(name)
+    fields = (field.name, *known)
+    # The second without the exchange in front: “Secret Key: …”, as its page has it.
+    for means in (lambda other: other == word, lambda other: len(word) >= 6 and other.endswith(word)):
+        if owner := next((other for other in fields if means(_word(other))), ""):
+            return owner
+    return field.name if word in _NAMES else ""
+
+
+def _word(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def _whole_number(value: Any) -> int:
+    digits = str(value) if isinstance(value, str) or (type(value) is int and value < 10**LONGEST_NUMBER) else ""
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > LONGEST_NUMBER:
+        raise WrongValue(f"Write a whole number of at most {LONGEST_NUMBER} digits.")
+    return int(digits)
+
+
+def _list(value: Any) -> Any:
+    if isinstance(value, str) and not value.startswith("["):
+        parts = [_unquoted(part.strip()) for part in value.split(",")]
+        return [part for part in parts if part] or ""
+    found = _from_json(value, 'Write a list: values with commas between, or JSON such as ["a", "b"].')
+    if not isinstance(found, list) or not all(isinstance(part, str | int | float) for part in found):
+        raise WrongValue('Write a list: values with commas between, or JSON such as ["a", "b"].')
+    return [part.strip() if isinstance(part, str) else part for part in found] or ""
+
+
+def _object(value: Any, *, of_objects: bool) -> Any:
+    if value == "":
+        return value
+    example = '{"NAME": {"field": "value"}}' if of_objects else '{"name": "value"}'
+    found = _from_json(value, f"Write a JSON object such as {example}.")
+    if not isinstance(found, dict):
+        raise WrongValue(f"Write a JSON object such as {example}.")
+    return found or ""
+
+
+def _from_json(value: Any, sentence: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise WrongValue(sentence) from None
 
 
 def key_errors(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> dict[str, str]:
-    """What is wrong with a key for a connector that asks for ``fields``: a sentence per field that is wrong."""
-    known = {field.name: field for field in fields}
-    errors = {
-        name: f"“{name}” is not a field of this connector; it asks for {', '.join(known)}."
-        for name in values
-        if name not in known
-    }
-    for field in known.values():
-        value = values.get(field.name)
-        if field.required and (value is None or value == ""):
-            errors[field.name] = f"{field.name} is missing."
-        elif value and field.allowed_values and value not in field.allowed_values:
-            errors[field.name] = f"Choose one of {', '.join(field.allowed_values)}."
-        elif field.name.endswith(UNBROKEN) and isinstance(value, str) and _is_broken(value):
-            errors[field.name] = "There is a space or a line break inside: copy the whole value once more."
-    return errors
-
-
-def _is_broken(value: str) -> bool:
-    """Whether what exchanges give out in one piece is in several. A key in a file (PEM) has lines."""
-    return len(value.split()) > 1 and "-----BEGIN" not in value
+    """Return what is wrong with a key for a connector that asks for ``fields``: a sentence for each such field."""
+    return read_key(values, fields)[1]
 
 
 def key_store(*, client: Client, connector: str, values: Mapping[str, Any]) -> ExchangeKey:
@@ -42,12 +220,18 @@ def key_store(*, client: Client, connector: str, values: Mapping[str, Any]) -> E
     Raises:
         ValidationError: the client's server does not have this ``connector``, or it does not ask for such ``values``.
     """
+    if is_paper_trade(connector):
+        raise ValidationError({"connector": PAPER_NEEDS_NO_KEY})
     fields = client.server.fields_of(connector)
     if fields is None:
         raise ValidationError({"connector": f"{client.server} has no connector “{connector}”."})
-    if errors := key_errors(values, fields):
+    read, errors = read_key(values, fields)
+    if errors:
         raise ValidationError({f"values.{name}": sentence for name, sentence in errors.items()})
     key = client.keys.filter(connector=connector).first() or ExchangeKey(client=client, connector=connector)
-    key.set_values(values)
+    entered = key.changed_at
+    key.set_values(read)
+    if key.changed_at != entered:
+        key.expires_on = None  # another key has another last day
     key.save()
     return key

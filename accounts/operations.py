@@ -9,14 +9,24 @@ from urllib.parse import urlencode
 from django import forms
 from django.urls import reverse
 
+from accounts.connectors import connectors_learn
 from accounts.controllers import controllers_learn
 from accounts.models import VERSION_LENGTH, Client, ClientStatus, ExchangeKey, Server
-from accounts.problems import NothingToPush
-from accounts.profiles import account_ensure, keys_check, keys_push, profile_verify
+from accounts.problems import NothingToPush, ProfileExists
+from accounts.profiles import (
+    account_ensure,
+    account_recreate,
+    keys_check,
+    keys_push,
+    profile_verify,
+    stored_keys_check,
+    unreadable_check,
+)
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import DockerDown, MqttDown, Problem, UnknownConnector, WrongPassword
+from hummingbot_api.errors import DockerDown, MqttDown, Problem, UnexpectedAnswer, WrongPassword
 from hummingbot_api.exchanges import title_of
-from operations.kinds import Kind, StepDefinition, register
+from hummingbot_api.server_faults import NotSupportedByServer
+from operations.kinds import Kind, NotDone, StepDefinition, register
 from operations.models import Operation
 from operations.runner import Run
 
@@ -67,36 +77,26 @@ def check_engines(server: Server) -> str:
     return "Docker is running, MQTT is connected."
 
 
-def learn_connectors(server: Server) -> str:
-    """Keep what each connector asks for, for the forms. Asked again only when the server has changed: its version or
-    its list of connectors.
+def check_routes(*, api: HummingbotAPI, server: Server) -> str:
+    """Has it the calls that the panel makes? One that lists none may have them all.
+
+    Raises:
+        NotSupportedByServer
     """
-    with talking_to(server) as api:
-        names = api.connectors.list()
-        unchanged = server.connectors_version == server.version and set(server.connectors) == set(names)
-        known = server.connectors if unchanged else {}
-        fields = {name: known.get(name) or _fields_as_json(api, name) for name in names}
-    server.contact_succeeded(
-        connectors={name: found for name, found in fields.items() if found is not None},
-        connectors_version=server.version,
-    )
-    return f"{len(server.connectors)} connectors."
-
-
-def _fields_as_json(api: HummingbotAPI, connector: str) -> list[dict[str, Any]] | None:
     try:
-        fields = api.connectors.fields(connector)
-    except UnknownConnector:  # listed, but the server can't describe it
-        return None
-    return [
-        {"name": f.name, "type": f.type, "required": f.required, "allowed_values": list(f.allowed_values)}
-        for f in fields
-    ]
+        missing = api.system.missing_routes()
+    except (NotSupportedByServer, UnexpectedAnswer):
+        return NotDone("The server does not list its calls.")
+    if missing:
+        raise NotSupportedByServer(
+            f"Hummingbot API {server.version} does not have what the panel needs: {', '.join(missing)}."
+        )
+    return "It has every call that the panel makes."
 
 
-def learn_controllers(server: Server, *, force: bool = False) -> str:
+def ask(server: Server, question: Callable[..., str], **options: Any) -> str:
     with talking_to(server) as api:
-        return controllers_learn(api=api, server=server, force=force)
+        return question(api=api, server=server, **options)
 
 
 class ServerKind(Kind):
@@ -121,8 +121,14 @@ class CheckServer(ServerKind):
         StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
         StepDefinition("sign_in", "Sign in", lambda run: sign_in(run.subject)),
         StepDefinition("engines", "Ask for Docker and MQTT", lambda run: check_engines(run.subject)),
-        StepDefinition("connectors", "Learn its connectors", lambda run: learn_connectors(run.subject)),
-        StepDefinition("controllers", "Learn its controllers", lambda run: learn_controllers(run.subject)),
+        StepDefinition("connectors", "Learn its connectors", lambda run: ask(run.subject, connectors_learn)),
+        StepDefinition("controllers", "Learn its controllers", lambda run: ask(run.subject, controllers_learn)),
+        StepDefinition(
+            "routes", "See whether it has the calls that are needed", lambda run: ask(run.subject, check_routes)
+        ),
+        StepDefinition(
+            "keys", "See whether it uses the keys that it has stored", lambda run: ask(run.subject, stored_keys_check)
+        ),
     )
 
     def consequence(self, subject: Server, options: Mapping[str, Any]) -> str:
@@ -138,7 +144,9 @@ class ReadControllers(ServerKind):
     icon = "sync"
     steps = (
         StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
-        StepDefinition("controllers", "Read its controllers", lambda run: learn_controllers(run.subject, force=True)),
+        StepDefinition(
+            "controllers", "Read its controllers", lambda run: ask(run.subject, controllers_learn, force=True)
+        ),
     )
 
 
@@ -285,6 +293,72 @@ class PushProfile(Kind):
             "Define and deploy this client's bots",
             f"{reverse('admin:bots_bot_changelist')}?client__id__exact={operation.subject_id}",
         )
+
+
+def _check_unreadable(run: Run) -> str:
+    client, _ = _concerned(run)
+    with alone_with_profile(run, client, client.server), talking_to(client.server) as api:
+        _, keys = _concerned(run)
+        return unreadable_check(api=api, client=client, server=client.server, keys=keys)
+
+
+def _recreate_account(run: Run) -> str:
+    client, _ = _concerned(run)
+    with alone_with_profile(run, client, client.server), talking_to(client.server) as api:
+        return account_recreate(api=api, client=client, server=client.server)
+
+
+@register
+class RecreateProfile(Kind):
+    """Deletes an account whose keys the server can't read any more, and pushes them anew into another of its name."""
+
+    name = "recreate_profile"
+    label = "Recreate profile"
+    icon = "restart_alt"
+    subject_model = Client
+    permission = "accounts.recreate_profile"
+    confirm = True
+    dangerous = True
+    steps = (
+        StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
+        StepDefinition("check", "Compare the stored fields with what the connector asks for", _check_keys),
+        StepDefinition("unreadable", "Make sure that the server can't read the stored keys", _check_unreadable),
+        StepDefinition("recreate", "Delete the account and create it again", _recreate_account),
+        StepDefinition(
+            "push",
+            "Store on the server, which tries each key at its exchange",
+            lambda run: _push_keys(run, force=True),
+        ),
+        StepDefinition("verify", "Read back what the server lists", _verify_pushed),
+    )
+
+    def consequence(self, subject: Client, options: Mapping[str, Any]) -> str:
+        connectors = ", ".join(title_of(key.connector) for key in subject.keys.all())
+        return (
+            f"For a server whose config password is lost. If {subject.server} can't read its stored keys any more, the "
+            f"account {subject.account_name} is deleted there with all that is in it, created again, and the keys of "
+            f"{subject} ({connectors}) are stored in it. If it can, nothing is deleted. Running bots keep their keys."
+        )
+
+    def concerns(self, subject: Client) -> bool:
+        return subject.profile is not None and not subject.profile.taken_over
+
+    def unavailable(self, subject: Client) -> str:
+        if subject.profile is None:
+            return f"{subject} has no profile on {subject.server} yet: push it."
+        if subject.profile.taken_over:
+            return f"The profile {subject.account_name} was there before the panel, which deletes nothing in it."
+        return "" if subject.keys.exists() else f"{subject} has no exchange key that could be stored again."
+
+    def refuse(self, subject: Client) -> None:
+        if subject.profile is not None and subject.profile.taken_over:
+            raise ProfileExists(self.unavailable(subject))
+
+    def lane(self, subject: Client) -> str:
+        return server_lane(subject.server)
+
+    def page_of(self, subject: Client, concern: str) -> tuple[str, str] | None:
+        return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
 
 class KeyKind(Kind):

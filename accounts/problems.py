@@ -66,3 +66,22 @@ class ProfileTaken(Problem):
     code = "profile_taken"
     meaning = "Another client uses this account name on this server."
     default_remedy = "Give the client another account name."
+
+
+class ProfileInOrder(Problem):
+    """The server took a key into a profile that was to be recreated because it could take none."""
+
+    code = "profile_in_order"
+    meaning = "The server can read the keys in this profile, so nothing was deleted."
+    default_remedy = "Nothing is left to do: push the profile if a key has changed."
+
+
+class ProfileHoldsMore(Problem):
+    """Recreated, the profile would lack keys that only the server knows."""
+
+    code = "profile_holds_more"
+    concerns = "key"
+    meaning = "The profile holds keys that the panel does not have, so it was not deleted."
+    default_remedy = (
+        "Add the client's exchange keys for the connectors that the message names, then recreate the profile."
+    )

@@ -5,15 +5,44 @@ push of a profile and in ``bots`` for a deploy, which pushes what its bot lacks.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.utils import timezone
 
 from accounts.keys import key_errors
 from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server
-from accounts.problems import KeyMissing, ProfileExists, ProfileTaken, PushUnverified
+from accounts.problems import KeyMissing, ProfileExists, ProfileHoldsMore, ProfileInOrder, ProfileTaken, PushUnverified
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade
-from hummingbot_api.errors import AlreadyExists, KeyRefused, ProfileMissing, WrongKeyField
+from hummingbot_api.errors import (
+    AlreadyExists,
+    ExchangeUnreachable,
+    KeyRefused,
+    ProfileMissing,
+    UnknownConnector,
+    WrongKeyField,
+)
+from hummingbot_api.exchanges import proves_address_only
+from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
+from hummingbot_api.server_faults import ServerKeysUnreadable, ServerModuleMissing
+from operations.kinds import NotDone
+
+ADDRESS_ONLY = (
+    "The exchange shows the address's balances, which are public: the private key was not tried. A bot's first order "
+    "tries it."
+)
+#: What is wrong with one key, or one exchange: the next key is sent all the same.
+OF_ONE_KEY = (
+    KeyRefused,
+    IpNotAllowed,
+    RegionBlocked,
+    ExchangeUnreachable,
+    WrongKeyField,
+    KeyUndecided,
+    ServerClockWrong,
+    ServerModuleMissing,
+    UnknownConnector,
+)
 
 
 def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str:
@@ -60,41 +89,74 @@ def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
     Raises:
         WrongKeyField, UnknownConnector, KeyUnreadable
     """
-    for key in keys:
-        errors = key_errors(key.read_values(), api.connectors.fields(key.connector))
-        if errors:
-            raise WrongKeyField(f"The key for {key.connector} does not fit: " + " ".join(errors.values()))
+    wrong = [
+        f"The key for {key.connector} does not fit: {' '.join(errors.values())}"
+        for key in keys
+        if (errors := key_errors(key.read_values(), api.connectors.fields(key.connector)))
+    ]
+    if wrong:
+        raise WrongKeyField(" ".join(wrong))
     return "The stored fields are those that the server asks for." if keys else "No key is needed."
 
 
 def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool) -> str:
     """Store on the server what it lacks of ``keys``; it logs in to the exchange with each. ``force`` sends them all.
 
+    A key that the server lists and does not use is sent again: its answer tells whether it can read it. One that is not
+    stored keeps no other from being sent.
+
     Raises:
+        ServerKeysUnreadable: the server can't read what it has stored, nor store more.
         KeyRefused: with the exchange's words. The server is left without that key rather than with a half of it.
+        IpNotAllowed: the same of the server's address; the key itself may be good, and stays.
+        HummingbotAPIError: whoever can't tell what an answer means deletes nothing.
     """
     profile = CredentialsProfile.objects.get(client=client, server=server)
     listed = api.accounts.credentials(profile.account_name)
-    said = []
+    said, problems = [], []
     for key in keys:
         unchanged = profile.fingerprint_of(key.connector) == key.fingerprint and key.connector in listed
-        if unchanged and not force:
+        if unchanged and not force and _in_use(api, profile.account_name, key.connector):
             said.append(f"{key.connector}: already there, unchanged since the last push.")
             continue
-        ours = key.connector not in listed or profile.fingerprint_of(key.connector) is not None
-        if ours:
-            # Written before it is sent: whatever comes of it, even after a crash, is the panel's and not yet known.
-            _note_pushed(profile, key.connector, fingerprint="")
         try:
-            api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
-        except KeyRefused as problem:
-            key.was_tried(passed=False, outcome=problem.message)
-            _clean_up_refused(api, profile, key.connector, ours=ours)
-            raise
-        _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
-        key.was_tried(passed=True, outcome="The exchange accepted it.")
-        said.append(f"{key.connector}: accepted by the exchange and stored.")
+            said.append(_push(api, profile, key, listed))
+        except OF_ONE_KEY as problem:
+            problems.append(problem)
+            said.append(f"{key.connector}: {problem.message}")
+    if problems:
+        if len(keys) > 1:
+            raise type(problems[0])(" ".join(said), remedy=problems[0].remedy)
+        raise problems[0]
     return " ".join(said) or "No key is needed."
+
+
+def _push(api: HummingbotAPI, profile: CredentialsProfile, key: ExchangeKey, listed: Sequence[str]) -> str:
+    ours = key.connector not in listed or profile.fingerprint_of(key.connector) is not None
+    if ours:
+        # Written before it is sent: whatever comes of it, even after a crash, is the panel's and not yet known.
+        _note_pushed(profile, key.connector, fingerprint="")
+    try:
+        api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
+    except (KeyRefused, IpNotAllowed) as problem:
+        key.was_tried(passed=False, outcome=problem.message)
+        if isinstance(problem, KeyRefused):
+            _clean_up_refused(api, profile, key.connector, ours=ours)
+        raise
+    _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
+    if proves_address_only(key.connector):
+        key.was_tried(passed=True, outcome=ADDRESS_ONLY)
+        return f"{key.connector}: stored. {ADDRESS_ONLY}"
+    key.was_tried(passed=True, outcome="The exchange accepted it.")
+    return f"{key.connector}: accepted by the exchange and stored."
+
+
+def _in_use(api: HummingbotAPI, account: str, connector: str) -> bool:
+    """Whether the server has logged in with a key that it lists: it has a portfolio for it then, be it empty.
+
+    Without one it could not reach the exchange since its start, or can't read the key any more.
+    """
+    return connector in api.portfolio.state([account]).get(account, {})
 
 
 def _note_pushed(profile: CredentialsProfile, connector: str, *, fingerprint: str) -> None:
@@ -158,11 +220,75 @@ def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[E
 
     Raises:
         KeyMissing
+        ServerKeysUnreadable: only the server knows the key, and does not use it.
     """
     if is_paper_trade(connector):
         return []
     if key := client.keys.filter(connector=connector).first():
         return [key]
-    if client.account_name in api.accounts.list() and connector in api.accounts.credentials(client.account_name):
+    name = client.account_name
+    if name in api.accounts.list() and connector in api.accounts.credentials(name):
+        if not _in_use(api, name, connector):
+            raise ServerKeysUnreadable(
+                f"The server lists a key for {connector} in {name} and has no portfolio for it: it can't read the key, "
+                "or could not log in with it since its start."
+            )
         return []
     raise KeyMissing(f"{client} has no exchange key for {connector}, neither here nor on the server.")
+
+
+def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
+    """See by its portfolio whether the server uses the keys that it lists in the clients' profiles. Changes nothing.
+
+    Raises:
+        ServerKeysUnreadable: it uses none of them.
+    """
+    names = [profile.account_name for profile in server.profiles.all()]
+    portfolio = api.portfolio.state(names)
+    used = [name for name in names if portfolio.get(name)]
+    unused = [name for name in names if name not in used and _lists_keys(api, name)]
+    if not unused:
+        return "The server uses the keys that it has stored." if used else "The server has no key of a client yet."
+    said = (
+        f"The server lists keys in {', '.join(unused)} and has no portfolio for them: it can't read them any more, as "
+        "after a change of its config password, or could not log in to their exchanges since its start."
+    )
+    if not used:
+        raise ServerKeysUnreadable(said)
+    return NotDone(f"{said} “Test key” tells which.")
+
+
+def _lists_keys(api: HummingbotAPI, account: str) -> bool:
+    try:
+        return bool(api.accounts.credentials(account))
+    except ProfileMissing:
+        return False
+
+
+def unreadable_check(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey]) -> str:
+    """Make sure that the server can't read a profile's keys, before all of it is deleted: have it store one.
+
+    Raises:
+        ProfileInOrder: it stored it.
+        ProfileHoldsMore: there are keys in it that the panel could not push again.
+        HummingbotAPIError: it did not store it for another reason.
+    """
+    name = client.account_name
+    if name not in api.accounts.list():
+        return f"The account {name} is gone."
+    if others := sorted(set(api.accounts.credentials(name)) - {key.connector for key in keys}):
+        raise ProfileHoldsMore(
+            f"The panel has no key for {', '.join(others)}, which {name} holds. Nothing was deleted."
+        )
+    try:
+        keys_push(api=api, client=client, server=server, keys=keys[:1], force=True)
+    except ServerKeysUnreadable as problem:
+        return f"It can't. ({problem.message})"
+    raise ProfileInOrder
+
+
+def account_recreate(*, api: HummingbotAPI, client: Client, server: Server) -> str:
+    """Delete the client's account on the server, and make it again without any key."""
+    with suppress(ProfileMissing):  # a worker that was lost had got that far
+        api.accounts.delete(client.account_name)
+    return account_ensure(api=api, client=client, server=server)

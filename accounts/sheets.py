@@ -8,13 +8,14 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.fields import fingerprint
-from accounts.keys import key_errors
+from accounts.forms import ENTERED_AS
+from accounts.keys import read_key
 from accounts.models import Client, ClientStatus, ExchangeKey, Server
 from accounts.models.client import NAME_TAKEN
-from hummingbot_api.connectors import KNOWN_CONNECTORS, is_paper_trade
+from hummingbot_api.connectors import KNOWN_CONNECTORS, choice_for, entries, is_paper_trade
 from hummingbot_api.exchanges import words_of
 from hummingbot_api.results import ConnectorField
-from spreadsheets.sheets import NONE, YES_OR_NO, Change, Column, Group, Sheet
+from spreadsheets.sheets import NONE, Change, Column, Group, Sheet
 from spreadsheets.tables import Row
 
 NO_SUCH_CLIENT = "There is no such client."
@@ -131,7 +132,8 @@ class KeySheet(Sheet):
             connectors |= {name: server.fields_of(name) or () for name in server.connector_names}
         connectors = connectors or dict(KNOWN_CONNECTORS)
         return [
-            Group(name, tuple(_column(name, field) for field in fields)) for name, fields in sorted(connectors.items())
+            Group(name, tuple(_column(name, field, choice_for(field.name, fields)) for field in entries(fields)))
+            for name, fields in sorted(connectors.items())
         ]
 
     def prepare(self, rows: Sequence[Row]) -> None:
@@ -160,12 +162,14 @@ class KeySheet(Sheet):
         return None
 
     def fill(self, obj: ExchangeKey, row: Row) -> None:
-        fields = {field.name: field for field in obj.client.server.fields_of(obj.connector) or ()}
+        fields = obj.client.server.fields_of(obj.connector) or ()
+        texts = {field.name for field in entries(fields) if field.kind == "text"}
         own = {column.name for column in self.columns}
-        values = {name: _value(fields.get(name), name, row) for name in row.values if name not in own}
+        given = {name: row.verbatim(name) if name in texts else row.values[name] for name in row.values.keys() - own}
         entered = obj.changed_at
-        if values or obj._state.adding:
-            for name, sentence in key_errors(values, fields.values()).items():
+        if given or obj._state.adding:
+            values, errors = read_key(given, fields)
+            for name, sentence in errors.items():
                 row.wrong(name, sentence)
             if not row.errors.keys() - {"expires_on"} and (
                 not obj.is_readable or fingerprint(values) != obj.fingerprint
@@ -203,24 +207,12 @@ class KeySheet(Sheet):
         return queryset.select_related("client__server").prefetch_related("client__profiles__pushed_keys")
 
 
-def _column(connector: str, field: ConnectorField) -> Column:
+def _column(connector: str, field: ConnectorField, choice_of_group: str) -> Column:
     words = words_of(connector, field.name)
-    choice = " Yes or no." if field.type == "bool" else ""
+    choice = {"bool": " Yes or no."}.get(field.kind) or f" {ENTERED_AS.get(field.kind, '')}".rstrip()
     if field.allowed_values:
         choice = f" One of {', '.join(field.allowed_values)}."
+    if choice_of_group:
+        choice += f" Only for {choice_of_group}."
     example = f"made-up-{field.name.replace('_', '-')}" if field.required else ""
     return Column(field.name, f"{words.label}. {words.help}{choice}", example, required=field.required)
-
-
-def _value(field: ConnectorField | None, name: str, row: Row) -> Any:
-    """A cell as the connector wants it; what is no field of it is found out by ``key_errors``."""
-    if field is not None and field.type == "bool":
-        if (value := YES_OR_NO.get(row.values[name].lower())) is None:
-            row.wrong(name, "Write yes or no.")
-        return value
-    if field is not None and field.type == "int":
-        if not row.values[name].isdecimal() or len(row.values[name]) > 18:  # Python reads no number of any length
-            row.wrong(name, "Write a whole number of at most 18 digits.")
-            return row.values[name]
-        return int(row.values[name])
-    return row.verbatim(name)

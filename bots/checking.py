@@ -4,6 +4,7 @@ from accounts.operations import reach, sign_in, talking_to
 from bots.deploying import prove_controller
 from bots.models import Bot
 from bots.rules import rules_check, rules_read
+from operations.kinds import NotDone
 from operations.runner import Run
 
 
@@ -17,7 +18,7 @@ def read_rules(run: Run) -> str:
     bot: Bot = run.subject
     rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
     if rules.problem:
-        return f"The server could not provide them. {rules.problem}"
+        return NotDone(f"The server could not provide them. {rules.problem}")
     said = f"The rules of {rules} were read."
     if rules.trading_pair != bot.trading_pair:
         said += f" The bot's pair was {bot.trading_pair}, which the exchange does not list; it was corrected."

@@ -251,8 +251,11 @@ def _key_facts(client: Client, connector: str, key: ExchangeKey | None) -> tuple
     if key.test_passed is False:
         return LineState.WRONG, _refusal(key), again
     due = " It is due for rotation." if key.renewal == Renewal.DUE else ""
-    tried = "and accepted by the exchange" if key.test_passed else "and not tried at the exchange yet"
-    return LineState.DONE, f"Entered {naturaltime(key.changed_at)}, {tried}.{due}", again if due else None
+    return (
+        LineState.DONE,
+        f"Entered {naturaltime(key.changed_at)}, and {key.test_in_words}.{due}",
+        again if due else None,
+    )
 
 
 def _refusal(key: ExchangeKey) -> str:

@@ -189,7 +189,7 @@ def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
     """Masks what a bot logs: whatever its libraries do, requests with their keys included."""
     keys = deployment.bot.client.keys.all()
     # Also those that were replaced: the bot may have been deployed before.
-    mask = masker([key.known_values() for key in keys])
+    mask = masker([key.secret_values(deployment.trading_pair, deployment.bot.name) for key in keys])
 
     def clean(entry: LogEntry) -> LogEntry:
         message = NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message))

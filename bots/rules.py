@@ -13,6 +13,7 @@ from bots.problems import PairNotListed, TradingRuleBroken
 from bots.strategies.amounts import amounts_in, too_wide
 from hummingbot_api.connectors import real_exchange
 from hummingbot_api.errors import HummingbotAPIError
+from operations.kinds import NotDone
 
 #: The server asks the exchange, which may hang: seconds to wait, once.
 PATIENCE = {"long_read_timeout": 30.0, "read_retries": 0}
@@ -68,7 +69,9 @@ def rules_check(
     if rules.unlisted and not unlisted:
         raise PairNotListed(rules.problem)
     if rules.problem:
-        return f"The amounts were not checked: the server could not provide the exchange's rules. ({rules.problem})"
+        return NotDone(
+            f"The amounts were not checked: the server could not provide the exchange's rules. ({rules.problem})"
+        )
     if wrong := rules.refusals(schema, settings):
         raise TradingRuleBroken(" ".join(f"{name}: {reason}" for name, reason in wrong.items()))
     notes = "".join(f" But {name}: {reason}" for name, reason in rules.warnings(schema, settings).items())

@@ -321,7 +321,7 @@ def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
         if bot.client.is_offboarded:
             continue  # nothing of it is sent anywhere again
         older_key, instance = bot.has_newer_key, bot.open_deployment
-        ended = instance is not None and (not instance.may_trade or instance.state == BotState.MISSING)
+        ended = instance is not None and (not instance.may_trade or instance.state == BotState.NOT_LISTED)
         # What does not run is not behind its definition: its page says what to do before it is started.
         redeploy, apply = (False, []) if ended else (bot.needs_redeploy, bot.settings_to_apply())
         if not (redeploy or apply or older_key):

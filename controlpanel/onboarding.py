@@ -104,4 +104,6 @@ def _define_bot(client: Client, facts: dict[str, Any]) -> Bot:
         raise FileInvalid(f"bot: there is no strategy “{wanted['strategy']}”; there are {known}.")
     bot = Bot.objects.filter(client=client, name=wanted["name"]).first() or Bot(client=client)
     _set(bot, "bot", {"name", *DEFINITION} - {"server"}, wanted | {"strategy": strategy})
+    if refused := bot.refused_settings():
+        raise FileInvalid(" ".join(f"bot: settings.{name}: {reason}" for name, reason in refused.items()))
     return bot

@@ -34,6 +34,7 @@ WHO_MAY = {
     "accounts.change_exchangekey": "A O M",
     "accounts.delete_exchangekey": "A O",
     "accounts.push_profile": "A O M",
+    "accounts.recreate_profile": "A O",
     "accounts.take_over_profile": "A O",
     # servers
     "accounts.view_server": "A O M V",

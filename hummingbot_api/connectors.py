@@ -1,6 +1,8 @@
 """What is known of connectors before any server was asked. A server's own answer goes first."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from hummingbot_api.results import ConnectorField
@@ -54,6 +56,81 @@ KNOWN_CONNECTORS: dict[str, tuple[ConnectorField, ...]] = {
     )
     for connector, words in _SECRETS.items()
 }
+
+#: What a nested model of a connector asks for, by its class. A server names the class and tells no more of it; read in
+#: the connectors' ``*_utils.py`` of hummingbot/hummingbot. One without fields is chosen by its title alone.
+_MODELS: dict[str, tuple[str, tuple[ConnectorField, ...]]] = {
+    "InjectiveDelegatedAccountMode": (
+        "delegate_account",
+        (
+            ConnectorField("private_key", "SecretStr", True),
+            ConnectorField("subaccount_index", "int", True),
+            ConnectorField("granter_address", "str", True),
+            ConnectorField("granter_subaccount_index", "int", True),
+        ),
+    ),
+    "InjectiveVaultAccountMode": (
+        "vault_account",
+        (
+            ConnectorField("private_key", "SecretStr", True),
+            ConnectorField("subaccount_index", "int", True),
+            ConnectorField("vault_contract_address", "str", True),
+        ),
+    ),
+    "InjectiveReadOnlyAccountMode": ("read_only_account", ()),
+    "InjectiveMainnetNetworkMode": ("mainnet_network", ()),
+    "InjectiveTestnetNetworkMode": (
+        "testnet_network",
+        (ConnectorField("testnet_node", "Literal", True, ("lb", "sentry")),),
+    ),
+    "InjectiveCustomNetworkMode": (
+        "custom_network",
+        (
+            *(
+                ConnectorField(name, "str", True)
+                for name in (
+                    *("lcd_endpoint", "tm_websocket_endpoint", "grpc_endpoint", "grpc_exchange_endpoint"),
+                    *("grpc_explorer_endpoint", "chain_stream_endpoint", "chain_id", "env"),
+                )
+            ),
+            ConnectorField("secure_connection", "bool", True),
+        ),
+    ),
+    "InjectiveSimulatedTransactionFeeCalculatorMode": ("simulated_transaction_fee_calculator", ()),
+    "InjectiveMessageBasedTransactionFeeCalculatorMode": ("message_based_transaction_fee_calculator", ()),
+}
+#: A mark for Hummingbot itself, which takes no other value than its default.
+NOT_ENTERED = {"receive_connector_configuration"}
+
+
+def modes_of(field: ConnectorField) -> dict[str, tuple[ConnectorField, ...]]:
+    """What can be chosen for a group of fields, with what each choice asks for; empty for any other field, and for a
+    group of which nothing is known: that is entered as JSON.
+    """
+    if field.kind != "object":
+        return {}
+    classes = re.findall(r"\.(\w+)(?=[,\]\s]|$)", field.type)
+    return dict(_MODELS[name] for name in classes) if set(classes) <= set(_MODELS) else {}
+
+
+def entries(fields: Iterable[ConnectorField]) -> tuple[ConnectorField, ...]:
+    """The fields as they are entered, one value each: a group by its choice, and by ``group.field``."""
+    entered = []
+    for field in fields:
+        modes = modes_of(field)
+        if field.name not in NOT_ENTERED:
+            entered.append(replace(field, type="Literal", allowed_values=tuple(modes)) if modes else field)
+        named = {inner.name: inner for inners in modes.values() for inner in inners}
+        entered += [replace(inner, name=f"{field.name}.{name}", required=False) for name, inner in named.items()]
+    return tuple(entered)
+
+
+def choice_for(name: str, fields: Iterable[ConnectorField]) -> str:
+    """The choices of its group that ask for ``group.field``, with commas; empty for a field of no group."""
+    group, _, inner = name.partition(".")
+    modes = next((modes_of(field) for field in fields if field.name == group), {}) if inner else {}
+    return ", ".join(title for title, asked in modes.items() if inner in {field.name for field in asked})
+
 
 #: Exchanges whose order books Hummingbot can trade with simulated money. Servers do not list these connectors.
 PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kraken_paper_trade", "kucoin_paper_trade")

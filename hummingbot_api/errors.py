@@ -287,7 +287,7 @@ class WrongKeyField(Refused):
 
 
 class KeyRefused(Refused):
-    """The exchange did not accept the key."""
+    """The exchange did not accept the key, and said so itself."""
 
     code = "key_refused"
     may_have_acted = True  # the server stores a key before the exchange is asked, and may leave it there

@@ -1,7 +1,7 @@
 """What a person needs to know to make a key at an exchange, in words. What there is to connect: ``connectors``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hummingbot_api.connectors import Money, market_of
 
@@ -207,6 +207,15 @@ EXCHANGES = {
 }
 
 
+#: Where everybody may read an address's balances, and the server reads nothing else to try a key.
+_PUBLIC_BALANCES = {"hyperliquid", "dydx_v4", "injective_v2"}
+
+
+def proves_address_only(connector: str) -> bool:
+    """Whether a key that was accepted is known for its address alone: its private key was not used."""
+    return market_of(connector).exchange in _PUBLIC_BALANCES
+
+
 def exchange_of(connector: str) -> Exchange | None:
     """How keys for this connector are made; nothing when that is not known."""
     return EXCHANGES.get(market_of(connector).exchange)
@@ -223,6 +232,10 @@ def title_of(connector: str) -> str:
 
 def words_of(connector: str, field_name: str) -> FieldWords:
     """What a connector's field is called, and where its value is found. An unknown one is called by its own name."""
+    group, _, inner = field_name.partition(".")
+    if inner:
+        words = words_of(connector, inner)
+        return replace(words, label=f"{words_of(connector, group).label}: {words.label}")
     exchange = market_of(connector).exchange
     word = field_name
     for prefix in (connector, exchange, exchange.replace("_", "")):

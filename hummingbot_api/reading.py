@@ -1,15 +1,20 @@
 """Parts of an answer with their type checked: what must be there and is of another type is an UnexpectedAnswer."""
 
+import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from hummingbot_api.errors import UnexpectedAnswer
 
+logger = logging.getLogger("hummingbot_api")
+
 Object = dict[str, Any]
+Entry = TypeVar("Entry")
+Read = TypeVar("Read")
 
 #: What JSON can name and a database can't store as text: NUL, and halves of characters.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -40,6 +45,19 @@ def a_list(value: object, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise _unexpected(what, "a list")
     return value
+
+
+def readable(entries: Iterable[Entry], read: Callable[[Entry], Read]) -> list[Read]:
+    """What ``read`` makes of each of the entries that don't depend on each other; those that it can't read are left
+    out. Not for a list in which what is missing counts for gone.
+    """
+    found = []
+    for entry in entries:
+        try:
+            found.append(read(entry))
+        except UnexpectedAnswer as problem:
+            logger.warning("An entry of an answer was left out: %s", problem.message)
+    return found
 
 
 def texts(value: object, what: str) -> list[str]:

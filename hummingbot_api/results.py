@@ -1,5 +1,6 @@
 """What the server answers, as typed values. Times are aware datetimes in UTC; money is in the quote asset."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from hummingbot_api.reading import figure
+
+_OPTIONAL = re.compile(r"typing\.Optional\[(.*)\]$|(.*?)\s?\|\s?None$")
+_LIST = re.compile(r"(typing\.)?(list|set|tuple|sequence)\b", re.IGNORECASE)
+#: A dictionary, or the path of a nested model, or several of these.
+_OBJECT = re.compile(r"(typing\.)?(dict|mapping|union)\b|\w+\.\w", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,19 @@ class ConnectorField:
     def secret(self) -> bool:
         """Whether the value must be hidden from everybody once it has been entered."""
         return self.type == "SecretStr"
+
+    @property
+    def kind(self) -> str:
+        """What its value is: ``text``, ``bool``, ``int``, ``choice``, ``list``, or ``object`` for a nested one."""
+        if self.allowed_values:
+            return "choice"
+        optional = _OPTIONAL.match(self.type)
+        bare = optional[1] or optional[2] if optional else self.type
+        if bare in {"bool", "int"}:
+            return bare
+        if _LIST.match(bare):
+            return "list"
+        return "object" if _OBJECT.match(bare) else "text"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from hummingbot_api.errors import (
     WrongPassword,
 )
 from hummingbot_api.reading import storable
+from hummingbot_api.secret_values import secrets_in
+from hummingbot_api.server_faults import NotSupportedByServer, server_fault
 from hummingbot_api.urls import check_base_url
 from hummingbot_api.words import masker, problem, quotable, said
 
@@ -52,6 +54,8 @@ RETRIED_STATUSES = {502, 503, 504}
 MOST_VALUES = 1_000_000
 ALL_TIME_TAKEN = "The server was too slow: it took all the time that there is for what is asked of it at once."
 
+#: What the server's framework answers, as opposed to the server, which says what it is that it did not find.
+_NO_ROUTE = ({"detail": "Not Found"}, {"detail": "Method Not Allowed"})
 _TUNNEL_CODE = re.compile(r"ERR_NGROK_\d+")
 _TUNNEL_ERRORS: dict[str, type[TunnelError]] = {
     "ERR_NGROK_3200": TunnelOffline,
@@ -71,12 +75,14 @@ class Answer:
         status: the HTTP status.
         plain: whether the body is not JSON: the server crashed (``Internal Server Error``).
         words: what the server says went wrong, on one line, without secrets; for a result mostly empty.
+        raw: the same with all that is in it. It decides what the answer means, and is never shown or kept.
     """
 
     def __init__(self, status: int, body: Any, words: str, mask: Callable[[str], str], plain: bool) -> None:
         self.status = status
         self.plain = plain
         self.words = quotable(words, mask)
+        self.raw = quotable(words)
         self._body = body
         self._mask = mask
 
@@ -87,11 +93,11 @@ class Answer:
             NotFound, RequestRejected, ServerFailed: it is a refusal, and the caller knows no more of it.
         """
         if self.status >= 500:
-            raise problem(ServerFailed, self.words)
+            raise problem(server_fault(self.raw) or ServerFailed, self.words)
         if self.status == 404:
             raise problem(NotFound, self.words)
         if self.status >= 400:
-            raise problem(RequestRejected, self.words)
+            raise problem(server_fault(self.raw) or RequestRejected, self.words)
 
     @property
     def value(self) -> Any:
@@ -99,9 +105,14 @@ class Answer:
         self.check()
         return self._body
 
-    def clean(self, text: object) -> str:
-        """A text from within the answer, made fit to be quoted."""
-        return quotable(text, self._mask) if isinstance(text, str) else ""
+    def refusal(self, kind: Callable[[str], type[HummingbotAPIError]], text: object) -> HummingbotAPIError:
+        """Make an error of a text from within the answer.
+
+        Args:
+            kind: chooses the kind of error by the text with all that is in it.
+        """
+        text = text if isinstance(text, str) else ""
+        return problem(kind(quotable(text)), quotable(text, self._mask))
 
 
 class Transport:
@@ -175,13 +186,14 @@ class Transport:
         Args:
             path: already percent-encoded, from the root.
             long: whether to wait for ``long_read_timeout`` rather than ``read_timeout`` seconds.
-            secret: whether the values in ``json`` must not be quoted by any message (the password never is).
+            secret: whether ``json`` is an exchange key, whose secrets no message may quote (nor the password ever).
 
         Raises:
             ServerUnreachable, ServerTimedOut, TLSFailed: there was no answer.
             TunnelError, WrongPassword, UnexpectedAnswer: there was one, but not the API's, or unusable.
+            NotSupportedByServer: the server has no such route.
         """
-        mask = masker([self._password, json if secret else None])
+        mask = masker([self._password, *(secrets_in(json) if secret and isinstance(json, Mapping) else ())])
         for pause in (*(self._read_pauses if method == "GET" else ()), None):
             status, outcome = self._attempt(method, path, json, params, long, mask)
             unanswered = isinstance(outcome, ServerUnreachable | ServerTimedOut) and outcome.retryable
@@ -283,6 +295,9 @@ def _read(response: requests.Response, content: bytes, mask: Callable[[str], str
         if status < 400:
             return UnexpectedAnswer(f"The answer ({status}) is not valid JSON, or was cut off.")
         return Answer(status, None, text, mask, plain=True)
+    if body in _NO_ROUTE and urlsplit(response.url).path != "/":
+        asked = f"{response.request.method} {urlsplit(response.url).path}"
+        return NotSupportedByServer(f"{NotSupportedByServer.meaning[:-1]}: {mask(asked)}.")
     return Answer(status, body, said(body), mask, plain=False)
 
 

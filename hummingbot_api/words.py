@@ -4,14 +4,19 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from unicodedata import category
 from urllib.parse import quote, quote_plus
 
 from hummingbot_api.errors import HummingbotAPIError
 
 MASK = "•••"
 LONGEST_QUOTE = 300
-#: Shorter secrets are masked only where they stand alone: a memo "m" must not eat every "m" of a sentence.
-SHORTEST_ANYWHERE = 4
+#: Shorter texts are no secrets: to mask them would eat words.
+SHORTEST = 4
+#: A secret of so many characters, which no word has, is masked within others too: in a URL, between other secrets.
+SHORTEST_ANYWHERE = 16
+#: A line of a secret of several, such as a private key in a file, is a secret from this length on.
+SHORTEST_LINE = 8
 
 #: Characters of a server's words that are looked at: it may say megabytes.
 LONGEST_READ = 20_000
@@ -23,21 +28,37 @@ LONGEST_MASKED = 5 * LONGEST_READ
 _TRACEBACK = "Traceback (most recent call last):"
 #: How Pydantic ends a line of a validation error. It repeats the input, shortened: no mask would match it.
 _PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
+#: A colour, a movement of the cursor, a window's title. Bounded: a log may hold nothing but beginnings of these.
+_ANSI = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,5}[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|\x1b[ -/]?[0-Z\\-~]"
+)
 _PYDANTIC_LINK = re.compile(r"For further information visit \S+")
 _PYDANTIC_TITLE = re.compile(r"\d{1,6} validation errors? for \w+\s*")
 _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
 
 
 def masker(secrets: Iterable[object]) -> Callable[[str], str]:
-    """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped."""
-    forms = {form for secret in _texts(secrets) for form in _spellings(secret)}
+    """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped.
+
+    A secret is masked where it stands as a whole: within another word it would give itself away by what is left.
+    What is a secret at all is for the caller to know: see ``secret_values``.
+    """
+    forms = {form for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= SHORTEST}
     if not forms:
         return lambda text: text
-    pattern = "|".join(
-        re.escape(form) if len(form) >= SHORTEST_ANYWHERE else rf"(?<!\w){re.escape(form)}(?!\w)"
-        for form in sorted(forms, key=len, reverse=True)
-    )
+    pattern = "|".join(map(_as_a_whole, sorted(forms, key=len, reverse=True)))
     return lambda text: re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+
+
+def _as_a_whole(form: str) -> str:
+    if len(form) >= SHORTEST_ANYWHERE and re.search(r"\d", form):
+        return re.escape(form)
+    before, after = (r"(?<!\w)" if _is_of_words(form[0]) else ""), (r"(?!\w)" if _is_of_words(form[-1]) else "")
+    return f"{before}{re.escape(form)}{after}"
+
+
+def _is_of_words(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def said(body: Any) -> str:
@@ -48,9 +69,24 @@ def said(body: Any) -> str:
     return words if isinstance(words, str) else ""
 
 
-def quotable(text: str, mask: Callable[[str], str]) -> str:
-    """A server's words on one line, without secrets, however long and whatever they are."""
-    return one_line(mask(text[:LONGEST_MASKED])[:LONGEST_READ])
+def quotable(text: str, mask: Callable[[str], str] = str) -> str:
+    """A server's words on one line, without secrets, however long and whatever they are.
+
+    Without a ``mask`` they are to be judged, and neither shown nor kept.
+    """
+    return one_line(mask(sanitize(text[:LONGEST_MASKED]))[:LONGEST_READ])
+
+
+def sanitize(text: str) -> str:
+    """Return the text without what a terminal or a browser obeys instead of showing it: ANSI escape codes, marks that
+    turn the direction of writing, characters that can't be seen. Line ends and tabs stay.
+    """
+    return "".join(filter(_is_shown, _ANSI.sub("", text)))
+
+
+def _is_shown(character: str) -> bool:
+    # Cf: formatting, such as U+200B and the bidirectional marks; Cc: control characters.
+    return character in "\n\t" or category(character) not in {"Cf", "Cc"}
 
 
 def one_line(text: str) -> str:
@@ -95,7 +131,7 @@ def _texts(values: Iterable[object]) -> Iterator[str]:
             yield from _texts(value)
         elif value is not None and not isinstance(value, bool):
             yield str(value)
-            yield from str(value).splitlines()
+            yield from (line for line in str(value).splitlines() if len(line) >= SHORTEST_LINE)
 
 
 def _spellings(secret: str) -> set[str]:

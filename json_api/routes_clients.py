@@ -158,10 +158,12 @@ def act(
     request: HttpRequest,
     response: HttpResponse,
     client_id: Path[Id],
-    action: Literal["push", "verify"],
+    action: Literal["push", "verify", "recreate"],
     waiting: Query[Waiting],
 ) -> Any:
-    """Push the client's keys to its server, or see what of them is there."""
+    """Push the client's keys to its server, or see what of them is there. Recreate a profile that the panel made, when
+    the server can't read its keys any more: that deletes the account on the server and pushes the keys again.
+    """
     client = get_object_or_404(visible(request), pk=client_id)
     return answer(
         request,

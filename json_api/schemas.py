@@ -324,7 +324,10 @@ class ClientOut(Schema):
 
 
 class KeyIn(Schema):
-    """An exchange key: the connector's fields with their values. They are encrypted, and can't be read back."""
+    """An exchange key: the connector's fields with their values. They are encrypted, and can't be read back.
+
+    The fields of a group are nested in it, or named ``group.field``; lists and objects are sent as such.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -11,9 +11,15 @@ if TYPE_CHECKING:
     from operations.runner import Run
 
 
+class NotDone(str):
+    """What a step returns, in a sentence, that could not do its part and is no reason to end the operation."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class StepDefinition:
-    """One step: ``act`` does it and returns what it found or did, in a sentence.
+    """One step: ``act`` does it and returns what it found or did, in a sentence; ``NotDone`` when it could not.
 
     ``act`` may be called again after a crash, at any point of an earlier call: it must be safe to repeat, or look
     first for what the earlier call left behind. It raises a ``Problem`` when it fails.

@@ -289,6 +289,7 @@ class StepState(models.TextChoices):
     WAITING = "waiting", "waiting"
     RUNNING = "running", "running"
     DONE = "done", "done"
+    SKIPPED = "skipped", "not done"
     FAILED = "failed", "failed"
 
 

@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from hummingbot_api.errors import Problem
 from hummingbot_api.words import shortened
-from operations.kinds import Gone, StepDefinition
+from operations.kinds import Gone, NotDone, StepDefinition
 from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState, lease_end
 from operations.problems import KindGone, OperationActive, PanelFault, SubjectGone
 from operations.services import operation_supersede
@@ -223,13 +223,13 @@ def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -
     step: Step | None = None
     try:
         for definition, step in _steps(operation):
-            if step.state == StepState.DONE:
+            if step.state in {StepState.DONE, StepState.SKIPPED}:
                 continue
             run.check_still_wanted()
             _begin(run, step)
             on_step(step)
             detail = definition.act(run)
-            _end(lease, step, StepState.DONE, detail)
+            _end(lease, step, StepState.SKIPPED if isinstance(detail, NotDone) else StepState.DONE, detail)
             on_step(step)
     except CancelRequested:
         successor = operation.successors.first()
@@ -245,7 +245,13 @@ def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -
         _fail(run, lease, step, _fault(error), on_step)
     else:
         # Every step is done, so that it was done is true, also when somebody cancelled during the last one.
-        _finish(run, lease, State.SUCCEEDED, summary=step.detail if step else "")
+        _finish(run, lease, State.SUCCEEDED, summary=_summary(operation, step))
+
+
+def _summary(operation: Operation, last: Step | None) -> str:
+    """What the last step found, after what could not be done: a success must not hide that."""
+    undone = operation.steps.filter(state=StepState.SKIPPED).values_list("detail", flat=True)
+    return " ".join([*undone, *([last.detail] if last and last.state == StepState.DONE else [])])
 
 
 def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:

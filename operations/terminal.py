@@ -55,7 +55,11 @@ class OperationCommand(BaseCommand):
     def _print_step(self, step: Step) -> None:
         if step.state == StepState.RUNNING:
             return
-        mark = {StepState.DONE: self.style.SUCCESS("done  "), StepState.FAILED: self.style.ERROR("failed")}
+        mark = {
+            StepState.DONE: self.style.SUCCESS("done  "),
+            StepState.SKIPPED: self.style.WARNING("not done"),
+            StepState.FAILED: self.style.ERROR("failed"),
+        }
         seconds = step.duration.total_seconds() if step.duration else 0
         self._tell(f"  {mark[StepState(step.state)]} {step.title} ({seconds:.1f} s)\n         {step.detail}")
 

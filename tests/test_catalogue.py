@@ -20,13 +20,14 @@ from hummingbot_api.errors import (
     TunnelInterstitial,
     TunnelOffline,
 )
+from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
 from operations.kinds import whom_to_ask
 
 CATALOGUE = list(Problem.catalogue())
 #: Nothing was sent, or it did not arrive.
 NEVER_ARRIVED = {InvalidBaseURL, InvalidName, TLSFailed, TunnelBackendDown, TunnelInterstitial, TunnelOffline}
 #: The server stores a key before its exchange refuses it.
-REFUSED_LATE = {ExchangeUnreachable, KeyRefused}
+REFUSED_LATE = {ExchangeUnreachable, IpNotAllowed, KeyRefused, KeyUndecided, RegionBlocked, ServerClockWrong}
 
 
 def descendants(kind: type[Problem]) -> Iterator[type[Problem]]:

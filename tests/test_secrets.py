@@ -143,7 +143,7 @@ def everything_was_tried(
     client = bot.client
     do("check_server", server)
     do("verify_profile", client)
-    echo = f"refused {' '.join(PLANTED.values())} for {PLANTED_PASSWORD}"
+    echo = f"401 Unauthorized: refused {' '.join(PLANTED.values())} for {PLANTED_PASSWORD}"
     for kind, subject in (("push_profile", client), ("test_key", key), ("rotate_key", key), ("deploy", bot)):
         spoiled("exchange_refuses_key", kind, subject, message=echo, leaves_file=True)
         spoiled("time_out_after", kind, subject, path="/accounts/add-credential")

@@ -78,6 +78,7 @@ class Client(models.Model):
         permissions = [
             ("view_every_client", "Can see every client, not only own ones"),
             ("push_profile", "Can push credentials profiles to servers"),
+            ("recreate_profile", "Can delete and recreate credentials profiles that the panel made"),
             ("take_over_profile", "Can take over credentials profiles that the panel did not make"),
             ("assign_client", "Can choose who looks after a client"),
         ]

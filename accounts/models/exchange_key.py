@@ -15,6 +15,9 @@ from accounts.fields import EncryptedTextField, Unreadable, fingerprint
 from accounts.models.client import Client
 from accounts.problems import KeyUnreadable
 from accounts.visibility import OfClientsQuerySet
+from hummingbot_api.connectors import entries
+from hummingbot_api.exchanges import proves_address_only
+from hummingbot_api.secret_values import secrets_in
 
 #: How many of a key's former values are known, in case that no bot was redeployed with those in between.
 FORMER = 5
@@ -143,13 +146,28 @@ class ExchangeKey(models.Model):
         return values
 
     def known_values(self) -> list[dict[str, Any]]:
-        """The key in clear and the former ones that a bot may still have, to mask them; without what can't be read."""
+        """The key in clear and the former ones that a bot may still have; without what can't be read."""
         known: list[dict[str, Any]] = []
         if isinstance(self.encrypted_values, str) and self.encrypted_values:
             known.append(self.read_values())
         if isinstance(self.former_values, str):
             known += json.loads(self.former_values)
         return known
+
+    def secret_values(self, *words: str) -> list[str]:
+        """Return what must be masked in what is kept and shown: the secrets among ``known_values``.
+
+        A memo or an account's id is none unless it is long and random: people choose these as they choose names.
+
+        Args:
+            words: names that stand in a log, besides the client's own.
+        """
+        fields = self.client.server.fields_of(self.connector)
+        declared = None if fields is None else {field.name for field in entries(fields) if field.secret}
+        names = (self.client.name, self.client.account_name, self.connector, *words)
+        return [
+            secret for values in self.known_values() for secret in secrets_in(values, declared=declared, words=names)
+        ]
 
     @property
     def is_readable(self) -> bool:
@@ -159,6 +177,19 @@ class ExchangeKey(models.Model):
         """Write down what the exchange said of these values, unless others have been entered meanwhile."""
         ExchangeKey.objects.filter(pk=self.pk, fingerprint=self.fingerprint).update(
             tested_at=timezone.now(), test_passed=passed, test_outcome=outcome
+        )
+
+    @property
+    def test_in_words(self) -> str:
+        """What is known of the key by its last try at the exchange, in a few words."""
+        if self.test_passed is None:
+            return "not tried at the exchange yet"
+        if not self.test_passed:
+            return "refused by the exchange"
+        return (
+            "address found, private key not tried"
+            if proves_address_only(self.connector)
+            else "accepted by the exchange"
         )
 
     @property

@@ -250,6 +250,7 @@ class Server(models.Model):
             reachable=reachable,
             docker_running=None,
             mqtt_connected=None,
+            latency_ms=None,
             last_error_code=problem.code,
             last_error=problem.message,
         )

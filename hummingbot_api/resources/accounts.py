@@ -1,25 +1,14 @@
 """Credentials profiles."""
 
-import re
 from collections.abc import Mapping
 
 from hummingbot_api import reading
-from hummingbot_api.errors import (
-    AlreadyExists,
-    ExchangeUnreachable,
-    HummingbotAPIError,
-    KeyRefused,
-    ProfileMissing,
-    UnknownConnector,
-    WrongKeyField,
-)
+from hummingbot_api.errors import AlreadyExists, ProfileMissing
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Names, Resource
-from hummingbot_api.resources.refusals import NO_EXCHANGE, NO_PROFILE
+from hummingbot_api.resources.key_refusals import why_not_stored
 from hummingbot_api.urls import path
 from hummingbot_api.words import problem
-
-_WRONG_FIELD = re.compile(r"has no attribute '|Field required|Extra inputs are not permitted", re.IGNORECASE)
 
 
 class Accounts(Resource):
@@ -36,7 +25,7 @@ class Accounts(Resource):
             AlreadyExists: the server has it.
         """
         answer = self._http.post("/accounts/add-account", params={"account_name": check_name(name, "an account")})
-        if answer.status == 400 and "already exists" in answer.words:
+        if answer.status == 400 and "already exists" in answer.raw:
             raise problem(AlreadyExists, answer.words)
         answer.check()
 
@@ -71,10 +60,13 @@ class Accounts(Resource):
             values: by the names that ``connectors.fields`` gives.
 
         Raises:
-            KeyRefused: the exchange did not accept it.
+            KeyRefused: the exchange said so, with its HTTP status or a code of its own.
+            IpNotAllowed, RegionBlocked, ServerClockWrong: the exchange takes no request from this server as it is.
             ExchangeUnreachable: the server could not try it.
             WrongKeyField: a value is not one that the connector asks for, or one is missing.
             ProfileMissing, UnknownConnector: the server lacks the account or the connector.
+            ServerFailed: the server met an error of its own, such as keys that it can't read any more.
+            KeyUndecided: its words don't tell whose fault it is.
         """
         answer = self._http.post(
             path("accounts", "add-credential", check_name(name, "an account"), check_name(connector, "a connector")),
@@ -83,7 +75,7 @@ class Accounts(Resource):
             secret=True,
         )
         if answer.status == 400:
-            raise problem(_key_problem(answer.words, connector), answer.words)
+            raise problem(why_not_stored(answer.raw, connector), answer.words)
         answer.check()
 
     def delete_credential(self, name: str, connector: str) -> None:
@@ -91,13 +83,3 @@ class Accounts(Resource):
         self._http.post(
             path("accounts", "delete-credential", check_name(name, "an account"), check_name(connector, "a connector"))
         ).check()
-
-
-def _key_problem(words: str, connector: str) -> type[HummingbotAPIError]:
-    if NO_PROFILE.search(words):
-        return ProfileMissing
-    if _WRONG_FIELD.search(words):
-        return WrongKeyField
-    if words == repr(connector):  # the text of a KeyError
-        return UnknownConnector
-    return ExchangeUnreachable if NO_EXCHANGE.search(words) else KeyRefused

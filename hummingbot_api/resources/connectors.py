@@ -1,17 +1,20 @@
 """Exchanges and their markets."""
 
+import re
 from collections.abc import Sequence
 
 from hummingbot_api import reading
 from hummingbot_api.connectors import KNOWN_CONNECTORS
-from hummingbot_api.errors import ExchangeUnreachable, UnknownConnector
+from hummingbot_api.errors import ExchangeUnreachable, HummingbotAPIError, ServerFailed, UnknownConnector
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Names, Resource
 from hummingbot_api.resources.refusals import NO_EXCHANGE
 from hummingbot_api.results import ConnectorField, TradingRule
+from hummingbot_api.server_faults import server_fault
 from hummingbot_api.urls import path
 from hummingbot_api.words import problem
 
+_NO_CONNECTOR = re.compile(r"Connector \S+ not found$")
 #: Where an exchange sets no bound Hummingbot has 0, or 1e-56.
 _NO_BOUND = 1e-18
 
@@ -48,6 +51,7 @@ class Connectors(Resource):
         Raises:
             ExchangeUnreachable: the server could not ask.
             UnknownConnector: the server has no such connector.
+            ServerFailed: it met another error while it asked.
         """
         answer = self._http.get(
             path("connectors", check_name(connector, "a connector"), "trading-rules"),
@@ -55,8 +59,7 @@ class Connectors(Resource):
             long=True,
         )
         if answer.status == 404:
-            unreachable = NO_EXCHANGE.search(answer.words)
-            raise problem(ExchangeUnreachable if unreachable else UnknownConnector, answer.words)
+            raise problem(_why_no_rules(answer.raw), answer.words)
         rules = reading.an_object(answer.value, "the trading rules")
         told = {pair: reading.an_object(facts, f"“{pair}”") for pair, facts in rules.items()}
         return {pair: _trading_rule(facts) for pair, facts in told.items() if "error" not in facts}
@@ -72,10 +75,18 @@ class Connectors(Resource):
             {"connector_name": check_name(connector, "a connector"), "trading_pairs": [*trading_pairs]},
             long=True,
         )
-        if answer.status >= 500 and NO_EXCHANGE.search(answer.words):
+        if answer.status >= 500 and NO_EXCHANGE.search(answer.raw):
             raise problem(ExchangeUnreachable, answer.words)
         prices = reading.an_object(reading.an_object(answer.value, "the answer").get("prices"), "“prices”")
         return {pair: price for pair in trading_pairs if (price := reading.figure(prices, pair))}
+
+
+def _why_no_rules(words: str) -> type[HummingbotAPIError]:
+    """The server answers “not found or error” to whatever it met."""
+    met = words.partition(" or error: ")[2]
+    if NO_EXCHANGE.search(met):
+        return ExchangeUnreachable
+    return UnknownConnector if not met or _NO_CONNECTOR.match(met) else server_fault(met) or ServerFailed
 
 
 def _field(name: str, fact: reading.Object) -> ConnectorField:

@@ -93,7 +93,7 @@ class Controllers(Resource):
             path("controllers", "bots", check_name(name, "an instance"), check_name(id, "a configuration"), "config"),
             dict(changes),
         )
-        if answer.status == 404 and NO_BOT.search(answer.words):
+        if answer.status == 404 and NO_BOT.search(answer.raw):
             raise problem(BotNotFound, answer.words)
         answer.check()
 

@@ -64,16 +64,15 @@ class Docker(Resource):
             DockerDown, CommandRefused: the engine is not there, or refused.
         """
         answer = self._http.post(path("docker", "remove-container", check_name(name, "an instance")), long=True)
-        if answer.status == 500 and (kind := _container_problem(answer.words)):
+        if answer.status == 500 and (kind := _container_problem(answer.raw)):
             raise problem(kind, answer.words)
         result = answer.value
         if isinstance(result, dict) and result.get("success") is False:
-            words = answer.clean(result.get("message"))
-            raise problem(_container_problem(words) or CommandRefused, words)
+            raise answer.refusal(_command_problem, result.get("message"))
 
     def _containers(self, endpoint: str, name_filter: str) -> list[Container]:
         answer = self._http.get(endpoint, {"name_filter": name_filter} if name_filter else None)
-        if DOCKER_DOWN.search(answer.words):
+        if DOCKER_DOWN.search(answer.raw):
             raise problem(DockerDown, answer.words)
         return [_container(entry) for entry in reading.a_list(answer.value, "the list of containers")]
 
@@ -81,14 +80,17 @@ class Docker(Resource):
         answer = self._http.post(path("docker", command, check_name(name, "an instance")), long=True)
         refusal = answer.value
         if refusal is not None:  # the server answers null when it worked, and the engine's words when not
-            words = answer.clean(refusal)
-            raise problem(_container_problem(words) or CommandRefused, words)
+            raise answer.refusal(_command_problem, refusal)
 
 
 def _container_problem(words: str) -> type[HummingbotAPIError] | None:
     if _NO_INSTANCE.search(words):
         return NotFound
     return DockerDown if DOCKER_DOWN.search(words) else None
+
+
+def _command_problem(words: str) -> type[HummingbotAPIError]:
+    return _container_problem(words) or CommandRefused
 
 
 def _container(value: object) -> Container:

@@ -15,13 +15,15 @@ class Portfolio(Resource):
     def state(self, accounts: Sequence[str]) -> dict[str, Holdings]:
         """What each of these accounts holds now. No exchange is asked for it.
 
-        A connector that could not be read has no holdings, as has one without money: the server makes no difference.
+        A connector that could not be read, there or here, has no holdings, as has one without money: the server makes
+        no difference. An account of which nothing can be read is left out.
         """
         if not accounts:
             return {}  # for no names the server tells of every account
         body = {"account_names": [check_name(name, "an account") for name in accounts], "skip_gateway": True}
         state = reading.an_object(self._http.post("/portfolio/state", body).value, "the portfolio")
-        return {name: _holdings(state[name]) for name in accounts if name in state}
+        listed = ((name, state[name]) for name in accounts if name in state)
+        return dict(reading.readable(listed, lambda account: (account[0], _holdings(account[1]))))
 
     def history(self, account: str, since: datetime) -> list[PortfolioSnapshot]:
         """What the account held since then, once an hour, newest first, for a month at most.
@@ -36,24 +38,25 @@ class Portfolio(Resource):
             "limit": 31 * 24,
         }
         answer = reading.an_object(self._http.post("/portfolio/history", body).value, "the answer")
-        entries = [
-            reading.an_object(entry, "a snapshot") for entry in reading.a_list(answer.get("data"), "the history")
-        ]
-        return [
-            PortfolioSnapshot(
-                taken_at=reading.moment(entry, "timestamp"),
-                holdings=_holdings(reading.an_object(entry.get("state"), "“state”").get(account) or {}),
-            )
-            for entry in entries[:-1]
-        ]
+        entries = reading.a_list(answer.get("data"), "the history")
+        return reading.readable(entries[:-1], lambda entry: _snapshot(entry, account))
+
+
+def _snapshot(value: object, account: str) -> PortfolioSnapshot:
+    entry = reading.an_object(value, "a snapshot")
+    return PortfolioSnapshot(
+        taken_at=reading.moment(entry, "timestamp"),
+        holdings=_holdings(reading.an_object(entry.get("state"), "“state”").get(account) or {}),
+    )
 
 
 def _holdings(value: object) -> Holdings:
     connectors = reading.an_object(value, "an account's holdings")
-    return {
-        connector: tuple(map(_holding, reading.a_list(tokens, f"“{connector}”")))
-        for connector, tokens in connectors.items()
-    }
+    return {name: next(iter(reading.readable([tokens], _tokens)), ()) for name, tokens in connectors.items()}
+
+
+def _tokens(value: object) -> tuple[Holding, ...]:
+    return tuple(map(_holding, reading.a_list(value, "a connector's holdings")))
 
 
 def _holding(value: object) -> Holding:

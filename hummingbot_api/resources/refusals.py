@@ -4,7 +4,11 @@ text of a Python exception.
 
 import re
 
-NO_PROFILE = re.compile(r"(directory:? '|/)credentials/", re.IGNORECASE)
+#: The account's directory itself: a file in it that can't be written is another thing.
+NO_PROFILE = re.compile(
+    r"(No such file or directory: |Directory )'([^']{0,200}/)?credentials/[^/']{1,200}(/connectors)?'",
+    re.IGNORECASE,
+)
 NO_BOT = re.compile(r"Bot \S+ not found", re.IGNORECASE)
 DOCKER_DOWN = re.compile(
     r"docker\.sock|docker daemon|docker is not running|connect to docker|fetching server API version"
@@ -13,7 +17,8 @@ DOCKER_DOWN = re.compile(
 )
 NO_EXCHANGE = re.compile(
     r"Cannot connect to host|Name or service not known|Temporary failure in name resolution"
-    r"|Server disconnected|Connection (reset|refused|closed)|timed? ?out\b"
+    r"|Server disconnected|Connection (reset|refused|closed)|timed? ?out\b|\[Errno (-[235]|101|104|11[0-3])\]"
+    r"|certificate verify failed|Network is unreachable|nodename nor servname"
     r"|too many requests|service unavailable|bad gateway",
     re.IGNORECASE,
 )

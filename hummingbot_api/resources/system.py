@@ -1,8 +1,11 @@
 """The server itself."""
 
+import re
+
 from hummingbot_api import reading
 from hummingbot_api.errors import UnexpectedAnswer
 from hummingbot_api.resources.base import Resource
+from hummingbot_api.routes import ROUTES
 
 
 class System(Resource):
@@ -21,3 +24,21 @@ class System(Resource):
         if "hummingbot" not in reading.text(about, "name").lower():
             raise UnexpectedAnswer("What answers there is not a Hummingbot API: it has another name.")
         return reading.text(about, "version")
+
+    def missing_routes(self) -> list[str]:
+        """Those of ``ROUTES`` that the server does not list in its OpenAPI document, a few hundred kilobytes.
+
+        Raises:
+            NotSupportedByServer, UnexpectedAnswer: it has no such document.
+        """
+        document = reading.an_object(self._http.get("/openapi.json").value, "the list of calls")
+        paths = reading.an_object(document.get("paths"), "“paths”")
+        listed = {
+            f"{method.upper()} {_NAME.sub('{}', route)}"
+            for route, methods in paths.items()
+            for method in reading.an_object(methods, f"“{route}”")
+        }
+        return [route for route in ROUTES if _NAME.sub("{}", route) not in listed]
+
+
+_NAME = re.compile(r"\{[^}]{0,100}\}")

@@ -1,7 +1,7 @@
 """The server's HTTP interface."""
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
@@ -39,4 +39,12 @@ def build_app(world: World, faults: Faults, *, username: str, password: str, leg
 
     for routes in (routes_accounts, routes_strategies, routes_deploy, routes_bots, routes_host, routes_markets):
         app.include_router(routes.router, dependencies=[Depends(check_login)])
+    whole = app.openapi
+
+    def described() -> dict[str, Any]:
+        missing = tuple(faults.paths_of("route_missing"))
+        document = whole()
+        return document | {"paths": {p: facts for p, facts in document["paths"].items() if not p.startswith(missing)}}
+
+    app.openapi = described  # type: ignore[method-assign]
     return app

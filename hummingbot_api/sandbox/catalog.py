@@ -1,4 +1,4 @@
-"""The scripts and controllers that come with the server."""
+"""The connectors, scripts and controllers that come with the server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,60 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 
+from hummingbot_api.connectors import KNOWN_CONNECTORS, modes_of
+from hummingbot_api.results import ConnectorField
 from hummingbot_api.sandbox.scripts import UNDEFINED
+
+_INJECTIVE = "hummingbot.connector.exchange.injective_v2.injective_v2_utils.Injective"
+
+
+def _one_of(*classes: str) -> str:
+    return f"typing.Union[{', '.join(_INJECTIVE + name for name in classes)}]"
+
+
+#: Those with guides, and two that ask for more than text.
+CONNECTORS: dict[str, tuple[ConnectorField, ...]] = KNOWN_CONNECTORS | {
+    "injective_v2": (
+        ConnectorField("receive_connector_configuration", "bool", False),
+        ConnectorField(
+            "network", _one_of("MainnetNetworkMode", "TestnetNetworkMode", "CustomNetworkMode"), required=False
+        ),
+        ConnectorField("account_type", _one_of("DelegatedAccountMode", "ReadOnlyAccountMode"), required=False),
+        ConnectorField(
+            "fee_calculator",
+            _one_of("SimulatedTransactionFeeCalculatorMode", "MessageBasedTransactionFeeCalculatorMode"),
+            required=False,
+        ),
+    ),
+    "xrpl": (
+        ConnectorField("xrpl_secret_key", "SecretStr", True),
+        ConnectorField("wss_node_urls", "list[str]", False),
+        ConnectorField(
+            "custom_markets", "typing.Dict[str, hummingbot.connector.exchange.xrpl.xrpl_utils.XRPLMarket]", False
+        ),
+        ConnectorField("max_request_per_minute", "int", False),
+    ),
+}
+
+
+def why_not_of_type(field: ConnectorField, value: object) -> str:
+    """What the connector's own class says of a value of another type, in Pydantic's words; empty when it takes it."""
+    modes = modes_of(field)
+    title = isinstance(value, str) and value in modes
+    group = isinstance(value, dict) and any(set(value) == {inner.name for inner in asked} for asked in modes.values())
+    fits = {
+        "text": isinstance(value, str),
+        "choice": value in field.allowed_values,
+        "bool": isinstance(value, bool),
+        "int": type(value) is int,
+        "list": isinstance(value, list),
+        "object": title or group if modes else isinstance(value, dict),
+    }[field.kind]
+    if fits:
+        return ""
+    wanted = {"text": "string", "bool": "boolean", "int": "integer", "object": "dictionary"}.get(field.kind, field.kind)
+    return f"1 validation error for ConfigMap\n{field.name}\n  Input should be a valid {wanted}"
+
 
 ControllerType = Literal["directional_trading", "market_making", "generic"]
 

@@ -16,6 +16,7 @@ FAULTS = {
     "(option always=True: even then)",
     "tunnel_offline": "404 page with ngrok's ERR_NGROK_3200",
     "tunnel_backend_down": "502 page with ngrok's ERR_NGROK_8012",
+    "route_missing": "404 as of a version that has no such route, nor lists it (with the path)",
     "truncated_json": "takes effect, and half of the answer arrives before the connection closes",
     "slow": "answers late (option seconds, default 5)",
     "docker_down": "the host's Docker engine does not run",
@@ -97,6 +98,11 @@ class Faults:
         """Whether such a fault is on, for whatever route."""
         with self._lock:
             return any(fault.name == name for fault in self._faults)
+
+    def paths_of(self, name: str) -> list[str]:
+        """The prefixes of the paths that faults of this name concern."""
+        with self._lock:
+            return [fault.path or "/" for fault in self._faults if fault.name == name]
 
     def take(self, name: str, method: str, path: str, when: Callable[[Fault], bool] = _always) -> Fault | None:
         """The fault that spoils this request, if there is one; it counts as used."""

@@ -1,12 +1,14 @@
 """Accounts with their credentials, connectors, portfolio."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 
-from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.names import NAME
+from hummingbot_api.results import ConnectorField
 from hummingbot_api.sandbox.bodies import PortfolioHistoryFilterRequest, PortfolioStateFilterRequest
+from hummingbot_api.sandbox.catalog import CONNECTORS
 from hummingbot_api.sandbox.clock import utc
 from hummingbot_api.sandbox.context import Faulty, TheWorld
 from hummingbot_api.sandbox.reports import INTERVALS, SNAPSHOT_EVERY, balances
@@ -41,6 +43,8 @@ async def add_account(account_name: str, world: TheWorld) -> dict[str, str]:
         raise HTTPException(400, "Account already exists.")
     with world.changing():
         world.accounts[account_name] = {}
+        if MASTER_ACCOUNT in world.unreadable:
+            world.unreadable.add(account_name)  # its copy
     return {"message": "Account added successfully."}
 
 
@@ -52,6 +56,7 @@ async def delete_account(account_name: str, world: TheWorld) -> dict[str, str]:
         raise HTTPException(404, f"Folder '{account_name}' not found in 'credentials'")
     with world.changing():
         del world.accounts[account_name]
+        world.unreadable.discard(account_name)
     return {"message": "Account deleted successfully."}
 
 
@@ -63,7 +68,7 @@ async def add_credential(
         raise HTTPException(400, refusal)
     await world.clock.sleep(LOGIN_SECONDS)
     fault = faulty("exchange_refuses_key")
-    lacking = any(f.required and credentials.get(f.name) in (None, "") for f in KNOWN_CONNECTORS[connector_name])
+    lacking = any(f.required and credentials.get(f.name) in (None, "") for f in CONNECTORS[connector_name])
     with world.changing():
         account = world.accounts[account_name]
         if not fault and not lacking:
@@ -89,16 +94,20 @@ async def delete_credential(account_name: str, connector_name: str, world: TheWo
 
 @router.get("/connectors/")
 async def list_connectors() -> list[str]:
-    return list(KNOWN_CONNECTORS)
+    return list(CONNECTORS)
 
 
 @router.get("/connectors/{connector_name}/config-map")
 async def config_map(connector_name: str, request: Request) -> Any:
-    if connector_name not in KNOWN_CONNECTORS:
+    if connector_name not in CONNECTORS:
         raise CrashError(connector_name)
-    fields = KNOWN_CONNECTORS[connector_name]
+    fields = CONNECTORS[connector_name]
     if request.app.state.legacy_config_map:
         return [field.name for field in fields]
+    return _described(fields)
+
+
+def _described(fields: Sequence[ConnectorField]) -> dict[str, Any]:
     return {
         field.name: {
             "type": field.type,
@@ -162,7 +171,8 @@ def _holdings(
             account: {
                 connector: balances(account, connector, moment)
                 for connector in connectors
-                if not wanted.connector_names or connector in wanted.connector_names
+                if account not in world.unreadable
+                and (not wanted.connector_names or connector in wanted.connector_names)
             }
             for account, connectors in world.accounts.items()
             if (connectors or account != MASTER_ACCOUNT)

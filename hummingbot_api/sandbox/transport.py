@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import parse_qsl
 
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -100,6 +100,8 @@ class Front:
             await respond(_tunnel_page("ERR_NGROK_8012", 502))
         elif take("html_interstitial", when=partial(_shows_warning, record.headers)):
             await respond(HTMLResponse(_WARNING_PAGE))
+        elif take("route_missing"):
+            await respond(JSONResponse({"detail": "Not Found"}, 404))
         elif take("server_error"):
             await respond(PlainTextResponse("Internal Server Error", 500))
             connection.dropped = True

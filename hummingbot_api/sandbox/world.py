@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from hummingbot_api.connectors import KNOWN_CONNECTORS
-from hummingbot_api.sandbox.catalog import BUNDLED_SCRIPTS, CONTROLLERS
+from hummingbot_api.sandbox.catalog import BUNDLED_SCRIPTS, CONNECTORS, CONTROLLERS, why_not_of_type
 from hummingbot_api.sandbox.clock import Clock, utc
 from hummingbot_api.sandbox.exchange import Exchange, Order, orders_of
 from hummingbot_api.sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, Instance
@@ -34,6 +33,7 @@ class World:
         scripts: source by name, without ``.py``.
         script_configs, controller_configs: by name, without ``.yml``.
         instances: every instance ever made, by unique name, in the order of making.
+        unreadable: the accounts whose keys it can't read, as after a change of its config password.
     """
 
     def __init__(self, clock: Clock, state_file: Path | None = None) -> None:
@@ -43,6 +43,7 @@ class World:
         self.version = VERSION
         self.controllers = dict(CONTROLLERS)
         self.accounts: dict[str, dict[str, Values]] = {MASTER_ACCOUNT: {}}
+        self.unreadable: set[str] = set()
         self.scripts: dict[str, str] = dict(BUNDLED_SCRIPTS)
         self.script_configs: dict[str, Values] = {}
         self.controller_configs: dict[str, Values] = {}
@@ -128,6 +129,8 @@ class World:
                 instance.kill_switches.append((self.clock.now(), controller, bool(settings.get("manual_kill_switch"))))
             self.instances[name] = instance
             self._start(instance, WARM_UP)
+            if profile in self.unreadable:
+                instance.end(0)  # “Invalid password.” stands in its own log only, which nobody sees
             return instance
 
     def restart(self, name: str) -> None:
@@ -203,10 +206,31 @@ class World:
         """Why the server itself does not take such a credential; empty when it goes on to the exchange."""
         if account not in self.accounts:
             return f"Directory 'credentials/{account}/connectors' not found"
-        if connector not in KNOWN_CONNECTORS:
+        if account in self.unreadable:
+            # Its own password's proof was made anew once new accounts are good.
+            return f"Failed to authenticate for {account}" if MASTER_ACCOUNT in self.unreadable else "MAC mismatch"
+        if connector not in CONNECTORS:
             return repr(connector)
-        names = {known.name for known in KNOWN_CONNECTORS[connector]}
-        return next((f"Object has no attribute {name!r}" for name in values if name not in names), "")
+        fields = {field.name: field for field in CONNECTORS[connector]}
+        for name, value in values.items():
+            if name not in fields:
+                return f"Object has no attribute {name!r}"
+            if refusal := why_not_of_type(fields[name], value):
+                return refusal
+        return ""
+
+    def change_config_password(self, *, proof_anew: bool = False) -> None:
+        """Start with another password: no key that is stored can be read.
+
+        Args:
+            proof_anew: whether ``.password_verification`` was made anew: accounts that are made from now on are good.
+        """
+        with self.changing():
+            self.unreadable = set(self.accounts) - ({MASTER_ACCOUNT} if proof_anew else set())
+
+    def restore_config_password(self) -> None:
+        with self.changing():
+            self.unreadable.clear()
 
     # --- on disk ---
 

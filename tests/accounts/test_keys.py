@@ -79,11 +79,43 @@ def test_a_test_sends_the_one_key_also_when_it_is_there_and_keeps_what_came_of_i
 
 
 def test_a_refusal_is_kept_in_the_exchanges_words_with_the_key_masked(key, perform, sandbox):
-    sandbox.faults.add("exchange_refuses_key", message=f"IP not allowed for {PLANTED['bitmart_api_key']}")
+    sandbox.faults.add("exchange_refuses_key", message=f"401 Unauthorized: no such key {PLANTED['bitmart_api_key']}")
     operation = perform("test_key", key)
     assert (operation.state, operation.error_code) == (State.FAILED, "key_refused")
     assert key.test_passed is False
-    assert "IP not allowed for •••" in key.test_outcome
+    assert "no such key •••" in key.test_outcome
+
+
+def test_an_address_that_the_exchange_does_not_allow_fails_the_test_and_leaves_the_key(key, perform, sandbox):
+    perform("push_profile", key.client)
+    sandbox.faults.add("exchange_refuses_key", message="{'retCode': 10010, 'retMsg': 'Unmatched IP'}", leaves_file=True)
+    operation = perform("test_key", key)
+    assert (operation.state, operation.error_code) == (State.FAILED, "ip_not_allowed")
+    assert "IP allowlist" in operation.error_remedy
+    assert key.test_passed is False
+    assert "bitmart" in sandbox.world.accounts["client_sharp"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("MAC mismatch", "server_keys_unreadable"),
+        ("[Errno 28] No space left on device: 'bots/credentials/client_sharp'", "server_disk_full"),
+        ("Error. HTTP status is 400. Error: {'code':-1021}", "server_clock_wrong"),
+        ("HTTP status is 451. Error: restricted location", "region_blocked"),
+        ("Something went wrong", "key_undecided"),
+        ("Cannot connect to host api.example.com:443", "exchange_unreachable"),
+    ],
+)
+def test_a_test_that_says_nothing_of_the_key_deletes_nothing(words, code, key, perform, sandbox):
+    perform("push_profile", key.client)
+    sandbox.faults.add("exchange_refuses_key", message=words, leaves_file=True)
+    tested_at = fresh(key).tested_at
+    operation = perform("test_key", key)
+    assert (operation.state, operation.error_code) == (State.FAILED, code)
+    assert fresh(key).tested_at == tested_at
+    assert "bitmart" in sandbox.world.accounts["client_sharp"]
+    assert not [request for request in sandbox.requests if "delete-credential" in request.path]
 
 
 def test_a_server_that_is_out_of_reach_says_nothing_of_the_key(key, perform, sandbox):

@@ -14,7 +14,9 @@ from accounts.keys import key_errors
 from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import KeyUnreadable, PasswordUnreadable
 from hummingbot_api.connectors import KNOWN_CONNECTORS
-from operations.models import State
+from hummingbot_api.sandbox import routes_accounts
+from hummingbot_api.sandbox.catalog import CONNECTORS
+from operations.models import State, StepState
 from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key, valid_client
 
 
@@ -208,6 +210,39 @@ def test_connectors_are_learned_again_when_the_server_has_changed_and_not_before
     perform("check_server", server)
     assert asked_for_fields(sandbox) == every_connector
     assert [field.name for field in server.fields_of("bitmart")] == list(PLANTED)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"bitmart_api_key": {"type": 7, "required": True}},
+        {"bitmart_api_key": {"required": True}},
+        {"bitmart_api_key": "SecretStr"},
+        [{"name": "bitmart_api_key"}],
+        "moon",
+    ],
+)
+def test_a_connector_that_cannot_be_read_is_left_out_and_named(answer, server, perform, sandbox, monkeypatch):
+    monkeypatch.setattr(routes_accounts, "_described", lambda fields: answer if fields is CONNECTORS["bitmart"] else {})
+    operation = perform("check_server", server)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    step = operation.steps.get(key="connectors")
+    assert step.state == StepState.SKIPPED
+    assert step.detail.endswith("what they ask for: bitmart.")
+    assert "bitmart" in operation.summary
+    assert server.reachable and server.controllers.exists()
+    assert set(server.connectors) == set(CONNECTORS) - {"bitmart"}
+    monkeypatch.undo()
+    sandbox.requests.clear()
+    perform("check_server", server)
+    assert "bitmart" in server.connectors
+    assert "/connectors/bitmart/config-map" in [request.path for request in sandbox.requests]
+
+
+def test_a_server_that_stops_answering_is_not_asked_for_each_connector(server, perform, sandbox):
+    sandbox.faults.add("tunnel_offline", path="/connectors/")
+    assert perform("check_server", server).error_code == "tunnel_offline"
+    assert asked_for_fields(sandbox) == 0
 
 
 def test_what_a_check_writes_touches_nothing_that_an_operator_entered(nowhere):

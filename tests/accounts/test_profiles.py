@@ -37,7 +37,9 @@ def ask_as(django_user_model):
 
 
 def sent(sandbox) -> list[str]:
-    return [request.path for request in sandbox.requests if request.method == "POST"]
+    """What was changed there: the portfolio is asked for with a POST, too."""
+    posts = [request.path for request in sandbox.requests if request.method == "POST"]
+    return [path for path in posts if path != "/portfolio/state"]
 
 
 # --- pushing ---
@@ -133,6 +135,35 @@ def test_a_key_that_the_server_accepts_and_does_not_list_is_not_called_pushed(ke
     monkeypatch.setattr(Accounts, "credentials", lambda self, name: [])
     assert ended(perform("push_profile", key.client)) == (State.FAILED, "push_unverified")
     assert state_of(key) != KeyState.PUSHED
+
+
+def test_a_key_that_is_refused_keeps_no_other_from_being_pushed(key, perform, sandbox, monkeypatch):
+    values = dict.fromkeys(("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase"), "made-up")
+    other = stored_key(key.client, "kucoin", values)
+    sandbox.faults.add("exchange_refuses_key", path="/accounts/add-credential/client_sharp/bitmart")
+    operation = perform("push_profile", key.client)
+    assert ended(operation) == (State.FAILED, "key_refused")
+    assert "bitmart: The exchange refused the key" in operation.error_message
+    assert "kucoin: accepted by the exchange and stored" in operation.error_message
+    assert sandbox.world.accounts["client_sharp"] == {"kucoin": values}
+    key.refresh_from_db()
+    other.refresh_from_db()
+    assert (key.test_passed, other.test_passed) == (False, True)
+
+
+def test_where_the_server_itself_fails_no_other_key_is_tried(key, perform, sandbox):
+    stored_key(key.client, "kraken", {"kraken_api_key": "made-up", "kraken_secret_key": "made-up"})
+    sandbox.faults.add("exchange_refuses_key", message="[Errno 28] No space left on device")
+    assert ended(perform("push_profile", key.client)) == (State.FAILED, "server_disk_full")
+    assert len([path for path in sent(sandbox) if "add-credential" in path]) == 1
+
+
+def test_every_key_that_does_not_fit_is_named(key, perform):
+    stored_key(key.client, "kraken", {"kraken_api_key": "made-up"})
+    stored_key(key.client, "okx", {"okx_api_key": "made-up"})
+    operation = perform("push_profile", key.client)
+    assert ended(operation) == (State.FAILED, "wrong_key_field")
+    assert "kraken" in operation.error_message and "okx" in operation.error_message
 
 
 # --- drift ---

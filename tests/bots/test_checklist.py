@@ -350,7 +350,7 @@ def test_what_has_ended_can_be_deployed_again(bot, line):
         (BotState.PAUSED, True),
         (BotState.SILENT, True),
         (BotState.UNCONFIRMED, True),
-        (BotState.MISSING, True),
+        (BotState.NOT_LISTED, True),
         (BotState.STOPPED, False),
         (BotState.CRASHED, False),
     ],

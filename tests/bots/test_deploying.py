@@ -532,7 +532,8 @@ def test_an_unchanged_key_and_an_unchanged_script_are_not_sent_again(bot, perfor
     sent = [request.path for request in sandbox.requests if request.method == "POST"]
     (former, latter) = sandbox.world.instances
     assert sent == [
-        "/market-data/prices",  # a question, for all that
+        "/market-data/prices",  # these are questions, for all that
+        "/portfolio/state",
         f"/scripts/configs/{NAME}",
         "/bot-orchestration/stop-bot",
         f"/bot-orchestration/stop-and-archive-bot/{former}",

@@ -14,7 +14,7 @@ from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
 from hummingbot_api.sandbox import instance, reports
 from operations.models import State
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, stored_key
 
 BEGIN = datetime(2026, 11, 22, 11, tzinfo=UTC)
 
@@ -144,11 +144,11 @@ def test_a_traceback_has_a_headline_and_a_cause():
 
 
 def test_a_bot_that_runs_with_a_key_that_was_rotated_since_leaks_neither(live, key, said):
-    for memo in ("second memo", "third memo"):
+    for memo in ("second-memo-2b7e", "third-memo-9c1d"):
         key.set_values(PLANTED | {"bitmart_secret_key": f"rotated {memo}", "bitmart_memo": memo})
         key.save()
     said["general_logs"] = [
-        entry(f"signed with {PLANTED['bitmart_secret_key']} for {PLANTED['bitmart_memo']}, third memo")
+        entry(f"signed with {PLANTED['bitmart_secret_key']} for {PLANTED['bitmart_memo']}, third-memo-9c1d")
     ]
     assert read(live) == ["signed with ••• for •••, •••"]
 
@@ -163,3 +163,46 @@ def test_former_values_are_forgotten_when_no_bot_has_them_any_more(live, key, pe
     forget_former_values()
     key.refresh_from_db()
     assert key.known_values() == [PLANTED | {"bitmart_memo": "rotated"}]
+
+
+@pytest.mark.parametrize(
+    ("memo", "line"),
+    [
+        ("hummingbot", "Hummingbot stopped."),
+        ("stop", "stop command initiated."),
+        ("Sharp", "client_sharp: Sharp Spread of Sharp"),
+        ("sharp", "client_sharp: Sharp Spread of Sharp"),
+        ("USDT", "Not enough USDT for SHARP-USDT"),
+        ("m", "memo m is not mine"),
+        ("third memo", "the third memo of three"),
+        ("controller", "Manual cash out for controller sharp_spread."),
+        ("spread", "Sharp Spread quotes with a spread of 0.3 %"),
+    ],
+)
+def test_a_memo_that_is_a_word_or_a_name_eats_nothing(memo, line, live, said, key):
+    key.set_values(PLANTED | {"bitmart_memo": memo})
+    key.save()
+    said["general_logs"] = [entry(line)]
+    assert read(live) == [line]
+
+
+def test_a_passphrase_is_masked_as_a_whole_and_within_no_word(live, said, key, client_sharp):
+    values = {"kucoin_api_key": "k-1", "kucoin_secret_key": "s-1", "kucoin_passphrase": "sunshine"}
+    stored_key(client_sharp, "kucoin", values)
+    said["general_logs"] = [entry("sunshine: signed with “sunshine” for client_sunshine_labs")]
+    assert read(live) == ["•••: signed with “•••” for client_sunshine_labs"]
+
+
+def test_no_escape_code_or_invisible_mark_of_a_log_is_kept(live, monkeypatch):
+    api_key = PLANTED["bitmart_api_key"]
+    split = f"{api_key[:9]}\x1b[31m{api_key[9:15]}\u200b{api_key[15:]}"
+    logged = (
+        "\x1b[32mgreen\x1b[0m", "\x1b]0;title\x07text", "left \u202eright\u202c", "zero\u200bwidth", "a\x08b\rc", split
+    )  # fmt: skip
+    lines = [
+        {"level_name": "INFO", "logger_name": "\x1b[1mhummingbot", "msg": line, "timestamp": float(number)}
+        for number, line in enumerate(logged)
+    ]
+    monkeypatch.setattr(reports, "_logs", lambda instance: (lines, []))
+    assert read(live) == ["green", "text", "left right", "zerowidth", "abc", "•••"]
+    assert set(LogLine.objects.values_list("logger", flat=True)) == {"hummingbot"}

@@ -264,7 +264,7 @@ def test_a_bot_that_differs_is_redeployed_or_changed_while_it_runs(sharp, admin_
     assert operate_url(sharp, "redeploy") in card(shown(admin_client), "concerns")
 
 
-@pytest.mark.parametrize("state", [BotState.STOPPED, BotState.CRASHED, BotState.MISSING])
+@pytest.mark.parametrize("state", [BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED])
 def test_a_bot_that_does_not_run_is_not_said_to_run_as_it_was_before(state, sharp, admin_client):
     Bot.objects.update(settings=sharp.settings | {"sell_spreads": [0.02]}, image="hummingbot/hummingbot:other")
     sharp.deployment.observe(state)

@@ -6,9 +6,10 @@ from io import StringIO
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
-from bots.models import Bot, BotState
+from bots.models import Bot, BotState, TradingRules
 from hummingbot_api.errors import KeyRefused, ServerUnreachable, WrongPassword
 from operations import runner
 from operations.models import Operation, State
@@ -169,6 +170,16 @@ def test_a_file_that_is_not_there_is_named(server, tmp_path):
             call_command("onboard", "--file", str(path))
 
 
+def test_a_file_is_held_against_the_stored_trading_rules_as_a_form_is(server, onboard, sandbox):
+    facts = {"min_order_size": 5000.0, "min_notional_size": None, "min_price_increment": None, "price": 1.0}
+    TradingRules.objects.create(
+        server=server, connector="bitmart", trading_pair="SHARP-USDT", read_at=timezone.now(), **facts
+    )
+    said = onboard(fails=True)
+    assert "settings.order_amount" in said and "5000" in said.replace(",", "")
+    assert not Bot.objects.exists() and not Client.objects.exists() and not sandbox.world.instances
+
+
 # --- the server ---
 
 
@@ -181,7 +192,7 @@ def test_a_wrong_password_is_named_and_nothing_is_deployed(server, onboard, sand
 
 
 def test_a_refused_key_fails_with_the_exchanges_words_and_the_next_run_succeeds(server, onboard, sandbox):
-    sandbox.faults.add("exchange_refuses_key", message="Error: Invalid API-key")
+    sandbox.faults.add("exchange_refuses_key", message="401 Unauthorized: Invalid API-key")
     said = onboard(fails=True)
     assert "failed Store on the server" in said
     assert "Invalid API-key" in said and KeyRefused.default_remedy in said

@@ -13,7 +13,7 @@ from bots.models.trading_rules import PRICE_COUNTS_FOR
 from hummingbot_api.sandbox.markets import MARKETS
 from json_api.defining import check
 from json_api.problems import FieldsInvalid
-from operations.models import State
+from operations.models import State, StepState
 from tests.controlpanel.conftest import BOT, operate_url, prefilled, text_of, url_of
 
 #: 16 USDT at the sandbox's price; it asks for 5.
@@ -217,6 +217,15 @@ def test_rules_that_can_t_be_told_are_a_note(kind, make_bot, key, perform, sandb
     assert "were not checked" in note
     assert "can't reach the exchange" in note
     assert "can't reach the exchange" in bot.trading_rules.problem
+
+
+@pytest.mark.parametrize(("kind", "step"), [("check_bot", "rules"), ("check_bot", "amounts"), ("deploy", "rules")])
+def test_rules_that_cannot_be_had_are_not_called_read(kind, step, bot, perform, sandbox):
+    sandbox.faults.add("exchange_unreachable")
+    operation = perform(kind, bot)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    states = dict(operation.steps.values_list("key", "state"))
+    assert states[step] == StepState.SKIPPED, states
 
 
 def test_a_connector_that_the_route_does_not_know_is_a_note(make_bot, perform, server):

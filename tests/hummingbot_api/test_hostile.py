@@ -205,8 +205,12 @@ def quickly(call: Callable[[], object]) -> None:
         "1 validation error for X\n" + "For further information visit " * 7_000,
         "image" * 40_000,
         "\n" * 200_000,
+        "IP " * 70_000,
+        "timestamp " * 20_000,
+        "'code': " * 25_000,
+        "\x1b[" * 100_000,
     ],
-    ids=["spaces", "tracebacks", "digits", "types", "links", "images", "lines"],
+    ids=["spaces", "tracebacks", "digits", "types", "links", "images", "lines", "IPs", "times", "codes", "escapes"],
 )
 @pytest.mark.parametrize("status", [400, 500])
 def test_a_refusal_takes_no_time_to_read_whatever_it_says(said, status):
@@ -319,5 +323,5 @@ def test_the_connection_goes_to_the_very_address_that_was_checked(monkeypatch):
 
 def test_a_refused_key_is_still_a_refused_key():
     with running_stub() as stub, HummingbotAPI(stub.url, "admin", "admin") as api:
-        stub.will(Reply({"detail": "x" * 200_000}, 400))
+        stub.will(Reply({"detail": "401 Unauthorized " + "x" * 200_000}, 400))
         assert isinstance(error_of(lambda: api.accounts.add_credential("c", "binance", {"a": "b"})), KeyRefused)

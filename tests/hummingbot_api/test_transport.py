@@ -464,18 +464,18 @@ def test_no_error_no_log_and_no_repr_shows_a_secret(stub, api, caplog, spelling,
 
 
 def test_a_secret_is_masked_within_the_servers_words(stub, api):
-    stub.will(Reply({"detail": f"API key {SECRET} is not valid"}, 400))
+    stub.will(Reply({"detail": f"{{'code': '50111', 'msg': 'API key {SECRET} is not valid'}}"}, 400))
     error = error_of(api.accounts.add_credential, "client", "binance", {"binance_api_key": SECRET})
 
     assert isinstance(error, KeyRefused)
-    assert error.message.endswith("API key ••• is not valid")
+    assert error.message.endswith("API key ••• is not valid'}")
 
 
-def test_a_short_secret_does_not_eat_the_letters_of_a_sentence(stub, api):
+def test_a_secret_of_one_character_eats_no_words(stub, api):
     stub.will(Reply({"detail": "memo m is not mine"}, 400))
     error = error_of(api.accounts.add_credential, "client", "bitmart", {"bitmart_memo": "m"})
 
-    assert error.message.endswith("memo ••• is not mine")
+    assert error.message.endswith("memo m is not mine")
 
 
 def test_each_line_of_a_key_in_several_is_a_secret(stub, api):

@@ -72,6 +72,7 @@ KINDS = {
     "rotate": {"clients": "rotate_key"},
     "push": {"clients": "push_profile"},
     "verify": {"clients": "verify_profile"},
+    "recreate": {"clients": "recreate_profile"},
 }
 
 

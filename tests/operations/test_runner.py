@@ -16,6 +16,7 @@ from accounts.models import Server
 from bots.tasks import observe
 from hummingbot_api.errors import ServerUnreachable
 from operations import runner, tasks
+from operations.kinds import NotDone
 from operations.models import Operation, State, StepState, WorkerHeartbeat
 from operations.runner import LeaseLost
 from operations.services import operation_cancel
@@ -594,3 +595,32 @@ def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, re
     rung.clear()
     answer_the_bell(first.pk)
     assert rung == []
+
+
+# --- steps that could not do their part ---
+
+
+def test_a_step_that_could_not_do_its_part_is_not_shown_as_done_and_hinders_no_other(make_kind, request_operation):
+    make_kind(one=lambda run: NotDone("The rules could not be had."), two=done)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation) == (State.SUCCEEDED, "", "The rules could not be had. done")
+    assert [step.state for step in operation.steps.all()] == [StepState.SKIPPED, StepState.DONE]
+
+
+def test_it_is_said_once_where_it_is_the_last_one(make_kind, request_operation):
+    make_kind(one=done, two=lambda run: NotDone("Nothing to read."))
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation) == (State.SUCCEEDED, "", "Nothing to read.")
+
+
+def test_a_worker_that_takes_over_does_not_try_it_again(make_kind, request_operation):
+    tried = []
+    make_kind(one=lambda run: NotDone(f"try {tried.append(1) or len(tried)}"), two=done)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    operation.steps.filter(key="two").update(state=StepState.WAITING)
+    Operation.objects.filter(pk=operation.pk).update(state=State.QUEUED)
+    assert runner.run(operation.pk)
+    assert len(tried) == 1

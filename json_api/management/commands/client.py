@@ -16,11 +16,11 @@ from json_api.terminal import NounCommand
 
 
 class Command(NounCommand):
-    help = "Clients: list, show, create; store an exchange key; push and verify their credentials profiles."
+    help = "Clients: list, show, create; store an exchange key; push, verify and recreate their credentials profiles."
     model = Client
     schema = ClientOut
     columns = ("id", "name", "account", "server", "status", "profile")
-    actions = {"push": "push_profile", "verify": "verify_profile"}
+    actions = {"push": "push_profile", "verify": "verify_profile", "recreate": "recreate_profile"}
 
     def rows(self) -> QuerySet[Client]:
         return ClientOut.rows(super().rows())

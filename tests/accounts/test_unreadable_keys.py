@@ -1,0 +1,220 @@
+"""A server whose config password was changed: found before anything is lost, named as its fault, and mended."""
+
+import pytest
+
+from accounts.models import Client
+from accounts.problems import ProfileExists
+from bots.models import BotState
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.server_faults import ServerKeysUnreadable
+from operations import kinds
+from operations.models import Operation, State, StepState
+from operations.services import operation_request
+from tests.conftest import PLANTED, stored_key, valid_client
+
+KUCOIN = {"kucoin_api_key": "made-up-key", "kucoin_secret_key": "made-up-secret", "kucoin_passphrase": "made-up"}
+
+
+def ended(operation: Operation) -> tuple[str, str]:
+    return operation.state, operation.error_code
+
+
+def sent(sandbox, part: str) -> list[str]:
+    return [request.path for request in sandbox.requests if request.method == "POST" and part in request.path]
+
+
+# --- the server itself ---
+
+
+def test_the_sandbox_behaves_like_a_server_with_another_password(sandbox, server):
+    with server.api() as api:
+        api.accounts.add("old")
+        api.accounts.add_credential("old", "kucoin", KUCOIN)
+        assert api.portfolio.state(["old"])["old"].keys() == {"kucoin"}
+        for proof_anew, words in ((False, "Failed to authenticate for old"), (True, "MAC mismatch")):
+            sandbox.world.change_config_password(proof_anew=proof_anew)
+            assert api.accounts.credentials("old") == ["kucoin"]
+            assert api.portfolio.state(["old"])["old"] == {}
+            with pytest.raises(ServerKeysUnreadable, match=words):
+                api.accounts.add_credential("old", "kucoin", KUCOIN)
+            new = f"new_{proof_anew}".lower()
+            api.accounts.add(new)
+            if not proof_anew:
+                with pytest.raises(ServerKeysUnreadable, match=f"Failed to authenticate for {new}"):
+                    api.accounts.add_credential(new, "kucoin", KUCOIN)
+        api.accounts.add_credential(new, "kucoin", KUCOIN)
+        sandbox.world.restore_config_password()
+        assert api.portfolio.state(["old"])["old"].keys() == {"kucoin"}
+
+
+# --- found in time ---
+
+
+@pytest.mark.parametrize("proof_anew", [False, True])
+@pytest.mark.parametrize("kind", ["redeploy", "deploy"])
+def test_a_bot_is_not_retired_for_one_that_could_not_start(kind, proof_anew, bot, perform, sandbox):
+    perform("deploy", bot)
+    if kind == "deploy":
+        sandbox.world.crash(bot.deployment.instance_name)
+    before = bot.deployment.instance_name
+    sandbox.world.change_config_password(proof_anew=proof_anew)
+    sandbox.requests.clear()
+    operation = perform(kind, bot)
+    assert ended(operation) == (State.FAILED, "server_keys_unreadable")
+    assert "CONFIG_PASSWORD" in operation.error_remedy
+    assert sent(sandbox, "archive") == sent(sandbox, "deploy-v2") == sent(sandbox, "delete") == []
+    bot.refresh_from_db()
+    assert bot.deployment.instance_name == before
+    if kind == "redeploy":
+        assert bot.deployment.state == BotState.RUNNING
+    sandbox.world.restore_config_password()
+    assert perform("redeploy", bot).state == State.SUCCEEDED
+
+
+def test_nor_for_one_with_a_key_that_only_the_server_knows(make_bot, perform, sandbox):
+    sandbox.world.accounts["client_sharp"] = {"bitmart": PLANTED}
+    bot = make_bot()
+    perform("verify_profile", bot.client)
+    perform("deploy", bot)
+    sandbox.world.change_config_password()
+    assert ended(perform("redeploy", bot)) == (State.FAILED, "server_keys_unreadable")
+    assert len(sandbox.world.live()) == 1
+
+
+def test_a_key_that_the_server_does_not_use_is_sent_again_and_may_prove_good(key, perform, sandbox, monkeypatch):
+    perform("push_profile", key.client)
+    sandbox.requests.clear()
+    monkeypatch.setattr("hummingbot_api.resources.Portfolio.state", lambda self, accounts: {})
+    assert perform("push_profile", key.client).state == State.SUCCEEDED
+    assert sent(sandbox, "add-credential") == ["/accounts/add-credential/client_sharp/bitmart"]
+
+
+@pytest.mark.parametrize("kind", ["push_profile", "test_key", "rotate_key"])
+def test_no_key_is_blamed_or_deleted(kind, key, perform, sandbox):
+    perform("push_profile", key.client)
+    key.refresh_from_db()
+    tested = key.tested_at, key.test_passed
+    sandbox.world.change_config_password(proof_anew=True)
+    operation = perform(kind, key.client if kind == "push_profile" else key)
+    assert ended(operation) == (State.FAILED, "server_keys_unreadable")
+    key.refresh_from_db()
+    assert (key.tested_at, key.test_passed) == tested
+    assert "bitmart" in sandbox.world.accounts["client_sharp"]
+    assert sent(sandbox, "delete-") == []
+
+
+def test_the_servers_check_finds_it(key, perform, sandbox):
+    perform("push_profile", key.client)
+    server = key.client.server
+    assert perform("check_server", server).state == State.SUCCEEDED
+    sandbox.world.change_config_password()
+    operation = perform("check_server", server)
+    assert ended(operation) == (State.FAILED, "server_keys_unreadable")
+    assert "client_sharp" in operation.error_message
+    assert operation.steps.exclude(key="keys").filter(state=StepState.DONE).count() == 6
+    assert server.connectors and server.reachable
+
+
+def test_the_servers_check_names_one_profile_of_several_and_goes_on(key, perform, sandbox):
+    other = valid_client("Other", key.client.server)
+    stored_key(other, "kucoin", KUCOIN)
+    for client in (key.client, other):
+        perform("push_profile", client)
+    sandbox.world.unreadable.add("client_other")
+    operation = perform("check_server", key.client.server)
+    assert operation.state == State.SUCCEEDED
+    step = operation.steps.get(key="keys")
+    assert step.state == StepState.SKIPPED
+    assert "client_other" in step.detail and "client_sharp" not in step.detail
+
+
+@pytest.mark.parametrize("account", ["absent", "empty"])
+def test_a_profile_without_keys_is_no_sign_of_it(account, key, perform, sandbox):
+    perform("push_profile", key.client)
+    sandbox.world.accounts["client_sharp"].clear()
+    if account == "absent":
+        del sandbox.world.accounts["client_sharp"]
+    assert perform("check_server", key.client.server).state == State.SUCCEEDED
+
+
+# --- mended ---
+
+
+def test_a_profile_of_the_panel_is_recreated_with_its_keys(key, perform, sandbox):
+    stored_key(key.client, "kucoin", KUCOIN)
+    perform("push_profile", key.client)
+    sandbox.world.change_config_password(proof_anew=True)
+    operation = perform("recreate_profile", key.client)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED, "kucoin": KUCOIN}
+    assert {key.state.label for key in Client.objects.get().keys.all()} == {"pushed"}
+    assert not sandbox.world.unreadable
+
+
+def test_nothing_is_deleted_when_the_server_can_read_its_keys(key, perform, sandbox):
+    perform("push_profile", key.client)
+    sandbox.requests.clear()
+    assert ended(perform("recreate_profile", key.client)) == (State.FAILED, "profile_in_order")
+    assert sent(sandbox, "delete-account") == []
+
+
+@pytest.mark.parametrize(
+    "words", ["it broke", "HTTP status is 401. Error: {'code': -2015}", "Cannot connect to host x"]
+)
+def test_nothing_is_deleted_when_the_cause_is_another(words, key, perform, sandbox):
+    perform("push_profile", key.client)
+    sandbox.faults.add("exchange_refuses_key", message=words, leaves_file=True)
+    assert perform("recreate_profile", key.client).state == State.FAILED
+    assert sent(sandbox, "delete-account") == []
+
+
+def test_nothing_is_deleted_that_could_not_be_pushed_again(key, perform, sandbox, unreadable):
+    perform("push_profile", key.client)
+    sandbox.world.accounts["client_sharp"]["kraken"] = {}
+    sandbox.world.change_config_password(proof_anew=True)
+    operation = perform("recreate_profile", key.client)
+    assert ended(operation) == (State.FAILED, "profile_holds_more")
+    assert "kraken" in operation.error_message
+    del sandbox.world.accounts["client_sharp"]["kraken"]
+    unreadable(key)
+    assert ended(perform("recreate_profile", key.client)) == (State.FAILED, "key_unreadable")
+    assert sent(sandbox, "delete-account") == []
+
+
+def test_a_profile_that_was_taken_over_is_not_recreated(key, perform, sandbox):
+    sandbox.world.accounts["client_sharp"] = {"bitmart": PLANTED}
+    perform("verify_profile", key.client)
+    client = Client.objects.get()
+    kind = kinds.get("recreate_profile")
+    assert not kind.concerns(client)
+    assert "was there before the panel" in kind.unavailable(client)
+    with pytest.raises(ProfileExists):
+        operation_request(kind="recreate_profile", subject=client)
+
+
+def test_a_recreation_goes_on_where_a_lost_worker_had_deleted_the_account(key, perform, sandbox, monkeypatch):
+    perform("push_profile", key.client)
+    sandbox.world.change_config_password(proof_anew=True)
+    with monkeypatch.context() as lost:
+        lost.setattr("accounts.profiles.account_ensure", lambda **facts: (_ for _ in ()).throw(ServerKeysUnreadable()))
+        assert perform("recreate_profile", key.client).state == State.FAILED
+    assert "client_sharp" not in sandbox.world.accounts
+    assert perform("recreate_profile", key.client).state == State.SUCCEEDED
+    assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED}
+
+
+def test_running_bots_go_on_while_their_profile_is_recreated(bot, perform, sandbox):
+    perform("deploy", bot)
+    sandbox.world.change_config_password(proof_anew=True)
+    assert perform("recreate_profile", bot.client).state == State.SUCCEEDED
+    assert perform("refresh", bot).state == State.SUCCEEDED
+    assert bot.deployment.state == BotState.RUNNING
+    assert perform("redeploy", bot).state == State.SUCCEEDED
+
+
+def test_the_client_of_the_api_tells_it_from_a_refused_key(sandbox, server):
+    sandbox.world.accounts["client_x"] = {}
+    sandbox.world.change_config_password()
+    api = HummingbotAPI(sandbox.url, "admin", server.password)
+    with pytest.raises(ServerKeysUnreadable):
+        api.accounts.add_credential("client_x", "kucoin", KUCOIN)

@@ -1,0 +1,98 @@
+"""Which values are masked, and that a mask eats no words and gives nothing away."""
+
+import pytest
+
+from hummingbot_api.secret_values import looks_random, secrets_in
+from hummingbot_api.words import masker, sanitize
+
+
+@pytest.mark.parametrize(
+    "memo", ["hummingbot", "stop", "northwind", "Northwind Labs", "USDT", "m", "", "my trading bot", "1234", "bot-1"]
+)
+def test_a_memo_that_people_choose_as_a_name_is_no_secret(memo):
+    assert secrets_in({"bitmart_memo": memo}, words=["Northwind Labs", "client_northwind_labs"]) == []
+
+
+@pytest.mark.parametrize("memo", ["planted-memo-91", "a1b2c3d4e5", "aBcDeFgHiJ", "northwind-7f3a9c01"])
+def test_a_long_random_memo_is_one(memo):
+    assert secrets_in({"bitmart_memo": memo}, words=["Northwind Labs"]) == [memo]
+
+
+@pytest.mark.parametrize("name", ["gate_io_perpetual_user_id", "ndax_account_name", "derive_subacct_id", "ndax_uid"])
+def test_an_accounts_id_and_name_are_none(name):
+    assert secrets_in({name: "1234567"}) == secrets_in({name: "trading"}) == []
+
+
+@pytest.mark.parametrize("word", ["hummingbot", "Stopped", "controller", "northwind", "client_northwind", "bitmart"])
+def test_no_word_of_the_product_or_of_the_clients_names_is_one_wherever_it_is_entered(word):
+    assert secrets_in({"kucoin_passphrase": word}, words=["Northwind", "client_northwind", "bitmart"]) == []
+
+
+def test_what_is_declared_secret_is_one_and_what_is_not_only_when_it_is_long_and_random():
+    values = {"x_passphrase": "sunshine", "x_tier": "Starter tier", "x_url": "wss://s1.ripple.com/", "x_on": True}
+    assert secrets_in(values, declared={"x_passphrase"}) == ["sunshine"]
+    assert secrets_in({"x_tier": "k3yk3yk3y"}, declared=set()) == ["k3yk3yk3y"]
+
+
+def test_a_secret_within_a_group_or_a_list_is_one():
+    group = {"private_key": "planted-private-key", "subaccount_index": 0, "granter_address": "inj1abcdefgh"}
+    assert secrets_in({"account_type": group, "urls": ["planted-url-11"]}) == [
+        "planted-private-key", "inj1abcdefgh", "planted-url-11"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "random"),
+    [("a1b2c3d4", True), ("aBcDeFgH", True), ("northwind", False), ("Northwind", False), ("NORTHWIND", False),
+     ("12345678", False), ("a1b2", False), ("the 3rd memo", False)],
+)  # fmt: skip
+def test_random_is_what_nobody_uses_as_a_word(text, random):
+    assert looks_random(text) is random
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("refused sunshine.", "refused •••."),
+        ("key=sunshine&x", "key=•••&x"),
+        ("SUNSHINE", "•••"),
+        ("client_sunshine_labs", "client_sunshine_labs"),
+        ("sunshines", "sunshines"),
+        ("2sunshine", "2sunshine"),
+    ],
+)
+def test_a_secret_is_masked_as_a_whole_only(said, shown):
+    assert masker(["sunshine"])(said) == shown
+
+
+@pytest.mark.parametrize("around", ["{}", "x{}y", "%20{}%20", "\\n{}", "apiKey={}&z", "_{}_"])
+def test_a_long_random_one_wherever_it_is(around):
+    secret = "planted-7f3a9c01-key"
+    assert secret not in masker([secret])(around.format(secret))
+
+
+@pytest.mark.parametrize("secret", ["", "m", "ab", "abc", None, True, 7])
+def test_what_is_short_is_not_masked(secret):
+    text = "m ab abc 7 True None"
+    assert masker([secret])(text) == text
+
+
+def test_of_a_secret_in_lines_each_long_one_is_masked():
+    mask = masker(["-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nif\n-----END KEY-----"])
+    assert mask("can't load MIIEvQIBADANBgkq if it is none") == "can't load ••• if it is none"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x9b31mred", "red"),
+        ("\x1b]8;;http://x\x1b\\link", "link"),
+        ("\u202eevil\u2066", "evil"),
+        ("a\u200b\ufeff\u00adb", "ab"),
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("Überprüfung 注文 ✓", "Überprüfung 注文 ✓"),
+    ],
+)
+def test_what_is_obeyed_and_not_shown_is_stripped(text, shown):
+    assert sanitize(text) == shown
