@@ -262,6 +262,11 @@ class Operation(models.Model):
         return Operation.objects.filter(lock=self.lock, pk__gt=self.pk).first()
 
     @property
+    def current_step(self) -> "Step | None":
+        """The one that it is working on."""
+        return self.steps.filter(state=StepState.RUNNING).first() if self.state == State.RUNNING else None
+
+    @property
     def can_be_retried(self) -> bool:
         """The last thing that was tried on its subject, which did not succeed: an older one may no longer be wanted."""
         failed = self.state in {State.FAILED, State.CANCELLED}

@@ -1,0 +1,100 @@
+"""Incidents about orders that a bot left open, and about bots that are up and do not quote."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from bots.models import Bot, BotState, Trouble
+from notifications.models import Event, Incident
+from operations.models import State
+from tests.notifications.conftest import ended, looks, shows
+from tests.notifications.test_watch import kinds_of, told
+
+ORDER = {
+    "client_order_id": "B1",
+    "side": "BUY",
+    "price": "0.012462",
+    "amount": "1600",
+    "trading_pair": "SHARP-USDT",
+    "exchange_order_id": "1795925816268",
+}
+
+
+@pytest.fixture
+def orphaned(bot):
+    return bot.deployment.orphaned_orders.create(reason="The bot has stopped.", orders=[ORDER])
+
+
+def test_orders_that_may_be_open_are_an_incident_that_names_them(bot, orphaned, channel):
+    (incident,) = looks(3)
+    assert (incident.kind, incident.subject, incident.client) == ("orders_open", bot, bot.client)
+    assert "buy 1600 SHARP-USDT at 0.012462 (exchange order 1795925816268)" in incident.sentence
+    assert told() == [("orders_open", Event.OPENED)]
+
+
+@pytest.mark.parametrize("state", [BotState.RUNNING, BotState.STOPPED, BotState.CRASHED])
+def test_only_a_person_ends_it(state, bot, orphaned, channel, admin_user):
+    looks()
+    shows(bot, state)
+    assert "orders_open" in kinds_of(looks(3))
+    bot.deployment.end(BotState.ARCHIVED)
+    assert kinds_of(looks(3)) == ["orders_open"]
+    orphaned.resolve(admin_user)
+    assert looks() == []
+    assert Incident.objects.get(kind="orders_open").ending == f"{admin_user} confirmed that they were dealt with."
+
+
+def test_an_acknowledgement_is_no_end_of_it(bot, orphaned, admin_user):
+    (incident,) = looks()
+    assert not incident.is_over_when_seen
+
+
+def test_an_operation_that_failed_because_of_them_is_no_second_incident(bot, orphaned):
+    ended("archive", bot, State.FAILED, code="orders_may_be_open")
+    assert kinds_of(looks()) == ["orders_open"]
+
+
+def test_orders_of_which_nothing_is_known_are_an_incident_all_the_same(bot):
+    bot.deployment.orphaned_orders.create(reason="The instance is gone.")
+    (incident,) = looks()
+    assert (
+        "look at all open orders of SHARP-USDT" in incident.sentence or "look at all open orders" in incident.sentence
+    )
+
+
+def in_trouble(bot: Bot, trouble: Trouble | str, ago: timedelta = timedelta(minutes=5)) -> None:
+    since = timezone.now() - ago
+    reason = "HTTP status is 401: Invalid API key" if trouble else ""
+    bot.deployment.update(trouble=trouble, trouble_reason=reason, trouble_since=since if trouble else None)
+    shows(bot, BotState.RUNNING)
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_a_bot_that_is_up_and_does_not_quote_is_an_incident_until_it_quotes_again(trouble, bot, channel):
+    in_trouble(bot, trouble)
+    (incident,) = looks(2)
+    assert incident.kind == "bot_not_quoting"
+    assert incident.sentence == f"The bot is up, but {trouble.label}: HTTP status is 401: Invalid API key"
+    in_trouble(bot, "")
+    assert looks() == []
+    assert Incident.objects.get().ending == "The bot quotes again."
+
+
+def test_an_exchange_that_has_just_begun_to_get_ready_is_none(bot):
+    in_trouble(bot, Trouble.NOT_READY, ago=timedelta(minutes=1))
+    assert looks(3) == []
+
+
+def test_a_bot_that_is_stopped_since_is_none_any_more(bot):
+    in_trouble(bot, Trouble.ORDERS_REJECTED)
+    assert kinds_of(looks()) == ["bot_not_quoting"]
+    shows(bot, BotState.STOPPED)
+    assert "bot_not_quoting" not in kinds_of(looks())
+
+
+def test_what_nobody_knows_ends_nothing(bot):
+    in_trouble(bot, Trouble.ORDERS_REJECTED)
+    looks()
+    shows(bot, BotState.UNKNOWN)
+    assert kinds_of(looks(3)) == ["bot_not_quoting"]
