@@ -211,10 +211,9 @@ def _keep_open_orders(
     deployment: Deployment, general: Sequence[LogEntry], errors: Sequence[LogEntry]
 ) -> list[OpenOrder]:
     """The orders that are open by the log, written down with how far it was read."""
-    entries = _in_order([*general, *errors])
     known = [OpenOrder.from_json(order) for order in deployment.open_orders]
-    orders = orders_after(known, deployment.log_read_to, entries)
-    read_to = entries[-1].timestamp if entries else deployment.log_read_to
+    orders = orders_after(known, deployment.log_read_to, general, errors)
+    read_to = max((entry.timestamp for entry in general), default=deployment.log_read_to)
     columns = {"open_orders": [order.as_json() for order in orders], "log_read_to": read_to}
     if any(getattr(deployment, name) != value for name, value in columns.items()):
         deployment.update(**columns)

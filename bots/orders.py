@@ -74,7 +74,12 @@ class OpenOrder:
         return f"{what}{price} ({name})"
 
 
-def orders_after(known: Iterable[OpenOrder], read_to: datetime | None, entries: Sequence[LogEntry]) -> list[OpenOrder]:
+def orders_after(
+    known: Iterable[OpenOrder],
+    read_to: datetime | None,
+    general: Sequence[LogEntry],
+    errors: Sequence[LogEntry] = (),
+) -> list[OpenOrder]:
     """The orders that are open after what a log shows, given those that were known before.
 
     When entries were lost in between, nobody knows what became of the orders that were known: they are left out here,
@@ -82,15 +87,14 @@ def orders_after(known: Iterable[OpenOrder], read_to: datetime | None, entries: 
 
     Args:
         known: those that were open when the log was read before.
-        read_to: the newest entry that was read then; ``None`` when it is read for the first time.
-        entries: general and error log together, in order of time.
+        read_to: the newest general entry that was read then; ``None`` when it is read for the first time.
+        general, errors: the two logs as the server has them now, in whatever order.
     """
-    if not entries:
-        return list(known)
-    lost = read_to is not None and len(entries) >= LOG_LENGTH and entries[0].timestamp > read_to
+    oldest = min((entry.timestamp for entry in general), default=None)
+    lost = read_to is not None and len(general) >= LOG_LENGTH and oldest is not None and oldest > read_to
     orders = {} if lost else {order.client_order_id: order for order in known}
     stopping = False
-    for entry in entries:
+    for entry in sorted((*general, *errors), key=lambda entry: entry.timestamp):
         message = entry.message.strip()
         if message in {_STOPPING, _STARTING}:
             stopping = message == _STOPPING

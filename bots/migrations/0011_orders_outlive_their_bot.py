@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='deployment',
             name='log_read_to',
-            field=models.DateTimeField(help_text="The newest entry of its log so far, on the bot's clock.", null=True),
+            field=models.DateTimeField(help_text="The newest general entry of its log. On the bot's clock.", null=True),
         ),
         migrations.AddField(
             model_name='deployment',

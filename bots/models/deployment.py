@@ -134,7 +134,7 @@ class Deployment(models.Model):
     open_orders = models.JSONField(
         default=list, help_text="Its open orders, as its log showed them last. See ``bots.orders.OpenOrder``."
     )
-    log_read_to = models.DateTimeField(null=True, help_text="The newest entry of its log so far, on the bot's clock.")
+    log_read_to = models.DateTimeField(null=True, help_text="The newest general entry of its log. On the bot's clock.")
     run_began_after = models.DateTimeField(
         null=True,
         help_text="Entries of its log up to this one are of an earlier run of its container. On the bot's clock.",
