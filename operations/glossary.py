@@ -29,6 +29,8 @@ GLOSSARY = {
     "Paper trade": "Trading with invented money at real prices, to try a bot.",
     "Pause": "Having a controller place no orders while its instance stays up. Resume ends it.",
     "Push": "Sending a client's exchange keys to its server, which tries each of them at the exchange.",
+    "Orphaned orders": "Orders that a bot left open at its exchange, or may have: nobody has seen them cancelled.",
+    "Recover": "Bringing up an instance that did not stop in order, just long enough to stop it and cancel its orders.",
     "Redeploy": "Archiving a bot's instance and starting a new one, with today's definition and keys.",
     "Rotate": "Replacing an exchange key: entering its new values, pushing them, and redeploying the bots that use it.",
     "Script": "A strategy as a Python file that the panel uploads to the server.",
