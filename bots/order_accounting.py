@@ -13,6 +13,7 @@ from bots.orders import OpenOrder
 from bots.problems import OrdersMayBeOpen
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import NotFound, Unanswered
+from hummingbot_api.server_faults import NotSupportedByServer
 
 STOP_NOT_CONFIRMED = "The bot has stopped, and its log does not show that all its orders were cancelled."
 NOT_BROUGHT_UP = "The bot's container ended by itself and could not be brought up again to cancel its orders."
@@ -56,7 +57,7 @@ def account_for_end(api: HummingbotAPI, deployment: Deployment) -> OrphanedOrder
     known = [OpenOrder.from_json(order) for order in deployment.open_orders]
     try:
         archived = api.archives.open_orders(deployment.instance_name)
-    except (NotFound, Unanswered):
+    except (NotFound, NotSupportedByServer, Unanswered):
         if deployment.exposed_since is None:
             return None
         return record_orphaned(deployment, known, ARCHIVE_UNREAD if deployment.archive_sent_at else GONE_WITH_ORDERS)

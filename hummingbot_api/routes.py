@@ -35,6 +35,8 @@ ROUTES = (
     "GET /bot-orchestration/controller-performance-history",
     "POST /bot-orchestration/stop-bot",
     "POST /bot-orchestration/stop-and-archive-bot/{bot}",
+    "GET /archived-bots/",
+    "GET /archived-bots/{db_path}/orders",
     "GET /docker/running",
     "GET /docker/active-containers",
     "GET /docker/exited-containers",

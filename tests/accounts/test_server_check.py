@@ -18,7 +18,7 @@ OPENAPI = Path(__file__).resolve().parents[3] / "shared/reference/hummingbot-api
 
 
 def pattern(route: str) -> str:
-    return re.sub(r"\{\w+\}", "[^/]+", route)
+    return re.sub(r"\{\w+\}", "[^/]+", route.replace("{db_path}", ".+"))  # a path of its own
 
 
 # --- routes ---

@@ -203,6 +203,6 @@ def test_no_escape_code_or_invisible_mark_of_a_log_is_kept(live, monkeypatch):
         {"level_name": "INFO", "logger_name": "\x1b[1mhummingbot", "msg": line, "timestamp": float(number)}
         for number, line in enumerate(logged)
     ]
-    monkeypatch.setattr(reports, "_logs", lambda instance: (lines, []))
+    monkeypatch.setattr(reports, "logs_of", lambda instance: (lines, []))
     assert read(live) == ["green", "text", "left right", "zerowidth", "abc", "•••"]
     assert set(LogLine.objects.values_list("logger", flat=True)) == {"hummingbot"}

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from bots.fleet import NAMED_SECRET
+from bots.evidence import NAMED_SECRET
 from hummingbot_api import HummingbotAPI, connections
 from hummingbot_api.connections import check_address
 from hummingbot_api.errors import (
