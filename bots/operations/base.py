@@ -1,0 +1,158 @@
+"""What all operations on bots have in common, and the words in which they say what they will do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.urls import reverse
+
+from accounts.models import Server
+from accounts.operations import (
+    check_engines,
+    key_page,
+    reach,
+    server_lane,
+    server_page,
+    sign_in,
+)
+from bots import instances
+from bots.models import Bot, BotState, Deployment, OrphanedOrders
+from bots.problems import ClientOffboarded
+from bots.strategies.amounts import too_wide
+from hummingbot_api.connectors import Money, market_of
+from operations.kinds import Kind
+from operations.models import Operation
+from operations.rows import is_row_number
+from operations.runner import Run
+
+
+def check_server(server: Server) -> str:
+    return " ".join([reach(server), sign_in(server).split(";")[0] + ".", check_engines(server)])
+
+
+def server_of(run: Run) -> Server:
+    """Where the instance is: the bot's definition may name another server by now."""
+    return instances.current_deployment(run.subject).server
+
+
+def at_hand(bot: Bot) -> Deployment:
+    """What an operation on the bot's instance is about; its definition, when it has none."""
+    return bot.open_deployment or bot.plan_deployment()
+
+
+def planned_by(bot: Bot, options: Mapping[str, Any]) -> Deployment:
+    """What a deployment with these options would be made of: today's definition, or a former one's."""
+    like = str(options.get("like") or "")
+    former = bot.deployments.filter(pk=like).first() if is_row_number(like) else None
+    return former.plan_again() if former else bot.plan_deployment()
+
+
+def market(deployment: Deployment) -> str:
+    """The market and whose money it is, of a deployment: the bot's definition may have been edited since."""
+    pair, connector = deployment.trading_pair, deployment.connector
+    money = market_of(connector).money
+    if money is Money.PAPER:
+        return f"{pair} with simulated money: {connector} is paper trade"
+    if money is Money.TESTNET:
+        return f"{pair} with play money: {connector} is a test network"
+    return f"{pair} with real money of {deployment.bot.client} on {connector}"
+
+
+def trading(deployment: Deployment) -> str:
+    return f"trading {market(deployment)}"
+
+
+def end_of(instance: Deployment) -> str:
+    """What its end does to an instance's trading and its orders, by what is known of it."""
+    state = instance.state
+    if state == BotState.STOPPED and instance.exposed_since is None:
+        return "The bot is stopped already, and its orders are cancelled."
+    if state in {BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT} and instance.exposed_since:
+        return f"The bot is {state.label}. {FIRST_RECOVERED}"
+    if state in {BotState.CRASHED, BotState.NOT_LISTED}:
+        return f"The bot is {state.label} and has no orders to cancel."
+    return f"Stops {trading(instance)} and cancels its orders, until its log confirms it."
+
+
+def left_open(deployment: Deployment) -> str:
+    """A word of warning about orders on top of which a deployment would quote."""
+    records = OrphanedOrders.objects.in_the_way_of(deployment).select_related("deployment")
+    return "".join(f" {record.deployment}: {record.summary}" for record in records)
+
+
+#: What is done with an instance that did not stop in order, before anything else.
+FIRST_RECOVERED = (
+    "It may have left orders open, so it is recovered first: its container is started, and the bot is stopped as soon "
+    "as it is connected, which cancels them. For about a second it may quote. What can't be cancelled is named."
+)
+
+
+def company(deployment: Deployment) -> str:
+    """A word of warning when the client has another bot on the same market: the two may trade with each other."""
+    others = (
+        Deployment.objects.open()
+        .filter(bot__client=deployment.bot.client, connector=deployment.connector, trading_pair=deployment.trading_pair)
+        .exclude(bot=deployment.bot)
+        .select_related("bot")
+    )
+    names = [other.bot.name for other in others if other.may_trade]
+    trade = "trade" if len(names) > 1 else "trades"
+    told = f" {', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
+    return told if names else ""
+
+
+def doubts(deployment: Deployment) -> str:
+    """What may be a slip of the pen in the settings."""
+    wide = too_wide(deployment.bot.strategy.settings_schema, deployment.config)
+    return "".join(f" {name}: {reason}" for name, reason in wide.items())
+
+
+def is_held(bot: Bot) -> bool:
+    return bot.open_deployment is not None and bot.open_deployment.is_held
+
+
+def pause_ends(bot: Bot) -> str:
+    """What becomes of a pause is said before it is asked."""
+    return f" {bot.name} is paused now; the new instance is not: it quotes at once." if is_held(bot) else ""
+
+
+class BotKind(Kind):
+    """What all operations on bots have in common: one that acts per bot, a bounded number per server."""
+
+    subject_model = Bot
+
+    def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return subject.trades_on
+
+    def lane(self, subject: Bot) -> str:
+        return server_lane(subject.server)
+
+    def unavailable(self, subject: Bot) -> str:
+        return "" if subject.open_deployment else f"{subject} has no instance on a server: deploy it first."
+
+    def page_of(self, subject: Bot, concern: str) -> tuple[str, str] | None:
+        return {
+            "server": server_page(subject.server),
+            "key": key_page(subject.client, subject.connector),
+            "bot": ("Open the bot", subject.get_absolute_url()),
+            "settings": ("Open the bot's settings", reverse("admin:bots_bot_change", args=[subject.pk])),
+            "strategy": (f"Open the strategy {subject.strategy}", subject.strategy.get_absolute_url()),
+            "client": (f"Open the client {subject.client}", subject.client.get_absolute_url()),
+        }.get(concern)
+
+    def next_step(self, operation: Operation) -> tuple[str, str]:
+        return "Open the bot", reverse("admin:bots_bot_now", args=[operation.subject_id])
+
+
+class TradingKind(BotKind):
+    """What makes a bot trade."""
+
+    def refuse(self, subject: Bot) -> None:
+        subject.refuse_when_offboarded()
+
+    def refusal(self, subject: Bot) -> str:
+        """The same in words; empty when it is not refused."""
+        try:
+            self.refuse(subject)
+        except ClientOffboarded as problem:
+            return f"{problem.message} {problem.remedy}"
+        return ""

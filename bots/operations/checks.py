@@ -1,0 +1,60 @@
+"""Looking at a bot, and asking what its server and its exchange think of its definition."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from accounts.operations import (
+    onboarding_page,
+)
+from bots import checking, instances
+from bots.models import Bot
+from bots.operations.base import BotKind
+from operations.kinds import StepDefinition, register
+from operations.models import Operation
+
+
+class LookingKind(BotKind):
+    """Only looks, so no bot that has to be stopped at once waits for it: it has a lock and a lane of its own."""
+
+    # Whoever may have a server checked: a look keeps the server busy and is written down under its user's name.
+    permission = "accounts.check_server"
+
+    def lock(self, subject: Bot) -> str:
+        return f"{super().lock(subject)}:{self.name}"
+
+    def lane(self, subject: Bot) -> str:
+        return f"{super().lane(subject)}:looking"
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return "Asks the server and looks at what it says. Changes nothing there."
+
+
+@register
+class Refresh(LookingKind):
+    """Looks at one bot now, its logs included. Changes nothing on the server."""
+
+    name = "refresh"
+    label = "Refresh"
+    icon = "refresh"
+    steps = (StepDefinition("look", "Look at the instance and its logs", instances.refresh),)
+
+
+@register
+class CheckBot(LookingKind):
+    """Asks the server what it and the exchange think of the definition. Changes nothing on either."""
+
+    name = "check_bot"
+    label = "Check"
+    icon = "rule"
+    steps = (
+        StepDefinition("server", "Reach the server and sign in", checking.sign_in_to_server),
+        StepDefinition("rules", "Read the exchange's trading rules", checking.read_rules),
+        StepDefinition("settings", "Check the settings", checking.check_settings),
+        StepDefinition("amounts", "Check the amounts against the rules", checking.check_amounts),
+    )
+
+    def next_step(self, operation: Operation) -> tuple[str, str]:
+        return onboarding_page(operation.subject) or super().next_step(operation)
+
+    def unavailable(self, subject: Bot) -> str:
+        return ""

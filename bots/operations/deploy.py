@@ -1,0 +1,127 @@
+"""Deploying a bot, and redeploying it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+
+from bots import deploying
+from bots.models import Bot, BotState, OrphanedOrders
+from bots.operations.base import (
+    BotKind,
+    TradingKind,
+    at_hand,
+    check_server,
+    company,
+    doubts,
+    end_of,
+    is_held,
+    left_open,
+    pause_ends,
+    planned_by,
+    trading,
+)
+from bots.operations.options import (
+    GONE_PERMISSION,
+    OpenOrdersOption,
+    RepeatOption,
+    ResumeOption,
+    ResumeSomeOption,
+    UnlistedOption,
+    WhenGone,
+    may_be_gone,
+)
+from bots.order_accounting import refuse_on_top_of_orders
+from bots.preview import Part, preview
+from operations.kinds import StepDefinition, register
+from operations.runner import Run
+
+
+def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
+    return (
+        StepDefinition("plan", "Check the definition", deploying.plan),
+        StepDefinition("server", "Check the server", lambda run: check_server(deploying.deployment_of(run).server)),
+        StepDefinition("look", "Look for instances of this bot", lambda run: deploying.look(run, replace=replace)),
+        StepDefinition("rules", "Check the amounts against the exchange's trading rules", deploying.check_rules),
+        StepDefinition("profile", "Push what the profile lacks", deploying.push_what_is_missing),
+        StepDefinition("strategy", "Upload and prove the strategy", deploying.upload_strategy),
+        StepDefinition("config", "Write the configuration", deploying.write_config),
+        StepDefinition("retire", "Archive the former instance", deploying.retire_former),
+        StepDefinition("deploy", "Deploy", deploying.deploy),
+        StepDefinition("heard", "Wait until the bot is heard", deploying.wait_until_heard),
+    )
+
+
+@register
+class Deploy(TradingKind):
+    """Makes one instance of the bot, with everything that it needs on the server."""
+
+    name = "deploy"
+    permission = "bots.deploy_bot"
+    option_permissions = GONE_PERMISSION
+    label = "Deploy"
+    icon = "rocket_launch"
+    confirm = True
+    steps = _deploy_steps(replace=False)
+
+    def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
+        if len(subjects) > 1:
+            return ResumeSomeOption if any(map(is_held, subjects)) else None
+        (bot,) = subjects
+        rules = bot.trading_rules
+        asked = {
+            WhenGone: may_be_gone(bot),
+            UnlistedOption: rules is not None and rules.unlisted,
+            ResumeOption: is_held(bot),
+            OpenOrdersOption: OrphanedOrders.objects.in_the_way_of(bot.plan_deployment()).exists(),
+        }
+        return type("DeployOptions", (RepeatOption, *(form for form, is_asked in asked.items() if is_asked)), {})
+
+    def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
+        deploying.refuse_to_end_a_pause(subject.open_deployment, options)
+        refuse_on_top_of_orders(planned_by(subject, options), options)
+
+    def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return planned_by(subject, options).connector
+
+    def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
+        return preview(planned_by(subject, options), subject.deployment)
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        planned = planned_by(subject, options)
+        former = f"{end_of(subject.open_deployment)} Then it is archived. " if subject.open_deployment else ""
+        return (
+            f"{former}Starts {trading(planned)}. What the profile {planned.profile} lacks on {subject.server} is "
+            f"pushed first.{pause_ends(subject)}{left_open(planned)}{company(planned)}{doubts(planned)}"
+        )
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := self.refusal(subject):
+            return reason
+        deployment = subject.open_deployment
+        if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.NOT_LISTED}:
+            return f"{deployment} is on the server: use “Redeploy” to replace it."
+        return ""
+
+    def failed(self, run: Run) -> None:
+        deploying.give_up(run)
+
+
+@register
+class Redeploy(Deploy):
+    """Archives the instance and makes a new one from today's definition and keys. Never two at a time."""
+
+    name = "redeploy"
+    label = "Redeploy"
+    icon = "restart_alt"
+    steps = _deploy_steps(replace=True)
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        planned = planned_by(subject, options)
+        return (
+            f"{end_of(at_hand(subject))} The instance of {subject.name} is archived, then a new one starts "
+            f"{trading(planned)}.{pause_ends(subject)}{left_open(planned)}{company(planned)}{doubts(planned)}"
+        )
+
+    def unavailable(self, subject: Bot) -> str:
+        return self.refusal(subject) or BotKind.unavailable(self, subject)

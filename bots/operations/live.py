@@ -1,0 +1,127 @@
+"""Changing a controller while its instance runs: its settings, and its pause."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bots import live
+from bots.differences import Difference
+from bots.evidence import WORKING
+from bots.models import Bot, BotState
+from bots.operations.base import BotKind, TradingKind, at_hand, company, trading
+from bots.preview import Part, preview_live
+from bots.strategies.render import KILL_SWITCH
+from operations.kinds import StepDefinition, register
+
+
+class LiveKind(BotKind):
+    """Changes a controller's instance while it runs."""
+
+    permission = "bots.change_live_settings"
+    confirm = True
+
+    def concerns(self, subject: Bot) -> bool:
+        instance = subject.open_deployment
+        return instance.is_controller if instance else subject.is_controller
+
+    def unavailable(self, subject: Bot) -> str:
+        if not self.concerns(subject):
+            return f"{subject} runs a script: it reads its settings when it starts, and can be stopped but not paused."
+        if reason := super().unavailable(subject):
+            return reason
+        instance = at_hand(subject)
+        return "" if instance.state in WORKING else f"{instance} is {instance.state.label}: only a running bot obeys."
+
+
+@register
+class ApplySettings(LiveKind):
+    """Sends to the running instance what was saved since, as far as a running bot takes it over."""
+
+    name = "apply_settings"
+    label = "Apply settings"
+    icon = "tune"
+    steps = (
+        StepDefinition("plan", "Check the definition", live.plan),
+        StepDefinition("prove", "Look at the instance and prove the settings", live.prove),
+        StepDefinition("rules", "Check the amounts against the exchange's trading rules", live.check_rules),
+        StepDefinition("send", "Send what differs", live.send),
+        StepDefinition("verify", "Read it back", live.verify),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        rows = subject.compare_settings()
+        changes = "; ".join(row.change for row in rows if row.difference == Difference.APPLY)
+        effect = subject.strategy.settings_schema.get("live_effect", "")
+        left = "; ".join(row.change for row in rows if row.difference == Difference.REDEPLOY)
+        left = left or ("something besides the settings" if subject.needs_redeploy else "")
+        instance = at_hand(subject)
+        doing = "paused, and stays so" if instance.state == BotState.PAUSED else trading(instance)
+        return (
+            f"Changes the running bot without a restart: {changes}. It is {doing}. "
+            f"It takes the change over within about 10 seconds. {effect}"
+            + (f" Not applied, because it needs a redeploy: {left}." if left else "")
+        )
+
+    def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
+        return preview_live(subject)
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := super().unavailable(subject):
+            return reason
+        if not subject.live_settings:
+            return "Nothing of today's definition can be changed live in what was deployed: redeploy it."
+        if not at_hand(subject).live_config:
+            return "The settings of the running instance were not read yet: use “Refresh”."
+        if not subject.settings_to_apply():
+            left = " What else was changed needs a redeploy." if subject.needs_redeploy else ""
+            return f"The running instance has the saved settings already.{left}"
+        return ""
+
+
+@register
+class Pause(LiveKind):
+    """Stops quoting while the instance lives on. Only its own log confirms it."""
+
+    name = "pause"
+    label = "Pause"
+    icon = "pause"
+    dangerous = True
+    steps = (
+        StepDefinition("switch", "Pause the instance", lambda run: live.switch(run, paused=True)),
+        StepDefinition("confirm", "Wait until its log confirms it", live.confirm_pause),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        instance = at_hand(subject)
+        effect = "Its open orders are cancelled; whether what was filled is kept or closed is up to the controller."
+        if instance.strategy_name == subject.strategy.name:
+            effect = subject.strategy.settings_schema.get("pause_effect", effect)
+        return f"Stops {trading(instance)}; the instance stays up. {effect} “Resume” lets it quote again."
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := super().unavailable(subject):
+            return reason
+        instance = at_hand(subject)
+        return f"{instance} is paused already." if instance.state == BotState.PAUSED else ""
+
+
+@register
+class Resume(TradingKind, LiveKind):
+    """Ends a pause: the instance quotes again, with the settings that it has."""
+
+    name = "resume"
+    label = "Resume"
+    icon = "resume"
+    steps = (
+        StepDefinition("switch", "End the pause", lambda run: live.switch(run, paused=False)),
+        StepDefinition("confirm", "Wait until its log confirms it", live.confirm_resume),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return f"Goes on {trading(at_hand(subject))}, with the settings that are live.{company(at_hand(subject))}"
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := self.refusal(subject) or super().unavailable(subject):
+            return reason
+        instance = at_hand(subject)
+        switched_on = instance.live_config.get(KILL_SWITCH) is True
+        return "" if instance.state == BotState.PAUSED or switched_on else f"{instance} is not paused."

@@ -1,0 +1,87 @@
+"""Putting a key's new values to use."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+
+from accounts.models import ExchangeKey, KeyState
+from accounts.operations import (
+    KeyKind,
+    push_steps,
+)
+from bots.models import Deployment
+from bots.rotation import ask_for_redeploys, to_redeploy, with_former_values
+from hummingbot_api.exchanges import title_of
+from operations.kinds import StepDefinition, register
+from operations.models import Operation
+
+
+def _choose_bots(deployments: Iterable[Deployment]) -> type[forms.Form]:
+    """Which bots to redeploy now: each of them, unless somebody leaves it for later."""
+    choices = [
+        (d.bot_id, f"{d.bot.name}: {d.trading_pair} on {title_of(d.connector)}, {d.state.label}") for d in deployments
+    ]
+    bots = forms.TypedMultipleChoiceField(
+        label="Redeploy now",
+        help_text="Those that you leave out trade on with the former key, until you redeploy them.",
+        choices=choices,
+        initial=[pk for pk, _ in choices],
+        coerce=int,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    return type("BotsToRedeploy", (forms.Form,), {"bots": bots})
+
+
+@register
+class RotateKey(KeyKind):
+    """Puts a key's new values to use: on the server, and in the bots that trade with the former ones."""
+
+    name = "rotate_key"
+    label = "Push and redeploy"
+    icon = "autorenew"
+    steps = (
+        *push_steps(),
+        StepDefinition("redeploy", "Ask for a redeploy of the bots that run with the former key", ask_for_redeploys),
+    )
+
+    def form_class(self, subjects: Sequence[ExchangeKey]) -> type[forms.Form] | None:
+        # It is not offered for many: which bots are redeployed is chosen for each key.
+        deployments = list(to_redeploy(subjects[0]))
+        return _choose_bots(deployments) if deployments else None
+
+    def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
+        client, concerned = subject.client, list(with_former_values(subject))
+        said = [
+            f"Sends the new values to {client.server}, which logs in to {title_of(subject.connector)} with them. "
+            "If the exchange refuses them, no bot is touched."
+        ]
+        redeployed = list(to_redeploy(subject))
+        if redeployed:
+            names = ", ".join(deployment.bot.name for deployment in redeployed)
+            said.append(
+                f"Then the bots that you choose below ({names}) are redeployed with the settings that they run with: "
+                f"each stops trading for {client} for about a minute, and its open orders are cancelled."
+            )
+        else:
+            said.append("No bot is known to run with the former ones, so none is redeployed.")
+        if left := ", ".join(deployment.bot.name for deployment in concerned if deployment not in redeployed):
+            said.append(f"Not known to trade now, so left as it is until it is deployed again: {left}.")
+        said.append("Delete the former key at the exchange only when no bot uses it any more.")
+        return " ".join(said)
+
+    def unavailable(self, subject: ExchangeKey) -> str:
+        if subject.state == KeyState.PUSHED and not with_former_values(subject).exists():
+            return (
+                "There is nothing to put to use: the server and the bots have these values. “Rotate” enters new ones."
+            )
+        return ""
+
+    def asked(self, subject: ExchangeKey) -> str:
+        return self.label if to_redeploy(subject).exists() else "Push"
+
+    def next_step(self, operation: Operation) -> tuple[str, str]:
+        page = super().next_step(operation)
+        return page or ("Open the key", reverse("admin:accounts_exchangekey_change", args=[operation.subject_id]))

@@ -1,0 +1,186 @@
+"""Starting, stopping, recovering and archiving the instance of a bot."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+
+from accounts.operations import reach
+from bots import instances, lifecycle
+from bots.evidence import WORKING
+from bots.models import Bot, BotState, OrphanedOrders
+from bots.operations.base import (
+    FIRST_RECOVERED,
+    BotKind,
+    TradingKind,
+    at_hand,
+    check_server,
+    end_of,
+    left_open,
+    market,
+    server_of,
+    trading,
+)
+from bots.operations.options import GONE_PERMISSION, OpenOrdersOption, WhenGone, may_be_gone
+from bots.order_accounting import refuse_on_top_of_orders
+from operations.kinds import StepDefinition, register
+from operations.models import Operation
+from operations.runner import Run
+
+
+@register
+class Start(TradingKind):
+    """Starts a stopped or crashed instance again, with the configuration and keys that it was deployed with."""
+
+    name = "start"
+    permission = "bots.start_bot"
+    label = "Start"
+    icon = "play_arrow"
+    confirm = True
+    steps = (
+        StepDefinition("server", "Check the server", lambda run: check_server(server_of(run))),
+        StepDefinition("look", "Look at the instance", lifecycle.prepare_start),
+        StepDefinition("recover", "Cancel what an earlier run left open", lifecycle.recover_before_start),
+        StepDefinition("restart", "Restart its container", lifecycle.restart_container),
+        StepDefinition("heard", "Wait until the bot runs", lifecycle.confirm_start),
+    )
+
+    def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
+        in_the_way = len(subjects) == 1 and OrphanedOrders.objects.in_the_way_of(at_hand(subjects[0])).exists()
+        return OpenOrdersOption if in_the_way else None
+
+    def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
+        refuse_on_top_of_orders(at_hand(subject), options)
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        instance = at_hand(subject)
+        before = f"{FIRST_RECOVERED} Then it " if instance.exposed_since else ""
+        if instance.paused_at:
+            starts = f"starts the instance of {subject.name}, paused as it was: it quotes nothing until “Resume”."
+        else:
+            starts = f"starts {trading(instance)}, once more with the settings and keys that its instance has."
+        return f"{before}{starts if before else starts[0].upper() + starts[1:]}{left_open(instance)}"
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := self.refusal(subject):
+            return reason
+        instance = subject.open_deployment
+        if instance and instance.state == BotState.PAUSED:
+            return f"{instance} is up and paused: use “Resume”."
+        if instance and instance.state == BotState.RUNNING:
+            return f"{instance} is running already."
+        return super().unavailable(subject)
+
+
+#: What stops a bot itself: a stop has nothing to take over from these.
+ENDING = frozenset({"stop", "recover", "archive"})
+
+
+@register
+class Stop(BotKind):
+    """Stops trading and cancels the orders. The container stays up and can be started again.
+
+    It waits for nothing: what else is being done to the bot ends at its next safe point.
+    """
+
+    name = "stop"
+    permission = "bots.stop_bot"
+    label = "Stop"
+    icon = "stop"
+    confirm = True
+    dangerous = True
+    steps = (
+        StepDefinition("stop", "Stop the bot until its log confirms that its orders are cancelled", lifecycle.stop),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return (
+            f"Stops {trading(at_hand(subject))} and cancels its orders, until its log confirms it. It can be started "
+            "again."
+        )
+
+    def unavailable(self, subject: Bot) -> str:
+        instance = subject.open_deployment
+        # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
+        stopped = instance is not None and instance.state == BotState.STOPPED and instance.exposed_since is None
+        if stopped and not subject.strangers:
+            return f"{instance} is stopped already."
+        if instance is None and Operation.objects.of(subject).active().exists():
+            return ""  # what is about to make one gives way
+        return super().unavailable(subject)
+
+    def takes_over(self, kind: str) -> bool:
+        return kind not in ENDING
+
+    def lane(self, subject: Bot) -> str:
+        return f"{super().lane(subject)}:stopping"
+
+
+@register
+class Recover(BotKind):
+    """Stops in order what did not end so: brings its container up if need be, and has the bot cancel its orders."""
+
+    name = "recover"
+    permission = "bots.stop_bot"
+    label = "Recover"
+    icon = "healing"
+    confirm = True
+    dangerous = True
+    steps = (
+        StepDefinition("server", "Check the server", lambda run: check_server(server_of(run))),
+        StepDefinition("recover", "Bring the bot up, stop it and cancel its orders", lifecycle.recover_instance),
+    )
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        instance = at_hand(subject)
+        return (
+            f"Starts the container of {instance} if it is down, and stops the bot as soon as it is connected, which "
+            f"cancels the orders that it left open: {market(instance)}. For about a second it may quote. Afterwards "
+            "it is stopped and can be started, redeployed or archived."
+        )
+
+    def unavailable(self, subject: Bot) -> str:
+        if reason := super().unavailable(subject):
+            return reason
+        instance = at_hand(subject)
+        if instance.state in {*WORKING, BotState.STARTING}:
+            return f"{instance} is {instance.state.label}: there is nothing to recover."
+        if instance.state in {BotState.STOPPED, BotState.CRASHED} and instance.exposed_since is None:
+            return f"{instance} has stopped in order: it has no orders to cancel."
+        return ""
+
+
+def _archive(run: Run) -> str:
+    newest = run.subject.deployment
+    if run.resumed and newest is not None and newest.ended_at is not None:
+        lifecycle.insist_on_no_orders(newest.orphaned_orders.unresolved().first())
+        return f"{newest} was archived by the worker before."
+    archived = lifecycle.archive(run, instances.current_deployment(run.subject))
+    lifecycle.insist_on_no_orders(archived.orphaned, archived.said)
+    return archived.said
+
+
+@register
+class Archive(BotKind):
+    """Ends the instance for good; its data is kept on the server."""
+
+    name = "archive"
+    permission = "bots.archive_bot"
+    option_permissions = GONE_PERMISSION
+    label = "Archive"
+    icon = "archive"
+    confirm = True
+    dangerous = True
+    steps = (
+        StepDefinition("server", "Reach the server", lambda run: reach(server_of(run))),
+        StepDefinition("archive", "Stop the bot, archive its instance and account for its orders", _archive),
+    )
+
+    def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
+        return WhenGone if len(subjects) == 1 and may_be_gone(subjects[0]) else None
+
+    def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
+        return (
+            f"{end_of(at_hand(subject))} The instance is removed and its data kept in the server's archive. To trade "
+            "again, deploy the bot."
+        )
