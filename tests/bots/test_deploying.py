@@ -1,6 +1,5 @@
 """What can go wrong between a click on Deploy and one bot that trades; never does it become two."""
 
-import time
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,19 +8,17 @@ import requests
 from django.utils import timezone
 
 from accounts.models import Server
-from bots import deploying, instances
-from bots.fleet import observe_server
+from bots import deploying
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.strategies.schema import schema_from
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import ServerTimedOut
 from hummingbot_api.resources import Scripts
 from hummingbot_api.sandbox import Sandbox
 from hummingbot_api.sandbox.instance import Instance
-from operations import kinds, runner
+from operations import runner
 from operations.models import Operation, State
 from operations.problems import OperationActive
-from operations.services import operation_cancel, operation_request, operation_retry
+from operations.services import operation_cancel, operation_request
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 NAME = "hummingbot-client_sharp-sharp-spread"
@@ -54,17 +51,6 @@ def ended(operation: Operation) -> tuple[str, str]:
 
 def deploys_sent(sandbox) -> int:
     return sum(request.path.startswith(DEPLOY) for request in sandbox.requests)
-
-
-@pytest.fixture
-def retry():
-    def retry(operation: Operation) -> Operation:
-        again = operation_retry(operation=operation)
-        assert runner.run(again.pk)
-        again.refresh_from_db()
-        return again
-
-    return retry
 
 
 def assert_one_running(bot, sandbox, made: int = 1) -> None:
@@ -232,141 +218,6 @@ def test_a_worker_that_takes_over_does_not_send_while_the_server_answers_nobody(
     sandbox.faults.clear()
     assert retry(operation).state == State.SUCCEEDED
     assert_one_running(bot, sandbox)
-
-
-def die_after_sending(monkeypatch, bot) -> Operation:
-    """A worker that is killed while its deploy is on its way: as good as a kill, for nothing is written down."""
-    send = deploying._send
-
-    def send_and_die(api, deployment):
-        with pytest.raises(ServerTimedOut):
-            send(client_with(deployment.server, 0.2), deployment)
-        raise SystemExit
-
-    with monkeypatch.context() as dying, pytest.raises(SystemExit):
-        dying.setattr(deploying, "_send", send_and_die)
-        operation = operation_request(kind="deploy", subject=bot)
-        runner.run(operation.pk)
-    Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    return operation
-
-
-@pytest.mark.parametrize("takeovers", [1, 3])
-def test_a_deploy_that_a_slow_network_delays_is_sent_once_also_after_a_takeover(
-    takeovers, bot, sandbox, monkeypatch, settings, retry, perform
-):
-    settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
-    # It takes effect long after the takeover has looked, while other requests pass.
-    sandbox.faults.add("late", path=DEPLOY, seconds=400, times=1)
-    operation = die_after_sending(monkeypatch, bot)
-    assert runner.run(operation.pk)
-    operation.refresh_from_db()
-    assert ended(operation) == (State.FAILED, "deploy_unconfirmed")
-    assert "may appear until" in operation.error_message
-    for _ in range(takeovers - 1):
-        operation = retry(operation)
-        assert operation.state in {State.SUCCEEDED, State.FAILED}
-    until_made(sandbox)
-    observe_server(bot.server)
-    assert deploys_sent(sandbox) == 1
-    assert len(sandbox.world.instances) == 1
-    bot.refresh_from_db()
-    assert bot.deployment.instance_name in sandbox.world.instances
-
-
-def until_made(sandbox) -> None:
-    deadline = time.monotonic() + 10
-    while not sandbox.world.instances:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def test_once_its_time_is_over_a_deploy_that_came_to_nothing_is_sent_again_by_a_takeover(
-    bot, sandbox, monkeypatch, settings
-):
-    settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
-    sandbox.faults.add("time_out_before", path=DEPLOY, times=1)
-    operation = die_after_sending(monkeypatch, bot)
-    Deployment.objects.update(sent_at=timezone.now() - timedelta(seconds=901))
-    assert runner.run(operation.pk)
-    operation.refresh_from_db()
-    assert operation.state == State.SUCCEEDED, operation.error_message
-    assert_one_running(bot, sandbox)
-
-
-def test_a_worker_that_was_frozen_before_it_sends_finds_its_lease_lost(bot, sandbox, monkeypatch):
-    send = deploying._send_once
-
-    def freeze(run, api, deployment):
-        Operation.objects.filter(pk=run.operation.pk).update(worker="another")
-        return send(run, api, deployment)
-
-    monkeypatch.setattr(deploying, "_send_once", freeze)
-    operation = operation_request(kind="deploy", subject=bot)
-    assert runner.run(operation.pk)
-    assert deploys_sent(sandbox) == 0
-
-
-# --- stop wins ---
-
-
-@pytest.fixture
-def stop_amid(monkeypatch):
-    """Somebody asks for a stop when the bot is looked at for the first time after its deploy, or its start."""
-
-    def arm(bot: Bot) -> list[Operation]:
-        asked: list[Operation] = []
-        take = instances.Snapshot.take
-
-        def take_and_ask(*args, **options):
-            if not asked:
-                asked.append(operation_request(kind="stop", subject=bot))
-            return take(*args, **options)
-
-        monkeypatch.setattr(instances.Snapshot, "take", take_and_ask)
-        return asked
-
-    return arm
-
-
-@pytest.mark.parametrize("kind", ["deploy", "redeploy", "start"])
-def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox, stop_amid):
-    if kind != "deploy":
-        assert perform("deploy", bot).state == State.SUCCEEDED
-    if kind == "start":
-        assert perform("stop", bot).state == State.SUCCEEDED
-    asked = stop_amid(bot)
-    former = perform(kind, bot)
-    assert former.state == State.CANCELLED
-    assert "Ended for “Stop Sharp · Sharp Spread”" in former.summary
-    (stop,) = asked
-    assert runner.run(stop.pk)
-    stop.refresh_from_db()
-    assert stop.state == State.SUCCEEDED, stop.error_message
-    sandbox.world.clock.advance(60)
-    assert sandbox.world.open_orders() == []
-    assert {instance.strategy for instance in sandbox.world.live()} == {"stopped"}
-
-
-def test_a_stop_of_a_bot_that_is_about_to_be_deployed_ends_that(bot, sandbox):
-    deploy = operation_request(kind="deploy", subject=bot)
-    assert not kinds.get("stop").unavailable(bot)
-    stop = operation_request(kind="stop", subject=bot)
-    assert runner.run(stop.pk)
-    for operation, state in ((deploy, State.CANCELLED), (stop, State.SUCCEEDED)):
-        operation.refresh_from_db()
-        assert operation.state == state
-    assert "Nothing of the bot is on a server" in stop.summary
-    assert not sandbox.world.instances
-
-
-@pytest.mark.parametrize("kind", ["stop", "recover", "archive"])
-def test_a_stop_waits_for_what_stops_the_bot_itself(kind, bot, perform):
-    perform("deploy", bot)
-    active = operation_request(kind=kind, subject=bot)
-    with pytest.raises(OperationActive) as refusal:
-        operation_request(kind="stop", subject=bot)
-    assert refusal.value.operation == active
 
 
 # --- the server says no ---

@@ -1,0 +1,69 @@
+"""A stop waits for nothing: whatever else is being done to the bot ends at its next safe point."""
+
+import pytest
+
+from bots import instances
+from bots.models import Bot
+from operations import kinds, runner
+from operations.models import Operation, State
+from operations.problems import OperationActive
+from operations.services import operation_request
+
+
+@pytest.fixture
+def stop_amid(monkeypatch):
+    """Somebody asks for a stop when the bot is looked at for the first time after its deploy, or its start."""
+
+    def arm(bot: Bot) -> list[Operation]:
+        asked: list[Operation] = []
+        take = instances.Snapshot.take
+
+        def take_and_ask(*args, **options):
+            if not asked:
+                asked.append(operation_request(kind="stop", subject=bot))
+            return take(*args, **options)
+
+        monkeypatch.setattr(instances.Snapshot, "take", take_and_ask)
+        return asked
+
+    return arm
+
+
+@pytest.mark.parametrize("kind", ["deploy", "redeploy", "start"])
+def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox, stop_amid):
+    if kind != "deploy":
+        assert perform("deploy", bot).state == State.SUCCEEDED
+    if kind == "start":
+        assert perform("stop", bot).state == State.SUCCEEDED
+    asked = stop_amid(bot)
+    former = perform(kind, bot)
+    assert former.state == State.CANCELLED
+    assert "Ended for “Stop Sharp · Sharp Spread”" in former.summary
+    (stop,) = asked
+    assert runner.run(stop.pk)
+    stop.refresh_from_db()
+    assert stop.state == State.SUCCEEDED, stop.error_message
+    sandbox.world.clock.advance(60)
+    assert sandbox.world.open_orders() == []
+    assert {instance.strategy for instance in sandbox.world.live()} == {"stopped"}
+
+
+def test_a_stop_of_a_bot_that_is_about_to_be_deployed_ends_that(bot, sandbox):
+    deploy = operation_request(kind="deploy", subject=bot)
+    assert not kinds.get("stop").unavailable(bot)
+    stop = operation_request(kind="stop", subject=bot)
+    assert runner.run(stop.pk)
+    for operation, state in ((deploy, State.CANCELLED), (stop, State.SUCCEEDED)):
+        operation.refresh_from_db()
+        assert operation.state == state
+    assert "Nothing of the bot is on a server" in stop.summary
+    assert not sandbox.world.instances
+
+
+@pytest.mark.parametrize("kind", ["stop", "recover", "archive"])
+def test_a_stop_waits_for_what_stops_the_bot_itself(kind, bot, perform):
+    perform("deploy", bot)
+    active = operation_request(kind=kind, subject=bot)
+    with pytest.raises(OperationActive) as refusal:
+        operation_request(kind="stop", subject=bot)
+    assert refusal.value.operation == active
