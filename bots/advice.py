@@ -11,7 +11,7 @@ class Advice:
     """For a state that asks for something to be done.
 
     Attributes:
-        kinds: the operations that do it.
+        kinds: the operations that do it, the best one first.
         alarming: money may be at risk meanwhile.
         paper_remedy: where the money is simulated and it says something else: no exchange has such a bot's orders.
     """
@@ -30,7 +30,7 @@ ADVICE = {
         "correct what they name, and redeploy it, or archive it if it is not to trade any more.",
         ("recover", "redeploy", "archive"),
         paper_remedy="Read the last lines of its log and correct what they name, then redeploy it. Archive it if it "
-        "shall not trade any more.",
+        "is not to trade any more.",
     ),
     BotState.NOT_LISTED: Advice(
         "The server does not list the bot's container: it is paused by Docker, restarting, or removed.",
@@ -72,12 +72,29 @@ ADVICE = {
 }
 
 
+#: For a bot that is stopped and may have orders all the same.
+NOT_SEEN_CANCELLED = Advice(
+    "The bot is stopped, and nobody has seen all its orders cancelled.",
+    "Recover it: the bot tries to cancel them once more. If that does not help, cancel them at the exchange.",
+    ("recover", "archive"),
+)
+
+#: For one whose container exited without orders at an exchange.
+WITHOUT_ORDERS = Advice(
+    "The bot's container has exited by itself. It left no orders at an exchange.",
+    ADVICE[BotState.CRASHED].paper_remedy,
+    ("redeploy", "archive"),
+)
+
+
 def advice_for(bot: Bot) -> Advice | None:
     """What the state of the bot's newest deployment asks for, with its money and its definition in mind."""
     deployment = bot.deployment
     advice = ADVICE.get(deployment.state) if deployment else None
     if deployment is None or advice is None:
         return None
+    if deployment.state == BotState.STOPPED and deployment.exposed_since is not None:
+        return NOT_SEEN_CANCELLED
     if bot.client.is_offboarded and not advice.alarming:
         return replace(
             advice,
@@ -92,7 +109,7 @@ def advice_for(bot: Bot) -> Advice | None:
             kinds=("start", "redeploy", "archive"),
         )
     if deployment.state == BotState.CRASHED and deployment.exposed_since is None:
-        advice = replace(advice, kinds=tuple(kind for kind in advice.kinds if kind != "recover"))
+        return WITHOUT_ORDERS
     return replace(advice, remedy=paper) if (paper := paper_remedy(deployment)) else advice
 
 

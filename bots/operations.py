@@ -77,7 +77,7 @@ def _end_of(instance: Deployment) -> str:
     state = instance.state
     if state == BotState.STOPPED and instance.exposed_since is None:
         return "The bot is stopped already, and its orders are cancelled."
-    if state in {BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT} and instance.exposed_since:
+    if state in {BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT} and instance.exposed_since:
         return f"The bot is {state.label}. {FIRST_RECOVERED}"
     if state in {BotState.CRASHED, BotState.NOT_LISTED}:
         return f"The bot is {state.label} and has no orders to cancel."
@@ -87,7 +87,7 @@ def _end_of(instance: Deployment) -> str:
 def _left_open(deployment: Deployment) -> str:
     """A word of warning about orders on top of which a deployment would quote."""
     records = OrphanedOrders.objects.in_the_way_of(deployment).select_related("deployment")
-    return "".join(f" {record.deployment}: {record.summary}" for record in records)
+    return "\n".join(f"{record.deployment}: {record.summary}" for record in records)
 
 
 #: What is done with an instance that did not stop in order, before anything else.
@@ -107,14 +107,19 @@ def _company(deployment: Deployment) -> str:
     )
     names = [other.bot.name for other in others if other.may_trade]
     trade = "trade" if len(names) > 1 else "trades"
-    told = f" {', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
+    told = f"{', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
     return told if names else ""
 
 
 def _doubts(deployment: Deployment) -> str:
     """What may be a slip of the pen in the settings."""
     wide = too_wide(deployment.bot.strategy.settings_schema, deployment.config)
-    return "".join(f" {name}: {reason}" for name, reason in wide.items())
+    return "\n".join(f"{name}: {reason}" for name, reason in wide.items())
+
+
+def _paragraphs(*parts: str) -> str:
+    """What is to be read before the answer, one thing in a line."""
+    return "\n".join(filter(None, parts))
 
 
 def _is_held(bot: Bot) -> bool:
@@ -123,7 +128,12 @@ def _is_held(bot: Bot) -> bool:
 
 def _pause_ends(bot: Bot) -> str:
     """What becomes of a pause is said before it is asked."""
-    return f" {bot.name} is paused now; the new instance is not: it quotes at once." if _is_held(bot) else ""
+    return f"{bot.name} is paused now; the new instance is not: it quotes at once." if _is_held(bot) else ""
+
+
+def _doubts_about(bot: Bot, planned: Deployment) -> tuple[str, ...]:
+    """What speaks against a deployment."""
+    return _pause_ends(bot), _left_open(planned), _company(planned), _doubts(planned)
 
 
 class BotKind(Kind):
@@ -287,10 +297,12 @@ class Deploy(TradingKind):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = _planned(subject, options)
-        former = f"{_end_of(subject.open_deployment)} Then it is archived. " if subject.open_deployment else ""
-        return (
-            f"{former}Starts {_trading(planned)}. What the profile {planned.profile} lacks on {subject.server} is "
-            f"pushed first.{_pause_ends(subject)}{_left_open(planned)}{_company(planned)}{_doubts(planned)}"
+        former = subject.open_deployment
+        return _paragraphs(
+            f"{_end_of(former)} Then it is archived." if former else "",
+            f"{'A new instance starts' if former else 'Starts'} {_trading(planned)}. What the profile "
+            f"{planned.profile} lacks on {subject.server} is pushed first.",
+            *_doubts_about(subject, planned),
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -316,9 +328,10 @@ class Redeploy(Deploy):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = _planned(subject, options)
-        return (
-            f"{_end_of(_live(subject))} The instance of {subject.name} is archived, then a new one starts "
-            f"{_trading(planned)}.{_pause_ends(subject)}{_left_open(planned)}{_company(planned)}{_doubts(planned)}"
+        return _paragraphs(
+            _end_of(_live(subject)),
+            f"The instance of {subject.name} is archived, then a new one starts {_trading(planned)}.",
+            *_doubts_about(subject, planned),
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -351,12 +364,13 @@ class Start(TradingKind):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = _live(subject)
-        before = f"{FIRST_RECOVERED} Then it " if instance.exposed_since else ""
+        before = f"The bot is {instance.state.label}. {FIRST_RECOVERED}" if instance.exposed_since else ""
         if instance.paused_at:
             starts = f"starts the instance of {subject.name}, paused as it was: it quotes nothing until “Resume”."
         else:
             starts = f"starts {_trading(instance)}, once more with the settings and keys that its instance has."
-        return f"{before}{starts if before else starts[0].upper() + starts[1:]}{_left_open(instance)}"
+        starts = f"Then it {starts}" if before else starts[0].upper() + starts[1:]
+        return _paragraphs(before, starts, _left_open(instance))
 
     def unavailable(self, subject: Bot) -> str:
         if reason := self.refusal(subject):
@@ -391,10 +405,7 @@ class Stop(BotKind):
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return (
-            f"Stops {_trading(_live(subject))} and cancels its orders, until its log confirms it. It can be started "
-            "again."
-        )
+        return f"{_end_of(_live(subject))} It can be started again."
 
     def unavailable(self, subject: Bot) -> str:
         instance = subject.open_deployment
@@ -477,9 +488,9 @@ class Archive(BotKind):
         return WhenGone if len(subjects) == 1 and _may_be_gone(subjects[0]) else None
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return (
-            f"{_end_of(_live(subject))} The instance is removed and its data kept in the server's archive. To trade "
-            "again, deploy the bot."
+        return _paragraphs(
+            _end_of(_live(subject)),
+            "The instance is removed and its data kept in the server's archive. To trade again, deploy the bot.",
         )
 
 
@@ -587,7 +598,8 @@ class Resume(TradingKind, LiveKind):
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return f"Goes on {_trading(_live(subject))}, with the settings that are live.{_company(_live(subject))}"
+        instance = _live(subject)
+        return _paragraphs(f"Goes on {_trading(instance)}, with the settings that are live.", _company(instance))
 
     def unavailable(self, subject: Bot) -> str:
         if reason := self.refusal(subject) or super().unavailable(subject):

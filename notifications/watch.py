@@ -56,7 +56,9 @@ FRESH = timedelta(days=1)
 #: After these a bot or a key is where it should be, whatever failed before: an instance is new or gone, a key is taken.
 SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key"})
 #: What ends a bot's trading because somebody asked for it.
-STOPPING = frozenset({"stop", "archive"})
+STOPPING = frozenset({"stop", "recover", "archive"})
+#: What stops a bot on its way to something else, and may fail after that.
+RECOVERING = frozenset({"start", "deploy", "redeploy"})
 
 #: What goes before the remedy when a bot could not be made to trade no more.
 TO_STOP_IT_NOW = (
@@ -139,8 +141,14 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
     stops = Operation.objects.filter(
         subject_type=ContentType.objects.get_for_model(Bot),
         subject_id=OuterRef("pk"),
-        kind__in=STOPPING,
-        started_at__gte=OuterRef("deployment__started_at"),
+    ).filter(
+        # To be stopped, its container may have been started first.
+        Q(kind__in=STOPPING, finished_at__gte=OuterRef("deployment__started_at"))
+        | Q(
+            kind__in=RECOVERING,
+            started_at__lte=OuterRef("deployment__stopped_at"),
+            finished_at__gte=OuterRef("deployment__stopped_at"),
+        )
     )
     orphaned: dict[int, list[OrphanedOrders]] = {}
     for record in OrphanedOrders.objects.unresolved().select_related("deployment").order_by("pk"):

@@ -162,6 +162,22 @@ def test_a_bot_that_was_stopped_here_is_no_incident_and_one_that_stopped_by_itse
     assert kinds_of(looks()) == ["bot_stopped"]
 
 
+@pytest.mark.parametrize("kind", ["recover", "stop", "start", "redeploy"])
+def test_a_bot_that_was_recovered_here_did_not_stop_by_itself(kind, bot):
+    """Its container was started for it, and the operation failed because of its orders."""
+    operation = ended(kind, bot, State.FAILED, "orders_may_be_open")
+    began = operation.finished_at - timedelta(seconds=20)
+    Operation.objects.filter(pk=operation.pk).update(started_at=began)
+    stopped_at = operation.finished_at - timedelta(seconds=5)
+    bot.deployment.update(started_at=began + timedelta(seconds=2), stopped_at=stopped_at)
+    shows(bot, BotState.STOPPED)
+    assert looks() == []
+    # It was started since, and ended on its own.
+    later = operation.finished_at + timedelta(seconds=1)
+    bot.deployment.update(started_at=later, stopped_at=later)
+    assert kinds_of(looks()) == ["bot_stopped"]
+
+
 def test_a_bot_that_an_operation_works_on_is_left_alone(bot):
     shows(bot, BotState.CRASHED)
     Bot.objects.update(strangers="somebody")
