@@ -18,10 +18,10 @@ from django.utils import timezone
 
 from accounts.minimums import held_by, in_words
 from accounts.models import Client, ExchangeKey, Server
-from bots.advice import paper_remedy
+from bots.advice import TROUBLE_ADVICE, paper_remedy
 from bots.corrections import is_corrected
 from bots.fleet import attended
-from bots.models import Bot, BotState, ForeignInstance, OrphanedOrders, Trouble
+from bots.models import Bot, BotState, ForeignInstance, OrphanedOrders
 from bots.problems import InstanceNotListed, OrdersMayBeOpen
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
@@ -189,20 +189,6 @@ def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_
     return Verdict(words=f"{who} confirmed that they were dealt with.", **common)
 
 
-#: What to do about what keeps a bot from quoting.
-_REMEDIES = {
-    Trouble.ORDERS_REJECTED: (
-        "Check the API key at the exchange: is it active, may it trade, does its IP allowlist name the server? Correct "
-        "it there, or enter a new key with “Rotate” and redeploy the bot."
-    ),
-    Trouble.NOT_READY: (
-        "Check that the exchange lists the bot's trading pair, and that the server reaches the exchange. “Check” on "
-        "the bot's page asks for both."
-    ),
-    Trouble.NO_BALANCE: "Ask the client to send funds, or lower the bot's order amount and redeploy it.",
-}
-
-
 def _work_of(bot: Any) -> Verdict | None:
     """Whether a bot that is up does its work; ``None`` while nobody knows."""
     deployment = bot.deployment
@@ -211,7 +197,7 @@ def _work_of(bot: Any) -> Verdict | None:
     common: dict[str, Any] = {"family": "work", "subject": bot, "looked_at": deployment.observed_at}
     if trouble := deployment.shown_trouble:
         words = f"The bot is up, but {trouble.label}: {shortened(deployment.trouble_reason, 300)}"
-        shown = _as_in(BotNotQuoting, words) | {"remedy": _REMEDIES[trouble]}
+        shown = _as_in(BotNotQuoting, words) | {"remedy": TROUBLE_ADVICE[trouble].remedy}
         return Verdict(kind=IncidentKind.BOT_NOT_QUOTING, **shown, **common)
     if deployment.state == BotState.RUNNING:
         return Verdict(words="The bot quotes again.", **common)

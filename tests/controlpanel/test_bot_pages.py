@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Balance, Client, CredentialsProfile
-from bots.models import Bot, BotState, Deployment, LogKind, LogLine, PerformanceSample, Strategy
+from bots.models import Bot, BotState, Deployment, LogKind, LogLine, PerformanceSample, Strategy, Trouble
 from bots.pages import ROWS
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -164,6 +164,24 @@ def test_a_stopped_bot_whose_orders_nobody_saw_cancelled_is_not_said_to_have_non
     page = shown(admin_client, pmm, "now")
     assert "nobody has seen all its orders cancelled" in page and "its orders are cancelled" not in page
     assert operate_url(pmm, "recover") in advice_of(page) and operate_url(pmm, "start") not in advice_of(page)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "meaning", "remedy"),
+    [
+        (Trouble.ORDERS_REJECTED, "its orders are rejected", "Check the API key"),
+        (Trouble.NOT_READY, "its exchange is not ready", "lists the bot's trading pair"),
+        (Trouble.NO_BALANCE, "too low to quote", "send funds"),
+    ],
+)
+def test_a_bot_that_is_up_and_does_not_quote_says_why_and_what_to_do(trouble, meaning, remedy, pmm, admin_client):
+    pmm.deployment.update(
+        trouble=trouble, trouble_reason="The exchange said no.", trouble_since=now() - timedelta(hours=1)
+    )
+    page = shown(admin_client, pmm, "now")
+    assert "This bot needs you" in page and meaning in page and "The exchange said no." in page
+    assert remedy in advice_of(page) and operate_url(pmm, "stop") in advice_of(page)
+    assert f"running, {trouble.label}" in page
 
 
 def test_the_question_before_a_deploy_says_each_thing_in_a_line(pmm, admin_client):
