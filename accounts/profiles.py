@@ -258,6 +258,11 @@ def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
     return NotDone(f"{said} “Test key” tells which.")
 
 
+def uses_no_key(api: HummingbotAPI, account: str) -> bool:
+    """Whether the server lists keys in a profile and uses none of them, as when it can't read them."""
+    return _lists_keys(api, account) and not api.portfolio.state([account]).get(account)
+
+
 def _lists_keys(api: HummingbotAPI, account: str) -> bool:
     try:
         return bool(api.accounts.credentials(account))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from bots.models import Bot, BotState, Deployment
+from bots.models import Bot, BotState, Deployment, Trouble
 from hummingbot_api.connectors import Money, market_of
 
 
@@ -11,7 +11,7 @@ class Advice:
     """For a state that asks for something to be done.
 
     Attributes:
-        kinds: the operations that do it.
+        kinds: the operations that do it, the best one first.
         alarming: money may be at risk meanwhile.
         paper_remedy: where the money is simulated and it says something else: no exchange has such a bot's orders.
     """
@@ -30,7 +30,7 @@ ADVICE = {
         "correct what they name, and redeploy it, or archive it if it is not to trade any more.",
         ("recover", "redeploy", "archive"),
         paper_remedy="Read the last lines of its log and correct what they name, then redeploy it. Archive it if it "
-        "shall not trade any more.",
+        "is not to trade any more.",
     ),
     BotState.NOT_LISTED: Advice(
         "The server does not list the bot's container: it is paused by Docker, restarting, or removed.",
@@ -58,8 +58,8 @@ ADVICE = {
         ("refresh",),
     ),
     BotState.STOPPED: Advice(
-        "The strategy is stopped and its orders are cancelled; the container is still up.",
-        "Start it to trade again with the same settings, or archive it if it shall not trade any more.",
+        "The bot is stopped, and the panel knows of no open orders of it. Its container is still up.",
+        "Start it to trade again with the same settings, or archive it if it is not to trade any more.",
         ("start", "archive"),
         alarming=False,
     ),
@@ -72,12 +72,55 @@ ADVICE = {
 }
 
 
+#: For a bot that is stopped and may have orders all the same.
+NOT_SEEN_CANCELLED = Advice(
+    "The bot is stopped, and nobody has seen all its orders cancelled.",
+    "Recover it: the bot tries to cancel them once more. If that does not help, cancel them at the exchange.",
+    ("recover", "archive"),
+)
+
+#: For one whose container exited without orders at an exchange.
+WITHOUT_ORDERS = Advice(
+    "The bot's container has exited by itself. It left no orders at an exchange.",
+    ADVICE[BotState.CRASHED].paper_remedy,
+    ("redeploy", "archive"),
+)
+
+
+#: For a bot that is up and does not quote.
+TROUBLE_ADVICE = {
+    Trouble.ORDERS_REJECTED: Advice(
+        "The bot is up, and its orders are rejected.",
+        "Check the API key at the exchange: is it active, may it trade, does its IP allowlist name the server? Correct "
+        "it there, or enter a new key with “Rotate” and redeploy the bot.",
+        ("check_bot", "redeploy", "stop"),
+    ),
+    Trouble.NOT_READY: Advice(
+        "The bot is up, and its exchange is not ready, so it does not quote.",
+        "Check that the exchange lists the bot's trading pair, and that the server reaches the exchange. “Check” on "
+        "the bot's page asks for both.",
+        ("check_bot", "redeploy", "stop"),
+    ),
+    Trouble.NO_BALANCE: Advice(
+        "The bot is up, and its balance is too low to quote.",
+        "Ask the client to send funds, or lower the bot's order amount and redeploy it.",
+        ("redeploy", "stop"),
+    ),
+}
+
+
 def advice_for(bot: Bot) -> Advice | None:
     """What the state of the bot's newest deployment asks for, with its money and its definition in mind."""
     deployment = bot.deployment
-    advice = ADVICE.get(deployment.state) if deployment else None
-    if deployment is None or advice is None:
+    if deployment is None:
         return None
+    if trouble := deployment.shown_trouble:
+        return TROUBLE_ADVICE[trouble]
+    advice = ADVICE.get(deployment.state)
+    if advice is None:
+        return None
+    if deployment.state == BotState.STOPPED and deployment.exposed_since is not None:
+        return NOT_SEEN_CANCELLED
     if bot.client.is_offboarded and not advice.alarming:
         return replace(
             advice,
@@ -88,11 +131,11 @@ def advice_for(bot: Bot) -> Advice | None:
         return replace(
             advice,
             remedy="The saved settings are not those that it was deployed with: “Start” goes on with the deployed "
-            "ones, “Redeploy” trades with the saved ones. Archive it if it shall not trade any more.",
+            "ones, “Redeploy” trades with the saved ones. Archive it if it is not to trade any more.",
             kinds=("start", "redeploy", "archive"),
         )
     if deployment.state == BotState.CRASHED and deployment.exposed_since is None:
-        advice = replace(advice, kinds=tuple(kind for kind in advice.kinds if kind != "recover"))
+        return WITHOUT_ORDERS
     return replace(advice, remedy=paper) if (paper := paper_remedy(deployment)) else advice
 
 

@@ -253,7 +253,7 @@ def _key_facts(client: Client, connector: str, key: ExchangeKey | None) -> tuple
     due = " It is due for rotation." if key.renewal == Renewal.DUE else ""
     return (
         LineState.DONE,
-        f"Entered {naturaltime(key.changed_at)}, and {key.test_in_words}.{due}",
+        f"Entered {naturaltime(key.changed_at)}; {key.test_in_words}.{due}",
         again if due else None,
     )
 
@@ -376,10 +376,12 @@ def _heard(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
 def _heard_of(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Line:
     look = Action(f"Open {bot.name}", bot.get_absolute_url(), "bots.view_bot")
     if bot.strangers:
-        seen_at = bot.server.instances_at
-        seen = f", seen {naturaltime(seen_at)}" if seen_at else ""
+        seen = f", seen {naturaltime(at)}" if (at := bot.server.instances_at) else ""
         sentence = f"A second instance of {bot.name} runs{seen}: two bots may be trading one account."
         return Line(Part.HEARD, "Heard", LineState.WRONG, sentence, look)
+    if trouble := deployment.shown_trouble:
+        why = Truncator(deployment.trouble_reason).chars(200)
+        return Line(Part.HEARD, "Heard", LineState.WRONG, f"{bot.name} runs, {trouble.label}: {why}", look)
     state = deployment.state
     if state in {BotState.RUNNING, BotState.STOPPED}:
         sentence = f"{bot.name} is {deployment.state_in_words}, seen {naturaltime(deployment.observed_at)}."

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.operations import alone_with_profile, talking_to
-from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
+from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify, uses_no_key
 from bots.evidence import read_live, read_logs
 from bots.instances import (
     Place,
@@ -41,6 +41,7 @@ from bots.problems import (
 )
 from bots.rules import rules_check, rules_read
 from hummingbot_api import HummingbotAPI
+from hummingbot_api.connectors import is_paper_trade
 from hummingbot_api.errors import (
     ConfigInvalid,
     ConnectionFailed,
@@ -381,7 +382,10 @@ def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
     """What can still be found out: the server keeps no log of a container that has exited."""
     if error := read_logs(api, deployment).newest_error:
         return f"Its last error: {shortened(error.message, 500)}"
-    if deployment.connector not in api.accounts.credentials(deployment.profile):
+    if uses_no_key(api, deployment.profile):
+        return f"The server may be unable to read the keys in {deployment.profile}: check its connection."
+    needs_key = not is_paper_trade(deployment.connector)
+    if needs_key and deployment.connector not in api.accounts.credentials(deployment.profile):
         return f"The profile {deployment.profile} has no key for {deployment.connector}."
     return "Its log did not reach the server."
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from bots.logs import keep_lines, shortened_trace
-from bots.models import BotState, Deployment, LogKind, Trouble
+from bots.models import BotState, Deployment, LogKind, OrphanedOrders, Trouble
 from bots.orders import OpenOrder, orders_after
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
@@ -210,9 +210,14 @@ def _newest(entries: Sequence[LogEntry], matches: Callable[[str], bool] = lambda
 def _keep_open_orders(
     deployment: Deployment, general: Sequence[LogEntry], errors: Sequence[LogEntry]
 ) -> list[OpenOrder]:
-    """The orders that are open by the log, written down with how far it was read."""
+    """The orders that are open by the log, written down with how far it was read. A log goes on naming those that a
+    person has dealt with at the exchange: they are left out.
+    """
     known = [OpenOrder.from_json(order) for order in deployment.open_orders]
     orders = orders_after(known, deployment.log_read_to, general, errors)
+    if orders:
+        dealt_with = OrphanedOrders.objects.dealt_with(deployment)
+        orders = [order for order in orders if order.client_order_id not in dealt_with]
     read_to = max((entry.timestamp for entry in general), default=deployment.log_read_to)
     columns = {"open_orders": [order.as_json() for order in orders], "log_read_to": read_to}
     if any(getattr(deployment, name) != value for name, value in columns.items()):

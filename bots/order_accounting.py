@@ -34,8 +34,7 @@ def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason:
     """
     if deployment.exposed() is None:
         return None
-    resolved = OrphanedOrders.objects.filter(deployment=deployment, resolved_at__isnull=False)
-    dealt_with = {order["client_order_id"] for record in resolved for order in record.orders}
+    dealt_with = OrphanedOrders.objects.dealt_with(deployment)
     left = [order for order in orders if order.client_order_id not in dealt_with]
     if orders and not left:
         return None

@@ -18,10 +18,10 @@ from django.utils import timezone
 
 from accounts.minimums import held_by, in_words
 from accounts.models import Client, ExchangeKey, Server
-from bots.advice import paper_remedy
+from bots.advice import TROUBLE_ADVICE, paper_remedy
 from bots.corrections import is_corrected
 from bots.fleet import attended
-from bots.models import Bot, BotState, ForeignInstance, OrphanedOrders, Trouble
+from bots.models import Bot, BotState, ForeignInstance, OrphanedOrders
 from bots.problems import InstanceNotListed, OrdersMayBeOpen
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
@@ -56,7 +56,9 @@ FRESH = timedelta(days=1)
 #: After these a bot or a key is where it should be, whatever failed before: an instance is new or gone, a key is taken.
 SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key"})
 #: What ends a bot's trading because somebody asked for it.
-STOPPING = frozenset({"stop", "archive"})
+STOPPING = frozenset({"stop", "recover", "archive"})
+#: What stops a bot on its way to something else, and may fail after that.
+RECOVERING = frozenset({"start", "deploy", "redeploy"})
 
 #: What goes before the remedy when a bot could not be made to trade no more.
 TO_STOP_IT_NOW = (
@@ -139,8 +141,14 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
     stops = Operation.objects.filter(
         subject_type=ContentType.objects.get_for_model(Bot),
         subject_id=OuterRef("pk"),
-        kind__in=STOPPING,
-        started_at__gte=OuterRef("deployment__started_at"),
+    ).filter(
+        # To be stopped, its container may have been started first.
+        Q(kind__in=STOPPING, finished_at__gte=OuterRef("deployment__started_at"))
+        | Q(
+            kind__in=RECOVERING,
+            started_at__lte=OuterRef("deployment__stopped_at"),
+            finished_at__gte=OuterRef("deployment__stopped_at"),
+        )
     )
     orphaned: dict[int, list[OrphanedOrders]] = {}
     for record in OrphanedOrders.objects.unresolved().select_related("deployment").order_by("pk"):
@@ -181,20 +189,6 @@ def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_
     return Verdict(words=f"{who} confirmed that they were dealt with.", **common)
 
 
-#: What to do about what keeps a bot from quoting.
-_REMEDIES = {
-    Trouble.ORDERS_REJECTED: (
-        "Check the API key at the exchange: is it active, may it trade, does its IP allowlist name the server? Correct "
-        "it there, or enter a new key with “Rotate” and redeploy the bot."
-    ),
-    Trouble.NOT_READY: (
-        "Check that the exchange lists the bot's trading pair, and that the server reaches the exchange. “Check” on "
-        "the bot's page asks for both."
-    ),
-    Trouble.NO_BALANCE: "Ask the client to send funds, or lower the bot's order amount and redeploy it.",
-}
-
-
 def _work_of(bot: Any) -> Verdict | None:
     """Whether a bot that is up does its work; ``None`` while nobody knows."""
     deployment = bot.deployment
@@ -203,7 +197,7 @@ def _work_of(bot: Any) -> Verdict | None:
     common: dict[str, Any] = {"family": "work", "subject": bot, "looked_at": deployment.observed_at}
     if trouble := deployment.shown_trouble:
         words = f"The bot is up, but {trouble.label}: {shortened(deployment.trouble_reason, 300)}"
-        shown = _as_in(BotNotQuoting, words) | {"remedy": _REMEDIES[trouble]}
+        shown = _as_in(BotNotQuoting, words) | {"remedy": TROUBLE_ADVICE[trouble].remedy}
         return Verdict(kind=IncidentKind.BOT_NOT_QUOTING, **shown, **common)
     if deployment.state == BotState.RUNNING:
         return Verdict(words="The bot quotes again.", **common)

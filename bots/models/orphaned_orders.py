@@ -29,6 +29,11 @@ class OrphanedOrdersQuerySet(OfClientsQuerySet["OrphanedOrders"]):
         )
         return self.unresolved().filter(same_market | Q(deployment__bot=deployment.bot_id))
 
+    def dealt_with(self, deployment: Deployment) -> set[str]:
+        """The bot's own ids of the orders of an instance that a person has dealt with."""
+        resolved = self.filter(deployment=deployment, resolved_at__isnull=False)
+        return {order["client_order_id"] for record in resolved for order in record.orders}
+
 
 class OrphanedOrders(models.Model):
     """What an instance may have left at its exchange: orders by name, or just that there may be some."""

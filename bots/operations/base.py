@@ -66,7 +66,7 @@ def end_of(instance: Deployment) -> str:
     state = instance.state
     if state == BotState.STOPPED and instance.exposed_since is None:
         return "The bot is stopped already, and its orders are cancelled."
-    if state in {BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT} and instance.exposed_since:
+    if state in {BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT} and instance.exposed_since:
         return f"The bot is {state.label}. {FIRST_RECOVERED}"
     if state in {BotState.CRASHED, BotState.NOT_LISTED}:
         return f"The bot is {state.label} and has no orders to cancel."
@@ -76,7 +76,7 @@ def end_of(instance: Deployment) -> str:
 def left_open(deployment: Deployment) -> str:
     """A word of warning about orders on top of which a deployment would quote."""
     records = OrphanedOrders.objects.in_the_way_of(deployment).select_related("deployment")
-    return "".join(f" {record.deployment}: {record.summary}" for record in records)
+    return "\n".join(f"{record.deployment}: {record.summary}" for record in records)
 
 
 #: What is done with an instance that did not stop in order, before anything else.
@@ -96,14 +96,19 @@ def company(deployment: Deployment) -> str:
     )
     names = [other.bot.name for other in others if other.may_trade]
     trade = "trade" if len(names) > 1 else "trades"
-    told = f" {', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
+    told = f"{', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
     return told if names else ""
 
 
 def doubts(deployment: Deployment) -> str:
     """What may be a slip of the pen in the settings."""
     wide = too_wide(deployment.bot.strategy.settings_schema, deployment.config)
-    return "".join(f" {name}: {reason}" for name, reason in wide.items())
+    return "\n".join(f"{name}: {reason}" for name, reason in wide.items())
+
+
+def paragraphs(*parts: str) -> str:
+    """What is to be read before the answer, one thing in a line."""
+    return "\n".join(filter(None, parts))
 
 
 def is_held(bot: Bot) -> bool:
@@ -112,7 +117,12 @@ def is_held(bot: Bot) -> bool:
 
 def pause_ends(bot: Bot) -> str:
     """What becomes of a pause is said before it is asked."""
-    return f" {bot.name} is paused now; the new instance is not: it quotes at once." if is_held(bot) else ""
+    return f"{bot.name} is paused now; the new instance is not: it quotes at once." if is_held(bot) else ""
+
+
+def doubts_about(bot: Bot, planned: Deployment) -> tuple[str, ...]:
+    """What speaks against a deployment."""
+    return pause_ends(bot), left_open(planned), company(planned), doubts(planned)
 
 
 class BotKind(Kind):

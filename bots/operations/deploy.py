@@ -12,12 +12,10 @@ from bots.operations.base import (
     TradingKind,
     at_hand,
     check_server,
-    company,
-    doubts,
+    doubts_about,
     end_of,
     is_held,
-    left_open,
-    pause_ends,
+    paragraphs,
     planned_by,
     trading,
 )
@@ -89,10 +87,12 @@ class Deploy(TradingKind):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = planned_by(subject, options)
-        former = f"{end_of(subject.open_deployment)} Then it is archived. " if subject.open_deployment else ""
-        return (
-            f"{former}Starts {trading(planned)}. What the profile {planned.profile} lacks on {subject.server} is "
-            f"pushed first.{pause_ends(subject)}{left_open(planned)}{company(planned)}{doubts(planned)}"
+        former = subject.open_deployment
+        return paragraphs(
+            f"{end_of(former)} Then it is archived." if former else "",
+            f"{'A new instance starts' if former else 'Starts'} {trading(planned)}. What the profile "
+            f"{planned.profile} lacks on {subject.server} is pushed first.",
+            *doubts_about(subject, planned),
         )
 
     def unavailable(self, subject: Bot) -> str:
@@ -118,9 +118,10 @@ class Redeploy(Deploy):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = planned_by(subject, options)
-        return (
-            f"{end_of(at_hand(subject))} The instance of {subject.name} is archived, then a new one starts "
-            f"{trading(planned)}.{pause_ends(subject)}{left_open(planned)}{company(planned)}{doubts(planned)}"
+        return paragraphs(
+            end_of(at_hand(subject)),
+            f"The instance of {subject.name} is archived, then a new one starts {trading(planned)}.",
+            *doubts_about(subject, planned),
         )
 
     def unavailable(self, subject: Bot) -> str:

@@ -7,7 +7,7 @@ from bots import live
 from bots.differences import Difference
 from bots.evidence import WORKING
 from bots.models import Bot, BotState
-from bots.operations.base import BotKind, TradingKind, at_hand, company, trading
+from bots.operations.base import BotKind, TradingKind, at_hand, company, paragraphs, trading
 from bots.preview import Part, preview_live
 from bots.strategies.render import KILL_SWITCH
 from operations.kinds import StepDefinition, register
@@ -117,7 +117,8 @@ class Resume(TradingKind, LiveKind):
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return f"Goes on {trading(at_hand(subject))}, with the settings that are live.{company(at_hand(subject))}"
+        instance = at_hand(subject)
+        return paragraphs(f"Goes on {trading(instance)}, with the settings that are live.", company(instance))
 
     def unavailable(self, subject: Bot) -> str:
         if reason := self.refusal(subject) or super().unavailable(subject):

@@ -5,7 +5,9 @@ from typing import Any
 
 from django import forms
 
-from accounts.operations import reach
+from accounts.operations import (
+    reach,
+)
 from bots import instances, lifecycle
 from bots.evidence import WORKING
 from bots.models import Bot, BotState, OrphanedOrders
@@ -18,6 +20,7 @@ from bots.operations.base import (
     end_of,
     left_open,
     market,
+    paragraphs,
     server_of,
     trading,
 )
@@ -54,12 +57,13 @@ class Start(TradingKind):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
-        before = f"{FIRST_RECOVERED} Then it " if instance.exposed_since else ""
+        before = f"The bot is {instance.state.label}. {FIRST_RECOVERED}" if instance.exposed_since else ""
         if instance.paused_at:
             starts = f"starts the instance of {subject.name}, paused as it was: it quotes nothing until “Resume”."
         else:
             starts = f"starts {trading(instance)}, once more with the settings and keys that its instance has."
-        return f"{before}{starts if before else starts[0].upper() + starts[1:]}{left_open(instance)}"
+        starts = f"Then it {starts}" if before else starts[0].upper() + starts[1:]
+        return paragraphs(before, starts, left_open(instance))
 
     def unavailable(self, subject: Bot) -> str:
         if reason := self.refusal(subject):
@@ -94,10 +98,7 @@ class Stop(BotKind):
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return (
-            f"Stops {trading(at_hand(subject))} and cancels its orders, until its log confirms it. It can be started "
-            "again."
-        )
+        return f"{end_of(at_hand(subject))} It can be started again."
 
     def unavailable(self, subject: Bot) -> str:
         instance = subject.open_deployment
@@ -180,7 +181,7 @@ class Archive(BotKind):
         return WhenGone if len(subjects) == 1 and may_be_gone(subjects[0]) else None
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return (
-            f"{end_of(at_hand(subject))} The instance is removed and its data kept in the server's archive. To trade "
-            "again, deploy the bot."
+        return paragraphs(
+            end_of(at_hand(subject)),
+            "The instance is removed and its data kept in the server's archive. To trade again, deploy the bot.",
         )

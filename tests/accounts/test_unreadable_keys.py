@@ -71,6 +71,15 @@ def test_a_bot_is_not_retired_for_one_that_could_not_start(kind, proof_anew, bot
     assert perform("redeploy", bot).state == State.SUCCEEDED
 
 
+def test_a_bot_without_a_key_that_does_not_start_for_it_is_told_so_and_lacks_no_key(key, make_pmm, perform, sandbox):
+    paper = make_pmm(connector="binance_paper_trade", trading_pair="BTC-USDT")
+    assert perform("push_profile", key.client).state == State.SUCCEEDED
+    sandbox.world.change_config_password()
+    operation = perform("deploy", paper)
+    assert ended(operation) == (State.FAILED, "container_exited")
+    assert "may be unable to read the keys in client_sharp: check its connection" in operation.error_message
+
+
 def test_nor_for_one_with_a_key_that_only_the_server_knows(make_bot, perform, sandbox):
     sandbox.world.accounts["client_sharp"] = {"bitmart": PLANTED}
     bot = make_bot()

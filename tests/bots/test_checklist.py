@@ -88,6 +88,15 @@ def test_with_a_key_the_bot_is_next_and_with_both_the_deploy_is(key, make_bot, c
     assert found.missing is None
 
 
+def test_a_bot_whose_orders_are_rejected_is_not_done(bot, checklist, perform):
+    perform("deploy", bot)
+    since = timezone.now()
+    bot.deployment.update(trouble="orders_rejected", trouble_reason="Invalid API key", trouble_since=since)
+    heard = next(line for line in checklist().lines if line.title == "Heard")
+    assert heard.state == WRONG
+    assert heard.sentence == "Sharp Spread runs, orders rejected: Invalid API key"
+
+
 def test_a_bot_that_was_deployed_and_heard_leaves_nothing_to_do(bot, checklist, perform):
     assert perform("deploy", bot).state == State.SUCCEEDED
     found = checklist()

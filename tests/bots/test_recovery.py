@@ -366,3 +366,15 @@ def test_a_change_of_a_paused_bot_stops_nothing_either(kind, make_pmm, key, perf
     assert ended(perform(kind, bot)) == (State.FAILED, "instance_not_listed")
     (instance,) = sandbox.world.instances.values()
     assert instance.container == "paused"
+
+
+def test_what_a_person_has_dealt_with_is_not_found_open_again_in_the_same_log(
+    quoting, instance, perform, sandbox, admin_user
+):
+    sandbox.world.exchange.refuse_keys()
+    assert ended(perform("stop", quoting)) == (State.FAILED, "orders_may_be_open")
+    OrphanedOrders.objects.get().resolve(admin_user)
+    sandbox.world.exchange.accept_keys()
+    deployment = look(quoting)
+    assert (deployment.state, deployment.exposed_since, deployment.open_orders) == (BotState.STOPPED, None, [])
+    assert kinds.get("start").consequence(quoting, {}).startswith("Starts trading")

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Balance, Client, CredentialsProfile
-from bots.models import Bot, BotState, Deployment, LogKind, LogLine, PerformanceSample, Strategy
+from bots.models import Bot, BotState, Deployment, LogKind, LogLine, PerformanceSample, Strategy, Trouble
 from bots.pages import ROWS
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -84,11 +84,11 @@ def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
 
 @pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT])
 def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
-    pmm.deployment.update(observed_state=state)
+    pmm.deployment.update(observed_state=state, exposed_since=now())
     advice = shown(admin_client, pmm, "now")
     advice = advice[advice.index("This bot needs you") :]
     assert search("to cancel them|its orders are cancelled|with its orders cancelled", advice)
-    pmm.deployment.update(connector="binance_paper_trade")
+    pmm.deployment.update(connector="binance_paper_trade", exposed_since=None)
     page = shown(admin_client, pmm, "now")
     page = page[page.index("This bot needs you") :]
     page = page[: page.index("</section>")]
@@ -123,16 +123,75 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
             "The bot is not listed. It may have left orders open, so it is recovered first",
         ),
         (BotState.CRASHED, "binance_paper_trade", "The bot is crashed and has no orders to cancel."),
+        (BotState.STOPPED, "kucoin", "The bot is stopped. It may have left orders open, so it is recovered first"),
         (BotState.SILENT, "bitmart", "The bot is silent. It may have left orders open, so it is recovered first"),
     ],
 )
 def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, state, connector, words, pmm, admin_client):
-    has_orders = state != BotState.STOPPED and connector == "bitmart"
+    has_orders = connector == "kucoin" or (state != BotState.STOPPED and connector == "bitmart")
     exposed_since = now() if has_orders else None
     pmm.deployment.update(observed_state=state, connector=connector, exposed_since=exposed_since)
     page = text_of(admin_client.get(operate_url(pmm, kind)))
     assert words in page
     assert ("cancels its orders, until its log confirms it." in page) is (state == BotState.RUNNING)
+
+
+def advice_of(page: str) -> str:
+    """The part of a bot's page that says what to do in its state."""
+    advice = page[page.index("What to do") :]
+    return advice[: advice.index("</section>")]
+
+
+def test_what_a_crashed_bot_is_advised_begins_with_its_recovery_and_names_its_orders(pmm, admin_client):
+    order = {"client_order_id": "BSBX1", "side": "BUY", "price": "0.0124", "amount": "1600.0"}
+    pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=now(), open_orders=[order])
+    page = shown(admin_client, pmm, "now")
+    assert "These orders were open when its log was read last" in page and "BSBX1" in page
+    advice = advice_of(page)
+    places = [advice.index(operate_url(pmm, kind)) for kind in ("recover", "redeploy", "archive")]
+    assert places == sorted(places)
+
+
+def test_a_crashed_bot_without_orders_is_not_said_to_have_some(pmm, admin_client):
+    pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=None)
+    page = shown(admin_client, pmm, "now")
+    assert "It left no orders at an exchange." in page
+    assert operate_url(pmm, "recover") not in advice_of(page) and operate_url(pmm, "redeploy") in advice_of(page)
+
+
+def test_a_stopped_bot_whose_orders_nobody_saw_cancelled_is_not_said_to_have_none(pmm, admin_client):
+    pmm.deployment.update(observed_state=BotState.STOPPED, exposed_since=now())
+    page = shown(admin_client, pmm, "now")
+    assert "nobody has seen all its orders cancelled" in page and "its orders are cancelled" not in page
+    assert operate_url(pmm, "recover") in advice_of(page) and operate_url(pmm, "start") not in advice_of(page)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "meaning", "remedy"),
+    [
+        (Trouble.ORDERS_REJECTED, "its orders are rejected", "Check the API key"),
+        (Trouble.NOT_READY, "its exchange is not ready", "lists the bot's trading pair"),
+        (Trouble.NO_BALANCE, "too low to quote", "send funds"),
+    ],
+)
+def test_a_bot_that_is_up_and_does_not_quote_says_why_and_what_to_do(trouble, meaning, remedy, pmm, admin_client):
+    pmm.deployment.update(
+        trouble=trouble, trouble_reason="The exchange said no.", trouble_since=now() - timedelta(hours=1)
+    )
+    page = shown(admin_client, pmm, "now")
+    assert "This bot needs you" in page and meaning in page and "The exchange said no." in page
+    assert remedy in advice_of(page) and operate_url(pmm, "stop") in advice_of(page)
+    assert f"running, {trouble.label}" in page
+
+
+def test_the_question_before_a_deploy_says_each_thing_in_a_line(pmm, admin_client):
+    pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=now())
+    page = admin_client.get(operate_url(pmm, "deploy")).content.decode()
+    assert "Then it is archived.<br>A new instance starts trading" in page
+    assert (
+        "The bot is crashed. It may have left orders open"
+        in admin_client.get(operate_url(pmm, "stop")).content.decode()
+    )
 
 
 def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, admin_client):
