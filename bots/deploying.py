@@ -117,6 +117,7 @@ def look(run: Run, *, replace: bool) -> str:
     name = ""
     said = "Nothing of this bot is on the server."
     if current is not None:
+        current.update(stop_wanted_at=None)  # by now it is wanted again
         with talking_to(current.server) as api:
             if not current.instance_name:
                 # What an unanswered deploy makes may appear late, after its image was pulled.
@@ -309,7 +310,13 @@ def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
     try:
         with transaction.atomic():
             run.hold()
-            deployment.observe(BotState.UNCONFIRMED, sent_at=now, started_at=now, seen_before=deployment.seen_before)
+            deployment.observe(
+                BotState.UNCONFIRMED,
+                sent_at=now,
+                started_at=now,
+                exposed_since=deployment.exposed(),
+                seen_before=deployment.seen_before,
+            )
             if not Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment):
                 raise SubjectGone
     except IntegrityError:

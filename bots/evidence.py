@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from bots.logs import keep_lines, shortened_trace
 from bots.models import BotState, Deployment, LogKind, OrphanedOrders, Trouble
-from bots.orders import OpenOrder, orders_after
+from bots.order_accounting import RESTARTED_ELSEWHERE, STOP_NOT_CONFIRMED, record_orphaned
+from bots.orders import CONNECTED_LINE, OpenOrder, Orders, ended_order, orders_after
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, Unanswered
@@ -21,8 +22,6 @@ from hummingbot_api.words import MASK, masker
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
-#: What a bot logs in each run of its container once commands reach it.
-CONNECTED_LINE = "MQTT Bridge connected with success."
 #: How the error begins that a bot logs when its strategy raised at its start. It lives on, idle, and is heard.
 FAILED_START = "Failed to start strategy"
 #: What a bot logs when its kill switch stops a controller, and lets it go on (read in
@@ -54,7 +53,7 @@ class BotLogs:
         says_stopped: whether that entry says that its strategy has stopped.
         is_connected: whether it has said in this run that commands reach it.
         newest_error, failed_start: with secrets masked, to be shown.
-        open_orders: what it may have at its exchange, of this and of earlier runs.
+        orders: what it may have at its exchange, of this and of earlier runs.
         paused: whether its controller was paused or resumed last; ``None`` when neither is among the entries.
         switched_at: when it was, on the bot's clock, in epoch seconds.
         trouble: what keeps it from quoting now, with the cause and since when; ``None`` when nothing does.
@@ -65,7 +64,7 @@ class BotLogs:
     is_connected: bool = False
     newest_error: LogEntry | None = None
     failed_start: LogEntry | None = None
-    open_orders: list[OpenOrder] = field(default_factory=list)
+    orders: Orders = field(default_factory=lambda: Orders([], complete=False))
     paused: bool | None = None
     switched_at: float = 0.0
     trouble: tuple[Trouble, str, datetime] | None = None
@@ -112,8 +111,10 @@ def apply_log_evidence(
 
 
 def exposure(deployment: Deployment, logs: BotLogs) -> datetime | None:
-    """Since when the bot may have orders: until its log says that it stopped, and shows the end of every order."""
-    if logs.says_stopped and not logs.open_orders:
+    """Since when the bot may have orders: until its log says that it stopped, and shows the end of every order. Of one
+    that somebody else stopped, and whose log has gaps, nobody knows.
+    """
+    if logs.says_stopped and logs.orders.complete and not logs.orders.open:
         return None
     return deployment.exposed()
 
@@ -160,7 +161,7 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     try:
         status = api.bots.status(deployment.instance_name)
     except BotNotFound:
-        return BotLogs(open_orders=[OpenOrder.from_json(order) for order in deployment.open_orders])
+        return BotLogs(orders=_known_orders(deployment))
     clean = _cleaner(deployment)
     keep_lines(deployment, LogKind.GENERAL, status.general_logs, clean)
     keep_lines(deployment, LogKind.ERROR, status.error_logs, clean)
@@ -174,11 +175,11 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     newest_error, failed_start = _newest(errors), _newest(errors, lambda words: words.startswith(FAILED_START))
     return BotLogs(
         newest_at=general[-1].timestamp if general else None,
-        says_stopped=bool(general) and general[-1].message.strip() == STOPPED_LINE,
+        says_stopped=_says_stopped(general),
         is_connected=_newest(general, lambda words: words == CONNECTED_LINE) is not None,
         newest_error=newest_error and clean(newest_error),
         failed_start=failed_start and clean(failed_start),
-        open_orders=_keep_open_orders(deployment, status.general_logs, status.error_logs),
+        orders=_keep_orders(deployment, status.general_logs, status.error_logs),
         paused=None if switched is None else switched.message.strip() == paused,
         switched_at=switched.timestamp.timestamp() if switched else 0.0,
         trouble=_trouble(deployment, _in_order([*general, *errors]), clean),
@@ -207,22 +208,60 @@ def _newest(entries: Sequence[LogEntry], matches: Callable[[str], bool] = lambda
     return next((entry for entry in reversed(entries) if matches(entry.message.strip())), None)
 
 
-def _keep_open_orders(
-    deployment: Deployment, general: Sequence[LogEntry], errors: Sequence[LogEntry]
-) -> list[OpenOrder]:
+def _says_stopped(general: Sequence[LogEntry]) -> bool:
+    """Whether the newest entry says so. That an order has ended may be confirmed a moment later."""
+    return (
+        next((e.message.strip() for e in reversed(general) if not ended_order(e.message.strip())), "") == STOPPED_LINE
+    )
+
+
+def _known_orders(deployment: Deployment) -> Orders:
+    return Orders(
+        [OpenOrder.from_json(order) for order in deployment.open_orders], complete=deployment.open_orders_complete
+    )
+
+
+def _keep_orders(deployment: Deployment, general: Sequence[LogEntry], errors: Sequence[LogEntry]) -> Orders:
     """The orders that are open by the log, written down with how far it was read. A log goes on naming those that a
-    person has dealt with at the exchange: they are left out.
+    person has dealt with at the exchange: they are left out. What an earlier run left, when somebody else has started
+    the container again, is named: a new run quotes on top of it.
     """
-    known = [OpenOrder.from_json(order) for order in deployment.open_orders]
+    known = _known_orders(deployment)
     orders = orders_after(known, deployment.log_read_to, general, errors)
-    if orders:
+    if orders.open:
         dealt_with = OrphanedOrders.objects.dealt_with(deployment)
-        orders = [order for order in orders if order.client_order_id not in dealt_with]
-    read_to = max((entry.timestamp for entry in general), default=deployment.log_read_to)
-    columns = {"open_orders": [order.as_json() for order in orders], "log_read_to": read_to}
+        left = [order for order in orders.open if order.client_order_id not in dealt_with]
+        orders = replace(orders, open=left)
+    connected_at = max((e.timestamp for e in general if e.message.strip() == CONNECTED_LINE), default=None)
+    if _restarted_elsewhere(deployment, connected_at):
+        former = {order.client_order_id for order in known.open}
+        if left := [order for order in orders.open if order.client_order_id in former]:
+            record_orphaned(deployment, left, RESTARTED_ELSEWHERE)
+    columns = {
+        "open_orders": [order.as_json() for order in orders.open],
+        "open_orders_complete": orders.complete,
+        "connected_at": connected_at or deployment.connected_at,
+        "log_read_to": max((entry.timestamp for entry in general), default=deployment.log_read_to),
+    }
     if any(getattr(deployment, name) != value for name, value in columns.items()):
         deployment.update(**columns)
     return orders
+
+
+def _restarted_elsewhere(deployment: Deployment, connected_at: datetime | None) -> bool:
+    """Whether a run of the container has begun that the panel did not begin. A bot says once in each that it is
+    connected (``MQTTCommands.start_mqtt_async`` of Hummingbot 20260922).
+    """
+    before, began_after = deployment.connected_at, deployment.run_began_after
+    if connected_at is None or before is None or connected_at <= before:
+        return False
+    return began_after is None or before > began_after
+
+
+def record_unconfirmed_stop(deployment: Deployment, logs: BotLogs) -> None:
+    """Write down what a bot left open that has stopped by itself or by somebody else."""
+    if logs.says_stopped and logs.orders.open:
+        record_orphaned(deployment, logs.orders.open, STOP_NOT_CONFIRMED)
 
 
 def _trouble(
@@ -233,6 +272,7 @@ def _trouble(
     since_quoted = [entry for entry in entries if quoted is None or entry.timestamp > quoted.timestamp]
     if not since_quoted or since_quoted[-1].message.strip() == STOPPED_LINE:
         return None
+    noted = deployment.trouble if quoted is None and deployment.trouble_since else ""
     if rejected := [entry for entry in since_quoted if _REJECTED.match(entry.message)]:
         # Of the two entries for each order the one with the traceback has the exchange's words.
         told = next((entry for entry in reversed(rejected) if "\n" in entry.message.strip()), rejected[-1])
@@ -249,6 +289,9 @@ def _trouble(
     short = [entry for entry in since_quoted if _NO_BALANCE.match(entry.message.strip())]
     if short:
         return Trouble.NO_BALANCE, clean(short[-1]).message.strip(), _since(deployment, Trouble.NO_BALANCE, short[0])
+    if noted and noted != Trouble.NOT_READY and deployment.trouble_since:
+        # What said so has fallen out of the log, and nothing was quoted since.
+        return Trouble(noted), deployment.trouble_reason, deployment.trouble_since
     return None
 
 

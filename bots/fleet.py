@@ -10,15 +10,21 @@ from typing import Self
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
 from accounts.operations import talking_to
-from bots.evidence import WORKING, apply_log_evidence, read_live, read_logs, up_and_connected
+from bots.evidence import (
+    WORKING,
+    apply_log_evidence,
+    read_live,
+    read_logs,
+    record_unconfirmed_stop,
+    up_and_connected,
+)
 from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, ForeignInstance
-from bots.order_accounting import RESTARTED_ELSEWHERE, account_for_end, record_orphaned
-from bots.orders import OpenOrder
+from bots.order_accounting import account_for_end
 from bots.problems import InstanceUnknownHere
 from bots.running import running_on
 from hummingbot_api import HummingbotAPI
@@ -26,6 +32,8 @@ from hummingbot_api.errors import DockerDown, Problem, Unanswered
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from hummingbot_api.results import Container, ControllerPerformance
 from operations.models import Operation, State
+from operations.problems import OperationActive
+from operations.services import operation_request
 
 logger = logging.getLogger(__name__)
 
@@ -183,12 +191,16 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
         }
     if values.get("ended_at"):
         account_for_end(api, deployment)  # by somebody else, who may have left its orders
-    up_again = former == BotState.CRASHED and state in {*WORKING, BotState.STARTING}
-    with transaction.atomic():
-        updated = untouched_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
-        if updated and up_again and deployment.exposed_since is not None:
-            orders = [OpenOrder.from_json(order) for order in deployment.open_orders]
-            record_orphaned(deployment, orders, RESTARTED_ELSEWHERE)
+    updated = untouched_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
+    if updated and deployment.instance_name and deployment.stop_wanted_at is not None:
+        _stop_as_wanted(deployment)
+
+
+def _stop_as_wanted(deployment: Deployment) -> None:
+    """Somebody wanted it stopped while nobody knew whether it would ever appear."""
+    with suppress(OperationActive):
+        operation_request(kind="stop", subject=deployment.bot)
+    deployment.update(stop_wanted_at=None)
 
 
 def _total(figures: Iterable[float | None]) -> float | None:
@@ -250,7 +262,8 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
         try:
             live = read_live(api, deployment)
             state = BotState(deployment.observed_state)
-            state, values = apply_log_evidence(deployment, state, read_logs(api, deployment), live)
+            logs = read_logs(api, deployment)
+            state, values = apply_log_evidence(deployment, state, logs, live)
         except Unanswered as problem:
             # One bot's log that can't be had takes nothing from what the look has shown of all, nor the others' turn.
             logger.warning("The log of %s was not read: %s", deployment, problem.code)
@@ -258,4 +271,5 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
             return
         # An operation may have read it again since.
         unchanged = untouched_since(snapshot.taken_at).filter(live_config_at=deployment.live_config_at)
-        unchanged.filter(pk=deployment.pk).update(observed_state=state, **values)
+        if unchanged.filter(pk=deployment.pk).update(observed_state=state, **values):
+            record_unconfirmed_stop(deployment, logs)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.operations import talking_to
-from bots.evidence import WORKING, apply_log_evidence, read_live, read_logs
+from bots.evidence import WORKING, apply_log_evidence, read_live, read_logs, record_unconfirmed_stop
 from bots.fleet import Snapshot, attended, state_in, untouched_since
 from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from bots.order_accounting import account_for_end
@@ -152,7 +152,8 @@ def find(run: Run, api: HummingbotAPI, deployment: Deployment) -> Place:
 def end_as_gone(api: HummingbotAPI, deployment: Deployment) -> tuple[str, OrphanedOrders | None]:
     """Write down that an instance is not on its server any more, in words, and what it may have left open."""
     orphaned = account_for_end(api, deployment) if deployment.instance_name else None
-    deployment.end(BotState.GONE if deployment.instance_name else BotState.NOT_CREATED)
+    ended = BotState.ARCHIVED if deployment.archive_sent_at else BotState.GONE
+    deployment.end(ended if deployment.instance_name else BotState.NOT_CREATED)
     said = f"{deployment.instance_name or 'The instance of the unconfirmed deploy'} is gone from the server."
     return (said if orphaned is None else f"{said} {orphaned.summary}"), orphaned
 
@@ -231,4 +232,5 @@ def _look_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:
         also["verified_at"] = snapshot.taken_at
     if not unchanged.update(observed_state=state, observed_at=snapshot.taken_at, **also):
         return None
+    record_unconfirmed_stop(deployment, logs)
     return f"{deployment} is {state.label}."

@@ -21,11 +21,26 @@ from bots.instances import (
     wait_until_seen,
 )
 from bots.models import BotState, Deployment, OrphanedOrders
-from bots.order_accounting import account_for_end, refuse_on_top_of_orders
-from bots.problems import ArchiveUnconfirmed, ContainerExited, OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed
-from bots.recovery import begin_run, recover, stop_with_cancellation
+from bots.order_accounting import (
+    NOT_ENDED,
+    STOP_NOT_CONFIRMED,
+    account_for_end,
+    record_exposure,
+    record_orphaned,
+    refuse_on_top_of_orders,
+)
+from bots.problems import ArchiveUnconfirmed, ContainerExited, DeployUnconfirmed, InstanceMissing, OrdersMayBeOpen
+from bots.recovery import (
+    CANT_BE_ENDED,
+    begin_run,
+    put_kill_switch_back,
+    recover,
+    stop_with_cancellation,
+    stopped_in_order,
+)
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, NotFound
+from hummingbot_api.server_faults import NotSupportedByServer
 from operations.runner import Run
 
 CANCELLED = "Its log says that it has stopped, and shows that every order was cancelled or filled."
@@ -76,12 +91,33 @@ def recover_instance(run: Run) -> str:
 def _stop_or_recover(run: Run, *, by_force: bool) -> str:
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        place = find(run, api, deployment)
+        try:
+            place = find(run, api, deployment)
+        except InstanceMissing:
+            if deployment.archive_sent_at and not deployment.orphaned_orders.unresolved().exists():
+                return f"{deployment} was archived: nothing of the bot trades any more."
+            raise
+        except DeployUnconfirmed:
+            deployment.update(stop_wanted_at=timezone.now())
+            raise
+        if deployment.exposed_since is None and deployment.archive_sent_at is not None:
+            return f"{deployment} has stopped in order, and is being archived."
         if place == Place.EXITED and deployment.exposed_since is None:
             return f"{deployment} had stopped in order before its container ended: it has nothing to cancel."
-        end = recover if by_force or place == Place.EXITED else stop_with_cancellation
-        insist_on_no_orders(end(run, api, deployment))
+        soft = place == Place.ACTIVE and not by_force and stopped_in_order(run, api, deployment) is not False
+        insist_on_no_orders(_end(run, api, deployment, soft=soft))
     return CANCELLED
+
+
+def _end(run: Run, api: HummingbotAPI, deployment: Deployment, *, soft: bool = False) -> OrphanedOrders | None:
+    """Stop an instance in order, bringing it up first unless ``soft``. What it may have left open is written down."""
+    try:
+        left = (stop_with_cancellation if soft else recover)(run, api, deployment)
+    except CANT_BE_ENDED:
+        if not soft:
+            record_exposure(deployment, read_logs(api, deployment).orders.open, NOT_ENDED)
+        raise
+    return record_orphaned(deployment, left, STOP_NOT_CONFIRMED) if left else None
 
 
 # --- start ------------------------------------------------------------------------------------------------------
@@ -99,7 +135,11 @@ def prepare_start(run: Run) -> str:
     with talking_to(deployment.server) as api:
         place = find(run, api, deployment)
         logs = read_logs(api, deployment)
-        connected = deployment.instance_name in api.bots.mqtt().discovered_bots
+        connected = False
+        if place == Place.ACTIVE and not logs.says_stopped:
+            # A server that was itself restarted knows a healthy bot again after a while.
+            heard = patiently(lambda: deployment.instance_name in api.bots.mqtt().discovered_bots or None)
+            connected = bool(run.wait_for(heard, settings.FLEET["KNOWN_AGAIN"]))
     runs = place == Place.ACTIVE and connected and not logs.says_stopped
     if runs:
         deployment.update(stopped_at=None)
@@ -120,7 +160,7 @@ def recover_before_start(run: Run) -> str:
     if deployment.exposed_since is None:
         return "It had stopped in order: it has nothing to cancel."
     with talking_to(deployment.server) as api:
-        orphaned = recover(run, api, deployment)
+        orphaned = _end(run, api, deployment)
     if not run.operation.options.get("open_orders"):
         insist_on_no_orders(orphaned)
     return CANCELLED if orphaned is None else orphaned.summary
@@ -132,14 +172,16 @@ def restart_container(run: Run) -> str:
         return "It is running: nothing to do."
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        stopped_at = deployment.stopped_at
-        begin_run(api, deployment)
-        deployment.update(stopped_at=stopped_at)  # until it is up again
-        if locate(api, deployment) == Place.ACTIVE:
+        place = locate(api, deployment)
+        if run.operation.notes.get("begun") and place == Place.ACTIVE:
+            return "Its container was restarted by the worker before."  # it may quote: it must not be ended again
+        if place == Place.ACTIVE:
             api.docker.stop(deployment.instance_name)
+        put_kill_switch_back(api, deployment)
+        begin_run(api, deployment)
+        run.note(begun=True)
         run.hold()
         api.docker.start(deployment.instance_name)
-    deployment.update(stopped_at=None)
     return "Its container was restarted, which starts its strategy."
 
 
@@ -186,12 +228,21 @@ def archive(run: Run, deployment: Deployment) -> Archived:
             run.hold()
             deployment.update(archive_sent_at=timezone.now())
             _have_it_removed(run, api, deployment)
-            if not run.wait_for(gone, deadline) and locate(api, deployment) != Place.GONE:
+            if not run.wait_for(gone, deadline) or locate_surely(run, api, deployment) != Place.GONE:
                 raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
-        orphaned = account_for_end(api, deployment)
+        orphaned = _account_for_archive(run, api, deployment)
     deployment.end(BotState.ARCHIVED if deployment.instance_name else BotState.NOT_CREATED)
     said = f"{deployment.instance_name} {how} Its data is in the server's archive."
     return Archived(said if orphaned is None else f"{said} {orphaned.summary}", orphaned)
+
+
+def _account_for_archive(run: Run, api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
+    """The server removes the container first, and moves its data then. One that never connected may have none."""
+    if deployment.verified_at is not None:
+        there = patiently(lambda: api.archives.has(deployment.instance_name) or None)
+        with suppress(NotSupportedByServer):
+            run.wait_for(there, settings.FLEET["ARCHIVE_LISTED"])
+    return account_for_end(api, deployment)
 
 
 def _stop_by_all_means(run: Run, api: HummingbotAPI, deployment: Deployment) -> str:
@@ -199,10 +250,10 @@ def _stop_by_all_means(run: Run, api: HummingbotAPI, deployment: Deployment) -> 
     if locate(api, deployment) == Place.EXITED and deployment.exposed_since is None:
         return "had ended without orders."
     try:
-        orphaned = recover(run, api, deployment)
-    except (ContainerExited, StopNotDelivered, StopUnconfirmed, NotFound) as problem:
+        left = recover(run, api, deployment)
+    except CANT_BE_ENDED as problem:
         return f"could not be stopped in order ({problem.message}), so its container was ended."
-    return "has stopped." if orphaned else "has stopped, and its log shows that its orders were cancelled."
+    return "has stopped." if left else "has stopped, and its log shows that its orders were cancelled."
 
 
 def _have_it_removed(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:

@@ -123,6 +123,7 @@ def switch(run: Run, *, paused: bool) -> str:
             run.hold()
             if paused:
                 deployment.update(paused_at=None)  # an earlier pause, which somebody else has ended
+            deployment.update(kill_switch_before=None)  # whatever a recovery wanted to put back
             changes = {KILL_SWITCH: paused}
             api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)
             if bool(_read(api, deployment, changed=True).get(KILL_SWITCH)) != paused:

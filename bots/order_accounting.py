@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
 
 from bots.models import Deployment, OrphanedOrders
-from bots.orders import OpenOrder
+from bots.orders import OpenOrder, ended_order
 from bots.problems import OrdersMayBeOpen
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import NotFound, Unanswered
+from hummingbot_api.results import ArchivedOrder
 from hummingbot_api.server_faults import NotSupportedByServer
 
 STOP_NOT_CONFIRMED = "The bot has stopped, and its log does not show that all its orders were cancelled."
-NOT_BROUGHT_UP = "The bot's container ended by itself and could not be brought up again to cancel its orders."
+NOT_ENDED = "The bot could not be brought up and stopped in order, so nobody has seen its orders cancelled."
 GONE_WITH_ORDERS = "The bot's instance is gone, and nobody has seen its orders cancelled."
 ARCHIVED_WITH_ORDERS = "By the database of the archived instance, orders were never cancelled or filled."
 ARCHIVE_UNREAD = "The instance was archived without a confirmed stop, and the server does not show its database."
@@ -26,8 +26,8 @@ RESTARTED_ELSEWHERE = (
 
 
 def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason: str) -> OrphanedOrders | None:
-    """Write down what an instance may have left open; ``None`` when a person has dealt with all of it already, and when
-    its orders were simulated.
+    """Write down what an instance may have left open, beside what is known already; ``None`` when a person has dealt
+    with all of it, and when its orders were simulated.
 
     Args:
         orders: those that are known by name; none when only that there may be some is known.
@@ -35,16 +35,27 @@ def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason:
     if deployment.exposed() is None:
         return None
     dealt_with = OrphanedOrders.objects.dealt_with(deployment)
-    left = [order for order in orders if order.client_order_id not in dealt_with]
+    left = {o.client_order_id: o for o in orders if o.client_order_id not in dealt_with}
     if orders and not left:
         return None
     with transaction.atomic():
-        record, _ = OrphanedOrders.objects.update_or_create(
-            deployment=deployment,
-            resolved_at=None,
-            defaults={"orders": [order.as_json() for order in left], "reason": reason},
+        record, _ = OrphanedOrders.objects.select_for_update().get_or_create(
+            deployment=deployment, resolved_at=None, defaults={"reason": reason}
         )
+        # What is known later may be less: nothing that was named is forgotten.
+        record.orders = [o.as_json() for o in ({o.client_order_id: o for o in record.open_orders} | left).values()]
+        record.reason = reason
+        record.save(update_fields=["orders", "reason"])
     return record
+
+
+def record_exposure(deployment: Deployment, orders: Sequence[OpenOrder], reason: str) -> OrphanedOrders | None:
+    """The same of an instance of which no more can be found out, if it may have had orders at all: one that never
+    connected, and is not known to have placed any, has none.
+    """
+    if deployment.exposed_since is None or (deployment.verified_at is None and not orders):
+        return deployment.orphaned_orders.unresolved().first()
+    return record_orphaned(deployment, orders, reason)
 
 
 def account_for_end(api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
@@ -53,23 +64,26 @@ def account_for_end(api: HummingbotAPI, deployment: Deployment) -> OrphanedOrder
 
     Safe to repeat, and to be done before the end itself is written down.
     """
-    known = [OpenOrder.from_json(order) for order in deployment.open_orders]
     try:
         archived = api.archives.open_orders(deployment.instance_name)
     except (NotFound, NotSupportedByServer, Unanswered):
-        if deployment.exposed_since is None:
-            return None
-        return record_orphaned(deployment, known, ARCHIVE_UNREAD if deployment.archive_sent_at else GONE_WITH_ORDERS)
-    # Whatever was open when a person said that all was dealt with.
-    resolved_at = deployment.orphaned_orders.aggregate(latest=Max("resolved_at"))["latest"]
-    left = [
-        OpenOrder.from_archive(order)
-        for order in archived
-        if resolved_at is None or order.created_at is None or order.created_at > resolved_at
-    ]
+        known = [OpenOrder.from_json(order) for order in deployment.open_orders]
+        reason = ARCHIVE_UNREAD if deployment.archive_sent_at else GONE_WITH_ORDERS
+        return record_exposure(deployment, known, reason)
+    left = [OpenOrder.from_archive(order) for order in archived if not _ended_by_log(deployment, order)]
     if left:
         return record_orphaned(deployment, left, ARCHIVED_WITH_ORDERS)
     return deployment.orphaned_orders.unresolved().first()
+
+
+def _ended_by_log(deployment: Deployment, order: ArchivedOrder) -> bool:
+    """Whether an order whose last event is a fill has ended before that: the fill of a cancelled or completed order may
+    be booked late.
+    """
+    if order.last_status != "OrderFilled":
+        return False
+    lines = deployment.log_lines.filter(message__contains=order.client_order_id).values_list("message", flat=True)
+    return any(ended_order(line.strip()) == order.client_order_id for line in lines)
 
 
 def refuse_on_top_of_orders(deployment: Deployment, options: Mapping[str, Any]) -> None:
@@ -82,3 +96,8 @@ def refuse_on_top_of_orders(deployment: Deployment, options: Mapping[str, Any]) 
         return
     if orphaned := OrphanedOrders.objects.in_the_way_of(deployment).select_related("deployment").first():
         raise OrdersMayBeOpen(f"{orphaned.deployment}: {orphaned.summary}")
+    if crashed := Deployment.objects.crashed_beside(deployment).first():
+        raise OrdersMayBeOpen(
+            f"{crashed} is {crashed.state.label}, and nobody has seen its orders cancelled.",
+            remedy=f"“Recover” {crashed.bot.name} first: that cancels them.",
+        )

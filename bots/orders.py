@@ -5,7 +5,7 @@ bot's log, or its archived database, says so, and never because somebody asked f
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,9 +25,15 @@ _ENDED = re.compile(
     r"Successfully cancell?ed order (\S+?)\.\s*$|(?:BUY|SELL) order (\S+) completely filled\.|Order (\S+) has failed\. "
 )
 _NOT_CANCELLED = re.compile(
-    r"Failed to cancel order (\S+)\s*(?:\n|$)|Stopping, but these cancels are not confirmed: (.+)$"
+    r"Failed to cancel order (\S+)\s*(?:\n|$)|Failed to cancel the order (\S+) because"
+    r"|Stopping, but these cancels are not confirmed: (.+)$"
 )
-_STOPPING, _STARTING = "stop command initiated.", "start command initiated."
+_LOST = re.compile(r"The order (\S+?)\(.*\) will be considered lost\.")
+#: What a bot logs first in each run of its container, once commands reach it, and when it is told to stop.
+CONNECTED_LINE = "MQTT Bridge connected with success."
+STOPPING_LINE = "stop command initiated."
+#: Among so many entries at its beginning a new run's log says that it is connected.
+FIRST_LINES = 5
 _EVENT_SIDE = re.compile(r"(Buy|Sell)Order")
 
 
@@ -74,39 +80,71 @@ class OpenOrder:
         return f"{what}{price} ({name})"
 
 
+@dataclass(frozen=True)
+class Orders:
+    """What a log shows of a bot's orders.
+
+    Attributes:
+        open: those that it shows to be created, and not to end.
+        complete: whether nothing of it was lost, so that there are no others.
+    """
+
+    open: list[OpenOrder]
+    complete: bool
+
+
 def orders_after(
-    known: Iterable[OpenOrder],
-    read_to: datetime | None,
-    general: Sequence[LogEntry],
-    errors: Sequence[LogEntry] = (),
-) -> list[OpenOrder]:
+    known: Orders, read_to: datetime | None, general: Sequence[LogEntry], errors: Sequence[LogEntry] = ()
+) -> Orders:
     """The orders that are open after what a log shows, given those that were known before.
 
     When entries were lost in between, nobody knows what became of the orders that were known: they are left out here,
     for what was seen to be created and not to end is all that a log can prove. The archive names the others.
 
     Args:
-        known: those that were open when the log was read before.
+        known: as of the time when the log was read before.
         read_to: the newest general entry that was read then; ``None`` when it is read for the first time.
         general, errors: the two logs as the server has them now, in whatever order.
     """
-    oldest = min((entry.timestamp for entry in general), default=None)
-    lost = read_to is not None and len(general) >= LOG_LENGTH and oldest is not None and oldest > read_to
-    orders = {} if lost else {order.client_order_id: order for order in known}
+    entries = sorted((*general, *errors), key=lambda entry: entry.timestamp)
+    lost = _has_gap(read_to, sorted(general, key=lambda entry: entry.timestamp))
+    orders = {} if lost else {order.client_order_id: order for order in known.open}
+    ended: set[str] = set()
+    given_up: set[str] = set()
     stopping = False
-    for entry in sorted((*general, *errors), key=lambda entry: entry.timestamp):
+    for entry in entries:
         message = entry.message.strip()
-        if message in {_STOPPING, _STARTING}:
-            stopping = message == _STOPPING
+        if message in {STOPPING_LINE, CONNECTED_LINE}:
+            stopping = message == STOPPING_LINE
         elif match := _CREATED.match(message):
             side, name, amount, pair, price = match.groups()
             orders[name] = OpenOrder(name, side, price, amount, pair)
-        elif match := _ENDED.match(message):
-            orders.pop(next(filter(None, match.groups())), None)
+        elif match := _LOST.match(message):
+            given_up.add(match[1])
+        elif name := ended_order(message):
+            if name not in given_up:
+                orders.pop(name, None)
+                ended.add(name)
         elif stopping and (match := _NOT_CANCELLED.match(message)):
             for name in re.split(r",\s*", next(filter(None, match.groups())).strip()):
-                orders.setdefault(name, OpenOrder(name))
-    return list(orders.values())
+                if name not in ended:
+                    orders.setdefault(name, OpenOrder(name))
+    return Orders(list(orders.values()), known.complete and not lost)
+
+
+def ended_order(message: str) -> str:
+    """The order that ends by this line of a log; empty for any other line."""
+    match = _ENDED.match(message)
+    return next(filter(None, match.groups())) if match else ""
+
+
+def _has_gap(read_to: datetime | None, general: Sequence[LogEntry]) -> bool:
+    """Whether entries have fallen out of the log since it was read. A log that begins with a new run of the container
+    has lost none: while that was down, nothing was logged.
+    """
+    if len(general) < LOG_LENGTH or any(entry.message.strip() == CONNECTED_LINE for entry in general[:FIRST_LINES]):
+        return False
+    return read_to is None or general[0].timestamp > read_to
 
 
 def in_words(orders: Sequence[OpenOrder], most: int = 20) -> str:

@@ -16,7 +16,9 @@ def resolve(request: HttpRequest, orphaned_id: int) -> HttpResponse:
     if not request.user.has_perm("bots.resolve_orders"):
         raise PermissionDenied
     bot = orphaned.deployment.bot
-    if orphaned.resolve(request.user):
+    if orphaned.resolved_at is None and request.POST.get("version") != orphaned.version:
+        messages.warning(request, "More orders were found since that page was opened. Look at them first.")
+    elif orphaned.resolve(request.user):
         words = f"Confirmed that the orders of {orphaned.deployment} were dealt with. {orphaned.summary}"
         admin.site.get_model_admin(Bot).log_change(request, bot, words)
         messages.success(request, f"Recorded: you have dealt with the orders of {orphaned.deployment}.")

@@ -225,12 +225,16 @@ FLEET: dict[str, float] = {
     "STOPPED": 60,
     # How often a stop is sent again that the bot's log does not confirm.
     "RESEND": 10,
+    # A bot whose log says that it stopped before is believed after so long: a new run would have logged something.
+    "QUIET": 12,
     # How much later than its stop a bot may log the end of its last order.
     "CANCELS": 6,
     # A bot looks every 10 s whether it was paused or resumed, and logs that it obeys.
     "RELOADED": 45,
     # The server archives in the background for 20 to 60 s.
     "ARCHIVED": 150,
+    # An archived instance's database is listed a moment after its container is gone.
+    "ARCHIVE_LISTED": 15,
     # After a restart of the API a bot that is up counts as unknown until it is heard again.
     "KNOWN_AGAIN": 40,
     # How long an unanswered deploy is looked for before it is called unconfirmed.

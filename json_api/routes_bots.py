@@ -56,6 +56,7 @@ DECISIONS = {
     "deploy": frozenset(Decisions.model_fields),
     "redeploy": frozenset(Decisions.model_fields),
     "start": frozenset({"open_orders"}),
+    "resume": frozenset({"open_orders"}),
 }
 
 

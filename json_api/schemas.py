@@ -143,7 +143,7 @@ class BotChange(Schema):
 
 
 class Decisions(Schema):
-    """What only a person may decide, for “deploy” and “redeploy”, and of it ``open_orders`` for “start”."""
+    """What only a person may decide, for “deploy” and “redeploy”; of it ``open_orders`` for “start” and “resume”."""
 
     model_config = ConfigDict(extra="forbid")
 

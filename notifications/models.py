@@ -72,6 +72,7 @@ TWO_LOOKS = frozenset(
         IncidentKind.DOCKER_DOWN,
         IncidentKind.MQTT_DOWN,
         IncidentKind.LOW_BALANCE,
+        IncidentKind.BOT_NOT_QUOTING,
     }
 )
 

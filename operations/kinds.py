@@ -8,6 +8,7 @@ from django import forms
 from django.db import models
 
 if TYPE_CHECKING:
+    from operations.models import Operation
     from operations.runner import Run
 
 
@@ -98,8 +99,8 @@ class Kind:
         """Why this makes no sense for the subject as it is now; empty when it does."""
         return ""
 
-    def takes_over(self, kind: str) -> bool:
-        """Whether it does not wait for an active operation of that kind on the same thing, and has it end instead."""
+    def takes_over(self, active: "Operation") -> bool:
+        """Whether it does not wait for an active operation on the same thing, and has that end instead."""
         return False
 
     def lock(self, subject: Any) -> str:

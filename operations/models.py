@@ -40,6 +40,10 @@ def lease_end() -> models.Expression:
     return Now() + timedelta(seconds=settings.OPERATIONS["LEASE"])
 
 
+#: Left behind by a worker whose lease ran out.
+_ABANDONED = Q(state=State.RUNNING, lease_until__lt=Now())
+
+
 class OperationQuerySet(models.QuerySet["Operation"]):
     def active(self) -> Self:
         return self.filter(state__in=ACTIVE_STATES)
@@ -48,9 +52,13 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """Those that nobody works on: queued, with nothing left to take over from, or left behind by a worker whose
         lease ran out. By the database's clock: those of the workers may differ by more than a lease.
         """
-        abandoned = Q(state=State.RUNNING, lease_until__lt=Now())
-        queued = Q(state=State.QUEUED) & (Q(waits_for=None) | ~Q(waits_for__in=Operation.objects.active().values("pk")))
-        return self.filter(abandoned | queued)
+        in_progress = Operation.objects.active().exclude(_ABANDONED)
+        queued = Q(state=State.QUEUED) & (Q(waits_for=None) | ~Q(waits_for__in=in_progress.values("pk")))
+        return self.filter(_ABANDONED | queued)
+
+    def abandoned(self) -> Self:
+        """Those whose worker was lost, by the database's clock."""
+        return self.filter(_ABANDONED)
 
     def forgettable(self, before: datetime) -> Self:
         """Those that ended before that time, without the last of each kind on each subject, which says how it came to

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from hummingbot_api.words import shortened
 from operations import kinds
-from operations.models import LONGEST_LABEL, Operation, State
+from operations.models import LONGEST_LABEL, LONGEST_SUMMARY, Operation, State
 from operations.problems import OperationActive, SubjectGone
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def _create(facts: dict[str, Any], definition: kinds.Kind) -> Operation:
         active = on_lock.filter(waits_for=None).first()
         if active is None:
             raise
-    if not definition.takes_over(active.kind):
+    if not definition.takes_over(active):
         raise OperationActive(active)
     try:
         with transaction.atomic():
@@ -106,11 +106,24 @@ def operation_cancel(*, operation: Operation) -> None:
         Operation.objects.filter(pk=operation.pk, state=State.RUNNING).update(cancel_requested=True)
 
 
+def _end_if_abandoned(operation: Operation, successor: Operation) -> None:
+    """Nobody works on it: it needs no worker to reach a safe point. One that wakes up finds its lease lost."""
+    Operation.objects.abandoned().filter(pk=operation.pk).update(
+        state=State.CANCELLED,
+        finished_at=timezone.now(),
+        lease_until=None,
+        holds="",
+        cancel_requested=False,
+        summary=shortened(f"Its worker was lost. Ended for “{successor}”, which takes over.", LONGEST_SUMMARY),
+    )
+
+
 def operation_supersede(*, operation: Operation, successor: Operation) -> None:
     """End an operation as soon as that is safe; the successor begins then, and both say so."""
     successor.waits_for, successor.notes = operation, successor.notes | {"took_over": str(operation)}
     successor.save(update_fields=["waits_for", "notes"])
     operation_cancel(operation=operation)
+    _end_if_abandoned(operation, successor)
 
 
 def operations_forget(*, before: datetime) -> None:

@@ -77,6 +77,17 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
         """Those that were sent to a server and have not ended."""
         return self.filter(sent_at__isnull=False, ended_at__isnull=True)
 
+    def crashed_beside(self, deployment: "Deployment") -> Self:
+        """Those of other bots of the client in its market whose container is not up, and that may have orders."""
+        in_market = self.open().filter(
+            bot__client=deployment.bot.client_id,
+            connector=deployment.connector,
+            trading_pair=deployment.trading_pair,
+            observed_state__in=(BotState.CRASHED, BotState.NOT_LISTED),
+            exposed_since__isnull=False,
+        )
+        return in_market.exclude(bot=deployment.bot_id).select_related("bot")
+
     def in_state(self, state: str, now: datetime) -> Self:
         """By the state that is shown, see ``Deployment.state``."""
         seen_lately = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
@@ -133,6 +144,15 @@ class Deployment(models.Model):
     )
     open_orders = models.JSONField(
         default=list, help_text="Its open orders, as its log showed them last. See ``bots.orders.OpenOrder``."
+    )
+    open_orders_complete = models.BooleanField(
+        default=True, help_text="Whether nothing of its log was lost, so that it has no other open orders."
+    )
+    connected_at = models.DateTimeField(
+        null=True, help_text="When its newest run connected, by its log. On the bot's clock."
+    )
+    stop_wanted_at = models.DateTimeField(
+        null=True, help_text="When somebody wanted it stopped whose instance had not appeared yet."
     )
     log_read_to = models.DateTimeField(null=True, help_text="The newest general entry of its log. On the bot's clock.")
     run_began_after = models.DateTimeField(

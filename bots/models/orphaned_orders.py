@@ -1,5 +1,6 @@
 """Orders that an instance left at its exchange, until a person has dealt with them."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -79,9 +80,17 @@ class OrphanedOrders(models.Model):
             return f"{self.reason} Which ones is not known: look at all open orders of {self.market}."
         return f"{self.reason} {count_of(self.orders)}: {in_words(self.open_orders)}."
 
+    @property
+    def version(self) -> str:
+        """What somebody was shown who confirms it: changes with every order that is named since."""
+        names = "\n".join(sorted(order["client_order_id"] for order in self.orders))
+        return hashlib.sha256(names.encode()).hexdigest()[:16]
+
     def resolve(self, user: Any) -> bool:
-        """Record that the user has dealt with them; false when somebody had done so before."""
-        unresolved = OrphanedOrders.objects.unresolved().filter(pk=self.pk)
+        """Record that the user has dealt with them, as they are at hand here; false when more were named meanwhile, or
+        somebody has done so before.
+        """
+        unresolved = OrphanedOrders.objects.unresolved().filter(pk=self.pk, orders=self.orders)
         with transaction.atomic():
             resolved = unresolved.update(resolved_at=timezone.now(), resolved_by=user)
             # What runs again may have orders all the same.

@@ -76,7 +76,11 @@ def end_of(instance: Deployment) -> str:
 def left_open(deployment: Deployment) -> str:
     """A word of warning about orders on top of which a deployment would quote."""
     records = OrphanedOrders.objects.in_the_way_of(deployment).select_related("deployment")
-    return "\n".join(f"{record.deployment}: {record.summary}" for record in records)
+    crashed = Deployment.objects.crashed_beside(deployment)
+    return paragraphs(
+        *(f"{record.deployment}: {record.summary}" for record in records),
+        *(f"{other} is {other.state.label}, and nobody has seen its orders cancelled." for other in crashed),
+    )
 
 
 #: What is done with an instance that did not stop in order, before anything else.

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from bots import deploying
-from bots.models import Bot, BotState, OrphanedOrders
+from bots.models import Bot, BotState
 from bots.operations.base import (
     BotKind,
     TradingKind,
@@ -28,6 +28,7 @@ from bots.operations.options import (
     UnlistedOption,
     WhenGone,
     may_be_gone,
+    may_quote_on_top_of_orders,
 )
 from bots.order_accounting import refuse_on_top_of_orders
 from bots.preview import Part, preview
@@ -71,7 +72,7 @@ class Deploy(TradingKind):
             WhenGone: may_be_gone(bot),
             UnlistedOption: rules is not None and rules.unlisted,
             ResumeOption: is_held(bot),
-            OpenOrdersOption: OrphanedOrders.objects.in_the_way_of(bot.plan_deployment()).exists(),
+            OpenOrdersOption: may_quote_on_top_of_orders(bot.plan_deployment()),
         }
         return type("DeployOptions", (RepeatOption, *(form for form, is_asked in asked.items() if is_asked)), {})
 

@@ -1,13 +1,17 @@
 """Changing a controller while its instance runs: its settings, and its pause."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from django import forms
 
 from bots import live
 from bots.differences import Difference
 from bots.evidence import WORKING
 from bots.models import Bot, BotState
-from bots.operations.base import BotKind, TradingKind, at_hand, company, paragraphs, trading
+from bots.operations.base import BotKind, TradingKind, at_hand, company, left_open, paragraphs, trading
+from bots.operations.options import open_orders_option
+from bots.order_accounting import refuse_on_top_of_orders
 from bots.preview import Part, preview_live
 from bots.strategies.render import KILL_SWITCH
 from operations.kinds import StepDefinition, register
@@ -116,9 +120,17 @@ class Resume(TradingKind, LiveKind):
         StepDefinition("confirm", "Wait until its log confirms it", live.confirm_resume),
     )
 
+    def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
+        return open_orders_option(subjects)
+
+    def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
+        refuse_on_top_of_orders(at_hand(subject), options)
+
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
-        return paragraphs(f"Goes on {trading(instance)}, with the settings that are live.", company(instance))
+        return paragraphs(
+            f"Goes on {trading(instance)}, with the settings that are live.", left_open(instance), company(instance)
+        )
 
     def unavailable(self, subject: Bot) -> str:
         if reason := self.refusal(subject) or super().unavailable(subject):

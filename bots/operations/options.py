@@ -1,8 +1,12 @@
 """What the confirmation pages ask about bots beyond yes or no, and what only some people may answer."""
 
+from collections.abc import Sequence
+
 from django import forms
 
-from bots.models import Bot, BotState
+from bots.models import Bot, BotState, Deployment
+from bots.order_accounting import refuse_on_top_of_orders
+from bots.problems import OrdersMayBeOpen
 
 
 class RepeatOption(forms.Form):
@@ -69,3 +73,19 @@ def may_be_gone(bot: Bot) -> bool:
     """Whether the panel can't tell what became of the bot's instance."""
     instance = bot.open_deployment
     return instance is not None and instance.state in {BotState.UNCONFIRMED, BotState.NOT_LISTED, BotState.UNKNOWN}
+
+
+def open_orders_option(subjects: Sequence[Bot]) -> type[forms.Form] | None:
+    """For a bot that has an instance already. Of several, those that would quote on top of orders are left out."""
+    if len(subjects) != 1 or (instance := subjects[0].open_deployment) is None:
+        return None
+    return OpenOrdersOption if may_quote_on_top_of_orders(instance) else None
+
+
+def may_quote_on_top_of_orders(deployment: Deployment) -> bool:
+    """Whether somebody has to say that it may."""
+    try:
+        refuse_on_top_of_orders(deployment, {})
+    except OrdersMayBeOpen:
+        return True
+    return False

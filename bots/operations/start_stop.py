@@ -10,7 +10,7 @@ from accounts.operations import (
 )
 from bots import instances, lifecycle
 from bots.evidence import WORKING
-from bots.models import Bot, BotState, OrphanedOrders
+from bots.models import Bot, BotState
 from bots.operations.base import (
     FIRST_RECOVERED,
     BotKind,
@@ -24,10 +24,10 @@ from bots.operations.base import (
     server_of,
     trading,
 )
-from bots.operations.options import GONE_PERMISSION, OpenOrdersOption, WhenGone, may_be_gone
+from bots.operations.options import GONE_PERMISSION, WhenGone, may_be_gone, open_orders_option
 from bots.order_accounting import refuse_on_top_of_orders
 from operations.kinds import StepDefinition, register
-from operations.models import Operation
+from operations.models import Operation, State
 from operations.runner import Run
 
 
@@ -49,8 +49,7 @@ class Start(TradingKind):
     )
 
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
-        in_the_way = len(subjects) == 1 and OrphanedOrders.objects.in_the_way_of(at_hand(subjects[0])).exists()
-        return OpenOrdersOption if in_the_way else None
+        return open_orders_option(subjects)
 
     def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
         refuse_on_top_of_orders(at_hand(subject), options)
@@ -110,8 +109,9 @@ class Stop(BotKind):
             return ""  # what is about to make one gives way
         return super().unavailable(subject)
 
-    def takes_over(self, kind: str) -> bool:
-        return kind not in ENDING
+    def takes_over(self, active: Operation) -> bool:
+        # What stops the bot itself goes on, once it has begun; until then a stop is sooner.
+        return active.kind not in ENDING or (active.state == State.QUEUED and active.kind != self.name)
 
     def lane(self, subject: Bot) -> str:
         return f"{super().lane(subject)}:stopping"

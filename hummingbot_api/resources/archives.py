@@ -19,6 +19,14 @@ ENDED = frozenset(
 class Archives(Resource):
     """The databases of archived instances."""
 
+    def has(self, instance_name: str) -> bool:
+        """Whether the archive has a database of that instance yet: it comes a moment after the container is gone."""
+        try:
+            self._database(instance_name)
+        except NotFound:
+            return False
+        return True
+
     def open_orders(self, instance_name: str) -> list[ArchivedOrder]:
         """The orders that the instance never saw end: as far as anybody knows, they are open at the exchange.
 

@@ -116,7 +116,8 @@ def quoting_spans(instance: "Instance") -> Iterator[tuple[float, float | None]]:
     stop = instance.stopped_at
     for moment, _, killed in instance.kill_switch_obeyed():
         if killed and begin is not None:
-            yield begin, max(moment, begin + KILLED_AFTER)
+            cancelled_at = max(moment, begin + KILLED_AFTER)
+            yield begin, cancelled_at if stop is None else min(cancelled_at, stop)
             begin = None
         elif not killed and begin is None:
             begin = moment

@@ -168,16 +168,24 @@ def test_an_end_whose_worker_is_killed_comes_all_the_same(kind, boundary, deploy
     assert_well_ended(operation, deployed, sandbox, *AFTER[kind])
 
 
-@pytest.fixture
-def crashed(deployed, make_bot, sandbox) -> Bot:
-    """With its two orders on the book."""
+@pytest.fixture(params=["script", "controller"])
+def quoting(request, bot, make_pmm, work, sandbox) -> Bot:
+    """With its two orders on the book. A script cleans up after an earlier run, a controller does not."""
+    bot = bot if request.param == "script" else make_pmm()
+    assert work(ask("deploy", bot)) == "exited with 0"
+    bot.refresh_from_db()
     sandbox.world.clock.advance(31)
     assert len(sandbox.world.open_orders()) == 2
-    sandbox.world.crash(deployed.deployment.instance_name)
-    return deployed
+    return bot
 
 
-INSIDE = ["bringing_up", "brought_up", "stopped"]
+@pytest.fixture
+def crashed(quoting, sandbox) -> Bot:
+    sandbox.world.crash(quoting.deployment.instance_name)
+    return quoting
+
+
+INSIDE = ["bringing_up", "starting", "started", "stopped"]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +211,22 @@ def test_a_start_whose_worker_is_killed_in_its_recovery_quotes_on_top_of_nothing
     operation = ask("start", crashed)
     killed_and_taken_over(operation, boundary)
     assert_well_ended(operation, crashed, sandbox, *AFTER["start"])
+    sandbox.world.clock.advance(60)
+    assert len(sandbox.world.open_orders()) == 2
+
+
+@pytest.mark.parametrize(
+    "boundary", [f"restart:{moment}" for moment in (*MOMENTS, "bringing_up", "starting", "started")]
+)
+def test_a_start_of_a_stopped_bot_whose_worker_is_killed_quotes_once(
+    boundary, quoting, sandbox, work, killed_and_taken_over
+):
+    assert work(ask("stop", quoting)) == "exited with 0"
+    operation = ask("start", quoting)
+    assert work(operation, signal_at=boundary) == KILLED
+    sandbox.world.clock.advance(31)  # until the lease has run out, it quotes
+    assert work(operation) == "exited with 0"
+    assert_well_ended(operation, quoting, sandbox, *AFTER["start"])
     sandbox.world.clock.advance(60)
     assert len(sandbox.world.open_orders()) == 2
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from bots.orders import LOG_LENGTH, OpenOrder, in_words, orders_after
+from bots.orders import LOG_LENGTH, OpenOrder, Orders, in_words
+from bots.orders import orders_after as read
 from hummingbot_api.results import ArchivedOrder, LogEntry
 
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -15,6 +16,10 @@ ASK = "Created LIMIT SELL order SSPUT67 for 1600 SHARP-USDT at 0.012538."
 
 def log(*messages: str, start: datetime = START) -> list[LogEntry]:
     return [LogEntry("INFO", "", message, start + timedelta(seconds=n)) for n, message in enumerate(messages)]
+
+
+def orders_after(known, read_to, general, errors=()) -> list[OpenOrder]:
+    return read(Orders(known, complete=True), read_to, general, errors).open
 
 
 def ids(orders: list[OpenOrder]) -> list[str]:

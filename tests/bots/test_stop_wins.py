@@ -64,6 +64,7 @@ def test_a_stop_of_a_bot_that_is_about_to_be_deployed_ends_that(bot, sandbox):
 def test_a_stop_waits_for_what_stops_the_bot_itself(kind, bot, perform):
     perform("deploy", bot)
     active = operation_request(kind=kind, subject=bot)
+    assert Operation.objects.claim(active.pk, "worker")
     with pytest.raises(OperationActive) as refusal:
         operation_request(kind="stop", subject=bot)
     assert refusal.value.operation == active

@@ -141,6 +141,7 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
     """Let this process signal itself at one moment of one step."""
     from accounts import profiles
     from bots import deploying, lifecycle, recovery
+    from hummingbot_api.resources.docker import Docker
     from operations import runner
 
     def strike() -> None:
@@ -172,11 +173,14 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
         case "marked":
             around(deploying, "_send_once", before=True)
         case "bringing_up":
-            around(recovery, "bring_up", before=True)
-        case "brought_up":
-            around(recovery, "bring_up", before=False)
+            around(recovery, "begin_run", before=True)
+            around(lifecycle, "begin_run", before=True)
+        case "starting":
+            around(Docker, "start", before=True)
+        case "started":
+            around(Docker, "start", before=False)
         case "stopped":
-            around(recovery, "_put_kill_switch_back", before=True)
+            around(recovery, "put_kill_switch_back", before=True)
         case "accounted":
             around(lifecycle, "account_for_end", before=False)
         case "removed":

@@ -162,20 +162,6 @@ def test_a_bot_that_was_stopped_here_is_no_incident_and_one_that_stopped_by_itse
     assert kinds_of(looks()) == ["bot_stopped"]
 
 
-def test_a_bot_that_is_up_and_does_not_quote_is_an_incident_until_it_quotes_again(bot):
-    since = timezone.now() - timedelta(minutes=5)
-    bot.deployment.update(trouble="orders_rejected", trouble_reason="Invalid API key", trouble_since=since)
-    shows(bot, BotState.RUNNING)
-    (incident,) = looks()
-    assert (incident.kind, incident.code) == ("bot_not_quoting", "bot_not_quoting")
-    assert "Invalid API key" in incident.sentence and "Check the API key" in incident.remedy
-    bot.deployment.update(trouble="")
-    shows(bot, BotState.RUNNING)
-    looks()
-    shows(bot, BotState.RUNNING)
-    assert looks() == []
-
-
 @pytest.mark.parametrize("kind", ["recover", "stop", "start", "redeploy"])
 def test_a_bot_that_was_recovered_here_did_not_stop_by_itself(kind, bot):
     """Its container was started for it, and the operation failed because of its orders."""

@@ -40,7 +40,7 @@ def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Kind]:
                 "steps": tuple(StepDefinition(key, key.title(), act) for key, act in acts.items()),
                 "lane": lambda self, subject: lane,
                 "failed": lambda self, run: failed(run),
-                "takes_over": lambda self, kind: takes_over(kind),
+                "takes_over": lambda self, active: takes_over(active.kind),
             }
             | ({"lock": lambda self, subject: lock} if lock else {}),
         )()
