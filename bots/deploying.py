@@ -1,7 +1,7 @@
 """The steps of a deployment. Each is safe to repeat after a crash at any line, see ``operations.runner``.
 
 The one request that is not safe to repeat is the deploy itself: sent twice it makes two bots on one account. Around
-it stand three guards. ``sent_at`` is written before it is sent, which the database allows for one open deployment of
+it stand guards. ``sent_at`` is written before it is sent, which the database allows for one open deployment of
 a bot only. Whenever it may have been sent before, the server is searched for what came of it, and that is adopted.
 And when no answer came, or its worker died, it is not sent again before the time is over in which its instance may
 appear: "nothing there" counts for nobody before. A worker that was frozen right before it sends finds its lease lost.

@@ -13,7 +13,7 @@ from django.utils import timezone
 from bots.logs import keep_lines, shortened_trace
 from bots.models import BotState, Deployment, LogKind, OrphanedOrders, Trouble
 from bots.order_accounting import RESTARTED_ELSEWHERE, STOP_NOT_CONFIRMED, record_orphaned
-from bots.orders import CONNECTED_LINE, OpenOrder, Orders, ended_order, orders_after
+from bots.orders import CONNECTED_LINE, OpenOrder, Orders, ended_order, is_created, orders_after
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, Unanswered
@@ -41,7 +41,6 @@ WORKING = (BotState.RUNNING, BotState.PAUSED)
 _REJECTED = re.compile(r"(?:Error submitting|Failed to submit) \w+ (?:\w+ )?order")
 _NOT_READY = re.compile(r"\S.* is not ready\. Please wait\.\.\.$|\S+ is not connected: waiting, nothing is placed\.$")
 _NO_BALANCE = re.compile(r"Not enough budget to|No (?:bid|ask) of .*: the available balance does not pay for it\.$")
-_CREATED = re.compile(r"Created \w+ (?:BUY|SELL) order ")
 
 
 @dataclass(frozen=True)
@@ -268,7 +267,7 @@ def _trouble(
     deployment: Deployment, entries: Sequence[LogEntry], clean: Callable[[LogEntry], LogEntry]
 ) -> tuple[Trouble, str, datetime] | None:
     """What keeps a connected bot from quoting, by the newest entries that say anything of it."""
-    quoted = _newest(entries, lambda words: bool(_CREATED.match(words)))
+    quoted = _newest(entries, is_created)
     since_quoted = [entry for entry in entries if quoted is None or entry.timestamp > quoted.timestamp]
     if not since_quoted or since_quoted[-1].message.strip() == STOPPED_LINE:
         return None

@@ -43,7 +43,7 @@ from hummingbot_api.errors import BotNotFound, NotFound
 from hummingbot_api.server_faults import NotSupportedByServer
 from operations.runner import Run
 
-CANCELLED = "Its log says that it has stopped, and shows that every order was cancelled or filled."
+CANCELLED = "Its log says that it has stopped, and names no order that is still open."
 
 
 class Archived(NamedTuple):
@@ -253,7 +253,7 @@ def _stop_by_all_means(run: Run, api: HummingbotAPI, deployment: Deployment) -> 
         left = recover(run, api, deployment)
     except CANT_BE_ENDED as problem:
         return f"could not be stopped in order ({problem.message}), so its container was ended."
-    return "has stopped." if left else "has stopped, and its log shows that its orders were cancelled."
+    return "has stopped." if left else "has stopped, and its log names no order that is still open."
 
 
 def _have_it_removed(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:

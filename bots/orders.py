@@ -132,6 +132,11 @@ def orders_after(
     return Orders(list(orders.values()), known.complete and not lost)
 
 
+def is_created(message: str) -> bool:
+    """Whether this line of a log says that the exchange has taken an order."""
+    return bool(_CREATED.match(message))
+
+
 def ended_order(message: str) -> str:
     """The order that ends by this line of a log; empty for any other line."""
     match = _ENDED.match(message)

@@ -11,7 +11,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
 
-from bots.problems import BotLive, ClientOffboarded, PauseWouldEnd
+from bots.problems import BotLive, ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
 from hummingbot_api.errors import Problem
 from json_api.problems import (
     BodyTooLarge,
@@ -28,7 +28,10 @@ from operations.problems import OperationActive, PanelFault
 
 logger = logging.getLogger(__name__)
 #: Where a problem is no request's fault but has a status of its own.
-STATUSES = {OperationActive: 409, BotLive: 409, PauseWouldEnd: 409, ClientOffboarded: 409, PanelFault: 500}
+STATUSES = {
+    **dict.fromkeys((OperationActive, BotLive, PauseWouldEnd, OrdersMayBeOpen, ClientOffboarded), 409),
+    PanelFault: 500,
+}
 #: Names that the model has for what the API calls otherwise.
 API_NAMES = {"trading_pair": "pair", "settings": "config", NON_FIELD_ERRORS: ""}
 MEDIA_TYPE = "application/problem+json"

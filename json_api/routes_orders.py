@@ -5,10 +5,12 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Path, Schema
+from ninja import Field, Path, Schema
+from pydantic import ConfigDict
 
 from bots.models import OrphanedOrders
 from json_api.access import may_deploy, may_read, require
+from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.routes_bots import visible
 from json_api.schemas import Id
@@ -30,6 +32,7 @@ class OpenOrderOut(Schema):
 class OrphanedOrdersOut(Schema):
     """What one instance may have left open."""
 
+    version: str = Field(description="Of these orders as they are listed here: what a confirmation names.")
     instance: str
     connector: str
     pair: str
@@ -50,6 +53,14 @@ class OrphanedOrdersOut(Schema):
         return orphaned.deployment.trading_pair
 
 
+class Confirmation(Schema):
+    """What a person has dealt with: nothing that was found after it was listed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    versions: list[str] = Field([], description="The “version” of each, as GET /bots/{id}/orders lists them.")
+
+
 def _unresolved(request: HttpRequest, bot_id: int) -> Any:
     bot = get_object_or_404(visible(request), pk=bot_id)
     return OrphanedOrders.objects.unresolved().filter(deployment__bot=bot).select_related("deployment")
@@ -62,10 +73,15 @@ def list_orphaned_orders(request: HttpRequest, bot_id: Path[Id]) -> Any:
 
 
 @router.post("/bots/{bot_id}/orders/resolve", response=list[OrphanedOrdersOut], auth=may_deploy)
-def resolve_orphaned_orders(request: HttpRequest, bot_id: Path[Id]) -> Any:
-    """Confirm that a person has looked at the exchange and cancelled what was open. Answers with what was confirmed.
+def resolve_orphaned_orders(request: HttpRequest, bot_id: Path[Id], body: Confirmation | None = None) -> Any:
+    """Confirm that a person has looked at the exchange and cancelled what was open. Answers with what was confirmed:
+    what was found since it was listed is not.
 
     Only after that, something is deployed or started in that market for the client again.
     """
     require(request.user, "bots.resolve_orders")
-    return [orphaned for orphaned in _unresolved(request, bot_id) if orphaned.resolve(request.user)]
+    unresolved, versions = _unresolved(request, bot_id), body.versions if body else []
+    if not versions:
+        raise FieldsInvalid({"versions": [f"Name what you have dealt with, as GET /bots/{bot_id}/orders lists it."]})
+    listed = [orphaned for orphaned in unresolved if orphaned.version in versions]
+    return [orphaned for orphaned in listed if orphaned.resolve(request.user)]

@@ -83,7 +83,7 @@ ENDING = frozenset({"stop", "recover", "archive"})
 class Stop(BotKind):
     """Stops trading and cancels the orders. The container stays up and can be started again.
 
-    It waits for nothing: what else is being done to the bot ends at its next safe point.
+    What else is being done to the bot ends at its next safe point, and no server is too busy for it.
     """
 
     name = "stop"
@@ -114,7 +114,7 @@ class Stop(BotKind):
         return active.kind not in ENDING or (active.state == State.QUEUED and active.kind != self.name)
 
     def lane(self, subject: Bot) -> str:
-        return f"{super().lane(subject)}:stopping"
+        return ""  # no server is too busy for it
 
 
 @register

@@ -334,7 +334,7 @@ def test_orders_that_a_person_has_not_dealt_with_outlast_an_archive_by_somebody_
     assert "EARLIER" in named(pmm)
 
 
-# --- and what is ordinary --------------------------------------------------------------------------------------------------
+# --- and what is ordinary ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["stop", "redeploy", "archive", "recover"])

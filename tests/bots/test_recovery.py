@@ -13,6 +13,7 @@ from accounts.models import ExchangeKey
 from bots.fleet import observe_server
 from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from hummingbot_api.sandbox import Sandbox
+from hummingbot_api.sandbox.exchange import orders_of
 from hummingbot_api.sandbox.instance import Instance
 from operations import kinds
 from operations.models import Operation, State
@@ -55,13 +56,19 @@ def named(bot: Bot) -> set[str]:
 
 
 def assert_every_order_is_named(bot: Bot, sandbox: Sandbox) -> None:
-    """What stands at the exchange is of the instance that runs, or is named."""
-    live = {instance.name for instance in sandbox.world.live() if instance.strategy == "running"}
+    """What stands at the exchange was placed by the run that goes on, or is named."""
     bot.refresh_from_db()
-    runs = bot.deployment is not None and bot.deployment.is_open and bot.deployment.instance_name in live
     standing = {order.client_order_id for order in sandbox.world.open_orders()}
-    unnamed = standing - named(bot)
-    assert len(unnamed) <= (2 if runs else 0), (unnamed, named(bot))
+    of_this_run = {
+        order.client_order_id
+        for instance in sandbox.world.live()
+        for order in orders_of(instance)
+        if instance.strategy == "running"
+        and instance.name == bot.deployment.instance_name
+        and bot.deployment.is_open
+        and order.placed_at >= instance.starts_at
+    }
+    assert standing <= of_this_run | named(bot)
 
 
 # --- the faults -------------------------------------------------------------------------------------------------
