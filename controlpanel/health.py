@@ -30,7 +30,13 @@ class ProbeMiddleware:
         self.probes = {"/healthz": healthz, "/readyz": readyz}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.probes.get(request.path_info, self.get_response)(request)
+        probe = self.probes.get(request.path_info)
+        if probe is None:
+            return self.get_response(request)
+        answer = probe(request)
+        if request.method == "HEAD":
+            answer.content = b""  # the web server warns of each body that it has to drop
+        return answer
 
 
 @never_cache

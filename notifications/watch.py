@@ -26,6 +26,7 @@ from bots.problems import InstanceNotListed, OrdersMayBeOpen
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
 from hummingbot_api.exchanges import title_of
+from hummingbot_api.server_faults import ServerKeysUnreadable
 from hummingbot_api.words import shortened
 from notifications.models import (
     ENDING_TRADE,
@@ -54,7 +55,9 @@ from operations.models import ACTIVE_STATES, LONGEST_LABEL, Operation, State
 #: A failed operation is told of when it ended within this time: what failed before the panel could tell is history.
 FRESH = timedelta(days=1)
 #: After these a bot or a key is where it should be, whatever failed before: an instance is new or gone, a key is taken.
-SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key"})
+SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key", "recreate_profile"})
+#: What a key that is accepted later on shows to be over.
+OF_A_KEY = frozenset({KeyRefused.code, ServerKeysUnreadable.code})
 #: What ends a bot's trading because somebody asked for it.
 STOPPING = frozenset({"stop", "recover", "archive"})
 #: What stops a bot on its way to something else, and may fail after that.
@@ -321,7 +324,7 @@ def _settled_otherwise(operation: Operation) -> str:
     """How what failed came to its end though nobody tried it again; empty while it did not."""
     if isinstance(operation.subject, Bot) and is_corrected(operation.subject, operation):
         return "The bot was corrected since."
-    if operation.error_code == KeyRefused.code:
+    if operation.error_code in OF_A_KEY:
         return "The exchange has accepted the key since." if _was_key_accepted(operation) else ""
     return _end_of_trade(operation) if operation.kind in ENDING_TRADE else ""
 

@@ -111,8 +111,8 @@ def doubts(deployment: Deployment) -> str:
 
 
 def paragraphs(*parts: str) -> str:
-    """What is to be read before the answer, one thing in a line."""
-    return "\n".join(filter(None, parts))
+    """What is to be read before the answer, one thing in a paragraph."""
+    return "\n\n".join(filter(None, parts))
 
 
 def is_held(bot: Bot) -> bool:

@@ -97,7 +97,14 @@ class Stop(BotKind):
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return f"{end_of(at_hand(subject))} It can be started again."
+        instance = at_hand(subject)
+        is_down = instance.state in {BotState.CRASHED, BotState.NOT_LISTED}
+        stops = f"Stops {trading(instance)} and cancels its orders, until its log confirms it."
+        former = Operation.objects.active().filter(lock=self.lock(subject), waits_for=None).first()
+        return paragraphs(
+            f"{end_of(instance) if is_down else stops} It can be started again.",
+            f"“{former.label}”, which runs now, ends at its next safe point." if former else "",
+        )
 
     def unavailable(self, subject: Bot) -> str:
         instance = subject.open_deployment

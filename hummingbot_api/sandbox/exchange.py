@@ -127,12 +127,11 @@ def quoting_spans(instance: "Instance") -> Iterator[tuple[float, float | None]]:
 
 def refused_rounds(instance: "Instance") -> Iterator[float]:
     """The moments at which this life tried to place orders and the exchange refused its key."""
-    exchange = instance.exchange
     for begin, end in quoting_spans(instance):
         until = min(instance.acts_until, instance.clock.now(), *(() if end is None else (end,)))
         moment = begin
         while moment <= until:
-            if not exchange.accepts(moment):
+            if not instance.key_is_accepted(moment):
                 yield moment
             moment += ROUND
 
@@ -143,12 +142,12 @@ def _placed_in_this_life(instance: "Instance") -> Iterator[Order]:
         until = instance.acts_until if end is None else min(end, instance.acts_until)
         placed_at = begin
         while placed_at <= min(until, instance.clock.now()) and not (
-            exchange.accepts(placed_at) and exchange.can_pay(placed_at)
+            instance.key_is_accepted(placed_at) and exchange.can_pay(placed_at)
         ):
             placed_at += ROUND
         if placed_at > until or (end is not None and placed_at >= end):
             continue
-        cancels = end is not None and end <= instance.acts_until and exchange.accepts(end)
+        cancels = end is not None and end <= instance.acts_until and instance.key_is_accepted(end)
         if end == instance.stopped_at and not instance.stop_cancels:
             cancels = False
         for order in _pair_of_orders(instance, number, placed_at):
@@ -164,7 +163,7 @@ def _cancels_former_at(instance: "Instance") -> float | None:
         moments.append(ready)
     if instance.stopped_at is not None and instance.stop_cancels:
         moments.append(instance.stopped_at)
-    return next((m for m in moments if m <= instance.acts_until and instance.exchange.accepts(m)), None)
+    return next((m for m in moments if m <= instance.acts_until and instance.key_is_accepted(m)), None)
 
 
 def _pair_of_orders(instance: "Instance", number: int, placed_at: float) -> Iterator[Order]:

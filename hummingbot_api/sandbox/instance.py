@@ -152,7 +152,7 @@ class Instance:
         """When its log says that it has stopped: at once, or when it has waited for cancels in vain."""
         if self.stopped_at is None:
             return None
-        refused = self.stop_cancels and not self.exchange.accepts(self.stopped_at)
+        refused = self.stop_cancels and not self.key_is_accepted(self.stopped_at)
         return self.stopped_at + (UNCONFIRMED_CANCELS if refused else 0.0)
 
     @property
@@ -165,6 +165,10 @@ class Instance:
     @property
     def is_listed_at_the_exchange(self) -> bool:
         return self.market_config.get("trading_pair") not in self.exchange.unlisted
+
+    def key_is_accepted(self, moment: float) -> bool:
+        """Whether the exchange takes its requests; paper trade has neither an exchange nor a key."""
+        return str(self.market_config.get("connector_name")).endswith("_paper_trade") or self.exchange.accepts(moment)
 
     def quotes_from(self, ready: float) -> bool:
         """Whether this life's strategy gets so far that it can trade, at the moment when its exchange is ready."""

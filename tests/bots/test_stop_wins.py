@@ -48,6 +48,15 @@ def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox,
     assert {instance.strategy for instance in sandbox.world.live()} == {"stopped"}
 
 
+def test_whoever_is_asked_about_a_stop_is_told_what_it_ends(bot):
+    said = kinds.get("stop").consequence(bot, {})
+    assert "which runs now" not in said
+    operation_request(kind="refresh", subject=bot)
+    assert kinds.get("stop").consequence(bot, {}) == said
+    operation_request(kind="deploy", subject=bot)
+    assert "“Deploy”, which runs now, ends at its next safe point." in kinds.get("stop").consequence(bot, {})
+
+
 def test_a_stop_of_a_bot_that_is_about_to_be_deployed_ends_that(bot, sandbox):
     deploy = operation_request(kind="deploy", subject=bot)
     assert not kinds.get("stop").unavailable(bot)

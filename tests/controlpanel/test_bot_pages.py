@@ -184,10 +184,10 @@ def test_a_bot_that_is_up_and_does_not_quote_says_why_and_what_to_do(trouble, me
     assert f"running, {trouble.label}" in page
 
 
-def test_the_question_before_a_deploy_says_each_thing_in_a_line(pmm, admin_client):
+def test_the_question_before_a_deploy_says_each_thing_in_a_paragraph(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=now())
     page = admin_client.get(operate_url(pmm, "deploy")).content.decode()
-    assert "Then it is archived.<br>A new instance starts trading" in page
+    assert "Then it is archived.</p>\n\n<p>A new instance starts trading" in page
     assert (
         "The bot is crashed. It may have left orders open"
         in admin_client.get(operate_url(pmm, "stop")).content.decode()

@@ -13,6 +13,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.http import HttpResponse
+from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
@@ -349,6 +351,14 @@ def test_what_fails_is_named_without_a_detail_and_the_log_says_why_without_a_pas
     (said,) = [record.getMessage() for record in caplog.records if record.name == "controlpanel.health"]
     assert f"the {part} does not answer" in said and "db.example.com" in said and "in fail" in said
     assert "hunted" not in caplog.text and "so%20is%20this" not in caplog.text
+
+
+@pytest.mark.parametrize("page", ["/healthz", "/readyz"])
+def test_the_answer_to_head_has_no_body(page, client, db):
+    """Of which the web server would warn, once for every probe. Django's client drops it."""
+    heard(5)
+    answer = health.ProbeMiddleware(lambda request: HttpResponse())(RequestFactory().head(page))
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 @pytest.mark.parametrize("page", ["/healthz", "/readyz"])

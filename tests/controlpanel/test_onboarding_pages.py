@@ -146,6 +146,7 @@ def test_a_key_for_another_exchange_than_the_bots_does_not_lead_round_without_a_
     words = "Sharp Spread trades on KuCoin, and the client has a key for BitMart only."
     assert words in asked
     assert f'<a href="{page("bot", own)}">choose another exchange for the bot</a>' in asked
+    assert "Go on with this key" not in asked
     stored_key(own, "okx", {"okx_api_key": "k", "okx_secret_key": "s", "okx_passphrase": "p"})
     again = text_of(browser.get(goes_on_at(browser, own)))
     assert "Sharp Spread trades on KuCoin, and the client has a key for BitMart, OKX only." in again

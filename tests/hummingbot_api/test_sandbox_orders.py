@@ -238,6 +238,15 @@ def test_refused_orders_are_logged_at_level_network_and_nowhere_else(api, world)
     assert sides(world) == ["BUY", "SELL"]
 
 
+def test_paper_trade_has_no_key_that_could_be_refused(api, world):
+    world.script_configs["sharp"]["connector_name"] = "binance_paper_trade"
+    world.exchange.refuse_keys()
+    name = quoting(world, deploy(api))
+    stop(api, name)
+    world.clock.advance(1)
+    assert world.open_orders() == []
+
+
 def test_a_pair_that_the_exchange_does_not_list_is_not_ready_once_a_second(api, world):
     world.exchange.unlisted.add("SHARP-USDT")
     name = deploy(api)

@@ -549,6 +549,18 @@ def test_a_refused_key_is_an_incident_by_that_name(kind, bot):
     assert (incident.kind, incident.client, incident.subject) == ("key_refused", bot.client, subject)
 
 
+def test_what_failed_for_unreadable_keys_is_over_when_the_profile_was_recreated(bot):
+    key = ExchangeKey(client=bot.client, connector="bitmart")
+    key.set_values({"bitmart_api_key": "x"})
+    key.save()
+    ended("push_profile", bot.client, State.FAILED, "server_keys_unreadable")
+    ended("test_key", key, State.FAILED, "server_keys_unreadable")
+    assert len(looks()) == 2
+    ended("recreate_profile", bot.client, State.SUCCEEDED)
+    key.was_tried(passed=True, outcome="yes")
+    assert looks() == []
+
+
 @pytest.mark.parametrize("kind", ["deploy", "push_profile", "test_key"])
 def test_a_refused_key_is_over_when_the_exchange_accepts_it(kind, bot):
     key = ExchangeKey(client=bot.client, connector="bitmart")
