@@ -31,7 +31,7 @@ ADDRESS_ONLY = (
     "The exchange shows the address's balances, which are public: the private key was not tried. A bot's first order "
     "tries it."
 )
-#: What is wrong with one key, or one exchange: the next key is sent all the same.
+#: What is wrong with one key, or one exchange: the next key is sent anyway.
 OF_ONE_KEY = (
     KeyRefused,
     IpNotAllowed,
@@ -109,7 +109,7 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
         ServerKeysUnreadable: the server can't read what it has stored, nor store more.
         KeyRefused: with the exchange's words. The server is left without that key rather than with a half of it.
         IpNotAllowed: the same of the server's address; the key itself may be good, and stays.
-        HummingbotAPIError: whoever can't tell what an answer means deletes nothing.
+        HummingbotAPIError: nothing is deleted on the strength of an answer that nobody understands.
     """
     profile = CredentialsProfile.objects.get(client=client, server=server)
     listed = api.accounts.credentials(profile.account_name)

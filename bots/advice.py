@@ -72,7 +72,7 @@ ADVICE = {
 }
 
 
-#: For a bot that is stopped and may have orders all the same.
+#: For a bot that is stopped and may still have orders.
 NOT_SEEN_CANCELLED = Advice(
     "The bot is stopped, and nobody has seen all its orders cancelled.",
     "Recover it: the bot tries to cancel them once more. If that does not help, cancel them at the exchange.",

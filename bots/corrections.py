@@ -6,7 +6,7 @@ from bots.problems import DefinitionInvalid
 from hummingbot_api.errors import Problem
 from operations.models import Operation
 
-#: What a failure is about that a change of the bot or its strategy can mend.
+#: What a failure is about that a change of the bot or its strategy can fix.
 _OF_THE_DEFINITION = {"settings", "strategy"}
 
 

@@ -84,7 +84,7 @@ def stop(run: Run) -> str:
 
 
 def recover_instance(run: Run) -> str:
-    """The same, and a container that is up with a bot to which nothing can be told is ended and brought up again."""
+    """The same, and a container whose bot takes no command is ended and brought up again."""
     return _stop_or_recover(run, by_force=True)
 
 
@@ -262,7 +262,7 @@ def _have_it_removed(run: Run, api: HummingbotAPI, deployment: Deployment) -> No
     if locate(api, deployment) == Place.ACTIVE:
         try:
             api.bots.archive(name)
-        except BotNotFound:  # whatever could be told to it was told before
+        except BotNotFound:  # it was stopped before, as far as that was possible
             run.hold()
             with suppress(NotFound):
                 api.docker.stop(name)

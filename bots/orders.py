@@ -29,7 +29,7 @@ _NOT_CANCELLED = re.compile(
     r"|Stopping, but these cancels are not confirmed: (.+)$"
 )
 _LOST = re.compile(r"The order (\S+?)\(.*\) will be considered lost\.")
-#: What a bot logs first in each run of its container, once commands reach it, and when it is told to stop.
+#: What a bot logs first in each run of its container, once commands reach it, and when a stop begins.
 CONNECTED_LINE = "MQTT Bridge connected with success."
 STOPPING_LINE = "stop command initiated."
 #: Among so many entries at its beginning a new run's log says that it is connected.

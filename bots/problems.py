@@ -168,8 +168,9 @@ class OrdersMayBeOpen(Problem):
     concerns = "bot"
     meaning = "Orders of this bot, or of another one of the client in this market, may still be open at the exchange."
     default_remedy = (
-        "Look for them at the exchange and cancel what is open. Then press “Orders dealt with” on the bot's page, or "
-        "call /bots/{id}/orders/resolve. Until then nothing is deployed or started on top of them, unless you say so."
+        "Look for them at the exchange and cancel what is open. Then press “Orders dealt with” on the bot's page (in "
+        "the JSON API /bots/{id}/orders/resolve, in a terminal “bot orders --resolve”). Until then nothing is deployed "
+        "or started on top of them, unless you say so."
     )
 
 
@@ -257,6 +258,6 @@ class PairNotListed(Problem):
     meaning = "The exchange does not list the bot's trading pair, so the bot would never trade."
     default_remedy = (
         "Check how the pair is written, and correct the bot. If the server's list is not up to date, deploy once more "
-        "and say so: tick “Deploy all the same” on the bot's page, send “unlisted” to the JSON API, or add --unlisted "
+        "and say so: tick “Deploy anyway” on the bot's page, send “unlisted” to the JSON API, or add --unlisted "
         "in a terminal."
     )

@@ -31,7 +31,7 @@ CANT_BE_ENDED = (ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefu
 def stop_with_cancellation(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
     """Have a bot whose container is up stop and cancel its orders, until its own log says that it has.
 
-    A stop that is sent before the bot is connected is lost, and answers success all the same. So it is sent when the
+    A stop that is sent before the bot is connected is lost, and still answers success. So it is sent when the
     bot is connected in this run of its container, and once more while the log does not confirm it, which does no harm.
 
     Returns:
@@ -127,7 +127,7 @@ def stopped_in_order(run: Run, api: HummingbotAPI, deployment: Deployment) -> bo
 
 
 def recover(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
-    """Stop an instance in order that did not end so, or that nothing can be told to: if need be, its container is ended
+    """Stop an instance in order that did not end so, or that takes no command: if need be, its container is ended
     and brought up again. When that fails, its container is down as it was before.
 
     Returns:
@@ -135,7 +135,7 @@ def recover(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOr
 
     Raises:
         ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefused, NotFound: it can't be brought up or stopped.
-        MqttDown: nothing could be told to it. Nothing was ended or brought up.
+        MqttDown: no command could reach it. Nothing was ended or brought up.
     """
     if locate(api, deployment) == Place.ACTIVE:
         if stopped_in_order(run, api, deployment) is not False:

@@ -13,7 +13,7 @@ from typing import Any
 CHOSEN = ("memo", "id", "address", "account_name", "account_type", "account_limit", "public_key", "index")
 #: Exchanges ask for secrets of at least so many characters; assets and most names have fewer.
 SHORTEST = 6
-#: Lines by which it is told what a bot does, and their kind.
+#: Lines by which the panel knows what a bot does, and their kind.
 _LINES = (
     "Hummingbot stopped. start command initiated. stop command initiated. MQTT Bridge connected with success.",
     "Manual cash out for controller. Restarting controller. Failed to start strategy. The exchange is not ready.",

@@ -93,7 +93,7 @@ class OrphanedOrders(models.Model):
         unresolved = OrphanedOrders.objects.unresolved().filter(pk=self.pk, orders=self.orders)
         with transaction.atomic():
             resolved = unresolved.update(resolved_at=timezone.now(), resolved_by=user)
-            # What runs again may have orders all the same.
+            # What runs again may have orders.
             up = (BotState.STARTING, BotState.RUNNING, BotState.PAUSED, BotState.SILENT)
             down = Deployment.objects.filter(pk=self.deployment_id).exclude(observed_state__in=up)
             if resolved:

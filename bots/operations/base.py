@@ -100,8 +100,8 @@ def company(deployment: Deployment) -> str:
     )
     names = [other.bot.name for other in others if other.may_trade]
     trade = "trade" if len(names) > 1 else "trades"
-    told = f"{', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
-    return told if names else ""
+    words = f"{', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
+    return words if names else ""
 
 
 def doubts(deployment: Deployment) -> str:

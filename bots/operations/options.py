@@ -23,7 +23,7 @@ class ResumeOption(forms.Form):
     resume = forms.BooleanField(
         label="Let it quote again",
         help_text="Somebody has paused it. The new instance is not paused, and trades at once.",
-        error_messages={"required": "It is paused: tick this if it shall trade again, or leave it as it is."},
+        error_messages={"required": "It is paused: tick this if it is to trade again, or leave it as it is."},
     )
 
 
@@ -51,7 +51,7 @@ class OpenOrdersOption(forms.Form):
 class UnlistedOption(forms.Form):
     unlisted = forms.BooleanField(
         required=False,
-        label="Deploy all the same: the pair is traded there",
+        label="Deploy anyway: the pair is traded there",
         help_text="When it was read last, the exchange did not list the bot's pair. If it does not, the bot never "
         "trades.",
     )

@@ -22,7 +22,7 @@ NO_CONFIG_EXITS_AFTER = 4.0
 HEARD_LATELY = 30.0
 #: What ``stop-and-archive-bot`` does in the background, counted from the request.
 FORGOTTEN_AFTER, ARCHIVE_EXITS_AFTER, ARCHIVED_AFTER = 2.0, 25.0, 30.0
-#: How long ``spread`` waits for cancels that the exchange does not confirm, before it stops all the same.
+#: How long ``spread`` waits for cancels that the exchange does not confirm, before it stops anyway.
 UNCONFIRMED_CANCELS = 10.0
 #: Exit codes of a container that failed by itself, and of one that Docker had to kill.
 FAILED, KILLED = 1, 137

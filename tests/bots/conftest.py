@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from bots.models import Bot
 from operations import runner
-from operations.models import Operation
+from operations.models import Operation, State
 from operations.services import operation_retry
+from tests.bots.book import QUOTING, look
 
 
 @pytest.fixture
@@ -20,3 +22,20 @@ def retry() -> Callable[[Operation], Operation]:
         return again
 
     return retry
+
+
+@pytest.fixture
+def pmm(make_pmm, key, perform, sandbox) -> Bot:
+    """A controller's bot with two orders on the book."""
+    bot = make_pmm()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    sandbox.world.clock.advance(QUOTING)
+    look(bot)
+    assert len(sandbox.world.open_orders()) == 2
+    return bot
+
+
+@pytest.fixture
+def name(pmm: Bot) -> str:
+    """Of its instance."""
+    return pmm.deployment.instance_name

@@ -456,7 +456,7 @@ def test_the_page_asks_for_the_decision_only_when_there_is_one(pmm, perform, adm
     perform("pause", pmm)
     assert "Let it quote again" in text_of(admin_client.get(page))
     refused = admin_client.post(page, {"answered": "yes"})
-    assert "tick this if it shall trade again" in text_of(refused)
+    assert "tick this if it is to trade again" in text_of(refused)
     assert not Operation.objects.filter(kind="redeploy").exists()
     admin_client.post(page, {"answered": "yes", "resume": "on"})
     assert Operation.objects.get(kind="redeploy").options["resume"] is True

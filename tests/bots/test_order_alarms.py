@@ -11,8 +11,7 @@ from django.utils import timezone
 
 from bots import evidence, lifecycle, recovery
 from bots.advice import advice_for
-from bots.fleet import observe_server
-from bots.models import Bot, BotState, Deployment, OrphanedOrders, Trouble
+from bots.models import BotState, Deployment, OrphanedOrders, Trouble
 from bots.order_accounting import record_orphaned
 from bots.orders import LOG_LENGTH, OpenOrder, Orders
 from bots.orders import orders_after as read
@@ -28,43 +27,11 @@ from operations import runner
 from operations.models import Operation, State
 from operations.problems import OperationActive
 from operations.services import operation_cancel, operation_request
-
-QUOTING = 31
+from tests.bots.book import QUOTING, look, named, standing
 
 
 def orders_after(known, read_to, general, errors=()):
     return read(Orders(known, complete=True), read_to, general, errors).open
-
-
-def look(bot: Bot) -> Deployment:
-    observe_server(bot.server)
-    bot.refresh_from_db()
-    return bot.deployment
-
-
-def named(bot: Bot) -> set[str]:
-    records = OrphanedOrders.objects.unresolved().filter(deployment__bot=bot)
-    return {order.client_order_id for record in records for order in record.open_orders}
-
-
-def standing(sandbox) -> set[str]:
-    return {order.client_order_id for order in sandbox.world.open_orders()}
-
-
-@pytest.fixture
-def pmm(make_pmm, key, perform, sandbox) -> Bot:
-    """A controller's bot with two orders on the book."""
-    bot = make_pmm()
-    assert perform("deploy", bot).state == State.SUCCEEDED
-    sandbox.world.clock.advance(QUOTING)
-    look(bot)
-    assert len(sandbox.world.open_orders()) == 2
-    return bot
-
-
-@pytest.fixture
-def name(pmm) -> str:
-    return pmm.deployment.instance_name
 
 
 # --- false alarms -----------------------------------------------------------------------------------------------

@@ -10,17 +10,14 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import ExchangeKey
-from bots.fleet import observe_server
-from bots.models import Bot, BotState, Deployment, OrphanedOrders
+from bots.models import Bot, BotState, OrphanedOrders
 from hummingbot_api.sandbox import Sandbox
 from hummingbot_api.sandbox.exchange import orders_of
 from hummingbot_api.sandbox.instance import Instance
 from operations import kinds
 from operations.models import Operation, State
+from tests.bots.book import QUOTING, look, named, standing
 from tests.conftest import stored_key, valid_client
-
-#: Seconds until a bot that was deployed, or started again, has its orders on the book.
-QUOTING = 31
 
 
 def ended(operation: Operation) -> tuple[str, str]:
@@ -43,22 +40,9 @@ def instance(quoting, sandbox) -> Instance:
     return sandbox.world.instances[quoting.deployment.instance_name]
 
 
-def look(bot: Bot) -> Deployment:
-    observe_server(bot.server)
-    bot.refresh_from_db()
-    return bot.deployment
-
-
-def named(bot: Bot) -> set[str]:
-    """The bot's own ids of the orders that the panel says may be open."""
-    records = OrphanedOrders.objects.unresolved().filter(deployment__bot=bot)
-    return {order.client_order_id for record in records for order in record.open_orders}
-
-
 def assert_every_order_is_named(bot: Bot, sandbox: Sandbox) -> None:
     """What stands at the exchange was placed by the run that goes on, or is named."""
     bot.refresh_from_db()
-    standing = {order.client_order_id for order in sandbox.world.open_orders()}
     of_this_run = {
         order.client_order_id
         for instance in sandbox.world.live()
@@ -68,7 +52,7 @@ def assert_every_order_is_named(bot: Bot, sandbox: Sandbox) -> None:
         and bot.deployment.is_open
         and order.placed_at >= instance.starts_at
     }
-    assert standing <= of_this_run | named(bot)
+    assert standing(sandbox) <= of_this_run | named(bot)
 
 
 # --- the faults -------------------------------------------------------------------------------------------------
@@ -210,10 +194,10 @@ def test_a_bot_that_stopped_in_order_is_not_brought_up_again(quoting, instance, 
 
 
 def test_a_bot_that_cannot_be_brought_up_is_named_with_its_last_known_orders(quoting, instance, perform, sandbox):
-    standing = {order.client_order_id for order in sandbox.world.open_orders()}
+    before = standing(sandbox)
     killed_and_cannot_start(sandbox, instance.name)
     assert ended(perform("recover", quoting)) == (State.FAILED, "container_exited")
-    assert named(quoting) == standing
+    assert named(quoting) == before
 
 
 def test_a_stop_that_is_sent_too_early_is_sent_again_until_the_log_confirms_it(bot, perform, sandbox):
@@ -246,11 +230,11 @@ def test_a_stop_that_cannot_be_delivered_says_so(bot, perform, sandbox, settings
 def test_orders_whose_cancels_the_exchange_refuses_are_named_and_not_said_to_be_cancelled(
     kind, quoting, instance, perform, sandbox
 ):
-    standing = {order.client_order_id for order in sandbox.world.open_orders()}
+    before = standing(sandbox)
     sandbox.world.exchange.refuse_keys()
     operation = perform(kind, quoting)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
-    assert named(quoting) == standing
+    assert named(quoting) == before
     assert "cancelled, and" not in operation.summary
     if kind in {"archive", "redeploy"}:
         assert all(order.exchange_order_id in operation.error_message for order in sandbox.world.open_orders())
@@ -330,13 +314,13 @@ def test_a_container_that_somebody_else_started_again_has_its_former_orders_name
     assert perform("deploy", bot).state == State.SUCCEEDED
     sandbox.world.clock.advance(QUOTING)
     look(bot)
-    standing = {order.client_order_id for order in sandbox.world.open_orders()}
+    before = standing(sandbox)
     sandbox.world.crash(bot.deployment.instance_name)
     assert look(bot).state == BotState.CRASHED
     sandbox.world.restart(bot.deployment.instance_name)
     sandbox.world.clock.advance(QUOTING)
     look(bot)
-    assert named(bot) == standing
+    assert named(bot) == before
 
 
 # --- gone, or only out of sight ---------------------------------------------------------------------------------

@@ -275,9 +275,9 @@ def test_a_pair_that_the_exchange_does_not_list_is_refused_before_anything_is_se
 def test_it_is_deployed_all_the_same_when_somebody_says_so(make_bot, key, perform, admin_client):
     bot = make_bot(trading_pair="BLUNT-USDT")
     page = operate_url(bot, "deploy")
-    assert "Deploy all the same" not in text_of(admin_client.get(page))
+    assert "Deploy anyway" not in text_of(admin_client.get(page))
     perform("deploy", bot)
-    assert "Deploy all the same" in text_of(admin_client.get(page))
+    assert "Deploy anyway" in text_of(admin_client.get(page))
     operation = perform("deploy", bot, unlisted=True)
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert "were not checked" in operation.steps.get(key="rules").detail
