@@ -61,10 +61,10 @@ class ProfileExists(Problem):
 
 
 class ProfileTaken(Problem):
-    """Another client uses this account name on this server."""
+    """Another client of the panel uses this account name on this server."""
 
     code = "profile_taken"
-    meaning = "Another client uses this account name on this server."
+    meaning = "This account name is in use on this server, and not by this client."
     default_remedy = "Give the client another account name."
 
 

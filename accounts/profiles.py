@@ -80,7 +80,7 @@ def _profile_exists(name: str, server: Server) -> ProfileExists:
 def _check_not_taken(client: Client, server: Server) -> None:
     name = client.account_name
     if CredentialsProfile.objects.filter(server=server, account_name=name).exclude(client=client).exists():
-        raise ProfileTaken(f"The account name {name} is another client's on {server}.")
+        raise ProfileTaken(f"The account name {name} is in use on {server}.")
 
 
 def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:

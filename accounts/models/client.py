@@ -86,7 +86,7 @@ class Client(models.Model):
             models.UniqueConstraint(
                 fields=["server", "account_name"],
                 name="account_name_stands_once_on_a_server",
-                violation_error_message="Another client has this account name on this server.",
+                violation_error_message="This account name can't be used on this server: choose another one.",
             ),
         ]
 

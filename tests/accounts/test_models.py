@@ -284,7 +284,7 @@ def test_an_account_name_that_would_crash_a_server_is_refused_on_its_field(name,
 
 def test_an_account_name_stands_once_on_a_server_and_again_on_another(sharp, nowhere):
     twin = Client(name="sharp!", server=nowhere)
-    assert "Another client has this account name on this server." in str(errors_of(twin))
+    assert "This account name can't be used on this server: choose another one." in str(errors_of(twin))
     twin.server = Server.objects.create(name="2", base_url="http://127.0.0.1:10", password="x")
     twin.full_clean()
 

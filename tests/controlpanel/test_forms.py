@@ -183,7 +183,7 @@ def test_an_account_name_that_a_server_would_choke_on_is_refused(name, save_clie
 
 def test_an_account_name_stands_once_on_a_server(client_sharp, save_client):
     errors = refused(save_client(account_name="client_sharp"))
-    assert "Another client has this account name on this server." in str(errors)
+    assert "This account name can't be used on this server: choose another one." in str(errors)
 
 
 def test_a_name_that_is_taken_is_refused_in_one_sentence_that_tells_of_nobody(client_sharp, save_client):
@@ -210,7 +210,7 @@ def test_a_pushed_client_does_not_move_to_a_server_that_has_its_account_name(cli
     other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
     Client.objects.create(name="Namesake", server=other, account_name="client_sharp")
     errors = refused(save_client(client_sharp, name="Sharp", server=other.pk))
-    assert "Another client has this account name on this server." in str(errors)
+    assert "This account name can't be used on this server: choose another one." in str(errors)
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_a_row_that_is_in_the_file_twice_is_wrong(send, client_sharp, server):
 
 def test_two_rows_that_exclude_each_other_are_found_by_the_check(send, server):
     rows = check(send, CLIENT, "name,server,account_name", "Blunt,Sandbox,one", "Sharp,Sandbox,one")
-    assert errors(rows) == [{"": "Another client has this account name on this server."}]
+    assert errors(rows) == [{"": "This account name can't be used on this server: choose another one."}]
     twins = check_bots(send, server, "Spread One", "spread-one")
     assert errors(twins) == [{"name": "This client has a bot whose name looks the same to a server."}]
 
