@@ -44,6 +44,9 @@ print(WebhookDelivery.objects.create(webhook_id=1, event_id="evt_given_up", stat
 """,
 }
 
+#: A call that the demo has no cause for, and how it is refused there: its server can read the keys that it stored.
+REFUSED = {"/clients/1/profile/recreate": "profile_in_order"}
+
 
 def calls() -> list[str]:
     """Each curl of the document, as one line of shell."""
@@ -77,9 +80,11 @@ def test_every_documented_call_works_as_it_stands(demo: Demo) -> None:
                 check=True,
             )
             body, _, status = answer.stdout.rpartition("\n")
-            if status not in {"200", "201", "202", "204"}:
+            refusal = next((code for place, code in REFUSED.items() if place in call), None)
+            answered = json.loads(body) if body else {}
+            right = answered.get("code") == refusal if refusal else status in {"200", "201", "202", "204"}
+            if not right:
                 failures.append(f"{status} {call}\n{body}")
-            assert not body or json.loads(body) is not None
     assert not failures, "\n\n".join(failures)
 
 
