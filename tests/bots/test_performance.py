@@ -42,7 +42,8 @@ def test_the_snapshots_of_a_controller_are_kept_with_their_figures(pmm, sandbox)
     assert (newest.controller_id, newest.taken_at) == (told.controller_id, told.timestamp)
     assert newest.global_pnl_quote == told.global_pnl_quote
     assert newest.volume_quote == told.volume_traded > 0
-    assert newest.realized_pnl_quote + newest.unrealized_pnl_quote == pytest.approx(newest.global_pnl_quote)
+    both = newest.realized_pnl_quote + newest.unrealized_pnl_quote
+    assert both == pytest.approx(newest.global_pnl_quote, abs=2e-6)  # each of the three is rounded
     assert {request.path for request in sandbox.requests if "history" in request.path} == {
         "/bot-orchestration/controller-performance-history"
     }
