@@ -68,7 +68,7 @@ class PatientQueue(Huey):
         #: When the outage at hand began, by the monotonic clock.
         self._since: float | None = None
         self._logged_at: float | None = None
-        # The consumer's own, once there is one: who is told to stop does not wait for the queue.
+        # The consumer's own, once there is one: a consumer that is to stop does not wait for the queue.
         self._stop = threading.Event()
 
     def create_consumer(self, **options: Any) -> Consumer:

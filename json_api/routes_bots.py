@@ -100,7 +100,7 @@ def list_bots(request: HttpRequest, asked: Query[BotFilters]) -> Any:
         "client__account_name": asked.account,
         "server__name": asked.server,
         "connector": asked.connector,
-        # Whoever looks for a pair need not know how its exchange spells it.
+        # A person who looks for a pair need not know how its exchange spells it.
         "trading_pair__iexact": asked.pair and asked.pair.replace("/", "-"),
         "strategy__name": asked.strategy,
     }

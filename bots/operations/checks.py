@@ -16,7 +16,7 @@ from operations.models import Operation
 class LookingKind(BotKind):
     """Only looks, so no bot that has to be stopped at once waits for it: it has a lock and a lane of its own."""
 
-    # Whoever may have a server checked: a look keeps the server busy and is written down under its user's name.
+    # The permission to check a server: a look keeps the server busy and is written down under its user's name.
     permission = "accounts.check_server"
 
     def lock(self, subject: Bot) -> str:

@@ -57,7 +57,7 @@ class UnlistedOption(forms.Form):
     )
 
 
-#: Whoever says so answers for it that no second instance begins to trade.
+#: The person who says so answers for it that no second instance begins to trade.
 GONE_PERMISSION = {"gone": "bots.declare_gone"}
 
 

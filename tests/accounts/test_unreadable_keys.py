@@ -1,4 +1,4 @@
-"""A server whose config password was changed: found before anything is lost, named as its fault, and mended."""
+"""A server whose config password was changed: found before anything is lost, named as its fault, and repaired."""
 
 import pytest
 
@@ -146,7 +146,7 @@ def test_a_profile_without_keys_is_no_sign_of_it(account, key, perform, sandbox)
     assert perform("check_server", key.client.server).state == State.SUCCEEDED
 
 
-# --- mended ---
+# --- repaired ---
 
 
 def test_a_profile_of_the_panel_is_recreated_with_its_keys(key, perform, sandbox):
