@@ -1,6 +1,6 @@
 """How gunicorn serves the panel. It reads this file by itself; PORT is set by Heroku and Railway."""
 
-from controlpanel.environment import env, refuse_to_start_half_configured
+from controlpanel.settings.environment import env, refuse_to_start_half_configured
 
 refuse_to_start_half_configured()
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from accounts.models import Client, ExchangeKey
 from hummingbot_api.connectors import entries, is_paper_trade, modes_of
 from hummingbot_api.results import ConnectorField
-from hummingbot_api.words import sanitize
+from hummingbot_api.text import sanitize
 
 #: The ends of the names of values without a space in them, unlike a memo's, a passphrase's or a phrase's of words.
 UNBROKEN = ("api_key", "api_secret", "secret_key", "private_key", "address", "user_id")

@@ -1,17 +1,17 @@
 """What the panel does with servers and profiles."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.urls import reverse
 
+from accounts.connection import ask, check_engines, check_routes, reach, sign_in, talking_to
 from accounts.connectors import connectors_learn
 from accounts.controllers import controllers_learn
-from accounts.models import VERSION_LENGTH, Client, ClientStatus, ExchangeKey, Server
+from accounts.links import key_page, onboarding_page, server_page
+from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import NothingToPush, ProfileExists
 from accounts.profiles import (
     account_ensure,
@@ -22,81 +22,10 @@ from accounts.profiles import (
     stored_keys_check,
     unreadable_check,
 )
-from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import DockerDown, MqttDown, Problem, UnexpectedAnswer, WrongPassword
-from hummingbot_api.exchanges import title_of
-from hummingbot_api.server_faults import NotSupportedByServer
-from operations.kinds import Kind, NotDone, StepDefinition, register
+from core.exchanges import title_of
+from operations.kinds import Kind, StepDefinition, register
 from operations.models import Operation
-from operations.runner import Run
-
-
-@contextmanager
-def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
-    """A client for the server; what it shows of the server's health is written down on the server's row."""
-    try:
-        with server.api(**options) as api:
-            yield api
-    except Problem as problem:
-        if problem.no_contact or isinstance(problem, WrongPassword):
-            server.contact_failed(problem, reachable=not problem.no_contact)
-        raise
-
-
-def reach(server: Server) -> str:
-    """Is a Hummingbot API there? The lightest request there is, timed."""
-    with talking_to(server) as api:
-        begun = time.monotonic()
-        version = api.system.version()[:VERSION_LENGTH]
-        latency_ms = round((time.monotonic() - begun) * 1000)
-    server.contact_succeeded(version=version, latency_ms=latency_ms)
-    return f"Hummingbot API {version} answered in {latency_ms} ms."
-
-
-def sign_in(server: Server) -> str:
-    """Does it accept the stored login? Keeps the list of profiles for those who choose one."""
-    with talking_to(server) as api:
-        names = api.accounts.list()
-    server.contact_succeeded(account_names=names)
-    return f"Signed in; the server has {len(names)} profile{'' if len(names) == 1 else 's'}."
-
-
-def check_engines(server: Server) -> str:
-    """Can it start bots, and hear them?
-
-    Raises:
-        DockerDown, MqttDown
-    """
-    with talking_to(server) as api:
-        docker, mqtt = api.docker.is_running(), api.bots.mqtt().connected
-    server.contact_succeeded(docker_running=docker, mqtt_connected=mqtt)
-    if not docker:
-        raise DockerDown
-    if not mqtt:
-        raise MqttDown
-    return "Docker is running, MQTT is connected."
-
-
-def check_routes(*, api: HummingbotAPI, server: Server) -> str:
-    """Has it the calls that the panel makes? One that lists none may have them all.
-
-    Raises:
-        NotSupportedByServer
-    """
-    try:
-        missing = api.system.missing_routes()
-    except (NotSupportedByServer, UnexpectedAnswer):
-        return NotDone("The server does not list its calls.")
-    if missing:
-        raise NotSupportedByServer(
-            f"Hummingbot API {server.version} does not have what the panel needs: {', '.join(missing)}."
-        )
-    return "It has every call that the panel makes."
-
-
-def ask(server: Server, question: Callable[..., str], **options: Any) -> str:
-    with talking_to(server) as api:
-        return question(api=api, server=server, **options)
+from operations.run import Run
 
 
 class ServerKind(Kind):
@@ -152,32 +81,6 @@ class ReadControllers(ServerKind):
 
 def server_lane(server: Server) -> str:
     return f"server:{server.pk}"
-
-
-def server_page(server: Server) -> tuple[str, str]:
-    return f"Open the server {server}", server.get_absolute_url()
-
-
-def key_page(client: Client, connector: str = "") -> tuple[str, str]:
-    """The client's key for a connector, or for its only one; where to add it when there is none."""
-    keys = [key for key in client.keys.all() if key.connector == connector or not connector]
-    if len(keys) == 1:
-        return f"Open the {keys[0].connector} key", keys[0].get_absolute_url()
-    if keys:
-        return (
-            "Open the client's keys",
-            f"{reverse('admin:accounts_exchangekey_changelist')}?client__id__exact={client.pk}",
-        )
-    query = urlencode({"client": client.pk, "connector": connector})
-    return "Add the exchange key", f"{reverse('admin:accounts_exchangekey_add')}?{query}"
-
-
-def onboarding_page(subject: Any) -> tuple[str, str] | None:
-    """Where whoever onboards a client goes on who is the subject, or whose it is; nothing when no one does."""
-    client: Client = subject if isinstance(subject, Client) else subject.client
-    if client.status != ClientStatus.ONBOARDING:
-        return None
-    return f"Go on with the onboarding of {client}", reverse("onboard_resume", args=[client.pk])
 
 
 def alone_with_profile(run: Run, client: Client, server: Server) -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.keys import key_errors
 from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server
 from accounts.problems import KeyMissing, ProfileExists, ProfileHoldsMore, ProfileInOrder, ProfileTaken, PushUnverified
+from core.exchanges import proves_address_only
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade
 from hummingbot_api.errors import (
@@ -22,7 +23,6 @@ from hummingbot_api.errors import (
     UnknownConnector,
     WrongKeyField,
 )
-from hummingbot_api.exchanges import proves_address_only
 from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
 from hummingbot_api.server_faults import ServerKeysUnreadable, ServerModuleMissing
 from operations.kinds import NotDone

@@ -6,9 +6,9 @@ from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
+from accounts.balances.portfolio import read_balances
 from accounts.models import Balance, Server
-from accounts.portfolio import read_balances
-from accounts.turns import read_in_turn
+from accounts.polling import read_in_turn
 
 #: Planned every five minutes: a little less, because what was planned may begin a little late.
 EVERY, LONGEST = timedelta(minutes=4), timedelta(minutes=15)

@@ -26,9 +26,9 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.models import Client, Server
-from accounts.spans import SPANS
-from bots.earnings import earnings
 from bots.models import Bot, Deployment, PerformanceSample, Strategy
+from bots.reporting.performance import earnings
+from core.figures.time_ranges import SPANS
 
 EVERY = timedelta(minutes=5)
 ROUNDS = 5

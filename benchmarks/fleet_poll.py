@@ -11,7 +11,7 @@ from collections.abc import Callable
 import requests
 
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.sandbox import Sandbox
+from sandbox import Sandbox
 
 ROUNDS = 50
 LIGHT = (

@@ -8,12 +8,12 @@ from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
 from accounts.models import Server
+from accounts.polling import read_in_turn
 from accounts.tasks import EVERY, LONGEST
-from accounts.turns import read_in_turn
-from bots.fleet import observe_server
 from bots.models import ForeignInstance, PerformanceSample, StrategyKind
-from bots.performance import read_performance
-from bots.rotation import forget_former_values
+from bots.monitoring.performance import read_performance
+from bots.monitoring.poll import observe_server
+from bots.operations.steps.rotate_key import forget_former_values
 from operations.tasks import several_times_a_minute
 
 

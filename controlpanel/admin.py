@@ -19,12 +19,12 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
+from controlpanel.access.delegation import grantable_groups, may_change
+from controlpanel.access.roles import ROLES, permissions_that_count
+from controlpanel.access.two_factor import log_change
 from controlpanel.models import SecondFactor
-from controlpanel.ranks import grantable_groups, may_change
-from controlpanel.roles import ROLES, permissions_that_count
-from controlpanel.second_factor import log_change
+from core.admin.base import PanelAdmin
 from json_api.models import Token
-from operations.panel_admin import PanelAdmin
 
 admin.site.index_template = "controlpanel/dashboard.html"
 admin.site.unregister(User)

@@ -4,12 +4,12 @@ from django.apps import AppConfig
 from django.apps import apps as installed
 from django.db.models.signals import post_migrate
 
-from operations.migrating import is_up_to_date
+from core.post_migrate import is_up_to_date
 
 
 def update_roles(apps: Any = installed, **kwargs: object) -> None:
+    from controlpanel.access.roles import roles_update
     from controlpanel.models import RoleGrant
-    from controlpanel.roles import roles_update
 
     if is_up_to_date(RoleGrant, apps):
         roles_update()

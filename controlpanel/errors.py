@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from hummingbot_api.words import shortened
-from json_api.answers import nothing_at
+from hummingbot_api.text import shortened
+from json_api.error_handlers import nothing_at
 
 
 def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:

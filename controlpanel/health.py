@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from huey.contrib.djhuey import HUEY
 
-from controlpanel.queues import without_passwords
+from controlpanel.queue import without_passwords
 from operations.models import WorkerHeartbeat
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from django.utils.crypto import salted_hmac
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
-from accounts.fields import EncryptedTextField
+from core.encryption import EncryptedTextField
 
 RECOVERY_CODES = 10
 

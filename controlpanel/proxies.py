@@ -13,8 +13,8 @@ from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 
 from controlpanel.errors import error_page
-from hummingbot_api.words import shortened
-from json_api.answers import problem_response
+from hummingbot_api.text import shortened
+from json_api.error_handlers import problem_response
 from json_api.problems import HttpsNotRecognized
 
 #: Counts redirects to https. One of them leads there; so many within so many seconds lead round in a circle.

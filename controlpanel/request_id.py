@@ -10,7 +10,7 @@ from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOpera
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 
-from hummingbot_api.words import shortened
+from hummingbot_api.text import shortened
 
 HEADER = "X-Request-ID"
 #: Hosts and callers may send their own, as long as it can't forge a line of the log.

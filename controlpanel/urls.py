@@ -5,20 +5,20 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
-from controlpanel.dashboard import dashboard_now
-from controlpanel.glossary import glossary
-from controlpanel.searching import search
-from controlpanel.second_factor import second_factor
-from json_api.app import api
-from operations.renewing import reload_signed_out
+from controlpanel.access.two_factor import second_factor
+from controlpanel.dashboard.glossary import glossary
+from controlpanel.dashboard.search import search
+from controlpanel.dashboard.views import dashboard_now
+from core.admin.live_pages import reload_signed_out
+from json_api.api import api
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/now/", reload_signed_out(admin.site.admin_view(require_safe(dashboard_now))), name="dashboard_now"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
-    path("admin/onboard/", include("controlpanel.onboarding_pages")),
-    path("admin/orders/", include("bots.orphaned_pages")),
-    path("admin/instances/", include("bots.foreign_pages")),
+    path("admin/onboard/", include("controlpanel.onboarding.views")),
+    path("admin/orders/", include("bots.admin.orphaned_orders")),
+    path("admin/instances/", include("bots.admin.unmanaged_instances")),
     path("admin/glossary/", admin.site.admin_view(glossary), name="glossary"),
     path("admin/search/", admin.site.admin_view(search)),
     path("admin/", admin.site.urls),

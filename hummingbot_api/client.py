@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from hummingbot_api.http.transport import Transport
 from hummingbot_api.resources import (
     Accounts,
     Archives,
@@ -14,7 +15,6 @@ from hummingbot_api.resources import (
     Scripts,
     System,
 )
-from hummingbot_api.transport import Transport
 
 
 class HummingbotAPI:

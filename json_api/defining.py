@@ -7,11 +7,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 
 from accounts.models import Client, Server
-from bots.images import validate_image_choice
+from bots.configuration.images import validate_image_choice
 from bots.models import LIMITS, Bot, Strategy
-from json_api.answers import model_errors
+from json_api.error_handlers import model_errors
 from json_api.problems import BotExists, FieldsInvalid
-from json_api.schemas import BotCreate, ClientIn
+from json_api.schemas.bots import BotCreate
+from json_api.schemas.clients import ClientIn
 from operations.models import Operation
 from operations.problems import OperationActive
 

@@ -5,9 +5,9 @@ import json
 from django.utils import timezone
 
 from json_api.models import Webhook
-from json_api.webhooks import hand_over
+from json_api.webhooks.sender import hand_over
 from operations.kinds import Kind, StepDefinition, register
-from operations.runner import Run
+from operations.run import Run
 
 
 def send_test_event(run: Run) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja.parser import Parser
 
-from bots.strict_json import read_json
+from core.strict_json import read_json
 
 
 class StrictParser(Parser):

@@ -11,7 +11,7 @@ from ninja import Router
 from ninja.decorators import decorate_view
 
 from json_api.problems import FieldsInvalid
-from json_api.schemas import ProblemOut
+from json_api.schemas.common import ProblemOut
 
 #: No JSON; no token; not allowed; not there; not possible now; too much; invalid; what it depends on failed; too many.
 STATUSES = (400, 401, 403, 404, 409, 413, 422, 424, 429)

@@ -6,9 +6,9 @@ from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
-from json_api.events import look
 from json_api.models import TakenRequest, WebhookDelivery
-from json_api.webhooks import outbox
+from json_api.webhooks.events import look
+from json_api.webhooks.sender import outbox
 from operations.tasks import several_times_a_minute
 
 #: Seconds between two looks.

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.core.mail import send_mail
 
 from hummingbot_api.errors import Problem
+from notifications.http import post
 from notifications.models import Channel, ChannelKind, Event, Incident
 from notifications.problems import MailFailed, MailNotConfigured
-from notifications.webhooks import post
 
 #: The most characters that each takes.
 DISCORD_LENGTH = 2000

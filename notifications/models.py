@@ -14,14 +14,14 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.fields import EncryptedTextField, Unreadable
 from accounts.models import Client, Server
-from accounts.visibility import sees_every_client
 from bots.problems import ContainerExited, InstanceMissing
+from core.encryption import EncryptedTextField, Unreadable
+from core.visibility import sees_every_client
 from hummingbot_api.errors import WrongPassword
+from notifications.http import check_url
 from notifications.outbox import DeliveryState, Outgoing, OutgoingQuerySet
 from notifications.problems import ChannelForbidden, ChannelUnreadable
-from notifications.webhooks import check_url
 from operations.models import LONGEST_LABEL, Operation
 
 #: Characters that are kept of how an incident ended.

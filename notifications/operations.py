@@ -3,7 +3,7 @@
 from notifications.messages import hand_over, sample_message
 from notifications.models import Channel
 from operations.kinds import Kind, StepDefinition, register
-from operations.runner import Run
+from operations.run import Run
 
 
 def send_test_message(run: Run) -> str:

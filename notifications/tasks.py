@@ -7,8 +7,8 @@ from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
 from notifications.delivery import outbox
+from notifications.detection import look
 from notifications.models import Incident
-from notifications.watch import look
 from operations.tasks import several_times_a_minute
 
 #: Seconds between two looks.

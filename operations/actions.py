@@ -18,11 +18,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
+from core.admin.base import PanelAdmin
 from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.kinds import Kind
 from operations.models import Operation
-from operations.panel_admin import PanelAdmin
 from operations.problems import OperationActive
 from operations.services import operation_request
 

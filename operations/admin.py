@@ -14,15 +14,15 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 from unfold.decorators import display
 
+from core.admin.live_pages import RenewingListMixin, reload_signed_out
+from core.http import is_row_number
+from core.templatetags.connectors import money_badge
 from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import ReadOnlyMixin, link_to_active
 from operations.models import Operation, State, WorkerHeartbeat
 from operations.problems import OperationActive
-from operations.renewing import RenewingListMixin, reload_signed_out
-from operations.rows import is_row_number
 from operations.services import operation_cancel, operation_retry
-from operations.templatetags.connectors import money_badge
 
 STATE_COLOURS = {
     State.QUEUED: "info",

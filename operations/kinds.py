@@ -9,7 +9,7 @@ from django.db import models
 
 if TYPE_CHECKING:
     from operations.models import Operation
-    from operations.runner import Run
+    from operations.run import Run
 
 
 class NotDone(str):

@@ -11,166 +11,22 @@ A worker may die at any line of this module. What then holds:
 """
 
 import logging
-import os
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cached_property
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
-from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from hummingbot_api.errors import Problem
-from hummingbot_api.words import shortened
+from hummingbot_api.text import shortened
 from operations.kinds import Gone, NotDone, StepDefinition
-from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState, lease_end
-from operations.problems import KindGone, OperationActive, PanelFault, SubjectGone
+from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState
+from operations.problems import KindGone, PanelFault
+from operations.run import CancelRequested, Lease, LeaseLost, Run, worker_name
 from operations.services import operation_supersede
 
 logger = logging.getLogger(__name__)
-
-Found = TypeVar("Found")
-
-
-class LeaseLost(Exception):
-    """Another worker has taken the operation over: stop at once and write nothing."""
-
-
-class CancelRequested(Exception):
-    """Somebody cancelled the operation while it ran."""
-
-
-def worker_name() -> str:
-    # Host names have up to 64 characters, of which the column has no room for all.
-    return f"{socket.gethostname()[:60]}:{os.getpid()}"
-
-
-class Lease:
-    """Holds a claimed operation for this worker, renewing it in the background until it is left."""
-
-    def __init__(self, operation_id: int, holder: str) -> None:
-        self.operation_id = operation_id
-        self.holder = holder
-        self._released = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{operation_id}", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._released.set()
-        self._thread.join()
-
-    def renew(self) -> None:
-        """Prolong the lease.
-
-        Raises:
-            LeaseLost: it is another worker's by now.
-        """
-        if not self.held().update(lease_until=lease_end()):
-            raise LeaseLost
-
-    def held(self) -> Any:
-        """The operation's row, as long as this worker holds it: the condition of every write."""
-        return Operation.objects.filter(pk=self.operation_id, state=State.RUNNING, worker=self.holder)
-
-    def _keep(self) -> None:
-        while not self._released.wait(settings.OPERATIONS["LEASE"] / 3):
-            try:
-                self.renew()
-            except LeaseLost:
-                return
-            except Exception:
-                logger.exception("The lease of operation %s could not be renewed, trying again", self.operation_id)
-            finally:
-                connection.close()
-
-
-class Run:
-    """What a step is given: the operation, its subject, and the means to wait and to leave notes."""
-
-    def __init__(self, operation: Operation, lease: Lease) -> None:
-        self.operation = operation
-        self._lease = lease
-        #: The step at hand was begun before, by a worker that did not live to record its end.
-        self.resumed = False
-
-    @cached_property
-    def subject(self) -> Any:
-        subject = self.operation.subject
-        if subject is None:
-            raise SubjectGone
-        return subject
-
-    def note(self, **notes: Any) -> None:
-        """Keep something for later steps, also across a crash. Never a secret."""
-        self.operation.notes |= notes
-        if not self._lease.held().update(notes=self.operation.notes):
-            raise LeaseLost
-
-    def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
-        """Call ``look`` until it returns something, for ``seconds`` at the most; ``None`` when the time is over."""
-        deadline = time.monotonic() + seconds
-        while True:
-            self.check_still_wanted()
-            found = look()
-            if found is not None or time.monotonic() >= deadline:
-                return found
-            time.sleep(settings.FLEET["POLL"])
-
-    def hold(self) -> None:
-        """Renew the lease, right before something that must not be done by two workers.
-
-        Raises:
-            LeaseLost
-        """
-        self._lease.renew()
-
-    @contextmanager
-    def alone_with(self, what: str) -> Iterator[None]:
-        """Have something to oneself that operations of several locks use; wait for it while another one has it.
-
-        It is given back at the end, and when the operation ends. A worker that dies leaves it to the one that takes
-        the operation over: what was sent may still be at work.
-
-        Raises:
-            OperationActive: the other one has not given it back in time.
-        """
-        if not self.wait_for(lambda: self._take(what) or None, settings.OPERATIONS["ALONE"]):
-            other = Operation.objects.active().filter(holds=what).first()
-            raise OperationActive(other or self.operation)
-        try:
-            yield
-        finally:
-            self._lease.held().update(holds="")
-
-    def _take(self, what: str) -> bool:
-        try:
-            with transaction.atomic():
-                if not self._lease.held().update(holds=what):
-                    raise LeaseLost
-        except IntegrityError:
-            return False
-        return True
-
-    def check_still_wanted(self) -> None:
-        """Renew the lease and see whether somebody cancelled.
-
-        Raises:
-            LeaseLost, CancelRequested
-        """
-        self.hold()
-        if Operation.objects.filter(pk=self.operation.pk, cancel_requested=True).exists():
-            raise CancelRequested
 
 
 def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from hummingbot_api.words import shortened
+from hummingbot_api.text import shortened
 from operations import kinds
 from operations.models import LONGEST_LABEL, LONGEST_SUMMARY, Operation, State
 from operations.problems import OperationActive, SubjectGone

@@ -1,5 +1,5 @@
 # ruff: noqa: S101
-"""Proof that `bots/strategies/spread.py` does what it says, inside the real Hummingbot package.
+"""Proof that `bots/strategies/bundled_scripts/spread.py` does what it says, inside the real Hummingbot package.
 
 Nothing of Hummingbot's trading code is replaced. The markets are the package's own simulated exchange and,
 where the moment of a confirmation matters, its real BitMart connector with the two HTTP requests (place,
@@ -38,7 +38,7 @@ from stage import PAIR, START, Stage, bitmart, move_mid, simulated_market
 from bots.strategies.bundled import defaults
 from bots.strategies.render import script_config
 
-SCRIPT = Path(__file__).parent.parent / "bots" / "strategies" / "spread.py"
+SCRIPT = Path(__file__).parent.parent / "bots" / "strategies" / "bundled_scripts" / "spread.py"
 UPLOADED_NAME = "spread_1a2b3c4d"
 
 # What the panel writes to a server as the script's config, to the letter.

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
-from operations.renewing import reload_signed_out
+from core.admin.live_pages import reload_signed_out
 from spreadsheets.sheets import Import, Sheet, import_file
 from spreadsheets.tables import MAX_ROWS, WRITERS, FileRefused
 

@@ -11,10 +11,10 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
-from hummingbot_api.sandbox import Sandbox
 from operations import runner
 from operations.models import Operation
 from operations.services import operation_request
+from sandbox import Sandbox
 
 #: Twenty seconds of the sandbox pass in a tenth of a second.
 SPEED = 200

@@ -19,23 +19,23 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.balances.portfolio import read_balances
 from accounts.models import Balance, ExchangeKey, Server
-from accounts.portfolio import read_balances
-from bots import deploying
-from bots.fleet import observe_server
 from bots.models import LogLine
-from bots.performance import read_performance
+from bots.monitoring.performance import read_performance
+from bots.monitoring.poll import observe_server
+from bots.operations.steps import deploy, prepare
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
-from hummingbot_api.words import MASK
-from json_api import events, webhooks
+from hummingbot_api.text import MASK
 from json_api.models import Webhook, WebhookDelivery
+from json_api.webhooks import events, sender
 from notifications.delivery import outbox
+from notifications.detection import look
 from notifications.models import Channel, ChannelKind, Delivery, Incident
 from notifications.outbox import DeliveryState
-from notifications.watch import look
 from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_retry
@@ -173,8 +173,8 @@ def everything_was_tried(
         sandbox.faults.clear()
     spoiled("docker_down", "deploy", bot, path="/bot-orchestration/deploy")
     with monkeypatch.context() as broken:
-        broken.setattr(deploying, "write_config", None)
-        broken.setattr(deploying, "_send", lambda api, deployment: key.read_values()["nope"])
+        broken.setattr(prepare, "write_config", None)
+        broken.setattr(deploy, "_send", lambda api, deployment: key.read_values()["nope"])
         do("deploy", bot)
     for kind in ("deploy", "refresh", "stop", "start", "redeploy", "archive", "refresh"):
         do(kind, bot)
@@ -242,7 +242,7 @@ def tell_tools(perform) -> None:
             receiver.will(Reply(echo, status, reset=reset))
             perform("test_webhook", Webhook.objects.get(name="tool"))
             for delivery in WebhookDelivery.objects.filter(state=DeliveryState.WAITING)[:3]:
-                webhooks.outbox.send(delivery)
+                sender.outbox.send(delivery)
         assert len(receiver.seen) > 5
 
 
@@ -282,7 +282,7 @@ def test_no_secret_is_found_anywhere_after_everything_was_tried(everything_was_t
     rows = [row for model in apps.get_models() for row in model._default_manager.all()]
     assert [row for row in rows if found_in(f"{row} {row!r}")] == []
     kept = Server.objects.get().api()
-    of_the_client = ("hummingbot_api.client", "hummingbot_api.resources", "hummingbot_api.transport")
+    of_the_client = ("hummingbot_api.client", "hummingbot_api.resources", "hummingbot_api.http.transport")
     alive = [thing for thing in gc.get_objects() if str(type(thing).__module__).startswith(of_the_client)]
     assert kept in alive
     assert [type(thing) for thing in alive if found_in(repr(thing))] == []

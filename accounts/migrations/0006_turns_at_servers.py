@@ -24,6 +24,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='server',
             name='next_observation',
-            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.turns``."),
+            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.polling``."),
         ),
     ]

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='exchangekey',
             name='minimum_balances',
-            field=models.JSONField(blank=True, default=dict, help_text='Amounts by asset: that less than these lies at the exchange is an incident. See ``accounts.minimums``.'),
+            field=models.JSONField(blank=True, default=dict, help_text='Amounts by asset: that less than these lies at the exchange is an incident. See ``accounts.balances.minimums``.'),
         ),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 
 from accounts.models.profile import CredentialsProfile
-from accounts.samples import SampleQuerySet
+from core.figures.time_series import SampleQuerySet
 
 #: How many of the tokens that an account holds are shown at once.
 SHOWN_TOKENS = 10

@@ -9,7 +9,7 @@ from django.db import models
 from django.urls import reverse
 
 from accounts.models.server import Server
-from accounts.visibility import OfClientsQuerySet
+from core.visibility import OfClientsQuerySet
 from hummingbot_api.errors import InvalidName
 from hummingbot_api.names import check_name, slug
 

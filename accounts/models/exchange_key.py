@@ -11,12 +11,12 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.fields import EncryptedTextField, Unreadable, fingerprint
 from accounts.models.client import Client
 from accounts.problems import KeyUnreadable
-from accounts.visibility import OfClientsQuerySet
+from core.encryption import EncryptedTextField, Unreadable, fingerprint
+from core.exchanges import proves_address_only
+from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import entries
-from hummingbot_api.exchanges import proves_address_only
 from hummingbot_api.secret_values import secrets_in
 
 #: How many of a key's former values are known, in case that no bot was redeployed with those in between.
@@ -94,7 +94,7 @@ class ExchangeKey(models.Model):
         default=dict,
         blank=True,
         help_text="Amounts by asset: that less than these lies at the exchange is an incident. See "
-        "``accounts.minimums``.",
+        "``accounts.balances.minimums``.",
     )
     tested_at = models.DateTimeField(null=True, editable=False, help_text="When it was last tried at the exchange.")
     test_passed = models.BooleanField(null=True, editable=False)

@@ -11,15 +11,15 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.fields import EncryptedTextField, Unreadable
 from accounts.problems import PasswordUnreadable
-from accounts.visibility import sees_every_client
+from core.encryption import EncryptedTextField, Unreadable
+from core.visibility import sees_every_client
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.connections import check_address
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.errors import AddressForbidden, InvalidBaseURL, Problem
+from hummingbot_api.http.connections import check_address
+from hummingbot_api.http.urls import check_base_url, is_readable_by_others
 from hummingbot_api.results import ConnectorField
-from hummingbot_api.urls import check_base_url, is_readable_by_others
 
 #: Characters that are kept of a server's version: whatever answers there may say anything.
 VERSION_LENGTH = 40
@@ -118,7 +118,7 @@ class Server(models.Model):
     )
     instances_at = models.DateTimeField(null=True, editable=False, help_text="When that look was.")
     next_observation = models.DateTimeField(
-        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.turns``."
+        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.polling``."
     )
     next_performance = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When its controllers' snapshots are read next."

@@ -8,10 +8,10 @@ from django import template
 from django.template.defaultfilters import floatformat
 from django.utils import timezone
 
-from accounts.minimums import held_by, in_words
+from accounts.balances.minimums import held_by, in_words
+from accounts.balances.portfolio import worth_over_time, worths
 from accounts.models import Client, ExchangeKey
-from accounts.portfolio import worth_over_time, worths
-from accounts.spans import SPANS
+from core.figures.time_ranges import SPANS
 
 register = template.Library()
 

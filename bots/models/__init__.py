@@ -8,7 +8,7 @@ from bots.models.orphaned_orders import OrphanedOrders
 from bots.models.performance_sample import LONGEST_ID, PerformanceQuerySet, PerformanceSample
 from bots.models.strategy import Strategy, StrategyKind, validate_controller
 from bots.models.trading_rules import TradingRules
-from bots.pairs import normalise_pair
+from bots.strategies.pairs import normalise_pair
 
 __all__ = [
     "DEFAULT_IMAGE",

@@ -9,16 +9,16 @@ from django.db import models, transaction
 from django.urls import reverse
 
 from accounts.models import Client, Server
-from accounts.visibility import OfClientsQuerySet
-from bots.differences import Difference, Row, compare
-from bots.fields import OrderedJSONField
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
-from bots.pairs import replace_pair
 from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid, OrdersMayBeOpen
+from bots.strategies.comparison import Difference, Row, compare
+from bots.strategies.pairs import replace_pair
 from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
+from core.fields import OrderedJSONField
+from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import is_paper_trade, market_of
 from hummingbot_api.names import slug
 from operations.models import Operation

@@ -11,12 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Server
-from accounts.visibility import OfClientsQuerySet
-from bots.fields import OrderedJSONField
 from bots.models.strategy import Strategy, StrategyKind
-from bots.pairs import replace_pair
+from bots.strategies.pairs import replace_pair
 from bots.strategies.render import KILL_SWITCH
 from bots.strategies.schema import live_settings
+from core.fields import OrderedJSONField
+from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import Money, market_of
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from operations.models import Operation

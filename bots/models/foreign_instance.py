@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
-from accounts.visibility import sees_every_client
+from core.visibility import sees_every_client
 
 #: How long an instance is remembered after it was last seen: what comes back later under its name may be another one.
 REMEMBERED = timedelta(days=7)

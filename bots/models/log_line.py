@@ -2,8 +2,8 @@
 
 from django.db import models
 
-from accounts.visibility import OfClientsQuerySet
 from bots.models.deployment import Deployment
+from core.visibility import OfClientsQuerySet
 
 
 class LogKind(models.TextChoices):

@@ -10,9 +10,9 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.visibility import OfClientsQuerySet
 from bots.models.deployment import BotState, Deployment
 from bots.orders import OpenOrder, in_words
+from core.visibility import OfClientsQuerySet
 
 
 class OrphanedOrdersQuerySet(OfClientsQuerySet["OrphanedOrders"]):

@@ -2,8 +2,8 @@
 
 from django.db import models
 
-from accounts.samples import SampleQuerySet
 from bots.models.deployment import Deployment
+from core.figures.time_series import SampleQuerySet
 
 #: Characters that are kept of a controller's id. The panel's own are shorter.
 LONGEST_ID = 160

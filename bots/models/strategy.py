@@ -7,10 +7,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
-from bots.fields import OrderedJSONField
 from bots.strategies.render import MARKET, RESERVED
 from bots.strategies.schema import schema_error, schema_from
 from bots.strategies.source import read_script
+from core.fields import OrderedJSONField
 from hummingbot_api.errors import InvalidName
 from hummingbot_api.names import check_name
 

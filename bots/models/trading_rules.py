@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from accounts.models import Server
-from bots.pairs import normalise_pair, read_pair
 from bots.strategies.amounts import Rules, in_digits, too_narrow, too_small
+from bots.strategies.pairs import normalise_pair, read_pair
 from hummingbot_api.connectors import real_exchange
 
 #: An older price is not reckoned with. The rules themselves change seldom.

@@ -5,24 +5,19 @@ from typing import Any
 
 from django.urls import reverse
 
+from accounts.connection import check_engines, reach, sign_in
+from accounts.links import key_page, server_page
 from accounts.models import Server
-from accounts.operations import (
-    check_engines,
-    key_page,
-    reach,
-    server_lane,
-    server_page,
-    sign_in,
-)
-from bots import instances
+from accounts.operations import server_lane
 from bots.models import Bot, BotState, Deployment, OrphanedOrders
+from bots.operations.steps import instances
 from bots.problems import ClientOffboarded
 from bots.strategies.amounts import too_wide
+from core.http import is_row_number
 from hummingbot_api.connectors import Money, market_of
 from operations.kinds import Kind
 from operations.models import Operation
-from operations.rows import is_row_number
-from operations.runner import Run
+from operations.run import Run
 
 
 def check_server(server: Server) -> str:

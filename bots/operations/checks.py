@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from accounts.operations import (
-    onboarding_page,
-)
-from bots import checking, instances
+from accounts.links import onboarding_page
 from bots.models import Bot
 from bots.operations.base import BotKind
+from bots.operations.steps import check, instances
 from operations.kinds import StepDefinition, register
 from operations.models import Operation
 
@@ -47,10 +45,10 @@ class CheckBot(LookingKind):
     label = "Check"
     icon = "rule"
     steps = (
-        StepDefinition("server", "Reach the server and sign in", checking.sign_in_to_server),
-        StepDefinition("rules", "Read the exchange's trading rules", checking.read_rules),
-        StepDefinition("settings", "Check the settings", checking.check_settings),
-        StepDefinition("amounts", "Check the amounts against the rules", checking.check_amounts),
+        StepDefinition("server", "Reach the server and sign in", check.sign_in_to_server),
+        StepDefinition("rules", "Read the exchange's trading rules", check.read_rules),
+        StepDefinition("settings", "Check the settings", check.check_settings),
+        StepDefinition("amounts", "Check the amounts against the rules", check.check_amounts),
     )
 
     def next_step(self, operation: Operation) -> tuple[str, str]:

@@ -5,8 +5,9 @@ from typing import Any
 
 from django import forms
 
-from bots import deploying
+from bots.configuration.preview import Part, preview
 from bots.models import Bot, BotState
+from bots.monitoring.order_accounting import refuse_on_top_of_orders
 from bots.operations.base import (
     BotKind,
     TradingKind,
@@ -30,24 +31,23 @@ from bots.operations.options import (
     may_be_gone,
     may_quote_on_top_of_orders,
 )
-from bots.order_accounting import refuse_on_top_of_orders
-from bots.preview import Part, preview
+from bots.operations.steps import deploy, prepare
 from operations.kinds import StepDefinition, register
-from operations.runner import Run
+from operations.run import Run
 
 
 def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
     return (
-        StepDefinition("plan", "Check the definition", deploying.plan),
-        StepDefinition("server", "Check the server", lambda run: check_server(deploying.deployment_of(run).server)),
-        StepDefinition("look", "Look for instances of this bot", lambda run: deploying.look(run, replace=replace)),
-        StepDefinition("rules", "Check the amounts against the exchange's trading rules", deploying.check_rules),
-        StepDefinition("profile", "Push what the profile lacks", deploying.push_what_is_missing),
-        StepDefinition("strategy", "Upload and prove the strategy", deploying.upload_strategy),
-        StepDefinition("config", "Write the configuration", deploying.write_config),
-        StepDefinition("retire", "Archive the former instance", deploying.retire_former),
-        StepDefinition("deploy", "Deploy", deploying.deploy),
-        StepDefinition("heard", "Wait until the bot is heard", deploying.wait_until_heard),
+        StepDefinition("plan", "Check the definition", prepare.plan),
+        StepDefinition("server", "Check the server", lambda run: check_server(deploy.deployment_of(run).server)),
+        StepDefinition("look", "Look for instances of this bot", lambda run: prepare.look(run, replace=replace)),
+        StepDefinition("rules", "Check the amounts against the exchange's trading rules", prepare.check_rules),
+        StepDefinition("profile", "Push what the profile lacks", prepare.push_what_is_missing),
+        StepDefinition("strategy", "Upload and prove the strategy", prepare.upload_strategy),
+        StepDefinition("config", "Write the configuration", prepare.write_config),
+        StepDefinition("retire", "Archive the former instance", deploy.retire_former),
+        StepDefinition("deploy", "Deploy", deploy.deploy),
+        StepDefinition("heard", "Wait until the bot is heard", deploy.wait_until_heard),
     )
 
 
@@ -77,7 +77,7 @@ class Deploy(TradingKind):
         return type("DeployOptions", (RepeatOption, *(form for form, is_asked in asked.items() if is_asked)), {})
 
     def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
-        deploying.refuse_to_end_a_pause(subject.open_deployment, options)
+        prepare.refuse_to_end_a_pause(subject.open_deployment, options)
         refuse_on_top_of_orders(planned_by(subject, options), options)
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
@@ -105,7 +105,7 @@ class Deploy(TradingKind):
         return ""
 
     def failed(self, run: Run) -> None:
-        deploying.give_up(run)
+        deploy.give_up(run)
 
 
 @register

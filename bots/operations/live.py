@@ -5,14 +5,14 @@ from typing import Any
 
 from django import forms
 
-from bots import live
-from bots.differences import Difference
-from bots.evidence import WORKING
+from bots.configuration.preview import Part, preview_live
 from bots.models import Bot, BotState
+from bots.monitoring.evidence import WORKING
+from bots.monitoring.order_accounting import refuse_on_top_of_orders
 from bots.operations.base import BotKind, TradingKind, at_hand, company, left_open, paragraphs, trading
 from bots.operations.options import open_orders_option
-from bots.order_accounting import refuse_on_top_of_orders
-from bots.preview import Part, preview_live
+from bots.operations.steps import live
+from bots.strategies.comparison import Difference
 from bots.strategies.render import KILL_SWITCH
 from operations.kinds import StepDefinition, register
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django import forms
 
 from bots.models import Bot, BotState, Deployment
-from bots.order_accounting import refuse_on_top_of_orders
+from bots.monitoring.order_accounting import refuse_on_top_of_orders
 from bots.problems import OrdersMayBeOpen
 
 

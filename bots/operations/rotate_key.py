@@ -12,8 +12,8 @@ from accounts.operations import (
     push_steps,
 )
 from bots.models import Deployment
-from bots.rotation import ask_for_redeploys, to_redeploy, with_former_values
-from hummingbot_api.exchanges import title_of
+from bots.operations.steps.rotate_key import ask_for_redeploys, to_redeploy, with_former_values
+from core.exchanges import title_of
 from operations.kinds import StepDefinition, register
 from operations.models import Operation
 

@@ -5,12 +5,10 @@ from typing import Any
 
 from django import forms
 
-from accounts.operations import (
-    reach,
-)
-from bots import instances, lifecycle
-from bots.evidence import WORKING
+from accounts.connection import reach
 from bots.models import Bot, BotState
+from bots.monitoring.evidence import WORKING
+from bots.monitoring.order_accounting import refuse_on_top_of_orders
 from bots.operations.base import (
     FIRST_RECOVERED,
     BotKind,
@@ -25,10 +23,10 @@ from bots.operations.base import (
     trading,
 )
 from bots.operations.options import GONE_PERMISSION, WhenGone, may_be_gone, open_orders_option
-from bots.order_accounting import refuse_on_top_of_orders
+from bots.operations.steps import instances, lifecycle
 from operations.kinds import StepDefinition, register
 from operations.models import Operation, State
-from operations.runner import Run
+from operations.run import Run
 
 
 @register

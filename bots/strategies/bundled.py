@@ -59,7 +59,9 @@ def add_or_update() -> None:
 
     for name, facts in BUNDLED.items():
         source_file = facts.get("source_file")
-        source = (Path(__file__).parent / source_file).read_text(encoding="utf-8") if source_file else ""
+        source = (
+            (Path(__file__).parent / "bundled_scripts" / source_file).read_text(encoding="utf-8") if source_file else ""
+        )
         Strategy.objects.update_or_create(
             name=name,
             defaults={

@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 
 from accounts.models import Client
-from bots.checklist import Checklist, checklist_for
+from bots.reporting.checklist import Checklist, checklist_for
 
 register = template.Library()
 

@@ -5,9 +5,9 @@ from typing import Any
 from django import template
 
 from accounts.models import Server
-from accounts.visibility import sees_every_client
 from bots.models import Deployment
-from bots.running import running_on
+from bots.monitoring.running import running_on
+from core.visibility import sees_every_client
 
 register = template.Library()
 

@@ -5,8 +5,8 @@ from typing import Any
 from django import template
 
 from bots.models import Bot
-from controlpanel import attention
-from controlpanel.attention import Step, steps_of
+from controlpanel.dashboard import alerts
+from controlpanel.dashboard.alerts import Step, steps_of
 from notifications.models import Incident
 
 register = template.Library()
@@ -21,4 +21,4 @@ def ways_out(context: dict[str, Any], incident: Incident, subject: Any) -> list[
 @register.simple_tag(takes_context=True)
 def whom_to_ask(context: dict[str, Any], incident: Incident) -> str:
     """For a user of the page who may not do what it asks for."""
-    return attention.whom_to_ask(incident, context["request"].user)
+    return alerts.whom_to_ask(incident, context["request"].user)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from hummingbot_api import reading
 from hummingbot_api.errors import NotFound
+from hummingbot_api.http.urls import path
 from hummingbot_api.resources.base import Resource
 from hummingbot_api.results import ArchivedOrder
-from hummingbot_api.urls import path
 
 #: Orders on one page of an answer.
 PAGE = 1000

@@ -1,6 +1,6 @@
 """What all resources have in common."""
 
-from hummingbot_api.transport import Transport
+from hummingbot_api.http.transport import Transport
 
 #: By this name, because in a resource ``list`` is what can be asked for.
 Names = list[str]

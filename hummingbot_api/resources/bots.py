@@ -16,13 +16,13 @@ from hummingbot_api.errors import (
     ProfileMissing,
     ServerFailed,
 )
+from hummingbot_api.http.transport import Answer
+from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Resource
 from hummingbot_api.resources.refusals import DOCKER_DOWN, NO_BOT, NO_PROFILE
 from hummingbot_api.results import BotRun, BotStatus, ControllerPerformance, LogEntry, MqttStatus
-from hummingbot_api.transport import Answer
-from hummingbot_api.urls import path
-from hummingbot_api.words import problem, sanitize
+from hummingbot_api.text import problem, sanitize
 
 #: The longest page of a history that the server gives.
 PAGE = 1000

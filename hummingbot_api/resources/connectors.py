@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from hummingbot_api import reading
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.errors import ExchangeUnreachable, HummingbotAPIError, ServerFailed, UnknownConnector
+from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Names, Resource
 from hummingbot_api.resources.refusals import NO_EXCHANGE
 from hummingbot_api.results import ConnectorField, TradingRule
 from hummingbot_api.server_faults import server_fault
-from hummingbot_api.urls import path
-from hummingbot_api.words import problem
+from hummingbot_api.text import problem
 
 _NO_CONNECTOR = re.compile(r"Connector \S+ not found$")
 #: Where an exchange sets no bound Hummingbot has 0, or 1e-56.

@@ -5,13 +5,13 @@ from typing import Any
 
 from hummingbot_api import reading
 from hummingbot_api.errors import BotNotFound, ConfigInvalid, ControllerInvalid
+from hummingbot_api.http.transport import Answer
+from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Names, Resource
 from hummingbot_api.resources.refusals import NO_BOT
 from hummingbot_api.results import ControllerSetting
-from hummingbot_api.transport import Answer
-from hummingbot_api.urls import path
-from hummingbot_api.words import problem
+from hummingbot_api.text import problem
 
 #: What Pydantic calls the default of a setting that has none.
 _UNDEFINED = "PydanticUndefined"

@@ -4,12 +4,12 @@ import re
 
 from hummingbot_api import reading
 from hummingbot_api.errors import CommandRefused, DockerDown, HummingbotAPIError, NotFound
+from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Resource
 from hummingbot_api.resources.refusals import DOCKER_DOWN
 from hummingbot_api.results import Container
-from hummingbot_api.urls import path
-from hummingbot_api.words import problem
+from hummingbot_api.text import problem
 
 _NO_INSTANCE = re.compile(r"No such file or directory: '\S*instances/|No such container", re.IGNORECASE)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from hummingbot_api import reading
 from hummingbot_api.errors import ScriptInvalid
+from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Resource
-from hummingbot_api.urls import path
-from hummingbot_api.words import problem
+from hummingbot_api.text import problem
 
 
 class Scripts(Resource):

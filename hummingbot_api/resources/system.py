@@ -4,8 +4,8 @@ import re
 
 from hummingbot_api import reading
 from hummingbot_api.errors import UnexpectedAnswer
+from hummingbot_api.http.routes import ROUTES
 from hummingbot_api.resources.base import Resource
-from hummingbot_api.routes import ROUTES
 
 
 class System(Resource):

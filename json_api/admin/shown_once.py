@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from operations.panel_admin import PanelAdmin
+from core.admin.base import PanelAdmin
 
 
 def show_once(model_admin: PanelAdmin, request: HttpRequest, template: str, **context: Any) -> HttpResponse:

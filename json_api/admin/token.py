@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
+from core.admin.base import PanelAdmin
 from json_api.admin.shown_once import show_once
 from json_api.models import Scope, Token
-from operations.panel_admin import PanelAdmin
 
 STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
 

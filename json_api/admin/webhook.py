@@ -13,13 +13,13 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordWidget
 
-from accounts.forms import SECRET_ATTRS, words_of_stored
-from accounts.scope import VisibleFilter
+from core.admin.base import PanelAdmin
+from core.admin.scoped import VisibleFilter
+from core.widgets import SECRET_ATTRS, words_of_stored
 from json_api.admin.shown_once import show_once
 from json_api.models import EventType, Webhook, WebhookDelivery
-from notifications.receiver_admin import STATE_COLOURS, ReceiverMixin, outcome_of
+from notifications.admin.receivers import STATE_COLOURS, ReceiverMixin, outcome_of
 from operations.actions import ReadOnlyMixin
-from operations.panel_admin import PanelAdmin
 
 
 class WebhookForm(forms.ModelForm):

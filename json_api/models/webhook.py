@@ -11,12 +11,12 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.fields import EncryptedTextField, Unreadable
-from accounts.visibility import sees_every_client
 from bots.models import Bot
+from core.encryption import EncryptedTextField, Unreadable
+from core.visibility import sees_every_client
+from notifications.http import check_url
 from notifications.outbox import DeliveryState, Outgoing
 from notifications.problems import ChannelForbidden
-from notifications.webhooks import check_url
 from operations.models import Operation
 
 #: Characters that are kept of what an event is about.

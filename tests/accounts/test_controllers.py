@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from hummingbot_api.sandbox.catalog import CONTROLLERS
 from operations.models import State
+from sandbox.catalog import CONTROLLERS
 
 BOLLINGER = ("directional_trading", "bollinger_v1")
 TEMPLATES = "/config/template"

@@ -11,11 +11,11 @@ from django.urls import reverse
 
 from accounts.keys import key_store, read_key
 from accounts.models import ExchangeKey
-from controlpanel.onboarding import bot_define
+from controlpanel.onboarding.from_file import bot_define
 from hummingbot_api.connectors import KNOWN_CONNECTORS, entries
 from hummingbot_api.results import ConnectorField
-from hummingbot_api.sandbox.catalog import CONNECTORS
 from operations.models import State
+from sandbox.catalog import CONNECTORS
 from spreadsheets.tables import write_csv
 from tests.conftest import stored_key
 

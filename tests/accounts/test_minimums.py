@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.minimums import held_by, in_words, read_minimums
+from accounts.balances.minimums import held_by, in_words, read_minimums
 from accounts.models import Balance, ExchangeKey
 from tests.controlpanel.conftest import browse, make_user, text_of, url_of  # noqa: F401 - fixtures
 

@@ -9,14 +9,14 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
-from accounts.fields import Unreadable, fingerprint
 from accounts.keys import key_errors
 from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import KeyUnreadable, PasswordUnreadable
+from core.encryption import Unreadable, fingerprint
 from hummingbot_api.connectors import KNOWN_CONNECTORS
-from hummingbot_api.sandbox import routes_accounts
-from hummingbot_api.sandbox.catalog import CONNECTORS
 from operations.models import State, StepState
+from sandbox.catalog import CONNECTORS
+from sandbox.routes import accounts
 from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key, valid_client
 
 
@@ -223,7 +223,7 @@ def test_connectors_are_learned_again_when_the_server_has_changed_and_not_before
     ],
 )
 def test_a_connector_that_cannot_be_read_is_left_out_and_named(answer, server, perform, sandbox, monkeypatch):
-    monkeypatch.setattr(routes_accounts, "_described", lambda fields: answer if fields is CONNECTORS["bitmart"] else {})
+    monkeypatch.setattr(accounts, "_described", lambda fields: answer if fields is CONNECTORS["bitmart"] else {})
     operation = perform("check_server", server)
     assert operation.state == State.SUCCEEDED, operation.error_message
     step = operation.steps.get(key="connectors")

@@ -8,11 +8,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import tasks
+from accounts.balances.portfolio import WorthOverTime, read_balances, worth_over_time, worths
 from accounts.models import Balance, Client, CredentialsProfile, Server
-from accounts.portfolio import WorthOverTime, read_balances, worth_over_time, worths
-from accounts.samples import KEPT_HOURLY
-from accounts.spans import SPANS
 from accounts.templatetags.balances import reported
+from core.figures.time_ranges import SPANS
+from core.figures.time_series import KEPT_HOURLY
 from hummingbot_api.resources import Portfolio
 from hummingbot_api.results import Holding, PortfolioSnapshot
 from operations.models import State

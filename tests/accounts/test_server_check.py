@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from accounts.models import ExchangeKey
-from bots.fleet import observe_server
+from bots.monitoring.poll import observe_server
 from hummingbot_api.errors import NotFound, Problem
-from hummingbot_api.routes import ROUTES
+from hummingbot_api.http.routes import ROUTES
 from hummingbot_api.server_faults import NotSupportedByServer
 from operations.models import State, StepState
 from tests.conftest import stored_key, valid_client

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import tasks as accounts_tasks
 from accounts.models import Server
-from accounts.turns import read_in_turn
+from accounts.polling import read_in_turn
 from bots import tasks as bots_tasks
 
 EVERY, LONGEST = timedelta(seconds=20), timedelta(seconds=60)

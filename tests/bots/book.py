@@ -1,8 +1,8 @@
 """What tests about orders ask: what the panel says, and what stands on the sandbox's book."""
 
-from bots.fleet import observe_server
 from bots.models import Bot, Deployment, OrphanedOrders
-from hummingbot_api.sandbox import Sandbox
+from bots.monitoring.poll import observe_server
+from sandbox import Sandbox
 
 #: Seconds until a bot that was deployed, or started again, has its orders on the book.
 QUOTING = 31

@@ -10,8 +10,8 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.utils import timezone
 
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, PushedKey
-from bots.checklist import Checklist, Line, LineState, Part, checklist_for
 from bots.models import Bot, BotState, Deployment, TradingRules
+from bots.reporting.checklist import Checklist, Line, LineState, Part, checklist_for
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request

@@ -8,17 +8,17 @@ import requests
 from django.utils import timezone
 
 from accounts.models import Server
-from bots import deploying
 from bots.models import Bot, BotState, Deployment, Strategy
+from bots.operations.steps import deploy
 from bots.strategies.schema import schema_from
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.resources import Scripts
-from hummingbot_api.sandbox import Sandbox
-from hummingbot_api.sandbox.instance import Instance
 from operations import runner
 from operations.models import Operation, State
 from operations.problems import OperationActive
 from operations.services import operation_cancel, operation_request
+from sandbox import Sandbox
+from sandbox.instance import Instance
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 NAME = "hummingbot-client_sharp-sharp-spread"
@@ -39,10 +39,8 @@ def client_with(server: Server, seconds: float) -> HummingbotAPI:
 @pytest.fixture
 def impatient(monkeypatch) -> None:
     """The deploy itself, and nothing else, is waited for only a fraction of a second."""
-    send = deploying._send
-    monkeypatch.setattr(
-        deploying, "_send", lambda api, deployment: send(client_with(deployment.server, 0.4), deployment)
-    )
+    send = deploy._send
+    monkeypatch.setattr(deploy, "_send", lambda api, deployment: send(client_with(deployment.server, 0.4), deployment))
 
 
 def ended(operation: Operation) -> tuple[str, str]:
@@ -111,13 +109,13 @@ def test_a_deploy_that_a_tunnel_did_not_pass_on_has_failed_for_that_reason(fault
 
 
 def test_a_deploy_to_a_server_that_refuses_the_connection_was_certainly_not_sent(bot, perform, sandbox, monkeypatch):
-    send = deploying._send
+    send = deploy._send
 
     def send_to_nobody(api, deployment):
         sandbox.faults.add("refused_connection")
         return send(api, deployment)
 
-    monkeypatch.setattr(deploying, "_send", send_to_nobody)
+    monkeypatch.setattr(deploy, "_send", send_to_nobody)
     failed = perform("deploy", bot)
     assert ended(failed) == (State.FAILED, "server_unreachable")
     assert (bot.deployment.state, bot.deployment.is_open) == (BotState.NOT_CREATED, False)
@@ -146,16 +144,16 @@ def test_a_deploy_without_answer_and_without_effect_is_unconfirmed_and_a_retry_d
 @pytest.fixture
 def out_of_sight(sandbox, monkeypatch):
     """The deploy takes effect, its answer is lost, and then the server can't list its containers."""
-    send = deploying._send
+    send = deploy._send
 
     def send_and_lose_sight(api, deployment):
         try:
             return send(api, deployment)
         finally:
             sandbox.faults.add("server_error", path="/docker/")
-            monkeypatch.setattr(deploying, "_send", send)
+            monkeypatch.setattr(deploy, "_send", send)
 
-    monkeypatch.setattr(deploying, "_send", send_and_lose_sight)
+    monkeypatch.setattr(deploy, "_send", send_and_lose_sight)
     sandbox.faults.add("time_out_after", path=DEPLOY, times=1)
 
 
@@ -206,7 +204,7 @@ def test_a_worker_that_takes_over_does_not_send_while_the_server_answers_nobody(
 
     monkeypatch.setattr(Server, "api", lambda server, **options: client_with(server, 1))
     with monkeypatch.context() as dying, pytest.raises(SystemExit):
-        dying.setattr(deploying, "_send", die)
+        dying.setattr(deploy, "_send", die)
         operation = operation_request(kind="deploy", subject=bot)
         runner.run(operation.pk)
     Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -262,14 +260,14 @@ def test_docker_that_goes_down_at_the_last_moment_is_named(bot, perform, sandbox
 def test_a_profile_that_is_deleted_between_push_and_deploy_is_named_and_made_again_by_a_retry(
     bot, perform, sandbox, monkeypatch, retry
 ):
-    send = deploying._send
+    send = deploy._send
 
     def send_late(api, deployment):
         sandbox.world.accounts.pop("client_sharp")
         return send(api, deployment)
 
     with monkeypatch.context() as race:
-        race.setattr(deploying, "_send", send_late)
+        race.setattr(deploy, "_send", send_late)
         failed = perform("deploy", bot)
     assert ended(failed) == (State.FAILED, "profile_missing")
     assert bot.deployment.state == BotState.NOT_CREATED
@@ -281,14 +279,14 @@ def test_a_profile_that_is_deleted_between_push_and_deploy_is_named_and_made_aga
 def test_an_unexpected_error_amid_the_deploy_leaves_it_unconfirmed_not_forgotten(
     bot, perform, sandbox, monkeypatch, retry
 ):
-    send = deploying._send
+    send = deploy._send
 
     def send_and_fail(api, deployment):
         send(api, deployment)
         raise ZeroDivisionError
 
     with monkeypatch.context() as broken:
-        broken.setattr(deploying, "_send", send_and_fail)
+        broken.setattr(deploy, "_send", send_and_fail)
         failed = perform("deploy", bot)
     assert ended(failed) == (State.FAILED, "panel_fault")
     assert bot.deployment.is_open
@@ -311,14 +309,14 @@ def test_the_database_refuses_a_second_open_deployment_before_anything_is_sent(b
     def other_deploys_meanwhile(api, deployment):
         raise AssertionError("it was sent")
 
-    mark = deploying._mark_as_sent
+    mark = deploy._mark_as_sent
 
     def mark_late(run, api, deployment):
         bot.deployments.create(server=bot.server, requested_name=NAME, config_name=NAME, sent_at=timezone.now())
         return mark(run, api, deployment)
 
-    monkeypatch.setattr(deploying, "_mark_as_sent", mark_late)
-    monkeypatch.setattr(deploying, "_send", other_deploys_meanwhile)
+    monkeypatch.setattr(deploy, "_mark_as_sent", mark_late)
+    monkeypatch.setattr(deploy, "_send", other_deploys_meanwhile)
     operation = perform("deploy", bot)
     assert ended(operation) == (State.FAILED, "already_running")
     assert deploys_sent(sandbox) == 0
@@ -650,14 +648,14 @@ def test_a_container_that_was_there_before_the_deploy_is_never_taken_for_its_ins
 
 
 def test_nothing_is_sent_for_a_bot_that_was_deleted_meanwhile(bot, perform, sandbox, monkeypatch):
-    send = deploying._mark_as_sent
+    send = deploy._mark_as_sent
 
     def delete_and_send(run, api, deployment):
         Deployment.objects.all().delete()
         Bot.objects.all().delete()
         send(run, api, deployment)
 
-    monkeypatch.setattr(deploying, "_mark_as_sent", delete_and_send)
+    monkeypatch.setattr(deploy, "_mark_as_sent", delete_and_send)
     operation = operation_request(kind="deploy", subject=bot)
     assert runner.run(operation.pk)
     operation.refresh_from_db()

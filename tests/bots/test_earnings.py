@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from accounts.spans import SPANS
-from bots.earnings import Earnings, earnings
 from bots.models import Bot, Deployment, PerformanceSample
+from bots.reporting.performance import Earnings, earnings
+from core.figures.time_ranges import SPANS
 from hummingbot_api.connectors import Money
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)

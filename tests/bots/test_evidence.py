@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from bots.evidence import STOPPED_LINE, read_logs
-from bots.fleet import observe_server
 from bots.models import Bot, BotState, Deployment, LogLine, Trouble
+from bots.monitoring.evidence import STOPPED_LINE, read_logs
+from bots.monitoring.poll import observe_server
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import BotStatus, LogEntry
 from operations.models import State

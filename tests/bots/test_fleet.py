@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from accounts.models import Server
 from bots import tasks
-from bots.fleet import LOOKING, Snapshot, _is_bot, observe_server, state_in
 from bots.models import Bot, BotState, Deployment, ForeignInstance, Strategy
-from bots.running import running_on
+from bots.monitoring.guards import LOOKING
+from bots.monitoring.poll import observe_server
+from bots.monitoring.running import running_on
+from bots.monitoring.snapshot import Snapshot, _is_bot, state_in
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import Container, ControllerPerformance, LogEntry
-from hummingbot_api.sandbox import Sandbox
 from operations.models import Operation, State
 from operations.services import operation_request
+from sandbox import Sandbox
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 NOW = timezone.now()

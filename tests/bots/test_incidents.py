@@ -4,9 +4,9 @@ import pytest
 import requests
 
 from accounts.models import KeyState
-from bots import deploying
-from bots.fleet import observe_server
 from bots.models import BotState
+from bots.monitoring.poll import observe_server
+from bots.operations.steps import deploy as deploying
 from hummingbot_api.errors import KeyRefused, TunnelBackendDown, TunnelInterstitial, TunnelOffline, WrongPassword
 from operations import runner
 from operations.models import State

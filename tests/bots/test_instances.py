@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from bots import instances
-from bots.fleet import LOOKING
 from bots.models import BotState
+from bots.monitoring.guards import LOOKING
+from bots.operations.steps import instances
 from bots.problems import InstanceMissing
 from hummingbot_api.errors import (
     DockerDown,
@@ -21,10 +21,10 @@ from hummingbot_api.errors import (
     UnexpectedAnswer,
     WrongPassword,
 )
-from hummingbot_api.sandbox.instance import Instance
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request
+from sandbox.instance import Instance
 
 
 def ended(operation) -> tuple[str, str]:

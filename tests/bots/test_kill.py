@@ -19,10 +19,10 @@ from django.db import connections
 
 from accounts.models import PushedKey
 from bots.models import Bot, BotState, Strategy
-from hummingbot_api.sandbox import Sandbox
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request, operation_retry
+from sandbox import Sandbox
 from tests.bots.workers import ROOT, Nursery
 from tests.conftest import PLANTED_PASSWORD
 from tests.databases import new_database, url_of

@@ -6,17 +6,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Server
-from bots import evidence, fleet
-from bots.differences import Difference
-from bots.fleet import observe_server
 from bots.models import BotState, Strategy, TradingRules
+from bots.monitoring import evidence, poll
+from bots.monitoring.poll import observe_server
 from bots.problems import PauseWouldEnd
+from bots.strategies.comparison import Difference
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api.resources import Controllers
-from hummingbot_api.sandbox.instance import Instance
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request
+from sandbox.instance import Instance
 from tests.bots.test_deploying import client_with
 from tests.controlpanel.conftest import BOT, operate_url, text_of
 
@@ -172,7 +172,7 @@ def test_a_poll_does_not_undo_what_an_operation_has_read_since(pmm, monkeypatch)
         pmm.deployment.update(live_config={"order_amount": 1800}, live_config_at=timezone.now())
         return evidence.BotLogs()
 
-    monkeypatch.setattr(fleet, "read_logs", read_logs)
+    monkeypatch.setattr(poll, "read_logs", read_logs)
     observe_server(pmm.server)
     pmm.refresh_from_db()
     assert pmm.deployment.live_config == {"order_amount": 1800}

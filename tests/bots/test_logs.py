@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from accounts.models import Server
-from bots.fleet import observe_server, read_logs
-from bots.logs import BEGINNING, END, KEPT
 from bots.models import Bot, BotState, LogKind, LogLine
-from bots.rotation import forget_former_values
+from bots.monitoring.kept_logs import BEGINNING, END, KEPT
+from bots.monitoring.poll import observe_server, read_logs
+from bots.operations.steps.rotate_key import forget_former_values
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
-from hummingbot_api.sandbox import instance, reports
 from operations.models import State
+from sandbox import instance, reports
 from tests.conftest import PLANTED, stored_key
 
 BEGIN = datetime(2026, 11, 22, 11, tzinfo=UTC)

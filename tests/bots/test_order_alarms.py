@@ -9,24 +9,25 @@ from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
-from bots import evidence, lifecycle, recovery
-from bots.advice import advice_for
 from bots.models import BotState, Deployment, OrphanedOrders, Trouble
-from bots.order_accounting import record_orphaned
+from bots.monitoring import evidence
+from bots.monitoring.order_accounting import record_orphaned
+from bots.operations.steps import lifecycle, recovery
 from bots.orders import LOG_LENGTH, OpenOrder, Orders
 from bots.orders import orders_after as read
+from bots.reporting.guidance import advice_for
 from hummingbot_api.errors import NotFound, ServerTimedOut
 from hummingbot_api.resources.archives import Archives
 from hummingbot_api.resources.bots import Bots
 from hummingbot_api.resources.docker import Docker
 from hummingbot_api.results import LogEntry, MqttStatus
-from hummingbot_api.sandbox import reports
-from hummingbot_api.sandbox.exchange import Order
 from notifications.models import Incident, IncidentKind
 from operations import runner
 from operations.models import Operation, State
 from operations.problems import OperationActive
 from operations.services import operation_cancel, operation_request
+from sandbox import reports
+from sandbox.exchange import Order
 from tests.bots.book import QUOTING, look, named, standing
 
 

@@ -9,17 +9,17 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.operations import talking_to
-from bots import deploying, lifecycle
+from accounts.connection import talking_to
 from bots.models import BotState, OrphanedOrders
-from bots.order_accounting import record_orphaned
+from bots.monitoring.order_accounting import record_orphaned
+from bots.operations.steps import deploy, lifecycle
 from bots.orders import OpenOrder, Orders
 from bots.orders import orders_after as read
 from hummingbot_api.errors import ServerUnreachable
 from hummingbot_api.resources.docker import Docker
 from operations import runner
 from operations.models import Operation, State
-from operations.runner import LeaseLost
+from operations.run import LeaseLost
 from operations.services import operation_request
 from tests.bots.book import QUOTING, look, named, standing
 
@@ -187,13 +187,13 @@ def test_a_stop_of_a_deploy_that_was_not_answered_stops_what_appears_later(
 ):
     bot = make_pmm()
     settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
-    send = deploying._send
+    send = deploy._send
 
     def lose(api, deployment):
         raise ServerUnreachable
 
     with monkeypatch.context() as patch:
-        patch.setattr(deploying, "_send", lose)
+        patch.setattr(deploy, "_send", lose)
         assert perform("deploy", bot).error_code == "deploy_unconfirmed"
     perform("stop", bot)  # wanted: nothing of this bot trades
     with talking_to(bot.server) as api:

@@ -6,10 +6,10 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Server
-from accounts.samples import KEPT_HOURLY
 from bots import tasks
 from bots.models import Bot, PerformanceSample
-from bots.performance import read_performance
+from bots.monitoring.performance import read_performance
+from core.figures.time_series import KEPT_HOURLY
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import ControllerPerformance
 from operations.models import State

@@ -3,11 +3,11 @@
 import pytest
 from django.urls import reverse
 
-from bots.differences import settings_in_words
+from bots.configuration.preview import preview
+from bots.configuration.trading_rules import save_warnings
 from bots.models import Bot
-from bots.preview import preview
-from bots.rules import save_warnings
 from bots.strategies.bundled import BUNDLED
+from bots.strategies.comparison import settings_in_words
 from tests.conftest import PLANTED
 
 

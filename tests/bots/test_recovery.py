@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, OrphanedOrders
-from hummingbot_api.sandbox import Sandbox
-from hummingbot_api.sandbox.exchange import orders_of
-from hummingbot_api.sandbox.instance import Instance
 from operations import kinds
 from operations.models import Operation, State
+from sandbox import Sandbox
+from sandbox.exchange import orders_of
+from sandbox.instance import Instance
 from tests.bots.book import QUOTING, look, named, standing
 from tests.conftest import stored_key, valid_client
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.models import ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment
-from bots.rotation import to_redeploy, with_former_values
+from bots.operations.steps.rotate_key import to_redeploy, with_former_values
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request

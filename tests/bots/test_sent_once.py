@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from bots import deploying
-from bots.fleet import observe_server
 from bots.models import Deployment
+from bots.monitoring.poll import observe_server
+from bots.operations.steps import deploy
 from hummingbot_api.errors import ServerTimedOut
 from operations import runner
 from operations.models import Operation, State
@@ -18,7 +18,7 @@ from tests.bots.test_deploying import DEPLOY, assert_one_running, client_with, d
 
 def die_after_sending(monkeypatch, bot) -> Operation:
     """A worker that is killed while its deploy is on its way: as good as a kill, for nothing is written down."""
-    send = deploying._send
+    send = deploy._send
 
     def send_and_die(api, deployment):
         with pytest.raises(ServerTimedOut):
@@ -26,7 +26,7 @@ def die_after_sending(monkeypatch, bot) -> Operation:
         raise SystemExit
 
     with monkeypatch.context() as dying, pytest.raises(SystemExit):
-        dying.setattr(deploying, "_send", send_and_die)
+        dying.setattr(deploy, "_send", send_and_die)
         operation = operation_request(kind="deploy", subject=bot)
         runner.run(operation.pk)
     Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -77,13 +77,13 @@ def test_once_its_time_is_over_a_deploy_that_came_to_nothing_is_sent_again_by_a_
 
 
 def test_a_worker_that_was_frozen_before_it_sends_finds_its_lease_lost(bot, sandbox, monkeypatch):
-    send = deploying._send_once
+    send = deploy._send_once
 
     def freeze(run, api, deployment):
         Operation.objects.filter(pk=run.operation.pk).update(worker="another")
         return send(run, api, deployment)
 
-    monkeypatch.setattr(deploying, "_send_once", freeze)
+    monkeypatch.setattr(deploy, "_send_once", freeze)
     operation = operation_request(kind="deploy", subject=bot)
     assert runner.run(operation.pk)
     assert deploys_sent(sandbox) == 0

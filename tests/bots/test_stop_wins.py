@@ -2,8 +2,8 @@
 
 import pytest
 
-from bots import instances
 from bots.models import Bot
+from bots.operations.steps import instances
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.problems import OperationActive

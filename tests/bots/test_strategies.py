@@ -15,7 +15,7 @@ from bots.models import Bot, Strategy
 from bots.strategies.bundled import BUNDLED, add_or_update, defaults
 from bots.strategies.render import RESERVED
 from bots.strategies.schema import Setting, schema_error, setting_errors
-from hummingbot_api.sandbox.catalog import CONTROLLERS
+from sandbox.catalog import CONTROLLERS
 from tests.hummingbot_api.stub import Reply, running_stub
 
 #: What has no default, for each strategy.

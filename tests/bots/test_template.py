@@ -7,7 +7,7 @@ import pytest
 from bots.strategies.schema import schema_error, setting_errors
 from bots.strategies.template import carried_over, schema_from_template
 from hummingbot_api.resources.controllers import _setting
-from hummingbot_api.sandbox.catalog import CONTROLLERS
+from sandbox.catalog import CONTROLLERS
 
 
 def told(name="some_setting", type="<class 'str'>", default=None, required=False):

@@ -140,7 +140,7 @@ def _work(operation_id: int, signal_at: str, signal_number: int) -> None:
 def _arm(key: str, moment: str, signal_number: int) -> None:
     """Let this process signal itself at one moment of one step."""
     from accounts import profiles
-    from bots import deploying, lifecycle, recovery
+    from bots.operations.steps import deploy, lifecycle, recovery
     from hummingbot_api.resources.docker import Docker
     from operations import runner
 
@@ -169,9 +169,9 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
         case "recorded":
             around(runner, "_end", before=False, when=lambda lease, step, *rest: step.key == key)
         case "unmarked":
-            around(deploying, "_mark_as_sent", before=True)
+            around(deploy, "_mark_as_sent", before=True)
         case "marked":
-            around(deploying, "_send_once", before=True)
+            around(deploy, "_send_once", before=True)
         case "bringing_up":
             around(recovery, "begin_run", before=True)
             around(lifecycle, "begin_run", before=True)
@@ -186,7 +186,7 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
         case "removed":
             around(lifecycle, "_have_it_removed", before=False)
         case "answered":
-            around(deploying, "_send", before=False)
+            around(deploy, "_send", before=False)
         case "refused":
             around(profiles, "_clean_up_refused", before=True)
         case _:

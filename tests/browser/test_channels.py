@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from notifications.forms import FIELDS_OF_KINDS
+from notifications.admin.forms import FIELDS_OF_KINDS
 from tests.browser.conftest import Demo
 from tests.browser.test_main_job import save, sign_in
 

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.browser
 
 #: Reads what the worker reads every five minutes, and says whether that has figures by now.
 READ = (
-    "from accounts.models import Server; from accounts.portfolio import read_balances;"
-    "from bots.performance import read_performance; from bots.models import PerformanceSample;"
+    "from accounts.models import Server; from accounts.balances.portfolio import read_balances;"
+    "from bots.monitoring.performance import read_performance; from bots.models import PerformanceSample;"
     "server = Server.objects.get(); read_balances(server); read_performance(server);"
     "print(PerformanceSample.objects.exists())"
 )

@@ -11,7 +11,7 @@ from tests.browser.conftest import ROOT, Demo
 from tests.browser.steps import sign_in
 
 pytestmark = pytest.mark.browser
-SPREAD = (ROOT / "bots" / "strategies" / "spread.py").read_text()
+SPREAD = (ROOT / "bots" / "strategies" / "bundled_scripts" / "spread.py").read_text()
 
 
 def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_file_has_it(
@@ -40,7 +40,7 @@ def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_fil
     marked = page.locator(".cm-lintRange-error")
     expect(marked).to_contain_text("def on tick(self)")
     shoot("strategy-refused")
-    chooser.set_input_files(ROOT / "bots" / "strategies" / "spread.py")
+    chooser.set_input_files(ROOT / "bots" / "strategies" / "bundled_scripts" / "spread.py")
     page.get_by_role("button", name="Save and continue editing").click()
     expect(page.get_by_text("was added successfully")).to_be_visible()
     for title in ("Settings (4)", "Example of a bot's configuration file"):

@@ -60,8 +60,8 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 from accounts.models import Balance, CredentialsProfile, Server
-from accounts.portfolio import read_balances
-from bots.fleet import observe_server
+from accounts.balances.portfolio import read_balances
+from bots.monitoring.poll import observe_server
 from bots.models import Bot, LogKind, LogLine, PerformanceSample
 from json_api.models import Token, Webhook, WebhookDelivery
 from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind

@@ -13,9 +13,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from accounts.models import Client, ExchangeKey, Server
-from bots.forms import bot_form, field_name
+from bots.admin.forms import bot_form, field_name
 from bots.models import Bot, Deployment, Strategy
-from controlpanel.roles import WHO_MAY
+from controlpanel.access.roles import WHO_MAY
 from operations.actions import OperatesMixin
 from operations.models import Operation
 from operations.services import operation_request

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Balance, Client, CredentialsProfile
+from bots.admin.bot_pages import ROWS
 from bots.models import Bot, BotState, Deployment, LogKind, LogLine, PerformanceSample, Strategy, Trouble
-from bots.pages import ROWS
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.controlpanel.conftest import operate_url, prefilled, text_of, url_of

@@ -6,10 +6,10 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import Controller
-from bots.forms import field_name
+from bots.admin.forms import field_name
 from bots.models import Strategy
-from hummingbot_api.sandbox.catalog import CONTROLLERS
 from operations.models import State
+from sandbox.catalog import CONTROLLERS
 from tests.conftest import PLANTED
 from tests.controlpanel.conftest import BOT, prefilled, text_of, url_of
 

@@ -9,9 +9,9 @@ from django.utils.timezone import localdate, now
 
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, ForeignInstance, Strategy
-from controlpanel.dashboard import MOST
+from controlpanel.dashboard.views import MOST
+from notifications.detection import look
 from notifications.models import Incident, IncidentKind
-from notifications.watch import look
 from operations.models import Operation, State, WorkerHeartbeat
 from operations.services import operation_request
 from tests.conftest import stored_key

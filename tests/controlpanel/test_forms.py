@@ -9,9 +9,10 @@ from django.contrib.admin.models import LogEntry
 from django.forms import ModelForm
 from django.urls import reverse
 
-from accounts.forms import PAPER_NEEDS_NO_KEY, KeyDetailsForm
+from accounts.forms.exchange_keys import KeyDetailsForm
+from accounts.keys import PAPER_NEEDS_NO_KEY
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
-from bots.forms import field_name
+from bots.admin.forms import field_name
 from bots.models import Bot, Strategy
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key

@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from accounts.models import Server
 from bots.strategies.bundled import BUNDLED
-from controlpanel import environment, health
+from controlpanel import health
+from controlpanel.settings import environment
 from operations.models import WorkerHeartbeat
 
 ROOT = settings.BASE_DIR
@@ -73,7 +74,7 @@ for target in (["auth"], ["controlpanel"], ["accounts", "0001"], ["bots", "0001"
     call_command("migrate", *target, verbosity=0)
 from accounts.models import Server
 from bots.models import Strategy
-from controlpanel.roles import ROLES, WHO_MAY
+from controlpanel.access.roles import ROLES, WHO_MAY
 from django.contrib.auth.models import Group
 expected = {
     name: {label for label, letters in WHO_MAY.items() if letter in letters.split()} for letter, name in ROLES.items()
@@ -385,7 +386,7 @@ def test_ready_needs_a_database_that_takes_writes(client, db):
 
 
 def test_a_hoster_is_recognized_by_any_of_its_variables():
-    ask = "from controlpanel.environment import env; print(env('TRUSTED_PROXIES'))"
+    ask = "from controlpanel.settings.environment import env; print(env('TRUSTED_PROXIES'))"
     for name in HOSTERS:
         assert start("-c", ask, **{name: "x"}).stdout == "1\n", name
     assert start("-c", ask, RAILWAY_SERVICE_ID="", MY_RAILWAY="x").stdout == "0\n"

@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from accounts.models import ExchangeKey
-from bots.forms import field_name
+from bots.admin.forms import field_name
 from bots.models import Bot, BotState, Strategy
 from tests.conftest import PLANTED
 from tests.controlpanel.conftest import text_of, url_of

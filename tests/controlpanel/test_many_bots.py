@@ -5,7 +5,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from bots.forms import field_name
+from bots.admin.forms import field_name
 from bots.models import Bot, Strategy
 from operations.models import Operation
 from tests.controlpanel.conftest import BOT, MANAGER_PERMISSIONS, text_of, url_of

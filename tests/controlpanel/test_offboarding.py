@@ -10,13 +10,13 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Client, ClientStatus
-from bots import deploying
 from bots.models import Bot, BotState, Strategy
+from bots.operations.steps import prepare
 from bots.problems import ClientOffboarded
 from json_api.defining import save_client
 from json_api.problems import FieldsInvalid
+from notifications.detection import look
 from notifications.models import Incident
-from notifications.watch import look
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request, operation_retry
@@ -185,7 +185,7 @@ def test_a_deploy_that_waited_while_its_client_left_is_not_sent(bot, key, sandbo
 
 
 def test_a_client_who_leaves_in_the_middle_of_a_deploy_gets_no_instance(bot, key, sandbox, monkeypatch):
-    write = deploying.write_config
+    write = prepare.write_config
 
     def write_and_leave(run):
         said = write(run)

@@ -10,9 +10,9 @@ from django.db import OperationalError
 from huey import MemoryHuey
 from huey.consumer import Scheduler, Worker
 
-from controlpanel import queues
-from controlpanel.environment import database, queue
-from controlpanel.queues import PatientQueue
+from controlpanel import queue as queues
+from controlpanel.queue import PatientQueue
+from controlpanel.settings.environment import database, queue
 
 PASSWORD = "p%40ss-hunted"
 

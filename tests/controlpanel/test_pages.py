@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Deployment, Strategy
+from notifications.detection import look
 from notifications.models import Incident
-from notifications.watch import look
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_cancel, operation_request

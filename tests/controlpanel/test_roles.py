@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from accounts.models import Server
 from bots.models import Strategy
+from controlpanel.access.roles import ROLES, WHO_MAY, roles_update
 from controlpanel.admin import NewUserForm
 from controlpanel.models import RoleGrant
-from controlpanel.roles import ROLES, WHO_MAY, roles_update
 from json_api.models import Scope, Token, Webhook, WebhookDelivery
 from notifications.models import Channel, Incident, IncidentKind
 from operations import kinds

@@ -7,13 +7,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from bots.forms import field_name
+from bots.admin.forms import field_name
 from bots.models import Bot, Strategy, TradingRules
 from bots.models.trading_rules import PRICE_COUNTS_FOR
-from hummingbot_api.sandbox.markets import MARKETS
 from json_api.defining import check
 from json_api.problems import FieldsInvalid
 from operations.models import State, StepState
+from sandbox.markets import MARKETS
 from tests.controlpanel.conftest import BOT, operate_url, prefilled, text_of, url_of
 
 #: 16 USDT at the sandbox's price; it asks for 5.

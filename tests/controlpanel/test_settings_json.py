@@ -5,7 +5,7 @@ import json
 import pytest
 from django.urls import reverse
 
-from bots.forms import field_name
+from bots.admin.forms import field_name
 from bots.models import Bot, Strategy
 from tests.controlpanel.conftest import BOT, prefilled, text_of, url_of
 from tests.controlpanel.test_forms import refused, shown

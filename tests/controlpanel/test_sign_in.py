@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django_otp.oath import TOTP
 
+from controlpanel.access.login import address_block
 from controlpanel.models import RECOVERY_CODES, SecondFactor
-from controlpanel.sign_in import address_block
 from tests.controlpanel.conftest import text_of, url_of
 
 PASSWORD = "a long enough password"

@@ -12,7 +12,7 @@ from django.conf import settings
 from huey import MemoryHuey
 from huey.consumer import Worker
 
-from controlpanel.environment import queue
+from controlpanel.settings.environment import queue
 from controlpanel.signed_queue import SignedMessages
 
 #: What ran in the worker.

@@ -11,7 +11,7 @@ from tests.controlpanel.conftest import text_of, url_of
 from tests.controlpanel.test_forms import refused, shown
 
 ADD = "admin:bots_strategy_add"
-SPREAD = (Path(settings.BASE_DIR) / "bots" / "strategies" / "spread.py").read_text()
+SPREAD = (Path(settings.BASE_DIR) / "bots" / "strategies" / "bundled_scripts" / "spread.py").read_text()
 WRITES = {f"bots.{verb}_strategy" for verb in ("view", "add", "change", "delete")}
 SCRIPT = {"name": "mine", "kind": "script", "schema": "{}", "default_settings": "{}", "source": SPREAD}
 CONTROLLER = {"name": "theirs", "kind": "controller", "controller_type": "generic", "schema": "{}"} | {

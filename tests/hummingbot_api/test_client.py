@@ -40,8 +40,8 @@ from hummingbot_api.errors import (
 )
 from hummingbot_api.resources import bots
 from hummingbot_api.results import ConnectorField, ControllerPerformance, ControllerSetting, TradingRule
-from hummingbot_api.sandbox import Sandbox
 from hummingbot_api.server_faults import ServerModuleMissing
+from sandbox import Sandbox
 from tests.hummingbot_api.stub import Reply, running_stub
 
 IMAGE = "hummingbot/hummingbot:latest"
@@ -65,7 +65,7 @@ SCRIPT_CONFIG = {
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("hummingbot_api.transport.BACKOFF", (0, 0, 0, 0))
+    monkeypatch.setattr("hummingbot_api.http.transport.BACKOFF", (0, 0, 0, 0))
 
 
 @pytest.fixture

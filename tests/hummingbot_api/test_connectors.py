@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from core.exchanges import EXCHANGES, exchange_of, title_of, words_of
 from hummingbot_api.connectors import KNOWN_CONNECTORS, Market, Money, is_paper_trade, market_of
-from hummingbot_api.exchanges import EXCHANGES, exchange_of, title_of, words_of
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared/reference/hummingbot-connectors.json"
 

@@ -8,9 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from bots.evidence import NAMED_SECRET
-from hummingbot_api import HummingbotAPI, connections
-from hummingbot_api.connections import check_address
+from bots.monitoring.evidence import NAMED_SECRET
+from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     AddressForbidden,
     HummingbotAPIError,
@@ -19,7 +18,9 @@ from hummingbot_api.errors import (
     ServerUnreachable,
     UnexpectedAnswer,
 )
-from hummingbot_api.words import one_line, quotable
+from hummingbot_api.http import connections
+from hummingbot_api.http.connections import check_address
+from hummingbot_api.text import one_line, quotable
 from tests.hummingbot_api.hostile import OK, flooding, listening, trickling
 from tests.hummingbot_api.stub import Reply, running_stub
 

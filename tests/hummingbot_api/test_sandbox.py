@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from hummingbot_api.sandbox import Sandbox
+from sandbox import Sandbox
 
 #: Fast enough for the server's waits; what takes longer is skipped with ``clock.advance``.
 SPEED = 8

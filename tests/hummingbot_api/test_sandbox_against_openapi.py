@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 import requests
 
-from hummingbot_api.sandbox import Sandbox
-from hummingbot_api.sandbox.catalog import SIMPLE_PMM
+from sandbox import Sandbox
+from sandbox.catalog import SIMPLE_PMM
 
 REFERENCE = Path(__file__).parents[3] / "shared/reference"
 OPENAPI = REFERENCE / "hummingbot-api.openapi.json"

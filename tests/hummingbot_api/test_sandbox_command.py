@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from hummingbot_api.sandbox import Sandbox
+from sandbox import Sandbox
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_an_unknown_fault_is_an_error(ran):
 
 
 def test_without_its_libraries_it_says_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "hummingbot_api.sandbox")
-    monkeypatch.setitem(sys.modules, "hummingbot_api.sandbox.server", None)
+    monkeypatch.delitem(sys.modules, "sandbox")
+    monkeypatch.setitem(sys.modules, "sandbox.server", None)
     with pytest.raises(CommandError, match=r"pip install -r requirements-dev\.txt"):
         call_command("sandbox")

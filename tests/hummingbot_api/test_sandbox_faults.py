@@ -5,7 +5,7 @@ import time
 import pytest
 import requests
 
-from hummingbot_api.sandbox import Sandbox
+from sandbox import Sandbox
 
 DEPLOY = "/bot-orchestration/deploy-v2-script"
 BODY = {"instance_name": "hummingbot-x", "credentials_profile": "master_account", "headless": True}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hummingbot_api.sandbox import Sandbox
+from sandbox import Sandbox
 from tests.hummingbot_api.test_sandbox import Client, containers, deploy, discovered, status
 
 CREDENTIALS = {"bitmart_api_key": "k", "bitmart_secret_key": "s", "bitmart_memo": "m"}

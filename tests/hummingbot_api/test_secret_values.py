@@ -3,7 +3,7 @@
 import pytest
 
 from hummingbot_api.secret_values import looks_random, secrets_in
-from hummingbot_api.words import masker, sanitize
+from hummingbot_api.text import masker, sanitize
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from hummingbot_api.errors import (
     UnexpectedAnswer,
     WrongPassword,
 )
-from hummingbot_api.urls import check_base_url
+from hummingbot_api.http.urls import check_base_url
 from tests.hummingbot_api.stub import Reply, running_stub
 
 PASSWORD = 'pass/wörd "planted"'
@@ -44,7 +44,7 @@ HTML = "text/html; charset=utf-8"
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("hummingbot_api.transport.BACKOFF", (0, 0, 0, 0))
+    monkeypatch.setattr("hummingbot_api.http.transport.BACKOFF", (0, 0, 0, 0))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.test import Client as HttpClient
 
 from accounts.models import Client
-from json_api import asking
+from json_api import submit
 from json_api.models import Scope, Token
 from operations import runner
 from operations.models import Operation
@@ -76,4 +76,4 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> None:
         for pk in Operation.objects.claimable().values_list("pk", flat=True):
             runner.run(pk)
 
-    monkeypatch.setattr(asking, "sleep", work)
+    monkeypatch.setattr(submit, "sleep", work)

@@ -49,11 +49,11 @@ def test_create_answers_202_with_the_operation_when_it_takes_longer(tool, key):
 def test_a_request_does_not_wait_when_too_many_wait_already(tool, key, monkeypatch):
     from threading import BoundedSemaphore
 
-    from json_api import asking
+    from json_api import submit
 
     taken = BoundedSemaphore(1)
     taken.acquire()
-    monkeypatch.setattr(asking, "_waiting", taken)
+    monkeypatch.setattr(submit, "_waiting", taken)
 
     assert tool.post("/bots/create?wait=20", WANTED).status_code == 202
 

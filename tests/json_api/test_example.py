@@ -5,7 +5,7 @@ import time
 import pytest
 
 from docs.examples.panel import verify
-from json_api.webhooks import signature
+from json_api.webhooks.sender import signature
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
 

@@ -13,7 +13,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from controlpanel.wsgi import application
-from json_api.app import api
+from json_api.api import api
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
-from controlpanel.roles import ROLES, WHO_MAY
-from json_api.app import api
+from controlpanel.access.roles import ROLES, WHO_MAY
+from json_api.api import api
 from json_api.models import Scope, Webhook
 from operations import kinds
 from operations.models import Operation

@@ -13,11 +13,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from accounts.fields import Unreadable
 from bots.models import Bot, BotState
-from json_api.events import FRESH, look
+from core.encryption import Unreadable
 from json_api.models import Scope, ToldState, Webhook, WebhookDelivery
-from json_api.webhooks import outbox
+from json_api.webhooks.events import FRESH, look
+from json_api.webhooks.sender import outbox
 from notifications.outbox import BACKOFF, DeliveryState
 from operations.models import Operation, State
 from tests.conftest import count_queries

@@ -8,16 +8,16 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from accounts.fields import Unreadable
 from accounts.models import Client
 from bots.models import BotState
+from core.encryption import Unreadable
 from notifications import delivery as delivering
-from notifications import messages, webhooks
+from notifications import http, messages
 from notifications.delivery import outbox
+from notifications.http import check_url, post
 from notifications.models import Channel, ChannelKind, Delivery, Incident, IncidentKind
 from notifications.outbox import BACKOFF, LONGEST_WAIT, MOST_ATTEMPTS, DeliveryState
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
-from notifications.webhooks import check_url, post
 from tests.hummingbot_api.hostile import listening, trickling
 from tests.hummingbot_api.stub import Reply
 from tests.notifications.conftest import answers, looks, shows
@@ -449,7 +449,7 @@ def test_in_production_the_panels_own_host_is_refused(url, settings):
 
 def test_a_name_that_leads_where_no_message_may_go_is_sent_nothing(receiver, settings, monkeypatch):
     """The check is made on the connection itself, so a name that led elsewhere before makes no difference."""
-    monkeypatch.setattr(webhooks, "check_url", lambda url: None)
+    monkeypatch.setattr(http, "check_url", lambda url: None)
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"LOCAL": False}
     with pytest.raises(ChannelForbidden):
         post(f"http://localhost:{receiver.server_port}/hook", b"{}")
@@ -475,7 +475,7 @@ def test_what_the_receiver_says_is_quoted_short_without_the_address(receiver):
 
 
 def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
-    monkeypatch.setattr(webhooks, "TIMEOUT", (1, 0.2))
+    monkeypatch.setattr(http, "TIMEOUT", (1, 0.2))
     receiver.will(Reply("x" * 100, 404, cut=50, stall=5))
     with pytest.raises(ChannelRefused):
         post(f"{receiver.url}/hook", b"{}")
@@ -485,7 +485,7 @@ def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
 
 
 def test_a_receiver_whose_answer_comes_byte_by_byte_keeps_nobody(monkeypatch):
-    monkeypatch.setattr(webhooks, "TIMEOUT", (0.1, 0.2))
+    monkeypatch.setattr(http, "TIMEOUT", (0.1, 0.2))
     with (
         listening(trickling(b"HTTP/1.1 200 OK\r\n", piece=b"X-More: 1\r\n")) as url,
         pytest.raises(ChannelUnreachable, match="may have got the message"),

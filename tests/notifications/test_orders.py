@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from bots.advice import TROUBLE_ADVICE
 from bots.models import Bot, BotState, Trouble
+from bots.reporting.guidance import TROUBLE_ADVICE
 from notifications.models import Event, Incident
 from operations.models import State
 from tests.notifications.conftest import ended, looks, shows

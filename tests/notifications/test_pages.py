@@ -11,11 +11,11 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.fields import Unreadable
 from accounts.models import Client
 from bots.models import Bot, BotState
+from core.encryption import Unreadable
+from notifications.admin.forms import FIELDS_OF_KINDS
 from notifications.delivery import outbox
-from notifications.forms import FIELDS_OF_KINDS
 from notifications.models import Channel, ChannelKind, Delivery, Incident, IncidentKind
 from notifications.outbox import DeliveryState
 from operations import runner

@@ -6,12 +6,13 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Balance, Client, ClientStatus, ExchangeKey, Server
-from bots.fleet import WORKING, observe_server
 from bots.models import Bot, BotState, Deployment
+from bots.monitoring.poll import WORKING, observe_server
 from hummingbot_api.errors import Problem, ServerUnreachable, WrongPassword
-from notifications import tasks, watch
+from notifications import detection, tasks
+from notifications.detection import look
+from notifications.incidents import acknowledge
 from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, IncidentKind
-from notifications.watch import acknowledge, look
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED, count_queries
@@ -681,7 +682,7 @@ def test_what_it_was_about_is_deleted_and_it_is_over(bot):
 def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, monkeypatch):
     """The other worker has looked in full, between this one's reading and its writing."""
     shows(bot, BotState.CRASHED)
-    bots, meanwhile = watch._bots, []
+    bots, meanwhile = detection._bots, []
 
     def bots_and_the_other_worker(now, with_incidents):
         verdicts = list(bots(now, with_incidents))
@@ -690,7 +691,7 @@ def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, 
             look(now)
         return verdicts
 
-    monkeypatch.setattr(watch, "_bots", bots_and_the_other_worker)
+    monkeypatch.setattr(detection, "_bots", bots_and_the_other_worker)
     assert kinds_of(looks()) == ["bot_crashed"]
     meanwhile.clear()
     shows(bot, BotState.RUNNING)

@@ -11,10 +11,10 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 
-from operations.glossary import GLOSSARY
-from operations.panel_admin import PanelAdmin
-from operations.templatetags.glossary import word
-from operations.templatetags.times import when
+from core.admin.base import PanelAdmin
+from core.glossary import GLOSSARY
+from core.templatetags.glossary import word
+from core.templatetags.times import when
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)

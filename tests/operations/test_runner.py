@@ -18,7 +18,7 @@ from hummingbot_api.errors import ServerUnreachable
 from operations import runner, tasks
 from operations.kinds import NotDone
 from operations.models import Operation, State, StepState, WorkerHeartbeat
-from operations.runner import LeaseLost
+from operations.run import LeaseLost
 from operations.services import operation_cancel
 
 FACTS = ("state", "error_code", "summary")

@@ -8,10 +8,10 @@ from django.core.management.base import CommandError
 
 from accounts.models import Server
 from bots.models import Bot, BotState
-from controlpanel.onboarding import FileInvalid, bot_define, read_file
+from controlpanel.onboarding.from_file import FileInvalid, bot_define, read_file
 from hummingbot_api.errors import Problem
 from operations import kinds
-from operations.terminal import OperationCommand
+from operations.cli import OperationCommand
 
 
 class Command(OperationCommand):

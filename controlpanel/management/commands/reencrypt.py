@@ -9,7 +9,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from accounts.fields import EncryptedTextField, Unreadable
+from core.encryption import EncryptedTextField, Unreadable
 
 
 class Command(BaseCommand):

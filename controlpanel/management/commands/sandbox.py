@@ -32,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            from hummingbot_api.sandbox import Sandbox
+            from sandbox import Sandbox
         except ImportError as error:
             raise CommandError(f"The sandbox needs {error.name}: pip install -r requirements-dev.txt") from error
 

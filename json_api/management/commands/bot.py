@@ -11,11 +11,11 @@ from django.db.models import QuerySet
 from pydantic import ValidationError
 
 from bots.models import Bot, LogLine, OrphanedOrders
+from json_api.cli import NounCommand, as_json
 from json_api.defining import define
-from json_api.routes_bots import DECISIONS
-from json_api.routes_orders import OrphanedOrdersOut
-from json_api.schemas import BotCreate, BotOut, Decisions, LogLineOut, SampleOut
-from json_api.terminal import NounCommand, as_json
+from json_api.routes.bots import DECISIONS
+from json_api.routes.orders import OrphanedOrdersOut
+from json_api.schemas.bots import BotCreate, BotOut, Decisions, LogLineOut, SampleOut
 
 #: Verbs that are called as their kinds of operation are.
 SAME_NAME = (

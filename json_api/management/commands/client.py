@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 
 from accounts.keys import key_store
 from accounts.models import Client
+from json_api.cli import NounCommand
 from json_api.defining import define_client
-from json_api.schemas import ClientIn, ClientOut, KeyOut
-from json_api.terminal import NounCommand
+from json_api.schemas.clients import ClientIn, ClientOut, KeyOut
 
 
 class Command(NounCommand):

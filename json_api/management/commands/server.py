@@ -1,8 +1,8 @@
 """``manage.py server``: servers from a terminal."""
 
 from accounts.models import Server
-from json_api.schemas import ServerOut
-from json_api.terminal import NounCommand
+from json_api.cli import NounCommand
+from json_api.schemas.servers import ServerOut
 
 
 class Command(NounCommand):

@@ -1,8 +1,8 @@
 """``manage.py strategy``: strategies from a terminal."""
 
 from bots.models import Strategy
-from json_api.schemas import StrategyOut, StrategyWithSchema
-from json_api.terminal import NounCommand
+from json_api.cli import NounCommand
+from json_api.schemas.servers import StrategyOut, StrategyWithSchema
 
 
 class Command(NounCommand):

@@ -1,0 +1,223 @@
+"""Exchange keys in the admin: values go in, and never come out."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from accounts.forms.exchange_keys import KeyPageForm, connector_choices, exchange_key_form
+from accounts.import_export import KeySheet
+from accounts.models import Client, ExchangeKey, KeyState, Renewal, Server
+from core.admin.edit_conflicts import KeepsOthersChangesMixin
+from core.admin.scoped import ScopedMixin, VisibleFilter
+from core.exchanges import exchange_of
+from core.http import is_row_number
+from core.templatetags.connectors import with_badge
+from hummingbot_api.connectors import Money, entries, market_of
+from operations import kinds
+from operations.actions import OperatesMixin
+from operations.kinds import Kind
+from operations.models import Operation
+from spreadsheets.admin import SheetMixin
+
+KEY_COLOURS = {
+    KeyState.PUSHED: "success",
+    KeyState.CHANGED: "warning",
+    KeyState.NOT_PUSHED: "warning",
+    KeyState.GONE: "danger",
+    KeyState.UNREADABLE: "danger",
+}
+
+
+class RenewalFilter(admin.SimpleListFilter):
+    title = "rotation"
+    parameter_name = "renewal"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(renewal.value, renewal.label) for renewal in Renewal]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return queryset.to_renew(self.value()) if self.value() else queryset  # type: ignore[attr-defined]
+
+
+@admin.register(ExchangeKey)
+class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
+    """A key is entered on its first page and on that for its rotation; its own page never asks for it."""
+
+    sheet_class = KeySheet
+    form = KeyPageForm
+    operation_kinds = ("test_key", "rotate_key", "push_profile")
+    facts_template = "accounts/key_facts.html"
+    when_empty = "An exchange key lets bots trade for a client. It is entered once for each client and exchange."
+    list_display = ("client", "connector_label", "api_key_hint", "state_label", "renewal_label", "changed_at")
+    list_filter = (RenewalFilter, "connector", ("client", VisibleFilter))
+    list_select_related = ("client__server",)
+    search_fields = ("client__name", "connector")
+
+    delete_confirmation_template = "accounts/delete_key.html"
+
+    class Media:
+        js = ("connector_fields.js",)
+
+    def operation_subject(self, obj: ExchangeKey, kind: Kind) -> Any:
+        return obj if kind.subject_model is ExchangeKey else obj.client
+
+    def operations_about(self, obj: ExchangeKey) -> models.QuerySet[Operation]:
+        """What was done to the client's profile, and to bots, sent the key too."""
+        of_bots = Operation.objects.of_each(obj.client.bots.filter(connector=obj.connector))
+        return super().operations_about(obj) | Operation.objects.of(obj.client) | of_bots
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        # Which bots are redeployed is chosen for each key.
+        actions.pop("rotate_key", None)
+        return actions
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[ExchangeKey]:
+        return super().get_queryset(request).prefetch_related("client__profiles__pushed_keys")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.rotate_view)
+        return [path("<path:object_id>/rotate/", view, name="accounts_exchangekey_rotate"), *super().get_urls()]
+
+    def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form for a key's new values. Saved, it leads to the page that asks for sending them."""
+        key = self.get_object(request, object_id)
+        if key is None:
+            raise Http404
+        if not self.has_change_permission(request, key):
+            raise PermissionDenied
+        only_save = {"show_save_and_continue": False, "show_save_and_add_another": False, "show_delete": False}
+        return self.changeform_view(request, object_id, "", {"title": f"Rotate {key}", **only_save})
+
+    @staticmethod
+    def _rotates(request: HttpRequest) -> bool:
+        match = request.resolver_match
+        return match is not None and match.url_name == "accounts_exchangekey_rotate"
+
+    def save_model(self, request: HttpRequest, obj: ExchangeKey, form: Any, change: bool) -> None:
+        if change and not self._rotates(request):
+            # And nothing else: new values, or what the exchange said of them, may have been written meanwhile.
+            obj.save(update_fields=("expires_on", "minimum_balances"))
+        else:
+            super().save_model(request, obj, form, change)
+
+    def response_add(
+        self, request: HttpRequest, obj: ExchangeKey, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if {"_continue", "_addanother"}.isdisjoint(request.POST):
+            messages.success(
+                request, f"The key {obj} was added successfully. “Test key” sends it to the server and tries it."
+            )
+            return HttpResponseRedirect(obj.get_absolute_url())
+        return super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: ExchangeKey) -> HttpResponse:
+        if not self._rotates(request):
+            return super().response_change(request, obj)
+        messages.success(request, "The new values are saved here, and sent nowhere yet.")
+        if not request.user.has_perm(kinds.get("rotate_key").permission):
+            return HttpResponseRedirect(obj.get_absolute_url())
+        return HttpResponseRedirect(reverse("admin:accounts_exchangekey_operate", args=[obj.pk, "rotate_key"]))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ExchangeKey | None = None) -> tuple[str, ...]:
+        return ("client", "connector") if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: ExchangeKey | None = None) -> Any:
+        identity = ("client", "connector")
+        if obj and not self._rotates(request):
+            # Who may only look finds them above the form, in words.
+            minimums = ("minimum_balances",) if self.has_change_permission(request, obj) else ()
+            return [(None, {"fields": (*identity, "expires_on", *minimums)})]
+        connector, server = self.chosen(request, obj)
+        names = [field.name for field in entries(server.fields_of(connector) or ())]
+        if not names:
+            return [(None, {"fields": identity})]
+        values = {"fields": [*names, "expires_on"], "description": _guide(connector, server, rotates=obj is not None)}
+        return [(None, {"fields": identity}), ("New values" if obj else "Values", values)]
+
+    def get_form(self, request: HttpRequest, obj: ExchangeKey | None = None, **kwargs: Any) -> Any:
+        kwargs["fields"] = ("expires_on", "minimum_balances") if obj else None
+        if obj is None or self._rotates(request):
+            connector, server = self.chosen(request, obj)
+            kwargs["form"] = exchange_key_form(connector, server.fields_of(connector))
+        return super().get_form(request, obj, **kwargs)
+
+    def delete_model(self, request: HttpRequest, obj: ExchangeKey) -> None:
+        super().delete_model(request, obj)
+        _say_what_stays(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[ExchangeKey]) -> None:
+        keys = list(queryset)
+        super().delete_queryset(request, queryset)
+        for key in keys:
+            _say_what_stays(request, key)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "connector":
+            servers = Server.objects.visible_to(request.user)
+            return forms.ChoiceField(
+                choices=connector_choices(servers),
+                widget=UnfoldAdminSelectWidget(attrs={"data-reloads-fields": ""}),
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def chosen(self, request: HttpRequest, obj: ExchangeKey | None) -> tuple[str, Server]:
+        """The connector and the server that say what the form asks for; without a client, a server of no host."""
+        if obj is not None:
+            return obj.connector, obj.client.server
+        chosen = request.POST if request.method == "POST" else request.GET
+        client_id = chosen.get("client", "")
+        clients = Client.objects.visible_to(request.user)
+        client = clients.filter(pk=client_id).first() if is_row_number(client_id) else None
+        return chosen.get("connector", ""), client.server if client else Server()
+
+    @display(description="connector", ordering="connector")
+    def connector_label(self, key: ExchangeKey) -> str:
+        return with_badge(key.connector)
+
+    @display(
+        description="rotation",
+        ordering="changed_at",
+        label={Renewal.EXPIRED: "danger", Renewal.DUE: "warning", Renewal.NOT_DUE: ""},
+    )
+    def renewal_label(self, key: ExchangeKey) -> tuple[str, str]:
+        renewal = key.renewal
+        return renewal.value, renewal.label
+
+    @display(description="API key")
+    def api_key_hint(self, key: ExchangeKey) -> str:
+        return f"…{key.hint}" if key.hint else "hidden"
+
+    @display(description="state", label=KEY_COLOURS)
+    def state_label(self, key: ExchangeKey) -> tuple[str, str]:
+        state = key.state
+        return state.value, state.label
+
+
+def _guide(connector: str, server: Server, *, rotates: bool) -> str:
+    """How a key for the connector is made, above its fields."""
+    exchange, market = exchange_of(connector), market_of(connector)
+    facts: dict[str, Any] = {"connector": connector, "exchange": exchange, "host": server.host, "rotates": rotates}
+    if exchange:
+        facts["url"] = exchange.test_url if market.money is Money.TESTNET else exchange.url
+        facts["allow"] = exchange.allow_perpetual if market.perpetual else exchange.allow
+    return render_to_string("accounts/key_guide.html", facts)
+
+
+def _say_what_stays(request: HttpRequest, key: ExchangeKey) -> None:
+    """A key that was deleted here and had been pushed is on each of those servers still."""
+    for profile in key.client.profiles.all():
+        if profile.fingerprint_of(key.connector) is not None:
+            messages.warning(
+                request,
+                f"The {key.connector} key was deleted here only: it is in {profile} still, and with bots that run. "
+                "Archive them, then revoke the key at the exchange.",
+            )

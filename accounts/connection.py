@@ -1,0 +1,80 @@
+"""Reaching a server: connecting, signing in, and checking what its host runs."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from accounts.models import VERSION_LENGTH, Server
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import DockerDown, MqttDown, Problem, UnexpectedAnswer, WrongPassword
+from hummingbot_api.server_faults import NotSupportedByServer
+from operations.kinds import NotDone
+
+
+@contextmanager
+def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
+    """A client for the server; what it shows of the server's health is written down on the server's row."""
+    try:
+        with server.api(**options) as api:
+            yield api
+    except Problem as problem:
+        if problem.no_contact or isinstance(problem, WrongPassword):
+            server.contact_failed(problem, reachable=not problem.no_contact)
+        raise
+
+
+def reach(server: Server) -> str:
+    """Is a Hummingbot API there? The lightest request there is, timed."""
+    with talking_to(server) as api:
+        begun = time.monotonic()
+        version = api.system.version()[:VERSION_LENGTH]
+        latency_ms = round((time.monotonic() - begun) * 1000)
+    server.contact_succeeded(version=version, latency_ms=latency_ms)
+    return f"Hummingbot API {version} answered in {latency_ms} ms."
+
+
+def sign_in(server: Server) -> str:
+    """Does it accept the stored login? Keeps the list of profiles for those who choose one."""
+    with talking_to(server) as api:
+        names = api.accounts.list()
+    server.contact_succeeded(account_names=names)
+    return f"Signed in; the server has {len(names)} profile{'' if len(names) == 1 else 's'}."
+
+
+def check_engines(server: Server) -> str:
+    """Can it start bots, and hear them?
+
+    Raises:
+        DockerDown, MqttDown
+    """
+    with talking_to(server) as api:
+        docker, mqtt = api.docker.is_running(), api.bots.mqtt().connected
+    server.contact_succeeded(docker_running=docker, mqtt_connected=mqtt)
+    if not docker:
+        raise DockerDown
+    if not mqtt:
+        raise MqttDown
+    return "Docker is running, MQTT is connected."
+
+
+def check_routes(*, api: HummingbotAPI, server: Server) -> str:
+    """Has it the calls that the panel makes? One that lists none may have them all.
+
+    Raises:
+        NotSupportedByServer
+    """
+    try:
+        missing = api.system.missing_routes()
+    except (NotSupportedByServer, UnexpectedAnswer):
+        return NotDone("The server does not list its calls.")
+    if missing:
+        raise NotSupportedByServer(
+            f"Hummingbot API {server.version} does not have what the panel needs: {', '.join(missing)}."
+        )
+    return "It has every call that the panel makes."
+
+
+def ask(server: Server, question: Callable[..., str], **options: Any) -> str:
+    with talking_to(server) as api:
+        return question(api=api, server=server, **options)

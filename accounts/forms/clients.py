@@ -1,0 +1,95 @@
+"""The form for clients."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from accounts.models import Client, CredentialsProfile
+
+
+class ClientForm(forms.ModelForm):
+    """A client, with a new profile or one that a server has already."""
+
+    existing_profile = forms.ChoiceField(
+        required=False,
+        label="Take over a profile",
+        widget=UnfoldAdminSelectWidget(),
+        help_text="One that exists on the server, from the list that it gave at its last check. It becomes this "
+        "client's: a key that is pushed replaces the one in it for that connector, and nothing else in it changes.",
+    )
+    use_master_account = forms.BooleanField(
+        required=False,
+        label="Use master_account all the same",
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text="Every account that is made on the server is a copy of master_account: a key in there may end up "
+        "with other clients. Switch on only if you mean it.",
+    )
+
+    class Meta:
+        model = Client
+        fields = ("name", "account_name", "account_manager", "server", "status", "notes")
+        help_texts: ClassVar = {
+            "status": "It is for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
+            "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "
+            "the client has left, and no bot is deployed or started for them; archive all bots first."
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and self.instance.is_pushed and "account_name" in self.fields:
+            self.fields["account_name"].disabled = True
+        if {"existing_profile", "server"} <= set(self.fields):
+            self.fields["existing_profile"].choices = [("", "No, make a new one"), *self._existing_profiles()]  # type: ignore[attr-defined]
+
+    def _existing_profiles(self) -> Iterable[tuple[str, list[tuple[str, str]]]]:
+        """By server, without those that are another client's already."""
+        others = Client.objects.exclude(pk=self.instance.pk).values_list("server", "account_name")
+        taken = {*others, *CredentialsProfile.objects.values_list("server", "account_name")}
+        for server in self.fields["server"].queryset:  # type: ignore[attr-defined]
+            free = [name for name in server.account_names if (server.pk, name) not in taken]
+            if free:
+                yield server.name, [(f"{server.pk}:{name}", name) for name in free]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if chosen := cleaned.get("existing_profile"):
+            server_pk, _, name = chosen.partition(":")
+            server = cleaned.get("server")
+            if server and str(server.pk) != server_pk:
+                self.add_error("existing_profile", f"This profile is on another server than {server}.")
+            elif "account_name" in self.changed_data and cleaned.get("account_name") not in {"", name}:
+                self.add_error("existing_profile", "Choose a profile or enter an account name, not both.")
+            else:
+                cleaned["account_name"] = name
+        self.instance.means_master_account = cleaned.get("use_master_account", False)
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """What is wrong with the name of a profile that was chosen is said where it was chosen."""
+        super()._post_clean()  # type: ignore[misc]
+        if self.cleaned_data.get("existing_profile") and "account_name" in self.errors:
+            self.add_error("existing_profile", self.errors.pop("account_name").as_data())
+
+    def validate_unique(self) -> None:
+        """With a name that is taken the account name made from it is, too: to say it once is enough."""
+        super().validate_unique()
+        if self.has_error("name", "unique"):
+            self.errors.pop(NON_FIELD_ERRORS, None)
+
+    def take_over(self) -> None:
+        """Keep the choice with the saved client: from now on the profile counts as this client's."""
+        if self.cleaned_data.get("existing_profile"):
+            client = self.instance
+            client.profiles.create(server=client.server, account_name=client.account_name, taken_over=True)
+
+
+class NewProfileClientForm(ClientForm):
+    """For those who may take no profile over, and for clients that have theirs."""
+
+    existing_profile = None  # type: ignore[assignment]

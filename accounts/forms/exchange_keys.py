@@ -1,0 +1,183 @@
+"""The forms for exchange keys. Secrets go in, and never come out again."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from accounts.balances.minimums import in_words, read_minimums
+from accounts.keys import PAPER_NEEDS_NO_KEY, VERBATIM, read_key
+from accounts.models import ExchangeKey, Server
+from core.exchanges import title_of, words_of
+from core.widgets import SECRET_ATTRS
+from hummingbot_api.connectors import (
+    KNOWN_CONNECTORS,
+    PAPER_TRADE,
+    Money,
+    choice_for,
+    entries,
+    is_paper_trade,
+    market_of,
+)
+from hummingbot_api.results import ConnectorField
+
+#: How a value of several is entered.
+ENTERED_AS = {
+    "list": "Values with commas between, or a JSON list.",
+    "object": "A JSON object: {…}.",
+}
+
+
+class KeyDetailsForm(forms.ModelForm):
+    """What can be said of a key without entering it again."""
+
+    class Meta:
+        model = ExchangeKey
+        fields: tuple[str, ...] = ("expires_on",)
+
+    def clean_expires_on(self) -> date | None:
+        last: date | None = self.cleaned_data["expires_on"]
+        if last and last < timezone.localdate() and "expires_on" in self.changed_data:
+            raise ValidationError("This day is past: enter the last day of the key that you have now.")
+        return last
+
+
+class MinimumsField(forms.CharField):
+    """Amounts with their assets: ``500 USDT, 20000 SHARP``."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return in_words(value) if isinstance(value, dict) else value
+
+    def to_python(self, value: Any) -> Any:
+        return read_minimums(value or "")
+
+
+class KeyPageForm(KeyDetailsForm):
+    minimum_balances = MinimumsField(
+        required=False,
+        label="Minimum balances",
+        help_text="Such as 500 USDT, 20000 SHARP. It is an incident when less lies at the exchange. The server reads "
+        "the balances every five minutes; where it tells of no asset at all, nothing is said, for it also does that "
+        "when it could not read them.",
+    )
+
+
+class ExchangeKeyForm(KeyDetailsForm):
+    """A key's fields are those of its connector, see ``exchange_key_form``. What was stored is never shown."""
+
+    #: What the connector asks for, and the same as it is entered, one value each.
+    connector_fields: tuple[ConnectorField, ...] = ()
+    entries: tuple[ConnectorField, ...] = ()
+    values: dict[str, Any]
+    connector_help = "Choose the connector: the fields that it asks for appear then."
+
+    class Meta(KeyDetailsForm.Meta):
+        fields = ("client", "connector", "expires_on")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Another key has another last day.
+        self.initial["expires_on"] = None
+        # What is entered takes the place of the values that this stands for: see ``core.admin.edit_conflicts``.
+        self.initial["the key's values"] = self.instance.fingerprint
+        if "connector" in self.fields and not self.connector_fields:
+            self.fields["connector"].help_text = self.connector_help
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.connector_fields:
+            if is_paper_trade(self.data.get("connector", "")):
+                self.add_error("connector", PAPER_NEEDS_NO_KEY)
+            elif "connector" not in self.fields:
+                self.add_error(None, "The client's server no longer knows this connector: check its connection.")
+            elif "connector" not in self.errors:
+                self.add_error("connector", "Choose a connector that the client's server knows, then enter its key.")
+            return cleaned
+        entered = {field.name: cleaned.get(field.name) for field in self.entries}
+        self.values, errors = read_key(entered, self.connector_fields)
+        for name, message in errors.items():
+            if name in self.fields and name not in self.errors:
+                self.add_error(name, message)
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """Whatever is wrong, a page never holds a secret: those that were entered are gone, which has to be said."""
+        super()._post_clean()  # type: ignore[misc]
+        secrets = [field.name for field in self.entries if field.secret]
+        if self.errors and any(self.data.get(self.add_prefix(name)) for name in secrets):
+            self.add_error(None, "Enter the secrets again: they are never sent back to a page.")
+
+    def save(self, commit: bool = True) -> Any:
+        self.instance.set_values(self.values)
+        return super().save(commit)
+
+
+def exchange_key_form(connector: str, fields: tuple[ConnectorField, ...] | None) -> type[ExchangeKeyForm]:
+    """The form for a connector that asks for ``fields``."""
+    attributes: dict[str, Any] = {"connector_fields": fields or (), "entries": entries(fields or ())}
+    for field in attributes["entries"]:
+        attributes[field.name] = _form_field(connector, field)
+        if choice := choice_for(field.name, fields or ()):
+            attributes[field.name].help_text = f"Only for {choice}. {attributes[field.name].help_text}".strip()
+    if is_paper_trade(connector):
+        attributes["connector_help"] = PAPER_NEEDS_NO_KEY
+    return type("ExchangeKeyFormFor", (ExchangeKeyForm,), attributes)
+
+
+def _form_field(connector: str, field: ConnectorField) -> forms.Field:
+    words = words_of(connector, field.name)
+    common: dict[str, Any] = {
+        "required": field.required,
+        "label": words.label,
+        "help_text": words.help,
+        "error_messages": {"required": "This is missing."},
+    }
+    if field.allowed_values:
+        choices = [("", "the server's default"), *((v, words.choices.get(v, v)) for v in field.allowed_values)]
+        return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget(), **common)
+    if field.kind == "bool" and "." in field.name:
+        # Of a group that may not be chosen: a switch would answer for it.
+        choices = [("", "---------"), ("yes", "yes"), ("no", "no")]
+        return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget(), **common)
+    if field.kind == "bool":
+        # A switch that is off is an answer too.
+        return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
+    if field.kind == "int":
+        return forms.IntegerField(widget=UnfoldAdminTextInputWidget(), **common)
+    if field.kind in {"list", "object"}:
+        common["help_text"] = f"{words.help} {ENTERED_AS[field.kind]}".strip()
+        return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}), **common)
+    common["strip"] = not field.name.endswith(VERBATIM)
+    if field.secret:
+        return forms.CharField(widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS), **common)
+    return forms.CharField(widget=UnfoldAdminTextInputWidget(), **common)
+
+
+_GROUPS = {
+    Money.REAL: "Real money",
+    Money.TESTNET: "Test networks: no real money",
+    Money.PAPER: "Paper trade: no real money, no key needed",
+}
+
+
+def connector_choices(servers: Iterable[Server]) -> list[tuple[str, Any]]:
+    """Every connector that one of the servers has, and the known ones while none was asked; by what is at stake."""
+    names = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
+    titles = sorted((title_of(name), name) for name in names.union(PAPER_TRADE))
+    groups = [
+        (label, [(name, f"{title} · {name}") for title, name in titles if market_of(name).money is money])
+        for money, label in _GROUPS.items()
+    ]
+    return [("", "---------"), *((label, choices) for label, choices in groups if choices)]

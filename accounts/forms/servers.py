@@ -1,0 +1,47 @@
+"""The form for servers."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+)
+
+from accounts.models import Server
+from core.encryption import Unreadable
+from core.widgets import SECRET_ATTRS
+from hummingbot_api.http.urls import check_base_url
+
+
+class ServerForm(forms.ModelForm):
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS),
+        help_text="The server's PASSWORD. It can be replaced, and never read back.",
+    )
+
+    class Meta:
+        model = Server
+        fields = ("name", "base_url", "username", "verify_tls", "allow_unencrypted", "open_to_new_clients")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields[
+                "password"
+            ].help_text = f"The stored one: {self.instance.password_in_words}. Leave this empty to keep it."
+
+    def clean_password(self) -> str | Unreadable:
+        password: str = self.cleaned_data["password"]
+        if not password and not self.instance.pk:
+            raise ValidationError("Enter the server's password.")
+        if not password and self._leads_elsewhere():
+            # Or whoever may change the address could have the stored one sent to a host of their own.
+            raise ValidationError("The stored password is kept for the former base URL: enter the password again.")
+        return password or self.instance.password
+
+    def _leads_elsewhere(self) -> bool:
+        entered = self.cleaned_data.get("base_url")
+        return entered is not None and check_base_url(entered) != self.initial["base_url"]

@@ -1,0 +1,197 @@
+"""Several bots of one strategy changed at once: chosen, shown, then saved together or not at all. Nothing is sent."""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.datastructures import MultiValueDict
+
+from bots.admin.forms import BotForm
+from bots.models import LIMITS, Bot, Strategy, StrategyKind
+from core.http import is_row_number
+from operations.actions import OperatesMixin
+
+#: What can be changed besides the strategy's settings and a controller's limits.
+COMMON = ("image", "headless")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of a bot, as it is and as it would be, in words."""
+
+    label: str
+    before: str
+    after: str
+
+    @property
+    def stays(self) -> bool:
+        return self.before == self.after
+
+
+class Draft:
+    """One bot with the values that were asked for, checked by the same form as on its own page."""
+
+    def __init__(self, form_class: type[BotForm], bot: Bot, asked: Mapping[str, Any]) -> None:
+        self.bot = bot
+        self.before = before = _present(form_class, bot)
+        self.form = form_class({**before, **asked}, instance=bot)
+        self.errors = [(self._label(name), list(sentences)) for name, sentences in self.form.errors.items()]
+        self.changes = [Change(self._label(name), _in_words(before[name]), self._after(name)) for name in asked]
+
+    @property
+    def is_changed(self) -> bool:
+        return any(not change.stays for change in self.changes)
+
+    def _label(self, name: str) -> str:
+        return str(self.form[name].label) if name in self.form.fields else ""
+
+    def _after(self, name: str) -> str:
+        """As it would be saved, or as it was typed when it can't be."""
+        if name in self.form.errors:
+            return _in_words(self.form.data[name])
+        return _in_words(self.form.fields[name].prepare_value(self.form.cleaned_data[name]))
+
+
+class ChangesManyMixin(OperatesMixin):
+    """Offers on the list of bots to change several, and shows afterwards which of them run as they were before."""
+
+    actions = ("change_many",)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [path("unsent/", self.admin_site.admin_view(self.unsent_view), name="bots_bot_unsent")]
+        return own + super().get_urls()
+
+    @admin.action(description="Change settings", permissions=["change"])
+    def change_many(self, request: HttpRequest, queryset: models.QuerySet[Bot]) -> HttpResponse | None:
+        """Choose values, review what comes of them for each bot, save: a page that posts to itself."""
+        step = request.POST.get("step", "")
+        # A filter of the list may let go of a bot between two steps; what was chosen stays chosen.
+        keys = request.POST.getlist(ACTION_CHECKBOX_NAME) if step else queryset.values_list("pk", flat=True)
+        chosen = self.get_queryset(request).filter(pk__in=list(keys))
+        strategies = {bot.strategy for bot in chosen}
+        if len(strategies) != 1:
+            names = ", ".join(sorted(map(str, strategies)))
+            messages.error(request, f"Choose bots of one strategy: these are of {names}.")
+            return None
+        (strategy,) = strategies
+        form_class = self.get_form(request, chosen[0], change=True, strategies=strategies)
+        offered = _offered(form_class, strategy)
+        asked = _asked(form_class, offered, request.POST)
+        drafts: list[Draft] = []
+        if step == "save" and asked:
+            with transaction.atomic():
+                # Locked, so that nobody's change of another field is undone by the save.
+                drafts = [Draft(form_class, bot, asked) for bot in chosen.select_for_update(of=("self",))]
+                if len(drafts) == len(keys) and not any(draft.errors for draft in drafts):
+                    return self._save(request, drafts)
+            messages.warning(request, "Nothing was saved: something has changed meanwhile. Look once more.")
+        elif step == "review" and asked:
+            drafts = [Draft(form_class, bot, asked) for bot in chosen]
+        elif step in {"review", "save"}:
+            messages.error(request, "Tick what is to be changed.")
+        present = [draft.before for draft in drafts] or [_present(form_class, bot) for bot in chosen]
+        return TemplateResponse(
+            request,
+            "bots/change_many.html",
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": "Change settings of several bots",
+                "strategy": strategy,
+                "bots": chosen,
+                "form": _chooser(form_class, offered, present, asked),
+                "advanced": {name for name, setting in form_class.settings_of[strategy.pk].items() if setting.advanced},
+                "asked": asked,
+                "drafts": drafts,
+                "refused": any(draft.errors for draft in drafts),
+                "checkbox_name": ACTION_CHECKBOX_NAME,
+                "back": request.get_full_path(),
+            },
+        )
+
+    def _save(self, request: HttpRequest, drafts: Iterable[Draft]) -> HttpResponse:
+        changed = [draft for draft in drafts if draft.is_changed]
+        for draft in changed:
+            bot = draft.form.save(commit=False)
+            self.save_model(request, bot, draft.form, change=True)
+            self.log_change(request, bot, self.construct_change_message(request, draft.form, None))
+        names = ", ".join(str(draft.bot) for draft in changed) or "none: each has these values already"
+        messages.success(request, f"Changed: {names}. Nothing was sent to a server.")
+        query = urlencode({"bot": [draft.bot.pk for draft in changed]}, doseq=True)
+        return HttpResponseRedirect(f"{reverse('admin:bots_bot_unsent')}?{query}")
+
+    def unsent_view(self, request: HttpRequest) -> HttpResponse:
+        """The running bots, or those of them that the address names, that differ from what was deployed."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        bots = self.get_queryset(request).filter(deployment__isnull=False)
+        if "bot" in request.GET:
+            bots = bots.filter(pk__in=[*filter(is_row_number, request.GET.getlist("bot"))])
+        return TemplateResponse(
+            request,
+            "bots/unsent.html",
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": "Running bots that differ from what was deployed",
+                "bots": [bot for bot in bots if bot.has_unsent_changes],
+                "may_redeploy": any(kind.name == "redeploy" for kind in self.permitted_kinds(request)),
+                "checkbox_name": ACTION_CHECKBOX_NAME,
+            },
+        )
+
+
+def _offered(form_class: type[BotForm], strategy: Strategy) -> list[str]:
+    """The fields that can be changed for several bots of a strategy."""
+    limits = LIMITS if strategy.kind == StrategyKind.CONTROLLER else ()
+    return [*form_class.settings_of[strategy.pk], *COMMON, *limits]
+
+
+def _asked(form_class: type[BotForm], offered: Iterable[str], typed: QueryDict) -> dict[str, Any]:
+    """The values of the fields that were ticked, as they were typed."""
+    ticked = typed.getlist("change")
+    widgets = {name: form_class.base_fields[name].widget for name in offered if name in ticked}
+    return {name: widget.value_from_datadict(typed, MultiValueDict(), name) for name, widget in widgets.items()}
+
+
+def _present(form_class: type[BotForm], bot: Bot) -> dict[str, Any]:
+    """What the bot's own form holds when it is opened."""
+    form = form_class(instance=bot)
+    return {name: form[name].value() for name in form.fields}
+
+
+def _chooser(
+    form_class: type[BotForm], offered: Iterable[str], present: list[dict[str, Any]], asked: Mapping[str, Any]
+) -> forms.Form:
+    """The fields with what was typed, or else with the value that all of the bots have; empty where they differ."""
+    form = forms.Form(use_required_attribute=False)
+    for name in offered:
+        field = deepcopy(form_class.base_fields[name])
+        values = [values[name] for values in present]
+        field.initial = asked.get(name, values[0] if values.count(values[0]) == len(values) else None)
+        if field.initial is None and values.count(values[0]) < len(values):
+            field.help_text = f"Now: {', '.join(sorted(set(map(_in_words, values))))}."
+        form.fields[name] = field
+    return form
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case None | "":
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case Decimal():
+            return f"{value.normalize():f}"
+    return str(value)

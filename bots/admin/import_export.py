@@ -1,0 +1,272 @@
+"""Bots as rows of a table: a column for each setting of their strategy."""
+
+import copy
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from accounts.import_export import NO_SUCH_CLIENT
+from accounts.models import Client, Server
+from bots.admin.forms import setting_field
+from bots.configuration.images import validate_image_choice
+from bots.configuration.trading_rules import save_warnings
+from bots.models import DEFAULT_IMAGE, DEFINITION, LIMITS, Bot, Strategy
+from bots.strategies.schema import Setting, setting_errors, settings_in
+from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
+from spreadsheets.tables import Row, in_words
+
+#: What may stand before a setting's name, and must where the bot has a column of that name.
+PREFIX = "settings."
+_ONE_NUMBER_OR_TWO = re.compile(r"\d+,\d+")
+
+
+class BotSheet(Sheet):
+    model = Bot
+    key = ("client", "name")
+    fields = DEFINITION
+    columns = (
+        Column("client", "The client's name.", "Sample Trading", required=True),
+        Column("name", "The bot's name, any that the client has not given yet.", "Sample Bot", required=True),
+        Column("strategy", "The strategy's name.", required=True),
+        Column("connector", "Hummingbot's name for the exchange: bitmart.", "bitmart", required=True),
+        Column("trading_pair", "Base and quote asset: SHARP-USDT.", "SAMPLE-USDT", required=True),
+        Column("server", "The name of the server. Left empty: the client's."),
+        Column("image", f"The Docker image. Left empty: {DEFAULT_IMAGE}."),
+        Column("headless", "Yes or no. Left empty: yes. Only a headless bot connects to MQTT by itself."),
+        Column(LIMITS[0], "Controllers only: stops the whole bot at this loss, in the quote asset."),
+        Column(LIMITS[1], "Controllers only: stops one controller at this loss, in the quote asset."),
+    )
+    group_word = "strategy"
+    note = (
+        "Numbers have a decimal point: 0.003. Lists have commas and spaces: 0.003, 0.006. A setting that is left empty "
+        "in a new row has its default."
+    )
+    next_step = (
+        "Nothing was sent to a server. Next: open a bot and “Deploy” it. A bot that runs keeps its former settings "
+        "until it is redeployed."
+    )
+
+    def groups(self) -> list[Group]:
+        return [
+            Group(
+                strategy.name,
+                tuple(_column(column, s) for column, s in self._columns_of(strategy).items()),
+            )
+            for strategy in Strategy.objects.all()
+        ]
+
+    def column_names(self) -> set[str]:
+        settings = {column.name.removeprefix(PREFIX) for group in self.groups() for column in group.columns}
+        names = {*settings, *(f"{PREFIX}{name}" for name in settings)}
+        return {column.name for column in self.columns} | {name.lower() for name in names}
+
+    def _columns_of(self, strategy: Strategy) -> dict[str, Setting]:
+        own = {column.name for column in self.columns}
+        named = {".".join(setting.path): setting for setting in settings_in(strategy.settings_schema)}
+        return {f"{PREFIX}{name}" if name in own else name: setting for name, setting in named.items()}
+
+    def prepare(self, rows: Sequence[Row]) -> None:
+        names = {row.text("client") for row in rows}
+        self.servers = {server.pk: server for server in Server.objects.visible_to(self.user)}
+        self.strategies = {strategy.pk: strategy for strategy in Strategy.objects.all()}
+        self.settings_of = {pk: self._columns_of(strategy) for pk, strategy in self.strategies.items()}
+        self.clients = {client.name: client for client in Client.objects.visible_to(self.user).filter(name__in=names)}
+        by_pk = {client.pk: client for client in self.clients.values()}
+        for client in by_pk.values():
+            client.server = self.servers[client.server_id]
+        self.bots: dict[tuple[str, str], Bot] = {}
+        for bot in Bot.objects.filter(client__in=by_pk, name__in={row.text("name") for row in rows}):
+            bot.client, bot.strategy = by_pk[bot.client_id], self.strategies[bot.strategy_id]
+            if bot.server_id in self.servers:
+                bot.server = self.servers[bot.server_id]
+            self.bots[bot.client.name, bot.name] = bot
+
+    def find(self, row: Row) -> Bot | None:
+        client = self.clients.get(row.text("client"))
+        if client is None:
+            row.wrong("client", NO_SUCH_CLIENT)
+            return None
+        name = row.text("name")
+        return self.bots.get((client.name, name)) or Bot(client=client, server=client.server, name=name)
+
+    def fill(self, obj: Bot, row: Row) -> None:
+        for column in ("connector", "trading_pair", "image"):
+            if text := row.text(column):
+                setattr(obj, column, text)
+        try:
+            validate_image_choice(self.user, obj.image)
+        except ValidationError as refused:
+            row.wrong("image", " ".join(refused.messages))
+        if name := row.text("server"):
+            server = next((server for server in self.servers.values() if server.name == name), None)
+            if server is None:
+                row.wrong("server", "There is no such server.")
+            else:
+                obj.server = server
+        if text := row.text("headless"):
+            if text.lower() in YES_OR_NO:
+                obj.headless = YES_OR_NO[text.lower()]
+            else:
+                row.wrong("headless", "Write yes or no.")
+        for limit in LIMITS:
+            if question := row.two_readings(limit):
+                row.wrong(limit, question)
+            elif text := row.text(limit):
+                try:
+                    setattr(obj, limit, None if text.lower() == NONE else _number(text))
+                except InvalidOperation:
+                    row.wrong(limit, "Write a number with a decimal point: 250.5.")
+        self._fill_settings(obj, row)
+
+    def _fill_settings(self, bot: Bot, row: Row) -> None:
+        former = bot.strategy if bot.strategy_id else None
+        if name := row.text("strategy"):
+            strategy = next((strategy for strategy in self.strategies.values() if strategy.name == name), None)
+            if strategy is None:
+                known = ", ".join(strategy.name for strategy in self.strategies.values())
+                row.wrong("strategy", f"There is no such strategy; there are {known}.")
+                return
+            bot.strategy = strategy
+        if not bot.strategy_id:
+            return
+        settings = copy.deepcopy(bot.settings) if bot.strategy == former else {}
+        settings = copy.deepcopy(bot.strategy.defaults) | settings
+        described = self.settings_of[bot.strategy_id]
+        lowered = {name.removeprefix(PREFIX).lower(): setting for name, setting in described.items()}
+        own = {column.name for column in self.columns}
+        for column in row.values:
+            if column in own:
+                continue
+            name = column.removeprefix(PREFIX)
+            if name not in lowered:
+                row.wrong(column, f"This is not a setting of {bot.strategy}; it has {', '.join(described)}.")
+                continue
+            if name != column and name in row.values and name not in own:
+                row.wrong(column, f"This is in the column {name} already.")
+            setting = lowered[name]
+            try:
+                _put(settings, setting.path, _read_cell(setting, row, column))
+            except ValidationError as error:
+                row.wrong(column, " ".join(error.messages))
+        bot.settings = settings
+        for name, sentence in setting_errors(bot.strategy.settings_schema, settings).items():
+            row.wrong(_column_of(name, row), sentence)
+
+    def validate(self, obj: Bot, row: Row) -> None:
+        # Each setting has been checked by its own column.
+        obj.full_clean(exclude={"settings", *row.errors})
+        if not row.errors:
+            for name, reason in obj.refused_settings().items():
+                row.wrong(_column_of(name, row), reason)
+
+    def warnings(self, obj: Bot) -> Iterable[str]:
+        return save_warnings(obj)
+
+    def cells(self, obj: Bot) -> dict[str, Any]:
+        cells = {
+            "client": obj.client.name,
+            "name": obj.name,
+            "strategy": obj.strategy.name,
+            "connector": obj.connector,
+            "trading_pair": obj.trading_pair,
+            "server": obj.server.name,
+            "image": obj.image,
+            "headless": obj.headless,
+            **{limit: getattr(obj, limit) for limit in LIMITS},
+        }
+        chosen = obj.strategy.defaults | obj.settings
+        for column, setting in self._columns_of(obj.strategy).items():
+            value = setting.value_in(chosen, ...)
+            if value is not ...:
+                cells[column] = NONE if value is None else value
+        return cells
+
+    def for_export(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return queryset.select_related("client", "server", "strategy").defer("server__connectors")
+
+
+def read_setting(setting: Setting, text: str) -> Any:
+    """A cell as the strategy wants it. Its bounds are the schema's to check.
+
+    Raises:
+        ValidationError
+    """
+    kinds = setting.types - {"null"}
+    if text.lower() == NONE and setting.is_nullable:
+        return None
+    if "enum" in setting.schema:
+        values = [value for value in setting.schema["enum"] if value is not None]
+        words = {str(value).lower(): value for value in values}
+        words |= dict(zip(map(str.lower, setting.schema.get("labels", ())), values, strict=False))
+        if text.lower() not in words:
+            raise ValidationError(f"Choose one of {', '.join(setting.schema.get('labels') or map(str, values))}.")
+        return words[text.lower()]
+    if kinds == {"boolean"}:
+        if text.lower() not in YES_OR_NO:
+            raise ValidationError("Write yes or no.")
+        return YES_OR_NO[text.lower()]
+    if kinds == {"array"} and _ONE_NUMBER_OR_TWO.fullmatch(text):
+        raise ValidationError(
+            f"Is this one number or two? Write {text.replace(',', '.')} or {text.replace(',', ', ')}."
+        )
+    if kinds <= {"integer", "number"}:
+        try:
+            return setting_field(setting, None).clean(text)
+        except ValidationError:
+            raise ValidationError("Write a number with a decimal point: 0.003.") from None
+    return setting_field(setting, None).clean(text)
+
+
+def _read_cell(setting: Setting, row: Row, column: str) -> Any:
+    """
+    Raises:
+        ValidationError: the strategy can't take it, or it can be read in two ways.
+    """
+    text = row.text(column)
+    # Of one comma in a list something else is asked.
+    one_or_two = "array" in setting.types and _ONE_NUMBER_OR_TWO.fullmatch(text)
+    is_number = "enum" not in setting.schema and "string" not in setting.types and not one_or_two
+    if is_number and (question := row.two_readings(column)):
+        raise ValidationError(question)
+    return read_setting(setting, text)
+
+
+def _number(text: str) -> Decimal:
+    """
+    Raises:
+        InvalidOperation: it is none, or one that can't be compared: NaN, Infinity.
+    """
+    number = Decimal(text)
+    if not number.is_finite():
+        raise InvalidOperation
+    return number
+
+
+def _column_of(name: str, row: Row) -> str:
+    """The column in which a row gives a setting."""
+    given = (column for column in (f"{PREFIX}{name.lower()}", name.lower()) if column in row.values)
+    return next(given, name)
+
+
+def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for name in path[:-1]:
+        settings = settings.setdefault(name, {})
+    settings[path[-1]] = value
+
+
+def _column(name: str, setting: Setting) -> Column:
+    rules = setting.schema
+    words = f"{setting.label}. {rules.get('description', '')}"
+    return Column(name, words, _example(setting), required="default" not in rules)
+
+
+def _example(setting: Setting) -> str:
+    """The default, or some number where one has to be given."""
+    default = setting.schema.get("default")
+    if default is None and setting.types <= {"integer", "number"}:
+        return "100"
+    return in_words(default)

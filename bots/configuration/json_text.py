@@ -1,0 +1,19 @@
+"""A bot's settings as JSON, for whoever would rather write them than fill in a form's fields."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from core.strict_json import read_json
+
+
+def parse_settings(text: str) -> dict[str, Any]:
+    """Settings from their JSON text; none from an empty one.
+
+    Raises:
+        ValidationError: see ``read_json``, or it is not a group of settings.
+    """
+    settings = read_json(text.strip() or "{}")
+    if not isinstance(settings, dict):
+        raise ValidationError('Write a group of names and values: {"order_amount": 1600}.')
+    return settings

@@ -1,0 +1,157 @@
+"""What is true on the servers: a light look at each of them, and what it means for every deployment there."""
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from accounts.connection import talking_to
+from accounts.models import Server
+from bots.models import BotState, Deployment
+from bots.monitoring.evidence import (
+    WORKING,
+    apply_log_evidence,
+    read_live,
+    read_logs,
+    record_unconfirmed_stop,
+)
+from bots.monitoring.guards import attended, untouched_since
+from bots.monitoring.order_accounting import account_for_end
+from bots.monitoring.snapshot import Snapshot, state_in
+from bots.monitoring.unmanaged import _note_foreign, _note_strangers
+from bots.problems import InstanceUnknownHere
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import DockerDown, Problem, Unanswered
+from operations.problems import OperationActive
+from operations.services import operation_request
+
+logger = logging.getLogger(__name__)
+
+
+def observe_server(server: Server, *, within: float | None = None) -> None:
+    """Look at a server and bring its open deployments up to date.
+
+    Of a bot that an operation works on, that operation says what is true: the look only finds that its server answers.
+    One that changed after the look began is left alone. A server that can't be reached makes its bots unknown, not
+    whatever they were.
+
+    Args:
+        within: seconds that its requests may take together.
+    """
+    begun_at = timezone.now()
+    busy = set(attended())
+    open_here = list(Deployment.objects.open().filter(server=server).select_related("bot__client"))
+    deployments = [deployment for deployment in open_here if deployment.bot_id not in busy]
+    # A poll does not wait for a slow server as an operation does: the next look comes soon.
+    try:
+        with talking_to(server, read_timeout=5, read_retries=0, total_timeout=within) as api:
+            snapshot = Snapshot.take(api)
+            server.contact_succeeded(
+                docker_running=True,
+                mqtt_connected=snapshot.mqtt_connected,
+                instances=sorted(snapshot.instances),
+                instances_at=snapshot.taken_at,
+            )
+            for deployment in deployments:
+                _observe(api, snapshot, deployment)
+            Deployment.objects.open().filter(
+                pk__in=[deployment.pk for deployment in open_here if deployment.bot_id in busy],
+                observed_at__lt=snapshot.taken_at,
+            ).exclude(observed_state=BotState.UNKNOWN).update(observed_at=snapshot.taken_at)
+            _note_strangers(server, snapshot)
+            _note_foreign(server, snapshot)
+            _read_some_logs(api, snapshot, deployments)
+    except Problem as problem:
+        if isinstance(problem, DockerDown):
+            server.contact_succeeded(docker_running=False)
+        else:
+            server.contact_failed(problem, reachable=not problem.no_contact)
+        # Nobody has seen them now: when they were seen last stays as it is.
+        untouched_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
+            observed_state=BotState.UNKNOWN
+        )
+
+
+def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> None:
+    former = deployment.observed_state
+    deployment.instance_name = deployment.find_instance(snapshot.active | snapshot.exited)
+    state = state_in(snapshot, deployment)
+    values: dict[str, object] = {
+        "instance_name": deployment.instance_name,
+        "observed_state": state,
+        "observed_at": snapshot.taken_at,
+    }
+    if state == BotState.NOT_LISTED and former != BotState.NOT_LISTED:
+        # The history is heavy: it is asked once, when the instance is not listed any more.
+        values |= _what_became_of_it(api, snapshot, deployment)
+    if state == BotState.CRASHED and former != BotState.CRASHED:
+        # Its last words: the server forgets them half a minute after its end.
+        with suppress(Unanswered):
+            values |= apply_log_evidence(deployment, state, read_logs(api, deployment), {})[1]
+    if state in {*WORKING, BotState.SILENT}:
+        values["exposed_since"] = deployment.exposed()
+    if state in WORKING and deployment.verified_at is None:
+        values["verified_at"] = snapshot.taken_at
+    if reports := snapshot.performance.get(deployment.instance_name):
+        values |= {
+            "pnl_quote": _total(report.global_pnl_quote for report in reports),
+            "volume_quote": _total(report.volume_traded for report in reports),
+        }
+    if values.get("ended_at"):
+        account_for_end(api, deployment)  # by somebody else, who may have left its orders
+    updated = untouched_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
+    if updated and deployment.instance_name and deployment.stop_wanted_at is not None:
+        _stop_as_wanted(deployment)
+
+
+def _stop_as_wanted(deployment: Deployment) -> None:
+    """Somebody wanted it stopped while nobody knew whether it would ever appear."""
+    with suppress(OperationActive):
+        operation_request(kind="stop", subject=deployment.bot)
+    deployment.update(stop_wanted_at=None)
+
+
+def _total(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if known else None
+
+
+def _what_became_of_it(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> dict[str, object]:
+    """What the server's history says of an instance that it does not list: archived by somebody, or never there."""
+    runs = api.bots.runs(bot_name=deployment.instance_name, limit=1)
+    if not runs:
+        return {"observed_state": BotState.UNKNOWN, "last_error": InstanceUnknownHere.meaning}
+    if any(run.deployment_status == "ARCHIVED" for run in runs):
+        return {"observed_state": BotState.ARCHIVED, "ended_at": snapshot.taken_at}
+    return {}
+
+
+def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterable[Deployment]) -> None:
+    """Read the logs, and with them the live settings, of a few bots that are up, those first that were read longest
+    ago: logs are heavy.
+    """
+    up = (
+        Deployment.objects.open()
+        .filter(pk__in=[deployment.pk for deployment in deployments], observed_at=snapshot.taken_at)
+        .filter(observed_state__in=[*WORKING, BotState.STOPPED])
+        .select_related("bot__client")
+        .order_by(models.F("logs_read_at").asc(nulls_first=True))
+    )
+    for deployment in up[: settings.FLEET["LOGS_PER_LOOK"]]:
+        try:
+            live = read_live(api, deployment)
+            state = BotState(deployment.observed_state)
+            logs = read_logs(api, deployment)
+            state, values = apply_log_evidence(deployment, state, logs, live)
+        except Unanswered as problem:
+            # One bot's log that can't be had takes nothing from what the look has shown of all, nor the others' turn.
+            logger.warning("The log of %s was not read: %s", deployment, problem.code)
+            Deployment.objects.filter(pk=deployment.pk).update(logs_read_at=timezone.now())
+            return
+        # An operation may have read it again since.
+        unchanged = untouched_since(snapshot.taken_at).filter(live_config_at=deployment.live_config_at)
+        if unchanged.filter(pk=deployment.pk).update(observed_state=state, **values):
+            record_unconfirmed_stop(deployment, logs)

@@ -1,0 +1,84 @@
+"""What a server shows in one poll, and what that says about a deployment."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.utils import timezone
+
+from bots.models import BotState, Deployment
+from bots.monitoring.evidence import (
+    up_and_connected,
+)
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.names import DEPLOY_TIMESTAMP
+from hummingbot_api.results import Container, ControllerPerformance
+
+#: What the server appends to an instance's name.
+INSTANCE_TIMESTAMP = re.compile(rf"{DEPLOY_TIMESTAMP.pattern}$")
+
+#: Hummingbot's image, as opposed to the server's own, ``hummingbot/hummingbot-api``.
+BOT_IMAGE = re.compile(r"hummingbot/hummingbot(?=[:@]|$)")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One look at a server with its four light calls: a fleet's worth of it is a few hundred bytes."""
+
+    taken_at: datetime
+    heard: frozenset[str]
+    active: frozenset[str]
+    exited: frozenset[str]
+    #: The active containers that are bots: a host runs other things too, such as a database.
+    instances: frozenset[str] = frozenset()
+    mqtt_connected: bool = True
+    performance: dict[str, list[ControllerPerformance]] = field(default_factory=dict)
+
+    @classmethod
+    def take(cls, api: HummingbotAPI, *, performance: bool = True, name: str = "") -> Self:
+        """Look at all instances, or at those with ``name`` in their names.
+
+        The active containers are asked for before the exited ones, so that one which ends in between is found.
+        """
+        taken_at = timezone.now()
+        mqtt = api.bots.mqtt()
+        by_bot: dict[str, list[ControllerPerformance]] = {}
+        for report in api.bots.performance() if performance else ():
+            by_bot.setdefault(report.bot_name, []).append(report)
+        active = api.docker.active(name)
+        return cls(
+            taken_at=taken_at,
+            heard=mqtt.discovered_bots,
+            mqtt_connected=mqtt.connected,
+            active=frozenset(container.name for container in active),
+            instances=frozenset(container.name for container in active if _is_bot(container)),
+            exited=frozenset(container.name for container in api.docker.exited(name)),
+            performance=by_bot,
+        )
+
+
+def _is_bot(container: Container) -> bool:
+    """By the name that a server gives to those that it deploys, or by the image of those made by hand."""
+    return bool(INSTANCE_TIMESTAMP.search(container.name) or BOT_IMAGE.match(container.image))
+
+
+def state_in(snapshot: Snapshot, deployment: Deployment) -> BotState:
+    """What a snapshot says of an open deployment that no operation is working on."""
+    name = deployment.instance_name
+    if not name:
+        return BotState.UNCONFIRMED
+    if name in snapshot.exited:
+        return BotState.CRASHED
+    if name not in snapshot.active:
+        return BotState.NOT_LISTED
+    if not snapshot.mqtt_connected:
+        # Nobody is heard then, which says nothing about the bot.
+        return BotState.UNKNOWN
+    if name in snapshot.heard:
+        # The process lives. Whether its strategy runs is for its log to say, see ``evidence``.
+        return up_and_connected(deployment)
+    started_at = deployment.started_at or deployment.planned_at
+    within_deadline = snapshot.taken_at < started_at + timedelta(seconds=settings.FLEET["HEARD"])
+    return BotState.STARTING if within_deadline else BotState.SILENT

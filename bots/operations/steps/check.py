@@ -1,0 +1,53 @@
+"""The steps of a check: what would stand in a deployment's way, found out without changing anything."""
+
+from accounts.connection import reach, sign_in, talking_to
+from bots.configuration.trading_rules import rules_check, rules_read
+from bots.models import Bot
+from bots.operations.steps.prepare import prove_controller
+from operations.kinds import NotDone
+from operations.run import Run
+
+
+def sign_in_to_server(run: Run) -> str:
+    server = run.subject.server
+    return f"{reach(server)} {sign_in(server)}"
+
+
+def read_rules(run: Run) -> str:
+    """Read and keep the exchange's rules, for this check and for the form."""
+    bot: Bot = run.subject
+    rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
+    if rules.problem:
+        return NotDone(f"The server could not provide them. {rules.problem}")
+    said = f"The rules of {rules} were read."
+    if rules.trading_pair != bot.trading_pair:
+        said += f" The bot's pair was {bot.trading_pair}, which the exchange does not list; it was corrected."
+        bot.take_spelling(rules.trading_pair)
+    return said
+
+
+def check_settings(run: Run) -> str:
+    """The panel's own rules for the definition; for a controller the server's word on the settings, too.
+
+    Raises:
+        DefinitionInvalid, ControllerInvalid, ConfigInvalid
+    """
+    bot: Bot = run.subject
+    bot.make_sure_it_is_valid()
+    if not bot.is_controller:
+        return "The settings are in order. A server can judge a script only when it is deployed."
+    with talking_to(bot.server) as api:
+        return prove_controller(api, bot.plan_deployment())
+
+
+def check_amounts(run: Run) -> str:
+    """Would the exchange take the orders?
+
+    Raises:
+        PairNotListed, TradingRuleBroken
+    """
+    bot: Bot = run.subject
+    rules = bot.trading_rules
+    if rules is None:  # the bot was given another market in the meantime
+        rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
+    return rules_check(rules=rules, schema=bot.strategy.settings_schema, settings=bot.strategy.defaults | bot.settings)

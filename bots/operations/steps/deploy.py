@@ -1,0 +1,184 @@
+"""The steps of a deployment. Each is safe to repeat after a crash at any line, see ``operations.runner``.
+
+The one request that is not safe to repeat is the deploy itself: sent twice it makes two bots on one account. Around
+it stand guards. ``sent_at`` is written before it is sent, which the database allows for one open deployment of
+a bot only. Whenever it may have been sent before, the server is searched for what came of it, and that is adopted.
+And when no answer came, or its worker died, it is not sent again before the time is over in which its instance may
+appear: "nothing there" counts for nobody before. A worker that was frozen right before it sends finds its lease lost.
+"""
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.connection import talking_to
+from accounts.profiles import uses_no_key
+from bots.models import Bot, BotState, Deployment, StrategyKind
+from bots.monitoring.evidence import read_live, read_logs
+from bots.monitoring.order_accounting import refuse_on_top_of_orders
+from bots.operations.steps.instances import (
+    adopt,
+    may_appear_until,
+    wait_until_seen,
+)
+from bots.operations.steps.lifecycle import archive, insist_on_no_orders
+from bots.operations.steps.prepare import _wait_for_instance, deployment_of, refuse_strangers
+from bots.problems import (
+    AlreadyRunning,
+    ContainerExited,
+    DeployUnconfirmed,
+    StrategyNotStarted,
+)
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.connectors import is_paper_trade
+from hummingbot_api.errors import (
+    ConnectionFailed,
+    HummingbotAPIError,
+    Unanswered,
+)
+from hummingbot_api.text import shortened
+from operations.problems import SubjectGone
+from operations.run import Run
+
+
+def retire_former(run: Run) -> str:
+    """Archive the instance that this deployment replaces. Only now, when everything else is ready.
+
+    Raises:
+        OrdersMayBeOpen: it left some; the deployment goes no further, unless somebody has said that it may.
+    """
+    former = deployment_of(run).bot.deployments.open().exclude(pk=run.operation.notes["deployment"]).first()
+    if former is None:
+        return "There is none to replace."
+    archived = archive(run, former)
+    if not run.operation.options.get("open_orders"):
+        insist_on_no_orders(archived.orphaned, archived.said)
+    return archived.said
+
+
+def deploy(run: Run) -> str:
+    """Send the deploy, once. See the module's docstring for what guards it.
+
+    Raises:
+        AlreadyRunning: the database says that another deployment of the bot is open.
+        ClientOffboarded
+        DeployUnconfirmed: no answer, and no instance was found. What becomes of it is looked for by the next try.
+    """
+    deployment = deployment_of(run)
+    if deployment.instance_name:
+        return f"{deployment.instance_name} was made."
+    with talking_to(deployment.server) as api:
+        if deployment.sent_at is not None and (found := _made_by_the_worker_before(run, api, deployment)):
+            return f"{found} was made by the worker before; it is adopted."
+        # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
+        deployment.bot.refuse_when_offboarded()
+        refuse_on_top_of_orders(deployment, run.operation.options)
+        refuse_strangers(api, deployment)
+        _mark_as_sent(run, api, deployment)
+        try:
+            name = _send_once(run, api, deployment)
+        except HummingbotAPIError as problem:
+            if not problem.may_have_acted:
+                deployment.end(BotState.NOT_CREATED, last_error=problem.message)
+                raise
+            if found := _wait_for_instance(run, api, deployment):
+                return f"The server did not answer ({problem.message}), but made {found}: it is adopted."
+            raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
+    deployment.observe(BotState.STARTING, instance_name=name)
+    return f"The server made {name}."
+
+
+def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
+    now = timezone.now()
+    if deployment.sent_at is None:
+        exited = api.docker.exited(deployment.requested_name)
+        deployment.seen_before = sorted(filter(deployment.is_instance, (container.name for container in exited)))
+    try:
+        with transaction.atomic():
+            run.hold()
+            deployment.observe(
+                BotState.UNCONFIRMED,
+                sent_at=now,
+                started_at=now,
+                exposed_since=deployment.exposed(),
+                seen_before=deployment.seen_before,
+            )
+            if not Bot.objects.filter(pk=deployment.bot_id).update(deployment=deployment):
+                raise SubjectGone
+    except IntegrityError:
+        raise AlreadyRunning from None
+
+
+def _send_once(run: Run, api: HummingbotAPI, deployment: Deployment) -> str:
+    """Send it unless another worker has taken over since it was marked: this one may have been frozen in between."""
+    run.hold()
+    return _send(api, deployment)
+
+
+def _send(api: HummingbotAPI, deployment: Deployment) -> str:
+    is_script = deployment.strategy_kind == StrategyKind.SCRIPT
+    deploy = api.bots.deploy_script if is_script else api.bots.deploy_controllers
+    return deploy(**deployment.order())
+
+
+def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
+    """What came of a deploy whose worker died. "Nothing" counts only when its instance may not appear any more, as it
+    may of a request that a slow network delays, and only as an answer of the server: while that works on the deploy it
+    answers nobody.
+
+    Raises:
+        DeployUnconfirmed
+    """
+    try:
+        found = _wait_for_instance(run, api, deployment) or adopt(api, deployment)
+    except (ConnectionFailed, Unanswered) as problem:
+        raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
+    if not found and timezone.now() < (until := may_appear_until(deployment)):
+        raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} It may appear until {until:%H:%M} UTC.")
+    return found
+
+
+def wait_until_heard(run: Run) -> str:
+    """The proof of success: heard over MQTT from a container that is up.
+
+    Raises:
+        ContainerExited, InstanceMissing, NeverHeard, StrategyNotStarted
+    """
+    deployment = deployment_of(run)
+    with talking_to(deployment.server) as api:
+        state = wait_until_seen(run, api, deployment)
+        if state == BotState.CRASHED:
+            reason = _why_it_exited(api, deployment)
+            deployment.update(last_error=reason)
+            raise ContainerExited(f"The container of {deployment.instance_name} exited before it was heard. {reason}")
+        if state == BotState.RUNNING and (failure := read_logs(api, deployment).failed_start):
+            deployment.observe(
+                BotState.STOPPED,
+                stopped_at=timezone.now(),
+                last_error=failure.message,
+                last_error_at=failure.timestamp,
+            )
+            raise StrategyNotStarted(f"{deployment.instance_name} is up, but {shortened(failure.message, 500)}")
+        live = read_live(api, deployment)
+    now = timezone.now()
+    deployment.observe(state, verified_at=now, last_error="", **live)
+    seconds = (now - (deployment.started_at or now)).total_seconds()
+    return f"{deployment.bot.name} is {state.label}: heard {seconds:.0f} s after its start."
+
+
+def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
+    """What can still be found out: the server keeps no log of a container that has exited."""
+    if error := read_logs(api, deployment).newest_error:
+        return f"Its last error: {shortened(error.message, 500)}"
+    if uses_no_key(api, deployment.profile):
+        return f"The server may be unable to read the keys in {deployment.profile}: check its connection."
+    needs_key = not is_paper_trade(deployment.connector)
+    if needs_key and deployment.connector not in api.accounts.credentials(deployment.profile):
+        return f"The profile {deployment.profile} has no key for {deployment.connector}."
+    return "Its log did not reach the server."
+
+
+def give_up(run: Run) -> None:
+    """After a failure or a cancel: a plan that was never sent is no deployment."""
+    Deployment.objects.filter(operation=run.operation, sent_at=None, ended_at=None).update(
+        observed_state=BotState.NOT_CREATED, ended_at=timezone.now()
+    )

@@ -1,0 +1,181 @@
+"""Changing an instance while it runs: its settings, and its pause. Each step is safe to repeat after a crash.
+
+The server keeps the settings in a file of the instance and tells the bot nothing. The bot looks into the file every 10
+seconds; see ``Controllers.change_instance_config`` for what it takes over and where that is known from. So a change has
+succeeded when the server shows it. A pause has succeeded when the bot's own log says so: nobody may believe that a bot
+is quiet which still quotes.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.connection import talking_to
+from bots.configuration.trading_rules import rules_check, rules_read
+from bots.models import Bot, BotState, Deployment
+from bots.monitoring.evidence import read_live, read_logs
+from bots.operations.steps.instances import current_deployment, find_up, patiently
+from bots.problems import (
+    LiveUnconfirmed,
+    LiveUnreadable,
+    NotLive,
+    PauseUnconfirmed,
+    ResumeUnconfirmed,
+)
+from bots.strategies.render import KILL_SWITCH
+from hummingbot_api import HummingbotAPI
+from operations.run import Run
+
+NOTHING_TO_CHANGE = "nothing in it can be changed live."
+
+
+def plan(run: Run) -> str:
+    """Check the definition and note the values that will be live, so that later edits don't mix with them.
+
+    Raises:
+        DefinitionInvalid, NotDeployed
+        NotLive: the definition is for another market or of another strategy than the instance.
+    """
+    bot: Bot = run.subject
+    current_deployment(bot)
+    bot.make_sure_it_is_valid()
+    saved = bot.plan_deployment().config
+    wanted = {name: saved[name] for name in sorted(bot.live_settings) if name in saved}
+    if not wanted:
+        raise NotLive
+    run.note(settings=wanted)
+    return f"{len(wanted)} settings can be changed live."
+
+
+def prove(run: Run) -> str:
+    """Have the server's controller accept what the file will hold: a file that it refuses breaks the running bot.
+
+    Raises:
+        ConfigInvalid, LiveUnreadable, and what ``find_up`` raises.
+    """
+    deployment = current_deployment(run.subject)
+    with talking_to(deployment.server) as api:
+        find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
+        outcome = _read(api, deployment) | run.operation.notes["settings"]
+        kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
+        api.controllers.validate(kind, name, outcome)
+    return f"{deployment.instance_name} is up, and {kind}/{name} accepts the settings."
+
+
+def check_rules(run: Run) -> str:
+    """Would the exchange take the orders? Asked anew, before anything is sent. That its list lacks the pair is no
+    reason to leave a bot that trades there as it is.
+
+    Raises:
+        TradingRuleBroken
+    """
+    deployment = current_deployment(run.subject)
+    return rules_check(
+        rules=rules_read(
+            server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair
+        ),
+        schema=run.subject.strategy.settings_schema,
+        settings=deployment.live_config | run.operation.notes["settings"],
+        unlisted=True,
+    )
+
+
+def send(run: Run) -> str:
+    """Change what differs, nothing else."""
+    deployment = current_deployment(run.subject)
+    with talking_to(deployment.server) as api:
+        changes = _missing_in(_read(api, deployment), run.operation.notes["settings"])
+        if not changes:
+            return "The instance has these settings already."
+        run.hold()
+        api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)
+    return f"Sent {', '.join(changes)}."
+
+
+def verify(run: Run) -> str:
+    """Read back what was sent.
+
+    Raises:
+        LiveUnconfirmed
+    """
+    deployment = current_deployment(run.subject)
+    wanted = run.operation.notes["settings"]
+    with talking_to(deployment.server) as api:
+        if differing := _missing_in(_read(api, deployment, changed=True), wanted):
+            raise LiveUnconfirmed(f"The server shows other values than were sent for {', '.join(differing)}.")
+    return "The server shows the saved settings; the bot takes them over within about 10 seconds."
+
+
+def switch(run: Run, *, paused: bool) -> str:
+    """Set the instance's kill switch, and read it back.
+
+    Raises:
+        ClientOffboarded, LiveUnconfirmed, LiveUnreadable, and what ``find_up`` raises.
+    """
+    if not paused:
+        run.subject.refuse_when_offboarded()
+    deployment = current_deployment(run.subject)
+    with talking_to(deployment.server) as api:
+        find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
+        if bool(_read(api, deployment).get(KILL_SWITCH)) != paused:
+            run.note(last_switch=read_logs(api, deployment).switched_at)
+            run.hold()
+            if paused:
+                deployment.update(paused_at=None)  # an earlier pause, which somebody else has ended
+            deployment.update(kill_switch_before=None)  # whatever a recovery wanted to put back
+            changes = {KILL_SWITCH: paused}
+            api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)
+            if bool(_read(api, deployment, changed=True).get(KILL_SWITCH)) != paused:
+                raise LiveUnconfirmed
+    return f"The server shows {deployment.instance_name} as {'paused' if paused else 'not paused'}."
+
+
+def confirm_pause(run: Run) -> str:
+    """Only the bot's own log says that it stopped quoting, in a line that came after the switch was set.
+
+    Raises:
+        PauseUnconfirmed
+    """
+    deployment = current_deployment(run.subject)
+    earlier = run.operation.notes.get("last_switch", 0.0)
+    if deployment.paused_at is None:
+        with talking_to(deployment.server) as api:
+            says_so = patiently(lambda: read_logs(api, deployment).paused_after(earlier) or None)
+            if not run.wait_for(says_so, settings.FLEET["RELOADED"]):
+                raise PauseUnconfirmed
+    deployment.observe(BotState.PAUSED, paused_at=deployment.paused_at or timezone.now())
+    return "The bot's log says that its controller stopped. The instance stays up."
+
+
+def confirm_resume(run: Run) -> str:
+    """Its log says that it goes on, or has never said that it paused.
+
+    Raises:
+        ResumeUnconfirmed
+    """
+    deployment = current_deployment(run.subject)
+    with talking_to(deployment.server) as api:
+        if deployment.paused_at is not None or read_logs(api, deployment).paused:
+            goes_on = patiently(lambda: read_logs(api, deployment).paused is False or None)
+            if not run.wait_for(goes_on, settings.FLEET["RELOADED"]):
+                raise ResumeUnconfirmed
+    deployment.observe(BotState.RUNNING, paused_at=None)
+    return f"{deployment.instance_name} quotes again."
+
+
+def _read(api: HummingbotAPI, deployment: Deployment, *, changed: bool = False) -> dict[str, Any]:
+    """The instance's settings as the server shows them now, written down with the time.
+
+    Raises:
+        LiveUnreadable: it does not show them; LiveUnconfirmed when that comes after a change.
+    """
+    read = read_live(api, deployment)
+    if not read:
+        raise LiveUnconfirmed if changed else LiveUnreadable
+    deployment.update(**read)
+    return deployment.live_config
+
+
+def _missing_in(live: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wanted.items() if name not in live or live[name] != value}

@@ -1,0 +1,239 @@
+"""The steps before a deployment is sent: checks, the credentials profile, the strategy and its configuration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from accounts.connection import talking_to
+from accounts.operations import alone_with_profile
+from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
+from bots.configuration.trading_rules import rules_check, rules_read
+from bots.models import Bot, BotState, Deployment, Strategy, StrategyKind
+from bots.monitoring.order_accounting import refuse_on_top_of_orders
+from bots.operations.steps.instances import (
+    Place,
+    adopt,
+    believe_gone,
+    end_as_gone,
+    locate_surely,
+    patiently,
+)
+from bots.problems import (
+    AlreadyRunning,
+    DefinitionInvalid,
+    InstanceNameTaken,
+    PauseWouldEnd,
+)
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import (
+    ConfigInvalid,
+    ControllerInvalid,
+    NotFound,
+    ScriptInvalid,
+)
+from operations.run import Run
+
+
+def deployment_of(run: Run) -> Deployment:
+    """The deployment that this operation makes, or that of an earlier try, which it has adopted."""
+    return Deployment.objects.select_related("server", "bot__client").get(pk=run.operation.notes["deployment"])
+
+
+def has_adopted(run: Run) -> bool:
+    return bool(run.operation.notes.get("adopted"))
+
+
+def plan(run: Run) -> str:
+    """Check the definition and write down what will be deployed, so that later edits don't mix with it."""
+    bot: Bot = run.subject
+    bot.refuse_when_offboarded()
+    deployment = Deployment.objects.filter(operation=run.operation).first() or _planned(run, bot)
+    refuse_on_top_of_orders(deployment, run.operation.options)
+    # Names were joined in another way once, so that two bots could have the same. What has ended is in nobody's way.
+    namesakes = Deployment.objects.open().filter(server=deployment.server, requested_name=deployment.requested_name)
+    if namesakes.exclude(bot=bot).exists():
+        raise InstanceNameTaken
+    deployment.operation = run.operation
+    deployment.save()
+    run.note(deployment=deployment.pk)
+    return f"{deployment.strategy_name} on {deployment.connector} {deployment.trading_pair}, as {bot.instance_name}."
+
+
+def _planned(run: Run, bot: Bot) -> Deployment:
+    """From the bot's definition, or like one of its former deployments when that was asked for."""
+    if like := run.operation.options.get("like"):
+        former = bot.deployments.filter(pk=like).first()
+        if former is None:
+            raise DefinitionInvalid("The deployment that was to be repeated is not one of this bot's.")
+        return former.plan_as_it_runs() if run.operation.options.get("as_it_runs") else former.plan_again()
+    bot.make_sure_it_is_valid()
+    return bot.plan_deployment()
+
+
+def refuse_to_end_a_pause(current: Deployment | None, options: Mapping[str, Any]) -> None:
+    """A new instance is made from the definition, which knows no pause: somebody has to say that it may quote.
+
+    Raises:
+        PauseWouldEnd
+    """
+    if current is not None and current.is_held and not options.get("resume"):
+        raise PauseWouldEnd(f"{current} is paused, and a new instance would quote at once.")
+
+
+def look(run: Run, *, replace: bool) -> str:
+    """See what of this bot is on the server already: never start a second one beside it.
+
+    An instance of an earlier try that was never verified is adopted; ``replace`` leaves it to be archived instead.
+
+    Raises:
+        AlreadyRunning, OrdersMayBeOpen, PauseWouldEnd
+    """
+    planned = deployment_of(run)
+    current = planned.bot.deployments.open().select_related("server").first()
+    # Once more: another tool may have paused it since this was asked for.
+    refuse_to_end_a_pause(current, run.operation.options)
+    name = ""
+    said = "Nothing of this bot is on the server."
+    if current is not None:
+        current.update(stop_wanted_at=None)  # by now it is wanted again
+        with talking_to(current.server) as api:
+            if not current.instance_name:
+                # What an unanswered deploy makes may appear late, after its image was pulled.
+                _wait_for_instance(run, api, current)
+            place = locate_surely(run, api, current)
+            name = current.instance_name
+            if place == Place.GONE:
+                believe_gone(run, api, current)
+                said, _ = end_as_gone(api, current)
+        if place == Place.GONE:
+            refuse_on_top_of_orders(planned, run.operation.options)
+        elif place == Place.EXITED or replace:
+            said = f"{name} will be archived first."
+        elif current.verified_at is None:
+            if current != planned:  # or else a worker before had got that far
+                planned.end(BotState.NOT_CREATED)
+                run.note(deployment=current.pk, adopted=True)
+            said = f"{name} of an earlier try is there: it is adopted, no second one is made."
+        else:
+            raise AlreadyRunning(f"{name} is on {current.server} already.")
+    with talking_to(planned.server) as api:
+        refuse_strangers(api, planned, known=name)
+    return said
+
+
+def refuse_strangers(api: HummingbotAPI, planned: Deployment, *, known: str = "") -> None:
+    """Make sure that the server runs no instance with this bot's name but the one that is known.
+
+    Raises:
+        AlreadyRunning
+    """
+    names = {container.name for container in api.docker.active(planned.requested_name)}
+    if strangers := sorted(filter(planned.is_instance, names - {known})):
+        raise AlreadyRunning(
+            f"The server runs {', '.join(strangers)}, which bears this bot's name and is not known as its instance.",
+            remedy="Archive it with the tool that deployed it, or give the bot another name, then deploy.",
+        )
+
+
+def check_rules(run: Run) -> str:
+    """Would the exchange take the orders? Asked before anything is changed for them.
+
+    Raises:
+        PairNotListed, TradingRuleBroken
+    """
+    deployment = deployment_of(run)
+    if has_adopted(run):
+        return "The instance has its settings."
+    strategy = Strategy.objects.filter(name=deployment.strategy_name).first()
+    rules = rules_read(server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair)
+    if rules.trading_pair != deployment.trading_pair:
+        deployment.take_spelling(rules.trading_pair)
+    return rules_check(
+        rules=rules,
+        schema=strategy.settings_schema if strategy else {},
+        settings=deployment.config,
+        unlisted=bool(run.operation.options.get("unlisted")),
+    )
+
+
+def push_what_is_missing(run: Run) -> str:
+    """Make sure of the account and of the key for the bot's connector."""
+    if has_adopted(run):
+        return "The instance has its keys."
+    deployment = deployment_of(run)
+    client, server = deployment.bot.client, deployment.server
+    with alone_with_profile(run, client, server), talking_to(server) as api:
+        keys = keys_needed(api=api, client=client, connector=deployment.connector)
+        account = account_ensure(api=api, client=client, server=server)
+        keys_check(api=api, keys=keys)
+        pushed = keys_push(api=api, client=client, server=server, keys=keys, force=False)
+        profile_verify(api=api, client=client, server=server, connectors=[key.connector for key in keys])
+    deployment.update(key_fingerprint=keys[0].fingerprint if keys else "")
+    return f"{account} {pushed}"
+
+
+def upload_strategy(run: Run) -> str:
+    """Put the script on the server unless it is there, and have the server prove that it can use it.
+
+    Raises:
+        ScriptInvalid: it can't be imported, or does not know a setting that would be sent.
+        ControllerInvalid, ConfigInvalid: the same of a controller.
+    """
+    deployment = deployment_of(run)
+    if has_adopted(run):
+        return "The instance has its strategy."
+    with talking_to(deployment.server) as api:
+        if deployment.strategy_kind == StrategyKind.CONTROLLER:
+            return prove_controller(api, deployment)
+        try:
+            uploaded = api.scripts.get(deployment.script_name) == deployment.script_source
+        except NotFound:
+            uploaded = False
+        if not uploaded:
+            api.scripts.save(deployment.script_name, deployment.script_source)
+        known = api.scripts.config_template(deployment.script_name)
+    if unknown := sorted(set(deployment.config) - set(known)):
+        raise ScriptInvalid(
+            f"The script {deployment.script_name} has no setting {', '.join(unknown)}.",
+            remedy="Declare it in the script's config class, or take it out of the strategy's settings.",
+        )
+    state = "is there already" if uploaded else "was uploaded"
+    return f"{deployment.script_name} {state}, and the server can import it."
+
+
+def prove_controller(api: HummingbotAPI, deployment: Deployment) -> str:
+    """Have the server check the settings. It stores nothing.
+
+    Raises:
+        ControllerInvalid: the server can't use the controller, or has none of that name.
+        ConfigInvalid: with the settings that are wrong.
+    """
+    kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
+    if name not in api.controllers.list().get(kind, []):
+        raise ControllerInvalid(f"The server has no controller {kind}/{name}.")
+    api.controllers.validate(kind, name, deployment.config)
+    return f"The server has {kind}/{name} and accepts the settings."
+
+
+def write_config(run: Run) -> str:
+    """Write the configuration and read it back: one that is not there would start nothing, without a word.
+
+    Raises:
+        ConfigInvalid: the server holds something else than was sent.
+    """
+    deployment = deployment_of(run)
+    if has_adopted(run):
+        return "The instance has its configuration."
+    with talking_to(deployment.server) as api:
+        configs = api.controllers if deployment.strategy_kind == StrategyKind.CONTROLLER else api.scripts
+        configs.save_config(deployment.config_name, deployment.config)
+        held = configs.get_config(deployment.config_name)
+    if differing := sorted(name for name, value in deployment.config.items() if held.get(name) != value):
+        raise ConfigInvalid(f"The server holds another value than was sent for {', '.join(differing)}.")
+    return f"{deployment.config_name}.yml was written and read back."
+
+
+def _wait_for_instance(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
+    look = patiently(lambda: adopt(api, deployment) or None)
+    return run.wait_for(look, settings.FLEET["SETTLE"])

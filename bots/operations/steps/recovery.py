@@ -1,0 +1,211 @@
+"""Ending an instance in order: stopped, with its orders seen to be cancelled, also when its container ended by itself.
+
+Orders outlive the container of their bot, and nobody but the bot can cancel them. So an instance that did not stop in
+order is brought up first: Hummingbot restores its orders from its own database, and its stop cancels them. Each
+function is safe to repeat after a crash at any line.
+"""
+
+from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+
+from django.conf import settings
+from django.utils import timezone
+
+from bots.models import BotState, Deployment
+from bots.monitoring.evidence import BotLogs, exposure, read_live, read_logs
+from bots.operations.steps.instances import Place, locate, patiently
+from bots.orders import OpenOrder
+from bots.problems import ContainerExited, StopNotDelivered, StopUnconfirmed
+from bots.strategies.render import KILL_SWITCH
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import BotNotFound, CommandRefused, HummingbotAPIError, MqttDown, NotFound, Unanswered
+from operations.run import CancelRequested, Run
+
+#: For so long after the start of its container, a bot counts as recently active because of an earlier run.
+STALE_ACTIVITY = timedelta(seconds=45)
+#: An instance can't be brought up, or not be stopped.
+CANT_BE_ENDED = (ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefused, NotFound)
+
+
+def stop_with_cancellation(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+    """Have a bot whose container is up stop and cancel its orders, until its own log says that it has.
+
+    A stop that is sent before the bot is connected is lost, and still answers success. So it is sent when the
+    bot is connected in this run of its container, and once more while the log does not confirm it, which does no harm.
+
+    Returns:
+        The orders that the log does not show to be cancelled.
+
+    Raises:
+        MqttDown: nothing can be sent to any bot.
+        StopNotDelivered: it was not connected by the deadline.
+        StopUnconfirmed: it was, and its log does not say that it stopped.
+        ContainerExited: meanwhile.
+    """
+    sent: list[float] = []
+    begun = monotonic()
+
+    def see() -> BotLogs | None:
+        logs = read_logs(api, deployment)
+        if logs.says_stopped and (sent or run.operation.notes.get("stop_sent")):
+            return logs
+        if logs.says_stopped:
+            # It may be the log of an earlier run, whose container somebody else has just started again.
+            return logs if monotonic() - begun >= settings.FLEET["QUIET"] else None
+        if logs.newest_at is None and locate(api, deployment) != Place.ACTIVE:
+            raise ContainerExited(
+                f"The container of {deployment.instance_name} exited before the bot could be stopped.",
+                remedy="Read the last lines of its log, and correct what they name.",
+            )
+        if (not sent or monotonic() - sent[-1] >= settings.FLEET["RESEND"]) and _is_connected(api, deployment, logs):
+            run.hold()
+            run.note(stop_sent=True)
+            with suppress(BotNotFound):
+                api.bots.stop(deployment.instance_name)
+                sent.append(monotonic())
+        return None
+
+    look = patiently(see)
+    logs = run.wait_for(lambda: look() or (BotLogs() if sent else None), _patience(deployment))
+    if logs is not None and not logs.says_stopped:
+        logs = run.wait_for(look, settings.FLEET["STOPPED"])
+    if logs is None:
+        insist_on_mqtt(api)
+        raise StopUnconfirmed if sent else StopNotDelivered
+
+    def settle() -> BotLogs | None:
+        read = read_logs(api, deployment)
+        return None if read.orders.open else read
+
+    if logs.orders.open:  # a confirmation may come in a moment later
+        logs = run.wait_for(patiently(settle), settings.FLEET["CANCELS"]) or logs
+    # It cancels every order that it knows of, and its log names those that it could not.
+    exposed_since = deployment.exposed() if logs.orders.open else None
+    deployment.observe(
+        BotState.STOPPED, stopped_at=timezone.now(), exposed_since=exposed_since, open_orders_complete=True
+    )
+    put_kill_switch_back(api, deployment)
+    return logs.orders.open
+
+
+def insist_on_mqtt(api: HummingbotAPI) -> None:
+    """Raises:
+    MqttDown: no bot hears the server, which says nothing about any of them.
+    """
+    if not api.bots.mqtt().connected:
+        raise MqttDown
+
+
+def _is_connected(api: HummingbotAPI, deployment: Deployment, logs: BotLogs) -> bool:
+    """Whether commands reach the bot in this run of its container. The line that says so falls out of a long log, and
+    what the server calls recently active may be an earlier run.
+    """
+    if logs.is_connected:
+        return True
+    young = timezone.now() - (deployment.started_at or deployment.planned_at) < STALE_ACTIVITY
+    return not young and deployment.instance_name in api.bots.mqtt().discovered_bots
+
+
+def _patience(deployment: Deployment) -> float:
+    """Seconds that a bot gets to connect: one that has just been started as long as at its deploy, another one as long
+    as a server needs that was itself restarted.
+    """
+    age = (timezone.now() - (deployment.started_at or deployment.planned_at)).total_seconds()
+    return max(settings.FLEET["KNOWN_AGAIN"], settings.FLEET["HEARD"] - age)
+
+
+def stopped_in_order(run: Run, api: HummingbotAPI, deployment: Deployment) -> bool | None:
+    """Whether a bot that is up has stopped, with its orders seen to be cancelled; ``None`` while it has not stopped."""
+    logs = read_logs(api, deployment)
+    if not logs.says_stopped:
+        return None
+    if deployment.exposed_since is None or exposure(deployment, logs) is None:
+        return True
+    # It was this operation that stopped it: see ``stop_with_cancellation``.
+    return bool(run.operation.notes.get("stop_sent"))
+
+
+def recover(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+    """Stop an instance in order that did not end so, or that takes no command: if need be, its container is ended
+    and brought up again. When that fails, its container is down as it was before.
+
+    Returns:
+        As ``stop_with_cancellation``.
+
+    Raises:
+        ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefused, NotFound: it can't be brought up or stopped.
+        MqttDown: no command could reach it. Nothing was ended or brought up.
+    """
+    if locate(api, deployment) == Place.ACTIVE:
+        if stopped_in_order(run, api, deployment) is not False:
+            try:
+                return stop_with_cancellation(run, api, deployment)
+            except (StopNotDelivered, StopUnconfirmed):
+                pass
+            except ContainerExited:
+                return _recover_exited(run, api, deployment)
+        run.hold()
+        with suppress(NotFound):
+            api.docker.stop(deployment.instance_name)
+    return _recover_exited(run, api, deployment)
+
+
+def _recover_exited(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+    insist_on_mqtt(api)
+    _set_kill_switch(api, deployment)
+    run.note(stop_sent=False)
+    begin_run(api, deployment)
+    run.hold()
+    try:
+        api.docker.start(deployment.instance_name)
+        return stop_with_cancellation(run, api, deployment)
+    except (HummingbotAPIError, CancelRequested, StopNotDelivered, StopUnconfirmed, ContainerExited):
+        # It was down, and must not go on trading because somebody wanted it to end.
+        with suppress(HummingbotAPIError):
+            api.docker.stop(deployment.instance_name)
+            deployment.observe(BotState.CRASHED)
+        with suppress(HummingbotAPIError):
+            put_kill_switch_back(api, deployment)
+        raise
+
+
+def begin_run(api: HummingbotAPI, deployment: Deployment) -> None:
+    """Write down that a new run of the container begins: what was logged up to now is of an earlier one, and it may
+    place orders from now on.
+    """
+    with suppress(Unanswered):
+        read_logs(api, deployment)
+    deployment.observe(
+        BotState.STARTING,
+        started_at=timezone.now(),
+        run_began_after=deployment.log_read_to,
+        exposed_since=deployment.exposed(),
+        stopped_at=None,
+        trouble="",
+        trouble_reason="",
+        trouble_since=None,
+    )
+
+
+def _set_kill_switch(api: HummingbotAPI, deployment: Deployment) -> None:
+    """A controller whose switch is on quotes for about a second when it is brought up, and not until it is stopped."""
+    live = read_live(api, deployment).get("live_config")
+    if live is None:  # a script has none; a controller whose file can't be read is brought up without it
+        return
+    if deployment.kill_switch_before is None:
+        deployment.update(kill_switch_before=live.get(KILL_SWITCH) is True)
+    _switch(api, deployment, on=True)
+
+
+def put_kill_switch_back(api: HummingbotAPI, deployment: Deployment) -> None:
+    """Give the kill switch the value that it had before a recovery set it."""
+    if deployment.kill_switch_before is not None:
+        _switch(api, deployment, on=deployment.kill_switch_before)
+        deployment.update(kill_switch_before=None)
+
+
+def _switch(api: HummingbotAPI, deployment: Deployment, *, on: bool) -> None:
+    with suppress(BotNotFound, NotFound):
+        changes = {KILL_SWITCH: on}
+        api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)

@@ -1,0 +1,181 @@
+"""Signing in: a password, a code where a second factor is set up, and a pause after too many wrong ones."""
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from axes.attempts import get_cool_off_threshold
+from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_client_username, get_cool_off
+from axes.models import AccessAttempt
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth import get_user_model, logout
+from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import ValidationError
+from django.db.models import Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django_otp import verify_token
+from unfold.forms import AuthenticationForm
+from unfold.widgets import BASE_INPUT_CLASSES
+
+from controlpanel.access.two_factor import NO_CODE, WRONG_CODE
+from controlpanel.models import SecondFactor
+from core.http import client_address
+
+#: Where somebody may go who must set up a second factor first, or has no role yet.
+ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor"}
+#: A browser is known for so long after a user signed in with it, in seconds.
+KNOWN_FOR = 180 * 24 * 60 * 60
+
+
+class SignInForm(AuthenticationForm):
+    code = forms.CharField(
+        required=False,
+        max_length=20,
+        label="Code",
+        help_text="From your authenticator app, or a recovery code. Leave it empty if you have set up none.",
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "inputmode": "text",
+                "spellcheck": "false",
+                "class": " ".join(BASE_INPUT_CLASSES),
+            }
+        ),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean()
+        user = self.get_user()
+        factor = SecondFactor.objects.filter(user=user, confirmed=True).first() if user else None
+        if user is not None and factor is not None:
+            code = cleaned.get("code", "")
+            if not code:
+                raise ValidationError({"code": NO_CODE})
+            device = verify_token(user, factor.persistent_id, code)
+            if device is None:
+                # A wrong code counts like a wrong password, or the codes could be tried one after another.
+                user_login_failed.send(
+                    sender=__name__, credentials={"username": user.get_username()}, request=self.request
+                )
+                raise ValidationError({"code": WRONG_CODE})
+            user.otp_device = device  # django-otp keeps it with the session
+        return cleaned
+
+
+class AdmissionMiddleware:
+    """Who is signed in goes no further without the second factor that is set up or required, or without any role."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        page = request.resolver_match.view_name if request.resolver_match else ""
+        # A new password makes a new mark.
+        if request.method == "POST" and page in {"admin:login", "admin:password_change"}:
+            know_browser(request, response)
+        return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        page = request.resolver_match.view_name if request.resolver_match else ""
+        user: Any = request.user
+        if not user.is_authenticated:
+            return None
+        if not user.is_verified() and SecondFactor.objects.filter(user=user, confirmed=True).exists():
+            logout(request)  # a session from before it was set up
+            return None
+        if not user.is_staff or page in ALWAYS_OPEN:
+            return None
+        if settings.REQUIRE_SECOND_FACTOR and not user.is_verified():
+            if "HX-Request" in request.headers:  # a part of a page, which is not the place for another page
+                return HttpResponse(headers={"HX-Refresh": "true"})
+            return redirect("second_factor")
+        if not user.is_superuser and not user.get_all_permissions() and page != "admin:password_change":
+            return render(request, "controlpanel/no_role.html", admin.site.each_context(request), status=403)
+        return None
+
+
+def address_block(request: HttpRequest) -> str | None:
+    """Where a try to sign in is counted: the address, of IPv6 the first one of the 2⁶⁴ that a single line has."""
+    address = ip_address(text) if (text := client_address(request)) else None
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address is None or address.version == 4:
+        return str(address) if address else None
+    return str(ip_network((address.packed[:8] + bytes(8), 64)).network_address)
+
+
+# --- the brake on guessing from many addresses ---
+
+
+def know_browser(request: HttpRequest, response: HttpResponse) -> None:
+    """Leave a mark with a browser whose user is signed in: no stranger's guessing keeps that user out of it."""
+    if request.user.is_authenticated:
+        response.set_cookie(
+            f"known_browser_{request.user.pk}",
+            _mark(request.user),
+            max_age=KNOWN_FOR,
+            path=reverse("admin:login"),
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def is_known_browser(request: HttpRequest, username: str) -> bool:
+    """Whether the user of this name has signed in with the request's browser, and has the same password since."""
+    user = get_user_model().objects.filter(username=username).first()
+    return user is not None and constant_time_compare(request.COOKIES.get(f"known_browser_{user.pk}", ""), _mark(user))
+
+
+def _mark(user: Any) -> str:
+    return salted_hmac("known browser", f"{user.pk} {user.password}", algorithm="sha256").hexdigest()
+
+
+class SignInHandler(AxesDatabaseHandler):
+    """Besides the pause of one user at one address, a brake on one user wherever from, for many addresses that each
+    try a little. It lets known browsers pass, or strangers could keep the operators from stopping a bot."""
+
+    def is_locked(self, request: Any, credentials: Any = None) -> bool:
+        return self.is_braked(request, credentials) or super().is_locked(request, credentials)
+
+    def is_braked(self, request: Any, credentials: Any) -> bool:
+        username = get_client_username(request, credentials)
+        if not settings.SIGN_IN_TRIES_PER_USER or not username:
+            return False
+        tries = (
+            AccessAttempt.objects.filter(username=username, attempt_time__gte=get_cool_off_threshold(request))
+            .order_by()
+            .values("ip_address")
+            .annotate(tries=Sum("failures_since_start"))
+        )
+        # What an address tries during its own pause is no guess: it is not even compared.
+        guesses = sum(min(address["tries"], settings.AXES_FAILURE_LIMIT) for address in tries)
+        return guesses >= settings.SIGN_IN_TRIES_PER_USER and not is_known_browser(request, username)
+
+    def user_login_failed(self, sender: Any, credentials: Any, request: Any = None, **kwargs: Any) -> None:
+        if request is not None and self.is_braked(request, credentials):
+            # Not written down: whoever keeps on trying must not keep the brake on.
+            request.axes_locked_out, request.axes_credentials, request.is_braked = True, credentials, True
+            return
+        super().user_login_failed(sender, credentials, request, **kwargs)
+
+
+def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
+    """The page from the fifth wrong password on, and for strange browsers while a user is braked."""
+    pause = get_cool_off(request)
+    seconds = int(pause.total_seconds()) if pause else 0
+    context = {
+        **admin.site.each_context(request),
+        "title": "Too many tries",
+        "minutes": seconds // 60,
+        "is_braked": getattr(request, "is_braked", False),
+    }
+    page = render(request, "controlpanel/locked_out.html", context, status=429)
+    page["Retry-After"] = str(seconds)
+    return page

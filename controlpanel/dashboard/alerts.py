@@ -1,0 +1,387 @@
+"""What needs somebody: incidents, keys and bots that are not as they should be, each with what to do about it."""
+
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.text import capfirst
+
+from accounts.models import EXPIRY_NOTICE, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server
+from accounts.problems import KeyUnreadable
+from bots.models import Bot, BotState
+from bots.reporting.checklist import checklists_of, next_in_short
+from bots.reporting.guidance import ADVICE
+from hummingbot_api.errors import Problem
+from notifications.models import FAMILIES, Incident, IncidentKind
+from operations import kinds
+
+#: How a day is written.
+DAY = "j M Y"
+#: How many clients the reminder of those that are being onboarded names; the others are in their list.
+NAMED = 3
+
+
+class Urgency(IntEnum):
+    """How soon; the smaller, the sooner."""
+
+    ALARM = 0  # money may be at risk meanwhile
+    WARNING = 1
+    REMINDER = 2
+
+
+@dataclass(frozen=True)
+class Step:
+    """A way out: a page that asks, or that shows more."""
+
+    label: str
+    url: str
+    icon: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concern:
+    """Something that needs somebody.
+
+    Attributes:
+        source: the list that has all of its like, see ``SOURCES``.
+        about: whom it concerns, with the page at ``url``.
+        since: when it was first seen, if that is known.
+        seen_by: who has seen it and takes care, if anybody.
+    """
+
+    source: str
+    urgency: Urgency
+    title: str
+    about: str
+    url: str
+    words: str
+    remedy: str
+    steps: Sequence[Step]
+    since: datetime | None = None
+    seen_by: str = ""
+
+
+#: The lists of what there is to see to: what it is called there, the list, and its filter.
+SOURCES = {
+    "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
+    "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
+    "onboarding": ("clients being onboarded", "admin:accounts_client_changelist", "?status__exact=onboarding"),
+    "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
+    "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
+}
+
+_STATES = {
+    IncidentKind.BOT_CRASHED: BotState.CRASHED,
+    IncidentKind.BOT_MISSING: BotState.NOT_LISTED,
+    IncidentKind.BOT_SILENT: BotState.SILENT,
+    IncidentKind.BOT_STOPPED: BotState.STOPPED,
+}
+
+
+#: What ends a bot's trading when the softer way has failed.
+_STRONGER = {"pause": ("stop",), "stop": ("archive",)}
+
+
+def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> list[Concern]:
+    """What the user may see and has to see to, the most urgent first and of these the newest.
+
+    ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
+    and deployment.
+    """
+    open_pages = {f"bots_bot/{bot.pk}" for bot in bots} | {f"accounts_server/{server.pk}" for server in servers}
+    found: list[Concern] = []
+    told: set[tuple[str, int]] = set()
+    if user.has_perm("notifications.view_incident"):
+        incidents = Incident.objects.visible_to(user).open().select_related("operation", "acknowledged_by")
+        well = {server.pk for server in servers if server.health == "ok"}
+        found += (
+            _of_incident(incident, user, open_pages, bots)
+            for incident in incidents
+            # The check that follows a new password says so before the next look does.
+            if not (incident.login_is_refused and incident.server_id in well)
+        )
+        told = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
+    if user.has_perm("accounts.view_exchangekey"):
+        found += _of_keys(user)
+    found += _of_second_instances([bot for bot in bots if ("name", bot.pk) not in told], user)
+    found += _of_bots_that_should_be_gone(bots, user)
+    found += _of_bots(bots, user)
+    if user.has_perms(("accounts.view_client", "bots.view_bot")):
+        found += _of_clients_being_onboarded(user)
+    return sorted(found, key=lambda concern: (concern.urgency, -concern.since.timestamp() if concern.since else 0))
+
+
+def _of_incident(incident: Incident, user: Any, open_pages: Container[str], bots: Iterable[Bot]) -> Concern:
+    page, _, urgency = _ways_out(incident)
+    steps = steps_of(incident, user, bots, is_open=page in open_pages)
+    return Concern(
+        source="incidents",
+        urgency=max(urgency, Urgency.WARNING) if incident.acknowledged_at else urgency,
+        title=capfirst(incident.title),
+        about=incident.subject_label,
+        url=incident.get_absolute_url(),
+        words=incident.sentence,
+        remedy=" ".join(filter(None, (incident.remedy, whom_to_ask(incident, user)))),
+        steps=steps,
+        since=incident.seen_at,
+        seen_by=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
+    )
+
+
+def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
+    """On whose page which operations help, and how urgent it is."""
+    match FAMILIES[incident.kind]:
+        case "instance":
+            advice = ADVICE[_STATES[IncidentKind(incident.kind)]]
+            urgency = Urgency.ALARM if advice.alarming else Urgency.WARNING
+            return f"bots_bot/{incident.subject_id}", advice.kinds, urgency
+        case "server":
+            return f"accounts_server/{incident.server_id}", ("check_server",), Urgency.ALARM
+        case "orders":
+            return f"bots_bot/{incident.subject_id}", ("recover",), Urgency.ALARM
+        case "work":
+            return f"bots_bot/{incident.subject_id}", ("check_bot", "stop"), Urgency.ALARM
+        case "name":
+            return f"bots_bot/{incident.subject_id}", ("refresh",), Urgency.ALARM
+    if incident.may_trade_on:
+        again = [incident.operation_kind, *_STRONGER.get(incident.operation_kind, ())]
+        return f"bots_bot/{incident.subject_id}", again, Urgency.ALARM
+    return "", (), Urgency.WARNING
+
+
+def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
+    """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
+    page, names, _ = _ways_out(incident)
+    bot = next((bot for bot in bots if bot.pk == incident.subject_id), None) if _is_about(incident, Bot) else None
+    helping = [name for name in names if not (bot and _is_refused(name, bot))]
+    steps = _steps(page, helping, user) if is_open and page else []
+    if incident.login_is_refused and is_open and user.has_perm("accounts.change_server"):
+        server = reverse("admin:accounts_server_change", args=[incident.server_id])
+        steps.insert(0, Step("Open the server", server, "dns"))
+    if FAMILIES[incident.kind] == "orders" and is_open:
+        steps.append(Step("See the orders", reverse("admin:bots_bot_now", args=[incident.subject_id]), "receipt_long"))
+    if FAMILIES[incident.kind] in {"instance", "work"} and is_open:
+        steps.append(Step("Read its log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
+    if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
+        steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bot), "key"))
+    if incident.operation:
+        steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
+    return steps
+
+
+def _is_refused(name: str, bot: Bot) -> bool:
+    try:
+        kinds.get(name).refuse(bot)
+    except Problem:
+        return True
+    return False
+
+
+def whom_to_ask(incident: Incident, user: Any) -> str:
+    """A sentence for a user who may not do what the incident asks for; empty for who may."""
+    problem = Problem.with_code(incident.code)
+    concern = "server" if FAMILIES[incident.kind] == "server" else problem.concerns if problem else ""
+    return kinds.whom_to_ask(concern, user)
+
+
+def _page_for_a_new_key(incident: Incident, bot: Bot | None) -> str:
+    """The form for the key that was refused, or the client's keys when it may be any of them."""
+    key = incident.subject_id if _is_about(incident, ExchangeKey) else None
+    if bot is not None:
+        key = next((key.pk for key in bot.client.keys.all() if key.connector == bot.connector), None)
+    if key is not None:
+        return reverse("admin:accounts_exchangekey_rotate", args=[key])
+    return f"{reverse('admin:accounts_exchangekey_changelist')}?client__id__exact={incident.client_id}"
+
+
+def _is_about(incident: Incident, model: type[Model]) -> bool:
+    return incident.subject_type_id == ContentType.objects.get_for_model(model).pk
+
+
+def _steps(page: str, names: Iterable[str], user: Any) -> list[Step]:
+    """The pages that ask for those of these operations that the user may have done."""
+    model, pk = page.split("/")
+    return [
+        Step(kind.label, reverse(f"admin:{model}_operate", args=[pk, kind.name]), kind.icon)
+        for kind in map(kinds.get, names)
+        if user.has_perm(kind.permission)
+    ]
+
+
+def _of_keys(user: Any) -> Iterator[Concern]:
+    keys = (
+        ExchangeKey.objects.visible_to(user)
+        .exclude(client__status=ClientStatus.OFFBOARDED)
+        .select_related("client__server")
+        .defer("client__server__password", "client__server__connectors", "client__server__account_names")
+        .prefetch_related("client__profiles__pushed_keys")
+    )
+    for key in keys:
+        page, rotate = f"accounts_exchangekey/{key.pk}", []
+        if user.has_perm("accounts.change_exchangekey"):
+            rotate = [Step("Rotate", reverse("admin:accounts_exchangekey_rotate", args=[key.pk]), "autorenew")]
+        common: dict[str, Any] = {"source": "keys", "about": str(key), "url": key.get_absolute_url()}
+        match key.state:
+            case KeyState.UNREADABLE:
+                yield Concern(
+                    urgency=Urgency.WARNING,
+                    title="Exchange key can't be read",
+                    words=KeyUnreadable.meaning,
+                    remedy=KeyUnreadable.default_remedy,
+                    steps=rotate,
+                    **common,
+                )
+            case KeyState.GONE:
+                yield Concern(
+                    urgency=Urgency.WARNING,
+                    title="Exchange key is gone from the server",
+                    words=f"{key.client.server} does not list the key any more, and the panel did not remove it.",
+                    remedy="Ask who works on the server, then push the profile again.",
+                    steps=_steps(page, ["push_profile"], user),
+                    **common,
+                )
+            case KeyState.CHANGED:
+                yield Concern(
+                    urgency=Urgency.WARNING,
+                    title="Exchange key changed since the last push",
+                    words=f"{key.client.server} still has the former key.",
+                    remedy="Send the new one, and redeploy the bots that run with the former.",
+                    steps=_steps(page, ["rotate_key"], user),
+                    since=key.changed_at,
+                    **common,
+                )
+        if key.renewal != Renewal.NOT_DUE:
+            yield _of_renewal(key, rotate, common)
+
+
+def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any]) -> Concern:
+    last_day = date_format(key.expires_on, DAY) if key.expires_on else ""
+    if key.renewal == Renewal.EXPIRED:
+        urgency, words = Urgency.WARNING, f"Its last day was {last_day}."
+    elif key.expires_on and key.expires_on < timezone.localdate() + EXPIRY_NOTICE:
+        urgency, words = Urgency.REMINDER, f"Its last day is {last_day}."
+    else:
+        entered = date_format(timezone.localtime(key.changed_at), DAY)
+        urgency, words = Urgency.REMINDER, f"It was entered on {entered}."
+    return Concern(
+        urgency=urgency,
+        title=f"Exchange key {key.renewal.label}",
+        words=words,
+        remedy="Make a new key at the exchange and rotate this one.",
+        steps=steps,
+        **common,
+    )
+
+
+def _of_second_instances(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+    """Those that a look has just found, and of which no incident tells yet."""
+    for bot in bots:
+        if bot.strangers:
+            yield Concern(
+                source="bots",
+                urgency=Urgency.ALARM,
+                title=capfirst(IncidentKind.SECOND_INSTANCE.label),
+                about=str(bot),
+                url=bot.get_absolute_url(),
+                words=f"{bot.server} also runs {bot.strangers}: two bots may be trading one account.",
+                remedy=bot.remedy_for_strangers,
+                steps=_steps(f"bots_bot/{bot.pk}", ["refresh"], user),
+            )
+
+
+def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+    """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
+    for bot in bots:
+        instance = bot.open_deployment
+        if not bot.client.is_offboarded or instance is None:
+            continue
+        may_trade = instance.state not in {BotState.STOPPED, BotState.CRASHED}
+        yield Concern(
+            source="offboarded",
+            urgency=Urgency.ALARM if may_trade else Urgency.WARNING,
+            title="Offboarded, and still trading" if may_trade else "Offboarded, and still on a server",
+            about=str(bot),
+            url=bot.get_absolute_url(),
+            words=f"{bot.client} is offboarded. The bot is {instance.state.label} on {instance.server}.",
+            remedy="Archive it, or make the client active again if it shall go on.",
+            steps=_steps(f"bots_bot/{bot.pk}", ["stop", "archive"] if may_trade else ["archive"], user),
+        )
+
+
+def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+    """Those that run with an older key, or by another definition than today's."""
+    for bot in bots:
+        if bot.client.is_offboarded:
+            continue  # nothing of it is sent anywhere again
+        older_key, instance = bot.has_newer_key, bot.open_deployment
+        ended = instance is not None and (not instance.may_trade or instance.state == BotState.NOT_LISTED)
+        # What does not run is not behind its definition: its page says what to do before it is started.
+        redeploy, apply = (False, []) if ended else (bot.needs_redeploy, bot.settings_to_apply())
+        if not (redeploy or apply or older_key):
+            continue
+        words = []
+        if older_key:
+            doing = "It does not trade now; it was deployed" if ended else "It runs"
+            words.append(f"{doing} with an exchange key that has been replaced since.")
+        if redeploy:
+            words.append("Its definition was changed since it was deployed.")
+        if apply:
+            words.append(f"Saved and not live yet: {', '.join(row.label for row in apply)}.")
+        again = redeploy or older_key
+        with_older_key = "Bot has an older key" if ended else "Bot runs with an older key"
+        yield Concern(
+            source="bots",
+            urgency=Urgency.WARNING if older_key and not ended else Urgency.REMINDER,
+            title=with_older_key if older_key else "Bot runs as it was before",
+            about=str(bot),
+            url=bot.get_absolute_url(),
+            words=" ".join(words),
+            remedy="Redeploy it." if again else "Apply the settings: a running bot takes them over.",
+            steps=_steps(f"bots_bot/{bot.pk}", ["redeploy" if again else "apply_settings"], user),
+        )
+
+
+def _of_clients_being_onboarded(user: Any) -> Iterator[Concern]:
+    """Half onboarded, nobody would remember them. One reminder for all of them: what is wrong has one of its own."""
+    clients = list(
+        Client.objects.visible_to(user)
+        .filter(status=ClientStatus.ONBOARDING)
+        .select_related("server", "account_manager")
+        .defer("server__password", "server__connectors")
+    )
+    if not clients:
+        return
+    next_of = {
+        client: next_in_short(checklist) for client, checklist in zip(clients, checklists_of(clients), strict=True)
+    }
+    if len(clients) == 1:
+        about, url, words = str(clients[0]), clients[0].get_absolute_url(), "Nobody has set the client active yet."
+        remedy = f"Next is {next_of[clients[0]]}."
+    else:
+        _, page, query = SOURCES["onboarding"]
+        about, url, words = f"{len(clients)} clients", reverse(page) + query, "Nobody has set them active yet."
+        remedy = "Next: " + "; ".join(f"for {client}, {next_of[client]}" for client in clients[:NAMED]) + "."
+    yield Concern(
+        source="onboarding",
+        urgency=Urgency.REMINDER,
+        title="Being onboarded:",
+        about=about,
+        url=url,
+        words=words,
+        remedy=remedy,
+        steps=[
+            Step(
+                "Go on" if len(clients) == 1 else f"Go on with {client}",
+                reverse("onboard_resume", args=[client.pk]),
+                "arrow_forward",
+            )
+            for client in clients[:NAMED]
+        ],
+    )

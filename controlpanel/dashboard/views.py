@@ -1,0 +1,231 @@
+"""The first page: what needs somebody, what is true now, and how it went. All of it stored before, nothing is asked."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.db.models import Max, Model, Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from accounts.balances.portfolio import worth_over_time, worths
+from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
+from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, PerformanceQuerySet, PerformanceSample
+from bots.reporting.performance import Earnings, count_bots, earnings
+from controlpanel.dashboard.alerts import SOURCES, Concern, Urgency, concerns
+from core.figures.time_ranges import SPANS, Span
+from hummingbot_api.connectors import Money, market_of
+from operations.models import Operation, WorkerHeartbeat
+
+#: How many of each kind the page shows; the rest is counted and linked. Alarms are all shown.
+MOST = 8
+
+
+class FiguresFilter(forms.Form):
+    """Whose figures are shown, and how far back."""
+
+    client = forms.ModelChoiceField(
+        Client.objects.none(), required=False, empty_label="every client", widget=UnfoldAdminSelectWidget
+    )
+    server = forms.ModelChoiceField(
+        Server.objects.none(), required=False, empty_label="every server", widget=UnfoldAdminSelectWidget
+    )
+    span = forms.ChoiceField(
+        choices=[(name, span.label) for name, span in SPANS.items()], required=False, widget=forms.HiddenInput
+    )
+
+    def __init__(self, user: Any, data: Any) -> None:
+        super().__init__(data, label_suffix="")
+        self.user = user
+        for name, model in (("client", Client), ("server", Server)):
+            self.fields[name].queryset = model.objects.visible_to(user).only("name")  # type: ignore[attr-defined]
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for. What was asked wrongly is left out, and named by the form."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def samples(self) -> PerformanceQuerySet:
+        return PerformanceSample.objects.visible_to(self.user).filter(
+            **self._lookups(client="deployment__bot__client", server="deployment__server")
+        )
+
+    def deployments(self) -> DeploymentQuerySet:
+        return Deployment.objects.visible_to(self.user).filter(**self._lookups(client="bot__client", server="server"))
+
+    def profiles(self) -> QuerySet[CredentialsProfile]:
+        return CredentialsProfile.objects.filter(
+            client__in=Client.objects.visible_to(self.user), **self._lookups(client="client", server="server")
+        )
+
+    def _lookups(self, **columns: str) -> dict[str, Any]:
+        return {column: self.asked[name] for name, column in columns.items() if name in self.asked}
+
+
+@dataclass(frozen=True)
+class Lookout:
+    """Whether anybody looks: without a worker nothing on the page is news."""
+
+    worker_heard: bool
+    worker_heard_at: datetime | None
+    looks: bool
+    looked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StateCount:
+    """How many bots are in a state, by the money that they trade with."""
+
+    state: str
+    label: str
+    url: str
+    count: int
+    by_money: list[tuple[Money, int]]
+
+
+@dataclass(frozen=True)
+class More:
+    """What was left out of a list, and where it is."""
+
+    count: int
+    label: str
+    url: str
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """For Unfold, as ``DASHBOARD_CALLBACK``: what the page shows of what the user may see."""
+    true_now = what_is_true(request.user)
+    sees, now = true_now["sees"], true_now["now"]
+    form = FiguresFilter(request.user, request.GET)
+    span = SPANS[form.asked.get("span", "day")]
+    return (
+        context
+        | true_now
+        | {
+            "title": "Dashboard",
+            "form": form,
+            "span": span,
+            "spans": SPANS,
+            "earnings": _earnings(form, span, now) if sees["bot"] else [],
+            "worths": worths(form.profiles(), now - span.length) if sees["client"] else [],
+            "over_time": worth_over_time(form.profiles(), span, now) if sees["client"] else None,
+        }
+    )
+
+
+def _earnings(form: FiguresFilter, span: Span, now: datetime) -> list[Earnings]:
+    by_bot = "client" in form.asked
+    found = earnings(form.samples(), span, now, by_bot=by_bot)
+    if found:
+        count_bots(found, form.deployments(), span, now, by_bot=by_bot)
+    return found
+
+
+def dashboard_now(request: HttpRequest) -> HttpResponse:
+    """The part of the page that renews itself: all but the figures."""
+    return render(request, "controlpanel/now.html", what_is_true(request.user) | {"renews": True})
+
+
+def what_is_true(user: Any) -> dict[str, Any]:
+    """What needs the user, and how servers, bots and operations are, of those that the user may see."""
+    now = timezone.now()
+    sees = {model.__name__.lower(): user.has_perm(_view(model)) for model in (Server, Bot, Client, Operation)}
+    servers = _servers(user) if sees["server"] else []
+    bots = _bots(user) if sees["bot"] else []
+    found, lookout = concerns(user, bots, servers), look_out(servers, now)
+    shown = max(MOST, sum(concern.urgency == Urgency.ALARM for concern in found))
+    moneys, states = count_states(bots)
+    return {
+        "now": now,
+        "sees": sees,
+        "lookout": lookout,
+        "has_clients": Client.objects.visible_to(user).exists(),
+        "concerns": found[:shown],
+        "more_concerns": count_more(found[shown:]),
+        "servers": servers[:MOST],
+        "more_servers": len(servers[MOST:]),
+        "moneys": moneys,
+        "states": states,
+        "operations": _operations(user) if sees["operation"] else [],
+        "said": _in_a_sentence(lookout, found, states),
+    }
+
+
+def _in_a_sentence(lookout: Lookout, found: Collection[Concern], states: Iterable[StateCount]) -> str:
+    """What the page says now, for those who only hear it."""
+    nobody = "" if lookout.worker_heard and lookout.looks else "Nobody is looking. "
+    bots = ", ".join(f"{state.count} {state.label}" for state in states) or "none"
+    return f"{nobody}Needs you: {len(found)}. Bots: {bots}."
+
+
+def _view(model: type[Model]) -> str:
+    return f"{model._meta.app_label}.view_{model._meta.model_name}"
+
+
+def _operations(user: Any) -> QuerySet[Operation]:
+    return Operation.objects.visible_to(user).select_related("requested_by")[:MOST]
+
+
+def _servers(user: Any) -> list[Server]:
+    """Those that are down first."""
+    servers = Server.objects.visible_to(user).defer("password", "connectors", "account_names")
+    return sorted(servers, key=lambda server: server.health_in_short == "ok" and server.was_seen_lately)
+
+
+def _bots(user: Any) -> list[Bot]:
+    """With all that it takes to say how they stand to their definitions."""
+    keys = ExchangeKey.objects.only("client", "connector", "fingerprint")
+    return list(
+        Bot.objects.visible_to(user)
+        .select_related("client", "strategy", "server", "deployment")
+        .defer("server__password", "server__connectors", "server__account_names")
+        .prefetch_related(Prefetch("client__keys", keys))
+    )
+
+
+def look_out(servers: Iterable[Server], now: datetime) -> Lookout:
+    heard_at = WorkerHeartbeat.objects.aggregate(newest=Max("heard_at"))["newest"]
+    looked_at = max((server.checked_at for server in servers if server.checked_at), default=None)
+    lately = now - timedelta(seconds=settings.FLEET["STALE"])
+    return Lookout(
+        worker_heard=heard_at is not None and heard_at >= now - timedelta(seconds=WorkerHeartbeat.SILENT),
+        worker_heard_at=heard_at,
+        # Of servers that were just added nobody expects a look.
+        looks=looked_at is None or looked_at >= lately,
+        looked_at=looked_at,
+    )
+
+
+def count_states(bots: Collection[Bot]) -> tuple[list[Money], list[StateCount]]:
+    """The kinds of money that bots trade with, and the states that they are in."""
+    counts = Counter((_state_of(bot), market_of(bot.trades_on).money) for bot in bots)
+    moneys = [money for money in Money if any(money is found for _, found in counts)]
+    page = reverse("admin:bots_bot_changelist")
+    states = [(state.value, state.label, f"{page}?state={state}") for state in BotState]
+    states.append(("none", "not deployed", f"{page}?deployment__isnull=True"))
+    return moneys, [
+        StateCount(state, label, url, count, [(money, counts[state, money]) for money in moneys])
+        for state, label, url in states
+        if (count := sum(counts[state, money] for money in moneys))
+    ]
+
+
+def _state_of(bot: Bot) -> str:
+    return bot.deployment.state.value if bot.deployment else "none"
+
+
+def count_more(left_out: Iterable[Concern]) -> list[More]:
+    counts = Counter(concern.source for concern in left_out)
+    return [
+        More(counts[source], label, reverse(page) + query)
+        for source, (label, page, query) in SOURCES.items()
+        if counts[source]
+    ]

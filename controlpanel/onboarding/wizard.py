@@ -1,0 +1,257 @@
+"""The pages of the guided onboarding that are forms: client, exchange key, bot."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+
+from accounts.admin.clients import ClientAdmin
+from accounts.admin.exchange_keys import ExchangeKeyAdmin
+from accounts.models import Client, ExchangeKey, Server
+from bots.admin.bots import BotAdmin
+from bots.configuration.trading_rules import doubts
+from bots.models import Bot, Strategy, StrategyKind
+from bots.reporting.checklist import Checklist, Line, LineState, Part, checklist_for
+from hummingbot_api.connectors import PAPER_TRADE
+from operations.models import Operation
+
+
+@dataclass(frozen=True)
+class Page:
+    """One of the five: ``lead`` says what it is for."""
+
+    name: str
+    label: str
+    lead: str
+
+
+PAGES = (
+    Page("client", "Client", "Who is the customer, and on which server should their bots run?"),
+    Page("key", "Exchange key", "With which key do the bots trade at the client's exchange?"),
+    Page("bot", "Bot", "What should it trade, where, and how?"),
+    Page("review", "Review", "This is what happens once you launch it."),
+    Page("launch", "Launch", "The panel does it step by step. You may leave this page: it goes on by itself."),
+)
+
+
+class Onboarding:
+    """What has been stored of a client's onboarding, as its user sees it."""
+
+    def __init__(self, client: Client, user: Any) -> None:
+        self.client = client
+        self.checklist: Checklist = checklist_for(client, user)
+        #: The one that is onboarded: the client's first.
+        self.bot: Bot | None = min((line.bot for line in self.checklist.bots), key=lambda bot: bot.pk, default=None)
+        #: The last time that somebody asked to launch it.
+        self.launch: Operation | None = (
+            Operation.objects.of(self.bot).filter(kind__in=("deploy", "redeploy")).first() if self.bot else None
+        )
+
+    @property
+    def wrong_key(self) -> Line | None:
+        """The first key that has to be entered anew, when the user may do so."""
+        return next((line for line in self._wrong if line.part == Part.KEY and line.action), None)
+
+    def key_to_replace(self, connector: str) -> ExchangeKey | None:
+        """The key for the connector, when it is there and no good."""
+        if not any(line.part == Part.KEY and line.connector == connector for line in self._wrong):
+            return None
+        return next((key for key in self.client.keys.all() if key.connector == connector), None)
+
+    @property
+    def key_to_enter(self) -> Line | None:
+        """The key that a bot of the client lacks."""
+        missing = self.checklist.missing
+        return missing if self.bot and missing and missing.part == Part.KEY else None
+
+    @property
+    def url(self) -> str:
+        """Where it goes on: to mend what is wrong, then to enter what is missing, then to launch it.
+
+        The client's page says whom to ask when the user may not do what is next, and offers the last step when nothing
+        is left.
+        """
+        if self.launch and self.launch.is_active:
+            return page_url("launch", self.client)
+        if self.wrong_key:
+            return page_url("key", self.client, connector=self.wrong_key.connector)
+        missing = self.checklist.missing
+        if missing and missing.action:
+            return page_url(missing.part, self.client, connector=missing.connector)
+        if self.bot is None or self.checklist.next is None:
+            return self.client.get_absolute_url()
+        deployed = next(line for line in self.checklist.lines if line.part == Part.DEPLOYED)
+        if deployed.state == LineState.WAITING and not deployed.comes_by_itself:
+            return page_url("review", self.client)
+        # The pages of the failed launch tell of it what its operation's would, and lead back to the review.
+        elsewhere = [line for line in self._wrong if line.part != Part.DEPLOYED and line.action]
+        pages = (line.action.url for line in elsewhere if line.action and not line.action.posts)
+        return next(pages, page_url("launch", self.client))
+
+    @property
+    def _wrong(self) -> list[Line]:
+        return [line for line in self.checklist.lines if line.state == LineState.WRONG]
+
+    def reaches(self, name: str) -> bool:
+        return {"review": self.bot, "launch": self.launch}.get(name, self.client) is not None
+
+
+def page_url(name: str, client: Client, connector: str = "") -> str:
+    url = reverse(f"onboard_{name}", args=[client.pk])
+    return f"{url}?{urlencode({'connector': connector})}" if connector else url
+
+
+def frame(name: str, onboarding: Onboarding | None) -> dict[str, Any]:
+    """What every page shows around its own part: which of the five it is, and the way to the others."""
+    position = [page.name for page in PAGES].index(name)
+    urls = [page_url(p.name, onboarding.client) if onboarding and onboarding.reaches(p.name) else "" for p in PAGES]
+    return {
+        "title": f"Onboard {onboarding.client}" if onboarding else "Onboard a client",
+        "onboarding": onboarding,
+        "page": PAGES[position],
+        "number": position + 1,
+        "pages": list(zip(PAGES, urls, strict=True)),
+        "back": urls[position - 1] if position else "",
+        "bot_url": urls[2],
+    }
+
+
+def onboarding_of(request: HttpRequest, client_id: int) -> Onboarding:
+    if not request.user.has_perms(("accounts.view_client", "bots.view_bot")):
+        raise PermissionDenied
+    clients = Client.objects.visible_to(request.user).select_related("server", "account_manager")
+    client = clients.filter(pk=client_id).first()
+    if client is None:
+        raise Http404
+    return Onboarding(client, request.user)
+
+
+class FormPage(ModelAdmin):
+    """One of the admin's forms as a page of the flow: it leads on when it is saved.
+
+    Attributes:
+        left_out: fields that are not asked here.
+    """
+
+    name: str
+    left_out: frozenset[str] = frozenset()
+    change_form_template = "controlpanel/onboard/form.html"
+
+    def __init__(self, model: type[models.Model], onboarding: Onboarding | None) -> None:
+        super().__init__(model, admin.site)
+        self.onboarding = onboarding
+
+    def answer(self, request: HttpRequest, obj: models.Model | None = None) -> HttpResponse:
+        """The form for a new row, or for the one that there is.
+
+        Raises:
+            PermissionDenied: who may only look has nothing to do here.
+        """
+        if not (self.has_change_permission(request, obj) if obj else self.has_add_permission(request)):
+            raise PermissionDenied
+        around = frame(self.name, self.onboarding)
+        response: HttpResponse = self.changeform_view(request, str(obj.pk) if obj else None, "", around)
+        if isinstance(response, TemplateResponse) and response.context_data:
+            response.context_data["opts"] = None  # the page's title is the flow's, not the model's
+        return response
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The admin's, without what the flow does not ask."""
+        shown = []
+        for title, options in super().get_fieldsets(request, obj):
+            if fields := [field for field in options["fields"] if field not in self.left_out]:
+                folded = {"classes": ["collapse"]} if self.folds(fields) else {}
+                shown.append((title, {**options, "fields": fields, **folded}))
+        return shown
+
+    def folds(self, fields: list[str]) -> bool:
+        """Whether a group of fields is shut until somebody opens it, or until there is a mistake in it."""
+        return False
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "client" and self.onboarding:
+            kwargs["queryset"] = Client.objects.filter(pk=self.onboarding.client.pk)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        return self._lead_on(request, obj)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self._lead_on(request, obj)
+
+    @staticmethod
+    def _lead_on(request: HttpRequest, obj: Any) -> HttpResponse:
+        client = obj if isinstance(obj, Client) else obj.client
+        return HttpResponseRedirect(reverse("onboard_resume", args=[client.pk]))
+
+
+def _server_in_words(server: Any) -> str:
+    """Its name, and whether it could run a bot now. What is wrong with it is for those who may see its page."""
+    return f"{server}" if server.health in {"ok", "not checked yet"} else f"{server} (can't run bots now)"
+
+
+class ClientPage(FormPage, ClientAdmin):
+    name = "client"
+    left_out = frozenset({"status", "notes"})
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        servers = list(Server.objects.choosable_by(request.user).values_list("pk", flat=True)[:2])
+        only = {"server": servers[0]} if len(servers) == 1 else {}
+        return only | super().get_changeform_initial_data(request)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "server":
+            field.label_from_instance = _server_in_words
+        return field
+
+    def folds(self, fields: list[str]) -> bool:
+        return "account_name" in fields
+
+
+class KeyPage(FormPage, ExchangeKeyAdmin):
+    name = "key"
+    left_out = frozenset({"client"})
+
+    def chosen(self, request: HttpRequest, obj: ExchangeKey | None) -> tuple[str, Server]:
+        connector, _ = super().chosen(request, obj)
+        return connector, self.onboarding.client.server  # type: ignore[union-attr]
+
+    @staticmethod
+    def _rotates(request: HttpRequest) -> bool:
+        """A key that is no good gets its new values here: the launch sends them."""
+        return True
+
+
+class BotPage(FormPage, BotAdmin):
+    name = "bot"
+    #: The client's server, and what hardly anybody changes. It is all on the bot's own page.
+    exclude = ("server", "image", "headless")
+    left_out = frozenset({"client", *exclude})
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The last group has nothing left but limits, which scripts refuse."""
+        *others, (_, limits) = super().get_fieldsets(request, obj)
+        controllers = Strategy.objects.filter(kind=StrategyKind.CONTROLLER).values_list("pk", flat=True)
+        classes = ["collapse", *(f"only-for-{pk}" for pk in controllers)]  # by strategy_settings.js
+        return [*others, ("Drawdown limits", {**limits, "classes": classes})]
+
+    def folds(self, fields: list[str]) -> bool:
+        return "settings_as_json" in fields
+
+    def save_warnings(self, bot: Bot) -> Iterable[str]:
+        """Without what was not checked: the review says so, and the launch checks it."""
+        return doubts(bot, bot.trading_rules)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        client = self.onboarding.client  # type: ignore[union-attr]
+        key = client.keys.first()
+        return {"connector": key.connector if key else PAPER_TRADE[0], **super().get_changeform_initial_data(request)}

@@ -1,0 +1,269 @@
+"""Django's settings. What differs between hosts comes from the environment (``environment.py``, ``.env.example``)."""
+
+from datetime import timedelta
+
+from django.urls import reverse_lazy
+
+from controlpanel.settings.environment import (
+    BASE_DIR,
+    PRODUCTION,
+    database,
+    env,
+    mail,
+    queue,
+    refuse_to_start_half_configured,
+)
+from controlpanel.settings.logging import LOGGING as LOGGING
+from controlpanel.settings.unfold import UNFOLD as UNFOLD
+
+refuse_to_start_half_configured()
+
+SECRET_KEY = env("SECRET_KEY")
+FERNET_KEYS = env("FERNET_KEYS")
+DEBUG = env("DEBUG")
+ALLOWED_HOSTS = env("ALLOWED_HOSTS") or ["127.0.0.1", "localhost", "[::1]"]
+CSRF_TRUSTED_ORIGINS = env("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.forms",
+    "csp",
+    "axes",
+    "django_otp",
+    "huey.contrib.djhuey",
+    "ninja",
+    "core",
+    "operations",
+    "accounts",
+    "bots",
+    "notifications",
+    "json_api",
+    # Last: it gives the roles the permissions of all others.
+    "controlpanel",
+]
+
+MIDDLEWARE = [
+    "controlpanel.request_id.RequestIdMiddleware",
+    # Before what looks at the request's host: a probe may ask under any.
+    "controlpanel.health.ProbeMiddleware",
+    "controlpanel.proxies.RedirectMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "controlpanel.access.login.AdmissionMiddleware",
+    "controlpanel.errors.AddressMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "controlpanel.urls"
+WSGI_APPLICATION = "controlpanel.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Widgets' templates of our own are found where the pages' are.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+DATABASES = {"default": database()}
+# Nothing here is slow enough to be remembered, and Unfold's search would answer from it for five minutes: also about
+# what its user may not see any more.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+
+# Staff without a second factor are led to where they set one up, and nowhere else.
+REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
+# How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
+TRUSTED_PROXIES = env("TRUSTED_PROXIES")
+# Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot. The handler
+# adds a brake on one user wherever from, which lets the browsers pass that the user has signed in with.
+AXES_HANDLER = "controlpanel.access.login.SignInHandler"
+SIGN_IN_TRIES_PER_USER = env("SIGN_IN_TRIES_PER_USER")
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "controlpanel.access.login.address_block"
+AXES_LOCKOUT_CALLABLE = "controlpanel.access.login.locked_out"
+# What was posted is kept with the attempt, without these.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = ["controlpanel.formats"]
+TIME_ZONE = env("TIME_ZONE")
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "controlpanel" / "assets"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+# Off production nobody runs collectstatic: the files are served from where they lie.
+STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
+WHITENOISE_USE_FINDERS = not PRODUCTION
+
+# Uploaded tables hold exchange keys: they stay in memory, and none is taken that does not fit there.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# --- security ---------------------------------------------------------------------------------------------------
+
+if PRODUCTION:
+    # Heroku and Railway end TLS in front of the panel and say so in this header, which they also strip from outside.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = env("SECURE_SSL_REDIRECT")
+    SECURE_HSTS_SECONDS = env("SECURE_HSTS_SECONDS")
+    # For the panel's own name, unless it is said otherwise: what else its domain has may not answer https.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env("SECURE_HSTS_INCLUDE_SUBDOMAINS")
+    SECURE_HSTS_PRELOAD = env("SECURE_HSTS_PRELOAD")
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "controlpanel.errors.form_refused"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        # Unfold is built on Alpine, which evaluates its attributes and sets inline styles.
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# --- work in the background -------------------------------------------------------------------------------------
+
+HUEY = queue(DATABASES["default"])
+
+#: Added when there is no server yet.
+FIRST_SERVER = {
+    "base_url": env("HUMMINGBOT_API_URL"),
+    "username": env("HUMMINGBOT_API_USERNAME"),
+    "password": env("HUMMINGBOT_API_PASSWORD"),
+    "allow_unencrypted": env("HUMMINGBOT_API_ALLOW_UNENCRYPTED"),
+}
+
+#: How old an exchange key may grow before its pages remind of replacing it, in days; 0 for no reminder.
+KEY_ROTATION_DAYS = env("KEY_ROTATION_DAYS")
+
+#: How long an operation that has ended is kept, in days; 0 for ever.
+OPERATIONS_KEPT_DAYS = env("OPERATIONS_KEPT_DAYS")
+
+#: All in seconds unless they say otherwise.
+OPERATIONS: dict[str, float] = {
+    # A worker that has not renewed its lease for so long is taken for dead, and another one takes over.
+    "LEASE": 45,
+    # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits; and fewer
+    # than a worker takes, so that a server that hangs never keeps it from the others.
+    "PER_SERVER": 6,
+    # An operation waits so long for a profile that another one writes to: the exchange is asked about each of its keys.
+    "ALONE": 300,
+}
+FLEET: dict[str, float] = {
+    # How often every server is asked what is true there.
+    "INTERVAL": 20,
+    # What has not been seen for so long is unknown.
+    "STALE": 60,
+    # Whose logs are read with each look: they are heavy, and tell a stopped strategy from a running one.
+    "LOGS_PER_LOOK": 2,
+    # An image may be pulled for so long before an unanswered deploy makes its instance.
+    "UNCONFIRMED": 900,
+    # How often a waiting step looks again.
+    "POLL": 2,
+    # A bot is heard about 20 s after its deploy; pulling an image or a slow host takes longer.
+    "HEARD": 120,
+    # A stopped bot logs so within seconds, after its orders are cancelled.
+    "STOPPED": 60,
+    # How often a stop is sent again that the bot's log does not confirm.
+    "RESEND": 10,
+    # A bot whose log says that it stopped before is believed after so long: a new run would have logged something.
+    "QUIET": 12,
+    # How much later than its stop a bot may log the end of its last order.
+    "CANCELS": 6,
+    # A bot looks every 10 s whether it was paused or resumed, and logs that it obeys.
+    "RELOADED": 45,
+    # The server archives in the background for 20 to 60 s.
+    "ARCHIVED": 150,
+    # An archived instance's database is listed a moment after its container is gone.
+    "ARCHIVE_LISTED": 15,
+    # After a restart of the API a bot that is up counts as unknown until it is heard again.
+    "KNOWN_AGAIN": 40,
+    # How long an unanswered deploy is looked for before it is called unconfirmed.
+    "SETTLE": 30,
+}
+
+# --- the JSON API -------------------------------------------------------------------------------------------------
+
+API = {
+    # Requests of one token in a minute.
+    "PER_MINUTE": env("API_PER_MINUTE"),
+    # How many requests of one web process may wait for an operation's end: half of its threads.
+    "WAITING": max(1, env("WEB_THREADS") // 2),
+    # How long, in seconds, an Idempotency-Key is remembered.
+    "IDEMPOTENCY": 24 * 60 * 60,
+}
+
+# --- telling people -----------------------------------------------------------------------------------------------
+
+#: Where the panel is found, for links in messages. Without it they have none.
+PANEL_URL = env("PANEL_URL")
+vars().update(mail())
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL")
+NOTIFICATIONS = {
+    # On a developer's machine e-mails are printed. In production that would be silence, so there they are refused.
+    "MAIL": bool(env("EMAIL_URL")) or not PRODUCTION,
+    # Webhooks may lead to this machine, without TLS.
+    "LOCAL": not PRODUCTION,
+    "TELEGRAM_API": "https://api.telegram.org",
+}

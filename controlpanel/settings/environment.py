@@ -1,0 +1,281 @@
+"""What the environment says, read once; a sentence instead of a stack trace where it says too little.
+
+Every variable stands with a word on it in ``.env.example``. A secret can also be given as a file: ``NAME_FILE``
+holds the path of a file with the value of ``NAME`` (Docker and Kubernetes secrets).
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+
+def _refuse(*sentences: str) -> NoReturn:
+    sys.exit("The control panel does not start:\n" + "\n".join(f"- {sentence}" for sentence in sentences))
+
+
+def is_hosted() -> bool:
+    """Whether this is Heroku or Railway, by the variables that they set; which ones Railway sets has changed."""
+    return any(value and (name == "DYNO" or name.startswith("RAILWAY_")) for name, value in os.environ.items())
+
+
+class _Environment(FileAwareMapping):
+    """The environment, with the files that ``NAME_FILE`` points to. What is set to nothing is not set."""
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            # Editors and ``echo`` end a file with a line end, which is no part of a key or a password.
+            value = str(super().__getitem__(name)).rstrip("\r\n")
+        except OSError as error:
+            _refuse(f"{name}_FILE can't be read: {error.strerror}.")
+        if not value:
+            raise KeyError(name)
+        return value
+
+
+class _Env(environ.Env):
+    ENVIRON = _Environment()
+
+
+env = _Env(
+    ENVIRONMENT=(str, "production"),
+    DEBUG=(bool, False),
+    SECRET_KEY=(str, ""),
+    FERNET_KEYS=(list, []),
+    ALLOWED_HOSTS=(list, []),
+    CSRF_TRUSTED_ORIGINS=(list, []),
+    DATABASE_URL=(str, ""),
+    QUEUE_URL=(str, ""),
+    DATA_DIR=(str, ""),
+    TIME_ZONE=(str, "UTC"),
+    LOG_LEVEL=(str, "INFO"),
+    SECURE_SSL_REDIRECT=(bool, True),
+    SECURE_HSTS_SECONDS=(int, 31_536_000),
+    SECURE_HSTS_INCLUDE_SUBDOMAINS=(bool, False),
+    SECURE_HSTS_PRELOAD=(bool, False),
+    REQUIRE_SECOND_FACTOR=(bool, False),
+    SIGN_IN_TRIES_PER_USER=(int, 50),
+    # Heroku and Railway stand in front of the panel with one proxy.
+    TRUSTED_PROXIES=(int, int(is_hosted())),
+    WORKER_THREADS=(int, 12),
+    BIND=(str, ""),
+    PORT=(int, 8000),
+    WEB_CONCURRENCY=(int, 2),
+    WEB_THREADS=(int, 4),
+    API_PER_MINUTE=(int, 120),
+    KEY_ROTATION_DAYS=(int, 90),
+    OPERATIONS_KEPT_DAYS=(int, 365),
+    PANEL_URL=(str, ""),
+    EMAIL_URL=(str, ""),
+    DEFAULT_FROM_EMAIL=(str, "panel@localhost"),
+    HUMMINGBOT_API_URL=(str, ""),
+    HUMMINGBOT_API_USERNAME=(str, "admin"),
+    HUMMINGBOT_API_PASSWORD=(str, ""),
+    HUMMINGBOT_API_ALLOW_UNENCRYPTED=(bool, False),
+)
+environ.Env.read_env(BASE_DIR / ".env")
+
+PRODUCTION = env("ENVIRONMENT") != "development"
+#: Where the SQLite files lie.
+DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
+
+#: Shorter secrets can be guessed.
+SECRET_LENGTH = 32
+BOOLEAN_FALSE_STRINGS = "false", "off", "n", "no", "0"
+MAKE_ONE = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
+
+
+def refuse_to_start_half_configured() -> None:
+    """Exit with a sentence for each variable that is needed and missing, or that can't be what it is for.
+
+    Raises:
+        SystemExit: with those sentences; the process's exit status is 1.
+    """
+    if wrong := list(_misread()):
+        _refuse(*wrong)
+    if not env("SECRET_KEY"):
+        wrong.append("SECRET_KEY is not set. It signs sessions: set it to 50 random characters and keep it.")
+    if not env("FERNET_KEYS"):
+        wrong.append(
+            "FERNET_KEYS is not set. It encrypts exchange keys and passwords: set it to a random string, keep a copy "
+            "apart from the database's, and put a new key in front of the old ones to rotate it."
+        )
+    if PRODUCTION:
+        wrong += _unfit_for_production()
+    if wrong:
+        _refuse(*wrong)
+
+
+def _misread() -> Iterator[str]:
+    """A sentence for each value that can't be used. None shows the value: it may hold a password."""
+    for name, (kind, _) in env.scheme.items():
+        value = env.ENVIRON.get(name, "").strip()
+        is_fit, what = FORMS.get(name) or FORMS_OF_KINDS.get(kind, (bool, ""))
+        try:
+            fits = not value or is_fit(value)
+        except (ValueError, KeyError, OSError, ImproperlyConfigured):
+            fits = False
+        if not fits:
+            yield f"{name} can't be used: it has to be {what}."
+
+
+def _is_address(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+
+
+def _is_database(value: str) -> bool:
+    # A scheme that django-environ does not know it warns of, with the password.
+    if urlsplit(value).scheme not in {"postgres", "postgresql", "sqlite"}:
+        return False
+    config = env.db_url_config(value)
+    return (
+        bool(config["NAME"])
+        and isinstance(config.get("CONN_MAX_AGE", 0), int | None)
+        and isinstance(config.get("CONN_HEALTH_CHECKS", True), bool)
+    )
+
+
+def _is_queue(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme == "memory" or (parts.scheme in {"redis", "rediss"} and parts.port != 0)
+
+
+#: What a value of a kind, or of one variable, has to be: a test, which may raise, and the words for it.
+Form = tuple[Callable[[str], Any], str]
+FORMS_OF_KINDS: dict[type, Form] = {
+    bool: (lambda value: value.lower() in {*env.BOOLEAN_TRUE_STRINGS, *BOOLEAN_FALSE_STRINGS}, "true or false"),
+    int: (lambda value: int(value) >= 0, "a whole number, 0 or more"),
+}
+_AT_LEAST_ONE: Form = (lambda value: int(value) >= 1, "a whole number, 1 or more")
+_ADDRESS: Form = (_is_address, "an address with its scheme: https://host.example.com")
+FORMS: dict[str, Form] = {
+    "ENVIRONMENT": (lambda value: value in {"production", "development"}, "production or development"),
+    "CSRF_TRUSTED_ORIGINS": (
+        lambda value: all(map(_is_address, value.split(","))),
+        "addresses with their scheme, separated by commas: https://panel.example.com",
+    ),
+    "DATABASE_URL": (
+        _is_database,
+        "postgres://user:password@host:5432/name (percent-encode what is special in user and password; in its query, "
+        "conn_max_age is a number or None and conn_health_checks True or False) or sqlite:////folder/file",
+    ),
+    "QUEUE_URL": (_is_queue, "redis://user:password@host:6379/0, or empty for a queue beside the database"),
+    "EMAIL_URL": (
+        env.email_url_config,
+        "smtp+tls://user:password@host:587 (percent-encode what is special in user and password)",
+    ),
+    "PANEL_URL": _ADDRESS,
+    "HUMMINGBOT_API_URL": _ADDRESS,
+    "TIME_ZONE": (ZoneInfo, "the name of a time zone: Europe/Berlin"),
+    "LOG_LEVEL": (lambda value: value in logging.getLevelNamesMapping(), "DEBUG, INFO, WARNING or ERROR"),
+    "PORT": (lambda value: 0 < int(value) < 65536, "a port, 1 to 65535"),
+    "WORKER_THREADS": _AT_LEAST_ONE,
+    "WEB_CONCURRENCY": _AT_LEAST_ONE,
+    "WEB_THREADS": _AT_LEAST_ONE,
+    "API_PER_MINUTE": _AT_LEAST_ONE,
+}
+
+
+def _unfit_for_production() -> Iterator[str]:
+    """What will do on a developer's machine only: a sentence for each."""
+    if 0 < len(env("SECRET_KEY")) < SECRET_LENGTH:
+        yield f"SECRET_KEY is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
+    if any(len(key) < SECRET_LENGTH for key in env("FERNET_KEYS")):
+        yield f"FERNET_KEYS holds a key that is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
+    if not env("ALLOWED_HOSTS"):
+        yield "ALLOWED_HOSTS is not set. Name the host names of the panel, separated by commas."
+    if env("DEBUG"):
+        yield "DEBUG is on, which shows settings and data to anyone who meets an error. Unset it."
+    # An SQLite file on a volume that lasts is still to be had, by its DATABASE_URL.
+    if is_hosted() and not env("DATABASE_URL"):
+        yield (
+            "DATABASE_URL is not set, and an SQLite file would not last: the disk is wiped at every restart. "
+            "Add a PostgreSQL database, which sets it."
+        )
+
+
+def database() -> dict[str, Any]:
+    """Django's settings for the one database: ``DATABASE_URL``, or an SQLite file in ``DATA_DIR``."""
+    if url := env("DATABASE_URL"):
+        settings = env.db_url_config(url)
+    else:
+        try:
+            DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            _refuse(f"The folder of DATA_DIR can't be made: {error.strerror}.")
+        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "panel.sqlite3")}
+    if settings["ENGINE"].endswith("sqlite3"):
+        # Web and worker write at the same time: WAL lets readers go on, IMMEDIATE makes a writer wait for its turn
+        # at the start of its transaction instead of failing in the middle of it.
+        settings["OPTIONS"] = {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    else:
+        # Unless the address says otherwise: a pooler, say, wants connections that end with the request.
+        settings = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | settings
+    return settings
+
+
+def mail() -> dict[str, Any]:
+    """Django's settings for e-mail: ``EMAIL_URL``, or printed where the process prints."""
+    return env.email_url_config(env("EMAIL_URL") or "consolemail://")
+
+
+def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
+    """Huey's settings: ``QUEUE_URL`` (``redis://`` or ``memory://``), or else the database's own server or folder."""
+    # gunicorn reads this module too, before there is anything else of the panel.
+    from controlpanel.signed_queue import SignedMessages
+
+    url = urlsplit(env("QUEUE_URL"))
+    consumer = {
+        "workers": env("WORKER_THREADS"),
+        "worker_type": "thread",
+        "max_delay": 0.5,
+        # Heroku and Railway ask a process to end with SIGTERM and kill it 10 to 30 s later. Huey then begins nothing
+        # new and waits so long for the operations at hand to end; what is left of them another worker takes over
+        # when its lease runs out.
+        "graceful_signal": "TERM",
+        "shutdown_timeout": 20,
+    }
+    common = {
+        "name": "panel",
+        "results": False,
+        "immediate": False,
+        "consumer": consumer,
+        # Whoever gets to write to the queue, a Redis without a password say, must not run code in the worker.
+        "serializer": SignedMessages(secret=env("SECRET_KEY"), salt="panel queue"),
+    }
+    if url.scheme == "memory":
+        return common | {"huey_class": "huey.MemoryHuey"}
+    if url.scheme in {"redis", "rediss"}:
+        return common | {"huey_class": "controlpanel.queue.RedisQueue", "connection": {"url": env("QUEUE_URL")}}
+    if database_settings["ENGINE"].endswith("postgresql"):
+        connection = {
+            "host": database_settings.get("HOST"),
+            "port": database_settings.get("PORT"),
+            "user": database_settings.get("USER"),
+            "password": database_settings.get("PASSWORD"),
+            "dbname": unquote(database_settings["NAME"]),
+        } | database_settings.get("OPTIONS", {})
+        connection = {name: value for name, value in connection.items() if value}
+        # Blocking, each thread would hold a connection of its own just to LISTEN, and small plans have 20. Instead
+        # they share one, and look every half second at the latest.
+        return common | {"huey_class": "controlpanel.queue.PostgresQueue", "blocking": False, "connection": connection}
+    name = Path(database_settings["NAME"])
+    return common | {
+        "huey_class": "controlpanel.queue.SqliteQueue",
+        "connection": {"filename": str(name.with_name("queue.sqlite3"))},
+    }

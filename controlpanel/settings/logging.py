@@ -1,0 +1,38 @@
+"""What is logged, and how."""
+
+import logging
+
+from controlpanel.settings.environment import (
+    env,
+)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},
+    "filters": {
+        "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
+        "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
+        "unsigned_in_a_line": {"()": "controlpanel.signed_queue.UnsignedFilter"},
+        "outage_in_a_line": {"()": "controlpanel.queue.OutageFilter"},
+        # urllib3 names the address of each request below that, which for a webhook is its password.
+        "above_debug": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: record.levelno > logging.DEBUG,
+        },
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id", "refusal_in_a_line", "unsigned_in_a_line", "outage_in_a_line"],
+        },
+    },
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
+    "loggers": {
+        "urllib3.connectionpool": {"filters": ["above_debug"]},
+        "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "axes": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,85 @@
+"""What all lists and forms of the admin have in common."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.core.exceptions import BadRequest
+from django.db import DatabaseError, models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from core.http import is_row_number
+from core.templatetags.times import when
+
+
+class PanelAdmin(ModelAdmin):
+    #: In a list without rows: what they would be, and how the first one comes to be.
+    when_empty = ""
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_changelist_instance(request)
+        except (ValueError, OverflowError, DatabaseError) as error:
+            if set(request.GET) <= {ERROR_FLAG}:
+                raise
+            # The address asks for what no column can hold, a number of thirty digits: only the database knew.
+            raise IncorrectLookupParameters(error) from error
+
+    def response_action(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        if not all(map(is_row_number, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise BadRequest("No list offers such a row.")
+        return super().response_action(request, queryset, *args, **kwargs)
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
+        # Django's history begins with the oldest, and has no other place to say otherwise.
+        if getattr(queryset, "model", None) is LogEntry:
+            queryset = queryset.order_by("-action_time", "-pk")
+        return super().get_paginator(request, queryset, *args, **kwargs)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponseRedirect:
+        """As Django does, in a whole sentence."""
+        messages.warning(request, f"There is no {opts.verbose_name} {object_id}: perhaps it was deleted.")
+        return HttpResponseRedirect(reverse("admin:index"))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [self._column(name) for name in super().get_list_display(request)]
+
+    def _column(self, name: Any) -> Any:
+        field = {field.name: field for field in self.opts.concrete_fields}.get(name)
+        return moment_column(field) if isinstance(field, models.DateTimeField) else name
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        zone = timezone.get_current_timezone_name()
+        if isinstance(db_field, models.DateTimeField) and field is not None:
+            field.help_text = f"{field.help_text} In {zone}.".strip()
+        if isinstance(field and field.widget, RelatedFieldWidgetWrapper):
+            # Nobody deletes a client from inside a bot's form.
+            field.widget.can_delete_related = False
+            if db_field.many_to_many:  # a box for each row is enough
+                field.widget = field.widget.widget
+        return field
+
+
+@cache  # a list that can be sorted looks its columns up among themselves
+def moment_column(field: "models.DateTimeField[Any, Any]") -> Callable[[models.Model], SafeString | None]:
+    @display(description=field.verbose_name, ordering=field.name)
+    def column(row: models.Model) -> SafeString | None:
+        moment = getattr(row, field.name)
+        return when(moment) if moment else None
+
+    column.__name__ = field.name
+    return column

@@ -1,0 +1,109 @@
+"""One form open in two places: what somebody has saved is not written over unawares by who opened it before.
+
+A page carries what it showed, as hashes: of the form's own fields, so that what is observed in the background never
+counts. A save that would put an older value back is refused once, with what was typed still in the form. The page that
+says so shows the values of that moment: saved again, it was meant.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core import signing
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.formats import date_format
+
+from core.admin.base import PanelAdmin
+
+#: The code of the error with which a save is refused.
+CHANGED = "changed_meanwhile"
+
+
+class OpenedForm(forms.ModelForm):
+    """Mixed into a change form. What else than its fields it would write over is among its ``initial`` values, too."""
+
+    @property
+    def opened_with(self) -> str:
+        """For the page to carry: when it was opened, and a hash of each value that the row has now."""
+        return signing.dumps({"at": timezone.now().isoformat(), "values": self._hashes()}, salt=__name__)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if names := self._changed_meanwhile():
+            labels = ", ".join(f"“{self[name].label}”" if name in self.fields else name for name in names)
+            refusal = (
+                f"Nothing was saved. Since you opened this page, somebody has changed {labels}{self._by_whom()}. What "
+                "you entered is still here: save once more to put it in place of theirs. To see theirs, open the page "
+                "in another window."
+            )
+            self.add_error(None, ValidationError(refusal, code=CHANGED))
+        return cleaned
+
+    def _hashes(self) -> dict[str, str]:
+        return {
+            name: salted_hmac(__name__, json.dumps(value, default=str, sort_keys=True)).hexdigest()[:16]
+            for name, value in self.initial.items()
+        }
+
+    def _carried(self) -> dict[str, Any]:
+        """What the page carried; nothing when no page of the panel's has sent this."""
+        try:
+            carried: dict[str, Any] = signing.loads(self.data.get("opened_with", ""), salt=__name__)
+        except signing.BadSignature:
+            return {}
+        return carried
+
+    def _changed_meanwhile(self) -> list[str]:
+        """What is not as the page showed it and would be written over."""
+        shown = self._carried().get("values", {})
+        left_as_it_is = set(self.fields).difference(self.changed_data)
+        now = self._hashes()
+        return [name for name in now if shown.get(name, now[name]) != now[name] and name not in left_as_it_is]
+
+    def _by_whom(self) -> str:
+        """Who has saved the row since, as far as its history knows."""
+        saved = LogEntry.objects.filter(
+            content_type=ContentType.objects.get_for_model(self.instance),
+            object_id=str(self.instance.pk),
+            action_flag=CHANGE,
+            action_time__gte=datetime.fromisoformat(self._carried()["at"]),
+        )
+        who = {
+            f"{entry.user} on {date_format(timezone.localtime(entry.action_time), 'j M, H:i')}"
+            for entry in saved.select_related("user")
+        }
+        return f" ({', '.join(sorted(who))})" if who else ""
+
+
+class KeepsOthersChangesMixin(PanelAdmin):
+    """For what decides over money: a change form that was opened before somebody else's save is not saved at once."""
+
+    change_form_before_template = "operations/opened_with.html"
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        if obj is not None:
+            form: Any = kwargs.get("form", self.form)
+            kwargs["form"] = type(form.__name__, (OpenedForm, form), {})
+        return super().get_form(request, obj, **kwargs)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        obj = super().get_object(request, object_id, from_field)
+        if obj is None or request.method != "POST" or not connection.in_atomic_block:
+            return obj
+        # Locked while it is saved: of two saves at the same instant the second finds what the first has written.
+        self.model._base_manager.select_for_update().filter(pk=obj.pk).values("pk").first()
+        return super().get_object(request, object_id, from_field)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        if context["adminform"].form.has_error(NON_FIELD_ERRORS, CHANGED):
+            # Where it is seen: the form may stand far down on its page, and the next save counts.
+            messages.error(request, "Nothing was saved: somebody has changed this meanwhile. See above the form.")
+        return super().render_change_form(request, context, *args, **kwargs)

@@ -1,0 +1,76 @@
+"""Pages, and parts of pages, that fetch themselves again while somebody looks at them."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from core.admin.base import PanelAdmin
+
+
+def asks_for_part(request: HttpRequest) -> bool:
+    """Whether a page asks for the part of itself that renews itself, rather than somebody for the page."""
+    return "HX-Request" in request.headers
+
+
+def reload_signed_out(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let a page whose session has ended load itself again, which leads to the login and back here.
+
+    htmx would follow the redirect to the login by itself, and put that page into the panel.
+    """
+
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if asks_for_part(request) and not admin.site.has_permission(request):
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        return view(request, *args, **kwargs)
+
+    return answer
+
+
+class RenewingListMixin(PanelAdmin):
+    """A list whose rows fetch themselves again, filtered and sorted as they are.
+
+    On a phone each row is a few lines: its first column, its state and its money large, all else small.
+    """
+
+    change_list_template: Any = "operations/renewing_list.html"
+    #: There is no room on a phone for what is not there.
+    empty_value_display = '<span class="panel-none">—</span>'
+
+    def state_label(self, row: Any) -> tuple[str, str]:
+        """A row's state, and what it is called."""
+        raise NotImplementedError
+
+    def hurries(self, rows: Sequence[Any]) -> bool:
+        """Whether these rows change by the second."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        rows = reload_signed_out(self.admin_site.admin_view(self.changelist_view))
+        return [path("", rows, name=f"{self.opts.app_label}_{self.opts.model_name}_changelist"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        # What an action answers with is a page of its own.
+        if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
+            rows = response.context_data["cl"].result_list
+            response.context_data |= {
+                "now": timezone.now(),
+                "renews": asks_for_part(request),
+                "hurries": self.hurries(rows),
+                "said": self._in_a_sentence(rows),
+            }
+            if asks_for_part(request):
+                response.template_name = "operations/rows.html"
+        return response
+
+    def _in_a_sentence(self, rows: Sequence[Any]) -> str:
+        """What the list says now, for those who only hear it."""
+        counts = Counter(self.state_label(row)[1] for row in rows)
+        states = ", ".join(f"{count} {label}" for label, count in sorted(counts.items())) or "none"
+        return f"{str(self.opts.verbose_name_plural).capitalize()}: {states}."

@@ -1,0 +1,43 @@
+"""Who sees what in the admin: account managers their own clients and what belongs to them, wherever it is listed."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+
+from core.admin.base import PanelAdmin
+
+
+class VisibleFilter(admin.RelatedFieldListFilter):
+    """A list's filter that names only what the user may see."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        visible = field.remote_field.model._default_manager.visible_to(request.user).values("pk")
+        ordering = self.field_admin_ordering(field, request, model_admin)
+        choices: list[tuple[str, Any]] = field.get_choices(
+            include_blank=False, ordering=ordering, limit_choices_to={"pk__in": visible}
+        )
+        return choices
+
+
+class OwnFieldsMixin(PanelAdmin):
+    """A list's address may ask for the model's own fields only. Which rows of another model lead to one of its rows,
+    ``?bots=7``, would tell whose it is."""
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        leading_here = {relation.name for relation in self.opts.related_objects}
+        return lookup.partition("__")[0] not in leading_here and super().lookup_allowed(lookup, value, request)
+
+
+class ScopedMixin(OwnFieldsMixin):
+    """Lists, pages, choices and actions hold what the user may see: each model's manager knows which rows these are."""
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).visible_to(request.user)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        manager = db_field.remote_field.model._default_manager
+        if "queryset" not in kwargs and hasattr(manager, "visible_to"):
+            kwargs["queryset"] = manager.visible_to(request.user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)

@@ -1,0 +1,24 @@
+"""Who calls: the address that a request came from, with proxies of the panel's own in between or without."""
+
+from contextlib import suppress
+from ipaddress import ip_address
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Who asks. Each trusted proxy appends to ``X-Forwarded-For`` by whom it was asked; what stands before that is
+    the visitor's own word, and counts for nothing.
+    """
+    proxies = settings.TRUSTED_PROXIES
+    addresses = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if 0 < proxies <= len(addresses):
+        with suppress(ValueError):
+            return str(ip_address(addresses[-proxies].strip()))
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def is_row_number(text: str) -> bool:
+    """Whether it can be a row's number, in every database."""
+    return text.isdecimal() and len(text) <= 18

@@ -1,5 +1,0 @@
-"""A Hummingbot API server to develop and test against, traps included; needs FastAPI and uvicorn."""
-
-from hummingbot_api.sandbox.server import Sandbox
-
-__all__ = ["Sandbox"]

@@ -1,0 +1,114 @@
+"""The JSON API, put together. It stands at the root of the site: ``/bots``, ``/clients``, ``/operations``, ..."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from ninja import NinjaAPI, Schema, Swagger
+from pydantic.json_schema import models_json_schema
+
+from json_api.auth import take_token
+from json_api.error_handlers import MEDIA_TYPE, handle_problems, problem_response
+from json_api.parser import StrictParser
+from json_api.problems import MethodRefused, RequestProblem
+from json_api.router import STATUSES
+from json_api.routes import bots, clients, operations, orders, servers, webhooks
+from json_api.schemas.bots import BotStateEvent
+from json_api.schemas.operations import OperationEvent
+
+
+def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The documentation is for whoever is signed in to the admin, and for tools with a token."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return staff_member_required(view)(request, *args, **kwargs)
+        try:
+            take_token(request, secret)
+        except RequestProblem as problem:
+            return problem_response(request, problem)
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+#: What webhooks are told.
+EVENTS = (OperationEvent, BotStateEvent)
+#: What each of their messages is signed with, see docs/api.md.
+SIGNED_WITH = ("Webhook-Id", "Webhook-Timestamp", "Webhook-Signature")
+
+
+def _told(event: type[Schema]) -> dict[str, Any]:
+    body = {"schema": {"$ref": f"#/components/schemas/{event.__name__}"}}
+    return {
+        "summary": event.__doc__,
+        "parameters": [
+            {"in": "header", "name": name, "required": True, "schema": {"type": "string"}} for name in SIGNED_WITH
+        ],
+        "requestBody": {"content": {"application/json": body}},
+        "responses": {"2XX": {"description": "Taken. After anything else it is sent again."}},
+    }
+
+
+def refuses_in_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A method that an address does not take is answered like all else that goes wrong, not in plain text."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        allowed = response["Allow"]
+        refusal = problem_response(request, MethodRefused(f"{request.path} takes {allowed}, and not {request.method}."))
+        refusal["Allow"] = allowed
+        return refusal
+
+    return answer
+
+
+class PanelAPI(NinjaAPI):
+    @property
+    def urls(self) -> Any:
+        patterns, *names = super().urls
+        for pattern in patterns:
+            pattern.callback = refuses_in_problems(pattern.callback)  # type: ignore[arg-type]
+        return patterns, *names
+
+    def get_openapi_schema(self, **kwargs: Any) -> Any:
+        """The schema, with what goes wrong in its own media type, and with what webhooks are told."""
+        schema = super().get_openapi_schema(**kwargs)
+        _, definitions = models_json_schema(
+            [(event, "serialization") for event in EVENTS],
+            by_alias=False,  # as ninja names what it answers
+            ref_template="#/components/schemas/{model}",
+        )
+        schema["components"]["schemas"] |= definitions["$defs"]
+        schema["webhooks"] = {event.__name__: {"post": _told(event)} for event in EVENTS}
+        for path in schema["paths"].values():
+            for call in path.values():
+                for status, response in call["responses"].items():
+                    if status in STATUSES and "content" in response:
+                        response["content"] = {MEDIA_TYPE: next(iter(response["content"].values()))}
+        return schema
+
+
+api = PanelAPI(
+    title="Hummingbot control panel",
+    version="1",
+    description="Creates and steers bots for the agency's other tools. Every call needs a token: make one in the "
+    "admin, under “API tokens”, and send it as “Authorization: Bearer …”.",
+    openapi_url="/api/openapi.json",
+    docs_url="/api/docs",
+    docs=Swagger({"persistAuthorization": False}),
+    docs_decorator=staff_or_token,
+    urls_namespace="json_api",
+    parser=StrictParser(),
+)
+handle_problems(api)
+# What is asked of a bot's orders goes before what is done with it, which any word after its number might be.
+for routes in (orders, bots, clients, servers, operations, webhooks):
+    api.add_router("", routes.router)

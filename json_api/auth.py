@@ -1,0 +1,85 @@
+"""Who calls: the token in the request's header, what it is for, where it may come from, how often."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+from django_otp import user_has_device
+from ninja.security import HttpBearer
+
+from core.http import client_address
+from json_api.models import Scope, Token, token_hash
+from json_api.problems import (
+    AddressRefused,
+    PermissionMissing,
+    ScopeMissing,
+    SecondFactorMissing,
+    TokenMissing,
+    TooManyRequests,
+)
+
+
+class Bearer(HttpBearer):
+    """Lets a request in whose token has a scope, or any token when none is named."""
+
+    def __init__(self, scope: Scope | None = None) -> None:
+        super().__init__()
+        self.scope = scope
+
+    def authenticate(self, request: HttpRequest, token: str) -> Token:
+        """The token's row; ``request.user`` becomes its user.
+
+        Raises:
+            TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests, ScopeMissing
+        """
+        found = take_token(request, token)
+        if self.scope:
+            require_scope(found, self.scope)
+        return found
+
+
+def require_scope(token: Token, scope: Scope) -> None:
+    """
+    Raises:
+        ScopeMissing
+    """
+    if scope not in token.scopes:
+        raise ScopeMissing(f"The token “{token.name}” has no scope “{scope}”.")
+
+
+def take_token(request: HttpRequest, secret: str) -> Token:
+    """The token with this secret, with one request counted against its rate limit.
+
+    Raises:
+        TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests
+    """
+    now = timezone.now()
+    token = Token.objects.usable(now).select_related("user").filter(hash=token_hash(secret)).first()
+    if token is None:
+        raise TokenMissing
+    if not token.allows(client_address(request) or ""):
+        raise AddressRefused
+    if settings.REQUIRE_SECOND_FACTOR and not user_has_device(token.user):
+        # Or a token would be the way around it.
+        raise SecondFactorMissing
+    if not Token.objects.take(token, now):
+        raise TooManyRequests
+    request.user = token.user
+    return token
+
+
+any_token = Bearer()
+may_read, may_deploy, may_write_keys, may_administer = (
+    Bearer(scope) for scope in (Scope.READ, Scope.DEPLOY, Scope.KEYS, Scope.ADMIN)
+)
+
+
+def require(user: Any, permission: str) -> None:
+    """Make sure of one of Django's permissions.
+
+    Raises:
+        PermissionMissing
+    """
+    if not user.has_perm(permission):
+        raise PermissionMissing(f"{user} lacks the permission “{permission}”.")

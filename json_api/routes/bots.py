@@ -1,0 +1,229 @@
+"""Bots: defined, deployed, started, stopped, archived, looked at."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Field, Path, Query, Schema, Status
+from pydantic import BeforeValidator
+
+from bots.models import Bot, BotState, Deployment, LogKind, LogLine
+from json_api.auth import may_deploy, may_read, require
+from json_api.defining import check, define, set_strategy
+from json_api.error_handlers import API_NAMES
+from json_api.pagination import Paged, page
+from json_api.problems import FieldsInvalid
+from json_api.router import PanelRouter
+from json_api.schemas.bots import BotChange, BotCreate, BotOut, BotPage, Decisions, LogPage, PerformanceOut
+from json_api.schemas.common import Id, Waiting
+from json_api.schemas.operations import OperationOut
+from json_api.submit import answer, ask
+from operations.models import Operation
+
+router = PanelRouter(tags=["bots"])
+
+#: The API's names for what the model calls otherwise.
+COLUMNS = {name: column for column, name in API_NAMES.items()}
+
+Action = Literal[
+    "deploy",
+    "redeploy",
+    "start",
+    "stop",
+    "recover",
+    "pause",
+    "resume",
+    "apply_settings",
+    "archive",
+    "refresh",
+    "check",
+]
+
+#: What there is to decide, by action.
+DECISIONS = {
+    "deploy": frozenset(Decisions.model_fields),
+    "redeploy": frozenset(Decisions.model_fields),
+    "start": frozenset({"open_orders"}),
+    "resume": frozenset({"open_orders"}),
+}
+
+
+class BotFilters(Paged):
+    client: str | None = Field(None, description="The client's name.")
+    account: str | None = Field(None, description="The client's account name.")
+    server: str | None = Field(None, description="The server's name.")
+    connector: str | None = None
+    pair: str | None = None
+    strategy: str | None = None
+    state: BotState | None = Field(None, description="What the server last showed.")
+    search: str | None = Field(None, description="Part of the bot's or the client's name, or of the pair.")
+    order_by: Literal["id", "-id", "name", "-name"] = "-id"
+
+
+class LogFilters(Paged):
+    kind: LogKind | None = Field(None, description="The bot's own error log, or everything else.")
+    level: str | None = Field(None, description="As the bot wrote it: INFO, WARNING, ERROR, ...")
+    search: str | None = Field(None, description="Part of the message or of the logger's name.")
+    instance: str | None = Field(None, description="The server's name for a deployment; all of the bot's by default.")
+
+
+class PerformanceFilters(Schema):
+    since: Annotated[datetime, BeforeValidator(datetime.fromisoformat)] | None = Field(
+        None, description="A day ago by default. Without a zone it is UTC."
+    )
+    interval: Literal["hourly", "daily"] = Field("hourly", description="The last figures of each hour, or of each day.")
+    instance: str | None = Field(None, description="The server's name for a deployment; the newest by default.")
+
+
+def visible(request: HttpRequest) -> models.QuerySet[Bot]:
+    require(request.user, "bots.view_bot")
+    return BotOut.rows(Bot.objects.visible_to(request.user))
+
+
+@router.get("/bots", response=BotPage, auth=may_read)
+def list_bots(request: HttpRequest, asked: Query[BotFilters]) -> Any:
+    """The bots that the token's user may see."""
+    equal = {
+        "client__name": asked.client,
+        "client__account_name": asked.account,
+        "server__name": asked.server,
+        "connector": asked.connector,
+        # A person who looks for a pair need not know how its exchange spells it.
+        "trading_pair__iexact": asked.pair and asked.pair.replace("/", "-"),
+        "strategy__name": asked.strategy,
+    }
+    bots = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})
+    if asked.state:
+        bots = bots.filter(deployment__in=Deployment.objects.in_state(asked.state, timezone.now()))
+    if asked.search:
+        term = asked.search
+        bots = bots.filter(
+            models.Q(name__icontains=term)
+            | models.Q(client__name__icontains=term)
+            | models.Q(trading_pair__icontains=term)
+        )
+    return page(request, bots, asked, asked.order_by)
+
+
+@router.post("/bots/create", response={201: BotOut, 202: OperationOut}, auth=may_deploy)
+def create_bot(request: HttpRequest, response: HttpResponse, body: BotCreate, waiting: Query[Waiting]) -> Any:
+    """Define a bot and deploy it.
+
+    Answers 201 when the bot was heard, 202 with the operation when that takes longer than ``wait``. With an
+    ``Idempotency-Key`` a request that is repeated asks for nothing twice; without one a bot that is defined just so,
+    and of which nothing is on a server, is deployed.
+    """
+    require(request.user, "bots.add_bot")
+
+    def define_and_deploy() -> Operation:
+        return ask("deploy", define(request.user, body), request)
+
+    def created(operation: Operation) -> Bot:
+        bot = get_object_or_404(visible(request), pk=operation.subject_id)
+        response["Location"] = f"/bots/{bot.pk}"
+        return bot
+
+    return answer(request, response, waiting, define_and_deploy, created, status=201)
+
+
+@router.get("/bots/{bot_id}", response=BotOut, auth=may_read)
+def get_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
+    return get_object_or_404(visible(request), pk=bot_id)
+
+
+@router.get("/bots/{bot_id}/logs", response=LogPage, auth=may_read)
+def list_log_lines(request: HttpRequest, bot_id: Path[Id], asked: Query[LogFilters]) -> Any:
+    """What is kept of the bot's log, the newest first: up to 200 lines of each kind for each deployment.
+
+    Exchange keys are masked in them. “refresh” reads the log now.
+    """
+    bot = get_object_or_404(visible(request), pk=bot_id)
+    equal = {"kind": asked.kind, "level": asked.level, "deployment__instance_name": asked.instance}
+    lines = LogLine.objects.filter(deployment__bot=bot).select_related("deployment")
+    lines = lines.filter(**{name: value for name, value in equal.items() if value is not None})
+    if term := asked.search:
+        lines = lines.filter(models.Q(message__icontains=term) | models.Q(logger__icontains=term))
+    return page(request, lines, asked, "-logged_at")
+
+
+@router.get("/bots/{bot_id}/performance", response=PerformanceOut, auth=may_read)
+def get_performance(request: HttpRequest, bot_id: Path[Id], asked: Query[PerformanceFilters]) -> Any:
+    """Each controller's figures over time, of one deployment. Scripts report none."""
+    bot = get_object_or_404(visible(request), pk=bot_id)
+    run = get_object_or_404(bot.deployments, instance_name=asked.instance) if asked.instance else bot.deployment
+    if run is None:
+        return {"instance": None, "quote_asset": None, "newest": [], "series": []}
+    since = asked.since or timezone.now() - timedelta(days=1)
+    if timezone.is_naive(since):
+        since = since.replace(tzinfo=UTC)
+    samples = run.performance.since(since)
+    return {
+        "instance": run.instance_name or None,
+        "quote_asset": run.quote_asset,
+        "newest": run.performance.newest().order_by("controller_id"),
+        "series": (samples.daily() if asked.interval == "daily" else samples.hourly()).order_by(
+            "taken_at", "controller_id"
+        ),
+    }
+
+
+@router.patch("/bots/{bot_id}", response=BotOut, auth=may_deploy)
+@transaction.atomic
+def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
+    """Change the definition. What runs is not touched: apply the settings to it, or redeploy it."""
+    require(request.user, "bots.change_bot")
+    # Locked, so that it is saved as it was read: an operation or the poll may be about to write on the same row.
+    bot = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=bot_id)
+    errors: dict[str, list[str]] = {}
+    for name, value in body.dict(exclude_unset=True).items():
+        if name == "strategy":
+            errors |= set_strategy(bot, value)
+        elif name == "config":
+            bot.settings = bot.settings | value
+        else:
+            setattr(bot, COLUMNS.get(name, name), value)
+    check(request.user, bot, errors)
+    bot.save()
+    return bot
+
+
+@router.delete("/bots/{bot_id}", response={204: None}, auth=may_deploy)
+def delete_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
+    """Delete the definition of a bot that was never deployed, or whose instances are all archived."""
+    require(request.user, "bots.delete_bot")
+    bot = get_object_or_404(visible(request), pk=bot_id)
+    bot.remove()
+    return Status(204, None)
+
+
+@router.post(
+    "/bots/{bot_id}/{action}", response={200: BotOut, 202: OperationOut}, auth=may_deploy, operation_id="act_on_bot"
+)
+def act(
+    request: HttpRequest,
+    response: HttpResponse,
+    bot_id: Path[Id],
+    action: Action,
+    waiting: Query[Waiting],
+    body: Decisions | None = None,
+) -> Any:
+    """Deploy, redeploy, start, stop, recover, pause, resume or archive a bot; apply its settings while it runs, as far
+    as it takes them over; refresh what is known of it; check its definition at its server and exchange.
+
+    Answers 200 with the bot when that succeeded, 202 with the operation when it takes longer than ``wait``.
+    """
+    bot = get_object_or_404(visible(request), pk=bot_id)
+    kind = "check_bot" if action == "check" else action
+    decided = body.dict(exclude_unset=True) if body else {}
+    if unknown := set(decided) - DECISIONS.get(action, frozenset()):
+        raise FieldsInvalid({name: [f"“{action}” takes no such field."] for name in unknown})
+    return answer(
+        request,
+        response,
+        waiting,
+        lambda: ask(kind, bot, request, **decided),
+        lambda operation: get_object_or_404(visible(request), pk=bot_id),
+    )

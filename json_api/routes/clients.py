@@ -1,0 +1,165 @@
+"""Clients, their exchange keys (written, never read back) and their credentials profiles."""
+
+from typing import Any, Literal
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from ninja import Field, Path, Query, Status
+
+from accounts.keys import key_store
+from accounts.models import Client, ClientStatus, ExchangeKey
+from bots.operations.steps.rotate_key import to_redeploy
+from json_api.auth import may_administer, may_read, may_write_keys, require, require_scope
+from json_api.defining import define_client, save_client
+from json_api.models import Scope
+from json_api.pagination import Paged, page
+from json_api.router import PanelRouter
+from json_api.schemas.clients import ClientChange, ClientIn, ClientOut, ClientPage, KeyIn, KeyOut, Rotation
+from json_api.schemas.common import Id, Waiting
+from json_api.schemas.operations import OperationOut
+from json_api.submit import answer, ask
+from operations.models import Operation
+
+router = PanelRouter(tags=["clients"])
+
+
+class ClientFilters(Paged):
+    server: str | None = Field(None, description="The server's name.")
+    account: str | None = Field(None, description="The account name.")
+    status: ClientStatus | None = None
+    search: str | None = Field(None, description="Part of the name.")
+    order_by: Literal["id", "-id", "name", "-name"] = "name"
+
+
+def visible(request: HttpRequest) -> Any:
+    require(request.user, "accounts.view_client")
+    return ClientOut.rows(Client.objects.visible_to(request.user))
+
+
+@router.get("/clients", response=ClientPage, auth=may_read)
+def list_clients(request: HttpRequest, asked: Query[ClientFilters]) -> Any:
+    """The clients that the token's user may see."""
+    equal = {"server__name": asked.server, "account_name": asked.account, "status": asked.status}
+    clients = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})
+    if asked.search:
+        clients = clients.filter(name__icontains=asked.search)
+    return page(request, clients, asked, asked.order_by)
+
+
+@router.post("/clients", response={201: ClientOut}, auth=may_administer)
+def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) -> Any:
+    """Add a client. Nothing is sent to its server: a push of its profile does that."""
+    require(request.user, "accounts.add_client")
+    client = define_client(request.user, body)
+    response["Location"] = f"/clients/{client.pk}"
+    return Status(201, client)
+
+
+@router.get("/clients/{client_id}", response=ClientOut, auth=may_read)
+def get_client(request: HttpRequest, client_id: Path[Id]) -> Any:
+    return get_object_or_404(visible(request), pk=client_id)
+
+
+@router.patch("/clients/{client_id}", response=ClientOut, auth=may_administer)
+@transaction.atomic
+def change_client(request: HttpRequest, client_id: Path[Id], body: ClientChange) -> Any:
+    require(request.user, "accounts.change_client")
+    client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
+    for name, value in body.dict(exclude_unset=True).items():
+        setattr(client, name, value)
+    save_client(client)
+    return client
+
+
+@router.get("/clients/{client_id}/keys", response=list[KeyOut], auth=may_read)
+def list_keys(request: HttpRequest, client_id: Path[Id]) -> Any:
+    """The client's exchange keys: how they stand, never what they are."""
+    require(request.user, "accounts.view_exchangekey")
+    return get_object_or_404(visible(request), pk=client_id).keys.all()
+
+
+@router.put("/clients/{client_id}/keys/{connector}", response={200: KeyOut, 201: KeyOut}, auth=may_write_keys)
+@transaction.atomic
+def write_key(request: HttpRequest, client_id: Path[Id], connector: str, body: KeyIn) -> Any:
+    """Store a key, in place of the one before. It reaches the server with the next push of the profile."""
+    # Locked, so that of two new keys for one connector the second finds the first.
+    client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
+    key = client.keys.filter(connector=connector).first()
+    require(request.user, "accounts.change_exchangekey" if key else "accounts.add_exchangekey")
+    stored = key_store(client=client, connector=connector, values=body.values)
+    return Status(200 if key else 201, stored)
+
+
+@router.delete("/clients/{client_id}/keys/{connector}", response={204: None}, auth=may_write_keys)
+def delete_key(request: HttpRequest, client_id: Path[Id], connector: str) -> Any:
+    """Delete a key here. Where it was pushed it stays: revoke it at the exchange."""
+    require(request.user, "accounts.delete_exchangekey")
+    client = get_object_or_404(visible(request), pk=client_id)
+    get_object_or_404(client.keys, connector=connector).delete()
+    return Status(204, None)
+
+
+@router.post(
+    "/clients/{client_id}/keys/{connector}/{action}",
+    response={200: KeyOut, 202: OperationOut},
+    auth=may_write_keys,
+    operation_id="act_on_key",
+)
+def act_on_key(
+    request: HttpRequest,
+    response: HttpResponse,
+    client_id: Path[Id],
+    connector: str,
+    action: Literal["test", "rotate"],
+    waiting: Query[Waiting],
+    body: Rotation | None = None,
+) -> Any:
+    """Test a key, which sends it to the server and has that log in with it; or rotate it: put newly written values to
+    use on the server, and ask for a redeploy of the bots that run with the former ones.
+    """
+    require(request.user, "accounts.view_exchangekey")
+
+    def key() -> ExchangeKey:
+        found: ExchangeKey = get_object_or_404(
+            get_object_or_404(visible(request), pk=client_id).keys, connector=connector
+        )
+        return found
+
+    def ask_for_it() -> Operation:
+        subject = key()
+        if action == "test":
+            return ask("test_key", subject, request)
+        chosen = body.bots if body else None
+        bots = [deployment.bot_id for deployment in to_redeploy(subject)] if chosen is None else chosen
+        if bots:
+            require_scope(request.auth, Scope.DEPLOY)  # type: ignore[attr-defined]
+        return ask("rotate_key", subject, request, bots=bots)
+
+    return answer(request, response, waiting, ask_for_it, lambda operation: key())
+
+
+@router.post(
+    "/clients/{client_id}/profile/{action}",
+    response={200: ClientOut, 202: OperationOut},
+    auth=may_write_keys,
+    operation_id="act_on_profile",
+)
+def act(
+    request: HttpRequest,
+    response: HttpResponse,
+    client_id: Path[Id],
+    action: Literal["push", "verify", "recreate"],
+    waiting: Query[Waiting],
+) -> Any:
+    """Push the client's keys to its server, or see what of them is there. Recreate a profile that the panel made, when
+    the server can't read its keys any more: that deletes the account on the server and pushes the keys again.
+    """
+    client = get_object_or_404(visible(request), pk=client_id)
+    return answer(
+        request,
+        response,
+        waiting,
+        lambda: ask(f"{action}_profile", client, request),
+        lambda operation: get_object_or_404(visible(request), pk=client_id),
+    )

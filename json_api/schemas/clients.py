@@ -1,0 +1,100 @@
+"""Clients and their exchange keys: what the JSON API takes and answers. Secrets are taken, and never answered."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db import models
+from ninja import Field, Schema
+from pydantic import ConfigDict
+
+from accounts.models import Client, ExchangeKey
+from json_api.schemas.common import Id, Page
+
+
+class ClientIn(Schema):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["name", "server"]})
+
+    name: str = ""
+    server: str = Field("", description="A server's name.")
+    account_name: str = Field("", description="Of its profile on the server; made from the name when left out.")
+    notes: str = ""
+
+
+class ClientChange(Schema):
+    """What to change of a client. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    status: Literal["onboarding", "active", "paused", "offboarded"] = "active"
+    notes: str = ""
+
+
+class ClientOut(Schema):
+    id: int
+    url: str
+    name: str
+    account: str = Field(alias="account_name")
+    server: str
+    account_manager: str | None
+    status: str
+    profile: str = Field(alias="profile_in_words", description="How its keys stand to what the server has.")
+    created_at: datetime
+
+    @staticmethod
+    def rows(clients: models.QuerySet[Client]) -> models.QuerySet[Client]:
+        """With what is needed of other tables, in a constant number of queries."""
+        return clients.select_related("server", "account_manager").prefetch_related(
+            "keys__client__profiles__pushed_keys", "keys__client__server", "profiles__pushed_keys"
+        )
+
+    @staticmethod
+    def resolve_url(client: Client) -> str:
+        return f"/clients/{client.pk}"
+
+    @staticmethod
+    def resolve_server(client: Client) -> str:
+        return client.server.name
+
+    @staticmethod
+    def resolve_account_manager(client: Client) -> str | None:
+        return str(client.account_manager) if client.account_manager else None
+
+
+class KeyIn(Schema):
+    """An exchange key: the connector's fields with their values. They are encrypted, and can't be read back.
+
+    The fields of a group are nested in it, or named ``group.field``; lists and objects are sent as such.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    values: dict[str, Any]
+
+
+class Rotation(Schema):
+    """What a rotation takes beside the key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bots: list[Id] | None = Field(
+        None,
+        description="Ids of the client's bots to redeploy; of those that trade with the former key, all by default. "
+        "Redeploying takes the scope “deploy”.",
+    )
+
+
+class KeyOut(Schema):
+    client: str
+    connector: str
+    hint: str = Field(description="The API key's last characters.")
+    state: str = Field(description="How it stands to what is on the server.")
+    changed_at: datetime
+
+    @staticmethod
+    def resolve_client(key: ExchangeKey) -> str:
+        return key.client.name
+
+
+class ClientPage(Page):
+    results: list[ClientOut]

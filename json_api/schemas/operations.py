@@ -1,0 +1,72 @@
+"""Operations and their steps, as the JSON API answers them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db import models
+from ninja import Field, Schema
+
+from json_api.schemas.common import Page
+from operations.models import Operation
+
+
+class StepOut(Schema):
+    key: str
+    title: str
+    state: str
+    detail: str
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class OperationOut(Schema):
+    """One thing that the panel does to the outside."""
+
+    id: int
+    url: str
+    kind: str
+    about: str = Field(alias="subject_label")
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    summary: str
+    error_code: str
+    error_message: str
+    error_remedy: str
+    error_retryable: bool
+    requested_by: str | None
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @staticmethod
+    def rows(operations: models.QuerySet[Operation]) -> models.QuerySet[Operation]:
+        """With what is needed of other tables, in a constant number of queries."""
+        return operations.select_related("requested_by")
+
+    @staticmethod
+    def resolve_url(operation: Operation) -> str:
+        return f"/operations/{operation.pk}"
+
+    @staticmethod
+    def resolve_requested_by(operation: Operation) -> str | None:
+        return str(operation.requested_by) if operation.requested_by else None
+
+
+class OperationWithSteps(OperationOut):
+    steps: list[StepOut]
+
+    @staticmethod
+    def resolve_steps(operation: Operation) -> list[Any]:
+        return list(operation.steps.all())
+
+
+class OperationPage(Page):
+    results: list[OperationOut]
+
+
+class OperationEvent(Schema):
+    """An operation has ended."""
+
+    type: Literal["operation.succeeded", "operation.failed", "operation.cancelled"]
+    timestamp: datetime = Field(description="When it ended.")
+    data: OperationOut

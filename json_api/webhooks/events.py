@@ -1,0 +1,121 @@
+"""Finds what webhooks are to be told: compares what is stored with what was told before.
+
+Nothing is hooked in where it happens: an operation that has ended and of which there is no delivery yet is told, and a
+bot whose state is another one than that which was told last. A look that was missed, made twice, or made by two workers
+at once changes nothing: each event has an id that follows from what happened, and stands once for each webhook.
+"""
+
+import json
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
+from ninja.responses import NinjaJSONEncoder
+
+from bots.models import Bot, BotState
+from hummingbot_api.text import shortened
+from json_api.models import LONGEST_ABOUT, EventType, ToldState, Webhook, WebhookDelivery
+from json_api.schemas.bots import BotOut, BotStateEvent
+from json_api.schemas.operations import OperationEvent
+from operations.models import ACTIVE_STATES, Operation, State
+
+#: What ended longer ago is history: a webhook is not told of it when the worker was away for so long.
+FRESH = timedelta(days=1)
+ENDS = [state for state in State if state not in ACTIVE_STATES]
+
+
+def look(now: datetime) -> None:
+    """Write down what the webhooks are to be told."""
+    for webhook in Webhook.objects.listening():
+        _operations(webhook, now)
+    _bots(now)
+
+
+def _operations(webhook: Webhook, now: datetime) -> None:
+    wanted = [state for state in ENDS if webhook.wants(f"operation.{state}")]
+    told = WebhookDelivery.objects.filter(webhook=webhook, operation=OuterRef("pk"))
+    ended = (
+        Operation.objects.visible_to(webhook.user)
+        .filter(state__in=wanted, finished_at__gte=max(webhook.since, now - FRESH))
+        .exclude(Exists(told))
+        .select_related("requested_by")
+        .order_by("finished_at", "pk")
+    )
+    for operation in ended:
+        event = OperationEvent.model_validate(
+            {"type": f"operation.{operation.state}", "timestamp": operation.finished_at, "data": operation}
+        )
+        _write_down(webhook, f"evt_operation_{operation.pk}", event, operation=operation, about=str(operation))
+
+
+def _bots(now: datetime) -> None:
+    known = ToldState.objects.in_bulk()
+    bots = Bot.objects.select_related("deployment__server").only(
+        *(
+            "deployment",
+            "deployment__server",
+            "deployment__observed_state",
+            "deployment__observed_at",
+            "deployment__sent_at",
+            "deployment__ended_at",
+        ),
+        "deployment__server__checked_at",
+    )
+    for bot in bots:
+        told = known.get(bot.pk, ToldState(bot=bot))
+        state = BotOut.resolve_state(bot)
+        if state != told.state and not (state == BotState.UNKNOWN and _nobody_looked(bot, now)):
+            _tell_of_change(bot.pk, told, state, now)
+
+
+def _nobody_looked(bot: Bot, now: datetime) -> bool:
+    """Whether the state is unknown because the panel itself was away, which says nothing of the bot."""
+    checked_at = bot.deployment.server.checked_at if bot.deployment else None
+    return checked_at is None or checked_at < now - timedelta(seconds=settings.FLEET["STALE"])
+
+
+def _tell_of_change(bot_id: int, told: ToldState, state: str, now: datetime) -> None:
+    with transaction.atomic():
+        row, _ = ToldState.objects.get_or_create(bot_id=bot_id)
+        # Of two workers one tells.
+        same = ToldState.objects.filter(pk=row.pk, changes=told.changes)
+        if not same.update(state=state, changes=F("changes") + 1):
+            return
+        webhooks = [
+            webhook
+            for webhook in Webhook.objects.listening()
+            if webhook.wants(EventType.BOT_STATE_CHANGED) and webhook.may_be_told_of(Bot, bot_id)
+        ]
+        if not webhooks:
+            return
+        bot = BotOut.rows(Bot.objects.all()).get(pk=bot_id)
+        data = {"state_before": told.state, "state": state, "bot": bot}
+        event = BotStateEvent.model_validate(
+            {"type": EventType.BOT_STATE_CHANGED.value, "timestamp": now, "data": data}
+        )
+        for webhook in webhooks:
+            _write_down(webhook, f"evt_bot_{bot_id}_{told.changes + 1}", event, bot=bot, about=f"{bot}: {state}")
+
+
+def _write_down(
+    webhook: Webhook,
+    event_id: str,
+    event: OperationEvent | BotStateEvent,
+    *,
+    about: str,
+    operation: Operation | None = None,
+    bot: Bot | None = None,
+) -> None:
+    delivery = WebhookDelivery(
+        webhook=webhook,
+        event_id=event_id,
+        type=event.type,
+        about=shortened(about, LONGEST_ABOUT),
+        operation=operation,
+        bot=bot,
+        occurred_at=event.timestamp,
+        # Just as the API would answer it.
+        body=json.dumps(event.model_dump(), cls=NinjaJSONEncoder),
+    )
+    WebhookDelivery.objects.bulk_create([delivery], ignore_conflicts=True)

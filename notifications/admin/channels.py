@@ -1,0 +1,63 @@
+"""Channels in the admin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from core.visibility import sees_every_client
+from notifications.admin.forms import FIELDS_OF_KINDS, ChannelForm
+from notifications.admin.receivers import STATE_COLOURS, ReceiverMixin, outcome_of
+from notifications.models import Channel, Delivery, Incident
+
+
+@admin.register(Channel)
+class ChannelAdmin(ReceiverMixin):
+    form = ChannelForm
+    conditional_fields = {name: f"kind == '{kind}'" for name, kind in FIELDS_OF_KINDS.items()}
+    operation_kinds = ("test_channel",)
+    facts_template = "notifications/channel_facts.html"
+    when_empty = (
+        "Nobody is told yet: incidents are shown in the panel only. A channel tells of them by e-mail, in Slack, "
+        "Discord or Telegram, or as JSON to a webhook: once when something happens, and once when it is over."
+    )
+    list_display = ("name", "kind", "told_of", "whose_label", "active", "outcome")
+    list_filter = ("kind", "active")
+    list_select_related = ("client", "manager")
+    search_fields = ("name",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
+        told = FIELDS_OF_KINDS if self.may_enter_secret(request, obj) else ("recipient",)
+        if sees_every_client(request.user):
+            whose: dict[str, Any] = {"fields": ("client", "manager")}
+        else:
+            whose = {"fields": ("client",), "description": "With no client chosen, it tells of your own clients."}
+        return (
+            (None, {"fields": ("name", "kind", *told, "active")}),
+            ("Whose incidents", whose),
+            ("Which incidents", {"fields": ("kinds",)}),
+        )
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
+        if not sees_every_client(request.user):
+            # Who looks after some clients is told of these, and not of everybody's.
+            obj.manager_id = None if obj.client else request.user.pk
+        super().save_model(request, obj, form, change)
+
+    def deliveries_shown(self, request: HttpRequest, receiver: Channel) -> models.QuerySet[Delivery]:
+        visible = Incident.objects.visible_to(request.user)
+        return receiver.deliveries.filter(incident__in=visible).select_related("incident__operation")
+
+    @display(description="incidents")
+    def told_of(self, channel: Channel) -> str:
+        return f"{len(channel.kinds)} kinds" if channel.kinds else "all"
+
+    @display(description="whose")
+    def whose_label(self, channel: Channel) -> str:
+        return channel.whose
+
+    @display(description="last message", label=STATE_COLOURS)
+    def outcome(self, channel: Channel) -> tuple[str, str]:
+        return outcome_of(channel)

@@ -1,0 +1,92 @@
+"""The form for channels. An address or a token goes in, and never comes out again."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from core.widgets import SECRET_ATTRS, words_of_stored
+from notifications.models import Channel, ChannelKind, IncidentKind
+
+#: The columns that mean something else for each kind of channel. A kind's field for one is named after both.
+COLUMNS = ("secret", "recipient")
+
+
+def _secret(label: str, help_text: str) -> forms.CharField:
+    return forms.CharField(
+        required=False,
+        label=label,
+        widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS),
+        help_text=f"{help_text} It can be replaced, and never read back.",
+    )
+
+
+def _recipient(label: str, help_text: str) -> forms.CharField:
+    return forms.CharField(
+        required=False,
+        label=label,
+        max_length=Channel._meta.get_field("recipient").max_length,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=help_text,
+    )
+
+
+class ChannelForm(forms.ModelForm):
+    """Each kind has fields of its own. Those of the others are not looked at, whatever was typed there."""
+
+    email_recipient = _recipient("E-mail addresses", "With commas between them.")
+    slack_secret = _secret("Webhook's address", "As Slack shows it: https://hooks.slack.com/services/…")
+    discord_secret = _secret("Webhook's address", "As Discord shows it: https://discord.com/api/webhooks/…")
+    telegram_secret = _secret("Bot's token", "As @BotFather gave it: digits, a colon, then letters.")
+    telegram_recipient = _recipient("Chat", "The chat ID (-1001234567890), or @ and the channel's name.")
+    webhook_secret = _secret("Address", "Where the tool listens, with https://.")
+    kinds = forms.MultipleChoiceField(
+        required=False,
+        label="Incidents",
+        choices=IncidentKind.choices,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        help_text="Which ones are told. None chosen means all of them.",
+    )
+
+    class Meta:
+        model = Channel
+        fields = ("name", "kind", "client", "manager", "active")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        stored = fields_of(self.instance.kind)
+        if "recipient" in stored:
+            self.initial.setdefault(stored["recipient"], self.instance.recipient)
+        if self.instance.pk and self.instance.secret != "" and stored.get("secret") in self.fields:
+            self.fields[stored["secret"]].help_text = words_of_stored(self.instance.secret)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        own = fields_of(cleaned.get("kind", ""))
+        # What is stored belongs to the kind that it was entered for.
+        kept = self.instance.secret if "secret" in own and "kind" not in self.changed_data else ""
+        self.instance.secret = cleaned.get(own.get("secret", "")) or kept
+        self.instance.recipient = cleaned.get(own.get("recipient", "")) or ""
+        return cleaned
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """What is wrong with a column is said at the field for it."""
+        if field is None and hasattr(error, "error_dict"):
+            own = fields_of(self.cleaned_data.get("kind", ""))
+            error = ValidationError({own.get(name, name): errors for name, errors in error.error_dict.items()})
+        super().add_error(field, error)
+
+
+def fields_of(kind: str) -> dict[str, str]:
+    """A kind's own fields in the form, by the columns that they are for."""
+    names = {column: f"{kind}_{column}" for column in COLUMNS}
+    return {column: name for column, name in names.items() if name in ChannelForm.declared_fields}
+
+
+#: The fields of all kinds, each with the kind that it is for.
+FIELDS_OF_KINDS = {name: kind for kind in ChannelKind.values for name in fields_of(kind).values()}

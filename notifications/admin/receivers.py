@@ -1,0 +1,51 @@
+"""What the admin has for everything that an outbox tells: channels here, webhooks in the JSON API."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import OuterRef, Subquery
+from django.http import HttpRequest
+
+from core.admin.scoped import ScopedMixin
+from notifications.outbox import DeliveryState
+from operations.actions import OperatesMixin
+
+#: How many of the deliveries to a receiver its page shows.
+RECENT = 10
+STATE_COLOURS = {
+    DeliveryState.SENT: "success",
+    DeliveryState.WAITING: "warning",
+    DeliveryState.FAILED: "danger",
+    "none": "",
+}
+OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "trying again", DeliveryState.FAILED: "given up"}
+
+
+class ReceiverMixin(OperatesMixin, ScopedMixin):
+    """For a model with ``deliveries``: its list tells how the last one went, its page the newest ones."""
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        deliveries: Any = self.opts.get_field("deliveries")
+        tried = deliveries.related_model.objects.filter(**{deliveries.field.name: OuterRef("pk")}, attempts__gt=0)
+        newest = tried.order_by("-pk").values("state")[:1]
+        return super().get_queryset(request).annotate(last_outcome=Subquery(newest))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        receiver = super().get_object(request, object_id, from_field)
+        if receiver is not None:
+            receiver.latest = self.deliveries_shown(request, receiver)[:RECENT]
+        return receiver
+
+    def deliveries_shown(self, request: HttpRequest, receiver: Any) -> models.QuerySet[Any]:
+        """Those that the user may see, the newest first."""
+        deliveries: models.QuerySet[Any] = receiver.deliveries.all()
+        return deliveries
+
+    def may_enter_secret(self, request: HttpRequest, receiver: Any) -> bool:
+        """Who may only look is shown each field's value, and the secret is nobody's to see."""
+        return receiver is None or self.has_change_permission(request, receiver)
+
+
+def outcome_of(receiver: Any) -> tuple[str, str]:
+    """How the last delivery to it went, for a column with ``STATE_COLOURS``."""
+    return receiver.last_outcome or "none", OUTCOMES.get(receiver.last_outcome, "none yet")

@@ -1,0 +1,336 @@
+"""Finds incidents: compares what the panel has stored of servers, bots and operations with the incidents it knows.
+
+Nothing is asked and nothing is hooked in anywhere: looking again and again is enough, and a look that was missed or
+made twice changes nothing. What is not known is left alone. A bot whose server can't be asked is unknown, so there is
+one incident, the server's; a bot that an operation works on has none before that operation has ended.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Exists, OuterRef, Q
+
+from accounts.balances.minimums import held_by, in_words
+from accounts.models import Client, ExchangeKey, Server
+from bots.models import Bot, BotState, ForeignInstance, OrphanedOrders
+from bots.monitoring.guards import attended
+from bots.problems import InstanceNotListed, OrdersMayBeOpen
+from bots.reporting.corrections import is_corrected
+from bots.reporting.guidance import TROUBLE_ADVICE, paper_remedy
+from core.exchanges import title_of
+from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
+from hummingbot_api.server_faults import ServerKeysUnreadable
+from hummingbot_api.text import shortened
+from notifications.incidents import Group, Verdict, _apply, close
+from notifications.models import (
+    ENDING_TRADE,
+    FAMILIES,
+    Incident,
+    IncidentKind,
+    may_trade_on,
+)
+from notifications.problems import (
+    BotCrashed,
+    BotNotQuoting,
+    BotSilent,
+    BotStopped,
+    LowBalance,
+    SecondInstance,
+    UnknownBot,
+)
+from operations import kinds
+from operations.models import ACTIVE_STATES, Operation, State
+
+#: A failed operation is told of when it ended within this time: what failed before the panel could tell is history.
+FRESH = timedelta(days=1)
+
+#: After these a bot or a key is where it should be, whatever failed before: an instance is new or gone, a key is taken.
+SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key", "recreate_profile"})
+
+#: What a key that is accepted later on shows to be over.
+OF_A_KEY = frozenset({KeyRefused.code, ServerKeysUnreadable.code})
+
+#: What ends a bot's trading because somebody asked for it.
+STOPPING = frozenset({"stop", "recover", "archive"})
+
+#: What stops a bot on its way to something else, and may fail after that.
+RECOVERING = frozenset({"start", "deploy", "redeploy"})
+
+#: What goes before the remedy when a bot could not be made to trade no more.
+TO_STOP_IT_NOW = (
+    "The bot may go on trading. To stop it now: disable the API key at the exchange, or cancel its orders there."
+)
+
+
+def look(now: datetime) -> None:
+    """Open, confirm and close incidents by what is stored now."""
+    current: dict[Group, list[Incident]] = {}
+    for incident in Incident.objects.current().select_related("client", "server"):
+        current.setdefault(_group(incident), []).append(incident)
+    bots, keys = (
+        {group[2] for group in current if group[1] == ContentType.objects.get_for_model(model).pk}
+        for model in (Bot, ExchangeKey)
+    )
+    for verdicts in (_servers(now), _bots(now, bots), _foreign(now), _balances(now, keys), _operations(now)):
+        for verdict in verdicts:
+            _apply(verdict, current.get(verdict.group, []), now)
+    _close_those_without_a_subject(now)
+
+
+def _group(incident: Incident) -> Group:
+    return FAMILIES[incident.kind], incident.subject_type_id, incident.subject_id, incident.operation_kind
+
+
+def _servers(now: datetime) -> Iterator[Verdict]:
+    lately = now - timedelta(seconds=settings.FLEET["STALE"])
+    for server in Server.objects.filter(checked_at__gte=lately).defer("password", "connectors", "account_names"):
+        common: dict[str, Any] = {"family": "server", "subject": server, "looked_at": server.checked_at}
+        if server.last_error_code:
+            problem = Problem.with_code(server.last_error_code) or Problem
+            yield Verdict(
+                kind=IncidentKind.SERVER_DOWN,
+                words=server.last_error,
+                code=server.last_error_code,
+                remedy=problem.default_remedy,
+                **common,
+            )
+        elif server.docker_running is False:
+            yield Verdict(kind=IncidentKind.DOCKER_DOWN, **_as_in(DockerDown), **common)
+        elif server.mqtt_connected is False:
+            yield Verdict(kind=IncidentKind.MQTT_DOWN, **_as_in(MqttDown), **common)
+        else:
+            yield Verdict(words="The server answers again.", **common)
+
+
+def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
+    has_instance = Q(deployment__sent_at__isnull=False, deployment__ended_at__isnull=True)
+    stops = Operation.objects.filter(
+        subject_type=ContentType.objects.get_for_model(Bot),
+        subject_id=OuterRef("pk"),
+    ).filter(
+        # To be stopped, its container may have been started first.
+        Q(kind__in=STOPPING, finished_at__gte=OuterRef("deployment__started_at"))
+        | Q(
+            kind__in=RECOVERING,
+            started_at__lte=OuterRef("deployment__stopped_at"),
+            finished_at__gte=OuterRef("deployment__stopped_at"),
+        )
+    )
+    orphaned: dict[int, list[OrphanedOrders]] = {}
+    for record in OrphanedOrders.objects.unresolved().select_related("deployment").order_by("pk"):
+        orphaned.setdefault(record.deployment.bot_id, []).append(record)
+    bots = (
+        Bot.objects.filter(has_instance | ~Q(strangers="") | Q(pk__in=with_incidents) | Q(pk__in=orphaned))
+        .exclude(pk__in=attended())
+        .select_related("client", "server", "deployment")
+        .defer("server__password", "server__connectors", "deployment__script_source", "deployment__config")
+        .annotate(stopped_here=Exists(stops))
+    )
+    for bot in bots:
+        yield _name_of(bot, now)
+        yield _orders_of(bot, orphaned.get(bot.pk, []), now, bot.pk in with_incidents)
+        if verdict := _instance_of(bot, now):
+            yield verdict
+        if verdict := _work_of(bot):
+            yield verdict
+
+
+def _name_of(bot: Bot, now: datetime) -> Verdict:
+    if not bot.strangers:
+        return Verdict(family="name", subject=bot, looked_at=now, words="The other instance is gone.")
+    words = f"{bot.server} also runs {bot.strangers}: two bots may be trading one account."
+    problem = _as_in(SecondInstance, words) | {"remedy": bot.remedy_for_strangers}
+    return Verdict(family="name", subject=bot, looked_at=now, kind=IncidentKind.SECOND_INSTANCE, **problem)
+
+
+def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_incident: bool) -> Verdict:
+    """What its instances may have left open. Only a person ends that: nobody else can look at the exchange."""
+    common: dict[str, Any] = {"family": "orders", "subject": bot, "looked_at": now}
+    if orphaned:
+        words = " ".join(f"{record.deployment}: {record.summary}" for record in orphaned)
+        return Verdict(kind=IncidentKind.ORDERS_OPEN, **_as_in(OrdersMayBeOpen, words), **common)
+    resolved = OrphanedOrders.objects.filter(deployment__bot=bot, resolved_at__isnull=False)
+    newest = resolved.select_related("resolved_by").order_by("-resolved_at").first() if has_incident else None
+    who = str(newest.resolved_by) if newest and newest.resolved_by else "Somebody"
+    return Verdict(words=f"{who} confirmed that they were dealt with.", **common)
+
+
+def _work_of(bot: Any) -> Verdict | None:
+    """Whether a bot that is up does its work; ``None`` while nobody knows."""
+    deployment = bot.deployment
+    if deployment is None or deployment.state in {BotState.UNKNOWN, BotState.STARTING, BotState.UNCONFIRMED}:
+        return None
+    common: dict[str, Any] = {"family": "work", "subject": bot, "looked_at": deployment.observed_at}
+    if trouble := deployment.shown_trouble:
+        words = f"The bot is up, but {trouble.label}: {shortened(deployment.trouble_reason, 300)}"
+        shown = _as_in(BotNotQuoting, words) | {"remedy": TROUBLE_ADVICE[trouble].remedy}
+        return Verdict(kind=IncidentKind.BOT_NOT_QUOTING, **shown, **common)
+    if deployment.state == BotState.RUNNING:
+        return Verdict(words="The bot quotes again.", **common)
+    return Verdict(words=f"The bot is {deployment.state.label}.", **common)
+
+
+def _instance_of(bot: Any, now: datetime) -> Verdict | None:
+    """What is shown of the bot's instance; ``None`` while nobody knows, or while it starts."""
+    deployment = bot.deployment
+    if deployment is None or not deployment.is_open:
+        return Verdict(family="instance", subject=bot, looked_at=now, words="Its instance was ended.")
+    common: dict[str, Any] = {"family": "instance", "subject": bot, "looked_at": deployment.observed_at}
+    state = deployment.state
+    if state == BotState.RUNNING:
+        return Verdict(words="The bot runs again.", **common)
+    if state == BotState.PAUSED:
+        return Verdict(words="The bot is up again, and paused.", **common)
+    if state == BotState.STOPPED and bot.stopped_here:
+        return Verdict(words="The bot was stopped here.", **common)
+    if state not in _WRONG or deployment.verified_at is None:
+        # Of a bot that never ran, the failed operation that should have started it says all.
+        return None
+    kind, problem = _WRONG[state]
+    words = f"{problem.meaning} Instance: {deployment}."
+    if deployment.last_error:
+        words += f" The last error in its log: {shortened(deployment.last_error_in_short, 300)}"
+    shown = _as_in(problem, words)
+    return Verdict(kind=kind, **shown | {"remedy": paper_remedy(deployment) or shown["remedy"]}, **common)
+
+
+_WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
+    BotState.CRASHED: (IncidentKind.BOT_CRASHED, BotCrashed),
+    BotState.NOT_LISTED: (IncidentKind.BOT_MISSING, InstanceNotListed),
+    BotState.SILENT: (IncidentKind.BOT_SILENT, BotSilent),
+    BotState.STOPPED: (IncidentKind.BOT_STOPPED, BotStopped),
+}
+
+
+def _foreign(now: datetime) -> Iterator[Verdict]:
+    lately = now - timedelta(seconds=settings.FLEET["STALE"])
+    seen = ForeignInstance.objects.filter(server__instances_at__gte=lately).select_related("server", "known_by")
+    for instance in seen.defer("server__password", "server__connectors", "server__account_names"):
+        server = instance.server
+        common: dict[str, Any] = {"family": "unknown", "subject": instance, "looked_at": server.instances_at}
+        if not instance.runs:
+            yield Verdict(words="It runs no more.", **common)
+        elif instance.known_at:
+            yield Verdict(words=f"{instance.known_by or 'Somebody'} said that it is known.", **common)
+        else:
+            words = f"{server} runs {instance}, which the panel did not deploy and never touches."
+            yield Verdict(kind=IncidentKind.UNKNOWN_BOT, **_as_in(UnknownBot, words), **common)
+
+
+def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
+    wanted = ExchangeKey.objects.filter(~Q(minimum_balances={}) | Q(pk__in=with_incidents))
+    keys = list(wanted.select_related("client__server").defer("encrypted_values", "former_values"))
+    held = held_by(keys, now)
+    for key in keys:
+        common: dict[str, Any] = {"family": "balance", "subject": key}
+        if not key.minimum_balances:
+            yield Verdict(words="No minimum is entered any more.", looked_at=now, **common)
+        elif key.client.is_offboarded:
+            yield Verdict(words="The client is offboarded.", looked_at=now, **common)
+        elif (seen := held.get(key.pk)) and seen.below:
+            words = (
+                f"{title_of(key.connector)} held {seen.words} of {key.client} at {seen.taken_at:%Y-%m-%d %H:%M} UTC. "
+                f"At least {in_words(key.minimum_balances)} shall be there."
+            )
+            yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), looked_at=seen.taken_at, **common)
+        elif seen and seen.is_complete:
+            yield Verdict(words=f"It held {seen.words} again.", looked_at=seen.taken_at, **common)
+
+
+def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
+    """A verdict's words as the catalogue has them."""
+    return {"words": words or problem.meaning, "code": problem.code, "remedy": problem.default_remedy}
+
+
+def _operations(now: datetime) -> Iterator[Verdict]:
+    """The last failure of each kind of operation on each subject, unless it is being tried again.
+
+    Told of are operations that change something: those that ask before they begin. One that only looks fails before
+    the eyes of whoever asked for it, and what it saw is on the server's or the bot's row.
+    """
+    changing = [name for name, _ in kinds.choices() if kinds.get(name).confirm]
+    later = Operation.objects.filter(
+        subject_type=OuterRef("subject_type"), subject_id=OuterRef("subject_id"), pk__gt=OuterRef("pk")
+    )
+    again = later.filter(kind=OuterRef("kind"))
+    settled = later.filter(Q(kind=OuterRef("kind")) | Q(kind__in=SETTLING), state=State.SUCCEEDED)
+    incidents = Incident.objects.filter(operation=OuterRef("pk"))
+    failed = (
+        Operation.objects.filter(state=State.FAILED, kind__in=changing)
+        .exclude(error_code=OrdersMayBeOpen.code)  # an incident of its own, which lasts longer
+        .filter(subject_type__in=ContentType.objects.get_for_models(Bot, Client, ExchangeKey, Server).values())
+        .annotate(known=Exists(incidents), current=Exists(incidents.current()), settled=Exists(settled))
+        .filter(Q(finished_at__gte=now - FRESH, known=False, settled=False) | Q(current=True))
+        .exclude(Exists(again.filter(state__in=[*ACTIVE_STATES, State.FAILED])))
+        .prefetch_related("subject")
+        .order_by("pk")
+    )
+    for operation in failed:
+        if operation.subject is None:
+            continue
+        common: dict[str, Any] = {"family": "operation", "subject": operation.subject, "operation": operation}
+        if ending := "It was done since." if operation.settled else _settled_otherwise(operation):
+            yield Verdict(words=ending, looked_at=now, **common)
+        else:
+            refused = operation.error_code == KeyRefused.code
+            yield Verdict(
+                kind=IncidentKind.KEY_REFUSED if refused else IncidentKind.OPERATION_FAILED,
+                looked_at=operation.finished_at or now,
+                words=operation.error_message,
+                code=operation.error_code,
+                remedy=_remedy_for(operation),
+                **common,
+            )
+
+
+def _settled_otherwise(operation: Operation) -> str:
+    """How what failed came to its end though nobody tried it again; empty while it did not."""
+    if isinstance(operation.subject, Bot) and is_corrected(operation.subject, operation):
+        return "The bot was corrected since."
+    if operation.error_code in OF_A_KEY:
+        return "The exchange has accepted the key since." if _was_key_accepted(operation) else ""
+    return _end_of_trade(operation) if operation.kind in ENDING_TRADE else ""
+
+
+def _was_key_accepted(refused: Operation) -> bool:
+    """Whether the exchange has accepted, since this operation, what it refused."""
+    subject: Any = refused.subject
+    if isinstance(subject, ExchangeKey):
+        keys = [subject]
+    elif isinstance(subject, Bot):
+        keys = [key for key in subject.client.keys.all() if key.connector == subject.connector]
+    else:
+        keys = list(subject.keys.all())
+    failed_at = refused.finished_at
+    since = [key for key in keys if key.tested_at and failed_at and key.tested_at > failed_at]
+    return bool(since) and all(key.test_passed for key in keys)
+
+
+def _end_of_trade(failed: Operation) -> str:
+    """How the bot came to trade no more, though a stop, pause or archive failed; empty while it may trade."""
+    bot: Any = failed.subject
+    deployment = bot.deployment
+    if deployment is None or not deployment.is_open:
+        return "Its instance was ended."
+    aims = {"stop": [BotState.STOPPED], "pause": [BotState.STOPPED, BotState.PAUSED]}.get(failed.kind, [])
+    shown_since = deployment.state in aims and deployment.observed_at > failed.finished_at
+    return f"The bot is {deployment.state.label}." if shown_since else ""
+
+
+def _remedy_for(operation: Operation) -> str:
+    if not may_trade_on(operation.kind, operation.error_code):
+        return operation.error_remedy
+    bot: Any = operation.subject
+    simulated = market_of(bot.trades_on).money is Money.PAPER
+    return operation.error_remedy if simulated else f"{TO_STOP_IT_NOW} {operation.error_remedy}"
+
+
+def _close_those_without_a_subject(now: datetime) -> None:
+    for subject_type in ContentType.objects.filter(pk__in=Incident.objects.current().values("subject_type")):
+        there = subject_type.get_all_objects_for_this_type().values("pk")
+        for incident in Incident.objects.current().filter(subject_type=subject_type).exclude(subject_id__in=there):
+            close(incident, "It was deleted here.", now)

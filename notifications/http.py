@@ -1,0 +1,108 @@
+"""Posting to addresses that staff entered: over https, to where it may go, once, without a trace of the address.
+
+Whoever may edit channels chooses where the panel's host connects to, see ``hummingbot_api.http.connections``. Refused are
+loopback addresses, link-local ones (a hoster's metadata service gives out the machine's own credentials there) and what
+is no single host. Private networks are allowed: a desk's own chat or alerting is often there. With them all other
+addresses of this machine are, which nothing tells from its neighbours'.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from django.conf import settings
+
+from hummingbot_api.errors import AddressForbidden, Problem
+from hummingbot_api.http.connections import check_address, guarded_session, limited
+from hummingbot_api.text import masker, one_line
+from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused, ChannelUnreachable
+
+#: Seconds to connect, and to wait for the answer; and for both together.
+TIMEOUT = (5, 10)
+#: What is so long in an address may be what makes it a secret, and is not quoted.
+SHORTEST_PIECE = 8
+#: How much of a refusal is quoted, in characters.
+LONGEST_QUOTE = 200
+
+
+def check_url(url: str) -> None:
+    """Is it an address to post to? No message quotes it: a webhook's address is its password.
+
+    Raises:
+        ChannelForbidden
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ChannelForbidden("The address can't be read: check its host and port.") from None
+    if not host or port == 0 or not url.isprintable() or " " in url or "\\" in url:
+        raise ChannelForbidden("This is not the address of a webhook: it begins with https:// and a host.")
+    if parts.username is not None or parts.password is not None:
+        raise ChannelForbidden("The address must not hold a username or password.")
+    local = settings.NOTIFICATIONS["LOCAL"] and host in {"127.0.0.1", "::1", "localhost"}
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        raise ChannelForbidden("The address must begin with https://, so that nobody on the way reads the messages.")
+    try:
+        check_address(host, loopback=bool(settings.NOTIFICATIONS["LOCAL"]))
+    except AddressForbidden:
+        raise ChannelForbidden from None
+    except ValueError:
+        pass  # where a name leads is checked with each connection
+
+
+def post(url: str, body: bytes, *, headers: Mapping[str, str] | None = None, secrets: tuple[str, ...] = ()) -> None:
+    """Post ``body``, JSON, once. A redirect is not followed: it could lead anywhere.
+
+    Args:
+        secrets: what must not be quoted from the answer, besides the address.
+
+    Raises:
+        ChannelForbidden, ChannelUnreachable, ChannelBusy, ChannelRefused
+    """
+    check_url(url)
+    # Raised in here and not where it was met: there it would carry along the exception of requests, and the address.
+    if problem := _try_to_post(url, body, {"Content-Type": "application/json", **(headers or {})}, secrets):
+        raise problem
+
+
+def _try_to_post(url: str, body: bytes, headers: Mapping[str, str], secrets: tuple[str, ...]) -> Problem | None:
+    parts = urlsplit(url)
+    pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= SHORTEST_PIECE]
+    mask = masker([url, parts.path, *pieces, *secrets])
+    with guarded_session() as session:
+        try:
+            with (
+                limited(until=time.monotonic() + sum(TIMEOUT), loopback=bool(settings.NOTIFICATIONS["LOCAL"])),
+                session.post(
+                    url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+                ) as response,
+            ):
+                return _problem_in(response, mask)
+        except AddressForbidden:
+            return ChannelForbidden()
+        except requests.exceptions.SSLError:
+            return ChannelUnreachable("The receiver's TLS certificate is not valid.")
+        except requests.Timeout:
+            return ChannelUnreachable("The receiver did not answer in time; it may have got the message.")
+        except (requests.RequestException, urllib3.exceptions.HTTPError):
+            return ChannelUnreachable(f"There was no connection to {parts.hostname}, or it was cut.")
+
+
+def _problem_in(response: requests.Response, mask: Callable[[str], str]) -> Problem | None:
+    status = response.status_code
+    if 200 <= status < 300:
+        return None
+    # One piece, as it comes: nobody has to wait for the rest of an endless answer.
+    words = one_line(mask(response.raw.read1(LONGEST_QUOTE, decode_content=False).decode(errors="replace")))
+    said = f"The receiver answered {status}{f': {words}' if words.isprintable() and words else ''}."
+    if status == 429 or status >= 500:
+        return ChannelBusy(said, wait=_seconds(response.headers.get("Retry-After", "")))
+    return ChannelRefused(said)
+
+
+def _seconds(retry_after: str) -> int:
+    return int(retry_after) if retry_after.isdecimal() else 0

@@ -1,0 +1,176 @@
+"""What becomes of an incident: opened, confirmed, recovering, closed, acknowledged."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+
+from accounts.models import Client, ExchangeKey, Server
+from bots.models import ForeignInstance
+from hummingbot_api.text import shortened
+from notifications.models import (
+    LONGEST_ENDING,
+    Channel,
+    Delivery,
+    Event,
+    Incident,
+    IncidentKind,
+)
+from notifications.outbox import DeliveryState
+from operations.models import LONGEST_LABEL, Operation
+
+#: Family, type and id of the subject, kind of the operation.
+Group = tuple[str, int, int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is stored of one thing: what is wrong with it, or (``kind`` is ``None``) that nothing is.
+
+    Attributes:
+        words: what happened, or how it came to its end.
+        looked_at: when a server showed it, or when an operation ended.
+    """
+
+    family: str
+    subject: models.Model
+    looked_at: datetime
+    words: str
+    kind: IncidentKind | None = None
+    code: str = ""
+    remedy: str = ""
+    operation: Operation | None = None
+
+    @property
+    def group(self) -> Group:
+        subject_type = ContentType.objects.get_for_model(self.subject)
+        return self.family, subject_type.pk, self.subject.pk, self.operation.kind if self.operation else ""
+
+
+def _scope(subject: Any) -> tuple[Client | None, Server]:
+    """Whose it is, and where."""
+    if isinstance(subject, Server):
+        return None, subject
+    if isinstance(subject, ForeignInstance):
+        return None, subject.server
+    if isinstance(subject, Client):
+        return subject, subject.server
+    if isinstance(subject, ExchangeKey):
+        return subject.client, subject.client.server
+    # An instance stays where it is when its bot's definition is edited.
+    return subject.client, (subject.deployment or subject).server
+
+
+def _apply(verdict: Verdict, incidents: list[Incident], now: datetime) -> None:
+    if verdict.kind is None:
+        for recovering in incidents:
+            _recover(recovering, verdict, now)
+        return
+    same = next((incident for incident in incidents if incident.kind == verdict.kind), None)
+    incident = _affirm(same, verdict, now) if same else _notice(verdict, now)
+    if incident and incident.opened_at:
+        for former in incidents:
+            if former is not same:
+                close(former, f"It became: {incident.title}.", now, followed_by=incident)
+
+
+def _notice(verdict: Verdict, now: datetime) -> Incident | None:
+    client, server = _scope(verdict.subject)
+    incident = Incident(
+        kind=verdict.kind or "",
+        subject=verdict.subject,
+        subject_label=shortened(str(verdict.subject), LONGEST_LABEL),
+        operation=verdict.operation,
+        operation_kind=verdict.operation.kind if verdict.operation else "",
+        client=client,
+        server=server,
+        sentence=verdict.words,
+        remedy=verdict.remedy,
+        code=verdict.code,
+        seen_at=verdict.looked_at,
+    )
+    incident.opened_at = None if incident.takes_two_looks else now
+    try:
+        with transaction.atomic():
+            incident.save()
+            if incident.opened_at:
+                _tell(incident)
+    except IntegrityError:  # another worker has just noticed it
+        return None
+    return incident
+
+
+def _affirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
+    """It is so still, though its cause may be another one: certain after a second look, and not over after all."""
+    row = Incident.objects.current().filter(pk=incident.pk)
+    shown = {
+        "better_at": None,
+        "operation_id": verdict.operation.pk if verdict.operation else None,
+        "sentence": verdict.words,
+        "code": verdict.code,
+        "remedy": verdict.remedy,
+    }
+    if changed := {name: value for name, value in shown.items() if getattr(incident, name) != value}:
+        row.update(**changed)
+    if incident.opened_at is None and verdict.looked_at > incident.seen_at + _patience(incident):
+        with transaction.atomic():
+            if row.filter(opened_at=None).update(opened_at=now):
+                _tell(incident)
+        incident.opened_at = now
+    return incident
+
+
+def _patience(incident: Incident) -> timedelta:
+    """How much later the look is that confirms it: any later one, mostly."""
+    # For so long a server that was restarted hears nobody: its bots are as well as before.
+    return timedelta(seconds=settings.FLEET["KNOWN_AGAIN"] if incident.kind == IncidentKind.BOT_SILENT else 0)
+
+
+def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:
+    """A look says that it is over: true at once, or after a second look where it took two to begin."""
+    if incident.opened_at is not None and incident.takes_two_looks:
+        if incident.better_at is None:
+            Incident.objects.current().filter(pk=incident.pk).update(better_at=verdict.looked_at)
+            return
+        if verdict.looked_at <= incident.better_at:
+            return
+    close(incident, verdict.words, now)
+
+
+def close(incident: Incident, ending: str, now: datetime, followed_by: Incident | None = None) -> None:
+    """End an incident and tell it where its beginning was told, unless another one that follows is told there."""
+    row = Incident.objects.current().filter(pk=incident.pk)
+    if incident.opened_at is None:
+        row.filter(opened_at=None).delete()  # it never was certain
+        return
+    with transaction.atomic():
+        # Of several workers one ends it.
+        if row.update(closed_at=now, ending=shortened(ending, LONGEST_ENDING)):
+            told = incident.deliveries.filter(event=Event.OPENED).exclude(state=DeliveryState.FAILED)
+            if followed_by is not None:
+                told = told.exclude(channel__in=followed_by.deliveries.values("channel"))
+            _write_down(incident, Event.CLOSED, told.values_list("channel", flat=True))
+
+
+def _tell(incident: Incident) -> None:
+    channels = Channel.objects.concerned_with(incident)
+    _write_down(incident, Event.OPENED, channels.values_list("pk", flat=True))
+
+
+def _write_down(incident: Incident, event: Event, channels: Collection[int]) -> None:
+    deliveries = [Delivery(incident=incident, channel_id=channel, event=event) for channel in channels]
+    Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
+
+
+def acknowledge(incident: Incident, user: Any) -> None:
+    """Somebody has seen it: noted down, and the end of a failed operation's incident."""
+    now = timezone.now()
+    with transaction.atomic():
+        unseen = Incident.objects.open().filter(pk=incident.pk, acknowledged_at=None)
+        if unseen.update(acknowledged_at=now, acknowledged_by=user) and incident.is_over_when_seen:
+            close(incident, f"Marked as seen by {user}.", now)
