@@ -9,10 +9,9 @@ from core.post_migrate import is_up_to_date
 
 def add_bundled_strategies(apps: Any = installed, **kwargs: object) -> None:
     from bots.models import Strategy
-    from bots.strategies import bundled
 
     if is_up_to_date(Strategy, apps):
-        bundled.add_or_update()
+        Strategy.objects.update_bundled()
 
 
 class BotsConfig(AppConfig):

@@ -192,7 +192,17 @@ class Bot(models.Model):
 
     def compare_settings(self) -> list[Row]:
         """Its settings as saved, as deployed and live; none without an instance."""
-        return compare(self, self.open_deployment) if self.open_deployment else []
+        deployment = self.open_deployment
+        if deployment is None:
+            return []
+        return compare(
+            self.strategy.settings_schema,
+            saved=self.render_config(deployment.config_name),
+            deployed=deployment.config,
+            live=deployment.live_config,
+            live_settings=self.live_settings,
+            pausable=deployment.is_controller,
+        )
 
     def settings_to_apply(self) -> list[Row]:
         """Those that the instance would take over as they are saved now."""

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
+from bots.strategies import bundled
 from bots.strategies.render import MARKET, RESERVED
 from bots.strategies.schema import schema_error, schema_from
 from bots.strategies.source import read_script
@@ -27,6 +28,25 @@ def validate_controller(value: str) -> None:
         check_name(value, "a controller")
     except InvalidName as problem:
         raise ValidationError(problem.message, code=problem.code) from None
+
+
+class StrategyQuerySet(models.QuerySet["Strategy"]):
+    def update_bundled(self) -> None:
+        """Bring the rows of the bundled strategies to what this version of the product says."""
+        for name, facts in bundled.BUNDLED.items():
+            self.update_or_create(
+                name=name,
+                defaults={
+                    "kind": facts["kind"],
+                    "controller_type": facts.get("controller_type", ""),
+                    "description": facts["description"],
+                    "spot_only": facts.get("spot_only", False),
+                    "source": bundled.source_of(name),
+                    "schema": facts["schema"],
+                    "default_settings": bundled.defaults(name),
+                    "bundled": True,
+                },
+            )
 
 
 class Strategy(models.Model):
@@ -69,6 +89,8 @@ class Strategy(models.Model):
     bundled = models.BooleanField(
         default=False, editable=False, help_text="Comes with the product and is updated with it."
     )
+
+    objects = StrategyQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]

@@ -53,25 +53,7 @@ def defaults(name: str) -> dict[str, Any]:
     return {key: setting["default"] for key, setting in properties.items() if "default" in setting}
 
 
-def add_or_update() -> None:
-    """Bring the rows of the bundled strategies to what this version of the product says."""
-    from bots.models import Strategy
-
-    for name, facts in BUNDLED.items():
-        source_file = facts.get("source_file")
-        source = (
-            (Path(__file__).parent / "bundled_scripts" / source_file).read_text(encoding="utf-8") if source_file else ""
-        )
-        Strategy.objects.update_or_create(
-            name=name,
-            defaults={
-                "kind": facts["kind"],
-                "controller_type": facts.get("controller_type", ""),
-                "description": facts["description"],
-                "spot_only": facts.get("spot_only", False),
-                "source": source,
-                "schema": facts["schema"],
-                "default_settings": defaults(name),
-                "bundled": True,
-            },
-        )
+def source_of(name: str) -> str:
+    """Return the source of the bundled script; empty for a controller, which the server has."""
+    source_file = BUNDLED[name].get("source_file")
+    return (Path(__file__).parent / "bundled_scripts" / source_file).read_text(encoding="utf-8") if source_file else ""

@@ -1,16 +1,13 @@
 """A bot's settings three times, side by side: as saved, as deployed, and live, as the server last showed them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bots.strategies.amounts import in_digits, in_percent, worth_of
 from bots.strategies.render import KILL_SWITCH
 from bots.strategies.schema import Setting, settings_in
-
-if TYPE_CHECKING:
-    from bots.models import Bot, Deployment
 
 #: Not there: the strategy has no such setting, or the server has not shown it yet.
 ABSENT = object()
@@ -56,17 +53,29 @@ class Row:
         return f"{self.label}: {self.live if self.difference == Difference.APPLY else self.deployed} → {self.saved}"
 
 
-def compare(bot: "Bot", deployment: "Deployment") -> list[Row]:
-    """Every setting of today's definition, of the deployment, and of the instance."""
-    saved, deployed, live = bot.render_config(deployment.config_name), deployment.config, deployment.live_config
-    taken_over = bot.live_settings
+def compare(
+    schema: Mapping[str, Any],
+    *,
+    saved: Mapping[str, Any],
+    deployed: Mapping[str, Any],
+    live: Mapping[str, Any],
+    live_settings: Collection[str],
+    pausable: bool,
+) -> list[Row]:
+    """Compare every setting of a definition as saved, as deployed, and as the instance has it.
+
+    Args:
+        schema: the strategy's settings, as JSON Schema.
+        live_settings: the settings that a running instance adopts.
+        pausable: whether the instance has a kill switch, as controllers do.
+    """
     rows = []
-    if deployment.is_controller:
-        # A file without it says the same as one that says no.
-        deployed, live = ({KILL_SWITCH: False} | config if config else config for config in (deployed, live))
-    for setting in _settings(bot.strategy.settings_schema, saved, deployed, live):
+    if pausable:
+        # A file without a kill switch means the same as one that has it off.
+        deployed, live = ({KILL_SWITCH: False} | dict(config) if config else config for config in (deployed, live))
+    for setting in _settings(schema, saved, deployed, live):
         values = [setting.value_in(config, ABSENT) for config in (saved, deployed, live)]
-        difference = _difference(setting.path[0], *values, taken_over=setting.path[0] in taken_over)
+        difference = _difference(setting.path[0], *values, taken_over=setting.path[0] in live_settings)
         wanted, given, shown = (in_words(setting, value) for value in values)
         rows.append(Row(".".join(setting.path), setting.label, wanted, given, shown, difference))
     return rows

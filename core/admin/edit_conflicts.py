@@ -86,7 +86,7 @@ class OpenedForm(forms.ModelForm):
 class KeepsOthersChangesMixin(PanelAdmin):
     """For what decides over money: a change form that was opened before somebody else's save is not saved at once."""
 
-    change_form_before_template = "operations/opened_with.html"
+    change_form_before_template = "core/opened_with.html"
 
     def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         if obj is not None:

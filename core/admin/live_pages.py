@@ -38,7 +38,7 @@ class RenewingListMixin(PanelAdmin):
     On a phone each row is a few lines: its first column, its state and its money large, all else small.
     """
 
-    change_list_template: Any = "operations/renewing_list.html"
+    change_list_template: Any = "core/renewing_list.html"
     #: There is no room on a phone for what is not there.
     empty_value_display = '<span class="panel-none">—</span>'
 
@@ -66,7 +66,7 @@ class RenewingListMixin(PanelAdmin):
                 "said": self._in_a_sentence(rows),
             }
             if asks_for_part(request):
-                response.template_name = "operations/rows.html"
+                response.template_name = "core/rows.html"
         return response
 
     def _in_a_sentence(self, rows: Sequence[Any]) -> str:

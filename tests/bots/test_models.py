@@ -354,7 +354,7 @@ def test_without_a_schema_the_default_settings_say_what_there_is(bot):
 
 def test_the_bundled_strategies_come_with_the_database_and_are_kept_up_to_date(db):
     Strategy.objects.filter(name="spread").update(source="changed", schema={})
-    bundled.add_or_update()
+    Strategy.objects.update_bundled()
     spread = Strategy.objects.get(name="spread")
     assert "class SpreadConfig" in spread.source
     assert spread.bundled and spread.schema["required"]

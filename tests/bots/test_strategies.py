@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from accounts.models import Client, Server
 from bots.models import Bot, Strategy
-from bots.strategies.bundled import BUNDLED, add_or_update, defaults
+from bots.strategies.bundled import BUNDLED, defaults
 from bots.strategies.render import RESERVED
 from bots.strategies.schema import Setting, schema_error, setting_errors
 from sandbox.catalog import CONTROLLERS
@@ -321,7 +321,7 @@ def test_the_proof_reads_them_without_django():
 
 @pytest.fixture
 def bot(db):
-    add_or_update()
+    Strategy.objects.update_bundled()
 
     def make(name, **settings):
         server = Server(name="sharp")
