@@ -1,8 +1,8 @@
 """How gunicorn serves the panel. It reads this file by itself; PORT is set by Heroku and Railway."""
 
-from controlpanel.settings.environment import env, refuse_to_start_half_configured
+from controlpanel.settings.environment import env, require_configuration
 
-refuse_to_start_half_configured()
+require_configuration()
 
 bind = env("BIND") or f"0.0.0.0:{env('PORT')}"
 workers = env("WEB_CONCURRENCY")

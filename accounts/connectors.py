@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from accounts.controllers import NO_USE_IN_GOING_ON
+from accounts.controllers import FATAL_ERRORS
 from accounts.models import Server
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import HummingbotAPIError
@@ -23,7 +23,7 @@ def connectors_learn(*, api: HummingbotAPI, server: Server) -> str:
     for name in api.connectors.list():
         try:
             fields[name] = known.get(name) or _fields_as_json(api, name)
-        except NO_USE_IN_GOING_ON:
+        except FATAL_ERRORS:
             raise
         except HummingbotAPIError:
             left_out.append(name)

@@ -12,7 +12,7 @@ from operations.kinds import NotDone
 
 #: The server is gone, lets nobody in, or hangs: there is no use in asking for the next controller. Any other error, an
 #: answer that can't be read among them, is about the one that was asked for.
-NO_USE_IN_GOING_ON = (ConnectionFailed, WrongPassword, ServerTimedOut)
+FATAL_ERRORS = (ConnectionFailed, WrongPassword, ServerTimedOut)
 
 
 def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False) -> str:
@@ -28,7 +28,7 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
     """
     try:
         listed = [(kind, name) for kind, names in api.controllers.list().items() for name in names]
-    except NO_USE_IN_GOING_ON:
+    except FATAL_ERRORS:
         raise
     except HummingbotAPIError as problem:
         return NotDone(f"The server did not list its controllers. ({problem.message})")
@@ -39,10 +39,10 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
     wanted.sort(key=lambda key: key in known and bool(known[key].problem))
     silence = _read(api, server, wanted)
     unusable = server.controllers.exclude(problem="").values_list("name", flat=True)
-    said = f"{len(listed)} controllers."
+    output = f"{len(listed)} controllers."
     if unusable:
-        said += f" The server can't tell the settings of {', '.join(unusable)}."
-    return NotDone(f"{said} Not all were read, check again: {silence}") if silence else said
+        output += f" The server can't tell the settings of {', '.join(unusable)}."
+    return NotDone(f"{output} Not all were read, check again: {silence}") if silence else output
 
 
 def _read(api: HummingbotAPI, server: Server, wanted: Iterable[tuple[str, str]]) -> str:
@@ -54,7 +54,7 @@ def _read(api: HummingbotAPI, server: Server, wanted: Iterable[tuple[str, str]])
             found["settings"] = [asdict(setting) for setting in api.controllers.config_template(kind, name)]
         except HummingbotAPIError as problem:
             found["problem"] = problem.message
-            silence = problem.message if isinstance(problem, NO_USE_IN_GOING_ON) else ""
+            silence = problem.message if isinstance(problem, FATAL_ERRORS) else ""
         Controller.objects.update_or_create(
             server=server,
             controller_type=kind,

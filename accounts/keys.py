@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from accounts.models import Client, ExchangeKey
 from hummingbot_api.connectors import entries, is_paper_trade, modes_of
 from hummingbot_api.results import ConnectorField
-from hummingbot_api.text import sanitize
+from hummingbot_api.text import strip_invisible
 
 #: The ends of the names of values without a space in them, unlike a memo's, a passphrase's or a phrase's of words.
 UNBROKEN = ("api_key", "api_secret", "secret_key", "private_key", "address", "user_id")
@@ -21,7 +21,7 @@ PAPER_NEEDS_NO_KEY = (
 )
 YES_OR_NO = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 #: Digits of a whole number: Python reads none of any length.
-LONGEST_NUMBER = 18
+MAX_NUMBER = 18
 
 #: Editors and chats put these in the place of a hyphen.
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "-"))
@@ -113,7 +113,7 @@ def _read(value: Any, field: ConnectorField, known: Mapping[str, ConnectorField]
     """
     text = value
     if isinstance(value, str) and not field.name.endswith(VERBATIM):
-        text = _clean(value, field, known) if field.kind == "text" else sanitize(value).strip()
+        text = _clean(value, field, known) if field.kind == "text" else strip_invisible(value).strip()
     match field.kind:
         case "bool":
             found = text if isinstance(text, bool) else YES_OR_NO.get(str(text).lower(), "") if text != "" else None
@@ -143,7 +143,7 @@ def _read(value: Any, field: ConnectorField, known: Mapping[str, ConnectorField]
 
 
 def _clean(text: str, field: ConnectorField, known: Mapping[str, ConnectorField]) -> str:
-    text = sanitize(text).strip()
+    text = strip_invisible(text).strip()
     named = _NAMED.match(text)
     if named and (owner := _owner(named[1], field, known)):
         if owner != field.name:
@@ -174,9 +174,9 @@ def _word(name: str) -> str:
 
 
 def _whole_number(value: Any) -> int:
-    digits = str(value) if isinstance(value, str) or (type(value) is int and value < 10**LONGEST_NUMBER) else ""
-    if not digits.isascii() or not digits.isdecimal() or len(digits) > LONGEST_NUMBER:
-        raise WrongValue(f"Write a whole number of at most {LONGEST_NUMBER} digits.")
+    digits = str(value) if isinstance(value, str) or (type(value) is int and value < 10**MAX_NUMBER) else ""
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > MAX_NUMBER:
+        raise WrongValue(f"Write a whole number of at most {MAX_NUMBER} digits.")
     return int(digits)
 
 

@@ -23,26 +23,26 @@ from accounts.profiles import (
     unreadable_check,
 )
 from core.exchanges import title_of
-from operations.kinds import Kind, StepDefinition, register
+from operations.kinds import OperationType, StepDefinition, register
 from operations.models import Operation
-from operations.run import Run
+from operations.run import StepContext
 
 
-class ServerKind(Kind):
+class ServerOperation(OperationType):
     """What is asked of a server itself."""
 
     subject_model = Server
     permission = "accounts.check_server"
 
-    def lane(self, subject: Server) -> str:
-        return server_lane(subject)
+    def concurrency_group(self, subject: Server) -> str:
+        return server_group(subject)
 
-    def page_of(self, subject: Server, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: Server, concern: str) -> tuple[str, str] | None:
         return server_page(subject) if concern == "server" else None
 
 
 @register
-class CheckServer(ServerKind):
+class CheckServer(ServerOperation):
     name = "check_server"
     label = "Check connection"
     icon = "network_check"
@@ -65,7 +65,7 @@ class CheckServer(ServerKind):
 
 
 @register
-class ReadControllers(ServerKind):
+class ReadControllers(ServerOperation):
     """Asks for every controller's settings again: its file may have changed while the server's version did not."""
 
     name = "read_controllers"
@@ -79,18 +79,18 @@ class ReadControllers(ServerKind):
     )
 
 
-def server_lane(server: Server) -> str:
+def server_group(server: Server) -> str:
     return f"server:{server.pk}"
 
 
-def alone_with_profile(run: Run, client: Client, server: Server) -> AbstractContextManager[None]:
+def exclusive_profile(run: StepContext, client: Client, server: Server) -> AbstractContextManager[None]:
     """Have a client's profile on a server to oneself while writing to it. Pushes, tests and rotations of keys wait for
     each other as operations; a deploy, which pushes what its bot lacks, waits for them here.
     """
-    return run.alone_with(f"profile:{server.pk}:{client.account_name}")
+    return run.exclusive(f"profile:{server.pk}:{client.account_name}")
 
 
-def _concerned(run: Run) -> tuple[Client, list[ExchangeKey]]:
+def _concerned(run: StepContext) -> tuple[Client, list[ExchangeKey]]:
     """Whose profile it is about, and which of the keys: the one that the operation is about, or all of a client's.
     With the values that they have now: others may have been entered since the operation began.
 
@@ -105,31 +105,31 @@ def _concerned(run: Run) -> tuple[Client, list[ExchangeKey]]:
     return client, keys
 
 
-def _sign_in(run: Run) -> str:
+def _sign_in(run: StepContext) -> str:
     client, _ = _concerned(run)
     return sign_in(client.server)
 
 
-def _check_keys(run: Run) -> str:
+def _check_keys(run: StepContext) -> str:
     client, keys = _concerned(run)
     with talking_to(client.server) as api:
         return keys_check(api=api, keys=keys)
 
 
-def _ensure_account(run: Run) -> str:
+def _ensure_account(run: StepContext) -> str:
     client, _ = _concerned(run)
-    with alone_with_profile(run, client, client.server), talking_to(client.server) as api:
+    with exclusive_profile(run, client, client.server), talking_to(client.server) as api:
         return account_ensure(api=api, client=client, server=client.server)
 
 
-def _push_keys(run: Run, *, force: bool) -> str:
+def _push_keys(run: StepContext, *, force: bool) -> str:
     client, _ = _concerned(run)
-    with alone_with_profile(run, client, client.server), talking_to(client.server) as api:
+    with exclusive_profile(run, client, client.server), talking_to(client.server) as api:
         _, keys = _concerned(run)  # only now: while this waited, new values may have been pushed
         return keys_push(api=api, client=client, server=client.server, keys=keys, force=force)
 
 
-def _verify_pushed(run: Run) -> str:
+def _verify_pushed(run: StepContext) -> str:
     client, keys = _concerned(run)
     return verify(client, connectors=[key.connector for key in keys])
 
@@ -139,7 +139,7 @@ def verify(client: Client, *, connectors: Sequence[str] = (), take_over: bool = 
         return profile_verify(api=api, client=client, server=client.server, connectors=connectors, take_over=take_over)
 
 
-def push_steps(force: Callable[[Run], bool] = lambda run: False) -> tuple[StepDefinition, ...]:
+def push_steps(force: Callable[[StepContext], bool] = lambda run: False) -> tuple[StepDefinition, ...]:
     """From reaching the server to reading back what it lists. ``force`` says whether unchanged keys are sent again."""
     return (
         StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
@@ -163,7 +163,7 @@ class PushOptions(forms.Form):
 
 
 @register
-class PushProfile(Kind):
+class PushProfile(OperationType):
     """Makes the client's account on its server hold the client's keys. Pushing what is there already does nothing."""
 
     name = "push_profile"
@@ -185,10 +185,10 @@ class PushProfile(Kind):
     def unavailable(self, subject: Client) -> str:
         return "" if subject.keys.exists() else f"{subject} has no exchange key yet: add one first."
 
-    def lane(self, subject: Client) -> str:
-        return server_lane(subject.server)
+    def concurrency_group(self, subject: Client) -> str:
+        return server_group(subject.server)
 
-    def page_of(self, subject: Client, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
         return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
     def next_step(self, operation: Operation) -> tuple[str, str]:
@@ -198,21 +198,21 @@ class PushProfile(Kind):
         )
 
 
-def _check_unreadable(run: Run) -> str:
+def _check_unreadable(run: StepContext) -> str:
     client, _ = _concerned(run)
-    with alone_with_profile(run, client, client.server), talking_to(client.server) as api:
+    with exclusive_profile(run, client, client.server), talking_to(client.server) as api:
         _, keys = _concerned(run)
         return unreadable_check(api=api, client=client, server=client.server, keys=keys)
 
 
-def _recreate_account(run: Run) -> str:
+def _recreate_account(run: StepContext) -> str:
     client, _ = _concerned(run)
-    with alone_with_profile(run, client, client.server), talking_to(client.server) as api:
+    with exclusive_profile(run, client, client.server), talking_to(client.server) as api:
         return account_recreate(api=api, client=client, server=client.server)
 
 
 @register
-class RecreateProfile(Kind):
+class RecreateProfile(OperationType):
     """Deletes an account whose keys the server can't read any more, and pushes them anew into another of its name."""
 
     name = "recreate_profile"
@@ -243,28 +243,28 @@ class RecreateProfile(Kind):
             f"{subject} ({connectors}) are stored in it. If it can, nothing is deleted. Running bots keep their keys."
         )
 
-    def concerns(self, subject: Client) -> bool:
-        return subject.profile is not None and not subject.profile.taken_over
+    def applies_to(self, subject: Client) -> bool:
+        return subject.profile is not None and not subject.profile.adopted
 
     def unavailable(self, subject: Client) -> str:
         if subject.profile is None:
             return f"{subject} has no profile on {subject.server} yet: push it."
-        if subject.profile.taken_over:
+        if subject.profile.adopted:
             return f"The profile {subject.account_name} was there before the panel, which deletes nothing in it."
         return "" if subject.keys.exists() else f"{subject} has no exchange key that could be stored again."
 
     def refuse(self, subject: Client) -> None:
-        if subject.profile is not None and subject.profile.taken_over:
+        if subject.profile is not None and subject.profile.adopted:
             raise ProfileExists(self.unavailable(subject))
 
-    def lane(self, subject: Client) -> str:
-        return server_lane(subject.server)
+    def concurrency_group(self, subject: Client) -> str:
+        return server_group(subject.server)
 
-    def page_of(self, subject: Client, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
         return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
 
-class KeyKind(Kind):
+class KeyOperation(OperationType):
     """What all operations on one key have in common: they write to its client's profile, one at a time."""
 
     subject_model = ExchangeKey
@@ -277,10 +277,10 @@ class KeyKind(Kind):
     def lock(self, subject: ExchangeKey) -> str:
         return super().lock(subject.client)
 
-    def lane(self, subject: ExchangeKey) -> str:
-        return server_lane(subject.client.server)
+    def concurrency_group(self, subject: ExchangeKey) -> str:
+        return server_group(subject.client.server)
 
-    def page_of(self, subject: ExchangeKey, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: ExchangeKey, concern: str) -> tuple[str, str] | None:
         return {
             "server": server_page(subject.client.server),
             "key": ("Enter the key again", reverse("admin:accounts_exchangekey_rotate", args=[subject.pk])),
@@ -291,7 +291,7 @@ class KeyKind(Kind):
 
 
 @register
-class TestKey(KeyKind):
+class TestKey(KeyOperation):
     """Pushes one key, also when it is there already, because only that makes the server try it at the exchange."""
 
     name = "test_key"
@@ -307,14 +307,14 @@ class TestKey(KeyKind):
         )
 
 
-def may_take_over(operation: Operation) -> bool:
+def may_adopt(operation: Operation) -> bool:
     """Whether who asked may make a profile this client's that may be anybody's. A command has no user, and may."""
     user = operation.requested_by
     return user is None or user.has_perm("accounts.take_over_profile")
 
 
 @register
-class VerifyProfile(Kind):
+class VerifyProfile(OperationType):
     """Looks at what the server has, changes nothing there. Takes over a profile that was made by hand."""
 
     name = "verify_profile"
@@ -327,12 +327,12 @@ class VerifyProfile(Kind):
         StepDefinition(
             "verify",
             "Read what the server lists",
-            lambda run: verify(run.subject, take_over=may_take_over(run.operation)),
+            lambda run: verify(run.subject, take_over=may_adopt(run.operation)),
         ),
     )
 
-    def lane(self, subject: Client) -> str:
-        return server_lane(subject.server)
+    def concurrency_group(self, subject: Client) -> str:
+        return server_group(subject.server)
 
-    def page_of(self, subject: Client, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
         return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)

@@ -15,7 +15,7 @@ REST = timedelta(seconds=5)
 #: What a reading takes on top of its requests: to resolve the server's name, to write down what it found.
 MARGIN = timedelta(seconds=15)
 
-_at_work: set[tuple[int, str]] = set()
+_in_progress: set[tuple[int, str]] = set()
 _lock = threading.Lock()
 
 
@@ -29,7 +29,7 @@ class Reader(Protocol):
     def __call__(self, server: Server, *, within: float) -> None: ...
 
 
-def read_in_turn(server_id: int, column: str, read: Reader, *, every: timedelta, longest: timedelta) -> None:
+def poll_if_due(server_id: int, column: str, read: Reader, *, every: timedelta, longest: timedelta) -> None:
     """Read a server if that is due and nobody is at it: the conditional UPDATE decides.
 
     A reader gets less time than ``longest``, so that it has ended when it is somebody else's turn. Should it not have,
@@ -57,10 +57,10 @@ def read_in_turn(server_id: int, column: str, read: Reader, *, every: timedelta,
 def _alone(server_id: int, column: str) -> Iterator[bool]:
     """Whether no other thread of this process is at it."""
     with _lock:
-        alone = (server_id, column) not in _at_work
-        _at_work.add((server_id, column))
+        alone = (server_id, column) not in _in_progress
+        _in_progress.add((server_id, column))
     try:
         yield alone
     finally:
         if alone:
-            _at_work.discard((server_id, column))
+            _in_progress.discard((server_id, column))

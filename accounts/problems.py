@@ -1,4 +1,4 @@
-"""What can go wrong with clients, keys and servers. Part of the catalogue in ``hummingbot_api.errors``."""
+"""What can go wrong with clients, keys and servers. Part of the catalog in ``hummingbot_api.errors``."""
 
 from hummingbot_api.errors import Problem
 
@@ -7,7 +7,7 @@ class PasswordUnreadable(Problem):
     """The server's password was encrypted with a key that is not in ``FERNET_KEYS``."""
 
     code = "password_unreadable"
-    concerns = "server"
+    fix_target = "server"
     no_contact = True
     meaning = "The server's stored password can't be decrypted with the present FERNET_KEYS."
     default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or type the password again."
@@ -17,7 +17,7 @@ class KeyUnreadable(Problem):
     """An exchange key was encrypted with a key that is not in ``FERNET_KEYS``."""
 
     code = "key_unreadable"
-    concerns = "key"
+    fix_target = "key"
     meaning = "The exchange key can't be decrypted with the present FERNET_KEYS."
     default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or enter the exchange key again."
 
@@ -26,7 +26,7 @@ class KeyMissing(Problem):
     """There is neither a stored exchange key nor one on the server for the connector that is needed."""
 
     code = "key_missing"
-    concerns = "key"
+    fix_target = "key"
     meaning = "The client has no exchange key for this connector."
     default_remedy = "Add the client's exchange key for the connector, then try again."
 
@@ -35,7 +35,7 @@ class NothingToPush(Problem):
     """The client has no exchange keys at all."""
 
     code = "nothing_to_push"
-    concerns = "key"
+    fix_target = "key"
     meaning = "The client has no exchange key yet, so there is nothing to push."
     default_remedy = "Add the client's exchange key, then push the profile."
 
@@ -60,10 +60,10 @@ class ProfileExists(Problem):
     )
 
 
-class ProfileTaken(Problem):
+class ProfileNameTaken(Problem):
     """Another client of the panel uses this account name on this server."""
 
-    code = "profile_taken"
+    code = "profile_name_taken"
     meaning = "This account name is in use on this server, and not by this client."
     default_remedy = "Give the client another account name."
 
@@ -80,7 +80,7 @@ class ProfileHoldsMore(Problem):
     """Recreated, the profile would lack keys that only the server knows."""
 
     code = "profile_holds_more"
-    concerns = "key"
+    fix_target = "key"
     meaning = "The profile holds keys that the panel does not have, so it was not deleted."
     default_remedy = (
         "Add the client's exchange keys for the connectors that the message names, then recreate the profile."

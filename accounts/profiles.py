@@ -11,7 +11,14 @@ from django.utils import timezone
 
 from accounts.keys import key_errors
 from accounts.models import Client, CredentialsProfile, ExchangeKey, PushedKey, Server
-from accounts.problems import KeyMissing, ProfileExists, ProfileHoldsMore, ProfileInOrder, ProfileTaken, PushUnverified
+from accounts.problems import (
+    KeyMissing,
+    ProfileExists,
+    ProfileHoldsMore,
+    ProfileInOrder,
+    ProfileNameTaken,
+    PushUnverified,
+)
 from core.exchanges import proves_address_only
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import is_paper_trade
@@ -32,7 +39,7 @@ ADDRESS_ONLY = (
     "tries it."
 )
 #: What is wrong with one key, or one exchange: the next key is sent anyway.
-OF_ONE_KEY = (
+KEY_PROBLEMS = (
     KeyRefused,
     IpNotAllowed,
     RegionBlocked,
@@ -50,7 +57,7 @@ def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str
 
     Raises:
         ProfileExists: it is there and the panel neither made it nor was told to take it over.
-        ProfileTaken: another client of the panel uses that name on this server.
+        ProfileNameTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
     _check_not_taken(client, server)
@@ -80,7 +87,7 @@ def _profile_exists(name: str, server: Server) -> ProfileExists:
 def _check_not_taken(client: Client, server: Server) -> None:
     name = client.account_name
     if CredentialsProfile.objects.filter(server=server, account_name=name).exclude(client=client).exists():
-        raise ProfileTaken(f"The account name {name} is in use on {server}.")
+        raise ProfileNameTaken(f"The account name {name} is in use on {server}.")
 
 
 def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
@@ -113,29 +120,29 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
     """
     profile = CredentialsProfile.objects.get(client=client, server=server)
     listed = api.accounts.credentials(profile.account_name)
-    said, problems = [], []
+    output, problems = [], []
     for key in keys:
         unchanged = profile.fingerprint_of(key.connector) == key.fingerprint and key.connector in listed
         if unchanged and not force and _in_use(api, profile.account_name, key.connector):
-            said.append(f"{key.connector}: already there, unchanged since the last push.")
+            output.append(f"{key.connector}: already there, unchanged since the last push.")
             continue
         try:
-            said.append(_push(api, profile, key, listed))
-        except OF_ONE_KEY as problem:
+            output.append(_push(api, profile, key, listed))
+        except KEY_PROBLEMS as problem:
             problems.append(problem)
-            said.append(f"{key.connector}: {problem.message}")
+            output.append(f"{key.connector}: {problem.message}")
     if problems:
         if len(keys) > 1:
-            raise type(problems[0])(" ".join(said), remedy=problems[0].remedy)
+            raise type(problems[0])(" ".join(output), remedy=problems[0].remedy)
         raise problems[0]
-    return " ".join(said) or "No key is needed."
+    return " ".join(output) or "No key is needed."
 
 
 def _push(api: HummingbotAPI, profile: CredentialsProfile, key: ExchangeKey, listed: Sequence[str]) -> str:
     ours = key.connector not in listed or profile.fingerprint_of(key.connector) is not None
     if ours:
         # Written before it is sent: whatever comes of it, even after a crash, is the panel's and not yet known.
-        _note_pushed(profile, key.connector, fingerprint="")
+        _record_pushed(profile, key.connector, fingerprint="")
     try:
         api.accounts.add_credential(profile.account_name, key.connector, key.read_values())
     except (KeyRefused, IpNotAllowed) as problem:
@@ -143,7 +150,7 @@ def _push(api: HummingbotAPI, profile: CredentialsProfile, key: ExchangeKey, lis
         if isinstance(problem, KeyRefused):
             _clean_up_refused(api, profile, key.connector, ours=ours)
         raise
-    _note_pushed(profile, key.connector, fingerprint=key.fingerprint)
+    _record_pushed(profile, key.connector, fingerprint=key.fingerprint)
     if proves_address_only(key.connector):
         key.was_tried(passed=True, outcome=ADDRESS_ONLY)
         return f"{key.connector}: stored. {ADDRESS_ONLY}"
@@ -159,7 +166,7 @@ def _in_use(api: HummingbotAPI, account: str, connector: str) -> bool:
     return connector in api.portfolio.state([account]).get(account, {})
 
 
-def _note_pushed(profile: CredentialsProfile, connector: str, *, fingerprint: str) -> None:
+def _record_pushed(profile: CredentialsProfile, connector: str, *, fingerprint: str) -> None:
     PushedKey.objects.update_or_create(
         profile=profile,
         connector=connector,
@@ -170,7 +177,7 @@ def _note_pushed(profile: CredentialsProfile, connector: str, *, fingerprint: st
 def _clean_up_refused(api: HummingbotAPI, profile: CredentialsProfile, connector: str, *, ours: bool) -> None:
     """Leave no refused key behind. What stood there before the panel came is not the panel's to delete."""
     listed = api.accounts.credentials(profile.account_name)
-    if connector in listed and ours and not profile.taken_over:
+    if connector in listed and ours and not profile.adopted:
         api.accounts.delete_credential(profile.account_name, connector)
         listed = api.accounts.credentials(profile.account_name)
     profile.pushed_keys.filter(connector=connector).delete()
@@ -185,7 +192,7 @@ def profile_verify(
     Raises:
         ProfileMissing, PushUnverified
         ProfileExists: the panel did not make it, and is not to ``take_over`` what was made by hand.
-        ProfileTaken: another client of the panel uses that name on this server.
+        ProfileNameTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
     _check_not_taken(client, server)
@@ -203,7 +210,7 @@ def profile_verify(
         defaults={"connectors": listed, "verified_at": timezone.now()},
         create_defaults={
             "account_name": name,
-            "taken_over": True,
+            "adopted": True,
             "connectors": listed,
             "verified_at": timezone.now(),
         },
@@ -249,13 +256,13 @@ def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
     unused = [name for name in names if name not in used and _lists_keys(api, name)]
     if not unused:
         return "The server uses the keys that it has stored." if used else "The server has no key of a client yet."
-    said = (
+    output = (
         f"The server lists keys in {', '.join(unused)} and has no portfolio for them: it can't read them any more, as "
         "after a change of its config password, or could not log in to their exchanges since its start."
     )
     if not used:
-        raise ServerKeysUnreadable(said)
-    return NotDone(f"{said} “Test key” tells which.")
+        raise ServerKeysUnreadable(output)
+    return NotDone(f"{output} “Test key” tells which.")
 
 
 def uses_no_key(api: HummingbotAPI, account: str) -> bool:

@@ -8,10 +8,10 @@ from huey.contrib.djhuey import db_periodic_task, db_task
 
 from accounts.balances.portfolio import read_balances
 from accounts.models import Balance, Server
-from accounts.polling import read_in_turn
+from accounts.polling import poll_if_due
 
 #: Planned every five minutes: a little less, because what was planned may begin a little late.
-EVERY, LONGEST = timedelta(minutes=4), timedelta(minutes=15)
+EVERY, MAX_AGE = timedelta(minutes=4), timedelta(minutes=15)
 
 
 @db_periodic_task(crontab(minute="*/5"))
@@ -24,9 +24,9 @@ def plan_balances() -> None:
 
 @db_task()
 def balances(server_id: int) -> None:
-    read_in_turn(server_id, "next_balances", read_balances, every=EVERY, longest=LONGEST)
+    poll_if_due(server_id, "next_balance_poll", read_balances, every=EVERY, longest=MAX_AGE)
 
 
 @db_periodic_task(crontab(hour="3", minute="20"))
-def thin_balances() -> None:
-    Balance.objects.thin(timezone.now())
+def downsample_balances() -> None:
+    Balance.objects.downsample(timezone.now())

@@ -1,6 +1,6 @@
 """What the dashboard's figures cost with every sample of a month, and with those that are kept of it.
 
-Run: ``python -m benchmarks.earnings [bots]``. It writes into a database in memory.
+Run: ``python -m benchmarks.performance_report [bots]``. It writes into a database in memory.
 """
 # ruff: noqa: E402 - Django wants its settings before its models
 
@@ -27,7 +27,7 @@ from django.utils import timezone
 
 from accounts.models import Client, Server
 from bots.models import Bot, Deployment, PerformanceSample, Strategy
-from bots.reporting.performance import earnings
+from bots.reporting.performance import performance_report
 from core.figures.time_ranges import SPANS
 
 EVERY = timedelta(minutes=5)
@@ -62,7 +62,7 @@ def measure(span: str) -> float:
 
     def look() -> float:
         begun = time.process_time()
-        earnings(PerformanceSample.objects.all(), SPANS[span], timezone.now(), by_bot=False)
+        performance_report(PerformanceSample.objects.all(), SPANS[span], timezone.now(), by_bot=False)
         return time.process_time() - begun
 
     return min(look() for _ in range(ROUNDS)) * 1000
@@ -72,7 +72,7 @@ def main(bots: int) -> None:
     call_command("migrate", verbosity=0)
     make_bots(bots)
     rows, all_of_them = PerformanceSample.objects.count(), {span: measure(span) for span in SPANS}
-    PerformanceSample.objects.thin(timezone.now())
+    PerformanceSample.objects.downsample(timezone.now())
     print(f"{bots} bots, a month: {rows:,} samples, of which {PerformanceSample.objects.count():,} are kept")  # noqa: T201
     for span, before in all_of_them.items():
         after = measure(span)

@@ -152,7 +152,7 @@ def _has_gap(read_to: datetime | None, general: Sequence[LogEntry]) -> bool:
     return read_to is None or general[0].timestamp > read_to
 
 
-def in_words(orders: Sequence[OpenOrder], most: int = 20) -> str:
+def describe(orders: Sequence[OpenOrder], most: int = 20) -> str:
     """The orders in a list for a sentence."""
     words = "; ".join(map(str, orders[:most]))
     return f"{words}; and {len(orders) - most} more" if len(orders) > most else words

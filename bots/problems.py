@@ -1,4 +1,4 @@
-"""What can go wrong with bots. Part of the catalogue in ``hummingbot_api.errors``."""
+"""What can go wrong with bots. Part of the catalog in ``hummingbot_api.errors``."""
 
 from hummingbot_api.errors import Problem
 
@@ -7,7 +7,7 @@ class DefinitionInvalid(Problem):
     """The bot's definition breaks a rule; it was edited, or its strategy was, since it was saved."""
 
     code = "definition_invalid"
-    concerns = "settings"
+    fix_target = "settings"
     meaning = "The bot's definition is not valid."
     default_remedy = "Open the bot's settings, correct what the message names, save, and try again."
 
@@ -24,7 +24,7 @@ class PauseWouldEnd(Problem):
     """Somebody has paused the bot, and whoever deploys it anew has not said that the pause may end."""
 
     code = "pause_would_end"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "The bot is paused, and a new instance would quote at once."
     default_remedy = (
         "If it shall quote again, ask once more and say so: tick “Let it quote again” on the bot's page, send "
@@ -36,7 +36,7 @@ class ClientOffboarded(Problem):
     """Nothing begins to trade with the money of a client who has left. What runs may be ended."""
 
     code = "client_offboarded"
-    concerns = "client"
+    fix_target = "client"
     meaning = "The client is offboarded: none of their bots is deployed or started."
     default_remedy = (
         "If the bot shall trade, set the client's status to active again and ask once more. What still runs can be "
@@ -48,7 +48,7 @@ class InstanceNameTaken(Problem):
     """Another bot's instances have the same name on this server, so the two could be mistaken for each other."""
 
     code = "instance_name_taken"
-    concerns = "settings"
+    fix_target = "settings"
     meaning = "Another bot uses the same instance name on this server."
     default_remedy = "Give the bot another name."
 
@@ -76,10 +76,10 @@ class ContainerExited(Problem):
     )
 
 
-class NeverHeard(Problem):
+class BotNeverConnected(Problem):
     """The container is up, and nothing was heard of the bot by the deadline."""
 
-    code = "never_heard"
+    code = "bot_never_connected"
     meaning = "The bot's container is up, but the bot was not heard."
     default_remedy = (
         "If it starts slowly, “Refresh” shows it as running as soon as it is heard. Otherwise check that the bot is "
@@ -100,7 +100,7 @@ class InstanceNotListed(Problem):
     """The instance is neither among the active nor among the exited containers, which does not mean that it is gone."""
 
     code = "instance_not_listed"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "The server does not list the bot's container: it is paused by Docker, restarting, or removed."
     default_remedy = (
         "Press “Recover”: Docker is asked for the bot's container. One that is paused or restarting is stopped, with "
@@ -120,7 +120,7 @@ class StopNotDelivered(Problem):
     """A stop that is sent to a bot which is not connected is lost, and the server calls it a success."""
 
     code = "stop_not_delivered"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "The bot is not connected, so no stop could reach it: it may still be trading."
     default_remedy = (
         "Press “Recover”: the bot's container is ended and started again, and it is stopped as soon as it is connected."
@@ -153,7 +153,7 @@ class InstanceUnknownHere(Problem):
     """The server lists the instance nowhere, not even in its history: it is not the server that it was deployed on."""
 
     code = "instance_unknown_here"
-    concerns = "server"
+    fix_target = "server"
     meaning = "This server never had the bot's instance, so it may still be trading on another one."
     default_remedy = (
         "Check whether the base URL leads to another host than before, and correct it. If it is the same host and its "
@@ -165,7 +165,7 @@ class OrdersMayBeOpen(Problem):
     """Nobody has seen orders of an instance end: new ones on top of them could outgrow what the client agreed to."""
 
     code = "orders_may_be_open"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "Orders of this bot, or of another one of the client in this market, may still be open at the exchange."
     default_remedy = (
         "Look for them at the exchange and cancel what is open. Then press “Orders dealt with” on the bot's page (in "
@@ -178,7 +178,7 @@ class StrategyNotStarted(Problem):
     """The bot lives and is heard, and its log says that its strategy raised an error at the start."""
 
     code = "strategy_not_started"
-    concerns = "strategy"
+    fix_target = "strategy"
     meaning = "The bot is up, but its strategy did not start."
     default_remedy = "Correct the strategy or the setting that the message names, then redeploy the bot."
 
@@ -187,7 +187,7 @@ class BotLive(Problem):
     """A definition was to be deleted while an instance of it may be trading."""
 
     code = "bot_live"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "The bot has an instance on a server: its definition can't be deleted."
     default_remedy = "Archive the bot first, then delete it."
 
@@ -196,7 +196,7 @@ class NotLive(Problem):
     """A running bot takes changes over under conditions that this one does not meet, or not any more."""
 
     code = "not_live"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "The running instance can't be changed live."
     default_remedy = "Redeploy the bot: the new instance has today's definition."
 
@@ -243,7 +243,7 @@ class TradingRuleBroken(Problem):
     """The exchange would refuse the orders that the settings lead to: the bot would run and never trade."""
 
     code = "trading_rule_broken"
-    concerns = "settings"
+    fix_target = "settings"
     meaning = "The exchange would refuse the bot's orders: they are too small."
     default_remedy = (
         "Raise the amount that the message names, or divide it among fewer orders, save the bot, and try again."
@@ -254,7 +254,7 @@ class PairNotListed(Problem):
     """The server asked the exchange, which has no such pair: the bot would run and never trade."""
 
     code = "pair_not_listed"
-    concerns = "settings"
+    fix_target = "settings"
     meaning = "The exchange does not list the bot's trading pair, so the bot would never trade."
     default_remedy = (
         "Check how the pair is written, and correct the bot. If the server's list is not up to date, deploy once more "

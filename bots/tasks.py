@@ -8,23 +8,23 @@ from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
 from accounts.models import Server
-from accounts.polling import read_in_turn
-from accounts.tasks import EVERY, LONGEST
-from bots.models import ForeignInstance, PerformanceSample, StrategyKind
+from accounts.polling import poll_if_due
+from accounts.tasks import EVERY, MAX_AGE
+from bots.models import PerformanceSample, StrategyKind, UnmanagedInstance
 from bots.monitoring.performance import read_performance
-from bots.monitoring.poll import observe_server
-from bots.operations.steps.rotate_key import forget_former_values
-from operations.tasks import several_times_a_minute
+from bots.monitoring.poll import poll_server
+from bots.operations.steps.rotate_key import prune_previous_values
+from operations.tasks import schedule_within_minute
 
 
 @db_periodic_task(crontab())
-def plan_observations() -> None:
-    several_times_a_minute(observe_fleet, int(settings.FLEET["INTERVAL"]))
+def plan_polls() -> None:
+    schedule_within_minute(poll_fleet, int(settings.FLEET["INTERVAL"]))
 
 
 @db_task()
-def observe_fleet() -> None:
-    for pk in Server.objects.filter(next_observation__lte=timezone.now()).values_list("pk", flat=True):
+def poll_fleet() -> None:
+    for pk in Server.objects.filter(next_poll__lte=timezone.now()).values_list("pk", flat=True):
         observe(pk)
 
 
@@ -34,7 +34,7 @@ def observe(server_id: int) -> None:
     # A little early, because the scheduler's clock ticks in whole seconds.
     every = timedelta(seconds=settings.FLEET["INTERVAL"] - 2)
     longest = timedelta(seconds=settings.FLEET["STALE"])
-    read_in_turn(server_id, "next_observation", observe_server, every=every, longest=longest)
+    poll_if_due(server_id, "next_poll", poll_server, every=every, longest=longest)
 
 
 @db_periodic_task(crontab(minute="*/5"))
@@ -48,19 +48,19 @@ def plan_performance() -> None:
 
 @db_task()
 def performance(server_id: int) -> None:
-    read_in_turn(server_id, "next_performance", read_performance, every=EVERY, longest=LONGEST)
+    poll_if_due(server_id, "next_performance_poll", read_performance, every=EVERY, longest=MAX_AGE)
 
 
 @db_periodic_task(crontab(hour="3", minute="5"))
-def forget_former_keys() -> None:
-    forget_former_values()
+def prune_previous_keys() -> None:
+    prune_previous_values()
 
 
 @db_periodic_task(crontab(hour="3", minute="15"))
-def forget_foreign_instances() -> None:
-    ForeignInstance.objects.forget(timezone.now())
+def prune_unmanaged_instances() -> None:
+    UnmanagedInstance.objects.forget(timezone.now())
 
 
 @db_periodic_task(crontab(hour="3", minute="10"))
-def thin_performance() -> None:
-    PerformanceSample.objects.thin(timezone.now())
+def downsample_performance() -> None:
+    PerformanceSample.objects.downsample(timezone.now())

@@ -90,7 +90,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "roles", "last_login", "second_factor_label", "sign_in_label")
     list_filter = ("groups", "is_active", "is_superuser")
-    actions = ("let_sign_in_again", "remove_second_factor", "revoke_tokens")
+    actions = ("unlock", "remove_second_factor", "revoke_tokens")
     add_fieldsets = ((None, {"fields": ("username", "role", "password1", "password2")}),)
     #: What a superuser alone decides on is not even shown to others.
     fieldsets = (
@@ -110,9 +110,9 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         ).order_by()
         at_an_address = tries.values("ip_address").annotate(tries=models.Sum("failures_since_start"))
         paused: Any = models.Exists(at_an_address.filter(tries__gte=settings.AXES_FAILURE_LIMIT))
-        if settings.SIGN_IN_TRIES_PER_USER:
+        if settings.LOGIN_ATTEMPTS_PER_USER:
             anywhere = tries.values("username").annotate(tries=models.Sum("failures_since_start"))
-            paused |= models.Exists(anywhere.filter(tries__gte=settings.SIGN_IN_TRIES_PER_USER))
+            paused |= models.Exists(anywhere.filter(tries__gte=settings.LOGIN_ATTEMPTS_PER_USER))
         users = super().get_queryset(request).annotate(is_paused=paused)
         return users.select_related("second_factor").prefetch_related("groups")
 
@@ -161,7 +161,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         return "paused" if user.is_paused else "open"  # type: ignore[attr-defined]
 
     @admin.action(description="Let sign in again", permissions=["change"])
-    def let_sign_in_again(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+    def unlock(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             reset(username=user.get_username())
             log_change(request, user, "Ended the pause after wrong passwords.")

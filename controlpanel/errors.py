@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from hummingbot_api.text import shortened
+from hummingbot_api.text import truncate
 from json_api.error_handlers import nothing_at
 
 
@@ -40,7 +40,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """For what Django refuses. Of a host name that is not the panel's it says which one arrived, and the setting."""
     if isinstance(exception, DisallowedHost):
-        host = shortened(request.META.get("HTTP_HOST", ""), 200)
+        host = truncate(request.META.get("HTTP_HOST", ""), 200)
         sentence = f"The panel was asked for under the name “{host}”, which is none of its own."
         remedy = (
             "If you host the panel: have the proxy send the Host header as the browser did, or add the name to "

@@ -77,4 +77,4 @@ def _queue() -> bool:
 
 
 def _worker() -> bool:
-    return WorkerHeartbeat.is_heard()
+    return WorkerHeartbeat.is_alive()

@@ -100,7 +100,7 @@ class SecondFactor(ThrottlingMixin, Device):
         return [f"{code[:5]}-{code[5:]}" for code in codes]
 
     @property
-    def key_in_words(self) -> str:
+    def key_text(self) -> str:
         """The key as apps take it by hand, in groups of four."""
         text = b32encode(bytes.fromhex(str(self.key))).decode()
         return " ".join(re.findall(".{4}", text))
@@ -109,7 +109,7 @@ class SecondFactor(ThrottlingMixin, Device):
     def setup_url(self) -> str:
         """What the QR code holds."""
         issuer = str(settings.UNFOLD["SITE_TITLE"])
-        query: dict[str, Any] = {"secret": self.key_in_words.replace(" ", ""), "issuer": issuer}
+        query: dict[str, Any] = {"secret": self.key_text.replace(" ", ""), "issuer": issuer}
         return f"otpauth://totp/{quote(f'{issuer}:{self.user.get_username()}')}?{urlencode(query, quote_via=quote)}"
 
 

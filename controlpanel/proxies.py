@@ -13,14 +13,14 @@ from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 
 from controlpanel.errors import error_page
-from hummingbot_api.text import shortened
+from hummingbot_api.text import truncate
 from json_api.error_handlers import problem_response
 from json_api.problems import HttpsNotRecognized
 
 #: Counts redirects to https. One of them leads there; so many within so many seconds lead round in a circle.
 COOKIE, REDIRECTS, SECONDS = "https_redirects", 3, 10
 #: The longest header that a page quotes.
-LONGEST_HEADER = 200
+MAX_HEADER = 200
 
 
 class RedirectMiddleware:
@@ -57,7 +57,7 @@ def _explain(request: HttpRequest) -> HttpResponse:
         + (
             "it came without an X-Forwarded-Proto header."
             if scheme is None
-            else f"its X-Forwarded-Proto header is “{shortened(scheme, LONGEST_HEADER)}”."
+            else f"its X-Forwarded-Proto header is “{truncate(scheme, MAX_HEADER)}”."
         )
     )
     if not request.path.startswith(reverse("admin:index")):
@@ -67,7 +67,7 @@ def _explain(request: HttpRequest) -> HttpResponse:
 
 def origin_refused(request: HttpRequest) -> HttpResponse:
     """The page for a form that Django's check of its origin has refused."""
-    sent = shortened(request.headers.get("Origin") or request.headers.get("Referer", ""), LONGEST_HEADER)
+    sent = truncate(request.headers.get("Origin") or request.headers.get("Referer", ""), MAX_HEADER)
     if sent in {"", "null"}:
         return error_page(
             request,

@@ -20,18 +20,18 @@ from huey import Huey, PostgresHuey, PriorityRedisHuey, SqliteHuey
 from huey.consumer import Consumer
 
 from controlpanel.settings.environment import env
-from hummingbot_api.text import masker, one_line, shortened
+from hummingbot_api.text import mask_secrets, one_line, truncate
 
 logger = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 
 #: Seconds between two tries of a thread: the first, and how long they may become.
-FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
+FIRST_WAIT, MAX_WAIT = 0.5, 5.0
 #: Seconds between two lines about an outage.
 LOG_INTERVAL = 60
 #: How a library says that the other side is out of reach, and not that a task has a fault.
-OUTAGES = (
+OUTAGE_ERRORS = (
     django.db.OperationalError,
     django.db.InterfaceError,
     psycopg.OperationalError,
@@ -44,12 +44,12 @@ OUTAGES = (
 def without_passwords(text: str) -> str:
     """Mask the passwords of the database and the queue: a library may quote the address that it was given."""
     queue_password = urlsplit(env("QUEUE_URL")).password or ""
-    return masker([settings.DATABASES["default"].get("PASSWORD"), unquote(queue_password)])(text)
+    return mask_secrets([settings.DATABASES["default"].get("PASSWORD"), unquote(queue_password)])(text)
 
 
 def reason(error: BaseException) -> str:
     """The error on one line, without passwords, with the setting that mends it where there is one."""
-    text = shortened(one_line(without_passwords(str(error))), 300)
+    text = truncate(one_line(without_passwords(str(error))), 300)
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         text += (
             " The certificate is not signed by an authority that this machine knows. For a self-signed one add "
@@ -59,7 +59,7 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-class PatientQueue(Huey):
+class BackoffQueue(Huey):
     """A queue whose consumer backs off while the storage can't be read."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -105,7 +105,7 @@ class PatientQueue(Huey):
             if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL:
                 self._logged_at = now
                 logger.warning("The queue is out of reach, trying again. %s", reason(error))
-        return min(max(FIRST_WAIT, lasted), LONGEST_WAIT)
+        return min(max(FIRST_WAIT, lasted), MAX_WAIT)
 
     def _note_end(self) -> None:
         with self._lock:
@@ -115,15 +115,15 @@ class PatientQueue(Huey):
             self._since = None
 
 
-class PostgresQueue(PatientQueue, PostgresHuey):
+class PostgresQueue(BackoffQueue, PostgresHuey):
     pass
 
 
-class RedisQueue(PatientQueue, PriorityRedisHuey):
+class RedisQueue(BackoffQueue, PriorityRedisHuey):
     pass
 
 
-class SqliteQueue(PatientQueue, SqliteHuey):
+class SqliteQueue(BackoffQueue, SqliteHuey):
     pass
 
 
@@ -132,7 +132,7 @@ class OutageFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if record.name.startswith(("huey", "operations")) and isinstance(error, OUTAGES):
+        if record.name.startswith(("huey", "operations")) and isinstance(error, OUTAGE_ERRORS):
             # What the scheduler can't enqueue comes again in a minute, and the queue says itself that it is away.
             if record.name.endswith(".Scheduler"):
                 return False

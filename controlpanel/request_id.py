@@ -10,7 +10,7 @@ from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOpera
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 
-from hummingbot_api.text import shortened
+from hummingbot_api.text import truncate
 
 HEADER = "X-Request-ID"
 #: Hosts and callers may send their own, as long as it can't forge a line of the log.
@@ -54,7 +54,7 @@ class RefusalFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], REFUSALS):
-            record.msg, record.args = shortened(" ".join(record.getMessage().split()), 300), ()
+            record.msg, record.args = truncate(" ".join(record.getMessage().split()), 300), ()
             record.exc_info, record.exc_text = None, None
             if record.levelno > logging.WARNING:
                 record.levelno, record.levelname = logging.WARNING, "WARNING"

@@ -6,5 +6,5 @@ from huey.contrib.djhuey import db_periodic_task
 
 
 @db_periodic_task(crontab(hour="3", minute="35"))
-def forget_ended_sessions() -> None:
+def prune_sessions() -> None:
     call_command("clearsessions")

@@ -9,12 +9,12 @@ from controlpanel.access.two_factor import second_factor
 from controlpanel.dashboard.glossary import glossary
 from controlpanel.dashboard.search import search
 from controlpanel.dashboard.views import dashboard_now
-from core.admin.live_pages import reload_signed_out
+from core.admin.live_pages import redirect_to_login
 from json_api.api import api
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/now/", reload_signed_out(admin.site.admin_view(require_safe(dashboard_now))), name="dashboard_now"),
+    path("admin/now/", redirect_to_login(admin.site.admin_view(require_safe(dashboard_now))), name="dashboard_now"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     path("admin/onboard/", include("controlpanel.onboarding.views")),
     path("admin/orders/", include("bots.admin.orphaned_orders")),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.connectors import AccountType, market_of
 
 
 @dataclass(frozen=True)
@@ -227,15 +227,19 @@ def title_of(connector: str) -> str:
     exchange = EXCHANGES.get(market.exchange)
     name = exchange.name if exchange else market.exchange.replace("_", " ").title()
     futures = " futures (perpetual)" if market.perpetual else ""
-    return f"{name}{futures}" if market.money is Money.REAL else f"{name}{futures}, {market.money.value}"
+    return (
+        f"{name}{futures}"
+        if market.account_type is AccountType.REAL
+        else f"{name}{futures}, {market.account_type.value}"
+    )
 
 
-def words_of(connector: str, field_name: str) -> FieldWords:
+def wording_of(connector: str, field_name: str) -> FieldWords:
     """What a connector's field is called, and where its value is found. An unknown one is called by its own name."""
     group, _, inner = field_name.partition(".")
     if inner:
-        words = words_of(connector, inner)
-        return replace(words, label=f"{words_of(connector, group).label}: {words.label}")
+        words = wording_of(connector, inner)
+        return replace(words, label=f"{wording_of(connector, group).label}: {words.label}")
     exchange = market_of(connector).exchange
     word = field_name
     for prefix in (connector, exchange, exchange.replace("_", "")):

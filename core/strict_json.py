@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.text import Truncator
 
 #: How many groups and lists may stand within each other: what checks and stores them goes down by recursion.
-DEEPEST = 50
+MAX_DEPTH = 50
 
 
 def read_json(text: str | bytes) -> Any:
@@ -32,7 +32,7 @@ def read_json(text: str | bytes) -> Any:
         raise ValidationError("One of the \\u codes is half a character.") from None
     except RecursionError:
         raise ValidationError(_TOO_DEEP) from None
-    if _is_deeper(value, DEEPEST):
+    if _is_deeper(value, MAX_DEPTH):
         raise ValidationError(_TOO_DEEP)
     return value
 

@@ -43,7 +43,7 @@ class CodeEditor(UnfoldAdminTextareaWidget):
         return context | {"widget": context["widget"] | own}
 
 
-def words_of_stored(secret: str | Unreadable) -> str:
+def describe_stored(secret: str | Unreadable) -> str:
     """The help text of a field that replaces a stored secret."""
     stored = "can't be decrypted: enter it again" if isinstance(secret, Unreadable) else "is kept"
     return f"The stored one {stored}. Leave this empty to keep it."

@@ -136,7 +136,7 @@ def choice_for(name: str, fields: Iterable[ConnectorField]) -> str:
 PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kraken_paper_trade", "kucoin_paper_trade")
 
 
-class Money(Enum):
+class AccountType(Enum):
     """What a bot on a connector trades with; the value is for people."""
 
     REAL = "real money"
@@ -155,26 +155,26 @@ class Market:
 
     exchange: str
     perpetual: bool
-    money: Money
+    account_type: AccountType
 
 
-_ENDINGS = {"_paper_trade": Money.PAPER, "_testnet": Money.TESTNET, "_sandbox": Money.TESTNET}
+_ENDINGS = {"_paper_trade": AccountType.PAPER, "_testnet": AccountType.TESTNET, "_sandbox": AccountType.TESTNET}
 
 
 def market_of(connector: str) -> Market:
     """Where and with what a connector trades. A name that does not say otherwise means real money."""
-    ending = next((ending for ending in _ENDINGS if connector.endswith(ending)), "")
-    name = connector.removesuffix(ending)
+    resolution = next((resolution for resolution in _ENDINGS if connector.endswith(resolution)), "")
+    name = connector.removesuffix(resolution)
     return Market(
         exchange=name.removesuffix("_perpetual"),
         perpetual="perpetual" in name,
-        money=_ENDINGS.get(ending, Money.REAL),
+        account_type=_ENDINGS.get(resolution, AccountType.REAL),
     )
 
 
 def is_paper_trade(connector: str) -> bool:
     """Whether the connector simulates its fills. It needs no key; servers do not list it."""
-    return market_of(connector).money is Money.PAPER
+    return market_of(connector).account_type is AccountType.PAPER
 
 
 def real_exchange(connector: str) -> str:

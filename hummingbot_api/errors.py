@@ -1,7 +1,7 @@
-"""The catalogue of what can go wrong: a code, a sentence, a remedy and whether trying again may help.
+"""The catalog of what can go wrong: a code, a sentence, a remedy and whether trying again may help.
 
 Everything that the panel reports, in the admin, in the JSON API and in the docs, is one of these classes.
-Modules above add their own by subclassing ``Problem``; ``Problem.catalogue()`` lists them all.
+Modules above add their own by subclassing ``Problem``; ``Problem.catalog()`` lists them all.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Problem(Exception):
         message: what happened, one or two sentences, never with a secret in it.
         remedy: what to do next.
         retryable: whether the same request may succeed later without anything being changed.
-        concerns: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, its ``settings``,
+        fix_target: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, its ``settings``,
             ``strategy``, ``client``; empty where there is no such place.
         no_contact: whether it means that a server could not be asked at all, as opposed to saying no.
     """
@@ -25,7 +25,7 @@ class Problem(Exception):
     meaning: ClassVar[str] = "Something went wrong."
     default_remedy: ClassVar[str] = "Try again; if it happens again, look at the server's log."
     retryable: ClassVar[bool] = False
-    concerns: ClassVar[str] = ""
+    fix_target: ClassVar[str] = ""
     no_contact: ClassVar[bool] = False
 
     def __init__(self, message: str = "", *, remedy: str = "") -> None:
@@ -34,7 +34,7 @@ class Problem(Exception):
         super().__init__(self.message)
 
     @classmethod
-    def catalogue(cls) -> Iterator[type["Problem"]]:
+    def catalog(cls) -> Iterator[type["Problem"]]:
         """Every kind of problem that has been defined, in order of definition, families before their members.
 
         A family without a code of its own is none: it only says what its members have in common.
@@ -42,12 +42,12 @@ class Problem(Exception):
         for kind in cls.__subclasses__():
             if "code" in vars(kind):
                 yield kind
-            yield from kind.catalogue()
+            yield from kind.catalog()
 
     @classmethod
     def with_code(cls, code: str) -> "type[Problem] | None":
         """The kind of problem that a stored code stands for; ``None`` when there is none any more."""
-        return next((kind for kind in cls.catalogue() if kind.code == code), None)
+        return next((kind for kind in cls.catalog() if kind.code == code), None)
 
 
 class HummingbotAPIError(Problem):
@@ -67,7 +67,7 @@ class HummingbotAPIError(Problem):
 class ConnectionFailed(HummingbotAPIError):
     """There is no way to the API: whatever else is asked now would fail likewise."""
 
-    concerns = "server"
+    fix_target = "server"
     no_contact = True
 
 
@@ -164,7 +164,7 @@ class TunnelInterstitial(TunnelError):
 class Unanswered(HummingbotAPIError):
     """The server did not say what it did. That is about this one request: it may answer the next one."""
 
-    concerns = "server"
+    fix_target = "server"
     retryable = True
 
 
@@ -205,7 +205,7 @@ class InvalidBaseURL(HummingbotAPIError):
 
     code = "invalid_base_url"
     may_have_acted = False
-    concerns = "server"
+    fix_target = "server"
     meaning = "This is not the base URL of a server."
     default_remedy = "Enter scheme, host and port only, for example https://hummingbot.example.com:8000."
 
@@ -232,7 +232,7 @@ class WrongPassword(Refused):
     """``401``: the stored user name or password is not the server's."""
 
     code = "wrong_password"
-    concerns = "server"
+    fix_target = "server"
     meaning = "Wrong username or password: the server does not accept the stored login."
     default_remedy = "Have an operator enter the server's username and password again, on the server's page."
 
@@ -272,7 +272,7 @@ class UnknownConnector(Refused):
     """The server has no such connector."""
 
     code = "unknown_connector"
-    concerns = "key"
+    fix_target = "key"
     meaning = "The server does not know this connector."
     default_remedy = "Choose a connector that the server lists; check the connection to refresh that list."
 
@@ -281,7 +281,7 @@ class WrongKeyField(Refused):
     """The key has a field that this connector does not have, or lacks one."""
 
     code = "wrong_key_field"
-    concerns = "key"
+    fix_target = "key"
     meaning = "The exchange key's fields are not the ones that this connector asks for."
     default_remedy = "Enter the key again: its form shows the fields that the connector asks for."
 
@@ -291,7 +291,7 @@ class KeyRefused(Refused):
 
     code = "key_refused"
     may_have_acted = True  # the server stores a key before the exchange is asked, and may leave it there
-    concerns = "key"
+    fix_target = "key"
     meaning = "The exchange refused the key."
     default_remedy = (
         "Correct the key (values, permissions, the addresses it is bound to), save it, and retry. "
@@ -313,7 +313,7 @@ class ScriptInvalid(Refused):
     """The server can't import the script, or it has no configuration class."""
 
     code = "script_invalid"
-    concerns = "strategy"
+    fix_target = "strategy"
     meaning = "The server can't use this script."
     default_remedy = (
         "A script needs valid Python, a class based on StrategyV2Base and one based on StrategyV2ConfigBase "
@@ -325,7 +325,7 @@ class ControllerInvalid(Refused):
     """The server has no such controller, or can't import it."""
 
     code = "controller_invalid"
-    concerns = "strategy"
+    fix_target = "strategy"
     meaning = "The server can't use this controller."
     default_remedy = (
         "Choose a strategy whose controller the server has. If it should have it, look at the controller's file on the "
@@ -337,7 +337,7 @@ class ConfigInvalid(Refused):
     """The settings were not accepted, or the server holds others than were sent."""
 
     code = "config_invalid"
-    concerns = "settings"
+    fix_target = "settings"
     meaning = "The server does not accept these settings."
     default_remedy = "Correct the bot's settings that the message names, then deploy again."
 
@@ -346,7 +346,7 @@ class DockerDown(Refused):
     """The server runs, its Docker engine does not."""
 
     code = "docker_down"
-    concerns = "server"
+    fix_target = "server"
     meaning = "Docker is not running on the server, so no bot can be started or stopped."
     default_remedy = "Start Docker on the server's host (systemctl start docker), then check the connection."
     retryable = True
@@ -356,7 +356,7 @@ class MqttDown(Refused):
     """The server has no connection to its MQTT broker."""
 
     code = "mqtt_down"
-    concerns = "server"
+    fix_target = "server"
     meaning = "The server is not connected to its MQTT broker, so bots can't be heard or commanded."
     default_remedy = "Start the broker (EMQX in the server's compose file), then check the connection."
     retryable = True
@@ -366,7 +366,7 @@ class ImageMissing(Refused):
     """The Docker image is not there and could not be pulled."""
 
     code = "image_missing"
-    concerns = "settings"
+    fix_target = "settings"
     meaning = "The Docker image is not on the server and could not be pulled."
     default_remedy = "Correct the bot's image, or pull it on the server: docker pull hummingbot/hummingbot:latest."
 

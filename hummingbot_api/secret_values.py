@@ -12,7 +12,7 @@ from typing import Any
 #: The ends of the names of such values.
 CHOSEN = ("memo", "id", "address", "account_name", "account_type", "account_limit", "public_key", "index")
 #: Exchanges ask for secrets of at least so many characters; assets and most names have fewer.
-SHORTEST = 6
+MIN_SECRET = 6
 #: Lines by which the panel knows what a bot does, and their kind.
 _LINES = (
     "Hummingbot stopped. start command initiated. stop command initiated. MQTT Bridge connected with success.",
@@ -36,7 +36,7 @@ def secrets_in(
     return [
         text
         for name, text in _texts(values)
-        if len(text) >= SHORTEST
+        if len(text) >= MIN_SECRET
         and text.casefold() not in known
         and (looks_random(text) or ((declared is None or name in declared) and not name.endswith(CHOSEN)))
     ]

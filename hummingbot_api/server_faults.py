@@ -9,7 +9,7 @@ class NotSupportedByServer(Refused):
     """The server has no such route: it is of a version from before or after it."""
 
     code = "not_supported_by_server"
-    concerns = "server"
+    fix_target = "server"
     meaning = "This version of the Hummingbot API does not have a call that the panel needs."
     default_remedy = "Update the Hummingbot API on the server's host, then check the connection again."
 

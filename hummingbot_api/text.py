@@ -10,25 +10,25 @@ from urllib.parse import quote, quote_plus
 from hummingbot_api.errors import HummingbotAPIError
 
 MASK = "•••"
-LONGEST_QUOTE = 300
+MAX_QUOTE = 300
 #: Shorter texts are no secrets: to mask them would eat words.
-SHORTEST = 4
+MIN_SECRET = 4
 #: A secret of so many characters, which no word has, is masked within others too: in a URL, between other secrets.
-SHORTEST_ANYWHERE = 16
+MIN_SECRET_ANYWHERE = 16
 #: A line of a secret of several, such as a private key in a file, is a secret from this length on.
-SHORTEST_LINE = 8
+MIN_SECRET_LINE = 8
 
 #: Characters of a server's words that are looked at: it may say megabytes.
-LONGEST_READ = 20_000
+MAX_READ = 20_000
 #: So many are masked before, that no secret is cut in two and half of it shown.
-LONGEST_MASKED = 5 * LONGEST_READ
+MAX_MASKED = 5 * MAX_READ
 
 # What reads a server's words takes time in proportion to their length, whatever they are: none of these begins with, or
 # has in its midst, a repetition without a bound that can begin anywhere.
 _TRACEBACK = "Traceback (most recent call last):"
-#: How Pydantic ends a line of a validation error. It repeats the input, shortened: no mask would match it.
+#: How Pydantic ends a line of a validation error. It repeats the input, truncate: no mask would match it.
 _PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
-#: A colour, a movement of the cursor, a window's title. Bounded: a log may hold nothing but beginnings of these.
+#: A color, a movement of the cursor, a window's title. Bounded: a log may hold nothing but beginnings of these.
 _ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,5}[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|\x1b[ -/]?[0-Z\\-~]"
 )
@@ -37,13 +37,13 @@ _PYDANTIC_TITLE = re.compile(r"\d{1,6} validation errors? for \w+\s*")
 _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
 
 
-def masker(secrets: Iterable[object]) -> Callable[[str], str]:
+def mask_secrets(secrets: Iterable[object]) -> Callable[[str], str]:
     """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped.
 
     A secret is masked where it stands as a whole: within another word it would give itself away by what is left.
     What is a secret at all is for the caller to know: see ``secret_values``.
     """
-    forms = {form for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= SHORTEST}
+    forms = {form for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= MIN_SECRET}
     if not forms:
         return lambda text: text
     pattern = "|".join(map(_as_a_whole, sorted(forms, key=len, reverse=True)))
@@ -51,7 +51,7 @@ def masker(secrets: Iterable[object]) -> Callable[[str], str]:
 
 
 def _as_a_whole(form: str) -> str:
-    if len(form) >= SHORTEST_ANYWHERE and re.search(r"\d", form):
+    if len(form) >= MIN_SECRET_ANYWHERE and re.search(r"\d", form):
         return re.escape(form)
     before, after = (r"(?<!\w)" if _is_of_words(form[0]) else ""), (r"(?!\w)" if _is_of_words(form[-1]) else "")
     return f"{before}{re.escape(form)}{after}"
@@ -61,7 +61,7 @@ def _is_of_words(character: str) -> bool:
     return character.isalnum() or character == "_"
 
 
-def said(body: Any) -> str:
+def error_detail(body: Any) -> str:
     """What the JSON of a failure says, without the ``input`` of a ``422``, which echoes what was sent."""
     words = body.get("detail") or body.get("message") if isinstance(body, Mapping) else body
     if isinstance(words, list):
@@ -69,15 +69,15 @@ def said(body: Any) -> str:
     return words if isinstance(words, str) else ""
 
 
-def quotable(text: str, mask: Callable[[str], str] = str) -> str:
+def sanitize(text: str, mask: Callable[[str], str] = str) -> str:
     """A server's words on one line, without secrets, however long and whatever they are.
 
     Without a ``mask`` they are to be judged, and neither shown nor kept.
     """
-    return one_line(mask(sanitize(text[:LONGEST_MASKED]))[:LONGEST_READ])
+    return one_line(mask(strip_invisible(text[:MAX_MASKED]))[:MAX_READ])
 
 
-def sanitize(text: str) -> str:
+def strip_invisible(text: str) -> str:
     """Return the text without what a terminal or a browser obeys instead of showing it: ANSI escape codes, marks that
     turn the direction of writing, characters that can't be seen. Line ends and tabs stay.
     """
@@ -105,10 +105,10 @@ def problem(kind: type[HummingbotAPIError], words: str) -> HummingbotAPIError:
     """Make an error of this kind that quotes the server's words, cut to a readable length."""
     if not words:
         return kind()
-    return kind(f"{kind.meaning} The server said: {shortened(words, LONGEST_QUOTE)}")
+    return kind(f"{kind.meaning} The server said: {truncate(words, MAX_QUOTE)}")
 
 
-def shortened(text: str, longest: int) -> str:
+def truncate(text: str, longest: int) -> str:
     """``text``, or its beginning where it is longer than that: for a page or a column of so many characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
@@ -131,7 +131,7 @@ def _texts(values: Iterable[object]) -> Iterator[str]:
             yield from _texts(value)
         elif value is not None and not isinstance(value, bool):
             yield str(value)
-            yield from (line for line in str(value).splitlines() if len(line) >= SHORTEST_LINE)
+            yield from (line for line in str(value).splitlines() if len(line) >= MIN_SECRET_LINE)
 
 
 def _spellings(secret: str) -> set[str]:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from ninja import NinjaAPI, Schema, Swagger
 from pydantic.json_schema import models_json_schema
 
-from json_api.auth import take_token
+from json_api.auth import consume_quota
 from json_api.error_handlers import MEDIA_TYPE, handle_problems, problem_response
 from json_api.parser import StrictParser
 from json_api.problems import MethodRefused, RequestProblem
@@ -28,7 +28,7 @@ def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
         if scheme.lower() != "bearer":
             return staff_member_required(view)(request, *args, **kwargs)
         try:
-            take_token(request, secret)
+            consume_quota(request, secret)
         except RequestProblem as problem:
             return problem_response(request, problem)
         return view(request, *args, **kwargs)
@@ -42,7 +42,7 @@ EVENTS = (OperationEvent, BotStateEvent)
 SIGNED_WITH = ("Webhook-Id", "Webhook-Timestamp", "Webhook-Signature")
 
 
-def _told(event: type[Schema]) -> dict[str, Any]:
+def _notified(event: type[Schema]) -> dict[str, Any]:
     body = {"schema": {"$ref": f"#/components/schemas/{event.__name__}"}}
     return {
         "summary": event.__doc__,
@@ -87,7 +87,7 @@ class PanelAPI(NinjaAPI):
             ref_template="#/components/schemas/{model}",
         )
         schema["components"]["schemas"] |= definitions["$defs"]
-        schema["webhooks"] = {event.__name__: {"post": _told(event)} for event in EVENTS}
+        schema["webhooks"] = {event.__name__: {"post": _notified(event)} for event in EVENTS}
         for path in schema["paths"].values():
             for call in path.values():
                 for status, response in call["responses"].items():

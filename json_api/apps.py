@@ -7,4 +7,4 @@ class JsonApiConfig(AppConfig):
     verbose_name = "JSON API"
 
     def ready(self) -> None:
-        from json_api import problems  # noqa: F401 - part of the catalogue from now on
+        from json_api import problems  # noqa: F401 - part of the catalog from now on

@@ -33,7 +33,7 @@ class Bearer(HttpBearer):
         Raises:
             TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests, ScopeMissing
         """
-        found = take_token(request, token)
+        found = consume_quota(request, token)
         if self.scope:
             require_scope(found, self.scope)
         return found
@@ -48,7 +48,7 @@ def require_scope(token: Token, scope: Scope) -> None:
         raise ScopeMissing(f"The token “{token.name}” has no scope “{scope}”.")
 
 
-def take_token(request: HttpRequest, secret: str) -> Token:
+def consume_quota(request: HttpRequest, secret: str) -> Token:
     """The token with this secret, with one request counted against its rate limit.
 
     Raises:

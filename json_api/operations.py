@@ -6,11 +6,11 @@ from django.utils import timezone
 
 from json_api.models import Webhook
 from json_api.webhooks.sender import hand_over
-from operations.kinds import Kind, StepDefinition, register
-from operations.run import Run
+from operations.kinds import OperationType, StepDefinition, register
+from operations.run import StepContext
 
 
-def send_test_event(run: Run) -> str:
+def send_test_event(run: StepContext) -> str:
     """May be sent twice when a worker dies in it; the id is the same then."""
     webhook: Webhook = run.subject
     event = {"type": "webhook.test", "timestamp": timezone.now().isoformat(), "data": {"webhook": webhook.name}}
@@ -19,7 +19,7 @@ def send_test_event(run: Run) -> str:
 
 
 @register
-class TestWebhook(Kind):
+class TestWebhook(OperationType):
     name = "test_webhook"
     label = "Send a test event"
     icon = "send"
@@ -27,5 +27,5 @@ class TestWebhook(Kind):
     permission = "json_api.change_webhook"
     steps = (StepDefinition("send", "Post a signed event", send_test_event),)
 
-    def page_of(self, subject: Webhook, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: Webhook, concern: str) -> tuple[str, str] | None:
         return ("Open the webhook", subject.get_absolute_url()) if concern in {"webhook", "channel"} else None

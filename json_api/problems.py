@@ -1,4 +1,4 @@
-"""What can go wrong between the JSON API and whoever calls it. Part of the catalogue in ``hummingbot_api.errors``."""
+"""What can go wrong between the JSON API and whoever calls it. Part of the catalog in ``hummingbot_api.errors``."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -190,7 +190,7 @@ class WebhookRefused(Problem):
     """The receiver said no. Unlike a channel's, it may be a tool that is just being set up: it is asked again."""
 
     code = "webhook_refused"
-    concerns = "webhook"
+    fix_target = "webhook"
     meaning = "The receiver refused the event."
     default_remedy = (
         "Let the tool answer with a status from 200 to 299. Check the webhook's address, and that the tool has its "
@@ -203,7 +203,7 @@ class WebhookUnreadable(Problem):
     """The webhook's address or secret was encrypted with a key that is not in ``FERNET_KEYS``."""
 
     code = "webhook_unreadable"
-    concerns = "webhook"
+    fix_target = "webhook"
     meaning = "The webhook's address or secret can't be decrypted with the present FERNET_KEYS."
     default_remedy = (
         "Put the former key back into FERNET_KEYS behind the new one, or enter the address again and make a new secret."
@@ -214,7 +214,7 @@ class WebhookOff(Problem):
     """The webhook was switched off before it was told."""
 
     code = "webhook_off"
-    concerns = "webhook"
+    fix_target = "webhook"
     meaning = "The webhook was switched off, so it was not told."
     default_remedy = "Switch it on to have it told of what happens from now on."
 
@@ -223,7 +223,7 @@ class WebhookNotAllowed(Problem):
     """What happened is not the webhook's user's to see any more."""
 
     code = "webhook_not_allowed"
-    concerns = "webhook"
+    fix_target = "webhook"
     meaning = "The webhook's user may not see any more what it is about, so it was not told."
     default_remedy = "Let the webhook belong to a user who sees the client."
 

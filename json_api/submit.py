@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Status
 
 from json_api.auth import require
-from json_api.models import TakenRequest
+from json_api.models import IdempotencyRecord
 from json_api.problems import FieldsInvalid, IdempotencyKeyReused, NotPossibleNow, OperationFailed
 from json_api.schemas.common import Waiting
 from operations import kinds
@@ -25,7 +25,7 @@ _waiting = BoundedSemaphore(settings.API["WAITING"])
 #: How often, in seconds, a waiting request looks.
 LOOK = 0.25
 #: Characters of an ``Idempotency-Key``.
-LONGEST_KEY = 255
+MAX_KEY = 255
 
 
 def answer(
@@ -76,8 +76,8 @@ def once(request: HttpRequest, act: Callable[[], Operation]) -> Operation:
         FieldsInvalid: it is too long.
     """
     key = request.headers.get("Idempotency-Key", "").strip().strip('"')
-    if len(key) > LONGEST_KEY:
-        raise FieldsInvalid({"Idempotency-Key": [f"A key has {LONGEST_KEY} characters at the most."]})
+    if len(key) > MAX_KEY:
+        raise FieldsInvalid({"Idempotency-Key": [f"A key has {MAX_KEY} characters at the most."]})
     if not key:
         with transaction.atomic():
             return act()
@@ -85,13 +85,13 @@ def once(request: HttpRequest, act: Callable[[], Operation]) -> Operation:
     fingerprint = _fingerprint(request)
     try:
         with transaction.atomic():
-            taken = TakenRequest.objects.create(user=user, key=key, fingerprint=fingerprint)
+            taken = IdempotencyRecord.objects.create(user=user, key=key, fingerprint=fingerprint)
             operation = act()
             taken.operation = operation
             taken.save(update_fields=["operation"])
             return operation
     except IntegrityError:
-        before = TakenRequest.objects.select_related("operation").filter(user=user, key=key).first()
+        before = IdempotencyRecord.objects.select_related("operation").filter(user=user, key=key).first()
         if before is None or before.operation is None:
             raise
     if before.fingerprint != fingerprint:

@@ -6,10 +6,10 @@ from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
-from json_api.models import TakenRequest, WebhookDelivery
+from json_api.models import IdempotencyRecord, WebhookDelivery
 from json_api.webhooks.events import look
 from json_api.webhooks.sender import outbox
-from operations.tasks import several_times_a_minute
+from operations.tasks import schedule_within_minute
 
 #: Seconds between two looks.
 INTERVAL = 20
@@ -19,11 +19,11 @@ KEPT = timedelta(days=30)
 
 @db_periodic_task(crontab())
 def plan_events() -> None:
-    several_times_a_minute(look_and_send, INTERVAL)
+    schedule_within_minute(detect_and_send, INTERVAL)
 
 
 @db_task()
-def look_and_send() -> None:
+def detect_and_send() -> None:
     try:
         look(timezone.now())
     finally:
@@ -31,7 +31,7 @@ def look_and_send() -> None:
 
 
 @db_periodic_task(crontab(hour="3", minute="20"))
-def forget_the_old() -> None:
+def prune_old() -> None:
     now = timezone.now()
-    TakenRequest.objects.outdated(now).delete()
+    IdempotencyRecord.objects.outdated(now).delete()
     WebhookDelivery.objects.filter(occurred_at__lt=now - KEPT).delete()

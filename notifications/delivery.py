@@ -6,10 +6,10 @@ from notifications.outbox import Outbox
 from notifications.problems import ChannelOff
 
 
-def _tell(delivery: Delivery) -> None:
+def _notify(delivery: Delivery) -> None:
     if not Channel.objects.listening().filter(pk=delivery.channel_id).exists():
         raise ChannelOff
     hand_over(message_of(delivery.incident, Event(delivery.event)), delivery.channel)
 
 
-outbox = Outbox(Delivery, "channel", _tell)
+outbox = Outbox(Delivery, "channel", _notify)

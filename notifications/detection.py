@@ -13,22 +13,22 @@ from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, OuterRef, Q
 
-from accounts.balances.minimums import held_by, in_words
+from accounts.balances.minimums import balances_by_key, describe
 from accounts.models import Client, ExchangeKey, Server
-from bots.models import Bot, BotState, ForeignInstance, OrphanedOrders
-from bots.monitoring.guards import attended
+from bots.models import Bot, BotState, OrphanedOrders, UnmanagedInstance
+from bots.monitoring.guards import busy_bots
 from bots.problems import InstanceNotListed, OrdersMayBeOpen
 from bots.reporting.corrections import is_corrected
 from bots.reporting.guidance import TROUBLE_ADVICE, paper_remedy
 from core.exchanges import title_of
-from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.connectors import AccountType, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
 from hummingbot_api.server_faults import ServerKeysUnreadable
-from hummingbot_api.text import shortened
-from notifications.incidents import Group, Verdict, _apply, close
+from hummingbot_api.text import truncate
+from notifications.incidents import Group, Verdict, apply_verdict, close
 from notifications.models import (
-    ENDING_TRADE,
     FAMILIES,
+    TRADE_ENDING_OPERATIONS,
     Incident,
     IncidentKind,
     may_trade_on,
@@ -36,11 +36,11 @@ from notifications.models import (
 from notifications.problems import (
     BotCrashed,
     BotNotQuoting,
-    BotSilent,
     BotStopped,
+    BotUnresponsive,
+    DuplicateInstance,
     LowBalance,
-    SecondInstance,
-    UnknownBot,
+    UnmanagedInstanceFound,
 )
 from operations import kinds
 from operations.models import ACTIVE_STATES, Operation, State
@@ -52,7 +52,7 @@ FRESH = timedelta(days=1)
 SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key", "recreate_profile"})
 
 #: What a key that is accepted later on shows to be over.
-OF_A_KEY = frozenset({KeyRefused.code, ServerKeysUnreadable.code})
+KEY_ERRORS = frozenset({KeyRefused.code, ServerKeysUnreadable.code})
 
 #: What ends a bot's trading because somebody asked for it.
 STOPPING = frozenset({"stop", "recover", "archive"})
@@ -61,7 +61,7 @@ STOPPING = frozenset({"stop", "recover", "archive"})
 RECOVERING = frozenset({"start", "deploy", "redeploy"})
 
 #: What goes before the remedy when a bot could not be made to trade no more.
-TO_STOP_IT_NOW = (
+STOP_NOW_REMEDY = (
     "The bot may go on trading. To stop it now: disable the API key at the exchange, or cancel its orders there."
 )
 
@@ -75,10 +75,10 @@ def look(now: datetime) -> None:
         {group[2] for group in current if group[1] == ContentType.objects.get_for_model(model).pk}
         for model in (Bot, ExchangeKey)
     )
-    for verdicts in (_servers(now), _bots(now, bots), _foreign(now), _balances(now, keys), _operations(now)):
+    for verdicts in (_servers(now), _bots(now, bots), _unmanaged(now), _balances(now, keys), _operations(now)):
         for verdict in verdicts:
-            _apply(verdict, current.get(verdict.group, []), now)
-    _close_those_without_a_subject(now)
+            apply_verdict(verdict, current.get(verdict.group, []), now)
+    _resolve_deleted_subjects(now)
 
 
 def _group(incident: Incident) -> Group:
@@ -88,7 +88,7 @@ def _group(incident: Incident) -> Group:
 def _servers(now: datetime) -> Iterator[Verdict]:
     lately = now - timedelta(seconds=settings.FLEET["STALE"])
     for server in Server.objects.filter(checked_at__gte=lately).defer("password", "connectors", "account_names"):
-        common: dict[str, Any] = {"family": "server", "subject": server, "looked_at": server.checked_at}
+        common: dict[str, Any] = {"family": "server", "subject": server, "polled_at": server.checked_at}
         if server.last_error_code:
             problem = Problem.with_code(server.last_error_code) or Problem
             yield Verdict(
@@ -124,8 +124,8 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
     for record in OrphanedOrders.objects.unresolved().select_related("deployment").order_by("pk"):
         orphaned.setdefault(record.deployment.bot_id, []).append(record)
     bots = (
-        Bot.objects.filter(has_instance | ~Q(strangers="") | Q(pk__in=with_incidents) | Q(pk__in=orphaned))
-        .exclude(pk__in=attended())
+        Bot.objects.filter(has_instance | ~Q(duplicates="") | Q(pk__in=with_incidents) | Q(pk__in=orphaned))
+        .exclude(pk__in=busy_bots())
         .select_related("client", "server", "deployment")
         .defer("server__password", "server__connectors", "deployment__script_source", "deployment__config")
         .annotate(stopped_here=Exists(stops))
@@ -140,16 +140,16 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
 
 
 def _name_of(bot: Bot, now: datetime) -> Verdict:
-    if not bot.strangers:
-        return Verdict(family="name", subject=bot, looked_at=now, words="The other instance is gone.")
-    words = f"{bot.server} also runs {bot.strangers}: two bots may be trading one account."
-    problem = _as_in(SecondInstance, words) | {"remedy": bot.remedy_for_strangers}
-    return Verdict(family="name", subject=bot, looked_at=now, kind=IncidentKind.SECOND_INSTANCE, **problem)
+    if not bot.duplicates:
+        return Verdict(family="name", subject=bot, polled_at=now, words="The other instance is gone.")
+    words = f"{bot.server} also runs {bot.duplicates}: two bots may be trading one account."
+    problem = _as_in(DuplicateInstance, words) | {"remedy": bot.remedy_for_duplicates}
+    return Verdict(family="name", subject=bot, polled_at=now, kind=IncidentKind.DUPLICATE_INSTANCE, **problem)
 
 
 def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_incident: bool) -> Verdict:
     """What its instances may have left open. Only a person ends that: nobody else can look at the exchange."""
-    common: dict[str, Any] = {"family": "orders", "subject": bot, "looked_at": now}
+    common: dict[str, Any] = {"family": "orders", "subject": bot, "polled_at": now}
     if orphaned:
         words = " ".join(f"{record.deployment}: {record.summary}" for record in orphaned)
         return Verdict(kind=IncidentKind.ORDERS_OPEN, **_as_in(OrdersMayBeOpen, words), **common)
@@ -164,9 +164,9 @@ def _work_of(bot: Any) -> Verdict | None:
     deployment = bot.deployment
     if deployment is None or deployment.state in {BotState.UNKNOWN, BotState.STARTING, BotState.UNCONFIRMED}:
         return None
-    common: dict[str, Any] = {"family": "work", "subject": bot, "looked_at": deployment.observed_at}
+    common: dict[str, Any] = {"family": "work", "subject": bot, "polled_at": deployment.observed_at}
     if trouble := deployment.shown_trouble:
-        words = f"The bot is up, but {trouble.label}: {shortened(deployment.trouble_reason, 300)}"
+        words = f"The bot is up, but {trouble.label}: {truncate(deployment.trouble_reason, 300)}"
         shown = _as_in(BotNotQuoting, words) | {"remedy": TROUBLE_ADVICE[trouble].remedy}
         return Verdict(kind=IncidentKind.BOT_NOT_QUOTING, **shown, **common)
     if deployment.state == BotState.RUNNING:
@@ -178,8 +178,8 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     """What is shown of the bot's instance; ``None`` while nobody knows, or while it starts."""
     deployment = bot.deployment
     if deployment is None or not deployment.is_open:
-        return Verdict(family="instance", subject=bot, looked_at=now, words="Its instance was ended.")
-    common: dict[str, Any] = {"family": "instance", "subject": bot, "looked_at": deployment.observed_at}
+        return Verdict(family="instance", subject=bot, polled_at=now, words="Its instance was ended.")
+    common: dict[str, Any] = {"family": "instance", "subject": bot, "polled_at": deployment.observed_at}
     state = deployment.state
     if state == BotState.RUNNING:
         return Verdict(words="The bot runs again.", **common)
@@ -193,7 +193,7 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     kind, problem = _WRONG[state]
     words = f"{problem.meaning} Instance: {deployment}."
     if deployment.last_error:
-        words += f" The last error in its log: {shortened(deployment.last_error_in_short, 300)}"
+        words += f" The last error in its log: {truncate(deployment.last_error_summary, 300)}"
     shown = _as_in(problem, words)
     return Verdict(kind=kind, **shown | {"remedy": paper_remedy(deployment) or shown["remedy"]}, **common)
 
@@ -201,48 +201,48 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
 _WRONG: dict[BotState, tuple[IncidentKind, type[Problem]]] = {
     BotState.CRASHED: (IncidentKind.BOT_CRASHED, BotCrashed),
     BotState.NOT_LISTED: (IncidentKind.BOT_MISSING, InstanceNotListed),
-    BotState.SILENT: (IncidentKind.BOT_SILENT, BotSilent),
+    BotState.UNRESPONSIVE: (IncidentKind.BOT_UNRESPONSIVE, BotUnresponsive),
     BotState.STOPPED: (IncidentKind.BOT_STOPPED, BotStopped),
 }
 
 
-def _foreign(now: datetime) -> Iterator[Verdict]:
+def _unmanaged(now: datetime) -> Iterator[Verdict]:
     lately = now - timedelta(seconds=settings.FLEET["STALE"])
-    seen = ForeignInstance.objects.filter(server__instances_at__gte=lately).select_related("server", "known_by")
+    seen = UnmanagedInstance.objects.filter(server__instances_at__gte=lately).select_related("server", "known_by")
     for instance in seen.defer("server__password", "server__connectors", "server__account_names"):
         server = instance.server
-        common: dict[str, Any] = {"family": "unknown", "subject": instance, "looked_at": server.instances_at}
+        common: dict[str, Any] = {"family": "unknown", "subject": instance, "polled_at": server.instances_at}
         if not instance.runs:
             yield Verdict(words="It runs no more.", **common)
         elif instance.known_at:
             yield Verdict(words=f"{instance.known_by or 'Somebody'} said that it is known.", **common)
         else:
             words = f"{server} runs {instance}, which the panel did not deploy and never touches."
-            yield Verdict(kind=IncidentKind.UNKNOWN_BOT, **_as_in(UnknownBot, words), **common)
+            yield Verdict(kind=IncidentKind.UNMANAGED_INSTANCE, **_as_in(UnmanagedInstanceFound, words), **common)
 
 
 def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
     wanted = ExchangeKey.objects.filter(~Q(minimum_balances={}) | Q(pk__in=with_incidents))
-    keys = list(wanted.select_related("client__server").defer("encrypted_values", "former_values"))
-    held = held_by(keys, now)
+    keys = list(wanted.select_related("client__server").defer("encrypted_values", "previous_values"))
+    held = balances_by_key(keys, now)
     for key in keys:
         common: dict[str, Any] = {"family": "balance", "subject": key}
         if not key.minimum_balances:
-            yield Verdict(words="No minimum is entered any more.", looked_at=now, **common)
+            yield Verdict(words="No minimum is entered any more.", polled_at=now, **common)
         elif key.client.is_offboarded:
-            yield Verdict(words="The client is offboarded.", looked_at=now, **common)
+            yield Verdict(words="The client is offboarded.", polled_at=now, **common)
         elif (seen := held.get(key.pk)) and seen.below:
             words = (
                 f"{title_of(key.connector)} held {seen.words} of {key.client} at {seen.taken_at:%Y-%m-%d %H:%M} UTC. "
-                f"At least {in_words(key.minimum_balances)} shall be there."
+                f"At least {describe(key.minimum_balances)} shall be there."
             )
-            yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), looked_at=seen.taken_at, **common)
+            yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), polled_at=seen.taken_at, **common)
         elif seen and seen.is_complete:
-            yield Verdict(words=f"It held {seen.words} again.", looked_at=seen.taken_at, **common)
+            yield Verdict(words=f"It held {seen.words} again.", polled_at=seen.taken_at, **common)
 
 
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
-    """A verdict's words as the catalogue has them."""
+    """A verdict's words as the catalog has them."""
     return {"words": words or problem.meaning, "code": problem.code, "remedy": problem.default_remedy}
 
 
@@ -273,13 +273,13 @@ def _operations(now: datetime) -> Iterator[Verdict]:
         if operation.subject is None:
             continue
         common: dict[str, Any] = {"family": "operation", "subject": operation.subject, "operation": operation}
-        if ending := "It was done since." if operation.settled else _settled_otherwise(operation):
-            yield Verdict(words=ending, looked_at=now, **common)
+        if resolution := "It was done since." if operation.settled else _settled_otherwise(operation):
+            yield Verdict(words=resolution, polled_at=now, **common)
         else:
             refused = operation.error_code == KeyRefused.code
             yield Verdict(
                 kind=IncidentKind.KEY_REFUSED if refused else IncidentKind.OPERATION_FAILED,
-                looked_at=operation.finished_at or now,
+                polled_at=operation.finished_at or now,
                 words=operation.error_message,
                 code=operation.error_code,
                 remedy=_remedy_for(operation),
@@ -291,9 +291,9 @@ def _settled_otherwise(operation: Operation) -> str:
     """How what failed came to its end though nobody tried it again; empty while it did not."""
     if isinstance(operation.subject, Bot) and is_corrected(operation.subject, operation):
         return "The bot was corrected since."
-    if operation.error_code in OF_A_KEY:
+    if operation.error_code in KEY_ERRORS:
         return "The exchange has accepted the key since." if _was_key_accepted(operation) else ""
-    return _end_of_trade(operation) if operation.kind in ENDING_TRADE else ""
+    return _how_trading_ended(operation) if operation.kind in TRADE_ENDING_OPERATIONS else ""
 
 
 def _was_key_accepted(refused: Operation) -> bool:
@@ -310,7 +310,7 @@ def _was_key_accepted(refused: Operation) -> bool:
     return bool(since) and all(key.test_passed for key in keys)
 
 
-def _end_of_trade(failed: Operation) -> str:
+def _how_trading_ended(failed: Operation) -> str:
     """How the bot came to trade no more, though a stop, pause or archive failed; empty while it may trade."""
     bot: Any = failed.subject
     deployment = bot.deployment
@@ -325,11 +325,11 @@ def _remedy_for(operation: Operation) -> str:
     if not may_trade_on(operation.kind, operation.error_code):
         return operation.error_remedy
     bot: Any = operation.subject
-    simulated = market_of(bot.trades_on).money is Money.PAPER
-    return operation.error_remedy if simulated else f"{TO_STOP_IT_NOW} {operation.error_remedy}"
+    simulated = market_of(bot.trades_on).account_type is AccountType.PAPER
+    return operation.error_remedy if simulated else f"{STOP_NOW_REMEDY} {operation.error_remedy}"
 
 
-def _close_those_without_a_subject(now: datetime) -> None:
+def _resolve_deleted_subjects(now: datetime) -> None:
     for subject_type in ContentType.objects.filter(pk__in=Incident.objects.current().values("subject_type")):
         there = subject_type.get_all_objects_for_this_type().values("pk")
         for incident in Incident.objects.current().filter(subject_type=subject_type).exclude(subject_id__in=there):

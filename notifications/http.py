@@ -17,15 +17,15 @@ from django.conf import settings
 
 from hummingbot_api.errors import AddressForbidden, Problem
 from hummingbot_api.http.connections import check_address, guarded_session, limited
-from hummingbot_api.text import masker, one_line
+from hummingbot_api.text import mask_secrets, one_line
 from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused, ChannelUnreachable
 
 #: Seconds to connect, and to wait for the answer; and for both together.
 TIMEOUT = (5, 10)
 #: What is so long in an address may be what makes it a secret, and is not quoted.
-SHORTEST_PIECE = 8
+MIN_PIECE = 8
 #: How much of a refusal is quoted, in characters.
-LONGEST_QUOTE = 200
+MAX_QUOTE = 200
 
 
 def check_url(url: str) -> None:
@@ -71,8 +71,8 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str] | None = None, sec
 
 def _try_to_post(url: str, body: bytes, headers: Mapping[str, str], secrets: tuple[str, ...]) -> Problem | None:
     parts = urlsplit(url)
-    pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= SHORTEST_PIECE]
-    mask = masker([url, parts.path, *pieces, *secrets])
+    pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= MIN_PIECE]
+    mask = mask_secrets([url, parts.path, *pieces, *secrets])
     with guarded_session() as session:
         try:
             with (
@@ -97,11 +97,11 @@ def _problem_in(response: requests.Response, mask: Callable[[str], str]) -> Prob
     if 200 <= status < 300:
         return None
     # One piece, as it comes: nobody has to wait for the rest of an endless answer.
-    words = one_line(mask(response.raw.read1(LONGEST_QUOTE, decode_content=False).decode(errors="replace")))
-    said = f"The receiver answered {status}{f': {words}' if words.isprintable() and words else ''}."
+    words = one_line(mask(response.raw.read1(MAX_QUOTE, decode_content=False).decode(errors="replace")))
+    output = f"The receiver answered {status}{f': {words}' if words.isprintable() and words else ''}."
     if status == 429 or status >= 500:
-        return ChannelBusy(said, wait=_seconds(response.headers.get("Retry-After", "")))
-    return ChannelRefused(said)
+        return ChannelBusy(output, wait=_seconds(response.headers.get("Retry-After", "")))
+    return ChannelRefused(output)
 
 
 def _seconds(retry_after: str) -> int:

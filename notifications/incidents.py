@@ -11,10 +11,10 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
-from bots.models import ForeignInstance
-from hummingbot_api.text import shortened
+from bots.models import UnmanagedInstance
+from hummingbot_api.text import truncate
 from notifications.models import (
-    LONGEST_ENDING,
+    MAX_RESOLUTION,
     Channel,
     Delivery,
     Event,
@@ -22,7 +22,7 @@ from notifications.models import (
     IncidentKind,
 )
 from notifications.outbox import DeliveryState
-from operations.models import LONGEST_LABEL, Operation
+from operations.models import MAX_LABEL, Operation
 
 #: Family, type and id of the subject, kind of the operation.
 Group = tuple[str, int, int, str]
@@ -34,12 +34,12 @@ class Verdict:
 
     Attributes:
         words: what happened, or how it came to its end.
-        looked_at: when a server showed it, or when an operation ended.
+        polled_at: when a server showed it, or when an operation ended.
     """
 
     family: str
     subject: models.Model
-    looked_at: datetime
+    polled_at: datetime
     words: str
     kind: IncidentKind | None = None
     code: str = ""
@@ -56,7 +56,7 @@ def _scope(subject: Any) -> tuple[Client | None, Server]:
     """Whose it is, and where."""
     if isinstance(subject, Server):
         return None, subject
-    if isinstance(subject, ForeignInstance):
+    if isinstance(subject, UnmanagedInstance):
         return None, subject.server
     if isinstance(subject, Client):
         return subject, subject.server
@@ -66,25 +66,25 @@ def _scope(subject: Any) -> tuple[Client | None, Server]:
     return subject.client, (subject.deployment or subject).server
 
 
-def _apply(verdict: Verdict, incidents: list[Incident], now: datetime) -> None:
+def apply_verdict(verdict: Verdict, incidents: list[Incident], now: datetime) -> None:
     if verdict.kind is None:
         for recovering in incidents:
             _recover(recovering, verdict, now)
         return
     same = next((incident for incident in incidents if incident.kind == verdict.kind), None)
-    incident = _affirm(same, verdict, now) if same else _notice(verdict, now)
+    incident = _confirm(same, verdict, now) if same else _open(verdict, now)
     if incident and incident.opened_at:
         for former in incidents:
             if former is not same:
                 close(former, f"It became: {incident.title}.", now, followed_by=incident)
 
 
-def _notice(verdict: Verdict, now: datetime) -> Incident | None:
+def _open(verdict: Verdict, now: datetime) -> Incident | None:
     client, server = _scope(verdict.subject)
     incident = Incident(
         kind=verdict.kind or "",
         subject=verdict.subject,
-        subject_label=shortened(str(verdict.subject), LONGEST_LABEL),
+        subject_label=truncate(str(verdict.subject), MAX_LABEL),
         operation=verdict.operation,
         operation_kind=verdict.operation.kind if verdict.operation else "",
         client=client,
@@ -92,24 +92,24 @@ def _notice(verdict: Verdict, now: datetime) -> Incident | None:
         sentence=verdict.words,
         remedy=verdict.remedy,
         code=verdict.code,
-        seen_at=verdict.looked_at,
+        seen_at=verdict.polled_at,
     )
-    incident.opened_at = None if incident.takes_two_looks else now
+    incident.opened_at = None if incident.needs_second_poll else now
     try:
         with transaction.atomic():
             incident.save()
             if incident.opened_at:
-                _tell(incident)
+                _notify(incident)
     except IntegrityError:  # another worker has just noticed it
         return None
     return incident
 
 
-def _affirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
+def _confirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
     """It is so still, though its cause may be another one: certain after a second look, and not over after all."""
     row = Incident.objects.current().filter(pk=incident.pk)
     shown = {
-        "better_at": None,
+        "recovering_since": None,
         "operation_id": verdict.operation.pk if verdict.operation else None,
         "sentence": verdict.words,
         "code": verdict.code,
@@ -117,10 +117,10 @@ def _affirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
     }
     if changed := {name: value for name, value in shown.items() if getattr(incident, name) != value}:
         row.update(**changed)
-    if incident.opened_at is None and verdict.looked_at > incident.seen_at + _patience(incident):
+    if incident.opened_at is None and verdict.polled_at > incident.seen_at + _patience(incident):
         with transaction.atomic():
             if row.filter(opened_at=None).update(opened_at=now):
-                _tell(incident)
+                _notify(incident)
         incident.opened_at = now
     return incident
 
@@ -128,21 +128,21 @@ def _affirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
 def _patience(incident: Incident) -> timedelta:
     """How much later the look is that confirms it: any later one, mostly."""
     # For so long a server that was restarted hears nobody: its bots are as well as before.
-    return timedelta(seconds=settings.FLEET["KNOWN_AGAIN"] if incident.kind == IncidentKind.BOT_SILENT else 0)
+    return timedelta(seconds=settings.FLEET["KNOWN_AGAIN"] if incident.kind == IncidentKind.BOT_UNRESPONSIVE else 0)
 
 
 def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:
     """A look says that it is over: true at once, or after a second look where it took two to begin."""
-    if incident.opened_at is not None and incident.takes_two_looks:
-        if incident.better_at is None:
-            Incident.objects.current().filter(pk=incident.pk).update(better_at=verdict.looked_at)
+    if incident.opened_at is not None and incident.needs_second_poll:
+        if incident.recovering_since is None:
+            Incident.objects.current().filter(pk=incident.pk).update(recovering_since=verdict.polled_at)
             return
-        if verdict.looked_at <= incident.better_at:
+        if verdict.polled_at <= incident.recovering_since:
             return
     close(incident, verdict.words, now)
 
 
-def close(incident: Incident, ending: str, now: datetime, followed_by: Incident | None = None) -> None:
+def close(incident: Incident, resolution: str, now: datetime, followed_by: Incident | None = None) -> None:
     """End an incident and tell it where its beginning was told, unless another one that follows is told there."""
     row = Incident.objects.current().filter(pk=incident.pk)
     if incident.opened_at is None:
@@ -150,19 +150,19 @@ def close(incident: Incident, ending: str, now: datetime, followed_by: Incident 
         return
     with transaction.atomic():
         # Of several workers one ends it.
-        if row.update(closed_at=now, ending=shortened(ending, LONGEST_ENDING)):
-            told = incident.deliveries.filter(event=Event.OPENED).exclude(state=DeliveryState.FAILED)
+        if row.update(resolved_at=now, resolution=truncate(resolution, MAX_RESOLUTION)):
+            notified = incident.deliveries.filter(event=Event.OPENED).exclude(state=DeliveryState.FAILED)
             if followed_by is not None:
-                told = told.exclude(channel__in=followed_by.deliveries.values("channel"))
-            _write_down(incident, Event.CLOSED, told.values_list("channel", flat=True))
+                notified = notified.exclude(channel__in=followed_by.deliveries.values("channel"))
+            _create_deliveries(incident, Event.CLOSED, notified.values_list("channel", flat=True))
 
 
-def _tell(incident: Incident) -> None:
+def _notify(incident: Incident) -> None:
     channels = Channel.objects.concerned_with(incident)
-    _write_down(incident, Event.OPENED, channels.values_list("pk", flat=True))
+    _create_deliveries(incident, Event.OPENED, channels.values_list("pk", flat=True))
 
 
-def _write_down(incident: Incident, event: Event, channels: Collection[int]) -> None:
+def _create_deliveries(incident: Incident, event: Event, channels: Collection[int]) -> None:
     deliveries = [Delivery(incident=incident, channel_id=channel, event=event) for channel in channels]
     Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
 
@@ -172,5 +172,5 @@ def acknowledge(incident: Incident, user: Any) -> None:
     now = timezone.now()
     with transaction.atomic():
         unseen = Incident.objects.open().filter(pk=incident.pk, acknowledged_at=None)
-        if unseen.update(acknowledged_at=now, acknowledged_by=user) and incident.is_over_when_seen:
+        if unseen.update(acknowledged_at=now, acknowledged_by=user) and incident.resolved_by_acknowledgement:
             close(incident, f"Marked as seen by {user}.", now)

@@ -43,7 +43,7 @@ def message_of(incident: Incident, event: Event) -> Message:
         f"Since: {utc(incident.seen_at)}",
     ]
     if over:
-        lines += [f"Over: {utc(incident.closed_at)}, after {in_words(incident.duration)}. {incident.ending}"]
+        lines += [f"Over: {utc(incident.resolved_at)}, after {describe(incident.duration)}. {incident.resolution}"]
     else:
         lines += [f"What to do: {incident.remedy}"]
     return Message(
@@ -60,7 +60,7 @@ def message_of(incident: Incident, event: Event) -> Message:
             "what_happened": incident.sentence,
             "what_to_do": incident.remedy,
             "since": incident.seen_at.isoformat(),
-            "over": incident.closed_at.isoformat() if over and incident.closed_at else None,
+            "over": incident.resolved_at.isoformat() if over and incident.resolved_at else None,
             "url": url or None,
         },
     )
@@ -83,7 +83,7 @@ def utc(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "—"
 
 
-def in_words(duration: timedelta) -> str:
+def describe(duration: timedelta) -> str:
     minutes = round(duration.total_seconds() / 60)
     if minutes < 1:
         return "less than a minute"

@@ -22,27 +22,27 @@ from hummingbot_api.errors import WrongPassword
 from notifications.http import check_url
 from notifications.outbox import DeliveryState, Outgoing, OutgoingQuerySet
 from notifications.problems import ChannelForbidden, ChannelUnreadable
-from operations.models import LONGEST_LABEL, Operation
+from operations.models import MAX_LABEL, Operation
 
 #: Characters that are kept of how an incident ended.
-LONGEST_ENDING = 300
+MAX_RESOLUTION = 300
 _TELEGRAM_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 
 
 class IncidentKind(models.TextChoices):
     BOT_CRASHED = "bot_crashed", "bot crashed"
     BOT_MISSING = "bot_missing", "bot not listed"
-    BOT_SILENT = "bot_silent", "bot silent"
+    BOT_UNRESPONSIVE = "bot_unresponsive", "bot silent"
     BOT_STOPPED = "bot_stopped", "bot stopped by itself"
     BOT_NOT_QUOTING = "bot_not_quoting", "bot not quoting"
     ORDERS_OPEN = "orders_open", "orders may be open"
-    SECOND_INSTANCE = "second_instance", "second instance of a bot"
+    DUPLICATE_INSTANCE = "duplicate_instance", "second instance of a bot"
     KEY_REFUSED = "key_refused", "exchange key refused"
     OPERATION_FAILED = "operation_failed", "operation failed"
     SERVER_DOWN = "server_down", "server down"
     DOCKER_DOWN = "docker_down", "Docker down"
     MQTT_DOWN = "mqtt_down", "MQTT down"
-    UNKNOWN_BOT = "unknown_bot", "unknown bot on a server"
+    UNMANAGED_INSTANCE = "unmanaged_instance", "unknown bot on a server"
     LOW_BALANCE = "low_balance", "low balance"
 
 
@@ -50,24 +50,24 @@ class IncidentKind(models.TextChoices):
 FAMILIES: dict[str, str] = {
     IncidentKind.BOT_CRASHED: "instance",
     IncidentKind.BOT_MISSING: "instance",
-    IncidentKind.BOT_SILENT: "instance",
+    IncidentKind.BOT_UNRESPONSIVE: "instance",
     IncidentKind.BOT_STOPPED: "instance",
     IncidentKind.BOT_NOT_QUOTING: "work",
     IncidentKind.ORDERS_OPEN: "orders",
-    IncidentKind.SECOND_INSTANCE: "name",
+    IncidentKind.DUPLICATE_INSTANCE: "name",
     IncidentKind.KEY_REFUSED: "operation",
     IncidentKind.OPERATION_FAILED: "operation",
     IncidentKind.SERVER_DOWN: "server",
     IncidentKind.DOCKER_DOWN: "server",
     IncidentKind.MQTT_DOWN: "server",
-    IncidentKind.UNKNOWN_BOT: "unknown",
+    IncidentKind.UNMANAGED_INSTANCE: "unknown",
     IncidentKind.LOW_BALANCE: "balance",
 }
 #: What may be a passing hiccup, and its end as well: it takes two looks in a row to say so. A deploy, for one, blocks
 #: its whole server for a moment.
-TWO_LOOKS = frozenset(
+CONFIRMED_BY_SECOND_POLL = frozenset(
     {
-        IncidentKind.BOT_SILENT,
+        IncidentKind.BOT_UNRESPONSIVE,
         IncidentKind.SERVER_DOWN,
         IncidentKind.DOCKER_DOWN,
         IncidentKind.MQTT_DOWN,
@@ -78,10 +78,10 @@ TWO_LOOKS = frozenset(
 
 
 #: What is about somebody else's things, which may be named after anybody's client: for who sees all of them.
-MAY_NAME_ANYBODY = frozenset({IncidentKind.UNKNOWN_BOT})
+MAY_CONTAIN_NAMES = frozenset({IncidentKind.UNMANAGED_INSTANCE})
 
 #: What somebody asks for so that a bot trades no more.
-ENDING_TRADE = frozenset({"stop", "pause", "archive"})
+TRADE_ENDING_OPERATIONS = frozenset({"stop", "pause", "archive"})
 #: With which of these one fails that had nothing left to end: the crash is an incident of its own.
 _NOTHING_LEFT = frozenset({ContainerExited.code, InstanceMissing.code})
 #: Why a server is not down: it answers, and no further look makes that more certain.
@@ -90,7 +90,7 @@ LOGIN_REFUSED = frozenset({WrongPassword.code})
 
 def may_trade_on(kind: str, code: str) -> bool:
     """Whether a bot may trade on after an operation of this kind has failed with this error, and nobody wants that."""
-    return kind in ENDING_TRADE and code not in _NOTHING_LEFT
+    return kind in TRADE_ENDING_OPERATIONS and code not in _NOTHING_LEFT
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -102,7 +102,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
             return self
         clients = Client.objects.visible_to(user)
         servers = Q(server__in=clients.values("server")) | Q(server__in=clients.values("bots__server"))
-        return self.filter(Q(client__in=clients) | Q(client=None) & servers & ~Q(kind__in=MAY_NAME_ANYBODY))
+        return self.filter(Q(client__in=clients) | Q(client=None) & servers & ~Q(kind__in=MAY_CONTAIN_NAMES))
 
     def opened(self) -> Self:
         """Those that a second look confirmed, where it takes one."""
@@ -110,7 +110,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
 
     def current(self) -> Self:
         """Those that are not over, confirmed or not."""
-        return self.filter(closed_at__isnull=True)
+        return self.filter(resolved_at__isnull=True)
 
     def open(self) -> Self:
         return self.opened().current()
@@ -123,9 +123,7 @@ class Incident(models.Model):
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
     subject_id = models.PositiveBigIntegerField()
     subject = GenericForeignKey("subject_type", "subject_id")
-    subject_label = models.CharField(
-        "about", max_length=LONGEST_LABEL, help_text="Kept when what it is about is deleted."
-    )
+    subject_label = models.CharField("about", max_length=MAX_LABEL, help_text="Kept when what it is about is deleted.")
     operation_kind = models.CharField(
         max_length=40, blank=True, help_text="Which operation failed: each is an incident of its own."
     )
@@ -139,13 +137,13 @@ class Incident(models.Model):
 
     sentence = models.TextField("what happened")
     remedy = models.TextField("what to do")
-    code = models.CharField(max_length=40, help_text="In the catalogue of errors.")
+    code = models.CharField(max_length=40, help_text="In the catalog of errors.")
 
     seen_at = models.DateTimeField("since", help_text="The look that first showed it.")
     opened_at = models.DateTimeField(null=True, help_text="When it was certain: since then it is shown and told.")
-    better_at = models.DateTimeField(null=True, help_text="The look that first showed it to be over.")
-    closed_at = models.DateTimeField("over", null=True)
-    ending = models.CharField(max_length=LONGEST_ENDING, blank=True, help_text="How it came to its end.")
+    recovering_since = models.DateTimeField(null=True, help_text="The look that first showed it to be over.")
+    resolved_at = models.DateTimeField("over", null=True)
+    resolution = models.CharField(max_length=MAX_RESOLUTION, blank=True, help_text="How it came to its end.")
     acknowledged_at = models.DateTimeField("seen by a person", null=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name="seen by"
@@ -159,11 +157,11 @@ class Incident(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["kind", "subject_type", "subject_id", "operation_kind"],
-                condition=Q(closed_at__isnull=True),
+                condition=Q(resolved_at__isnull=True),
                 name="one_current_incident_of_a_kind_for_a_subject",
             ),
         ]
-        indexes = [models.Index(fields=["closed_at", "opened_at"])]
+        indexes = [models.Index(fields=["resolved_at", "opened_at"])]
 
     def __str__(self) -> str:
         return f"{self.subject_label}: {self.title}"
@@ -182,10 +180,10 @@ class Incident(models.Model):
 
     @property
     def is_open(self) -> bool:
-        return self.opened_at is not None and self.closed_at is None
+        return self.opened_at is not None and self.resolved_at is None
 
     @property
-    def is_over_when_seen(self) -> bool:
+    def resolved_by_acknowledgement(self) -> bool:
         """Whether somebody ends it by having seen it, as opposed to what lasts until it is over."""
         return FAMILIES[self.kind] == "operation" and not self.may_trade_on
 
@@ -199,12 +197,12 @@ class Incident(models.Model):
         return self.kind == IncidentKind.SERVER_DOWN and self.code in LOGIN_REFUSED
 
     @property
-    def takes_two_looks(self) -> bool:
-        return self.kind in TWO_LOOKS and not self.login_is_refused
+    def needs_second_poll(self) -> bool:
+        return self.kind in CONFIRMED_BY_SECOND_POLL and not self.login_is_refused
 
     @property
     def duration(self) -> timedelta:
-        return (self.closed_at or timezone.now()) - self.seen_at
+        return (self.resolved_at or timezone.now()) - self.seen_at
 
 
 class ChannelKind(models.TextChoices):
@@ -234,9 +232,9 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
             clients = Q(client__server=incident.server) | Q(client__bots__server=incident.server)
             managers = Q(manager__clients__server=incident.server) | Q(manager__clients__bots__server=incident.server)
         everything = Q(client=None, manager=None)
-        concerned = everything if incident.kind in MAY_NAME_ANYBODY else everything | clients | managers
-        told = self.listening().filter(concerned).distinct().values_list("pk", "kinds")
-        return self.filter(pk__in=[pk for pk, kinds in told if not kinds or incident.kind in kinds])
+        concerned = everything if incident.kind in MAY_CONTAIN_NAMES else everything | clients | managers
+        notified = self.listening().filter(concerned).distinct().values_list("pk", "kinds")
+        return self.filter(pk__in=[pk for pk, kinds in notified if not kinds or incident.kind in kinds])
 
 
 class Channel(models.Model):

@@ -2,11 +2,11 @@
 
 from notifications.messages import hand_over, sample_message
 from notifications.models import Channel
-from operations.kinds import Kind, StepDefinition, register
-from operations.run import Run
+from operations.kinds import OperationType, StepDefinition, register
+from operations.run import StepContext
 
 
-def send_test_message(run: Run) -> str:
+def send_test_message(run: StepContext) -> str:
     """May be sent twice when a worker dies in it: a second test message does no harm."""
     channel = run.subject
     hand_over(sample_message(channel), channel)
@@ -14,7 +14,7 @@ def send_test_message(run: Run) -> str:
 
 
 @register
-class SendTestMessage(Kind):
+class SendTestMessage(OperationType):
     name = "test_channel"
     label = "Send a test message"
     icon = "send"
@@ -22,5 +22,5 @@ class SendTestMessage(Kind):
     permission = "notifications.test_channel"
     steps = (StepDefinition("send", "Hand the message over", send_test_message),)
 
-    def page_of(self, subject: Channel, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: Channel, concern: str) -> tuple[str, str] | None:
         return ("Open the channel", subject.get_absolute_url()) if concern == "channel" else None

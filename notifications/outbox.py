@@ -14,16 +14,16 @@ from django.db import models
 from django.utils import timezone
 
 from hummingbot_api.errors import Problem
-from notifications.problems import ChannelBusy, NotToldInTime
+from notifications.problems import ChannelBusy, NotificationExpired
 from operations.problems import PanelFault
 
 logger = logging.getLogger(__name__)
 
 #: Seconds until the next try after the first, second, ... one. The first is also what a try may take at the most.
 BACKOFF = (60, 300, 900, 3600, 3 * 3600)
-MOST_ATTEMPTS = len(BACKOFF) + 1
+MAX_ATTEMPTS = len(BACKOFF) + 1
 #: The longest that a receiver may ask to wait, in seconds.
-LONGEST_WAIT = 3600
+MAX_WAIT = 3600
 
 
 class DeliveryState(models.TextChoices):
@@ -86,7 +86,7 @@ class Outbox:
         if not self._pass.acquire(blocking=False):
             return
         try:
-            self._give_up_the_unanswered()
+            self._give_up_unanswered()
             out_of_reach: set[int] = set()
             for row in self.model.objects.due(timezone.now()).select_related(self.receiver).order_by("pk"):
                 receiver = getattr(row, f"{self.receiver}_id")
@@ -107,10 +107,10 @@ class Outbox:
         # What a worker writes that was thought dead counts only when it did arrive.
         stored = stored.filter(state=DeliveryState.WAITING, attempts=row.attempts)
         stored.update(error_code=problem.code, last_error=problem.message)
-        if not problem.retryable or row.attempts >= MOST_ATTEMPTS:
+        if not problem.retryable or row.attempts >= MAX_ATTEMPTS:
             stored.update(state=DeliveryState.FAILED)
         elif isinstance(problem, ChannelBusy) and problem.wait:
-            next_attempt_at = timezone.now() + timedelta(seconds=min(problem.wait, LONGEST_WAIT))
+            next_attempt_at = timezone.now() + timedelta(seconds=min(problem.wait, MAX_WAIT))
             stored.filter(next_attempt_at__lt=next_attempt_at).update(next_attempt_at=next_attempt_at)
         return not problem.retryable
 
@@ -126,7 +126,9 @@ class Outbox:
             return PanelFault(f"{PanelFault.meaning} ({type(error).__name__})")
         return None
 
-    def _give_up_the_unanswered(self) -> None:
+    def _give_up_unanswered(self) -> None:
         """A worker that died in its last try has left no answer, and there is no further one."""
-        left = self.model.objects.due(timezone.now()).filter(attempts__gte=MOST_ATTEMPTS)
-        left.update(state=DeliveryState.FAILED, error_code=NotToldInTime.code, last_error=NotToldInTime.meaning)
+        left = self.model.objects.due(timezone.now()).filter(attempts__gte=MAX_ATTEMPTS)
+        left.update(
+            state=DeliveryState.FAILED, error_code=NotificationExpired.code, last_error=NotificationExpired.meaning
+        )

@@ -1,6 +1,6 @@
 """What incidents are about beyond failed operations, and what can go wrong with telling of them.
 
-Part of the catalogue in ``hummingbot_api.errors``.
+Part of the catalog in ``hummingbot_api.errors``.
 """
 
 from hummingbot_api.errors import Problem
@@ -10,7 +10,7 @@ class BotCrashed(Problem):
     """The container of a bot that ran has exited, and nobody had asked for that here."""
 
     code = "bot_crashed"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "The bot's container exited by itself: it does not trade any more, and its orders may still be open."
     default_remedy = (
         "Press “Recover” first: that brings the bot up just long enough to cancel its orders. Then read the last lines "
@@ -18,11 +18,11 @@ class BotCrashed(Problem):
     )
 
 
-class BotSilent(Problem):
+class BotUnresponsive(Problem):
     """A bot that was heard before is not heard any more, and its container is up."""
 
-    code = "bot_silent"
-    concerns = "bot"
+    code = "bot_unresponsive"
+    fix_target = "bot"
     meaning = "The bot's container is up, but the bot is not heard any more: it may be stuck, or trade unseen."
     default_remedy = (
         "Open the bot, “Refresh” it and read its log. If it stays like this, “Recover” it: its container is ended and "
@@ -34,7 +34,7 @@ class BotStopped(Problem):
     """A bot's strategy ended, and nobody had asked for that here."""
 
     code = "bot_stopped"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "The bot stopped trading, and nobody stopped it here."
     default_remedy = (
         "A loss limit, the strategy itself or somebody on the server's host stopped it. Read the bot's log, then "
@@ -46,25 +46,25 @@ class BotNotQuoting(Problem):
     """A bot is up and connected, and its orders are refused, its exchange is not ready, or its balance is too low."""
 
     code = "bot_not_quoting"
-    concerns = "bot"
+    fix_target = "bot"
     meaning = "The bot is up, but it is not quoting."
     default_remedy = "Read the bot's log, correct what it names, and redeploy the bot."
 
 
-class SecondInstance(Problem):
+class DuplicateInstance(Problem):
     """The server runs an instance with a bot's name that the panel did not deploy."""
 
-    code = "second_instance"
-    concerns = "bot"
+    code = "duplicate_instance"
+    fix_target = "bot"
     meaning = "The server runs another instance with this bot's name: two bots may be trading one account."
     default_remedy = "Archive the other instance with the tool that deployed it, or on the server's host."
 
 
-class UnknownBot(Problem):
+class UnmanagedInstanceFound(Problem):
     """The server runs a bot that the panel did not deploy, and nobody has said that it is known."""
 
-    code = "unknown_bot"
-    concerns = "server"
+    code = "unmanaged_instance"
+    fix_target = "server"
     meaning = "The server runs a bot that is not of this panel, and nobody has said that it is known."
     default_remedy = (
         "Ask who works on the server whose it is. If somebody knows it, press “This one is known” on the server's "
@@ -76,7 +76,7 @@ class LowBalance(Problem):
     """Less lies at the exchange than somebody has entered as the minimum for its key."""
 
     code = "low_balance"
-    concerns = "key"
+    fix_target = "key"
     meaning = "Less lies at the exchange than the minimum that was entered for its key."
     default_remedy = "Ask the client to send more, or enter another minimum on the key's page."
 
@@ -85,7 +85,7 @@ class ChannelUnreachable(Problem):
     """No connection to where the message goes, or no answer in time. Whether it arrived may not be known."""
 
     code = "channel_unreachable"
-    concerns = "channel"
+    fix_target = "channel"
     meaning = "The message could not be handed over: no connection, or no answer in time."
     default_remedy = "Check the panel's way to the internet and the address of the channel, then send a test message."
     retryable = True
@@ -99,7 +99,7 @@ class ChannelBusy(Problem):
     """
 
     code = "channel_busy"
-    concerns = "channel"
+    fix_target = "channel"
     meaning = "The receiver could not take the message now."
     default_remedy = "The panel tries again by itself. If it goes on, look at the status page of that service."
     retryable = True
@@ -113,7 +113,7 @@ class ChannelRefused(Problem):
     """The receiver said no: an address that was revoked, a wrong chat, a wrong token."""
 
     code = "channel_refused"
-    concerns = "channel"
+    fix_target = "channel"
     meaning = "The receiver refused the message."
     default_remedy = (
         "Make a new webhook address or token there, enter it on the channel's page, and send a test message. For "
@@ -125,7 +125,7 @@ class ChannelForbidden(Problem):
     """The address leads to where no message may go: the panel's own host, or its hoster's metadata service."""
 
     code = "channel_forbidden"
-    concerns = "channel"
+    fix_target = "channel"
     meaning = "The address leads to a place that the panel does not send messages to."
     default_remedy = "Enter an https address of a service on the internet or in your own network."
 
@@ -134,7 +134,7 @@ class ChannelUnreadable(Problem):
     """The channel's address or token was encrypted with a key that is not in ``FERNET_KEYS``."""
 
     code = "channel_unreadable"
-    concerns = "channel"
+    fix_target = "channel"
     meaning = "The channel's address or token can't be decrypted with the present FERNET_KEYS."
     default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or enter the address again."
 
@@ -151,17 +151,17 @@ class MailFailed(Problem):
     """The mail server could not be reached, or did not take the e-mail."""
 
     code = "mail_failed"
-    concerns = "channel"
+    fix_target = "channel"
     meaning = "The mail server did not take the e-mail."
     default_remedy = "Check EMAIL_URL, DEFAULT_FROM_EMAIL and the addresses of the channel, then send a test message."
     retryable = True
 
 
-class NotToldInTime(Problem):
+class NotificationExpired(Problem):
     """Every try to hand a message over was begun, and none came to an end."""
 
-    code = "not_told_in_time"
-    concerns = "channel"
+    code = "notification_expired"
+    fix_target = "channel"
     meaning = "No try to hand the message over came to an end."
     default_remedy = "Check that the background worker runs, then send a test message on the channel's page."
 
@@ -170,6 +170,6 @@ class ChannelOff(Problem):
     """The channel, or the user whose it is, was disabled before the message was handed over."""
 
     code = "channel_off"
-    concerns = "channel"
+    fix_target = "channel"
     meaning = "The channel or its account manager was disabled, so the message was not sent."
     default_remedy = "Enable the channel, or choose another account manager for it, to be notified from now on."

@@ -9,7 +9,7 @@ from huey.contrib.djhuey import db_periodic_task, db_task
 from notifications.delivery import outbox
 from notifications.detection import look
 from notifications.models import Incident
-from operations.tasks import several_times_a_minute
+from operations.tasks import schedule_within_minute
 
 #: Seconds between two looks.
 INTERVAL = 20
@@ -18,12 +18,12 @@ KEPT = timedelta(days=90)
 
 
 @db_periodic_task(crontab())
-def plan_looks() -> None:
-    several_times_a_minute(look_and_tell, INTERVAL)
+def plan_detection() -> None:
+    schedule_within_minute(detect_and_notify, INTERVAL)
 
 
 @db_task()
-def look_and_tell() -> None:
+def detect_and_notify() -> None:
     try:
         look(timezone.now())
     finally:
@@ -31,6 +31,6 @@ def look_and_tell() -> None:
 
 
 @db_periodic_task(crontab(hour="3", minute="23"))
-def forget_the_old() -> None:
+def prune_old() -> None:
     """With an incident go its deliveries."""
-    Incident.objects.filter(closed_at__lt=timezone.now() - KEPT).delete()
+    Incident.objects.filter(resolved_at__lt=timezone.now() - KEPT).delete()

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods
 from core.admin.base import PanelAdmin
 from hummingbot_api.errors import Problem
 from operations import kinds
-from operations.kinds import Kind
+from operations.kinds import OperationType
 from operations.models import Operation
 from operations.problems import OperationActive
 from operations.services import operation_request
@@ -38,7 +38,7 @@ class OperatesMixin(PanelAdmin):
     #: What the object's page says about it, above the form.
     facts_template = ""
 
-    def operation_subject(self, obj: Any, kind: Kind) -> Any:
+    def operation_subject(self, obj: Any, kind: OperationType) -> Any:
         """What an operation of this kind is about when it is asked for on this object's page."""
         return obj
 
@@ -46,7 +46,7 @@ class OperatesMixin(PanelAdmin):
         """What was done that this object's page shows."""
         return Operation.objects.of(obj)
 
-    def permitted_kinds(self, request: HttpRequest) -> list[Kind]:
+    def permitted_kinds(self, request: HttpRequest) -> list[OperationType]:
         offered = [kinds.get(name) for name in self.operation_kinds]
         return [kind for kind in offered if request.user.has_perm(kind.permission)]
 
@@ -80,10 +80,10 @@ class OperatesMixin(PanelAdmin):
         return [
             self._button(kind, obj)
             for kind in self.permitted_kinds(request)
-            if kind.concerns(self.operation_subject(obj, kind))
+            if kind.applies_to(self.operation_subject(obj, kind))
         ]
 
-    def _button(self, kind: Kind, obj: Any) -> dict[str, Any]:
+    def _button(self, kind: OperationType, obj: Any) -> dict[str, Any]:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"
         return {
             "kind": kind,
@@ -109,7 +109,7 @@ class OperatesMixin(PanelAdmin):
             actions[kind.name] = (self._list_action(kind), kind.name, kind.label)
         return actions
 
-    def _list_action(self, kind: Kind) -> Callable[..., HttpResponse]:
+    def _list_action(self, kind: OperationType) -> Callable[..., HttpResponse]:
         def act(model_admin: "OperatesMixin", request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse:
             return self._ask_or_act(request, kind, list(queryset), back=request.get_full_path())
 
@@ -117,7 +117,7 @@ class OperatesMixin(PanelAdmin):
 
     # --- both -------------------------------------------------------------------------------------------------------
 
-    def _ask_or_act(self, request: HttpRequest, kind: Kind, objects: list[Any], back: str) -> HttpResponse:
+    def _ask_or_act(self, request: HttpRequest, kind: OperationType, objects: list[Any], back: str) -> HttpResponse:
         subjects = list({(s := self.operation_subject(obj, kind)).pk: s for obj in objects}.values())
         options_form = kind.form_class(subjects) if subjects else None
         # A list posts to ask, too; the page that asks says that it is it that posts.
@@ -160,7 +160,7 @@ class OperatesMixin(PanelAdmin):
         )
 
     def _request(
-        self, request: HttpRequest, kind: Kind, subjects: Iterable[Any], options: dict[str, Any], back: str
+        self, request: HttpRequest, kind: OperationType, subjects: Iterable[Any], options: dict[str, Any], back: str
     ) -> HttpResponse:
         operations: list[Operation] = []
         for subject in subjects:
@@ -185,7 +185,7 @@ class OperatesMixin(PanelAdmin):
         return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
 
 
-def _asked(kind: Kind, count: int) -> str:
+def _asked(kind: OperationType, count: int) -> str:
     """What is asked for, with how many things it is done to when there are several."""
     if count < 2:
         return kind.label

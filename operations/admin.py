@@ -14,9 +14,9 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 from unfold.decorators import display
 
-from core.admin.live_pages import RenewingListMixin, reload_signed_out
+from core.admin.live_pages import LiveListMixin, redirect_to_login
 from core.http import is_row_number
-from core.templatetags.connectors import money_badge
+from core.templatetags.connectors import account_type_badge
 from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import ReadOnlyMixin, link_to_active
@@ -24,7 +24,7 @@ from operations.models import Operation, State, WorkerHeartbeat
 from operations.problems import OperationActive
 from operations.services import operation_cancel, operation_retry
 
-STATE_COLOURS = {
+STATE_COLORS = {
     State.QUEUED: "info",
     State.RUNNING: "info",
     State.SUCCEEDED: "success",
@@ -45,7 +45,7 @@ class KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(Operation)
-class OperationAdmin(RenewingListMixin, ReadOnlyMixin):
+class OperationAdmin(LiveListMixin, ReadOnlyMixin):
     when_empty = (
         "What the panel does outside is listed here with its steps. Press a button on a client, a bot or a server."
     )
@@ -64,9 +64,9 @@ class OperationAdmin(RenewingListMixin, ReadOnlyMixin):
     def about(self, operation: Operation) -> str:
         if not operation.connector:
             return operation.subject_label
-        return format_html("{} {}", operation.subject_label, money_badge(operation.connector))
+        return format_html("{} {}", operation.subject_label, account_type_badge(operation.connector))
 
-    @display(description="state", label=STATE_COLOURS, ordering="state")
+    @display(description="state", label=STATE_COLORS, ordering="state")
     def state_label(self, operation: Operation) -> tuple[str, str]:
         return operation.state, operation.get_state_display()
 
@@ -85,7 +85,7 @@ class OperationAdmin(RenewingListMixin, ReadOnlyMixin):
         own = [
             path(
                 "<int:pk>/live/",
-                reload_signed_out(wrap(require_GET(self.live_view))),
+                redirect_to_login(wrap(require_GET(self.live_view))),
                 name="operations_operation_live",
             ),
             path("<int:pk>/retry/", wrap(require_POST(self.retry_view)), name="operations_operation_retry"),
@@ -134,7 +134,7 @@ class OperationAdmin(RenewingListMixin, ReadOnlyMixin):
         followups = list(operation.followups.order_by("pk"))
         kind = operation.definition
         problem = Problem.with_code(operation.error_code)
-        whom_to_ask = kinds.whom_to_ask(problem.concerns, request.user) if problem else ""
+        who_can_fix = kinds.who_can_fix(problem.fix_target, request.user) if problem else ""
         return {
             "operation": operation,
             "live_url": reverse("admin:operations_operation_live", args=[operation.pk]),
@@ -143,12 +143,12 @@ class OperationAdmin(RenewingListMixin, ReadOnlyMixin):
             "followups": followups,
             "changes": operation.is_active or any(followup.is_active for followup in followups),
             "subject": operation.subject,
-            "whom_to_ask": whom_to_ask,
-            "way_out": None if whom_to_ask else operation.way_out,
-            "colour": STATE_COLOURS[State(operation.state)],
+            "who_can_fix": who_can_fix,
+            "fix_link": None if who_can_fix else operation.fix_link,
+            "color": STATE_COLORS[State(operation.state)],
             "may_retry": operation.can_be_retried and kind.permitted_to(request.user, operation.options),
             "may_cancel": operation.can_be_cancelled and request.user.has_perm(kind.permission),
-            "no_worker": operation.state == State.QUEUED and not WorkerHeartbeat.is_heard(),
+            "no_worker": operation.state == State.QUEUED and not WorkerHeartbeat.is_alive(),
         }
 
     # --- what can be done about it ----------------------------------------------------------------------------------

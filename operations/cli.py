@@ -27,7 +27,7 @@ class OperationCommand(BaseCommand):
             operation = operation_request(kind=kind, subject=subject, options=options)
         except Problem as problem:
             raise CommandError(f"{problem.message}\n{problem.remedy}") from None
-        self._tell(f"\n{operation}")
+        self._notify(f"\n{operation}")
         if not runner.run(operation.pk, on_step=self._print_step):
             self._follow(operation)
         operation.refresh_from_db()
@@ -61,7 +61,7 @@ class OperationCommand(BaseCommand):
             StepState.FAILED: self.style.ERROR("failed"),
         }
         seconds = step.duration.total_seconds() if step.duration else 0
-        self._tell(f"  {mark[StepState(step.state)]} {step.title} ({seconds:.1f} s)\n         {step.detail}")
+        self._notify(f"  {mark[StepState(step.state)]} {step.title} ({seconds:.1f} s)\n         {step.detail}")
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         (self.steps_to or self.stdout).write(text)

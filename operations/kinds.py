@@ -9,7 +9,7 @@ from django.db import models
 
 if TYPE_CHECKING:
     from operations.models import Operation
-    from operations.run import Run
+    from operations.run import StepContext
 
 
 class NotDone(str):
@@ -28,10 +28,10 @@ class StepDefinition:
 
     key: str
     title: str
-    act: Callable[["Run"], str]
+    act: Callable[["StepContext"], str]
 
 
-class Kind:
+class OperationType:
     """One kind of operation: what it is called, whom it concerns, what it does step by step.
 
     Subclasses are never instantiated with state: an instance is a description.
@@ -91,7 +91,7 @@ class Kind:
         """What will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
         return ()
 
-    def concerns(self, subject: Any) -> bool:
+    def applies_to(self, subject: Any) -> bool:
         """Whether this is offered for such a subject at all, now or later."""
         return True
 
@@ -107,15 +107,15 @@ class Kind:
         """What an operation of this kind has to itself."""
         return f"{subject._meta.label_lower}:{subject.pk}"
 
-    def lane(self, subject: Any) -> str:
+    def concurrency_group(self, subject: Any) -> str:
         """What bounds how many run at once."""
         return ""
 
-    def failed(self, run: "Run") -> None:
+    def failed(self, run: "StepContext") -> None:
         """Called once after the operation failed or was cancelled, to note down what that means for the subject."""
 
-    def page_of(self, subject: Any, concern: str) -> tuple[str, str] | None:
-        """Where the thing is mended that an error concerns: a label and a URL. See ``Problem.concerns``."""
+    def link_for(self, subject: Any, concern: str) -> tuple[str, str] | None:
+        """Where the thing is mended that an error concerns: a label and a URL. See ``Problem.fix_target``."""
         return None
 
     def next_step(self, operation: Any) -> tuple[str, str] | None:
@@ -123,7 +123,7 @@ class Kind:
         return None
 
 
-class Gone(Kind):
+class RemovedOperationType(OperationType):
     """Stands in for a kind that an earlier release had: what was done is still shown, and can't be asked for again."""
 
     subject_model = models.Model
@@ -135,8 +135,8 @@ class Gone(Kind):
         self.name = self.label = name  # type: ignore[misc]
 
 
-#: The permission that it takes to mend what a problem concerns, see ``Problem.concerns``.
-_MENDING = {
+#: The permission that it takes to mend what a problem concerns, see ``Problem.fix_target``.
+_FIX_PERMISSIONS = {
     "server": "accounts.change_server",
     "key": "accounts.change_exchangekey",
     "client": "accounts.change_client",
@@ -148,28 +148,28 @@ _MENDING = {
 }
 
 
-def whom_to_ask(concern: str, user: Any) -> str:
+def who_can_fix(concern: str, user: Any) -> str:
     """A sentence for a user who may not mend what a problem concerns; empty for who may, and where nothing is."""
-    if not concern or user.has_perm(_MENDING[concern]):
+    if not concern or user.has_perm(_FIX_PERMISSIONS[concern]):
         return ""
     return f"What has to be done about the {concern} is not yours to do: ask an administrator."
 
 
-_kinds: dict[str, Kind] = {}
+_kinds: dict[str, OperationType] = {}
 
 
-def register(kind: type[Kind]) -> type[Kind]:
+def register(kind: type[OperationType]) -> type[OperationType]:
     _kinds[kind.name] = kind()
     return kind
 
 
-def get(name: str) -> Kind:
+def get(name: str) -> OperationType:
     return _kinds[name]
 
 
-def of_row(name: str) -> Kind:
+def of_row(name: str) -> OperationType:
     """The kind that a row names, which this release may not have any more."""
-    return _kinds.get(name) or Gone(name)
+    return _kinds.get(name) or RemovedOperationType(name)
 
 
 def subject_models() -> set[type[models.Model]]:

@@ -30,9 +30,9 @@ class State(models.TextChoices):
 
 ACTIVE_STATES = (State.QUEUED, State.RUNNING)
 #: Characters that are kept of the name of what an operation is about.
-LONGEST_LABEL = 200
+MAX_LABEL = 200
 #: Characters that are kept of an outcome; in full it is what the last step found.
-LONGEST_SUMMARY = 500
+MAX_SUMMARY = 500
 
 
 def lease_end() -> models.Expression:
@@ -60,7 +60,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """Those whose worker was lost, by the database's clock."""
         return self.filter(_ABANDONED)
 
-    def forgettable(self, before: datetime) -> Self:
+    def prunable(self, before: datetime) -> Self:
         """Those that ended before that time, without the last of each kind on each subject, which says how it came to
         be as it is, and without those that something else refers to: a deployment, an incident.
         """
@@ -112,18 +112,20 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             visible |= of_model
         return self.filter(visible)
 
-    def in_lanes_with_room(self) -> Self:
+    def in_groups_with_capacity(self) -> Self:
         """Those whose lane (their server) takes one more."""
-        running_in_lane = (
-            Operation.objects.filter(lane=OuterRef("lane"), state=State.RUNNING, lease_until__gte=Now())
-            .exclude(lane="")
+        running_in_group = (
+            Operation.objects.filter(
+                concurrency_group=OuterRef("concurrency_group"), state=State.RUNNING, lease_until__gte=Now()
+            )
+            .exclude(concurrency_group="")
             .order_by()
-            .values("lane")
+            .values("concurrency_group")
             .annotate(running=Count("pk"))
             .values("running")
         )
-        return self.alias(running_in_lane=Coalesce(Subquery(running_in_lane), 0)).filter(
-            running_in_lane__lt=settings.OPERATIONS["PER_SERVER"]
+        return self.alias(running_in_group=Coalesce(Subquery(running_in_group), 0)).filter(
+            running_in_group__lt=settings.OPERATIONS["MAX_PER_SERVER"]
         )
 
     def claim(self, pk: int, worker: str) -> bool:
@@ -136,7 +138,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return bool(
             self.filter(pk=pk)
             .claimable()
-            .in_lanes_with_room()
+            .in_groups_with_capacity()
             .update(
                 state=State.RUNNING,
                 worker=worker,
@@ -154,23 +156,23 @@ class Operation(models.Model):
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
     subject_id = models.PositiveBigIntegerField()
     subject = GenericForeignKey("subject_type", "subject_id")
-    subject_label = models.CharField(
-        "about", max_length=LONGEST_LABEL, help_text="Kept when what it is about is deleted."
-    )
+    subject_label = models.CharField("about", max_length=MAX_LABEL, help_text="Kept when what it is about is deleted.")
     connector = models.CharField(
         max_length=80, blank=True, help_text="The one that it is about, which says whose money that is; none for many."
     )
     lock = models.CharField(
         max_length=80, help_text="What this operation has to itself: one active operation per lock."
     )
-    holds = models.CharField(
+    exclusive_resource = models.CharField(
         max_length=120,
         blank=True,
-        help_text="What the step at hand has to itself besides: one active operation holds it. See ``Run.alone_with``.",
+        help_text="What the step at hand has to itself besides: one active operation holds it. See ``StepContext.exclusive``.",
     )
-    lane = models.CharField(max_length=80, blank=True, help_text="What bounds how many run at once: the server.")
+    concurrency_group = models.CharField(
+        max_length=80, blank=True, help_text="What bounds how many run at once: the server."
+    )
     options = models.JSONField(default=dict, blank=True, help_text="What was asked for. Never a secret.")
-    notes = models.JSONField(
+    checkpoint = models.JSONField(
         default=dict, blank=True, help_text="What a step found out for the steps after it. Never a secret."
     )
 
@@ -203,7 +205,7 @@ class Operation(models.Model):
     worker = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
-    summary = models.CharField(max_length=LONGEST_SUMMARY, blank=True, help_text="The outcome in a sentence.")
+    summary = models.CharField(max_length=MAX_SUMMARY, blank=True, help_text="The outcome in a sentence.")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     error_remedy = models.TextField(blank=True)
@@ -225,15 +227,15 @@ class Operation(models.Model):
                 name="unique_successor_per_lock",
             ),
             models.UniqueConstraint(
-                fields=["holds"],
-                condition=Q(state__in=["queued", "running"]) & ~Q(holds=""),
-                name="one_active_operation_holds_it",
+                fields=["exclusive_resource"],
+                condition=Q(state__in=["queued", "running"]) & ~Q(exclusive_resource=""),
+                name="unique_active_exclusive_resource",
             ),
         ]
         indexes = [
             models.Index(fields=["state", "lease_until"]),
             models.Index(fields=["subject_type", "subject_id"]),
-            models.Index(fields=["lane", "state"]),
+            models.Index(fields=["concurrency_group", "state"]),
         ]
 
     def __str__(self) -> str:
@@ -243,7 +245,7 @@ class Operation(models.Model):
         return reverse("admin:operations_operation_change", args=[self.pk])
 
     @property
-    def definition(self) -> "kinds.Kind":
+    def definition(self) -> "kinds.OperationType":
         return kinds.of_row(self.kind)
 
     @property
@@ -255,14 +257,14 @@ class Operation(models.Model):
         return self.state in ACTIVE_STATES
 
     @property
-    def way_out(self) -> tuple[str, str] | None:
+    def fix_link(self) -> tuple[str, str] | None:
         """After a failure, where to mend it: a label and a URL. After success, where to go on."""
         if self.subject is None:
             return None
         if self.state == State.SUCCEEDED:
             return self.definition.next_step(self)
         problem = Problem.with_code(self.error_code)
-        return self.definition.page_of(self.subject, problem.concerns if problem else "")
+        return self.definition.link_for(self.subject, problem.fix_target if problem else "")
 
     @property
     def newer(self) -> "Operation | None":
@@ -278,7 +280,7 @@ class Operation(models.Model):
     def can_be_retried(self) -> bool:
         """The last thing that was tried on its subject, which did not succeed: an older one may no longer be wanted."""
         failed = self.state in {State.FAILED, State.CANCELLED}
-        possible = self.subject is not None and not isinstance(self.definition, kinds.Gone)
+        possible = self.subject is not None and not isinstance(self.definition, kinds.RemovedOperationType)
         return failed and possible and self.newer is None
 
     @property
@@ -292,10 +294,14 @@ class Operation(models.Model):
         return (self.finished_at or timezone.now()) - self.started_at
 
     @property
-    def waits_for_its_lane(self) -> bool:
+    def waits_for_capacity(self) -> bool:
         """Queued behind others on the same server, as opposed to queued because no worker is there."""
-        running = Operation.objects.filter(lane=self.lane, state=State.RUNNING)
-        return self.state == State.QUEUED and bool(self.lane) and running.count() >= settings.OPERATIONS["PER_SERVER"]
+        running = Operation.objects.filter(concurrency_group=self.concurrency_group, state=State.RUNNING)
+        return (
+            self.state == State.QUEUED
+            and bool(self.concurrency_group)
+            and running.count() >= settings.OPERATIONS["MAX_PER_SERVER"]
+        )
 
 
 class StepState(models.TextChoices):
@@ -322,7 +328,7 @@ class Step(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(fields=["operation", "key"], name="a_step_stands_once_in_an_operation"),
+            models.UniqueConstraint(fields=["operation", "key"], name="unique_step_per_operation"),
         ]
 
     def __str__(self) -> str:
@@ -339,15 +345,15 @@ class WorkerHeartbeat(models.Model):
     """When each background worker was last heard: one row per worker process."""
 
     #: A worker makes itself heard every 20 s; one that was not heard for so long, in seconds, is not there.
-    SILENT = 90
+    UNRESPONSIVE = 90
 
     worker = models.CharField(max_length=80, primary_key=True)
-    heard_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
 
     def __str__(self) -> str:
-        return f"{self.worker} at {self.heard_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.worker} at {self.last_seen_at:%Y-%m-%d %H:%M:%S}"
 
     @classmethod
-    def is_heard(cls) -> bool:
+    def is_alive(cls) -> bool:
         """Whether any worker is there."""
-        return cls.objects.filter(heard_at__gte=timezone.now() - timedelta(seconds=cls.SILENT)).exists()
+        return cls.objects.filter(last_seen_at__gte=timezone.now() - timedelta(seconds=cls.UNRESPONSIVE)).exists()

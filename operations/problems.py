@@ -1,4 +1,4 @@
-"""What can go wrong with an operation itself, whatever it does. Part of the catalogue in ``hummingbot_api.errors``."""
+"""What can go wrong with an operation itself, whatever it does. Part of the catalog in ``hummingbot_api.errors``."""
 
 from typing import TYPE_CHECKING
 
@@ -35,16 +35,16 @@ class SubjectGone(Problem):
     default_remedy = "Nothing is left to do."
 
 
-class KindGone(Problem):
+class OperationTypeRemoved(Problem):
     """This release of the panel does nothing of that kind any more."""
 
-    code = "kind_gone"
+    code = "operation_type_removed"
     meaning = "The panel was updated since this was asked for, and does not do this any more."
     default_remedy = "Look at the page of what it is about: what can be done there now stands on its buttons."
 
 
 class PanelFault(Problem):
-    """A bug in the panel: something was raised that is not in the catalogue."""
+    """A bug in the panel: something was raised that is not in the catalog."""
 
     code = "panel_fault"
     meaning = "The panel met an error that it did not expect."

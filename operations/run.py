@@ -79,7 +79,7 @@ class Lease:
                 connection.close()
 
 
-class Run:
+class StepContext:
     """What a step is given: the operation, its subject, and the means to wait and to leave notes."""
 
     def __init__(self, operation: Operation, lease: Lease) -> None:
@@ -95,17 +95,17 @@ class Run:
             raise SubjectGone
         return subject
 
-    def note(self, **notes: Any) -> None:
+    def note(self, **checkpoint: Any) -> None:
         """Keep something for later steps, also across a crash. Never a secret."""
-        self.operation.notes |= notes
-        if not self._lease.held().update(notes=self.operation.notes):
+        self.operation.checkpoint |= checkpoint
+        if not self._lease.held().update(checkpoint=self.operation.checkpoint):
             raise LeaseLost
 
     def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
         """Call ``look`` until it returns something, for ``seconds`` at the most; ``None`` when the time is over."""
         deadline = time.monotonic() + seconds
         while True:
-            self.check_still_wanted()
+            self.raise_if_cancelled()
             found = look()
             if found is not None or time.monotonic() >= deadline:
                 return found
@@ -120,7 +120,7 @@ class Run:
         self._lease.renew()
 
     @contextmanager
-    def alone_with(self, what: str) -> Iterator[None]:
+    def exclusive(self, what: str) -> Iterator[None]:
         """Have something to oneself that operations of several locks use; wait for it while another one has it.
 
         It is given back at the end, and when the operation ends. A worker that dies leaves it to the one that takes
@@ -129,24 +129,24 @@ class Run:
         Raises:
             OperationActive: the other one has not given it back in time.
         """
-        if not self.wait_for(lambda: self._take(what) or None, settings.OPERATIONS["ALONE"]):
-            other = Operation.objects.active().filter(holds=what).first()
+        if not self.wait_for(lambda: self._take(what) or None, settings.OPERATIONS["EXCLUSIVE_TIMEOUT"]):
+            other = Operation.objects.active().filter(exclusive_resource=what).first()
             raise OperationActive(other or self.operation)
         try:
             yield
         finally:
-            self._lease.held().update(holds="")
+            self._lease.held().update(exclusive_resource="")
 
     def _take(self, what: str) -> bool:
         try:
             with transaction.atomic():
-                if not self._lease.held().update(holds=what):
+                if not self._lease.held().update(exclusive_resource=what):
                     raise LeaseLost
         except IntegrityError:
             return False
         return True
 
-    def check_still_wanted(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """Renew the lease and see whether somebody cancelled.
 
         Raises:

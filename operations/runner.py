@@ -7,7 +7,7 @@ A worker may die at any line of this module. What then holds:
 - The lease is renewed by a thread of its own while a step waits for a slow server. When it runs out, another worker
   claims the row and goes on at the first step that is not done.
 - A worker that was thought dead and wakes up again finds its lease lost: it records nothing, and a step that does what
-  can't be undone asks first (``Run.hold``).
+  can't be undone asks first (``StepContext.hold``).
 """
 
 import logging
@@ -19,11 +19,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from hummingbot_api.errors import Problem
-from hummingbot_api.text import shortened
-from operations.kinds import Gone, NotDone, StepDefinition
-from operations.models import LONGEST_SUMMARY, Operation, State, Step, StepState
-from operations.problems import KindGone, PanelFault
-from operations.run import CancelRequested, Lease, LeaseLost, Run, worker_name
+from hummingbot_api.text import truncate
+from operations.kinds import NotDone, RemovedOperationType, StepDefinition
+from operations.models import MAX_SUMMARY, Operation, State, Step, StepState
+from operations.problems import OperationTypeRemoved, PanelFault
+from operations.run import CancelRequested, Lease, LeaseLost, StepContext, worker_name
 from operations.services import operation_supersede
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
     logger.info("operation %s (%s) begins", operation.pk, operation.kind)
     with Lease(operation.pk, holder) as lease:
         try:
-            _work(Run(operation, lease), lease, on_step)
+            _work(StepContext(operation, lease), lease, on_step)
         except LeaseLost:
             logger.warning("operation %s was taken over by another worker", operation.pk)
     return True
@@ -60,7 +60,7 @@ def _claim(operation_id: int, holder: str) -> bool:
         return False
 
 
-def _work(run: Run, lease: Lease, on_step: Callable[[Step], None]) -> None:
+def _work(run: StepContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
     """Bring the operation to an end that is written down: when that of its steps can't be, as the panel's fault."""
     try:
         _go_through_steps(run, lease, on_step)
@@ -74,14 +74,14 @@ def _work(run: Run, lease: Lease, on_step: Callable[[Step], None]) -> None:
             unended.update(state=StepState.FAILED, finished_at=timezone.now())
 
 
-def _go_through_steps(run: Run, lease: Lease, on_step: Callable[[Step], None]) -> None:
+def _go_through_steps(run: StepContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
     operation = run.operation
     step: Step | None = None
     try:
         for definition, step in _steps(operation):
             if step.state in {StepState.DONE, StepState.SKIPPED}:
                 continue
-            run.check_still_wanted()
+            run.raise_if_cancelled()
             _begin(run, step)
             on_step(step)
             detail = definition.act(run)
@@ -114,10 +114,10 @@ def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
     """The operation's steps with their rows, which are written down the first time that it is claimed.
 
     Raises:
-        KindGone
+        OperationTypeRemoved
     """
-    if isinstance(operation.definition, Gone):
-        raise KindGone(f"{KindGone.meaning} (“{operation.kind}”)")
+    if isinstance(operation.definition, RemovedOperationType):
+        raise OperationTypeRemoved(f"{OperationTypeRemoved.meaning} (“{operation.kind}”)")
     definitions = operation.definition.steps
     Step.objects.bulk_create(
         [
@@ -130,7 +130,7 @@ def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
     return [(definition, rows[definition.key]) for definition in definitions]
 
 
-def _begin(run: Run, step: Step) -> None:
+def _begin(run: StepContext, step: Step) -> None:
     run.resumed = step.attempts > 0
     step.attempts += 1
     step.state = StepState.RUNNING
@@ -153,13 +153,13 @@ def _fail_step(lease: Lease, step: Step | None, detail: str, on_step: Callable[[
         on_step(step)
 
 
-def _fail(run: Run, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]) -> None:
+def _fail(run: StepContext, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]) -> None:
     _fail_step(lease, step, problem.message, on_step)
     _finish(run, lease, State.FAILED, **_outcome_of(problem))
 
 
 def _fault(error: Exception) -> PanelFault:
-    """What is told of an error that is not in the catalogue: its text could hold anything."""
+    """What is told of an error that is not in the catalog: its text could hold anything."""
     return PanelFault(f"{PanelFault.meaning} ({type(error).__name__})")
 
 
@@ -173,7 +173,7 @@ def _outcome_of(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _finish(run: Run, lease: Lease, state: State, **outcome: Any) -> None:
+def _finish(run: StepContext, lease: Lease, state: State, **outcome: Any) -> None:
     operation = run.operation
     with transaction.atomic():
         if state != State.SUCCEEDED and operation.subject is not None:
@@ -188,7 +188,7 @@ def _write_end(lease: Lease, state: State, *, summary: str, **outcome: Any) -> N
         finished_at=timezone.now(),
         lease_until=None,
         cancel_requested=False,
-        summary=shortened(summary, LONGEST_SUMMARY),
+        summary=truncate(summary, MAX_SUMMARY),
         **outcome,
     ):
         raise LeaseLost

@@ -7,15 +7,15 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from hummingbot_api.text import shortened
+from hummingbot_api.text import truncate
 from operations import kinds
-from operations.models import LONGEST_LABEL, LONGEST_SUMMARY, Operation, State
+from operations.models import MAX_LABEL, MAX_SUMMARY, Operation, State
 from operations.problems import OperationActive, SubjectGone
 
 logger = logging.getLogger(__name__)
 
 #: Operations that are deleted in one transaction.
-FORGOTTEN_AT_ONCE = 500
+PRUNE_BATCH = 500
 
 
 def operation_request(
@@ -42,21 +42,21 @@ def operation_request(
     facts = {
         "kind": kind,
         "subject": subject,
-        "subject_label": shortened(str(subject), LONGEST_LABEL),
+        "subject_label": truncate(str(subject), MAX_LABEL),
         "connector": definition.connector(subject, options or {}),
         "lock": definition.lock(subject),
-        "lane": definition.lane(subject),
+        "concurrency_group": definition.concurrency_group(subject),
         "options": options or {},
         "requested_by": requested_by,
         "retry_of": retry_of,
         "caused_by": caused_by,
     }
     operation = _create(facts, definition)
-    transaction.on_commit(lambda: ring(operation.pk))
+    transaction.on_commit(lambda: enqueue(operation.pk))
     return operation
 
 
-def _create(facts: dict[str, Any], definition: kinds.Kind) -> Operation:
+def _create(facts: dict[str, Any], definition: kinds.OperationType) -> Operation:
     on_lock = Operation.objects.active().filter(lock=facts["lock"])
     if successor := on_lock.filter(waits_for__isnull=False).first():
         raise OperationActive(successor)
@@ -112,28 +112,28 @@ def _end_if_abandoned(operation: Operation, successor: Operation) -> None:
         state=State.CANCELLED,
         finished_at=timezone.now(),
         lease_until=None,
-        holds="",
+        exclusive_resource="",
         cancel_requested=False,
-        summary=shortened(f"Its worker was lost. Ended for “{successor}”, which takes over.", LONGEST_SUMMARY),
+        summary=truncate(f"Its worker was lost. Ended for “{successor}”, which takes over.", MAX_SUMMARY),
     )
 
 
 def operation_supersede(*, operation: Operation, successor: Operation) -> None:
     """End an operation as soon as that is safe; the successor begins then, and both say so."""
-    successor.waits_for, successor.notes = operation, successor.notes | {"took_over": str(operation)}
-    successor.save(update_fields=["waits_for", "notes"])
+    successor.waits_for, successor.checkpoint = operation, successor.checkpoint | {"took_over": str(operation)}
+    successor.save(update_fields=["waits_for", "checkpoint"])
     operation_cancel(operation=operation)
     _end_if_abandoned(operation, successor)
 
 
-def operations_forget(*, before: datetime) -> None:
+def operations_prune(*, before: datetime) -> None:
     """Delete what ended before that time, with its steps, in portions that keep no other writer waiting."""
-    forgettable = Operation.objects.forgettable(before).order_by("pk").values_list("pk", flat=True)
-    while portion := list(forgettable[:FORGOTTEN_AT_ONCE]):
+    prunable = Operation.objects.prunable(before).order_by("pk").values_list("pk", flat=True)
+    while portion := list(prunable[:PRUNE_BATCH]):
         Operation.objects.filter(pk__in=portion).delete()
 
 
-def ring(operation_id: int) -> None:
+def enqueue(operation_id: int) -> None:
     """Tell the workers that there is something to do. A bell that does not ring is rung again every 20 seconds."""
     from operations.tasks import run_operation
 

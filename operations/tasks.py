@@ -11,20 +11,20 @@ from huey.contrib.djhuey import db_periodic_task, db_task
 
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
-from operations.services import operations_forget
+from operations.services import operations_prune
 
 #: Seconds between two rounds.
-ROUND = 20
+RECOVERY_INTERVAL = 20
 #: Before what only looks: nobody's stop waits in the queue behind looks at servers that don't answer.
 FIRST = 100
 
 
 #: Operations mostly wait, each in a thread. Some threads are kept for looking at the fleet and for making rounds.
-THREADS_KEPT_FREE = 4
-_slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - THREADS_KEPT_FREE))
+RESERVED_THREADS = 4
+_slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - RESERVED_THREADS))
 
 
-def several_times_a_minute(task: TaskWrapper, seconds: int) -> None:
+def schedule_within_minute(task: TaskWrapper, seconds: int) -> None:
     """Have a task begin every so many seconds of a minute. Called each minute, which is all that Huey's clock knows."""
     for delay in range(0, 60, seconds):
         task.schedule(delay=delay)
@@ -39,35 +39,35 @@ def run_operation(operation_id: int) -> None:
     finally:
         _slots.release()
     if taken:
-        ring_for_the_next(operation_id)
+        enqueue_next(operation_id)
 
 
-def ring_for_the_next(operation_id: int) -> None:
+def enqueue_next(operation_id: int) -> None:
     """Something ended: ring for what takes over from it, for what has waited longest in its lane, and at all."""
-    lane = Operation.objects.filter(pk=operation_id).values("lane")
-    with_room = Operation.objects.filter(state=State.QUEUED).claimable().in_lanes_with_room()
+    concurrency_group = Operation.objects.filter(pk=operation_id).values("concurrency_group")
+    with_room = Operation.objects.filter(state=State.QUEUED).claimable().in_groups_with_capacity()
     queued = with_room.order_by("pk").values_list("pk", flat=True)
     successors = Operation.objects.filter(waits_for=operation_id).values_list("pk", flat=True)
-    for pk in {*successors, *queued.filter(lane__in=lane)[:1], *queued[:1]}:
+    for pk in {*successors, *queued.filter(concurrency_group__in=concurrency_group)[:1], *queued[:1]}:
         run_operation(pk)
 
 
 @db_periodic_task(crontab())
-def make_rounds() -> None:
-    several_times_a_minute(ring_for_the_left_behind, ROUND)
+def plan_recovery() -> None:
+    schedule_within_minute(enqueue_claimable, RECOVERY_INTERVAL)
 
 
 @db_task(priority=FIRST)
-def ring_for_the_left_behind() -> None:
+def enqueue_claimable() -> None:
     """Ring for what nobody works on: bells lost with a worker, leases that ran out, lanes that were full."""
     now = timezone.now()
-    WorkerHeartbeat.objects.update_or_create(worker=runner.worker_name(), defaults={"heard_at": now})
-    WorkerHeartbeat.objects.filter(heard_at__lt=now - timedelta(hours=1)).delete()
+    WorkerHeartbeat.objects.update_or_create(worker=runner.worker_name(), defaults={"last_seen_at": now})
+    WorkerHeartbeat.objects.filter(last_seen_at__lt=now - timedelta(hours=1)).delete()
     for pk in Operation.objects.claimable().order_by("pk").values_list("pk", flat=True):
         run_operation(pk)
 
 
 @db_periodic_task(crontab(hour="3", minute="30"))
-def forget_the_old() -> None:
+def prune_old() -> None:
     if days := settings.OPERATIONS_KEPT_DAYS:
-        operations_forget(before=timezone.now() - timedelta(days=days))
+        operations_prune(before=timezone.now() - timedelta(days=days))

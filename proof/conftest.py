@@ -49,7 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             counts[Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")][outcome] += 1
     terminalreporter.section("what is proven")
     for name, count in sorted(counts.items()):
-        terminalreporter.line(f"{name}: {in_words(name, count)}")
+        terminalreporter.line(f"{name}: {describe(name, count)}")
     terminalreporter.line("")
     if REAL_CONTROLLERS:
         terminalreporter.line(f"The controllers are those of {REAL_CONTROLLERS}.")
@@ -63,7 +63,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.line("PROOF_CONTROLLERS=/path/to/controllers ./run prove")
 
 
-def in_words(name: str, count: Counter[str]) -> str:
+def describe(name: str, count: Counter[str]) -> str:
     words = f"{count['passed']} of {count.total()} proofs held"
     if wrong := count["failed"] + count["error"]:
         words += f", {wrong} FAILED"

@@ -28,7 +28,7 @@ needs_module = pytest.mark.skipif(
 )
 
 
-def taken_over(config_class) -> set[str]:
+def adopted(config_class) -> set[str]:
     fields = config_class.model_fields.items()
     return {name for name, field in fields if (field.json_schema_extra or {}).get("is_updatable")}
 
@@ -39,7 +39,7 @@ def live(name: str) -> set[str]:
 
 def test_the_market_makers_live_settings_are_those_that_the_base_class_takes_over():
     settings = set(BUNDLED["pmm_simple"]["schema"]["properties"])
-    assert live("pmm_simple") == settings & taken_over(MarketMakingControllerConfigBase)
+    assert live("pmm_simple") == settings & adopted(MarketMakingControllerConfigBase)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_the_market_makers_live_settings_are_those_that_the_base_class_takes_ove
 )
 def test_the_live_settings_are_those_that_the_controllers_class_takes_over(name, load):
     (config,) = load(name, **REQUIRED[name]).load_controller_configs()
-    assert live(name) == set(BUNDLED[name]["schema"]["properties"]) & taken_over(type(config))
+    assert live(name) == set(BUNDLED[name]["schema"]["properties"]) & adopted(type(config))
 
 
 def test_every_controller_takes_its_kill_switch_over():
-    assert KILL_SWITCH in taken_over(ControllerConfigBase)
+    assert KILL_SWITCH in adopted(ControllerConfigBase)
 
 
 def test_a_running_controller_takes_the_live_settings_over_and_no_others():

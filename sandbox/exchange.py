@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox.instance import Instance
 
 #: How often a bot that has no orders tries to place some, in sandbox seconds.
-ROUND = 60.0
+RECOVERY_INTERVAL = 60.0
 #: From a controller's first orders until it cancels them, when its kill switch was on before it started.
 KILLED_AFTER = 1.0
 #: What a bot quotes in a market that the sandbox knows nothing of.
@@ -95,10 +95,10 @@ class Exchange:
 def orders_of(instance: "Instance") -> list[Order]:
     """Every order that the instance has placed up to now, in this life of its container and in those before."""
     now = instance.clock.now()
-    orders = [Order(**order) for order in instance.former_orders]  # type: ignore[arg-type]
+    orders = [Order(**order) for order in instance.previous_orders]  # type: ignore[arg-type]
     for order in orders:
         if order.cancelled_at is None:
-            order.cancelled_at = _cancels_former_at(instance)
+            order.cancelled_at = _cancels_previous_at(instance)
     return [order for order in [*orders, *_placed_in_this_life(instance)] if order.placed_at <= now]
 
 
@@ -133,7 +133,7 @@ def refused_rounds(instance: "Instance") -> Iterator[float]:
         while moment <= until:
             if not instance.key_is_accepted(moment):
                 yield moment
-            moment += ROUND
+            moment += RECOVERY_INTERVAL
 
 
 def _placed_in_this_life(instance: "Instance") -> Iterator[Order]:
@@ -144,7 +144,7 @@ def _placed_in_this_life(instance: "Instance") -> Iterator[Order]:
         while placed_at <= min(until, instance.clock.now()) and not (
             instance.key_is_accepted(placed_at) and exchange.can_pay(placed_at)
         ):
-            placed_at += ROUND
+            placed_at += RECOVERY_INTERVAL
         if placed_at > until or (end is not None and placed_at >= end):
             continue
         cancels = end is not None and end <= instance.acts_until and instance.key_is_accepted(end)
@@ -155,7 +155,7 @@ def _placed_in_this_life(instance: "Instance") -> Iterator[Order]:
             yield order
 
 
-def _cancels_former_at(instance: "Instance") -> float | None:
+def _cancels_previous_at(instance: "Instance") -> float | None:
     """When this life cancels what an earlier one left open: ``spread`` before it quotes, any strategy as it stops."""
     moments = []
     ready = instance.starts_at + instance.exchange_ready

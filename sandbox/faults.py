@@ -45,7 +45,7 @@ class Fault:
     options: dict[str, object] = field(default_factory=dict)
     cleared: bool = False
 
-    def concerns(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         return (
             self.times != 0
             and (self.method is None or self.method.upper() == method)
@@ -108,7 +108,7 @@ class Faults:
         """The fault that spoils this request, if there is one; it counts as used."""
         with self._lock:
             for fault in self._faults:
-                if fault.name == name and fault.concerns(method, path) and when(fault):
+                if fault.name == name and fault.matches(method, path) and when(fault):
                     if fault.times is not None:
                         fault.times -= 1
                     return fault

@@ -19,9 +19,9 @@ EXCHANGE_READY = 10.0
 #: From the start of a container until it exits because the configuration that it was given does not exist.
 NO_CONFIG_EXITS_AFTER = 4.0
 #: How long the server goes on listing a bot that it does not hear any more.
-HEARD_LATELY = 30.0
+SEEN_RECENTLY = 30.0
 #: What ``stop-and-archive-bot`` does in the background, counted from the request.
-FORGOTTEN_AFTER, ARCHIVE_EXITS_AFTER, ARCHIVED_AFTER = 2.0, 25.0, 30.0
+LOG_KEPT_AFTER_END, ARCHIVE_EXITS_AFTER, ARCHIVED_AFTER = 2.0, 25.0, 30.0
 #: How long ``spread`` waits for cancels that the exchange does not confirm, before it stops anyway.
 UNCONFIRMED_CANCELS = 10.0
 #: Exit codes of a container that failed by itself, and of one that Docker had to kill.
@@ -45,12 +45,12 @@ class Instance:
         deployment: the deploy's body, for the run history.
         problem: why no strategy comes up at this start; empty when one does.
         doomed: the strategy needs a connector whose key is missing, so that the container fails.
-        heard_before: when an earlier life of the container was last heard.
+        connected_before: when an earlier life of the container was last heard.
         ends_at, ends_with: when the container exits, and its exit code.
         paused_at: since when Docker has it paused: it does nothing, and is in neither list of containers.
         stop_cancels: whether the stop that it was sent cancels its orders.
-        former_orders: what it placed in earlier lives of its container, see ``exchange.orders_of``.
-        former_log: what the server still has of an earlier life's log, general and errors.
+        previous_orders: what it placed in earlier lives of its container, see ``exchange.orders_of``.
+        previous_log: what the server still has of an earlier life's log, general and errors.
         forgotten_at: when the server stops listing it, because it is being archived.
         keeps_data: whether removing the container archives its data.
         final_status: what the bot said when it was told to stop, as JSON text.
@@ -77,8 +77,8 @@ class Instance:
     warm_up: float = WARM_UP
     problem: str = ""
     doomed: bool = False
-    heard_before: float | None = None
-    silenced_at: float | None = None
+    connected_before: float | None = None
+    unresponsive_since: float | None = None
     stopped_at: float | None = None
     ends_at: float | None = None
     ends_with: int = 0
@@ -89,8 +89,8 @@ class Instance:
     kill_switches: list[tuple[float, str, bool]] = field(default_factory=list)
     paused_at: float | None = None
     stop_cancels: bool = True
-    former_orders: list[dict[str, object]] = field(default_factory=list)
-    former_log: list[list[dict[str, object]]] = field(default_factory=lambda: [[], []])
+    previous_orders: list[dict[str, object]] = field(default_factory=list)
+    previous_log: list[list[dict[str, object]]] = field(default_factory=lambda: [[], []])
 
     def record(self) -> dict[str, object]:
         """All that is needed to make the instance again, but what it shares with others."""
@@ -135,7 +135,7 @@ class Instance:
     @property
     def talks_until(self) -> float:
         """The last moment so far at which this life of the container could be heard."""
-        return min(self.clock.now(), self._first(self.silenced_at, self.forgotten_at), self.acts_until)
+        return min(self.clock.now(), self._first(self.unresponsive_since, self.forgotten_at), self.acts_until)
 
     @property
     def acts_until(self) -> float:
@@ -176,15 +176,15 @@ class Instance:
         return not self.problem and self.is_listed_at_the_exchange and ready < self.acts_until and not stopped
 
     @property
-    def last_heard(self) -> float | None:
+    def last_seen(self) -> float | None:
         if self.headless and self.starts_at < self.talks_until:
             return self.talks_until
-        return self.heard_before
+        return self.connected_before
 
     @property
     def recently_active(self) -> bool:
-        heard = self.last_heard
-        return heard is not None and not self._past(self.forgotten_at) and self.clock.now() - heard < HEARD_LATELY
+        heard = self.last_seen
+        return heard is not None and not self._past(self.forgotten_at) and self.clock.now() - heard < SEEN_RECENTLY
 
     @property
     def listed(self) -> bool:
@@ -233,12 +233,12 @@ class Instance:
 
     def start(self, *, problem: str, doomed: bool, warm_up: float) -> None:
         """Begin a life of the container now."""
-        self.heard_before = self.last_heard if self.started_at else None
+        self.connected_before = self.last_seen if self.started_at else None
         if self.started_at:
-            self.former_orders = settled(self)
+            self.previous_orders = settled(self)
         self.started_at, self.warm_up = self.clock.now(), warm_up
         self.problem, self.doomed = problem, doomed
-        self.silenced_at = self.stopped_at = self.ends_at = self.paused_at = None
+        self.unresponsive_since = self.stopped_at = self.ends_at = self.paused_at = None
         if self.script_config and self.script_file is None:
             self.end(FAILED, at=self.started_at + NO_CONFIG_EXITS_AFTER)
         elif doomed:
@@ -272,7 +272,7 @@ class Instance:
         """Begin what ends, half a minute later, with the container removed and its data archived."""
         now = self.clock.now()
         self.stop_strategy(final_status, cancels=cancels)
-        self.forgotten_at = now + FORGOTTEN_AFTER
+        self.forgotten_at = now + LOG_KEPT_AFTER_END
         self.end(KILLED, at=now + ARCHIVE_EXITS_AFTER)
         self.removed_at = now + ARCHIVED_AFTER
 

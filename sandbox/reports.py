@@ -124,7 +124,7 @@ def logs_of(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str,
     """The general and the error log as the server has them, the oldest entry first: of the present life of a bot that
     was heard, and of an earlier one that the server has not forgotten yet.
     """
-    general, errors = (list(entries) for entries in instance.former_log)
+    general, errors = (list(entries) for entries in instance.previous_log)
     start, end = instance.starts_at, instance.talks_until
     if not instance.headless or end <= start:
         return general, errors

@@ -156,7 +156,7 @@ class World:
     def silence(self, name: str) -> None:
         """Let the container stay up, not heard any more."""
         with self.changing():
-            self.instances[name].silenced_at = self.clock.now()
+            self.instances[name].unresponsive_since = self.clock.now()
 
     def vanish(self, name: str) -> None:
         """Remove the container by hand, its data with it."""
@@ -165,7 +165,7 @@ class World:
 
     def _start(self, instance: Instance, warm_up: float) -> None:
         # A server forgets a bot's log with the bot: half a minute after it was heard last.
-        instance.former_log = [*logs_of(instance)] if instance.started_at and instance.recently_active else [[], []]
+        instance.previous_log = [*logs_of(instance)] if instance.started_at and instance.recently_active else [[], []]
         problem = self._problem(instance)
         doomed = not problem and not self._needed_connectors(instance) <= set(instance.connectors)
         instance.start(problem=problem, doomed=doomed, warm_up=warm_up)

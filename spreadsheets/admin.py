@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
-from core.admin.live_pages import reload_signed_out
+from core.admin.live_pages import redirect_to_login
 from spreadsheets.sheets import Import, Sheet, import_file
 from spreadsheets.tables import MAX_ROWS, WRITERS, FileRefused
 
@@ -39,7 +39,7 @@ class SheetMixin(ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, f"{self.opts.app_label}_{self.opts.model_name}"
-        imports = reload_signed_out(wrap(require_http_methods(["GET", "HEAD", "POST"])(self.import_view)))
+        imports = redirect_to_login(wrap(require_http_methods(["GET", "HEAD", "POST"])(self.import_view)))
         own = [
             path("import/", imports, name=f"{name}_import"),
             path("template.<slug:file_type>", wrap(require_GET(self.template_view)), name=f"{name}_template"),

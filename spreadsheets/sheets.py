@@ -14,11 +14,11 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from spreadsheets.tables import FileRefused, Row, Table, in_words, read_table
+from spreadsheets.tables import FileRefused, Row, Table, describe, read_table
 
 #: What empties a cell's field: an empty cell leaves it alone.
 NONE = "none"
-#: What can become of a row, with the panel's colour for it.
+#: What can become of a row, with the panel's color for it.
 STATES = {"wrong": "failed", "new": "done", "changed": "changed", "unchanged": "off"}
 YES_OR_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
@@ -79,7 +79,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
     @property
-    def colour(self) -> str:
+    def color(self) -> str:
         return STATES[self.state]
 
 
@@ -157,7 +157,7 @@ class Sheet:
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
         """From one snapshot to the next, in words."""
         return tuple(
-            Change(column, in_words(before.get(column)), in_words(after.get(column)))
+            Change(column, describe(before.get(column)), describe(after.get(column)))
             for column in {**after, **before}
             if before.get(column) != after.get(column)
         )

@@ -30,7 +30,7 @@ _XLSX, _XLS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 #: Spreadsheets run a text that begins so.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: What is left of a number that was too long for Excel: in scientific notation, or with nothing but zeros at its end.
-_SPOILED = re.compile(r"\d(?:[.,]\d+)?E\+\d+|\d{15}0+", re.IGNORECASE)
+_MANGLED_NUMBER = re.compile(r"\d(?:[.,]\d+)?E\+\d+|\d{15}0+", re.IGNORECASE)
 #: What is a thousand and more where a point or a comma groups digits, and a fraction where it begins one.
 _TWO_READINGS = re.compile(r"([+-]?[1-9]\d{0,2})([.,])(\d{3})")
 _UNREADABLE = "This can't be read as XLSX. Save it again as .xlsx, or as “CSV UTF-8”."
@@ -69,7 +69,7 @@ class Row:
     def verbatim(self, column: str) -> str:
         """The cell's text for a value of which every character counts; what Excel made of it is an error."""
         value = self.values.get(column, "")
-        if column in self.numeric or _SPOILED.fullmatch(value):
+        if column in self.numeric or _MANGLED_NUMBER.fullmatch(value):
             self.wrong(column, f"Excel took this for a number, and may have changed it. {_RETYPE}")
         return value
 
@@ -148,12 +148,12 @@ def read_table(content: bytes) -> Table:
 
 def _bounded(lines: Iterable[tuple[int, list[Any]]]) -> Iterator[tuple[int, list[Any]]]:
     """The lines, as long as there are not too many: also above the first one that has something in it."""
-    looked_at = 0
+    polled_at = 0
     for number, cells in lines:
-        looked_at += len(cells)
+        polled_at += len(cells)
         if number > _MAX_DEPTH:
             raise FileRefused(f"The sheet goes below row {_MAX_DEPTH}. Copy its rows into a new one.")
-        if looked_at > _MAX_CELLS:
+        if polled_at > _MAX_CELLS:
             raise FileRefused(_TOO_LARGE)
         yield number, cells
 
@@ -302,7 +302,7 @@ WRITERS: dict[str, tuple[str, Callable[[Sequence[str], Iterable[Sequence[Any]]],
 
 def _text(value: Any) -> str:
     """A value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
-    text = in_words(value)
+    text = describe(value)
     return f"'{text}" if isinstance(value, str | list) and text.startswith(_FORMULA_STARTS) else text
 
 
@@ -310,7 +310,7 @@ def _unguarded(text: str) -> str:
     return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA_STARTS) else text
 
 
-def in_words(value: Any) -> str:
+def describe(value: Any) -> str:
     """A value as a person would enter it."""
     match value:
         case None:
@@ -322,7 +322,7 @@ def in_words(value: Any) -> str:
         case Decimal():
             return f"{value.normalize():f}"
         case list() if not any(isinstance(item, list | dict) for item in value):
-            return ", ".join(map(in_words, value))
+            return ", ".join(map(describe, value))
         case list() | dict():
             return json.dumps(value)
         case _:

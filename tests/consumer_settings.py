@@ -8,4 +8,4 @@ from tests.settings import DATABASES
 
 os.environ["QUEUE_URL"] = ""
 HUEY = queue(DATABASES["default"])
-OPERATIONS = {"LEASE": 0.5, "PER_SERVER": 8, "ALONE": 5}
+OPERATIONS = {"LEASE": 0.5, "MAX_PER_SERVER": 8, "EXCLUSIVE_TIMEOUT": 5}

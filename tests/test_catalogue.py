@@ -21,9 +21,9 @@ from hummingbot_api.errors import (
     TunnelOffline,
 )
 from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
-from operations.kinds import whom_to_ask
+from operations.kinds import who_can_fix
 
-CATALOGUE = list(Problem.catalogue())
+CATALOGUE = list(Problem.catalog())
 #: Nothing was sent, or it did not arrive.
 NEVER_ARRIVED = {InvalidBaseURL, InvalidName, TLSFailed, TunnelBackendDown, TunnelInterstitial, TunnelOffline}
 #: The server stores a key before its exchange refuses it.
@@ -78,6 +78,6 @@ def test_a_problem_says_its_meaning_and_remedy_unless_it_knows_better():
 
 
 def test_of_each_thing_that_a_problem_concerns_it_is_known_who_may_mend_it():
-    concerns = {problem.concerns for problem in Problem.catalogue()} - {""}
-    assert all(whom_to_ask(concern, AnonymousUser()) for concern in concerns)
-    assert not any(whom_to_ask(concern, User(is_superuser=True, is_active=True)) for concern in concerns)
+    fix_targets = {problem.fix_target for problem in Problem.catalog()} - {""}
+    assert all(who_can_fix(concern, AnonymousUser()) for concern in fix_targets)
+    assert not any(who_can_fix(concern, User(is_superuser=True, is_active=True)) for concern in fix_targets)

@@ -23,7 +23,7 @@ from accounts.balances.portfolio import read_balances
 from accounts.models import Balance, ExchangeKey, Server
 from bots.models import LogLine
 from bots.monitoring.performance import read_performance
-from bots.monitoring.poll import observe_server
+from bots.monitoring.poll import poll_server
 from bots.operations.steps import deploy, prepare
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import Problem
@@ -56,7 +56,7 @@ SECRETS = [
 ENCRYPTED = {
     ("accounts_server", "password"),
     ("accounts_exchangekey", "encrypted_values"),
-    ("accounts_exchangekey", "former_values"),
+    ("accounts_exchangekey", "previous_values"),
     ("notifications_channel", "secret"),
     ("json_api_webhook", "address"),
     ("json_api_webhook", "secret"),
@@ -101,16 +101,16 @@ def leaking_logs(monkeypatch, key) -> None:
     status = Bots.status
 
     def status_with_a_leak(self, name):
-        told = status(self, name)
+        reported = status(self, name)
         values = ExchangeKey.objects.get(pk=key.pk).read_values()
         leak = (
             f"refused {' '.join([*values.values(), *PLANTED.values()])}\nTraceback: apiKey={values['bitmart_api_key']}"
         )
         # Before the others, because the newest line tells whether the bot was stopped.
-        first = min((entry.timestamp for entry in told.general_logs), default=timezone.now())
+        first = min((entry.timestamp for entry in reported.general_logs), default=timezone.now())
         line = LogEntry("INFO", values["bitmart_memo"], leak, first - timedelta(seconds=1))
-        logs = {kind: (line, *getattr(told, kind)) for kind in ("general_logs", "error_logs")}
-        return replace(told, **logs)
+        logs = {kind: (line, *getattr(reported, kind)) for kind in ("general_logs", "error_logs")}
+        return replace(reported, **logs)
 
     monkeypatch.setattr(Bots, "status", status_with_a_leak)
 
@@ -186,10 +186,10 @@ def everything_was_tried(
     do("archive", bot)
     again = operation_retry(operation=operations[-2])
     runner.run(again.pk)
-    for read in (observe_server, read_balances, read_performance):
+    for read in (poll_server, read_balances, read_performance):
         read(server)
     sandbox.faults.add("wrong_password")
-    for read in (observe_server, read_balances, read_performance):
+    for read in (poll_server, read_balances, read_performance):
         read(server)
     tell_of_everything(server, perform, settings)
     tell_tools(perform)
@@ -209,7 +209,7 @@ def tell_of_everything(server, perform, settings) -> None:
         ):
             Channel.objects.create(name=name, kind=kind, secret=secret, recipient="1")
         for _ in range(2):
-            observe_server(server)
+            poll_server(server)
             look(timezone.now())
         for status, reset in ((200, False), (503, False), (404, False), (200, True)):
             for channel in Channel.objects.all():

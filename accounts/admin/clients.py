@@ -9,12 +9,12 @@ from django.db import DEFAULT_DB_ALIAS, models
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from accounts.admin.exchange_keys import KEY_COLOURS
+from accounts.admin.exchange_keys import KEY_COLORS
 from accounts.admin.servers import _as_listed
 from accounts.forms.clients import ClientForm, NewProfileClientForm
 from accounts.import_export import ClientSheet
 from accounts.models import Balance, Client, ClientStatus, Server
-from core.admin.edit_conflicts import KeepsOthersChangesMixin
+from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.visibility import sees_every_client
 from operations.actions import OperatesMixin
@@ -23,7 +23,7 @@ from spreadsheets.admin import SheetMixin
 
 
 @admin.register(Client)
-class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
+class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
     sheet_class = ClientSheet
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile", "recreate_profile")
@@ -93,7 +93,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixi
         return (
             (None, {"fields": details}),
             ("Credentials profile", {"fields": profile}),
-            ("Notes", {"fields": ("notes",)}),
+            ("Notes", {"fields": ("checkpoint",)}),
         )
 
     def get_form(self, request: HttpRequest, obj: Client | None = None, **kwargs: Any) -> Any:
@@ -127,10 +127,10 @@ class ClientAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixi
 
     @display(
         description="profile",
-        label={"no key yet": "info"} | {state.label: colour for state, colour in KEY_COLOURS.items()},
+        label={"no key yet": "info"} | {state.label: color for state, color in KEY_COLORS.items()},
     )
     def profile_label(self, client: Client) -> str:
-        return client.profile_in_words
+        return client.profile_text
 
 
 class _WithoutBalances(NestedObjects):

@@ -15,19 +15,19 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from accounts.forms.exchange_keys import KeyPageForm, connector_choices, exchange_key_form
 from accounts.import_export import KeySheet
 from accounts.models import Client, ExchangeKey, KeyState, Renewal, Server
-from core.admin.edit_conflicts import KeepsOthersChangesMixin
+from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.exchanges import exchange_of
 from core.http import is_row_number
 from core.templatetags.connectors import with_badge
-from hummingbot_api.connectors import Money, entries, market_of
+from hummingbot_api.connectors import AccountType, entries, market_of
 from operations import kinds
 from operations.actions import OperatesMixin
-from operations.kinds import Kind
+from operations.kinds import OperationType
 from operations.models import Operation
 from spreadsheets.admin import SheetMixin
 
-KEY_COLOURS = {
+KEY_COLORS = {
     KeyState.PUSHED: "success",
     KeyState.CHANGED: "warning",
     KeyState.NOT_PUSHED: "warning",
@@ -48,7 +48,7 @@ class RenewalFilter(admin.SimpleListFilter):
 
 
 @admin.register(ExchangeKey)
-class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
+class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
     """A key is entered on its first page and on that for its rotation; its own page never asks for it."""
 
     sheet_class = KeySheet
@@ -66,7 +66,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
     class Media:
         js = ("connector_fields.js",)
 
-    def operation_subject(self, obj: ExchangeKey, kind: Kind) -> Any:
+    def operation_subject(self, obj: ExchangeKey, kind: OperationType) -> Any:
         return obj if kind.subject_model is ExchangeKey else obj.client
 
     def operations_about(self, obj: ExchangeKey) -> models.QuerySet[Operation]:
@@ -196,7 +196,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, KeepsOthersChangesMixin, Scope
     def api_key_hint(self, key: ExchangeKey) -> str:
         return f"…{key.hint}" if key.hint else "hidden"
 
-    @display(description="state", label=KEY_COLOURS)
+    @display(description="state", label=KEY_COLORS)
     def state_label(self, key: ExchangeKey) -> tuple[str, str]:
         state = key.state
         return state.value, state.label
@@ -207,7 +207,7 @@ def _guide(connector: str, server: Server, *, rotates: bool) -> str:
     exchange, market = exchange_of(connector), market_of(connector)
     facts: dict[str, Any] = {"connector": connector, "exchange": exchange, "host": server.host, "rotates": rotates}
     if exchange:
-        facts["url"] = exchange.test_url if market.money is Money.TESTNET else exchange.url
+        facts["url"] = exchange.test_url if market.account_type is AccountType.TESTNET else exchange.url
         facts["allow"] = exchange.allow_perpetual if market.perpetual else exchange.allow
     return render_to_string("accounts/key_guide.html", facts)
 

@@ -11,7 +11,7 @@ from unfold.decorators import display
 
 from accounts.forms.servers import ServerForm
 from accounts.models import Server
-from core.admin.edit_conflicts import KeepsOthersChangesMixin
+from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import ScopedMixin
 from core.encryption import Unreadable
 from core.visibility import sees_every_client
@@ -19,7 +19,7 @@ from operations.actions import OperatesMixin
 
 
 @admin.register(Server)
-class ServerAdmin(OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
+class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
     form = ServerForm
     operation_kinds = ("check_server", "read_controllers")
     facts_template = "accounts/server_facts.html"
@@ -85,7 +85,7 @@ class ServerAdmin(OperatesMixin, KeepsOthersChangesMixin, ScopedMixin):
     def health(self, server: Server) -> tuple[str, str]:
         if isinstance(server.password, Unreadable):
             return "failed", "password can't be read"
-        words = server.health_in_short
+        words = server.health_summary
         return (words, words) if words in {"ok", "not checked yet"} else ("failed", words)
 
     @display(description="latency", ordering="latency_ms")

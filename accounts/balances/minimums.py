@@ -17,7 +17,7 @@ from accounts.models import Balance, ExchangeKey
 from hummingbot_api.names import is_asset, suggest_case
 
 #: What is read every five minutes says nothing any more when it is older.
-NEWS = timedelta(minutes=20)
+BALANCE_MAX_AGE = timedelta(minutes=20)
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?) +(\S+)", re.ASCII)
 
 
@@ -42,12 +42,12 @@ def read_minimums(text: str) -> dict[str, str]:
     return minimums
 
 
-def in_words(minimums: Mapping[str, str]) -> str:
+def describe(minimums: Mapping[str, str]) -> str:
     return ", ".join(f"{minimum} {asset}" for asset, minimum in sorted(minimums.items()))
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldBalance:
     """What lies at a key's exchange of the assets that have a minimum.
 
     Attributes:
@@ -68,27 +68,29 @@ class Held:
 
     @property
     def words(self) -> str:
-        return in_words(
+        return describe(
             {a: "an unreported amount of" if u is None else f"{u.normalize():f}" for a, u in self.units.items()}
         )
 
 
-def held_by(keys: Collection[ExchangeKey], now: datetime) -> dict[int, Held]:
+def balances_by_key(keys: Collection[ExchangeKey], now: datetime) -> dict[int, HeldBalance]:
     """By the keys' primary keys, without those that nobody knows it of: a server tells the same of an exchange that it
     could not read and of one where nothing is left.
     """
-    told = Balance.objects.filter(
+    notified = Balance.objects.filter(
         profile__client__in={key.client_id for key in keys},
         profile__server=F("profile__client__server"),
         holdings__isnull=False,
-        taken_at__gte=now - NEWS,
+        taken_at__gte=now - BALANCE_MAX_AGE,
     )
-    by_client = {balance.profile.client_id: balance for balance in told.select_related("profile").order_by("taken_at")}
-    found = {key.pk: _held(key, by_client[key.client_id]) for key in keys if key.client_id in by_client}
+    by_client = {
+        balance.profile.client_id: balance for balance in notified.select_related("profile").order_by("taken_at")
+    }
+    found = {key.pk: _balance_of(key, by_client[key.client_id]) for key in keys if key.client_id in by_client}
     return {pk: held for pk, held in found.items() if held is not None}
 
 
-def _held(key: ExchangeKey, balance: Balance) -> Held | None:
+def _balance_of(key: ExchangeKey, balance: Balance) -> HeldBalance | None:
     tokens: list[dict[str, Any]] = (balance.holdings or {}).get(key.connector, [])
     if not tokens:
         return None
@@ -100,4 +102,4 @@ def _held(key: ExchangeKey, balance: Balance) -> Held | None:
         found = [token["units"] for token in tokens if token["token"] in names]
         units[asset] = None if None in found else sum((Decimal(str(number)) for number in found), Decimal(0))
     below = [a for a, minimum in key.minimum_balances.items() if (u := units[a]) is not None and u < Decimal(minimum)]
-    return Held(balance.taken_at, units, sorted(below))
+    return HeldBalance(balance.taken_at, units, sorted(below))

@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 #: A balance is kept every five minutes; after a longer pause the server is asked for what it kept meanwhile.
 GAP = timedelta(minutes=20)
 #: For how long a balance stands for what the profile is worth: a server may be out of reach for hours.
-COUNTS_FOR = timedelta(days=1)
+VALUATION_MAX_AGE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Worth:
+class Valuation:
     """What a profile is worth now, and what it was worth before: ``None`` when nobody had looked by then."""
 
     now: Balance
@@ -38,7 +38,7 @@ class Worth:
         return None if self.before is None else self.now.value - self.before
 
 
-def worths(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[Worth]:
+def valuations(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[Valuation]:
     """The newest balance of each profile and what it was by then, the greatest first. One query."""
     of_profile = Balance.objects.filter(profile=OuterRef("pk")).order_by("-taken_at")
     newest = profiles.annotate(newest=Subquery(of_profile.values("pk")[:1]))
@@ -50,11 +50,11 @@ def worths(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[Wort
         .defer("profile__server__password", "profile__server__connectors", "profile__server__account_names")
         .order_by("-value", "profile")
     )
-    return [Worth(balance, balance.before) for balance in balances]
+    return [Valuation(balance, balance.before) for balance in balances]
 
 
 @dataclass(frozen=True)
-class WorthOverTime:
+class ValuationHistory:
     """What profiles were worth together at each of the moments, in US dollars; ``None`` where none of them is known."""
 
     moments: list[datetime]
@@ -79,14 +79,14 @@ class WorthOverTime:
         return chart_data(self.moments, {"Value": self.values}, "USD")
 
 
-def worth_over_time(profiles: QuerySet[CredentialsProfile], span: Span, now: datetime) -> WorthOverTime | None:
+def valuation_history(profiles: QuerySet[CredentialsProfile], span: Span, now: datetime) -> ValuationHistory | None:
     """Each profile counts as it was seen last, for a day at most. ``None`` with too little for a line. One query."""
     moments = span.moments(now)
-    balances = Balance.objects.filter(profile__in=profiles.values("pk")).since(moments[0] - COUNTS_FOR)
-    seen = sorted(getattr(balances, span.thinned)().order_by().values_list("profile", "taken_at", "value"))
+    balances = Balance.objects.filter(profile__in=profiles.values("pk")).since(moments[0] - VALUATION_MAX_AGE)
+    seen = sorted(getattr(balances, span.downsampled)().order_by().values_list("profile", "taken_at", "value"))
     of_profiles = [list(_at_each(moments, list(of_profile))) for _, of_profile in groupby(seen, lambda row: row[0])]
     values = [sum_of_known(at_moment) for at_moment in zip(*of_profiles, strict=True)]
-    over_time = WorthOverTime(moments, values)
+    over_time = ValuationHistory(moments, values)
     return over_time if values and len(over_time.rows) > 1 else None
 
 
@@ -94,7 +94,7 @@ def _at_each(moments: list[datetime], seen: list[tuple[int, datetime, float]]) -
     times = [taken_at for _, taken_at, _ in seen]
     for moment in moments:
         place = bisect_right(times, moment) - 1
-        yield seen[place][2] if place >= 0 and moment - times[place] <= COUNTS_FOR else None
+        yield seen[place][2] if place >= 0 and moment - times[place] <= VALUATION_MAX_AGE else None
 
 
 def read_balances(server: Server, *, within: float | None = None) -> None:

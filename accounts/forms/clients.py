@@ -33,7 +33,7 @@ class ClientForm(forms.ModelForm):
 
     class Meta:
         model = Client
-        fields = ("name", "account_name", "account_manager", "server", "status", "notes")
+        fields = ("name", "account_name", "account_manager", "server", "status", "checkpoint")
         help_texts: ClassVar = {
             "status": "It is for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
             "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "
@@ -86,7 +86,7 @@ class ClientForm(forms.ModelForm):
         """Keep the choice with the saved client: from now on the profile counts as this client's."""
         if self.cleaned_data.get("existing_profile"):
             client = self.instance
-            client.profiles.create(server=client.server, account_name=client.account_name, taken_over=True)
+            client.profiles.create(server=client.server, account_name=client.account_name, adopted=True)
 
 
 class NewProfileClientForm(ClientForm):

@@ -15,15 +15,15 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from accounts.balances.minimums import in_words, read_minimums
+from accounts.balances.minimums import describe, read_minimums
 from accounts.keys import PAPER_NEEDS_NO_KEY, VERBATIM, read_key
 from accounts.models import ExchangeKey, Server
-from core.exchanges import title_of, words_of
+from core.exchanges import title_of, wording_of
 from core.widgets import SECRET_ATTRS
 from hummingbot_api.connectors import (
     KNOWN_CONNECTORS,
     PAPER_TRADE,
-    Money,
+    AccountType,
     choice_for,
     entries,
     is_paper_trade,
@@ -58,7 +58,7 @@ class MinimumsField(forms.CharField):
     widget = UnfoldAdminTextInputWidget
 
     def prepare_value(self, value: Any) -> Any:
-        return in_words(value) if isinstance(value, dict) else value
+        return describe(value) if isinstance(value, dict) else value
 
     def to_python(self, value: Any) -> Any:
         return read_minimums(value or "")
@@ -137,7 +137,7 @@ def exchange_key_form(connector: str, fields: tuple[ConnectorField, ...] | None)
 
 
 def _form_field(connector: str, field: ConnectorField) -> forms.Field:
-    words = words_of(connector, field.name)
+    words = wording_of(connector, field.name)
     common: dict[str, Any] = {
         "required": field.required,
         "label": words.label,
@@ -166,9 +166,9 @@ def _form_field(connector: str, field: ConnectorField) -> forms.Field:
 
 
 _GROUPS = {
-    Money.REAL: "Real money",
-    Money.TESTNET: "Test networks: no real money",
-    Money.PAPER: "Paper trade: no real money, no key needed",
+    AccountType.REAL: "Real money",
+    AccountType.TESTNET: "Test networks: no real money",
+    AccountType.PAPER: "Paper trade: no real money, no key needed",
 }
 
 
@@ -177,7 +177,7 @@ def connector_choices(servers: Iterable[Server]) -> list[tuple[str, Any]]:
     names = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
     titles = sorted((title_of(name), name) for name in names.union(PAPER_TRADE))
     groups = [
-        (label, [(name, f"{title} · {name}") for title, name in titles if market_of(name).money is money])
-        for money, label in _GROUPS.items()
+        (label, [(name, f"{title} · {name}") for title, name in titles if market_of(name).account_type is account_type])
+        for account_type, label in _GROUPS.items()
     ]
     return [("", "---------"), *((label, choices) for label, choices in groups if choices)]

@@ -68,7 +68,7 @@ class Client(models.Model):
     )
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="clients")
     status = models.CharField(max_length=12, choices=ClientStatus, default=ClientStatus.ONBOARDING)
-    notes = models.TextField(blank=True)
+    checkpoint = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ClientQuerySet.as_manager()
@@ -151,7 +151,7 @@ class Client(models.Model):
         return self.profile_on(self.server)
 
     @property
-    def profile_in_words(self) -> str:
+    def profile_text(self) -> str:
         """How the keys stand to what the server has: the worst of them."""
         states = [key.state for key in self.keys.all()]
         return min(states, key=lambda state: state.rank).label if states else "no key yet"

@@ -20,7 +20,7 @@ from hummingbot_api.connectors import entries
 from hummingbot_api.secret_values import secrets_in
 
 #: How many of a key's former values are known, in case that no bot was redeployed with those in between.
-FORMER = 5
+PREVIOUS_VALUES_KEPT = 5
 #: How long before its last day a key is due for rotation.
 EXPIRY_NOTICE = timedelta(days=14)
 
@@ -76,7 +76,7 @@ class ExchangeKey(models.Model):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="keys")
     connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
     encrypted_values = EncryptedTextField(editable=False)
-    former_values = EncryptedTextField(  # type: ignore[misc]  # null is none
+    previous_values = EncryptedTextField(  # type: ignore[misc]  # null is none
         null=True,
         editable=False,
         help_text="The last ones before, the newest first, until no bot has them: to mask them in what bots log.",
@@ -129,7 +129,7 @@ class ExchangeKey(models.Model):
         if self.fingerprint == former:
             return
         if known:
-            self.former_values = json.dumps(known[:FORMER])
+            self.previous_values = json.dumps(known[:PREVIOUS_VALUES_KEPT])
         self.hint = _hint(values)
         self.changed_at = timezone.now()
         self.tested_at, self.test_passed, self.test_outcome = None, None, ""
@@ -150,8 +150,8 @@ class ExchangeKey(models.Model):
         known: list[dict[str, Any]] = []
         if isinstance(self.encrypted_values, str) and self.encrypted_values:
             known.append(self.read_values())
-        if isinstance(self.former_values, str):
-            known += json.loads(self.former_values)
+        if isinstance(self.previous_values, str):
+            known += json.loads(self.previous_values)
         return known
 
     def secret_values(self, *words: str) -> list[str]:
@@ -180,7 +180,7 @@ class ExchangeKey(models.Model):
         )
 
     @property
-    def test_in_words(self) -> str:
+    def test_text(self) -> str:
         """What is known of the key by its last try at the exchange, in a few words."""
         if self.test_passed is None:
             return "not tried at the exchange yet"

@@ -117,13 +117,13 @@ class Server(models.Model):
         default=list, editable=False, help_text="The names of the bots that ran at the last look, whoever made them."
     )
     instances_at = models.DateTimeField(null=True, editable=False, help_text="When that look was.")
-    next_observation = models.DateTimeField(
+    next_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.polling``."
     )
-    next_performance = models.DateTimeField(
+    next_performance_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When its controllers' snapshots are read next."
     )
-    next_balances = models.DateTimeField(
+    next_balance_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When its clients' balances are read next."
     )
     performance_read_until = models.DateTimeField(
@@ -181,7 +181,7 @@ class Server(models.Model):
         return HummingbotAPI(self.base_url, self.username, self.password, verify_tls=self.verify_tls, **options)
 
     @property
-    def password_in_words(self) -> str:
+    def password_text(self) -> str:
         """What can be said of the stored password without showing it."""
         if isinstance(self.password, Unreadable):
             return "it can't be decrypted"
@@ -224,7 +224,7 @@ class Server(models.Model):
         return "MQTT is down" if self.mqtt_connected is False else "ok"
 
     @property
-    def health_in_short(self) -> str:
+    def health_summary(self) -> str:
         """The same where there is room for a few words only."""
         return self.last_error_code.replace("_", " ") or self.health
 
@@ -235,18 +235,18 @@ class Server(models.Model):
         return self.checked_at is not None and self.checked_at >= lately
 
     @property
-    def instances_are_news(self) -> bool:
+    def instances_are_current(self) -> bool:
         """Whether what ran there at the last look is true still, for all that is known."""
         lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
         return self.instances_at is not None and self.instances_at >= lately
 
     def contact_succeeded(self, **observed: Any) -> None:
         """Write down what the server showed. Touches nothing that an operator entered."""
-        self._observe(reachable=True, last_error_code="", last_error="", **observed)
+        self._apply_snapshot(reachable=True, last_error_code="", last_error="", **observed)
 
     def contact_failed(self, problem: Problem, *, reachable: bool = False) -> None:
         """Write down why the server could not be asked; what else it had shown counts no more."""
-        self._observe(
+        self._apply_snapshot(
             reachable=reachable,
             docker_running=None,
             mqtt_connected=None,
@@ -255,7 +255,7 @@ class Server(models.Model):
             last_error=problem.message,
         )
 
-    def _observe(self, **observed: Any) -> None:
+    def _apply_snapshot(self, **observed: Any) -> None:
         observed["checked_at"] = timezone.now()
         for name, value in observed.items():
             setattr(self, name, value)

@@ -8,8 +8,8 @@ from django import template
 from django.template.defaultfilters import floatformat
 from django.utils import timezone
 
-from accounts.balances.minimums import held_by, in_words
-from accounts.balances.portfolio import worth_over_time, worths
+from accounts.balances.minimums import balances_by_key, describe
+from accounts.balances.portfolio import valuation_history, valuations
 from accounts.models import Client, ExchangeKey
 from core.figures.time_ranges import SPANS
 
@@ -35,8 +35,8 @@ def client_balances(client: Client) -> dict[str, Any]:
     profiles, now, span = client.profiles.all(), timezone.now(), SPANS["week"]
     return {
         "client": client,
-        "worths": worths(profiles, now - timedelta(days=1)),
-        "over_time": worth_over_time(profiles, span, now),
+        "valuations": valuations(profiles, now - timedelta(days=1)),
+        "over_time": valuation_history(profiles, span, now),
         "span": span,
     }
 
@@ -44,4 +44,4 @@ def client_balances(client: Client) -> dict[str, Any]:
 @register.inclusion_tag("accounts/key_minimums.html")
 def key_minimums(key: ExchangeKey) -> dict[str, Any]:
     """What shall lie at the key's exchange at least, and what does as far as is known."""
-    return {"minimums": in_words(key.minimum_balances), "held": held_by([key], timezone.now()).get(key.pk)}
+    return {"minimums": describe(key.minimum_balances), "held": balances_by_key([key], timezone.now()).get(key.pk)}

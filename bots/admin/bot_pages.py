@@ -22,8 +22,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from bots.models import Bot, Deployment, LogKind, LogLine, OrphanedOrders, PerformanceSample
 from bots.reporting.guidance import advice_for
 from bots.strategies.comparison import Difference
-from core.admin.live_pages import asks_for_part, reload_signed_out
-from core.figures.charts import chart_data, colour_of
+from core.admin.live_pages import redirect_to_login, wants_fragment
+from core.figures.charts import chart_data, color_of
 from core.figures.time_series import sum_of_known
 from core.http import is_row_number
 from operations.actions import RECENT, OperatesMixin
@@ -79,12 +79,12 @@ class BotList(ChangeList):
         return result.get_absolute_url()
 
 
-class WatchedMixin(OperatesMixin):
+class BotPagesMixin(OperatesMixin):
     """Gives a bot pages of its own for how it is and for what was seen over time. Its form is one more of them."""
 
     def get_urls(self) -> list[URLPattern]:
         views = {
-            "now": reload_signed_out(self.admin_site.admin_view(require_safe(self.now_view))),
+            "now": redirect_to_login(self.admin_site.admin_view(require_safe(self.now_view))),
             "logs": self.admin_site.admin_view(require_safe(self.logs_view)),
             "performance": self.admin_site.admin_view(require_safe(self.performance_view)),
             "runs": self.admin_site.admin_view(require_safe(self.runs_view)),
@@ -113,8 +113,8 @@ class WatchedMixin(OperatesMixin):
 
     def now_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         bot = self._bot(request, pk)
-        shown = _what_is_true(bot)
-        if asks_for_part(request):
+        shown = _current_state(bot)
+        if wants_fragment(request):
             context = {"opts": self.opts, "original": bot, "buttons": self.buttons(request, bot), "renews": True}
             return render(request, "bots/now.html", context | shown)
         return self._page(request, bot, "now", "", shown)
@@ -170,7 +170,7 @@ class WatchedMixin(OperatesMixin):
         )
 
 
-def _what_is_true(bot: Bot) -> dict[str, Any]:
+def _current_state(bot: Bot) -> dict[str, Any]:
     """How the bot is, what was done with it last, what was saved and not sent, and what its log said last."""
     deployment = bot.deployment
     operations = list(Operation.objects.of(bot).select_related("requested_by")[:RECENT])
@@ -183,12 +183,12 @@ def _what_is_true(bot: Bot) -> dict[str, Any]:
         "hurries": any(operation.is_active for operation in operations),
     }
     if deployment is None:
-        return shown | {"said": "The bot is not deployed."}
-    lines, reason = deployment.log_lines, deployment.last_error_in_short
+        return shown | {"summary": "The bot is not deployed."}
+    lines, reason = deployment.log_lines, deployment.last_error_summary
     errors = lines.filter(kind=LogKind.ERROR)[:3]
     return shown | {
         "unsent": [row for row in bot.compare_settings() if row.difference in {Difference.APPLY, Difference.REDEPLOY}],
-        "said": f"The bot is {deployment.state_in_words}.",
+        "summary": f"The bot is {deployment.state_text}.",
         "advice": advice_for(bot),
         "newest_line": lines.first(),
         "newest_errors": errors,
@@ -230,12 +230,12 @@ def _page_of(rows: QuerySet[Any] | Sequence[Any], request: HttpRequest) -> Page:
 def _samples(run: Deployment | None, span: str) -> QuerySet[PerformanceSample]:
     if run is None:
         return PerformanceSample.objects.none()
-    _, days, thinned, _ = SPANS[span]
+    _, days, downsampled, _ = SPANS[span]
     samples = run.performance.all()
     if days:
         # Of a run that has ended: its last days.
         samples = samples.since((run.ended_at or timezone.now()) - timedelta(days=days))
-    return getattr(samples, thinned)() if thinned else samples
+    return getattr(samples, downsampled)() if downsampled else samples
 
 
 def _chart(samples: Iterable[PerformanceSample], step: timedelta, quote: str) -> dict[str, Any] | None:
@@ -269,7 +269,7 @@ def _chart(samples: Iterable[PerformanceSample], step: timedelta, quote: str) ->
         "series": [
             {
                 "controller": controller,
-                "colour": colour_of(number),
+                "color": color_of(number),
                 "first": lines[controller][0],
                 "last": lines[controller][-1],
                 "lowest": min(lines[controller]),

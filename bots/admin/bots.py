@@ -18,8 +18,8 @@ from django.utils.html import escape, format_html, format_html_join
 from unfold.decorators import display
 
 from accounts.models import Server
-from bots.admin.bot_pages import WatchedMixin
-from bots.admin.bulk_edit import ChangesManyMixin
+from bots.admin.bot_pages import BotPagesMixin
+from bots.admin.bulk_edit import BulkEditMixin
 from bots.admin.forms import bot_form, field_name
 from bots.admin.import_export import BotSheet
 from bots.admin.settings_toggle import convert_settings
@@ -27,11 +27,11 @@ from bots.admin.strategies import StrategyAdmin
 from bots.configuration.images import validate_image_choice
 from bots.configuration.trading_rules import save_warnings
 from bots.models import Bot, BotState, Deployment, Strategy
-from bots.strategies.comparison import settings_in_words
+from bots.strategies.comparison import describe_settings
 from bots.strategies.schema import settings_in
 from bots.templatetags.amounts import amount
-from core.admin.edit_conflicts import KeepsOthersChangesMixin
-from core.admin.live_pages import RenewingListMixin
+from core.admin.edit_conflicts import EditConflictMixin
+from core.admin.live_pages import LiveListMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.templatetags.connectors import with_badge
 from core.templatetags.times import when
@@ -39,18 +39,18 @@ from hummingbot_api.connectors import KNOWN_CONNECTORS, PAPER_TRADE
 from spreadsheets.admin import SheetMixin
 
 #: Unfold shows a state's own name instead of its label when it is not in here.
-STATE_COLOURS = {
+STATE_COLORS = {
     BotState.RUNNING: "success",
     BotState.STARTING: "info",
     BotState.PAUSED: "warning",
     BotState.STOPPED: "warning",
-    BotState.SILENT: "warning",
+    BotState.UNRESPONSIVE: "warning",
     BotState.UNCONFIRMED: "warning",
     BotState.CRASHED: "danger",
     BotState.NOT_LISTED: "danger",
     BotState.GONE: "danger",
     BotState.NOT_CREATED: "danger",
-    "strangers": "danger",
+    "duplicates": "danger",
     "troubled": "danger",
     **dict.fromkeys((BotState.PLANNED, BotState.ARCHIVED, BotState.UNKNOWN, "none"), ""),
 }
@@ -58,8 +58,8 @@ admin.site.register(Strategy, StrategyAdmin)
 
 
 def _shown_state(deployment: Deployment) -> tuple[str, str]:
-    """What its colour goes by, and its words."""
-    return "troubled" if deployment.shown_trouble else deployment.state, deployment.state_in_words
+    """What its color goes by, and its words."""
+    return "troubled" if deployment.shown_trouble else deployment.state, deployment.state_text
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -80,7 +80,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Bot)
-class BotAdmin(RenewingListMixin, SheetMixin, WatchedMixin, ChangesManyMixin, KeepsOthersChangesMixin, ScopedMixin):
+class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConflictMixin, ScopedMixin):
     sheet_class = BotSheet
     operation_kinds = (
         "check_bot",
@@ -203,7 +203,7 @@ class BotAdmin(RenewingListMixin, SheetMixin, WatchedMixin, ChangesManyMixin, Ke
 
     @display(description="settings")
     def settings_shown(self, bot: Bot) -> str:
-        lines = settings_in_words(bot.strategy.settings_schema, bot.strategy.defaults | bot.settings)
+        lines = describe_settings(bot.strategy.settings_schema, bot.strategy.defaults | bot.settings)
         return format_html(
             '<ul class="panel-points">{}</ul>', format_html_join("", "<li>{}</li>", ((line,) for line in lines))
         )
@@ -212,12 +212,12 @@ class BotAdmin(RenewingListMixin, SheetMixin, WatchedMixin, ChangesManyMixin, Ke
     def connector_label(self, bot: Bot) -> str:
         return with_badge(bot.trades_on)
 
-    @display(description="state", label=STATE_COLOURS)
+    @display(description="state", label=STATE_COLORS)
     def state_label(self, bot: Bot) -> tuple[str, str]:
-        if bot.strangers:
+        if bot.duplicates:
             seen_at = bot.server.instances_at
-            when_else = f", seen {naturaltime(seen_at)}" if seen_at and not bot.server.instances_are_news else ""
-            return "strangers", f"a second instance runs{when_else}"
+            when_else = f", seen {naturaltime(seen_at)}" if seen_at and not bot.server.instances_are_current else ""
+            return "duplicates", f"a second instance runs{when_else}"
         return _shown_state(bot.deployment) if bot.deployment else ("none", "not deployed")
 
     @display(description="seen")

@@ -47,7 +47,7 @@ class Draft:
         self.before = before = _present(form_class, bot)
         self.form = form_class({**before, **asked}, instance=bot)
         self.errors = [(self._label(name), list(sentences)) for name, sentences in self.form.errors.items()]
-        self.changes = [Change(self._label(name), _in_words(before[name]), self._after(name)) for name in asked]
+        self.changes = [Change(self._label(name), _describe(before[name]), self._after(name)) for name in asked]
 
     @property
     def is_changed(self) -> bool:
@@ -59,21 +59,21 @@ class Draft:
     def _after(self, name: str) -> str:
         """As it would be saved, or as it was typed when it can't be."""
         if name in self.form.errors:
-            return _in_words(self.form.data[name])
-        return _in_words(self.form.fields[name].prepare_value(self.form.cleaned_data[name]))
+            return _describe(self.form.data[name])
+        return _describe(self.form.fields[name].prepare_value(self.form.cleaned_data[name]))
 
 
-class ChangesManyMixin(OperatesMixin):
+class BulkEditMixin(OperatesMixin):
     """Offers on the list of bots to change several, and shows afterwards which of them run as they were before."""
 
-    actions = ("change_many",)
+    actions = ("bulk_edit",)
 
     def get_urls(self) -> list[URLPattern]:
         own = [path("unsent/", self.admin_site.admin_view(self.unsent_view), name="bots_bot_unsent")]
         return own + super().get_urls()
 
     @admin.action(description="Change settings", permissions=["change"])
-    def change_many(self, request: HttpRequest, queryset: models.QuerySet[Bot]) -> HttpResponse | None:
+    def bulk_edit(self, request: HttpRequest, queryset: models.QuerySet[Bot]) -> HttpResponse | None:
         """Choose values, review what comes of them for each bot, save: a page that posts to itself."""
         step = request.POST.get("step", "")
         # A filter of the list may let go of a bot between two steps; what was chosen stays chosen.
@@ -103,7 +103,7 @@ class ChangesManyMixin(OperatesMixin):
         present = [draft.before for draft in drafts] or [_present(form_class, bot) for bot in chosen]
         return TemplateResponse(
             request,
-            "bots/change_many.html",
+            "bots/bulk_edit.html",
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
@@ -181,12 +181,12 @@ def _chooser(
         values = [values[name] for values in present]
         field.initial = asked.get(name, values[0] if values.count(values[0]) == len(values) else None)
         if field.initial is None and values.count(values[0]) < len(values):
-            field.help_text = f"Now: {', '.join(sorted(set(map(_in_words, values))))}."
+            field.help_text = f"Now: {', '.join(sorted(set(map(_describe, values))))}."
         form.fields[name] = field
     return form
 
 
-def _in_words(value: Any) -> str:
+def _describe(value: Any) -> str:
     match value:
         case None | "":
             return "none"

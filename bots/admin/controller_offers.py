@@ -12,7 +12,7 @@ from bots.configuration.preview import Part, as_json, difference
 from bots.models import Strategy, StrategyKind
 from bots.strategies.template import carried_over, described_by, schema_from_template
 from hummingbot_api.names import slug
-from hummingbot_api.text import shortened
+from hummingbot_api.text import truncate
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def strategy_from(controller: Controller) -> Strategy:
         name=_free_name(slug(controller.name, "_") or "controller"),
         kind=StrategyKind.CONTROLLER,
         controller_type=controller.controller_type,
-        description=shortened(f"{controller} of {controller.server}.", 300),
+        description=truncate(f"{controller} of {controller.server}.", 300),
         schema=schema_from_template(controller.settings),
         template=controller.settings,
     )
@@ -108,13 +108,13 @@ def _part(title: str, before: str, after: str) -> Part:
     return Part(title, after, tuple(difference(before, after)))
 
 
-def in_words(strategy: Strategy, planned: Strategy) -> Iterable[str]:
+def describe(strategy: Strategy, planned: Strategy) -> Iterable[str]:
     """Which settings come, go and change."""
     before, after = strategy.schema.get("properties", {}), planned.schema.get("properties", {})
-    for said, names in (
+    for output, names in (
         ("New", [name for name in after if name not in before]),
-        ("Gone", [name for name in before if name not in after]),
+        ("RemovedOperationType", [name for name in before if name not in after]),
         ("Changed", [name for name in after if name in before and after[name] != before[name]]),
     ):
         if names:
-            yield f"{said}: {', '.join(names)}."
+            yield f"{output}: {', '.join(names)}."

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from unfold.admin import ModelAdmin
 
 from accounts.models import Controller
-from bots.admin.controller_offers import changes, in_words, offers_by_server, offers_for, strategy_from, updated
+from bots.admin.controller_offers import changes, describe, offers_by_server, offers_for, strategy_from, updated
 from bots.models import Strategy, StrategyKind
 from core.http import is_row_number
 
@@ -72,7 +72,7 @@ class ControllersMixin(ModelAdmin):
         if offer is None or offer.controller.problem:
             raise Http404
         planned = updated(strategy, offer.controller)
-        words = list(in_words(strategy, planned))
+        words = list(describe(strategy, planned))
         if request.method == "POST":
             planned.save(update_fields=["schema", "default_settings", "template"])
             self.log_change(request, planned, f"Settings of {offer.controller.server} taken over. {' '.join(words)}")

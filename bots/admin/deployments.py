@@ -7,16 +7,16 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from bots.admin.bots import STATE_COLOURS, StateFilter, _shown_state, _url_to_repeat
+from bots.admin.bots import STATE_COLORS, StateFilter, _shown_state, _url_to_repeat
 from bots.models import Deployment
-from core.admin.live_pages import RenewingListMixin
+from core.admin.live_pages import LiveListMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.templatetags.connectors import with_badge
 from operations.actions import ReadOnlyMixin
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(RenewingListMixin, ReadOnlyMixin, ScopedMixin):
+class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
     change_form_outer_before_template = "bots/repeat.html"
     when_empty = "A deployment is one run of a bot on a server. Open a bot and press “Deploy”."
     list_display = ("__str__", "bot", "connector_label", "server", "state_label", "sent_at", "ended_at")
@@ -93,7 +93,7 @@ class DeploymentAdmin(RenewingListMixin, ReadOnlyMixin, ScopedMixin):
     def connector_label(self, deployment: Deployment) -> str:
         return with_badge(deployment.connector)
 
-    @display(description="state", label=STATE_COLOURS)
+    @display(description="state", label=STATE_COLORS)
     def state_label(self, deployment: Deployment) -> tuple[str, str]:
         return _shown_state(deployment)
 
@@ -103,4 +103,4 @@ class DeploymentAdmin(RenewingListMixin, ReadOnlyMixin, ScopedMixin):
 
     @display(description="state")
     def shown_state(self, deployment: Deployment) -> str:
-        return deployment.state_in_words
+        return deployment.state_text

@@ -23,7 +23,7 @@ from bots.strategies.schema import Setting, setting_errors, settings_in
 from core.exchanges import title_of
 from core.fields import JsonField
 from core.widgets import CodeEditor
-from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.connectors import AccountType, market_of
 
 NUMBERS = {"integer", "number"}
 
@@ -99,7 +99,7 @@ class BotForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "strategy" in self.fields:
-            self.fields["strategy"].label_from_instance = _strategy_in_words  # type: ignore[attr-defined]
+            self.fields["strategy"].label_from_instance = _describe_strategy  # type: ignore[attr-defined]
         for field, setting in self.settings_of.get(self.instance.strategy_id, {}).items():
             self.initial[field] = setting.value_in(self.instance.settings, self.fields[field].initial)
         if self.instance.strategy_id:
@@ -198,22 +198,22 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
             attributes[field] = setting_field(setting, setting.value_in(defaults, setting.schema.get("default")))
     attributes["connector"] = forms.CharField(
         max_length=80,
-        widget=Suggestions({name: _money_in_words(name) for name in sorted(connectors)}),
+        widget=Suggestions({name: _describe_account_type(name) for name in sorted(connectors)}),
         help_text="Hummingbot's name for the exchange. Real money, unless the name ends with _paper_trade (simulated) "
         "or _testnet.",
     )
     return type("BotFormFor", (BotForm,), attributes)
 
 
-def _strategy_in_words(strategy: Any) -> str:
+def _describe_strategy(strategy: Any) -> str:
     """Its name and what it does: the first sentence of its description, up to a semicolon."""
     first = re.split(r"\.(?:\s|$)|[;:]\s", strategy.description.strip())[0]
     return f"{strategy.name}: {first}" if first else strategy.name
 
 
-def _money_in_words(connector: str) -> str:
+def _describe_account_type(connector: str) -> str:
     title = title_of(connector)
-    return f"{title}, real money" if market_of(connector).money is Money.REAL else title
+    return f"{title}, real money" if market_of(connector).account_type is AccountType.REAL else title
 
 
 def setting_field(setting: Setting, default: Any) -> forms.Field:

@@ -17,7 +17,7 @@ from bots.configuration.trading_rules import save_warnings
 from bots.models import DEFAULT_IMAGE, DEFINITION, LIMITS, Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
-from spreadsheets.tables import Row, in_words
+from spreadsheets.tables import Row, describe
 
 #: What may stand before a setting's name, and must where the bot has a column of that name.
 PREFIX = "settings."
@@ -269,4 +269,4 @@ def _example(setting: Setting) -> str:
     default = setting.schema.get("default")
     if default is None and setting.types <= {"integer", "number"}:
         return "100"
-    return in_words(default)
+    return describe(default)

@@ -14,7 +14,7 @@ from bots.configuration.preview import as_json
 from bots.models import Bot, Strategy, StrategyKind
 from bots.strategies.schema import Setting, settings_in
 from bots.strategies.source import read_script
-from core.admin.edit_conflicts import KeepsOthersChangesMixin
+from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import OwnFieldsMixin
 from core.visibility import sees_every_client
 from core.widgets import CodeEditor
@@ -53,7 +53,7 @@ class StrategyForm(forms.ModelForm):
             self.fields["source"].widget.marks = read_script(self.instance.source).marks
 
 
-class StrategyAdmin(ControllersMixin, KeepsOthersChangesMixin, OwnFieldsMixin):
+class StrategyAdmin(ControllersMixin, EditConflictMixin, OwnFieldsMixin):
     form = StrategyForm
     change_form_outer_before_template = "bots/strategy_facts.html"
     when_empty = "A strategy says how a bot trades. The bundled ones come with “manage.py migrate”."

@@ -8,12 +8,12 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from accounts.models import Server
-from bots.models import ForeignInstance
+from bots.models import UnmanagedInstance
 
 
-def recognise(request: HttpRequest, instance_id: int) -> HttpResponse:
+def acknowledge_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
     instance = _instance(request, instance_id)
-    if instance.recognise(request.user):
+    if instance.acknowledge(request.user):
         _log(request, instance, "Said that a bot which is not of this panel is known.")
         messages.success(
             request, f"{instance} is known now. What warns of it ends with the next look, within half a minute."
@@ -23,9 +23,9 @@ def recognise(request: HttpRequest, instance_id: int) -> HttpResponse:
     return HttpResponseRedirect(instance.server.get_absolute_url())
 
 
-def take_back(request: HttpRequest, instance_id: int) -> HttpResponse:
+def withdraw_acknowledgement(request: HttpRequest, instance_id: int) -> HttpResponse:
     instance = _instance(request, instance_id)
-    if instance.take_back():
+    if instance.withdraw_acknowledgement():
         _log(request, instance, "Took back that a bot which is not of this panel is known.")
         messages.success(request, f"{instance} is unknown again: while it runs, it is told of as an incident.")
     else:
@@ -33,19 +33,25 @@ def take_back(request: HttpRequest, instance_id: int) -> HttpResponse:
     return HttpResponseRedirect(instance.server.get_absolute_url())
 
 
-def _instance(request: HttpRequest, pk: int) -> ForeignInstance:
-    instance = get_object_or_404(ForeignInstance.objects.visible_to(request.user).select_related("server"), pk=pk)
+def _instance(request: HttpRequest, pk: int) -> UnmanagedInstance:
+    instance = get_object_or_404(UnmanagedInstance.objects.visible_to(request.user).select_related("server"), pk=pk)
     if not request.user.has_perm("bots.recognise_instance"):
         raise PermissionDenied
     return instance
 
 
-def _log(request: HttpRequest, instance: ForeignInstance, words: str) -> None:
+def _log(request: HttpRequest, instance: UnmanagedInstance, words: str) -> None:
     """In the history of its server, which is also for those who may not know the name."""
     admin.site.get_model_admin(Server).log_change(request, instance.server, words)
 
 
 urlpatterns: list[URLPattern] = [
-    path("<int:instance_id>/known/", admin.site.admin_view(require_POST(recognise)), name="instance_recognise"),
-    path("<int:instance_id>/unknown/", admin.site.admin_view(require_POST(take_back)), name="instance_take_back"),
+    path(
+        "<int:instance_id>/known/", admin.site.admin_view(require_POST(acknowledge_instance)), name="instance_recognise"
+    ),
+    path(
+        "<int:instance_id>/unknown/",
+        admin.site.admin_view(require_POST(withdraw_acknowledgement)),
+        name="instance_take_back",
+    ),
 ]

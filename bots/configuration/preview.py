@@ -7,7 +7,7 @@ from difflib import unified_diff
 from typing import Any
 
 from bots.models import Bot, Deployment
-from bots.strategies.comparison import settings_in_words
+from bots.strategies.comparison import describe_settings
 
 #: The part that is for whoever decides; the others are for whoever wants to see each byte.
 SETTINGS = "Settings"
@@ -71,7 +71,7 @@ def difference(before: str, after: str) -> Iterable[str]:
 def _parts(deployment: Deployment, bot: Bot) -> Iterable[tuple[str, str]]:
     """``bot`` says what the settings are called today, and what its base asset costs."""
     price = bot.trading_rules.rules.price if bot.trading_rules else None
-    yield SETTINGS, "\n".join(settings_in_words(bot.strategy.settings_schema, deployment.config, price))
+    yield SETTINGS, "\n".join(describe_settings(bot.strategy.settings_schema, deployment.config, price))
     yield "Deploy request", as_json(_request(deployment.order()))
     yield "Configuration", as_json(deployment.config)
     yield "Exchange key", as_json(_masked_key(deployment))

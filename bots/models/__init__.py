@@ -2,24 +2,24 @@
 
 from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, validate_image
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble
-from bots.models.foreign_instance import ForeignInstance
 from bots.models.log_line import LogKind, LogLine
 from bots.models.orphaned_orders import OrphanedOrders
-from bots.models.performance_sample import LONGEST_ID, PerformanceQuerySet, PerformanceSample
+from bots.models.performance_sample import MAX_ID, PerformanceQuerySet, PerformanceSample
 from bots.models.strategy import Strategy, StrategyKind, validate_controller
 from bots.models.trading_rules import TradingRules
-from bots.strategies.pairs import normalise_pair
+from bots.models.unmanaged_instance import UnmanagedInstance
+from bots.strategies.pairs import normalize_pair
 
 __all__ = [
     "DEFAULT_IMAGE",
     "DEFINITION",
     "LIMITS",
-    "LONGEST_ID",
+    "MAX_ID",
     "Bot",
     "BotState",
     "Deployment",
     "DeploymentQuerySet",
-    "ForeignInstance",
+    "UnmanagedInstance",
     "LogKind",
     "LogLine",
     "OrphanedOrders",
@@ -29,7 +29,7 @@ __all__ = [
     "StrategyKind",
     "TradingRules",
     "Trouble",
-    "normalise_pair",
+    "normalize_pair",
     "validate_controller",
     "validate_image",
 ]

@@ -31,7 +31,7 @@ _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
 #: What a definition says, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
 #: What operations and the poll write about a bot, each with an UPDATE of its own.
-OBSERVED = {"deployment", "strangers"}
+OBSERVED = {"deployment", "duplicates"}
 
 
 def validate_image(value: str) -> None:
@@ -85,7 +85,7 @@ class Bot(models.Model):
         related_name="+",
         help_text="The newest one that was sent to a server.",
     )
-    strangers = models.TextField(
+    duplicates = models.TextField(
         blank=True, editable=False, help_text="Live instances with the bot's name that the panel did not deploy."
     )
     created_at = models.DateTimeField(auto_now_add=True)
@@ -165,9 +165,9 @@ class Bot(models.Model):
         return self.deployment if self.deployment and self.deployment.is_open else None
 
     @property
-    def remedy_for_strangers(self) -> str:
+    def remedy_for_duplicates(self) -> str:
         """What to do about another instance with the bot's name, which the panel never touches."""
-        first, *others = self.strangers.split(", ")
+        first, *others = self.duplicates.split(", ")
         then = f" Then do the same with {', '.join(others)}." if others else ""
         return (
             f"Archive {first} with the tool that deployed it, or ask the API of {self.server} for it: POST "
@@ -278,7 +278,7 @@ class Bot(models.Model):
         if errors:
             raise ValidationError(errors)
 
-    def make_sure_it_is_valid(self) -> None:
+    def require_valid(self) -> None:
         """Check the whole definition again: its strategy or its server may have changed since it was saved.
 
         Raises:

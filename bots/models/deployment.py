@@ -17,7 +17,7 @@ from bots.strategies.render import KILL_SWITCH
 from bots.strategies.schema import live_settings
 from core.fields import OrderedJSONField
 from core.visibility import OfClientsQuerySet
-from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.connectors import AccountType, market_of
 from hummingbot_api.names import DEPLOY_TIMESTAMP
 from operations.models import Operation
 
@@ -49,7 +49,7 @@ class BotState(models.TextChoices):
     RUNNING = "running", "running"
     PAUSED = "paused", "paused"
     STOPPED = "stopped", "stopped"
-    SILENT = "silent", "silent"
+    UNRESPONSIVE = "unresponsive", "unresponsive"
     CRASHED = "crashed", "crashed"
     NOT_LISTED = "not_listed", "not listed"
     GONE = "gone", "gone"
@@ -225,13 +225,13 @@ class Deployment(models.Model):
         return None if self.trouble == Trouble.NOT_READY and young else Trouble(self.trouble)
 
     @property
-    def state_in_words(self) -> str:
+    def state_text(self) -> str:
         """The state that is shown, with what keeps a running bot from its work."""
         trouble = self.shown_trouble
         return f"{self.state.label}, {trouble.label}" if trouble else str(self.state.label)
 
     @property
-    def last_error_in_short(self) -> str:
+    def last_error_summary(self) -> str:
         """Its first line, and of a traceback the last one, which names the cause."""
         first, _, rest = self.last_error.strip().partition("\n")
         cause = rest.rpartition("\n")[2].strip()
@@ -251,7 +251,7 @@ class Deployment(models.Model):
 
     def exposed(self) -> datetime | None:
         """Since when it may have orders at an exchange, if it is up now; simulated ones die with their bot."""
-        if market_of(self.connector).money is Money.PAPER:
+        if market_of(self.connector).account_type is AccountType.PAPER:
             return None
         return self.exposed_since or timezone.now()
 

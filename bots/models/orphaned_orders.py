@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots.models.deployment import BotState, Deployment
-from bots.orders import OpenOrder, in_words
+from bots.orders import OpenOrder, describe
 from core.visibility import OfClientsQuerySet
 
 
@@ -30,7 +30,7 @@ class OrphanedOrdersQuerySet(OfClientsQuerySet["OrphanedOrders"]):
         )
         return self.unresolved().filter(same_market | Q(deployment__bot=deployment.bot_id))
 
-    def dealt_with(self, deployment: Deployment) -> set[str]:
+    def resolved_by_person(self, deployment: Deployment) -> set[str]:
         """The bot's own ids of the orders of an instance that a person has dealt with."""
         resolved = self.filter(deployment=deployment, resolved_at__isnull=False)
         return {order["client_order_id"] for record in resolved for order in record.orders}
@@ -78,7 +78,7 @@ class OrphanedOrders(models.Model):
         """Why, and which, in a sentence or two."""
         if not self.orders:
             return f"{self.reason} Which ones is not known: look at all open orders of {self.market}."
-        return f"{self.reason} {count_of(self.orders)}: {in_words(self.open_orders)}."
+        return f"{self.reason} {count_of(self.orders)}: {describe(self.open_orders)}."
 
     @property
     def version(self) -> str:
@@ -94,7 +94,7 @@ class OrphanedOrders(models.Model):
         with transaction.atomic():
             resolved = unresolved.update(resolved_at=timezone.now(), resolved_by=user)
             # What runs again may have orders.
-            up = (BotState.STARTING, BotState.RUNNING, BotState.PAUSED, BotState.SILENT)
+            up = (BotState.STARTING, BotState.RUNNING, BotState.PAUSED, BotState.UNRESPONSIVE)
             down = Deployment.objects.filter(pk=self.deployment_id).exclude(observed_state__in=up)
             if resolved:
                 down.update(exposed_since=None, open_orders=[])

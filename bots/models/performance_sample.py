@@ -6,7 +6,7 @@ from bots.models.deployment import Deployment
 from core.figures.time_series import SampleQuerySet
 
 #: Characters that are kept of a controller's id. The panel's own are shorter.
-LONGEST_ID = 160
+MAX_ID = 160
 
 
 class PerformanceQuerySet(SampleQuerySet):
@@ -18,7 +18,7 @@ class PerformanceSample(models.Model):
     """A controller's figures at a moment, all in the quote asset, counted since the deployment began."""
 
     deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="performance")
-    controller_id = models.CharField("controller", max_length=LONGEST_ID)
+    controller_id = models.CharField("controller", max_length=MAX_ID)
     taken_at = models.DateTimeField()
     realized_pnl_quote = models.FloatField("realized", null=True, help_text="Of what was closed.")
     unrealized_pnl_quote = models.FloatField("unrealized", null=True, help_text="Of what is open, at the price then.")

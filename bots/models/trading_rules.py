@@ -10,11 +10,11 @@ from django.utils.formats import date_format
 
 from accounts.models import Server
 from bots.strategies.amounts import Rules, in_digits, too_narrow, too_small
-from bots.strategies.pairs import normalise_pair, read_pair
+from bots.strategies.pairs import normalize_pair, read_pair
 from hummingbot_api.connectors import real_exchange
 
 #: An older price is not reckoned with. The rules themselves change seldom.
-PRICE_COUNTS_FOR = timedelta(hours=1)
+PRICE_MAX_AGE = timedelta(hours=1)
 
 
 class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
@@ -29,7 +29,7 @@ class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
         Raises:
             ValidationError: it is not a base and a quote asset.
         """
-        entered, suggested = read_pair(text), normalise_pair(text)
+        entered, suggested = read_pair(text), normalize_pair(text)
         upper = entered.upper()
         if entered == upper:
             return entered
@@ -72,7 +72,7 @@ class TradingRules(models.Model):
     @property
     def rules(self) -> Rules:
         """To reckon with: the price only while it is recent."""
-        recent = timezone.now() - self.read_at < PRICE_COUNTS_FOR
+        recent = timezone.now() - self.read_at < PRICE_MAX_AGE
         return Rules(
             min_order_size=self.min_order_size,
             min_notional_size=self.min_notional_size,
@@ -84,13 +84,13 @@ class TradingRules(models.Model):
     def facts(self) -> list[tuple[str, str]]:
         """What was told, in words."""
         base, quote = self.trading_pair.split("-")
-        told = [
+        notified = [
             ("Smallest order", self.min_order_size, base),
             ("Smallest order value", self.min_notional_size, quote),
             ("Price step", self.min_price_increment, quote),
             ("Price then", self.price, quote),
         ]
-        return [(name, f"{in_digits(value)} {asset}" if value else "not told") for name, value, asset in told]
+        return [(name, f"{in_digits(value)} {asset}" if value else "not told") for name, value, asset in notified]
 
     def refusals(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
         """The settings with which the exchange would refuse orders, and why, as of when. See

@@ -11,14 +11,14 @@ from typing import Any
 from django.utils import timezone
 
 from bots.models import BotState, Deployment, LogKind, OrphanedOrders, Trouble
-from bots.monitoring.kept_logs import keep_lines, shortened_trace
+from bots.monitoring.kept_logs import keep_lines, truncated_trace
 from bots.monitoring.order_accounting import RESTARTED_ELSEWHERE, STOP_NOT_CONFIRMED, record_orphaned
 from bots.orders import CONNECTED_LINE, OpenOrder, Orders, ended_order, is_created, orders_after
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, Unanswered
 from hummingbot_api.results import LogEntry
-from hummingbot_api.text import MASK, masker
+from hummingbot_api.text import MASK, mask_secrets
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
@@ -94,7 +94,7 @@ def apply_log_evidence(
     values: dict[str, Any] = {"logs_read_at": timezone.now()} | live
     if logs.newest_error:
         values |= {
-            "last_error": shortened_trace(logs.newest_error.message),
+            "last_error": truncated_trace(logs.newest_error.message),
             "last_error_at": logs.newest_error.timestamp,
         }
     if state in {*WORKING, BotState.STOPPED}:
@@ -174,7 +174,7 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     newest_error, failed_start = _newest(errors), _newest(errors, lambda words: words.startswith(FAILED_START))
     return BotLogs(
         newest_at=general[-1].timestamp if general else None,
-        says_stopped=_says_stopped(general),
+        says_stopped=_logs_stopped(general),
         is_connected=_newest(general, lambda words: words == CONNECTED_LINE) is not None,
         newest_error=newest_error and clean(newest_error),
         failed_start=failed_start and clean(failed_start),
@@ -189,7 +189,7 @@ def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
     """Masks what a bot logs: whatever its libraries do, requests with their keys included."""
     keys = deployment.bot.client.keys.all()
     # Also those that were replaced: the bot may have been deployed before.
-    mask = masker([key.secret_values(deployment.trading_pair, deployment.bot.name) for key in keys])
+    mask = mask_secrets([key.secret_values(deployment.trading_pair, deployment.bot.name) for key in keys])
 
     def clean(entry: LogEntry) -> LogEntry:
         message = NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message))
@@ -207,7 +207,7 @@ def _newest(entries: Sequence[LogEntry], matches: Callable[[str], bool] = lambda
     return next((entry for entry in reversed(entries) if matches(entry.message.strip())), None)
 
 
-def _says_stopped(general: Sequence[LogEntry]) -> bool:
+def _logs_stopped(general: Sequence[LogEntry]) -> bool:
     """Whether the newest entry says so. That an order has ended may be confirmed a moment later."""
     return (
         next((e.message.strip() for e in reversed(general) if not ended_order(e.message.strip())), "") == STOPPED_LINE
@@ -228,8 +228,8 @@ def _keep_orders(deployment: Deployment, general: Sequence[LogEntry], errors: Se
     known = _known_orders(deployment)
     orders = orders_after(known, deployment.log_read_to, general, errors)
     if orders.open:
-        dealt_with = OrphanedOrders.objects.dealt_with(deployment)
-        left = [order for order in orders.open if order.client_order_id not in dealt_with]
+        resolved_by_person = OrphanedOrders.objects.resolved_by_person(deployment)
+        left = [order for order in orders.open if order.client_order_id not in resolved_by_person]
         orders = replace(orders, open=left)
     connected_at = max((e.timestamp for e in general if e.message.strip() == CONNECTED_LINE), default=None)
     if _restarted_elsewhere(deployment, connected_at):

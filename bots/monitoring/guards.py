@@ -9,18 +9,18 @@ from bots.models import Bot, Deployment, DeploymentQuerySet
 from operations.models import Operation, State
 
 #: Operations that only look at a bot: they leave it to the poll, and hinder none that acts.
-LOOKING = ("refresh", "check_bot")
+OBSERVING_OPERATIONS = ("refresh", "check_bot")
 
 
-def attended() -> models.QuerySet[Operation, int]:
+def busy_bots() -> models.QuerySet[Operation, int]:
     """The bots that an operation works on: not one that waits for its turn, nor one that only looks."""
     bots = ContentType.objects.get_for_model(Bot)
-    at_work = Operation.objects.filter(state=State.RUNNING, subject_type=bots).exclude(kind__in=LOOKING)
+    at_work = Operation.objects.filter(state=State.RUNNING, subject_type=bots).exclude(kind__in=OBSERVING_OPERATIONS)
     return at_work.values_list("subject_id", flat=True)
 
 
-def untouched_since(looked_at: datetime) -> DeploymentQuerySet:
+def unchanged_since(polled_at: datetime) -> DeploymentQuerySet:
     """The open deployments of which a look at that time may say what is true: no operation has begun on their bots
     since, nor has one, or a later look, said so.
     """
-    return Deployment.objects.open().filter(observed_at__lte=looked_at).exclude(bot__in=attended())
+    return Deployment.objects.open().filter(observed_at__lte=polled_at).exclude(bot__in=busy_bots())

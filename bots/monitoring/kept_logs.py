@@ -37,7 +37,7 @@ def keep_lines(deployment: Deployment, kind: LogKind, entries: Iterable[LogEntry
 
 
 def _line(deployment: Deployment, kind: LogKind, entry: LogEntry) -> LogLine:
-    message = shortened_trace(entry.message)
+    message = truncated_trace(entry.message)
     digest = hashlib.sha256("\0".join((entry.level, entry.logger, message)).encode()).hexdigest()[:32]
     return LogLine(
         deployment=deployment,
@@ -50,7 +50,7 @@ def _line(deployment: Deployment, kind: LogKind, entry: LogEntry) -> LogLine:
     )
 
 
-def shortened_trace(message: str) -> str:
+def truncated_trace(message: str) -> str:
     """A message without its middle: the end of a traceback names its cause."""
     if len(message) <= BEGINNING + END:
         return message

@@ -34,8 +34,8 @@ def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason:
     """
     if deployment.exposed() is None:
         return None
-    dealt_with = OrphanedOrders.objects.dealt_with(deployment)
-    left = {o.client_order_id: o for o in orders if o.client_order_id not in dealt_with}
+    resolved_by_person = OrphanedOrders.objects.resolved_by_person(deployment)
+    left = {o.client_order_id: o for o in orders if o.client_order_id not in resolved_by_person}
     if orders and not left:
         return None
     with transaction.atomic():

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from accounts.models import Server
-from bots.models import LONGEST_ID, Deployment, PerformanceSample
+from bots.models import MAX_ID, Deployment, PerformanceSample
 from core.figures.time_series import KEPT_HOURLY
 from hummingbot_api.errors import Problem
 
@@ -41,7 +41,7 @@ def read_performance(server: Server, *, within: float | None = None) -> None:
         [
             PerformanceSample(
                 deployment=deployments[report.bot_name],
-                controller_id=report.controller_id[:LONGEST_ID],
+                controller_id=report.controller_id[:MAX_ID],
                 taken_at=report.timestamp,
                 realized_pnl_quote=report.realized_pnl_quote,
                 unrealized_pnl_quote=report.unrealized_pnl_quote,

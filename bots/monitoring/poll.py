@@ -18,10 +18,10 @@ from bots.monitoring.evidence import (
     read_logs,
     record_unconfirmed_stop,
 )
-from bots.monitoring.guards import attended, untouched_since
+from bots.monitoring.guards import busy_bots, unchanged_since
 from bots.monitoring.order_accounting import account_for_end
 from bots.monitoring.snapshot import Snapshot, state_in
-from bots.monitoring.unmanaged import _note_foreign, _note_strangers
+from bots.monitoring.unmanaged import record_duplicates, record_unmanaged
 from bots.problems import InstanceUnknownHere
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import DockerDown, Problem, Unanswered
@@ -31,7 +31,7 @@ from operations.services import operation_request
 logger = logging.getLogger(__name__)
 
 
-def observe_server(server: Server, *, within: float | None = None) -> None:
+def poll_server(server: Server, *, within: float | None = None) -> None:
     """Look at a server and bring its open deployments up to date.
 
     Of a bot that an operation works on, that operation says what is true: the look only finds that its server answers.
@@ -42,7 +42,7 @@ def observe_server(server: Server, *, within: float | None = None) -> None:
         within: seconds that its requests may take together.
     """
     begun_at = timezone.now()
-    busy = set(attended())
+    busy = set(busy_bots())
     open_here = list(Deployment.objects.open().filter(server=server).select_related("bot__client"))
     deployments = [deployment for deployment in open_here if deployment.bot_id not in busy]
     # A poll does not wait for a slow server as an operation does: the next look comes soon.
@@ -56,13 +56,13 @@ def observe_server(server: Server, *, within: float | None = None) -> None:
                 instances_at=snapshot.taken_at,
             )
             for deployment in deployments:
-                _observe(api, snapshot, deployment)
+                _apply_snapshot(api, snapshot, deployment)
             Deployment.objects.open().filter(
                 pk__in=[deployment.pk for deployment in open_here if deployment.bot_id in busy],
                 observed_at__lt=snapshot.taken_at,
             ).exclude(observed_state=BotState.UNKNOWN).update(observed_at=snapshot.taken_at)
-            _note_strangers(server, snapshot)
-            _note_foreign(server, snapshot)
+            record_duplicates(server, snapshot)
+            record_unmanaged(server, snapshot)
             _read_some_logs(api, snapshot, deployments)
     except Problem as problem:
         if isinstance(problem, DockerDown):
@@ -70,12 +70,12 @@ def observe_server(server: Server, *, within: float | None = None) -> None:
         else:
             server.contact_failed(problem, reachable=not problem.no_contact)
         # Nobody has seen them now: when they were seen last stays as it is.
-        untouched_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
+        unchanged_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
             observed_state=BotState.UNKNOWN
         )
 
 
-def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> None:
+def _apply_snapshot(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> None:
     former = deployment.observed_state
     deployment.instance_name = deployment.find_instance(snapshot.active | snapshot.exited)
     state = state_in(snapshot, deployment)
@@ -86,12 +86,12 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
     }
     if state == BotState.NOT_LISTED and former != BotState.NOT_LISTED:
         # The history is heavy: it is asked once, when the instance is not listed any more.
-        values |= _what_became_of_it(api, snapshot, deployment)
+        values |= _ended_state(api, snapshot, deployment)
     if state == BotState.CRASHED and former != BotState.CRASHED:
         # Its last words: the server forgets them half a minute after its end.
         with suppress(Unanswered):
             values |= apply_log_evidence(deployment, state, read_logs(api, deployment), {})[1]
-    if state in {*WORKING, BotState.SILENT}:
+    if state in {*WORKING, BotState.UNRESPONSIVE}:
         values["exposed_since"] = deployment.exposed()
     if state in WORKING and deployment.verified_at is None:
         values["verified_at"] = snapshot.taken_at
@@ -102,12 +102,12 @@ def _observe(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> 
         }
     if values.get("ended_at"):
         account_for_end(api, deployment)  # by somebody else, who may have left its orders
-    updated = untouched_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
+    updated = unchanged_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
     if updated and deployment.instance_name and deployment.stop_wanted_at is not None:
-        _stop_as_wanted(deployment)
+        _stop_requested(deployment)
 
 
-def _stop_as_wanted(deployment: Deployment) -> None:
+def _stop_requested(deployment: Deployment) -> None:
     """Somebody wanted it stopped while nobody knew whether it would ever appear."""
     with suppress(OperationActive):
         operation_request(kind="stop", subject=deployment.bot)
@@ -119,7 +119,7 @@ def _total(figures: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _what_became_of_it(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> dict[str, object]:
+def _ended_state(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> dict[str, object]:
     """What the server's history says of an instance that it does not list: archived by somebody, or never there."""
     runs = api.bots.runs(bot_name=deployment.instance_name, limit=1)
     if not runs:
@@ -152,6 +152,6 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
             Deployment.objects.filter(pk=deployment.pk).update(logs_read_at=timezone.now())
             return
         # An operation may have read it again since.
-        unchanged = untouched_since(snapshot.taken_at).filter(live_config_at=deployment.live_config_at)
+        unchanged = unchanged_since(snapshot.taken_at).filter(live_config_at=deployment.live_config_at)
         if unchanged.filter(pk=deployment.pk).update(observed_state=state, **values):
             record_unconfirmed_stop(deployment, logs)

@@ -28,7 +28,7 @@ class Snapshot:
     """One look at a server with its four light calls: a fleet's worth of it is a few hundred bytes."""
 
     taken_at: datetime
-    heard: frozenset[str]
+    connected: frozenset[str]
     active: frozenset[str]
     exited: frozenset[str]
     #: The active containers that are bots: a host runs other things too, such as a database.
@@ -50,7 +50,7 @@ class Snapshot:
         active = api.docker.active(name)
         return cls(
             taken_at=taken_at,
-            heard=mqtt.discovered_bots,
+            connected=mqtt.discovered_bots,
             mqtt_connected=mqtt.connected,
             active=frozenset(container.name for container in active),
             instances=frozenset(container.name for container in active if _is_bot(container)),
@@ -76,9 +76,9 @@ def state_in(snapshot: Snapshot, deployment: Deployment) -> BotState:
     if not snapshot.mqtt_connected:
         # Nobody is heard then, which says nothing about the bot.
         return BotState.UNKNOWN
-    if name in snapshot.heard:
+    if name in snapshot.connected:
         # The process lives. Whether its strategy runs is for its log to say, see ``evidence``.
         return up_and_connected(deployment)
     started_at = deployment.started_at or deployment.planned_at
     within_deadline = snapshot.taken_at < started_at + timedelta(seconds=settings.FLEET["HEARD"])
-    return BotState.STARTING if within_deadline else BotState.SILENT
+    return BotState.STARTING if within_deadline else BotState.UNRESPONSIVE

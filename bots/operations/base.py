@@ -8,23 +8,23 @@ from django.urls import reverse
 from accounts.connection import check_engines, reach, sign_in
 from accounts.links import key_page, server_page
 from accounts.models import Server
-from accounts.operations import server_lane
+from accounts.operations import server_group
 from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from bots.operations.steps import instances
 from bots.problems import ClientOffboarded
 from bots.strategies.amounts import too_wide
 from core.http import is_row_number
-from hummingbot_api.connectors import Money, market_of
-from operations.kinds import Kind
+from hummingbot_api.connectors import AccountType, market_of
+from operations.kinds import OperationType
 from operations.models import Operation
-from operations.run import Run
+from operations.run import StepContext
 
 
 def check_server(server: Server) -> str:
     return " ".join([reach(server), sign_in(server).split(";")[0] + ".", check_engines(server)])
 
 
-def server_of(run: Run) -> Server:
+def server_of(run: StepContext) -> Server:
     """Where the instance is: the bot's definition may name another server by now."""
     return instances.current_deployment(run.subject).server
 
@@ -44,10 +44,10 @@ def planned_by(bot: Bot, options: Mapping[str, Any]) -> Deployment:
 def market(deployment: Deployment) -> str:
     """The market and whose money it is, of a deployment: the bot's definition may have been edited since."""
     pair, connector = deployment.trading_pair, deployment.connector
-    money = market_of(connector).money
-    if money is Money.PAPER:
+    account_type = market_of(connector).account_type
+    if account_type is AccountType.PAPER:
         return f"{pair} with simulated money: {connector} is paper trade"
-    if money is Money.TESTNET:
+    if account_type is AccountType.TESTNET:
         return f"{pair} with play money: {connector} is a test network"
     return f"{pair} with real money of {deployment.bot.client} on {connector}"
 
@@ -61,7 +61,10 @@ def end_of(instance: Deployment) -> str:
     state = instance.state
     if state == BotState.STOPPED and instance.exposed_since is None:
         return "The bot is stopped already, and its orders are cancelled."
-    if state in {BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT} and instance.exposed_since:
+    if (
+        state in {BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED, BotState.UNRESPONSIVE}
+        and instance.exposed_since
+    ):
         return f"The bot is {state.label}. {FIRST_RECOVERED}"
     if state in {BotState.CRASHED, BotState.NOT_LISTED}:
         return f"The bot is {state.label} and has no orders to cancel."
@@ -124,7 +127,7 @@ def doubts_about(bot: Bot, planned: Deployment) -> tuple[str, ...]:
     return pause_ends(bot), left_open(planned), company(planned), doubts(planned)
 
 
-class BotKind(Kind):
+class BotOperation(OperationType):
     """What all operations on bots have in common: one that acts per bot, a bounded number per server."""
 
     subject_model = Bot
@@ -132,13 +135,13 @@ class BotKind(Kind):
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return subject.trades_on
 
-    def lane(self, subject: Bot) -> str:
-        return server_lane(subject.server)
+    def concurrency_group(self, subject: Bot) -> str:
+        return server_group(subject.server)
 
     def unavailable(self, subject: Bot) -> str:
         return "" if subject.open_deployment else f"{subject} has no instance on a server: deploy it first."
 
-    def page_of(self, subject: Bot, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: Bot, concern: str) -> tuple[str, str] | None:
         return {
             "server": server_page(subject.server),
             "key": key_page(subject.client, subject.connector),
@@ -152,7 +155,7 @@ class BotKind(Kind):
         return "Open the bot", reverse("admin:bots_bot_now", args=[operation.subject_id])
 
 
-class TradingKind(BotKind):
+class TradingOperation(BotOperation):
     """What makes a bot trade."""
 
     def refuse(self, subject: Bot) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 from accounts.links import onboarding_page
 from bots.models import Bot
-from bots.operations.base import BotKind
+from bots.operations.base import BotOperation
 from bots.operations.steps import check, instances
 from operations.kinds import StepDefinition, register
 from operations.models import Operation
 
 
-class LookingKind(BotKind):
+class ObservingOperation(BotOperation):
     """Only looks, so no bot that has to be stopped at once waits for it: it has a lock and a lane of its own."""
 
     # The permission to check a server: a look keeps the server busy and is written down under its user's name.
@@ -20,15 +20,15 @@ class LookingKind(BotKind):
     def lock(self, subject: Bot) -> str:
         return f"{super().lock(subject)}:{self.name}"
 
-    def lane(self, subject: Bot) -> str:
-        return f"{super().lane(subject)}:looking"
+    def concurrency_group(self, subject: Bot) -> str:
+        return f"{super().concurrency_group(subject)}:looking"
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return "Asks the server and looks at what it says. Changes nothing there."
 
 
 @register
-class Refresh(LookingKind):
+class Refresh(ObservingOperation):
     """Looks at one bot now, its logs included. Changes nothing on the server."""
 
     name = "refresh"
@@ -38,7 +38,7 @@ class Refresh(LookingKind):
 
 
 @register
-class CheckBot(LookingKind):
+class CheckBot(ObservingOperation):
     """Asks the server what it and the exchange think of the definition. Changes nothing on either."""
 
     name = "check_bot"

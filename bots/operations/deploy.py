@@ -9,8 +9,8 @@ from bots.configuration.preview import Part, preview
 from bots.models import Bot, BotState
 from bots.monitoring.order_accounting import refuse_on_top_of_orders
 from bots.operations.base import (
-    BotKind,
-    TradingKind,
+    BotOperation,
+    TradingOperation,
     at_hand,
     check_server,
     doubts_about,
@@ -33,7 +33,7 @@ from bots.operations.options import (
 )
 from bots.operations.steps import deploy, prepare
 from operations.kinds import StepDefinition, register
-from operations.run import Run
+from operations.run import StepContext
 
 
 def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
@@ -45,14 +45,14 @@ def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
         StepDefinition("profile", "Push what the profile lacks", prepare.push_what_is_missing),
         StepDefinition("strategy", "Upload and prove the strategy", prepare.upload_strategy),
         StepDefinition("config", "Write the configuration", prepare.write_config),
-        StepDefinition("retire", "Archive the former instance", deploy.retire_former),
+        StepDefinition("retire", "Archive the former instance", deploy.archive_previous),
         StepDefinition("deploy", "Deploy", deploy.deploy),
-        StepDefinition("heard", "Wait until the bot is heard", deploy.wait_until_heard),
+        StepDefinition("connected", "Wait until the bot is heard", deploy.wait_until_connected),
     )
 
 
 @register
-class Deploy(TradingKind):
+class Deploy(TradingOperation):
     """Makes one instance of the bot, with everything that it needs on the server."""
 
     name = "deploy"
@@ -104,8 +104,8 @@ class Deploy(TradingKind):
             return f"{deployment} is on the server: use “Redeploy” to replace it."
         return ""
 
-    def failed(self, run: Run) -> None:
-        deploy.give_up(run)
+    def failed(self, run: StepContext) -> None:
+        deploy.abandon_deployment(run)
 
 
 @register
@@ -126,4 +126,4 @@ class Redeploy(Deploy):
         )
 
     def unavailable(self, subject: Bot) -> str:
-        return self.refusal(subject) or BotKind.unavailable(self, subject)
+        return self.refusal(subject) or BotOperation.unavailable(self, subject)

@@ -9,7 +9,7 @@ from bots.configuration.preview import Part, preview_live
 from bots.models import Bot, BotState
 from bots.monitoring.evidence import WORKING
 from bots.monitoring.order_accounting import refuse_on_top_of_orders
-from bots.operations.base import BotKind, TradingKind, at_hand, company, left_open, paragraphs, trading
+from bots.operations.base import BotOperation, TradingOperation, at_hand, company, left_open, paragraphs, trading
 from bots.operations.options import open_orders_option
 from bots.operations.steps import live
 from bots.strategies.comparison import Difference
@@ -17,18 +17,18 @@ from bots.strategies.render import KILL_SWITCH
 from operations.kinds import StepDefinition, register
 
 
-class LiveKind(BotKind):
+class LiveOperation(BotOperation):
     """Changes a controller's instance while it runs."""
 
     permission = "bots.change_live_settings"
     confirm = True
 
-    def concerns(self, subject: Bot) -> bool:
+    def applies_to(self, subject: Bot) -> bool:
         instance = subject.open_deployment
         return instance.is_controller if instance else subject.is_controller
 
     def unavailable(self, subject: Bot) -> str:
-        if not self.concerns(subject):
+        if not self.applies_to(subject):
             return f"{subject} runs a script: it reads its settings when it starts, and can be stopped but not paused."
         if reason := super().unavailable(subject):
             return reason
@@ -37,7 +37,7 @@ class LiveKind(BotKind):
 
 
 @register
-class ApplySettings(LiveKind):
+class ApplySettings(LiveOperation):
     """Sends to the running instance what was saved since, as far as a running bot takes it over."""
 
     name = "apply_settings"
@@ -82,7 +82,7 @@ class ApplySettings(LiveKind):
 
 
 @register
-class Pause(LiveKind):
+class Pause(LiveOperation):
     """Stops quoting while the instance lives on. Only its own log confirms it."""
 
     name = "pause"
@@ -109,7 +109,7 @@ class Pause(LiveKind):
 
 
 @register
-class Resume(TradingKind, LiveKind):
+class Resume(TradingOperation, LiveOperation):
     """Ends a pause: the instance quotes again, with the settings that it has."""
 
     name = "resume"

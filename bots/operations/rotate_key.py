@@ -8,11 +8,11 @@ from django.urls import reverse
 
 from accounts.models import ExchangeKey, KeyState
 from accounts.operations import (
-    KeyKind,
+    KeyOperation,
     push_steps,
 )
 from bots.models import Deployment
-from bots.operations.steps.rotate_key import ask_for_redeploys, to_redeploy, with_former_values
+from bots.operations.steps.rotate_key import ask_for_redeploys, running_with_previous_key, to_redeploy
 from core.exchanges import title_of
 from operations.kinds import StepDefinition, register
 from operations.models import Operation
@@ -36,7 +36,7 @@ def _choose_bots(deployments: Iterable[Deployment]) -> type[forms.Form]:
 
 
 @register
-class RotateKey(KeyKind):
+class RotateKey(KeyOperation):
     """Puts a key's new values to use: on the server, and in the bots that trade with the former ones."""
 
     name = "rotate_key"
@@ -53,27 +53,27 @@ class RotateKey(KeyKind):
         return _choose_bots(deployments) if deployments else None
 
     def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
-        client, concerned = subject.client, list(with_former_values(subject))
-        said = [
+        client, concerned = subject.client, list(running_with_previous_key(subject))
+        output = [
             f"Sends the new values to {client.server}, which logs in to {title_of(subject.connector)} with them. "
             "If the exchange refuses them, no bot is touched."
         ]
         redeployed = list(to_redeploy(subject))
         if redeployed:
             names = ", ".join(deployment.bot.name for deployment in redeployed)
-            said.append(
+            output.append(
                 f"Then the bots that you choose below ({names}) are redeployed with the settings that they run with: "
                 f"each stops trading for {client} for about a minute, and its open orders are cancelled."
             )
         else:
-            said.append("No bot is known to run with the former ones, so none is redeployed.")
+            output.append("No bot is known to run with the former ones, so none is redeployed.")
         if left := ", ".join(deployment.bot.name for deployment in concerned if deployment not in redeployed):
-            said.append(f"Not known to trade now, so left as it is until it is deployed again: {left}.")
-        said.append("Delete the former key at the exchange only when no bot uses it any more.")
-        return " ".join(said)
+            output.append(f"Not known to trade now, so left as it is until it is deployed again: {left}.")
+        output.append("Delete the former key at the exchange only when no bot uses it any more.")
+        return " ".join(output)
 
     def unavailable(self, subject: ExchangeKey) -> str:
-        if subject.state == KeyState.PUSHED and not with_former_values(subject).exists():
+        if subject.state == KeyState.PUSHED and not running_with_previous_key(subject).exists():
             return (
                 "There is nothing to put to use: the server and the bots have these values. “Rotate” enters new ones."
             )

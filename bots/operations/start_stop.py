@@ -11,8 +11,8 @@ from bots.monitoring.evidence import WORKING
 from bots.monitoring.order_accounting import refuse_on_top_of_orders
 from bots.operations.base import (
     FIRST_RECOVERED,
-    BotKind,
-    TradingKind,
+    BotOperation,
+    TradingOperation,
     at_hand,
     check_server,
     end_of,
@@ -26,11 +26,11 @@ from bots.operations.options import GONE_PERMISSION, WhenGone, may_be_gone, open
 from bots.operations.steps import instances, lifecycle
 from operations.kinds import StepDefinition, register
 from operations.models import Operation, State
-from operations.run import Run
+from operations.run import StepContext
 
 
 @register
-class Start(TradingKind):
+class Start(TradingOperation):
     """Starts a stopped or crashed instance again, with the configuration and keys that it was deployed with."""
 
     name = "start"
@@ -43,7 +43,7 @@ class Start(TradingKind):
         StepDefinition("look", "Look at the instance", lifecycle.prepare_start),
         StepDefinition("recover", "Cancel what an earlier run left open", lifecycle.recover_before_start),
         StepDefinition("restart", "Restart its container", lifecycle.restart_container),
-        StepDefinition("heard", "Wait until the bot runs", lifecycle.confirm_start),
+        StepDefinition("connected", "Wait until the bot runs", lifecycle.confirm_start),
     )
 
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
@@ -78,7 +78,7 @@ ENDING = frozenset({"stop", "recover", "archive"})
 
 
 @register
-class Stop(BotKind):
+class Stop(BotOperation):
     """Stops trading and cancels the orders. The container stays up and can be started again.
 
     What else is being done to the bot ends at its next safe point, and no server is too busy for it.
@@ -108,7 +108,7 @@ class Stop(BotKind):
         instance = subject.open_deployment
         # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
         stopped = instance is not None and instance.state == BotState.STOPPED and instance.exposed_since is None
-        if stopped and not subject.strangers:
+        if stopped and not subject.duplicates:
             return f"{instance} is stopped already."
         if instance is None and Operation.objects.of(subject).active().exists():
             return ""  # what is about to make one gives way
@@ -118,12 +118,12 @@ class Stop(BotKind):
         # What stops the bot itself goes on, once it has begun; until then a stop is sooner.
         return active.kind not in ENDING or (active.state == State.QUEUED and active.kind != self.name)
 
-    def lane(self, subject: Bot) -> str:
+    def concurrency_group(self, subject: Bot) -> str:
         return ""  # no server is too busy for it
 
 
 @register
-class Recover(BotKind):
+class Recover(BotOperation):
     """Stops in order what did not end so: brings its container up if need be, and has the bot cancel its orders."""
 
     name = "recover"
@@ -156,18 +156,18 @@ class Recover(BotKind):
         return ""
 
 
-def _archive(run: Run) -> str:
+def _archive(run: StepContext) -> str:
     newest = run.subject.deployment
     if run.resumed and newest is not None and newest.ended_at is not None:
         lifecycle.insist_on_no_orders(newest.orphaned_orders.unresolved().first())
         return f"{newest} was archived by the worker before."
     archived = lifecycle.archive(run, instances.current_deployment(run.subject))
-    lifecycle.insist_on_no_orders(archived.orphaned, archived.said)
-    return archived.said
+    lifecycle.insist_on_no_orders(archived.orphaned, archived.output)
+    return archived.output
 
 
 @register
-class Archive(BotKind):
+class Archive(BotOperation):
     """Ends the instance for good; its data is kept on the server."""
 
     name = "archive"

@@ -134,7 +134,7 @@ def _checklist(client: Client, deploys: Mapping[int, Operation], newest: Mapping
         _bot(client, bots),
         _profile(client, bots),
         _deployed(bots, deploys),
-        _heard(bots, deploys),
+        _connected(bots, deploys),
     ]
     return Checklist(
         lines=lines,
@@ -144,7 +144,7 @@ def _checklist(client: Client, deploys: Mapping[int, Operation], newest: Mapping
 
 
 #: What there is to do about a line that is wrong, or that waits for somebody, in two or three words.
-_TO_MEND = {
+_TO_FIX = {
     Part.DETAILS: "to have its server mended",
     Part.KEY: "a new exchange key",
     Part.PROFILE: "to set its credentials profile right",
@@ -160,14 +160,14 @@ _TO_DO = {
 }
 
 
-def next_in_short(checklist: Checklist) -> str:
+def next_summary(checklist: Checklist) -> str:
     """The same in a few words, for a client who is being onboarded."""
     line = checklist.next
     if line is None:
         return "to set the client active"
     if line.part == Part.DEPLOYED and line.comes_by_itself:
         return "to wait for the launch"
-    return (_TO_MEND if line.state == LineState.WRONG else _TO_DO)[line.part]
+    return (_TO_FIX if line.state == LineState.WRONG else _TO_DO)[line.part]
 
 
 def _for_user(line: Line, client: Client, user: Any) -> Line:
@@ -253,7 +253,7 @@ def _key_facts(client: Client, connector: str, key: ExchangeKey | None) -> tuple
     due = " It is due for rotation." if key.renewal == Renewal.DUE else ""
     return (
         LineState.DONE,
-        f"Entered {naturaltime(key.changed_at)}; {key.test_in_words}.{due}",
+        f"Entered {naturaltime(key.changed_at)}; {key.test_text}.{due}",
         again if due else None,
     )
 
@@ -282,7 +282,7 @@ def _profile(client: Client, bots: Sequence[Bot]) -> Line:
     if profile is None:
         if client.account_name in server.account_names:
             sentence = f"{server} has a profile {client.account_name} that the panel did not make. Is it this client's?"
-            return Line(Part.PROFILE, title, LineState.WRONG, sentence, _take_over(client))
+            return Line(Part.PROFILE, title, LineState.WRONG, sentence, _adopt(client))
         sentence = f"{client.account_name} is made on {server} with the first deploy, or now."
         return Line(Part.PROFILE, title, LineState.WAITING, sentence, push if states else None, comes_by_itself=True)
     for state, words in (
@@ -299,7 +299,7 @@ def _profile(client: Client, bots: Sequence[Bot]) -> Line:
     return Line(Part.PROFILE, title, LineState.DONE, f"{profile} holds {f'the key for {held}' if held else 'no key'}.")
 
 
-def _take_over(client: Client) -> Action:
+def _adopt(client: Client) -> Action:
     return replace(_operate("verify_profile", client), label="Take it over", permission="accounts.take_over_profile")
 
 
@@ -312,8 +312,8 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
             sentence = f"{bot.name} is being deployed."
             return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, _follow(operation), comes_by_itself=True)
         if operation and operation.state == State.FAILED and not _archived_since(bot, operation):
-            if operation.error_code == KeyRefused.code and (news := _news_of_the_key(bot, operation)):
-                sentence = f"{bot.name} was not deployed, because the exchange refused the key. {news}"
+            if operation.error_code == KeyRefused.code and (change := _key_change(bot, operation)):
+                sentence = f"{bot.name} was not deployed, because the exchange refused the key. {change}"
                 again = replace(_operate("deploy", bot), label="Deploy again")
                 return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, again)
             if is_corrected(bot, operation):
@@ -334,7 +334,7 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
     return Line(Part.DEPLOYED, title, LineState.DONE, f"{', '.join(places)}.")
 
 
-def _news_of_the_key(bot: Bot, refused: Operation) -> str:
+def _key_change(bot: Bot, refused: Operation) -> str:
     """What speaks for another try since the exchange refused the bot's key at a deploy; empty when nothing does."""
     key = next((key for key in bot.client.keys.all() if key.connector == bot.connector), None)
     failed_at = refused.finished_at
@@ -356,14 +356,14 @@ _TROUBLES = {
     BotState.UNCONFIRMED: "may or may not have been deployed: the server never answered",
     BotState.CRASHED: "has crashed",
     BotState.NOT_LISTED: "is not listed by its server",
-    BotState.SILENT: "is up and says nothing",
+    BotState.UNRESPONSIVE: "is up and says nothing",
     BotState.UNKNOWN: "was not seen lately",
 }
 
 
-def _heard(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
+def _connected(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
     live = [(bot, deployment) for bot in bots if (deployment := bot.open_deployment)]
-    lines = [_heard_of(bot, deployment, deploys.get(bot.pk)) for bot, deployment in live]
+    lines = [_connection_line(bot, deployment, deploys.get(bot.pk)) for bot, deployment in live]
     for state in (LineState.WRONG, LineState.WAITING):
         if found := next((line for line in lines if line.state == state), None):
             return found
@@ -373,9 +373,9 @@ def _heard(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
     return Line(Part.HEARD, "Heard", LineState.DONE, " ".join(line.sentence for line in lines))
 
 
-def _heard_of(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Line:
+def _connection_line(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Line:
     look = Action(f"Open {bot.name}", bot.get_absolute_url(), "bots.view_bot")
-    if bot.strangers:
+    if bot.duplicates:
         seen = f", seen {naturaltime(at)}" if (at := bot.server.instances_at) else ""
         sentence = f"A second instance of {bot.name} runs{seen}: two bots may be trading one account."
         return Line(Part.HEARD, "Heard", LineState.WRONG, sentence, look)
@@ -384,7 +384,7 @@ def _heard_of(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Lin
         return Line(Part.HEARD, "Heard", LineState.WRONG, f"{bot.name} runs, {trouble.label}: {why}", look)
     state = deployment.state
     if state in {BotState.RUNNING, BotState.STOPPED}:
-        sentence = f"{bot.name} is {deployment.state_in_words}, seen {naturaltime(deployment.observed_at)}."
+        sentence = f"{bot.name} is {deployment.state_text}, seen {naturaltime(deployment.observed_at)}."
         return Line(Part.HEARD, "Heard", LineState.DONE, sentence)
     if state in _TROUBLES and not (deploy and deploy.is_active):
         why = f": {Truncator(deployment.last_error).chars(200)}" if deployment.last_error else "."

@@ -7,13 +7,13 @@ from hummingbot_api.errors import Problem
 from operations.models import Operation
 
 #: What a failure is about that a change of the bot or its strategy can fix.
-_OF_THE_DEFINITION = {"settings", "strategy"}
+_DEFINITION_ERRORS = {"settings", "strategy"}
 
 
 def is_corrected(bot: Bot, failed: Operation) -> bool:
     """Return whether a deploy failed for the bot's definition, which is another one now with no fault that is known."""
     problem = Problem.with_code(failed.error_code)
-    if failed.kind not in {"deploy", "redeploy"} or problem is None or problem.concerns not in _OF_THE_DEFINITION:
+    if failed.kind not in {"deploy", "redeploy"} or problem is None or problem.fix_target not in _DEFINITION_ERRORS:
         return False
     tried = bot.deployments.filter(operation=failed).first()
     if tried is not None:
@@ -21,7 +21,7 @@ def is_corrected(bot: Bot, failed: Operation) -> bool:
         if all(getattr(tried, name) == getattr(planned, name) for name in DEFINING_FIELDS):
             return False
     try:
-        bot.make_sure_it_is_valid()
+        bot.require_valid()
     except DefinitionInvalid:
         return False
     rules = bot.trading_rules

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bots.models import Bot, BotState, Deployment, Trouble
-from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.connectors import AccountType, market_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ ADVICE = {
         paper_remedy="Recover it: Docker is asked for its container, and one that is paused or restarting is stopped. "
         "Ask who works on the server.",
     ),
-    BotState.SILENT: Advice(
+    BotState.UNRESPONSIVE: Advice(
         "The bot's container is up, but the bot is not heard: it may be trading all the same.",
         "If it starts slowly, it is shown as running as soon as it is heard. Otherwise recover it: its container is "
         "ended and brought up again, and its orders are cancelled.",
@@ -142,5 +142,5 @@ def advice_for(bot: Bot) -> Advice | None:
 def paper_remedy(deployment: Deployment) -> str:
     """What there is to do in its state when its money is simulated; empty when that is not so, or no different."""
     advice = ADVICE.get(deployment.state)
-    simulated = market_of(deployment.connector).money is Money.PAPER
+    simulated = market_of(deployment.connector).account_type is AccountType.PAPER
     return advice.paper_remedy if advice and simulated else ""

@@ -15,10 +15,10 @@ from django.db.models import Q
 from bots.models import BotState, DeploymentQuerySet, PerformanceQuerySet
 from core.figures.charts import chart_data
 from core.figures.time_ranges import Span
-from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.connectors import AccountType, market_of
 
 #: How long before the time in question a run's last figures count as those that it began the time with.
-LEAD = timedelta(days=1)
+LOOKBACK = timedelta(days=1)
 
 
 class Owner(NamedTuple):
@@ -52,7 +52,7 @@ _COLUMNS = (
 )
 
 
-class Gain(NamedTuple):
+class PnlRecord(NamedTuple):
     """What a controller earned and traded since the figures before."""
 
     figures: Figures
@@ -61,7 +61,7 @@ class Gain(NamedTuple):
 
 
 @dataclass
-class Share:
+class Contribution:
     """What one client or bot has to do with it.
 
     Attributes:
@@ -82,13 +82,13 @@ class Share:
 
 def coverage(reporting: set[int], traded: set[int]) -> str:
     """How many bots report of those that traded; empty when all do."""
-    if not (silent := traded - reporting):
+    if not (unresponsive := traded - reporting):
         return ""
-    return f"{len(reporting)} of {len(reporting) + len(silent)} bots report"
+    return f"{len(reporting)} of {len(reporting) + len(unresponsive)} bots report"
 
 
 @dataclass
-class Earnings:
+class PerformanceReport:
     """In one quote asset and one kind of money: ``steps`` has what was earned and traded until each of ``moments``.
 
     Attributes:
@@ -96,22 +96,22 @@ class Earnings:
         traded: the bots that had an instance in the time, reporting or not, as far as that was counted.
     """
 
-    money: Money
+    account_type: AccountType
     quote: str
     moments: list[datetime]
-    steps: list[Share]
-    shares: dict[Owner, Share] = field(default_factory=dict)
+    steps: list[Contribution]
+    shares: dict[Owner, Contribution] = field(default_factory=dict)
     reported_at: datetime | None = None
     traded: set[int] = field(default_factory=set)
 
-    def add(self, gain: Gain, owner: Owner) -> None:
+    def add(self, record: PnlRecord, owner: Owner) -> None:
         # A server's clock may be fast.
-        number = min(bisect_left(self.moments, gain.figures.taken_at), len(self.moments) - 1)
-        for share in (self.steps[number], self.shares.setdefault(owner, Share())):
-            share.pnl += gain.pnl
-            share.volume += gain.volume
-            share.bots.add(gain.figures.bot)
-        self.reported_at = max(self.reported_at or gain.figures.taken_at, gain.figures.taken_at)
+        number = min(bisect_left(self.moments, record.figures.taken_at), len(self.moments) - 1)
+        for share in (self.steps[number], self.shares.setdefault(owner, Contribution())):
+            share.pnl += record.pnl
+            share.volume += record.volume
+            share.bots.add(record.figures.bot)
+        self.reported_at = max(self.reported_at or record.figures.taken_at, record.figures.taken_at)
 
     @property
     def pnl_over_time(self) -> list[float]:
@@ -146,7 +146,7 @@ class Earnings:
         return list(zip(self.moments, self.pnl_over_time, volumes, strict=True))[:0:-1]
 
     @property
-    def ranked(self) -> list[tuple[Owner, Share]]:
+    def ranked(self) -> list[tuple[Owner, Contribution]]:
         """The shares, the greatest profit first."""
         return sorted(self.shares.items(), key=lambda item: (-item[1].pnl, item[0].name))
 
@@ -159,34 +159,36 @@ class Earnings:
         return chart_data(self.moments[1:], {"Traded": [step.volume for step in self.steps[1:]]}, self.quote)
 
 
-def earnings(samples: PerformanceQuerySet, span: Span, now: datetime, *, by_bot: bool) -> list[Earnings]:
+def performance_report(
+    samples: PerformanceQuerySet, span: Span, now: datetime, *, by_bot: bool
+) -> list[PerformanceReport]:
     """What was earned and traded in the span until now, real money first; shares are clients', or bots'. One query."""
     moments = span.moments(now)
-    found: dict[tuple[Money, str], Earnings] = {}
-    for gain in _gains(_read(samples, moments[0], span), moments[0]):
-        figures = gain.figures
-        market = market_of(figures.connector).money, figures.trading_pair.partition("-")[2]
+    found: dict[tuple[AccountType, str], PerformanceReport] = {}
+    for record in _pnl_records(_read(samples, moments[0], span), moments[0]):
+        figures = record.figures
+        market = market_of(figures.connector).account_type, figures.trading_pair.partition("-")[2]
         if market not in found:
-            found[market] = Earnings(*market, moments, [Share() for _ in moments])
+            found[market] = PerformanceReport(*market, moments, [Contribution() for _ in moments])
         owner = Owner(figures.bot, figures.bot_name) if by_bot else Owner(figures.client, figures.client_name)
-        found[market].add(gain, owner)
-    order = list(Money)
+        found[market].add(record, owner)
+    order = list(AccountType)
     return [found[market] for market in sorted(found, key=lambda market: (order.index(market[0]), market[1]))]
 
 
 def count_bots(
-    found: Iterable[Earnings], deployments: DeploymentQuerySet, span: Span, now: datetime, *, by_bot: bool
+    found: Iterable[PerformanceReport], deployments: DeploymentQuerySet, span: Span, now: datetime, *, by_bot: bool
 ) -> None:
     """Note on each of the totals, and on clients' shares, which bots had an instance in the time. One query.
 
     Scripts report nothing, and neither does a controller whose exchange is not ready.
     """
-    by_market = {(earned.money, earned.quote): earned for earned in found}
+    by_market = {(earned.account_type, earned.quote): earned for earned in found}
     begin = span.moments(now)[0]
     on_a_server = deployments.filter(sent_at__isnull=False).filter(Q(ended_at=None) | Q(ended_at__gt=begin))
     rows = on_a_server.exclude(observed_state=BotState.NOT_CREATED).order_by()
     for bot, client, connector, pair in rows.values_list("bot", "bot__client", "connector", "trading_pair"):
-        if earned := by_market.get((market_of(connector).money, pair.partition("-")[2])):
+        if earned := by_market.get((market_of(connector).account_type, pair.partition("-")[2])):
             earned.traded.add(bot)
             shares = () if by_bot else earned.shares.items()
             for share in (share for owner, share in shares if owner.pk == client):
@@ -195,23 +197,23 @@ def count_bots(
 
 def _read(samples: PerformanceQuerySet, begin: datetime, span: Span) -> list[Figures]:
     """By deployment, controller and time."""
-    recent = samples.since(begin - LEAD)
-    thinned = getattr(recent, span.thinned)().exclude(global_pnl_quote=None)
+    recent = samples.since(begin - LOOKBACK)
+    downsampled = getattr(recent, span.downsampled)().exclude(global_pnl_quote=None)
     # Sorted here: asked for this order, SQLite walks through every sample that there is.
-    return sorted(map(Figures._make, thinned.order_by().values_list(*_COLUMNS)))
+    return sorted(map(Figures._make, downsampled.order_by().values_list(*_COLUMNS)))
 
 
-def _gains(figures: Iterable[Figures], begin: datetime) -> Iterator[Gain]:
+def _pnl_records(figures: Iterable[Figures], begin: datetime) -> Iterator[PnlRecord]:
     """From each of the figures to the next."""
     for _, run in groupby(figures, key=lambda now: (now.deployment, now.controller)):
         before: tuple[float, float] | None = None
         for now in run:
-            if before is None and now.taken_at > begin and now.sent_at >= begin - LEAD:
+            if before is None and now.taken_at > begin and now.sent_at >= begin - LOOKBACK:
                 before = 0, 0  # it began in the meantime
             if before is not None and now.volume is not None and now.volume < before[1]:
                 before = 0, 0  # it was started again, and counts from zero
             pnl_before, volume_before = before or (now.pnl, now.volume or 0)
             volume = volume_before if now.volume is None else now.volume
             if now.taken_at > begin:
-                yield Gain(now, now.pnl - pnl_before, volume - volume_before)
+                yield PnlRecord(now, now.pnl - pnl_before, volume - volume_before)
             before = now.pnl, volume

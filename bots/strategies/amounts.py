@@ -89,7 +89,7 @@ def in_percent(setting: Setting, value: Any) -> str:
     return ", ".join(f"{in_digits(number * 100)} %" for number in values if _is_number(number) and number >= 0)
 
 
-def worth_of(amount: Setting, value: Any, price: float | None) -> float | None:
+def quote_value(amount: Setting, value: Any, price: float | None) -> float | None:
     """What an amount in the base asset is worth at that price, in the quote asset; ``None`` for what is none."""
     of_base = amount.schema.get("per") and amount.schema.get("unit") == "base asset"
     if price is None or not of_base or not _is_number(value):

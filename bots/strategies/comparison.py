@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from bots.strategies.amounts import in_digits, in_percent, worth_of
+from bots.strategies.amounts import in_digits, in_percent, quote_value
 from bots.strategies.render import KILL_SWITCH
 from bots.strategies.schema import Setting, settings_in
 
@@ -24,7 +24,7 @@ class Difference(Enum):
     REDEPLOY = "needs a redeploy"
     CHANGED_LIVE = "changed live"
     PAUSED = "paused: “Resume”"
-    FOREIGN = "changed in the instance's file: counts from its next start"
+    EDITED_ON_SERVER = "changed in the instance's file: counts from its next start"
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ def compare(
         deployed, live = ({KILL_SWITCH: False} | dict(config) if config else config for config in (deployed, live))
     for setting in _settings(schema, saved, deployed, live):
         values = [setting.value_in(config, ABSENT) for config in (saved, deployed, live)]
-        difference = _difference(setting.path[0], *values, taken_over=setting.path[0] in live_settings)
-        wanted, given, shown = (in_words(setting, value) for value in values)
+        difference = _difference(setting.path[0], *values, adopted=setting.path[0] in live_settings)
+        wanted, given, shown = (describe(setting, value) for value in values)
         rows.append(Row(".".join(setting.path), setting.label, wanted, given, shown, difference))
     return rows
 
 
-def settings_in_words(
+def describe_settings(
     schema: Mapping[str, Any], config: Mapping[str, Any], price: float | None = None
 ) -> Iterator[str]:
     """What a configuration has a bot do, one setting a line, as people read it.
@@ -92,9 +92,9 @@ def settings_in_words(
     for setting in _settings(schema, config):
         if (value := setting.value_in(config, ABSENT)) is ABSENT:
             continue
-        worth = worth_of(setting, value, price)
+        worth = quote_value(setting, value, price)
         also = in_percent(setting, value) or (f"about {in_digits(worth, 6)} {quote}" if worth is not None else "")
-        yield f"{setting.label}: {in_words(setting, value)}{f', which is {also}' if also else ''}"
+        yield f"{setting.label}: {describe(setting, value)}{f', which is {also}' if also else ''}"
 
 
 def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:
@@ -115,20 +115,20 @@ def _undescribed(name: str, title: str) -> Setting:
     return Setting((name,), {"title": title}, required=False, advanced=False)
 
 
-def _difference(name: str, saved: Any, deployed: Any, live: Any, *, taken_over: bool) -> Difference:
+def _difference(name: str, saved: Any, deployed: Any, live: Any, *, adopted: bool) -> Difference:
     if name == KILL_SWITCH:
         return Difference.PAUSED if live is True else Difference.NONE
-    if taken_over:
+    if adopted:
         running = deployed if live is ABSENT else live
         if saved != running:
             return Difference.APPLY
         return Difference.NONE if running == deployed else Difference.CHANGED_LIVE
     if saved != deployed:
         return Difference.REDEPLOY
-    return Difference.NONE if live is ABSENT or live == deployed else Difference.FOREIGN
+    return Difference.NONE if live is ABSENT or live == deployed else Difference.EDITED_ON_SERVER
 
 
-def in_words(setting: Setting, value: Any) -> str:
+def describe(setting: Setting, value: Any) -> str:
     """A setting's value for people."""
     schema = setting.schema
     if value is ABSENT:

@@ -27,7 +27,7 @@ def read_pair(text: str) -> str:
     return "-".join(assets)
 
 
-def normalise_pair(text: str) -> str:
+def normalize_pair(text: str) -> str:
     """``SHARP/USDT``, ``sharp-usdt`` and ``SHARP-USDT`` all become ``SHARP-USDT``; mixed case stays.
 
     Raises:

@@ -91,12 +91,12 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
         return errors | {"settings": "The strategy's schema refers to what it does not hold, or to itself in a circle."}
     for error in found:
         sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")
-        for name in _places(error):
+        for name in _statuses(error):
             errors.setdefault(name, sentence(error))
     return errors
 
 
-def _places(error: ValidationError) -> list[str]:
+def _statuses(error: ValidationError) -> list[str]:
     """The settings that an error is about: what is missing, or what holds the wrong value."""
     path = [str(part) for part in takewhile(lambda part: isinstance(part, str), error.path)]
     if error.validator == "required":
@@ -197,7 +197,7 @@ class Setting:
         return None in self.schema["enum"] if "enum" in self.schema else "null" in self.types
 
     @property
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """Which values it may have: ``a number, more than 0, less than 1``."""
         if "enum" in self.schema:
             return "one of " + ", ".join("empty" if value is None else str(value) for value in self.schema["enum"])

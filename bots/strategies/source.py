@@ -152,9 +152,9 @@ def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
     """A setting as its declaration tells it: type, default, bounds and description."""
     setting: dict[str, Any] = {"title": title_from(name), **annotated(node.annotation)}
     keywords = _keywords(node.value)
-    told = {"default": _default(node.value), "description": keywords.get("description")}
-    told |= {rule: keywords.get(bound) for bound, rule in _BOUNDS.items()}
-    values = {rule: _literal(expression) for rule, expression in told.items()}
+    notified = {"default": _default(node.value), "description": keywords.get("description")}
+    notified |= {rule: keywords.get(bound) for bound, rule in _BOUNDS.items()}
+    values = {rule: _literal(expression) for rule, expression in notified.items()}
     return setting | {rule: value for rule, value in values.items() if value is not ...}
 
 

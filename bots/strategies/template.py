@@ -67,19 +67,19 @@ def carried_over(current: Mapping[str, Any], before: Mapping[str, Any], after: M
     return kept
 
 
-def described_by(schema: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+def described_by(schema: Mapping[str, Any], notified: Mapping[str, Any]) -> dict[str, Any]:
     """The part of what a server told that a schema describes, in whatever way."""
     known = schema.get("properties", {})
     return {
-        **told,
-        "properties": {name: rules for name, rules in told["properties"].items() if name in known},
-        "required": [name for name in told["required"] if name in known],
+        **notified,
+        "properties": {name: rules for name, rules in notified["properties"].items() if name in known},
+        "required": [name for name in notified["required"] if name in known],
     }
 
 
-def _property(told: Mapping[str, Any]) -> dict[str, Any]:
-    name, default = told["name"], told["default"]
-    rules: dict[str, Any] = {"title": title_from(name), **_type(told["type"])}
+def _property(notified: Mapping[str, Any]) -> dict[str, Any]:
+    name, default = notified["name"], notified["default"]
+    rules: dict[str, Any] = {"title": title_from(name), **_type(notified["type"])}
     if name.endswith("_quote"):
         rules["unit"] = "quote asset"
     if name == "total_amount_quote":  # declared by the base of all controllers
@@ -89,7 +89,7 @@ def _property(told: Mapping[str, Any]) -> dict[str, Any]:
     if name == "leverage":
         # Somebody else's 20 is no default for a client's money.
         return rules | {"minimum": 1, "description": _LEVERAGE.format(default)}
-    if told["required"]:
+    if notified["required"]:
         return rules
     setting = Setting((name,), rules, required=False, advanced=False)
     value = _value(default, setting)

@@ -30,7 +30,7 @@ from core.http import client_address
 #: Where somebody may go who must set up a second factor first, or has no role yet.
 ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor"}
 #: A browser is known for so long after a user signed in with it, in seconds.
-KNOWN_FOR = 180 * 24 * 60 * 60
+BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
 
 
 class SignInForm(AuthenticationForm):
@@ -79,7 +79,7 @@ class AdmissionMiddleware:
         page = request.resolver_match.view_name if request.resolver_match else ""
         # A new password makes a new mark.
         if request.method == "POST" and page in {"admin:login", "admin:password_change"}:
-            know_browser(request, response)
+            remember_browser(request, response)
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
@@ -113,13 +113,13 @@ def address_block(request: HttpRequest) -> str | None:
 # --- the brake on guessing from many addresses ---
 
 
-def know_browser(request: HttpRequest, response: HttpResponse) -> None:
+def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
     """Leave a mark with a browser whose user is signed in: no stranger's guessing keeps that user out of it."""
     if request.user.is_authenticated:
         response.set_cookie(
             f"known_browser_{request.user.pk}",
             _mark(request.user),
-            max_age=KNOWN_FOR,
+            max_age=BROWSER_REMEMBERED_FOR,
             path=reverse("admin:login"),
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
@@ -146,7 +146,7 @@ class SignInHandler(AxesDatabaseHandler):
 
     def is_braked(self, request: Any, credentials: Any) -> bool:
         username = get_client_username(request, credentials)
-        if not settings.SIGN_IN_TRIES_PER_USER or not username:
+        if not settings.LOGIN_ATTEMPTS_PER_USER or not username:
             return False
         tries = (
             AccessAttempt.objects.filter(username=username, attempt_time__gte=get_cool_off_threshold(request))
@@ -156,7 +156,7 @@ class SignInHandler(AxesDatabaseHandler):
         )
         # What an address tries during its own pause is no guess: it is not even compared.
         guesses = sum(min(address["tries"], settings.AXES_FAILURE_LIMIT) for address in tries)
-        return guesses >= settings.SIGN_IN_TRIES_PER_USER and not is_known_browser(request, username)
+        return guesses >= settings.LOGIN_ATTEMPTS_PER_USER and not is_known_browser(request, username)
 
     def user_login_failed(self, sender: Any, credentials: Any, request: Any = None, **kwargs: Any) -> None:
         if request is not None and self.is_braked(request, credentials):

@@ -34,7 +34,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const readFiles = (chooser, view) => {
     const input = chooser.querySelector("input");
-    const said = chooser.querySelector("[role=status]");
+    const status = chooser.querySelector("[role=status]");
     chooser.hidden = false;
     // On its way down to the input: Unfold's own listener there expects another input beside it.
     const read = async (event) => {
@@ -43,19 +43,19 @@ document.addEventListener("DOMContentLoaded", () => {
       input.value = ""; // so that the same file can be chosen again
       if (!file) return;
       if (!file.name.toLowerCase().endsWith(input.accept)) {
-        said.textContent = `${file.name} was not read: its name does not end with ${input.accept}.`;
+        status.textContent = `${file.name} was not read: its name does not end with ${input.accept}.`;
         return;
       }
       if (file.size > LARGEST_FILE) {
-        said.textContent = `${file.name} was not read: it is larger than 1 MB.`;
+        status.textContent = `${file.name} was not read: it is larger than 1 MB.`;
         return;
       }
       try {
         const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
         replaceText(view, text.replace(/\r\n?/g, "\n"));
-        said.textContent = `${file.name} is in the editor, not saved yet. Ctrl+Z (⌘Z) there brings the former text back.`;
+        status.textContent = `${file.name} is in the editor, not saved yet. Ctrl+Z (⌘Z) there brings the former text back.`;
       } catch {
-        said.textContent = `${file.name} was not read: it is no text in UTF-8, or it can't be opened.`;
+        status.textContent = `${file.name} was not read: it is no text in UTF-8, or it can't be opened.`;
       }
     };
     chooser.addEventListener("change", read, { capture: true });

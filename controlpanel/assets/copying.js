@@ -3,18 +3,18 @@
 document.addEventListener("DOMContentLoaded", () => {
   for (const button of document.querySelectorAll("[data-copies]")) {
     const field = document.getElementById(button.dataset.copies);
-    const said = document.getElementById(`${button.dataset.copies}-copied`);
+    const status = document.getElementById(`${button.dataset.copies}-copied`);
     const keys = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘C" : "Ctrl+C";
     button.hidden = false;
     button.addEventListener("click", async () => {
-      said.textContent = "";
+      status.textContent = "";
       try {
         await navigator.clipboard.writeText(field.value);
-        said.textContent = "Copied.";
+        status.textContent = "Copied.";
       } catch {
         field.focus();
         field.select();
-        said.textContent = `It is selected: press ${keys} to copy it.`;
+        status.textContent = `It is selected: press ${keys} to copy it.`;
       }
     });
   }

@@ -1,4 +1,4 @@
-// Parts of pages that fetch themselves again. Each has in `data-said` what it shows, in a sentence.
+// Parts of pages that fetch themselves again. Each has in `data-summary` what it shows, in a sentence.
 
 // Not under the hands of who is at it: has the keyboard in it, has chosen rows, marks a text, or has a menu over it.
 function mayRenew(part) {
@@ -12,12 +12,12 @@ function mayRenew(part) {
 }
 
 (() => {
-  let said;
+  let shown;
   let sideways = 0;
-  const spoken = () => document.querySelector("[data-said]")?.dataset.said;
+  const spoken = () => document.querySelector("[data-summary]")?.dataset.summary;
   const scroller = (part) => part.querySelector(".simplebar-content-wrapper");
 
-  document.addEventListener("DOMContentLoaded", () => (said = spoken()));
+  document.addEventListener("DOMContentLoaded", () => (shown = spoken()));
 
   document.addEventListener("htmx:beforeSwap", (event) => {
     const part = event.detail.target;
@@ -30,9 +30,9 @@ function mayRenew(part) {
   });
 
   document.addEventListener("htmx:afterSettle", () => {
-    if (spoken() === said) return;
-    said = spoken();
-    document.getElementById("said").textContent = said;
+    if (spoken() === shown) return;
+    shown = spoken();
+    document.getElementById("page-status").textContent = shown;
   });
 
   // It says so when it can't: what it shows may be long past.

@@ -7,15 +7,15 @@ document.addEventListener("DOMContentLoaded", () => {
   const form = strategy.form;
   const json = form.elements.settings_json;
   const jsonRow = json.closest(".form-row");
-  const said = document.createElement("p");
-  said.className = "panel-note is-warning";
-  said.setAttribute("role", "status");
-  said.hidden = true;
-  asJson.closest("fieldset").append(said);
+  const status = document.createElement("p");
+  status.className = "panel-note is-warning";
+  status.setAttribute("role", "status");
+  status.hidden = true;
+  asJson.closest("fieldset").append(status);
 
   const say = (text) => {
-    said.textContent = text || "";
-    said.hidden = !text;
+    status.textContent = text || "";
+    status.hidden = !text;
   };
   const show = () => {
     for (const group of document.querySelectorAll("[class*=settings-of-]")) {

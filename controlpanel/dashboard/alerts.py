@@ -16,7 +16,7 @@ from django.utils.text import capfirst
 from accounts.models import EXPIRY_NOTICE, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server
 from accounts.problems import KeyUnreadable
 from bots.models import Bot, BotState
-from bots.reporting.checklist import checklists_of, next_in_short
+from bots.reporting.checklist import checklists_of, next_summary
 from bots.reporting.guidance import ADVICE
 from hummingbot_api.errors import Problem
 from notifications.models import FAMILIES, Incident, IncidentKind
@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concern:
+class Alert:
     """Something that needs somebody.
 
     Attributes:
@@ -80,62 +80,62 @@ SOURCES = {
 _STATES = {
     IncidentKind.BOT_CRASHED: BotState.CRASHED,
     IncidentKind.BOT_MISSING: BotState.NOT_LISTED,
-    IncidentKind.BOT_SILENT: BotState.SILENT,
+    IncidentKind.BOT_UNRESPONSIVE: BotState.UNRESPONSIVE,
     IncidentKind.BOT_STOPPED: BotState.STOPPED,
 }
 
 
 #: What ends a bot's trading when the softer way has failed.
-_STRONGER = {"pause": ("stop",), "stop": ("archive",)}
+_SUPERSEDES = {"pause": ("stop",), "stop": ("archive",)}
 
 
-def concerns(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> list[Concern]:
+def alerts(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> list[Alert]:
     """What the user may see and has to see to, the most urgent first and of these the newest.
 
     ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
     and deployment.
     """
     open_pages = {f"bots_bot/{bot.pk}" for bot in bots} | {f"accounts_server/{server.pk}" for server in servers}
-    found: list[Concern] = []
-    told: set[tuple[str, int]] = set()
+    found: list[Alert] = []
+    notified: set[tuple[str, int]] = set()
     if user.has_perm("notifications.view_incident"):
         incidents = Incident.objects.visible_to(user).open().select_related("operation", "acknowledged_by")
         well = {server.pk for server in servers if server.health == "ok"}
         found += (
-            _of_incident(incident, user, open_pages, bots)
+            _incident_alert(incident, user, open_pages, bots)
             for incident in incidents
             # The check that follows a new password says so before the next look does.
             if not (incident.login_is_refused and incident.server_id in well)
         )
-        told = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
+        notified = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
     if user.has_perm("accounts.view_exchangekey"):
-        found += _of_keys(user)
-    found += _of_second_instances([bot for bot in bots if ("name", bot.pk) not in told], user)
-    found += _of_bots_that_should_be_gone(bots, user)
-    found += _of_bots(bots, user)
+        found += _key_alerts(user)
+    found += _duplicate_instance_alerts([bot for bot in bots if ("name", bot.pk) not in notified], user)
+    found += _leftover_instance_alerts(bots, user)
+    found += _bot_alerts(bots, user)
     if user.has_perms(("accounts.view_client", "bots.view_bot")):
-        found += _of_clients_being_onboarded(user)
-    return sorted(found, key=lambda concern: (concern.urgency, -concern.since.timestamp() if concern.since else 0))
+        found += _onboarding_alerts(user)
+    return sorted(found, key=lambda alert: (alert.urgency, -alert.since.timestamp() if alert.since else 0))
 
 
-def _of_incident(incident: Incident, user: Any, open_pages: Container[str], bots: Iterable[Bot]) -> Concern:
-    page, _, urgency = _ways_out(incident)
+def _incident_alert(incident: Incident, user: Any, open_pages: Container[str], bots: Iterable[Bot]) -> Alert:
+    page, _, urgency = _fix_links(incident)
     steps = steps_of(incident, user, bots, is_open=page in open_pages)
-    return Concern(
+    return Alert(
         source="incidents",
         urgency=max(urgency, Urgency.WARNING) if incident.acknowledged_at else urgency,
         title=capfirst(incident.title),
         about=incident.subject_label,
         url=incident.get_absolute_url(),
         words=incident.sentence,
-        remedy=" ".join(filter(None, (incident.remedy, whom_to_ask(incident, user)))),
+        remedy=" ".join(filter(None, (incident.remedy, who_can_fix(incident, user)))),
         steps=steps,
         since=incident.seen_at,
         seen_by=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
     )
 
 
-def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
+def _fix_links(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
     """On whose page which operations help, and how urgent it is."""
     match FAMILIES[incident.kind]:
         case "instance":
@@ -151,14 +151,14 @@ def _ways_out(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
         case "name":
             return f"bots_bot/{incident.subject_id}", ("refresh",), Urgency.ALARM
     if incident.may_trade_on:
-        again = [incident.operation_kind, *_STRONGER.get(incident.operation_kind, ())]
+        again = [incident.operation_kind, *_SUPERSEDES.get(incident.operation_kind, ())]
         return f"bots_bot/{incident.subject_id}", again, Urgency.ALARM
     return "", (), Urgency.WARNING
 
 
 def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
     """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
-    page, names, _ = _ways_out(incident)
+    page, names, _ = _fix_links(incident)
     bot = next((bot for bot in bots if bot.pk == incident.subject_id), None) if _is_about(incident, Bot) else None
     helping = [name for name in names if not (bot and _is_refused(name, bot))]
     steps = _steps(page, helping, user) if is_open and page else []
@@ -184,11 +184,11 @@ def _is_refused(name: str, bot: Bot) -> bool:
     return False
 
 
-def whom_to_ask(incident: Incident, user: Any) -> str:
+def who_can_fix(incident: Incident, user: Any) -> str:
     """A sentence for a user who may not do what the incident asks for; empty for who may."""
     problem = Problem.with_code(incident.code)
-    concern = "server" if FAMILIES[incident.kind] == "server" else problem.concerns if problem else ""
-    return kinds.whom_to_ask(concern, user)
+    alert = "server" if FAMILIES[incident.kind] == "server" else problem.fix_target if problem else ""
+    return kinds.who_can_fix(alert, user)
 
 
 def _page_for_a_new_key(incident: Incident, bot: Bot | None) -> str:
@@ -215,7 +215,7 @@ def _steps(page: str, names: Iterable[str], user: Any) -> list[Step]:
     ]
 
 
-def _of_keys(user: Any) -> Iterator[Concern]:
+def _key_alerts(user: Any) -> Iterator[Alert]:
     keys = (
         ExchangeKey.objects.visible_to(user)
         .exclude(client__status=ClientStatus.OFFBOARDED)
@@ -230,7 +230,7 @@ def _of_keys(user: Any) -> Iterator[Concern]:
         common: dict[str, Any] = {"source": "keys", "about": str(key), "url": key.get_absolute_url()}
         match key.state:
             case KeyState.UNREADABLE:
-                yield Concern(
+                yield Alert(
                     urgency=Urgency.WARNING,
                     title="Exchange key can't be read",
                     words=KeyUnreadable.meaning,
@@ -239,7 +239,7 @@ def _of_keys(user: Any) -> Iterator[Concern]:
                     **common,
                 )
             case KeyState.GONE:
-                yield Concern(
+                yield Alert(
                     urgency=Urgency.WARNING,
                     title="Exchange key is gone from the server",
                     words=f"{key.client.server} does not list the key any more, and the panel did not remove it.",
@@ -248,7 +248,7 @@ def _of_keys(user: Any) -> Iterator[Concern]:
                     **common,
                 )
             case KeyState.CHANGED:
-                yield Concern(
+                yield Alert(
                     urgency=Urgency.WARNING,
                     title="Exchange key changed since the last push",
                     words=f"{key.client.server} still has the former key.",
@@ -258,10 +258,10 @@ def _of_keys(user: Any) -> Iterator[Concern]:
                     **common,
                 )
         if key.renewal != Renewal.NOT_DUE:
-            yield _of_renewal(key, rotate, common)
+            yield _renewal_alert(key, rotate, common)
 
 
-def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any]) -> Concern:
+def _renewal_alert(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any]) -> Alert:
     last_day = date_format(key.expires_on, DAY) if key.expires_on else ""
     if key.renewal == Renewal.EXPIRED:
         urgency, words = Urgency.WARNING, f"Its last day was {last_day}."
@@ -270,7 +270,7 @@ def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any])
     else:
         entered = date_format(timezone.localtime(key.changed_at), DAY)
         urgency, words = Urgency.REMINDER, f"It was entered on {entered}."
-    return Concern(
+    return Alert(
         urgency=urgency,
         title=f"Exchange key {key.renewal.label}",
         words=words,
@@ -280,30 +280,30 @@ def _of_renewal(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any])
     )
 
 
-def _of_second_instances(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+def _duplicate_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
     """Those that a look has just found, and of which no incident tells yet."""
     for bot in bots:
-        if bot.strangers:
-            yield Concern(
+        if bot.duplicates:
+            yield Alert(
                 source="bots",
                 urgency=Urgency.ALARM,
-                title=capfirst(IncidentKind.SECOND_INSTANCE.label),
+                title=capfirst(IncidentKind.DUPLICATE_INSTANCE.label),
                 about=str(bot),
                 url=bot.get_absolute_url(),
-                words=f"{bot.server} also runs {bot.strangers}: two bots may be trading one account.",
-                remedy=bot.remedy_for_strangers,
+                words=f"{bot.server} also runs {bot.duplicates}: two bots may be trading one account.",
+                remedy=bot.remedy_for_duplicates,
                 steps=_steps(f"bots_bot/{bot.pk}", ["refresh"], user),
             )
 
 
-def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+def _leftover_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
     """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
     for bot in bots:
         instance = bot.open_deployment
         if not bot.client.is_offboarded or instance is None:
             continue
         may_trade = instance.state not in {BotState.STOPPED, BotState.CRASHED}
-        yield Concern(
+        yield Alert(
             source="offboarded",
             urgency=Urgency.ALARM if may_trade else Urgency.WARNING,
             title="Offboarded, and still trading" if may_trade else "Offboarded, and still on a server",
@@ -315,31 +315,31 @@ def _of_bots_that_should_be_gone(bots: Iterable[Bot], user: Any) -> Iterator[Con
         )
 
 
-def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
+def _bot_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
     """Those that run with an older key, or by another definition than today's."""
     for bot in bots:
         if bot.client.is_offboarded:
             continue  # nothing of it is sent anywhere again
-        older_key, instance = bot.has_newer_key, bot.open_deployment
+        previous_key, instance = bot.has_newer_key, bot.open_deployment
         ended = instance is not None and (not instance.may_trade or instance.state == BotState.NOT_LISTED)
         # What does not run is not behind its definition: its page says what to do before it is started.
         redeploy, apply = (False, []) if ended else (bot.needs_redeploy, bot.settings_to_apply())
-        if not (redeploy or apply or older_key):
+        if not (redeploy or apply or previous_key):
             continue
         words = []
-        if older_key:
+        if previous_key:
             doing = "It does not trade now; it was deployed" if ended else "It runs"
             words.append(f"{doing} with an exchange key that has been replaced since.")
         if redeploy:
             words.append("Its definition was changed since it was deployed.")
         if apply:
             words.append(f"Saved and not live yet: {', '.join(row.label for row in apply)}.")
-        again = redeploy or older_key
-        with_older_key = "Bot has an older key" if ended else "Bot runs with an older key"
-        yield Concern(
+        again = redeploy or previous_key
+        with_previous_key = "Bot has an older key" if ended else "Bot runs with an older key"
+        yield Alert(
             source="bots",
-            urgency=Urgency.WARNING if older_key and not ended else Urgency.REMINDER,
-            title=with_older_key if older_key else "Bot runs as it was before",
+            urgency=Urgency.WARNING if previous_key and not ended else Urgency.REMINDER,
+            title=with_previous_key if previous_key else "Bot runs as it was before",
             about=str(bot),
             url=bot.get_absolute_url(),
             words=" ".join(words),
@@ -348,7 +348,7 @@ def _of_bots(bots: Iterable[Bot], user: Any) -> Iterator[Concern]:
         )
 
 
-def _of_clients_being_onboarded(user: Any) -> Iterator[Concern]:
+def _onboarding_alerts(user: Any) -> Iterator[Alert]:
     """Half onboarded, nobody would remember them. One reminder for all of them: what is wrong has one of its own."""
     clients = list(
         Client.objects.visible_to(user)
@@ -359,7 +359,7 @@ def _of_clients_being_onboarded(user: Any) -> Iterator[Concern]:
     if not clients:
         return
     next_of = {
-        client: next_in_short(checklist) for client, checklist in zip(clients, checklists_of(clients), strict=True)
+        client: next_summary(checklist) for client, checklist in zip(clients, checklists_of(clients), strict=True)
     }
     if len(clients) == 1:
         about, url, words = str(clients[0]), clients[0].get_absolute_url(), "Nobody has set the client active yet."
@@ -368,7 +368,7 @@ def _of_clients_being_onboarded(user: Any) -> Iterator[Concern]:
         _, page, query = SOURCES["onboarding"]
         about, url, words = f"{len(clients)} clients", reverse(page) + query, "Nobody has set them active yet."
         remedy = "Next: " + "; ".join(f"for {client}, {next_of[client]}" for client in clients[:NAMED]) + "."
-    yield Concern(
+    yield Alert(
         source="onboarding",
         urgency=Urgency.REMINDER,
         title="Being onboarded:",

@@ -15,13 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from accounts.balances.portfolio import worth_over_time, worths
+from accounts.balances.portfolio import valuation_history, valuations
 from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, PerformanceQuerySet, PerformanceSample
-from bots.reporting.performance import Earnings, count_bots, earnings
-from controlpanel.dashboard.alerts import SOURCES, Concern, Urgency, concerns
+from bots.reporting.performance import PerformanceReport, count_bots, performance_report
+from controlpanel.dashboard.alerts import SOURCES, Alert, Urgency, alerts
 from core.figures.time_ranges import SPANS, Span
-from hummingbot_api.connectors import Money, market_of
+from hummingbot_api.connectors import AccountType, market_of
 from operations.models import Operation, WorkerHeartbeat
 
 #: How many of each kind the page shows; the rest is counted and linked. Alarms are all shown.
@@ -71,13 +71,13 @@ class FiguresFilter(forms.Form):
 
 
 @dataclass(frozen=True)
-class Lookout:
+class MonitoringStatus:
     """Whether anybody looks: without a worker nothing on the page is news."""
 
-    worker_heard: bool
-    worker_heard_at: datetime | None
+    worker_alive: bool
+    worker_last_seen_at: datetime | None
     looks: bool
-    looked_at: datetime | None
+    polled_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class StateCount:
     label: str
     url: str
     count: int
-    by_money: list[tuple[Money, int]]
+    by_account_type: list[tuple[AccountType, int]]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class More:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """For Unfold, as ``DASHBOARD_CALLBACK``: what the page shows of what the user may see."""
-    true_now = what_is_true(request.user)
+    true_now = current_state(request.user)
     sees, now = true_now["sees"], true_now["now"]
     form = FiguresFilter(request.user, request.GET)
     span = SPANS[form.asked.get("span", "day")]
@@ -114,16 +114,16 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             "form": form,
             "span": span,
             "spans": SPANS,
-            "earnings": _earnings(form, span, now) if sees["bot"] else [],
-            "worths": worths(form.profiles(), now - span.length) if sees["client"] else [],
-            "over_time": worth_over_time(form.profiles(), span, now) if sees["client"] else None,
+            "performance_report": _performance(form, span, now) if sees["bot"] else [],
+            "valuations": valuations(form.profiles(), now - span.length) if sees["client"] else [],
+            "over_time": valuation_history(form.profiles(), span, now) if sees["client"] else None,
         }
     )
 
 
-def _earnings(form: FiguresFilter, span: Span, now: datetime) -> list[Earnings]:
+def _performance(form: FiguresFilter, span: Span, now: datetime) -> list[PerformanceReport]:
     by_bot = "client" in form.asked
-    found = earnings(form.samples(), span, now, by_bot=by_bot)
+    found = performance_report(form.samples(), span, now, by_bot=by_bot)
     if found:
         count_bots(found, form.deployments(), span, now, by_bot=by_bot)
     return found
@@ -131,37 +131,39 @@ def _earnings(form: FiguresFilter, span: Span, now: datetime) -> list[Earnings]:
 
 def dashboard_now(request: HttpRequest) -> HttpResponse:
     """The part of the page that renews itself: all but the figures."""
-    return render(request, "controlpanel/now.html", what_is_true(request.user) | {"renews": True})
+    return render(request, "controlpanel/now.html", current_state(request.user) | {"renews": True})
 
 
-def what_is_true(user: Any) -> dict[str, Any]:
+def current_state(user: Any) -> dict[str, Any]:
     """What needs the user, and how servers, bots and operations are, of those that the user may see."""
     now = timezone.now()
     sees = {model.__name__.lower(): user.has_perm(_view(model)) for model in (Server, Bot, Client, Operation)}
     servers = _servers(user) if sees["server"] else []
     bots = _bots(user) if sees["bot"] else []
-    found, lookout = concerns(user, bots, servers), look_out(servers, now)
-    shown = max(MOST, sum(concern.urgency == Urgency.ALARM for concern in found))
-    moneys, states = count_states(bots)
+    found, monitoring = alerts(user, bots, servers), monitoring_status(servers, now)
+    shown = max(MOST, sum(alert.urgency == Urgency.ALARM for alert in found))
+    account_types, states = count_states(bots)
     return {
         "now": now,
         "sees": sees,
-        "lookout": lookout,
+        "monitoring_status": monitoring,
         "has_clients": Client.objects.visible_to(user).exists(),
-        "concerns": found[:shown],
+        "alerts": found[:shown],
         "more_concerns": count_more(found[shown:]),
         "servers": servers[:MOST],
         "more_servers": len(servers[MOST:]),
-        "moneys": moneys,
+        "account_types": account_types,
         "states": states,
         "operations": _operations(user) if sees["operation"] else [],
-        "said": _in_a_sentence(lookout, found, states),
+        "summary": _summary_sentence(monitoring, found, states),
     }
 
 
-def _in_a_sentence(lookout: Lookout, found: Collection[Concern], states: Iterable[StateCount]) -> str:
+def _summary_sentence(
+    monitoring: MonitoringStatus, found: Collection[Alert], states: Iterable[StateCount]
+) -> str:
     """What the page says now, for those who only hear it."""
-    nobody = "" if lookout.worker_heard and lookout.looks else "Nobody is looking. "
+    nobody = "" if monitoring.worker_alive and monitoring.looks else "Nobody is looking. "
     bots = ", ".join(f"{state.count} {state.label}" for state in states) or "none"
     return f"{nobody}Needs you: {len(found)}. Bots: {bots}."
 
@@ -177,7 +179,7 @@ def _operations(user: Any) -> QuerySet[Operation]:
 def _servers(user: Any) -> list[Server]:
     """Those that are down first."""
     servers = Server.objects.visible_to(user).defer("password", "connectors", "account_names")
-    return sorted(servers, key=lambda server: server.health_in_short == "ok" and server.was_seen_lately)
+    return sorted(servers, key=lambda server: server.health_summary == "ok" and server.was_seen_lately)
 
 
 def _bots(user: Any) -> list[Bot]:
@@ -191,30 +193,32 @@ def _bots(user: Any) -> list[Bot]:
     )
 
 
-def look_out(servers: Iterable[Server], now: datetime) -> Lookout:
-    heard_at = WorkerHeartbeat.objects.aggregate(newest=Max("heard_at"))["newest"]
-    looked_at = max((server.checked_at for server in servers if server.checked_at), default=None)
+def monitoring_status(servers: Iterable[Server], now: datetime) -> MonitoringStatus:
+    last_seen_at = WorkerHeartbeat.objects.aggregate(newest=Max("last_seen_at"))["newest"]
+    polled_at = max((server.checked_at for server in servers if server.checked_at), default=None)
     lately = now - timedelta(seconds=settings.FLEET["STALE"])
-    return Lookout(
-        worker_heard=heard_at is not None and heard_at >= now - timedelta(seconds=WorkerHeartbeat.SILENT),
-        worker_heard_at=heard_at,
+    return MonitoringStatus(
+        worker_alive=last_seen_at is not None and last_seen_at >= now - timedelta(seconds=WorkerHeartbeat.UNRESPONSIVE),
+        worker_last_seen_at=last_seen_at,
         # Of servers that were just added nobody expects a look.
-        looks=looked_at is None or looked_at >= lately,
-        looked_at=looked_at,
+        looks=polled_at is None or polled_at >= lately,
+        polled_at=polled_at,
     )
 
 
-def count_states(bots: Collection[Bot]) -> tuple[list[Money], list[StateCount]]:
+def count_states(bots: Collection[Bot]) -> tuple[list[AccountType], list[StateCount]]:
     """The kinds of money that bots trade with, and the states that they are in."""
-    counts = Counter((_state_of(bot), market_of(bot.trades_on).money) for bot in bots)
-    moneys = [money for money in Money if any(money is found for _, found in counts)]
+    counts = Counter((_state_of(bot), market_of(bot.trades_on).account_type) for bot in bots)
+    account_types = [account_type for account_type in AccountType if any(account_type is found for _, found in counts)]
     page = reverse("admin:bots_bot_changelist")
     states = [(state.value, state.label, f"{page}?state={state}") for state in BotState]
     states.append(("none", "not deployed", f"{page}?deployment__isnull=True"))
-    return moneys, [
-        StateCount(state, label, url, count, [(money, counts[state, money]) for money in moneys])
+    return account_types, [
+        StateCount(
+            state, label, url, count, [(account_type, counts[state, account_type]) for account_type in account_types]
+        )
         for state, label, url in states
-        if (count := sum(counts[state, money] for money in moneys))
+        if (count := sum(counts[state, account_type] for account_type in account_types))
     ]
 
 
@@ -222,8 +226,8 @@ def _state_of(bot: Bot) -> str:
     return bot.deployment.state.value if bot.deployment else "none"
 
 
-def count_more(left_out: Iterable[Concern]) -> list[More]:
-    counts = Counter(concern.source for concern in left_out)
+def count_more(left_out: Iterable[Alert]) -> list[More]:
+    counts = Counter(alert.source for alert in left_out)
     return [
         More(counts[source], label, reverse(page) + query)
         for source, (label, page, query) in SOURCES.items()

@@ -29,7 +29,7 @@ from controlpanel.onboarding.wizard import (
     onboarding_of,
     page_url,
 )
-from core.admin.live_pages import reload_signed_out
+from core.admin.live_pages import redirect_to_login
 from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import link_to_active
@@ -107,7 +107,7 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
         "unchecked": (rules is None or rules.problem) and amounts_in(bot.strategy.settings_schema),
         "rules": rules,
         "wrong": [line for line in onboarding.checklist.lines if line.state == LineState.WRONG],
-        "whom_to_ask": next(line.sentence for line in onboarding.checklist.lines if line.part == Part.DEPLOYED),
+        "who_can_fix": next(line.sentence for line in onboarding.checklist.lines if line.part == Part.DEPLOYED),
     }
     return TemplateResponse(request, "controlpanel/onboard/review.html", context)
 
@@ -122,9 +122,9 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
         raise PermissionDenied
     context = operations.live_context(request, operation)
     if operation.state == State.SUCCEEDED:
-        context["way_out"] = (f"Go to {client}", client.get_absolute_url())
+        context["fix_link"] = (f"Go to {client}", client.get_absolute_url())
     elif not operation.is_active and (line := onboarding.wrong_key) and line.action:
-        context["way_out"] = (line.action.label, page_url("key", client, connector=line.connector))
+        context["fix_link"] = (line.action.label, page_url("key", client, connector=line.connector))
     # Here it is asked for again on the page before, which shows what will happen.
     urls = {"live_url": reverse("onboard_live", args=[client.pk]), "review_url": page_url("review", client)}
     return {**context, **urls, "may_retry": False}
@@ -133,7 +133,7 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
 def _lead(onboarding: Onboarding, operation: Operation) -> str:
     """The headline of the launch's page, as it is now."""
     if operation.is_active:
-        return PAGES[-1].lead
+        return PAGES[-1].lookback
     if operation.state == State.SUCCEEDED:
         return f"{onboarding.bot.name if onboarding.bot else 'The bot'} is launched. This is what the panel did."
     return "It was not launched. This is how far the panel came, and what to do."
@@ -145,7 +145,7 @@ def launch(request: HttpRequest, client_id: int) -> HttpResponse:
     if onboarding.launch is None:
         return redirect(onboarding.url)
     context = {**admin.site.each_context(request), **_live(request, onboarding), **frame("launch", onboarding)}
-    context["page"] = replace(context["page"], lead=_lead(onboarding, onboarding.launch))
+    context["page"] = replace(context["page"], lookback=_lead(onboarding, onboarding.launch))
     return TemplateResponse(request, "controlpanel/onboard/launch.html", context)
 
 
@@ -153,8 +153,8 @@ def launch(request: HttpRequest, client_id: int) -> HttpResponse:
 def live(request: HttpRequest, client_id: int) -> HttpResponse:
     onboarding = onboarding_of(request, client_id)
     context = _live(request, onboarding)
-    lead = _lead(onboarding, context["operation"])
-    return render(request, "controlpanel/onboard/launch_live.html", {**context, "lead": lead})
+    lookback = _lead(onboarding, context["operation"])
+    return render(request, "controlpanel/onboard/launch_live.html", {**context, "lookback": lookback})
 
 
 @require_POST
@@ -181,6 +181,6 @@ urlpatterns: list[URLPattern] = [
     path("<int:client_id>/bot/", wrap(bot_page), name="onboard_bot"),
     path("<int:client_id>/review/", wrap(review), name="onboard_review"),
     path("<int:client_id>/launch/", wrap(launch), name="onboard_launch"),
-    path("<int:client_id>/launch/live/", reload_signed_out(wrap(live)), name="onboard_live"),
+    path("<int:client_id>/launch/live/", redirect_to_login(wrap(live)), name="onboard_live"),
     path("<int:client_id>/finish/", wrap(finish), name="onboard_finish"),
 ]

@@ -26,11 +26,11 @@ from operations.models import Operation
 
 @dataclass(frozen=True)
 class Page:
-    """One of the five: ``lead`` says what it is for."""
+    """One of the five: ``lookback`` says what it is for."""
 
     name: str
     label: str
-    lead: str
+    lookback: str
 
 
 PAGES = (
@@ -193,14 +193,14 @@ class FormPage(ModelAdmin):
         return HttpResponseRedirect(reverse("onboard_resume", args=[client.pk]))
 
 
-def _server_in_words(server: Any) -> str:
+def _describe_server(server: Any) -> str:
     """Its name, and whether it could run a bot now. What is wrong with it is for those who may see its page."""
     return f"{server}" if server.health in {"ok", "not checked yet"} else f"{server} (can't run bots now)"
 
 
 class ClientPage(FormPage, ClientAdmin):
     name = "client"
-    left_out = frozenset({"status", "notes"})
+    left_out = frozenset({"status", "checkpoint"})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         servers = list(Server.objects.choosable_by(request.user).values_list("pk", flat=True)[:2])
@@ -210,7 +210,7 @@ class ClientPage(FormPage, ClientAdmin):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "server":
-            field.label_from_instance = _server_in_words
+            field.label_from_instance = _describe_server
         return field
 
     def folds(self, fields: list[str]) -> bool:

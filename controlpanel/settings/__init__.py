@@ -11,12 +11,12 @@ from controlpanel.settings.environment import (
     env,
     mail,
     queue,
-    refuse_to_start_half_configured,
+    require_configuration,
 )
 from controlpanel.settings.logging import LOGGING as LOGGING
 from controlpanel.settings.unfold import UNFOLD as UNFOLD
 
-refuse_to_start_half_configured()
+require_configuration()
 
 SECRET_KEY = env("SECRET_KEY")
 FERNET_KEYS = env("FERNET_KEYS")
@@ -114,7 +114,7 @@ TRUSTED_PROXIES = env("TRUSTED_PROXIES")
 # Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot. The handler
 # adds a brake on one user wherever from, which lets the browsers pass that the user has signed in with.
 AXES_HANDLER = "controlpanel.access.login.SignInHandler"
-SIGN_IN_TRIES_PER_USER = env("SIGN_IN_TRIES_PER_USER")
+LOGIN_ATTEMPTS_PER_USER = env("LOGIN_ATTEMPTS_PER_USER")
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -205,9 +205,9 @@ OPERATIONS: dict[str, float] = {
     "LEASE": 45,
     # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits; and fewer
     # than a worker takes, so that a server that hangs never keeps it from the others.
-    "PER_SERVER": 6,
+    "MAX_PER_SERVER": 6,
     # An operation waits so long for a profile that another one writes to: the exchange is asked about each of its keys.
-    "ALONE": 300,
+    "EXCLUSIVE_TIMEOUT": 300,
 }
 FLEET: dict[str, float] = {
     # How often every server is asked what is true there.

@@ -64,7 +64,7 @@ env = _Env(
     SECURE_HSTS_INCLUDE_SUBDOMAINS=(bool, False),
     SECURE_HSTS_PRELOAD=(bool, False),
     REQUIRE_SECOND_FACTOR=(bool, False),
-    SIGN_IN_TRIES_PER_USER=(int, 50),
+    LOGIN_ATTEMPTS_PER_USER=(int, 50),
     # Heroku and Railway stand in front of the panel with one proxy.
     TRUSTED_PROXIES=(int, int(is_hosted())),
     WORKER_THREADS=(int, 12),
@@ -95,7 +95,7 @@ BOOLEAN_FALSE_STRINGS = "false", "off", "n", "no", "0"
 MAKE_ONE = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
-def refuse_to_start_half_configured() -> None:
+def require_configuration() -> None:
     """Exit with a sentence for each variable that is needed and missing, or that can't be what it is for.
 
     Raises:
@@ -120,9 +120,9 @@ def _misread() -> Iterator[str]:
     """A sentence for each value that can't be used. None shows the value: it may hold a password."""
     for name, (kind, _) in env.scheme.items():
         value = env.ENVIRON.get(name, "").strip()
-        is_fit, what = FORMS.get(name) or FORMS_OF_KINDS.get(kind, (bool, ""))
+        is_healthy, what = FORMS.get(name) or FORMS_OF_KINDS.get(kind, (bool, ""))
         try:
-            fits = not value or is_fit(value)
+            fits = not value or is_healthy(value)
         except (ValueError, KeyError, OSError, ImproperlyConfigured):
             fits = False
         if not fits:

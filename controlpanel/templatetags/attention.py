@@ -13,12 +13,12 @@ register = template.Library()
 
 
 @register.simple_tag(takes_context=True)
-def ways_out(context: dict[str, Any], incident: Incident, subject: Any) -> list[Step]:
+def fix_links(context: dict[str, Any], incident: Incident, subject: Any) -> list[Step]:
     """For a subject that the user of the page may see."""
     return steps_of(incident, context["request"].user, [subject] if isinstance(subject, Bot) else [], is_open=True)
 
 
 @register.simple_tag(takes_context=True)
-def whom_to_ask(context: dict[str, Any], incident: Incident) -> str:
+def who_can_fix(context: dict[str, Any], incident: Incident) -> str:
     """For a user of the page who may not do what it asks for."""
-    return alerts.whom_to_ask(incident, context["request"].user)
+    return alerts.who_can_fix(incident, context["request"].user)

@@ -83,7 +83,7 @@ class OpenedForm(forms.ModelForm):
         return f" ({', '.join(sorted(who))})" if who else ""
 
 
-class KeepsOthersChangesMixin(PanelAdmin):
+class EditConflictMixin(PanelAdmin):
     """For what decides over money: a change form that was opened before somebody else's save is not saved at once."""
 
     change_form_before_template = "core/opened_with.html"

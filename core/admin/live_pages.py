@@ -13,26 +13,26 @@ from django.utils import timezone
 from core.admin.base import PanelAdmin
 
 
-def asks_for_part(request: HttpRequest) -> bool:
+def wants_fragment(request: HttpRequest) -> bool:
     """Whether a page asks for the part of itself that renews itself, rather than somebody for the page."""
     return "HX-Request" in request.headers
 
 
-def reload_signed_out(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def redirect_to_login(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Let a page whose session has ended load itself again, which leads to the login and back here.
 
     htmx would follow the redirect to the login by itself, and put that page into the panel.
     """
 
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if asks_for_part(request) and not admin.site.has_permission(request):
+        if wants_fragment(request) and not admin.site.has_permission(request):
             return HttpResponse(headers={"HX-Refresh": "true"})
         return view(request, *args, **kwargs)
 
     return answer
 
 
-class RenewingListMixin(PanelAdmin):
+class LiveListMixin(PanelAdmin):
     """A list whose rows fetch themselves again, filtered and sorted as they are.
 
     On a phone each row is a few lines: its first column, its state and its money large, all else small.
@@ -51,7 +51,7 @@ class RenewingListMixin(PanelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        rows = reload_signed_out(self.admin_site.admin_view(self.changelist_view))
+        rows = redirect_to_login(self.admin_site.admin_view(self.changelist_view))
         return [path("", rows, name=f"{self.opts.app_label}_{self.opts.model_name}_changelist"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -61,15 +61,15 @@ class RenewingListMixin(PanelAdmin):
             rows = response.context_data["cl"].result_list
             response.context_data |= {
                 "now": timezone.now(),
-                "renews": asks_for_part(request),
+                "renews": wants_fragment(request),
                 "hurries": self.hurries(rows),
-                "said": self._in_a_sentence(rows),
+                "summary": self._summary_sentence(rows),
             }
-            if asks_for_part(request):
+            if wants_fragment(request):
                 response.template_name = "core/rows.html"
         return response
 
-    def _in_a_sentence(self, rows: Sequence[Any]) -> str:
+    def _summary_sentence(self, rows: Sequence[Any]) -> str:
         """What the list says now, for those who only hear it."""
         counts = Counter(self.state_label(row)[1] for row in rows)
         states = ", ".join(f"{count} {label}" for label, count in sorted(counts.items())) or "none"

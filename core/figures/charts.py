@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-#: A chart tells this many lines apart by colour.
-COLOURS = 5
+#: A chart tells this many lines apart by color.
+COLORS = 5
 
 
 def chart_data(moments: Sequence[datetime], values: Mapping[str, Sequence[float | None]], unit: str) -> str:
@@ -20,8 +20,8 @@ def chart_data(moments: Sequence[datetime], values: Mapping[str, Sequence[float 
                 {
                     "label": name,
                     "data": series,
-                    "borderColor": f"var(--panel-series-{colour_of(number)})",
-                    "backgroundColor": f"var(--panel-series-{colour_of(number)})",
+                    "borderColor": f"var(--panel-series-{color_of(number)})",
+                    "backgroundColor": f"var(--panel-series-{color_of(number)})",
                     "spanGaps": True,
                     "displayYAxis": True,
                     "suffixYAxis": unit,
@@ -33,6 +33,6 @@ def chart_data(moments: Sequence[datetime], values: Mapping[str, Sequence[float 
     )
 
 
-def colour_of(number: int) -> int:
+def color_of(number: int) -> int:
     """Which of the colours the line of this number has."""
-    return number % COLOURS + 1
+    return number % COLORS + 1

@@ -11,7 +11,7 @@ class Span:
     label: str
     length: timedelta
     step: timedelta
-    thinned: str
+    downsampled: str
 
     def moments(self, now: datetime) -> list[datetime]:
         """The span's begin, its full steps in UTC, where the samples are that it is thinned to, and now."""

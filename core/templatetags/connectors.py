@@ -16,13 +16,13 @@ def connector_title(connector: str) -> str:
 
 
 @register.filter
-def money_badge(connector: str) -> SafeString:
+def account_type_badge(connector: str) -> SafeString:
     """Real money, paper trade or test network."""
-    money = market_of(connector).money
-    return format_html('<span class="panel-badge is-{}">{}</span>', money.name.lower(), money.value)
+    account_type = market_of(connector).account_type
+    return format_html('<span class="panel-badge is-{}">{}</span>', account_type.name.lower(), account_type.value)
 
 
 @register.filter
 def with_badge(connector: str) -> SafeString:
     """Hummingbot's name for it, with the badge."""
-    return format_html('<span title="{}">{}</span> {}', title_of(connector), connector, money_badge(connector))
+    return format_html('<span title="{}">{}</span> {}', title_of(connector), connector, account_type_badge(connector))

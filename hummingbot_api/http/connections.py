@@ -30,7 +30,7 @@ from hummingbot_api.errors import AddressForbidden
 
 #: Bytes of an answer, before and after unzipping. The largest that is asked for is a month of hourly balances: 744
 #: times 100 bytes for each token, of which some accounts have hundreds.
-LARGEST = 20_000_000
+MAX_SIZE = 20_000_000
 #: Bytes that are read at a time.
 PIECE = 64 * 1024
 
@@ -78,7 +78,7 @@ def check_address(address: str, *, loopback: bool) -> None:
 
 
 class AnswerTooLarge(urllib3.exceptions.HTTPError):
-    """More than ``LARGEST`` bytes; the rest was not read."""
+    """More than ``MAX_SIZE`` bytes; the rest was not read."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def content_of(response: requests.Response) -> bytes:
     content = bytearray()
     for piece in response.iter_content(PIECE):
         content += piece
-        if len(content) > LARGEST:
+        if len(content) > MAX_SIZE:
             raise AnswerTooLarge
     return bytes(content)
 
@@ -155,7 +155,7 @@ class _LimitedFile(io.RawIOBase):
             self._sock.settimeout(left)
         count = self._file.readinto(buffer)
         self._count += count or 0
-        if self._count > LARGEST:
+        if self._count > MAX_SIZE:
             raise AnswerTooLarge
         return count
 

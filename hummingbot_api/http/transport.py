@@ -33,12 +33,12 @@ from hummingbot_api.errors import (
     UnexpectedAnswer,
     WrongPassword,
 )
-from hummingbot_api.http.connections import LARGEST, AnswerTooLarge, content_of, guarded_session, limited
+from hummingbot_api.http.connections import MAX_SIZE, AnswerTooLarge, content_of, guarded_session, limited
 from hummingbot_api.http.urls import check_base_url
 from hummingbot_api.reading import storable
 from hummingbot_api.secret_values import secrets_in
 from hummingbot_api.server_faults import NotSupportedByServer, server_fault
-from hummingbot_api.text import masker, problem, quotable, said
+from hummingbot_api.text import error_detail, mask_secrets, problem, sanitize
 
 logger = logging.getLogger("hummingbot_api")
 
@@ -51,8 +51,8 @@ HEADERS = {
 BACKOFF = (0.2, 0.5, 1.0, 2.0)
 RETRIED_STATUSES = {502, 503, 504}
 #: Values, roughly, in the JSON of an answer: fifty times the largest answer in memory could be made of empty ones.
-MOST_VALUES = 1_000_000
-ALL_TIME_TAKEN = "The server was too slow: it took all the time that there is for what is asked of it at once."
+MAX_VALUES = 1_000_000
+TIMED_OUT = "The server was too slow: it took all the time that there is for what is asked of it at once."
 
 #: What the server's framework answers, as opposed to the server, which says what it is that it did not find.
 _NO_ROUTE = ({"detail": "Not Found"}, {"detail": "Method Not Allowed"})
@@ -81,8 +81,8 @@ class Answer:
     def __init__(self, status: int, body: Any, words: str, mask: Callable[[str], str], plain: bool) -> None:
         self.status = status
         self.plain = plain
-        self.words = quotable(words, mask)
-        self.raw = quotable(words)
+        self.words = sanitize(words, mask)
+        self.raw = sanitize(words)
         self._body = body
         self._mask = mask
 
@@ -112,7 +112,7 @@ class Answer:
             kind: chooses the kind of error by the text with all that is in it.
         """
         text = text if isinstance(text, str) else ""
-        return problem(kind(quotable(text)), quotable(text, self._mask))
+        return problem(kind(sanitize(text)), sanitize(text, self._mask))
 
 
 class Transport:
@@ -193,7 +193,7 @@ class Transport:
             TunnelError, WrongPassword, UnexpectedAnswer: there was one, but not the API's, or unusable.
             NotSupportedByServer: the server has no such route.
         """
-        mask = masker([self._password, *(secrets_in(json) if secret and isinstance(json, Mapping) else ())])
+        mask = mask_secrets([self._password, *(secrets_in(json) if secret and isinstance(json, Mapping) else ())])
         for pause in (*(self._read_pauses if method == "GET" else ()), None):
             status, outcome = self._attempt(method, path, json, params, long, mask)
             unanswered = isinstance(outcome, ServerUnreachable | ServerTimedOut) and outcome.retryable
@@ -223,7 +223,7 @@ class Transport:
         session = self._reads if method == "GET" else self._new_session()
         started = time.monotonic()
         if started >= self._until:
-            return None, ServerTimedOut(ALL_TIME_TAKEN)
+            return None, ServerTimedOut(TIMED_OUT)
         until = min(started + sum(timeout) + self._transfer_timeout, self._until)
         status: int | None = None
         outcome: Answer | HummingbotAPIError
@@ -246,7 +246,7 @@ class Transport:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             ended = time.monotonic()
             if ended >= self._until:
-                outcome = ServerTimedOut(ALL_TIME_TAKEN)
+                outcome = ServerTimedOut(TIMED_OUT)
             else:
                 outcome = _no_answer(error, method, until - started if ended >= until else timeout[1])
         else:
@@ -283,11 +283,11 @@ def _read(response: requests.Response, content: bytes, mask: Callable[[str], str
         if _INTERSTITIAL.search(text):
             return TunnelInterstitial()
         title = _TITLE.search(text)
-        heading = quotable(html.unescape(title[1]), mask) if title else "without a title"
+        heading = sanitize(html.unescape(title[1]), mask) if title else "without a title"
         return problem(UnexpectedAnswer, f"a web page ({status}): {heading}")
     if status == 401:
         return WrongPassword()
-    if sum(map(text.count, "{[,")) > MOST_VALUES:
+    if sum(map(text.count, "{[,")) > MAX_VALUES:
         return UnexpectedAnswer("The answer holds more values than any server's. It was not looked at.")
     try:
         body = storable(json.loads(text))
@@ -298,7 +298,7 @@ def _read(response: requests.Response, content: bytes, mask: Callable[[str], str
     if body in _NO_ROUTE and urlsplit(response.url).path != "/":
         asked = f"{response.request.method} {urlsplit(response.url).path}"
         return NotSupportedByServer(f"{NotSupportedByServer.meaning[:-1]}: {mask(asked)}.")
-    return Answer(status, body, said(body), mask, plain=False)
+    return Answer(status, body, error_detail(body), mask, plain=False)
 
 
 def _tunnel_error(code: str) -> TunnelError:
@@ -335,7 +335,7 @@ def _no_answer(error: Exception, method: str, waited: float) -> HummingbotAPIErr
         return ServerTimedOut(f"No whole answer within {waited:.3g} s; whether the server did it is not known.")
     if caused_by(AnswerTooLarge):
         return UnexpectedAnswer(
-            f"The answer is larger than {LARGEST // 1_000_000} MB: no server's is. It was not read."
+            f"The answer is larger than {MAX_SIZE // 1_000_000} MB: no server's is. It was not read."
         )
     if caused_by(requests.ConnectTimeout):
         return ServerUnreachable(f"{ServerUnreachable.meaning} (connection timed out)", sent=False)

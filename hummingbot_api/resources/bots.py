@@ -22,7 +22,7 @@ from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Resource
 from hummingbot_api.resources.refusals import DOCKER_DOWN, NO_BOT, NO_PROFILE
 from hummingbot_api.results import BotRun, BotStatus, ControllerPerformance, LogEntry, MqttStatus
-from hummingbot_api.text import problem, sanitize
+from hummingbot_api.text import problem, strip_invisible
 
 #: The longest page of a history that the server gives.
 PAGE = 1000
@@ -237,8 +237,8 @@ def _log_entry(value: object) -> LogEntry:
     return LogEntry(
         level=reading.optional_text(entry, "level_name"),
         # Here, before secrets are masked: one with an escape code in its midst would be put together later.
-        logger=sanitize(reading.optional_text(entry, "logger_name")),
-        message=sanitize(reading.optional_text(entry, "msg")),
+        logger=strip_invisible(reading.optional_text(entry, "logger_name")),
+        message=strip_invisible(reading.optional_text(entry, "msg")),
         timestamp=reading.moment(entry, "timestamp"),
     )
 

@@ -61,8 +61,8 @@ class Connectors(Resource):
         if answer.status == 404:
             raise problem(_why_no_rules(answer.raw), answer.words)
         rules = reading.an_object(answer.value, "the trading rules")
-        told = {pair: reading.an_object(facts, f"“{pair}”") for pair, facts in rules.items()}
-        return {pair: _trading_rule(facts) for pair, facts in told.items() if "error" not in facts}
+        notified = {pair: reading.an_object(facts, f"“{pair}”") for pair, facts in rules.items()}
+        return {pair: _trading_rule(facts) for pair, facts in notified.items() if "error" not in facts}
 
     def prices(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, float]:
         """The last traded prices in the quote asset, by trading pair, of those that the exchange has.
@@ -100,8 +100,8 @@ def _field(name: str, fact: reading.Object) -> ConnectorField:
 
 def _trading_rule(facts: reading.Object) -> TradingRule:
     def bound(name: str) -> float | None:
-        told = reading.figure(facts, name)
-        return told if told and told > _NO_BOUND else None
+        notified = reading.figure(facts, name)
+        return notified if notified and notified > _NO_BOUND else None
 
     return TradingRule(
         min_order_size=bound("min_order_size"),

@@ -24,7 +24,7 @@ class IpNotAllowed(Refused):
 
     code = "ip_not_allowed"
     may_have_acted = True  # as with a key that is refused
-    concerns = "key"
+    fix_target = "key"
     meaning = "The exchange does not accept the key from the server's IP address."
     default_remedy = (
         "Add the server's public IP address to the key's IP allowlist at the exchange, then retry. The key stays as it "
@@ -37,7 +37,7 @@ class RegionBlocked(Refused):
 
     code = "region_blocked"
     may_have_acted = True
-    concerns = "server"
+    fix_target = "server"
     meaning = "The exchange does not serve the country or region that the server is in."
     default_remedy = (
         "Use a server in a country that the exchange serves, or another exchange. Another key does not help."
@@ -49,7 +49,7 @@ class ServerClockWrong(Refused):
 
     code = "server_clock_wrong"
     may_have_acted = True
-    concerns = "server"
+    fix_target = "server"
     meaning = "The exchange refused the request's timestamp: the clock of the server's host is wrong."
     default_remedy = (
         "Set the clock of the server's host and keep it synchronized (timedatectl set-ntp true), then retry. The key "
@@ -63,7 +63,7 @@ class KeyUndecided(Refused):
 
     code = "key_undecided"
     may_have_acted = True
-    concerns = "server"
+    fix_target = "server"
     meaning = "The server did not store the key, and does not say that the exchange refused it."
     default_remedy = (
         "Look at the Hummingbot API's log on the server for the cause, then retry. Make a new key only if the exchange "

@@ -17,7 +17,7 @@ from core.admin.base import PanelAdmin
 from json_api.admin.shown_once import show_once
 from json_api.models import Scope, Token
 
-STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
+STATE_COLORS = {"active": "success", "expired": "warning", "revoked": "danger"}
 
 
 class TokenForm(forms.ModelForm):
@@ -83,6 +83,6 @@ class TokenAdmin(PanelAdmin):
     def scope_names(self, token: Token) -> str:
         return ", ".join(token.scopes)
 
-    @display(description="state", label=STATE_COLOURS)
+    @display(description="state", label=STATE_COLORS)
     def state_label(self, token: Token) -> str:
         return token.state

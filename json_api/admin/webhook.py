@@ -15,10 +15,10 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminP
 
 from core.admin.base import PanelAdmin
 from core.admin.scoped import VisibleFilter
-from core.widgets import SECRET_ATTRS, words_of_stored
+from core.widgets import SECRET_ATTRS, describe_stored
 from json_api.admin.shown_once import show_once
 from json_api.models import EventType, Webhook, WebhookDelivery
-from notifications.admin.receivers import STATE_COLOURS, ReceiverMixin, outcome_of
+from notifications.admin.receivers import STATE_COLORS, ReceiverMixin, outcome_of
 from operations.actions import ReadOnlyMixin
 
 
@@ -43,7 +43,7 @@ class WebhookForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk and "address" in self.fields:
             self.initial.pop("address", None)
-            self.fields["address"].help_text = words_of_stored(self.instance.address)
+            self.fields["address"].help_text = describe_stored(self.instance.address)
 
     def clean_address(self) -> Any:
         entered = self.cleaned_data["address"]
@@ -112,7 +112,7 @@ class WebhookAdmin(ReceiverMixin):
     def event_names(self, webhook: Webhook) -> str:
         return ", ".join(webhook.events) or "all"
 
-    @display(description="last event", label=STATE_COLOURS)
+    @display(description="last event", label=STATE_COLORS)
     def outcome(self, webhook: Webhook) -> tuple[str, str]:
         return outcome_of(webhook)
 
@@ -134,7 +134,7 @@ class WebhookDeliveryAdmin(ReadOnlyMixin, PanelAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[WebhookDelivery]:
         return super().get_queryset(request).filter(webhook__in=Webhook.objects.visible_to(request.user))
 
-    @display(description="state", label=STATE_COLOURS, ordering="state")
+    @display(description="state", label=STATE_COLORS, ordering="state")
     def state_label(self, delivery: WebhookDelivery) -> tuple[str, str]:
         return delivery.state, delivery.get_state_display()
 

@@ -1,17 +1,17 @@
 """Who may call the JSON API, which requests it has taken already, and whom it tells of what happens."""
 
-from json_api.models.taken_request import TakenRequest
+from json_api.models.idempotency_record import IdempotencyRecord
 from json_api.models.token import Scope, Token, token_hash, validate_networks
-from json_api.models.webhook import LONGEST_ABOUT, SECRET_PREFIX, EventType, ToldState, Webhook, WebhookDelivery
+from json_api.models.webhook import MAX_SUBJECT, SECRET_PREFIX, EventType, LastNotifiedState, Webhook, WebhookDelivery
 
 __all__ = [
-    "LONGEST_ABOUT",
+    "MAX_SUBJECT",
     "SECRET_PREFIX",
     "EventType",
     "Scope",
-    "TakenRequest",
+    "IdempotencyRecord",
     "Token",
-    "ToldState",
+    "LastNotifiedState",
     "Webhook",
     "WebhookDelivery",
     "token_hash",

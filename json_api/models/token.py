@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
-#: Tokens begin with this, so that scanners for leaked secrets, and people, recognise them.
+#: Tokens begin with this, so that scanners for leaked secrets, and people, recognize them.
 TOKEN_PREFIX = "hbp_"  # noqa: S105 - the part that is no secret
 #: A window of the rate limit.
 MINUTE = timedelta(minutes=1)

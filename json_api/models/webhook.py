@@ -20,7 +20,7 @@ from notifications.problems import ChannelForbidden
 from operations.models import Operation
 
 #: Characters that are kept of what an event is about.
-LONGEST_ABOUT = 200
+MAX_SUBJECT = 200
 #: A secret begins with this, as the convention wants it; what follows is the key in Base64.
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the part that is no secret
 
@@ -104,7 +104,7 @@ class Webhook(models.Model):
     def wants(self, event_type: str) -> bool:
         return not self.events or event_type in self.events
 
-    def may_be_told_of(self, model: type[Operation] | type[Bot], pk: int | None) -> bool:
+    def may_be_notified_of(self, model: type[Operation] | type[Bot], pk: int | None) -> bool:
         """Whether its user may see this row now; of what was deleted, whether they see everything."""
         user: Any = self.user
         if not (user.is_active and user.is_staff and user.has_perm(PERMISSIONS[model])):
@@ -112,7 +112,7 @@ class Webhook(models.Model):
         return sees_every_client(user) if pk is None else model.objects.visible_to(user).filter(pk=pk).exists()
 
 
-class ToldState(models.Model):
+class LastNotifiedState(models.Model):
     """The state of a bot that events went by last: what it is now compared with."""
 
     bot = models.OneToOneField(Bot, on_delete=models.CASCADE, primary_key=True, related_name="+")
@@ -129,7 +129,7 @@ class WebhookDelivery(Outgoing):
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event_id = models.CharField("event", max_length=60)
     type = models.CharField(max_length=30, choices=EventType)
-    about = models.CharField(max_length=LONGEST_ABOUT)
+    about = models.CharField(max_length=MAX_SUBJECT)
     operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL, related_name="+")
     bot = models.ForeignKey(Bot, null=True, on_delete=models.SET_NULL, related_name="+")
     occurred_at = models.DateTimeField("happened")

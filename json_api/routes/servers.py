@@ -1,4 +1,4 @@
-"""Servers and their check; strategies with the schema of their settings; the catalogue of problems."""
+"""Servers and their check; strategies with the schema of their settings; the catalog of problems."""
 
 from typing import Any, Literal
 
@@ -77,12 +77,12 @@ def get_strategy(request: HttpRequest, name: str) -> Any:
 @router.get("/api/problems", response=list[ProblemKind], auth=may_read, tags=["problems"])
 def list_problems(request: HttpRequest) -> Any:
     """Everything that can go wrong, with what it means and what to do."""
-    return list(Problem.catalogue())
+    return list(Problem.catalog())
 
 
 @router.get("/api/problems/{code}", response=ProblemKind, auth=may_read, tags=["problems"])
 def get_problem(request: HttpRequest, code: str) -> Any:
-    for kind in Problem.catalogue():
+    for kind in Problem.catalog():
         if kind.code == code:
             return kind
     raise Http404

@@ -17,7 +17,7 @@ class ClientIn(Schema):
     name: str = ""
     server: str = Field("", description="A server's name.")
     account_name: str = Field("", description="Of its profile on the server; made from the name when left out.")
-    notes: str = ""
+    checkpoint: str = ""
 
 
 class ClientChange(Schema):
@@ -27,7 +27,7 @@ class ClientChange(Schema):
 
     name: str = ""
     status: Literal["onboarding", "active", "paused", "offboarded"] = "active"
-    notes: str = ""
+    checkpoint: str = ""
 
 
 class ClientOut(Schema):
@@ -38,7 +38,7 @@ class ClientOut(Schema):
     server: str
     account_manager: str | None
     status: str
-    profile: str = Field(alias="profile_in_words", description="How its keys stand to what the server has.")
+    profile: str = Field(alias="profile_text", description="How its keys stand to what the server has.")
     created_at: datetime
 
     @staticmethod

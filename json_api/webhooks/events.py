@@ -14,8 +14,8 @@ from django.db.models import Exists, F, OuterRef
 from ninja.responses import NinjaJSONEncoder
 
 from bots.models import Bot, BotState
-from hummingbot_api.text import shortened
-from json_api.models import LONGEST_ABOUT, EventType, ToldState, Webhook, WebhookDelivery
+from hummingbot_api.text import truncate
+from json_api.models import MAX_SUBJECT, EventType, LastNotifiedState, Webhook, WebhookDelivery
 from json_api.schemas.bots import BotOut, BotStateEvent
 from json_api.schemas.operations import OperationEvent
 from operations.models import ACTIVE_STATES, Operation, State
@@ -34,11 +34,11 @@ def look(now: datetime) -> None:
 
 def _operations(webhook: Webhook, now: datetime) -> None:
     wanted = [state for state in ENDS if webhook.wants(f"operation.{state}")]
-    told = WebhookDelivery.objects.filter(webhook=webhook, operation=OuterRef("pk"))
+    notified = WebhookDelivery.objects.filter(webhook=webhook, operation=OuterRef("pk"))
     ended = (
         Operation.objects.visible_to(webhook.user)
         .filter(state__in=wanted, finished_at__gte=max(webhook.since, now - FRESH))
-        .exclude(Exists(told))
+        .exclude(Exists(notified))
         .select_related("requested_by")
         .order_by("finished_at", "pk")
     )
@@ -46,11 +46,11 @@ def _operations(webhook: Webhook, now: datetime) -> None:
         event = OperationEvent.model_validate(
             {"type": f"operation.{operation.state}", "timestamp": operation.finished_at, "data": operation}
         )
-        _write_down(webhook, f"evt_operation_{operation.pk}", event, operation=operation, about=str(operation))
+        _create_deliveries(webhook, f"evt_operation_{operation.pk}", event, operation=operation, about=str(operation))
 
 
 def _bots(now: datetime) -> None:
-    known = ToldState.objects.in_bulk()
+    known = LastNotifiedState.objects.in_bulk()
     bots = Bot.objects.select_related("deployment__server").only(
         *(
             "deployment",
@@ -63,42 +63,44 @@ def _bots(now: datetime) -> None:
         "deployment__server__checked_at",
     )
     for bot in bots:
-        told = known.get(bot.pk, ToldState(bot=bot))
+        notified = known.get(bot.pk, LastNotifiedState(bot=bot))
         state = BotOut.resolve_state(bot)
-        if state != told.state and not (state == BotState.UNKNOWN and _nobody_looked(bot, now)):
-            _tell_of_change(bot.pk, told, state, now)
+        if state != notified.state and not (state == BotState.UNKNOWN and _poll_is_stale(bot, now)):
+            _notify_change(bot.pk, notified, state, now)
 
 
-def _nobody_looked(bot: Bot, now: datetime) -> bool:
+def _poll_is_stale(bot: Bot, now: datetime) -> bool:
     """Whether the state is unknown because the panel itself was away, which says nothing of the bot."""
     checked_at = bot.deployment.server.checked_at if bot.deployment else None
     return checked_at is None or checked_at < now - timedelta(seconds=settings.FLEET["STALE"])
 
 
-def _tell_of_change(bot_id: int, told: ToldState, state: str, now: datetime) -> None:
+def _notify_change(bot_id: int, notified: LastNotifiedState, state: str, now: datetime) -> None:
     with transaction.atomic():
-        row, _ = ToldState.objects.get_or_create(bot_id=bot_id)
+        row, _ = LastNotifiedState.objects.get_or_create(bot_id=bot_id)
         # Of two workers one tells.
-        same = ToldState.objects.filter(pk=row.pk, changes=told.changes)
+        same = LastNotifiedState.objects.filter(pk=row.pk, changes=notified.changes)
         if not same.update(state=state, changes=F("changes") + 1):
             return
         webhooks = [
             webhook
             for webhook in Webhook.objects.listening()
-            if webhook.wants(EventType.BOT_STATE_CHANGED) and webhook.may_be_told_of(Bot, bot_id)
+            if webhook.wants(EventType.BOT_STATE_CHANGED) and webhook.may_be_notified_of(Bot, bot_id)
         ]
         if not webhooks:
             return
         bot = BotOut.rows(Bot.objects.all()).get(pk=bot_id)
-        data = {"state_before": told.state, "state": state, "bot": bot}
+        data = {"state_before": notified.state, "state": state, "bot": bot}
         event = BotStateEvent.model_validate(
             {"type": EventType.BOT_STATE_CHANGED.value, "timestamp": now, "data": data}
         )
         for webhook in webhooks:
-            _write_down(webhook, f"evt_bot_{bot_id}_{told.changes + 1}", event, bot=bot, about=f"{bot}: {state}")
+            _create_deliveries(
+                webhook, f"evt_bot_{bot_id}_{notified.changes + 1}", event, bot=bot, about=f"{bot}: {state}"
+            )
 
 
-def _write_down(
+def _create_deliveries(
     webhook: Webhook,
     event_id: str,
     event: OperationEvent | BotStateEvent,
@@ -111,7 +113,7 @@ def _write_down(
         webhook=webhook,
         event_id=event_id,
         type=event.type,
-        about=shortened(about, LONGEST_ABOUT),
+        about=truncate(about, MAX_SUBJECT),
         operation=operation,
         bot=bot,
         occurred_at=event.timestamp,

@@ -45,17 +45,17 @@ def signature(secret: str, event_id: str, timestamp: str, body: str) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-def _tell(delivery: WebhookDelivery) -> None:
+def _notify(delivery: WebhookDelivery) -> None:
     webhook = delivery.webhook
     if not webhook.active:
         raise WebhookOff
     if delivery.type == EventType.BOT_STATE_CHANGED:
-        allowed = webhook.may_be_told_of(Bot, delivery.bot_id)
+        allowed = webhook.may_be_notified_of(Bot, delivery.bot_id)
     else:
-        allowed = webhook.may_be_told_of(Operation, delivery.operation_id)
+        allowed = webhook.may_be_notified_of(Operation, delivery.operation_id)
     if not allowed:
         raise WebhookNotAllowed
     hand_over(webhook, delivery.event_id, delivery.body)
 
 
-outbox = Outbox(WebhookDelivery, "webhook", _tell)
+outbox = Outbox(WebhookDelivery, "webhook", _notify)

@@ -9,7 +9,7 @@ from unfold.decorators import display
 
 from core.visibility import sees_every_client
 from notifications.admin.forms import FIELDS_OF_KINDS, ChannelForm
-from notifications.admin.receivers import STATE_COLOURS, ReceiverMixin, outcome_of
+from notifications.admin.receivers import STATE_COLORS, ReceiverMixin, outcome_of
 from notifications.models import Channel, Delivery, Incident
 
 
@@ -23,19 +23,19 @@ class ChannelAdmin(ReceiverMixin):
         "Nobody is told yet: incidents are shown in the panel only. A channel tells of them by e-mail, in Slack, "
         "Discord or Telegram, or as JSON to a webhook: once when something happens, and once when it is over."
     )
-    list_display = ("name", "kind", "told_of", "whose_label", "active", "outcome")
+    list_display = ("name", "kind", "notified_of", "whose_label", "active", "outcome")
     list_filter = ("kind", "active")
     list_select_related = ("client", "manager")
     search_fields = ("name",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
-        told = FIELDS_OF_KINDS if self.may_enter_secret(request, obj) else ("recipient",)
+        notified = FIELDS_OF_KINDS if self.may_enter_secret(request, obj) else ("recipient",)
         if sees_every_client(request.user):
             whose: dict[str, Any] = {"fields": ("client", "manager")}
         else:
             whose = {"fields": ("client",), "description": "With no client chosen, it tells of your own clients."}
         return (
-            (None, {"fields": ("name", "kind", *told, "active")}),
+            (None, {"fields": ("name", "kind", *notified, "active")}),
             ("Whose incidents", whose),
             ("Which incidents", {"fields": ("kinds",)}),
         )
@@ -51,13 +51,13 @@ class ChannelAdmin(ReceiverMixin):
         return receiver.deliveries.filter(incident__in=visible).select_related("incident__operation")
 
     @display(description="incidents")
-    def told_of(self, channel: Channel) -> str:
+    def notified_of(self, channel: Channel) -> str:
         return f"{len(channel.kinds)} kinds" if channel.kinds else "all"
 
     @display(description="whose")
     def whose_label(self, channel: Channel) -> str:
         return channel.whose
 
-    @display(description="last message", label=STATE_COLOURS)
+    @display(description="last message", label=STATE_COLORS)
     def outcome(self, channel: Channel) -> tuple[str, str]:
         return outcome_of(channel)

@@ -10,7 +10,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from core.widgets import SECRET_ATTRS, words_of_stored
+from core.widgets import SECRET_ATTRS, describe_stored
 from notifications.models import Channel, ChannelKind, IncidentKind
 
 #: The columns that mean something else for each kind of channel. A kind's field for one is named after both.
@@ -63,7 +63,7 @@ class ChannelForm(forms.ModelForm):
         if "recipient" in stored:
             self.initial.setdefault(stored["recipient"], self.instance.recipient)
         if self.instance.pk and self.instance.secret != "" and stored.get("secret") in self.fields:
-            self.fields[stored["secret"]].help_text = words_of_stored(self.instance.secret)
+            self.fields[stored["secret"]].help_text = describe_stored(self.instance.secret)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -13,12 +13,12 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from bots.models import ForeignInstance
+from bots.models import UnmanagedInstance
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.http import is_row_number
 from core.templatetags.times import when
 from notifications.incidents import acknowledge
-from notifications.messages import in_words
+from notifications.messages import describe
 from notifications.models import Channel, Incident
 from operations.actions import ReadOnlyMixin
 from operations.models import WorkerHeartbeat
@@ -37,7 +37,7 @@ class OpenFilter(admin.SimpleListFilter):
         return [("open", "open"), ("over", "over")]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return queryset.filter(closed_at__isnull=self.value() == "open") if self.value() else queryset
+        return queryset.filter(resolved_at__isnull=self.value() == "open") if self.value() else queryset
 
 
 @admin.register(Incident)
@@ -66,7 +66,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
 
     @display(description="lasted")
     def lasted(self, incident: Incident) -> str:
-        return in_words(incident.duration)
+        return describe(incident.duration)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Incidents go with their client or server, whoever may delete these, and by themselves in the end."""
@@ -77,7 +77,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         return super().get_queryset(request).opened()  # type: ignore[attr-defined]
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
-        return [F("closed_at").desc(nulls_first=True), "-opened_at", "-pk"]
+        return [F("resolved_at").desc(nulls_first=True), "-opened_at", "-pk"]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.acknowledge_view))
@@ -86,7 +86,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         nothing_open = not Incident.objects.visible_to(request.user).open().exists()
-        more = {"nothing_open": nothing_open, "no_worker": not WorkerHeartbeat.is_heard()}
+        more = {"nothing_open": nothing_open, "no_worker": not WorkerHeartbeat.is_alive()}
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     # --- the page -------------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         channels = Channel.objects.visible_to(request.user)
         subject = incident.subject
         shown = subject and type(subject)._default_manager.visible_to(request.user).filter(pk=subject.pk).exists()
-        foreign = isinstance(subject, ForeignInstance) and subject.known_at is None
+        foreign = isinstance(subject, UnmanagedInstance) and subject.known_at is None
         return TemplateResponse(
             request,
             "notifications/incident.html",
@@ -110,7 +110,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "title": str(incident),
                 "incident": incident,
                 "subject": subject if shown else None,
-                "lasted": in_words(incident.duration),
+                "lasted": describe(incident.duration),
                 "deliveries": incident.deliveries.filter(channel__in=channels).select_related("channel").order_by("pk"),
                 "may_recognise": foreign and request.user.has_perm("bots.recognise_instance"),
                 "may_acknowledge": self.has_acknowledge_permission(request) and _can_be_acknowledged(incident),
@@ -149,7 +149,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
             messages.warning(request, f"“{incident}” is over or was marked as seen before.")
             return
         acknowledge(incident, request.user)
-        stays = "" if incident.is_over_when_seen else " It stays open until it is over."
+        stays = "" if incident.resolved_by_acknowledgement else " It stays open until it is over."
         messages.info(request, f"“{incident}” is marked as seen by you.{stays}")
 
 

@@ -12,7 +12,7 @@ from operations.actions import OperatesMixin
 
 #: How many of the deliveries to a receiver its page shows.
 RECENT = 10
-STATE_COLOURS = {
+STATE_COLORS = {
     DeliveryState.SENT: "success",
     DeliveryState.WAITING: "warning",
     DeliveryState.FAILED: "danger",
@@ -47,5 +47,5 @@ class ReceiverMixin(OperatesMixin, ScopedMixin):
 
 
 def outcome_of(receiver: Any) -> tuple[str, str]:
-    """How the last delivery to it went, for a column with ``STATE_COLOURS``."""
+    """How the last delivery to it went, for a column with ``STATE_COLORS``."""
     return receiver.last_outcome or "none", OUTCOMES.get(receiver.last_outcome, "none yet")

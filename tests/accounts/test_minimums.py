@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.balances.minimums import held_by, in_words, read_minimums
+from accounts.balances.minimums import balances_by_key, describe, read_minimums
 from accounts.models import Balance, ExchangeKey
 from tests.controlpanel.conftest import browse, make_user, text_of, url_of  # noqa: F401 - fixtures
 
@@ -26,7 +26,7 @@ from tests.controlpanel.conftest import browse, make_user, text_of, url_of  # no
 )
 def test_amounts_are_read_with_their_assets_and_written_as_they_are_read(text, minimums):
     assert read_minimums(text) == minimums
-    assert read_minimums(in_words(minimums)) == minimums
+    assert read_minimums(describe(minimums)) == minimums
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_an_asset_is_found_as_entered_or_else_whatever_its_case(entered, tokens,
     profile = key.client.profiles.create(server=key.client.server, account_name="x", connectors=["bitmart"])
     listed = [{"token": name, "units": there, "available_units": 0, "price": 1} for name, there in tokens.items()]
     Balance.objects.create(profile=profile, taken_at=timezone.now(), value=1, holdings={"bitmart": listed})
-    held = held_by([key], timezone.now())[key.pk]
+    held = balances_by_key([key], timezone.now())[key.pk]
     assert held.units == {entered: units}
     assert (entered in held.below) == (units < 10)
 

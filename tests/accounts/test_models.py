@@ -176,7 +176,7 @@ def test_one_host_is_one_server_however_its_base_url_is_written(again, nowhere):
     ],
 )
 def test_a_password_is_described_without_being_shown(password, words):
-    assert Server(password=password).password_in_words == words
+    assert Server(password=password).password_text == words
 
 
 def test_a_password_is_ciphertext_in_the_database_and_text_in_python(nowhere):
@@ -399,7 +399,7 @@ def test_a_row_that_cannot_be_read_says_so_and_takes_nothing_down(stored, unread
 
 def test_a_password_that_cannot_be_read_says_so_and_is_never_sent(nowhere, unreadable, perform):
     unreadable(nowhere)
-    assert nowhere.password_in_words == "it can't be decrypted"
+    assert nowhere.password_text == "it can't be decrypted"
     with pytest.raises(PasswordUnreadable):
         nowhere.api()
     operation = perform("check_server", nowhere)

@@ -8,9 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import tasks
-from accounts.balances.portfolio import WorthOverTime, read_balances, worth_over_time, worths
+from accounts.balances.portfolio import ValuationHistory, read_balances, valuation_history, valuations
 from accounts.models import Balance, Client, CredentialsProfile, Server
-from accounts.templatetags.balances import reported
 from core.figures.time_ranges import SPANS
 from core.figures.time_series import KEPT_HOURLY
 from hummingbot_api.resources import Portfolio
@@ -34,7 +33,7 @@ def holds(**values: float) -> dict[str, tuple[Holding, ...]]:
 
 
 @pytest.fixture
-def told(monkeypatch):
+def answer(monkeypatch):
     """Let the server tell this of the accounts, and nothing of the past."""
     state: dict = {}
     monkeypatch.setattr(Portfolio, "state", lambda self, accounts: {name: state[name] for name in accounts})
@@ -43,7 +42,7 @@ def told(monkeypatch):
 
 
 def newest(profile: CredentialsProfile) -> Balance:
-    (worth,) = worths(profile.client.profiles.all(), NOW)
+    (worth,) = valuations(profile.client.profiles.all(), NOW)
     return worth.now
 
 
@@ -75,45 +74,53 @@ def test_a_server_without_clients_is_not_asked(server, sandbox):
     assert not sandbox.requests
 
 
-def test_two_looks_in_the_same_minute_keep_one_balance_the_later_one(profile, server, told, monkeypatch):
+def test_two_looks_in_the_same_minute_keep_one_balance_the_later_one(profile, server, answer, monkeypatch):
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     for value in (10, 20):
-        told["client_sharp"] = holds(bitmart=value)
+        answer["client_sharp"] = holds(bitmart=value)
         read_balances(server)
     assert [balance.value for balance in kept(profile)] == [20]
 
 
-def test_what_it_consists_of_is_kept_of_the_newest_only(profile, server, told):
+def test_what_it_consists_of_is_kept_of_the_newest_only(profile, server, answer):
     profile.balances.create(taken_at=NOW - timedelta(minutes=5), value=1, holdings={"bitmart": []})
-    told["client_sharp"] = holds(bitmart=20)
+    answer["client_sharp"] = holds(bitmart=20)
     read_balances(server)
     assert [balance.holdings is None for balance in kept(profile)] == [True, False]
 
 
 @pytest.mark.parametrize("nothing", [{}, holds(bitmart=0)])
-def test_a_server_that_has_read_nothing_does_not_make_a_client_poor(nothing, profile, server, told):
-    told["client_sharp"] = nothing
+def test_a_server_that_has_read_nothing_does_not_make_a_client_poor(nothing, profile, server, answer):
+    answer["client_sharp"] = nothing
     read_balances(server)
     assert kept(profile) == []
 
 
-def test_a_connector_that_was_not_read_and_a_token_without_a_price_are_named(profile, server, told):
+def test_a_connector_that_was_not_read_and_a_token_without_a_price_are_named(profile, server, answer):
     profile.connectors = ["bitmart", "okx"]
     profile.save()
-    told["client_sharp"] = {"bitmart": (Holding("SHARP", 5, 5, 0, 0), *holds(x=7)["x"]), "okx": ()}
+    answer["client_sharp"] = {"bitmart": (Holding("SHARP", 5, 5, 0, 0), *holds(x=7)["x"]), "okx": ()}
     read_balances(server)
     balance = newest(profile)
     assert (balance.value, balance.unreported, balance.unpriced) == (7, ["okx"], ["SHARP"])
 
 
-def test_a_gap_is_filled_with_what_the_server_kept_and_nothing_else_is_asked_for(profile, server, told, monkeypatch):
-    told["client_sharp"] = holds(bitmart=9)
+def test_a_gap_is_filled_with_what_the_server_kept_and_nothing_else_is_asked_for(
+    profile, server, answer, monkeypatch
+):
+    answer["client_sharp"] = holds(bitmart=9)
     asked: list[datetime] = []
 
     def history(self, account: str, since: datetime) -> list[PortfolioSnapshot]:
         asked.append(since)
         moments = [since + timedelta(hours=hour) for hour in (-1, 0, 1, 2, 4)]
-        told_then = [holds(bitmart=1), holds(bitmart=2), holds(bitmart=3), {}, holds(bitmart=5)]
+        told_then = [
+            holds(bitmart=1),
+            holds(bitmart=2),
+            holds(bitmart=3),
+            {},
+            holds(bitmart=5),
+        ]
         return [PortfolioSnapshot(*snapshot) for snapshot in zip(moments, told_then, strict=True)]
 
     monkeypatch.setattr(Portfolio, "history", history)
@@ -189,8 +196,8 @@ def test_of_hundreds_of_tokens_the_most_valuable_are_shown_and_the_rest_is_added
 AT = datetime(2026, 3, 14, 15, 10, tzinfo=UTC)
 
 
-def over_time(span: str = "day", profiles: QuerySet[CredentialsProfile] | None = None) -> WorthOverTime | None:
-    return worth_over_time(profiles or CredentialsProfile.objects.all(), SPANS[span], AT)
+def over_time(span: str = "day", profiles: QuerySet[CredentialsProfile] | None = None) -> ValuationHistory | None:
+    return valuation_history(profiles or CredentialsProfile.objects.all(), SPANS[span], AT)
 
 
 def hold(profile: CredentialsProfile, **values: float) -> None:
@@ -207,12 +214,12 @@ def other(profile, server) -> CredentialsProfile:
 
 def test_what_a_client_was_worth_is_told_for_each_hour_of_a_day_and_for_now(profile):
     hold(profile, h26=1, h3=5, h2=7, h0=4)
-    told = over_time()
-    assert told.moments[-1] == AT
-    assert told.moments[-2] == AT - timedelta(minutes=10)
-    assert told.values == [1] * 22 + [5, 7, 7, 4]
-    assert (told.lowest, told.highest) == (1, 7)
-    assert told.rows[0] == (AT, 4)
+    answer = over_time()
+    assert answer.moments[-1] == AT
+    assert answer.moments[-2] == AT - timedelta(minutes=10)
+    assert answer.values == [1] * 22 + [5, 7, 7, 4]
+    assert (answer.lowest, answer.highest) == (1, 7)
+    assert answer.rows[0] == (AT, 4)
 
 
 def test_what_was_not_seen_for_a_day_is_not_known(profile):
@@ -240,9 +247,9 @@ def test_however_far_it_goes_back_it_is_one_query_and_some_thirty_points(
     for each in (profile, other):
         hold(each, **{f"h{hours}": hours for hours in range(0, 800, 7)})
     with django_assert_num_queries(1):
-        told = over_time(span)
-    assert len(told.values) == len(told.moments) == pytest.approx(points, abs=1)
-    assert None not in told.values
+        answer = over_time(span)
+    assert len(answer.values) == len(answer.moments) == pytest.approx(points, abs=1)
+    assert None not in answer.values
 
 
 def test_a_clients_page_draws_its_last_week_and_tells_it_in_a_table(profile, admin_client):
@@ -262,7 +269,7 @@ def test_of_what_is_older_than_two_days_each_hours_last_is_kept_and_after_a_mont
         for minutes in (0, 5, 23 * 60):
             taken_at = midnight - timedelta(days=days) + timedelta(minutes=minutes)
             profile.balances.create(taken_at=taken_at, value=minutes)
-    tasks.thin_balances.call_local()
+    tasks.downsample_balances.call_local()
     assert [balance.value for balance in kept(profile)] == [23 * 60, 23 * 60, 5, 23 * 60, 0, 5, 23 * 60]
 
 
@@ -276,7 +283,7 @@ def test_series_are_thinned_each_for_itself(profile, other):
     assert Balance.objects.since(hour + timedelta(minutes=5)).count() == 4
 
 
-# --- what is not reported ---
+# --- what is not answer ---
 
 
 @pytest.mark.parametrize("value", [None, "n/a", "12.5"])
@@ -290,13 +297,13 @@ def test_what_is_not_reported_is_shown_as_such_and_never_as_zero(value, profile,
     assert (balance.unvalued, balance.unpriced) == (["BTC"], [])
     page = text_of(admin_client.get(url_of(profile.client)))
     row = page.partition('<th scope="row">BTC</th>')[2].partition("</tr>")[0]
-    assert row.count("not reported") == 4
+    assert row.count("not answer") == 4
     assert "did not report a value: BTC" in page
     assert "or more" in text_of(admin_client.get(reverse("admin:index")))
 
 
-def test_a_balance_of_which_nothing_is_reported_is_not_kept(profile, server, told):
-    told["client_sharp"] = {"bitmart": (Holding("BTC", None, None, None, None),)}
+def test_a_balance_of_which_nothing_is_reported_is_not_kept(profile, server, answer):
+    answer["client_sharp"] = {"bitmart": (Holding("BTC", None, None, None, None),)}
     read_balances(server)
     assert not kept(profile)
 
@@ -312,7 +319,7 @@ def test_a_balance_of_which_nothing_is_reported_is_not_kept(profile, server, tol
         (0.00012345, "0.00012345"),
         (1234.5, "1,234.50000000"),
         (20000.0, "20,000"),
-        (None, "not reported"),
+        (None, "not answer"),
     ],
 )
 def test_a_small_price_is_shown_with_its_digits(number, text):

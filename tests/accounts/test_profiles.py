@@ -211,7 +211,7 @@ def test_a_profile_that_was_made_by_hand_is_found_by_verify_and_taken_over(clien
     assert operation.state == State.SUCCEEDED
     assert "taken over" in operation.summary
     profile = client_sharp.profiles.get()
-    assert (profile.taken_over, profile.connectors) == (True, ["bitmart", "kucoin"])
+    assert (profile.adopted, profile.connectors) == (True, ["bitmart", "kucoin"])
 
 
 def test_a_push_touches_no_profile_that_nobody_has_chosen_to_take_over(key, perform, sandbox):
@@ -233,7 +233,7 @@ def test_a_profile_is_taken_over_by_those_only_who_may(client_sharp, ask_as, san
     assert ended(refused) == (State.FAILED, "profile_exists")
     assert not CredentialsProfile.objects.exists()
     assert ask_as("verify_profile", client_sharp, "take_over_profile").state == State.SUCCEEDED
-    assert client_sharp.profiles.get().taken_over
+    assert client_sharp.profiles.get().adopted
 
 
 def test_nobody_gets_at_a_profile_by_typing_its_name(key, ask_as, sandbox):
@@ -259,14 +259,14 @@ def test_an_account_whose_maker_crashed_is_the_panels_own(key, perform, sandbox,
         account_ensure(api=api, client=key.client, server=key.client.server)
     monkeypatch.undo()
     assert perform("push_profile", key.client).state == State.SUCCEEDED
-    assert not key.client.profiles.get().taken_over
+    assert not key.client.profiles.get().adopted
 
 
 def test_a_push_into_a_profile_that_was_taken_over_keeps_what_is_in_it(key, perform, sandbox):
     sandbox.world.accounts["client_sharp"] = {"kucoin": {"kucoin_api_key": "theirs"}}
     perform("verify_profile", key.client)
     assert perform("push_profile", key.client).state == State.SUCCEEDED
-    assert key.client.profiles.get().taken_over
+    assert key.client.profiles.get().adopted
     assert sandbox.world.accounts["client_sharp"] == {
         "kucoin": {"kucoin_api_key": "theirs"},
         "bitmart": PLANTED,
@@ -276,7 +276,7 @@ def test_a_push_into_a_profile_that_was_taken_over_keeps_what_is_in_it(key, perf
 def test_a_profile_of_the_panel_stays_its_own_when_it_is_verified(key, perform):
     perform("push_profile", key.client)
     perform("verify_profile", key.client)
-    assert not key.client.profiles.get().taken_over
+    assert not key.client.profiles.get().adopted
 
 
 def test_master_account_can_be_taken_over_and_nothing_is_deleted_from_it(server, perform, sandbox):
@@ -287,7 +287,7 @@ def test_master_account_can_be_taken_over_and_nothing_is_deleted_from_it(server,
     stored_key(client)
     assert perform("verify_profile", client).state == State.SUCCEEDED
     assert perform("push_profile", client).state == State.SUCCEEDED
-    assert client.profiles.get().taken_over
+    assert client.profiles.get().adopted
     sandbox.faults.add("exchange_refuses_key", leaves_file=True)
     assert ended(perform("push_profile", client, force=True)) == (State.FAILED, "key_refused")
     assert list(sandbox.world.accounts["master_account"]) == ["bitmart"]
@@ -302,7 +302,7 @@ def test_a_profile_that_another_client_has_on_that_server_is_refused(kind, key, 
     )
     CredentialsProfile.objects.create(client=other, server=server, account_name="client_sharp")
     sandbox.world.accounts["client_sharp"] = {}
-    assert ended(perform(kind, key.client)) == (State.FAILED, "profile_taken")
+    assert ended(perform(kind, key.client)) == (State.FAILED, "profile_name_taken")
     assert sent(sandbox) == []
 
 
@@ -319,7 +319,7 @@ def test_a_pushed_key_belongs_to_one_profile_and_connector(key, perform):
 @pytest.mark.parametrize("kind", ["push_profile", "test_key", "rotate_key"])
 def test_no_push_goes_on_while_a_deploy_pushes_to_the_same_profile(kind, bot, key, perform, monkeypatch, settings):
     """The exchange takes its time over a key; whose answer comes last must not decide which one the server has."""
-    settings.OPERATIONS = settings.OPERATIONS | {"ALONE": 0}
+    settings.OPERATIONS = settings.OPERATIONS | {"EXCLUSIVE_TIMEOUT": 0}
     add, meanwhile = Accounts.add_credential, []
 
     def add_slowly(self, *args):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from accounts.models import ExchangeKey
-from bots.monitoring.poll import observe_server
+from bots.monitoring.poll import poll_server
 from hummingbot_api.errors import NotFound, Problem
 from hummingbot_api.http.routes import ROUTES
 from hummingbot_api.server_faults import NotSupportedByServer
@@ -73,7 +73,7 @@ def test_the_list_of_calls_is_what_is_called(bot, make_pmm, perform, sandbox):
     pmm = make_pmm()
     for kind in ("deploy", "check_bot", "archive"):
         perform(kind, pmm)
-    observe_server(bot.server)
+    poll_server(bot.server)
     called = {f"{request.method} {request.path}" for request in sandbox.requests}
     known = [re.compile(pattern(route)) for route in ROUTES]
     assert [call for call in called if call != "GET /" and not any(p.fullmatch(call) for p in known)] == []
@@ -98,7 +98,7 @@ def test_a_server_that_cannot_be_asked_has_no_latency(fault, server, perform, sa
     perform("check_server", server)
     assert server.latency_ms is not None
     sandbox.faults.add(fault)
-    observe_server(server, within=0.5)
+    poll_server(server, within=0.5)
     server.refresh_from_db()
     assert server.latency_ms is None
     page = admin_client.get(server.get_absolute_url()).content.decode()
@@ -125,7 +125,7 @@ def test_a_key_of_a_wallet_with_public_balances_is_not_called_accepted(connector
     operation = perform("test_key", key)
     assert operation.state == State.SUCCEEDED, operation.error_message
     key = ExchangeKey.objects.get()
-    assert key.test_in_words == words
+    assert key.test_text == words
     public = "not tried" in words
     assert ("the private key was not tried" in key.test_outcome) is public
     assert ("the private key was not tried" in operation.steps.get(key="push").detail) is public

@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from accounts import tasks as accounts_tasks
 from accounts.models import Server
-from accounts.polling import read_in_turn
+from accounts.polling import poll_if_due
 from bots import tasks as bots_tasks
 
-EVERY, LONGEST = timedelta(seconds=20), timedelta(seconds=60)
+EVERY, MAX_AGE = timedelta(seconds=20), timedelta(seconds=60)
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def place(db) -> Server:
 
 
 def due_in(server: Server) -> float:
-    return (Server.objects.get(pk=server.pk).next_observation - timezone.now()).total_seconds()
+    return (Server.objects.get(pk=server.pk).next_poll - timezone.now()).total_seconds()
 
 
 def turn(server: Server, read) -> None:
-    read_in_turn(server.pk, "next_observation", read, every=EVERY, longest=LONGEST)
+    poll_if_due(server.pk, "next_poll", read, every=EVERY, longest=MAX_AGE)
 
 
 def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
@@ -32,7 +32,7 @@ def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
     def read(server, within):
         begun.append(server.name)
         turn(place, read)
-        assert due_in(place) == pytest.approx(LONGEST.total_seconds(), abs=5)
+        assert due_in(place) == pytest.approx(MAX_AGE.total_seconds(), abs=5)
 
     turn(place, read)
     assert begun == ["Slow"]
@@ -41,8 +41,8 @@ def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
 def test_the_next_one_is_due_after_the_interval_and_a_rest(place):
     turn(place, lambda server, within: None)
     assert due_in(place) == pytest.approx(EVERY.total_seconds(), abs=5)
-    Server.objects.update(next_observation=timezone.now())
-    read_in_turn(place.pk, "next_observation", lambda server, within: None, every=timedelta(0), longest=LONGEST)
+    Server.objects.update(next_poll=timezone.now())
+    poll_if_due(place.pk, "next_poll", lambda server, within: None, every=timedelta(0), longest=MAX_AGE)
     assert 0 < due_in(place) <= 5
 
 
@@ -54,14 +54,14 @@ def test_a_reading_that_fails_takes_no_longer(place):
 
 def test_one_that_comes_back_too_late_does_not_end_the_turn_of_the_one_after_it(place):
     theirs = timezone.now() + timedelta(hours=1)
-    turn(place, lambda server, within: Server.objects.update(next_observation=theirs))
-    assert Server.objects.get().next_observation == theirs
+    turn(place, lambda server, within: Server.objects.update(next_poll=theirs))
+    assert Server.objects.get().next_poll == theirs
 
 
 def test_a_reading_ends_before_its_turn_does(place):
     given = []
     turn(place, lambda server, within: given.append(within))
-    assert 0 < given[0] < LONGEST.total_seconds()
+    assert 0 < given[0] < MAX_AGE.total_seconds()
 
 
 def test_one_that_does_not_come_back_holds_one_thread_of_its_process_and_no_more(place):
@@ -70,7 +70,7 @@ def test_one_that_does_not_come_back_holds_one_thread_of_its_process_and_no_more
     def read(server, within):
         begun.append(server.name)
         # Somebody takes it for dead: its turn is over, and the next one is due.
-        Server.objects.update(next_observation=timezone.now())
+        Server.objects.update(next_poll=timezone.now())
         turn(place, read)
 
     turn(place, read)
@@ -81,7 +81,7 @@ def test_one_kind_of_reading_does_not_keep_another_one_waiting(place):
     begun = []
 
     def read(server, within):
-        read_in_turn(place.pk, "next_balances", lambda server, within: begun.append(1), every=EVERY, longest=LONGEST)
+        poll_if_due(place.pk, "next_balance_poll", lambda server, within: begun.append(1), every=EVERY, longest=MAX_AGE)
 
     turn(place, read)
     turn(Server.objects.create(name="Other", base_url="http://127.0.0.1:8", password="x"), read)
@@ -91,7 +91,7 @@ def test_one_kind_of_reading_does_not_keep_another_one_waiting(place):
 @pytest.mark.parametrize(
     ("module", "task", "reader"),
     [
-        (bots_tasks, "observe", "observe_server"),
+        (bots_tasks, "observe", "poll_server"),
         (bots_tasks, "performance", "read_performance"),
         (accounts_tasks, "balances", "read_balances"),
     ],

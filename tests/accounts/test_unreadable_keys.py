@@ -195,7 +195,7 @@ def test_a_profile_that_was_taken_over_is_not_recreated(key, perform, sandbox):
     perform("verify_profile", key.client)
     client = Client.objects.get()
     kind = kinds.get("recreate_profile")
-    assert not kind.concerns(client)
+    assert not kind.applies_to(client)
     assert "was there before the panel" in kind.unavailable(client)
     with pytest.raises(ProfileExists):
         operation_request(kind="recreate_profile", subject=client)

@@ -1,7 +1,7 @@
 """What tests about orders ask: what the panel says, and what stands on the sandbox's book."""
 
 from bots.models import Bot, Deployment, OrphanedOrders
-from bots.monitoring.poll import observe_server
+from bots.monitoring.poll import poll_server
 from sandbox import Sandbox
 
 #: Seconds until a bot that was deployed, or started again, has its orders on the book.
@@ -10,7 +10,7 @@ QUOTING = 31
 
 def look(bot: Bot) -> Deployment:
     """As the next poll shows it."""
-    observe_server(bot.server)
+    poll_server(bot.server)
     bot.refresh_from_db()
     return bot.deployment
 

@@ -172,7 +172,7 @@ def test_a_key_that_only_the_server_knows_is_enough(make_bot, client_sharp, line
     make_bot()
     assert line(Part.KEY).state == WAITING
     CredentialsProfile.objects.create(
-        client=client_sharp, server=client_sharp.server, account_name="x", taken_over=True, connectors=["bitmart"]
+        client=client_sharp, server=client_sharp.server, account_name="x", adopted=True, connectors=["bitmart"]
     )
     assert line(Part.KEY).state == DONE
 
@@ -269,7 +269,7 @@ def test_a_deploy_that_failed_is_wrong_with_its_reason(bot, line):
 
 
 @pytest.mark.parametrize(
-    ("since", "facts", "news"),
+    ("since", "facts", "change"),
     [
         (1, {"test_passed": True}, "Now it accepts it."),
         (1, {"test_passed": None}, "A new key was entered since."),
@@ -277,15 +277,15 @@ def test_a_deploy_that_failed_is_wrong_with_its_reason(bot, line):
         (1, {"test_passed": False}, None),
     ],
 )
-def test_a_deploy_with_a_refused_key_is_offered_again_once_there_is_news_of_the_key(since, facts, news, bot, line):
+def test_a_deploy_with_a_refused_key_is_offered_again_once_there_is_news_of_the_key(since, facts, change, bot, line):
     now = timezone.now()
     moment = now + timedelta(minutes=since)
     ask(bot, State.FAILED, error_code="key_refused", error_message="The exchange refused the key.", finished_at=now)
     ExchangeKey.objects.update(tested_at=moment, changed_at=moment, **facts)
     deployed = line(Part.DEPLOYED)
-    assert (deployed.state == WAITING) == (news is not None)
-    assert deployed.action.label == ("Deploy again" if news else "See what to do")
-    assert (news or "refused the key") in deployed.sentence
+    assert (deployed.state == WAITING) == (change is not None)
+    assert deployed.action.label == ("Deploy again" if change else "See what to do")
+    assert (change or "refused the key") in deployed.sentence
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_what_has_ended_can_be_deployed_again(bot, line):
     [
         (BotState.RUNNING, True),
         (BotState.PAUSED, True),
-        (BotState.SILENT, True),
+        (BotState.UNRESPONSIVE, True),
         (BotState.UNCONFIRMED, True),
         (BotState.NOT_LISTED, True),
         (BotState.STOPPED, False),
@@ -392,7 +392,7 @@ def test_an_open_deployment_is_done(bot, line):
         (BotState.STOPPED, DONE),
         (BotState.STARTING, WAITING),
         (BotState.UNCONFIRMED, WRONG),
-        (BotState.SILENT, WRONG),
+        (BotState.UNRESPONSIVE, WRONG),
         (BotState.CRASHED, WRONG),
         (BotState.NOT_LISTED, WRONG),
     ],
@@ -409,14 +409,14 @@ def test_what_was_not_seen_lately_is_never_done(bot, line):
 
 
 def test_silence_during_the_deploy_is_waited_for(bot, line):
-    deploy(bot, BotState.SILENT)
+    deploy(bot, BotState.UNRESPONSIVE)
     ask(bot, State.RUNNING)
     assert (line(Part.HEARD).state, line(Part.HEARD).comes_by_itself) == (WAITING, True)
 
 
 def test_a_second_instance_is_wrong_although_the_bot_runs(bot, line):
     deploy(bot)
-    Bot.objects.update(strangers="hummingbot-client_sharp-sharp-spread-1")
+    Bot.objects.update(duplicates="hummingbot-client_sharp-sharp-spread-1")
     assert line(Part.HEARD).state == WRONG
 
 

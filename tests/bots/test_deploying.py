@@ -350,7 +350,7 @@ def test_an_instance_that_was_never_heard_is_adopted_by_the_retry(make_bot, key,
     settings.FLEET = settings.FLEET | {"HEARD": 0.3}
     bot = make_bot(headless=False)
     failed = perform("deploy", bot)
-    assert ended(failed) == (State.FAILED, "never_heard")
+    assert ended(failed) == (State.FAILED, "bot_never_connected")
     assert "headless" in failed.error_remedy
     (instance,) = sandbox.world.live()
     instance.headless = True  # it reaches the broker at last
@@ -437,7 +437,7 @@ def test_a_key_that_only_the_server_knows_will_do(make_bot, perform, sandbox):
     assert ended(perform("deploy", bot)) == (State.FAILED, "profile_exists")
     perform("verify_profile", bot.client)
     assert perform("deploy", bot).state == State.SUCCEEDED
-    assert bot.client.profiles.get().taken_over
+    assert bot.client.profiles.get().adopted
     assert_one_running(bot, sandbox)
 
 
@@ -558,7 +558,7 @@ def test_an_instance_that_was_deployed_under_a_former_name_is_still_this_bots(pe
     name = bot.deployment.instance_name
     assert name.startswith(f"{former}-2")
     perform("refresh", bot)
-    assert (bot.deployment.state, bot.strangers) == (BotState.RUNNING, "")
+    assert (bot.deployment.state, bot.duplicates) == (BotState.RUNNING, "")
     assert ended(perform("redeploy", bot)) == (State.SUCCEEDED, "")
     assert bot.deployment.instance_name.startswith("hummingbot-b-sharp--spread-2")
 
@@ -675,9 +675,9 @@ def test_a_bot_that_is_about_to_be_deployed_cannot_be_deleted(bot):
 def test_a_definition_that_is_saved_during_a_deploy_does_not_lose_the_instance(bot, perform):
     opened = Bot.objects.get(pk=bot.pk)
     assert perform("deploy", bot).state == State.SUCCEEDED
-    Bot.objects.update(strangers="another")
+    Bot.objects.update(duplicates="another")
     opened.settings = opened.settings | {"order_amount": 1800}
     opened.save()
     bot.refresh_from_db()
-    assert (bot.open_deployment, bot.strangers) == (bot.deployments.get(), "another")
+    assert (bot.open_deployment, bot.duplicates) == (bot.deployments.get(), "another")
     assert bot.settings["order_amount"] == 1800

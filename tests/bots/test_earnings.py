@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bots.models import Bot, Deployment, PerformanceSample
-from bots.reporting.performance import Earnings, earnings
+from bots.reporting.performance import PerformanceReport, performance_report
 from core.figures.time_ranges import SPANS
-from hummingbot_api.connectors import Money
+from hummingbot_api.connectors import AccountType
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 
@@ -37,8 +37,8 @@ def report(
     )
 
 
-def earned(span: str = "day", *, by_bot: bool = False) -> list[Earnings]:
-    return earnings(PerformanceSample.objects.all(), SPANS[span], NOW, by_bot=by_bot)
+def earned(span: str = "day", *, by_bot: bool = False) -> list[PerformanceReport]:
+    return performance_report(PerformanceSample.objects.all(), SPANS[span], NOW, by_bot=by_bot)
 
 
 def totals(span: str = "day") -> tuple[float, float]:
@@ -114,10 +114,10 @@ def test_quote_assets_and_kinds_of_money_are_kept_apart_with_real_money_first(de
         ("D", "OTHER-USDT", "bitmart", 4),
     ):
         report(deploy(name, pair=pair, connector=connector, days=0.5), 1, pnl, 10)
-    assert [(e.money, e.quote, e.pnl) for e in earned()] == [
-        (Money.REAL, "BTC", 2),
-        (Money.REAL, "USDT", 5),
-        (Money.PAPER, "USDT", 1000),
+    assert [(e.account_type, e.quote, e.pnl) for e in earned()] == [
+        (AccountType.REAL, "BTC", 2),
+        (AccountType.REAL, "USDT", 5),
+        (AccountType.PAPER, "USDT", 1000),
     ]
 
 

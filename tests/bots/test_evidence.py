@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from bots.models import Bot, BotState, Deployment, LogLine, Trouble
 from bots.monitoring.evidence import STOPPED_LINE, read_logs
-from bots.monitoring.poll import observe_server
+from bots.monitoring.poll import poll_server
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import BotStatus, LogEntry
 from operations.models import State
@@ -134,7 +134,7 @@ def test_a_balance_that_does_not_suffice_is_trouble(line, logs):
 
 
 def look(bot: Bot) -> Deployment:
-    observe_server(bot.server)
+    poll_server(bot.server)
     bot.refresh_from_db()
     return bot.deployment
 
@@ -156,7 +156,7 @@ def test_a_key_that_is_revoked_while_its_bot_runs_is_shown_within_two_rounds(
     sandbox.world.clock.advance(120)
     shown = look(bot)
     assert (shown.state, shown.shown_trouble) == (BotState.RUNNING, Trouble.ORDERS_REJECTED)
-    assert shown.state_in_words == "running, orders rejected"
+    assert shown.state_text == "running, orders rejected"
     assert "Invalid API key" in shown.trouble_reason
 
 
@@ -170,14 +170,14 @@ def test_a_pair_that_the_exchange_does_not_list_is_shown_after_two_minutes(bot, 
     assert bot.deployment.shown_trouble is None
     Deployment.objects.update(trouble_since=timezone.now() - timedelta(minutes=3))
     bot.refresh_from_db()
-    assert bot.deployment.state_in_words == "running, exchange not ready"
+    assert bot.deployment.state_text == "running, exchange not ready"
 
 
 def test_a_bot_without_balance_is_shown_as_such(bot, perform, sandbox):
     sandbox.world.exchange.empty_since = sandbox.world.clock.now()
     assert perform("deploy", bot).state == State.SUCCEEDED
     sandbox.world.clock.advance(120)
-    assert look(bot).state_in_words == "running, no balance to quote"
+    assert look(bot).state_text == "running, no balance to quote"
 
 
 def test_a_bot_that_quotes_again_is_shown_as_running(bot, perform, sandbox):
@@ -187,13 +187,13 @@ def test_a_bot_that_quotes_again_is_shown_as_running(bot, perform, sandbox):
     assert look(bot).shown_trouble == Trouble.ORDERS_REJECTED
     sandbox.world.exchange.accept_keys()
     sandbox.world.clock.advance(120)
-    assert look(bot).state_in_words == "running"
+    assert look(bot).state_text == "running"
 
 
 def test_the_last_line_of_an_error_is_kept_and_shown(live, logs):
     trace = "It failed.\nTraceback (most recent call last):\n" + "  File x\n" * 2000 + "ValueError: the cause"
     logs("start", errors=(trace,))
-    observe_server(live.server)
+    poll_server(live.server)
     live.refresh_from_db()
     assert live.deployment.last_error.endswith("ValueError: the cause")
-    assert live.deployment.last_error_in_short == "It failed. … ValueError: the cause"
+    assert live.deployment.last_error_summary == "It failed. … ValueError: the cause"

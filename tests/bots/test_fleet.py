@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from accounts.models import Server
 from bots import tasks
-from bots.models import Bot, BotState, Deployment, ForeignInstance, Strategy
-from bots.monitoring.guards import LOOKING
-from bots.monitoring.poll import observe_server
+from bots.models import Bot, BotState, Deployment, Strategy, UnmanagedInstance
+from bots.monitoring.guards import OBSERVING_OPERATIONS
+from bots.monitoring.poll import poll_server
 from bots.monitoring.running import running_on
 from bots.monitoring.snapshot import Snapshot, _is_bot, state_in
 from hummingbot_api.resources import Bots
@@ -40,7 +40,7 @@ def snapshot(*places: str, connected: bool = True) -> Snapshot:
     others = frozenset(["somebody-elses"])
     return Snapshot(
         taken_at=NOW,
-        heard=here if "heard" in places else others,
+        connected=here if "connected" in places else others,
         active=here if "active" in places else others,
         exited=here if "exited" in places else others,
         mqtt_connected=connected,
@@ -59,22 +59,22 @@ def deployment(*, age: float = 10, stopped: bool = False, name: str = NAME) -> D
     ("seen", "of", "state"),
     [
         (snapshot("active"), deployment(age=1), BotState.STARTING),
-        (snapshot("active"), deployment(age=100), BotState.SILENT),
-        (snapshot("active", "heard"), deployment(), BotState.RUNNING),
-        (snapshot("active", "heard"), deployment(age=100), BotState.RUNNING),
-        (snapshot("active", "heard"), deployment(stopped=True), BotState.STOPPED),
-        (snapshot("active"), deployment(age=100, stopped=True), BotState.SILENT),
+        (snapshot("active"), deployment(age=100), BotState.UNRESPONSIVE),
+        (snapshot("active", "connected"), deployment(), BotState.RUNNING),
+        (snapshot("active", "connected"), deployment(age=100), BotState.RUNNING),
+        (snapshot("active", "connected"), deployment(stopped=True), BotState.STOPPED),
+        (snapshot("active"), deployment(age=100, stopped=True), BotState.UNRESPONSIVE),
         (snapshot("exited"), deployment(), BotState.CRASHED),
-        (snapshot("exited", "heard"), deployment(), BotState.CRASHED),
+        (snapshot("exited", "connected"), deployment(), BotState.CRASHED),
         (snapshot("exited"), deployment(stopped=True), BotState.CRASHED),
         (snapshot("active", "exited"), deployment(), BotState.CRASHED),
         (snapshot("exited", connected=False), deployment(), BotState.CRASHED),
         (snapshot(), deployment(), BotState.NOT_LISTED),
-        (snapshot("heard"), deployment(), BotState.NOT_LISTED),
+        (snapshot("connected"), deployment(), BotState.NOT_LISTED),
         (snapshot(connected=False), deployment(), BotState.NOT_LISTED),
         (snapshot("active", connected=False), deployment(), BotState.UNKNOWN),
         (snapshot("active", connected=False), deployment(age=100), BotState.UNKNOWN),
-        (snapshot("active", "heard"), deployment(name=""), BotState.UNCONFIRMED),
+        (snapshot("active", "connected"), deployment(name=""), BotState.UNCONFIRMED),
     ],
 )
 def test_a_snapshot_says_in_what_state_a_bot_is(seen, of, state, settings):
@@ -144,7 +144,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
 
 
 def look(bot: Bot) -> Deployment:
-    observe_server(Server.objects.get(pk=bot.server_id))
+    poll_server(Server.objects.get(pk=bot.server_id))
     bot.refresh_from_db()
     return bot.deployment
 
@@ -195,11 +195,11 @@ def test_a_second_live_instance_of_a_bot_raises_the_alarm_until_it_is_gone(live,
     with server.api() as api:
         stranger = api.bots.deploy_script(**order)
     look(live)
-    assert live.strangers == stranger
+    assert live.duplicates == stranger
     assert stranger in admin_client.get(live.get_absolute_url()).content.decode()
     sandbox.world.vanish(stranger)
     look(live)
-    assert live.strangers == ""
+    assert live.duplicates == ""
 
 
 def test_an_instance_that_appears_late_is_adopted_by_the_poll(bot, perform, server, sandbox, settings):
@@ -225,9 +225,9 @@ def test_a_logged_key_is_masked_before_it_is_stored(live, perform, monkeypatch):
     status = Bots.status
 
     def status_with_a_leak(self, name):
-        told = status(self, name)
+        reported = status(self, name)
         leak = LogEntry("ERROR", "connector", line, timezone.now())
-        return replace(told, error_logs=(*told.error_logs, leak))
+        return replace(reported, error_logs=(*reported.error_logs, leak))
 
     monkeypatch.setattr(Bots, "status", status_with_a_leak)
     assert perform("refresh", live).state == State.SUCCEEDED
@@ -250,7 +250,7 @@ def test_a_bot_that_falls_silent_is_shown_as_silent_once_the_server_notices(live
     sandbox.world.silence(live.deployment.instance_name)
     assert look(live).state == BotState.RUNNING  # heard within the last 30 s, as the server counts
     sandbox.world.clock.advance(31)
-    assert look(live).state == BotState.SILENT
+    assert look(live).state == BotState.UNRESPONSIVE
     assert live.deployment.is_open
 
 
@@ -314,7 +314,7 @@ def test_a_bot_that_an_operation_works_on_is_seen_and_its_state_left_to_it(live,
     assert look(live).observed_state == BotState.CRASHED
 
 
-@pytest.mark.parametrize("kind", LOOKING)
+@pytest.mark.parametrize("kind", OBSERVING_OPERATIONS)
 def test_a_bot_that_an_operation_only_looks_at_is_watched(kind, live, sandbox):
     begin(kind, live)
     sandbox.world.crash(live.deployment.instance_name)
@@ -362,7 +362,7 @@ def test_a_second_instance_is_not_forgotten_while_an_operation_works_on_the_bot(
     look(live)
     begin("stop", live)
     look(live)
-    assert live.strangers == stranger
+    assert live.duplicates == stranger
 
 
 def test_a_second_instance_is_told_with_the_time_while_the_server_cannot_be_asked(live, sandbox, server, admin_client):
@@ -389,16 +389,16 @@ def test_an_instance_that_is_no_bot_of_the_panel_is_kept_on_its_servers_row(live
     assert server.instances == sorted([foreign, live.deployment.instance_name])
     running = running_on([server])[server.pk]
     assert (running.own, running.foreign) == ([live.deployment], [foreign])
-    assert live.strangers == ""
+    assert live.duplicates == ""
 
 
 def test_an_instance_of_somebody_else_is_noted_once_however_often_it_is_seen(live, sandbox, server):
     with server.api() as api:
         name = api.bots.deploy_script(**live.deployment.order() | {"instance_name": "hummingbot-someone-else"})
     look(live)
-    (first,) = ForeignInstance.objects.all()
+    (first,) = UnmanagedInstance.objects.all()
     look(live)
-    (again,) = ForeignInstance.objects.all()
+    (again,) = UnmanagedInstance.objects.all()
     assert (first.pk, first.name, first.server, first.runs) == (again.pk, name, server, True)
     assert again.first_seen_at == first.first_seen_at < again.last_seen_at
 
@@ -409,23 +409,23 @@ def test_a_second_instance_of_a_bot_is_no_instance_of_somebody_else_that_could_b
     look(live)
     begin("stop", live)  # nobody looks for a second instance of a bot that an operation works on
     look(live)
-    assert live.strangers
-    assert not ForeignInstance.objects.exists()
+    assert live.duplicates
+    assert not UnmanagedInstance.objects.exists()
 
 
 def test_what_the_panel_runs_or_ran_is_noted_as_nobody_elses(live, server):
     look(live)
     live.deployment.end(BotState.ARCHIVED)
     look(live)
-    assert not ForeignInstance.objects.exists()
+    assert not UnmanagedInstance.objects.exists()
 
 
 def test_an_instance_of_somebody_else_is_forgotten_when_it_was_not_seen_for_a_week(server):
     for days in (6, 8):
         seen = timezone.now() - timedelta(days=days)
-        server.foreign_instances.create(name=f"seen {days} days ago", first_seen_at=seen, last_seen_at=seen)
-    tasks.forget_foreign_instances.call_local()
-    assert [str(instance) for instance in ForeignInstance.objects.all()] == ["seen 6 days ago"]
+        server.unmanaged_instances.create(name=f"seen {days} days ago", first_seen_at=seen, last_seen_at=seen)
+    tasks.prune_unmanaged_instances.call_local()
+    assert [str(instance) for instance in UnmanagedInstance.objects.all()] == ["seen 6 days ago"]
 
 
 @pytest.mark.parametrize(
@@ -481,14 +481,14 @@ def test_a_poll_undoes_nothing_that_an_operation_did_after_the_look_began(fault,
 
 
 def test_a_bot_first_heard_by_a_poll_counts_as_verified_from_then_on(live):
-    live.deployment.update(verified_at=None, observed_state=BotState.SILENT)
+    live.deployment.update(verified_at=None, observed_state=BotState.UNRESPONSIVE)
     assert look(live).verified_at is not None
 
 
 def test_a_poll_of_one_server_touches_no_other_servers_bots(live, sandbox):
     elsewhere = Server.objects.create(name="Elsewhere", base_url="http://127.0.0.1:9", password="x")
     before = live.deployment.observed_at
-    observe_server(elsewhere)
+    poll_server(elsewhere)
     live.deployment.refresh_from_db()
     assert live.deployment.observed_at == before
 
@@ -530,7 +530,7 @@ def test_figures_that_are_not_known_yet_are_none_and_those_of_several_controller
 @pytest.fixture
 def observed(monkeypatch) -> list[str]:
     observed: list[str] = []
-    monkeypatch.setattr(tasks, "observe_server", lambda server, within: observed.append(server.name))
+    monkeypatch.setattr(tasks, "poll_server", lambda server, within: observed.append(server.name))
     return observed
 
 
@@ -543,9 +543,9 @@ def test_of_two_workers_that_come_to_a_server_at_once_one_polls_it(shown, observ
 def test_a_server_is_polled_again_when_its_interval_is_over(shown, observed, settings):
     tasks.observe.call_local(shown.server_id)
     server = Server.objects.get(pk=shown.server_id)
-    wait = (server.next_observation - timezone.now()).total_seconds()
+    wait = (server.next_poll - timezone.now()).total_seconds()
     assert 0 < wait < settings.FLEET["INTERVAL"]
-    Server.objects.update(next_observation=timezone.now())
+    Server.objects.update(next_poll=timezone.now())
     tasks.observe.call_local(shown.server_id)
     assert observed == ["Nowhere"] * 2
 
@@ -554,6 +554,6 @@ def test_the_fleets_round_rings_for_each_server_that_is_due(shown, monkeypatch):
     rung: list[int] = []
     monkeypatch.setattr(tasks, "observe", rung.append)
     later = timezone.now() + timedelta(seconds=10)
-    Server.objects.create(name="Later", base_url="http://127.0.0.1:10", password="x", next_observation=later)
-    tasks.observe_fleet.call_local()
+    Server.objects.create(name="Later", base_url="http://127.0.0.1:10", password="x", next_poll=later)
+    tasks.poll_fleet.call_local()
     assert rung == [shown.server_id]

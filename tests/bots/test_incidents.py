@@ -5,7 +5,7 @@ import requests
 
 from accounts.models import KeyState
 from bots.models import BotState
-from bots.monitoring.poll import observe_server
+from bots.monitoring.poll import poll_server
 from bots.operations.steps import deploy as deploying
 from hummingbot_api.errors import KeyRefused, TunnelBackendDown, TunnelInterstitial, TunnelOffline, WrongPassword
 from operations import runner
@@ -111,7 +111,7 @@ def test_a_deploy_makes_the_profile_with_its_key_and_verifies_it_before_it_deplo
     assert paths.index("/accounts/add-account") < pushed < read_back
     assert read_back < paths.index("/bot-orchestration/deploy-v2-script")
     profile = bot.client.profiles.get()
-    assert (profile.account_name, profile.connectors, profile.taken_over) == (
+    assert (profile.account_name, profile.connectors, profile.adopted) == (
         "client_sharp",
         ["bitmart"],
         False,
@@ -174,7 +174,7 @@ def test_nothing_is_ever_deleted_from_a_profile_that_was_made_by_hand(known, key
     perform("verify_profile", key.client)
     sandbox.faults.add("exchange_refuses_key", leaves_file=True)
     assert ended(perform("push_profile", key.client)) == (State.FAILED, "key_refused")
-    assert key.client.profiles.get().taken_over
+    assert key.client.profiles.get().adopted
     assert list(sandbox.world.accounts["client_sharp"]) == ["bitmart"]
     assert not [request.path for request in sandbox.requests if "delete" in request.path]
 
@@ -276,6 +276,6 @@ def test_a_strategy_that_fails_at_its_start_is_no_success_although_the_bot_is_he
     assert (operation.state, operation.error_code) == (State.FAILED, "strategy_not_started")
     assert "Failed to start strategy" in operation.error_message
     assert (bot.deployment.state, bot.deployment.is_open) == (BotState.STOPPED, True)
-    observe_server(bot.server)
+    poll_server(bot.server)
     bot.refresh_from_db()
     assert bot.deployment.state == BotState.STOPPED

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from bots.models import BotState
-from bots.monitoring.guards import LOOKING
+from bots.monitoring.guards import OBSERVING_OPERATIONS
 from bots.operations.steps import instances
 from bots.problems import InstanceMissing
 from hummingbot_api.errors import (
@@ -52,7 +52,7 @@ def look_that_meets(problem: Problem):
     def look() -> None:
         raise problem
 
-    return instances.patiently(look)
+    return instances.tolerating_outages(look)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_bot_that_is_seen_running_is_not_started_and_one_that_is_seen_stopped_
     assert not kinds.get("start").unavailable(live)
 
 
-@pytest.mark.parametrize("state", [BotState.SILENT, BotState.UNKNOWN, BotState.UNCONFIRMED, BotState.CRASHED])
+@pytest.mark.parametrize("state", [BotState.UNRESPONSIVE, BotState.UNKNOWN, BotState.UNCONFIRMED, BotState.CRASHED])
 def test_a_bot_of_which_anything_is_in_doubt_can_be_stopped(live, state):
     live.deployment.update(observed_state=state)
     assert not kinds.get("stop").unavailable(live)
@@ -196,7 +196,7 @@ def test_a_bot_that_was_seen_stopped_long_ago_or_beside_another_instance_can_be_
     live.deployment.update(observed_state=BotState.STOPPED, observed_at=timezone.now() - timedelta(hours=1))
     assert not kinds.get("stop").unavailable(live)
     live.deployment.update(observed_state=BotState.STOPPED, observed_at=timezone.now())
-    live.strangers = "sharp-spread-20260101-120000"
+    live.duplicates = "sharp-spread-20260101-120000"
     assert not kinds.get("stop").unavailable(live)
 
 
@@ -224,10 +224,10 @@ def test_a_start_of_a_bot_whose_container_exits_again_fails_with_that(live, inst
 # --- what looks hinders nothing that acts ---
 
 
-@pytest.mark.parametrize("kind", LOOKING)
+@pytest.mark.parametrize("kind", OBSERVING_OPERATIONS)
 @pytest.mark.parametrize("urgent", ["stop", "archive"])
 def test_a_bot_is_stopped_while_somebody_looks_at_it(kind, urgent, live, perform, settings):
-    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 1}
+    settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
     looking = operation_request(kind=kind, subject=live)
     assert Operation.objects.claim(looking.pk, "worker")
     assert perform(urgent, live).state == State.SUCCEEDED

@@ -280,7 +280,7 @@ def test_a_push_whose_worker_is_killed_is_finished_by_another(boundary, key, san
     assert list(sandbox.world.accounts) == ["master_account", "client_sharp"]
     assert list(sandbox.world.accounts["client_sharp"]) == ["bitmart"]
     profile = key.client.profiles.get()
-    assert not profile.taken_over
+    assert not profile.adopted
     assert profile.fingerprint_of("bitmart") == key.fingerprint
 
 
@@ -293,7 +293,9 @@ def test_a_refused_key_is_cleaned_up_by_the_worker_that_takes_over(key, sandbox,
     assert not PushedKey.objects.exists()
 
 
-@pytest.mark.parametrize("boundary", [f"{step}:{moment}" for step in ("look", "deploy", "heard") for moment in MOMENTS])
+@pytest.mark.parametrize(
+    "boundary", [f"{step}:{moment}" for step in ("look", "deploy", "connected") for moment in MOMENTS]
+)
 def test_an_adoption_whose_worker_is_killed_keeps_the_adopted_instance_open(
     boundary, deployed, sandbox, killed_and_taken_over
 ):
@@ -306,14 +308,14 @@ def test_an_adoption_whose_worker_is_killed_keeps_the_adopted_instance_open(
 
 def test_a_worker_that_dies_three_times_over_still_makes_one_instance(bot, sandbox, work):
     operation = ask("deploy", bot)
-    for boundary in ("deploy:marked", "deploy:marked", "deploy:answered", "heard:begun"):
+    for boundary in ("deploy:marked", "deploy:marked", "deploy:answered", "connected:begun"):
         assert work(operation, signal_at=boundary) == KILLED
     assert work(operation) == "exited with 0"
     assert_well_ended(operation, bot, sandbox, made=1, live=1)
 
 
 @pytest.mark.parametrize(
-    "boundary", ["deploy:begun", "deploy:unmarked", "deploy:marked", "deploy:acted", "heard:begun"]
+    "boundary", ["deploy:begun", "deploy:unmarked", "deploy:marked", "deploy:acted", "connected:begun"]
 )
 def test_a_worker_that_was_only_asleep_wakes_up_and_does_nothing(boundary, bot, sandbox, work, nursery):
     operation = ask("deploy", bot)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Server
 from bots.models import BotState, Strategy, TradingRules
 from bots.monitoring import evidence, poll
-from bots.monitoring.poll import observe_server
+from bots.monitoring.poll import poll_server
 from bots.problems import PauseWouldEnd
 from bots.strategies.comparison import Difference
 from bots.strategies.render import KILL_SWITCH
@@ -128,7 +128,7 @@ def test_a_script_has_nothing_live(bot, perform, sandbox):
     assert bot.deployment.live_config == {}
     assert differences(bot) == {"order_amount": Difference.REDEPLOY}
     for kind in ("apply_settings", "pause", "resume"):
-        assert not kinds.get(kind).concerns(bot)
+        assert not kinds.get(kind).applies_to(bot)
         assert "script" in unavailable(kind, bot)
 
 
@@ -141,13 +141,13 @@ def test_a_refresh_shows_what_another_tool_has_changed(pmm, instance, perform):
 def test_what_another_tool_wrote_for_the_next_start_is_shown_as_that(simple, instance, perform):
     instance.change_controller(simple.deployment.config_name, {"leverage": 5})
     assert perform("refresh", simple).state == State.SUCCEEDED
-    assert differences(simple) == {"leverage": Difference.FOREIGN}
+    assert differences(simple) == {"leverage": Difference.EDITED_ON_SERVER}
     assert not simple.has_unsent_changes
 
 
 def test_a_poll_reads_the_live_settings_too(pmm, instance):
     instance.change_controller(pmm.deployment.config_name, {"order_amount": 5})
-    observe_server(pmm.server)
+    poll_server(pmm.server)
     pmm.refresh_from_db()
     assert pmm.deployment.live_config["order_amount"] == 5
 
@@ -155,7 +155,7 @@ def test_a_poll_reads_the_live_settings_too(pmm, instance):
 def test_an_instance_whose_file_the_server_cannot_read_keeps_its_state_and_what_was_read_last(pmm, sandbox):
     sandbox.faults.add("server_error", path="/controllers/bots")
     read_at = pmm.deployment.live_config_at
-    observe_server(pmm.server)
+    poll_server(pmm.server)
     pmm.refresh_from_db()
     assert (pmm.deployment.state, pmm.deployment.live_config_at) == (BotState.RUNNING, read_at)
 
@@ -173,7 +173,7 @@ def test_a_poll_does_not_undo_what_an_operation_has_read_since(pmm, monkeypatch)
         return evidence.BotLogs()
 
     monkeypatch.setattr(poll, "read_logs", read_logs)
-    observe_server(pmm.server)
+    poll_server(pmm.server)
     pmm.refresh_from_db()
     assert pmm.deployment.live_config == {"order_amount": 1800}
 
@@ -319,7 +319,7 @@ def test_a_paused_bot_is_shown_as_paused_by_a_poll_and_a_refresh_until_it_is_res
     assert pmm.deployment.state == BotState.PAUSED
     assert differences(pmm) == {KILL_SWITCH: Difference.PAUSED}
     assert not pmm.has_unsent_changes
-    for look in (lambda: observe_server(pmm.server), lambda: perform("refresh", pmm)):
+    for look in (lambda: poll_server(pmm.server), lambda: perform("refresh", pmm)):
         look()
         pmm.refresh_from_db()
         assert pmm.deployment.state == BotState.PAUSED
@@ -466,8 +466,8 @@ def test_of_several_bots_those_that_are_paused_are_left_out_unless_somebody_says
     bots = {"action": "redeploy", ACTION_CHECKBOX_NAME: [paused.pk, simple.pk]}
     page = reverse(f"{BOT}_changelist")
     assert "Let those that are paused quote again" in text_of(admin_client.post(page, bots))
-    said = text_of(admin_client.post(page, bots | {"answered": "yes"}, follow=True))
-    assert "is paused, and a new instance would quote at once." in said
+    output = text_of(admin_client.post(page, bots | {"answered": "yes"}, follow=True))
+    assert "is paused, and a new instance would quote at once." in output
     assert Operation.objects.get(kind="redeploy").subject == simple
     admin_client.post(page, bots | {"answered": "yes", "resume": "on"})
     assert Operation.objects.filter(kind="redeploy").count() == 2

@@ -8,8 +8,8 @@ import pytest
 from accounts.models import Server
 from bots.models import Bot, BotState, LogKind, LogLine
 from bots.monitoring.kept_logs import BEGINNING, END, KEPT
-from bots.monitoring.poll import observe_server, read_logs
-from bots.operations.steps.rotate_key import forget_former_values
+from bots.monitoring.poll import poll_server, read_logs
+from bots.operations.steps.rotate_key import prune_previous_values
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
 from operations.models import State
@@ -27,7 +27,7 @@ def live(bot, perform) -> Bot:
 
 
 @pytest.fixture
-def said(monkeypatch) -> dict[str, list[LogEntry]]:
+def output(monkeypatch) -> dict[str, list[LogEntry]]:
     """What the bot's log holds, in place of what the sandbox makes up."""
     log: dict[str, list[LogEntry]] = {"general_logs": [], "error_logs": []}
     status = Bots.status
@@ -53,7 +53,7 @@ def read(bot: Bot) -> list[str]:
 @pytest.mark.parametrize("kind", ["refresh", "poll"])
 def test_a_refresh_and_the_poll_keep_what_they_read(kind, live, perform):
     if kind == "poll":
-        observe_server(Server.objects.get())
+        poll_server(Server.objects.get())
     else:
         perform("refresh", live)
     line = live.deployment.log_lines.get(message="start command initiated.")
@@ -64,66 +64,66 @@ def test_a_refresh_and_the_poll_keep_what_they_read(kind, live, perform):
     )
 
 
-def test_lines_that_come_again_are_kept_once_and_equal_ones_of_another_time_are_not_lost(live, said):
-    said["general_logs"] = [entry("one"), entry("two", 1), entry("two", 1), entry("one", 2)]
+def test_lines_that_come_again_are_kept_once_and_equal_ones_of_another_time_are_not_lost(live, output):
+    output["general_logs"] = [entry("one"), entry("two", 1), entry("two", 1), entry("one", 2)]
     assert read(live) == ["one", "two", "one"]
     assert read(live) == ["one", "two", "one"]
-    said["general_logs"].append(entry("at the same moment", 2))
-    said["error_logs"] = [entry("one", 2, "ERROR")]
+    output["general_logs"].append(entry("at the same moment", 2))
+    output["error_logs"] = [entry("one", 2, "ERROR")]
     assert read(live) == ["one", "two", "one", "at the same moment", "one"]
 
 
-def test_a_reading_without_news_writes_nothing(live, said, django_assert_num_queries):
-    said["general_logs"] = [entry("one"), entry("two", 1)]
+def test_a_reading_without_news_writes_nothing(live, output, django_assert_num_queries):
+    output["general_logs"] = [entry("one"), entry("two", 1)]
     read(live)
     with live.server.api() as api, django_assert_num_queries(5):
         read_logs(api, live.deployment)  # the keys, and twice: the newest line, and those of its moment
 
 
-def test_of_each_kind_the_newest_lines_are_kept(live, said):
+def test_of_each_kind_the_newest_lines_are_kept(live, output):
     for begin in range(0, KEPT + 100, 100):
-        said["general_logs"] = [entry(str(n), n) for n in range(begin, begin + 100)]
-        said["error_logs"] = [entry("the only error", level="ERROR")]
+        output["general_logs"] = [entry(str(n), n) for n in range(begin, begin + 100)]
+        output["error_logs"] = [entry("the only error", level="ERROR")]
         messages = read(live)
     assert messages == ["the only error", *(str(n) for n in range(100, KEPT + 100))]
 
 
-def test_a_crash_leaves_the_last_words(live, said, sandbox, settings, monkeypatch):
+def test_a_crash_leaves_the_last_words(live, output, sandbox, settings, monkeypatch):
     settings.FLEET = settings.FLEET | {"LOGS_PER_LOOK": 0}
-    said["error_logs"] = [entry("the exchange closed the account", 5, "ERROR")]
+    output["error_logs"] = [entry("the exchange closed the account", 5, "ERROR")]
     sandbox.world.crash(live.deployment.instance_name)
     with monkeypatch.context() as in_time:
-        in_time.setattr(instance, "HEARD_LATELY", 3600)
-        observe_server(Server.objects.get())
+        in_time.setattr(instance, "SEEN_RECENTLY", 3600)
+        poll_server(Server.objects.get())
     sandbox.world.clock.advance(60)
-    observe_server(Server.objects.get())
+    poll_server(Server.objects.get())
     live.deployment.refresh_from_db()
     assert live.deployment.state == BotState.CRASHED
     assert live.deployment.last_error == "the exchange closed the account"
     assert [line.message for line in live.deployment.log_lines.all()] == ["the exchange closed the account"]
 
 
-def test_no_secret_is_kept_in_a_line_of_any_kind_or_in_its_loggers_name(live, said):
+def test_no_secret_is_kept_in_a_line_of_any_kind_or_in_its_loggers_name(live, output):
     leak = f"GET /x?apiKey={PLANTED['bitmart_api_key']}&signature=0badc0de failed for {PLANTED['bitmart_memo']}"
-    for kind in said:
-        said[kind] = [replace(entry(f"{leak}\nTraceback: {leak}"), logger=PLANTED["bitmart_memo"])]
+    for kind in output:
+        output[kind] = [replace(entry(f"{leak}\nTraceback: {leak}"), logger=PLANTED["bitmart_memo"])]
     assert len(read(live)) == 2
     text = " ".join(str(value) for row in LogLine.objects.values_list() for value in row)
     assert "failed for •••" in text
     assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in text]
 
 
-def test_a_line_is_not_kept_again_with_a_key_that_was_replaced_since_and_is_not_known_any_more(live, said, key):
-    said["general_logs"] = [entry(f"refused {PLANTED['bitmart_memo']}"), entry("and then", 1)]
+def test_a_line_is_not_kept_again_with_a_key_that_was_replaced_since_and_is_not_known_any_more(live, output, key):
+    output["general_logs"] = [entry(f"refused {PLANTED['bitmart_memo']}"), entry("and then", 1)]
     assert read(live) == ["refused •••", "and then"]
     key.set_values(PLANTED | {"bitmart_memo": "another memo"})
     key.save()
     assert read(live) == ["refused •••", "and then"]
 
 
-def test_a_secret_is_masked_before_a_long_message_is_cut(live, said):
+def test_a_secret_is_masked_before_a_long_message_is_cut(live, output):
     long = "x" * (BEGINNING - 5) + PLANTED["bitmart_api_key"] + "y" * END + " the cause"
-    said["error_logs"] = [entry(long, level="ERROR")]
+    output["error_logs"] = [entry(long, level="ERROR")]
     (message,) = read(live)
     assert len(message) < BEGINNING + END + 10
     assert message.endswith(" the cause")
@@ -143,11 +143,11 @@ def test_a_traceback_has_a_headline_and_a_cause():
     assert (LogLine(message="one line").rest, LogLine(message="one line").cause) == ("", "")
 
 
-def test_a_bot_that_runs_with_a_key_that_was_rotated_since_leaks_neither(live, key, said):
+def test_a_bot_that_runs_with_a_key_that_was_rotated_since_leaks_neither(live, key, output):
     for memo in ("second-memo-2b7e", "third-memo-9c1d"):
         key.set_values(PLANTED | {"bitmart_secret_key": f"rotated {memo}", "bitmart_memo": memo})
         key.save()
-    said["general_logs"] = [
+    output["general_logs"] = [
         entry(f"signed with {PLANTED['bitmart_secret_key']} for {PLANTED['bitmart_memo']}, third-memo-9c1d")
     ]
     assert read(live) == ["signed with ••• for •••, •••"]
@@ -156,11 +156,11 @@ def test_a_bot_that_runs_with_a_key_that_was_rotated_since_leaks_neither(live, k
 def test_former_values_are_forgotten_when_no_bot_has_them_any_more(live, key, perform):
     key.set_values(PLANTED | {"bitmart_memo": "rotated"})
     key.save()
-    forget_former_values()
+    prune_previous_values()
     key.refresh_from_db()
     assert key.known_values() == [PLANTED | {"bitmart_memo": "rotated"}, PLANTED]
     assert perform("redeploy", live).state == State.SUCCEEDED
-    forget_former_values()
+    prune_previous_values()
     key.refresh_from_db()
     assert key.known_values() == [PLANTED | {"bitmart_memo": "rotated"}]
 
@@ -179,17 +179,17 @@ def test_former_values_are_forgotten_when_no_bot_has_them_any_more(live, key, pe
         ("spread", "Sharp Spread quotes with a spread of 0.3 %"),
     ],
 )
-def test_a_memo_that_is_a_word_or_a_name_eats_nothing(memo, line, live, said, key):
+def test_a_memo_that_is_a_word_or_a_name_eats_nothing(memo, line, live, output, key):
     key.set_values(PLANTED | {"bitmart_memo": memo})
     key.save()
-    said["general_logs"] = [entry(line)]
+    output["general_logs"] = [entry(line)]
     assert read(live) == [line]
 
 
-def test_a_passphrase_is_masked_as_a_whole_and_within_no_word(live, said, key, client_sharp):
+def test_a_passphrase_is_masked_as_a_whole_and_within_no_word(live, output, key, client_sharp):
     values = {"kucoin_api_key": "k-1", "kucoin_secret_key": "s-1", "kucoin_passphrase": "sunshine"}
     stored_key(client_sharp, "kucoin", values)
-    said["general_logs"] = [entry("sunshine: signed with “sunshine” for client_sunshine_labs")]
+    output["general_logs"] = [entry("sunshine: signed with “sunshine” for client_sunshine_labs")]
     assert read(live) == ["•••: signed with “•••” for client_sunshine_labs"]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Client, Server
-from bots.models import Bot, Deployment, Strategy, TradingRules, normalise_pair
+from bots.models import Bot, Deployment, Strategy, TradingRules, normalize_pair
 from bots.strategies import bundled
 from bots.strategies.schema import setting_errors
 from hummingbot_api.names import NAME, slug
@@ -167,10 +167,10 @@ def test_what_is_stored_of_the_exchange_decides_on_the_spelling(listed, unlisted
 @given(st.text())
 def test_a_pair_is_refused_or_stays_what_it_became(text):
     try:
-        pair = normalise_pair(text)
+        pair = normalize_pair(text)
     except ValidationError:
         return
-    assert normalise_pair(pair) == pair
+    assert normalize_pair(pair) == pair
     base, _, quote = pair.partition("-")
     assert base and quote and base != quote
 

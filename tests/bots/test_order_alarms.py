@@ -227,7 +227,7 @@ def test_a_start_does_not_restart_a_running_bot_that_the_server_has_not_heard_ag
 
 def test_an_archive_asks_docker_before_it_believes_that_the_container_is_gone(pmm, name, perform, sandbox, monkeypatch):
     """“Everything that is about to deploy, archive or declare gone asks”: here only the two lists were asked."""
-    monkeypatch.setattr(lifecycle, "_have_it_removed", lambda run, api, deployment: sandbox.world.pause(name))
+    monkeypatch.setattr(lifecycle, "_remove_container", lambda run, api, deployment: sandbox.world.pause(name))
     operation = perform("archive", pmm)
     assert operation.state == State.FAILED
     assert pmm.deployment.ended_at is None or sandbox.world.instances[name].container == "removed"
@@ -240,7 +240,7 @@ def test_one_rejected_order_beside_an_open_one_does_not_open_an_incident_at_the_
     )
     entries = [LogEntry("INFO", "", line, START + timedelta(seconds=n)) for n, line in enumerate(lines)]
     trouble = evidence._trouble(Deployment(), entries, lambda entry: entry)
-    assert trouble is None or Incident(kind=IncidentKind.BOT_NOT_QUOTING).takes_two_looks
+    assert trouble is None or Incident(kind=IncidentKind.BOT_NOT_QUOTING).needs_second_poll
 
 
 def test_an_archive_whose_database_appears_a_moment_after_the_container_is_gone_is_read(

@@ -218,14 +218,14 @@ def test_a_stop_does_not_wait_behind_an_archive_that_has_not_begun(pmm, perform,
 
 
 def test_a_stop_that_takes_over_a_redeploy_in_its_archive_does_not_fail(pmm, name, perform, sandbox, monkeypatch):
-    remove, stops = lifecycle._have_it_removed, []
+    remove, stops = lifecycle._remove_container, []
 
     def remove_and_be_stopped(run, api, deployment):
         remove(run, api, deployment)
         stops.append(operation_request(kind="stop", subject=pmm))
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle, "_have_it_removed", remove_and_be_stopped)
+        patch.setattr(lifecycle, "_remove_container", remove_and_be_stopped)
         redeploy = perform("redeploy", pmm)
     assert redeploy.state == State.CANCELLED
     (stop,) = stops
@@ -236,7 +236,7 @@ def test_a_stop_that_takes_over_a_redeploy_in_its_archive_does_not_fail(pmm, nam
 
 
 def test_a_stop_is_not_held_up_by_a_dead_predecessor_at_a_busy_server(pmm, make_pmm, settings):
-    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 1}
+    settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
     redeploy = operation_request(kind="redeploy", subject=pmm)
     now = timezone.now()
     Operation.objects.filter(pk=redeploy.pk).update(state=State.RUNNING, worker="dead", lease_until=now - timedelta(1))

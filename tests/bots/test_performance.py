@@ -38,10 +38,10 @@ def test_the_snapshots_of_a_controller_are_kept_with_their_figures(pmm, sandbox)
     assert read(pmm) >= 11
     newest = pmm.deployment.performance.first()
     with pmm.server.api() as api:
-        (told,) = api.bots.performance()
-    assert (newest.controller_id, newest.taken_at) == (told.controller_id, told.timestamp)
-    assert newest.global_pnl_quote == told.global_pnl_quote
-    assert newest.volume_quote == told.volume_traded > 0
+        (reported,) = api.bots.performance()
+    assert (newest.controller_id, newest.taken_at) == (reported.controller_id, reported.timestamp)
+    assert newest.global_pnl_quote == reported.global_pnl_quote
+    assert newest.volume_quote == reported.volume_traded > 0
     both = newest.realized_pnl_quote + newest.unrealized_pnl_quote
     assert both == pytest.approx(newest.global_pnl_quote, abs=2e-6)  # each of the three is rounded
     assert {request.path for request in sandbox.requests if "history" in request.path} == {
@@ -50,7 +50,7 @@ def test_the_snapshots_of_a_controller_are_kept_with_their_figures(pmm, sandbox)
 
 
 def test_a_controller_whose_id_is_too_long_to_be_kept_whole_hides_no_other(pmm, monkeypatch):
-    def told(controller):
+    def reported(controller):
         return ControllerPerformance(
             bot_name=pmm.deployment.instance_name,
             controller_id=controller,
@@ -59,7 +59,7 @@ def test_a_controller_whose_id_is_too_long_to_be_kept_whole_hides_no_other(pmm, 
             performance={"global_pnl_quote": 1.0},
         )
 
-    monkeypatch.setattr(Bots, "performance_history", lambda api, since: [told("x" * 255), told("short")])
+    monkeypatch.setattr(Bots, "performance_history", lambda api, since: [reported("x" * 255), reported("short")])
     assert read(pmm) == 2
 
 
@@ -143,5 +143,5 @@ def test_the_task_reads_and_the_nightly_one_thins(pmm):
     for minutes in (1, 2):
         taken_at = NOW.replace(hour=12) - KEPT_HOURLY - timedelta(days=2, minutes=minutes)
         pmm.deployment.performance.create(controller_id="id", taken_at=taken_at)
-    tasks.thin_performance.call_local()
+    tasks.downsample_performance.call_local()
     assert pmm.deployment.performance.filter(controller_id="id").count() == 1

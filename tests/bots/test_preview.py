@@ -7,7 +7,7 @@ from bots.configuration.preview import preview
 from bots.configuration.trading_rules import save_warnings
 from bots.models import Bot
 from bots.strategies.bundled import BUNDLED
-from bots.strategies.comparison import settings_in_words
+from bots.strategies.comparison import describe_settings
 from tests.conftest import PLANTED
 
 
@@ -115,5 +115,5 @@ def test_another_bots_deployment_is_not_repeated(deployed, make_bot, perform):
 
 def test_a_value_that_means_something_of_its_own_is_told_as_that():
     schema = BUNDLED["pmm_v1"]["schema"]
-    lines = list(settings_in_words(schema, {"price_ceiling": -1, "price_floor": 0.5}))
+    lines = list(describe_settings(schema, {"price_ceiling": -1, "price_floor": 0.5}))
     assert lines == ["Price ceiling (quote asset): off", "Price floor (quote asset): 0.5"]

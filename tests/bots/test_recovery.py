@@ -81,7 +81,7 @@ def removed(sandbox: Sandbox, name: str) -> None:
     sandbox.world.vanish(name)
 
 
-def silent(sandbox: Sandbox, name: str) -> None:
+def unresponsive(sandbox: Sandbox, name: str) -> None:
     sandbox.world.silence(name)
     sandbox.world.clock.advance(60)
 
@@ -112,7 +112,7 @@ FAULTS = [
     stopped_by_docker,
     paused,
     removed,
-    silent,
+    unresponsive,
     key_refused,
     killed_and_key_refused,
     killed_and_cannot_start,

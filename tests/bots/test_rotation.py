@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.models import ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment
-from bots.operations.steps.rotate_key import to_redeploy, with_former_values
+from bots.operations.steps.rotate_key import running_with_previous_key, to_redeploy
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -50,7 +50,7 @@ def test_a_rotation_pushes_the_new_values_and_redeploys_the_bot_that_has_the_for
     assert (trading.deployment.state, trading.deployment.key_fingerprint) == (BotState.RUNNING, rotated.fingerprint)
     former.refresh_from_db()
     assert former.ended_at is not None
-    assert not with_former_values(rotated).exists()
+    assert not running_with_previous_key(rotated).exists()
 
 
 def test_its_page_follows_the_redeploys_that_it_asked_for(rotated, trading, perform, admin_client):
@@ -152,7 +152,7 @@ def test_a_rotation_leaves_a_bot_on_the_server_where_it_runs(rotated, trading, p
     assert trading.deployment.key_fingerprint == rotated.fingerprint
 
 
-@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.UNCONFIRMED, BotState.SILENT])
+@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.UNCONFIRMED, BotState.UNRESPONSIVE])
 def test_what_does_not_trade_is_not_redeployed(state, rotated, trading):
     Deployment.objects.update(observed_state=state)
     assert not to_redeploy(rotated).exists()
@@ -160,7 +160,7 @@ def test_what_does_not_trade_is_not_redeployed(state, rotated, trading):
 
 def test_bots_on_other_connectors_and_of_other_clients_are_left_alone(rotated, trading):
     Deployment.objects.update(connector="kraken")
-    assert not with_former_values(rotated).exists()
+    assert not running_with_previous_key(rotated).exists()
 
 
 def test_a_bot_that_something_else_is_done_with_is_left_and_named(rotated, trading, perform):

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from bots.models import Deployment
-from bots.monitoring.poll import observe_server
+from bots.monitoring.poll import poll_server
 from bots.operations.steps import deploy
 from hummingbot_api.errors import ServerTimedOut
 from operations import runner
@@ -49,7 +49,7 @@ def test_a_deploy_that_a_slow_network_delays_is_sent_once_also_after_a_takeover(
         operation = retry(operation)
         assert operation.state in {State.SUCCEEDED, State.FAILED}
     until_made(sandbox)
-    observe_server(bot.server)
+    poll_server(bot.server)
     assert deploys_sent(sandbox) == 1
     assert len(sandbox.world.instances) == 1
     bot.refresh_from_db()

@@ -49,10 +49,10 @@ def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox,
 
 
 def test_whoever_is_asked_about_a_stop_is_told_what_it_ends(bot):
-    said = kinds.get("stop").consequence(bot, {})
-    assert "which runs now" not in said
+    output = kinds.get("stop").consequence(bot, {})
+    assert "which runs now" not in output
     operation_request(kind="refresh", subject=bot)
-    assert kinds.get("stop").consequence(bot, {}) == said
+    assert kinds.get("stop").consequence(bot, {}) == output
     operation_request(kind="deploy", subject=bot)
     assert "“Deploy”, which runs now, ends at its next safe point." in kinds.get("stop").consequence(bot, {})
 

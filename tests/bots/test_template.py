@@ -10,13 +10,13 @@ from hummingbot_api.resources.controllers import _setting
 from sandbox.catalog import CONTROLLERS
 
 
-def told(name="some_setting", type="<class 'str'>", default=None, required=False):
+def reported(name="some_setting", type="<class 'str'>", default=None, required=False):
     return {"name": name, "type": type, "default": default, "required": required}
 
 
 def described(**facts):
     """The schema of one setting, its title apart."""
-    (rules,) = schema_from_template([told(**facts)])["properties"].values()
+    (rules,) = schema_from_template([reported(**facts)])["properties"].values()
     return {rule: value for rule, value in rules.items() if rule != "title"}
 
 
@@ -88,11 +88,11 @@ def test_a_default_of_none_that_the_type_does_not_allow_is_never_sent():
 
 
 def test_what_has_no_default_is_required():
-    assert schema_from_template([told("a", required=True), told("b", default="x")])["required"] == ["a"]
+    assert schema_from_template([reported("a", required=True), reported("b", default="x")])["required"] == ["a"]
 
 
 def test_leverage_has_no_default_whatever_the_server_s_is():
-    schema = schema_from_template([told("leverage", "<class 'int'>", 20)])
+    schema = schema_from_template([reported("leverage", "<class 'int'>", 20)])
     assert "default" not in schema["properties"]["leverage"]
     assert schema["required"] == ["leverage"]
     assert "20" in schema["properties"]["leverage"]["description"]

@@ -89,11 +89,11 @@ def attend() -> None:
                 _live(deed, **order)
         _, status = os.waitpid(pid, os.WUNTRACED)
         stopped = pid if os.WIFSTOPPED(status) else stopped
-        answers.write(_in_words(status) + "\n")
+        answers.write(_describe(status) + "\n")
         answers.flush()
 
 
-def _in_words(status: int) -> str:
+def _describe(status: int) -> str:
     if os.WIFSTOPPED(status):
         return "stopped"
     if os.WIFSIGNALED(status):
@@ -184,7 +184,7 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
         case "accounted":
             around(lifecycle, "account_for_end", before=False)
         case "removed":
-            around(lifecycle, "_have_it_removed", before=False)
+            around(lifecycle, "_remove_container", before=False)
         case "answered":
             around(deploy, "_send", before=False)
         case "refused":

@@ -87,9 +87,9 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
 
     threading.Thread(target=read, daemon=True).start()
     assert ready.wait(90), "".join(output)
-    said = "".join(output)
-    url, password = re.search(r"http://\S+(?=/)", said), re.search(r"Password\s+(\S+)", said)
-    assert url and password, said
+    output = "".join(output)
+    url, password = re.search(r"http://\S+(?=/)", output), re.search(r"Password\s+(\S+)", output)
+    assert url and password, output
     yield Demo(url[0], password[1], output, environment)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0, "".join(output)

@@ -18,7 +18,7 @@ DOCUMENT = (ROOT / "docs" / "api.md").read_text()
 
 
 #: What the worker does every twenty seconds.
-LOOK = "from json_api.tasks import look_and_send; look_and_send.call_local()"
+LOOK = "from json_api.tasks import detect_and_send; detect_and_send.call_local()"
 #: What must have happened before a call: an operation that is worked on, one that failed, a message that was given up.
 #: Each prints the number that the call is for.
 BEFORE = {

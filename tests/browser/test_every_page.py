@@ -26,8 +26,8 @@ from tests.browser.steps import sign_in
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 #: Width, theme, and what axe looks at: the two in between differ from the others in their colours only.
-EVERYTHING, COLOURS = None, {"type": "rule", "values": ["color-contrast"]}
-VARIANTS = [(1400, "light", EVERYTHING), (1400, "dark", COLOURS), (390, "light", COLOURS), (390, "dark", EVERYTHING)]
+EVERYTHING, COLORS = None, {"type": "rule", "values": ["color-contrast"]}
+VARIANTS = [(1400, "light", EVERYTHING), (1400, "dark", COLORS), (390, "light", COLORS), (390, "dark", EVERYTHING)]
 #: Pages of which two objects' are looked at: they differ with the object's state.
 LOOKED_AT_TWICE = {
     "bots_bot_now",
@@ -48,7 +48,7 @@ UNLINKED = {
 }
 #: Pages that are the answer to a list's form: what is chosen in which list, for all of its rows.
 ASKED_OF_LISTS = {
-    "bots/bot": ("delete_selected", "deploy", "stop", "change_many"),
+    "bots/bot": ("delete_selected", "deploy", "stop", "bulk_edit"),
     "accounts/client": ("delete_selected", "push_profile"),
     "accounts/exchangekey": ("delete_selected",),
 }
@@ -61,7 +61,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 from accounts.models import Balance, CredentialsProfile, Server
 from accounts.balances.portfolio import read_balances
-from bots.monitoring.poll import observe_server
+from bots.monitoring.poll import poll_server
 from bots.models import Bot, LogKind, LogLine, PerformanceSample
 from json_api.models import Token, Webhook, WebhookDelivery
 from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind
@@ -73,7 +73,7 @@ server, _ = Server.objects.get_or_create(
 now = timezone.now()
 incident, _ = Incident.objects.get_or_create(
     kind=IncidentKind.SERVER_DOWN, subject_type=ContentType.objects.get_for_model(Server), subject_id=server.pk,
-    closed_at=None, defaults={
+    resolved_at=None, defaults={
         "server": server, "subject_label": str(server), "seen_at": now, "opened_at": now, "code": "unreachable",
         "sentence": "The server does not answer.", "remedy": "Start it.",
     },
@@ -88,7 +88,7 @@ token.save()
 maker = Bot.objects.get(name="Paper Maker").deployment
 with maker.server.api() as api:
     api.bots.deploy_controllers(**maker.order() | {"instance_name": "hummingbot-somebody-elses"})
-observe_server(maker.server)
+poll_server(maker.server)
 hours = [now - timedelta(hours=hour) for hour in range(24)]
 PerformanceSample.objects.bulk_create(
     PerformanceSample(
@@ -188,7 +188,7 @@ class Walk:
     def look_at(self, name: str) -> None:
         """What is on the page now, in each width and theme."""
         self.page.evaluate(Axe().axe_script)
-        # A colour on its way from one theme to the other is neither's.
+        # A color on its way from one theme to the other is neither's.
         self.page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
         for width, theme, rules in VARIANTS:
             self.page.set_viewport_size({"width": width, "height": 900})

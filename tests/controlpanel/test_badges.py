@@ -12,8 +12,8 @@ from operations.services import operation_request
 from tests.controlpanel.conftest import BOT, KEY, operate_url, text_of, url_of
 
 
-def badge(money: str, words: str) -> str:
-    return f'<span class="panel-badge is-{money}">{words}</span>'
+def badge(account_type: str, words: str) -> str:
+    return f'<span class="panel-badge is-{account_type}">{words}</span>'
 
 
 REAL, PAPER, TESTNET = badge("real", "real money"), badge("paper", "paper trade"), badge("testnet", "test network")

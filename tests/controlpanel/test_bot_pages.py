@@ -82,7 +82,7 @@ def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
     assert f'<a href="{url_of(pmm, "logs")}">Read its log</a>' in shown(admin_client, pmm, "now")
 
 
-@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.SILENT])
+@pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.UNRESPONSIVE])
 def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state, exposed_since=now())
     advice = shown(admin_client, pmm, "now")
@@ -124,7 +124,7 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
         ),
         (BotState.CRASHED, "binance_paper_trade", "The bot is crashed and has no orders to cancel."),
         (BotState.STOPPED, "kucoin", "The bot is stopped. It may have left orders open, so it is recovered first"),
-        (BotState.SILENT, "bitmart", "The bot is silent. It may have left orders open, so it is recovered first"),
+        (BotState.UNRESPONSIVE, "bitmart", "The bot is silent. It may have left orders open, so it is recovered first"),
     ],
 )
 def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, state, connector, words, pmm, admin_client):
@@ -201,8 +201,8 @@ def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, 
     pmm.settings |= {"order_amount": 1800}
     pmm.save()
     page = shown(admin_client, pmm, "now")
-    said = page[page.index("The running bot has other settings") :]
-    assert operate_url(pmm, "apply_settings") in said[: said.index("</section>")]
+    output = page[page.index("The running bot has other settings") :]
+    assert operate_url(pmm, "apply_settings") in output[: output.index("</section>")]
 
 
 def part(browser, bot: Bot) -> str:

@@ -120,15 +120,15 @@ def test_a_controller_that_can_t_be_used_makes_no_strategy(checked, admin_client
 
 
 @pytest.mark.parametrize(
-    ("told", "sentence"),
+    ("reported", "sentence"),
     [
         ({"controller_type": "x" * 41}, "at most 40 characters"),
         ({"name": "pmm.v9"}, "'pmm.v9' can't be used as a controller"),
     ],
 )
-def test_a_controller_of_which_no_strategy_can_be_made_says_why(told, sentence, checked, admin_client):
-    Controller.objects.filter(name="bollinger_v1").update(**told)
-    controller = Controller.objects.get(**told)
+def test_a_controller_of_which_no_strategy_can_be_made_says_why(reported, sentence, checked, admin_client):
+    Controller.objects.filter(name="bollinger_v1").update(**reported)
+    controller = Controller.objects.get(**reported)
     response = admin_client.post(reverse(FROM_SERVER), {"controller": controller.pk}, follow=True)
     assert f"{controller} can't be used: " in text_of(response) and sentence in text_of(response)
     assert not Strategy.objects.filter(bundled=False).exists()

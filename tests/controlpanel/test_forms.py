@@ -154,7 +154,7 @@ def test_two_servers_of_one_host_are_refused(server, save_server):
 @pytest.fixture
 def save_client(server, admin_client):
     def save(client=None, **changes):
-        facts = {"name": "Blunt", "server": server.pk, "status": "onboarding", "notes": "kept"}
+        facts = {"name": "Blunt", "server": server.pk, "status": "onboarding", "checkpoint": "kept"}
         return admin_client.post(url_of(client) if client else reverse(f"{CLIENT}_add"), facts | changes)
 
     return save
@@ -168,7 +168,7 @@ def test_an_account_name_is_made_from_the_clients_name(save_client):
 def test_a_name_that_gives_no_account_name_asks_for_one(save_client):
     response = save_client(name="锋利")
     assert refused(response) == {"account_name": ["No account name can be made from this client name: enter one."]}
-    assert (shown(response, "name"), shown(response, "notes")) == ("锋利", "kept")
+    assert (shown(response, "name"), shown(response, "checkpoint")) == ("锋利", "kept")
     assert not Client.objects.exists()
     assert save_client(name="锋利", account_name="client_fengli").status_code == 302
 
@@ -233,7 +233,7 @@ def test_a_profile_is_taken_over_from_the_servers_own_list(listed, client_sharp,
     blunt = Client.objects.get(name="Blunt")
     assert blunt.account_name == "by_hand"
     profile = blunt.profiles.get()
-    assert (profile.server, profile.account_name, profile.taken_over) == (listed, "by_hand", True)
+    assert (profile.server, profile.account_name, profile.adopted) == (listed, "by_hand", True)
     assert "not looked into yet" in text_of(admin_client.get(url_of(blunt)))
 
 
@@ -260,7 +260,7 @@ def test_a_client_that_has_a_name_already_may_still_take_a_profile_over(listed, 
     assert saved.status_code == 302
     client_sharp.refresh_from_db()
     assert client_sharp.account_name == "by_hand"
-    assert client_sharp.profiles.get().taken_over
+    assert client_sharp.profiles.get().adopted
 
 
 def test_a_client_with_a_new_profile_takes_none_over(listed, save_client):
@@ -512,8 +512,8 @@ def test_a_key_that_is_deleted_here_and_not_on_the_server_says_so(several, pushe
         keys[-1].save()
     page = text_of(delete(admin_client, *keys))
     assert not ExchangeKey.objects.exists()
-    said = "The bitmart key was deleted here only: it is in client_sharp on Sandbox still"
-    assert (said in page) == pushed
+    output = "The bitmart key was deleted here only: it is in client_sharp on Sandbox still"
+    assert (output in page) == pushed
     assert "The kucoin key was" not in page
 
 
@@ -772,7 +772,7 @@ def test_advanced_settings_are_folded_away_until_one_has_an_error(save_bot, pmm,
 
 
 #: Settings as they are found in other people's schemas: schema, what is typed, what is kept.
-FOREIGN = [
+EDITED_ON_SERVER = [
     ({"type": "array", "items": {"type": "string"}, "default": ["A-B"]}, "A-B, C-D", ["A-B", "C-D"]),
     ({"type": "array", "items": {"type": "integer"}, "default": []}, "", []),
     ({"type": "array", "items": {"type": "array"}, "default": [[1]]}, "[[1, 2]]", [[1, 2]]),
@@ -789,7 +789,7 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "typed", "kept"), FOREIGN)
+@pytest.mark.parametrize(("schema", "typed", "kept"), EDITED_ON_SERVER)
 def test_every_kind_of_setting_has_a_field_that_keeps_its_type(schema, typed, kept, save_bot, admin_client):
     mine = Strategy(name="mine", kind="controller", controller_type="generic", schema={"properties": {"it": schema}})
     mine.full_clean()

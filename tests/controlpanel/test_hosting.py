@@ -140,10 +140,10 @@ def test_production_is_refused_without_what_it_needs_in_a_sentence_that_names_th
         }
     answers = {name: attempt.result() for name, attempt in tries.items()}
     for name, answer in answers.items():
-        said = answer.stdout + answer.stderr
+        output = answer.stdout + answer.stderr
         assert answer.returncode != 0, name
-        assert "The control panel does not start:" in said, said
-        assert "Traceback" not in said, said
+        assert "The control panel does not start:" in output, output
+        assert "Traceback" not in output, output
     for name in ("all", "gunicorn"):
         assert all(f"- {variable} is not set." in answers[name].stderr for variable in NEEDED)
     for name in NEEDED:
@@ -151,9 +151,9 @@ def test_production_is_refused_without_what_it_needs_in_a_sentence_that_names_th
         assert answers[name].stderr.count("- ") == 1
     assert "- DEBUG is on" in answers["DEBUG"].stderr
     for name in SHORT:
-        said = answers[f"short {name}"].stderr
-        assert re.search(rf"- {name} .*shorter than 32 characters\. Make one: python -c", said), said
-        assert SHORT[name][name] not in said
+        output = answers[f"short {name}"].stderr
+        assert re.search(rf"- {name} .*shorter than 32 characters\. Make one: python -c", output), output
+        assert SHORT[name][name] not in output
     for host in HOSTERS:
         assert "- DATABASE_URL is not set" in answers[host].stderr
         assert "the disk is wiped at every restart" in answers[host].stderr
@@ -165,8 +165,8 @@ def test_gunicorn_goes_by_the_env_file_too(tmp_path):
     (tmp_path / "controlpanel" / "environment.py").write_text((ROOT / "controlpanel" / "environment.py").read_text())
     (tmp_path / "gunicorn.conf.py").write_text((ROOT / "gunicorn.conf.py").read_text())
     (tmp_path / ".env").write_text("PORT=9123\nWEB_CONCURRENCY=3\nWEB_THREADS=\n")
-    told = start("-m", "gunicorn", "--print-config", "--chdir", str(tmp_path), "x:y", cwd=tmp_path, **NEEDED).stdout
-    found = dict(re.findall(r"^(bind|workers|threads) += (.*)$", told, re.MULTILINE))
+    reported = start("-m", "gunicorn", "--print-config", "--chdir", str(tmp_path), "x:y", cwd=tmp_path, **NEEDED).stdout
+    found = dict(re.findall(r"^(bind|workers|threads) += (.*)$", reported, re.MULTILINE))
     assert found == {"bind": "['0.0.0.0:9123']", "workers": "3", "threads": "4"}
 
 
@@ -240,7 +240,7 @@ def test_production_answers_with_headers_that_protect_it(probe):
 
 
 def test_the_whole_domain_is_bound_to_https_only_when_the_host_says_so(tmp_path):
-    said = start(
+    output = start(
         "-c",
         "from controlpanel import settings as s; print(s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)",
         **NEEDED,
@@ -248,7 +248,7 @@ def test_the_whole_domain_is_bound_to_https_only_when_the_host_says_so(tmp_path)
         SECURE_HSTS_INCLUDE_SUBDOMAINS="true",
         SECURE_HSTS_PRELOAD="true",
     )
-    assert said.stdout == "True True\n", said.stderr
+    assert output.stdout == "True True\n", output.stderr
 
 
 def test_every_page_says_what_it_may_load(client, db):
@@ -313,7 +313,7 @@ def test_a_database_may_be_migrated_step_by_step_and_back(tmp_path):
 
 def heard(seconds_ago: float) -> None:
     moment = timezone.now() - timedelta(seconds=seconds_ago)
-    WorkerHeartbeat.objects.update_or_create(worker="w", defaults={"heard_at": moment})
+    WorkerHeartbeat.objects.update_or_create(worker="w", defaults={"last_seen_at": moment})
 
 
 def test_alive_needs_neither_sign_in_nor_database(client):
@@ -324,7 +324,7 @@ def test_alive_needs_neither_sign_in_nor_database(client):
 
 def test_ready_needs_a_worker_that_was_heard_lately(client, db):
     assert client.get("/readyz").status_code == 503
-    heard(WorkerHeartbeat.SILENT + 5)
+    heard(WorkerHeartbeat.UNRESPONSIVE + 5)
     response = client.get("/readyz")
     assert (response.status_code, response.json()["worker"]) == (503, False)
     heard(5)
@@ -349,8 +349,8 @@ def test_what_fails_is_named_without_a_detail_and_the_log_says_why_without_a_pas
     response = client.get("/readyz")
     assert (response.status_code, response.json()[part]) == (503, False)
     assert "example" not in response.content.decode()
-    (said,) = [record.getMessage() for record in caplog.records if record.name == "controlpanel.health"]
-    assert f"the {part} does not answer" in said and "db.example.com" in said and "in fail" in said
+    (output,) = [record.getMessage() for record in caplog.records if record.name == "controlpanel.health"]
+    assert f"the {part} does not answer" in output and "db.example.com" in output and "in fail" in output
     assert "hunted" not in caplog.text and "so%20is%20this" not in caplog.text
 
 
@@ -402,9 +402,13 @@ def test_the_queue_in_postgresql_takes_one_connection_for_all_threads(monkeypatc
 
 def test_the_mail_server_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("EMAIL_URL", "smtp+tls://panel:p%40ss@mail.example.com:587")
-    told = environment.mail()
-    assert (told["EMAIL_HOST"], told["EMAIL_PORT"], told["EMAIL_USE_TLS"]) == ("mail.example.com", 587, True)
-    assert (told["EMAIL_HOST_USER"], told["EMAIL_HOST_PASSWORD"]) == ("panel", "p@ss")
+    reported = environment.mail()
+    assert (reported["EMAIL_HOST"], reported["EMAIL_PORT"], reported["EMAIL_USE_TLS"]) == (
+        "mail.example.com",
+        587,
+        True,
+    )
+    assert (reported["EMAIL_HOST_USER"], reported["EMAIL_HOST_PASSWORD"]) == ("panel", "p@ss")
 
 
 # --- values that can't be used ---
@@ -443,7 +447,7 @@ SECRET = "p%40ss-hunted"
 def test_a_value_that_cannot_be_used_is_refused_in_a_sentence_without_being_shown(name, value, monkeypatch, recwarn):
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as refusal:
-        environment.refuse_to_start_half_configured()
+        environment.require_configuration()
     heading, *sentences = str(refusal.value).splitlines()
     assert heading == "The control panel does not start:"
     assert [sentence.partition(" can't be used: it has to be ")[0] for sentence in sentences] == [f"- {name}"]
@@ -468,7 +472,7 @@ def test_a_value_that_cannot_be_used_is_refused_in_a_sentence_without_being_show
 )
 def test_a_value_that_can_be_used_is_taken(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
-    environment.refuse_to_start_half_configured()
+    environment.require_configuration()
 
 
 def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):

@@ -90,7 +90,7 @@ def test_what_is_observed_in_the_background_is_no_change(bot, perform, server, a
     forms = [opened(admin_client, page) for page in pages]
     perform("deploy", bot)
     bot.deployment.observe(BotState.STOPPED)
-    Bot.objects.update(strangers="another")
+    Bot.objects.update(duplicates="another")
     server.contact_succeeded(latency_ms=7)
     for page, mine in zip(pages, forms, strict=True):
         assert admin_client.post(page, mine).status_code == 302
@@ -120,7 +120,7 @@ def test_the_history_names_no_setting_that_did_not_count(bot, admin_client):
     ("row", "field", "theirs", "label"),
     [
         ("server", "verify_tls", False, "“Verify TLS”"),
-        ("client", "notes", "call first", "“Notes”"),
+        ("client", "checkpoint", "call first", "“Notes”"),
         ("key", "expires_on", "2099-01-01", "“Last day”"),
         ("strategy", "spot_only", True, "“Spot only”"),
     ],

@@ -67,7 +67,7 @@ def change(admin_client):
         ticked = {field_name(Strategy.objects.get(name="spread").pk, n): v for n, v in values.items() if n not in ALSO}
         ticked |= {name: value for name, value in values.items() if name in ALSO}
         facts = {
-            "action": "change_many",
+            "action": "bulk_edit",
             ACTION_CHECKBOX_NAME: [bot.pk for bot in bots],
             "step": step,
             "change": list(ticked),
@@ -193,7 +193,7 @@ def test_without_the_permission_to_change_there_is_no_such_action(two, client_sh
     client_sharp.account_manager = user
     client_sharp.save()
     browser, before = browse(user), state_of(*two)
-    assert "change_many" not in text_of(browser.get(reverse(LIST)))
+    assert "bulk_edit" not in text_of(browser.get(reverse(LIST)))
     change(two, step="save", browser=browser, order_amount="9")
     assert state_of(*two) == before
 

@@ -41,7 +41,7 @@ def live(bot: Bot) -> Bot:
 
 
 def offboard(browser, client: Client):
-    facts = {"name": client.name, "server": client.server_id, "status": "offboarded", "notes": "left"}
+    facts = {"name": client.name, "server": client.server_id, "status": "offboarded", "checkpoint": "left"}
     return browser.post(url_of(client), facts)
 
 
@@ -72,7 +72,7 @@ def test_the_form_says_that_a_status_stops_no_bot(admin_client):
 def test_one_that_was_offboarded_before_may_be_changed_in_all_else(live, admin_client):
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     assert offboard(admin_client, live.client).status_code == 302
-    assert Client.objects.get().notes == "left"
+    assert Client.objects.get().checkpoint == "left"
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_it_is_refused_with_its_code_and_remedy_whoever_asks(beginning, bot, mak
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["detail"]) == (409, "client_offboarded", REFUSED)
     assert problem["remedy"] == ClientOffboarded.default_remedy
-    with pytest.raises(CommandError) as said:
+    with pytest.raises(CommandError) as output:
         call_command("bot", beginning, str(bot.pk), stdout=StringIO())
-    assert str(said.value) == f"{REFUSED} [client_offboarded]\nWhat to do: {ClientOffboarded.default_remedy}"
+    assert str(output.value) == f"{REFUSED} [client_offboarded]\nWhat to do: {ClientOffboarded.default_remedy}"
     assert not Operation.objects.exists()
 
 
@@ -178,7 +178,7 @@ def test_a_deploy_that_waited_while_its_client_left_is_not_sent(bot, key, sandbo
     assert runner.run(operation.pk)
     operation.refresh_from_db()
     assert (operation.state, operation.error_code) == (State.FAILED, "client_offboarded")
-    assert operation.way_out == ("Open the client Sharp", bot.client.get_absolute_url())
+    assert operation.fix_link == ("Open the client Sharp", bot.client.get_absolute_url())
     assert not sandbox.world.instances
     with pytest.raises(ClientOffboarded):
         operation_retry(operation=operation)
@@ -188,9 +188,9 @@ def test_a_client_who_leaves_in_the_middle_of_a_deploy_gets_no_instance(bot, key
     write = prepare.write_config
 
     def write_and_leave(run):
-        said = write(run)
+        output = write(run)
         Client.objects.update(status=ClientStatus.OFFBOARDED)
-        return said
+        return output
 
     steps = tuple(
         replace(step, act=write_and_leave) if step.key == "config" else step for step in kinds.get("deploy").steps

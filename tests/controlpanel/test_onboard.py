@@ -42,12 +42,12 @@ def onboard(tmp_path):
             with pytest.raises(CommandError) as failure:
                 call_command("onboard", "--file", str(file), *arguments, stdout=output)
             assert failure.value.returncode == 1
-            said = f"{output.getvalue()}\n{failure.value}"
+            output = f"{output.getvalue()}\n{failure.value}"
         else:
             call_command("onboard", "--file", str(file), *arguments, stdout=output)
-            said = output.getvalue()
-        assert not {secret for secret in SECRETS if secret in said}
-        return said
+            output = output.getvalue()
+        assert not {secret for secret in SECRETS if secret in output}
+        return output
 
     return onboard
 
@@ -77,39 +77,39 @@ def test_a_pair_is_deployed_as_the_file_spells_it(pair, server, onboard):
 def test_the_sample_ends_with_a_running_bot_and_each_step_is_printed(server, sandbox):
     output = StringIO()
     call_command("onboard", "--file", str(SAMPLE), stdout=output)
-    said = output.getvalue()
+    output = output.getvalue()
     assert Client.objects.get().account_name == "client_sharp"
     assert Bot.objects.get().deployment.state == BotState.RUNNING
     (instance,) = sandbox.world.live()
-    assert f"Sharp Spread is running: {instance.name}" in said
+    assert f"Sharp Spread is running: {instance.name}" in output
     for operation in Operation.objects.all():
         assert operation.state == State.SUCCEEDED
-        assert all(f"done   {step.title} (" in said and step.detail in said for step in operation.steps.all())
-    assert not [v for v in json.loads(SAMPLE.read_text())["key"]["values"].values() if v in said]
+        assert all(f"done   {step.title} (" in output and step.detail in output for step in operation.steps.all())
+    assert not [v for v in json.loads(SAMPLE.read_text())["key"]["values"].values() if v in output]
 
 
 def test_a_second_run_finds_what_the_first_one_made(server, onboard, sandbox):
     onboard()
-    said = onboard()
-    assert "runs already, as this file says: nothing to deploy." in said
-    assert "Sharp Spread is running: " in said
+    output = onboard()
+    assert "runs already, as this file says: nothing to deploy." in output
+    assert "Sharp Spread is running: " in output
     assert (Client.objects.count(), ExchangeKey.objects.count(), Bot.objects.count()) == (1, 1, 1)
     assert len(sandbox.world.instances) == 1
 
 
 def test_a_second_run_with_another_file_says_what_it_takes_to_apply_it(server, onboard, sandbox):
     onboard()
-    said = onboard(facts_of_sample(bot={"settings": {"order_amount": 800}}))
+    output = onboard(facts_of_sample(bot={"settings": {"order_amount": 800}}))
     assert Bot.objects.get().settings["order_amount"] == 800
-    assert "redeploy it to apply that" in said
+    assert "redeploy it to apply that" in output
     assert len(sandbox.world.instances) == 1
 
 
 def test_a_bot_that_was_stopped_meanwhile_is_not_started_behind_anybodys_back(server, onboard, perform):
     onboard()
     perform("stop", Bot.objects.get())
-    said = onboard(fails=True)
-    assert "is stopped" in said and "start or redeploy it" in said
+    output = onboard(fails=True)
+    assert "is stopped" in output and "start or redeploy it" in output
 
 
 def test_a_bot_that_crashed_meanwhile_is_deployed_again(server, onboard, sandbox):
@@ -156,9 +156,9 @@ def test_a_bot_that_crashed_meanwhile_is_deployed_again(server, onboard, sandbox
     ],
 )
 def test_a_file_with_a_mistake_is_refused_as_a_whole(facts, cause, server, onboard, sandbox):
-    said = onboard(facts, fails=True)
-    assert cause in said
-    assert "Correct the file and run this again. Nothing was changed." in said
+    output = onboard(facts, fails=True)
+    assert cause in output
+    assert "Correct the file and run this again. Nothing was changed." in output
     assert not Client.objects.exists()
     assert not Operation.objects.exists()
     assert not sandbox.requests
@@ -175,8 +175,8 @@ def test_a_file_is_held_against_the_stored_trading_rules_as_a_form_is(server, on
     TradingRules.objects.create(
         server=server, connector="bitmart", trading_pair="SHARP-USDT", read_at=timezone.now(), **facts
     )
-    said = onboard(fails=True)
-    assert "settings.order_amount" in said and "5000" in said.replace(",", "")
+    output = onboard(fails=True)
+    assert "settings.order_amount" in output and "5000" in output.replace(",", "")
     assert not Bot.objects.exists() and not Client.objects.exists() and not sandbox.world.instances
 
 
@@ -185,17 +185,17 @@ def test_a_file_is_held_against_the_stored_trading_rules_as_a_form_is(server, on
 
 def test_a_wrong_password_is_named_and_nothing_is_deployed(server, onboard, sandbox):
     Server.objects.update(password="planted-but-wrong")
-    said = onboard(fails=True)
-    assert "wrong_password" in said and WrongPassword.default_remedy in said
-    assert "planted-but-wrong" not in said
+    output = onboard(fails=True)
+    assert "wrong_password" in output and WrongPassword.default_remedy in output
+    assert "planted-but-wrong" not in output
     assert not sandbox.world.instances
 
 
 def test_a_refused_key_fails_with_the_exchanges_words_and_the_next_run_succeeds(server, onboard, sandbox):
     sandbox.faults.add("exchange_refuses_key", message="401 Unauthorized: Invalid API-key")
-    said = onboard(fails=True)
-    assert "failed Store on the server" in said
-    assert "Invalid API-key" in said and KeyRefused.default_remedy in said
+    output = onboard(fails=True)
+    assert "failed Store on the server" in output
+    assert "Invalid API-key" in output and KeyRefused.default_remedy in output
     assert not sandbox.world.instances
     sandbox.faults.clear()
     assert "Sharp Spread is running" in onboard()
@@ -203,13 +203,13 @@ def test_a_refused_key_fails_with_the_exchanges_words_and_the_next_run_succeeds(
 
 def test_a_server_that_is_down_is_named(server, onboard, sandbox):
     sandbox.faults.add("refused_connection")
-    said = onboard(fails=True)
-    assert "server_unreachable" in said and ServerUnreachable.default_remedy in said
+    output = onboard(fails=True)
+    assert "server_unreachable" in output and ServerUnreachable.default_remedy in output
 
 
 def test_without_a_server_it_says_how_to_get_one(db, onboard):
-    said = onboard(fails=True)
-    assert "The panel knows: none yet." in said and "HUMMINGBOT_API_URL" in said
+    output = onboard(fails=True)
+    assert "The panel knows: none yet." in output and "HUMMINGBOT_API_URL" in output
 
 
 def test_of_several_servers_one_must_be_named(server, onboard):
@@ -223,16 +223,16 @@ def test_a_client_that_is_on_another_server_than_the_one_named_is_left_where_it_
     onboard()
     Server.objects.create(name="Elsewhere", base_url="http://127.0.0.1:9", password="x")
     before = Operation.objects.count()
-    said = onboard(facts_of_sample(client={"notes": "moved"}), "--server", "Elsewhere", fails=True)
-    assert "Sharp is on the server Sandbox, not on Elsewhere" in said and "--server Sandbox" in said
-    assert (Client.objects.get().notes, Operation.objects.count()) == ("", before)
+    output = onboard(facts_of_sample(client={"checkpoint": "moved"}), "--server", "Elsewhere", fails=True)
+    assert "Sharp is on the server Sandbox, not on Elsewhere" in output and "--server Sandbox" in output
+    assert (Client.objects.get().checkpoint, Operation.objects.count()) == ("", before)
 
 
 def test_an_operation_that_is_active_already_is_named(server, onboard):
     operation_request(kind="check_server", subject=server)
-    said = onboard(fails=True)
-    assert "“Check connection Sandbox” is queued" in said
-    assert "It has not begun: cancel it on its page" in said
+    output = onboard(fails=True)
+    assert "“Check connection Sandbox” is queued" in output
+    assert "It has not begun: cancel it on its page" in output
 
 
 def test_steps_that_a_background_worker_takes_are_printed_too(server, onboard, monkeypatch):
@@ -244,13 +244,13 @@ def test_steps_that_a_background_worker_takes_are_printed_too(server, onboard, m
         return run(pk, on_step)
 
     monkeypatch.setattr(runner, "run", first_the_worker)
-    said = onboard()
-    assert all(step.title in said for o in Operation.objects.all() for step in o.steps.all())
+    output = onboard()
+    assert all(step.title in output for o in Operation.objects.all() for step in o.steps.all())
 
 
 def test_an_operation_that_is_cancelled_before_it_began_ends_the_command(server, onboard, monkeypatch):
     monkeypatch.setattr(
         runner, "run", lambda pk, on_step=None: operation_cancel(operation=Operation.objects.get(pk=pk))
     )
-    said = onboard(fails=True)
-    assert "Cancelled before it began." in said and "What to do: Run this again." in said
+    output = onboard(fails=True)
+    assert "Cancelled before it began." in output and "What to do: Run this again." in output

@@ -206,7 +206,7 @@ def test_a_profile_that_is_there_is_taken_over_by_choosing_it(server, admin_clie
     chosen = {"name": "Keen", "server": server.pk, "existing_profile": f"{server.pk}:by_hand"}
     admin_client.post(reverse("onboard"), chosen)
     keen = Client.objects.get()
-    assert keen.account_name == "by_hand" and keen.profile.taken_over
+    assert keen.account_name == "by_hand" and keen.profile.adopted
 
 
 def test_the_review_says_what_is_wrong_before_anything_is_sent(own, key, make_bot, browser):

@@ -11,13 +11,13 @@ from huey import MemoryHuey
 from huey.consumer import Scheduler, Worker
 
 from controlpanel import queue as queues
-from controlpanel.queue import PatientQueue
+from controlpanel.queue import BackoffQueue
 from controlpanel.settings.environment import database, queue
 
 PASSWORD = "p%40ss-hunted"
 
 
-class MemoryQueue(PatientQueue, MemoryHuey):
+class MemoryQueue(BackoffQueue, MemoryHuey):
     """A queue that fails with an error as long as it has one."""
 
     error: Exception | None = None
@@ -73,13 +73,13 @@ def test_an_outage_is_one_line_and_few_questions(error, bells, console):
 
 def test_its_end_is_a_line_and_what_waits_is_taken(bells, console):
     taken = Event()
-    ring = bells.task()(lambda: taken.set())
+    enqueue = bells.task()(lambda: taken.set())
     bells.out_of_reach(redis.ConnectionError("gone"))
     thread = Thread(target=consume, args=(bells, 2))
     thread.start()
     Event().wait(0.7)
     bells.back()
-    ring()
+    enqueue()
     thread.join()
     assert taken.is_set()
     first, last = console.getvalue().splitlines()
@@ -96,7 +96,7 @@ def test_an_outage_that_lasts_is_named_once_a_minute(bells, console, monkeypatch
         assert bells.dequeue() is None
         now += waited[-1]
     assert len(console.getvalue().splitlines()) == pytest.approx(sum(waited) / 60, abs=2)
-    assert waited[0] == pytest.approx(0.5) and max(waited) == queues.LONGEST_WAIT
+    assert waited[0] == pytest.approx(0.5) and max(waited) == queues.MAX_WAIT
 
 
 def test_a_certificate_that_is_not_trusted_names_its_setting_and_no_password(bells, console, monkeypatch):
@@ -136,7 +136,7 @@ def test_every_queue_of_production_is_patient(url, monkeypatch, settings):
     monkeypatch.setenv("QUEUE_URL", url)
     for engine in ("postgresql", "sqlite3"):
         found = queue({"ENGINE": f"django.db.backends.{engine}", "NAME": "panel"})
-        assert issubclass(import_string(found["huey_class"]), PatientQueue)
+        assert issubclass(import_string(found["huey_class"]), BackoffQueue)
 
 
 # --- connections to the database ---

@@ -17,7 +17,7 @@ def rotate(settings):
 
     def rotate(*keys: str) -> None:
         settings.FERNET_KEYS = list(keys)
-        stored = ((Server, "password"), (ExchangeKey, "encrypted_values"), (ExchangeKey, "former_values"))
+        stored = ((Server, "password"), (ExchangeKey, "encrypted_values"), (ExchangeKey, "previous_values"))
         for model, name in stored:
             field = model._meta.get_field(name)
             for cached in ("keys", "fernet_keys", "fernet"):
@@ -29,14 +29,14 @@ def rotate(settings):
 
 def test_what_was_encrypted_anew_needs_the_old_key_no_longer(key, server, rotate):
     rotate("a-new-key", "only-for-tests")
-    said = StringIO()
+    output = StringIO()
 
-    call_command("reencrypt", stdout=said)
+    call_command("reencrypt", stdout=output)
 
     rotate("a-new-key")
     assert ExchangeKey.objects.get().read_values() == PLANTED
     assert Server.objects.get().password == PLANTED_PASSWORD
-    assert "2 secrets" in said.getvalue()
+    assert "2 secrets" in output.getvalue()
 
 
 def test_the_former_values_of_a_key_are_encrypted_anew_too(key, rotate):

@@ -149,7 +149,7 @@ def owner_of(row: Any) -> User | None:
 @pytest.fixture(autouse=True)
 def a_worker_is_there(db) -> None:
     """Or else ``/readyz`` answers that it is not."""
-    WorkerHeartbeat.objects.create(worker="w", heard_at=timezone.now())
+    WorkerHeartbeat.objects.create(worker="w", last_seen_at=timezone.now())
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
         seen_at=timezone.now(),
         opened_at=timezone.now(),
     )
-    told = {
+    reported = {
         "incident": incident,
         "channel": Channel.objects.create(name=f"{client} channel", kind="webhook", client=client),
         "controller": server.controllers.create(controller_type="generic", name="pmm", read_at=timezone.now()),
@@ -192,14 +192,14 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
         event_id="evt_1", type="bot.state_changed", about=f"{client} bot", occurred_at=timezone.now(), body="{}"
     )
     tools = {"webhook": webhook, "delivery": delivery, "token": token}
-    instance = server.foreign_instances.create(
+    instance = server.unmanaged_instances.create(
         name=f"hummingbot-{client}-20261122-105939", first_seen_at=timezone.now(), last_seen_at=timezone.now()
     )
     Server.objects.filter(pk=server.pk).update(instances=[instance.name], instances_at=timezone.now())
-    told["instance"] = instance
-    told["orphaned"] = world["deployment"].orphaned_orders.create(reason=f"{client} may have orders open.")
+    reported["instance"] = instance
+    reported["orphaned"] = world["deployment"].orphaned_orders.create(reason=f"{client} may have orders open.")
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
-    return world | told | nobodys | tools | {"operation": world["deploy"]}
+    return world | reported | nobodys | tools | {"operation": world["deploy"]}
 
 
 @pytest.fixture
@@ -476,7 +476,7 @@ def test_nobody_changes_somebody_who_may_more(how, active, panel, make_user):
     assert panel.post(user_page(mighty), facts_of(mighty, username="taken")).status_code == 403
     assert panel.post(user_page(mighty, "password_change"), password).status_code == 403
     users = reverse("admin:auth_user_changelist")
-    for action in ("remove_second_factor", "let_sign_in_again", "revoke_tokens"):
+    for action in ("remove_second_factor", "unlock", "revoke_tokens"):
         answer = panel.post(users, {"action": action, "_selected_action": [mighty.pk]}, follow=True)
         assert "may do more than you" in text_of(answer)
     assert User.objects.values().get(pk=mighty.pk) == before

@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 
 from bots.admin.forms import field_name
 from bots.models import Bot, Strategy, TradingRules
-from bots.models.trading_rules import PRICE_COUNTS_FOR
+from bots.models.trading_rules import PRICE_MAX_AGE
 from json_api.defining import check
 from json_api.problems import FieldsInvalid
 from operations.models import State, StepState
@@ -59,7 +59,7 @@ def errors_of(response):
     return context["adminform"].form.errors if "adminform" in context else {}
 
 
-def said(response):
+def output(response):
     return [str(message) for message in response.context["messages"]]
 
 
@@ -99,7 +99,7 @@ def test_what_the_exchange_takes_is_saved_without_a_word(read, save):
     read()
     response = save(order_amount=ENOUGH)
     assert not errors_of(response)
-    assert [message for message in said(response) if "was added" not in message] == []
+    assert [message for message in output(response) if "was added" not in message] == []
 
 
 def test_saving_asks_no_server(read, save, sandbox):
@@ -110,23 +110,23 @@ def test_saving_asks_no_server(read, save, sandbox):
 
 
 def test_without_stored_rules_a_warning_says_how_to_get_them(save):
-    (warning,) = [message for message in said(save(order_amount=TOO_LITTLE)) if "not checked" in message]
+    (warning,) = [message for message in output(save(order_amount=TOO_LITTLE)) if "not checked" in message]
     assert "bitmart's trading rules for SHARP-USDT have not been read yet" in warning
     assert "Press “Check”" in warning
 
 
 def test_rules_that_could_not_be_had_say_why(read, save):
     read(min_order_size=None, min_notional_size=None, problem="bitmart does not list SHARP-USDT.")
-    assert any("bitmart does not list SHARP-USDT." in message for message in said(save(order_amount=1)))
+    assert any("bitmart does not list SHARP-USDT." in message for message in output(save(order_amount=1)))
 
 
 def test_the_rules_of_another_market_are_not_taken(read, save):
     read(connector="kucoin")
-    assert any("not checked" in message for message in said(save(order_amount=TOO_LITTLE)))
+    assert any("not checked" in message for message in output(save(order_amount=TOO_LITTLE)))
 
 
 def test_an_old_price_is_not_reckoned_with_and_the_rules_are(read, save):
-    read(read_at=timezone.now() - PRICE_COUNTS_FOR - timedelta(minutes=1))
+    read(read_at=timezone.now() - PRICE_MAX_AGE - timedelta(minutes=1))
     assert not errors_of(save(order_amount=TOO_LITTLE))
 
 
@@ -139,7 +139,7 @@ def test_a_spread_below_one_price_step_is_a_warning_and_no_error(read, save):
     read(min_price_increment=0.0001)
     response = save(order_amount=ENOUGH)
     assert not errors_of(response)
-    assert any(message.startswith("bid_spread: 0.003 of the price is less") for message in said(response))
+    assert any(message.startswith("bid_spread: 0.003 of the price is less") for message in output(response))
 
 
 def test_a_strategy_that_names_no_amounts_is_saved_without_a_warning(save, db):
@@ -149,7 +149,7 @@ def test_a_strategy_that_names_no_amounts_is_saved_without_a_warning(save, db):
         controller_type="generic",
         schema={"properties": {"order_amount": {"type": "number", "default": 0.1}}},
     )
-    assert not any("not checked" in message for message in said(save("mine")))
+    assert not any("not checked" in message for message in output(save("mine")))
 
 
 # --- Check ---

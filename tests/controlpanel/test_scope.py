@@ -387,7 +387,7 @@ def test_an_image_that_somebody_who_may_has_chosen_can_be_chosen_for_others(own,
 
 
 def test_nobodys_image_comes_in_by_changing_several_bots(browser, own):
-    chosen = {ACTION_CHECKBOX_NAME: [own["bot"].pk], "action": "change_many", "change": "image", "image": "evil/x"}
+    chosen = {ACTION_CHECKBOX_NAME: [own["bot"].pk], "action": "bulk_edit", "change": "image", "image": "evil/x"}
     for step in ("review", "save"):
         browser.post(reverse(f"{BOT}_changelist"), {**chosen, "step": step})
 

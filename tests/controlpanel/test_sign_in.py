@@ -124,7 +124,7 @@ def test_a_try_is_counted_for_an_address_or_a_line_of_ipv6(address, block):
 @pytest.fixture
 def guessed(user, settings):
     """Strangers with enough addresses have tried so many passwords that a strange browser is not let in."""
-    settings.SIGN_IN_TRIES_PER_USER = 8
+    settings.LOGIN_ATTEMPTS_PER_USER = 8
     assert {guess(number).status_code for number in range(8)} == {200}
 
 
@@ -152,7 +152,7 @@ def test_tries_during_the_brake_are_not_written_down(guessed):
 
 
 def test_one_address_alone_brakes_nobody_elsewhere(user, settings):
-    settings.SIGN_IN_TRIES_PER_USER = 8
+    settings.LOGIN_ATTEMPTS_PER_USER = 8
     for number in range(30):
         try_to_sign_in(Browser(HTTP_USER_AGENT=f"agent {number}"), password="wrong")
     assert guess(100, password=PASSWORD).status_code == 302
@@ -164,12 +164,12 @@ def test_another_user_is_not_braked(guessed):
 
 
 def test_a_name_that_nobody_has_is_braked_like_one_that_somebody_has(db, settings):
-    settings.SIGN_IN_TRIES_PER_USER = 8
+    settings.LOGIN_ATTEMPTS_PER_USER = 8
     assert [guess(number).status_code for number in range(9)] == [200] * 8 + [429]
 
 
 def test_without_a_number_there_is_no_brake(user, settings):
-    settings.SIGN_IN_TRIES_PER_USER = 0
+    settings.LOGIN_ATTEMPTS_PER_USER = 0
     assert {guess(number).status_code for number in range(12)} == {200}
 
 
@@ -227,7 +227,7 @@ def test_who_changes_the_password_stays_known(user, request):
 def test_an_administrator_ends_the_brake(guessed, user, admin_client):
     users = reverse("admin:auth_user_changelist")
     assert "paused" in text_of(admin_client.get(users))
-    admin_client.post(users, {"action": "let_sign_in_again", "_selected_action": [user.pk]})
+    admin_client.post(users, {"action": "unlock", "_selected_action": [user.pk]})
     assert "paused" not in text_of(admin_client.get(users))
     assert guess(100, password=PASSWORD).status_code == 302
 
@@ -246,7 +246,7 @@ def test_an_administrator_ends_the_pause(user, admin_client):
         try_to_sign_in(password="wrong")
     users = reverse("admin:auth_user_changelist")
     assert "paused" in text_of(admin_client.get(users))
-    admin_client.post(users, {"action": "let_sign_in_again", "_selected_action": [user.pk]})
+    admin_client.post(users, {"action": "unlock", "_selected_action": [user.pk]})
     assert "paused" not in text_of(admin_client.get(users))
     assert try_to_sign_in().status_code == 302
     assert "Ended the pause" in text_of(admin_client.get(url_of(user, "history")))
@@ -261,13 +261,13 @@ def test_a_user_sets_a_second_factor_up_and_signs_in_with_it(user):
     assert "off" in text_of(browser.get(PAGE))
     page = text_of(browser.post(PAGE, {"act": "begin"}, follow=True))
     factor = SecondFactor.objects.get()
-    assert "<svg" in page and factor.key_in_words in page
+    assert "<svg" in page and factor.key_text in page
     page = text_of(browser.post(PAGE, {"act": "confirm", "code": app_code(factor)}))
     codes = re.findall(r"<code>([0-9a-f]{5}-[0-9a-f]{5})</code>", page)
     assert len(set(codes)) == RECOVERY_CODES
     page = text_of(browser.get(PAGE))
     assert is_inside(browser)
-    assert codes[0] not in page and factor.key_in_words not in page
+    assert codes[0] not in page and factor.key_text not in page
 
     stranger = Browser()
     assert "Enter the code" in text_of(try_to_sign_in(stranger))

@@ -26,7 +26,7 @@ class Code:
         return RAN.append, ("somebody else's code",)
 
 
-def ring(number: int) -> None:
+def enqueue(number: int) -> None:
     RAN.append(number)
 
 
@@ -34,7 +34,7 @@ def ring(number: int) -> None:
 def bells() -> MemoryHuey:
     RAN.clear()
     bells = MemoryHuey("panel", serializer=settings.HUEY["serializer"], results=False)
-    bells.ring = bells.task()(ring)
+    bells.enqueue = bells.task()(enqueue)
     return bells
 
 
@@ -64,7 +64,7 @@ STRANGE = pytest.mark.parametrize(
 @STRANGE
 def test_an_unsigned_message_runs_nothing_and_is_dropped_with_a_line_and_the_next_is_taken(message, bells, log):
     bells.storage.enqueue(message)
-    bells.ring(7)
+    bells.enqueue(7)
     work(bells)
     assert RAN == [7]
     [line] = log.getvalue().splitlines()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.exchanges import EXCHANGES, exchange_of, title_of, words_of
-from hummingbot_api.connectors import KNOWN_CONNECTORS, Market, Money, is_paper_trade, market_of
+from core.exchanges import EXCHANGES, exchange_of, title_of, wording_of
+from hummingbot_api.connectors import KNOWN_CONNECTORS, AccountType, Market, is_paper_trade, market_of
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared/reference/hummingbot-connectors.json"
 
@@ -39,27 +39,27 @@ def test_keys_and_memos_are_secret_and_a_choice_is_not():
 @pytest.mark.parametrize(
     ("connector", "market"),
     [
-        ("binance", Market("binance", False, Money.REAL)),
-        ("binance_paper_trade", Market("binance", False, Money.PAPER)),
-        ("binance_perpetual", Market("binance", True, Money.REAL)),
-        ("binance_perpetual_testnet", Market("binance", True, Money.TESTNET)),
-        ("bybit_testnet", Market("bybit", False, Money.TESTNET)),
-        ("architect_perpetual_sandbox", Market("architect", True, Money.TESTNET)),
-        ("dydx_v4_perpetual", Market("dydx_v4", True, Money.REAL)),
+        ("binance", Market("binance", False, AccountType.REAL)),
+        ("binance_paper_trade", Market("binance", False, AccountType.PAPER)),
+        ("binance_perpetual", Market("binance", True, AccountType.REAL)),
+        ("binance_perpetual_testnet", Market("binance", True, AccountType.TESTNET)),
+        ("bybit_testnet", Market("bybit", False, AccountType.TESTNET)),
+        ("architect_perpetual_sandbox", Market("architect", True, AccountType.TESTNET)),
+        ("dydx_v4_perpetual", Market("dydx_v4", True, AccountType.REAL)),
         # Whatever the name does not make certain is real money.
-        ("testnet_exchange", Market("testnet_exchange", False, Money.REAL)),
-        ("paper_trade", Market("paper_trade", False, Money.REAL)),
-        ("BINANCE_PAPER_TRADE", Market("BINANCE_PAPER_TRADE", False, Money.REAL)),
+        ("testnet_exchange", Market("testnet_exchange", False, AccountType.REAL)),
+        ("paper_trade", Market("paper_trade", False, AccountType.REAL)),
+        ("BINANCE_PAPER_TRADE", Market("BINANCE_PAPER_TRADE", False, AccountType.REAL)),
     ],
 )
 def test_a_connectors_name_says_where_and_with_what_it_trades(connector, market):
     assert market_of(connector) == market
-    assert is_paper_trade(connector) == (market.money is Money.PAPER)
+    assert is_paper_trade(connector) == (market.account_type is AccountType.PAPER)
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded answers are not part of the project")
 def test_no_recorded_connector_but_those_of_test_networks_is_taken_for_one():
-    names = [name for name in json.loads(RECORDED.read_text()) if market_of(name).money is not Money.REAL]
+    names = [name for name in json.loads(RECORDED.read_text()) if market_of(name).account_type is not AccountType.REAL]
     assert names == [name for name in json.loads(RECORDED.read_text()) if name.endswith(("_testnet", "_sandbox"))]
 
 
@@ -75,7 +75,7 @@ def test_connectors_have_plain_names():
 def test_every_known_connector_has_a_guide_and_words_for_each_field(connector):
     assert exchange_of(connector) is not None
     for field in KNOWN_CONNECTORS[connector]:
-        words = words_of(connector, field.name)
+        words = wording_of(connector, field.name)
         assert words.help, field.name
         assert market_of(connector).exchange not in words.label.lower().split()
         assert set(words.choices) == set(field.allowed_values)
@@ -88,6 +88,6 @@ def test_every_guide_is_for_a_known_connector_and_links_are_https():
 
 
 def test_a_field_that_is_not_known_is_called_by_its_own_name():
-    assert words_of("evedex_perpetual", "evedex_perpetual_signer_id").label == "Signer id"
-    assert words_of("bing_x", "bingx_api_key").label == "API key"
-    assert words_of("backpack_perpetual", "backpack_api_secret").label == "Secret key"
+    assert wording_of("evedex_perpetual", "evedex_perpetual_signer_id").label == "Signer id"
+    assert wording_of("bing_x", "bingx_api_key").label == "API key"
+    assert wording_of("backpack_perpetual", "backpack_api_secret").label == "Secret key"

@@ -20,7 +20,7 @@ from hummingbot_api.errors import (
 )
 from hummingbot_api.http import connections
 from hummingbot_api.http.connections import check_address
-from hummingbot_api.text import one_line, quotable
+from hummingbot_api.text import one_line, sanitize
 from tests.hummingbot_api.hostile import OK, flooding, listening, trickling
 from tests.hummingbot_api.stub import Reply, running_stub
 
@@ -101,7 +101,7 @@ def test_all_requests_together_have_a_time_too_and_after_it_nothing_is_sent():
     assert isinstance(error_of(api.accounts.list), ServerTimedOut)
 
 
-@pytest.mark.parametrize("handshake", [b"", b"\x16\x03\x03\x40\x00"], ids=["silent", "slow"])
+@pytest.mark.parametrize("handshake", [b"", b"\x16\x03\x03\x40\x00"], ids=["unresponsive", "slow"])
 def test_a_tls_handshake_that_never_ends_is_not_waited_for(handshake):
     begun = time.monotonic()
     with listening(trickling(handshake, piece=b"\x00")) as url:
@@ -143,7 +143,7 @@ def test_a_name_with_many_addresses_of_which_none_answers_takes_no_longer(monkey
     ids=["body", "chunks", "chunk size", "until it hangs up", "continue"],
 )
 def test_an_answer_without_end_is_not_read_to_its_end(talk, monkeypatch):
-    monkeypatch.setattr(connections, "LARGEST", 1_000_000)
+    monkeypatch.setattr(connections, "MAX_SIZE", 1_000_000)
     with listening(talk) as url, patient_with(url, read_timeout=SOON) as api:
         read = error_of(api.accounts.list)
         written = error_of(lambda: api.scripts.save("pmm", "pass"))
@@ -153,7 +153,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(talk, monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip"])
 def test_an_answer_that_is_large_once_it_is_unzipped_is_not_unzipped_to_its_end(encoding, monkeypatch):
-    monkeypatch.setattr(connections, "LARGEST", 1_000_000)
+    monkeypatch.setattr(connections, "MAX_SIZE", 1_000_000)
     body = gzip.compress(b"[" + b" " * 30_000_000 + b"]")
     body = gzip.compress(body) if "," in encoding else body
     head = OK + f"Content-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
@@ -197,7 +197,7 @@ def quickly(call: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         "1 validation error for X\na" + " " * 200_000 + "b",
         "Traceback (most recent call last):" * 6_000,
@@ -214,9 +214,9 @@ def quickly(call: Callable[[], object]) -> None:
     ids=["spaces", "tracebacks", "digits", "types", "links", "images", "lines", "IPs", "times", "codes", "escapes"],
 )
 @pytest.mark.parametrize("status", [400, 500])
-def test_a_refusal_takes_no_time_to_read_whatever_it_says(said, status):
+def test_a_refusal_takes_no_time_to_read_whatever_it_says(output, status):
     with running_stub() as stub, HummingbotAPI(stub.url, "admin", "admin") as api:
-        stub.will(Reply({"detail": said}, status))
+        stub.will(Reply({"detail": output}, status))
         quickly(
             lambda: error_of(lambda: api.accounts.add_credential("client", "binance", {"binance_api_key": "k" * 40}))
         )
@@ -246,7 +246,7 @@ def test_a_value_that_its_name_gives_away_is_masked(name):
 def test_of_a_long_refusal_no_half_of_a_secret_is_left():
     secret = "k3y-planted"
     for length in range(19_980, 20_010):
-        words = quotable(
+        words = sanitize(
             "Traceback (most recent call last):\n" + "x" * length + secret, lambda t: t.replace(secret, "•")
         )
         assert "k3y" not in words

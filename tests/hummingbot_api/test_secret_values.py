@@ -3,7 +3,7 @@
 import pytest
 
 from hummingbot_api.secret_values import looks_random, secrets_in
-from hummingbot_api.text import masker, sanitize
+from hummingbot_api.text import mask_secrets, strip_invisible
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_random_is_what_nobody_uses_as_a_word(text, random):
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("output", "shown"),
     [
         ("refused sunshine.", "refused •••."),
         ("key=sunshine&x", "key=•••&x"),
@@ -61,24 +61,24 @@ def test_random_is_what_nobody_uses_as_a_word(text, random):
         ("2sunshine", "2sunshine"),
     ],
 )
-def test_a_secret_is_masked_as_a_whole_only(said, shown):
-    assert masker(["sunshine"])(said) == shown
+def test_a_secret_is_masked_as_a_whole_only(output, shown):
+    assert mask_secrets(["sunshine"])(output) == shown
 
 
 @pytest.mark.parametrize("around", ["{}", "x{}y", "%20{}%20", "\\n{}", "apiKey={}&z", "_{}_"])
 def test_a_long_random_one_wherever_it_is(around):
     secret = "planted-7f3a9c01-key"
-    assert secret not in masker([secret])(around.format(secret))
+    assert secret not in mask_secrets([secret])(around.format(secret))
 
 
 @pytest.mark.parametrize("secret", ["", "m", "ab", "abc", None, True, 7])
 def test_what_is_short_is_not_masked(secret):
     text = "m ab abc 7 True None"
-    assert masker([secret])(text) == text
+    assert mask_secrets([secret])(text) == text
 
 
 def test_of_a_secret_in_lines_each_long_one_is_masked():
-    mask = masker(["-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nif\n-----END KEY-----"])
+    mask = mask_secrets(["-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nif\n-----END KEY-----"])
     assert mask("can't load MIIEvQIBADANBgkq if it is none") == "can't load ••• if it is none"
 
 
@@ -95,4 +95,4 @@ def test_of_a_secret_in_lines_each_long_one_is_masked():
     ],
 )
 def test_what_is_obeyed_and_not_shown_is_stripped(text, shown):
-    assert sanitize(text) == shown
+    assert strip_invisible(text) == shown

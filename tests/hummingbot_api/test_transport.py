@@ -507,8 +507,8 @@ def test_each_request_is_logged_once_without_query_and_body(stub, api, caplog):
     api.accounts.add("client")
     error_of(api.scripts.save, "pmm", "pass")
 
-    said = [record.getMessage().rsplit(" in ", 1)[0] for record in caplog.records if record.name == "hummingbot_api"]
-    assert said == [
+    output = [record.getMessage().rsplit(" in ", 1)[0] for record in caplog.records if record.name == "hummingbot_api"]
+    assert output == [
         f"POST {stub.url}/accounts/add-account: 201",
         f"POST {stub.url}/scripts/pmm: server_unreachable",
     ]

@@ -119,9 +119,9 @@ def test_an_administrator_revokes_every_token_of_a_user_and_nobody_elses(make_to
     tools, others = [make_tool(manager), make_tool(manager)], make_tool()
 
     users = reverse("admin:auth_user_changelist")
-    for said in ("revoked: 2", "has no API token"):
+    for output in ("revoked: 2", "has no API token"):
         page = admin_client.post(users, {"action": "revoke_tokens", "_selected_action": [manager.pk]}, follow=True)
-        assert said in page.content.decode()
+        assert output in page.content.decode()
 
     assert [tool.get("/bots").status_code for tool in (*tools, others)] == [401, 401, 200]
     history = admin_client.get(reverse("admin:auth_user_history", args=[manager.pk]))

@@ -64,7 +64,7 @@ def test_an_operation_can_be_followed_step_by_step(tool, key, worker):
     steps = tool.get(f"/operations/{Operation.objects.get().pk}").json()["steps"]
 
     assert {step["state"] for step in steps} == {"done"}
-    assert steps[-1]["key"] == "heard"
+    assert steps[-1]["key"] == "connected"
 
 
 def test_a_failure_has_the_catalogues_code_and_remedy_and_leads_to_its_operation(tool, key, worker, sandbox):

@@ -109,10 +109,10 @@ def test_a_client_is_added_with_a_key_from_a_file(server, tmp_path):
     file.write_text(json.dumps(PLANTED))
 
     number = str(json.loads(run("client", "create", "--name", "Sharp", "--server", "Sandbox", "--json"))["id"])
-    said = run("client", "key", number, "--connector", "bitmart", "--file", str(file))
+    output = run("client", "key", number, "--connector", "bitmart", "--file", str(file))
 
-    assert "not_pushed" in said
-    assert not [value for value in PLANTED.values() if value in said]
+    assert "not_pushed" in output
+    assert not [value for value in PLANTED.values() if value in output]
     assert ExchangeKey.objects.get().read_values() == PLANTED
     file.write_text('{"api_key": "x"}')
     with pytest.raises(CommandError, match="is not a field of this connector"):

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from bots.models import Bot, BotState
 from core.encryption import Unreadable
-from json_api.models import Scope, ToldState, Webhook, WebhookDelivery
+from json_api.models import LastNotifiedState, Scope, Webhook, WebhookDelivery
 from json_api.webhooks.events import FRESH, look
 from json_api.webhooks.sender import outbox
 from notifications.outbox import BACKOFF, DeliveryState
@@ -65,7 +65,7 @@ def tell(passes: int = 1) -> None:
         outbox.send_what_is_due()
 
 
-def told(receiver: Stub) -> list[dict[str, Any]]:
+def reported(receiver: Stub) -> list[dict[str, Any]]:
     return [json.loads(request.body) for request in receiver.seen]
 
 
@@ -85,7 +85,7 @@ def test_the_end_of_an_operation_is_told_once_as_the_api_answers_it(state, live,
 
     tell(3)
 
-    (event,) = [event for event in told(receiver) if event["type"].startswith("operation.")]
+    (event,) = [event for event in reported(receiver) if event["type"].startswith("operation.")]
     assert event["type"] == f"operation.{state}"
     answered = tool.get(f"/operations/{operation.pk}").json()
     assert event["data"] == {name: value for name, value in answered.items() if name != "steps"}
@@ -97,7 +97,7 @@ def test_a_change_of_a_bots_state_is_told_once_with_what_it_was_before(live, reg
     shows(live, BotState.CRASHED)
     tell(2)
 
-    first, second = told(receiver)
+    first, second = reported(receiver)
     assert (first["type"], first["data"]["state_before"], first["data"]["state"]) == (
         "bot.state_changed",
         "none",
@@ -111,13 +111,13 @@ def test_a_change_of_a_bots_state_is_told_once_with_what_it_was_before(live, reg
 
 def test_of_two_workers_that_notice_the_same_one_tells(live, register, monkeypatch):
     register()
-    former = ToldState.objects.in_bulk()
+    former = LastNotifiedState.objects.in_bulk()
     look(timezone.now())
-    monkeypatch.setattr(ToldState.objects.__class__, "in_bulk", lambda self: former)
+    monkeypatch.setattr(LastNotifiedState.objects.__class__, "in_bulk", lambda self: former)
     look(timezone.now())
 
     assert WebhookDelivery.objects.count() == 1
-    assert ToldState.objects.get().changes == 1
+    assert LastNotifiedState.objects.get().changes == 1
 
 
 def test_a_state_that_is_unknown_because_the_panel_was_away_is_not_told(live, register, receiver):
@@ -131,7 +131,7 @@ def test_a_state_that_is_unknown_because_the_panel_was_away_is_not_told(live, re
 
     answers(live.server)
     tell()
-    assert told(receiver)[-1]["data"]["state"] == "unknown"
+    assert reported(receiver)[-1]["data"]["state"] == "unknown"
 
 
 def test_what_ended_before_the_webhook_was_there_or_switched_on_is_not_told(live, register, receiver):
@@ -149,7 +149,7 @@ def test_what_ended_before_the_webhook_was_there_or_switched_on_is_not_told(live
 
     ended("start", live, State.SUCCEEDED)
     tell()
-    assert [event["data"]["kind"] for event in told(receiver)] == ["start"]
+    assert [event["data"]["kind"] for event in reported(receiver)] == ["start"]
 
 
 def test_what_ended_longer_ago_than_events_are_kept_for_is_history(live, register, receiver):
@@ -158,7 +158,7 @@ def test_what_ended_longer_ago_than_events_are_kept_for_is_history(live, registe
     ended("deploy", live, State.SUCCEEDED, ago=FRESH + timedelta(minutes=1))
     ended("stop", live, State.SUCCEEDED, ago=FRESH - timedelta(minutes=1))
     tell()
-    assert [event["data"]["kind"] for event in told(receiver)] == ["stop"]
+    assert [event["data"]["kind"] for event in reported(receiver)] == ["stop"]
 
 
 def test_only_what_was_asked_for_is_told(live, register, receiver):
@@ -166,7 +166,7 @@ def test_only_what_was_asked_for_is_told(live, register, receiver):
     ended("deploy", live, State.SUCCEEDED)
     ended("stop", live, State.FAILED, code="docker_down")
     tell()
-    assert [event["type"] for event in told(receiver)] == ["operation.failed"]
+    assert [event["type"] for event in reported(receiver)] == ["operation.failed"]
 
 
 # --- to whom --------------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_a_managers_webhook_is_told_of_own_clients_only(live, make_live, registe
         ended("deploy", bot, State.SUCCEEDED)
     tell()
 
-    assert {event["type"] for event in told(receiver)} == {"operation.succeeded", "bot.state_changed"}
+    assert {event["type"] for event in reported(receiver)} == {"operation.succeeded", "bot.state_changed"}
     assert "Sharp" not in " ".join(request.body.decode() for request in receiver.seen).replace("SHARP-USDT", "")
 
 
@@ -304,7 +304,7 @@ def test_an_address_where_no_event_may_go_is_refused_on_its_field(tool):
 def test_a_test_event_is_sent_at_once_and_its_failure_is_answered(tool, register, receiver, worker):
     webhook = register()
     assert tool.post(f"/webhooks/{webhook.pk}/test").status_code == 200
-    assert told(receiver)[0]["type"] == "webhook.test"
+    assert reported(receiver)[0]["type"] == "webhook.test"
     receiver.will(Reply("who are you?", 401))
     refused = tool.post(f"/webhooks/{webhook.pk}/test")
     assert (refused.status_code, refused.json()["code"]) == (424, "webhook_refused")

@@ -92,7 +92,7 @@ def runs(server: Server, *names: str) -> None:
     now = timezone.now()
     Server.objects.filter(pk=server.pk).update(instances=[*names], instances_at=now)
     for name in names:
-        server.foreign_instances.update_or_create(
+        server.unmanaged_instances.update_or_create(
             name=name, defaults={"last_seen_at": now}, create_defaults={"first_seen_at": now, "last_seen_at": now}
         )
 

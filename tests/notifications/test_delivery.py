@@ -16,7 +16,7 @@ from notifications import http, messages
 from notifications.delivery import outbox
 from notifications.http import check_url, post
 from notifications.models import Channel, ChannelKind, Delivery, Incident, IncidentKind
-from notifications.outbox import BACKOFF, LONGEST_WAIT, MOST_ATTEMPTS, DeliveryState
+from notifications.outbox import BACKOFF, MAX_ATTEMPTS, MAX_WAIT, DeliveryState
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
 from tests.hummingbot_api.hostile import listening, trickling
 from tests.hummingbot_api.stub import Reply
@@ -81,7 +81,7 @@ def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, rec
     ("passed", "words"), [({"seconds": 20}, "less than a minute"), ({"minutes": 61}, "1 h 1 min"), ({"days": 2}, "2 d")]
 )
 def test_a_duration_in_words(passed, words):
-    assert messages.in_words(timedelta(**passed)) == words
+    assert messages.describe(timedelta(**passed)) == words
 
 
 def test_each_kind_is_told_in_its_own_form(bot, receiver, settings):
@@ -99,12 +99,12 @@ def test_each_kind_is_told_in_its_own_form(bot, receiver, settings):
     looks()
     Incident.objects.update(remedy="y" * 5000)
     outbox.send_what_is_due()
-    said = {request.path: json.loads(request.body) for request in receiver.seen}
-    assert set(said["/slack"]) == {"text"}
-    assert "&lt;!channel&gt; &amp; Co" in said["/slack"]["text"] and "<" not in said["/slack"]["text"]
-    assert len(said["/discord"]["content"]) == 2000
-    assert said["/discord"]["allowed_mentions"] == {"parse": []}
-    telegram = said[f"/bot{TOKEN}/sendMessage"]
+    output = {request.path: json.loads(request.body) for request in receiver.seen}
+    assert set(output["/slack"]) == {"text"}
+    assert "&lt;!channel&gt; &amp; Co" in output["/slack"]["text"] and "<" not in output["/slack"]["text"]
+    assert len(output["/discord"]["content"]) == 2000
+    assert output["/discord"]["allowed_mentions"] == {"parse": []}
+    telegram = output[f"/bot{TOKEN}/sendMessage"]
     assert (telegram["chat_id"], len(telegram["text"])) == ("-100123", 4096)
     (email,) = mail.outbox
     assert email.to == ["ops@example.com", "desk@example.com"]
@@ -209,11 +209,11 @@ def test_what_was_not_taken_is_tried_again_after_a_pause_that_grows(reply, code,
 def test_after_the_last_try_it_is_given_up_with_its_reason(crashed, receiver):
     receiver.will(Reply("down", 500))
     pauses = []
-    for _ in range(MOST_ATTEMPTS + 3):
+    for _ in range(MAX_ATTEMPTS + 3):
         outbox.send_what_is_due()
         pauses.append(round((the_delivery().next_attempt_at - timezone.now()).total_seconds(), -1))
         later(days=1)
-    assert len(receiver.seen) == MOST_ATTEMPTS
+    assert len(receiver.seen) == MAX_ATTEMPTS
     assert pauses[: len(BACKOFF)] == list(BACKOFF)
     assert (the_delivery().state, the_delivery().last_error) == (
         DeliveryState.FAILED,
@@ -222,9 +222,9 @@ def test_after_the_last_try_it_is_given_up_with_its_reason(crashed, receiver):
 
 
 def test_a_worker_that_dies_in_the_last_try_leaves_it_given_up(crashed, receiver):
-    Delivery.objects.update(attempts=MOST_ATTEMPTS)
+    Delivery.objects.update(attempts=MAX_ATTEMPTS)
     outbox.send_what_is_due()
-    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "not_told_in_time")
+    assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "notification_expired")
     assert receiver.seen == []
 
 
@@ -239,7 +239,7 @@ def test_a_refusal_is_final_and_a_redirect_is_one(status, crashed, receiver):
 
 
 def test_a_receiver_that_asks_to_wait_longer_is_waited_for_and_not_for_ever(crashed, receiver):
-    for asked, waited in (("1800", 1800), ("999999", LONGEST_WAIT), ("1", BACKOFF[2])):
+    for asked, waited in (("1800", 1800), ("999999", MAX_WAIT), ("1", BACKOFF[2])):
         receiver.will(Reply("", 429, headers={"Retry-After": asked}))
         outbox.send_what_is_due()
         assert (the_delivery().next_attempt_at - timezone.now()).total_seconds() == pytest.approx(waited, abs=5)
@@ -352,18 +352,18 @@ def test_each_channel_is_told_of_its_own(bot, make_live, make_user):
     }.items():
         Channel.objects.create(name=name, **facts | scope)
 
-    def told_of(incident: Incident) -> set[str]:
+    def notified_of(incident: Incident) -> set[str]:
         return set(incident.deliveries.values_list("channel__name", flat=True))
 
     shows(bot, BotState.CRASHED)
     shows(other, BotState.CRASHED)
     blunt, sharp = looks()
-    assert told_of(sharp) == {"all", "sharp", "manager", "crashes"}
-    assert told_of(blunt) == {"all", "blunt", "crashes"}
+    assert notified_of(sharp) == {"all", "sharp", "manager", "crashes"}
+    assert notified_of(blunt) == {"all", "blunt", "crashes"}
     for _ in range(2):
         answers(bot.server, docker_running=False)
         incidents = looks()
-    assert told_of(incidents[-1]) == {"all", "sharp", "manager"}
+    assert notified_of(incidents[-1]) == {"all", "sharp", "manager"}
 
 
 def test_a_server_concerns_also_the_clients_that_have_but_a_bot_there(bot, make_live):

@@ -12,10 +12,10 @@ forget = import_module("notifications.migrations.0002_forget_logins_in_messages"
 
 
 def test_a_login_that_a_former_release_wrote_into_messages_is_forgotten(server):
-    told = f"{WRONG} The stored password has 5 characters, no spaces around it; the username is “admin”."
-    Server.objects.update(last_error=told)
+    reported = f"{WRONG} The stored password has 5 characters, no spaces around it; the username is “admin”."
+    Server.objects.update(last_error=reported)
     operation = operation_request(kind="check_server", subject=server)
-    operation.error_message = operation.summary = told
+    operation.error_message = operation.summary = reported
     operation.save()
     step = operation.steps.create(
         position=0, key="x", title="x", detail="Signed in as admin; the server has 2 profiles."

@@ -10,7 +10,7 @@ from bots.reporting.guidance import TROUBLE_ADVICE
 from notifications.models import Event, Incident
 from operations.models import State
 from tests.notifications.conftest import ended, looks, shows
-from tests.notifications.test_watch import kinds_of, told
+from tests.notifications.test_watch import kinds_of, reported
 
 ORDER = {
     "client_order_id": "B1",
@@ -31,7 +31,7 @@ def test_orders_that_may_be_open_are_an_incident_that_names_them(bot, orphaned, 
     (incident,) = looks(3)
     assert (incident.kind, incident.subject, incident.client) == ("orders_open", bot, bot.client)
     assert "buy 1600 SHARP-USDT at 0.012462 (exchange order 1795925816268)" in incident.sentence
-    assert told() == [("orders_open", Event.OPENED)]
+    assert reported() == [("orders_open", Event.OPENED)]
 
 
 @pytest.mark.parametrize("state", [BotState.RUNNING, BotState.STOPPED, BotState.CRASHED])
@@ -43,12 +43,12 @@ def test_only_a_person_ends_it(state, bot, orphaned, channel, admin_user):
     assert kinds_of(looks(3)) == ["orders_open"]
     orphaned.resolve(admin_user)
     assert looks() == []
-    assert Incident.objects.get(kind="orders_open").ending == f"{admin_user} confirmed that they were dealt with."
+    assert Incident.objects.get(kind="orders_open").resolution == f"{admin_user} confirmed that they were dealt with."
 
 
 def test_an_acknowledgement_is_no_end_of_it(bot, orphaned, admin_user):
     (incident,) = looks()
-    assert not incident.is_over_when_seen
+    assert not incident.resolved_by_acknowledgement
 
 
 def test_an_operation_that_failed_because_of_them_is_no_second_incident(bot, orphaned):
@@ -87,7 +87,7 @@ def test_a_bot_that_is_up_and_does_not_quote_is_an_incident_until_it_quotes_agai
     assert incident.remedy == TROUBLE_ADVICE[trouble].remedy
     assert incident.sentence == f"The bot is up, but {trouble.label}: HTTP status is 401: Invalid API key"
     assert in_trouble_for_two_looks(bot, "") == []
-    assert Incident.objects.get().ending == "The bot quotes again."
+    assert Incident.objects.get().resolution == "The bot quotes again."
 
 
 def test_an_exchange_that_has_just_begun_to_get_ready_is_none(bot):

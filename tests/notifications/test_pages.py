@@ -70,12 +70,12 @@ def test_who_may_add_no_channel_is_told_who_can(crashed, admin_client, django_us
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_incident", "view_every_client"]))
     assert "Add a channel" in words(admin_client.get(url_of(crashed)))
-    told = django_test_client(viewer)
-    assert "Ask an administrator to add one" in words(told.get(url_of(crashed)))
+    reported = django_test_client(viewer)
+    assert "Ask an administrator to add one" in words(reported.get(url_of(crashed)))
 
 
 def test_when_nothing_is_wrong_the_list_says_so_and_the_sidebar_has_no_badge(bot, admin_client):
-    WorkerHeartbeat.objects.create(worker="test", heard_at=timezone.now())
+    WorkerHeartbeat.objects.create(worker="test", last_seen_at=timezone.now())
     page = admin_client.get(reverse(f"{INCIDENTS}_changelist"))
     assert "Nothing is wrong" in words(page)
     assert badge(text_of(page)) == ""
@@ -99,7 +99,7 @@ def test_the_list_begins_with_what_is_open_and_the_sidebar_counts_it_on_every_pa
 
 
 def test_a_suspicion_is_shown_nowhere(bot, admin_client):
-    shows(bot, BotState.SILENT)
+    shows(bot, BotState.UNRESPONSIVE)
     looks()
     suspicion = Incident.objects.get()
     assert list(admin_client.get(reverse(f"{INCIDENTS}_changelist")).context["cl"].result_list) == []
@@ -268,7 +268,10 @@ def unknown(bot) -> Incident:
 def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_until_it_is_taken_back(
     unknown, bot, admin_client
 ):
-    known, back = (reverse(f"instance_{act}", args=[unknown.subject_id]) for act in ("recognise", "take_back"))
+    known, back = (
+        reverse(f"instance_{act}", args=[unknown.subject_id])
+        for act in ("acknowledge_instance", "withdraw_acknowledgement")
+    )
     assert f'action="{known}"' in text_of(admin_client.get(url_of(unknown)))
     assert f'action="{known}"' in text_of(admin_client.get(url_of(bot.server)))
     page = admin_client.post(known, follow=True)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Balance, Client, ClientStatus, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment
-from bots.monitoring.poll import WORKING, observe_server
+from bots.monitoring.poll import WORKING, poll_server
 from hummingbot_api.errors import Problem, ServerUnreachable, WrongPassword
 from notifications import detection, tasks
 from notifications.detection import look
@@ -21,7 +21,7 @@ from tests.notifications.conftest import answers, ended, looks, runs, shows
 WRONG = {
     BotState.CRASHED: IncidentKind.BOT_CRASHED,
     BotState.NOT_LISTED: IncidentKind.BOT_MISSING,
-    BotState.SILENT: IncidentKind.BOT_SILENT,
+    BotState.UNRESPONSIVE: IncidentKind.BOT_UNRESPONSIVE,
     BotState.STOPPED: IncidentKind.BOT_STOPPED,
 }
 
@@ -30,7 +30,7 @@ def kinds_of(incidents: list[Incident]) -> list[str]:
     return [incident.kind for incident in incidents]
 
 
-def told() -> list[tuple[str, str]]:
+def reported() -> list[tuple[str, str]]:
     return list(Delivery.objects.order_by("pk").values_list("incident__kind", "event"))
 
 
@@ -52,14 +52,14 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
     assert (incident.kind, incident.subject, incident.client, incident.server) == (kind, bot, bot.client, bot.server)
     assert bot.deployment.instance_name in incident.sentence
     assert Problem.with_code(incident.code).default_remedy == incident.remedy
-    assert told() == [(kind, Event.OPENED)]
+    assert reported() == [(kind, Event.OPENED)]
     for _ in range(3):
         shows(bot, BotState.RUNNING)
         incidents = looks()
     assert incidents == []
-    assert told() == [(kind, Event.OPENED), (kind, Event.CLOSED)]
+    assert reported() == [(kind, Event.OPENED), (kind, Event.CLOSED)]
     incident.refresh_from_db()
-    assert incident.ending == "The bot runs again."
+    assert incident.resolution == "The bot runs again."
 
 
 def test_nobody_is_sent_to_an_exchange_for_the_orders_of_a_bot_with_simulated_money(bot):
@@ -74,7 +74,7 @@ def test_a_bot_that_is_started_again_and_stays_paused_is_no_incident_any_more(bo
     assert kinds_of(looks()) == ["bot_crashed"]
     shows(bot, BotState.PAUSED)
     assert looks() == []
-    assert Incident.objects.get().ending == "The bot is up again, and paused."
+    assert Incident.objects.get().resolution == "The bot is up again, and paused."
 
 
 @pytest.mark.parametrize(
@@ -97,55 +97,61 @@ def test_what_was_not_seen_lately_begins_nothing_and_ends_nothing(bot):
 
 
 def test_one_silent_look_is_no_incident_and_neither_is_looking_at_it_twice(bot, channel):
-    shows(bot, BotState.SILENT)
+    shows(bot, BotState.UNRESPONSIVE)
     assert looks(3) == []
     shows(bot, BotState.RUNNING)
     assert looks() == []
-    shows(bot, BotState.SILENT)
+    shows(bot, BotState.UNRESPONSIVE)
     assert looks(3) == []
-    assert told() == []
-    shows(bot, BotState.SILENT)
-    assert kinds_of(looks()) == ["bot_silent"]
+    assert reported() == []
+    shows(bot, BotState.UNRESPONSIVE)
+    assert kinds_of(looks()) == ["bot_unresponsive"]
 
 
 def test_bots_that_are_not_heard_for_as_long_as_a_restarted_server_takes_are_not_silent(bot, settings):
     settings.FLEET = settings.FLEET | {"KNOWN_AGAIN": 40}
     now = timezone.now()
-    for seconds, kinds in ((0, []), (20, []), (39, []), (41, ["bot_silent"])):
-        bot.deployment.update(observed_state=BotState.SILENT, observed_at=now + timedelta(seconds=seconds))
+    for seconds, kinds in ((0, []), (20, []), (39, []), (41, ["bot_unresponsive"])):
+        bot.deployment.update(observed_state=BotState.UNRESPONSIVE, observed_at=now + timedelta(seconds=seconds))
         assert kinds_of(looks()) == kinds
 
 
 def test_one_good_look_between_bad_ones_ends_no_incident_that_took_two(bot, channel):
-    for state in (BotState.SILENT, BotState.SILENT, BotState.RUNNING, BotState.SILENT, BotState.RUNNING):
+    for state in (
+        BotState.UNRESPONSIVE,
+        BotState.UNRESPONSIVE,
+        BotState.RUNNING,
+        BotState.UNRESPONSIVE,
+        BotState.RUNNING,
+    ):
         shows(bot, state)
         looks(2)
-    assert told() == [("bot_silent", Event.OPENED)]
+    assert reported() == [("bot_unresponsive", Event.OPENED)]
     shows(bot, BotState.RUNNING)
     assert looks() == []
 
 
 def test_a_silent_bot_that_crashes_is_one_incident_that_became_another(bot, channel):
-    for state in (BotState.SILENT, BotState.SILENT, BotState.CRASHED):
+    for state in (BotState.UNRESPONSIVE, BotState.UNRESPONSIVE, BotState.CRASHED):
         shows(bot, state)
         incidents = looks()
     assert kinds_of(incidents) == ["bot_crashed"]
-    assert Incident.objects.get(kind="bot_silent").ending == "It became: bot crashed."
+    assert Incident.objects.get(kind="bot_unresponsive").resolution == "It became: bot crashed."
     shows(bot, BotState.RUNNING)
     looks()
-    assert told() == [("bot_silent", "opened"), ("bot_crashed", "opened"), ("bot_crashed", "closed")]
+    assert reported() == [("bot_unresponsive", "opened"), ("bot_crashed", "opened"), ("bot_crashed", "closed")]
 
 
 def test_who_was_told_of_the_former_incident_and_is_not_told_of_what_it_became_is_told_that_it_is_over(bot, channel):
-    Channel.objects.update(kinds=["bot_silent"])
-    for state in (BotState.SILENT, BotState.SILENT, BotState.CRASHED):
+    Channel.objects.update(kinds=["bot_unresponsive"])
+    for state in (BotState.UNRESPONSIVE, BotState.UNRESPONSIVE, BotState.CRASHED):
         shows(bot, state)
         looks()
-    assert told() == [("bot_silent", "opened"), ("bot_silent", "closed")]
+    assert reported() == [("bot_unresponsive", "opened"), ("bot_unresponsive", "closed")]
 
 
 def test_a_suspicion_of_silence_ends_with_the_crash(bot):
-    for state in (BotState.SILENT, BotState.CRASHED, BotState.SILENT):
+    for state in (BotState.UNRESPONSIVE, BotState.CRASHED, BotState.UNRESPONSIVE):
         shows(bot, state)
         looks()
     assert kinds_of(looks()) == ["bot_crashed"]
@@ -181,12 +187,12 @@ def test_a_bot_that_was_recovered_here_did_not_stop_by_itself(kind, bot):
 
 def test_a_bot_that_an_operation_works_on_is_left_alone(bot):
     shows(bot, BotState.CRASHED)
-    Bot.objects.update(strangers="somebody")
+    Bot.objects.update(duplicates="somebody")
     operation = operation_request(kind="redeploy", subject=bot)
     Operation.objects.filter(pk=operation.pk).update(state=State.RUNNING)
     assert looks(3) == []
     Operation.objects.filter(pk=operation.pk).update(state=State.CANCELLED)
-    assert set(kinds_of(looks())) == {"bot_crashed", "second_instance"}
+    assert set(kinds_of(looks())) == {"bot_crashed", "duplicate_instance"}
 
 
 def test_a_bot_whose_operation_waits_for_its_turn_is_not_left_alone(bot):
@@ -207,20 +213,20 @@ def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
     assert kinds_of(looks()) == ["bot_crashed"]
     bot.deployment.end(BotState.ARCHIVED)
     assert looks() == []
-    assert Incident.objects.get().ending == "Its instance was ended."
+    assert Incident.objects.get().resolution == "Its instance was ended."
 
 
 def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, channel):
-    Bot.objects.update(strangers="hummingbot-sharp-20261122-999999")
+    Bot.objects.update(duplicates="hummingbot-sharp-20261122-999999")
     (incident,) = looks(3)
-    assert incident.kind == IncidentKind.SECOND_INSTANCE
+    assert incident.kind == IncidentKind.DUPLICATE_INSTANCE
     assert "hummingbot-sharp-20261122-999999" in incident.sentence
-    Bot.objects.update(strangers="hummingbot-sharp-20261122-111111")
+    Bot.objects.update(duplicates="hummingbot-sharp-20261122-111111")
     (incident,) = looks()
     assert "hummingbot-sharp-20261122-111111" in incident.sentence
-    Bot.objects.update(strangers="")
+    Bot.objects.update(duplicates="")
     assert looks(3) == []
-    assert told() == [("second_instance", "opened"), ("second_instance", "closed")]
+    assert reported() == [("duplicate_instance", "opened"), ("duplicate_instance", "closed")]
 
 
 # --- bots of somebody else ---
@@ -230,13 +236,13 @@ def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(serv
     for _ in range(3):
         runs(server, "hummingbot-other-20261122-105939")
         (incident,) = looks()
-    assert (incident.kind, incident.server, incident.client) == (IncidentKind.UNKNOWN_BOT, server, None)
+    assert (incident.kind, incident.server, incident.client) == (IncidentKind.UNMANAGED_INSTANCE, server, None)
     assert str(incident) == "hummingbot-other-20261122-105939: unknown bot on a server"
     assert incident.remedy == Problem.with_code(incident.code).default_remedy
     runs(server)
     assert looks(3) == []
-    assert told() == [("unknown_bot", "opened"), ("unknown_bot", "closed")]
-    assert Incident.objects.get().ending == "It runs no more."
+    assert reported() == [("unmanaged_instance", "opened"), ("unmanaged_instance", "closed")]
+    assert Incident.objects.get().resolution == "It runs no more."
 
 
 def test_each_of_several_is_told_for_itself(server, channel):
@@ -244,31 +250,33 @@ def test_each_of_several_is_told_for_itself(server, channel):
     looks()
     runs(server, "one", "another")
     assert [incident.subject_label for incident in looks()] == ["one", "another"]
-    assert len(told()) == 2
+    assert len(reported()) == 2
 
 
 def test_what_somebody_knows_is_not_told_and_what_they_take_back_is_told_again(server, channel, admin_user):
     runs(server, "known", "unknown")
     looks()
-    known = server.foreign_instances.get(name="known")
-    assert known.recognise(admin_user)
+    known = server.unmanaged_instances.get(name="known")
+    assert known.acknowledge(admin_user)
     runs(server, "known", "unknown")
     assert [incident.subject_label for incident in looks(3)] == ["unknown"]
-    assert Incident.objects.get(subject_label="known").ending == "admin said that it is known."
-    assert not known.recognise(None)  # somebody has
-    assert known.take_back()
-    assert not known.take_back()
+    assert Incident.objects.get(subject_label="known").resolution == "admin said that it is known."
+    assert not known.acknowledge(None)  # somebody has
+    assert known.withdraw_acknowledgement()
+    assert not known.withdraw_acknowledgement()
     assert {incident.subject_label for incident in looks(3)} == {"unknown", "known"}
-    assert told() == [(IncidentKind.UNKNOWN_BOT, event) for event in ("opened", "opened", "closed", "opened")]
+    assert reported() == [
+        (IncidentKind.UNMANAGED_INSTANCE, event) for event in ("opened", "opened", "closed", "opened")
+    ]
 
 
 def test_a_known_one_that_was_away_for_a_moment_is_known_still(server, channel, admin_user):
     runs(server, "known")
-    server.foreign_instances.get().recognise(admin_user)
+    server.unmanaged_instances.get().acknowledge(admin_user)
     for names in ((), ("known",)):
         runs(server, *names)
         assert looks() == []
-    assert told() == []
+    assert reported() == []
 
 
 def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
@@ -278,7 +286,7 @@ def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
     Server.objects.update(instances=[], instances_at=long_ago)
     assert looks(3) == [incident]
     runs(server, "unknown")
-    server.foreign_instances.all().delete()
+    server.unmanaged_instances.all().delete()
     assert looks() == []
 
 
@@ -304,7 +312,7 @@ def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(
     assert kinds_of(looks(2)) == ["operation_failed"]
     Bot.objects.update(trading_pair="BTC-USDT")
     assert looks(3) == []
-    assert Incident.objects.get().ending == "The bot was corrected since."
+    assert Incident.objects.get().resolution == "The bot was corrected since."
 
 
 # --- balances ---
@@ -320,7 +328,9 @@ def key(bot) -> ExchangeKey:
     return key
 
 
-def holds(key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float) -> None:
+def holds(
+    key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float
+) -> None:
     """Its server tells that this lies there, and of the exchange nothing when it is nothing."""
     profile = key.client.profiles.get()
     tokens = [{"token": t, "units": u, "available_units": 0, "price": 0, "value": 0} for t, u in units.items()]
@@ -341,8 +351,8 @@ def test_less_than_the_minimum_in_two_readings_is_an_incident_until_two_show_tha
     (incident,) = looks(3)
     holds(key, **ENOUGH)
     assert looks() == []
-    assert told() == [("low_balance", "opened"), ("low_balance", "closed")]
-    assert Incident.objects.get().ending == "It held 20000 SHARP, 500 USDT again."
+    assert reported() == [("low_balance", "opened"), ("low_balance", "closed")]
+    assert Incident.objects.get().resolution == "It held 20000 SHARP, 500 USDT again."
 
 
 def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
@@ -415,7 +425,7 @@ def test_without_a_minimum_or_for_a_client_who_has_left_there_is_none(key):
     ExchangeKey.objects.update(minimum_balances={})
     looks()
     assert looks() == []
-    assert Incident.objects.get().ending == "No minimum is entered any more."
+    assert Incident.objects.get().resolution == "No minimum is entered any more."
     ExchangeKey.objects.update(minimum_balances={"USDT": "2"})
     for _ in range(2):
         holds(key, USDT=1)
@@ -450,7 +460,7 @@ def test_a_server_that_is_down_is_one_incident_however_many_bots_it_has(bot, mak
         answers(bot.server)
         incidents = looks(2)
     assert incidents == []
-    assert told() == [("server_down", "opened"), ("server_down", "closed")]
+    assert reported() == [("server_down", "opened"), ("server_down", "closed")]
 
 
 @pytest.mark.parametrize(
@@ -484,7 +494,7 @@ def test_a_server_that_is_down_for_another_reason_now_is_the_same_incident_with_
     (incident,) = incidents
     told_now = (incident.code, incident.sentence, incident.remedy)
     assert told_now == (WrongPassword.code, WrongPassword.meaning, WrongPassword.default_remedy)
-    assert told() == [("server_down", "opened")]
+    assert reported() == [("server_down", "opened")]
 
 
 def test_one_failed_contact_is_no_incident(bot):
@@ -499,15 +509,15 @@ def test_one_failed_contact_is_no_incident(bot):
 
 
 def test_a_failed_operation_is_an_incident_until_one_of_its_kind_succeeds(bot, channel):
-    operation = ended("start", bot, State.FAILED, "never_heard")
+    operation = ended("start", bot, State.FAILED, "bot_never_connected")
     (incident,) = looks(3)
-    assert (incident.kind, incident.operation, incident.code) == ("operation_failed", operation, "never_heard")
+    assert (incident.kind, incident.operation, incident.code) == ("operation_failed", operation, "bot_never_connected")
     assert (incident.sentence, incident.remedy) == ("start said no.", "Mend it.")
     ended("stop", bot, State.SUCCEEDED)
     assert looks() == [incident]
     ended("start", bot, State.SUCCEEDED)
     assert looks(3) == []
-    assert told() == [("operation_failed", "opened"), ("operation_failed", "closed")]
+    assert reported() == [("operation_failed", "opened"), ("operation_failed", "closed")]
 
 
 @pytest.mark.parametrize(("failed", "settling"), [("deploy", "redeploy"), ("stop", "archive"), ("start", "redeploy")])
@@ -528,7 +538,7 @@ def test_a_failure_that_is_tried_again_is_the_same_incident(bot, channel):
     )
     (same,) = looks(2)
     assert (same, same.operation, same.sentence) == (incident, again, "Docker is down.")
-    assert told() == [("operation_failed", "opened")]
+    assert reported() == [("operation_failed", "opened")]
 
 
 def test_an_operation_that_is_tried_again_at_once_is_not_told_of_before_that_ended(bot):
@@ -572,7 +582,7 @@ def test_a_refused_key_is_over_when_the_exchange_accepts_it(kind, bot):
     assert kinds_of(looks()) == ["key_refused"]
     key.was_tried(passed=True, outcome="yes")
     assert looks() == []
-    assert Incident.objects.get().ending == "The exchange has accepted the key since."
+    assert Incident.objects.get().resolution == "The exchange has accepted the key since."
 
 
 @pytest.mark.parametrize("kind", ["stop", "pause", "archive"])
@@ -623,7 +633,7 @@ def test_where_no_money_is_at_risk_nobody_is_sent_to_the_exchange(code, connecto
 
 
 def test_two_kinds_that_fail_on_one_bot_are_two_incidents(bot):
-    ended("start", bot, State.FAILED, "never_heard")
+    ended("start", bot, State.FAILED, "bot_never_connected")
     ended("stop", bot, State.FAILED, "stop_unconfirmed")
     assert [incident.operation_kind for incident in looks()] == ["start", "stop"]
 
@@ -651,8 +661,8 @@ def test_a_failure_that_was_marked_as_seen_is_over_and_is_not_told_again(bot, ch
     acknowledge(incident, admin_user)
     assert looks(3) == []
     incident.refresh_from_db()
-    assert (incident.acknowledged_by, incident.ending) == (admin_user, "Marked as seen by admin.")
-    assert told() == [("operation_failed", "opened"), ("operation_failed", "closed")]
+    assert (incident.acknowledged_by, incident.resolution) == (admin_user, "Marked as seen by admin.")
+    assert reported() == [("operation_failed", "opened"), ("operation_failed", "closed")]
     ended("deploy", bot, State.FAILED, "docker_down")
     assert len(looks()) == 1
 
@@ -673,7 +683,7 @@ def test_what_it_was_about_is_deleted_and_it_is_over(bot):
     Deployment.objects.all().delete()
     bot.delete()
     assert looks() == []
-    assert Incident.objects.get().ending == "It was deleted here."
+    assert Incident.objects.get().resolution == "It was deleted here."
 
 
 # --- by whomever it is looked at ---
@@ -696,7 +706,7 @@ def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, 
     meanwhile.clear()
     shows(bot, BotState.RUNNING)
     assert looks() == []
-    assert told() == [("bot_crashed", "opened"), ("bot_crashed", "closed")]
+    assert reported() == [("bot_crashed", "opened"), ("bot_crashed", "closed")]
     assert Incident.objects.count() == 1
 
 
@@ -709,7 +719,7 @@ def test_a_look_that_ends_in_a_bug_does_not_keep_messages_back(channel, bot, rec
 
     monkeypatch.setattr(tasks, "look", broken)
     with pytest.raises(ZeroDivisionError):
-        tasks.look_and_tell.call_local()
+        tasks.detect_and_notify.call_local()
     assert len(receiver.seen) == 1
 
 
@@ -733,10 +743,10 @@ def test_what_is_over_for_ninety_days_is_forgotten_and_what_is_open_is_not(bot, 
     (open_one,) = looks()
     long_ago = timezone.now() - timedelta(days=91)
     Incident.objects.update(seen_at=long_ago, opened_at=long_ago)
-    tasks.forget_the_old.call_local()
+    tasks.prune_old.call_local()
     assert Incident.objects.count() == 2
-    Incident.objects.filter(closed_at__isnull=False).update(closed_at=long_ago)
-    tasks.forget_the_old.call_local()
+    Incident.objects.filter(resolved_at__isnull=False).update(resolved_at=long_ago)
+    tasks.prune_old.call_local()
     assert list(Incident.objects.all()) == [open_one]
     assert {delivery.incident for delivery in Delivery.objects.all()} == {open_one}
 
@@ -748,11 +758,11 @@ def test_what_is_over_for_ninety_days_is_forgotten_and_what_is_open_is_not(bot, 
 def test_a_server_that_fails_however_it_may_is_down(fault, server, sandbox):
     sandbox.faults.add(fault)
     for _ in range(2):
-        observe_server(server)
+        poll_server(server)
         incidents = looks()
     assert kinds_of(incidents) == ["server_down"]
     sandbox.faults.clear()
     for _ in range(2):
-        observe_server(server)
+        poll_server(server)
         incidents = looks()
     assert incidents == []

@@ -7,7 +7,7 @@ import pytest
 
 from accounts.models import Server
 from operations import kinds
-from operations.kinds import Kind, StepDefinition
+from operations.kinds import OperationType, StepDefinition
 from operations.models import Operation
 from operations.services import operation_request
 
@@ -18,27 +18,27 @@ def subject(db: None) -> Server:
 
 
 @pytest.fixture
-def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Kind]:
+def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OperationType]:
     """Make a kind of these steps, ``name=act``; its lock, its lane and what it takes over from can be given."""
 
     def make(
         kind: str = "test",
         lock: str = "",
-        lane: str = "",
+        concurrency_group: str = "",
         failed: Callable[[Any], None] = lambda run: None,
         takes_over: Callable[[str], bool] = lambda kind: False,
         **acts: Callable[[Any], str],
-    ) -> Kind:
+    ) -> OperationType:
         definition = type(
             "TestKind",
-            (Kind,),
+            (OperationType,),
             {
                 "name": kind,
                 "label": "Test",
                 "subject_model": Server,
                 "permission": "",
                 "steps": tuple(StepDefinition(key, key.title(), act) for key, act in acts.items()),
-                "lane": lambda self, subject: lane,
+                "concurrency_group": lambda self, subject: concurrency_group,
                 "failed": lambda self, run: failed(run),
                 "takes_over": lambda self, active: takes_over(active.kind),
             }

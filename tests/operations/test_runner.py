@@ -115,21 +115,23 @@ def test_an_ended_operation_is_never_claimed(state, make_kind, request_operation
     assert not runner.run(operation.pk)
 
 
-@pytest.mark.parametrize(("lane", "wins"), [("server:1", 2), ("", 4)])
-def test_a_lane_bounds_how_many_run_and_no_lane_bounds_nothing(lane, wins, make_kind, request_operation, settings):
-    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 2}
+@pytest.mark.parametrize(("concurrency_group", "wins"), [("server:1", 2), ("", 4)])
+def test_a_lane_bounds_how_many_run_and_no_lane_bounds_nothing(
+    concurrency_group, wins, make_kind, request_operation, settings
+):
+    settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 2}
     for number in range(4):
-        make_kind(f"test{number}", lock=f"lock{number}", lane=lane, one=done)
+        make_kind(f"test{number}", lock=f"lock{number}", concurrency_group=concurrency_group, one=done)
     operations = [request_operation(f"test{number}") for number in range(4)]
     assert [claim(operation) for operation in operations] == [True] * wins + [False] * (4 - wins)
     operations[-1].refresh_from_db()
-    assert operations[-1].waits_for_its_lane == bool(lane)
+    assert operations[-1].waits_for_capacity == bool(concurrency_group)
 
 
 def test_an_operation_whose_worker_died_takes_no_place_in_its_lane(make_kind, request_operation, settings):
-    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 1}
+    settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
     for number in range(2):
-        make_kind(f"test{number}", lock=f"lock{number}", lane="server:1", one=done)
+        make_kind(f"test{number}", lock=f"lock{number}", concurrency_group="server:1", one=done)
     first, second = (request_operation(f"test{number}") for number in range(2))
     assert claim(first)
     assert not claim(second)
@@ -142,16 +144,16 @@ def test_an_operation_whose_worker_died_takes_no_place_in_its_lane(make_kind, re
 
 
 def test_what_one_operation_has_to_itself_another_one_waits_for(make_kind, request_operation, settings):
-    settings.OPERATIONS = settings.OPERATIONS | {"ALONE": 0}
+    settings.OPERATIONS = settings.OPERATIONS | {"EXCLUSIVE_TIMEOUT": 0}
     order = []
 
     def second(run):
-        with run.alone_with("profile"):
+        with run.exclusive("profile"):
             order.append("second")
         return "done"
 
     def first(run):
-        with run.alone_with("profile"):
+        with run.exclusive("profile"):
             order.append("first")
             runner.run(waiting.pk)
         runner.run(other.pk)
@@ -168,11 +170,11 @@ def test_what_one_operation_has_to_itself_another_one_waits_for(make_kind, reque
 
 
 def test_what_a_dead_worker_had_to_itself_is_left_to_the_one_that_takes_over(make_kind, request_operation, settings):
-    settings.OPERATIONS = settings.OPERATIONS | {"ALONE": 0}
+    settings.OPERATIONS = settings.OPERATIONS | {"EXCLUSIVE_TIMEOUT": 0}
     dying = [True]
 
     def act(run):
-        with run.alone_with("profile"):
+        with run.exclusive("profile"):
             if dying:
                 take_away(run.operation)  # and what it does on leaving is not recorded any more
         return "done"
@@ -191,7 +193,7 @@ def test_what_a_dead_worker_had_to_itself_is_left_to_the_one_that_takes_over(mak
 
 def test_what_a_failed_operation_had_to_itself_is_free(make_kind, request_operation):
     def act(run):
-        with run.alone_with("profile"):
+        with run.exclusive("profile"):
             raise ServerUnreachable
 
     make_kind("test0", lock="0", one=act)
@@ -254,7 +256,7 @@ def test_a_note_reaches_the_worker_that_takes_over(make_kind, request_operation)
         run.note(found="it")
         return ""
 
-    make_kind(one=note, two=lambda run: run.operation.notes["found"])
+    make_kind(one=note, two=lambda run: run.operation.checkpoint["found"])
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation)[2] == "it"
@@ -286,21 +288,21 @@ def test_a_problem_ends_the_operation_with_its_code_sentence_and_remedy(make_kin
     assert failures == [operation.pk]
 
 
-def tells_at_length(ending):
+def tells_at_length(resolution):
     def act(run):
-        if ending == "ill":
+        if resolution == "ill":
             raise ServerUnreachable("x" * 2000)
         return "x" * 2000
 
     return act
 
 
-@pytest.mark.parametrize("ending", ["well", "ill"])
-def test_a_long_outcome_is_cut_for_the_summary_and_whole_in_its_step(ending, make_kind, request_operation):
-    make_kind(one=tells_at_length(ending))
+@pytest.mark.parametrize("resolution", ["well", "ill"])
+def test_a_long_outcome_is_cut_for_the_summary_and_whole_in_its_step(resolution, make_kind, request_operation):
+    make_kind(one=tells_at_length(resolution))
     operation = request_operation()
     assert runner.run(operation.pk)
-    assert facts(operation)[0] == (State.SUCCEEDED if ending == "well" else State.FAILED)
+    assert facts(operation)[0] == (State.SUCCEEDED if resolution == "well" else State.FAILED)
     assert facts(operation)[2] == "x" * 499 + "…"
     assert operation.steps.get().detail == "x" * 2000
 
@@ -312,18 +314,18 @@ def test_a_worker_on_a_host_with_a_long_name_can_claim(make_kind, request_operat
     assert runner.run(request_operation().pk)
 
 
-@pytest.mark.parametrize("ending", ["well", "ill"])
+@pytest.mark.parametrize("resolution", ["well", "ill"])
 def test_an_operation_whose_end_can_not_be_written_down_ends_all_the_same(
-    ending, make_kind, request_operation, monkeypatch
+    resolution, make_kind, request_operation, monkeypatch
 ):
-    monkeypatch.setattr(runner, "LONGEST_SUMMARY", 5000)  # the column has no room for that
+    monkeypatch.setattr(runner, "MAX_SUMMARY", 5000)  # the column has no room for that
 
-    make_kind(one=tells_at_length(ending))
+    make_kind(one=tells_at_length(resolution))
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation)[:2] == (State.FAILED, "panel_fault")
     assert (operation.finished_at is None, operation.error_retryable) == (False, True)
-    assert operation.steps.get().state == (StepState.DONE if ending == "well" else StepState.FAILED)
+    assert operation.steps.get().state == (StepState.DONE if resolution == "well" else StepState.FAILED)
 
 
 @pytest.mark.parametrize("text", ["It is gone.", "no text for a database: \0"])
@@ -373,7 +375,7 @@ def test_an_operation_of_a_kind_that_this_release_does_not_have_ends_with_a_word
     operation = request_operation()
     Operation.objects.filter(pk=operation.pk).update(kind="conjure")
     assert runner.run(operation.pk)
-    assert facts(operation)[:2] == (State.FAILED, "kind_gone")
+    assert facts(operation)[:2] == (State.FAILED, "operation_type_removed")
     assert "“conjure”" in operation.summary
     assert not operation.can_be_retried
 
@@ -381,21 +383,21 @@ def test_an_operation_of_a_kind_that_this_release_does_not_have_ends_with_a_word
 # --- losing the lease ---
 
 
-@pytest.mark.parametrize("ending", ["well", "problem", "fault", "note", "hold", "wait"])
-def test_a_worker_that_lost_its_lease_writes_nothing(ending, make_kind, request_operation):
+@pytest.mark.parametrize("resolution", ["well", "problem", "fault", "note", "hold", "wait"])
+def test_a_worker_that_lost_its_lease_writes_nothing(resolution, make_kind, request_operation):
     failures = []
 
     def act(run):
         take_away(run.operation)
-        if ending == "problem":
+        if resolution == "problem":
             raise ServerUnreachable
-        if ending == "fault":
+        if resolution == "fault":
             raise ZeroDivisionError
-        if ending == "note":
+        if resolution == "note":
             run.note(wrong=True)
-        if ending == "hold":
+        if resolution == "hold":
             run.hold()
-        if ending == "wait":
+        if resolution == "wait":
             run.wait_for(lambda: "found", 5)
         return "done"
 
@@ -403,7 +405,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(ending, make_kind, request_
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation) == (State.RUNNING, "", "")
-    assert (operation.worker, operation.notes, operation.finished_at) == ("another", {}, None)
+    assert (operation.worker, operation.checkpoint, operation.finished_at) == ("another", {}, None)
     assert operation.steps.get().state == StepState.RUNNING
     assert not failures
 
@@ -523,25 +525,25 @@ def test_what_nobody_works_on_is_rung_for_again(make_kind, request_operation, ru
     claim(worked_on)
     Operation.objects.filter(pk=ended.pk).update(state=State.FAILED)
     rung.clear()
-    tasks.ring_for_the_left_behind.call_local()
+    tasks.enqueue_claimable.call_local()
     assert rung == [queued.pk, left_behind.pk]
 
 
 def test_each_round_leaves_a_heartbeat_and_forgets_workers_that_are_long_gone(db, rung):
-    WorkerHeartbeat.objects.create(worker="gone", heard_at=timezone.now() - timedelta(hours=2))
-    tasks.ring_for_the_left_behind.call_local()
-    tasks.ring_for_the_left_behind.call_local()
+    WorkerHeartbeat.objects.create(worker="gone", last_seen_at=timezone.now() - timedelta(hours=2))
+    tasks.enqueue_claimable.call_local()
+    tasks.enqueue_claimable.call_local()
     (heartbeat,) = WorkerHeartbeat.objects.all()
     assert heartbeat.worker == runner.worker_name()
-    assert timezone.now() - heartbeat.heard_at < timedelta(seconds=5)
+    assert timezone.now() - heartbeat.last_seen_at < timedelta(seconds=5)
 
 
 def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane_and_the_next_at_all(
     make_kind, request_operation, rung
 ):
     lanes = {"first": "server:1", "elsewhere": "server:2", "next": "server:1", "later": "server:1"}
-    for name, lane in lanes.items():
-        make_kind(name, lock=name, lane=lane, one=done)
+    for name, concurrency_group in lanes.items():
+        make_kind(name, lock=name, concurrency_group=concurrency_group, one=done)
     operations = {name: request_operation(name) for name in lanes}
     rung.clear()
     answer_the_bell(operations["first"].pk)
@@ -551,10 +553,10 @@ def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane_and_the_next
 def test_what_waits_for_a_full_lane_does_not_keep_the_others_from_their_turn(
     make_kind, request_operation, rung, settings
 ):
-    settings.OPERATIONS = settings.OPERATIONS | {"PER_SERVER": 1}
+    settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
     lanes = {"hangs": "server:1", "waits": "server:1", "first": "server:2", "elsewhere": "server:3"}
-    for name, lane in lanes.items():
-        make_kind(name, lock=name, lane=lane, one=done)
+    for name, concurrency_group in lanes.items():
+        make_kind(name, lock=name, concurrency_group=concurrency_group, one=done)
     operations = {name: request_operation(name) for name in lanes}
     claim(operations["hangs"])
     rung.clear()
@@ -580,7 +582,7 @@ def test_a_bell_and_a_round_are_taken_before_the_looks_that_wait_in_the_queue(tm
     queue = SqliteHuey(filename=str(tmp_path / "queue.sqlite3"))
     queue._registry = HUEY._registry
     looks = [observe.s(1), observe.s(2)]
-    for task in (*looks, tasks.run_operation.s(3), tasks.ring_for_the_left_behind.s()):
+    for task in (*looks, tasks.run_operation.s(3), tasks.enqueue_claimable.s()):
         queue.enqueue(task)
     taken = [queue.storage.dequeue() for _ in range(4)]
     assert [b"observe" in task for task in taken] == [False, False, True, True]
@@ -588,7 +590,7 @@ def test_a_bell_and_a_round_are_taken_before_the_looks_that_wait_in_the_queue(tm
 
 def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, request_operation, rung):
     for name in ("first", "next"):
-        make_kind(name, lock=name, lane="server:1", one=done)
+        make_kind(name, lock=name, concurrency_group="server:1", one=done)
     first = request_operation("first")
     request_operation("next")
     claim(first)

@@ -23,7 +23,7 @@ def rung(monkeypatch) -> list[int]:
 def test_an_operation_is_written_down_with_who_asked_and_rung_for_after_the_commit(
     make_kind, request_operation, rung, admin_user, django_capture_on_commit_callbacks
 ):
-    make_kind(lane="server:7", one=fine)
+    make_kind(concurrency_group="server:7", one=fine)
     with django_capture_on_commit_callbacks() as callbacks:
         operation = request_operation(requested_by=admin_user, options={"force": True})
     assert rung == []
@@ -31,7 +31,11 @@ def test_an_operation_is_written_down_with_who_asked_and_rung_for_after_the_comm
         callback()
     assert rung == [operation.pk]
     operation.refresh_from_db()
-    assert (operation.state, operation.requested_by, operation.lane) == (State.QUEUED, admin_user, "server:7")
+    assert (operation.state, operation.requested_by, operation.concurrency_group) == (
+        State.QUEUED,
+        admin_user,
+        "server:7",
+    )
     assert (operation.options, operation.subject_label) == ({"force": True}, "Nowhere")
 
 

@@ -47,7 +47,7 @@ def test_it_begins_when_what_runs_has_reached_a_safe_point_and_both_say_so(make_
     assert [step.state for step in former.steps.all()] == ["done", "waiting"]
     assert runner.run(urgent.pk)
     urgent.refresh_from_db()
-    assert (urgent.state, urgent.notes["took_over"]) == (State.SUCCEEDED, str(former))
+    assert (urgent.state, urgent.checkpoint["took_over"]) == (State.SUCCEEDED, str(former))
 
 
 def test_it_is_enqueued_as_soon_as_what_ran_has_ended(make_kind, request_operation, monkeypatch):
@@ -58,7 +58,7 @@ def test_it_is_enqueued_as_soon_as_what_ran_has_ended(make_kind, request_operati
     with monkeypatch.context() as queue:
         queue.setattr(tasks, "run_operation", enqueued.append)
         assert runner.run(former.pk)
-        tasks.ring_for_the_next(former.pk)
+        tasks.enqueue_next(former.pk)
     assert enqueued == [urgent[0].pk]
 
 

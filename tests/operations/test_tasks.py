@@ -9,7 +9,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from controlpanel.tasks import forget_ended_sessions
+from controlpanel.tasks import prune_sessions
 from notifications.models import Incident
 from operations import runner, services, tasks
 from operations.models import Operation, State, Step
@@ -18,10 +18,10 @@ from operations.models import Operation, State, Step
 @pytest.mark.parametrize(
     ("module", "plan", "task"),
     [
-        ("operations.tasks", "make_rounds", "ring_for_the_left_behind"),
-        ("bots.tasks", "plan_observations", "observe_fleet"),
-        ("notifications.tasks", "plan_looks", "look_and_tell"),
-        ("json_api.tasks", "plan_events", "look_and_send"),
+        ("operations.tasks", "plan_recovery", "enqueue_claimable"),
+        ("bots.tasks", "plan_polls", "poll_fleet"),
+        ("notifications.tasks", "plan_detection", "detect_and_notify"),
+        ("json_api.tasks", "plan_events", "detect_and_send"),
     ],
 )
 def test_what_is_done_every_20_seconds_is_planned_once_a_minute(module, plan, task, monkeypatch):
@@ -49,12 +49,12 @@ def ended(make_kind: Callable[..., Any], request_operation: Callable[..., Operat
 
 
 def test_what_ended_long_ago_is_forgotten_with_its_steps(ended, settings, monkeypatch):
-    monkeypatch.setattr(services, "FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr(services, "PRUNE_BATCH", 2)
     settings.OPERATIONS_KEPT_DAYS = 30
     for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
         ended(31, state=state)
     kept = [ended(29), ended(31)]  # the last of its kind on its subject
-    tasks.forget_the_old.call_local()
+    tasks.prune_old.call_local()
     assert [*Operation.objects.order_by("pk")] == kept
     assert {step.operation for step in Step.objects.all()} == {*kept}
 
@@ -62,7 +62,7 @@ def test_what_ended_long_ago_is_forgotten_with_its_steps(ended, settings, monkey
 def test_the_last_of_each_kind_is_kept_however_old(ended, settings):
     settings.OPERATIONS_KEPT_DAYS = 30
     kept = {ended(400, kind) for kind in ("one", "two")}
-    tasks.forget_the_old.call_local()
+    tasks.prune_old.call_local()
     assert {*Operation.objects.all()} == kept
 
 
@@ -71,11 +71,11 @@ def test_nothing_is_forgotten_where_all_is_kept_or_what_has_not_ended(ended, set
     ended(400, state=State.RUNNING)
     Operation.objects.update(lock="another")
     ended(0)
-    tasks.forget_the_old.call_local()
+    tasks.prune_old.call_local()
     assert Operation.objects.count() == 2
     Operation.objects.update(state=State.SUCCEEDED)
     settings.OPERATIONS_KEPT_DAYS = 0
-    tasks.forget_the_old.call_local()
+    tasks.prune_old.call_local()
     assert Operation.objects.count() == 2
 
 
@@ -89,12 +89,12 @@ def test_what_a_deployment_or_an_incident_refers_to_is_kept(ended, settings, bot
     Incident.objects.create(kind="operation_failed", operation=of_an_incident, **facts)
     assert last.retry_of is None
     Operation.objects.filter(pk=last.pk).update(retry_of=forgotten)  # which alone keeps nothing
-    tasks.forget_the_old.call_local()
+    tasks.prune_old.call_local()
     assert {*Operation.objects.all()} == {of_a_deployment, of_an_incident, last}
 
 
 def test_sessions_that_ended_are_forgotten(db):
     for key, days in (("ended", -1), ("lives", 1)):
         Session.objects.create(session_key=key, session_data="", expire_date=timezone.now() + timedelta(days=days))
-    forget_ended_sessions.call_local()
+    prune_sessions.call_local()
     assert [session.session_key for session in Session.objects.all()] == ["lives"]

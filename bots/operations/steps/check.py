@@ -5,42 +5,42 @@ from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot
 from bots.operations.steps.prepare import prove_controller
 from operations.kinds import NotDone
-from operations.run import Run
+from operations.run import StepContext
 
 
-def sign_in_to_server(run: Run) -> str:
+def sign_in_to_server(run: StepContext) -> str:
     server = run.subject.server
     return f"{reach(server)} {sign_in(server)}"
 
 
-def read_rules(run: Run) -> str:
+def read_rules(run: StepContext) -> str:
     """Read and keep the exchange's rules, for this check and for the form."""
     bot: Bot = run.subject
     rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
     if rules.problem:
         return NotDone(f"The server could not provide them. {rules.problem}")
-    said = f"The rules of {rules} were read."
+    output = f"The rules of {rules} were read."
     if rules.trading_pair != bot.trading_pair:
-        said += f" The bot's pair was {bot.trading_pair}, which the exchange does not list; it was corrected."
+        output += f" The bot's pair was {bot.trading_pair}, which the exchange does not list; it was corrected."
         bot.take_spelling(rules.trading_pair)
-    return said
+    return output
 
 
-def check_settings(run: Run) -> str:
+def check_settings(run: StepContext) -> str:
     """The panel's own rules for the definition; for a controller the server's word on the settings, too.
 
     Raises:
         DefinitionInvalid, ControllerInvalid, ConfigInvalid
     """
     bot: Bot = run.subject
-    bot.make_sure_it_is_valid()
+    bot.require_valid()
     if not bot.is_controller:
         return "The settings are in order. A server can judge a script only when it is deployed."
     with talking_to(bot.server) as api:
         return prove_controller(api, bot.plan_deployment())
 
 
-def check_amounts(run: Run) -> str:
+def check_amounts(run: StepContext) -> str:
     """Would the exchange take the orders?
 
     Raises:

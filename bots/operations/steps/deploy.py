@@ -21,7 +21,7 @@ from bots.operations.steps.instances import (
     wait_until_seen,
 )
 from bots.operations.steps.lifecycle import archive, insist_on_no_orders
-from bots.operations.steps.prepare import _wait_for_instance, deployment_of, refuse_strangers
+from bots.operations.steps.prepare import _wait_for_instance, deployment_of, refuse_unmanaged
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
@@ -35,27 +35,27 @@ from hummingbot_api.errors import (
     HummingbotAPIError,
     Unanswered,
 )
-from hummingbot_api.text import shortened
+from hummingbot_api.text import truncate
 from operations.problems import SubjectGone
-from operations.run import Run
+from operations.run import StepContext
 
 
-def retire_former(run: Run) -> str:
+def archive_previous(run: StepContext) -> str:
     """Archive the instance that this deployment replaces. Only now, when everything else is ready.
 
     Raises:
         OrdersMayBeOpen: it left some; the deployment goes no further, unless somebody has said that it may.
     """
-    former = deployment_of(run).bot.deployments.open().exclude(pk=run.operation.notes["deployment"]).first()
+    former = deployment_of(run).bot.deployments.open().exclude(pk=run.operation.checkpoint["deployment"]).first()
     if former is None:
         return "There is none to replace."
     archived = archive(run, former)
     if not run.operation.options.get("open_orders"):
-        insist_on_no_orders(archived.orphaned, archived.said)
-    return archived.said
+        insist_on_no_orders(archived.orphaned, archived.output)
+    return archived.output
 
 
-def deploy(run: Run) -> str:
+def deploy(run: StepContext) -> str:
     """Send the deploy, once. See the module's docstring for what guards it.
 
     Raises:
@@ -67,12 +67,12 @@ def deploy(run: Run) -> str:
     if deployment.instance_name:
         return f"{deployment.instance_name} was made."
     with talking_to(deployment.server) as api:
-        if deployment.sent_at is not None and (found := _made_by_the_worker_before(run, api, deployment)):
+        if deployment.sent_at is not None and (found := _sent_by_previous_worker(run, api, deployment)):
             return f"{found} was made by the worker before; it is adopted."
         # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
         deployment.bot.refuse_when_offboarded()
         refuse_on_top_of_orders(deployment, run.operation.options)
-        refuse_strangers(api, deployment)
+        refuse_unmanaged(api, deployment)
         _mark_as_sent(run, api, deployment)
         try:
             name = _send_once(run, api, deployment)
@@ -87,7 +87,7 @@ def deploy(run: Run) -> str:
     return f"The server made {name}."
 
 
-def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
+def _mark_as_sent(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
     now = timezone.now()
     if deployment.sent_at is None:
         exited = api.docker.exited(deployment.requested_name)
@@ -108,7 +108,7 @@ def _mark_as_sent(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
         raise AlreadyRunning from None
 
 
-def _send_once(run: Run, api: HummingbotAPI, deployment: Deployment) -> str:
+def _send_once(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
     """Send it unless another worker has taken over since it was marked: this one may have been frozen in between."""
     run.hold()
     return _send(api, deployment)
@@ -120,7 +120,7 @@ def _send(api: HummingbotAPI, deployment: Deployment) -> str:
     return deploy(**deployment.order())
 
 
-def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
+def _sent_by_previous_worker(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
     """What came of a deploy whose worker died. "Nothing" counts only when its instance may not appear any more, as it
     may of a request that a slow network delays, and only as an answer of the server: while that works on the deploy it
     answers nobody.
@@ -137,11 +137,11 @@ def _made_by_the_worker_before(run: Run, api: HummingbotAPI, deployment: Deploym
     return found
 
 
-def wait_until_heard(run: Run) -> str:
+def wait_until_connected(run: StepContext) -> str:
     """The proof of success: heard over MQTT from a container that is up.
 
     Raises:
-        ContainerExited, InstanceMissing, NeverHeard, StrategyNotStarted
+        ContainerExited, InstanceMissing, BotNeverConnected, StrategyNotStarted
     """
     deployment = deployment_of(run)
     with talking_to(deployment.server) as api:
@@ -157,7 +157,7 @@ def wait_until_heard(run: Run) -> str:
                 last_error=failure.message,
                 last_error_at=failure.timestamp,
             )
-            raise StrategyNotStarted(f"{deployment.instance_name} is up, but {shortened(failure.message, 500)}")
+            raise StrategyNotStarted(f"{deployment.instance_name} is up, but {truncate(failure.message, 500)}")
         live = read_live(api, deployment)
     now = timezone.now()
     deployment.observe(state, verified_at=now, last_error="", **live)
@@ -168,7 +168,7 @@ def wait_until_heard(run: Run) -> str:
 def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
     """What can still be found out: the server keeps no log of a container that has exited."""
     if error := read_logs(api, deployment).newest_error:
-        return f"Its last error: {shortened(error.message, 500)}"
+        return f"Its last error: {truncate(error.message, 500)}"
     if uses_no_key(api, deployment.profile):
         return f"The server may be unable to read the keys in {deployment.profile}: check its connection."
     needs_key = not is_paper_trade(deployment.connector)
@@ -177,7 +177,7 @@ def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
     return "Its log did not reach the server."
 
 
-def give_up(run: Run) -> None:
+def abandon_deployment(run: StepContext) -> None:
     """After a failure or a cancel: a plan that was never sent is no deployment."""
     Deployment.objects.filter(operation=run.operation, sent_at=None, ended_at=None).update(
         observed_state=BotState.NOT_CREATED, ended_at=timezone.now()

@@ -11,27 +11,27 @@ from django.utils import timezone
 from accounts.connection import talking_to
 from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from bots.monitoring.evidence import WORKING, apply_log_evidence, read_live, read_logs, record_unconfirmed_stop
-from bots.monitoring.guards import attended, untouched_since
+from bots.monitoring.guards import busy_bots, unchanged_since
 from bots.monitoring.order_accounting import account_for_end
 from bots.monitoring.snapshot import Snapshot, state_in
 from bots.problems import (
+    BotNeverConnected,
     ContainerExited,
     DeployUnconfirmed,
     InstanceMissing,
     InstanceNotListed,
     InstanceUnknownHere,
-    NeverHeard,
     NotDeployed,
     OrdersMayBeOpen,
 )
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import ConnectionFailed, NotFound, Unanswered
-from operations.run import Run
+from operations.run import StepContext
 
 Found = TypeVar("Found")
 
 
-class Place(Enum):
+class ContainerStatus(Enum):
     """Where an instance's container is."""
 
     ACTIVE = "active"
@@ -39,16 +39,16 @@ class Place(Enum):
     GONE = "gone"
 
 
-def patiently(look: Callable[[], Found | None]) -> Callable[[], Found | None]:
+def tolerating_outages(look: Callable[[], Found | None]) -> Callable[[], Found | None]:
     """For waiting: a look that finds the server out of reach for a moment has just not found anything yet."""
 
-    def patient_look() -> Found | None:
+    def tolerant_poll() -> Found | None:
         try:
             return look()
         except (ConnectionFailed, Unanswered):
             return None
 
-    return patient_look
+    return tolerant_poll
 
 
 def current_deployment(bot: Bot) -> Deployment:
@@ -73,19 +73,19 @@ def adopt(api: HummingbotAPI, deployment: Deployment) -> str:
     return deployment.instance_name
 
 
-def locate(api: HummingbotAPI, deployment: Deployment) -> Place:
+def locate(api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
     """Where the deployment's container is. Adopts the instance of a deploy that was never answered."""
     name = adopt(api, deployment)
     if not name:
-        return Place.GONE
+        return ContainerStatus.GONE
     if name in {container.name for container in api.docker.active(name)}:
-        return Place.ACTIVE
+        return ContainerStatus.ACTIVE
     if name in {container.name for container in api.docker.exited(name)}:
-        return Place.EXITED
-    return Place.GONE
+        return ContainerStatus.EXITED
+    return ContainerStatus.GONE
 
 
-def locate_surely(run: Run, api: HummingbotAPI, deployment: Deployment) -> Place:
+def locate_surely(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
     """The same, with nothing taken for gone that is only out of sight: a container that is paused or restarting is in
     neither list, and alive. Docker is asked to stop what is not listed. It answers that it has no such container, or
     had one, which has exited then.
@@ -94,18 +94,18 @@ def locate_surely(run: Run, api: HummingbotAPI, deployment: Deployment) -> Place
         CommandRefused: the engine says neither.
     """
     place = locate(api, deployment)
-    if place != Place.GONE or not deployment.instance_name:
+    if place != ContainerStatus.GONE or not deployment.instance_name:
         return place
     run.hold()
     try:
         api.docker.stop(deployment.instance_name)
     except NotFound:
-        return Place.GONE
+        return ContainerStatus.GONE
     deployment.update(exposed_since=deployment.exposed())
-    return Place.ACTIVE if locate(api, deployment) == Place.ACTIVE else Place.EXITED
+    return ContainerStatus.ACTIVE if locate(api, deployment) == ContainerStatus.ACTIVE else ContainerStatus.EXITED
 
 
-def believe_gone(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
+def confirm_removed(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
     """Make sure that an instance which the server does not list is not trading somewhere all the same.
 
     What an unanswered deploy makes may appear late, and a base URL may lead to another host than before. Somebody who
@@ -135,7 +135,7 @@ def may_appear_until(deployment: Deployment) -> datetime:
     return sent_at + timedelta(seconds=settings.FLEET["UNCONFIRMED"])
 
 
-def find(run: Run, api: HummingbotAPI, deployment: Deployment) -> Place:
+def find(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
     """Where the deployment's container is, on a server that still has it.
 
     Raises:
@@ -143,20 +143,20 @@ def find(run: Run, api: HummingbotAPI, deployment: Deployment) -> Place:
         DeployUnconfirmed, InstanceUnknownHere: it is not there, and may be trading all the same.
     """
     place = locate_surely(run, api, deployment)
-    if place == Place.GONE:
-        believe_gone(run, api, deployment)
-        said, orphaned = end_as_gone(api, deployment)
-        raise InstanceMissing(said, remedy=OrdersMayBeOpen.default_remedy if orphaned else "")
+    if place == ContainerStatus.GONE:
+        confirm_removed(run, api, deployment)
+        output, orphaned = end_as_removed(api, deployment)
+        raise InstanceMissing(output, remedy=OrdersMayBeOpen.default_remedy if orphaned else "")
     return place
 
 
-def end_as_gone(api: HummingbotAPI, deployment: Deployment) -> tuple[str, OrphanedOrders | None]:
+def end_as_removed(api: HummingbotAPI, deployment: Deployment) -> tuple[str, OrphanedOrders | None]:
     """Write down that an instance is not on its server any more, in words, and what it may have left open."""
     orphaned = account_for_end(api, deployment) if deployment.instance_name else None
     ended = BotState.ARCHIVED if deployment.archive_sent_at else BotState.GONE
     deployment.end(ended if deployment.instance_name else BotState.NOT_CREATED)
-    said = f"{deployment.instance_name or 'The instance of the unconfirmed deploy'} is gone from the server."
-    return (said if orphaned is None else f"{said} {orphaned.summary}"), orphaned
+    output = f"{deployment.instance_name or 'The instance of the unconfirmed deploy'} is gone from the server."
+    return (output if orphaned is None else f"{output} {orphaned.summary}"), orphaned
 
 
 def find_up(api: HummingbotAPI, deployment: Deployment, *, or_else: str) -> None:
@@ -169,16 +169,16 @@ def find_up(api: HummingbotAPI, deployment: Deployment, *, or_else: str) -> None
         ContainerExited, InstanceNotListed
     """
     match locate(api, deployment):
-        case Place.EXITED:
+        case ContainerStatus.EXITED:
             deployment.observe(BotState.CRASHED)
             raise ContainerExited(f"The bot's container has exited by itself: {or_else}")
-        case Place.GONE:
+        case ContainerStatus.GONE:
             deployment.observe(BotState.NOT_LISTED)
             raise InstanceNotListed
 
 
 def wait_until_seen(
-    run: Run, api: HummingbotAPI, deployment: Deployment, *, counts: Callable[[], bool] = lambda: True
+    run: StepContext, api: HummingbotAPI, deployment: Deployment, *, counts: Callable[[], bool] = lambda: True
 ) -> BotState:
     """Wait until the bot is heard, or its container has exited. What is seen meanwhile is written down.
 
@@ -186,7 +186,7 @@ def wait_until_seen(
         counts: asked when it is heard, whether that proves anything.
 
     Raises:
-        InstanceMissing, NeverHeard
+        InstanceMissing, BotNeverConnected
     """
 
     def see() -> BotState | None:
@@ -198,35 +198,37 @@ def wait_until_seen(
         return state if state in {*WORKING, BotState.CRASHED} else None
 
     # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
-    state = run.wait_for(patiently(see), settings.FLEET["HEARD"]) or see()
+    state = run.wait_for(tolerating_outages(see), settings.FLEET["HEARD"]) or see()
     if state is None and deployment.observed_state == BotState.NOT_LISTED:
         find(run, api, deployment)  # says so when it is gone
         deployment.observe(BotState.CRASHED)
         return BotState.CRASHED
     if state is None:
-        raise NeverHeard(f"{deployment.instance_name} was not heard within {settings.FLEET['HEARD']} s of its start.")
+        raise BotNeverConnected(
+            f"{deployment.instance_name} was not heard within {settings.FLEET['HEARD']} s of its start."
+        )
     return state
 
 
-def refresh(run: Run) -> str:
+def refresh(run: StepContext) -> str:
     """Look at one bot closely: its state, and its logs, which a poll of the fleet leaves out.
 
     An operation that acts does not wait for this one. What such a one does, and says of the bot, goes before.
     """
     bot: Bot = run.subject
     server = current_deployment(bot).server
-    if attended().filter(subject_id=bot.pk).exists():
+    if busy_bots().filter(subject_id=bot.pk).exists():
         return f"Another operation works on {bot}, and says what is true of it."
     with talking_to(server) as api:
-        said = run.wait_for(lambda: _look_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
-    return said or f"{bot} changes while it is looked at: another operation says what is true of it."
+        output = run.wait_for(lambda: _look_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
+    return output or f"{bot} changes while it is looked at: another operation says what is true of it."
 
 
 def _look_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:
     """What was seen, and is written down unless something else was since the look began."""
     adopt(api, deployment)
     snapshot = Snapshot.take(api, performance=False, name=deployment.instance_name)
-    unchanged = untouched_since(snapshot.taken_at).filter(pk=deployment.pk, live_config_at=deployment.live_config_at)
+    unchanged = unchanged_since(snapshot.taken_at).filter(pk=deployment.pk, live_config_at=deployment.live_config_at)
     logs, live = read_logs(api, deployment), read_live(api, deployment)
     state, also = apply_log_evidence(deployment, state_in(snapshot, deployment), logs, live)
     if state in WORKING and deployment.verified_at is None:

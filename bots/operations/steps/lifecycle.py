@@ -19,14 +19,14 @@ from bots.monitoring.order_accounting import (
     refuse_on_top_of_orders,
 )
 from bots.operations.steps.instances import (
-    Place,
-    believe_gone,
+    ContainerStatus,
+    confirm_removed,
     current_deployment,
-    end_as_gone,
+    end_as_removed,
     find,
     locate,
     locate_surely,
-    patiently,
+    tolerating_outages,
     wait_until_seen,
 )
 from bots.operations.steps.recovery import (
@@ -41,7 +41,7 @@ from bots.problems import ArchiveUnconfirmed, ContainerExited, DeployUnconfirmed
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, NotFound
 from hummingbot_api.server_faults import NotSupportedByServer
-from operations.run import Run
+from operations.run import StepContext
 
 CANCELLED = "Its log says that it has stopped, and names no order that is still open."
 
@@ -54,41 +54,41 @@ class Archived(NamedTuple):
         orphaned: the orders that it left, as far as anybody knows; ``None`` when it left none.
     """
 
-    said: str
+    output: str
     orphaned: OrphanedOrders | None = None
 
 
-def insist_on_no_orders(orphaned: OrphanedOrders | None, said: str = "") -> None:
-    """Make sure that nothing was left open. ``said``: what happened, when there is more to say than what was left.
+def insist_on_no_orders(orphaned: OrphanedOrders | None, output: str = "") -> None:
+    """Make sure that nothing was left open. ``output``: what happened, when there is more to say than what was left.
 
     Raises:
         OrdersMayBeOpen: naming it.
     """
     if orphaned is not None:
-        raise OrdersMayBeOpen(said or orphaned.summary)
+        raise OrdersMayBeOpen(output or orphaned.summary)
 
 
 # --- stop, recover ----------------------------------------------------------------------------------------------
 
 
-def stop(run: Run) -> str:
+def stop(run: StepContext) -> str:
     """Have the bot stop its strategy and cancel its orders, until its log says so. The container stays up; one that had
     ended by itself, or that Docker had paused, is brought up for it.
 
     Raises:
         OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed, and what ``find`` and ``recover`` raise.
     """
-    if run.operation.notes.get("took_over") and not run.subject.deployments.open().exists():
+    if run.operation.checkpoint.get("took_over") and not run.subject.deployments.open().exists():
         return "Nothing of the bot is on a server: what was about to deploy it has ended."
     return _stop_or_recover(run, by_force=False)
 
 
-def recover_instance(run: Run) -> str:
+def recover_instance(run: StepContext) -> str:
     """The same, and a container whose bot takes no command is ended and brought up again."""
     return _stop_or_recover(run, by_force=True)
 
 
-def _stop_or_recover(run: Run, *, by_force: bool) -> str:
+def _stop_or_recover(run: StepContext, *, by_force: bool) -> str:
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
         try:
@@ -102,14 +102,14 @@ def _stop_or_recover(run: Run, *, by_force: bool) -> str:
             raise
         if deployment.exposed_since is None and deployment.archive_sent_at is not None:
             return f"{deployment} has stopped in order, and is being archived."
-        if place == Place.EXITED and deployment.exposed_since is None:
+        if place == ContainerStatus.EXITED and deployment.exposed_since is None:
             return f"{deployment} had stopped in order before its container ended: it has nothing to cancel."
-        soft = place == Place.ACTIVE and not by_force and stopped_in_order(run, api, deployment) is not False
+        soft = place == ContainerStatus.ACTIVE and not by_force and stopped_in_order(run, api, deployment) is not False
         insist_on_no_orders(_end(run, api, deployment, soft=soft))
     return CANCELLED
 
 
-def _end(run: Run, api: HummingbotAPI, deployment: Deployment, *, soft: bool = False) -> OrphanedOrders | None:
+def _end(run: StepContext, api: HummingbotAPI, deployment: Deployment, *, soft: bool = False) -> OrphanedOrders | None:
     """Stop an instance in order, bringing it up first unless ``soft``. What it may have left open is written down."""
     try:
         left = (stop_with_cancellation if soft else recover)(run, api, deployment)
@@ -123,7 +123,7 @@ def _end(run: Run, api: HummingbotAPI, deployment: Deployment, *, soft: bool = F
 # --- start ------------------------------------------------------------------------------------------------------
 
 
-def prepare_start(run: Run) -> str:
+def prepare_start(run: StepContext) -> str:
     """See whether there is anything to start.
 
     Raises:
@@ -136,11 +136,11 @@ def prepare_start(run: Run) -> str:
         place = find(run, api, deployment)
         logs = read_logs(api, deployment)
         connected = False
-        if place == Place.ACTIVE and not logs.says_stopped:
+        if place == ContainerStatus.ACTIVE and not logs.says_stopped:
             # A server that was itself restarted knows a healthy bot again after a while.
-            heard = patiently(lambda: deployment.instance_name in api.bots.mqtt().discovered_bots or None)
+            heard = tolerating_outages(lambda: deployment.instance_name in api.bots.mqtt().discovered_bots or None)
             connected = bool(run.wait_for(heard, settings.FLEET["KNOWN_AGAIN"]))
-    runs = place == Place.ACTIVE and connected and not logs.says_stopped
+    runs = place == ContainerStatus.ACTIVE and connected and not logs.says_stopped
     if runs:
         deployment.update(stopped_at=None)
     run.note(runs=runs)
@@ -148,14 +148,14 @@ def prepare_start(run: Run) -> str:
     return f"{deployment.instance_name} is {state}."
 
 
-def recover_before_start(run: Run) -> str:
+def recover_before_start(run: StepContext) -> str:
     """Cancel what an earlier run left open: a new one would quote on top of it.
 
     Raises:
         OrdersMayBeOpen, and what ``recover`` raises.
     """
     deployment = current_deployment(run.subject)
-    if run.operation.notes["runs"]:
+    if run.operation.checkpoint["runs"]:
         return "It is running: nothing to do."
     if deployment.exposed_since is None:
         return "It had stopped in order: it has nothing to cancel."
@@ -166,16 +166,16 @@ def recover_before_start(run: Run) -> str:
     return CANCELLED if orphaned is None else orphaned.summary
 
 
-def restart_container(run: Run) -> str:
+def restart_container(run: StepContext) -> str:
     """The only thing that starts a stopped bot: its container, stopped and started. ``start-bot`` does nothing."""
-    if run.operation.notes["runs"]:
+    if run.operation.checkpoint["runs"]:
         return "It is running: nothing to do."
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
         place = locate(api, deployment)
-        if run.operation.notes.get("begun") and place == Place.ACTIVE:
+        if run.operation.checkpoint.get("begun") and place == ContainerStatus.ACTIVE:
             return "Its container was restarted by the worker before."  # it may quote: it must not be ended again
-        if place == Place.ACTIVE:
+        if place == ContainerStatus.ACTIVE:
             api.docker.stop(deployment.instance_name)
         put_kill_switch_back(api, deployment)
         begin_run(api, deployment)
@@ -185,14 +185,14 @@ def restart_container(run: Run) -> str:
     return "Its container was restarted, which starts its strategy."
 
 
-def confirm_start(run: Run) -> str:
+def confirm_start(run: StepContext) -> str:
     """Connected, and its log goes on in this run of its container.
 
     Raises:
-        NeverHeard, ContainerExited, InstanceMissing
+        BotNeverConnected, ContainerExited, InstanceMissing
     """
     deployment = current_deployment(run.subject)
-    runs = run.operation.notes["runs"]
+    runs = run.operation.checkpoint["runs"]
     with talking_to(deployment.server) as api:
         state = wait_until_seen(run, api, deployment, counts=lambda: runs or read_logs(api, deployment).is_running)
     if state == BotState.CRASHED:
@@ -203,7 +203,7 @@ def confirm_start(run: Run) -> str:
 # --- archive ----------------------------------------------------------------------------------------------------
 
 
-def archive(run: Run, deployment: Deployment) -> Archived:
+def archive(run: StepContext, deployment: Deployment) -> Archived:
     """Stop the bot in order, remove its container, keep its data on the server, and account for its orders by its
     archive. Verified by its absence.
 
@@ -212,42 +212,42 @@ def archive(run: Run, deployment: Deployment) -> Archived:
     """
     deadline = settings.FLEET["ARCHIVED"]
     with talking_to(deployment.server) as api:
-        gone = patiently(lambda: locate(api, deployment) == Place.GONE or None)
+        gone = tolerating_outages(lambda: locate(api, deployment) == ContainerStatus.GONE or None)
         begun_at = deployment.archive_sent_at
         if begun_at and timezone.now() - begun_at < timedelta(seconds=deadline):
             # Begun before, maybe by a worker that died: the server works on it for up to a minute.
             run.wait_for(gone, deadline - (timezone.now() - begun_at).total_seconds())
         place = locate_surely(run, api, deployment)
-        if place == Place.GONE:
+        if place == ContainerStatus.GONE:
             if begun_at is None:
-                believe_gone(run, api, deployment)
-                return Archived(*end_as_gone(api, deployment))
+                confirm_removed(run, api, deployment)
+                return Archived(*end_as_removed(api, deployment))
             how = "was archived before."
         else:
-            how = _stop_by_all_means(run, api, deployment)
+            how = _stop_best_effort(run, api, deployment)
             run.hold()
             deployment.update(archive_sent_at=timezone.now())
-            _have_it_removed(run, api, deployment)
-            if not run.wait_for(gone, deadline) or locate_surely(run, api, deployment) != Place.GONE:
+            _remove_container(run, api, deployment)
+            if not run.wait_for(gone, deadline) or locate_surely(run, api, deployment) != ContainerStatus.GONE:
                 raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
         orphaned = _account_for_archive(run, api, deployment)
     deployment.end(BotState.ARCHIVED if deployment.instance_name else BotState.NOT_CREATED)
-    said = f"{deployment.instance_name} {how} Its data is in the server's archive."
-    return Archived(said if orphaned is None else f"{said} {orphaned.summary}", orphaned)
+    output = f"{deployment.instance_name} {how} Its data is in the server's archive."
+    return Archived(output if orphaned is None else f"{output} {orphaned.summary}", orphaned)
 
 
-def _account_for_archive(run: Run, api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
+def _account_for_archive(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
     """The server removes the container first, and moves its data then. One that never connected may have none."""
     if deployment.verified_at is not None:
-        there = patiently(lambda: api.archives.has(deployment.instance_name) or None)
+        there = tolerating_outages(lambda: api.archives.has(deployment.instance_name) or None)
         with suppress(NotSupportedByServer):
             run.wait_for(there, settings.FLEET["ARCHIVE_LISTED"])
     return account_for_end(api, deployment)
 
 
-def _stop_by_all_means(run: Run, api: HummingbotAPI, deployment: Deployment) -> str:
+def _stop_best_effort(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
     """Stop what is to be archived, or find out that it can't be; in words. Its archive shows what it left open."""
-    if locate(api, deployment) == Place.EXITED and deployment.exposed_since is None:
+    if locate(api, deployment) == ContainerStatus.EXITED and deployment.exposed_since is None:
         return "had ended without orders."
     try:
         left = recover(run, api, deployment)
@@ -256,10 +256,10 @@ def _stop_by_all_means(run: Run, api: HummingbotAPI, deployment: Deployment) -> 
     return "has stopped." if left else "has stopped, and its log names no order that is still open."
 
 
-def _have_it_removed(run: Run, api: HummingbotAPI, deployment: Deployment) -> None:
+def _remove_container(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
     """Have the server archive a bot that it knows, which takes up to a minute, and remove the container of another."""
     name = deployment.instance_name
-    if locate(api, deployment) == Place.ACTIVE:
+    if locate(api, deployment) == ContainerStatus.ACTIVE:
         try:
             api.bots.archive(name)
         except BotNotFound:  # it was stopped before, as far as that was possible

@@ -15,7 +15,7 @@ from accounts.connection import talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot, BotState, Deployment
 from bots.monitoring.evidence import read_live, read_logs
-from bots.operations.steps.instances import current_deployment, find_up, patiently
+from bots.operations.steps.instances import current_deployment, find_up, tolerating_outages
 from bots.problems import (
     LiveUnconfirmed,
     LiveUnreadable,
@@ -25,12 +25,12 @@ from bots.problems import (
 )
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
-from operations.run import Run
+from operations.run import StepContext
 
 NOTHING_TO_CHANGE = "nothing in it can be changed live."
 
 
-def plan(run: Run) -> str:
+def plan(run: StepContext) -> str:
     """Check the definition and note the values that will be live, so that later edits don't mix with them.
 
     Raises:
@@ -39,7 +39,7 @@ def plan(run: Run) -> str:
     """
     bot: Bot = run.subject
     current_deployment(bot)
-    bot.make_sure_it_is_valid()
+    bot.require_valid()
     saved = bot.plan_deployment().config
     wanted = {name: saved[name] for name in sorted(bot.live_settings) if name in saved}
     if not wanted:
@@ -48,7 +48,7 @@ def plan(run: Run) -> str:
     return f"{len(wanted)} settings can be changed live."
 
 
-def prove(run: Run) -> str:
+def prove(run: StepContext) -> str:
     """Have the server's controller accept what the file will hold: a file that it refuses breaks the running bot.
 
     Raises:
@@ -57,13 +57,13 @@ def prove(run: Run) -> str:
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
         find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
-        outcome = _read(api, deployment) | run.operation.notes["settings"]
+        outcome = _read(api, deployment) | run.operation.checkpoint["settings"]
         kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
         api.controllers.validate(kind, name, outcome)
     return f"{deployment.instance_name} is up, and {kind}/{name} accepts the settings."
 
 
-def check_rules(run: Run) -> str:
+def check_rules(run: StepContext) -> str:
     """Would the exchange take the orders? Asked anew, before anything is sent. That its list lacks the pair is no
     reason to leave a bot that trades there as it is.
 
@@ -76,16 +76,16 @@ def check_rules(run: Run) -> str:
             server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair
         ),
         schema=run.subject.strategy.settings_schema,
-        settings=deployment.live_config | run.operation.notes["settings"],
+        settings=deployment.live_config | run.operation.checkpoint["settings"],
         unlisted=True,
     )
 
 
-def send(run: Run) -> str:
+def send(run: StepContext) -> str:
     """Change what differs, nothing else."""
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
-        changes = _missing_in(_read(api, deployment), run.operation.notes["settings"])
+        changes = _missing_in(_read(api, deployment), run.operation.checkpoint["settings"])
         if not changes:
             return "The instance has these settings already."
         run.hold()
@@ -93,21 +93,21 @@ def send(run: Run) -> str:
     return f"Sent {', '.join(changes)}."
 
 
-def verify(run: Run) -> str:
+def verify(run: StepContext) -> str:
     """Read back what was sent.
 
     Raises:
         LiveUnconfirmed
     """
     deployment = current_deployment(run.subject)
-    wanted = run.operation.notes["settings"]
+    wanted = run.operation.checkpoint["settings"]
     with talking_to(deployment.server) as api:
         if differing := _missing_in(_read(api, deployment, changed=True), wanted):
             raise LiveUnconfirmed(f"The server shows other values than were sent for {', '.join(differing)}.")
     return "The server shows the saved settings; the bot takes them over within about 10 seconds."
 
 
-def switch(run: Run, *, paused: bool) -> str:
+def switch(run: StepContext, *, paused: bool) -> str:
     """Set the instance's kill switch, and read it back.
 
     Raises:
@@ -131,24 +131,24 @@ def switch(run: Run, *, paused: bool) -> str:
     return f"The server shows {deployment.instance_name} as {'paused' if paused else 'not paused'}."
 
 
-def confirm_pause(run: Run) -> str:
+def confirm_pause(run: StepContext) -> str:
     """Only the bot's own log says that it stopped quoting, in a line that came after the switch was set.
 
     Raises:
         PauseUnconfirmed
     """
     deployment = current_deployment(run.subject)
-    earlier = run.operation.notes.get("last_switch", 0.0)
+    earlier = run.operation.checkpoint.get("last_switch", 0.0)
     if deployment.paused_at is None:
         with talking_to(deployment.server) as api:
-            says_so = patiently(lambda: read_logs(api, deployment).paused_after(earlier) or None)
+            says_so = tolerating_outages(lambda: read_logs(api, deployment).paused_after(earlier) or None)
             if not run.wait_for(says_so, settings.FLEET["RELOADED"]):
                 raise PauseUnconfirmed
     deployment.observe(BotState.PAUSED, paused_at=deployment.paused_at or timezone.now())
     return "The bot's log says that its controller stopped. The instance stays up."
 
 
-def confirm_resume(run: Run) -> str:
+def confirm_resume(run: StepContext) -> str:
     """Its log says that it goes on, or has never said that it paused.
 
     Raises:
@@ -157,7 +157,7 @@ def confirm_resume(run: Run) -> str:
     deployment = current_deployment(run.subject)
     with talking_to(deployment.server) as api:
         if deployment.paused_at is not None or read_logs(api, deployment).paused:
-            goes_on = patiently(lambda: read_logs(api, deployment).paused is False or None)
+            goes_on = tolerating_outages(lambda: read_logs(api, deployment).paused is False or None)
             if not run.wait_for(goes_on, settings.FLEET["RELOADED"]):
                 raise ResumeUnconfirmed
     deployment.observe(BotState.RUNNING, paused_at=None)

@@ -6,18 +6,18 @@ from typing import Any
 from django.conf import settings
 
 from accounts.connection import talking_to
-from accounts.operations import alone_with_profile
+from accounts.operations import exclusive_profile
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot, BotState, Deployment, Strategy, StrategyKind
 from bots.monitoring.order_accounting import refuse_on_top_of_orders
 from bots.operations.steps.instances import (
-    Place,
+    ContainerStatus,
     adopt,
-    believe_gone,
-    end_as_gone,
+    confirm_removed,
+    end_as_removed,
     locate_surely,
-    patiently,
+    tolerating_outages,
 )
 from bots.problems import (
     AlreadyRunning,
@@ -32,19 +32,19 @@ from hummingbot_api.errors import (
     NotFound,
     ScriptInvalid,
 )
-from operations.run import Run
+from operations.run import StepContext
 
 
-def deployment_of(run: Run) -> Deployment:
+def deployment_of(run: StepContext) -> Deployment:
     """The deployment that this operation makes, or that of an earlier try, which it has adopted."""
-    return Deployment.objects.select_related("server", "bot__client").get(pk=run.operation.notes["deployment"])
+    return Deployment.objects.select_related("server", "bot__client").get(pk=run.operation.checkpoint["deployment"])
 
 
-def has_adopted(run: Run) -> bool:
-    return bool(run.operation.notes.get("adopted"))
+def has_adopted(run: StepContext) -> bool:
+    return bool(run.operation.checkpoint.get("adopted"))
 
 
-def plan(run: Run) -> str:
+def plan(run: StepContext) -> str:
     """Check the definition and write down what will be deployed, so that later edits don't mix with it."""
     bot: Bot = run.subject
     bot.refuse_when_offboarded()
@@ -60,14 +60,14 @@ def plan(run: Run) -> str:
     return f"{deployment.strategy_name} on {deployment.connector} {deployment.trading_pair}, as {bot.instance_name}."
 
 
-def _planned(run: Run, bot: Bot) -> Deployment:
+def _planned(run: StepContext, bot: Bot) -> Deployment:
     """From the bot's definition, or like one of its former deployments when that was asked for."""
     if like := run.operation.options.get("like"):
         former = bot.deployments.filter(pk=like).first()
         if former is None:
             raise DefinitionInvalid("The deployment that was to be repeated is not one of this bot's.")
         return former.plan_as_it_runs() if run.operation.options.get("as_it_runs") else former.plan_again()
-    bot.make_sure_it_is_valid()
+    bot.require_valid()
     return bot.plan_deployment()
 
 
@@ -81,7 +81,7 @@ def refuse_to_end_a_pause(current: Deployment | None, options: Mapping[str, Any]
         raise PauseWouldEnd(f"{current} is paused, and a new instance would quote at once.")
 
 
-def look(run: Run, *, replace: bool) -> str:
+def look(run: StepContext, *, replace: bool) -> str:
     """See what of this bot is on the server already: never start a second one beside it.
 
     An instance of an earlier try that was never verified is adopted; ``replace`` leaves it to be archived instead.
@@ -94,7 +94,7 @@ def look(run: Run, *, replace: bool) -> str:
     # Once more: another tool may have paused it since this was asked for.
     refuse_to_end_a_pause(current, run.operation.options)
     name = ""
-    said = "Nothing of this bot is on the server."
+    output = "Nothing of this bot is on the server."
     if current is not None:
         current.update(stop_wanted_at=None)  # by now it is wanted again
         with talking_to(current.server) as api:
@@ -103,40 +103,40 @@ def look(run: Run, *, replace: bool) -> str:
                 _wait_for_instance(run, api, current)
             place = locate_surely(run, api, current)
             name = current.instance_name
-            if place == Place.GONE:
-                believe_gone(run, api, current)
-                said, _ = end_as_gone(api, current)
-        if place == Place.GONE:
+            if place == ContainerStatus.GONE:
+                confirm_removed(run, api, current)
+                output, _ = end_as_removed(api, current)
+        if place == ContainerStatus.GONE:
             refuse_on_top_of_orders(planned, run.operation.options)
-        elif place == Place.EXITED or replace:
-            said = f"{name} will be archived first."
+        elif place == ContainerStatus.EXITED or replace:
+            output = f"{name} will be archived first."
         elif current.verified_at is None:
             if current != planned:  # or else a worker before had got that far
                 planned.end(BotState.NOT_CREATED)
                 run.note(deployment=current.pk, adopted=True)
-            said = f"{name} of an earlier try is there: it is adopted, no second one is made."
+            output = f"{name} of an earlier try is there: it is adopted, no second one is made."
         else:
             raise AlreadyRunning(f"{name} is on {current.server} already.")
     with talking_to(planned.server) as api:
-        refuse_strangers(api, planned, known=name)
-    return said
+        refuse_unmanaged(api, planned, known=name)
+    return output
 
 
-def refuse_strangers(api: HummingbotAPI, planned: Deployment, *, known: str = "") -> None:
+def refuse_unmanaged(api: HummingbotAPI, planned: Deployment, *, known: str = "") -> None:
     """Make sure that the server runs no instance with this bot's name but the one that is known.
 
     Raises:
         AlreadyRunning
     """
     names = {container.name for container in api.docker.active(planned.requested_name)}
-    if strangers := sorted(filter(planned.is_instance, names - {known})):
+    if duplicates := sorted(filter(planned.is_instance, names - {known})):
         raise AlreadyRunning(
-            f"The server runs {', '.join(strangers)}, which bears this bot's name and is not known as its instance.",
+            f"The server runs {', '.join(duplicates)}, which bears this bot's name and is not known as its instance.",
             remedy="Archive it with the tool that deployed it, or give the bot another name, then deploy.",
         )
 
 
-def check_rules(run: Run) -> str:
+def check_rules(run: StepContext) -> str:
     """Would the exchange take the orders? Asked before anything is changed for them.
 
     Raises:
@@ -157,13 +157,13 @@ def check_rules(run: Run) -> str:
     )
 
 
-def push_what_is_missing(run: Run) -> str:
+def push_what_is_missing(run: StepContext) -> str:
     """Make sure of the account and of the key for the bot's connector."""
     if has_adopted(run):
         return "The instance has its keys."
     deployment = deployment_of(run)
     client, server = deployment.bot.client, deployment.server
-    with alone_with_profile(run, client, server), talking_to(server) as api:
+    with exclusive_profile(run, client, server), talking_to(server) as api:
         keys = keys_needed(api=api, client=client, connector=deployment.connector)
         account = account_ensure(api=api, client=client, server=server)
         keys_check(api=api, keys=keys)
@@ -173,7 +173,7 @@ def push_what_is_missing(run: Run) -> str:
     return f"{account} {pushed}"
 
 
-def upload_strategy(run: Run) -> str:
+def upload_strategy(run: StepContext) -> str:
     """Put the script on the server unless it is there, and have the server prove that it can use it.
 
     Raises:
@@ -216,7 +216,7 @@ def prove_controller(api: HummingbotAPI, deployment: Deployment) -> str:
     return f"The server has {kind}/{name} and accepts the settings."
 
 
-def write_config(run: Run) -> str:
+def write_config(run: StepContext) -> str:
     """Write the configuration and read it back: one that is not there would start nothing, without a word.
 
     Raises:
@@ -234,6 +234,6 @@ def write_config(run: Run) -> str:
     return f"{deployment.config_name}.yml was written and read back."
 
 
-def _wait_for_instance(run: Run, api: HummingbotAPI, deployment: Deployment) -> str | None:
-    look = patiently(lambda: adopt(api, deployment) or None)
+def _wait_for_instance(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
+    look = tolerating_outages(lambda: adopt(api, deployment) or None)
     return run.wait_for(look, settings.FLEET["SETTLE"])

@@ -14,13 +14,13 @@ from django.utils import timezone
 
 from bots.models import BotState, Deployment
 from bots.monitoring.evidence import BotLogs, exposure, read_live, read_logs
-from bots.operations.steps.instances import Place, locate, patiently
+from bots.operations.steps.instances import ContainerStatus, locate, tolerating_outages
 from bots.orders import OpenOrder
 from bots.problems import ContainerExited, StopNotDelivered, StopUnconfirmed
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, CommandRefused, HummingbotAPIError, MqttDown, NotFound, Unanswered
-from operations.run import CancelRequested, Run
+from operations.run import CancelRequested, StepContext
 
 #: For so long after the start of its container, a bot counts as recently active because of an earlier run.
 STALE_ACTIVITY = timedelta(seconds=45)
@@ -28,7 +28,7 @@ STALE_ACTIVITY = timedelta(seconds=45)
 CANT_BE_ENDED = (ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefused, NotFound)
 
 
-def stop_with_cancellation(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+def stop_with_cancellation(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
     """Have a bot whose container is up stop and cancel its orders, until its own log says that it has.
 
     A stop that is sent before the bot is connected is lost, and still answers success. So it is sent when the
@@ -48,12 +48,12 @@ def stop_with_cancellation(run: Run, api: HummingbotAPI, deployment: Deployment)
 
     def see() -> BotLogs | None:
         logs = read_logs(api, deployment)
-        if logs.says_stopped and (sent or run.operation.notes.get("stop_sent")):
+        if logs.says_stopped and (sent or run.operation.checkpoint.get("stop_sent")):
             return logs
         if logs.says_stopped:
             # It may be the log of an earlier run, whose container somebody else has just started again.
             return logs if monotonic() - begun >= settings.FLEET["QUIET"] else None
-        if logs.newest_at is None and locate(api, deployment) != Place.ACTIVE:
+        if logs.newest_at is None and locate(api, deployment) != ContainerStatus.ACTIVE:
             raise ContainerExited(
                 f"The container of {deployment.instance_name} exited before the bot could be stopped.",
                 remedy="Read the last lines of its log, and correct what they name.",
@@ -66,7 +66,7 @@ def stop_with_cancellation(run: Run, api: HummingbotAPI, deployment: Deployment)
                 sent.append(monotonic())
         return None
 
-    look = patiently(see)
+    look = tolerating_outages(see)
     logs = run.wait_for(lambda: look() or (BotLogs() if sent else None), _patience(deployment))
     if logs is not None and not logs.says_stopped:
         logs = run.wait_for(look, settings.FLEET["STOPPED"])
@@ -79,7 +79,7 @@ def stop_with_cancellation(run: Run, api: HummingbotAPI, deployment: Deployment)
         return None if read.orders.open else read
 
     if logs.orders.open:  # a confirmation may come in a moment later
-        logs = run.wait_for(patiently(settle), settings.FLEET["CANCELS"]) or logs
+        logs = run.wait_for(tolerating_outages(settle), settings.FLEET["CANCELS"]) or logs
     # It cancels every order that it knows of, and its log names those that it could not.
     exposed_since = deployment.exposed() if logs.orders.open else None
     deployment.observe(
@@ -115,7 +115,7 @@ def _patience(deployment: Deployment) -> float:
     return max(settings.FLEET["KNOWN_AGAIN"], settings.FLEET["HEARD"] - age)
 
 
-def stopped_in_order(run: Run, api: HummingbotAPI, deployment: Deployment) -> bool | None:
+def stopped_in_order(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> bool | None:
     """Whether a bot that is up has stopped, with its orders seen to be cancelled; ``None`` while it has not stopped."""
     logs = read_logs(api, deployment)
     if not logs.says_stopped:
@@ -123,10 +123,10 @@ def stopped_in_order(run: Run, api: HummingbotAPI, deployment: Deployment) -> bo
     if deployment.exposed_since is None or exposure(deployment, logs) is None:
         return True
     # It was this operation that stopped it: see ``stop_with_cancellation``.
-    return bool(run.operation.notes.get("stop_sent"))
+    return bool(run.operation.checkpoint.get("stop_sent"))
 
 
-def recover(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+def recover(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
     """Stop an instance in order that did not end so, or that takes no command: if need be, its container is ended
     and brought up again. When that fails, its container is down as it was before.
 
@@ -137,7 +137,7 @@ def recover(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOr
         ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefused, NotFound: it can't be brought up or stopped.
         MqttDown: no command could reach it. Nothing was ended or brought up.
     """
-    if locate(api, deployment) == Place.ACTIVE:
+    if locate(api, deployment) == ContainerStatus.ACTIVE:
         if stopped_in_order(run, api, deployment) is not False:
             try:
                 return stop_with_cancellation(run, api, deployment)
@@ -151,7 +151,7 @@ def recover(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOr
     return _recover_exited(run, api, deployment)
 
 
-def _recover_exited(run: Run, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+def _recover_exited(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
     insist_on_mqtt(api)
     _set_kill_switch(api, deployment)
     run.note(stop_sent=False)

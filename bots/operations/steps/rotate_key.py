@@ -7,7 +7,7 @@ from bots.models import Bot, BotState, Deployment
 from bots.problems import ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
 from operations import kinds
 from operations.problems import OperationActive
-from operations.run import Run
+from operations.run import StepContext
 from operations.services import operation_request
 
 #: Nothing of these trades, or nobody can tell: a redeploy would start something that nobody asked for.
@@ -17,12 +17,12 @@ _NOT_TRADING = (
     BotState.CRASHED,
     BotState.NOT_LISTED,
     BotState.UNCONFIRMED,
-    BotState.SILENT,
+    BotState.UNRESPONSIVE,
 )
 _ASKED = "{}: a redeploy was asked for."
 
 
-def with_former_values(key: ExchangeKey) -> models.QuerySet[Deployment]:
+def running_with_previous_key(key: ExchangeKey) -> models.QuerySet[Deployment]:
     """The live instances that hold other values for the key's connector than the key has now."""
     return (
         Deployment.objects.open()
@@ -37,33 +37,35 @@ def to_redeploy(key: ExchangeKey) -> models.QuerySet[Deployment]:
     """Those of them that trade. What is stopped or paused stays so: a new instance would trade at once, and that is
     somebody's decision.
     """
-    return with_former_values(key).filter(stopped_at=None, paused_at=None).exclude(observed_state__in=_NOT_TRADING)
+    return (
+        running_with_previous_key(key).filter(stopped_at=None, paused_at=None).exclude(observed_state__in=_NOT_TRADING)
+    )
 
 
-def forget_former_values() -> None:
+def prune_previous_values() -> None:
     """Former values are kept to mask them in the logs of bots that have them: of no other bot's key."""
-    for key in ExchangeKey.objects.filter(former_values__isnull=False).select_related("client"):
-        if not with_former_values(key).exists():
-            ExchangeKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint).update(former_values=None)
+    for key in ExchangeKey.objects.filter(previous_values__isnull=False).select_related("client"):
+        if not running_with_previous_key(key).exists():
+            ExchangeKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint).update(previous_values=None)
 
 
-def ask_for_redeploys(run: Run) -> str:
+def ask_for_redeploys(run: StepContext) -> str:
     """Ask for a redeploy of each chosen bot, as an operation of its own, with the settings that it runs with now.
 
     Asked for once, also when a worker dies in the middle: what it asked for is linked to this operation.
     """
     asked = Bot.objects.filter(pk__in=run.operation.followups.values("subject_id"))
-    said = [_ASKED.format(bot.name) for bot in asked]
+    output = [_ASKED.format(bot.name) for bot in asked]
     wanted = to_redeploy(run.subject).filter(bot__in=run.operation.options.get("bots", ()))
     chosen = list(wanted.exclude(bot__in=asked))
-    left = with_former_values(run.subject).exclude(bot__in=[*asked, *(deployment.bot for deployment in chosen)])
-    said += [_ask(run, deployment) for deployment in chosen]
+    left = running_with_previous_key(run.subject).exclude(bot__in=[*asked, *(deployment.bot for deployment in chosen)])
+    output += [_ask(run, deployment) for deployment in chosen]
     if names := ", ".join(deployment.bot.name for deployment in left):
-        said.append(f"With the former key until they are redeployed: {names}.")
-    return " ".join(said) or "No bot runs with the former key: it can be deleted at the exchange."
+        output.append(f"With the former key until they are redeployed: {names}.")
+    return " ".join(output) or "No bot runs with the former key: it can be deleted at the exchange."
 
 
-def _ask(run: Run, deployment: Deployment) -> str:
+def _ask(run: StepContext, deployment: Deployment) -> str:
     bot: Bot = deployment.bot
     user = run.operation.requested_by
     if user is not None and not user.has_perm(kinds.get("redeploy").permission):

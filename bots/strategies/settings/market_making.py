@@ -27,7 +27,7 @@ def _volatility_spreads(title: str, side: str) -> Schema:
     return numbers(title, help_text, "times the volatility", below=100, minItems=1, counts="orders", default=[1, 2, 4])
 
 
-def _shares(side: str) -> Schema:
+def _contributions(side: str) -> Schema:
     help_text = (
         f"One for each of the {side} spreads, of any sum: 1, 2 makes the second order twice the first. Empty: alike."
     )
@@ -97,8 +97,8 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
             default=True,
         ),
         **advanced(
-            buy_amounts_pct=_shares("buy"),
-            sell_amounts_pct=_shares("sell"),
+            buy_amounts_pct=_contributions("buy"),
+            sell_amounts_pct=_contributions("sell"),
             cooldown_time=integer(
                 "Cooldown time",
                 "How long a level stays empty after its stop loss.",

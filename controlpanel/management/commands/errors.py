@@ -1,4 +1,4 @@
-"""``manage.py errors``: the catalogue of everything that can go wrong, as ``docs/errors.md`` holds it."""
+"""``manage.py errors``: the catalog of everything that can go wrong, as ``docs/errors.md`` holds it."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from hummingbot_api.errors import Problem
 
 
 class Command(BaseCommand):
-    help = "Print the catalogue of errors as Markdown: python manage.py errors > docs/errors.md"
+    help = "Print the catalog of errors as Markdown: python manage.py errors > docs/errors.md"
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(catalogue())
+        self.stdout.write(catalog())
 
 
-def catalogue() -> str:
-    """The whole catalogue as a Markdown page, by code."""
+def catalog() -> str:
+    """The whole catalog as a Markdown page, by code."""
     rows = [
         f"| `{kind.code}` | {kind.meaning} | {kind.default_remedy} | {'yes' if kind.retryable else 'no'} |"
-        for kind in sorted(Problem.catalogue(), key=lambda kind: kind.code)
+        for kind in sorted(Problem.catalog(), key=lambda kind: kind.code)
     ]
     return "\n".join(
         [

@@ -10,12 +10,12 @@ from django.utils import timezone
 from operations.models import Operation
 
 
-class TakenRequestQuerySet(models.QuerySet["TakenRequest"]):
+class IdempotencyRecordQuerySet(models.QuerySet["IdempotencyRecord"]):
     def outdated(self, now: datetime) -> Self:
         return self.filter(taken_at__lt=now - timedelta(seconds=settings.API["IDEMPOTENCY"]))
 
 
-class TakenRequest(models.Model):
+class IdempotencyRecord(models.Model):
     """A request that came with an ``Idempotency-Key``, and the operation that it asked for.
 
     The row is written in the transaction that asks for the operation: there is one when there is the other.
@@ -27,7 +27,7 @@ class TakenRequest(models.Model):
     operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
     taken_at = models.DateTimeField(default=timezone.now)
 
-    objects = TakenRequestQuerySet.as_manager()
+    objects = IdempotencyRecordQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -14,7 +14,7 @@ from core.visibility import sees_every_client
 REMEMBERED = timedelta(days=7)
 
 
-class ForeignInstanceQuerySet(models.QuerySet["ForeignInstance"]):
+class UnmanagedInstanceQuerySet(models.QuerySet["UnmanagedInstance"]):
     def visible_to(self, user: Any) -> Self:
         """Those of every server or none: an instance's name may name anybody's client."""
         return self if sees_every_client(user) else self.none()
@@ -23,10 +23,10 @@ class ForeignInstanceQuerySet(models.QuerySet["ForeignInstance"]):
         self.filter(last_seen_at__lt=now - REMEMBERED).delete()
 
 
-class ForeignInstance(models.Model):
+class UnmanagedInstance(models.Model):
     """An instance that somebody else made. The panel never touches it; a person may say that they know it."""
 
-    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="foreign_instances")
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="unmanaged_instances")
     name = models.TextField()
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
@@ -35,7 +35,7 @@ class ForeignInstance(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Who said so."
     )
 
-    objects = ForeignInstanceQuerySet.as_manager()
+    objects = UnmanagedInstanceQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -55,12 +55,12 @@ class ForeignInstance(models.Model):
         """Whether the last look at its server found it."""
         return self.name in self.server.instances
 
-    def recognise(self, user: Any) -> bool:
+    def acknowledge(self, user: Any) -> bool:
         """Write down that the user knows it; false when somebody had said so before."""
-        unknown = ForeignInstance.objects.filter(pk=self.pk, known_at=None)
+        unknown = UnmanagedInstance.objects.filter(pk=self.pk, known_at=None)
         return bool(unknown.update(known_at=timezone.now(), known_by=user))
 
-    def take_back(self) -> bool:
+    def withdraw_acknowledgement(self) -> bool:
         """Nobody knows it any more; false when nobody did."""
-        known = ForeignInstance.objects.filter(pk=self.pk, known_at__isnull=False)
+        known = UnmanagedInstance.objects.filter(pk=self.pk, known_at__isnull=False)
         return bool(known.update(known_at=None, known_by=None))
