@@ -24,14 +24,14 @@ NO_SUCH_CLIENT = "There is no such client."
 class ClientSheet(Sheet):
     model = Client
     key = ("name",)
-    fields = ("account_name", "server", "account_manager", "status", "checkpoint")
+    fields = ("account_name", "server", "account_manager", "status", "notes")
     columns = (
         Column("name", "The client's name, by which the row is known again.", "Sample Trading", required=True),
         Column("server", "The name of the server, as the list of servers has it.", "My server", required=True),
         Column("account_name", "Of the credentials profile. Left empty it is made from the name.", "client_sample"),
         Column("account_manager", "The user name of who looks after the client. Left empty: yourself, or nobody."),
         Column("status", f"One of {', '.join(ClientStatus.labels)}.", ClientStatus.ONBOARDING.label),
-        Column("checkpoint", "Anything."),
+        Column("notes", "Anything."),
         Column("created_at", "When the client was added, in UTC.", read_only=True),
     )
     next_step = "Nothing was sent to a server. Next: add the clients' exchange keys, or import them."
@@ -71,8 +71,8 @@ class ClientSheet(Sheet):
                 obj.status = labels[status]
             else:
                 row.wrong("status", f"Choose one of {', '.join(ClientStatus.labels)}.")
-        if checkpoint := row.text("checkpoint"):
-            obj.checkpoint = "" if checkpoint.lower() == NONE else checkpoint
+        if notes := row.text("notes"):
+            obj.notes = "" if notes.lower() == NONE else notes
 
     def _fill_manager(self, client: Client, row: Row) -> None:
         username = row.text("account_manager")
@@ -95,7 +95,7 @@ class ClientSheet(Sheet):
             "account_name": obj.account_name,
             "account_manager": obj.account_manager.get_username() if obj.account_manager else None,
             "status": obj.get_status_display(),
-            "checkpoint": obj.checkpoint,
+            "notes": obj.notes,
             "created_at": obj.created_at,
         }
 

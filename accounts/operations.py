@@ -47,16 +47,18 @@ class CheckServer(ServerOperation):
     label = "Check connection"
     icon = "network_check"
     steps = (
-        StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
-        StepDefinition("sign_in", "Sign in", lambda run: sign_in(run.subject)),
-        StepDefinition("engines", "Ask for Docker and MQTT", lambda run: check_engines(run.subject)),
-        StepDefinition("connectors", "Learn its connectors", lambda run: ask(run.subject, connectors_learn)),
-        StepDefinition("controllers", "Learn its controllers", lambda run: ask(run.subject, controllers_learn)),
+        StepDefinition("reach", "Reach the server", lambda context: reach(context.subject)),
+        StepDefinition("sign_in", "Sign in", lambda context: sign_in(context.subject)),
+        StepDefinition("engines", "Ask for Docker and MQTT", lambda context: check_engines(context.subject)),
+        StepDefinition("connectors", "Learn its connectors", lambda context: ask(context.subject, connectors_learn)),
+        StepDefinition("controllers", "Learn its controllers", lambda context: ask(context.subject, controllers_learn)),
         StepDefinition(
-            "routes", "See whether it has the calls that are needed", lambda run: ask(run.subject, check_routes)
+            "routes", "See whether it has the calls that are needed", lambda context: ask(context.subject, check_routes)
         ),
         StepDefinition(
-            "keys", "See whether it uses the keys that it has stored", lambda run: ask(run.subject, stored_keys_check)
+            "keys",
+            "See whether it uses the keys that it has stored",
+            lambda context: ask(context.subject, stored_keys_check),
         ),
     )
 
@@ -72,9 +74,9 @@ class ReadControllers(ServerOperation):
     label = "Read controllers again"
     icon = "sync"
     steps = (
-        StepDefinition("reach", "Reach the server", lambda run: reach(run.subject)),
+        StepDefinition("reach", "Reach the server", lambda context: reach(context.subject)),
         StepDefinition(
-            "controllers", "Read its controllers", lambda run: ask(run.subject, controllers_learn, force=True)
+            "controllers", "Read its controllers", lambda context: ask(context.subject, controllers_learn, force=True)
         ),
     )
 
@@ -83,54 +85,54 @@ def server_group(server: Server) -> str:
     return f"server:{server.pk}"
 
 
-def exclusive_profile(run: StepContext, client: Client, server: Server) -> AbstractContextManager[None]:
+def exclusive_profile(context: StepContext, client: Client, server: Server) -> AbstractContextManager[None]:
     """Have a client's profile on a server to oneself while writing to it. Pushes, tests and rotations of keys wait for
     each other as operations; a deploy, which pushes what its bot lacks, waits for them here.
     """
-    return run.exclusive(f"profile:{server.pk}:{client.account_name}")
+    return context.exclusive(f"profile:{server.pk}:{client.account_name}")
 
 
-def _concerned(run: StepContext) -> tuple[Client, list[ExchangeKey]]:
+def _concerned(context: StepContext) -> tuple[Client, list[ExchangeKey]]:
     """Whose profile it is about, and which of the keys: the one that the operation is about, or all of a client's.
     With the values that they have now: others may have been entered since the operation began.
 
     Raises:
         NothingToPush
     """
-    about_one = isinstance(run.subject, ExchangeKey)
-    client: Client = run.subject.client if about_one else run.subject
-    keys = list(client.keys.filter(pk=run.subject.pk) if about_one else client.keys.all())
+    about_one = isinstance(context.subject, ExchangeKey)
+    client: Client = context.subject.client if about_one else context.subject
+    keys = list(client.keys.filter(pk=context.subject.pk) if about_one else client.keys.all())
     if not keys:
         raise NothingToPush
     return client, keys
 
 
-def _sign_in(run: StepContext) -> str:
-    client, _ = _concerned(run)
+def _sign_in(context: StepContext) -> str:
+    client, _ = _concerned(context)
     return sign_in(client.server)
 
 
-def _check_keys(run: StepContext) -> str:
-    client, keys = _concerned(run)
+def _check_keys(context: StepContext) -> str:
+    client, keys = _concerned(context)
     with talking_to(client.server) as api:
         return keys_check(api=api, keys=keys)
 
 
-def _ensure_account(run: StepContext) -> str:
-    client, _ = _concerned(run)
-    with exclusive_profile(run, client, client.server), talking_to(client.server) as api:
+def _ensure_account(context: StepContext) -> str:
+    client, _ = _concerned(context)
+    with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
         return account_ensure(api=api, client=client, server=client.server)
 
 
-def _push_keys(run: StepContext, *, force: bool) -> str:
-    client, _ = _concerned(run)
-    with exclusive_profile(run, client, client.server), talking_to(client.server) as api:
-        _, keys = _concerned(run)  # only now: while this waited, new values may have been pushed
+def _push_keys(context: StepContext, *, force: bool) -> str:
+    client, _ = _concerned(context)
+    with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
+        _, keys = _concerned(context)  # only now: while this waited, new values may have been pushed
         return keys_push(api=api, client=client, server=client.server, keys=keys, force=force)
 
 
-def _verify_pushed(run: StepContext) -> str:
-    client, keys = _concerned(run)
+def _verify_pushed(context: StepContext) -> str:
+    client, keys = _concerned(context)
     return verify(client, connectors=[key.connector for key in keys])
 
 
@@ -139,7 +141,7 @@ def verify(client: Client, *, connectors: Sequence[str] = (), take_over: bool = 
         return profile_verify(api=api, client=client, server=client.server, connectors=connectors, take_over=take_over)
 
 
-def push_steps(force: Callable[[StepContext], bool] = lambda run: False) -> tuple[StepDefinition, ...]:
+def push_steps(force: Callable[[StepContext], bool] = lambda context: False) -> tuple[StepDefinition, ...]:
     """From reaching the server to reading back what it lists. ``force`` says whether unchanged keys are sent again."""
     return (
         StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
@@ -148,7 +150,7 @@ def push_steps(force: Callable[[StepContext], bool] = lambda run: False) -> tupl
         StepDefinition(
             "push",
             "Store on the server, which tries each key at its exchange",
-            lambda run: _push_keys(run, force=force(run)),
+            lambda context: _push_keys(context, force=force(context)),
         ),
         StepDefinition("verify", "Read back what the server lists", _verify_pushed),
     )
@@ -173,7 +175,7 @@ class PushProfile(OperationType):
     permission = "accounts.push_profile"
     confirm = True
     options_form = PushOptions
-    steps = push_steps(force=lambda run: bool(run.operation.options.get("force")))
+    steps = push_steps(force=lambda context: bool(context.operation.options.get("force")))
 
     def consequence(self, subject: Client, options: Mapping[str, Any]) -> str:
         connectors = ", ".join(title_of(key.connector) for key in subject.keys.all()) or "no key yet"
@@ -198,16 +200,16 @@ class PushProfile(OperationType):
         )
 
 
-def _check_unreadable(run: StepContext) -> str:
-    client, _ = _concerned(run)
-    with exclusive_profile(run, client, client.server), talking_to(client.server) as api:
-        _, keys = _concerned(run)
+def _check_unreadable(context: StepContext) -> str:
+    client, _ = _concerned(context)
+    with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
+        _, keys = _concerned(context)
         return unreadable_check(api=api, client=client, server=client.server, keys=keys)
 
 
-def _recreate_account(run: StepContext) -> str:
-    client, _ = _concerned(run)
-    with exclusive_profile(run, client, client.server), talking_to(client.server) as api:
+def _recreate_account(context: StepContext) -> str:
+    client, _ = _concerned(context)
+    with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
         return account_recreate(api=api, client=client, server=client.server)
 
 
@@ -230,7 +232,7 @@ class RecreateProfile(OperationType):
         StepDefinition(
             "push",
             "Store on the server, which tries each key at its exchange",
-            lambda run: _push_keys(run, force=True),
+            lambda context: _push_keys(context, force=True),
         ),
         StepDefinition("verify", "Read back what the server lists", _verify_pushed),
     )
@@ -297,7 +299,7 @@ class TestKey(KeyOperation):
     name = "test_key"
     label = "Test key"
     icon = "verified_user"
-    steps = push_steps(force=lambda run: True)
+    steps = push_steps(force=lambda context: True)
 
     def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
         return (
@@ -323,11 +325,11 @@ class VerifyProfile(OperationType):
     subject_model = Client
     permission = "accounts.push_profile"
     steps = (
-        StepDefinition("sign_in", "Reach the server and sign in", lambda run: sign_in(run.subject.server)),
+        StepDefinition("sign_in", "Reach the server and sign in", lambda context: sign_in(context.subject.server)),
         StepDefinition(
             "verify",
             "Read what the server lists",
-            lambda run: verify(run.subject, take_over=may_adopt(run.operation)),
+            lambda context: verify(context.subject, take_over=may_adopt(context.operation)),
         ),
     )
 

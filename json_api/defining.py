@@ -107,7 +107,7 @@ def define_client(user: Any, wanted: ClientIn) -> Client:
         FieldsInvalid: with everything that is wrong.
     """
     errors: dict[str, list[str]] = {}
-    client = Client(name=wanted.name, account_name=wanted.account_name, checkpoint=wanted.checkpoint)
+    client = Client(name=wanted.name, account_name=wanted.account_name, notes=wanted.notes)
     if (server := Server.objects.choosable_by(user).filter(name=wanted.server).first()) is None:
         errors["server"] = [f"There is no server “{wanted.server}”."]
     else:

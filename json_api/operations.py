@@ -10,11 +10,11 @@ from operations.kinds import OperationType, StepDefinition, register
 from operations.run import StepContext
 
 
-def send_test_event(run: StepContext) -> str:
+def send_test_event(context: StepContext) -> str:
     """May be sent twice when a worker dies in it; the id is the same then."""
-    webhook: Webhook = run.subject
+    webhook: Webhook = context.subject
     event = {"type": "webhook.test", "timestamp": timezone.now().isoformat(), "data": {"webhook": webhook.name}}
-    hand_over(webhook, f"evt_test_{run.operation.pk}", json.dumps(event))
+    hand_over(webhook, f"evt_test_{context.operation.pk}", json.dumps(event))
     return f"{webhook.host} took the event."
 
 

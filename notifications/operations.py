@@ -6,9 +6,9 @@ from operations.kinds import OperationType, StepDefinition, register
 from operations.run import StepContext
 
 
-def send_test_message(run: StepContext) -> str:
+def send_test_message(context: StepContext) -> str:
     """May be sent twice when a worker dies in it: a second test message does no harm."""
-    channel = run.subject
+    channel = context.subject
     hand_over(sample_message(channel), channel)
     return f"{channel.get_kind_display()} took the message. Look there whether it has arrived."
 

@@ -111,7 +111,7 @@ class OperationType:
         """What bounds how many run at once."""
         return ""
 
-    def failed(self, run: "StepContext") -> None:
+    def failed(self, context: "StepContext") -> None:
         """Called once after the operation failed or was cancelled, to note down what that means for the subject."""
 
     def link_for(self, subject: Any, concern: str) -> tuple[str, str] | None:

@@ -80,7 +80,7 @@ class Lease:
 
 
 class StepContext:
-    """What a step is given: the operation, its subject, and the means to wait and to leave notes."""
+    """What a step is given: the operation, its subject, and the means to wait and to save a checkpoint."""
 
     def __init__(self, operation: Operation, lease: Lease) -> None:
         self.operation = operation
@@ -95,9 +95,9 @@ class StepContext:
             raise SubjectGone
         return subject
 
-    def note(self, **checkpoint: Any) -> None:
+    def save(self, **values: Any) -> None:
         """Keep something for later steps, also across a crash. Never a secret."""
-        self.operation.checkpoint |= checkpoint
+        self.operation.checkpoint |= values
         if not self._lease.held().update(checkpoint=self.operation.checkpoint):
             raise LeaseLost
 

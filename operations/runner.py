@@ -60,48 +60,48 @@ def _claim(operation_id: int, holder: str) -> bool:
         return False
 
 
-def _work(run: StepContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
+def _work(context: StepContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
     """Bring the operation to an end that is written down: when that of its steps can't be, as the panel's fault."""
     try:
-        _go_through_steps(run, lease, on_step)
+        _go_through_steps(context, lease, on_step)
     except LeaseLost:
         raise
     except Exception as error:
-        logger.exception("the end of operation %s could not be written down as it was", run.operation.pk)
+        logger.exception("the end of operation %s could not be written down as it was", context.operation.pk)
         with transaction.atomic():
             _write_end(lease, State.FAILED, **_outcome_of(_fault(error)))
-            unended = run.operation.steps.filter(state=StepState.RUNNING)
+            unended = context.operation.steps.filter(state=StepState.RUNNING)
             unended.update(state=StepState.FAILED, finished_at=timezone.now())
 
 
-def _go_through_steps(run: StepContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
-    operation = run.operation
+def _go_through_steps(context: StepContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
+    operation = context.operation
     step: Step | None = None
     try:
         for definition, step in _steps(operation):
             if step.state in {StepState.DONE, StepState.SKIPPED}:
                 continue
-            run.raise_if_cancelled()
-            _begin(run, step)
+            context.raise_if_cancelled()
+            _begin(context, step)
             on_step(step)
-            detail = definition.act(run)
+            detail = definition.act(context)
             _end(lease, step, StepState.SKIPPED if isinstance(detail, NotDone) else StepState.DONE, detail)
             on_step(step)
     except CancelRequested:
         successor = operation.successors.first()
         how = f"Ended for “{successor}”, which takes over." if successor else "Cancelled."
         _fail_step(lease, step, how if successor else "Cancelled here.", on_step)
-        _finish(run, lease, State.CANCELLED, summary=f"{how} What the steps before had done stays done.")
+        _finish(context, lease, State.CANCELLED, summary=f"{how} What the steps before had done stays done.")
     except LeaseLost:
         raise
     except Problem as problem:
-        _fail(run, lease, step, problem, on_step)
+        _fail(context, lease, step, problem, on_step)
     except Exception as error:
         logger.exception("operation %s met an unexpected error", operation.pk)
-        _fail(run, lease, step, _fault(error), on_step)
+        _fail(context, lease, step, _fault(error), on_step)
     else:
         # Every step is done, so that it was done is true, also when somebody cancelled during the last one.
-        _finish(run, lease, State.SUCCEEDED, summary=_summary(operation, step))
+        _finish(context, lease, State.SUCCEEDED, summary=_summary(operation, step))
 
 
 def _summary(operation: Operation, last: Step | None) -> str:
@@ -130,8 +130,8 @@ def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
     return [(definition, rows[definition.key]) for definition in definitions]
 
 
-def _begin(run: StepContext, step: Step) -> None:
-    run.resumed = step.attempts > 0
+def _begin(context: StepContext, step: Step) -> None:
+    context.resumed = step.attempts > 0
     step.attempts += 1
     step.state = StepState.RUNNING
     step.started_at = step.started_at or timezone.now()
@@ -153,9 +153,11 @@ def _fail_step(lease: Lease, step: Step | None, detail: str, on_step: Callable[[
         on_step(step)
 
 
-def _fail(run: StepContext, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]) -> None:
+def _fail(
+    context: StepContext, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]
+) -> None:
     _fail_step(lease, step, problem.message, on_step)
-    _finish(run, lease, State.FAILED, **_outcome_of(problem))
+    _finish(context, lease, State.FAILED, **_outcome_of(problem))
 
 
 def _fault(error: Exception) -> PanelFault:
@@ -173,11 +175,11 @@ def _outcome_of(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _finish(run: StepContext, lease: Lease, state: State, **outcome: Any) -> None:
-    operation = run.operation
+def _finish(context: StepContext, lease: Lease, state: State, **outcome: Any) -> None:
+    operation = context.operation
     with transaction.atomic():
         if state != State.SUCCEEDED and operation.subject is not None:
-            operation.definition.failed(run)
+            operation.definition.failed(context)
         _write_end(lease, state, **outcome)
     logger.info("operation %s (%s) %s %s", operation.pk, operation.kind, state, outcome.get("error_code", ""))
 

@@ -93,7 +93,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
         return (
             (None, {"fields": details}),
             ("Credentials profile", {"fields": profile}),
-            ("Notes", {"fields": ("checkpoint",)}),
+            ("Notes", {"fields": ("notes",)}),
         )
 
     def get_form(self, request: HttpRequest, obj: Client | None = None, **kwargs: Any) -> Any:

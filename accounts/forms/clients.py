@@ -33,7 +33,7 @@ class ClientForm(forms.ModelForm):
 
     class Meta:
         model = Client
-        fields = ("name", "account_name", "account_manager", "server", "status", "checkpoint")
+        fields = ("name", "account_name", "account_manager", "server", "status", "notes")
         help_texts: ClassVar = {
             "status": "It is for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
             "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "

@@ -68,7 +68,7 @@ class Client(models.Model):
     )
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="clients")
     status = models.CharField(max_length=12, choices=ClientStatus, default=ClientStatus.ONBOARDING)
-    checkpoint = models.TextField(blank=True)
+    notes = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ClientQuerySet.as_manager()

@@ -74,11 +74,11 @@ def rules_check(
         )
     if wrong := rules.refusals(schema, settings):
         raise TradingRuleBroken(" ".join(f"{name}: {reason}" for name, reason in wrong.items()))
-    checkpoint = "".join(f" But {name}: {reason}" for name, reason in rules.warnings(schema, settings).items())
+    notes = "".join(f" But {name}: {reason}" for name, reason in rules.warnings(schema, settings).items())
     if not amounts_in(schema):
-        return f"The rules of {rules} were read; the strategy's schema names no amounts to check.{checkpoint}"
+        return f"The rules of {rules} were read; the strategy's schema names no amounts to check.{notes}"
     without = "" if rules.price else " No price could be had, so what depends on it was not checked."
-    return f"The amounts fit the rules of {rules}.{without}{checkpoint}"
+    return f"The amounts fit the rules of {rules}.{without}{notes}"
 
 
 def doubts(bot: Bot, rules: TradingRules | None) -> Iterator[str]:

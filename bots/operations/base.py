@@ -24,9 +24,9 @@ def check_server(server: Server) -> str:
     return " ".join([reach(server), sign_in(server).split(";")[0] + ".", check_engines(server)])
 
 
-def server_of(run: StepContext) -> Server:
+def server_of(context: StepContext) -> Server:
     """Where the instance is: the bot's definition may name another server by now."""
-    return instances.current_deployment(run.subject).server
+    return instances.current_deployment(context.subject).server
 
 
 def at_hand(bot: Bot) -> Deployment:

@@ -39,8 +39,12 @@ from operations.run import StepContext
 def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
     return (
         StepDefinition("plan", "Check the definition", prepare.plan),
-        StepDefinition("server", "Check the server", lambda run: check_server(deploy.deployment_of(run).server)),
-        StepDefinition("look", "Look for instances of this bot", lambda run: prepare.look(run, replace=replace)),
+        StepDefinition(
+            "server", "Check the server", lambda context: check_server(deploy.deployment_of(context).server)
+        ),
+        StepDefinition(
+            "look", "Look for instances of this bot", lambda context: prepare.look(context, replace=replace)
+        ),
         StepDefinition("rules", "Check the amounts against the exchange's trading rules", prepare.check_rules),
         StepDefinition("profile", "Push what the profile lacks", prepare.push_what_is_missing),
         StepDefinition("strategy", "Upload and prove the strategy", prepare.upload_strategy),
@@ -104,8 +108,8 @@ class Deploy(TradingOperation):
             return f"{deployment} is on the server: use “Redeploy” to replace it."
         return ""
 
-    def failed(self, run: StepContext) -> None:
-        deploy.abandon_deployment(run)
+    def failed(self, context: StepContext) -> None:
+        deploy.abandon_deployment(context)
 
 
 @register

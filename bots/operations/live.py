@@ -90,7 +90,7 @@ class Pause(LiveOperation):
     icon = "pause"
     dangerous = True
     steps = (
-        StepDefinition("switch", "Pause the instance", lambda run: live.switch(run, paused=True)),
+        StepDefinition("switch", "Pause the instance", lambda context: live.switch(context, paused=True)),
         StepDefinition("confirm", "Wait until its log confirms it", live.confirm_pause),
     )
 
@@ -116,7 +116,7 @@ class Resume(TradingOperation, LiveOperation):
     label = "Resume"
     icon = "resume"
     steps = (
-        StepDefinition("switch", "End the pause", lambda run: live.switch(run, paused=False)),
+        StepDefinition("switch", "End the pause", lambda context: live.switch(context, paused=False)),
         StepDefinition("confirm", "Wait until its log confirms it", live.confirm_resume),
     )
 

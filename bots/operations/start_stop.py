@@ -39,7 +39,7 @@ class Start(TradingOperation):
     icon = "play_arrow"
     confirm = True
     steps = (
-        StepDefinition("server", "Check the server", lambda run: check_server(server_of(run))),
+        StepDefinition("server", "Check the server", lambda context: check_server(server_of(context))),
         StepDefinition("look", "Look at the instance", lifecycle.prepare_start),
         StepDefinition("recover", "Cancel what an earlier run left open", lifecycle.recover_before_start),
         StepDefinition("restart", "Restart its container", lifecycle.restart_container),
@@ -133,7 +133,7 @@ class Recover(BotOperation):
     confirm = True
     dangerous = True
     steps = (
-        StepDefinition("server", "Check the server", lambda run: check_server(server_of(run))),
+        StepDefinition("server", "Check the server", lambda context: check_server(server_of(context))),
         StepDefinition("recover", "Bring the bot up, stop it and cancel its orders", lifecycle.recover_instance),
     )
 
@@ -156,12 +156,12 @@ class Recover(BotOperation):
         return ""
 
 
-def _archive(run: StepContext) -> str:
-    newest = run.subject.deployment
-    if run.resumed and newest is not None and newest.ended_at is not None:
+def _archive(context: StepContext) -> str:
+    newest = context.subject.deployment
+    if context.resumed and newest is not None and newest.ended_at is not None:
         lifecycle.insist_on_no_orders(newest.orphaned_orders.unresolved().first())
         return f"{newest} was archived by the worker before."
-    archived = lifecycle.archive(run, instances.current_deployment(run.subject))
+    archived = lifecycle.archive(context, instances.current_deployment(context.subject))
     lifecycle.insist_on_no_orders(archived.orphaned, archived.output)
     return archived.output
 
@@ -178,7 +178,7 @@ class Archive(BotOperation):
     confirm = True
     dangerous = True
     steps = (
-        StepDefinition("server", "Reach the server", lambda run: reach(server_of(run))),
+        StepDefinition("server", "Reach the server", lambda context: reach(server_of(context))),
         StepDefinition("archive", "Stop the bot, archive its instance and account for its orders", _archive),
     )
 

@@ -159,9 +159,7 @@ def current_state(user: Any) -> dict[str, Any]:
     }
 
 
-def _summary_sentence(
-    monitoring: MonitoringStatus, found: Collection[Alert], states: Iterable[StateCount]
-) -> str:
+def _summary_sentence(monitoring: MonitoringStatus, found: Collection[Alert], states: Iterable[StateCount]) -> str:
     """What the page says now, for those who only hear it."""
     nobody = "" if monitoring.worker_alive and monitoring.looks else "Nobody is looking. "
     bots = ", ".join(f"{state.count} {state.label}" for state in states) or "none"

@@ -68,7 +68,7 @@ def bot_define(*, facts: dict[str, Any], server: Server) -> Bot:
                 f"{client} is on the server {client.server}, not on {server}: bots and keys stay there. Give this one "
                 f"another name, or run this with --server {client.server}."
             )
-        _set(client, "client", {"name", "account_name", "checkpoint"}, facts["client"])
+        _set(client, "client", {"name", "account_name", "notes"}, facts["client"])
         _define_key(client, facts["key"])
         return _define_bot(client, facts)
     except ValidationError as error:

@@ -200,7 +200,7 @@ def _describe_server(server: Any) -> str:
 
 class ClientPage(FormPage, ClientAdmin):
     name = "client"
-    left_out = frozenset({"status", "checkpoint"})
+    left_out = frozenset({"status", "notes"})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         servers = list(Server.objects.choosable_by(request.user).values_list("pk", flat=True)[:2])

@@ -17,7 +17,7 @@ class ClientIn(Schema):
     name: str = ""
     server: str = Field("", description="A server's name.")
     account_name: str = Field("", description="Of its profile on the server; made from the name when left out.")
-    checkpoint: str = ""
+    notes: str = ""
 
 
 class ClientChange(Schema):
@@ -27,7 +27,7 @@ class ClientChange(Schema):
 
     name: str = ""
     status: Literal["onboarding", "active", "paused", "offboarded"] = "active"
-    checkpoint: str = ""
+    notes: str = ""
 
 
 class ClientOut(Schema):

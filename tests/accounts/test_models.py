@@ -1,10 +1,8 @@
 """Servers, clients and keys: what is refused on the field, what is kept, and what is never shown."""
 
 import json
-from importlib import import_module
 
 import pytest
-from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
@@ -135,26 +133,6 @@ def test_in_a_private_network_nothing_has_to_be_allowed_and_nothing_stays_so(url
 def test_an_address_that_is_no_server_of_anybodys_is_refused_on_its_field(url, db):
     errors = errors_of(Server(name="x", base_url=url, password="x"))
     assert "Give the address at which other machines reach the server" in errors["base_url"][0]
-
-
-@pytest.mark.parametrize(
-    ("url", "allowed"),
-    [
-        ("http://bots.example.com:8000", True),
-        ("http://8.8.8.8", True),
-        ("https://bots.example.com", False),
-        ("http://10.0.0.5:8000", False),
-        ("http://127.0.0.1:8020", False),
-        ("http://hummingbot-api:8000", False),
-        ("http://bots.internal", False),
-    ],
-)
-def test_an_update_leaves_servers_working_that_are_reached_in_clear(url, allowed, db):
-    server = Server.objects.create(name="x", base_url=url, password="x")
-    import_module("accounts.migrations.0009_unencrypted_servers").allow_those_that_are_in_use(apps, None)
-    server.refresh_from_db()
-    assert server.allow_unencrypted is allowed
-    server.full_clean()
 
 
 @pytest.mark.parametrize("again", ["http://127.0.0.1:9", " HTTP://127.0.0.1:9/ "])

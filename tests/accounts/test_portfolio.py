@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts import tasks
 from accounts.balances.portfolio import ValuationHistory, read_balances, valuation_history, valuations
 from accounts.models import Balance, Client, CredentialsProfile, Server
+from accounts.templatetags.balances import reported
 from core.figures.time_ranges import SPANS
 from core.figures.time_series import KEPT_HOURLY
 from hummingbot_api.resources import Portfolio
@@ -105,9 +106,7 @@ def test_a_connector_that_was_not_read_and_a_token_without_a_price_are_named(pro
     assert (balance.value, balance.unreported, balance.unpriced) == (7, ["okx"], ["SHARP"])
 
 
-def test_a_gap_is_filled_with_what_the_server_kept_and_nothing_else_is_asked_for(
-    profile, server, answer, monkeypatch
-):
+def test_a_gap_is_filled_with_what_the_server_kept_and_nothing_else_is_asked_for(profile, server, answer, monkeypatch):
     answer["client_sharp"] = holds(bitmart=9)
     asked: list[datetime] = []
 

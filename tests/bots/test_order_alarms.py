@@ -1,12 +1,8 @@
 """What is no alarm: a deploy is held back by orders that are open, and not by a log that is read too strictly."""
 
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from types import SimpleNamespace
 
 import pytest
-from django.apps import apps
-from django.db import connection
 from django.utils import timezone
 
 from bots.models import BotState, Deployment, OrphanedOrders, Trouble
@@ -61,35 +57,6 @@ def test_what_keeps_a_bot_from_quoting_lasts_until_it_was_seen_to_quote():
     ]
     trouble = evidence._trouble(deployment, entries, lambda entry: entry)
     assert trouble is not None and trouble[0] == Trouble.NO_BALANCE
-
-
-def migrate_exposure() -> None:
-    migration = import_module("bots.migrations.0011_orders_outlive_their_bot")
-    migration.expose(apps, SimpleNamespace(connection=connection))
-
-
-def test_the_migration_exposes_no_simulated_orders(pmm):
-    pmm.deployment.update(connector="bitmart_paper_trade", exposed_since=None)
-    migrate_exposure()
-    pmm.refresh_from_db()
-    assert pmm.deployment.exposed_since is None
-
-
-def test_the_migration_takes_no_earlier_stop_for_one_that_cancelled(pmm, name, perform, sandbox):
-    """The former version called a bot stopped whatever became of its cancels: these are the bots of the issue."""
-    sandbox.world.exchange.refuse_keys()
-    perform("stop", pmm)
-    OrphanedOrders.objects.all().delete()
-    sandbox.world.crash(name)
-    sandbox.world.clock.advance(60)
-    pmm.deployment.update(exposed_since=None, open_orders=[], log_read_to=None)  # as before the migration
-    migrate_exposure()
-    sandbox.world.exchange.accept_keys()
-    look(pmm)
-    perform("start", pmm)
-    sandbox.world.clock.advance(QUOTING)
-    look(pmm)
-    assert len(standing(sandbox) - named(pmm)) <= 2
 
 
 def test_an_order_that_was_not_acknowledged_when_the_bot_stopped_is_not_said_to_be_cancelled():

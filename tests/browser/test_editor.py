@@ -24,11 +24,11 @@ def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_fil
     expect(page.locator("textarea[name=source]")).not_to_be_visible()
     script = tmp_path / "mine.py"
     script.write_bytes(SPREAD.replace("def on_tick(self)", "def on tick(self)").encode())
-    (tmp_path / "checkpoint.txt").write_text("no script")
+    (tmp_path / "notes.txt").write_text("no script")
     (tmp_path / "latin.py").write_bytes(b"# \xe9")
     chooser = page.get_by_label("Read a .py file")
     status = page.locator("[data-file] [role=status]")
-    for name, reason in (("checkpoint.txt", "does not end with .py"), ("latin.py", "no text in UTF-8")):
+    for name, reason in (("notes.txt", "does not end with .py"), ("latin.py", "no text in UTF-8")):
         chooser.set_input_files(tmp_path / name)
         expect(status).to_contain_text(reason)
     chooser.set_input_files(script)

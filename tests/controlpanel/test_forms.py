@@ -154,7 +154,7 @@ def test_two_servers_of_one_host_are_refused(server, save_server):
 @pytest.fixture
 def save_client(server, admin_client):
     def save(client=None, **changes):
-        facts = {"name": "Blunt", "server": server.pk, "status": "onboarding", "checkpoint": "kept"}
+        facts = {"name": "Blunt", "server": server.pk, "status": "onboarding", "notes": "kept"}
         return admin_client.post(url_of(client) if client else reverse(f"{CLIENT}_add"), facts | changes)
 
     return save
@@ -168,7 +168,7 @@ def test_an_account_name_is_made_from_the_clients_name(save_client):
 def test_a_name_that_gives_no_account_name_asks_for_one(save_client):
     response = save_client(name="锋利")
     assert refused(response) == {"account_name": ["No account name can be made from this client name: enter one."]}
-    assert (shown(response, "name"), shown(response, "checkpoint")) == ("锋利", "kept")
+    assert (shown(response, "name"), shown(response, "notes")) == ("锋利", "kept")
     assert not Client.objects.exists()
     assert save_client(name="锋利", account_name="client_fengli").status_code == 302
 

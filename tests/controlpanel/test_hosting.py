@@ -65,12 +65,12 @@ print(json.dumps({
 }))
 """
 
-#: The database is brought to a release before this one, app by app, and back. Each step fills in what it has room for.
+#: The database is migrated app by app, and one app back and forth. Each step fills in what it has room for.
 STEP_BY_STEP = """
 import django, json
 django.setup()
 from django.core.management import call_command
-for target in (["auth"], ["controlpanel"], ["accounts", "0001"], ["bots", "0001"], [], ["bots", "0001"], []):
+for target in (["auth"], ["controlpanel"], ["accounts"], ["bots"], [], ["bots", "zero"], []):
     call_command("migrate", *target, verbosity=0)
 from accounts.models import Server
 from bots.models import Strategy

@@ -103,7 +103,7 @@ def test_what_was_checked_is_saved_with_links_the_next_step_and_a_line_in_the_hi
 ):
     page = save(send, CLIENT, "name,server,status,notes", "Sharp,,paused,=1+1", "Blunt,Sandbox,,")
     sharp, blunt = Client.objects.get(name="Sharp"), Client.objects.get(name="Blunt")
-    assert (sharp.status, sharp.checkpoint, blunt.account_name) == ("paused", "=1+1", "client_blunt")
+    assert (sharp.status, sharp.notes, blunt.account_name) == ("paused", "=1+1", "client_blunt")
     for part in (url_of(sharp), url_of(blunt), "Saved: 1 new, 1 changed.", "Next: add the clients' exchange keys"):
         assert part in text_of(page)
     assert set(LogEntry.objects.values_list("user", "object_repr", "action_flag", "change_message")) == {
@@ -175,11 +175,11 @@ def check_bots(send: Send, server: Server, *names: str) -> list[Any]:
 
 
 def test_an_empty_cell_changes_nothing_and_none_empties_a_field(send, client_sharp, admin_user):
-    Client.objects.update(checkpoint="kept", account_manager=admin_user)
+    Client.objects.update(notes="kept", account_manager=admin_user)
     assert states(check(send, CLIENT, "name,notes,account_manager,server", "Sharp,,,")) == [(2, "unchanged")]
     save(send, CLIENT, "name,notes,account_manager", "Sharp,none,none")
     client_sharp.refresh_from_db()
-    assert (client_sharp.checkpoint, client_sharp.account_manager) == ("", None)
+    assert (client_sharp.notes, client_sharp.account_manager) == ("", None)
 
 
 def test_saving_writes_nothing_that_the_file_does_not_say(send, bot, monkeypatch):
@@ -658,10 +658,10 @@ def exported(browser: Any, name: str, query: str = "") -> list[dict[str, str]]:
 
 
 def test_an_export_holds_the_rows_of_the_list_as_it_is_filtered(admin_client, client_sharp, second_client):
-    Client.objects.filter(name="Sharp").update(status="paused", checkpoint="-dangerous")
+    Client.objects.filter(name="Sharp").update(status="paused", notes="-dangerous")
     assert [row["name"] for row in exported(admin_client, CLIENT)] == ["Blunt", "Sharp"]
     [row] = exported(admin_client, CLIENT, "?status__exact=paused&q=sharp")
-    assert (row["name"], row["server"], row["checkpoint"]) == ("Sharp", "Sandbox", "'-dangerous")
+    assert (row["name"], row["server"], row["notes"]) == ("Sharp", "Sandbox", "'-dangerous")
     assert row["created_at"].endswith("+00:00")
     list_page = text_of(admin_client.get(f"{reverse(f'{CLIENT}_changelist')}?status__exact=paused"))
     assert f"{reverse(f'{CLIENT}_export', args=['csv'])}?status__exact=paused" in list_page
@@ -693,7 +693,7 @@ def test_an_export_holds_own_clients_only(manager, browse, foreign, key, bot):
 def test_what_was_exported_is_imported_again_without_a_change(
     name, kind, send, admin_client, admin_user, bot, make_bot
 ):
-    Client.objects.update(checkpoint="=1+1", account_manager=admin_user)
+    Client.objects.update(notes="=1+1", account_manager=admin_user)
     make_bot(
         name="Levels",
         strategy=Strategy.objects.get(name="pmm_dynamic"),

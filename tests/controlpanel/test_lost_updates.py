@@ -120,7 +120,7 @@ def test_the_history_names_no_setting_that_did_not_count(bot, admin_client):
     ("row", "field", "theirs", "label"),
     [
         ("server", "verify_tls", False, "“Verify TLS”"),
-        ("client", "checkpoint", "call first", "“Notes”"),
+        ("client", "notes", "call first", "“Notes”"),
         ("key", "expires_on", "2099-01-01", "“Last day”"),
         ("strategy", "spot_only", True, "“Spot only”"),
     ],

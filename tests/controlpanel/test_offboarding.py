@@ -41,7 +41,7 @@ def live(bot: Bot) -> Bot:
 
 
 def offboard(browser, client: Client):
-    facts = {"name": client.name, "server": client.server_id, "status": "offboarded", "checkpoint": "left"}
+    facts = {"name": client.name, "server": client.server_id, "status": "offboarded", "notes": "left"}
     return browser.post(url_of(client), facts)
 
 
@@ -72,7 +72,7 @@ def test_the_form_says_that_a_status_stops_no_bot(admin_client):
 def test_one_that_was_offboarded_before_may_be_changed_in_all_else(live, admin_client):
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     assert offboard(admin_client, live.client).status_code == 302
-    assert Client.objects.get().checkpoint == "left"
+    assert Client.objects.get().notes == "left"
 
 
 @pytest.mark.parametrize(

@@ -223,9 +223,9 @@ def test_a_client_that_is_on_another_server_than_the_one_named_is_left_where_it_
     onboard()
     Server.objects.create(name="Elsewhere", base_url="http://127.0.0.1:9", password="x")
     before = Operation.objects.count()
-    output = onboard(facts_of_sample(client={"checkpoint": "moved"}), "--server", "Elsewhere", fails=True)
+    output = onboard(facts_of_sample(client={"notes": "moved"}), "--server", "Elsewhere", fails=True)
     assert "Sharp is on the server Sandbox, not on Elsewhere" in output and "--server Sandbox" in output
-    assert (Client.objects.get().checkpoint, Operation.objects.count()) == ("", before)
+    assert (Client.objects.get().notes, Operation.objects.count()) == ("", before)
 
 
 def test_an_operation_that_is_active_already_is_named(server, onboard):

@@ -328,9 +328,7 @@ def key(bot) -> ExchangeKey:
     return key
 
 
-def holds(
-    key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float
-) -> None:
+def holds(key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float) -> None:
     """Its server tells that this lies there, and of the exchange nothing when it is nothing."""
     profile = key.client.profiles.get()
     tokens = [{"token": t, "units": u, "available_units": 0, "price": 0, "value": 0} for t, u in units.items()]

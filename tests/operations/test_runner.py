@@ -253,7 +253,7 @@ def test_a_step_that_is_done_is_not_repeated_by_the_worker_that_takes_over(make_
 
 def test_a_note_reaches_the_worker_that_takes_over(make_kind, request_operation):
     def note(run):
-        run.note(found="it")
+        run.save(found="it")
         return ""
 
     make_kind(one=note, two=lambda run: run.operation.checkpoint["found"])
@@ -394,7 +394,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(resolution, make_kind, requ
         if resolution == "fault":
             raise ZeroDivisionError
         if resolution == "note":
-            run.note(wrong=True)
+            run.save(wrong=True)
         if resolution == "hold":
             run.hold()
         if resolution == "wait":

@@ -46,12 +46,12 @@ def refusal(content: bytes) -> str:
         TEXT.replace(",", "\t").encode("utf-16"),
         b'"name","notes"\n"Sharp","K\xc3\xbcnstler"\n"Blunt",""\n',
         TEXT.replace("name", " Name ").replace("Sharp", " Sharp ").encode(),
-        xlsx(["name", "checkpoint"], ["Sharp", "Künstler"], ["Blunt", None]),
+        xlsx(["name", "notes"], ["Sharp", "Künstler"], ["Blunt", None]),
     ],
     ids=["utf-8", "bom", "crlf", "semicolons", "excel's unicode text", "quoted", "spaces", "xlsx"],
 )
 def test_one_table_is_read_alike_however_it_was_saved(content):
-    assert values(content) == [{"name": "Sharp", "checkpoint": "Künstler"}, {"name": "Blunt"}]
+    assert values(content) == [{"name": "Sharp", "notes": "Künstler"}, {"name": "Blunt"}]
 
 
 def test_rows_are_numbered_as_the_spreadsheet_numbers_them():
@@ -202,11 +202,11 @@ DANGEROUS = ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1"]
 
 @pytest.mark.parametrize("text", DANGEROUS)
 def test_a_text_that_a_spreadsheet_would_run_is_guarded_and_read_back_as_it_was(text):
-    [line] = list(csv.reader(io.StringIO(write_csv(["checkpoint"], [[text]]).decode("utf-8-sig"))))[1:]
+    [line] = list(csv.reader(io.StringIO(write_csv(["notes"], [[text]]).decode("utf-8-sig"))))[1:]
     assert line == [f"'{text}"]
-    for content in (write_csv(["checkpoint"], [[text]]), write_xlsx(["checkpoint"], [[text]])):
+    for content in (write_csv(["notes"], [[text]]), write_xlsx(["notes"], [[text]])):
         [row] = read_table(content).rows
-        assert row.text("checkpoint") == text
+        assert row.text("notes") == text
         assert not row.errors
 
 
@@ -239,5 +239,5 @@ def test_what_is_written_is_read_back_in_words():
 
 @pytest.mark.parametrize("text", ["#N/A", "1600", "0091", "with a \x0b control character"])
 def test_a_text_stays_a_text(text):
-    [row] = read_table(write_xlsx(["checkpoint"], [[text]])).rows
-    assert (row.text("checkpoint"), row.numeric, row.errors) == (text.replace("\x0b", ""), set(), {})
+    [row] = read_table(write_xlsx(["notes"], [[text]])).rows
+    assert (row.text("notes"), row.numeric, row.errors) == (text.replace("\x0b", ""), set(), {})

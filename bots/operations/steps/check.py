@@ -8,14 +8,14 @@ from operations.kinds import NotDone
 from operations.run import StepContext
 
 
-def sign_in_to_server(run: StepContext) -> str:
-    server = run.subject.server
+def sign_in_to_server(context: StepContext) -> str:
+    server = context.subject.server
     return f"{reach(server)} {sign_in(server)}"
 
 
-def read_rules(run: StepContext) -> str:
+def read_rules(context: StepContext) -> str:
     """Read and keep the exchange's rules, for this check and for the form."""
-    bot: Bot = run.subject
+    bot: Bot = context.subject
     rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)
     if rules.problem:
         return NotDone(f"The server could not provide them. {rules.problem}")
@@ -26,13 +26,13 @@ def read_rules(run: StepContext) -> str:
     return output
 
 
-def check_settings(run: StepContext) -> str:
+def check_settings(context: StepContext) -> str:
     """The panel's own rules for the definition; for a controller the server's word on the settings, too.
 
     Raises:
         DefinitionInvalid, ControllerInvalid, ConfigInvalid
     """
-    bot: Bot = run.subject
+    bot: Bot = context.subject
     bot.require_valid()
     if not bot.is_controller:
         return "The settings are in order. A server can judge a script only when it is deployed."
@@ -40,13 +40,13 @@ def check_settings(run: StepContext) -> str:
         return prove_controller(api, bot.plan_deployment())
 
 
-def check_amounts(run: StepContext) -> str:
+def check_amounts(context: StepContext) -> str:
     """Would the exchange take the orders?
 
     Raises:
         PairNotListed, TradingRuleBroken
     """
-    bot: Bot = run.subject
+    bot: Bot = context.subject
     rules = bot.trading_rules
     if rules is None:  # the bot was given another market in the meantime
         rules = rules_read(server=bot.server, connector=bot.connector, trading_pair=bot.trading_pair)

@@ -40,22 +40,24 @@ from operations.problems import SubjectGone
 from operations.run import StepContext
 
 
-def archive_previous(run: StepContext) -> str:
+def archive_previous(context: StepContext) -> str:
     """Archive the instance that this deployment replaces. Only now, when everything else is ready.
 
     Raises:
         OrdersMayBeOpen: it left some; the deployment goes no further, unless somebody has said that it may.
     """
-    former = deployment_of(run).bot.deployments.open().exclude(pk=run.operation.checkpoint["deployment"]).first()
+    former = (
+        deployment_of(context).bot.deployments.open().exclude(pk=context.operation.checkpoint["deployment"]).first()
+    )
     if former is None:
         return "There is none to replace."
-    archived = archive(run, former)
-    if not run.operation.options.get("open_orders"):
+    archived = archive(context, former)
+    if not context.operation.options.get("open_orders"):
         insist_on_no_orders(archived.orphaned, archived.output)
     return archived.output
 
 
-def deploy(run: StepContext) -> str:
+def deploy(context: StepContext) -> str:
     """Send the deploy, once. See the module's docstring for what guards it.
 
     Raises:
@@ -63,38 +65,38 @@ def deploy(run: StepContext) -> str:
         ClientOffboarded
         DeployUnconfirmed: no answer, and no instance was found. What becomes of it is looked for by the next try.
     """
-    deployment = deployment_of(run)
+    deployment = deployment_of(context)
     if deployment.instance_name:
         return f"{deployment.instance_name} was made."
     with talking_to(deployment.server) as api:
-        if deployment.sent_at is not None and (found := _sent_by_previous_worker(run, api, deployment)):
+        if deployment.sent_at is not None and (found := _sent_by_previous_worker(context, api, deployment)):
             return f"{found} was made by the worker before; it is adopted."
         # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
         deployment.bot.refuse_when_offboarded()
-        refuse_on_top_of_orders(deployment, run.operation.options)
+        refuse_on_top_of_orders(deployment, context.operation.options)
         refuse_unmanaged(api, deployment)
-        _mark_as_sent(run, api, deployment)
+        _mark_as_sent(context, api, deployment)
         try:
-            name = _send_once(run, api, deployment)
+            name = _send_once(context, api, deployment)
         except HummingbotAPIError as problem:
             if not problem.may_have_acted:
                 deployment.end(BotState.NOT_CREATED, last_error=problem.message)
                 raise
-            if found := _wait_for_instance(run, api, deployment):
+            if found := _wait_for_instance(context, api, deployment):
                 return f"The server did not answer ({problem.message}), but made {found}: it is adopted."
             raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     deployment.observe(BotState.STARTING, instance_name=name)
     return f"The server made {name}."
 
 
-def _mark_as_sent(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
+def _mark_as_sent(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
     now = timezone.now()
     if deployment.sent_at is None:
         exited = api.docker.exited(deployment.requested_name)
         deployment.seen_before = sorted(filter(deployment.is_instance, (container.name for container in exited)))
     try:
         with transaction.atomic():
-            run.hold()
+            context.hold()
             deployment.observe(
                 BotState.UNCONFIRMED,
                 sent_at=now,
@@ -108,9 +110,9 @@ def _mark_as_sent(run: StepContext, api: HummingbotAPI, deployment: Deployment) 
         raise AlreadyRunning from None
 
 
-def _send_once(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
+def _send_once(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
     """Send it unless another worker has taken over since it was marked: this one may have been frozen in between."""
-    run.hold()
+    context.hold()
     return _send(api, deployment)
 
 
@@ -120,7 +122,7 @@ def _send(api: HummingbotAPI, deployment: Deployment) -> str:
     return deploy(**deployment.order())
 
 
-def _sent_by_previous_worker(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
+def _sent_by_previous_worker(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
     """What came of a deploy whose worker died. "Nothing" counts only when its instance may not appear any more, as it
     may of a request that a slow network delays, and only as an answer of the server: while that works on the deploy it
     answers nobody.
@@ -129,7 +131,7 @@ def _sent_by_previous_worker(run: StepContext, api: HummingbotAPI, deployment: D
         DeployUnconfirmed
     """
     try:
-        found = _wait_for_instance(run, api, deployment) or adopt(api, deployment)
+        found = _wait_for_instance(context, api, deployment) or adopt(api, deployment)
     except (ConnectionFailed, Unanswered) as problem:
         raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     if not found and timezone.now() < (until := may_appear_until(deployment)):
@@ -137,15 +139,15 @@ def _sent_by_previous_worker(run: StepContext, api: HummingbotAPI, deployment: D
     return found
 
 
-def wait_until_connected(run: StepContext) -> str:
+def wait_until_connected(context: StepContext) -> str:
     """The proof of success: heard over MQTT from a container that is up.
 
     Raises:
         ContainerExited, InstanceMissing, BotNeverConnected, StrategyNotStarted
     """
-    deployment = deployment_of(run)
+    deployment = deployment_of(context)
     with talking_to(deployment.server) as api:
-        state = wait_until_seen(run, api, deployment)
+        state = wait_until_seen(context, api, deployment)
         if state == BotState.CRASHED:
             reason = _why_it_exited(api, deployment)
             deployment.update(last_error=reason)
@@ -177,8 +179,8 @@ def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
     return "Its log did not reach the server."
 
 
-def abandon_deployment(run: StepContext) -> None:
+def abandon_deployment(context: StepContext) -> None:
     """After a failure or a cancel: a plan that was never sent is no deployment."""
-    Deployment.objects.filter(operation=run.operation, sent_at=None, ended_at=None).update(
+    Deployment.objects.filter(operation=context.operation, sent_at=None, ended_at=None).update(
         observed_state=BotState.NOT_CREATED, ended_at=timezone.now()
     )

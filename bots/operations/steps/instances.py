@@ -85,7 +85,7 @@ def locate(api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
     return ContainerStatus.GONE
 
 
-def locate_surely(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
+def locate_surely(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
     """The same, with nothing taken for gone that is only out of sight: a container that is paused or restarting is in
     neither list, and alive. Docker is asked to stop what is not listed. It answers that it has no such container, or
     had one, which has exited then.
@@ -96,7 +96,7 @@ def locate_surely(run: StepContext, api: HummingbotAPI, deployment: Deployment) 
     place = locate(api, deployment)
     if place != ContainerStatus.GONE or not deployment.instance_name:
         return place
-    run.hold()
+    context.hold()
     try:
         api.docker.stop(deployment.instance_name)
     except NotFound:
@@ -105,7 +105,7 @@ def locate_surely(run: StepContext, api: HummingbotAPI, deployment: Deployment) 
     return ContainerStatus.ACTIVE if locate(api, deployment) == ContainerStatus.ACTIVE else ContainerStatus.EXITED
 
 
-def confirm_removed(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
+def confirm_removed(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
     """Make sure that an instance which the server does not list is not trading somewhere all the same.
 
     What an unanswered deploy makes may appear late, and a base URL may lead to another host than before. Somebody who
@@ -114,7 +114,7 @@ def confirm_removed(run: StepContext, api: HummingbotAPI, deployment: Deployment
     Raises:
         DeployUnconfirmed, InstanceUnknownHere
     """
-    if run.operation.options.get("gone"):
+    if context.operation.options.get("gone"):
         return
     if deployment.instance_name:
         if not api.bots.runs(bot_name=deployment.instance_name, limit=1):
@@ -135,16 +135,16 @@ def may_appear_until(deployment: Deployment) -> datetime:
     return sent_at + timedelta(seconds=settings.FLEET["UNCONFIRMED"])
 
 
-def find(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
+def find(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
     """Where the deployment's container is, on a server that still has it.
 
     Raises:
         InstanceMissing: it is gone, which is written down, and so is what it may have left open.
         DeployUnconfirmed, InstanceUnknownHere: it is not there, and may be trading all the same.
     """
-    place = locate_surely(run, api, deployment)
+    place = locate_surely(context, api, deployment)
     if place == ContainerStatus.GONE:
-        confirm_removed(run, api, deployment)
+        confirm_removed(context, api, deployment)
         output, orphaned = end_as_removed(api, deployment)
         raise InstanceMissing(output, remedy=OrdersMayBeOpen.default_remedy if orphaned else "")
     return place
@@ -178,7 +178,7 @@ def find_up(api: HummingbotAPI, deployment: Deployment, *, or_else: str) -> None
 
 
 def wait_until_seen(
-    run: StepContext, api: HummingbotAPI, deployment: Deployment, *, counts: Callable[[], bool] = lambda: True
+    context: StepContext, api: HummingbotAPI, deployment: Deployment, *, counts: Callable[[], bool] = lambda: True
 ) -> BotState:
     """Wait until the bot is heard, or its container has exited. What is seen meanwhile is written down.
 
@@ -198,9 +198,9 @@ def wait_until_seen(
         return state if state in {*WORKING, BotState.CRASHED} else None
 
     # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
-    state = run.wait_for(tolerating_outages(see), settings.FLEET["HEARD"]) or see()
+    state = context.wait_for(tolerating_outages(see), settings.FLEET["HEARD"]) or see()
     if state is None and deployment.observed_state == BotState.NOT_LISTED:
-        find(run, api, deployment)  # says so when it is gone
+        find(context, api, deployment)  # says so when it is gone
         deployment.observe(BotState.CRASHED)
         return BotState.CRASHED
     if state is None:
@@ -210,17 +210,17 @@ def wait_until_seen(
     return state
 
 
-def refresh(run: StepContext) -> str:
+def refresh(context: StepContext) -> str:
     """Look at one bot closely: its state, and its logs, which a poll of the fleet leaves out.
 
     An operation that acts does not wait for this one. What such a one does, and says of the bot, goes before.
     """
-    bot: Bot = run.subject
+    bot: Bot = context.subject
     server = current_deployment(bot).server
     if busy_bots().filter(subject_id=bot.pk).exists():
         return f"Another operation works on {bot}, and says what is true of it."
     with talking_to(server) as api:
-        output = run.wait_for(lambda: _look_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
+        output = context.wait_for(lambda: _look_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
     return output or f"{bot} changes while it is looked at: another operation says what is true of it."
 
 

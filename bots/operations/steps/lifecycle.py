@@ -71,28 +71,28 @@ def insist_on_no_orders(orphaned: OrphanedOrders | None, output: str = "") -> No
 # --- stop, recover ----------------------------------------------------------------------------------------------
 
 
-def stop(run: StepContext) -> str:
+def stop(context: StepContext) -> str:
     """Have the bot stop its strategy and cancel its orders, until its log says so. The container stays up; one that had
     ended by itself, or that Docker had paused, is brought up for it.
 
     Raises:
         OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed, and what ``find`` and ``recover`` raise.
     """
-    if run.operation.checkpoint.get("took_over") and not run.subject.deployments.open().exists():
+    if context.operation.checkpoint.get("took_over") and not context.subject.deployments.open().exists():
         return "Nothing of the bot is on a server: what was about to deploy it has ended."
-    return _stop_or_recover(run, by_force=False)
+    return _stop_or_recover(context, by_force=False)
 
 
-def recover_instance(run: StepContext) -> str:
+def recover_instance(context: StepContext) -> str:
     """The same, and a container whose bot takes no command is ended and brought up again."""
-    return _stop_or_recover(run, by_force=True)
+    return _stop_or_recover(context, by_force=True)
 
 
-def _stop_or_recover(run: StepContext, *, by_force: bool) -> str:
-    deployment = current_deployment(run.subject)
+def _stop_or_recover(context: StepContext, *, by_force: bool) -> str:
+    deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
         try:
-            place = find(run, api, deployment)
+            place = find(context, api, deployment)
         except InstanceMissing:
             if deployment.archive_sent_at and not deployment.orphaned_orders.unresolved().exists():
                 return f"{deployment} was archived: nothing of the bot trades any more."
@@ -104,15 +104,19 @@ def _stop_or_recover(run: StepContext, *, by_force: bool) -> str:
             return f"{deployment} has stopped in order, and is being archived."
         if place == ContainerStatus.EXITED and deployment.exposed_since is None:
             return f"{deployment} had stopped in order before its container ended: it has nothing to cancel."
-        soft = place == ContainerStatus.ACTIVE and not by_force and stopped_in_order(run, api, deployment) is not False
-        insist_on_no_orders(_end(run, api, deployment, soft=soft))
+        soft = (
+            place == ContainerStatus.ACTIVE and not by_force and stopped_in_order(context, api, deployment) is not False
+        )
+        insist_on_no_orders(_end(context, api, deployment, soft=soft))
     return CANCELLED
 
 
-def _end(run: StepContext, api: HummingbotAPI, deployment: Deployment, *, soft: bool = False) -> OrphanedOrders | None:
+def _end(
+    context: StepContext, api: HummingbotAPI, deployment: Deployment, *, soft: bool = False
+) -> OrphanedOrders | None:
     """Stop an instance in order, bringing it up first unless ``soft``. What it may have left open is written down."""
     try:
-        left = (stop_with_cancellation if soft else recover)(run, api, deployment)
+        left = (stop_with_cancellation if soft else recover)(context, api, deployment)
     except CANT_BE_ENDED:
         if not soft:
             record_exposure(deployment, read_logs(api, deployment).orders.open, NOT_ENDED)
@@ -123,78 +127,78 @@ def _end(run: StepContext, api: HummingbotAPI, deployment: Deployment, *, soft: 
 # --- start ------------------------------------------------------------------------------------------------------
 
 
-def prepare_start(run: StepContext) -> str:
+def prepare_start(context: StepContext) -> str:
     """See whether there is anything to start.
 
     Raises:
         ClientOffboarded, OrdersMayBeOpen, and what ``find`` raises.
     """
-    run.subject.refuse_when_offboarded()
-    deployment = current_deployment(run.subject)
-    refuse_on_top_of_orders(deployment, run.operation.options)
+    context.subject.refuse_when_offboarded()
+    deployment = current_deployment(context.subject)
+    refuse_on_top_of_orders(deployment, context.operation.options)
     with talking_to(deployment.server) as api:
-        place = find(run, api, deployment)
+        place = find(context, api, deployment)
         logs = read_logs(api, deployment)
         connected = False
         if place == ContainerStatus.ACTIVE and not logs.says_stopped:
             # A server that was itself restarted knows a healthy bot again after a while.
             heard = tolerating_outages(lambda: deployment.instance_name in api.bots.mqtt().discovered_bots or None)
-            connected = bool(run.wait_for(heard, settings.FLEET["KNOWN_AGAIN"]))
+            connected = bool(context.wait_for(heard, settings.FLEET["KNOWN_AGAIN"]))
     runs = place == ContainerStatus.ACTIVE and connected and not logs.says_stopped
     if runs:
         deployment.update(stopped_at=None)
-    run.note(runs=runs)
+    context.save(runs=runs)
     state = "running" if runs else "stopped" if logs.says_stopped else "not connected"
     return f"{deployment.instance_name} is {state}."
 
 
-def recover_before_start(run: StepContext) -> str:
+def recover_before_start(context: StepContext) -> str:
     """Cancel what an earlier run left open: a new one would quote on top of it.
 
     Raises:
         OrdersMayBeOpen, and what ``recover`` raises.
     """
-    deployment = current_deployment(run.subject)
-    if run.operation.checkpoint["runs"]:
+    deployment = current_deployment(context.subject)
+    if context.operation.checkpoint["runs"]:
         return "It is running: nothing to do."
     if deployment.exposed_since is None:
         return "It had stopped in order: it has nothing to cancel."
     with talking_to(deployment.server) as api:
-        orphaned = _end(run, api, deployment)
-    if not run.operation.options.get("open_orders"):
+        orphaned = _end(context, api, deployment)
+    if not context.operation.options.get("open_orders"):
         insist_on_no_orders(orphaned)
     return CANCELLED if orphaned is None else orphaned.summary
 
 
-def restart_container(run: StepContext) -> str:
+def restart_container(context: StepContext) -> str:
     """The only thing that starts a stopped bot: its container, stopped and started. ``start-bot`` does nothing."""
-    if run.operation.checkpoint["runs"]:
+    if context.operation.checkpoint["runs"]:
         return "It is running: nothing to do."
-    deployment = current_deployment(run.subject)
+    deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
         place = locate(api, deployment)
-        if run.operation.checkpoint.get("begun") and place == ContainerStatus.ACTIVE:
+        if context.operation.checkpoint.get("begun") and place == ContainerStatus.ACTIVE:
             return "Its container was restarted by the worker before."  # it may quote: it must not be ended again
         if place == ContainerStatus.ACTIVE:
             api.docker.stop(deployment.instance_name)
         put_kill_switch_back(api, deployment)
         begin_run(api, deployment)
-        run.note(begun=True)
-        run.hold()
+        context.save(begun=True)
+        context.hold()
         api.docker.start(deployment.instance_name)
     return "Its container was restarted, which starts its strategy."
 
 
-def confirm_start(run: StepContext) -> str:
+def confirm_start(context: StepContext) -> str:
     """Connected, and its log goes on in this run of its container.
 
     Raises:
         BotNeverConnected, ContainerExited, InstanceMissing
     """
-    deployment = current_deployment(run.subject)
-    runs = run.operation.checkpoint["runs"]
+    deployment = current_deployment(context.subject)
+    runs = context.operation.checkpoint["runs"]
     with talking_to(deployment.server) as api:
-        state = wait_until_seen(run, api, deployment, counts=lambda: runs or read_logs(api, deployment).is_running)
+        state = wait_until_seen(context, api, deployment, counts=lambda: runs or read_logs(api, deployment).is_running)
     if state == BotState.CRASHED:
         raise ContainerExited(f"The container of {deployment.instance_name} exited after it was started.")
     return f"{deployment.instance_name} is {state.label}."
@@ -203,7 +207,7 @@ def confirm_start(run: StepContext) -> str:
 # --- archive ----------------------------------------------------------------------------------------------------
 
 
-def archive(run: StepContext, deployment: Deployment) -> Archived:
+def archive(context: StepContext, deployment: Deployment) -> Archived:
     """Stop the bot in order, remove its container, keep its data on the server, and account for its orders by its
     archive. Verified by its absence.
 
@@ -216,54 +220,54 @@ def archive(run: StepContext, deployment: Deployment) -> Archived:
         begun_at = deployment.archive_sent_at
         if begun_at and timezone.now() - begun_at < timedelta(seconds=deadline):
             # Begun before, maybe by a worker that died: the server works on it for up to a minute.
-            run.wait_for(gone, deadline - (timezone.now() - begun_at).total_seconds())
-        place = locate_surely(run, api, deployment)
+            context.wait_for(gone, deadline - (timezone.now() - begun_at).total_seconds())
+        place = locate_surely(context, api, deployment)
         if place == ContainerStatus.GONE:
             if begun_at is None:
-                confirm_removed(run, api, deployment)
+                confirm_removed(context, api, deployment)
                 return Archived(*end_as_removed(api, deployment))
             how = "was archived before."
         else:
-            how = _stop_best_effort(run, api, deployment)
-            run.hold()
+            how = _stop_best_effort(context, api, deployment)
+            context.hold()
             deployment.update(archive_sent_at=timezone.now())
-            _remove_container(run, api, deployment)
-            if not run.wait_for(gone, deadline) or locate_surely(run, api, deployment) != ContainerStatus.GONE:
+            _remove_container(context, api, deployment)
+            if not context.wait_for(gone, deadline) or locate_surely(context, api, deployment) != ContainerStatus.GONE:
                 raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
-        orphaned = _account_for_archive(run, api, deployment)
+        orphaned = _account_for_archive(context, api, deployment)
     deployment.end(BotState.ARCHIVED if deployment.instance_name else BotState.NOT_CREATED)
     output = f"{deployment.instance_name} {how} Its data is in the server's archive."
     return Archived(output if orphaned is None else f"{output} {orphaned.summary}", orphaned)
 
 
-def _account_for_archive(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
+def _account_for_archive(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
     """The server removes the container first, and moves its data then. One that never connected may have none."""
     if deployment.verified_at is not None:
         there = tolerating_outages(lambda: api.archives.has(deployment.instance_name) or None)
         with suppress(NotSupportedByServer):
-            run.wait_for(there, settings.FLEET["ARCHIVE_LISTED"])
+            context.wait_for(there, settings.FLEET["ARCHIVE_LISTED"])
     return account_for_end(api, deployment)
 
 
-def _stop_best_effort(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
+def _stop_best_effort(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
     """Stop what is to be archived, or find out that it can't be; in words. Its archive shows what it left open."""
     if locate(api, deployment) == ContainerStatus.EXITED and deployment.exposed_since is None:
         return "had ended without orders."
     try:
-        left = recover(run, api, deployment)
+        left = recover(context, api, deployment)
     except CANT_BE_ENDED as problem:
         return f"could not be stopped in order ({problem.message}), so its container was ended."
     return "has stopped." if left else "has stopped, and its log names no order that is still open."
 
 
-def _remove_container(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
+def _remove_container(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
     """Have the server archive a bot that it knows, which takes up to a minute, and remove the container of another."""
     name = deployment.instance_name
     if locate(api, deployment) == ContainerStatus.ACTIVE:
         try:
             api.bots.archive(name)
         except BotNotFound:  # it was stopped before, as far as that was possible
-            run.hold()
+            context.hold()
             with suppress(NotFound):
                 api.docker.stop(name)
         else:

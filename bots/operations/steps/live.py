@@ -30,97 +30,97 @@ from operations.run import StepContext
 NOTHING_TO_CHANGE = "nothing in it can be changed live."
 
 
-def plan(run: StepContext) -> str:
+def plan(context: StepContext) -> str:
     """Check the definition and note the values that will be live, so that later edits don't mix with them.
 
     Raises:
         DefinitionInvalid, NotDeployed
         NotLive: the definition is for another market or of another strategy than the instance.
     """
-    bot: Bot = run.subject
+    bot: Bot = context.subject
     current_deployment(bot)
     bot.require_valid()
     saved = bot.plan_deployment().config
     wanted = {name: saved[name] for name in sorted(bot.live_settings) if name in saved}
     if not wanted:
         raise NotLive
-    run.note(settings=wanted)
+    context.save(settings=wanted)
     return f"{len(wanted)} settings can be changed live."
 
 
-def prove(run: StepContext) -> str:
+def prove(context: StepContext) -> str:
     """Have the server's controller accept what the file will hold: a file that it refuses breaks the running bot.
 
     Raises:
         ConfigInvalid, LiveUnreadable, and what ``find_up`` raises.
     """
-    deployment = current_deployment(run.subject)
+    deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
         find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
-        outcome = _read(api, deployment) | run.operation.checkpoint["settings"]
+        outcome = _read(api, deployment) | context.operation.checkpoint["settings"]
         kind, name = deployment.config["controller_type"], deployment.config["controller_name"]
         api.controllers.validate(kind, name, outcome)
     return f"{deployment.instance_name} is up, and {kind}/{name} accepts the settings."
 
 
-def check_rules(run: StepContext) -> str:
+def check_rules(context: StepContext) -> str:
     """Would the exchange take the orders? Asked anew, before anything is sent. That its list lacks the pair is no
     reason to leave a bot that trades there as it is.
 
     Raises:
         TradingRuleBroken
     """
-    deployment = current_deployment(run.subject)
+    deployment = current_deployment(context.subject)
     return rules_check(
         rules=rules_read(
             server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair
         ),
-        schema=run.subject.strategy.settings_schema,
-        settings=deployment.live_config | run.operation.checkpoint["settings"],
+        schema=context.subject.strategy.settings_schema,
+        settings=deployment.live_config | context.operation.checkpoint["settings"],
         unlisted=True,
     )
 
 
-def send(run: StepContext) -> str:
+def send(context: StepContext) -> str:
     """Change what differs, nothing else."""
-    deployment = current_deployment(run.subject)
+    deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
-        changes = _missing_in(_read(api, deployment), run.operation.checkpoint["settings"])
+        changes = _missing_in(_read(api, deployment), context.operation.checkpoint["settings"])
         if not changes:
             return "The instance has these settings already."
-        run.hold()
+        context.hold()
         api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)
     return f"Sent {', '.join(changes)}."
 
 
-def verify(run: StepContext) -> str:
+def verify(context: StepContext) -> str:
     """Read back what was sent.
 
     Raises:
         LiveUnconfirmed
     """
-    deployment = current_deployment(run.subject)
-    wanted = run.operation.checkpoint["settings"]
+    deployment = current_deployment(context.subject)
+    wanted = context.operation.checkpoint["settings"]
     with talking_to(deployment.server) as api:
         if differing := _missing_in(_read(api, deployment, changed=True), wanted):
             raise LiveUnconfirmed(f"The server shows other values than were sent for {', '.join(differing)}.")
     return "The server shows the saved settings; the bot takes them over within about 10 seconds."
 
 
-def switch(run: StepContext, *, paused: bool) -> str:
+def switch(context: StepContext, *, paused: bool) -> str:
     """Set the instance's kill switch, and read it back.
 
     Raises:
         ClientOffboarded, LiveUnconfirmed, LiveUnreadable, and what ``find_up`` raises.
     """
     if not paused:
-        run.subject.refuse_when_offboarded()
-    deployment = current_deployment(run.subject)
+        context.subject.refuse_when_offboarded()
+    deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
         find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
         if bool(_read(api, deployment).get(KILL_SWITCH)) != paused:
-            run.note(last_switch=read_logs(api, deployment).switched_at)
-            run.hold()
+            context.save(last_switch=read_logs(api, deployment).switched_at)
+            context.hold()
             if paused:
                 deployment.update(paused_at=None)  # an earlier pause, which somebody else has ended
             deployment.update(kill_switch_before=None)  # whatever a recovery wanted to put back
@@ -131,34 +131,34 @@ def switch(run: StepContext, *, paused: bool) -> str:
     return f"The server shows {deployment.instance_name} as {'paused' if paused else 'not paused'}."
 
 
-def confirm_pause(run: StepContext) -> str:
+def confirm_pause(context: StepContext) -> str:
     """Only the bot's own log says that it stopped quoting, in a line that came after the switch was set.
 
     Raises:
         PauseUnconfirmed
     """
-    deployment = current_deployment(run.subject)
-    earlier = run.operation.checkpoint.get("last_switch", 0.0)
+    deployment = current_deployment(context.subject)
+    earlier = context.operation.checkpoint.get("last_switch", 0.0)
     if deployment.paused_at is None:
         with talking_to(deployment.server) as api:
             says_so = tolerating_outages(lambda: read_logs(api, deployment).paused_after(earlier) or None)
-            if not run.wait_for(says_so, settings.FLEET["RELOADED"]):
+            if not context.wait_for(says_so, settings.FLEET["RELOADED"]):
                 raise PauseUnconfirmed
     deployment.observe(BotState.PAUSED, paused_at=deployment.paused_at or timezone.now())
     return "The bot's log says that its controller stopped. The instance stays up."
 
 
-def confirm_resume(run: StepContext) -> str:
+def confirm_resume(context: StepContext) -> str:
     """Its log says that it goes on, or has never said that it paused.
 
     Raises:
         ResumeUnconfirmed
     """
-    deployment = current_deployment(run.subject)
+    deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
         if deployment.paused_at is not None or read_logs(api, deployment).paused:
             goes_on = tolerating_outages(lambda: read_logs(api, deployment).paused is False or None)
-            if not run.wait_for(goes_on, settings.FLEET["RELOADED"]):
+            if not context.wait_for(goes_on, settings.FLEET["RELOADED"]):
                 raise ResumeUnconfirmed
     deployment.observe(BotState.RUNNING, paused_at=None)
     return f"{deployment.instance_name} quotes again."

@@ -35,38 +35,38 @@ from hummingbot_api.errors import (
 from operations.run import StepContext
 
 
-def deployment_of(run: StepContext) -> Deployment:
+def deployment_of(context: StepContext) -> Deployment:
     """The deployment that this operation makes, or that of an earlier try, which it has adopted."""
-    return Deployment.objects.select_related("server", "bot__client").get(pk=run.operation.checkpoint["deployment"])
+    return Deployment.objects.select_related("server", "bot__client").get(pk=context.operation.checkpoint["deployment"])
 
 
-def has_adopted(run: StepContext) -> bool:
-    return bool(run.operation.checkpoint.get("adopted"))
+def has_adopted(context: StepContext) -> bool:
+    return bool(context.operation.checkpoint.get("adopted"))
 
 
-def plan(run: StepContext) -> str:
+def plan(context: StepContext) -> str:
     """Check the definition and write down what will be deployed, so that later edits don't mix with it."""
-    bot: Bot = run.subject
+    bot: Bot = context.subject
     bot.refuse_when_offboarded()
-    deployment = Deployment.objects.filter(operation=run.operation).first() or _planned(run, bot)
-    refuse_on_top_of_orders(deployment, run.operation.options)
+    deployment = Deployment.objects.filter(operation=context.operation).first() or _planned(context, bot)
+    refuse_on_top_of_orders(deployment, context.operation.options)
     # Names were joined in another way once, so that two bots could have the same. What has ended is in nobody's way.
     namesakes = Deployment.objects.open().filter(server=deployment.server, requested_name=deployment.requested_name)
     if namesakes.exclude(bot=bot).exists():
         raise InstanceNameTaken
-    deployment.operation = run.operation
+    deployment.operation = context.operation
     deployment.save()
-    run.note(deployment=deployment.pk)
+    context.save(deployment=deployment.pk)
     return f"{deployment.strategy_name} on {deployment.connector} {deployment.trading_pair}, as {bot.instance_name}."
 
 
-def _planned(run: StepContext, bot: Bot) -> Deployment:
+def _planned(context: StepContext, bot: Bot) -> Deployment:
     """From the bot's definition, or like one of its former deployments when that was asked for."""
-    if like := run.operation.options.get("like"):
+    if like := context.operation.options.get("like"):
         former = bot.deployments.filter(pk=like).first()
         if former is None:
             raise DefinitionInvalid("The deployment that was to be repeated is not one of this bot's.")
-        return former.plan_as_it_runs() if run.operation.options.get("as_it_runs") else former.plan_again()
+        return former.plan_as_it_runs() if context.operation.options.get("as_it_runs") else former.plan_again()
     bot.require_valid()
     return bot.plan_deployment()
 
@@ -81,7 +81,7 @@ def refuse_to_end_a_pause(current: Deployment | None, options: Mapping[str, Any]
         raise PauseWouldEnd(f"{current} is paused, and a new instance would quote at once.")
 
 
-def look(run: StepContext, *, replace: bool) -> str:
+def look(context: StepContext, *, replace: bool) -> str:
     """See what of this bot is on the server already: never start a second one beside it.
 
     An instance of an earlier try that was never verified is adopted; ``replace`` leaves it to be archived instead.
@@ -89,10 +89,10 @@ def look(run: StepContext, *, replace: bool) -> str:
     Raises:
         AlreadyRunning, OrdersMayBeOpen, PauseWouldEnd
     """
-    planned = deployment_of(run)
+    planned = deployment_of(context)
     current = planned.bot.deployments.open().select_related("server").first()
     # Once more: another tool may have paused it since this was asked for.
-    refuse_to_end_a_pause(current, run.operation.options)
+    refuse_to_end_a_pause(current, context.operation.options)
     name = ""
     output = "Nothing of this bot is on the server."
     if current is not None:
@@ -100,20 +100,20 @@ def look(run: StepContext, *, replace: bool) -> str:
         with talking_to(current.server) as api:
             if not current.instance_name:
                 # What an unanswered deploy makes may appear late, after its image was pulled.
-                _wait_for_instance(run, api, current)
-            place = locate_surely(run, api, current)
+                _wait_for_instance(context, api, current)
+            place = locate_surely(context, api, current)
             name = current.instance_name
             if place == ContainerStatus.GONE:
-                confirm_removed(run, api, current)
+                confirm_removed(context, api, current)
                 output, _ = end_as_removed(api, current)
         if place == ContainerStatus.GONE:
-            refuse_on_top_of_orders(planned, run.operation.options)
+            refuse_on_top_of_orders(planned, context.operation.options)
         elif place == ContainerStatus.EXITED or replace:
             output = f"{name} will be archived first."
         elif current.verified_at is None:
             if current != planned:  # or else a worker before had got that far
                 planned.end(BotState.NOT_CREATED)
-                run.note(deployment=current.pk, adopted=True)
+                context.save(deployment=current.pk, adopted=True)
             output = f"{name} of an earlier try is there: it is adopted, no second one is made."
         else:
             raise AlreadyRunning(f"{name} is on {current.server} already.")
@@ -136,14 +136,14 @@ def refuse_unmanaged(api: HummingbotAPI, planned: Deployment, *, known: str = ""
         )
 
 
-def check_rules(run: StepContext) -> str:
+def check_rules(context: StepContext) -> str:
     """Would the exchange take the orders? Asked before anything is changed for them.
 
     Raises:
         PairNotListed, TradingRuleBroken
     """
-    deployment = deployment_of(run)
-    if has_adopted(run):
+    deployment = deployment_of(context)
+    if has_adopted(context):
         return "The instance has its settings."
     strategy = Strategy.objects.filter(name=deployment.strategy_name).first()
     rules = rules_read(server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair)
@@ -153,17 +153,17 @@ def check_rules(run: StepContext) -> str:
         rules=rules,
         schema=strategy.settings_schema if strategy else {},
         settings=deployment.config,
-        unlisted=bool(run.operation.options.get("unlisted")),
+        unlisted=bool(context.operation.options.get("unlisted")),
     )
 
 
-def push_what_is_missing(run: StepContext) -> str:
+def push_what_is_missing(context: StepContext) -> str:
     """Make sure of the account and of the key for the bot's connector."""
-    if has_adopted(run):
+    if has_adopted(context):
         return "The instance has its keys."
-    deployment = deployment_of(run)
+    deployment = deployment_of(context)
     client, server = deployment.bot.client, deployment.server
-    with exclusive_profile(run, client, server), talking_to(server) as api:
+    with exclusive_profile(context, client, server), talking_to(server) as api:
         keys = keys_needed(api=api, client=client, connector=deployment.connector)
         account = account_ensure(api=api, client=client, server=server)
         keys_check(api=api, keys=keys)
@@ -173,15 +173,15 @@ def push_what_is_missing(run: StepContext) -> str:
     return f"{account} {pushed}"
 
 
-def upload_strategy(run: StepContext) -> str:
+def upload_strategy(context: StepContext) -> str:
     """Put the script on the server unless it is there, and have the server prove that it can use it.
 
     Raises:
         ScriptInvalid: it can't be imported, or does not know a setting that would be sent.
         ControllerInvalid, ConfigInvalid: the same of a controller.
     """
-    deployment = deployment_of(run)
-    if has_adopted(run):
+    deployment = deployment_of(context)
+    if has_adopted(context):
         return "The instance has its strategy."
     with talking_to(deployment.server) as api:
         if deployment.strategy_kind == StrategyKind.CONTROLLER:
@@ -216,14 +216,14 @@ def prove_controller(api: HummingbotAPI, deployment: Deployment) -> str:
     return f"The server has {kind}/{name} and accepts the settings."
 
 
-def write_config(run: StepContext) -> str:
+def write_config(context: StepContext) -> str:
     """Write the configuration and read it back: one that is not there would start nothing, without a word.
 
     Raises:
         ConfigInvalid: the server holds something else than was sent.
     """
-    deployment = deployment_of(run)
-    if has_adopted(run):
+    deployment = deployment_of(context)
+    if has_adopted(context):
         return "The instance has its configuration."
     with talking_to(deployment.server) as api:
         configs = api.controllers if deployment.strategy_kind == StrategyKind.CONTROLLER else api.scripts
@@ -234,6 +234,6 @@ def write_config(run: StepContext) -> str:
     return f"{deployment.config_name}.yml was written and read back."
 
 
-def _wait_for_instance(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
+def _wait_for_instance(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
     look = tolerating_outages(lambda: adopt(api, deployment) or None)
-    return run.wait_for(look, settings.FLEET["SETTLE"])
+    return context.wait_for(look, settings.FLEET["SETTLE"])

@@ -28,7 +28,7 @@ STALE_ACTIVITY = timedelta(seconds=45)
 CANT_BE_ENDED = (ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefused, NotFound)
 
 
-def stop_with_cancellation(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+def stop_with_cancellation(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
     """Have a bot whose container is up stop and cancel its orders, until its own log says that it has.
 
     A stop that is sent before the bot is connected is lost, and still answers success. So it is sent when the
@@ -48,7 +48,7 @@ def stop_with_cancellation(run: StepContext, api: HummingbotAPI, deployment: Dep
 
     def see() -> BotLogs | None:
         logs = read_logs(api, deployment)
-        if logs.says_stopped and (sent or run.operation.checkpoint.get("stop_sent")):
+        if logs.says_stopped and (sent or context.operation.checkpoint.get("stop_sent")):
             return logs
         if logs.says_stopped:
             # It may be the log of an earlier run, whose container somebody else has just started again.
@@ -59,17 +59,17 @@ def stop_with_cancellation(run: StepContext, api: HummingbotAPI, deployment: Dep
                 remedy="Read the last lines of its log, and correct what they name.",
             )
         if (not sent or monotonic() - sent[-1] >= settings.FLEET["RESEND"]) and _is_connected(api, deployment, logs):
-            run.hold()
-            run.note(stop_sent=True)
+            context.hold()
+            context.save(stop_sent=True)
             with suppress(BotNotFound):
                 api.bots.stop(deployment.instance_name)
                 sent.append(monotonic())
         return None
 
     look = tolerating_outages(see)
-    logs = run.wait_for(lambda: look() or (BotLogs() if sent else None), _patience(deployment))
+    logs = context.wait_for(lambda: look() or (BotLogs() if sent else None), _patience(deployment))
     if logs is not None and not logs.says_stopped:
-        logs = run.wait_for(look, settings.FLEET["STOPPED"])
+        logs = context.wait_for(look, settings.FLEET["STOPPED"])
     if logs is None:
         insist_on_mqtt(api)
         raise StopUnconfirmed if sent else StopNotDelivered
@@ -79,7 +79,7 @@ def stop_with_cancellation(run: StepContext, api: HummingbotAPI, deployment: Dep
         return None if read.orders.open else read
 
     if logs.orders.open:  # a confirmation may come in a moment later
-        logs = run.wait_for(tolerating_outages(settle), settings.FLEET["CANCELS"]) or logs
+        logs = context.wait_for(tolerating_outages(settle), settings.FLEET["CANCELS"]) or logs
     # It cancels every order that it knows of, and its log names those that it could not.
     exposed_since = deployment.exposed() if logs.orders.open else None
     deployment.observe(
@@ -115,7 +115,7 @@ def _patience(deployment: Deployment) -> float:
     return max(settings.FLEET["KNOWN_AGAIN"], settings.FLEET["HEARD"] - age)
 
 
-def stopped_in_order(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> bool | None:
+def stopped_in_order(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> bool | None:
     """Whether a bot that is up has stopped, with its orders seen to be cancelled; ``None`` while it has not stopped."""
     logs = read_logs(api, deployment)
     if not logs.says_stopped:
@@ -123,10 +123,10 @@ def stopped_in_order(run: StepContext, api: HummingbotAPI, deployment: Deploymen
     if deployment.exposed_since is None or exposure(deployment, logs) is None:
         return True
     # It was this operation that stopped it: see ``stop_with_cancellation``.
-    return bool(run.operation.checkpoint.get("stop_sent"))
+    return bool(context.operation.checkpoint.get("stop_sent"))
 
 
-def recover(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+def recover(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
     """Stop an instance in order that did not end so, or that takes no command: if need be, its container is ended
     and brought up again. When that fails, its container is down as it was before.
 
@@ -138,28 +138,28 @@ def recover(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> lis
         MqttDown: no command could reach it. Nothing was ended or brought up.
     """
     if locate(api, deployment) == ContainerStatus.ACTIVE:
-        if stopped_in_order(run, api, deployment) is not False:
+        if stopped_in_order(context, api, deployment) is not False:
             try:
-                return stop_with_cancellation(run, api, deployment)
+                return stop_with_cancellation(context, api, deployment)
             except (StopNotDelivered, StopUnconfirmed):
                 pass
             except ContainerExited:
-                return _recover_exited(run, api, deployment)
-        run.hold()
+                return _recover_exited(context, api, deployment)
+        context.hold()
         with suppress(NotFound):
             api.docker.stop(deployment.instance_name)
-    return _recover_exited(run, api, deployment)
+    return _recover_exited(context, api, deployment)
 
 
-def _recover_exited(run: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
+def _recover_exited(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
     insist_on_mqtt(api)
     _set_kill_switch(api, deployment)
-    run.note(stop_sent=False)
+    context.save(stop_sent=False)
     begin_run(api, deployment)
-    run.hold()
+    context.hold()
     try:
         api.docker.start(deployment.instance_name)
-        return stop_with_cancellation(run, api, deployment)
+        return stop_with_cancellation(context, api, deployment)
     except (HummingbotAPIError, CancelRequested, StopNotDelivered, StopUnconfirmed, ContainerExited):
         # It was down, and must not go on trading because somebody wanted it to end.
         with suppress(HummingbotAPIError):

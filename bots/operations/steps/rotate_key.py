@@ -49,36 +49,38 @@ def prune_previous_values() -> None:
             ExchangeKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint).update(previous_values=None)
 
 
-def ask_for_redeploys(run: StepContext) -> str:
+def ask_for_redeploys(context: StepContext) -> str:
     """Ask for a redeploy of each chosen bot, as an operation of its own, with the settings that it runs with now.
 
     Asked for once, also when a worker dies in the middle: what it asked for is linked to this operation.
     """
-    asked = Bot.objects.filter(pk__in=run.operation.followups.values("subject_id"))
+    asked = Bot.objects.filter(pk__in=context.operation.followups.values("subject_id"))
     output = [_ASKED.format(bot.name) for bot in asked]
-    wanted = to_redeploy(run.subject).filter(bot__in=run.operation.options.get("bots", ()))
+    wanted = to_redeploy(context.subject).filter(bot__in=context.operation.options.get("bots", ()))
     chosen = list(wanted.exclude(bot__in=asked))
-    left = running_with_previous_key(run.subject).exclude(bot__in=[*asked, *(deployment.bot for deployment in chosen)])
-    output += [_ask(run, deployment) for deployment in chosen]
+    left = running_with_previous_key(context.subject).exclude(
+        bot__in=[*asked, *(deployment.bot for deployment in chosen)]
+    )
+    output += [_ask(context, deployment) for deployment in chosen]
     if names := ", ".join(deployment.bot.name for deployment in left):
         output.append(f"With the former key until they are redeployed: {names}.")
     return " ".join(output) or "No bot runs with the former key: it can be deleted at the exchange."
 
 
-def _ask(run: StepContext, deployment: Deployment) -> str:
+def _ask(context: StepContext, deployment: Deployment) -> str:
     bot: Bot = deployment.bot
-    user = run.operation.requested_by
+    user = context.operation.requested_by
     if user is not None and not user.has_perm(kinds.get("redeploy").permission):
         return f"{bot.name}: not redeployed, because {user} may not operate bots."
     try:
         with transaction.atomic():
-            run.hold()
+            context.hold()
             operation_request(
                 kind="redeploy",
                 subject=bot,
                 requested_by=user,
                 options={"like": deployment.pk, "as_it_runs": True},
-                caused_by=run.operation,
+                caused_by=context.operation,
             )
     except OperationActive as problem:
         return f"{bot.name}: not redeployed, because “{problem.operation}” is {problem.operation.state}."
