@@ -1,6 +1,6 @@
 """What the panel does with servers and profiles."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -23,8 +23,10 @@ from accounts.profiles import (
     unreadable_check,
 )
 from core.exchanges import title_of
+from hummingbot_api.errors import Problem
 from operations.kinds import OperationType, StepDefinition, register
 from operations.models import Operation
+from operations.problems import NotPossibleNow
 from operations.run import StepContext
 
 
@@ -184,8 +186,9 @@ class PushProfile(OperationType):
             "which logs in to each exchange with them. Running bots keep their old keys until they are redeployed."
         )
 
-    def unavailable(self, subject: Client) -> str:
-        return "" if subject.keys.exists() else f"{subject} has no exchange key yet: add one first."
+    def blockers(self, subject: Client, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        if not subject.keys.exists():
+            yield NotPossibleNow(f"{subject} has no exchange key yet: add one first.")
 
     def concurrency_group(self, subject: Client) -> str:
         return server_group(subject.server)
@@ -248,16 +251,15 @@ class RecreateProfile(OperationType):
     def applies_to(self, subject: Client) -> bool:
         return subject.profile is not None and not subject.profile.adopted
 
-    def unavailable(self, subject: Client) -> str:
+    def blockers(self, subject: Client, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if subject.profile is None:
-            return f"{subject} has no profile on {subject.server} yet: push it."
-        if subject.profile.adopted:
-            return f"The profile {subject.account_name} was there before the panel, which deletes nothing in it."
-        return "" if subject.keys.exists() else f"{subject} has no exchange key that could be stored again."
-
-    def refuse(self, subject: Client) -> None:
-        if subject.profile is not None and subject.profile.adopted:
-            raise ProfileExists(self.unavailable(subject))
+            yield NotPossibleNow(f"{subject} has no profile on {subject.server} yet: push it.")
+        elif subject.profile.adopted:
+            yield ProfileExists(
+                f"The profile {subject.account_name} was there before the panel, which deletes nothing in it."
+            )
+        if not subject.keys.exists():
+            yield NotPossibleNow(f"{subject} has no exchange key that could be stored again.")
 
     def concurrency_group(self, subject: Client) -> str:
         return server_group(subject.server)

@@ -20,6 +20,7 @@ from json_api.pagination import PAGE
 from json_api.problems import FieldsInvalid
 from operations import kinds
 from operations.cli import OperationCommand
+from operations.problems import NotPossibleNow
 
 
 def as_json(answer: Any) -> str:
@@ -117,10 +118,11 @@ class NounCommand(OperationCommand):
         return found[0]
 
     def act(self, kind: str, row: Any, **decided: bool) -> Any:
-        definition = kinds.get(kind)
-        definition.refuse(row)
-        if reason := definition.unavailable(row):
-            raise CommandError(reason)
+        problem = kinds.get(kind).blocker(row)
+        if isinstance(problem, NotPossibleNow):
+            raise CommandError(problem.message)
+        if problem is not None:
+            raise problem
         self.perform(kind, row, **decided)
         row.refresh_from_db()
         return row

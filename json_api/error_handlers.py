@@ -24,12 +24,12 @@ from json_api.problems import (
     TokenMissing,
     TooManyRequests,
 )
-from operations.problems import OperationActive, PanelFault
+from operations.problems import NotPossibleNow, OperationActive, PanelFault
 
 logger = logging.getLogger(__name__)
 #: Where a problem is no request's fault but has a status of its own.
 STATUSES = {
-    **dict.fromkeys((OperationActive, BotLive, PauseWouldEnd, OrdersMayBeOpen, ClientOffboarded), 409),
+    **dict.fromkeys((OperationActive, NotPossibleNow, BotLive, PauseWouldEnd, OrdersMayBeOpen, ClientOffboarded), 409),
     PanelFault: 500,
 }
 #: Names that the model has for what the API calls otherwise.

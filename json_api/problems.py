@@ -131,15 +131,6 @@ class FieldsInvalid(RequestProblem):
         self.errors = errors
 
 
-class NotPossibleNow(RequestProblem):
-    """What was asked for makes no sense for the thing as it is."""
-
-    code = "not_possible_now"
-    meaning = "This is not possible as things are."
-    default_remedy = "See the bot's state, and do what is possible in it."
-    status = 409
-
-
 class ChangedMeanwhile(RequestProblem):
     """Another request or an operation was faster: what this one wanted does not go with what is there by now."""
 

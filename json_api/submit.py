@@ -1,4 +1,4 @@
-"""Asking for operations on behalf of a request: once for each ``Idempotency-Key``, and waiting for their end."""
+"""Submits operations for a request: once per ``Idempotency-Key``, and waits for their end."""
 
 import hashlib
 import hmac
@@ -10,11 +10,12 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from ninja import Status
 
 from json_api.auth import require
 from json_api.models import IdempotencyRecord
-from json_api.problems import FieldsInvalid, IdempotencyKeyReused, NotPossibleNow, OperationFailed
+from json_api.problems import FieldsInvalid, IdempotencyKeyReused, OperationFailed
 from json_api.schemas.common import Waiting
 from operations import kinds
 from operations.models import Operation, State
@@ -22,54 +23,31 @@ from operations.services import operation_request
 
 #: A request that waits holds a thread of the web process: the others must stay free for those that don't.
 _waiting = BoundedSemaphore(settings.API["WAITING"])
-#: How often, in seconds, a waiting request looks.
-LOOK = 0.25
+#: Seconds between two looks at the operation while a request waits.
+POLL_INTERVAL = 0.25
 #: Characters of an ``Idempotency-Key``.
 MAX_KEY = 255
 
 
-def answer(
-    request: HttpRequest,
-    response: HttpResponse,
-    waiting: Waiting,
-    act: Callable[[], Operation],
-    row: Callable[[Operation], Any],
-    status: int = 200,
-) -> Status:
-    """What a call answers that asks for an operation by ``act``: the ``row`` that it is about after its success, or 202
-    with the operation when it takes longer than the caller waits.
+def submit(kind: str, subject: models.Model, request: HttpRequest, **options: Any) -> Operation:
+    """Submit an operation as the request's user.
 
     Raises:
-        OperationFailed, IdempotencyKeyReused, and what ``act`` and ``row`` raise.
-    """
-    operation = wait_for(once(request, act), waiting.wait)
-    if operation.is_active:
-        response["Location"] = f"/operations/{operation.pk}"
-        return Status(202, operation)
-    return Status(status, row(operation))
-
-
-def ask(kind: str, subject: models.Model, request: HttpRequest, **options: Any) -> Operation:
-    """Ask for an operation as the request's user.
-
-    Raises:
-        PermissionMissing, NotPossibleNow
+        PermissionMissing
         OperationActive: another one on the same lock has not ended.
-        Problem: the subject may not have this done to it, or the options leave open what the kind wants decided.
+        Problem: what stands in the way of it, see ``OperationType.blocker``.
     """
     definition = kinds.get(kind)
     require(request.user, definition.permission)
-    definition.refuse(subject)
-    if reason := definition.unavailable(subject):
-        raise NotPossibleNow(reason)
+    if problem := definition.blocker(subject):
+        raise problem
     return operation_request(kind=kind, subject=subject, requested_by=request.user, options=options)
 
 
-def once(request: HttpRequest, act: Callable[[], Operation]) -> Operation:
-    """The operation that ``act`` asks for; or, of a request that was taken before, the one that it asked for then.
+def idempotent(request: HttpRequest, submit: Callable[[], Operation]) -> Operation:
+    """Return the operation that ``submit`` makes; for a repeated request, the one that it made the first time.
 
-    ``act`` runs in a transaction together with the note that the request was taken. Without an ``Idempotency-Key``
-    it just runs.
+    ``submit`` runs in one transaction with the record of the request. Without an ``Idempotency-Key`` it just runs.
 
     Raises:
         IdempotencyKeyReused: the key came with another request.
@@ -80,29 +58,54 @@ def once(request: HttpRequest, act: Callable[[], Operation]) -> Operation:
         raise FieldsInvalid({"Idempotency-Key": [f"A key has {MAX_KEY} characters at the most."]})
     if not key:
         with transaction.atomic():
-            return act()
+            return submit()
     user: Any = request.user
     fingerprint = _fingerprint(request)
     try:
         with transaction.atomic():
-            taken = IdempotencyRecord.objects.create(user=user, key=key, fingerprint=fingerprint)
-            operation = act()
-            taken.operation = operation
-            taken.save(update_fields=["operation"])
-            return operation
+            record = IdempotencyRecord.objects.create(user=user, key=key, fingerprint=fingerprint)
+            record.operation = submit()
+            record.save(update_fields=["operation"])
+            return record.operation
     except IntegrityError:
-        before = IdempotencyRecord.objects.select_related("operation").filter(user=user, key=key).first()
-        if before is None or before.operation is None:
+        earlier = IdempotencyRecord.objects.select_related("operation").filter(user=user, key=key).first()
+        if earlier is None or earlier.operation is None:
             raise
-    if before.fingerprint != fingerprint:
+    if earlier.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    return before.operation
+    return earlier.operation
+
+
+def respond(
+    operation: Operation,
+    waiting: Waiting,
+    response: HttpResponse,
+    rows: models.QuerySet[Any],
+    *,
+    created_at: str = "",
+) -> Status:
+    """Answer with the operation's subject once it has succeeded, or with the operation and 202 while it is active.
+
+    Args:
+        rows: where the subject is looked up: only what the caller may see.
+        created_at: the URL of a subject that the request created, with ``{}`` for its id. Such an answer is a 201.
+
+    Raises:
+        OperationFailed: it failed or was cancelled.
+    """
+    operation = wait_for(operation, waiting.wait)
+    if operation.is_active:
+        response["Location"] = f"/operations/{operation.pk}"
+        return Status(202, operation)
+    if created_at:
+        response["Location"] = created_at.format(operation.subject_id)
+    return Status(201 if created_at else 200, get_object_or_404(rows, pk=operation.subject_id))
 
 
 def _fingerprint(request: HttpRequest) -> str:
     """A keyed hash: what was asked may hold secrets."""
-    asked = b"\0".join([str(request.method).encode(), request.get_full_path().encode(), request.body])
-    return hmac.new(settings.SECRET_KEY.encode(), asked, hashlib.sha256).hexdigest()
+    content = b"\0".join([str(request.method).encode(), request.get_full_path().encode(), request.body])
+    return hmac.new(settings.SECRET_KEY.encode(), content, hashlib.sha256).hexdigest()
 
 
 def wait_for(operation: Operation, seconds: float) -> Operation:
@@ -116,7 +119,7 @@ def wait_for(operation: Operation, seconds: float) -> Operation:
             deadline = monotonic() + seconds
             operation.refresh_from_db()
             while operation.is_active and monotonic() < deadline:
-                sleep(LOOK)
+                sleep(POLL_INTERVAL)
                 operation.refresh_from_db()
         finally:
             _waiting.release()

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -23,7 +24,7 @@ from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.kinds import OperationType
 from operations.models import Operation
-from operations.problems import OperationActive
+from operations.problems import NotPossibleNow, OperationActive
 from operations.services import operation_request
 
 #: How many of a subject's operations its page shows.
@@ -85,10 +86,11 @@ class OperatesMixin(PanelAdmin):
 
     def _button(self, kind: OperationType, obj: Any) -> dict[str, Any]:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"
+        blocker = kind.blocker(self.operation_subject(obj, kind))
         return {
             "kind": kind,
             "url": reverse(name, args=[obj.pk, kind.name]),
-            "unavailable": kind.unavailable(self.operation_subject(obj, kind)),
+            "blocked": reason_of(blocker) if blocker else "",
         }
 
     def operate_view(self, request: HttpRequest, object_id: str, kind: str) -> HttpResponse:
@@ -99,7 +101,8 @@ class OperatesMixin(PanelAdmin):
         definition = kinds.get(kind)
         if not self.has_view_permission(request, obj) or not request.user.has_perm(definition.permission):
             raise PermissionDenied
-        return self._ask_or_act(request, definition, [obj], back=obj.get_absolute_url())
+        view = self.submit_view if is_submission(request, definition) else self.confirm_view
+        return view(request, definition, [obj], back=obj.get_absolute_url())
 
     # --- many objects -----------------------------------------------------------------------------------------------
 
@@ -111,44 +114,43 @@ class OperatesMixin(PanelAdmin):
 
     def _list_action(self, kind: OperationType) -> Callable[..., HttpResponse]:
         def act(model_admin: "OperatesMixin", request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse:
-            return self._ask_or_act(request, kind, list(queryset), back=request.get_full_path())
+            view = self.submit_view if is_submission(request, kind) else self.confirm_view
+            return view(request, kind, list(queryset), back=request.get_full_path())
 
         return act
 
     # --- both -------------------------------------------------------------------------------------------------------
 
-    def _ask_or_act(self, request: HttpRequest, kind: OperationType, objects: list[Any], back: str) -> HttpResponse:
-        subjects = list({(s := self.operation_subject(obj, kind)).pk: s for obj in objects}.values())
-        options_form = kind.form_class(subjects) if subjects else None
-        # A list posts to ask, too; the page that asks says that it is it that posts.
-        answered = request.method == "POST" and ("answered" in request.POST or not kind.confirm)
-        bound = request.POST if "answered" in request.POST else None
-        form = options_form(bound, initial=request.GET.dict()) if options_form else None
-        for option, permission in kind.option_permissions.items():
-            if form is not None and not request.user.has_perm(permission):
-                form.fields.pop(option, None)
-        if answered and (form is None or not form.is_bound or form.is_valid()):
-            options = form.cleaned_data if form is not None and form.is_bound else {}
-            return self._request(request, kind, subjects, options, back)
-        possible = [subject for subject in subjects if not kind.unavailable(subject)]
-        asked = kind.asked(subjects[0]) if len(subjects) == 1 else _asked(kind, len(possible))
+    def confirm_view(
+        self,
+        request: HttpRequest,
+        kind: OperationType,
+        objects: list[Any],
+        back: str,
+        form: forms.Form | None = None,
+    ) -> HttpResponse:
+        """Say what the operation will do to each of the objects, and ask for its options."""
+        subjects = self._subjects(objects, kind)
+        blockers = {subject.pk: kind.blocker(subject) for subject in subjects}
+        possible = [subject for subject in subjects if blockers[subject.pk] is None]
+        label = kind.confirm_label(subjects[0]) if len(subjects) == 1 else _label_for(kind, len(possible))
         return TemplateResponse(
             request,
             "operations/confirm.html",
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "title": f"{asked}?",
-                "asked": asked,
+                "title": f"{label}?",
+                "label": label,
                 "kind": kind,
-                "form": form,
+                "form": form or self._options_form(request, kind, subjects, data=None),
                 "back": back,
                 "objects": [
                     {
                         "subject": subject,
                         "connector": kind.connector(subject, request.GET),
                         "consequence": kind.consequence(subject, request.GET),
-                        "unavailable": kind.unavailable(subject),
+                        "blocked": reason_of(blocker) if (blocker := blockers[subject.pk]) else "",
                         "preview": kind.preview(subject, request.GET) if len(subjects) == 1 else (),
                     }
                     for subject in subjects
@@ -159,13 +161,17 @@ class OperatesMixin(PanelAdmin):
             },
         )
 
-    def _request(
-        self, request: HttpRequest, kind: OperationType, subjects: Iterable[Any], options: dict[str, Any], back: str
-    ) -> HttpResponse:
+    def submit_view(self, request: HttpRequest, kind: OperationType, objects: list[Any], back: str) -> HttpResponse:
+        """Submit the operation for each of the objects, and lead to its page."""
+        subjects = self._subjects(objects, kind)
+        form = self._options_form(request, kind, subjects, data=request.POST) if "answered" in request.POST else None
+        if form is not None and not form.is_valid():
+            return self.confirm_view(request, kind, objects, back, form)
+        options = form.cleaned_data if form is not None else {}
         operations: list[Operation] = []
         for subject in subjects:
-            if reason := kind.unavailable(subject):
-                messages.warning(request, reason)
+            if (blocker := kind.blocker(subject)) is not None:
+                messages.warning(request, reason_of(blocker))
                 continue
             try:
                 operations.append(
@@ -184,9 +190,36 @@ class OperatesMixin(PanelAdmin):
         these = urlencode({"id__in": ",".join(str(operation.pk) for operation in operations)})
         return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
 
+    def _subjects(self, objects: Iterable[Any], kind: OperationType) -> list[Any]:
+        """What the operation is about, each once."""
+        return list({(s := self.operation_subject(obj, kind)).pk: s for obj in objects}.values())
 
-def _asked(kind: OperationType, count: int) -> str:
-    """What is asked for, with how many things it is done to when there are several."""
+    def _options_form(
+        self, request: HttpRequest, kind: OperationType, subjects: Sequence[Any], data: QueryDict | None
+    ) -> forms.Form | None:
+        """The form for the options, without those that the user may not choose; ``None`` when there are none."""
+        form_class = kind.form_class(subjects) if subjects else None
+        if form_class is None:
+            return None
+        form = form_class(data, initial=request.GET.dict())
+        for option, permission in kind.option_permissions.items():
+            if not request.user.has_perm(permission):
+                form.fields.pop(option, None)
+        return form
+
+
+def is_submission(request: HttpRequest, kind: OperationType) -> bool:
+    """Whether the request submits, rather than asks: a list posts to ask, too."""
+    return request.method == "POST" and ("answered" in request.POST or not kind.confirm)
+
+
+def reason_of(blocker: Problem) -> str:
+    """Return why an operation can't be done; with the remedy where the problem is not just the subject's state."""
+    return blocker.message if isinstance(blocker, NotPossibleNow) else f"{blocker.message} {blocker.remedy}"
+
+
+def _label_for(kind: OperationType, count: int) -> str:
+    """The operation's label, with the number of its subjects when there are several."""
     if count < 2:
         return kind.label
     between = ": " if " " in kind.label else " "

@@ -1,11 +1,13 @@
 """The kinds of operations there are. Each app defines its own in its ``operations.py`` and registers them here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.db import models
+
+from hummingbot_api.errors import Problem
 
 if TYPE_CHECKING:
     from operations.models import Operation
@@ -29,6 +31,14 @@ class StepDefinition:
     key: str
     title: str
     act: Callable[["StepContext"], str]
+
+
+def raised(rule: Callable[..., None], *args: Any) -> Iterator[Problem]:
+    """Yield the problem that the rule raises, if it raises one."""
+    try:
+        rule(*args)
+    except Problem as problem:
+        yield problem
 
 
 class OperationType:
@@ -61,21 +71,20 @@ class OperationType:
         """What the confirmation page asks about these subjects, one or many, beyond yes or no."""
         return self.options_form
 
-    def refuse(self, subject: Any) -> None:
-        """Make sure that this may be done to the subject at all, whatever is decided about it.
+    def blockers(self, subject: Any, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        """Yield what stands in the way, the first cause first. ``NotPossibleNow`` says that it makes no sense for the
+        subject as it was last seen; any other problem is a rule, which a submission may not break.
 
-        Raises:
-            Problem: it may not, as the subject is now.
+        Args:
+            options: what was decided; ``None`` while nobody was asked yet.
         """
+        return iter(())
 
-    def refuse_undecided(self, subject: Any, options: Mapping[str, Any]) -> None:
-        """Make sure that the options decide what somebody has to decide for the subject as it is now.
+    def blocker(self, subject: Any, options: Mapping[str, Any] | None = None) -> Problem | None:
+        """Return the first of the ``blockers``; ``None`` when nothing stands in the way."""
+        return next(self.blockers(subject, options), None)
 
-        Raises:
-            Problem: something is left open that nobody but a person may answer.
-        """
-
-    def asked(self, subject: Any) -> str:
+    def confirm_label(self, subject: Any) -> str:
         """What the confirmation page calls it, where it does less for this one subject than its label says."""
         return self.label
 
@@ -94,10 +103,6 @@ class OperationType:
     def applies_to(self, subject: Any) -> bool:
         """Whether this is offered for such a subject at all, now or later."""
         return True
-
-    def unavailable(self, subject: Any) -> str:
-        """Why this makes no sense for the subject as it is now; empty when it does."""
-        return ""
 
     def takes_over(self, active: "Operation") -> bool:
         """Whether it does not wait for an active operation on the same thing, and has that end instead."""

@@ -27,6 +27,14 @@ class OperationActive(Problem):
         self.operation = operation
 
 
+class NotPossibleNow(Problem):
+    """It makes no sense for the subject as it was last seen."""
+
+    code = "not_possible_now"
+    meaning = "This is not possible as things are."
+    default_remedy = "See the bot's state, and do what is possible in it."
+
+
 class SubjectGone(Problem):
     """What the operation is about was deleted before it ran."""
 

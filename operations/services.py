@@ -10,7 +10,7 @@ from django.utils import timezone
 from hummingbot_api.text import truncate
 from operations import kinds
 from operations.models import MAX_LABEL, MAX_SUMMARY, Operation, State
-from operations.problems import OperationActive, SubjectGone
+from operations.problems import NotPossibleNow, OperationActive, SubjectGone
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,10 @@ def operation_request(
             nothing was written.
     """
     definition = kinds.get(kind)
-    definition.refuse(subject)
-    definition.refuse_undecided(subject, options or {})
+    for problem in definition.blockers(subject, options or {}):
+        # What was last seen may have changed: the steps look for themselves.
+        if not isinstance(problem, NotPossibleNow):
+            raise problem
     facts = {
         "kind": kind,
         "subject": subject,

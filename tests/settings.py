@@ -27,7 +27,7 @@ FLEET = {
     "RELOADED": 3,
     "ARCHIVED": 3,
     "ARCHIVE_LISTED": 0.3,
-    "LOGS_PER_LOOK": 2,
+    "LOGS_PER_POLL": 2,
     "UNCONFIRMED": 0,
     "KNOWN_AGAIN": 0.3,
     "SETTLE": 0.5,

@@ -140,7 +140,7 @@ class Bot(models.Model):
     def is_controller(self) -> bool:
         return self.strategy.kind == StrategyKind.CONTROLLER
 
-    def refuse_when_offboarded(self) -> None:
+    def require_active_client(self) -> None:
         """Make sure that the bot may begin to trade for its client.
 
         Raises:

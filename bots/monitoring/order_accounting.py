@@ -86,7 +86,7 @@ def _ended_by_log(deployment: Deployment, order: ArchivedOrder) -> bool:
     return any(ended_order(line.strip()) == order.client_order_id for line in lines)
 
 
-def refuse_on_top_of_orders(deployment: Deployment, options: Mapping[str, Any]) -> None:
+def require_no_open_orders(deployment: Deployment, options: Mapping[str, Any]) -> None:
     """Make sure that nothing is quoted on top of orders that nobody has dealt with, unless somebody has said so.
 
     Raises:

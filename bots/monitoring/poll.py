@@ -140,7 +140,7 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
         .select_related("bot__client")
         .order_by(models.F("logs_read_at").asc(nulls_first=True))
     )
-    for deployment in up[: settings.FLEET["LOGS_PER_LOOK"]]:
+    for deployment in up[: settings.FLEET["LOGS_PER_POLL"]]:
         try:
             live = read_live(api, deployment)
             state = BotState(deployment.observed_state)

@@ -1,6 +1,6 @@
 """What all operations on bots have in common, and the words in which they say what they will do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.urls import reverse
@@ -11,12 +11,13 @@ from accounts.models import Server
 from accounts.operations import server_group
 from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from bots.operations.steps import instances
-from bots.problems import ClientOffboarded
 from bots.strategies.amounts import too_wide
 from core.http import is_row_number
 from hummingbot_api.connectors import AccountType, market_of
-from operations.kinds import OperationType
+from hummingbot_api.errors import Problem
+from operations.kinds import OperationType, raised
 from operations.models import Operation
+from operations.problems import NotPossibleNow
 from operations.run import StepContext
 
 
@@ -138,8 +139,9 @@ class BotOperation(OperationType):
     def concurrency_group(self, subject: Bot) -> str:
         return server_group(subject.server)
 
-    def unavailable(self, subject: Bot) -> str:
-        return "" if subject.open_deployment else f"{subject} has no instance on a server: deploy it first."
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        if subject.open_deployment is None:
+            yield NotPossibleNow(f"{subject} has no instance on a server: deploy it first.")
 
     def link_for(self, subject: Bot, concern: str) -> tuple[str, str] | None:
         return {
@@ -158,13 +160,6 @@ class BotOperation(OperationType):
 class TradingOperation(BotOperation):
     """What makes a bot trade."""
 
-    def refuse(self, subject: Bot) -> None:
-        subject.refuse_when_offboarded()
-
-    def refusal(self, subject: Bot) -> str:
-        """The same in words; empty when it is not refused."""
-        try:
-            self.refuse(subject)
-        except ClientOffboarded as problem:
-            return f"{problem.message} {problem.remedy}"
-        return ""
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from raised(subject.require_active_client)
+        yield from super().blockers(subject, options)

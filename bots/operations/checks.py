@@ -1,12 +1,13 @@
 """Looking at a bot, and asking what its server and its exchange think of its definition."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from accounts.links import onboarding_page
 from bots.models import Bot
 from bots.operations.base import BotOperation
 from bots.operations.steps import check, instances
+from hummingbot_api.errors import Problem
 from operations.kinds import StepDefinition, register
 from operations.models import Operation
 
@@ -54,5 +55,5 @@ class CheckBot(ObservingOperation):
     def next_step(self, operation: Operation) -> tuple[str, str]:
         return onboarding_page(operation.subject) or super().next_step(operation)
 
-    def unavailable(self, subject: Bot) -> str:
-        return ""
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        return iter(())  # it is about the definition, with or without an instance

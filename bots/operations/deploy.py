@@ -1,13 +1,13 @@
 """Deploying a bot, and redeploying it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
 
 from bots.configuration.preview import Part, preview
 from bots.models import Bot, BotState
-from bots.monitoring.order_accounting import refuse_on_top_of_orders
+from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.base import (
     BotOperation,
     TradingOperation,
@@ -32,7 +32,9 @@ from bots.operations.options import (
     may_quote_on_top_of_orders,
 )
 from bots.operations.steps import deploy, prepare
-from operations.kinds import StepDefinition, register
+from hummingbot_api.errors import Problem
+from operations.kinds import StepDefinition, raised, register
+from operations.problems import NotPossibleNow
 from operations.run import StepContext
 
 
@@ -80,10 +82,6 @@ class Deploy(TradingOperation):
         }
         return type("DeployOptions", (RepeatOption, *(form for form, is_asked in asked.items() if is_asked)), {})
 
-    def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
-        prepare.refuse_to_end_a_pause(subject.open_deployment, options)
-        refuse_on_top_of_orders(planned_by(subject, options), options)
-
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return planned_by(subject, options).connector
 
@@ -100,13 +98,18 @@ class Deploy(TradingOperation):
             *doubts_about(subject, planned),
         )
 
-    def unavailable(self, subject: Bot) -> str:
-        if reason := self.refusal(subject):
-            return reason
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from raised(subject.require_active_client)
+        yield from self.replaces(subject)
+        if options is not None:
+            yield from raised(prepare.require_pause_kept, subject.open_deployment, options)
+            yield from raised(require_no_open_orders, planned_by(subject, options), options)
+
+    def replaces(self, subject: Bot) -> Iterator[Problem]:
+        """Yield what speaks against it in the instance that the bot has, or has not."""
         deployment = subject.open_deployment
         if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.NOT_LISTED}:
-            return f"{deployment} is on the server: use “Redeploy” to replace it."
-        return ""
+            yield NotPossibleNow(f"{deployment} is on the server: use “Redeploy” to replace it.")
 
     def failed(self, context: StepContext) -> None:
         deploy.abandon_deployment(context)
@@ -129,5 +132,5 @@ class Redeploy(Deploy):
             *doubts_about(subject, planned),
         )
 
-    def unavailable(self, subject: Bot) -> str:
-        return self.refusal(subject) or BotOperation.unavailable(self, subject)
+    def replaces(self, subject: Bot) -> Iterator[Problem]:
+        return BotOperation.blockers(self, subject, None)

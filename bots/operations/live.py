@@ -1,6 +1,6 @@
 """Changing a controller while its instance runs: its settings, and its pause."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -8,13 +8,15 @@ from django import forms
 from bots.configuration.preview import Part, preview_live
 from bots.models import Bot, BotState
 from bots.monitoring.evidence import WORKING
-from bots.monitoring.order_accounting import refuse_on_top_of_orders
+from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.base import BotOperation, TradingOperation, at_hand, company, left_open, paragraphs, trading
 from bots.operations.options import open_orders_option
 from bots.operations.steps import live
 from bots.strategies.comparison import Difference
 from bots.strategies.render import KILL_SWITCH
-from operations.kinds import StepDefinition, register
+from hummingbot_api.errors import Problem
+from operations.kinds import StepDefinition, raised, register
+from operations.problems import NotPossibleNow
 
 
 class LiveOperation(BotOperation):
@@ -27,13 +29,15 @@ class LiveOperation(BotOperation):
         instance = subject.open_deployment
         return instance.is_controller if instance else subject.is_controller
 
-    def unavailable(self, subject: Bot) -> str:
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if not self.applies_to(subject):
-            return f"{subject} runs a script: it reads its settings when it starts, and can be stopped but not paused."
-        if reason := super().unavailable(subject):
-            return reason
+            yield NotPossibleNow(
+                f"{subject} runs a script: it reads its settings when it starts, and can be stopped but not paused."
+            )
+        yield from super().blockers(subject, options)
         instance = at_hand(subject)
-        return "" if instance.state in WORKING else f"{instance} is {instance.state.label}: only a running bot obeys."
+        if instance.state not in WORKING:
+            yield NotPossibleNow(f"{instance} is {instance.state.label}: only a running bot obeys.")
 
 
 @register
@@ -68,17 +72,15 @@ class ApplySettings(LiveOperation):
     def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
         return preview_live(subject)
 
-    def unavailable(self, subject: Bot) -> str:
-        if reason := super().unavailable(subject):
-            return reason
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from super().blockers(subject, options)
         if not subject.live_settings:
-            return "Nothing of today's definition can be changed live in what was deployed: redeploy it."
+            yield NotPossibleNow("Nothing of today's definition can be changed live in what was deployed: redeploy it.")
         if not at_hand(subject).live_config:
-            return "The settings of the running instance were not read yet: use “Refresh”."
+            yield NotPossibleNow("The settings of the running instance were not read yet: use “Refresh”.")
         if not subject.settings_to_apply():
             left = " What else was changed needs a redeploy." if subject.needs_redeploy else ""
-            return f"The running instance has the saved settings already.{left}"
-        return ""
+            yield NotPossibleNow(f"The running instance has the saved settings already.{left}")
 
 
 @register
@@ -101,11 +103,11 @@ class Pause(LiveOperation):
             effect = subject.strategy.settings_schema.get("pause_effect", effect)
         return f"Stops {trading(instance)}; the instance stays up. {effect} “Resume” lets it quote again."
 
-    def unavailable(self, subject: Bot) -> str:
-        if reason := super().unavailable(subject):
-            return reason
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from super().blockers(subject, options)
         instance = at_hand(subject)
-        return f"{instance} is paused already." if instance.state == BotState.PAUSED else ""
+        if instance.state == BotState.PAUSED:
+            yield NotPossibleNow(f"{instance} is paused already.")
 
 
 @register
@@ -123,18 +125,16 @@ class Resume(TradingOperation, LiveOperation):
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
         return open_orders_option(subjects)
 
-    def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
-        refuse_on_top_of_orders(at_hand(subject), options)
-
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
         return paragraphs(
             f"Goes on {trading(instance)}, with the settings that are live.", left_open(instance), company(instance)
         )
 
-    def unavailable(self, subject: Bot) -> str:
-        if reason := self.refusal(subject) or super().unavailable(subject):
-            return reason
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from super().blockers(subject, options)
         instance = at_hand(subject)
-        switched_on = instance.live_config.get(KILL_SWITCH) is True
-        return "" if instance.state == BotState.PAUSED or switched_on else f"{instance} is not paused."
+        if instance.state != BotState.PAUSED and instance.live_config.get(KILL_SWITCH) is not True:
+            yield NotPossibleNow(f"{instance} is not paused.")
+        if options is not None:
+            yield from raised(require_no_open_orders, instance, options)

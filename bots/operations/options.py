@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django import forms
 
 from bots.models import Bot, BotState, Deployment
-from bots.monitoring.order_accounting import refuse_on_top_of_orders
+from bots.monitoring.order_accounting import require_no_open_orders
 from bots.problems import OrdersMayBeOpen
 
 
@@ -85,7 +85,7 @@ def open_orders_option(subjects: Sequence[Bot]) -> type[forms.Form] | None:
 def may_quote_on_top_of_orders(deployment: Deployment) -> bool:
     """Whether somebody has to say that it may."""
     try:
-        refuse_on_top_of_orders(deployment, {})
+        require_no_open_orders(deployment, {})
     except OrdersMayBeOpen:
         return True
     return False

@@ -1,6 +1,6 @@
 """Putting a key's new values to use."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -14,8 +14,10 @@ from accounts.operations import (
 from bots.models import Deployment
 from bots.operations.steps.rotate_key import ask_for_redeploys, running_with_previous_key, to_redeploy
 from core.exchanges import title_of
+from hummingbot_api.errors import Problem
 from operations.kinds import StepDefinition, register
 from operations.models import Operation
+from operations.problems import NotPossibleNow
 
 
 def _choose_bots(deployments: Iterable[Deployment]) -> type[forms.Form]:
@@ -72,14 +74,13 @@ class RotateKey(KeyOperation):
         output.append("Delete the former key at the exchange only when no bot uses it any more.")
         return " ".join(output)
 
-    def unavailable(self, subject: ExchangeKey) -> str:
+    def blockers(self, subject: ExchangeKey, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if subject.state == KeyState.PUSHED and not running_with_previous_key(subject).exists():
-            return (
+            yield NotPossibleNow(
                 "There is nothing to put to use: the server and the bots have these values. “Rotate” enters new ones."
             )
-        return ""
 
-    def asked(self, subject: ExchangeKey) -> str:
+    def confirm_label(self, subject: ExchangeKey) -> str:
         return self.label if to_redeploy(subject).exists() else "Push"
 
     def next_step(self, operation: Operation) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Starting, stopping, recovering and archiving the instance of a bot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -8,7 +8,7 @@ from django import forms
 from accounts.connection import reach
 from bots.models import Bot, BotState
 from bots.monitoring.evidence import WORKING
-from bots.monitoring.order_accounting import refuse_on_top_of_orders
+from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.base import (
     FIRST_RECOVERED,
     BotOperation,
@@ -24,8 +24,10 @@ from bots.operations.base import (
 )
 from bots.operations.options import GONE_PERMISSION, WhenGone, may_be_gone, open_orders_option
 from bots.operations.steps import instances, lifecycle
-from operations.kinds import StepDefinition, register
+from hummingbot_api.errors import Problem
+from operations.kinds import StepDefinition, raised, register
 from operations.models import Operation, State
+from operations.problems import NotPossibleNow
 from operations.run import StepContext
 
 
@@ -49,9 +51,6 @@ class Start(TradingOperation):
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
         return open_orders_option(subjects)
 
-    def refuse_undecided(self, subject: Bot, options: Mapping[str, Any]) -> None:
-        refuse_on_top_of_orders(at_hand(subject), options)
-
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
         before = f"The bot is {instance.state.label}. {FIRST_RECOVERED}" if instance.exposed_since else ""
@@ -62,15 +61,15 @@ class Start(TradingOperation):
         starts = f"Then it {starts}" if before else starts[0].upper() + starts[1:]
         return paragraphs(before, starts, left_open(instance))
 
-    def unavailable(self, subject: Bot) -> str:
-        if reason := self.refusal(subject):
-            return reason
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from super().blockers(subject, options)
         instance = subject.open_deployment
         if instance and instance.state == BotState.PAUSED:
-            return f"{instance} is up and paused: use “Resume”."
+            yield NotPossibleNow(f"{instance} is up and paused: use “Resume”.")
         if instance and instance.state == BotState.RUNNING:
-            return f"{instance} is running already."
-        return super().unavailable(subject)
+            yield NotPossibleNow(f"{instance} is running already.")
+        if options is not None:
+            yield from raised(require_no_open_orders, at_hand(subject), options)
 
 
 #: What stops a bot itself: a stop has nothing to take over from these.
@@ -104,15 +103,15 @@ class Stop(BotOperation):
             f"“{former.label}”, which runs now, ends at its next safe point." if former else "",
         )
 
-    def unavailable(self, subject: Bot) -> str:
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         instance = subject.open_deployment
         # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
         stopped = instance is not None and instance.state == BotState.STOPPED and instance.exposed_since is None
         if stopped and not subject.duplicates:
-            return f"{instance} is stopped already."
-        if instance is None and Operation.objects.of(subject).active().exists():
-            return ""  # what is about to make one gives way
-        return super().unavailable(subject)
+            yield NotPossibleNow(f"{instance} is stopped already.")
+        # What is about to make an instance gives way to a stop.
+        if instance is not None or not Operation.objects.of(subject).active().exists():
+            yield from super().blockers(subject, options)
 
     def takes_over(self, active: Operation) -> bool:
         # What stops the bot itself goes on, once it has begun; until then a stop is sooner.
@@ -145,15 +144,13 @@ class Recover(BotOperation):
             "it is stopped and can be started, redeployed or archived."
         )
 
-    def unavailable(self, subject: Bot) -> str:
-        if reason := super().unavailable(subject):
-            return reason
+    def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from super().blockers(subject, options)
         instance = at_hand(subject)
         if instance.state in {*WORKING, BotState.STARTING}:
-            return f"{instance} is {instance.state.label}: there is nothing to recover."
+            yield NotPossibleNow(f"{instance} is {instance.state.label}: there is nothing to recover.")
         if instance.state in {BotState.STOPPED, BotState.CRASHED} and instance.exposed_since is None:
-            return f"{instance} has stopped in order: it has no orders to cancel."
-        return ""
+            yield NotPossibleNow(f"{instance} has stopped in order: it has no orders to cancel.")
 
 
 def _archive(context: StepContext) -> str:

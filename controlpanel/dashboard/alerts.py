@@ -21,6 +21,7 @@ from bots.reporting.guidance import ADVICE
 from hummingbot_api.errors import Problem
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
+from operations.problems import NotPossibleNow
 
 #: How a day is written.
 DAY = "j M Y"
@@ -177,11 +178,9 @@ def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: boo
 
 
 def _is_refused(name: str, bot: Bot) -> bool:
-    try:
-        kinds.get(name).refuse(bot)
-    except Problem:
-        return True
-    return False
+    """Whether a rule forbids it, whatever state the bot is in."""
+    blocker = kinds.get(name).blocker(bot)
+    return blocker is not None and not isinstance(blocker, NotPossibleNow)
 
 
 def who_can_fix(incident: Incident, user: Any) -> str:

@@ -32,7 +32,7 @@ from controlpanel.onboarding.wizard import (
 from core.admin.live_pages import redirect_to_login
 from hummingbot_api.errors import Problem
 from operations import kinds
-from operations.actions import link_to_active
+from operations.actions import link_to_active, reason_of
 from operations.admin import OperationAdmin
 from operations.models import Operation, State
 from operations.problems import OperationActive
@@ -77,7 +77,8 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
     if bot is None:
         return redirect(onboarding.url)
     missing = onboarding.checklist.missing
-    obstacle = f"{missing.title}: {missing.sentence}" if missing else kind.unavailable(bot)
+    blocker = kind.blocker(bot)
+    obstacle = f"{missing.title}: {missing.sentence}" if missing else reason_of(blocker) if blocker else ""
     may_launch = request.user.has_perm(kind.permission)
     if request.method == "POST":
         if not may_launch:

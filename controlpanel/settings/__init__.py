@@ -215,7 +215,7 @@ FLEET: dict[str, float] = {
     # What has not been seen for so long is unknown.
     "STALE": 60,
     # Whose logs are read with each look: they are heavy, and tell a stopped strategy from a running one.
-    "LOGS_PER_LOOK": 2,
+    "LOGS_PER_POLL": 2,
     # An image may be pulled for so long before an unanswered deploy makes its instance.
     "UNCONFIRMED": 900,
     # How often a waiting step looks again.

@@ -20,8 +20,7 @@ from json_api.router import PanelRouter
 from json_api.schemas.bots import BotChange, BotCreate, BotOut, BotPage, Decisions, LogPage, PerformanceOut
 from json_api.schemas.common import Id, Waiting
 from json_api.schemas.operations import OperationOut
-from json_api.submit import answer, ask
-from operations.models import Operation
+from json_api.submit import idempotent, respond, submit
 
 router = PanelRouter(tags=["bots"])
 
@@ -118,15 +117,8 @@ def create_bot(request: HttpRequest, response: HttpResponse, body: BotCreate, wa
     """
     require(request.user, "bots.add_bot")
 
-    def define_and_deploy() -> Operation:
-        return ask("deploy", define(request.user, body), request)
-
-    def created(operation: Operation) -> Bot:
-        bot = get_object_or_404(visible(request), pk=operation.subject_id)
-        response["Location"] = f"/bots/{bot.pk}"
-        return bot
-
-    return answer(request, response, waiting, define_and_deploy, created, status=201)
+    operation = idempotent(request, lambda: submit("deploy", define(request.user, body), request))
+    return respond(operation, waiting, response, visible(request), created_at="/bots/{}")
 
 
 @router.get("/bots/{bot_id}", response=BotOut, auth=may_read)
@@ -220,10 +212,5 @@ def act(
     decided = body.dict(exclude_unset=True) if body else {}
     if unknown := set(decided) - DECISIONS.get(action, frozenset()):
         raise FieldsInvalid({name: [f"“{action}” takes no such field."] for name in unknown})
-    return answer(
-        request,
-        response,
-        waiting,
-        lambda: ask(kind, bot, request, **decided),
-        lambda operation: get_object_or_404(visible(request), pk=bot_id),
-    )
+    operation = idempotent(request, lambda: submit(kind, bot, request, **decided))
+    return respond(operation, waiting, response, visible(request))

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, Path, Query, Status
@@ -18,7 +19,7 @@ from json_api.router import PanelRouter
 from json_api.schemas.clients import ClientChange, ClientIn, ClientOut, ClientPage, KeyIn, KeyOut, Rotation
 from json_api.schemas.common import Id, Waiting
 from json_api.schemas.operations import OperationOut
-from json_api.submit import answer, ask
+from json_api.submit import idempotent, respond, submit
 from operations.models import Operation
 
 router = PanelRouter(tags=["clients"])
@@ -120,23 +121,22 @@ def act_on_key(
     """
     require(request.user, "accounts.view_exchangekey")
 
-    def key() -> ExchangeKey:
-        found: ExchangeKey = get_object_or_404(
-            get_object_or_404(visible(request), pk=client_id).keys, connector=connector
-        )
-        return found
+    def keys() -> QuerySet[ExchangeKey]:
+        owner: Client = get_object_or_404(visible(request), pk=client_id)
+        return owner.keys.filter(connector=connector)
 
-    def ask_for_it() -> Operation:
-        subject = key()
+    def submit_for_key() -> Operation:
+        key = get_object_or_404(keys())
         if action == "test":
-            return ask("test_key", subject, request)
+            return submit("test_key", key, request)
         chosen = body.bots if body else None
-        bots = [deployment.bot_id for deployment in to_redeploy(subject)] if chosen is None else chosen
+        bots = [deployment.bot_id for deployment in to_redeploy(key)] if chosen is None else chosen
         if bots:
             require_scope(request.auth, Scope.DEPLOY)  # type: ignore[attr-defined]
-        return ask("rotate_key", subject, request, bots=bots)
+        return submit("rotate_key", key, request, bots=bots)
 
-    return answer(request, response, waiting, ask_for_it, lambda operation: key())
+    operation = idempotent(request, submit_for_key)
+    return respond(operation, waiting, response, keys())
 
 
 @router.post(
@@ -156,10 +156,5 @@ def act(
     the server can't read its keys any more: that deletes the account on the server and pushes the keys again.
     """
     client = get_object_or_404(visible(request), pk=client_id)
-    return answer(
-        request,
-        response,
-        waiting,
-        lambda: ask(f"{action}_profile", client, request),
-        lambda operation: get_object_or_404(visible(request), pk=client_id),
-    )
+    operation = idempotent(request, lambda: submit(f"{action}_profile", client, request))
+    return respond(operation, waiting, response, visible(request))

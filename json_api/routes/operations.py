@@ -11,12 +11,13 @@ from bots.models import Bot
 from json_api.auth import any_token, may_read, require, require_scope
 from json_api.models import Scope
 from json_api.pagination import Paged, page
-from json_api.problems import NotPossibleNow, PermissionMissing
+from json_api.problems import PermissionMissing
 from json_api.router import PanelRouter
 from json_api.schemas.common import Id
 from json_api.schemas.operations import OperationOut, OperationPage, OperationWithSteps
-from json_api.submit import once
+from json_api.submit import idempotent
 from operations.models import Operation, State
+from operations.problems import NotPossibleNow
 from operations.services import operation_cancel, operation_retry
 
 router = PanelRouter(tags=["operations"])
@@ -88,11 +89,11 @@ def retry(request: HttpRequest, operation_id: Path[Id]) -> Any:
     """
     operation = to_steer(request, operation_id)
 
-    def ask_again() -> Operation:
+    def resubmit() -> Operation:
         if not operation.definition.permitted_to(request.user, operation.options):
             raise PermissionMissing(f"{request.user} may not ask for “{operation}” with its options.")
         if not operation.can_be_retried:
             raise NotPossibleNow(f"“{operation}” {operation.state}, or something newer was asked for since.")
         return operation_retry(operation=operation, requested_by=request.user)
 
-    return Status(202, once(request, ask_again))
+    return Status(202, idempotent(request, resubmit))

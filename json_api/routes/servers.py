@@ -14,7 +14,7 @@ from json_api.router import PanelRouter
 from json_api.schemas.common import Id, ProblemKind, Waiting
 from json_api.schemas.operations import OperationOut
 from json_api.schemas.servers import ServerOut, StrategyOut, StrategyWithSchema
-from json_api.submit import answer, ask
+from json_api.submit import idempotent, respond, submit
 
 router = PanelRouter()
 
@@ -52,13 +52,8 @@ def act(
     """Check the connection to a server, or read its controllers again: their files may have changed."""
     server = get_object_or_404(visible(request), pk=server_id)
     kind = "check_server" if action == "check" else action
-    return answer(
-        request,
-        response,
-        waiting,
-        lambda: ask(kind, server, request),
-        lambda operation: get_object_or_404(visible(request), pk=server_id),
-    )
+    operation = idempotent(request, lambda: submit(kind, server, request))
+    return respond(operation, waiting, response, visible(request))
 
 
 @router.get("/strategies", response=list[StrategyOut], auth=may_read, tags=["strategies"])

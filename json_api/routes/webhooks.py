@@ -10,13 +10,13 @@ from ninja import Path, Query, Status
 from json_api.auth import may_administer, require
 from json_api.models import EventType, Webhook
 from json_api.pagination import Paged, page
-from json_api.problems import NotPossibleNow
 from json_api.router import PanelRouter
 from json_api.schemas.common import Id, Waiting
 from json_api.schemas.operations import OperationOut
 from json_api.schemas.webhooks import DeliveryOut, DeliveryPage, WebhookChange, WebhookIn, WebhookOut, WebhookWithSecret
-from json_api.submit import answer, ask
+from json_api.submit import idempotent, respond, submit
 from notifications.outbox import DeliveryState
+from operations.problems import NotPossibleNow
 
 router = PanelRouter(tags=["webhooks"])
 
@@ -89,7 +89,8 @@ def renew_secret(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 def test_webhook(request: HttpRequest, response: HttpResponse, webhook_id: Path[Id], waiting: Query[Waiting]) -> Any:
     """Send an event “webhook.test” now, once."""
     webhook = get_object_or_404(visible(request), pk=webhook_id)
-    return answer(request, response, waiting, lambda: ask("test_webhook", webhook, request), lambda operation: webhook)
+    operation = idempotent(request, lambda: submit("test_webhook", webhook, request))
+    return respond(operation, waiting, response, visible(request))
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", response=DeliveryPage, auth=may_administer)

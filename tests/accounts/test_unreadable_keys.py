@@ -196,7 +196,7 @@ def test_a_profile_that_was_taken_over_is_not_recreated(key, perform, sandbox):
     client = Client.objects.get()
     kind = kinds.get("recreate_profile")
     assert not kind.applies_to(client)
-    assert "was there before the panel" in kind.unavailable(client)
+    assert "was there before the panel" in kind.blocker(client).message
     with pytest.raises(ProfileExists):
         operation_request(kind="recreate_profile", subject=client)
 

@@ -150,10 +150,10 @@ def look(bot: Bot) -> Deployment:
 
 
 def test_a_poll_uses_the_four_light_calls_and_reads_few_logs(live, sandbox, settings):
-    settings.FLEET = settings.FLEET | {"LOGS_PER_LOOK": 0}
+    settings.FLEET = settings.FLEET | {"LOGS_PER_POLL": 0}
     assert look(live).state == BotState.RUNNING
     assert sorted(request.path for request in sandbox.requests) == sorted(LIGHT_ROUTES)
-    settings.FLEET = settings.FLEET | {"LOGS_PER_LOOK": 1}
+    settings.FLEET = settings.FLEET | {"LOGS_PER_POLL": 1}
     assert look(live).state == BotState.RUNNING
     assert len(sandbox.requests) == 2 * len(LIGHT_ROUTES) + 1
 

@@ -179,25 +179,25 @@ def test_a_start_of_a_running_bot_does_nothing(live, instance, perform, sandbox)
 
 def test_a_bot_that_is_seen_running_is_not_started_and_one_that_is_seen_stopped_is_not_stopped(live):
     live.deployment.update(observed_state=BotState.RUNNING)
-    assert "running already" in kinds.get("start").unavailable(live)
-    assert not kinds.get("stop").unavailable(live)
+    assert "running already" in kinds.get("start").blocker(live).message
+    assert kinds.get("stop").blocker(live) is None
     live.deployment.update(observed_state=BotState.STOPPED, exposed_since=None)
-    assert "stopped already" in kinds.get("stop").unavailable(live)
-    assert not kinds.get("start").unavailable(live)
+    assert "stopped already" in kinds.get("stop").blocker(live).message
+    assert kinds.get("start").blocker(live) is None
 
 
 @pytest.mark.parametrize("state", [BotState.UNRESPONSIVE, BotState.UNKNOWN, BotState.UNCONFIRMED, BotState.CRASHED])
 def test_a_bot_of_which_anything_is_in_doubt_can_be_stopped(live, state):
     live.deployment.update(observed_state=state)
-    assert not kinds.get("stop").unavailable(live)
+    assert kinds.get("stop").blocker(live) is None
 
 
 def test_a_bot_that_was_seen_stopped_long_ago_or_beside_another_instance_can_be_stopped(live):
     live.deployment.update(observed_state=BotState.STOPPED, observed_at=timezone.now() - timedelta(hours=1))
-    assert not kinds.get("stop").unavailable(live)
+    assert kinds.get("stop").blocker(live) is None
     live.deployment.update(observed_state=BotState.STOPPED, observed_at=timezone.now())
     live.duplicates = "sharp-spread-20260101-120000"
-    assert not kinds.get("stop").unavailable(live)
+    assert kinds.get("stop").blocker(live) is None
 
 
 def test_a_start_of_a_crashed_bot_starts_the_same_container(live, instance, perform, sandbox):

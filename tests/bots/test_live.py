@@ -72,8 +72,9 @@ def differences(bot) -> dict[str, Difference]:
     return {row.name: row.difference for row in bot.compare_settings() if row.difference != Difference.NONE}
 
 
-def unavailable(kind: str, bot) -> str:
-    return kinds.get(kind).unavailable(bot)
+def blocked(kind: str, bot) -> str:
+    problem = kinds.get(kind).blocker(bot)
+    return problem.message if problem else ""
 
 
 # --- saved, deployed, live ---
@@ -118,7 +119,7 @@ def test_another_market_takes_every_live_change_away(pmm):
     pmm.trading_pair = "BTC-USDT"
     save(pmm, order_amount=0.01)
     assert differences(pmm) == {"trading_pair": Difference.REDEPLOY, "order_amount": Difference.REDEPLOY}
-    assert "redeploy" in unavailable("apply_settings", pmm)
+    assert "redeploy" in blocked("apply_settings", pmm)
 
 
 def test_a_script_has_nothing_live(bot, perform, sandbox):
@@ -129,7 +130,7 @@ def test_a_script_has_nothing_live(bot, perform, sandbox):
     assert differences(bot) == {"order_amount": Difference.REDEPLOY}
     for kind in ("apply_settings", "pause", "resume"):
         assert not kinds.get(kind).applies_to(bot)
-        assert "script" in unavailable(kind, bot)
+        assert "script" in blocked(kind, bot)
 
 
 def test_a_refresh_shows_what_another_tool_has_changed(pmm, instance, perform):
@@ -163,7 +164,7 @@ def test_an_instance_whose_file_the_server_cannot_read_keeps_its_state_and_what_
 @pytest.mark.parametrize("kind", ["apply_settings", "pause", "resume"])
 def test_a_bot_that_was_never_deployed_has_nothing_to_change(kind, make_bot, perform):
     bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=dict(PMM))
-    assert "deploy it first" in unavailable(kind, bot)
+    assert "deploy it first" in blocked(kind, bot)
     assert ended(perform(kind, bot)) == (State.FAILED, "not_deployed")
 
 
@@ -193,7 +194,7 @@ def test_saved_settings_are_applied_and_verified_without_a_new_instance(pmm, ins
     assert (file_of(instance)["order_amount"], file_of(instance)["order_refresh_time"]) == (1800, 60)
     assert differences(pmm) == {"order_amount": Difference.CHANGED_LIVE, "buy_spreads": Difference.CHANGED_LIVE}
     assert not pmm.has_unsent_changes
-    assert unavailable("apply_settings", pmm) == "The running instance has the saved settings already."
+    assert blocked("apply_settings", pmm) == "The running instance has the saved settings already."
 
 
 def test_what_needs_a_redeploy_is_named_and_not_sent(simple, instance, perform):
@@ -206,7 +207,7 @@ def test_what_needs_a_redeploy_is_named_and_not_sent(simple, instance, perform):
     assert perform("apply_settings", simple).state == State.SUCCEEDED
     assert (file_of(instance)["stop_loss"], file_of(instance)["leverage"]) == (0.05, 1)
     assert simple.needs_redeploy
-    assert "What else was changed needs a redeploy" in unavailable("apply_settings", simple)
+    assert "What else was changed needs a redeploy" in blocked("apply_settings", simple)
 
 
 def test_nothing_is_sent_that_the_exchange_would_refuse(pmm, instance, perform, sandbox):
@@ -279,13 +280,13 @@ def test_an_instance_that_is_not_up_is_not_changed(kind, fate, code, state, pmm,
     getattr(sandbox.world, fate)(instance.name)
     assert ended(perform(kind, pmm)) == (State.FAILED, code)
     assert pmm.deployment.state == state
-    assert "only a running bot" in unavailable(kind, pmm)
+    assert "only a running bot" in blocked(kind, pmm)
 
 
 def test_settings_that_were_never_read_are_read_before_any_is_changed(pmm):
     save(pmm, order_amount=1800)
     pmm.deployment.update(live_config={})
-    assert "Refresh" in unavailable("apply_settings", pmm)
+    assert "Refresh" in blocked("apply_settings", pmm)
 
 
 # --- pause and resume ---
@@ -323,11 +324,11 @@ def test_a_paused_bot_is_shown_as_paused_by_a_poll_and_a_refresh_until_it_is_res
         look()
         pmm.refresh_from_db()
         assert pmm.deployment.state == BotState.PAUSED
-    assert "paused already" in unavailable("pause", pmm)
+    assert "paused already" in blocked("pause", pmm)
     operation = perform("resume", pmm)
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert (pmm.deployment.state, pmm.deployment.paused_at) == (BotState.RUNNING, None)
-    assert "not paused" in unavailable("resume", pmm)
+    assert "not paused" in blocked("resume", pmm)
     assert instance.live
 
 
@@ -340,7 +341,7 @@ def test_a_pause_that_the_bots_log_does_not_confirm_is_not_called_paused(pmm, pe
     assert pmm.deployment.state == BotState.RUNNING
     perform("refresh", pmm)
     assert pmm.deployment.state == BotState.RUNNING
-    assert unavailable("pause", pmm) == unavailable("resume", pmm) == ""
+    assert blocked("pause", pmm) == blocked("resume", pmm) == ""
     monkeypatch.undo()
     assert perform("resume", pmm).state == State.SUCCEEDED
 
@@ -372,7 +373,7 @@ def test_a_paused_bot_is_still_paused_after_a_stop_and_a_start(pmm, instance, pe
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert "is paused" in operation.summary
     assert pmm.deployment.state == BotState.PAUSED
-    assert "use “Resume”" in unavailable("start", pmm)
+    assert "use “Resume”" in blocked("start", pmm)
 
 
 def test_a_redeploy_ends_the_pause_and_says_so_before(pmm, perform):

@@ -89,7 +89,7 @@ def test_of_each_kind_the_newest_lines_are_kept(live, output):
 
 
 def test_a_crash_leaves_the_last_words(live, output, sandbox, settings, monkeypatch):
-    settings.FLEET = settings.FLEET | {"LOGS_PER_LOOK": 0}
+    settings.FLEET = settings.FLEET | {"LOGS_PER_POLL": 0}
     output["error_logs"] = [entry("the exchange closed the account", 5, "ERROR")]
     sandbox.world.crash(live.deployment.instance_name)
     with monkeypatch.context() as in_time:

@@ -207,7 +207,7 @@ def test_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_m
 
 def test_there_is_nothing_to_rotate_before_new_values_are_entered(trading, key):
     key = ExchangeKey.objects.get(pk=key.pk)
-    assert "nothing to put to use" in kinds.get("rotate_key").unavailable(key)
+    assert "nothing to put to use" in kinds.get("rotate_key").blocker(key).message
 
 
 def test_the_page_that_asks_says_what_stops_and_whose_money_it_is(rotated, trading, admin_client):

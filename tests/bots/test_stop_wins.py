@@ -59,7 +59,7 @@ def test_whoever_is_asked_about_a_stop_is_told_what_it_ends(bot):
 
 def test_a_stop_of_a_bot_that_is_about_to_be_deployed_ends_that(bot, sandbox):
     deploy = operation_request(kind="deploy", subject=bot)
-    assert not kinds.get("stop").unavailable(bot)
+    assert kinds.get("stop").blocker(bot) is None
     stop = operation_request(kind="stop", subject=bot)
     assert runner.run(stop.pk)
     for operation, state in ((deploy, State.CANCELLED), (stop, State.SUCCEEDED)):

@@ -14,14 +14,14 @@ from accounts.connection import talking_to
 from accounts.profiles import uses_no_key
 from bots.models import Bot, BotState, Deployment, StrategyKind
 from bots.monitoring.evidence import read_live, read_logs
-from bots.monitoring.order_accounting import refuse_on_top_of_orders
+from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.steps.instances import (
     adopt,
     may_appear_until,
     wait_until_seen,
 )
 from bots.operations.steps.lifecycle import archive, insist_on_no_orders
-from bots.operations.steps.prepare import _wait_for_instance, deployment_of, refuse_unmanaged
+from bots.operations.steps.prepare import _wait_for_instance, deployment_of, require_no_duplicates
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
@@ -72,9 +72,9 @@ def deploy(context: StepContext) -> str:
         if deployment.sent_at is not None and (found := _sent_by_previous_worker(context, api, deployment)):
             return f"{found} was made by the worker before; it is adopted."
         # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
-        deployment.bot.refuse_when_offboarded()
-        refuse_on_top_of_orders(deployment, context.operation.options)
-        refuse_unmanaged(api, deployment)
+        deployment.bot.require_active_client()
+        require_no_open_orders(deployment, context.operation.options)
+        require_no_duplicates(api, deployment)
         _mark_as_sent(context, api, deployment)
         try:
             name = _send_once(context, api, deployment)

@@ -16,7 +16,7 @@ from bots.monitoring.order_accounting import (
     account_for_end,
     record_exposure,
     record_orphaned,
-    refuse_on_top_of_orders,
+    require_no_open_orders,
 )
 from bots.operations.steps.instances import (
     ContainerStatus,
@@ -133,9 +133,9 @@ def prepare_start(context: StepContext) -> str:
     Raises:
         ClientOffboarded, OrdersMayBeOpen, and what ``find`` raises.
     """
-    context.subject.refuse_when_offboarded()
+    context.subject.require_active_client()
     deployment = current_deployment(context.subject)
-    refuse_on_top_of_orders(deployment, context.operation.options)
+    require_no_open_orders(deployment, context.operation.options)
     with talking_to(deployment.server) as api:
         place = find(context, api, deployment)
         logs = read_logs(api, deployment)

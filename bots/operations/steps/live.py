@@ -114,7 +114,7 @@ def switch(context: StepContext, *, paused: bool) -> str:
         ClientOffboarded, LiveUnconfirmed, LiveUnreadable, and what ``find_up`` raises.
     """
     if not paused:
-        context.subject.refuse_when_offboarded()
+        context.subject.require_active_client()
     deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
         find_up(api, deployment, or_else=NOTHING_TO_CHANGE)

@@ -10,7 +10,7 @@ from accounts.operations import exclusive_profile
 from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot, BotState, Deployment, Strategy, StrategyKind
-from bots.monitoring.order_accounting import refuse_on_top_of_orders
+from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.steps.instances import (
     ContainerStatus,
     adopt,
@@ -47,9 +47,9 @@ def has_adopted(context: StepContext) -> bool:
 def plan(context: StepContext) -> str:
     """Check the definition and write down what will be deployed, so that later edits don't mix with it."""
     bot: Bot = context.subject
-    bot.refuse_when_offboarded()
+    bot.require_active_client()
     deployment = Deployment.objects.filter(operation=context.operation).first() or _planned(context, bot)
-    refuse_on_top_of_orders(deployment, context.operation.options)
+    require_no_open_orders(deployment, context.operation.options)
     # Names were joined in another way once, so that two bots could have the same. What has ended is in nobody's way.
     namesakes = Deployment.objects.open().filter(server=deployment.server, requested_name=deployment.requested_name)
     if namesakes.exclude(bot=bot).exists():
@@ -71,7 +71,7 @@ def _planned(context: StepContext, bot: Bot) -> Deployment:
     return bot.plan_deployment()
 
 
-def refuse_to_end_a_pause(current: Deployment | None, options: Mapping[str, Any]) -> None:
+def require_pause_kept(current: Deployment | None, options: Mapping[str, Any]) -> None:
     """A new instance is made from the definition, which knows no pause: somebody has to say that it may quote.
 
     Raises:
@@ -92,7 +92,7 @@ def look(context: StepContext, *, replace: bool) -> str:
     planned = deployment_of(context)
     current = planned.bot.deployments.open().select_related("server").first()
     # Once more: another tool may have paused it since this was asked for.
-    refuse_to_end_a_pause(current, context.operation.options)
+    require_pause_kept(current, context.operation.options)
     name = ""
     output = "Nothing of this bot is on the server."
     if current is not None:
@@ -107,7 +107,7 @@ def look(context: StepContext, *, replace: bool) -> str:
                 confirm_removed(context, api, current)
                 output, _ = end_as_removed(api, current)
         if place == ContainerStatus.GONE:
-            refuse_on_top_of_orders(planned, context.operation.options)
+            require_no_open_orders(planned, context.operation.options)
         elif place == ContainerStatus.EXITED or replace:
             output = f"{name} will be archived first."
         elif current.verified_at is None:
@@ -118,11 +118,11 @@ def look(context: StepContext, *, replace: bool) -> str:
         else:
             raise AlreadyRunning(f"{name} is on {current.server} already.")
     with talking_to(planned.server) as api:
-        refuse_unmanaged(api, planned, known=name)
+        require_no_duplicates(api, planned, known=name)
     return output
 
 
-def refuse_unmanaged(api: HummingbotAPI, planned: Deployment, *, known: str = "") -> None:
+def require_no_duplicates(api: HummingbotAPI, planned: Deployment, *, known: str = "") -> None:
     """Make sure that the server runs no instance with this bot's name but the one that is known.
 
     Raises:

@@ -9,9 +9,9 @@ from django.core.management.base import CommandError
 from accounts.models import Server
 from bots.models import Bot, BotState
 from controlpanel.onboarding.from_file import FileInvalid, bot_define, read_file
-from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.cli import OperationCommand
+from operations.problems import NotPossibleNow
 
 
 class Command(OperationCommand):
@@ -31,10 +31,9 @@ class Command(OperationCommand):
         except FileInvalid as error:
             raise CommandError(f"{error}\nCorrect the file and run this again. Nothing was changed.") from None
         self.stdout.write(f"{bot.client} is defined, with account {bot.client.account_name} on {bot.server}.")
-        try:
-            kinds.get("deploy").refuse(bot)
-        except Problem as problem:
-            raise CommandError(f"{problem.message}\nWhat to do: {problem.remedy}") from None
+        problem = kinds.get("deploy").blocker(bot)
+        if problem is not None and not isinstance(problem, NotPossibleNow):
+            raise CommandError(f"{problem.message}\nWhat to do: {problem.remedy}")
         self.perform("check_server", bot.server)
         self.perform("push_profile", bot.client)
         self._deploy(bot)
@@ -44,12 +43,12 @@ class Command(OperationCommand):
     def _deploy(self, bot: Bot) -> None:
         """Deploy it, unless an earlier run did; what is true of that one is asked, not remembered."""
         deploy = kinds.get("deploy")
-        if deploy.unavailable(bot):
+        if deploy.blocker(bot):
             self.perform("refresh", bot)
-        if not (reason := deploy.unavailable(bot)):
+        if (problem := deploy.blocker(bot)) is None:
             self.perform("deploy", bot)
         elif (state := bot.deployments.open().get().state) != BotState.RUNNING:
-            raise CommandError(f"{bot} is {state.label}. {reason}\nWhat to do: start or redeploy it.")
+            raise CommandError(f"{bot} is {state.label}. {problem.message}\nWhat to do: start or redeploy it.")
         elif bot.has_unsent_changes or bot.has_newer_key:
             self.stdout.write(f"\n{bot} runs already, from before what this file says now: redeploy it to apply that.")
         else:

@@ -5,9 +5,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from json_api.cli import NounCommand
-from json_api.problems import NotPossibleNow
 from json_api.schemas.operations import OperationOut, OperationWithSteps
 from operations.models import Operation
+from operations.problems import NotPossibleNow
 from operations.services import operation_cancel
 
 
