@@ -1,8 +1,9 @@
-"""Turns at a server: what is read in the background is read by one worker at a time, however slow the server is."""
+"""Polling servers in the background: one worker at a time, however slow the server is."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -10,9 +11,9 @@ from django.utils import timezone
 
 from accounts.models import Server
 
-#: A reading that took long is not followed by the next one at once.
+#: A poll that took long is not followed by the next one at once.
 REST = timedelta(seconds=5)
-#: What a reading takes on top of its requests: to resolve the server's name, to write down what it found.
+#: What a poll takes on top of its requests: to resolve the server's name, to write down what it found.
 MARGIN = timedelta(seconds=15)
 
 _in_progress: set[tuple[int, str]] = set()
@@ -29,38 +30,49 @@ class Reader(Protocol):
     def __call__(self, server: Server, *, within: float) -> None: ...
 
 
-def poll_if_due(server_id: int, column: str, read: Reader, *, every: timedelta, longest: timedelta) -> None:
-    """Read a server if that is due and nobody is at it: the conditional UPDATE decides.
+@dataclass(frozen=True, kw_only=True)
+class Poll:
+    """One thing that is read from servers again and again.
 
-    A reader gets less time than ``longest``, so that it has ended when it is somebody else's turn. Should it not have,
-    the next one is of another process: within one, whatever happens, a server holds one thread of a kind.
-
-    Args:
-        column: of the server, with the time from which it is due.
-        every: how long after the begin of this reading the next one is due, unless this one takes longer.
-        longest: a worker that has not come back for so long is taken for dead: then it is somebody else's turn.
+    Attributes:
+        due: the server's field that says from when on the next poll is due.
+        read: reads it. It gets less time than ``max_duration``, so that it has ended when another worker may begin.
+        every: from the start of one poll to the next, unless the poll takes longer.
+        max_duration: a worker that has not come back after this time is taken for dead.
     """
-    with _alone(server_id, column) as alone:
-        begun = timezone.now()
-        mine = begun + longest
-        due = Server.objects.filter(pk=server_id, **{f"{column}__lte": begun})
-        if not alone or not due.update(**{column: mine}):
-            return
-        try:
-            read(Server.objects.get(pk=server_id), within=(longest - MARGIN).total_seconds())
-        finally:
-            following = max(begun + every, timezone.now() + REST)
-            Server.objects.filter(pk=server_id, **{column: mine}).update(**{column: following})
+
+    due: str
+    read: Reader
+    every: timedelta
+    max_duration: timedelta
+
+    def run_if_due(self, server_id: int) -> None:
+        """Poll the server if that is due and nobody does it: the conditional UPDATE decides.
+
+        A worker that was wrongly taken for dead is followed by one of another process: within one process, a server
+        holds one thread per kind of poll, whatever happens.
+        """
+        with _exclusive(server_id, self.due) as exclusive:
+            started = timezone.now()
+            mine = started + self.max_duration
+            due = Server.objects.filter(pk=server_id, **{f"{self.due}__lte": started})
+            if not exclusive or not due.update(**{self.due: mine}):
+                return
+            try:
+                self.read(Server.objects.get(pk=server_id), within=(self.max_duration - MARGIN).total_seconds())
+            finally:
+                following = max(started + self.every, timezone.now() + REST)
+                Server.objects.filter(pk=server_id, **{self.due: mine}).update(**{self.due: following})
 
 
 @contextmanager
-def _alone(server_id: int, column: str) -> Iterator[bool]:
+def _exclusive(server_id: int, due: str) -> Iterator[bool]:
     """Whether no other thread of this process is at it."""
     with _lock:
-        alone = (server_id, column) not in _in_progress
-        _in_progress.add((server_id, column))
+        exclusive = (server_id, due) not in _in_progress
+        _in_progress.add((server_id, due))
     try:
-        yield alone
+        yield exclusive
     finally:
-        if alone:
-            _in_progress.discard((server_id, column))
+        if exclusive:
+            _in_progress.discard((server_id, due))

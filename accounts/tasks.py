@@ -1,22 +1,22 @@
-"""The queue's side of the accounts: what clients hold is read every five minutes."""
+"""The queue's tasks for accounts: balances are polled every five minutes."""
 
 from datetime import timedelta
 
 from django.utils import timezone
-from huey import crontab
-from huey.contrib.djhuey import db_periodic_task, db_task
+from huey.contrib.djhuey import db_task
 
 from accounts.balances.portfolio import read_balances
 from accounts.models import Balance, Server
-from accounts.polling import poll_if_due
+from accounts.polling import Poll
 
-#: Planned every five minutes: a little less, because what was planned may begin a little late.
-EVERY, MAX_AGE = timedelta(minutes=4), timedelta(minutes=15)
+#: A little less than the schedule's five minutes, because a task may start a little late.
+EVERY, MAX_DURATION = timedelta(minutes=4), timedelta(minutes=15)
+BALANCES = Poll(due="next_balance_poll", read=read_balances, every=EVERY, max_duration=MAX_DURATION)
 
 
-@db_periodic_task(crontab(minute="*/5"))
-def plan_balances() -> None:
-    # Not those that are out of reach: waiting for them would keep a worker from what else is to be done.
+@db_task()
+def poll_balances() -> None:
+    # Not servers that are out of reach: waiting for them would keep a worker from other work.
     servers = Server.objects.exclude(reachable=False).filter(profiles__isnull=False)
     for pk in servers.distinct().values_list("pk", flat=True):
         balances(pk)
@@ -24,9 +24,9 @@ def plan_balances() -> None:
 
 @db_task()
 def balances(server_id: int) -> None:
-    poll_if_due(server_id, "next_balance_poll", read_balances, every=EVERY, longest=MAX_AGE)
+    BALANCES.run_if_due(server_id)
 
 
-@db_periodic_task(crontab(hour="3", minute="20"))
+@db_task()
 def downsample_balances() -> None:
     Balance.objects.downsample(timezone.now())

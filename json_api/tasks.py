@@ -3,23 +3,14 @@
 from datetime import timedelta
 
 from django.utils import timezone
-from huey import crontab
-from huey.contrib.djhuey import db_periodic_task, db_task
+from huey.contrib.djhuey import db_task
 
 from json_api.models import IdempotencyRecord, WebhookDelivery
 from json_api.webhooks.events import look
 from json_api.webhooks.sender import outbox
-from operations.tasks import schedule_within_minute
 
-#: Seconds between two looks.
-INTERVAL = 20
 #: For so long the log of deliveries is kept: longer than events are looked for, or they would be told again.
 KEPT = timedelta(days=30)
-
-
-@db_periodic_task(crontab())
-def plan_events() -> None:
-    schedule_within_minute(detect_and_send, INTERVAL)
 
 
 @db_task()
@@ -30,7 +21,7 @@ def detect_and_send() -> None:
         outbox.send_what_is_due()
 
 
-@db_periodic_task(crontab(hour="3", minute="20"))
+@db_task()
 def prune_old() -> None:
     now = timezone.now()
     IdempotencyRecord.objects.outdated(now).delete()

@@ -3,23 +3,14 @@
 from datetime import timedelta
 
 from django.utils import timezone
-from huey import crontab
-from huey.contrib.djhuey import db_periodic_task, db_task
+from huey.contrib.djhuey import db_task
 
 from notifications.delivery import outbox
 from notifications.detection import look
 from notifications.models import Incident
-from operations.tasks import schedule_within_minute
 
-#: Seconds between two looks.
-INTERVAL = 20
 #: What is over for so long is forgotten.
 KEPT = timedelta(days=90)
-
-
-@db_periodic_task(crontab())
-def plan_detection() -> None:
-    schedule_within_minute(detect_and_notify, INTERVAL)
 
 
 @db_task()
@@ -30,7 +21,7 @@ def detect_and_notify() -> None:
         outbox.send_what_is_due()
 
 
-@db_periodic_task(crontab(hour="3", minute="23"))
+@db_task()
 def prune_old() -> None:
     """With an incident go its deliveries."""
     Incident.objects.filter(resolved_at__lt=timezone.now() - KEPT).delete()

@@ -5,16 +5,12 @@ from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.utils import timezone
-from huey import crontab
-from huey.api import TaskWrapper
-from huey.contrib.djhuey import db_periodic_task, db_task
+from huey.contrib.djhuey import db_task
 
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
 from operations.services import operations_prune
 
-#: Seconds between two rounds.
-RECOVERY_INTERVAL = 20
 #: Before what only looks: nobody's stop waits in the queue behind looks at servers that don't answer.
 FIRST = 100
 
@@ -22,12 +18,6 @@ FIRST = 100
 #: Operations mostly wait, each in a thread. Some threads are kept for looking at the fleet and for making rounds.
 RESERVED_THREADS = 4
 _slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - RESERVED_THREADS))
-
-
-def schedule_within_minute(task: TaskWrapper, seconds: int) -> None:
-    """Have a task begin every so many seconds of a minute. Called each minute, which is all that Huey's clock knows."""
-    for delay in range(0, 60, seconds):
-        task.schedule(delay=delay)
 
 
 @db_task(priority=FIRST)
@@ -52,11 +42,6 @@ def enqueue_next(operation_id: int) -> None:
         run_operation(pk)
 
 
-@db_periodic_task(crontab())
-def plan_recovery() -> None:
-    schedule_within_minute(enqueue_claimable, RECOVERY_INTERVAL)
-
-
 @db_task(priority=FIRST)
 def enqueue_claimable() -> None:
     """Ring for what nobody works on: bells lost with a worker, leases that ran out, lanes that were full."""
@@ -67,7 +52,7 @@ def enqueue_claimable() -> None:
         run_operation(pk)
 
 
-@db_periodic_task(crontab(hour="3", minute="30"))
+@db_task()
 def prune_old() -> None:
     if days := settings.OPERATIONS_KEPT_DAYS:
         operations_prune(before=timezone.now() - timedelta(days=days))

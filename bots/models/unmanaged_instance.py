@@ -19,7 +19,7 @@ class UnmanagedInstanceQuerySet(models.QuerySet["UnmanagedInstance"]):
         """Those of every server or none: an instance's name may name anybody's client."""
         return self if sees_every_client(user) else self.none()
 
-    def forget(self, now: datetime) -> None:
+    def prune(self, now: datetime) -> None:
         self.filter(last_seen_at__lt=now - REMEMBERED).delete()
 
 

@@ -162,10 +162,10 @@ def test_servers_with_clients_are_asked_and_others_are_left_alone(profile, monke
     rung: list[int] = []
     monkeypatch.setattr(tasks, "balances", rung.append)
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
-    tasks.plan_balances.call_local()
+    tasks.poll_balances.call_local()
     assert rung == [profile.server_id]
     Server.objects.update(reachable=False)  # the poll tells when it is back
-    tasks.plan_balances.call_local()
+    tasks.poll_balances.call_local()
     assert rung == [profile.server_id]
 
 
@@ -282,7 +282,7 @@ def test_series_are_thinned_each_for_itself(profile, other):
     assert Balance.objects.since(hour + timedelta(minutes=5)).count() == 4
 
 
-# --- what is not answer ---
+# --- what is not reported ---
 
 
 @pytest.mark.parametrize("value", [None, "n/a", "12.5"])
@@ -296,7 +296,7 @@ def test_what_is_not_reported_is_shown_as_such_and_never_as_zero(value, profile,
     assert (balance.unvalued, balance.unpriced) == (["BTC"], [])
     page = text_of(admin_client.get(url_of(profile.client)))
     row = page.partition('<th scope="row">BTC</th>')[2].partition("</tr>")[0]
-    assert row.count("not answer") == 4
+    assert row.count("not reported") == 4
     assert "did not report a value: BTC" in page
     assert "or more" in text_of(admin_client.get(reverse("admin:index")))
 
@@ -318,7 +318,7 @@ def test_a_balance_of_which_nothing_is_reported_is_not_kept(profile, server, ans
         (0.00012345, "0.00012345"),
         (1234.5, "1,234.50000000"),
         (20000.0, "20,000"),
-        (None, "not answer"),
+        (None, "not reported"),
     ],
 )
 def test_a_small_price_is_shown_with_its_digits(number, text):

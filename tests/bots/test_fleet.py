@@ -535,18 +535,18 @@ def observed(monkeypatch) -> list[str]:
 
 
 def test_of_two_workers_that_come_to_a_server_at_once_one_polls_it(shown, observed):
-    tasks.observe.call_local(shown.server_id)
-    tasks.observe.call_local(shown.server_id)
+    tasks.poll.call_local(shown.server_id)
+    tasks.poll.call_local(shown.server_id)
     assert observed == ["Nowhere"]
 
 
 def test_a_server_is_polled_again_when_its_interval_is_over(shown, observed, settings):
-    tasks.observe.call_local(shown.server_id)
+    tasks.poll.call_local(shown.server_id)
     server = Server.objects.get(pk=shown.server_id)
     wait = (server.next_poll - timezone.now()).total_seconds()
     assert 0 < wait < settings.FLEET["INTERVAL"]
     Server.objects.update(next_poll=timezone.now())
-    tasks.observe.call_local(shown.server_id)
+    tasks.poll.call_local(shown.server_id)
     assert observed == ["Nowhere"] * 2
 
 

@@ -130,10 +130,10 @@ def test_servers_with_controllers_are_asked_and_others_are_left_alone(pmm, monke
     rung: list[int] = []
     monkeypatch.setattr(tasks, "performance", rung.append)
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
-    tasks.plan_performance.call_local()
+    tasks.poll_performance.call_local()
     assert rung == [pmm.server_id]
     Server.objects.update(reachable=False)  # the poll tells when it is back
-    tasks.plan_performance.call_local()
+    tasks.poll_performance.call_local()
     assert rung == [pmm.server_id]
 
 

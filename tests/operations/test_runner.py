@@ -13,7 +13,7 @@ from huey import SqliteHuey
 from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
-from bots.tasks import observe
+from bots.tasks import poll
 from hummingbot_api.errors import ServerUnreachable
 from operations import runner, tasks
 from operations.kinds import NotDone
@@ -581,11 +581,11 @@ def test_some_threads_stay_free_of_operations_for_looking_at_the_fleet(make_kind
 def test_a_bell_and_a_round_are_taken_before_the_looks_that_wait_in_the_queue(tmp_path):
     queue = SqliteHuey(filename=str(tmp_path / "queue.sqlite3"))
     queue._registry = HUEY._registry
-    looks = [observe.s(1), observe.s(2)]
+    looks = [poll.s(1), poll.s(2)]
     for task in (*looks, tasks.run_operation.s(3), tasks.enqueue_claimable.s()):
         queue.enqueue(task)
     taken = [queue.storage.dequeue() for _ in range(4)]
-    assert [b"observe" in task for task in taken] == [False, False, True, True]
+    assert [b"poll" in task for task in taken] == [False, False, True, True]
 
 
 def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, request_operation, rung):

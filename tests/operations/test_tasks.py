@@ -1,34 +1,47 @@
 """What happens by the clock: rounds within a minute, and forgetting."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from importlib import import_module
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
+from django.utils.module_loading import import_string
+from huey.contrib.djhuey import HUEY
 
 from controlpanel.tasks import prune_sessions
+from core import tasks as timer  # noqa: F401  registers the schedule
+from core.schedule import SCHEDULE
 from notifications.models import Incident
 from operations import runner, services, tasks
 from operations.models import Operation, State, Step
 
 
 @pytest.mark.parametrize(
-    ("module", "plan", "task"),
+    "task",
     [
-        ("operations.tasks", "plan_recovery", "enqueue_claimable"),
-        ("bots.tasks", "plan_polls", "poll_fleet"),
-        ("notifications.tasks", "plan_detection", "detect_and_notify"),
-        ("json_api.tasks", "plan_events", "detect_and_send"),
+        "operations.tasks.enqueue_claimable",
+        "bots.tasks.poll_fleet",
+        "notifications.tasks.detect_and_notify",
+        "json_api.tasks.detect_and_send",
     ],
 )
-def test_what_is_done_every_20_seconds_is_planned_once_a_minute(module, plan, task, monkeypatch):
-    planner, planned = import_module(module), []
-    monkeypatch.setattr(getattr(planner, task), "schedule", lambda delay: planned.append(delay))
-    getattr(planner, plan).call_local()
+def test_what_runs_every_20_seconds_is_started_once_a_minute(task, monkeypatch):
+    (job,) = [job for job in SCHEDULE if job.task == task]
+    planned = []
+    monkeypatch.setattr(import_string(task), "schedule", lambda delay: planned.append(delay))
+    job.start()
     assert planned == [0, 20, 40]
+    assert all(job.starts_at(datetime(2026, 1, 1, 3, minute)) for minute in range(60))
+
+
+@pytest.mark.parametrize("job", SCHEDULE, ids=[job.name for job in SCHEDULE])
+def test_every_job_of_the_schedule_is_a_task_that_the_queue_starts_by_the_clock(job, monkeypatch):
+    assert hasattr(import_string(job.task), "call_local")
+    assert f"start_{job.task.replace('.', '_')}" in {task.name for task in HUEY._registry.periodic_tasks}
+    starts = [minute for minute in range(24 * 60) if job.starts_at(datetime(2026, 1, 1, *divmod(minute, 60)))]
+    assert len(starts) == (1 if job.daily_at else 24 * 60 * 60 // max(60, job.every))
 
 
 # --- forgetting ---

@@ -1,5 +1,6 @@
 """What is read in the background: by one worker at a time, and again when one has died in it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,10 +8,10 @@ from django.utils import timezone
 
 from accounts import tasks as accounts_tasks
 from accounts.models import Server
-from accounts.polling import poll_if_due
+from accounts.polling import Poll
 from bots import tasks as bots_tasks
 
-EVERY, MAX_AGE = timedelta(seconds=20), timedelta(seconds=60)
+EVERY, MAX_DURATION = timedelta(seconds=20), timedelta(seconds=60)
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def due_in(server: Server) -> float:
 
 
 def turn(server: Server, read) -> None:
-    poll_if_due(server.pk, "next_poll", read, every=EVERY, longest=MAX_AGE)
+    Poll(due="next_poll", read=read, every=EVERY, max_duration=MAX_DURATION).run_if_due(server.pk)
 
 
 def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
@@ -32,7 +33,7 @@ def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
     def read(server, within):
         begun.append(server.name)
         turn(place, read)
-        assert due_in(place) == pytest.approx(MAX_AGE.total_seconds(), abs=5)
+        assert due_in(place) == pytest.approx(MAX_DURATION.total_seconds(), abs=5)
 
     turn(place, read)
     assert begun == ["Slow"]
@@ -42,7 +43,9 @@ def test_the_next_one_is_due_after_the_interval_and_a_rest(place):
     turn(place, lambda server, within: None)
     assert due_in(place) == pytest.approx(EVERY.total_seconds(), abs=5)
     Server.objects.update(next_poll=timezone.now())
-    poll_if_due(place.pk, "next_poll", lambda server, within: None, every=timedelta(0), longest=MAX_AGE)
+    Poll(due="next_poll", read=lambda server, within: None, every=timedelta(0), max_duration=MAX_DURATION).run_if_due(
+        place.pk
+    )
     assert 0 < due_in(place) <= 5
 
 
@@ -61,7 +64,7 @@ def test_one_that_comes_back_too_late_does_not_end_the_turn_of_the_one_after_it(
 def test_a_reading_ends_before_its_turn_does(place):
     given = []
     turn(place, lambda server, within: given.append(within))
-    assert 0 < given[0] < MAX_AGE.total_seconds()
+    assert 0 < given[0] < MAX_DURATION.total_seconds()
 
 
 def test_one_that_does_not_come_back_holds_one_thread_of_its_process_and_no_more(place):
@@ -81,7 +84,11 @@ def test_one_kind_of_reading_does_not_keep_another_one_waiting(place):
     begun = []
 
     def read(server, within):
-        poll_if_due(place.pk, "next_balance_poll", lambda server, within: begun.append(1), every=EVERY, longest=MAX_AGE)
+
+        def other(server, within):
+            begun.append(1)
+
+        Poll(due="next_balance_poll", read=other, every=EVERY, max_duration=MAX_DURATION).run_if_due(place.pk)
 
     turn(place, read)
     turn(Server.objects.create(name="Other", base_url="http://127.0.0.1:8", password="x"), read)
@@ -89,21 +96,21 @@ def test_one_kind_of_reading_does_not_keep_another_one_waiting(place):
 
 
 @pytest.mark.parametrize(
-    ("module", "task", "reader"),
+    ("module", "task", "poll"),
     [
-        (bots_tasks, "observe", "poll_server"),
-        (bots_tasks, "performance", "read_performance"),
-        (accounts_tasks, "balances", "read_balances"),
+        (bots_tasks, "poll", "STATE"),
+        (bots_tasks, "performance", "PERFORMANCE"),
+        (accounts_tasks, "balances", "BALANCES"),
     ],
 )
-def test_everything_that_is_read_in_the_background_is_read_in_turn(module, task, reader, place, monkeypatch):
+def test_everything_that_is_read_in_the_background_is_read_in_turn(module, task, poll, place, monkeypatch):
     begun = []
 
     def read(server, within):
         begun.append(server.name)
         getattr(module, task).call_local(place.pk)
 
-    monkeypatch.setattr(module, reader, read)
+    monkeypatch.setattr(module, poll, replace(getattr(module, poll), read=read))
     getattr(module, task).call_local(place.pk)
     getattr(module, task).call_local(place.pk)
     assert begun == ["Slow"]
