@@ -24,10 +24,9 @@ from accounts.profiles import (
 )
 from core.exchanges import title_of
 from hummingbot_api.errors import Problem
-from operations.kinds import OperationType, StepDefinition, register
+from operations.kinds import OperationType, StepContext, StepDefinition, register
 from operations.models import Operation
 from operations.problems import NotPossibleNow
-from operations.run import StepContext
 
 
 class ServerOperation(OperationType):

@@ -14,7 +14,6 @@ from json_api.problems import BotExists, FieldsInvalid
 from json_api.schemas.bots import BotCreate
 from json_api.schemas.clients import ClientIn
 from operations.models import Operation
-from operations.problems import OperationActive
 
 #: What may be left to its default.
 OPTIONAL = ("image", "headless", *LIMITS)
@@ -32,7 +31,7 @@ def define(user: Any, wanted: BotCreate) -> Bot:
     former = Bot.objects.filter(client=bot.client_id, name=bot.name).first() if bot.client_id else None
     if former is not None:
         if active := Operation.objects.of(former).active().first():
-            raise OperationActive(active)
+            raise active.as_problem()
         bot.pk, bot._state.adding = former.pk, False  # to be checked as that one
     check(user, bot, errors)
     if former is None:

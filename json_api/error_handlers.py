@@ -59,7 +59,7 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
     if isinstance(problem, BotExists):
         content["bot"] = f"/bots/{problem.bot.pk}"
     if isinstance(problem, OperationActive | OperationFailed):
-        content["operation"] = f"/operations/{problem.operation.pk}"
+        content["operation"] = f"/operations/{problem.operation_id}"
     if isinstance(problem, OperationFailed) and problem.operation.error_code:
         # The reason is the operation's own problem.
         code = problem.operation.error_code

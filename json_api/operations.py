@@ -6,8 +6,7 @@ from django.utils import timezone
 
 from json_api.models import Webhook
 from json_api.webhooks.sender import hand_over
-from operations.kinds import OperationType, StepDefinition, register
-from operations.run import StepContext
+from operations.kinds import OperationType, StepContext, StepDefinition, register
 
 
 def send_test_event(context: StepContext) -> str:

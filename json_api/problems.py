@@ -231,3 +231,4 @@ class OperationFailed(RequestProblem):
         message = operation.error_message or f"“{operation}” was cancelled."
         super().__init__(message, remedy=operation.error_remedy)
         self.operation = operation
+        self.operation_id = operation.pk

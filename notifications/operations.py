@@ -2,8 +2,7 @@
 
 from notifications.messages import hand_over, sample_message
 from notifications.models import Channel
-from operations.kinds import OperationType, StepDefinition, register
-from operations.run import StepContext
+from operations.kinds import OperationType, StepContext, StepDefinition, register
 
 
 def send_test_message(context: StepContext) -> str:

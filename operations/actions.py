@@ -168,26 +168,28 @@ class OperatesMixin(PanelAdmin):
         if form is not None and not form.is_valid():
             return self.confirm_view(request, kind, objects, back, form)
         options = form.cleaned_data if form is not None else {}
-        operations: list[Operation] = []
+        #: The number and the page of each operation that was submitted, or that is active instead.
+        operations: list[tuple[int, str]] = []
         for subject in subjects:
             if (blocker := kind.blocker(subject)) is not None:
                 messages.warning(request, reason_of(blocker))
                 continue
             try:
-                operations.append(
-                    operation_request(kind=kind.name, subject=subject, requested_by=request.user, options=options)
+                operation = operation_request(
+                    kind=kind.name, subject=subject, requested_by=request.user, options=options
                 )
+                operations.append((operation.pk, operation.get_absolute_url()))
             except OperationActive as problem:
                 messages.warning(request, link_to_active(problem))
-                operations.append(problem.operation)
+                operations.append((problem.operation_id, problem.url))
             except Problem as problem:
                 messages.error(request, f"{subject}: {problem.message} {problem.remedy}")
         if not operations:
             return HttpResponseRedirect(back)
         if len(operations) == 1:
-            return HttpResponseRedirect(operations[0].get_absolute_url())
+            return HttpResponseRedirect(operations[0][1])
         messages.success(request, f"{len(operations)} operations, begun one after the other: this list shows them.")
-        these = urlencode({"id__in": ",".join(str(operation.pk) for operation in operations)})
+        these = urlencode({"id__in": ",".join(str(pk) for pk, _ in operations)})
         return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
 
     def _subjects(self, objects: Iterable[Any], kind: OperationType) -> list[Any]:
@@ -228,8 +230,7 @@ def _label_for(kind: OperationType, count: int) -> str:
 
 def link_to_active(problem: OperationActive) -> str:
     """What to do about it, and where."""
-    page = problem.operation.get_absolute_url()
-    return format_html('{} {} <a href="{}">Open its page</a>.', problem.message, problem.remedy, page)
+    return format_html('{} {} <a href="{}">Open its page</a>.', problem.message, problem.remedy, problem.url)
 
 
 class ReadOnlyMixin(admin.ModelAdmin):

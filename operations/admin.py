@@ -22,7 +22,7 @@ from operations import kinds
 from operations.actions import ReadOnlyMixin, link_to_active
 from operations.models import Operation, State, WorkerHeartbeat
 from operations.problems import OperationActive
-from operations.services import operation_cancel, operation_retry
+from operations.services import operation_retry
 
 STATE_COLORS = {
     State.QUEUED: "info",
@@ -188,7 +188,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
             new = operation_retry(operation=operation, requested_by=request.user)
         except OperationActive as problem:
             messages.warning(request, link_to_active(problem))
-            return problem.operation
+            return Operation.objects.get(pk=problem.operation_id)
         except Problem as problem:
             messages.error(request, f"{problem.message} {problem.remedy}")
             return None
@@ -199,7 +199,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
         if not request.user.has_perm(operation.definition.permission):
             raise PermissionDenied
         if operation.can_be_cancelled:
-            operation_cancel(operation=operation)
+            operation.cancel()
             messages.info(
                 request, f"“{operation}” is cancelled: at the latest after the step at hand, unless that is its last."
             )

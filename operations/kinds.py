@@ -1,17 +1,67 @@
 """The kinds of operations there are. Each app defines its own in its ``operations.py`` and registers them here."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from django import forms
 from django.db import models
 
 from hummingbot_api.errors import Problem
 
-if TYPE_CHECKING:
-    from operations.models import Operation
-    from operations.run import StepContext
+Found = TypeVar("Found")
+
+
+class StepContext(Protocol):
+    """What a step is given: the operation, its subject, and the means to wait and to save a checkpoint."""
+
+    #: The operation's row.
+    operation: Any
+    #: Whether the step was started before, by a worker that did not live to record its end.
+    resumed: bool
+
+    @property
+    def subject(self) -> Any:
+        """What the operation is about.
+
+        Raises:
+            SubjectGone
+        """
+
+    def save(self, **values: Any) -> None:
+        """Keep something for later steps, also across a crash. Never a secret."""
+
+    def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
+        """Call ``look`` until it returns something, for ``seconds`` at most; ``None`` when the time is over."""
+
+    def hold(self) -> None:
+        """Renew the lease, right before something that two workers must not do.
+
+        Raises:
+            LeaseLost
+        """
+
+    def exclusive(self, resource: str) -> AbstractContextManager[None]:
+        """Hold a resource that operations of several locks use; wait for it while another one holds it.
+
+        Raises:
+            OperationActive: the other one has not released it in time.
+        """
+
+    def raise_if_cancelled(self) -> None:
+        """Renew the lease and see whether somebody cancelled.
+
+        Raises:
+            LeaseLost, CancelRequested
+        """
+
+
+class ActiveOperation(Protocol):
+    """What a type may ask of an operation that is active on the same lock."""
+
+    kind: str
+    state: str
 
 
 class NotDone(str):
@@ -30,7 +80,7 @@ class StepDefinition:
 
     key: str
     title: str
-    act: Callable[["StepContext"], str]
+    act: Callable[[StepContext], str]
 
 
 def raised(rule: Callable[..., None], *args: Any) -> Iterator[Problem]:
@@ -104,7 +154,7 @@ class OperationType:
         """Whether this is offered for such a subject at all, now or later."""
         return True
 
-    def takes_over(self, active: "Operation") -> bool:
+    def takes_over(self, active: ActiveOperation) -> bool:
         """Whether it does not wait for an active operation on the same thing, and has that end instead."""
         return False
 
@@ -116,7 +166,7 @@ class OperationType:
         """What bounds how many run at once."""
         return ""
 
-    def failed(self, context: "StepContext") -> None:
+    def failed(self, context: StepContext) -> None:
         """Called once after the operation failed or was cancelled, to note down what that means for the subject."""
 
     def link_for(self, subject: Any, concern: str) -> tuple[str, str] | None:

@@ -17,7 +17,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hummingbot_api.errors import Problem
+from hummingbot_api.text import truncate
 from operations import kinds
+from operations.problems import OperationActive
 
 
 class State(models.TextChoices):
@@ -29,6 +31,8 @@ class State(models.TextChoices):
 
 
 ACTIVE_STATES = (State.QUEUED, State.RUNNING)
+#: Operations that are deleted in one transaction.
+PRUNE_BATCH = 500
 #: Characters that are kept of the name of what an operation is about.
 MAX_LABEL = 200
 #: Characters that are kept of an outcome; in full it is what the last step found.
@@ -75,6 +79,12 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.exclude(state__in=ACTIVE_STATES).filter(
             Exists(later), finished_at__lt=before, **{f"{relation.name}__isnull": True for relation in others}
         )
+
+    def prune(self, before: datetime) -> None:
+        """Delete what ended before that time, with its steps, in portions that keep no other writer waiting."""
+        prunable = self.prunable(before).order_by("pk").values_list("pk", flat=True)
+        while portion := list(prunable[:PRUNE_BATCH]):
+            self.filter(pk__in=portion).delete()
 
     def of(self, subject: models.Model) -> Self:
         return self.filter(
@@ -265,6 +275,39 @@ class Operation(models.Model):
             return self.definition.next_step(self)
         problem = Problem.with_code(self.error_code)
         return self.definition.link_for(self.subject, problem.fix_target if problem else "")
+
+    def as_problem(self) -> OperationActive:
+        """The problem that another operation meets while this one is active."""
+        return OperationActive(
+            operation_id=self.pk,
+            label=str(self),
+            state=self.state,
+            url=self.get_absolute_url(),
+            has_started=self.started_at is not None,
+        )
+
+    def cancel(self) -> None:
+        """End it at once while it is queued; ask it to end at its next safe point while it runs."""
+        ended = Operation.objects.filter(pk=self.pk, state=State.QUEUED).update(
+            state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it began."
+        )
+        if not ended:
+            Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
+
+    def supersede(self, active: "Operation") -> None:
+        """Take over from an active operation: end that one as soon as it is safe, and begin then. Both say so."""
+        self.waits_for, self.checkpoint = active, self.checkpoint | {"took_over": str(active)}
+        self.save(update_fields=["waits_for", "checkpoint"])
+        active.cancel()
+        # Where its worker was lost, nobody reaches a safe point. A worker that wakes up finds its lease lost.
+        Operation.objects.abandoned().filter(pk=active.pk).update(
+            state=State.CANCELLED,
+            finished_at=timezone.now(),
+            lease_until=None,
+            exclusive_resource="",
+            cancel_requested=False,
+            summary=truncate(f"Its worker was lost. Ended for “{self}”, which takes over.", MAX_SUMMARY),
+        )
 
     @property
     def newer(self) -> "Operation | None":

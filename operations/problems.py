@@ -1,30 +1,31 @@
 """What can go wrong with an operation itself, whatever it does. Part of the catalog in ``hummingbot_api.errors``."""
 
-from typing import TYPE_CHECKING
-
 from hummingbot_api.errors import Problem
-
-if TYPE_CHECKING:
-    from operations.models import Operation
 
 
 class OperationActive(Problem):
-    """Another operation on the same thing has not ended. It is at hand as ``operation``."""
+    """Another operation on the same thing has not ended.
+
+    Attributes:
+        operation_id: its number.
+        label: what it is called, with its subject.
+        state: whether it is queued or running.
+        url: its page.
+    """
 
     code = "operation_active"
     meaning = "Another operation on this is still active."
     default_remedy = "Cancel that operation on its page, or follow it to its end. Then ask again."
     retryable = True
 
-    def __init__(self, operation: "Operation") -> None:
-        message = f"“{operation}” is {operation.state}: one operation at a time."
-        remedy = (
-            "It has not begun: cancel it on its page, or let it come first. Then ask again."
-            if operation.started_at is None
-            else ""
-        )
+    def __init__(self, *, operation_id: int, label: str, state: str, url: str, has_started: bool) -> None:
+        message = f"“{label}” is {state}: one operation at a time."
+        remedy = "" if has_started else "It has not begun: cancel it on its page, or let it come first. Then ask again."
         super().__init__(message, remedy=remedy)
-        self.operation = operation
+        self.operation_id = operation_id
+        self.label = label
+        self.state = state
+        self.url = url
 
 
 class NotPossibleNow(Problem):

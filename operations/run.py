@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from operations.models import Operation, State, lease_end
-from operations.problems import OperationActive, SubjectGone
+from operations.problems import SubjectGone
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +79,8 @@ class Lease:
                 connection.close()
 
 
-class StepContext:
-    """What a step is given: the operation, its subject, and the means to wait and to save a checkpoint."""
+class LeasedContext:
+    """The context of a step while this worker holds the operation's lease. See ``kinds.StepContext``."""
 
     def __init__(self, operation: Operation, lease: Lease) -> None:
         self.operation = operation
@@ -131,7 +131,7 @@ class StepContext:
         """
         if not self.wait_for(lambda: self._take(what) or None, settings.OPERATIONS["EXCLUSIVE_TIMEOUT"]):
             other = Operation.objects.active().filter(exclusive_resource=what).first()
-            raise OperationActive(other or self.operation)
+            raise (other or self.operation).as_problem()
         try:
             yield
         finally:

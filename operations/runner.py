@@ -7,7 +7,7 @@ A worker may die at any line of this module. What then holds:
 - The lease is renewed by a thread of its own while a step waits for a slow server. When it runs out, another worker
   claims the row and goes on at the first step that is not done.
 - A worker that was thought dead and wakes up again finds its lease lost: it records nothing, and a step that does what
-  can't be undone asks first (``StepContext.hold``).
+  can't be undone asks first (``LeasedContext.hold``).
 """
 
 import logging
@@ -23,8 +23,7 @@ from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
 from operations.models import MAX_SUMMARY, Operation, State, Step, StepState
 from operations.problems import OperationTypeRemoved, PanelFault
-from operations.run import CancelRequested, Lease, LeaseLost, StepContext, worker_name
-from operations.services import operation_supersede
+from operations.run import CancelRequested, Lease, LeasedContext, LeaseLost, worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
     logger.info("operation %s (%s) begins", operation.pk, operation.kind)
     with Lease(operation.pk, holder) as lease:
         try:
-            _work(StepContext(operation, lease), lease, on_step)
+            _work(LeasedContext(operation, lease), lease, on_step)
         except LeaseLost:
             logger.warning("operation %s was taken over by another worker", operation.pk)
     return True
@@ -56,11 +55,11 @@ def _claim(operation_id: int, holder: str) -> bool:
         operation = Operation.objects.get(pk=operation_id)
         in_between = Operation.objects.active().filter(lock=operation.lock, waits_for=None).exclude(pk=operation_id)
         if (other := in_between.first()) is not None:
-            operation_supersede(operation=other, successor=operation)
+            operation.supersede(other)
         return False
 
 
-def _work(context: StepContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
+def _work(context: LeasedContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
     """Bring the operation to an end that is written down: when that of its steps can't be, as the panel's fault."""
     try:
         _go_through_steps(context, lease, on_step)
@@ -74,7 +73,7 @@ def _work(context: StepContext, lease: Lease, on_step: Callable[[Step], None]) -
             unended.update(state=StepState.FAILED, finished_at=timezone.now())
 
 
-def _go_through_steps(context: StepContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
+def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
     operation = context.operation
     step: Step | None = None
     try:
@@ -130,7 +129,7 @@ def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
     return [(definition, rows[definition.key]) for definition in definitions]
 
 
-def _begin(context: StepContext, step: Step) -> None:
+def _begin(context: LeasedContext, step: Step) -> None:
     context.resumed = step.attempts > 0
     step.attempts += 1
     step.state = StepState.RUNNING
@@ -154,7 +153,7 @@ def _fail_step(lease: Lease, step: Step | None, detail: str, on_step: Callable[[
 
 
 def _fail(
-    context: StepContext, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]
+    context: LeasedContext, lease: Lease, step: Step | None, problem: Problem, on_step: Callable[[Step], None]
 ) -> None:
     _fail_step(lease, step, problem.message, on_step)
     _finish(context, lease, State.FAILED, **_outcome_of(problem))
@@ -175,7 +174,7 @@ def _outcome_of(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _finish(context: StepContext, lease: Lease, state: State, **outcome: Any) -> None:
+def _finish(context: LeasedContext, lease: Lease, state: State, **outcome: Any) -> None:
     operation = context.operation
     with transaction.atomic():
         if state != State.SUCCEEDED and operation.subject is not None:

@@ -1,21 +1,16 @@
-"""Asking for operations, cancelling and retrying them. What they do is in each app's ``operations.py``."""
+"""Submits and retries operations. What each type does is in its app's ``operations``."""
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
-from django.utils import timezone
 
 from hummingbot_api.text import truncate
-from operations import kinds
-from operations.models import MAX_LABEL, MAX_SUMMARY, Operation, State
-from operations.problems import NotPossibleNow, OperationActive, SubjectGone
+from operations import kinds, tasks
+from operations.models import MAX_LABEL, Operation
+from operations.problems import NotPossibleNow, SubjectGone
 
 logger = logging.getLogger(__name__)
-
-#: Operations that are deleted in one transaction.
-PRUNE_BATCH = 500
 
 
 def operation_request(
@@ -61,7 +56,7 @@ def operation_request(
 def _create(facts: dict[str, Any], definition: kinds.OperationType) -> Operation:
     on_lock = Operation.objects.active().filter(lock=facts["lock"])
     if successor := on_lock.filter(waits_for__isnull=False).first():
-        raise OperationActive(successor)
+        raise successor.as_problem()
     try:
         with transaction.atomic():
             return Operation.objects.create(**facts)
@@ -70,13 +65,13 @@ def _create(facts: dict[str, Any], definition: kinds.OperationType) -> Operation
         if active is None:
             raise
     if not definition.takes_over(active):
-        raise OperationActive(active)
+        raise active.as_problem()
     try:
         with transaction.atomic():
             operation = Operation.objects.create(**facts, waits_for=active)
     except IntegrityError:
-        raise OperationActive(on_lock.exclude(pk=active.pk).first() or active) from None
-    operation_supersede(operation=active, successor=operation)
+        raise (on_lock.exclude(pk=active.pk).first() or active).as_problem() from None
+    operation.supersede(active)
     return operation
 
 
@@ -99,47 +94,9 @@ def operation_retry(*, operation: Operation, requested_by: Any = None) -> Operat
     )
 
 
-def operation_cancel(*, operation: Operation) -> None:
-    """End a queued operation at once; ask a running one to end at its next safe point."""
-    ended = Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
-        state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it began."
-    )
-    if not ended:
-        Operation.objects.filter(pk=operation.pk, state=State.RUNNING).update(cancel_requested=True)
-
-
-def _end_if_abandoned(operation: Operation, successor: Operation) -> None:
-    """Nobody works on it: it needs no worker to reach a safe point. One that wakes up finds its lease lost."""
-    Operation.objects.abandoned().filter(pk=operation.pk).update(
-        state=State.CANCELLED,
-        finished_at=timezone.now(),
-        lease_until=None,
-        exclusive_resource="",
-        cancel_requested=False,
-        summary=truncate(f"Its worker was lost. Ended for “{successor}”, which takes over.", MAX_SUMMARY),
-    )
-
-
-def operation_supersede(*, operation: Operation, successor: Operation) -> None:
-    """End an operation as soon as that is safe; the successor begins then, and both say so."""
-    successor.waits_for, successor.checkpoint = operation, successor.checkpoint | {"took_over": str(operation)}
-    successor.save(update_fields=["waits_for", "checkpoint"])
-    operation_cancel(operation=operation)
-    _end_if_abandoned(operation, successor)
-
-
-def operations_prune(*, before: datetime) -> None:
-    """Delete what ended before that time, with its steps, in portions that keep no other writer waiting."""
-    prunable = Operation.objects.prunable(before).order_by("pk").values_list("pk", flat=True)
-    while portion := list(prunable[:PRUNE_BATCH]):
-        Operation.objects.filter(pk__in=portion).delete()
-
-
 def enqueue(operation_id: int) -> None:
     """Tell the workers that there is something to do. A bell that does not ring is rung again every 20 seconds."""
-    from operations.tasks import run_operation
-
     try:
-        run_operation(operation_id)
+        tasks.run_operation(operation_id)
     except Exception:
         logger.exception("The queue could not be told of operation %s; it will be rung again", operation_id)

@@ -9,7 +9,6 @@ from huey.contrib.djhuey import db_task
 
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
-from operations.services import operations_prune
 
 #: Before what only looks: nobody's stop waits in the queue behind looks at servers that don't answer.
 FIRST = 100
@@ -55,4 +54,4 @@ def enqueue_claimable() -> None:
 @db_task()
 def prune_old() -> None:
     if days := settings.OPERATIONS_KEPT_DAYS:
-        operations_prune(before=timezone.now() - timedelta(days=days))
+        Operation.objects.prune(before=timezone.now() - timedelta(days=days))

@@ -1,20 +1,17 @@
 """A customer of the agency: whose bots trade, on which server, and who looks after them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
+from accounts.models.profile import CredentialsProfile
 from accounts.models.server import Server
 from core.visibility import OfClientsQuerySet
 from hummingbot_api.errors import InvalidName
 from hummingbot_api.names import check_name, slug
-
-if TYPE_CHECKING:
-    from accounts.models.profile import CredentialsProfile
 
 MASTER_ACCOUNT = "master_account"
 #: The longest name of a client and of its account.
@@ -142,11 +139,11 @@ class Client(models.Model):
     def is_pushed(self) -> bool:
         return self.profiles.exists()
 
-    def profile_on(self, server: Server) -> "CredentialsProfile | None":
+    def profile_on(self, server: Server) -> CredentialsProfile | None:
         return next((profile for profile in self.profiles.all() if profile.server_id == server.pk), None)
 
     @property
-    def profile(self) -> "CredentialsProfile | None":
+    def profile(self) -> CredentialsProfile | None:
         """The profile on the client's own server."""
         return self.profile_on(self.server)
 

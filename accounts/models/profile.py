@@ -3,14 +3,13 @@
 from django.db import models
 from django.utils import timezone
 
-from accounts.models.client import Client
 from accounts.models.server import Server
 
 
 class CredentialsProfile(models.Model):
     """The account directory of one client on one server, as the panel left it and last saw it."""
 
-    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="profiles")
+    client = models.ForeignKey("accounts.Client", on_delete=models.CASCADE, related_name="profiles")
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="profiles")
     account_name = models.CharField(max_length=80)
     adopted = models.BooleanField(

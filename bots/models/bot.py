@@ -22,7 +22,6 @@ from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import is_paper_trade, market_of
 from hummingbot_api.names import slug
 from operations.models import Operation
-from operations.problems import OperationActive
 
 #: Every instance has this prefix: the server removes crashed containers only of that name.
 INSTANCE_PREFIX = "hummingbot"
@@ -317,7 +316,7 @@ class Bot(models.Model):
         """
         with transaction.atomic():
             if active := Operation.objects.of(self).active().first():
-                raise OperationActive(active)
+                raise active.as_problem()
             if self.deployments.open().exists():
                 raise BotLive(f"{self} has an instance on {self.server}, or may have one.")
             unresolved = self.deployments.filter(orphaned_orders__isnull=False, orphaned_orders__resolved_at=None)

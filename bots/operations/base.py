@@ -15,10 +15,9 @@ from bots.strategies.amounts import too_wide
 from core.http import is_row_number
 from hummingbot_api.connectors import AccountType, market_of
 from hummingbot_api.errors import Problem
-from operations.kinds import OperationType, raised
+from operations.kinds import OperationType, StepContext, raised
 from operations.models import Operation
 from operations.problems import NotPossibleNow
-from operations.run import StepContext
 
 
 def check_server(server: Server) -> str:

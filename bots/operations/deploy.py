@@ -33,9 +33,8 @@ from bots.operations.options import (
 )
 from bots.operations.steps import deploy, prepare
 from hummingbot_api.errors import Problem
-from operations.kinds import StepDefinition, raised, register
+from operations.kinds import StepContext, StepDefinition, raised, register
 from operations.problems import NotPossibleNow
-from operations.run import StepContext
 
 
 def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:

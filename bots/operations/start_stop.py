@@ -25,10 +25,9 @@ from bots.operations.base import (
 from bots.operations.options import GONE_PERMISSION, WhenGone, may_be_gone, open_orders_option
 from bots.operations.steps import instances, lifecycle
 from hummingbot_api.errors import Problem
-from operations.kinds import StepDefinition, raised, register
+from operations.kinds import ActiveOperation, StepContext, StepDefinition, raised, register
 from operations.models import Operation, State
 from operations.problems import NotPossibleNow
-from operations.run import StepContext
 
 
 @register
@@ -113,7 +112,7 @@ class Stop(BotOperation):
         if instance is not None or not Operation.objects.of(subject).active().exists():
             yield from super().blockers(subject, options)
 
-    def takes_over(self, active: Operation) -> bool:
+    def takes_over(self, active: ActiveOperation) -> bool:
         # What stops the bot itself goes on, once it has begun; until then a stop is sooner.
         return active.kind not in ENDING or (active.state == State.QUEUED and active.kind != self.name)
 

@@ -16,7 +16,7 @@ from hummingbot_api.resources import Scripts
 from operations import runner
 from operations.models import Operation, State
 from operations.problems import OperationActive
-from operations.services import operation_cancel, operation_request
+from operations.services import operation_request
 from sandbox import Sandbox
 from sandbox.instance import Instance
 from tests.conftest import PLANTED, PLANTED_PASSWORD
@@ -569,7 +569,7 @@ def test_a_deploy_that_is_cancelled_before_it_is_sent_leaves_no_deployment_open(
 
     def cancel(step) -> None:
         if step.key == key_of_step and step.state == "running":
-            operation_cancel(operation=operation)
+            operation.cancel()
 
     assert runner.run(operation.pk, on_step=cancel)
     operation.refresh_from_db()
@@ -667,7 +667,7 @@ def test_a_bot_that_is_about_to_be_deployed_cannot_be_deleted(bot):
     operation = operation_request(kind="deploy", subject=bot)
     with pytest.raises(OperationActive):
         bot.remove()
-    operation_cancel(operation=operation)
+    operation.cancel()
     bot.remove()
     assert not Bot.objects.exists()
 

@@ -21,7 +21,7 @@ from notifications.models import Incident, IncidentKind
 from operations import runner
 from operations.models import Operation, State
 from operations.problems import OperationActive
-from operations.services import operation_cancel, operation_request
+from operations.services import operation_request
 from sandbox import reports
 from sandbox.exchange import Order
 from tests.bots.book import QUOTING, look, named, standing
@@ -132,7 +132,7 @@ def test_a_cancelled_recovery_leaves_no_bot_trading_that_was_down(bot, perform, 
 
     def start_and_be_cancelled(self, container):
         start(self, container)
-        operation_cancel(operation=Operation.objects.get(pk=operation.pk))
+        Operation.objects.get(pk=operation.pk).cancel()
 
     monkeypatch.setattr(Docker, "start", start_and_be_cancelled)
     assert runner.run(operation.pk)

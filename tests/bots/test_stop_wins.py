@@ -76,4 +76,4 @@ def test_a_stop_waits_for_what_stops_the_bot_itself(kind, bot, perform):
     assert Operation.objects.claim(active.pk, "worker")
     with pytest.raises(OperationActive) as refusal:
         operation_request(kind="stop", subject=bot)
-    assert refusal.value.operation == active
+    assert refusal.value.operation_id == active.pk

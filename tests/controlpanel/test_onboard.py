@@ -13,7 +13,7 @@ from bots.models import Bot, BotState, TradingRules
 from hummingbot_api.errors import KeyRefused, ServerUnreachable, WrongPassword
 from operations import runner
 from operations.models import Operation, State
-from operations.services import operation_cancel, operation_request
+from operations.services import operation_request
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 SAMPLE = settings.BASE_DIR / "sample.json"
@@ -249,8 +249,6 @@ def test_steps_that_a_background_worker_takes_are_printed_too(server, onboard, m
 
 
 def test_an_operation_that_is_cancelled_before_it_began_ends_the_command(server, onboard, monkeypatch):
-    monkeypatch.setattr(
-        runner, "run", lambda pk, on_step=None: operation_cancel(operation=Operation.objects.get(pk=pk))
-    )
+    monkeypatch.setattr(runner, "run", lambda pk, on_step=None: Operation.objects.get(pk=pk).cancel())
     output = onboard(fails=True)
     assert "Cancelled before it began." in output and "What to do: Run this again." in output

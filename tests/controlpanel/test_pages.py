@@ -18,7 +18,7 @@ from notifications.detection import look
 from notifications.models import Incident
 from operations import kinds
 from operations.models import Operation, State
-from operations.services import operation_cancel, operation_request
+from operations.services import operation_request
 from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key
 from tests.controlpanel.conftest import (
     BOT,
@@ -47,7 +47,7 @@ def history(bot, perform, sandbox):
     sandbox.faults.add("exchange_refuses_key")
     assert perform("push_profile", bot.client, force=True).state == State.FAILED
     sandbox.faults.clear()
-    operation_cancel(operation=operation_request(kind="refresh", subject=bot))
+    operation_request(kind="refresh", subject=bot).cancel()
     operation_request(kind="stop", subject=bot)
     sandbox.requests.clear()
     return bot
@@ -394,7 +394,7 @@ def test_a_queued_operation_says_that_no_worker_is_there_and_can_be_cancelled(se
 def test_the_page_refreshes_itself_while_the_operation_is_active_and_no_longer(server, perform, admin_client):
     active = operation_request(kind="check_server", subject=server)
     assert f'hx-get="{url_of(active, "live")}"' in text_of(admin_client.get(active.get_absolute_url()))
-    operation_cancel(operation=active)
+    active.cancel()
     assert "hx-get" not in text_of(admin_client.get(url_of(active, "live")))
 
 
@@ -411,7 +411,7 @@ def test_what_renews_itself_says_its_state_in_a_sentence_and_is_not_read_out_who
     assert page.count('role="status"') == 1
     assert "aria-live" not in page[page.index('id="operation"') : page.index("Steps")]
     assert 'data-said="Check connection Sandbox: queued"' in page
-    operation_cancel(operation=operation)
+    operation.cancel()
     assert 'data-said="Check connection Sandbox: cancelled"' in text_of(admin_client.get(url_of(operation, "live")))
 
 

@@ -19,7 +19,6 @@ from operations import runner, tasks
 from operations.kinds import NotDone
 from operations.models import Operation, State, StepState, WorkerHeartbeat
 from operations.run import LeaseLost
-from operations.services import operation_cancel
 
 FACTS = ("state", "error_code", "summary")
 
@@ -451,7 +450,7 @@ def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, requ
     failures = []
 
     def act(run):
-        operation_cancel(operation=run.operation)
+        run.operation.cancel()
         return "done"
 
     make_kind(one=act, two=done, failed=lambda run: failures.append(run))
@@ -465,7 +464,7 @@ def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, requ
 
 def test_a_cancel_during_the_last_step_comes_too_late_for_what_is_done(make_kind, request_operation):
     def act(run):
-        operation_cancel(operation=run.operation)
+        run.operation.cancel()
         return "done"
 
     make_kind(one=act)
@@ -477,7 +476,7 @@ def test_a_cancel_during_the_last_step_comes_too_late_for_what_is_done(make_kind
 
 def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation):
     def act(run):
-        operation_cancel(operation=run.operation)
+        run.operation.cancel()
         run.wait_for(lambda: None, 60)
         return "never"
 

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from operations import runner, tasks
 from operations.models import Operation, State
 from operations.problems import OperationActive
-from operations.services import operation_cancel, operation_retry
+from operations.services import operation_retry
 
 
 def fine(run) -> str:
@@ -70,8 +70,8 @@ def test_a_second_operation_on_the_same_thing_is_refused_and_names_the_first(sta
     Operation.objects.filter(pk=first.pk).update(state=state)
     with pytest.raises(OperationActive) as refusal:
         request_operation()
-    assert refusal.value.operation == first
-    assert refusal.value.operation.state == state
+    assert refusal.value.operation_id == first.pk
+    assert refusal.value.state == state
     assert (refusal.value.code, refusal.value.retryable) == ("operation_active", True)
     assert Operation.objects.count() == 1
 
@@ -101,7 +101,7 @@ def test_kinds_with_different_locks_do_not_hinder_each_other(make_kind, request_
 def test_a_queued_operation_is_cancelled_at_once(make_kind, request_operation):
     make_kind(one=fine)
     operation = request_operation()
-    operation_cancel(operation=operation)
+    operation.cancel()
     operation.refresh_from_db()
     assert (operation.state, operation.summary) == (State.CANCELLED, "Cancelled before it began.")
     assert operation.finished_at is not None
@@ -113,7 +113,7 @@ def test_cancelling_what_has_ended_changes_nothing(state, make_kind, request_ope
     make_kind(one=fine)
     operation = request_operation()
     Operation.objects.filter(pk=operation.pk).update(state=state)
-    operation_cancel(operation=operation)
+    operation.cancel()
     operation.refresh_from_db()
     assert (operation.state, operation.cancel_requested) == (state, False)
 
@@ -137,7 +137,7 @@ def test_a_retry_is_refused_while_another_operation_is_active(make_kind, request
     second = request_operation()
     with pytest.raises(OperationActive) as refusal:
         operation_retry(operation=first)
-    assert refusal.value.operation == second
+    assert refusal.value.operation_id == second.pk
 
 
 def test_what_is_asked_for_is_seen_only_by_those_who_see_what_it_is_about(

@@ -83,7 +83,7 @@ def test_while_it_waits_nothing_else_may_come_in_between(make_kind, request_oper
         for kind in ("test", "urgent"):
             with pytest.raises(OperationActive) as refusal:
                 request_operation(kind)
-            refused.append(refusal.value.operation.kind)
+            refused.append(Operation.objects.get(pk=refusal.value.operation_id).kind)
         return ""
 
     make_kind(one=act)

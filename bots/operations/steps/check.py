@@ -4,8 +4,7 @@ from accounts.connection import reach, sign_in, talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot
 from bots.operations.steps.prepare import prove_controller
-from operations.kinds import NotDone
-from operations.run import StepContext
+from operations.kinds import NotDone, StepContext
 
 
 def sign_in_to_server(context: StepContext) -> str:

@@ -36,8 +36,8 @@ from hummingbot_api.errors import (
     Unanswered,
 )
 from hummingbot_api.text import truncate
+from operations.kinds import StepContext
 from operations.problems import SubjectGone
-from operations.run import StepContext
 
 
 def archive_previous(context: StepContext) -> str:

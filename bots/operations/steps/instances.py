@@ -26,7 +26,7 @@ from bots.problems import (
 )
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import ConnectionFailed, NotFound, Unanswered
-from operations.run import StepContext
+from operations.kinds import StepContext
 
 Found = TypeVar("Found")
 

@@ -41,7 +41,7 @@ from bots.problems import ArchiveUnconfirmed, ContainerExited, DeployUnconfirmed
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, NotFound
 from hummingbot_api.server_faults import NotSupportedByServer
-from operations.run import StepContext
+from operations.kinds import StepContext
 
 CANCELLED = "Its log says that it has stopped, and names no order that is still open."
 

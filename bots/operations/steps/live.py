@@ -25,7 +25,7 @@ from bots.problems import (
 )
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
-from operations.run import StepContext
+from operations.kinds import StepContext
 
 NOTHING_TO_CHANGE = "nothing in it can be changed live."
 

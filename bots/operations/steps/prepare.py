@@ -32,7 +32,7 @@ from hummingbot_api.errors import (
     NotFound,
     ScriptInvalid,
 )
-from operations.run import StepContext
+from operations.kinds import StepContext
 
 
 def deployment_of(context: StepContext) -> Deployment:

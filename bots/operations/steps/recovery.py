@@ -20,7 +20,8 @@ from bots.problems import ContainerExited, StopNotDelivered, StopUnconfirmed
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, CommandRefused, HummingbotAPIError, MqttDown, NotFound, Unanswered
-from operations.run import CancelRequested, StepContext
+from operations.kinds import StepContext
+from operations.run import CancelRequested
 
 #: For so long after the start of its container, a bot counts as recently active because of an earlier run.
 STALE_ACTIVITY = timedelta(seconds=45)

@@ -6,8 +6,8 @@ from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
 from bots.problems import ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
 from operations import kinds
+from operations.kinds import StepContext
 from operations.problems import OperationActive
-from operations.run import StepContext
 from operations.services import operation_request
 
 #: Nothing of these trades, or nobody can tell: a redeploy would start something that nobody asked for.
@@ -83,7 +83,7 @@ def _ask(context: StepContext, deployment: Deployment) -> str:
                 caused_by=context.operation,
             )
     except OperationActive as problem:
-        return f"{bot.name}: not redeployed, because “{problem.operation}” is {problem.operation.state}."
+        return f"{bot.name}: not redeployed, because “{problem.label}” is {problem.state}."
     except PauseWouldEnd:
         return f"{bot.name}: not redeployed, because it is paused by now."
     except OrdersMayBeOpen as problem:

@@ -8,7 +8,6 @@ from json_api.cli import NounCommand
 from json_api.schemas.operations import OperationOut, OperationWithSteps
 from operations.models import Operation
 from operations.problems import NotPossibleNow
-from operations.services import operation_cancel
 
 
 class Command(NounCommand):
@@ -28,5 +27,5 @@ class Command(NounCommand):
         operation = self.find(options["id"])
         if not operation.can_be_cancelled:
             raise NotPossibleNow(f"“{operation}” {operation.state} already.")
-        operation_cancel(operation=operation)
+        operation.cancel()
         self.answer(self.find(options["id"]), options)
