@@ -21,7 +21,7 @@ def add_first_server(apps: Any = installed, **kwargs: object) -> None:
             server.full_clean()
         except ValidationError as error:
             wrong = " ".join(f"{field}: {' '.join(words)}" for field, words in error.message_dict.items())
-            wrong = wrong.replace("switch on “Allow unencrypted”", "set HUMMINGBOT_API_ALLOW_UNENCRYPTED=true")
+            wrong = wrong.replace("turn on “Allow unencrypted”", "set HUMMINGBOT_API_ALLOW_UNENCRYPTED=true")
             raise CommandError(f"HUMMINGBOT_API_URL, _USERNAME or _PASSWORD is not valid. {wrong}") from None
         server.save()
 

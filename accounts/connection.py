@@ -31,7 +31,7 @@ def reach(server: Server) -> str:
         version = api.system.version()[:VERSION_LENGTH]
         latency_ms = round((time.monotonic() - begun) * 1000)
     server.contact_succeeded(version=version, latency_ms=latency_ms)
-    return f"Hummingbot API {version} answered in {latency_ms} ms."
+    return f"Hummingbot API {version} responded in {latency_ms} ms."
 
 
 def sign_in(server: Server) -> str:
@@ -39,7 +39,7 @@ def sign_in(server: Server) -> str:
     with talking_to(server) as api:
         names = api.accounts.list()
     server.contact_succeeded(account_names=names)
-    return f"Signed in; the server has {len(names)} profile{'' if len(names) == 1 else 's'}."
+    return f"Signed in. The server has {len(names)} profile{'' if len(names) == 1 else 's'}."
 
 
 def check_engines(server: Server) -> str:
@@ -55,7 +55,7 @@ def check_engines(server: Server) -> str:
         raise DockerDown
     if not mqtt:
         raise MqttDown
-    return "Docker is running, MQTT is connected."
+    return "Docker is running and MQTT is connected."
 
 
 def check_routes(*, api: HummingbotAPI, server: Server) -> str:
@@ -70,9 +70,9 @@ def check_routes(*, api: HummingbotAPI, server: Server) -> str:
         return NotDone("The server does not list its calls.")
     if missing:
         raise NotSupportedByServer(
-            f"Hummingbot API {server.version} does not have what the panel needs: {', '.join(missing)}."
+            f"Hummingbot API {server.version} lacks calls that the panel needs: {', '.join(missing)}."
         )
-    return "It has every call that the panel makes."
+    return "The server supports every call that the panel makes."
 
 
 def ask(server: Server, question: Callable[..., str], **options: Any) -> str:

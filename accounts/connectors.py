@@ -31,7 +31,7 @@ def connectors_learn(*, api: HummingbotAPI, server: Server) -> str:
     learnt = f"{len(fields)} connectors."
     if not left_out:
         return learnt
-    return NotDone(f"{learnt} Left out, because the server does not tell what they ask for: {', '.join(left_out)}.")
+    return NotDone(f"{learnt} Left out, because the server does not report their fields: {', '.join(left_out)}.")
 
 
 def _fields_as_json(api: HummingbotAPI, connector: str) -> list[dict[str, Any]]:

@@ -41,8 +41,8 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
     unusable = server.controllers.exclude(problem="").values_list("name", flat=True)
     output = f"{len(listed)} controllers."
     if unusable:
-        output += f" The server can't tell the settings of {', '.join(unusable)}."
-    return NotDone(f"{output} Not all were read, check again: {silence}") if silence else output
+        output += f" The server can't report the settings of {', '.join(unusable)}."
+    return NotDone(f"{output} Some were not read. Check again: {silence}") if silence else output
 
 
 def _read(api: HummingbotAPI, server: Server, wanted: Iterable[tuple[str, str]]) -> str:

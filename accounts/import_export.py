@@ -18,7 +18,7 @@ from hummingbot_api.results import ConnectorField
 from spreadsheets.sheets import NONE, Change, Column, Group, Sheet
 from spreadsheets.tables import Row
 
-NO_SUCH_CLIENT = "There is no such client."
+NO_SUCH_CLIENT = "This client does not exist."
 
 
 class ClientSheet(Sheet):
@@ -26,15 +26,19 @@ class ClientSheet(Sheet):
     key = ("name",)
     fields = ("account_name", "server", "account_manager", "status", "notes")
     columns = (
-        Column("name", "The client's name, by which the row is known again.", "Sample Trading", required=True),
-        Column("server", "The name of the server, as the list of servers has it.", "My server", required=True),
-        Column("account_name", "Of the credentials profile. Left empty it is made from the name.", "client_sample"),
-        Column("account_manager", "The user name of who looks after the client. Left empty: yourself, or nobody."),
+        Column("name", "The client's name. It identifies the row.", "Sample Trading", required=True),
+        Column("server", "The name of the server.", "My server", required=True),
+        Column(
+            "account_name",
+            "The name of the credentials profile. If empty, it is made from the client's name.",
+            "client_sample",
+        ),
+        Column("account_manager", "The username of the account manager. If empty, yourself or nobody."),
         Column("status", f"One of {', '.join(ClientStatus.labels)}.", ClientStatus.ONBOARDING.label),
-        Column("notes", "Anything."),
+        Column("notes", "Free text."),
         Column("created_at", "When the client was added, in UTC.", read_only=True),
     )
-    next_step = "Nothing was sent to a server. Next: add the clients' exchange keys, or import them."
+    next_step = "Nothing was sent to a server. Next, add or import the clients' exchange keys."
 
     def prepare(self, rows: Sequence[Row]) -> None:
         names = {row.text("name") for row in rows}
@@ -61,7 +65,7 @@ class ClientSheet(Sheet):
             if name in self.servers:
                 obj.server = self.servers[name]
             else:
-                row.wrong("server", "There is no such server.")
+                row.wrong("server", "This server does not exist.")
         if account := row.text("account_name"):
             obj.account_name = account
         self._fill_manager(obj, row)
@@ -80,13 +84,13 @@ class ClientSheet(Sheet):
         if not username or username == present:
             return
         if not self.may_assign:
-            row.wrong("account_manager", "You may not choose who looks after a client: leave this empty.")
+            row.wrong("account_manager", "You don't have permission to choose an account manager. Leave this empty.")
         elif username == NONE:
             client.account_manager = None
         elif username in self.managers:
             client.account_manager = self.managers[username]
         else:
-            row.wrong("account_manager", "There is no such user of the panel.")
+            row.wrong("account_manager", "This user does not exist.")
 
     def cells(self, obj: Client) -> dict[str, Any]:
         return {
@@ -111,19 +115,19 @@ class KeySheet(Sheet):
     columns = (
         Column("client", "The client's name.", "Sample Trading", required=True),
         Column("connector", "Hummingbot's name for the exchange.", required=True),
-        Column("expires_on", "The last day on which the exchange accepts the key: 2027-01-31. Left empty: none."),
+        Column("expires_on", "The last day on which the exchange accepts the key: 2027-01-31. If empty, none."),
         Column("hint", "The API key's last characters.", read_only=True),
-        Column("state", "How the key stands to what the server has.", read_only=True),
+        Column("state", "Whether the key matches the one on the server.", read_only=True),
         Column("changed_at", "When the key was entered, in UTC.", read_only=True),
     )
     group_word = "connector"
     note = (
-        "A key is replaced as a whole: a row has all that its connector asks for. Delete the file once it is imported, "
-        "and empty the bin: until then it holds the keys in clear."
+        "A row replaces the whole key, so it needs every value that the connector requires. The file holds keys in "
+        "plain text: delete it after the import, and empty the trash."
     )
     next_step = (
-        "Nothing was sent to a server. Next: choose the clients in their list and “Push profile”. Bots that run keep "
-        "their former keys until they are redeployed."
+        "Nothing was sent to a server. Next, select the clients in their list and use “Push keys”. Running bots keep "
+        "their old keys until they are redeployed."
     )
 
     def groups(self) -> list[Group]:
@@ -154,7 +158,7 @@ class KeySheet(Sheet):
         if client is None:
             row.wrong("client", NO_SUCH_CLIENT)
         elif is_paper_trade(connector):
-            row.wrong("connector", "Paper trade needs no key: leave this row out.")
+            row.wrong("connector", "Paper trade needs no key. Remove this row.")
         elif client.server.fields_of(connector) is None:
             row.wrong("connector", f"{client.server} has no such connector.")
         else:
@@ -178,7 +182,7 @@ class KeySheet(Sheet):
         # Another key has another last day.
         day = row.day("expires_on") or (obj.expires_on if obj.changed_at == entered else None)
         if day and day != obj.expires_on and day < timezone.localdate():
-            row.wrong("expires_on", "This day is past: enter the last day of the key that you have now.")
+            row.wrong("expires_on", "This date has passed. Enter the expiry date of the current key.")
         obj.expires_on = day
 
     def cells(self, obj: ExchangeKey) -> dict[str, Any]:

@@ -17,7 +17,7 @@ UNBROKEN = ("api_key", "api_secret", "secret_key", "private_key", "address", "us
 #: The end of the names of values of which every character was chosen by a person, and counts.
 VERBATIM = "passphrase"
 PAPER_NEEDS_NO_KEY = (
-    "Paper trade needs no key: its money is simulated. Define the client's bot on this connector and deploy it."
+    "Paper trade uses simulated money and needs no key. Add the client's bot with this connector and deploy it."
 )
 YES_OR_NO = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 #: Digits of a whole number: Python reads none of any length.
@@ -51,7 +51,7 @@ def read_key(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> tup
     given = {name: value for name, value in _flat(values, fields).items() if value is not None and value != ""}
     known = {field.name: field for field in entries(fields)}
     errors = {
-        name: f"“{name}” is not a field of this connector; it asks for {', '.join(known)}."
+        name: f"“{name}” is not a field of this connector. Its fields are: {', '.join(known)}."
         for name in given
         if name not in known
     }
@@ -94,14 +94,14 @@ def _gather(
     if not mode and inner:
         mode = next((title for title, fields in modes.items() if set(inner) <= {f.name for f in fields}), "")
         if not mode:
-            errors[group] = f"These values don't go together: choose one of {', '.join(modes)}."
+            errors[group] = f"These values conflict. Choose one of {', '.join(modes)}."
     if not mode:
         return
     asked = {field.name: field for field in modes[mode]}
     for name in inner.keys() - asked.keys():
-        errors[prefix + name] = f"{mode} does not ask for this: leave it empty."
+        errors[prefix + name] = f"{mode} does not use this field. Leave it empty."
     for name in asked.keys() - inner.keys():
-        errors.setdefault(prefix + name, f"{prefix + name} is missing: {mode} asks for it.")
+        errors.setdefault(prefix + name, f"{prefix + name} is missing. {mode} requires it.")
     read[group] = inner if asked else mode
 
 
@@ -118,7 +118,7 @@ def _read(value: Any, field: ConnectorField, known: Mapping[str, ConnectorField]
         case "bool":
             found = text if isinstance(text, bool) else YES_OR_NO.get(str(text).lower(), "") if text != "" else None
             if found == "":
-                raise WrongValue("Write yes or no.")
+                raise WrongValue("Enter yes or no.")
             return "" if found is None else found
         case "int":
             return text if text == "" else _whole_number(text)
@@ -133,12 +133,12 @@ def _read(value: Any, field: ConnectorField, known: Mapping[str, ConnectorField]
     if isinstance(text, int) and not isinstance(text, bool):
         text = str(text)  # an account's number, which a program sends as one
     if not isinstance(text, str):
-        raise WrongValue("Write text.")
+        raise WrongValue("Enter text.")
     if field.name.endswith(UNBROKEN) and not _LONGER_KEY.search(text):
         if len(text.split()) > 1:
-            raise WrongValue("There is a space or a line break inside: copy the whole value once more.")
+            raise WrongValue("This contains a space or a line break. Paste the whole value again.")
         if not text.isascii():
-            raise WrongValue("There is a character in it that no key has, such as a long dash: copy it once more.")
+            raise WrongValue("This contains a character that no key has, such as a long dash. Paste the value again.")
     return text
 
 
@@ -147,7 +147,7 @@ def _clean(text: str, field: ConnectorField, known: Mapping[str, ConnectorField]
     named = _NAMED.match(text)
     if named and (owner := _owner(named[1], field, known)):
         if owner != field.name:
-            raise WrongValue(f"This begins with the name of another value, {owner}: enter it there.")
+            raise WrongValue(f"This begins with the name of another value, {owner}. Enter it in that field.")
         text = text[named.end() :].rstrip(",; \t")
     text = _unquoted(text)
     return text.translate(_DASHES) if field.name.endswith(UNBROKEN) else text
@@ -176,7 +176,7 @@ def _word(name: str) -> str:
 def _whole_number(value: Any) -> int:
     digits = str(value) if isinstance(value, str) or (type(value) is int and value < 10**MAX_NUMBER) else ""
     if not digits.isascii() or not digits.isdecimal() or len(digits) > MAX_NUMBER:
-        raise WrongValue(f"Write a whole number of at most {MAX_NUMBER} digits.")
+        raise WrongValue(f"Enter a whole number with at most {MAX_NUMBER} digits.")
     return int(digits)
 
 
@@ -184,9 +184,9 @@ def _list(value: Any) -> Any:
     if isinstance(value, str) and not value.startswith("["):
         parts = [_unquoted(part.strip()) for part in value.split(",")]
         return [part for part in parts if part] or ""
-    found = _from_json(value, 'Write a list: values with commas between, or JSON such as ["a", "b"].')
+    found = _from_json(value, 'Enter a list: values separated by commas, or JSON such as ["a", "b"].')
     if not isinstance(found, list) or not all(isinstance(part, str | int | float) for part in found):
-        raise WrongValue('Write a list: values with commas between, or JSON such as ["a", "b"].')
+        raise WrongValue('Enter a list: values separated by commas, or JSON such as ["a", "b"].')
     return [part.strip() if isinstance(part, str) else part for part in found] or ""
 
 
@@ -194,9 +194,9 @@ def _object(value: Any, *, of_objects: bool) -> Any:
     if value == "":
         return value
     example = '{"NAME": {"field": "value"}}' if of_objects else '{"name": "value"}'
-    found = _from_json(value, f"Write a JSON object such as {example}.")
+    found = _from_json(value, f"Enter a JSON object such as {example}.")
     if not isinstance(found, dict):
-        raise WrongValue(f"Write a JSON object such as {example}.")
+        raise WrongValue(f"Enter a JSON object such as {example}.")
     return found or ""
 
 

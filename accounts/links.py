@@ -31,4 +31,4 @@ def onboarding_page(subject: Any) -> tuple[str, str] | None:
     client: Client = subject if isinstance(subject, Client) else subject.client
     if client.status != ClientStatus.ONBOARDING:
         return None
-    return f"Go on with the onboarding of {client}", reverse("onboard_resume", args=[client.pk])
+    return f"Continue onboarding {client}", reverse("onboard_resume", args=[client.pk])

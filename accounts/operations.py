@@ -50,21 +50,26 @@ class CheckServer(ServerOperation):
     steps = (
         StepDefinition("reach", "Reach the server", lambda context: reach(context.subject)),
         StepDefinition("sign_in", "Sign in", lambda context: sign_in(context.subject)),
-        StepDefinition("engines", "Ask for Docker and MQTT", lambda context: check_engines(context.subject)),
-        StepDefinition("connectors", "Learn its connectors", lambda context: ask(context.subject, connectors_learn)),
-        StepDefinition("controllers", "Learn its controllers", lambda context: ask(context.subject, controllers_learn)),
+        StepDefinition("engines", "Check Docker and MQTT", lambda context: check_engines(context.subject)),
+        StepDefinition("connectors", "Read the connectors", lambda context: ask(context.subject, connectors_learn)),
+        StepDefinition("controllers", "Read the controllers", lambda context: ask(context.subject, controllers_learn)),
         StepDefinition(
-            "routes", "See whether it has the calls that are needed", lambda context: ask(context.subject, check_routes)
+            "routes",
+            "Check that the server supports the required calls",
+            lambda context: ask(context.subject, check_routes),
         ),
         StepDefinition(
             "keys",
-            "See whether it uses the keys that it has stored",
+            "Check that the server uses its stored keys",
             lambda context: ask(context.subject, stored_keys_check),
         ),
     )
 
     def consequence(self, subject: Server, options: Mapping[str, Any]) -> str:
-        return "Asks the server whether it answers and lets the panel in, and what it has. Changes nothing there."
+        return (
+            "Checks that the server responds and accepts the stored login, and reads what it offers. Nothing changes "
+            "on the server."
+        )
 
 
 @register
@@ -72,12 +77,12 @@ class ReadControllers(ServerOperation):
     """Asks for every controller's settings again: its file may have changed while the server's version did not."""
 
     name = "read_controllers"
-    label = "Read controllers again"
+    label = "Refresh controllers"
     icon = "sync"
     steps = (
         StepDefinition("reach", "Reach the server", lambda context: reach(context.subject)),
         StepDefinition(
-            "controllers", "Read its controllers", lambda context: ask(context.subject, controllers_learn, force=True)
+            "controllers", "Read the controllers", lambda context: ask(context.subject, controllers_learn, force=True)
         ),
     )
 
@@ -146,22 +151,22 @@ def push_steps(force: Callable[[StepContext], bool] = lambda context: False) -> 
     """From reaching the server to reading back what it lists. ``force`` says whether unchanged keys are sent again."""
     return (
         StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
-        StepDefinition("check", "Compare the stored fields with what the connector asks for", _check_keys),
+        StepDefinition("check", "Compare the stored fields with the connector's fields", _check_keys),
         StepDefinition("account", "Make sure that the account exists", _ensure_account),
         StepDefinition(
             "push",
-            "Store on the server, which tries each key at its exchange",
+            "Save on the server and test at the exchange",
             lambda context: _push_keys(context, force=force(context)),
         ),
-        StepDefinition("verify", "Read back what the server lists", _verify_pushed),
+        StepDefinition("verify", "Verify what the server lists", _verify_pushed),
     )
 
 
 class PushOptions(forms.Form):
     force = forms.BooleanField(
         required=False,
-        label="Send unchanged keys again",
-        help_text="Needed when the server's config password was changed, which makes its stored keys unreadable.",
+        label="Push unchanged keys again",
+        help_text="Required if the server's config password was changed: its stored keys are then unreadable.",
     )
 
 
@@ -170,7 +175,7 @@ class PushProfile(OperationType):
     """Makes the client's account on its server hold the client's keys. Pushing what is there already does nothing."""
 
     name = "push_profile"
-    label = "Push profile"
+    label = "Push keys"
     icon = "upload"
     subject_model = Client
     permission = "accounts.push_profile"
@@ -179,15 +184,15 @@ class PushProfile(OperationType):
     steps = push_steps(force=lambda context: bool(context.operation.options.get("force")))
 
     def consequence(self, subject: Client, options: Mapping[str, Any]) -> str:
-        connectors = ", ".join(title_of(key.connector) for key in subject.keys.all()) or "no key yet"
+        connectors = ", ".join(title_of(key.connector) for key in subject.keys.all()) or "no keys yet"
         return (
-            f"Stores the keys of {subject} ({connectors}) as profile {subject.account_name} on {subject.server}, "
-            "which logs in to each exchange with them. Running bots keep their old keys until they are redeployed."
+            f"Stores {subject}'s keys ({connectors}) in the profile {subject.account_name} on {subject.server}. The "
+            "server signs in to each exchange with them. Running bots keep their old keys until they are redeployed."
         )
 
     def blockers(self, subject: Client, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if not subject.keys.exists():
-            yield NotPossibleNow(f"{subject} has no exchange key yet: add one first.")
+            yield NotPossibleNow(f"{subject} has no exchange key yet. Add one first.")
 
     def concurrency_group(self, subject: Client) -> str:
         return server_group(subject.server)
@@ -197,7 +202,7 @@ class PushProfile(OperationType):
 
     def next_step(self, operation: Operation) -> tuple[str, str]:
         return onboarding_page(operation.subject) or (
-            "Define and deploy this client's bots",
+            "Add and deploy this client's bots",
             f"{reverse('admin:bots_bot_changelist')}?client__id__exact={operation.subject_id}",
         )
 
@@ -228,23 +233,24 @@ class RecreateProfile(OperationType):
     dangerous = True
     steps = (
         StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
-        StepDefinition("check", "Compare the stored fields with what the connector asks for", _check_keys),
+        StepDefinition("check", "Compare the stored fields with the connector's fields", _check_keys),
         StepDefinition("unreadable", "Make sure that the server can't read the stored keys", _check_unreadable),
-        StepDefinition("recreate", "Delete the account and create it again", _recreate_account),
+        StepDefinition("recreate", "Delete and recreate the account", _recreate_account),
         StepDefinition(
             "push",
-            "Store on the server, which tries each key at its exchange",
+            "Save on the server and test at the exchange",
             lambda context: _push_keys(context, force=True),
         ),
-        StepDefinition("verify", "Read back what the server lists", _verify_pushed),
+        StepDefinition("verify", "Verify what the server lists", _verify_pushed),
     )
 
     def consequence(self, subject: Client, options: Mapping[str, Any]) -> str:
         connectors = ", ".join(title_of(key.connector) for key in subject.keys.all())
         return (
-            f"For a server whose config password is lost. If {subject.server} can't read its stored keys any more, the "
-            f"account {subject.account_name} is deleted there with all that is in it, created again, and the keys of "
-            f"{subject} ({connectors}) are stored in it. If it can, nothing is deleted. Running bots keep their keys."
+            f"Use this if the server's config password is lost. If {subject.server} can't read its stored keys, the "
+            f"panel deletes the account {subject.account_name} with everything in it, recreates it, and stores "
+            f"{subject}'s keys ({connectors}) in it. If the server can read them, nothing is deleted. Running bots "
+            "keep their keys."
         )
 
     def applies_to(self, subject: Client) -> bool:
@@ -252,13 +258,13 @@ class RecreateProfile(OperationType):
 
     def blockers(self, subject: Client, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if subject.profile is None:
-            yield NotPossibleNow(f"{subject} has no profile on {subject.server} yet: push it.")
+            yield NotPossibleNow(f"{subject} has no profile on {subject.server} yet. Push its keys first.")
         elif subject.profile.adopted:
             yield ProfileExists(
-                f"The profile {subject.account_name} was there before the panel, which deletes nothing in it."
+                f"The profile {subject.account_name} existed before the panel, so the panel deletes nothing in it."
             )
         if not subject.keys.exists():
-            yield NotPossibleNow(f"{subject} has no exchange key that could be stored again.")
+            yield NotPossibleNow(f"{subject} has no exchange key to store again.")
 
     def concurrency_group(self, subject: Client) -> str:
         return server_group(subject.server)
@@ -304,9 +310,9 @@ class TestKey(KeyOperation):
 
     def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
         return (
-            f"Sends the key to {subject.client.server}, which logs in to {title_of(subject.connector)} with it and "
-            f"stores it in the profile {subject.client.account_name}. Nothing is traded, and running bots keep the key "
-            "that they have. A key that the exchange refuses is taken off the server again."
+            f"Sends the key to {subject.client.server}, which signs in to {title_of(subject.connector)} with it and "
+            f"stores it in the profile {subject.client.account_name}. The test places no orders, and running bots "
+            "keep their current key. If the exchange rejects the key, it is removed from the server again."
         )
 
 
@@ -321,7 +327,7 @@ class VerifyProfile(OperationType):
     """Looks at what the server has, changes nothing there. Takes over a profile that was made by hand."""
 
     name = "verify_profile"
-    label = "Verify profile"
+    label = "Verify keys"
     icon = "fact_check"
     subject_model = Client
     permission = "accounts.push_profile"

@@ -9,8 +9,8 @@ class PasswordUnreadable(Problem):
     code = "password_unreadable"
     fix_target = "server"
     no_contact = True
-    meaning = "The server's stored password can't be decrypted with the present FERNET_KEYS."
-    default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or type the password again."
+    meaning = "The server's stored password can't be decrypted with the current FERNET_KEYS."
+    default_remedy = "Add the old key back to FERNET_KEYS after the new one, or enter the password again."
 
 
 class KeyUnreadable(Problem):
@@ -18,8 +18,8 @@ class KeyUnreadable(Problem):
 
     code = "key_unreadable"
     fix_target = "key"
-    meaning = "The exchange key can't be decrypted with the present FERNET_KEYS."
-    default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or enter the exchange key again."
+    meaning = "The exchange key can't be decrypted with the current FERNET_KEYS."
+    default_remedy = "Add the old key back to FERNET_KEYS after the new one, or enter the exchange key again."
 
 
 class KeyMissing(Problem):
@@ -37,7 +37,7 @@ class NothingToPush(Problem):
     code = "nothing_to_push"
     fix_target = "key"
     meaning = "The client has no exchange key yet, so there is nothing to push."
-    default_remedy = "Add the client's exchange key, then push the profile."
+    default_remedy = "Add the client's exchange key, then push it."
 
 
 class PushUnverified(Problem):
@@ -45,7 +45,7 @@ class PushUnverified(Problem):
 
     code = "push_unverified"
     meaning = "The server accepted the key, but does not list it in the profile."
-    default_remedy = "Push the profile again; if it stays so, check the disk of the server's host."
+    default_remedy = "Push the keys again. If the problem continues, check the disk of the server's host."
     retryable = True
 
 
@@ -53,10 +53,10 @@ class ProfileExists(Problem):
     """The server has an account of the client's account name, and nobody has chosen to take it over."""
 
     code = "profile_exists"
-    meaning = "The server has a profile of this name already that the panel did not make."
+    meaning = "The server already has a profile with this name that the panel did not create."
     default_remedy = (
-        "If it is this client's, choose it on the client's page or verify the profile to take it over, for which you "
-        "need the permission to take over profiles. Otherwise give the client another account name."
+        "If it belongs to this client, adopt it: choose it on the client's page or use “Verify keys”. Adopting "
+        "requires the permission to adopt profiles. Otherwise give the client another account name."
     )
 
 
@@ -64,7 +64,7 @@ class ProfileNameTaken(Problem):
     """Another client of the panel uses this account name on this server."""
 
     code = "profile_name_taken"
-    meaning = "This account name is in use on this server, and not by this client."
+    meaning = "This account name is already in use on this server."
     default_remedy = "Give the client another account name."
 
 
@@ -73,7 +73,7 @@ class ProfileInOrder(Problem):
 
     code = "profile_in_order"
     meaning = "The server can read the keys in this profile, so nothing was deleted."
-    default_remedy = "Nothing is left to do: push the profile if a key has changed."
+    default_remedy = "No action is needed. If a key has changed, push the keys."
 
 
 class ProfileHoldsMore(Problem):

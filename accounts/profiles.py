@@ -35,8 +35,8 @@ from hummingbot_api.server_faults import ServerKeysUnreadable, ServerModuleMissi
 from operations.kinds import NotDone
 
 ADDRESS_ONLY = (
-    "The exchange shows the address's balances, which are public: the private key was not tried. A bot's first order "
-    "tries it."
+    "The exchange returned the address's public balances, which does not test the private key. The bot's first order "
+    "will test it."
 )
 #: What is wrong with one key, or one exchange: the next key is sent anyway.
 KEY_PROBLEMS = (
@@ -69,25 +69,25 @@ def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str
         # Written before the account is made: after a crash in between it counts as the panel's own.
         CredentialsProfile.objects.create(client=client, server=server, account_name=name)
     elif exists:
-        return f"The account {name} is there."
+        return f"The account {name} exists."
     else:
         # Whatever had been pushed went with the account.
         profile.pushed_keys.all().delete()
     try:
         api.accounts.add(name)
     except AlreadyExists:
-        return f"The account {name} is there."
+        return f"The account {name} exists."
     return f"The account {name} was created."
 
 
 def _profile_exists(name: str, server: Server) -> ProfileExists:
-    return ProfileExists(f"The server {server} has a profile {name} already that the panel did not make.")
+    return ProfileExists(f"The server {server} already has a profile {name} that the panel did not create.")
 
 
 def _check_not_taken(client: Client, server: Server) -> None:
     name = client.account_name
     if CredentialsProfile.objects.filter(server=server, account_name=name).exclude(client=client).exists():
-        raise ProfileNameTaken(f"The account name {name} is in use on {server}.")
+        raise ProfileNameTaken(f"The account name {name} is already in use on {server}.")
 
 
 def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
@@ -97,13 +97,13 @@ def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
         WrongKeyField, UnknownConnector, KeyUnreadable
     """
     wrong = [
-        f"The key for {key.connector} does not fit: {' '.join(errors.values())}"
+        f"The key for {key.connector} has errors: {' '.join(errors.values())}"
         for key in keys
         if (errors := key_errors(key.read_values(), api.connectors.fields(key.connector)))
     ]
     if wrong:
         raise WrongKeyField(" ".join(wrong))
-    return "The stored fields are those that the server asks for." if keys else "No key is needed."
+    return "The stored fields match the server's." if keys else "No key is needed."
 
 
 def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool) -> str:
@@ -124,7 +124,7 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
     for key in keys:
         unchanged = profile.fingerprint_of(key.connector) == key.fingerprint and key.connector in listed
         if unchanged and not force and _in_use(api, profile.account_name, key.connector):
-            output.append(f"{key.connector}: already there, unchanged since the last push.")
+            output.append(f"{key.connector}: already stored, unchanged since the last push.")
             continue
         try:
             output.append(_push(api, profile, key, listed))
@@ -218,7 +218,7 @@ def profile_verify(
     profile.pushed_keys.exclude(connector__in=listed).delete()
     if missing := sorted(set(connectors) - set(listed)):
         raise PushUnverified(f"The server does not list {', '.join(missing)} in {name}.")
-    return f"{'Found and taken over: ' if found else ''}{name} lists {', '.join(listed) or 'no connector'}."
+    return f"{'Found and adopted: ' if found else ''}{name} lists {', '.join(listed) or 'no connector'}."
 
 
 def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[ExchangeKey]:
@@ -237,11 +237,11 @@ def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[E
     if name in api.accounts.list() and connector in api.accounts.credentials(name):
         if not _in_use(api, name, connector):
             raise ServerKeysUnreadable(
-                f"The server lists a key for {connector} in {name} and has no portfolio for it: it can't read the key, "
-                "or could not log in with it since its start."
+                f"The server lists a key for {connector} in {name}, but has no portfolio for it. It can't read the "
+                "key, or could not sign in with it since its start."
             )
         return []
-    raise KeyMissing(f"{client} has no exchange key for {connector}, neither here nor on the server.")
+    raise KeyMissing(f"{client} has no exchange key for {connector}, in the panel or on the server.")
 
 
 def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
@@ -255,14 +255,14 @@ def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
     used = [name for name in names if portfolio.get(name)]
     unused = [name for name in names if name not in used and _lists_keys(api, name)]
     if not unused:
-        return "The server uses the keys that it has stored." if used else "The server has no key of a client yet."
+        return "The server uses its stored keys." if used else "The server has no client keys yet."
     output = (
-        f"The server lists keys in {', '.join(unused)} and has no portfolio for them: it can't read them any more, as "
-        "after a change of its config password, or could not log in to their exchanges since its start."
+        f"The server lists keys in {', '.join(unused)}, but has no portfolio for them. It can't read them (for "
+        "example after a change of its config password), or could not sign in to their exchanges since its start."
     )
     if not used:
         raise ServerKeysUnreadable(output)
-    return NotDone(f"{output} “Test key” tells which.")
+    return NotDone(f"{output} Use “Test key” to find out.")
 
 
 def uses_no_key(api: HummingbotAPI, account: str) -> bool:
@@ -287,15 +287,15 @@ def unreadable_check(*, api: HummingbotAPI, client: Client, server: Server, keys
     """
     name = client.account_name
     if name not in api.accounts.list():
-        return f"The account {name} is gone."
+        return f"The account {name} no longer exists."
     if others := sorted(set(api.accounts.credentials(name)) - {key.connector for key in keys}):
         raise ProfileHoldsMore(
-            f"The panel has no key for {', '.join(others)}, which {name} holds. Nothing was deleted."
+            f"The panel does not have the keys for {', '.join(others)} that {name} holds. Nothing was deleted."
         )
     try:
         keys_push(api=api, client=client, server=server, keys=keys[:1], force=True)
     except ServerKeysUnreadable as problem:
-        return f"It can't. ({problem.message})"
+        return f"The server can't read them. ({problem.message})"
     raise ProfileInOrder
 
 

@@ -155,7 +155,7 @@ def _has_gap(read_to: datetime | None, general: Sequence[LogEntry]) -> bool:
 def describe(orders: Sequence[OpenOrder], most: int = 20) -> str:
     """The orders in a list for a sentence."""
     words = "; ".join(map(str, orders[:most]))
-    return f"{words}; and {len(orders) - most} more" if len(orders) > most else words
+    return f"{words}; {len(orders) - most} more" if len(orders) > most else words
 
 
 def _side_of(order: ArchivedOrder) -> str:

@@ -9,15 +9,15 @@ class DefinitionInvalid(Problem):
     code = "definition_invalid"
     fix_target = "settings"
     meaning = "The bot's definition is not valid."
-    default_remedy = "Open the bot's settings, correct what the message names, save, and try again."
+    default_remedy = "Correct the setting that the message names, save the bot, and try again."
 
 
 class AlreadyRunning(Problem):
     """An instance of the bot is alive; a second one would trade the same account."""
 
     code = "already_running"
-    meaning = "An instance of this bot is on the server already."
-    default_remedy = "Use “Redeploy” to replace it, or “Archive” to end it. A second one is never started."
+    meaning = "This bot already has an instance on the server."
+    default_remedy = "Use “Redeploy” to replace it or “Archive” to remove it. The panel never starts a second instance."
 
 
 class PauseWouldEnd(Problem):
@@ -25,10 +25,10 @@ class PauseWouldEnd(Problem):
 
     code = "pause_would_end"
     fix_target = "bot"
-    meaning = "The bot is paused, and a new instance would quote at once."
+    meaning = "The bot is paused. A new instance would start quoting at once."
     default_remedy = (
-        "If it shall quote again, ask once more and say so: tick “Let it quote again” on the bot's page, send "
-        "“resume” to the JSON API, or add --resume in a terminal. If not, leave its instance as it is."
+        "To resume trading, select “Resume trading” on the bot's page and try again. In the JSON API send “resume”; "
+        "in a terminal add --resume. Otherwise leave the paused instance as it is."
     )
 
 
@@ -37,10 +37,10 @@ class ClientOffboarded(Problem):
 
     code = "client_offboarded"
     fix_target = "client"
-    meaning = "The client is offboarded: none of their bots is deployed or started."
+    meaning = "The client is offboarded, so none of its bots can be deployed or started."
     default_remedy = (
-        "If the bot shall trade, set the client's status to active again and ask once more. What still runs can be "
-        "stopped and archived as it is."
+        "To trade again, set the client's status to active, then try again. Bots that still run can be stopped and "
+        "archived."
     )
 
 
@@ -49,7 +49,7 @@ class InstanceNameTaken(Problem):
 
     code = "instance_name_taken"
     fix_target = "settings"
-    meaning = "Another bot uses the same instance name on this server."
+    meaning = "Another bot on this server uses the same instance name."
     default_remedy = "Give the bot another name."
 
 
@@ -59,8 +59,8 @@ class DeployUnconfirmed(Problem):
     code = "deploy_unconfirmed"
     meaning = "The deploy was sent, but the server did not confirm it and no new instance has appeared."
     default_remedy = (
-        "Retry: the panel looks for the instance first and adopts it. While one may still appear, no second deploy is "
-        "sent, unless you say on the bot's page that you have looked on the server's host and nothing is there."
+        "Retry. The panel first looks for the instance and adopts it. It sends no second deploy while one may still "
+        "appear, unless you confirm on the bot's page that you checked the server's host and found nothing."
     )
     retryable = True
 
@@ -69,10 +69,10 @@ class ContainerExited(Problem):
     """The server made the container, and it ended by itself."""
 
     code = "container_exited"
-    meaning = "The server said success, but the bot's container exited."
+    meaning = "The server reported success, but the bot's container exited."
     default_remedy = (
-        "Look at “docker logs” of the instance on the server's host. The usual causes: the profile has no key for the "
-        "connector, or the strategy raises an error when it starts. Then deploy again."
+        "Run “docker logs” for the instance on the server's host. Common causes: the profile has no key for the "
+        "connector, or the strategy fails at startup. Fix the cause, then deploy again."
     )
 
 
@@ -80,10 +80,10 @@ class BotNeverConnected(Problem):
     """The container is up, and nothing was heard of the bot by the deadline."""
 
     code = "bot_never_connected"
-    meaning = "The bot's container is up, but the bot was not heard."
+    meaning = "The bot's container is up, but the bot has not connected."
     default_remedy = (
-        "If it starts slowly, “Refresh” shows it as running as soon as it is heard. Otherwise check that the bot is "
-        "defined as headless and that its container reaches the MQTT broker, then “Redeploy”."
+        "A slow bot is shown as running once it connects; “Refresh” checks now. Otherwise make sure that the bot is "
+        "headless and that its container reaches the MQTT broker, then use “Redeploy”."
     )
     retryable = True
 
@@ -92,7 +92,7 @@ class InstanceMissing(Problem):
     """Docker has no container of the instance's name on its server, by its own word."""
 
     code = "instance_missing"
-    meaning = "The bot's instance is gone from the server."
+    meaning = "The bot's instance no longer exists on the server."
     default_remedy = "Deploy the bot again if it should trade."
 
 
@@ -101,10 +101,10 @@ class InstanceNotListed(Problem):
 
     code = "instance_not_listed"
     fix_target = "bot"
-    meaning = "The server does not list the bot's container: it is paused by Docker, restarting, or removed."
+    meaning = "The server does not list the bot's container. It is paused by Docker, restarting, or removed."
     default_remedy = (
-        "Press “Recover”: Docker is asked for the bot's container. One that is paused or restarting is stopped, with "
-        "its orders cancelled; of one that is gone, the last known orders are named."
+        "Use “Recover” to ask Docker for the container. A paused or restarting container is stopped and its orders "
+        "are cancelled. If the container is gone, the panel lists its last known orders."
     )
 
 
@@ -121,9 +121,9 @@ class StopNotDelivered(Problem):
 
     code = "stop_not_delivered"
     fix_target = "bot"
-    meaning = "The bot is not connected, so no stop could reach it: it may still be trading."
+    meaning = "The bot is not connected, so it can't receive a stop. It may still be trading."
     default_remedy = (
-        "Press “Recover”: the bot's container is ended and started again, and it is stopped as soon as it is connected."
+        "Use “Recover”. It ends the bot's container, starts it again, and stops the bot as soon as it connects."
     )
     retryable = True
 
@@ -132,10 +132,10 @@ class StopUnconfirmed(Problem):
     """The stop was sent, and the bot's log does not say that it stopped."""
 
     code = "stop_unconfirmed"
-    meaning = "The stop was sent, but the bot has not confirmed that it stopped: it may still be trading."
+    meaning = "The stop was sent, but the bot has not confirmed it. It may still be trading."
     default_remedy = (
-        "Retry the stop. If that does not help, press “Recover”: its container is ended and started again, and the "
-        "bot is stopped as soon as it is connected."
+        "Retry the stop. If that fails, use “Recover”: it ends the bot's container, starts it again, and stops the "
+        "bot as soon as it connects."
     )
     retryable = True
 
@@ -144,8 +144,8 @@ class ArchiveUnconfirmed(Problem):
     """The archive was sent, and the instance is still there."""
 
     code = "archive_unconfirmed"
-    meaning = "The archive was begun, but the instance is still on the server."
-    default_remedy = "Refresh in a minute; if the instance is still there, retry."
+    meaning = "The archive was started, but the instance is still on the server."
+    default_remedy = "Refresh in a minute. If the instance is still there, retry."
     retryable = True
 
 
@@ -154,10 +154,10 @@ class InstanceUnknownHere(Problem):
 
     code = "instance_unknown_here"
     fix_target = "server"
-    meaning = "This server never had the bot's instance, so it may still be trading on another one."
+    meaning = "This server never had the bot's instance. The bot may still be trading on another server."
     default_remedy = (
-        "Check whether the base URL leads to another host than before, and correct it. If it is the same host and its "
-        "history was lost, look there, and say on the bot's page that the instance is gone."
+        "Check whether the base URL points to a different host than before, and correct it. If it is the same host "
+        "and its history was lost, check the host. Then confirm on the bot's page that the instance is gone."
     )
 
 
@@ -166,11 +166,13 @@ class OrdersMayBeOpen(Problem):
 
     code = "orders_may_be_open"
     fix_target = "bot"
-    meaning = "Orders of this bot, or of another one of the client in this market, may still be open at the exchange."
+    meaning = (
+        "Orders of this bot, or of another of the client's bots in this market, may still be open at the exchange."
+    )
     default_remedy = (
-        "Look for them at the exchange and cancel what is open. Then press “Orders dealt with” on the bot's page (in "
-        "the JSON API /bots/{id}/orders/resolve, in a terminal “bot orders --resolve”). Until then nothing is deployed "
-        "or started on top of them, unless you say so."
+        "Check the exchange and cancel any open orders. Then use “Mark orders as resolved” on the bot's page (JSON "
+        "API: /bots/{id}/orders/resolve; terminal: “bot orders --resolve”). Until then, nothing is deployed or "
+        "started in this market unless you explicitly allow it."
     )
 
 
@@ -188,7 +190,7 @@ class BotLive(Problem):
 
     code = "bot_live"
     fix_target = "bot"
-    meaning = "The bot has an instance on a server: its definition can't be deleted."
+    meaning = "The bot has an instance on a server, so it can't be deleted."
     default_remedy = "Archive the bot first, then delete it."
 
 
@@ -197,16 +199,16 @@ class NotLive(Problem):
 
     code = "not_live"
     fix_target = "bot"
-    meaning = "The running instance can't be changed live."
-    default_remedy = "Redeploy the bot: the new instance has today's definition."
+    meaning = "This change can't be applied to the running instance."
+    default_remedy = "Redeploy the bot. The new instance uses the current settings."
 
 
 class LiveUnreadable(Problem):
     """Without knowing what an instance goes by, nothing is changed in it."""
 
     code = "live_unreadable"
-    meaning = "The server did not show the settings of the running instance, so nothing was changed."
-    default_remedy = "Refresh the bot and retry. If it stays like this, redeploy the bot."
+    meaning = "The server did not return the settings of the running instance, so nothing was changed."
+    default_remedy = "Refresh the bot and retry. If the problem continues, redeploy the bot."
     retryable = True
 
 
@@ -223,8 +225,8 @@ class PauseUnconfirmed(Problem):
     """The instance's file says paused, and the bot's log does not say that it obeyed."""
 
     code = "pause_unconfirmed"
-    meaning = "The pause was sent and the server shows it, but the bot has not confirmed it: it may still be quoting."
-    default_remedy = "Refresh the bot in a minute: it obeys when its exchange is ready. To be sure at once, “Stop” it."
+    meaning = "The pause was sent and the server shows it, but the bot has not confirmed it. It may still be quoting."
+    default_remedy = "Refresh the bot in a minute. It pauses once its exchange is ready. To be certain now, use “Stop”."
     retryable = True
 
 
@@ -232,10 +234,8 @@ class ResumeUnconfirmed(Problem):
     """The instance's file says that the pause is over, and the bot's log does not say that it quotes again."""
 
     code = "resume_unconfirmed"
-    meaning = "The pause was ended and the server shows it, but the bot has not confirmed that it quotes again."
-    default_remedy = (
-        "Refresh the bot in a minute. A bot that reached its loss limit does not go on by a resume: redeploy it then."
-    )
+    meaning = "The resume was sent and the server shows it, but the bot has not confirmed that it is quoting again."
+    default_remedy = "Refresh the bot in a minute. A bot that reached its loss limit can't be resumed: redeploy it."
     retryable = True
 
 
@@ -244,9 +244,9 @@ class TradingRuleBroken(Problem):
 
     code = "trading_rule_broken"
     fix_target = "settings"
-    meaning = "The exchange would refuse the bot's orders: they are too small."
+    meaning = "The bot's orders are smaller than the exchange allows."
     default_remedy = (
-        "Raise the amount that the message names, or divide it among fewer orders, save the bot, and try again."
+        "Increase the amount that the message names, or split it among fewer orders. Save the bot, then try again."
     )
 
 
@@ -257,7 +257,6 @@ class PairNotListed(Problem):
     fix_target = "settings"
     meaning = "The exchange does not list the bot's trading pair, so the bot would never trade."
     default_remedy = (
-        "Check how the pair is written, and correct the bot. If the server's list is not up to date, deploy once more "
-        "and say so: tick “Deploy anyway” on the bot's page, send “unlisted” to the JSON API, or add --unlisted "
-        "in a terminal."
+        "Correct the trading pair. If the exchange listed it only recently, select “Deploy anyway” on the bot's page. "
+        "In the JSON API send “unlisted”; in a terminal add --unlisted."
     )

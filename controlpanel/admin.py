@@ -67,9 +67,9 @@ class NewUserForm(UserCreationForm):
     usable_password = None
     role = forms.ModelChoiceField(
         queryset=Group.objects.none(),
-        empty_label="choose one",
+        empty_label="Choose …",
         widget=UnfoldAdminSelectWidget(),
-        help_text="What this user may do. An account manager sees own clients only.",
+        help_text="Account managers see only their own clients.",
     )
 
     def save(self, commit: bool = True) -> User:
@@ -84,7 +84,7 @@ class NewUserForm(UserCreationForm):
 @admin.register(User)
 class UserAdmin(PermissionsMixin, DjangoUserAdmin):
     holders = "user"
-    when_empty = "A user is a person who signs in to the panel, with a role."
+    when_empty = "A user signs in to the panel and has a role."
     form = UserChangeForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
@@ -96,10 +96,10 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("What this user may do", {"fields": ("is_active", "is_staff", "groups")}),
-        ("When", {"fields": ("last_login", "date_joined")}),
+        ("Role", {"fields": ("is_active", "is_staff", "groups")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
     )
-    superuser_fieldsets = (*fieldsets, ("Beyond roles", {"fields": ("is_superuser", "user_permissions")}))
+    superuser_fieldsets = (*fieldsets, ("Advanced permissions", {"fields": ("is_superuser", "user_permissions")}))
     readonly_fields = ("last_login", "date_joined")
     # Django's two boxes side by side are neither for a phone nor for a screen reader.
     filter_horizontal = ()
@@ -134,7 +134,9 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
             kwargs["queryset"] = grantable_groups(request.user)
             kwargs["label"] = "Roles"
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
-            kwargs["help_text"] = "What each may do stands under Roles. An account manager sees own clients only."
+            kwargs["help_text"] = (
+                "The page “Roles” lists the permissions of each role. Account managers see only their own clients."
+            )
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -149,52 +151,56 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         names = ["Superuser"] if user.is_superuser else []
         return ", ".join([*names, *(group.name for group in user.groups.all())]) or "none yet"
 
-    @display(description="second factor", label={"on": "success", "off": "warning"})
+    @display(description="two-factor", label={"on": "success", "off": "warning"})
     def second_factor_label(self, user: User) -> str:
         factor = getattr(user, "second_factor", None)
         return "on" if factor is not None and factor.confirmed else "off"
 
-    @display(description="signing in", label={"open": "success", "paused": "danger", "switched off": ""})
+    @display(description="sign-in", label={"allowed": "success", "locked": "danger", "disabled": ""})
     def sign_in_label(self, user: User) -> str:
         if not user.is_active:
-            return "switched off"
-        return "paused" if user.is_paused else "open"  # type: ignore[attr-defined]
+            return "disabled"
+        return "locked" if user.is_paused else "allowed"  # type: ignore[attr-defined]
 
-    @admin.action(description="Let sign in again", permissions=["change"])
+    @admin.action(description="Unlock", permissions=["change"])
     def unlock(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             reset(username=user.get_username())
-            log_change(request, user, "Ended the pause after wrong passwords.")
-            messages.success(request, f"{user} can sign in again at once.")
+            log_change(request, user, "Unlocked sign-in after wrong passwords.")
+            messages.success(request, f"{user} can sign in again.")
 
-    @admin.action(description="Remove the second factor", permissions=["change"])
+    @admin.action(description="Remove two-factor authentication", permissions=["change"])
     def remove_second_factor(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             if user == request.user:
                 # Or a session that somebody else got hold of could do it.
-                messages.error(request, "Your own is removed on the page “Second factor”, which takes a code.")
+                messages.error(
+                    request, "Remove your own on the page “Two-factor authentication”, which asks for a code."
+                )
             elif SecondFactor.objects.filter(user=user).delete()[0]:
-                log_change(request, user, "Removed the second factor.")
-                messages.success(request, f"{user} signs in with the password alone now: have a new one set up soon.")
+                log_change(request, user, "Removed two-factor authentication.")
+                messages.success(
+                    request, f"{user} now signs in without two-factor authentication. Ask them to set it up again."
+                )
             else:
-                messages.warning(request, f"{user} has no second factor.")
+                messages.warning(request, f"{user} has no two-factor authentication.")
 
     @admin.action(description="Revoke API tokens", permissions=["change"])
     def revoke_tokens(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             if count := Token.objects.filter(user=user).revoke():
                 log_change(request, user, f"Revoked API tokens: {count}.")
-                messages.success(request, f"API tokens of {user} revoked: {count}. No tool acts as {user} any more.")
+                messages.success(request, f"Revoked {user}'s API tokens ({count}). No tool can act as {user} any more.")
             else:
-                messages.warning(request, f"{user} has no API token that is not revoked.")
+                messages.warning(request, f"{user} has no active API tokens.")
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         response = super().user_change_password(request, id, form_url)
         if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=int(id)).count()):
             messages.warning(
                 request,
-                f"The new password ends this user's sessions, and not their API tokens: {count} still work. If they "
-                "may be known to others, choose “Revoke API tokens” in the list of users.",
+                f"The new password ends this user's sessions, but not their API tokens: {count} still work. If others "
+                "may know them, use “Revoke API tokens” in the list of users.",
             )
         return response
 
@@ -202,7 +208,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         users = list(queryset)
         for user in users:
             if not self.has_change_permission(request, user):
-                messages.error(request, f"{user} may do more than you: nothing was changed about them.")
+                messages.error(request, f"{user} has more permissions than you, so nothing was changed.")
         return [user for user in users if self.has_change_permission(request, user)]
 
 
@@ -214,7 +220,8 @@ class GroupAdmin(PermissionsMixin, DjangoGroupAdmin):
     filter_horizontal = ()
     fieldsets = ((None, {"fields": ("name", "permissions")}),)
     shown_fieldsets = ((None, {"fields": ("name", "allowed")}),)
-    when_empty = "The roles come with “manage.py migrate”."
+    list_title = "Roles"
+    when_empty = "“manage.py migrate” creates the roles."
 
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
         writes = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)

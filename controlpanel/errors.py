@@ -18,9 +18,9 @@ def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_page(
         request,
         403,
-        "This is not open to you",
-        "Your role does not allow this, or nobody may change what you asked for. Nothing was done.",
-        "If you need it for your work, ask an administrator: under Users they choose your role.",
+        "Access denied",
+        "You don't have permission for this, or the action is not allowed. Nothing was changed.",
+        "If you need access, ask an administrator to change your role under Users.",
     )
 
 
@@ -31,9 +31,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_page(
         request,
         404,
-        "Nothing is here",
-        "It was deleted, or its address has a mistake, or it belongs to a client that you do not look after.",
-        "Begin at the start page, and look for it in its list.",
+        "Page not found",
+        "It may have been deleted, its address may be wrong, or it belongs to a client that you don't manage.",
+        "Go to the dashboard, and find it in its list.",
     )
 
 
@@ -41,15 +41,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """For what Django refuses. Of a host name that is not the panel's it says which one arrived, and the setting."""
     if isinstance(exception, DisallowedHost):
         host = truncate(request.META.get("HTTP_HOST", ""), 200)
-        sentence = f"The panel was asked for under the name “{host}”, which is none of its own."
+        sentence = f"The panel does not serve the host name “{host}”."
         remedy = (
-            "If you host the panel: have the proxy send the Host header as the browser did, or add the name to "
-            "ALLOWED_HOSTS. docs/hosting.md has the headers that a proxy must send."
+            "If you host the panel, have the proxy pass on the browser's Host header, or add the name to "
+            "ALLOWED_HOSTS. docs/hosting.md lists the headers that a proxy must send."
         )
     else:
-        sentence = "The panel does not answer such a request. Nothing was done."
-        remedy = "Begin at the start page, and follow its links."
-    return error_page(request, 400, "This request was refused", sentence, remedy)
+        sentence = "The panel can't process this request. Nothing was changed."
+        remedy = "Go to the dashboard, and follow its links."
+    return error_page(request, 400, "Request rejected", sentence, remedy)
 
 
 class AddressMiddleware:
@@ -76,9 +76,9 @@ def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     return error_page(
         request,
         403,
-        "This form is too old",
-        "You signed in or out since it was opened, or your browser keeps no cookies. Nothing was done.",
-        "Go back, load the page again, and enter it once more.",
+        "This form has expired",
+        "You signed in or out since you opened it, or your browser blocks cookies. Nothing was changed.",
+        "Go back, reload the page, and submit the form again.",
     )
 
 

@@ -60,7 +60,7 @@ def _holds(name: str, check: Callable[[], bool]) -> bool:
     try:
         return check()
     except Exception:  # whatever it is, the answer is no
-        logger.warning("/readyz: the %s does not answer: %s", name, without_passwords(format_exc()))
+        logger.warning("/readyz: the %s does not respond: %s", name, without_passwords(format_exc()))
         return False
 
 

@@ -49,14 +49,14 @@ class SecondFactor(ThrottlingMixin, Device):
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="second_factor")
     confirmed = models.BooleanField(default=False)
     key = EncryptedTextField(default=new_key)
-    last_step = models.BigIntegerField(default=-1, help_text="Of the last code that was taken: each is taken once.")
+    last_step = models.BigIntegerField(default=-1, help_text="Of the last accepted code. Each code is accepted once.")
     recovery_hashes = models.JSONField(default=list)
 
     class Meta:
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"Second factor of {self.user}"
+        return f"Two-factor authentication of {self.user}"
 
     def get_throttle_factor(self) -> int:
         """After a wrong code, how long none is taken, in seconds; twice as long after each further one."""

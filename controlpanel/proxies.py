@@ -53,9 +53,9 @@ class RedirectMiddleware:
 def _explain(request: HttpRequest) -> HttpResponse:
     scheme = request.headers.get("X-Forwarded-Proto")
     problem = HttpsNotRecognized(
-        "The panel redirects to https again and again, because it does not know that this request came over https: "
+        "The panel keeps redirecting to https, because it can't tell that this request came over https: "
         + (
-            "it came without an X-Forwarded-Proto header."
+            "it had no X-Forwarded-Proto header."
             if scheme is None
             else f"its X-Forwarded-Proto header is “{truncate(scheme, MAX_HEADER)}”."
         )
@@ -72,10 +72,10 @@ def origin_refused(request: HttpRequest) -> HttpResponse:
         return error_page(
             request,
             403,
-            "It is not known where this form came from",
-            "The browser did not say which page sent it. Nothing was done.",
-            "Use the panel without extensions that remove the headers Origin and Referer. If you host the panel: have "
-            "the proxy pass both on.",
+            "Unknown origin of this form",
+            "The browser did not report which page sent this form. Nothing was changed.",
+            "Turn off browser extensions that remove the Origin and Referer headers. If you host the panel, have the "
+            "proxy pass both on.",
         )
     asked_as = f"{request.scheme}://{request.get_host()}"
     try:
@@ -88,8 +88,8 @@ def origin_refused(request: HttpRequest) -> HttpResponse:
             request,
             403,
             "This form came from another site",
-            f"The browser says that another site sent it: “{sent}”. Nothing was done.",
-            "If you did not expect that, close that site. Otherwise open the panel by its own address.",
+            f"The browser reports that another site sent it: “{sent}”. Nothing was changed.",
+            "If you did not expect this, close that site. Otherwise open the panel at its own address.",
         )
     origin = f"{scheme}://{host}"
     remedies = []
@@ -104,6 +104,6 @@ def origin_refused(request: HttpRequest) -> HttpResponse:
         request,
         403,
         "This address is not trusted",
-        f"The browser has the panel at {origin}, and the proxy in front asked for {asked_as}. Nothing was done.",
-        f"If you host the panel: {'; '.join(remedies)}. docs/hosting.md has the headers that a proxy must send.",
+        f"The browser opened the panel at {origin}, but the proxy requested {asked_as}. Nothing was changed.",
+        f"If you host the panel: {'; '.join(remedies)}. docs/hosting.md lists the headers that a proxy must send.",
     )

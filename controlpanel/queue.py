@@ -52,9 +52,9 @@ def reason(error: BaseException) -> str:
     text = truncate(one_line(without_passwords(str(error))), 300)
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         text += (
-            " The certificate is not signed by an authority that this machine knows. For a self-signed one add "
-            "ssl_ca_certs=/path/to/ca.pem to the query of QUEUE_URL, or ssl_cert_reqs=none where the provider offers "
-            "no certificate to check (Heroku does not)."
+            " No trusted authority signed the certificate. For a self-signed one, add ssl_ca_certs=/path/to/ca.pem to "
+            "the query of QUEUE_URL. Use ssl_cert_reqs=none if the provider offers no certificate to check (as on "
+            "Heroku)."
         )
     return f"{type(error).__name__}: {text}"
 
@@ -104,14 +104,14 @@ class BackoffQueue(Huey):
             lasted = now - self._since
             if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL:
                 self._logged_at = now
-                logger.warning("The queue is out of reach, trying again. %s", reason(error))
+                logger.warning("The queue is unreachable, trying again. %s", reason(error))
         return min(max(FIRST_WAIT, lasted), MAX_WAIT)
 
     def _note_end(self) -> None:
         with self._lock:
             # What was not logged as begun is not logged as ended.
             if self._since is not None and self._logged_at is not None and self._logged_at >= self._since:
-                logger.warning("The queue answers again, after %.0f s", time.monotonic() - self._since)
+                logger.warning("The queue responds again, after %.0f s", time.monotonic() - self._since)
             self._since = None
 
 

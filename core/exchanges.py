@@ -51,21 +51,21 @@ class Exchange:
 
 #: What most exchanges ask for, by the end of the field's name.
 _FIELDS = {
-    "api_key": FieldWords("API key", "Some exchanges call it access key."),
-    "api_secret": FieldWords("Secret key", "Shown once, when the key is made."),
-    "secret_key": FieldWords("Secret key", "Shown once, when the key is made."),
+    "api_key": FieldWords("API key", "Also called access key."),
+    "api_secret": FieldWords("Secret key", "Shown only once, when you create the key."),
+    "secret_key": FieldWords("Secret key", "Shown only once, when you create the key."),
     "private_key": FieldWords("Private key"),
-    "passphrase": FieldWords("Passphrase", "The one that was chosen for this key, not the account's password."),
-    "memo": FieldWords("Memo (the name you gave the key)", "The text that was entered when the key was made."),
-    "user_id": FieldWords("User ID", "The account's number: the exchange shows it in the account's profile."),
+    "passphrase": FieldWords("Passphrase", "The one you chose for this key, not your account password."),
+    "memo": FieldWords("Memo", "The memo or name that you chose when you created the key."),
+    "user_id": FieldWords("User ID", "The account number, shown in the account's profile."),
     "use_auth_for_public_endpoints": FieldWords(
-        "Sign requests for public data too", "Leave it off unless the exchange asks for it."
+        "Also sign requests for public data", "Leave this off unless the exchange requires it."
     ),
 }
-_WALLET_KEY = FieldWords("Wallet's private key", "It moves everything that the wallet holds.")
+_WALLET_KEY = FieldWords("Wallet's private key", "It controls all funds in the wallet.")
 _HYPERLIQUID_WAYS = FieldWords(
-    "How the bot signs",
-    "An API wallet can trade and can't withdraw: choose it whenever you can.",
+    "Signing method",
+    "An API wallet can trade but can't withdraw. Use it whenever you can.",
     {"api_wallet": "with an API wallet", "arb_wallet": "with the account's own wallet"},
 )
 
@@ -77,8 +77,8 @@ EXCHANGES = {
         allow_perpetual="Enable Reading and Enable Futures",
         url="https://www.binance.com/en/my/settings/api-management",
         test_url="https://testnet.binancefuture.com",
-        note="A key that is bound to no address may lose its permission to trade after 30 days. "
-        "Futures can be ticked only on a key that was made after the futures account was opened.",
+        note="A key without an IP restriction may lose its trading permission after 30 days. Futures can be enabled "
+        "only on a key created after the futures account was opened.",
     ),
     "bitget": Exchange("Bitget", "the account's menu → API keys → Create API key"),
     "bitmart": Exchange(
@@ -86,7 +86,7 @@ EXCHANGES = {
         "Account → API Management → Create API key",
         allow="Read-Only and Trade",
         allow_perpetual="Read-Only and Trade",
-        note="A memo that was lost can't be looked up: make a new key then.",
+        note="Lost the memo? Create a new key.",
     ),
     "bybit": Exchange(
         "Bybit",
@@ -95,7 +95,7 @@ EXCHANGES = {
         allow_perpetual="Read-Write with contract orders and positions",
         url="https://www.bybit.com/app/user/api-management",
         test_url="https://testnet.bybit.com/app/user/api-management",
-        note="A key that is bound to no address ends after 90 days: enter that day as its last one.",
+        note="A key without an IP restriction expires after 90 days. Enter that date as its expiry date.",
     ),
     "coinbase_advanced_trade": Exchange(
         "Coinbase Advanced",
@@ -103,10 +103,8 @@ EXCHANGES = {
         allow="View and Trade, not Transfer",
         url="https://portal.cdp.coinbase.com/projects/api-keys",
         fields={
-            "api_key": FieldWords("API key name", "All of it: organizations/…/apiKeys/…"),
-            "api_secret": FieldWords(
-                "Private key", "As one line, from BEGIN to END, as in the file that is downloaded."
-            ),
+            "api_key": FieldWords("API key name", "The full value: organizations/…/apiKeys/…"),
+            "api_secret": FieldWords("Private key", "On one line, from BEGIN to END, as in the downloaded file."),
         },
     ),
     "dexalot": Exchange(
@@ -125,7 +123,7 @@ EXCHANGES = {
         withdraws=True,
         fields={
             "secret_phrase": FieldWords(
-                "Secret phrase", "The wallet's words, with a space between. They move everything that it holds."
+                "Secret phrase", "The wallet's words, separated by spaces. They control all of its funds."
             ),
             "chain_address": FieldWords("dYdX address", "Begins with dydx1."),
         },
@@ -135,36 +133,36 @@ EXCHANGES = {
         "the account's menu → API Management → Create API Key",
         allow="Spot Trade: Read and Write",
         allow_perpetual="Perpetual Futures: Read and Write",
-        note="A key that is bound to no address may end after 90 days.",
+        note="A key without an IP restriction may expire after 90 days.",
     ),
     "htx": Exchange(
         "HTX",
         "the account's menu → API Management",
         allow="Read and Trade",
         url="https://www.htx.com/en-us/apikey",
-        note="A key that is bound to no address ends after 90 days without use.",
-        fields={"api_key": FieldWords("API key", "HTX calls it access key.")},
+        note="A key without an IP restriction expires after 90 days without use.",
+        fields={"api_key": FieldWords("API key", "HTX calls it the access key.")},
     ),
     "hyperliquid": Exchange(
         "Hyperliquid",
-        "More → API → generate an API wallet and authorise it",
+        "More → API → generate an API wallet and authorize it",
         allow="",
         allow_perpetual="",
         url="https://app.hyperliquid.xyz/API",
         test_url="https://app.hyperliquid-testnet.xyz/API",
         binds=False,
-        note="An API wallet can trade and can't withdraw; the account's own wallet can. An API wallet ends on the day "
-        "that was chosen when it was authorised: enter it as its last one.",
+        note="An API wallet can trade but can't withdraw; the account's own wallet can. An API wallet expires on the "
+        "date chosen when it was authorized: enter it as the expiry date.",
         fields={
             "address": FieldWords(
                 "Account's wallet address",
-                "Begins with 0x. The account's own address, not the API wallet's; for a vault, the vault's.",
+                "Begins with 0x. The account's own address, not the API wallet's. For a vault, the vault's address.",
             ),
             "secret_key": FieldWords(
-                "Private key", "Of the API wallet, or of the account's own wallet: as chosen below."
+                "Private key", "The key of the API wallet or of the account's own wallet, whichever you choose below."
             ),
             "mode": _HYPERLIQUID_WAYS,
-            "use_vault": FieldWords("Trade a vault", "On only when the address above is a vault's."),
+            "use_vault": FieldWords("Trade a vault", "Turn on only if the address above belongs to a vault."),
         },
     ),
     "kraken": Exchange(
@@ -173,9 +171,10 @@ EXCHANGES = {
         allow="Query funds, Query open orders & trades, Query closed orders & trades, Create & modify orders, "
         "Cancel & close orders",
         fields={
-            "secret_key": FieldWords("Private key", "Shown once, when the key is made."),
+            "secret_key": FieldWords("Private key", "Shown only once, when you create the key."),
             "api_tier": FieldWords(
-                "API tier", "Starter, Intermediate or Pro, by the account's verification. Left empty it is Starter."
+                "API tier",
+                "Starter, Intermediate or Pro, depending on the account's verification. Defaults to Starter.",
             ),
         },
     ),
@@ -188,18 +187,18 @@ EXCHANGES = {
     "mexc": Exchange(
         "MEXC",
         "the account's menu → API Management",
-        note="A key that is bound to no address may end after 90 days.",
+        note="A key without an IP restriction may expire after 90 days.",
     ),
     "okx": Exchange(
         "OKX",
         "the account's menu → API → Create API keys",
         allow="Read and Trade",
         allow_perpetual="Read and Trade",
-        note="A key that may trade and is bound to no address ends after 14 days without use.",
+        note="A key with trading permission and no IP restriction expires after 14 days without use.",
         fields={
             "registration_sub_domain": FieldWords(
                 "Site of the account",
-                "The site at which the account's owner signs in.",
+                "The site where the account's owner signs in.",
                 {"www": "www.okx.com", "app": "app.okx.com", "my": "my.okx.com"},
             )
         },

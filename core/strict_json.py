@@ -24,12 +24,12 @@ def read_json(text: str | bytes) -> Any:
         )
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        sentence = f"This is not JSON: {error.msg} in line {error.lineno}, column {error.colno}."
+        sentence = f"This is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}."
         raise ValidationError(sentence.replace("%", "%%"), params={"line": error.lineno}) from None
     except UnicodeDecodeError:
-        raise ValidationError("This is not UTF-8.") from None
+        raise ValidationError("The text is not valid UTF-8.") from None
     except UnicodeEncodeError:
-        raise ValidationError("One of the \\u codes is half a character.") from None
+        raise ValidationError("One of the \\u codes is an incomplete character.") from None
     except RecursionError:
         raise ValidationError(_TOO_DEEP) from None
     if _is_deeper(value, MAX_DEPTH):
@@ -37,14 +37,14 @@ def read_json(text: str | bytes) -> Any:
     return value
 
 
-_TOO_DEEP = "This is nested too deeply."
+_TOO_DEEP = "The JSON is nested too deeply."
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     group: dict[str, Any] = {}
     for name, value in pairs:
         if name in group:
-            raise ValidationError(f"“{name}” stands there twice: leave one of them out.")
+            raise ValidationError(f"“{name}” appears twice. Remove one of them.")
         group[name] = value
     return group
 
@@ -53,7 +53,7 @@ def _number(text: str) -> float:
     """Neither NaN nor Infinity, nor 1e999, which becomes it."""
     number = float(text)
     if not isfinite(number):
-        raise ValidationError(f"{Truncator(text).chars(20)} is no number, or too large to reckon with.")
+        raise ValidationError(f"{Truncator(text).chars(20)} is not a number, or is too large.")
     return number
 
 

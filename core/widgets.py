@@ -45,5 +45,6 @@ class CodeEditor(UnfoldAdminTextareaWidget):
 
 def describe_stored(secret: str | Unreadable) -> str:
     """The help text of a field that replaces a stored secret."""
-    stored = "can't be decrypted: enter it again" if isinstance(secret, Unreadable) else "is kept"
-    return f"The stored one {stored}. Leave this empty to keep it."
+    if isinstance(secret, Unreadable):
+        return "The stored value can't be decrypted. Enter it again."
+    return "Leave this empty to keep the stored value."

@@ -139,9 +139,9 @@ PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kraken_paper_trade
 class AccountType(Enum):
     """What a bot on a connector trades with; the value is for people."""
 
-    REAL = "real money"
-    PAPER = "paper trade"
-    TESTNET = "test network"
+    REAL = "live"
+    PAPER = "paper"
+    TESTNET = "testnet"
 
 
 @dataclass(frozen=True)

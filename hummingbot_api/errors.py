@@ -23,7 +23,7 @@ class Problem(Exception):
 
     code: ClassVar[str] = "problem"
     meaning: ClassVar[str] = "Something went wrong."
-    default_remedy: ClassVar[str] = "Try again; if it happens again, look at the server's log."
+    default_remedy: ClassVar[str] = "Try again. If it happens again, check the server's log."
     retryable: ClassVar[bool] = False
     fix_target: ClassVar[str] = ""
     no_contact: ClassVar[bool] = False
@@ -81,8 +81,8 @@ class ServerUnreachable(ConnectionFailed):
     code = "server_unreachable"
     meaning = "The server can't be reached."
     default_remedy = (
-        "Check that the Hummingbot API is running and that the base URL is right (scheme, host and port), "
-        "then check the connection again."
+        "Check that the Hummingbot API is running and that the base URL (scheme, host and port) is correct. Then "
+        "check the connection again."
     )
     retryable = True
 
@@ -95,10 +95,10 @@ class AddressForbidden(ServerUnreachable):
     """Link-local, a hoster's metadata service, or no single host: nothing was sent there."""
 
     code = "address_forbidden"
-    meaning = "The base URL leads to an address that the panel connects to for nobody."
+    meaning = "The base URL points to an address that the panel never connects to."
     default_remedy = (
-        "Give the address at which other machines reach the server: neither a link-local one (169.254.…, fe80:…), nor "
-        "one of a hoster's metadata service, nor a multicast or 6to4 one. For a name, correct where it leads."
+        "Enter the address at which other machines reach the server. Link-local (169.254.…, fe80:…), cloud metadata, "
+        "multicast and 6to4 addresses are not allowed. If you use a host name, correct its DNS record."
     )
     retryable = False
 
@@ -110,8 +110,8 @@ class TLSFailed(ConnectionFailed):
     may_have_acted = False
     meaning = "The server's TLS certificate is not valid."
     default_remedy = (
-        "Renew the certificate or correct the host name in the base URL. "
-        "Only for a self-signed certificate of your own, switch off “Verify TLS” on the server."
+        "Renew the certificate, or correct the host name in the base URL. Turn off “Verify TLS” only for your own "
+        "self-signed certificate."
     )
 
 
@@ -119,8 +119,8 @@ class TunnelError(ConnectionFailed):
     """The tunnel in front of the server answered instead of the server. It may have passed the request on."""
 
     code = "tunnel_error"
-    meaning = "The tunnel in front of the server answered with an error of its own."
-    default_remedy = "Look the code up in the tunnel's documentation and check the tunnel on the server's host."
+    meaning = "The tunnel in front of the server returned an error."
+    default_remedy = "Look up the code in the tunnel's documentation, and check the tunnel on the server's host."
     retryable = True
 
 
@@ -131,8 +131,8 @@ class TunnelOffline(TunnelError):
     may_have_acted = False
     meaning = "The tunnel is offline: no agent serves this address."
     default_remedy = (
-        "Start the tunnel's agent on the server's host. A free tunnel gets a new address at every start: "
-        "copy the new one into the server's base URL."
+        "Start the tunnel's agent on the server's host. A free tunnel gets a new address at every start: copy it into "
+        "the server's base URL."
     )
 
 
@@ -141,7 +141,7 @@ class TunnelBackendDown(TunnelError):
 
     code = "tunnel_backend_down"
     may_have_acted = False
-    meaning = "The tunnel is up, but the Hummingbot API behind it does not answer."
+    meaning = "The tunnel is up, but the Hummingbot API behind it does not respond."
     default_remedy = "Start the Hummingbot API on the tunnel's host, and check the port that the tunnel forwards to."
 
 
@@ -150,10 +150,10 @@ class TunnelInterstitial(TunnelError):
 
     code = "tunnel_interstitial"
     may_have_acted = False
-    meaning = "The tunnel showed its warning page for browsers instead of passing the request on."
+    meaning = "The tunnel showed its browser warning page instead of forwarding the request."
     default_remedy = (
-        "The panel sends the header that skips this page, so something between strips it. "
-        "Remove that proxy, or use a tunnel plan without the warning page."
+        "The panel sends the header that skips this page, so a proxy in between removes it. Remove that proxy, or use "
+        "a tunnel plan without the warning page."
     )
     retryable = False
 
@@ -173,8 +173,11 @@ class ServerTimedOut(Unanswered):
 
     code = "server_timed_out"
     no_contact = True
-    meaning = "The server did not answer in time; whether it did what was asked is not known."
-    default_remedy = "The server may be busy (a deploy blocks it). Wait a minute, refresh, and look before repeating."
+    meaning = "The server did not respond in time. It is unknown whether the request took effect."
+    default_remedy = (
+        "The server may be busy: a deploy blocks it. Wait a minute, refresh, and check the result before you repeat "
+        "the request."
+    )
 
 
 class UnexpectedAnswer(Unanswered):
@@ -182,10 +185,10 @@ class UnexpectedAnswer(Unanswered):
 
     code = "unexpected_answer"
     no_contact = True
-    meaning = "The answer is not what a Hummingbot API server sends."
+    meaning = "The response did not come from a Hummingbot API server."
     default_remedy = (
-        "Check that the base URL leads to a Hummingbot API server and not to a website or proxy in front of it, "
-        "and that the server's version is supported."
+        "Check that the base URL points to a Hummingbot API server, not to a website or a proxy in front of it. Check "
+        "that the server's version is supported."
     )
 
 
@@ -193,8 +196,8 @@ class ServerFailed(Unanswered):
     """``5xx`` without a more precise meaning."""
 
     code = "server_failed"
-    meaning = "The server failed while it worked on the request."
-    default_remedy = "Look at the Hummingbot API's own log on the server for the reason, then try again."
+    meaning = "The server failed to process the request."
+    default_remedy = "Check the Hummingbot API's log on the server for the cause, then try again."
 
 
 # --- nothing was sent -------------------------------------------------------------------------------------------
@@ -206,8 +209,8 @@ class InvalidBaseURL(HummingbotAPIError):
     code = "invalid_base_url"
     may_have_acted = False
     fix_target = "server"
-    meaning = "This is not the base URL of a server."
-    default_remedy = "Enter scheme, host and port only, for example https://hummingbot.example.com:8000."
+    meaning = "This is not a valid base URL."
+    default_remedy = "Enter the scheme, host and port only, for example https://hummingbot.example.com:8000."
 
 
 class InvalidName(HummingbotAPIError):
@@ -216,7 +219,7 @@ class InvalidName(HummingbotAPIError):
     code = "invalid_name"
     may_have_acted = False
     meaning = "This name can't be used on a Hummingbot API server."
-    default_remedy = "Use letters, digits, “_” and “-” only."
+    default_remedy = "Use only letters, digits, “_” and “-”."
 
 
 # --- the server understood and said no --------------------------------------------------------------------------
@@ -233,8 +236,8 @@ class WrongPassword(Refused):
 
     code = "wrong_password"
     fix_target = "server"
-    meaning = "Wrong username or password: the server does not accept the stored login."
-    default_remedy = "Have an operator enter the server's username and password again, on the server's page."
+    meaning = "The server rejected the stored username or password."
+    default_remedy = "Ask an operator to enter the username and password again on the server's page."
 
 
 class RequestRejected(Refused):
@@ -242,22 +245,24 @@ class RequestRejected(Refused):
 
     code = "request_rejected"
     meaning = "The server rejected the request."
-    default_remedy = "Correct what the message names. If all is as it should be, the server's version may differ."
+    default_remedy = (
+        "Correct the value that the message names. If it is already correct, the server's version may differ."
+    )
 
 
 class NotFound(Refused):
     """``404``."""
 
     code = "not_found"
-    meaning = "The server does not have what was asked for."
+    meaning = "The requested object does not exist on the server."
 
 
 class AlreadyExists(Refused):
     """The account is there already."""
 
     code = "already_exists"
-    meaning = "It exists on the server already."
-    default_remedy = "Use the one that exists, or choose another name."
+    meaning = "This object already exists on the server."
+    default_remedy = "Use the existing one, or choose another name."
 
 
 class ProfileMissing(Refused):
@@ -265,7 +270,7 @@ class ProfileMissing(Refused):
 
     code = "profile_missing"
     meaning = "The credentials profile does not exist on the server."
-    default_remedy = "Push the client's profile; deploying does so by itself."
+    default_remedy = "Push the client's keys. A deploy also does this automatically."
 
 
 class UnknownConnector(Refused):
@@ -274,7 +279,7 @@ class UnknownConnector(Refused):
     code = "unknown_connector"
     fix_target = "key"
     meaning = "The server does not know this connector."
-    default_remedy = "Choose a connector that the server lists; check the connection to refresh that list."
+    default_remedy = "Choose a connector that the server lists. “Check connection” refreshes that list."
 
 
 class WrongKeyField(Refused):
@@ -282,8 +287,8 @@ class WrongKeyField(Refused):
 
     code = "wrong_key_field"
     fix_target = "key"
-    meaning = "The exchange key's fields are not the ones that this connector asks for."
-    default_remedy = "Enter the key again: its form shows the fields that the connector asks for."
+    meaning = "The exchange key's fields do not match the ones that this connector requires."
+    default_remedy = "Enter the key again. The form shows the fields that the connector requires."
 
 
 class KeyRefused(Refused):
@@ -292,10 +297,10 @@ class KeyRefused(Refused):
     code = "key_refused"
     may_have_acted = True  # the server stores a key before the exchange is asked, and may leave it there
     fix_target = "key"
-    meaning = "The exchange refused the key."
+    meaning = "The exchange rejected the API key."
     default_remedy = (
-        "Correct the key (values, permissions, the addresses it is bound to), save it, and retry. "
-        "Trading must be allowed; withdrawal never."
+        "Check the key's values, its permissions and its IP allowlist, save it, then retry. Allow trading, never "
+        "withdrawals."
     )
 
 
@@ -304,7 +309,7 @@ class ExchangeUnreachable(Refused):
 
     code = "exchange_unreachable"
     may_have_acted = True  # as with a key that is refused
-    meaning = "The server can't reach the exchange, so nothing could be checked there."
+    meaning = "The server can't reach the exchange, so nothing was checked there."
     default_remedy = "Check the server's internet access and the exchange's status page, then retry."
     retryable = True
 
@@ -317,7 +322,7 @@ class ScriptInvalid(Refused):
     meaning = "The server can't use this script."
     default_remedy = (
         "A script needs valid Python, a class based on StrategyV2Base and one based on StrategyV2ConfigBase "
-        "(hummingbot.strategy.strategy_v2_base). Correct the strategy's source and deploy again."
+        "(hummingbot.strategy.strategy_v2_base). Correct the strategy's source, then deploy again."
     )
 
 
@@ -328,8 +333,8 @@ class ControllerInvalid(Refused):
     fix_target = "strategy"
     meaning = "The server can't use this controller."
     default_remedy = (
-        "Choose a strategy whose controller the server has. If it should have it, look at the controller's file on the "
-        "server's host and at the server's log, mend it, and read the controllers again on the server's page."
+        "Choose a strategy whose controller exists on the server. If it should exist, check the controller's file on "
+        "the server's host and the server's log, and fix it. Then use “Refresh controllers” on the server's page."
     )
 
 
@@ -338,8 +343,8 @@ class ConfigInvalid(Refused):
 
     code = "config_invalid"
     fix_target = "settings"
-    meaning = "The server does not accept these settings."
-    default_remedy = "Correct the bot's settings that the message names, then deploy again."
+    meaning = "The server rejected these settings."
+    default_remedy = "Correct the settings that the message names, then deploy again."
 
 
 class DockerDown(Refused):
@@ -357,7 +362,7 @@ class MqttDown(Refused):
 
     code = "mqtt_down"
     fix_target = "server"
-    meaning = "The server is not connected to its MQTT broker, so bots can't be heard or commanded."
+    meaning = "The server is not connected to its MQTT broker, so it can't reach any bot."
     default_remedy = "Start the broker (EMQX in the server's compose file), then check the connection."
     retryable = True
 
@@ -375,22 +380,22 @@ class DeployRefused(Refused):
     """``200`` with ``success: false`` from a deploy."""
 
     code = "deploy_refused"
-    meaning = "The server answered, but did not create the instance."
-    default_remedy = "Correct what the server's message names, then deploy again."
+    meaning = "The server responded, but did not create the instance."
+    default_remedy = "Correct the problem that the server's message names, then deploy again."
 
 
 class BotNotFound(Refused):
     """No live instance of that name."""
 
     code = "bot_not_found"
-    meaning = "The server has no live instance of this name."
-    default_remedy = "Refresh the bot: it may have crashed, been archived, or the server may just have restarted."
+    meaning = "The server has no running instance with this name."
+    default_remedy = "Refresh the bot. It may have crashed or been archived, or the server may have just restarted."
 
 
 class CommandRefused(Refused):
     """``200`` with a failure inside, from start, stop, archive or a container command."""
 
     code = "command_refused"
-    meaning = "The server answered, but did not carry out the command."
+    meaning = "The server responded, but did not execute the command."
     default_remedy = "Refresh the bot to see its state, then try again."
     retryable = True

@@ -17,7 +17,7 @@ def check_name(name: str, what: str = "name") -> str:
         InvalidName: anything but letters, digits, ``_`` and ``-``.
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InvalidName(f"{name!r} can't be used as {what}: only letters, digits, “_” and “-” are allowed.")
+        raise InvalidName(f"{name!r} can't be used as {what}: use only letters, digits, “_” and “-”.")
     return name
 
 

@@ -10,7 +10,7 @@ class NotSupportedByServer(Refused):
 
     code = "not_supported_by_server"
     fix_target = "server"
-    meaning = "This version of the Hummingbot API does not have a call that the panel needs."
+    meaning = "This version of the Hummingbot API lacks a call that the panel needs."
     default_remedy = "Update the Hummingbot API on the server's host, then check the connection again."
 
 
@@ -18,10 +18,11 @@ class ServerKeysUnreadable(ServerFailed):
     """The server's config password is not the one with which it stored its keys."""
 
     code = "server_keys_unreadable"
-    meaning = "The server can't read the exchange keys that it has stored. The key itself is not the cause."
+    meaning = "The server can't read its stored exchange keys. The key itself is not the cause."
     default_remedy = (
-        "Put the former CONFIG_PASSWORD back on the server's host and restart the Hummingbot API. If it is lost, "
-        "“Recreate profile” on the client's page deletes and recreates the client's account and pushes its keys again."
+        "Restore the previous CONFIG_PASSWORD on the server's host and restart the Hummingbot API. If it is lost, use "
+        "“Recreate profile” on the client's page: it deletes and recreates the client's account, and pushes its keys "
+        "again."
     )
     retryable = False
 
@@ -38,7 +39,7 @@ class ServerPermissionDenied(ServerFailed):
     """``[Errno 13]`` and its like."""
 
     code = "server_permission_denied"
-    meaning = "The Hummingbot API may not read or write its own files on the server's host."
+    meaning = "The Hummingbot API lacks permission to read or write its own files on the server's host."
     default_remedy = (
         "Give the user that runs the Hummingbot API access to the file that the message names (chown, or the volume's "
         "mount options), then try again."
@@ -50,7 +51,7 @@ class ServerModuleMissing(ServerFailed):
     """The server can't import what a connector needs."""
 
     code = "server_module_missing"
-    meaning = "The server's installation lacks a Python module that is needed for this."
+    meaning = "The server's installation lacks a required Python module."
     default_remedy = "Update the Hummingbot API on the server's host to an image that has the module, then try again."
     retryable = False
 
@@ -59,10 +60,10 @@ class ServerBug(ServerFailed):
     """The text of a Python exception: nothing that was sent explains it."""
 
     code = "server_bug"
-    meaning = "The Hummingbot API met an error in its own code."
+    meaning = "The Hummingbot API encountered an error in its own code."
     default_remedy = (
-        "Look at the Hummingbot API's log on the server for the traceback. Restart or update it, and report the error "
-        "to its developers if it stays."
+        "Check the Hummingbot API's log on the server for the traceback. Restart or update it. If the error "
+        "continues, report it to its developers."
     )
     retryable = False
 

@@ -105,7 +105,7 @@ def problem(kind: type[HummingbotAPIError], words: str) -> HummingbotAPIError:
     """Make an error of this kind that quotes the server's words, cut to a readable length."""
     if not words:
         return kind()
-    return kind(f"{kind.meaning} The server said: {truncate(words, MAX_QUOTE)}")
+    return kind(f"{kind.meaning} The server responded: {truncate(words, MAX_QUOTE)}")
 
 
 def truncate(text: str, longest: int) -> str:

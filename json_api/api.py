@@ -50,7 +50,7 @@ def _notified(event: type[Schema]) -> dict[str, Any]:
             {"in": "header", "name": name, "required": True, "schema": {"type": "string"}} for name in SIGNED_WITH
         ],
         "requestBody": {"content": {"application/json": body}},
-        "responses": {"2XX": {"description": "Taken. After anything else it is sent again."}},
+        "responses": {"2XX": {"description": "Accepted. Any other response is retried."}},
     }
 
 
@@ -63,7 +63,7 @@ def refuses_in_problems(view: Callable[..., HttpResponse]) -> Callable[..., Http
         if not isinstance(response, HttpResponseNotAllowed):
             return response
         allowed = response["Allow"]
-        refusal = problem_response(request, MethodRefused(f"{request.path} takes {allowed}, and not {request.method}."))
+        refusal = problem_response(request, MethodRefused(f"{request.path} supports {allowed}, not {request.method}."))
         refusal["Allow"] = allowed
         return refusal
 
@@ -99,7 +99,7 @@ class PanelAPI(NinjaAPI):
 api = PanelAPI(
     title="Hummingbot control panel",
     version="1",
-    description="Creates and steers bots for the agency's other tools. Every call needs a token: make one in the "
+    description="Creates and manages bots for the agency's other tools. Every call needs a token: create one in the "
     "admin, under “API tokens”, and send it as “Authorization: Bearer …”.",
     openapi_url="/api/openapi.json",
     docs_url="/api/docs",

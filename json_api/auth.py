@@ -45,7 +45,7 @@ def require_scope(token: Token, scope: Scope) -> None:
         ScopeMissing
     """
     if scope not in token.scopes:
-        raise ScopeMissing(f"The token “{token.name}” has no scope “{scope}”.")
+        raise ScopeMissing(f"The token “{token.name}” does not have the scope “{scope}”.")
 
 
 def consume_quota(request: HttpRequest, secret: str) -> Token:
@@ -82,4 +82,4 @@ def require(user: Any, permission: str) -> None:
         PermissionMissing
     """
     if not user.has_perm(permission):
-        raise PermissionMissing(f"{user} lacks the permission “{permission}”.")
+        raise PermissionMissing(f"{user} does not have the permission “{permission}”.")

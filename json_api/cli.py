@@ -45,21 +45,21 @@ class NounCommand(OperationCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
-        listing = self.add_verb(verbs, "list", "those that there are")
-        listing.add_argument("--limit", type=int, default=PAGE, help=f"how many at most; {PAGE} by default")
+        listing = self.add_verb(verbs, "list", "available values")
+        listing.add_argument("--limit", type=int, default=PAGE, help=f"maximum number of rows; {PAGE} by default")
         for verb, help_text in {
-            "show": "one of them",
+            "show": "one of these values",
             **{v: kinds.get(k).label for v, k in self.actions.items()},
         }.items():
             parser_of_verb = self.add_verb(verbs, verb, help_text)
-            parser_of_verb.add_argument("id", help="its number, or its name where it has one")
+            parser_of_verb.add_argument("id", help="its number, or its name if it has one")
             for decision, meaning in self.decisions.get(verb, {}).items():
                 parser_of_verb.add_argument(f"--{decision}", action="store_true", help=meaning)
         self.add_more_verbs(verbs)
 
     def add_verb(self, verbs: Any, name: str, help_text: str) -> ArgumentParser:
         parser: ArgumentParser = verbs.add_parser(name, help=help_text)
-        parser.add_argument("--json", action="store_true", help="print what the JSON API would answer")
+        parser.add_argument("--json", action="store_true", help="print the JSON API's response")
         return parser
 
     def add_more_verbs(self, verbs: Any) -> None:
@@ -101,7 +101,7 @@ class NounCommand(OperationCommand):
                 cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
                 self.stdout.write("  ".join(cells).rstrip())
         if (more := rows.count() - limit) > 0:
-            self.stderr.write(f"{more} more: --limit {limit + more} shows all.", self.style.WARNING)
+            self.stderr.write(f"{more} more. Use --limit {limit + more} to show all.", self.style.WARNING)
 
     def find(self, key: str) -> Any:
         named = any(field.name == "name" for field in self.model._meta.fields)
@@ -112,9 +112,9 @@ class NounCommand(OperationCommand):
             found = []
         what = self.model._meta.verbose_name
         if not found:
-            raise CommandError(f"There is no {what} {key}: “list” shows them.")
+            raise CommandError(f"The {what} {key} does not exist. Use “list” to show them.")
         if len(found) > 1:
-            raise CommandError(f"There is more than one {what} “{key}”: name it by its number, which “list” shows.")
+            raise CommandError(f"There is more than one {what} “{key}”. Use the number that “list” shows.")
         return found[0]
 
     def act(self, kind: str, row: Any, **decided: bool) -> Any:

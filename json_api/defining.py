@@ -77,7 +77,7 @@ def _read(user: Any, wanted: BotCreate) -> tuple[Bot, dict[str, list[str]]]:
     if wanted.server is not None:
         server = Server.objects.visible_to(user).filter(name=wanted.server).first()
         if server is None:
-            errors["server"] = [f"There is no server “{wanted.server}”."]
+            errors["server"] = [f"The server “{wanted.server}” does not exist."]
         else:
             bot.server = server
             clients = clients.filter(server=server) if clients.count() > 1 else clients
@@ -87,14 +87,14 @@ def _read(user: Any, wanted: BotCreate) -> tuple[Bot, dict[str, list[str]]]:
         case []:
             errors["account"] = [f"No client has the account name “{wanted.account}”."]
         case _:
-            errors["account"] = [f"Clients on several servers have the account name “{wanted.account}”: name a server."]
+            errors["account"] = [f"Clients on several servers have the account name “{wanted.account}”. Name a server."]
     return bot, errors | set_strategy(bot, wanted.strategy)
 
 
 def set_strategy(bot: Bot, name: str) -> dict[str, list[str]]:
     """Give the bot the strategy of this name; what is wrong when there is none."""
     if (strategy := Strategy.objects.filter(name=name).first()) is None:
-        return {"strategy": [f"There is no strategy “{name}”: see GET /strategies."]}
+        return {"strategy": [f"The strategy “{name}” does not exist. See GET /strategies."]}
     bot.strategy = strategy
     return {}
 
@@ -108,7 +108,7 @@ def define_client(user: Any, wanted: ClientIn) -> Client:
     errors: dict[str, list[str]] = {}
     client = Client(name=wanted.name, account_name=wanted.account_name, notes=wanted.notes)
     if (server := Server.objects.choosable_by(user).filter(name=wanted.server).first()) is None:
-        errors["server"] = [f"There is no server “{wanted.server}”."]
+        errors["server"] = [f"The server “{wanted.server}” does not exist."]
     else:
         client.server = server
     if not user.has_perm("accounts.assign_client"):

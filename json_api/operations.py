@@ -14,7 +14,7 @@ def send_test_event(context: StepContext) -> str:
     webhook: Webhook = context.subject
     event = {"type": "webhook.test", "timestamp": timezone.now().isoformat(), "data": {"webhook": webhook.name}}
     hand_over(webhook, f"evt_test_{context.operation.pk}", json.dumps(event))
-    return f"{webhook.host} took the event."
+    return f"{webhook.host} accepted the event."
 
 
 @register
@@ -24,7 +24,7 @@ class TestWebhook(OperationType):
     icon = "send"
     subject_model = Webhook
     permission = "json_api.change_webhook"
-    steps = (StepDefinition("send", "Post a signed event", send_test_event),)
+    steps = (StepDefinition("send", "Send a signed event", send_test_event),)
 
     def link_for(self, subject: Webhook, concern: str) -> tuple[str, str] | None:
         return ("Open the webhook", subject.get_absolute_url()) if concern in {"webhook", "channel"} else None

@@ -19,7 +19,7 @@ PAGE, MOST = 50, 200
 class Paged(Schema):
     """What every list takes."""
 
-    cursor: str | None = Field(None, description="Where to go on: from “next” or “previous” of an answer.")
+    cursor: str | None = Field(None, description="The position in the list: from “next” or “previous” of a response.")
     page_size: Annotated[int, Field(ge=1, le=MOST)] = PAGE
 
 
@@ -35,4 +35,4 @@ def page(request: HttpRequest, rows: models.QuerySet[Any], asked: Paged, order_b
             rows, CursorPagination.Input(cursor=asked.cursor, page_size=asked.page_size), request
         )
     except (InvalidCursor, InvalidCursorContent, ValidationError, ValueError, DataError):
-        raise FieldsInvalid({"cursor": ["This is not a cursor of this list."]}) from None
+        raise FieldsInvalid({"cursor": ["This is not a valid cursor for this list."]}) from None

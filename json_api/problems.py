@@ -17,8 +17,8 @@ class RequestProblem(Problem):
     """
 
     code = "request_problem"
-    meaning = "The request can't be answered as it is."
-    default_remedy = "Look the call up in the API's documentation, at /api/docs."
+    meaning = "The request can't be processed as it is."
+    default_remedy = "Look up the call in the API documentation at /api/docs."
     status: ClassVar[int] = 400
 
 
@@ -26,16 +26,16 @@ class BodyUnreadable(RequestProblem):
     """Not JSON, or not UTF-8, or JSON that can't be taken at its word: a name twice, a number without an end."""
 
     code = "body_unreadable"
-    meaning = "The request's body is not JSON."
-    default_remedy = "Send valid JSON in UTF-8, with “Content-Type: application/json” and each name once."
+    meaning = "The request body is not valid JSON."
+    default_remedy = "Send valid JSON in UTF-8 with “Content-Type: application/json”. Use each name once."
 
 
 class BodyTooLarge(RequestProblem):
     """More than the panel reads of one request."""
 
     code = "body_too_large"
-    meaning = "The request's body is too large."
-    default_remedy = "Send less than 2.5 MB: one thing in each request."
+    meaning = "The request body is too large."
+    default_remedy = "Send less than 2.5 MB, with one object per request."
     status = 413
 
 
@@ -43,10 +43,11 @@ class HttpsNotRecognized(RequestProblem):
     """A proxy in front does not say that the request came over https, so that it is redirected there for ever."""
 
     code = "https_not_recognized"
-    meaning = "The panel does not know that the request came over https."
+    meaning = "The panel can't tell that the request came over https."
     default_remedy = (
-        "This panel answers over https only. If you are redirected again and again: have the proxy that ends TLS send "
-        "“X-Forwarded-Proto: https”, and every proxy behind it pass that on. docs/hosting.md has an nginx example."
+        "This panel accepts https only. If you are redirected repeatedly, have the proxy that terminates TLS send "
+        "“X-Forwarded-Proto: https”, and have every proxy behind it pass that header on. docs/hosting.md has an nginx "
+        "example."
     )
 
 
@@ -56,7 +57,7 @@ class TokenMissing(RequestProblem):
     code = "token_missing"
     meaning = "The request has no valid token."
     default_remedy = (
-        "Send “Authorization: Bearer” with a token that is neither revoked nor expired. Tokens are made in the admin, "
+        "Send “Authorization: Bearer” with a token that is neither revoked nor expired. Create tokens in the admin, "
         "under “API tokens”."
     )
     status = 401
@@ -66,8 +67,8 @@ class ScopeMissing(RequestProblem):
     """The token's scopes don't hold what the call needs."""
 
     code = "scope_missing"
-    meaning = "The token is not for this."
-    default_remedy = "Use a token with that scope, or give it to this one in the admin."
+    meaning = "The token does not have the required scope."
+    default_remedy = "Use a token with that scope, or add the scope to this token in the admin."
     status = 403
 
 
@@ -75,9 +76,10 @@ class SecondFactorMissing(RequestProblem):
     """Users need a second factor here, and the token's has none."""
 
     code = "second_factor_missing"
-    meaning = "The token's user has no second factor, which every user of this panel needs."
+    meaning = "The token's user has no two-factor authentication, which this panel requires."
     default_remedy = (
-        "Sign in to the panel as that user and set one up on the page “Second factor”. The token works from then on."
+        "Sign in to the panel as that user and set it up on the page “Two-factor authentication”. The token works "
+        "from then on."
     )
     status = 403
 
@@ -86,7 +88,7 @@ class AddressRefused(RequestProblem):
     """The token is bound to other addresses."""
 
     code = "address_refused"
-    meaning = "The token may not be used from this address."
+    meaning = "The token can't be used from this address."
     default_remedy = "Add the address to the token's allowed addresses in the admin."
     status = 403
 
@@ -95,8 +97,8 @@ class PermissionMissing(RequestProblem):
     """The token's user lacks a permission."""
 
     code = "permission_missing"
-    meaning = "The token's user may not do this."
-    default_remedy = "Ask an administrator for the role that may."
+    meaning = "The token's user does not have the required permission."
+    default_remedy = "Ask an administrator for a role with that permission."
     status = 403
 
 
@@ -104,8 +106,8 @@ class NothingThere(RequestProblem):
     """No such row, no such address, or not the user's to see: they look the same from outside."""
 
     code = "nothing_there"
-    meaning = "There is nothing at this address, or it is not the user's to see."
-    default_remedy = "Look the id up in the list it belongs to."
+    meaning = "There is nothing at this address, or the user may not see it."
+    default_remedy = "Look up the ID in the corresponding list."
     status = 404
 
 
@@ -113,8 +115,8 @@ class MethodRefused(RequestProblem):
     """The address is the API's, and takes other methods: the ``Allow`` header has them."""
 
     code = "method_refused"
-    meaning = "This address does not take that method."
-    default_remedy = "Use a method that the Allow header names, or look the call up at /api/docs."
+    meaning = "This address does not support that method."
+    default_remedy = "Use a method that the Allow header names, or look up the call at /api/docs."
     status = 405
 
 
@@ -122,8 +124,8 @@ class FieldsInvalid(RequestProblem):
     """Some fields are wrong: ``errors`` has a sentence or more for each of them."""
 
     code = "fields_invalid"
-    meaning = "Some of what was sent is not valid: see “errors”."
-    default_remedy = "Correct the fields that are named, and send the request again."
+    meaning = "Some values are not valid. See “errors”."
+    default_remedy = "Correct the fields that are named, then send the request again."
     status = 422
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
@@ -135,8 +137,8 @@ class ChangedMeanwhile(RequestProblem):
     """Another request or an operation was faster: what this one wanted does not go with what is there by now."""
 
     code = "changed_meanwhile"
-    meaning = "This does not go with what was changed or added at the same moment, or with what depends on it."
-    default_remedy = "Look at what is there now, and send the request again if it is still wanted."
+    meaning = "This conflicts with a concurrent change, or with objects that depend on it."
+    default_remedy = "Read the current state, then send the request again if it still applies."
     retryable = True
     status = 409
 
@@ -145,13 +147,13 @@ class BotExists(RequestProblem):
     """The client has a bot of that name. It is at hand as ``bot``."""
 
     code = "bot_exists"
-    meaning = "This client has a bot of that name."
-    default_remedy = "Deploy that one (POST /bots/{id}/deploy), or choose another name."
+    meaning = "This client already has a bot with that name."
+    default_remedy = "Deploy that bot (POST /bots/{id}/deploy), or choose another name."
     status = 409
 
     def __init__(self, bot: "Bot") -> None:
         super().__init__(
-            f"{bot.client} has a bot “{bot.name}” already: /bots/{bot.pk}.",
+            f"{bot.client} already has a bot “{bot.name}”: /bots/{bot.pk}.",
             remedy=f"Change it with PATCH /bots/{bot.pk} and deploy it with POST /bots/{bot.pk}/deploy, or choose "
             "another name.",
         )
@@ -162,8 +164,8 @@ class IdempotencyKeyReused(RequestProblem):
     """One key, two different requests."""
 
     code = "idempotency_key_reused"
-    meaning = "This Idempotency-Key came with another request before."
-    default_remedy = "Use a new key for a new request, and the same key only to repeat the same one."
+    meaning = "This Idempotency-Key was already used for a different request."
+    default_remedy = "Use a new key for a new request. Reuse a key only to repeat the same request."
     status = 422
 
 
@@ -171,8 +173,8 @@ class TooManyRequests(RequestProblem):
     """More requests of one token in a minute than are allowed."""
 
     code = "too_many_requests"
-    meaning = "The token's rate limit is reached."
-    default_remedy = "Wait as many seconds as the Retry-After header says."
+    meaning = "The token's rate limit is exceeded."
+    default_remedy = "Wait for the number of seconds in the Retry-After header."
     retryable = True
     status = 429
 
@@ -182,10 +184,10 @@ class WebhookRefused(Problem):
 
     code = "webhook_refused"
     fix_target = "webhook"
-    meaning = "The receiver refused the event."
+    meaning = "The receiver rejected the event."
     default_remedy = (
-        "Let the tool answer with a status from 200 to 299. Check the webhook's address, and that the tool has its "
-        "newest secret. Then send a test event."
+        "Have the receiver respond with a status from 200 to 299. Check the webhook's address, and that the receiver "
+        "has the latest secret. Then send a test event."
     )
     retryable = True
 
@@ -195,9 +197,9 @@ class WebhookUnreadable(Problem):
 
     code = "webhook_unreadable"
     fix_target = "webhook"
-    meaning = "The webhook's address or secret can't be decrypted with the present FERNET_KEYS."
+    meaning = "The webhook's address or secret can't be decrypted with the current FERNET_KEYS."
     default_remedy = (
-        "Put the former key back into FERNET_KEYS behind the new one, or enter the address again and make a new secret."
+        "Add the old key back to FERNET_KEYS after the new one, or enter the address again and create a new secret."
     )
 
 
@@ -206,8 +208,8 @@ class WebhookOff(Problem):
 
     code = "webhook_off"
     fix_target = "webhook"
-    meaning = "The webhook was switched off, so it was not told."
-    default_remedy = "Switch it on to have it told of what happens from now on."
+    meaning = "The webhook was disabled, so the event was not sent."
+    default_remedy = "Enable the webhook to send future events."
 
 
 class WebhookNotAllowed(Problem):
@@ -215,15 +217,15 @@ class WebhookNotAllowed(Problem):
 
     code = "webhook_not_allowed"
     fix_target = "webhook"
-    meaning = "The webhook's user may not see any more what it is about, so it was not told."
-    default_remedy = "Let the webhook belong to a user who sees the client."
+    meaning = "The webhook's user may no longer see the object of this event, so the event was not sent."
+    default_remedy = "Assign the webhook to a user who can see the client."
 
 
 class OperationFailed(RequestProblem):
     """The operation that was asked for has failed, or was cancelled. It is at hand as ``operation``."""
 
     code = "operation_failed"
-    meaning = "The operation that was asked for did not succeed."
+    meaning = "The requested operation did not succeed."
     default_remedy = "Follow the operation's own remedy."
     status = 424
 

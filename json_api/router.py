@@ -21,8 +21,8 @@ IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "required": False,
     "schema": {"type": "string", "maxLength": 255},
-    "description": "Any text of your own, new for each thing that you want: a request that is repeated with its key "
-    "within a day leads to the same operation.",
+    "description": "A unique string that identifies the request. A request repeated with the same key within a day "
+    "leads to the same operation.",
 }
 
 
@@ -35,7 +35,7 @@ def storable(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if "\0" in unquote(request.get_full_path()) or b"\0" in request.body or b"\\u0000" in request.body:
-            raise FieldsInvalid({"": ["Text can't hold the character NUL (U+0000)."]})
+            raise FieldsInvalid({"": ["Text can't contain the character NUL (U+0000)."]})
         return view(request, *args, **kwargs)
 
     return answer

@@ -55,7 +55,7 @@ def idempotent(request: HttpRequest, submit: Callable[[], Operation]) -> Operati
     """
     key = request.headers.get("Idempotency-Key", "").strip().strip('"')
     if len(key) > MAX_KEY:
-        raise FieldsInvalid({"Idempotency-Key": [f"A key has {MAX_KEY} characters at the most."]})
+        raise FieldsInvalid({"Idempotency-Key": [f"A key has at most {MAX_KEY} characters."]})
     if not key:
         with transaction.atomic():
             return submit()

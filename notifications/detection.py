@@ -62,7 +62,7 @@ RECOVERING = frozenset({"start", "deploy", "redeploy"})
 
 #: What goes before the remedy when a bot could not be made to trade no more.
 STOP_NOW_REMEDY = (
-    "The bot may go on trading. To stop it now: disable the API key at the exchange, or cancel its orders there."
+    "The bot may still be trading. To stop it now, disable the API key at the exchange or cancel its orders there."
 )
 
 
@@ -103,7 +103,7 @@ def _servers(now: datetime) -> Iterator[Verdict]:
         elif server.mqtt_connected is False:
             yield Verdict(kind=IncidentKind.MQTT_DOWN, **_as_in(MqttDown), **common)
         else:
-            yield Verdict(words="The server answers again.", **common)
+            yield Verdict(words="The server responds again.", **common)
 
 
 def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
@@ -141,8 +141,8 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
 
 def _name_of(bot: Bot, now: datetime) -> Verdict:
     if not bot.duplicates:
-        return Verdict(family="name", subject=bot, polled_at=now, words="The other instance is gone.")
-    words = f"{bot.server} also runs {bot.duplicates}: two bots may be trading one account."
+        return Verdict(family="name", subject=bot, polled_at=now, words="The other instance no longer exists.")
+    words = f"{bot.server} also runs {bot.duplicates}. Two bots may be trading one account."
     problem = _as_in(DuplicateInstance, words) | {"remedy": bot.remedy_for_duplicates}
     return Verdict(family="name", subject=bot, polled_at=now, kind=IncidentKind.DUPLICATE_INSTANCE, **problem)
 
@@ -156,7 +156,7 @@ def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_
     resolved = OrphanedOrders.objects.filter(deployment__bot=bot, resolved_at__isnull=False)
     newest = resolved.select_related("resolved_by").order_by("-resolved_at").first() if has_incident else None
     who = str(newest.resolved_by) if newest and newest.resolved_by else "Somebody"
-    return Verdict(words=f"{who} confirmed that they were dealt with.", **common)
+    return Verdict(words=f"{who} marked them as resolved.", **common)
 
 
 def _work_of(bot: Any) -> Verdict | None:
@@ -166,11 +166,11 @@ def _work_of(bot: Any) -> Verdict | None:
         return None
     common: dict[str, Any] = {"family": "work", "subject": bot, "polled_at": deployment.observed_at}
     if trouble := deployment.shown_trouble:
-        words = f"The bot is up, but {trouble.label}: {truncate(deployment.trouble_reason, 300)}"
+        words = f"The bot is up, but not quoting ({trouble.label}): {truncate(deployment.trouble_reason, 300)}"
         shown = _as_in(BotNotQuoting, words) | {"remedy": TROUBLE_ADVICE[trouble].remedy}
         return Verdict(kind=IncidentKind.BOT_NOT_QUOTING, **shown, **common)
     if deployment.state == BotState.RUNNING:
-        return Verdict(words="The bot quotes again.", **common)
+        return Verdict(words="The bot is quoting again.", **common)
     return Verdict(words=f"The bot is {deployment.state.label}.", **common)
 
 
@@ -178,22 +178,22 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     """What is shown of the bot's instance; ``None`` while nobody knows, or while it starts."""
     deployment = bot.deployment
     if deployment is None or not deployment.is_open:
-        return Verdict(family="instance", subject=bot, polled_at=now, words="Its instance was ended.")
+        return Verdict(family="instance", subject=bot, polled_at=now, words="Its instance was removed.")
     common: dict[str, Any] = {"family": "instance", "subject": bot, "polled_at": deployment.observed_at}
     state = deployment.state
     if state == BotState.RUNNING:
-        return Verdict(words="The bot runs again.", **common)
+        return Verdict(words="The bot is running again.", **common)
     if state == BotState.PAUSED:
         return Verdict(words="The bot is up again, and paused.", **common)
     if state == BotState.STOPPED and bot.stopped_here:
-        return Verdict(words="The bot was stopped here.", **common)
+        return Verdict(words="The bot was stopped in the panel.", **common)
     if state not in _WRONG or deployment.verified_at is None:
         # Of a bot that never ran, the failed operation that should have started it says all.
         return None
     kind, problem = _WRONG[state]
     words = f"{problem.meaning} Instance: {deployment}."
     if deployment.last_error:
-        words += f" The last error in its log: {truncate(deployment.last_error_summary, 300)}"
+        words += f" Last error in its log: {truncate(deployment.last_error_summary, 300)}"
     shown = _as_in(problem, words)
     return Verdict(kind=kind, **shown | {"remedy": paper_remedy(deployment) or shown["remedy"]}, **common)
 
@@ -213,11 +213,11 @@ def _unmanaged(now: datetime) -> Iterator[Verdict]:
         server = instance.server
         common: dict[str, Any] = {"family": "unknown", "subject": instance, "polled_at": server.instances_at}
         if not instance.runs:
-            yield Verdict(words="It runs no more.", **common)
+            yield Verdict(words="It is no longer running.", **common)
         elif instance.known_at:
-            yield Verdict(words=f"{instance.known_by or 'Somebody'} said that it is known.", **common)
+            yield Verdict(words=f"{instance.known_by or 'Somebody'} marked it as known.", **common)
         else:
-            words = f"{server} runs {instance}, which the panel did not deploy and never touches."
+            words = f"{server} runs {instance}, which the panel did not deploy and does not manage."
             yield Verdict(kind=IncidentKind.UNMANAGED_INSTANCE, **_as_in(UnmanagedInstanceFound, words), **common)
 
 
@@ -228,17 +228,17 @@ def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdic
     for key in keys:
         common: dict[str, Any] = {"family": "balance", "subject": key}
         if not key.minimum_balances:
-            yield Verdict(words="No minimum is entered any more.", polled_at=now, **common)
+            yield Verdict(words="The key has no minimum balance any more.", polled_at=now, **common)
         elif key.client.is_offboarded:
             yield Verdict(words="The client is offboarded.", polled_at=now, **common)
         elif (seen := held.get(key.pk)) and seen.below:
             words = (
                 f"{title_of(key.connector)} held {seen.words} of {key.client} at {seen.taken_at:%Y-%m-%d %H:%M} UTC. "
-                f"At least {describe(key.minimum_balances)} shall be there."
+                f"The minimum is {describe(key.minimum_balances)}."
             )
             yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), polled_at=seen.taken_at, **common)
         elif seen and seen.is_complete:
-            yield Verdict(words=f"It held {seen.words} again.", polled_at=seen.taken_at, **common)
+            yield Verdict(words=f"The balance is {seen.words} again.", polled_at=seen.taken_at, **common)
 
 
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
@@ -273,7 +273,7 @@ def _operations(now: datetime) -> Iterator[Verdict]:
         if operation.subject is None:
             continue
         common: dict[str, Any] = {"family": "operation", "subject": operation.subject, "operation": operation}
-        if resolution := "It was done since." if operation.settled else _settled_otherwise(operation):
+        if resolution := "The operation has succeeded since." if operation.settled else _settled_otherwise(operation):
             yield Verdict(words=resolution, polled_at=now, **common)
         else:
             refused = operation.error_code == KeyRefused.code
@@ -290,7 +290,7 @@ def _operations(now: datetime) -> Iterator[Verdict]:
 def _settled_otherwise(operation: Operation) -> str:
     """How what failed came to its end though nobody tried it again; empty while it did not."""
     if isinstance(operation.subject, Bot) and is_corrected(operation.subject, operation):
-        return "The bot was corrected since."
+        return "The bot has been corrected since."
     if operation.error_code in KEY_ERRORS:
         return "The exchange has accepted the key since." if _was_key_accepted(operation) else ""
     return _how_trading_ended(operation) if operation.kind in TRADE_ENDING_OPERATIONS else ""
@@ -315,7 +315,7 @@ def _how_trading_ended(failed: Operation) -> str:
     bot: Any = failed.subject
     deployment = bot.deployment
     if deployment is None or not deployment.is_open:
-        return "Its instance was ended."
+        return "Its instance was removed."
     aims = {"stop": [BotState.STOPPED], "pause": [BotState.STOPPED, BotState.PAUSED]}.get(failed.kind, [])
     shown_since = deployment.state in aims and deployment.observed_at > failed.finished_at
     return f"The bot is {deployment.state.label}." if shown_since else ""
@@ -333,4 +333,4 @@ def _resolve_deleted_subjects(now: datetime) -> None:
     for subject_type in ContentType.objects.filter(pk__in=Incident.objects.current().values("subject_type")):
         there = subject_type.get_all_objects_for_this_type().values("pk")
         for incident in Incident.objects.current().filter(subject_type=subject_type).exclude(subject_id__in=there):
-            close(incident, "It was deleted here.", now)
+            close(incident, "It was deleted in the panel.", now)

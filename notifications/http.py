@@ -38,14 +38,14 @@ def check_url(url: str) -> None:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ChannelForbidden("The address can't be read: check its host and port.") from None
+        raise ChannelForbidden("The address can't be read. Check its host and port.") from None
     if not host or port == 0 or not url.isprintable() or " " in url or "\\" in url:
-        raise ChannelForbidden("This is not the address of a webhook: it begins with https:// and a host.")
+        raise ChannelForbidden("This is not a valid webhook address. Enter https:// and a host.")
     if parts.username is not None or parts.password is not None:
-        raise ChannelForbidden("The address must not hold a username or password.")
+        raise ChannelForbidden("Remove the username and password from the address.")
     local = settings.NOTIFICATIONS["LOCAL"] and host in {"127.0.0.1", "::1", "localhost"}
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        raise ChannelForbidden("The address must begin with https://, so that nobody on the way reads the messages.")
+        raise ChannelForbidden("The address must begin with https://, so that the messages are encrypted.")
     try:
         check_address(host, loopback=bool(settings.NOTIFICATIONS["LOCAL"]))
     except AddressForbidden:
@@ -87,9 +87,9 @@ def _try_to_post(url: str, body: bytes, headers: Mapping[str, str], secrets: tup
         except requests.exceptions.SSLError:
             return ChannelUnreachable("The receiver's TLS certificate is not valid.")
         except requests.Timeout:
-            return ChannelUnreachable("The receiver did not answer in time; it may have got the message.")
+            return ChannelUnreachable("The receiver did not respond in time. It may have received the message.")
         except (requests.RequestException, urllib3.exceptions.HTTPError):
-            return ChannelUnreachable(f"There was no connection to {parts.hostname}, or it was cut.")
+            return ChannelUnreachable(f"Could not connect to {parts.hostname}, or the connection was cut.")
 
 
 def _problem_in(response: requests.Response, mask: Callable[[str], str]) -> Problem | None:
@@ -98,7 +98,7 @@ def _problem_in(response: requests.Response, mask: Callable[[str], str]) -> Prob
         return None
     # One piece, as it comes: nobody has to wait for the rest of an endless answer.
     words = one_line(mask(response.raw.read1(MAX_QUOTE, decode_content=False).decode(errors="replace")))
-    output = f"The receiver answered {status}{f': {words}' if words.isprintable() and words else ''}."
+    output = f"The receiver responded with {status}{f': {words}' if words.isprintable() and words else ''}."
     if status == 429 or status >= 500:
         return ChannelBusy(output, wait=_seconds(response.headers.get("Retry-After", "")))
     return ChannelRefused(output)

@@ -173,4 +173,4 @@ def acknowledge(incident: Incident, user: Any) -> None:
     with transaction.atomic():
         unseen = Incident.objects.open().filter(pk=incident.pk, acknowledged_at=None)
         if unseen.update(acknowledged_at=now, acknowledged_by=user) and incident.resolved_by_acknowledgement:
-            close(incident, f"Marked as seen by {user}.", now)
+            close(incident, f"Acknowledged by {user}.", now)

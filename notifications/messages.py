@@ -43,11 +43,11 @@ def message_of(incident: Incident, event: Event) -> Message:
         f"Since: {utc(incident.seen_at)}",
     ]
     if over:
-        lines += [f"Over: {utc(incident.resolved_at)}, after {describe(incident.duration)}. {incident.resolution}"]
+        lines += [f"Resolved: {utc(incident.resolved_at)}, after {describe(incident.duration)}. {incident.resolution}"]
     else:
         lines += [f"What to do: {incident.remedy}"]
     return Message(
-        headline=f"{'Over' if over else 'Problem'}: {incident}",
+        headline=f"{'Resolved' if over else 'Problem'}: {incident}",
         lines=tuple(line for line in (*lines, url) if line),
         facts={
             "event": event.value,
@@ -68,8 +68,8 @@ def message_of(incident: Incident, event: Event) -> Message:
 
 def sample_message(channel: Channel) -> Message:
     return Message(
-        headline="Test message of the Hummingbot control panel",
-        lines=(f"The channel “{channel}” works: incidents of {channel.whose} are told here.", panel_url("/")),
+        headline="Test message from the Hummingbot control panel",
+        lines=(f"The channel “{channel}” works. It sends incidents of {channel.whose}.", panel_url("/")),
         facts={"event": "test", "channel": channel.name},
     )
 
@@ -115,7 +115,7 @@ def _try_to_mail(message: Message, channel: Channel) -> Problem | None:
     except smtplib.SMTPException as error:
         return MailFailed(f"{MailFailed.meaning} ({type(error).__name__})")
     except OSError as error:
-        return MailFailed(f"There was no connection to the mail server. ({type(error).__name__})")
+        return MailFailed(f"Could not connect to the mail server. ({type(error).__name__})")
     return None
 
 

@@ -32,17 +32,17 @@ _TELEGRAM_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 class IncidentKind(models.TextChoices):
     BOT_CRASHED = "bot_crashed", "bot crashed"
     BOT_MISSING = "bot_missing", "bot not listed"
-    BOT_UNRESPONSIVE = "bot_unresponsive", "bot silent"
-    BOT_STOPPED = "bot_stopped", "bot stopped by itself"
+    BOT_UNRESPONSIVE = "bot_unresponsive", "bot unresponsive"
+    BOT_STOPPED = "bot_stopped", "bot stopped unexpectedly"
     BOT_NOT_QUOTING = "bot_not_quoting", "bot not quoting"
     ORDERS_OPEN = "orders_open", "orders may be open"
     DUPLICATE_INSTANCE = "duplicate_instance", "second instance of a bot"
-    KEY_REFUSED = "key_refused", "exchange key refused"
+    KEY_REFUSED = "key_refused", "exchange key rejected"
     OPERATION_FAILED = "operation_failed", "operation failed"
     SERVER_DOWN = "server_down", "server down"
     DOCKER_DOWN = "docker_down", "Docker down"
     MQTT_DOWN = "mqtt_down", "MQTT down"
-    UNMANAGED_INSTANCE = "unmanaged_instance", "unknown bot on a server"
+    UNMANAGED_INSTANCE = "unmanaged_instance", "unmanaged bot on a server"
     LOW_BALANCE = "low_balance", "low balance"
 
 
@@ -123,15 +123,23 @@ class Incident(models.Model):
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
     subject_id = models.PositiveBigIntegerField()
     subject = GenericForeignKey("subject_type", "subject_id")
-    subject_label = models.CharField("about", max_length=MAX_LABEL, help_text="Kept when what it is about is deleted.")
+    subject_label = models.CharField("about", max_length=MAX_LABEL, help_text="Kept when the object is deleted.")
     operation_kind = models.CharField(
-        max_length=40, blank=True, help_text="Which operation failed: each is an incident of its own."
+        max_length=40, blank=True, help_text="The operation that failed. Each one is its own incident."
     )
     operation = models.ForeignKey(
-        Operation, null=True, on_delete=models.SET_NULL, related_name="incidents", help_text="The last one that failed."
+        Operation,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="incidents",
+        help_text="The last operation that failed.",
     )
     client = models.ForeignKey(
-        Client, null=True, on_delete=models.CASCADE, related_name="incidents", help_text="None for a whole server's."
+        Client,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="incidents",
+        help_text="Empty for incidents of a whole server.",
     )
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="incidents")
 
@@ -139,21 +147,21 @@ class Incident(models.Model):
     remedy = models.TextField("what to do")
     code = models.CharField(max_length=40, help_text="In the catalog of errors.")
 
-    seen_at = models.DateTimeField("since", help_text="The look that first showed it.")
-    opened_at = models.DateTimeField(null=True, help_text="When it was certain: since then it is shown and told.")
-    recovering_since = models.DateTimeField(null=True, help_text="The look that first showed it to be over.")
+    seen_at = models.DateTimeField("since", help_text="The poll that first showed it.")
+    opened_at = models.DateTimeField(null=True, help_text="When it was confirmed. From then on it is shown and sent.")
+    recovering_since = models.DateTimeField(null=True, help_text="The poll that first showed that it was resolved.")
     resolved_at = models.DateTimeField("over", null=True)
-    resolution = models.CharField(max_length=MAX_RESOLUTION, blank=True, help_text="How it came to its end.")
-    acknowledged_at = models.DateTimeField("seen by a person", null=True)
+    resolution = models.CharField(max_length=MAX_RESOLUTION, blank=True, help_text="How it was resolved.")
+    acknowledged_at = models.DateTimeField("acknowledged at", null=True)
     acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name="seen by"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name="acknowledged by"
     )
 
     objects = IncidentQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
-        permissions = [("acknowledge_incident", "Can mark incidents as seen")]
+        permissions = [("acknowledge_incident", "Can acknowledge incidents")]
         constraints = [
             models.UniqueConstraint(
                 fields=["kind", "subject_type", "subject_id", "operation_kind"],
@@ -173,7 +181,7 @@ class Incident(models.Model):
     def title(self) -> str:
         """What went wrong in two or three words."""
         if self.login_is_refused:
-            return "server refuses the login"
+            return "server rejects the login"
         if self.kind == IncidentKind.OPERATION_FAILED and self.operation:
             return f"“{self.operation.label}” failed"
         return self.get_kind_display()
@@ -245,20 +253,18 @@ class Channel(models.Model):
     recipient = models.CharField(
         max_length=300,
         blank=True,
-        help_text="E-mail: the addresses, with commas between them. Telegram: the chat ID (-1001234567890) or "
+        help_text="E-mail: the addresses, separated by commas. Telegram: the chat ID (-1001234567890) or "
         "@channelname. Otherwise leave this empty.",
     )
     secret = EncryptedTextField("address or token", blank=True)
-    kinds = models.JSONField(
-        "incidents", default=list, blank=True, help_text="Which incidents are told. None chosen means all of them."
-    )
+    kinds = models.JSONField("incidents", default=list, blank=True, help_text="None selected: all.")
     client = models.ForeignKey(
         Client,
         null=True,
         blank=True,
         on_delete=models.CASCADE,
         related_name="channels",
-        help_text="Tell of this client and its server only.",
+        help_text="Only this client and its server.",
     )
     manager = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -267,8 +273,8 @@ class Channel(models.Model):
         on_delete=models.CASCADE,
         related_name="channels",
         verbose_name="account manager",
-        help_text="Tell of this account manager's own clients and their servers only. With neither this nor a client "
-        "chosen, every client's incidents are told.",
+        help_text="Only this account manager's clients and their servers. If you choose neither a client nor an "
+        "account manager, all clients.",
     )
     active = models.BooleanField(default=True)
 
@@ -304,14 +310,14 @@ class Channel(models.Model):
                 except ValidationError:
                     errors["recipient"] = f"“{address}” is not an e-mail address."
             if not settings.NOTIFICATIONS["MAIL"]:
-                errors["kind"] = "The panel has no mail server yet: whoever hosts it sets EMAIL_URL first."
+                errors["kind"] = "The panel has no mail server yet. Its host must set EMAIL_URL first."
         elif self.kind == ChannelKind.TELEGRAM:
             if not self.recipient:
                 errors["recipient"] = "Enter the chat ID, or @ and the channel's name."
             if not isinstance(self.secret, Unreadable) and not _TELEGRAM_TOKEN.fullmatch(self.secret):
-                errors |= {"secret": "Enter the bot's token as BotFather gave it: digits, a colon, then letters."}
+                errors |= {"secret": "Enter the bot token as provided by BotFather: digits, a colon, then letters."}
         elif self.secret == "":
-            errors |= {"secret": "Enter the webhook's address."}
+            errors |= {"secret": "Enter the webhook address."}
         elif isinstance(self.secret, str):
             try:
                 check_url(self.secret)
@@ -330,9 +336,9 @@ class Channel(models.Model):
         if self.client:
             return str(self.client)
         if self.manager is None:
-            return "every client"
+            return "all clients"
         may_sign_in = self.manager.is_active and self.manager.is_staff
-        return f"clients of {self.manager}" if may_sign_in else f"nobody: {self.manager} is disabled"
+        return f"the clients of {self.manager}" if may_sign_in else f"nobody ({self.manager} is disabled)"
 
     def read_secret(self) -> str:
         """The address or token in clear, for the request that needs it and for nothing else.
@@ -346,8 +352,8 @@ class Channel(models.Model):
 
 
 class Event(models.TextChoices):
-    OPENED = "opened", "it happened"
-    CLOSED = "closed", "it is over"
+    OPENED = "opened", "opened"
+    CLOSED = "closed", "resolved"
 
 
 class DeliveryQuerySet(OutgoingQuerySet):

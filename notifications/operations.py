@@ -9,7 +9,7 @@ def send_test_message(context: StepContext) -> str:
     """May be sent twice when a worker dies in it: a second test message does no harm."""
     channel = context.subject
     hand_over(sample_message(channel), channel)
-    return f"{channel.get_kind_display()} took the message. Look there whether it has arrived."
+    return f"{channel.get_kind_display()} accepted the message. Check that it has arrived there."
 
 
 @register
@@ -19,7 +19,7 @@ class SendTestMessage(OperationType):
     icon = "send"
     subject_model = Channel
     permission = "notifications.test_channel"
-    steps = (StepDefinition("send", "Hand the message over", send_test_message),)
+    steps = (StepDefinition("send", "Send the message", send_test_message),)
 
     def link_for(self, subject: Channel, concern: str) -> tuple[str, str] | None:
         return ("Open the channel", subject.get_absolute_url()) if concern == "channel" else None

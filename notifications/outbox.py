@@ -46,7 +46,7 @@ class Outgoing(models.Model):
     next_attempt_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=40, blank=True)
-    last_error = models.TextField(blank=True, help_text="Why the last try failed. Never with a secret in it.")
+    last_error = models.TextField(blank=True, help_text="Why the last attempt failed. Never contains a secret.")
 
     objects = OutgoingQuerySet.as_manager()
 

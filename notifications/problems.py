@@ -11,10 +11,10 @@ class BotCrashed(Problem):
 
     code = "bot_crashed"
     fix_target = "bot"
-    meaning = "The bot's container exited by itself: it does not trade any more, and its orders may still be open."
+    meaning = "The bot crashed and stopped trading. Its orders may still be open."
     default_remedy = (
-        "Press “Recover” first: that brings the bot up just long enough to cancel its orders. Then read the last lines "
-        "of its log, which the panel keeps, correct what they name, and “Redeploy” the bot or “Archive” it."
+        "Use “Recover” first: it starts the bot just long enough to cancel its orders. Then read the last lines of "
+        "its log, fix the cause, and use “Redeploy” or “Archive”."
     )
 
 
@@ -23,10 +23,10 @@ class BotUnresponsive(Problem):
 
     code = "bot_unresponsive"
     fix_target = "bot"
-    meaning = "The bot's container is up, but the bot is not heard any more: it may be stuck, or trade unseen."
+    meaning = "The bot's container is up, but the bot is not responding. It may be stuck, or still be trading."
     default_remedy = (
-        "Open the bot, “Refresh” it and read its log. If it stays like this, “Recover” it: its container is ended and "
-        "started again, and its orders are cancelled."
+        "Open the bot, use “Refresh” and read its log. If the problem continues, use “Recover”: it ends the "
+        "container, starts it again, and cancels the bot's orders."
     )
 
 
@@ -35,10 +35,10 @@ class BotStopped(Problem):
 
     code = "bot_stopped"
     fix_target = "bot"
-    meaning = "The bot stopped trading, and nobody stopped it here."
+    meaning = "The bot stopped trading, and nobody stopped it in the panel."
     default_remedy = (
-        "A loss limit, the strategy itself or somebody on the server's host stopped it. Read the bot's log, then "
-        "“Start” it if it should trade."
+        "A loss limit, the strategy itself or somebody on the server's host stopped it. Read the bot's log, then use "
+        "“Start” if it should trade."
     )
 
 
@@ -48,7 +48,7 @@ class BotNotQuoting(Problem):
     code = "bot_not_quoting"
     fix_target = "bot"
     meaning = "The bot is up, but it is not quoting."
-    default_remedy = "Read the bot's log, correct what it names, and redeploy the bot."
+    default_remedy = "Read the bot's log, fix the cause, and redeploy the bot."
 
 
 class DuplicateInstance(Problem):
@@ -56,7 +56,7 @@ class DuplicateInstance(Problem):
 
     code = "duplicate_instance"
     fix_target = "bot"
-    meaning = "The server runs another instance with this bot's name: two bots may be trading one account."
+    meaning = "The server runs another instance with this bot's name. Two bots may be trading one account."
     default_remedy = "Archive the other instance with the tool that deployed it, or on the server's host."
 
 
@@ -65,10 +65,10 @@ class UnmanagedInstanceFound(Problem):
 
     code = "unmanaged_instance"
     fix_target = "server"
-    meaning = "The server runs a bot that is not of this panel, and nobody has said that it is known."
+    meaning = "The server runs a bot that this panel did not deploy, and nobody has marked it as known."
     default_remedy = (
-        "Ask who works on the server whose it is. If somebody knows it, press “This one is known” on the server's "
-        "page. If nobody does, end it on the server's host: it may trade with a client's key."
+        "Ask the server's administrators who owns it. If they know it, use “Mark as known” on the server's page. If "
+        "not, stop it on the server's host: it may trade with a client's key."
     )
 
 
@@ -77,8 +77,8 @@ class LowBalance(Problem):
 
     code = "low_balance"
     fix_target = "key"
-    meaning = "Less lies at the exchange than the minimum that was entered for its key."
-    default_remedy = "Ask the client to send more, or enter another minimum on the key's page."
+    meaning = "The balance at the exchange is below the minimum that was set for its key."
+    default_remedy = "Ask the client to add funds, or change the minimum on the key's page."
 
 
 class ChannelUnreachable(Problem):
@@ -86,8 +86,8 @@ class ChannelUnreachable(Problem):
 
     code = "channel_unreachable"
     fix_target = "channel"
-    meaning = "The message could not be handed over: no connection, or no answer in time."
-    default_remedy = "Check the panel's way to the internet and the address of the channel, then send a test message."
+    meaning = "The message could not be delivered: no connection, or no response in time."
+    default_remedy = "Check the panel's internet access and the channel's address, then send a test message."
     retryable = True
 
 
@@ -100,8 +100,8 @@ class ChannelBusy(Problem):
 
     code = "channel_busy"
     fix_target = "channel"
-    meaning = "The receiver could not take the message now."
-    default_remedy = "The panel tries again by itself. If it goes on, look at the status page of that service."
+    meaning = "The receiver could not accept the message."
+    default_remedy = "The panel retries automatically. If the problem continues, check the service's status page."
     retryable = True
 
     def __init__(self, message: str = "", *, remedy: str = "", wait: int = 0) -> None:
@@ -114,10 +114,10 @@ class ChannelRefused(Problem):
 
     code = "channel_refused"
     fix_target = "channel"
-    meaning = "The receiver refused the message."
+    meaning = "The receiver rejected the message."
     default_remedy = (
-        "Make a new webhook address or token there, enter it on the channel's page, and send a test message. For "
-        "Telegram check the chat ID too, and that the bot is a member of that chat."
+        "Create a new webhook address or token there, enter it on the channel's page, and send a test message. For "
+        "Telegram, also check the chat ID and that the bot is a member of the chat."
     )
 
 
@@ -126,7 +126,7 @@ class ChannelForbidden(Problem):
 
     code = "channel_forbidden"
     fix_target = "channel"
-    meaning = "The address leads to a place that the panel does not send messages to."
+    meaning = "The panel does not send messages to this address."
     default_remedy = "Enter an https address of a service on the internet or in your own network."
 
 
@@ -135,8 +135,8 @@ class ChannelUnreadable(Problem):
 
     code = "channel_unreadable"
     fix_target = "channel"
-    meaning = "The channel's address or token can't be decrypted with the present FERNET_KEYS."
-    default_remedy = "Put the former key back into FERNET_KEYS behind the new one, or enter the address again."
+    meaning = "The channel's address or token can't be decrypted with the current FERNET_KEYS."
+    default_remedy = "Add the old key back to FERNET_KEYS after the new one, or enter the address again."
 
 
 class MailNotConfigured(Problem):
@@ -144,7 +144,7 @@ class MailNotConfigured(Problem):
 
     code = "mail_not_configured"
     meaning = "The panel has no mail server, so it can't send e-mail."
-    default_remedy = "Set EMAIL_URL (see .env.example), restart web and worker, and send a test message."
+    default_remedy = "Set EMAIL_URL (see .env.example), restart the web and worker processes, and send a test message."
 
 
 class MailFailed(Problem):
@@ -152,8 +152,8 @@ class MailFailed(Problem):
 
     code = "mail_failed"
     fix_target = "channel"
-    meaning = "The mail server did not take the e-mail."
-    default_remedy = "Check EMAIL_URL, DEFAULT_FROM_EMAIL and the addresses of the channel, then send a test message."
+    meaning = "The mail server rejected the e-mail."
+    default_remedy = "Check EMAIL_URL, DEFAULT_FROM_EMAIL and the channel's addresses, then send a test message."
     retryable = True
 
 
@@ -162,8 +162,8 @@ class NotificationExpired(Problem):
 
     code = "notification_expired"
     fix_target = "channel"
-    meaning = "No try to hand the message over came to an end."
-    default_remedy = "Check that the background worker runs, then send a test message on the channel's page."
+    meaning = "No delivery attempt was completed."
+    default_remedy = "Check that the background worker is running, then send a test message on the channel's page."
 
 
 class ChannelOff(Problem):
@@ -172,4 +172,4 @@ class ChannelOff(Problem):
     code = "channel_off"
     fix_target = "channel"
     meaning = "The channel or its account manager was disabled, so the message was not sent."
-    default_remedy = "Enable the channel, or choose another account manager for it, to be notified from now on."
+    default_remedy = "Enable the channel, or choose another account manager for it, to receive future messages."

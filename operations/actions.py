@@ -140,7 +140,7 @@ class OperatesMixin(PanelAdmin):
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "title": f"{label}?",
+                "title": f"{label}: {subjects[0]}" if len(subjects) == 1 else f"{label}?",
                 "label": label,
                 "kind": kind,
                 "form": form or self._options_form(request, kind, subjects, data=None),
@@ -188,7 +188,7 @@ class OperatesMixin(PanelAdmin):
             return HttpResponseRedirect(back)
         if len(operations) == 1:
             return HttpResponseRedirect(operations[0][1])
-        messages.success(request, f"{len(operations)} operations, begun one after the other: this list shows them.")
+        messages.success(request, f"{len(operations)} operations are queued. This list shows their progress.")
         these = urlencode({"id__in": ",".join(str(pk) for pk, _ in operations)})
         return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
 
@@ -230,7 +230,7 @@ def _label_for(kind: OperationType, count: int) -> str:
 
 def link_to_active(problem: OperationActive) -> str:
     """What to do about it, and where."""
-    return format_html('{} {} <a href="{}">Open its page</a>.', problem.message, problem.remedy, problem.url)
+    return format_html('{} {} <a href="{}">View operation</a>.', problem.message, problem.remedy, problem.url)
 
 
 class ReadOnlyMixin(admin.ModelAdmin):

@@ -34,7 +34,7 @@ STATE_COLORS = {
 
 
 class KindFilter(admin.SimpleListFilter):
-    title = "kind"
+    title = "operation type"
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -46,9 +46,8 @@ class KindFilter(admin.SimpleListFilter):
 
 @admin.register(Operation)
 class OperationAdmin(LiveListMixin, ReadOnlyMixin):
-    when_empty = (
-        "What the panel does outside is listed here with its steps. Press a button on a client, a bot or a server."
-    )
+    list_title = "Activity"
+    when_empty = "Use a button on a client, a bot or a server to start an operation."
     list_display = ("what", "about", "state_label", "summary", "requested_by", "requested_at", "took")
     list_filter = ("state", KindFilter)
     list_select_related = ("requested_by",)
@@ -60,7 +59,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
     def what(self, operation: Operation) -> str:
         return operation.label
 
-    @display(description="about", ordering="subject_label")
+    @display(description="object", ordering="subject_label")
     def about(self, operation: Operation) -> str:
         if not operation.connector:
             return operation.subject_label
@@ -73,7 +72,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
     def hurries(self, rows: Sequence[Operation]) -> bool:
         return any(operation.is_active for operation in rows)
 
-    @display(description="took")
+    @display(description="duration")
     def took(self, operation: Operation) -> str | None:
         return f"{operation.duration.total_seconds():.1f} s" if operation.duration else None
 
@@ -179,10 +178,10 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
         if not operation.definition.permitted_to(request.user, operation.options):
             raise PermissionDenied
         if operation.subject is not None and (newer := operation.newer):
-            messages.warning(request, f"“{newer}” came after it, and {newer.state}: this is the one to look at.")
+            messages.warning(request, f"A newer operation exists: “{newer}” ({newer.state}). Check that one.")
             return newer
         if not operation.can_be_retried:
-            messages.warning(request, f"“{operation}” {operation.state}: there is nothing to retry.")
+            messages.warning(request, f"“{operation}” can't be retried. Its state is “{operation.state}”.")
             return None
         try:
             new = operation_retry(operation=operation, requested_by=request.user)
@@ -192,7 +191,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
         except Problem as problem:
             messages.error(request, f"{problem.message} {problem.remedy}")
             return None
-        messages.info(request, f"“{operation}” was asked for again.")
+        messages.info(request, f"“{operation}” was requested again.")
         return new
 
     def _cancel(self, request: HttpRequest, operation: Operation) -> None:
@@ -201,7 +200,8 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
         if operation.can_be_cancelled:
             operation.cancel()
             messages.info(
-                request, f"“{operation}” is cancelled: at the latest after the step at hand, unless that is its last."
+                request,
+                f"“{operation}” is being cancelled. It stops after the current step, unless that is the last one.",
             )
         else:
-            messages.warning(request, f"“{operation}” {operation.state} already.")
+            messages.warning(request, f"“{operation}” can't be cancelled. Its state is “{operation.state}”.")

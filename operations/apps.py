@@ -4,7 +4,7 @@ from django.utils.module_loading import autodiscover_modules
 
 class OperationsConfig(AppConfig):
     name = "operations"
-    verbose_name = "Running the panel"
+    verbose_name = "Administration"
 
     def ready(self) -> None:
         # Each app says in its own ``operations.py`` what it can do to the outside.

@@ -57,7 +57,7 @@ class OperationCommand(BaseCommand):
             return
         mark = {
             StepState.DONE: self.style.SUCCESS("done  "),
-            StepState.SKIPPED: self.style.WARNING("not done"),
+            StepState.SKIPPED: self.style.WARNING("skipped"),
             StepState.FAILED: self.style.ERROR("failed"),
         }
         seconds = step.duration.total_seconds() if step.duration else 0

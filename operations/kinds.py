@@ -207,7 +207,7 @@ def who_can_fix(concern: str, user: Any) -> str:
     """A sentence for a user who may not mend what a problem concerns; empty for who may, and where nothing is."""
     if not concern or user.has_perm(_FIX_PERMISSIONS[concern]):
         return ""
-    return f"What has to be done about the {concern} is not yours to do: ask an administrator."
+    return f"Only an administrator can fix the {concern}."
 
 
 _kinds: dict[str, OperationType] = {}

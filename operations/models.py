@@ -166,24 +166,26 @@ class Operation(models.Model):
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
     subject_id = models.PositiveBigIntegerField()
     subject = GenericForeignKey("subject_type", "subject_id")
-    subject_label = models.CharField("about", max_length=MAX_LABEL, help_text="Kept when what it is about is deleted.")
+    subject_label = models.CharField("about", max_length=MAX_LABEL, help_text="Kept when the object is deleted.")
     connector = models.CharField(
-        max_length=80, blank=True, help_text="The one that it is about, which says whose money that is; none for many."
+        max_length=80,
+        blank=True,
+        help_text="The operation's client, which decides the account type. Empty for operations on many objects.",
     )
     lock = models.CharField(
-        max_length=80, help_text="What this operation has to itself: one active operation per lock."
+        max_length=80, help_text="The lock that the operation holds: one active operation per lock."
     )
     exclusive_resource = models.CharField(
         max_length=120,
         blank=True,
-        help_text="What the step at hand has to itself besides: one active operation holds it. See ``StepContext.exclusive``.",
+        help_text="What the current step holds exclusively: one active operation per resource. See ``StepContext.exclusive``.",
     )
     concurrency_group = models.CharField(
-        max_length=80, blank=True, help_text="What bounds how many run at once: the server."
+        max_length=80, blank=True, help_text="What limits the number of concurrent operations: the server."
     )
-    options = models.JSONField(default=dict, blank=True, help_text="What was asked for. Never a secret.")
+    options = models.JSONField(default=dict, blank=True, help_text="The options of the request. Never a secret.")
     checkpoint = models.JSONField(
-        default=dict, blank=True, help_text="What a step found out for the steps after it. Never a secret."
+        default=dict, blank=True, help_text="Results of a step that later steps need. Never a secret."
     )
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
@@ -200,7 +202,7 @@ class Operation(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="followups",
-        help_text="The operation that asked for this one.",
+        help_text="The operation that requested this one.",
     )
     cancel_requested = models.BooleanField(default=False)
     waits_for = models.ForeignKey(
@@ -209,13 +211,13 @@ class Operation(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="successors",
-        help_text="The operation on the same lock that it takes over from: it begins when that one has ended.",
+        help_text="The operation on the same lock that this one replaces. This one starts when that one has ended.",
     )
 
     worker = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
-    summary = models.CharField(max_length=MAX_SUMMARY, blank=True, help_text="The outcome in a sentence.")
+    summary = models.CharField(max_length=MAX_SUMMARY, blank=True, help_text="The outcome, in one sentence.")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     error_remedy = models.TextField(blank=True)
@@ -289,7 +291,7 @@ class Operation(models.Model):
     def cancel(self) -> None:
         """End it at once while it is queued; ask it to end at its next safe point while it runs."""
         ended = Operation.objects.filter(pk=self.pk, state=State.QUEUED).update(
-            state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it began."
+            state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it started."
         )
         if not ended:
             Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
@@ -306,7 +308,7 @@ class Operation(models.Model):
             lease_until=None,
             exclusive_resource="",
             cancel_requested=False,
-            summary=truncate(f"Its worker was lost. Ended for “{self}”, which takes over.", MAX_SUMMARY),
+            summary=truncate(f"Its worker was lost. Ended for “{self}”, which replaces it.", MAX_SUMMARY),
         )
 
     @property
@@ -351,7 +353,7 @@ class StepState(models.TextChoices):
     WAITING = "waiting", "waiting"
     RUNNING = "running", "running"
     DONE = "done", "done"
-    SKIPPED = "skipped", "not done"
+    SKIPPED = "skipped", "skipped"
     FAILED = "failed", "failed"
 
 
@@ -366,7 +368,7 @@ class Step(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    detail = models.TextField(blank=True, help_text="What was found or done, in a sentence.")
+    detail = models.TextField(blank=True, help_text="The outcome of the step, in one sentence.")
 
     class Meta:
         ordering = ["position"]

@@ -14,13 +14,13 @@ class OperationActive(Problem):
     """
 
     code = "operation_active"
-    meaning = "Another operation on this is still active."
-    default_remedy = "Cancel that operation on its page, or follow it to its end. Then ask again."
+    meaning = "Another operation on this object is still active."
+    default_remedy = "Wait for that operation to finish, or cancel it on its page. Then try again."
     retryable = True
 
     def __init__(self, *, operation_id: int, label: str, state: str, url: str, has_started: bool) -> None:
-        message = f"“{label}” is {state}: one operation at a time."
-        remedy = "" if has_started else "It has not begun: cancel it on its page, or let it come first. Then ask again."
+        message = f"“{label}” is {state}. Only one operation can run at a time."
+        remedy = "" if has_started else "It has not started yet. Wait for it, or cancel it on its page. Then try again."
         super().__init__(message, remedy=remedy)
         self.operation_id = operation_id
         self.label = label
@@ -32,30 +32,30 @@ class NotPossibleNow(Problem):
     """It makes no sense for the subject as it was last seen."""
 
     code = "not_possible_now"
-    meaning = "This is not possible as things are."
-    default_remedy = "See the bot's state, and do what is possible in it."
+    meaning = "The current state does not allow this."
+    default_remedy = "Check the bot's state, and choose an action that it allows."
 
 
 class SubjectGone(Problem):
     """What the operation is about was deleted before it ran."""
 
     code = "subject_gone"
-    meaning = "What this operation is about has been deleted."
-    default_remedy = "Nothing is left to do."
+    meaning = "The object of this operation has been deleted."
+    default_remedy = "No action is needed."
 
 
 class OperationTypeRemoved(Problem):
     """This release of the panel does nothing of that kind any more."""
 
     code = "operation_type_removed"
-    meaning = "The panel was updated since this was asked for, and does not do this any more."
-    default_remedy = "Look at the page of what it is about: what can be done there now stands on its buttons."
+    meaning = "The panel was updated since this operation was requested, and no longer supports it."
+    default_remedy = "Open the object's page. Its buttons show the actions that are available now."
 
 
 class PanelFault(Problem):
     """A bug in the panel: something was raised that is not in the catalog."""
 
     code = "panel_fault"
-    meaning = "The panel met an error that it did not expect."
-    default_remedy = "Retry once. If it happens again, report it with the time: the panel's log holds the details."
+    meaning = "The panel encountered an unexpected error."
+    default_remedy = "Retry once. If it happens again, report it with the time: the panel's log has the details."
     retryable = True

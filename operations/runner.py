@@ -42,7 +42,7 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
         try:
             _work(LeasedContext(operation, lease), lease, on_step)
         except LeaseLost:
-            logger.warning("operation %s was taken over by another worker", operation.pk)
+            logger.warning("operation %s was resumed by another worker", operation.pk)
     return True
 
 
@@ -88,9 +88,9 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
             on_step(step)
     except CancelRequested:
         successor = operation.successors.first()
-        how = f"Ended for “{successor}”, which takes over." if successor else "Cancelled."
-        _fail_step(lease, step, how if successor else "Cancelled here.", on_step)
-        _finish(context, lease, State.CANCELLED, summary=f"{how} What the steps before had done stays done.")
+        how = f"Ended for “{successor}”, which replaces it." if successor else "Cancelled."
+        _fail_step(lease, step, how if successor else "Cancelled in the panel.", on_step)
+        _finish(context, lease, State.CANCELLED, summary=f"{how} Completed steps are not undone.")
     except LeaseLost:
         raise
     except Problem as problem:

@@ -99,4 +99,4 @@ def enqueue(operation_id: int) -> None:
     try:
         tasks.run_operation(operation_id)
     except Exception:
-        logger.exception("The queue could not be told of operation %s; it will be rung again", operation_id)
+        logger.exception("The queue could not be notified of operation %s. It will be enqueued again.", operation_id)

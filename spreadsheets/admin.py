@@ -24,7 +24,7 @@ from core.admin.live_pages import redirect_to_login
 from spreadsheets.sheets import Import, Sheet, import_file
 from spreadsheets.tables import MAX_ROWS, WRITERS, FileRefused
 
-CHANGED_MEANWHILE = "This is not what you checked: the file, or what the panel holds, was changed since. Look again."
+CHANGED_MEANWHILE = "The file or the panel's data changed after the check. Review the rows again."
 
 
 class FileForm(forms.Form):
@@ -132,7 +132,7 @@ def _content(request: HttpRequest) -> bytes:
     """
     limit = settings.FILE_UPLOAD_MAX_MEMORY_SIZE
     if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
-        raise FileRefused(f"The file is larger than {limit // 1024 // 1024} MB. Split it.")
+        raise FileRefused(f"The file is larger than {limit // 1024 // 1024} MB. Split it into smaller files.")
     uploaded = request.FILES.get("file")
     if uploaded is None:
         raise FileRefused("Choose a file first.")

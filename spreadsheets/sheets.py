@@ -258,7 +258,9 @@ class _Taken:
         self._fill(obj, row, is_new)
         changes = () if row.errors else self.sheet.changes(before, self.sheet.snapshot(obj))
         if changes and not self.may("add" if is_new else "change", obj):
-            row.wrong("", f"You may not {'add' if is_new else 'change'} {obj._meta.verbose_name_plural}.")
+            row.wrong(
+                "", f"You don't have permission to {'add' if is_new else 'change'} {obj._meta.verbose_name_plural}."
+            )
         if row.errors:
             return Outcome(row.number, "wrong", str(obj), errors=tuple(row.errors.items()))
         if is_new:
@@ -280,19 +282,19 @@ class _Taken:
     def _find(self, row: Row) -> Any:
         for column in self.sheet.key:
             if not row.values.get(column):
-                row.wrong(column, "This is missing.")
+                row.wrong(column, "This field is required.")
         if set(self.sheet.key) & set(row.errors):
             return None
         key = tuple(row.text(column) for column in self.sheet.key)
         if (earlier := self.rows.setdefault(key, row.number)) != row.number:
-            row.wrong(self.sheet.key[-1], f"Row {earlier} is about the same one already.")
+            row.wrong(self.sheet.key[-1], f"Row {earlier} is for the same object.")
             return None
         return self.sheet.find(row)
 
     def _fill(self, obj: Any, row: Row, is_new: bool) -> None:
         for column in self.sheet.columns:
             if is_new and column.required and not row.values.get(column.name):
-                row.wrong(column.name, "This is missing.")
+                row.wrong(column.name, "This field is required.")
         self.sheet.fill(obj, row)
         try:
             self.sheet.validate(obj, row)
@@ -304,15 +306,13 @@ class _Taken:
 def _check_columns(sheet: Sheet, table: Table) -> None:
     if missing := [name for name in sheet.key if name not in table.columns]:
         # A first row that names no columns may hold anything, also a key: it is not repeated.
-        raise FileRefused(
-            f"The first row names the columns, and there is no “{'” and no “'.join(missing)}” among them."
-        )
+        raise FileRefused(f"The first row must name the columns. These are missing: “{'”, “'.join(missing)}”.")
     names = sheet.column_names()
     if unknown := [name for name in table.columns if name not in names]:
         known = ", ".join(column.name for column in sheet.columns)
         raise FileRefused(
-            f"There is no column “{'” and no “'.join(unknown)}”. Columns may be: {known}"
-            f"{f', and those of the {sheet.group_word}' if sheet.group_word else ''}."
+            f"Unknown columns: “{'”, “'.join(unknown)}”. Valid columns: "
+            f"{known}{f', and those of the {sheet.group_word}' if sheet.group_word else ''}."
         )
 
 

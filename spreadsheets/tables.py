@@ -33,9 +33,9 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _MANGLED_NUMBER = re.compile(r"\d(?:[.,]\d+)?E\+\d+|\d{15}0+", re.IGNORECASE)
 #: What is a thousand and more where a point or a comma groups digits, and a fraction where it begins one.
 _TWO_READINGS = re.compile(r"([+-]?[1-9]\d{0,2})([.,])(\d{3})")
-_UNREADABLE = "This can't be read as XLSX. Save it again as .xlsx, or as “CSV UTF-8”."
+_UNREADABLE = "The XLSX file can't be read. Save it again as .xlsx, or as “CSV UTF-8”."
 _TOO_LARGE = "The sheet is too large. Copy the rows into a new one."
-_RETYPE = "Format the cell as text, then enter it again."
+_RETYPE = "Format the cell as text, then enter the value again."
 
 
 class FileRefused(Exception):
@@ -70,7 +70,7 @@ class Row:
         """The cell's text for a value of which every character counts; what Excel made of it is an error."""
         value = self.values.get(column, "")
         if column in self.numeric or _MANGLED_NUMBER.fullmatch(value):
-            self.wrong(column, f"Excel took this for a number, and may have changed it. {_RETYPE}")
+            self.wrong(column, f"Excel read this as a number, and may have changed it. {_RETYPE}")
         return value
 
     def two_readings(self, column: str) -> str:
@@ -82,7 +82,7 @@ class Row:
             if match and (match[2] == "," or self.points_may_group):
                 whole, fraction = f"{match[1]}{match[3]}", f"{match[1]}.{match[3]}".rstrip("0").rstrip(".")
                 written = f"{fraction}0" if _TWO_READINGS.fullmatch(fraction) else fraction
-                return f"Is {part} the number {whole} or {fraction}? Write {whole} or {written}."
+                return f"Is {part} the number {whole} or {fraction}? Enter {whole} or {written}."
         return ""
 
     def day(self, column: str) -> date | None:
@@ -94,7 +94,7 @@ class Row:
             try:
                 return date.fromisoformat(self.values[column])
             except ValueError:
-                self.wrong(column, "Write the day as 2027-01-31.")
+                self.wrong(column, "Enter the date as 2027-01-31.")
         return None
 
     def wrong(self, column: str, sentence: str) -> None:
@@ -114,7 +114,7 @@ def read_table(content: bytes) -> Table:
         FileRefused
     """
     if content.startswith(_XLS):
-        raise FileRefused("This is an old Excel file, or one with a password. Save it as .xlsx without a password.")
+        raise FileRefused("This is an old or password-protected Excel file. Save it as .xlsx without a password.")
     if content.startswith(_XLSX):
         # A number is one, whatever it looks like; what was entered as text may be written in any way.
         found, points_may_group = _xlsx_lines(content), True
@@ -126,12 +126,12 @@ def read_table(content: bytes) -> Table:
     lines = _bounded(found)
     number, header = next(((number, cells) for number, cells in lines if any(cells)), (0, []))
     if not number:
-        raise FileRefused("The file is empty. Its first row names the columns.")
+        raise FileRefused("The file is empty. Its first row must name the columns.")
     columns = ["_".join(_unguarded(str(cell or "")).split()).lower() for cell in header]
     while not columns[-1]:
         columns.pop()
     if len(columns) > MAX_COLUMNS:
-        raise FileRefused(f"A sheet may have {MAX_COLUMNS} columns; this one has more.")
+        raise FileRefused(f"This sheet has more than {MAX_COLUMNS} columns, which is the maximum.")
     if repeated := [get_column_letter(at + 1) for at, name in enumerate(columns) if name and name in columns[:at]]:
         raise FileRefused(f"Two columns have the same name: see column {', '.join(repeated)}.")
     rows = []
@@ -140,9 +140,9 @@ def read_table(content: bytes) -> Table:
         if row.values or row.errors:
             rows.append(row)
         if len(rows) > MAX_ROWS:
-            raise FileRefused(f"A file may have {MAX_ROWS} rows; this one has more. Split it.")
+            raise FileRefused(f"The file has more than {MAX_ROWS} rows, which is the maximum. Split it.")
     if not rows:
-        raise FileRefused("There is no row below the names of the columns.")
+        raise FileRefused("The file has no rows below the column names.")
     return Table([name for name in columns if name], rows)
 
 
@@ -166,21 +166,21 @@ def _fill(row: Row, columns: Sequence[str], cells: Sequence[Any]) -> Row:
                 continue
             case _ if not column:
                 row.wrong(
-                    f"column {get_column_letter(at + 1)}", "This column has a value, and no name in the first row."
+                    f"column {get_column_letter(at + 1)}", "This column has a value, but no name in the first row."
                 )
             case _Refused(sentence):
                 row.wrong(column, sentence)
             case bool():
                 row.values[column] = "yes" if cell else "no"
             case float() if not math.isfinite(cell):
-                row.wrong(column, "This number is too large to reckon with.")
+                row.wrong(column, "This number is too large.")
             case int() | float():
                 row.numeric.add(column)
                 row.values[column] = str(int(cell)) if cell == int(cell) and abs(cell) < 1e15 else repr(cell)
             case date() | time() | timedelta():
                 if isinstance(cell, date):
                     row.days[column] = cell.date() if isinstance(cell, datetime) else cell
-                row.wrong(column, f"Excel took this for a date or a time. {_RETYPE}")
+                row.wrong(column, f"Excel read this as a date or a time. {_RETYPE}")
             case _:
                 row.values[column] = str(cell)
     return row
@@ -195,7 +195,7 @@ def _csv_lines(text: str, delimiter: str) -> Iterator[tuple[int, list[Any]]]:
         for number, cells in enumerate(reader, 1):
             yield number, [cell.strip() for cell in cells]
     except csv.Error:
-        raise FileRefused(f"Line {reader.line_num} is no CSV: look for a quotation mark too many.") from None
+        raise FileRefused(f"Line {reader.line_num} is not valid CSV. Check for an extra quotation mark.") from None
 
 
 def _decoded(content: bytes) -> str:
@@ -206,7 +206,7 @@ def _decoded(content: bytes) -> str:
         text = "\0"
     if "\0" in text:
         raise FileRefused(
-            "This is neither XLSX nor CSV in UTF-8. In Excel, save it as “CSV UTF-8” or as .xlsx."
+            "This is not an XLSX file, nor CSV in UTF-8. In Excel, save it as “CSV UTF-8” or as .xlsx."
         ) from None
     return text
 
@@ -256,9 +256,9 @@ def _is_too_large(content: bytes) -> bool:
 def _xlsx_value(cell: Any) -> Any:
     match cell.data_type:
         case "f":
-            return _Refused("This is a formula. Copy the cell and paste it as a value.")
+            return _Refused("This cell contains a formula. Copy the cell and paste it as a value.")
         case "e":
-            return _Refused("This cell shows an error of the spreadsheet.")
+            return _Refused("This cell shows a spreadsheet error.")
     return cell.value.strip() if isinstance(cell.value, str) else cell.value
 
 

@@ -29,7 +29,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
     operation_kinds = ("push_profile", "verify_profile", "recreate_profile")
     facts_template = "accounts/client_facts.html"
     list_before_template = "accounts/above_clients.html"
-    when_empty = "A client is a customer whose money the bots trade. Add one, then its exchange keys, then a bot."
+    when_empty = "A client is a customer whose money the bots trade. Add a client, then its exchange keys, then a bot."
     list_display = ("name", "account_name", "server", "account_manager", "status_label", "profile_label")
     list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("server", "account_manager")

@@ -55,7 +55,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     form = KeyPageForm
     operation_kinds = ("test_key", "rotate_key", "push_profile")
     facts_template = "accounts/key_facts.html"
-    when_empty = "An exchange key lets bots trade for a client. It is entered once for each client and exchange."
+    when_empty = "An exchange key lets bots trade for a client. Enter it once per client and exchange."
     list_display = ("client", "connector_label", "api_key_hint", "state_label", "renewal_label", "changed_at")
     list_filter = (RenewalFilter, "connector", ("client", VisibleFilter))
     list_select_related = ("client__server",)
@@ -114,7 +114,8 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     ) -> HttpResponse:
         if {"_continue", "_addanother"}.isdisjoint(request.POST):
             messages.success(
-                request, f"The key {obj} was added successfully. “Test key” sends it to the server and tries it."
+                request,
+                f"The key {obj} was added. Use “Test key” to send it to the server and test it at the exchange.",
             )
             return HttpResponseRedirect(obj.get_absolute_url())
         return super().response_add(request, obj, post_url_continue)
@@ -122,7 +123,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     def response_change(self, request: HttpRequest, obj: ExchangeKey) -> HttpResponse:
         if not self._rotates(request):
             return super().response_change(request, obj)
-        messages.success(request, "The new values are saved here, and sent nowhere yet.")
+        messages.success(request, "The new key is saved, but not sent yet.")
         if not request.user.has_perm(kinds.get("rotate_key").permission):
             return HttpResponseRedirect(obj.get_absolute_url())
         return HttpResponseRedirect(reverse("admin:accounts_exchangekey_operate", args=[obj.pk, "rotate_key"]))
@@ -141,7 +142,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
         if not names:
             return [(None, {"fields": identity})]
         values = {"fields": [*names, "expires_on"], "description": _guide(connector, server, rotates=obj is not None)}
-        return [(None, {"fields": identity}), ("New values" if obj else "Values", values)]
+        return [(None, {"fields": identity}), ("New API key" if obj else "API key", values)]
 
     def get_form(self, request: HttpRequest, obj: ExchangeKey | None = None, **kwargs: Any) -> Any:
         kwargs["fields"] = ("expires_on", "minimum_balances") if obj else None
@@ -218,6 +219,6 @@ def _say_what_stays(request: HttpRequest, key: ExchangeKey) -> None:
         if profile.fingerprint_of(key.connector) is not None:
             messages.warning(
                 request,
-                f"The {key.connector} key was deleted here only: it is in {profile} still, and with bots that run. "
-                "Archive them, then revoke the key at the exchange.",
+                f"The {key.connector} key was deleted in the panel only. It is still in {profile} and in running "
+                "bots. Archive them, then revoke the key at the exchange.",
             )

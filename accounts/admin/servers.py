@@ -23,7 +23,7 @@ class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
     form = ServerForm
     operation_kinds = ("check_server", "read_controllers")
     facts_template = "accounts/server_facts.html"
-    when_empty = "A server is where bots run: a Hummingbot API host. Everything else begins with one."
+    when_empty = "A server is a Hummingbot API host that runs bots. Add one to get started."
     list_display = (
         "name",
         "base_url",

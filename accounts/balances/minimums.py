@@ -33,11 +33,12 @@ def read_minimums(text: str) -> dict[str, str]:
         # A number in the asset's place is the rest of an amount with separators.
         if match is None or not Decimal(match[1]) or not is_asset(match[2]) or match[2].isdigit():
             raise ValidationError(
-                f"“{part}” is not an amount and its asset. Write 500 USDT, 20000 SHARP: no separators inside a number."
+                f"“{part}” is not an amount with its asset. Enter amounts like 500 USDT, 20000 SHARP, without "
+                "thousands separators."
             )
         asset = suggest_case(match[2])
         if asset in minimums:
-            raise ValidationError(f"{asset} stands there twice.")
+            raise ValidationError(f"{asset} appears twice.")
         minimums[asset] = match[1]
     return minimums
 

@@ -18,26 +18,25 @@ class ClientForm(forms.ModelForm):
 
     existing_profile = forms.ChoiceField(
         required=False,
-        label="Take over a profile",
+        label="Adopt a profile",
         widget=UnfoldAdminSelectWidget(),
-        help_text="One that exists on the server, from the list that it gave at its last check. It becomes this "
-        "client's: a key that is pushed replaces the one in it for that connector, and nothing else in it changes.",
+        help_text="Choose a profile that exists on the server, from its last check. It then belongs to this client. A "
+        "pushed key replaces the profile's key for the same connector; nothing else in it changes.",
     )
     use_master_account = forms.BooleanField(
         required=False,
-        label="Use master_account all the same",
+        label="Use master_account anyway (unsafe)",
         widget=UnfoldBooleanSwitchWidget(),
-        help_text="Every account that is made on the server is a copy of master_account: a key in there may end up "
-        "with other clients. Switch on only if you mean it.",
+        help_text="Every new account on the server is a copy of master_account, so other clients may inherit this key.",
     )
 
     class Meta:
         model = Client
         fields = ("name", "account_name", "account_manager", "server", "status", "notes")
         help_texts: ClassVar = {
-            "status": "It is for people: no status stops or starts a bot. Onboarding: not ready to trade yet. Active: "
-            "bots may trade. Paused: no reminders of what is left to onboard, but bots that run trade on. Offboarded: "
-            "the client has left, and no bot is deployed or started for them; archive all bots first."
+            "status": "A label only: no status starts or stops a bot. Onboarding: not ready to trade yet. Active: "
+            "bots may trade. Paused: no onboarding reminders, but running bots keep trading. Offboarded: "
+            "the client has left, and its bots can't be deployed or started. Archive all bots first."
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,7 +44,7 @@ class ClientForm(forms.ModelForm):
         if self.instance.pk and self.instance.is_pushed and "account_name" in self.fields:
             self.fields["account_name"].disabled = True
         if {"existing_profile", "server"} <= set(self.fields):
-            self.fields["existing_profile"].choices = [("", "No, make a new one"), *self._existing_profiles()]  # type: ignore[attr-defined]
+            self.fields["existing_profile"].choices = [("", "No, create a new one"), *self._existing_profiles()]  # type: ignore[attr-defined]
 
     def _existing_profiles(self) -> Iterable[tuple[str, list[tuple[str, str]]]]:
         """By server, without those that are another client's already."""
@@ -62,7 +61,7 @@ class ClientForm(forms.ModelForm):
             server_pk, _, name = chosen.partition(":")
             server = cleaned.get("server")
             if server and str(server.pk) != server_pk:
-                self.add_error("existing_profile", f"This profile is on another server than {server}.")
+                self.add_error("existing_profile", f"This profile is not on {server}. Choose one that is.")
             elif "account_name" in self.changed_data and cleaned.get("account_name") not in {"", name}:
                 self.add_error("existing_profile", "Choose a profile or enter an account name, not both.")
             else:

@@ -33,8 +33,8 @@ from hummingbot_api.results import ConnectorField
 
 #: How a value of several is entered.
 ENTERED_AS = {
-    "list": "Values with commas between, or a JSON list.",
-    "object": "A JSON object: {…}.",
+    "list": "Separate values with commas, or enter a JSON list.",
+    "object": "Enter a JSON object: {…}.",
 }
 
 
@@ -48,7 +48,7 @@ class KeyDetailsForm(forms.ModelForm):
     def clean_expires_on(self) -> date | None:
         last: date | None = self.cleaned_data["expires_on"]
         if last and last < timezone.localdate() and "expires_on" in self.changed_data:
-            raise ValidationError("This day is past: enter the last day of the key that you have now.")
+            raise ValidationError("This date has passed. Enter the expiry date of the current key.")
         return last
 
 
@@ -68,9 +68,9 @@ class KeyPageForm(KeyDetailsForm):
     minimum_balances = MinimumsField(
         required=False,
         label="Minimum balances",
-        help_text="Such as 500 USDT, 20000 SHARP. It is an incident when less lies at the exchange. The server reads "
-        "the balances every five minutes; where it tells of no asset at all, nothing is said, for it also does that "
-        "when it could not read them.",
+        help_text="For example 500 USDT, 20000 SHARP. A lower balance at the exchange raises an incident. The server "
+        "reads balances every five minutes. If it reports no assets at all, no incident is raised, because "
+        "the read may have failed.",
     )
 
 
@@ -81,7 +81,7 @@ class ExchangeKeyForm(KeyDetailsForm):
     connector_fields: tuple[ConnectorField, ...] = ()
     entries: tuple[ConnectorField, ...] = ()
     values: dict[str, Any]
-    connector_help = "Choose the connector: the fields that it asks for appear then."
+    connector_help = "Choose an exchange to see the fields it requires."
 
     class Meta(KeyDetailsForm.Meta):
         fields = ("client", "connector", "expires_on")
@@ -101,9 +101,9 @@ class ExchangeKeyForm(KeyDetailsForm):
             if is_paper_trade(self.data.get("connector", "")):
                 self.add_error("connector", PAPER_NEEDS_NO_KEY)
             elif "connector" not in self.fields:
-                self.add_error(None, "The client's server no longer knows this connector: check its connection.")
+                self.add_error(None, "The client's server no longer has this connector. Check the server's connection.")
             elif "connector" not in self.errors:
-                self.add_error("connector", "Choose a connector that the client's server knows, then enter its key.")
+                self.add_error("connector", "Choose a connector that the client's server has, then enter its key.")
             return cleaned
         entered = {field.name: cleaned.get(field.name) for field in self.entries}
         self.values, errors = read_key(entered, self.connector_fields)
@@ -117,7 +117,7 @@ class ExchangeKeyForm(KeyDetailsForm):
         super()._post_clean()  # type: ignore[misc]
         secrets = [field.name for field in self.entries if field.secret]
         if self.errors and any(self.data.get(self.add_prefix(name)) for name in secrets):
-            self.add_error(None, "Enter the secrets again: they are never sent back to a page.")
+            self.add_error(None, "Enter the key's values again. For security, they are never shown again.")
 
     def save(self, commit: bool = True) -> Any:
         self.instance.set_values(self.values)
@@ -142,7 +142,7 @@ def _form_field(connector: str, field: ConnectorField) -> forms.Field:
         "required": field.required,
         "label": words.label,
         "help_text": words.help,
-        "error_messages": {"required": "This is missing."},
+        "error_messages": {"required": "This field is required."},
     }
     if field.allowed_values:
         choices = [("", "the server's default"), *((v, words.choices.get(v, v)) for v in field.allowed_values)]
@@ -166,9 +166,9 @@ def _form_field(connector: str, field: ConnectorField) -> forms.Field:
 
 
 _GROUPS = {
-    AccountType.REAL: "Real money",
-    AccountType.TESTNET: "Test networks: no real money",
-    AccountType.PAPER: "Paper trade: no real money, no key needed",
+    AccountType.REAL: "Live (real money)",
+    AccountType.TESTNET: "Testnet (no real money)",
+    AccountType.PAPER: "Paper trade (no real money, no key required)",
 }
 
 

@@ -19,7 +19,7 @@ class ServerForm(forms.ModelForm):
         required=False,
         strip=False,
         widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS),
-        help_text="The server's PASSWORD. It can be replaced, and never read back.",
+        help_text="The password of the Hummingbot API. You can replace it, but nobody can view it after you save.",
     )
 
     class Meta:
@@ -31,7 +31,7 @@ class ServerForm(forms.ModelForm):
         if self.instance.pk:
             self.fields[
                 "password"
-            ].help_text = f"The stored one: {self.instance.password_text}. Leave this empty to keep it."
+            ].help_text = f"Stored password: {self.instance.password_text}. Leave this empty to keep it."
 
     def clean_password(self) -> str | Unreadable:
         password: str = self.cleaned_data["password"]
@@ -39,7 +39,7 @@ class ServerForm(forms.ModelForm):
             raise ValidationError("Enter the server's password.")
         if not password and self._leads_elsewhere():
             # Or whoever may change the address could have the stored one sent to a host of their own.
-            raise ValidationError("The stored password is kept for the former base URL: enter the password again.")
+            raise ValidationError("The stored password belongs to the previous base URL. Enter the password again.")
         return password or self.instance.password
 
     def _leads_elsewhere(self) -> bool:

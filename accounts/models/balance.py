@@ -24,11 +24,11 @@ class Balance(models.Model):
     """
 
     profile = models.ForeignKey(CredentialsProfile, on_delete=models.CASCADE, related_name="balances")
-    taken_at = models.DateTimeField(help_text="To the minute.")
+    taken_at = models.DateTimeField(help_text="Rounded to the minute.")
     value = models.FloatField(help_text="In US dollars.")
     holdings = models.JSONField(
         null=True,
-        help_text="Of the newest one only: by connector, its tokens with units, available units, price and value.",
+        help_text="Only for the latest one: by connector, its tokens with units, available units, price and value.",
     )
 
     objects = BalanceQuerySet.as_manager()

@@ -17,7 +17,7 @@ MASTER_ACCOUNT = "master_account"
 #: The longest name of a client and of its account.
 NAME_LENGTH = 80
 
-NAME_TAKEN = "This name can't be used: choose another one."
+NAME_TAKEN = "This name can't be used. Choose another one."
 
 
 def validate_name(value: str) -> None:
@@ -52,8 +52,8 @@ class Client(models.Model):
         max_length=NAME_LENGTH,
         blank=True,
         validators=[validate_name],
-        help_text="The name of the credentials profile on the server. Left empty it is made from the client's name: "
-        "“Sharp” gives client_sharp. Fixed once the profile was pushed or taken over.",
+        help_text="The name of the client's credentials profile on the server. If empty, it is made from the client's "
+        "name: “Sharp” becomes client_sharp. It can't change once the profile is pushed or adopted.",
     )
     account_manager = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -61,7 +61,7 @@ class Client(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="clients",
-        help_text="Sees this client, and only own ones.",
+        help_text="Sees this client. Account managers see only their own clients.",
     )
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="clients")
     status = models.CharField(max_length=12, choices=ClientStatus, default=ClientStatus.ONBOARDING)
@@ -73,17 +73,17 @@ class Client(models.Model):
     class Meta:
         ordering = ["name"]
         permissions = [
-            ("view_every_client", "Can see every client, not only own ones"),
+            ("view_every_client", "Can see every client, not only their own"),
             ("push_profile", "Can push credentials profiles to servers"),
-            ("recreate_profile", "Can delete and recreate credentials profiles that the panel made"),
-            ("take_over_profile", "Can take over credentials profiles that the panel did not make"),
-            ("assign_client", "Can choose who looks after a client"),
+            ("recreate_profile", "Can delete and recreate credentials profiles that the panel created"),
+            ("take_over_profile", "Can adopt credentials profiles that the panel did not create"),
+            ("assign_client", "Can choose a client's account manager"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["server", "account_name"],
                 name="account_name_stands_once_on_a_server",
-                violation_error_message="This account name can't be used on this server: choose another one.",
+                violation_error_message="This account name can't be used on this server. Choose another one.",
             ),
         ]
 
@@ -105,19 +105,21 @@ class Client(models.Model):
         if not self.account_name and self.name:
             short = slug(self.name, "_")
             if not short:
-                raise ValidationError({"account_name": "No account name can be made from this client name: enter one."})
+                raise ValidationError({"account_name": "No account name can be made from this client name. Enter one."})
             self.account_name = f"client_{short}"[:NAME_LENGTH]
         before = Client.objects.filter(pk=self.pk).values_list("account_name", flat=True).first()
         if self.account_name == before:
             return
         if self.pk and self.is_pushed:
-            raise ValidationError({"account_name": f"The profile {before} is this client's: its name is fixed."})
+            raise ValidationError(
+                {"account_name": f"The profile {before} belongs to this client, so its name can't change."}
+            )
         if self.account_name == MASTER_ACCOUNT and not self.means_master_account:
             raise ValidationError(
                 {
-                    "account_name": f"Every new account on the server is a copy of {MASTER_ACCOUNT}, so its keys may "
-                    f"end up with other clients. If you mean it, switch on “Use {MASTER_ACCOUNT} all the same” in the "
-                    "client's form."
+                    "account_name": f"Every new account on the server is a copy of {MASTER_ACCOUNT}, so other clients "
+                    f"may inherit its keys. To use it anyway, turn on “Use {MASTER_ACCOUNT} anyway "
+                    "(unsafe)” in the client's form."
                 }
             )
 
@@ -128,7 +130,10 @@ class Client(models.Model):
         on_servers = self.bots.filter(deployments__sent_at__isnull=False, deployments__ended_at__isnull=True)
         if names := ", ".join(on_servers.values_list("name", flat=True)):
             raise ValidationError(
-                {"status": f"On a server still, and may be trading with this client's money: {names}. “Archive” first."}
+                {
+                    "status": f"These bots are still on a server and may be trading with this client's money: {names}. "
+                    "Archive them first."
+                }
             )
 
     @property
@@ -151,4 +156,4 @@ class Client(models.Model):
     def profile_text(self) -> str:
         """How the keys stand to what the server has: the worst of them."""
         states = [key.state for key in self.keys.all()]
-        return min(states, key=lambda state: state.rank).label if states else "no key yet"
+        return min(states, key=lambda state: state.rank).label if states else "no keys yet"

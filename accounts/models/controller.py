@@ -23,8 +23,10 @@ class Controller(models.Model):
     controller_type = models.CharField("type", max_length=255)
     name = models.CharField(max_length=255)
     settings = models.JSONField(default=list, help_text="As ``hummingbot_api.results.ControllerSetting``, in order.")
-    problem = models.TextField(blank=True, help_text="Why the server can't tell its settings.")
-    version = models.CharField(max_length=VERSION_LENGTH, blank=True, help_text="The server's when it told them.")
+    problem = models.TextField(blank=True, help_text="Why the server can't report its settings.")
+    version = models.CharField(
+        max_length=VERSION_LENGTH, blank=True, help_text="The server's version when it reported them."
+    )
     read_at = models.DateTimeField()
 
     objects = ControllerQuerySet.as_manager()

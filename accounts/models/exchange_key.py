@@ -45,7 +45,7 @@ class KeyState(models.TextChoices):
     UNREADABLE = "unreadable", "can't be read"
     NOT_PUSHED = "not_pushed", "not pushed"
     CHANGED = "changed", "changed since the last push"
-    GONE = "gone", "gone from the server"
+    GONE = "gone", "missing on the server"
     PUSHED = "pushed", "pushed"
 
     @property
@@ -79,26 +79,26 @@ class ExchangeKey(models.Model):
     previous_values = EncryptedTextField(  # type: ignore[misc]  # null is none
         null=True,
         editable=False,
-        help_text="The last ones before, the newest first, until no bot has them: to mask them in what bots log.",
+        help_text="The previous values, newest first, kept until no bot uses them: to mask them in bot logs.",
     )
     fingerprint = models.CharField(max_length=32, editable=False)
     hint = models.CharField(max_length=4, blank=True, editable=False, help_text="The API key's last characters.")
     changed_at = models.DateTimeField("entered", editable=False)
     expires_on = models.DateField(
-        "last day",
+        "expiry date",
         null=True,
         blank=True,
-        help_text="The last day on which the exchange accepts this key. Leave it empty when it has none.",
+        help_text="The last day on which the exchange accepts this key (optional).",
     )
     minimum_balances = models.JSONField(
         default=dict,
         blank=True,
-        help_text="Amounts by asset: that less than these lies at the exchange is an incident. See "
+        help_text="Minimum amounts by asset. A lower balance at the exchange is an incident. See "
         "``accounts.balances.minimums``.",
     )
-    tested_at = models.DateTimeField(null=True, editable=False, help_text="When it was last tried at the exchange.")
+    tested_at = models.DateTimeField(null=True, editable=False, help_text="When it was last tested at the exchange.")
     test_passed = models.BooleanField(null=True, editable=False)
-    test_outcome = models.TextField(blank=True, editable=False, help_text="What the exchange said, in words.")
+    test_outcome = models.TextField(blank=True, editable=False, help_text="The exchange's response, in words.")
 
     objects = ExchangeKeyQuerySet.as_manager()
 
@@ -108,7 +108,7 @@ class ExchangeKey(models.Model):
             models.UniqueConstraint(
                 fields=["client", "connector"],
                 name="one_key_for_a_client_and_connector",
-                violation_error_message="This client has a key for this connector already: change that one.",
+                violation_error_message="This client already has a key for this connector. Edit that key instead.",
             ),
         ]
 
@@ -141,7 +141,7 @@ class ExchangeKey(models.Model):
             KeyUnreadable
         """
         if isinstance(self.encrypted_values, Unreadable):
-            raise KeyUnreadable(f"The exchange key {self} can't be decrypted with the present FERNET_KEYS.")
+            raise KeyUnreadable(f"The exchange key {self} can't be decrypted with the current FERNET_KEYS.")
         values: dict[str, Any] = json.loads(self.encrypted_values)
         return values
 
@@ -183,11 +183,11 @@ class ExchangeKey(models.Model):
     def test_text(self) -> str:
         """What is known of the key by its last try at the exchange, in a few words."""
         if self.test_passed is None:
-            return "not tried at the exchange yet"
+            return "not tested at the exchange yet"
         if not self.test_passed:
-            return "refused by the exchange"
+            return "rejected by the exchange"
         return (
-            "address found, private key not tried"
+            "address found, private key not tested"
             if proves_address_only(self.connector)
             else "accepted by the exchange"
         )

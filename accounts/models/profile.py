@@ -13,7 +13,7 @@ class CredentialsProfile(models.Model):
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="profiles")
     account_name = models.CharField(max_length=80)
     adopted = models.BooleanField(
-        default=False, help_text="It was there before the panel: the panel never deletes anything in it."
+        default=False, help_text="It existed before the panel, so the panel never deletes anything in it."
     )
     connectors = models.JSONField(default=list, help_text="The connectors that the server listed in it.")
     verified_at = models.DateTimeField(null=True)

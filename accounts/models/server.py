@@ -25,13 +25,13 @@ from hummingbot_api.results import ConnectorField
 VERSION_LENGTH = 40
 
 UNENCRYPTED = (
-    "Over http:// everyone on the way could read the server's password and every exchange key. Put TLS in front of "
-    "the server and enter https://, or reach it at a private address through a VPN; or, if something else encrypts the "
-    "way, switch on “Allow unencrypted”."
+    "Over http:// anyone on the network path can read the server's password and every exchange key. Put TLS in front "
+    "of the server and enter https://, or reach it at a private address through a VPN. If another layer encrypts the "
+    "connection, turn on “Allow unencrypted”."
 )
 
 
-ONLY_ASCII = "A server reads letters without accents, digits and ASCII punctuation only, and calls other logins wrong."
+ONLY_ASCII = "The server only accepts unaccented letters, digits and ASCII punctuation in a login."
 
 
 def _is_printable_ascii(text: str) -> bool:
@@ -72,7 +72,7 @@ class Server(models.Model):
         # Two rows for one host would not know of each other's profiles: one client's key could replace another's.
         unique=True,
         validators=[validate_base_url],
-        error_messages={"unique": "Another server of the panel has this base URL: one host is one server."},
+        error_messages={"unique": "This base URL belongs to another server in the panel. Add each host only once."},
         help_text="Scheme, host and port, without a path: https://bots.example.com or http://10.0.0.5:8000",
     )
     username = models.CharField(max_length=80, default="admin")
@@ -80,19 +80,19 @@ class Server(models.Model):
     verify_tls = models.BooleanField(
         "verify TLS",
         default=True,
-        help_text="Switch off only for a self-signed certificate of your own: without it anyone on the way can read "
-        "the keys.",
+        help_text="Turn this off only for your own self-signed certificate. Without it, anyone on the network path "
+        "can read the keys.",
     )
     allow_unencrypted = models.BooleanField(
         default=False,
-        help_text="For an http:// address outside private networks only: everyone on the way can read the server's "
-        "password and every exchange key then, and change what is sent. Switch on only if the way there is encrypted "
-        "by something else, such as a VPN.",
+        help_text="Unsafe: only for an http:// address outside private networks. Anyone on the network path can read "
+        "the server's password and every exchange key, and change what is sent. Turn this on only if "
+        "another layer encrypts the connection, such as a VPN.",
     )
     open_to_new_clients = models.BooleanField(
         default=True,
-        help_text="Account managers may put their clients on it and see its name for that. Switch off for a server "
-        "that is kept for one client.",
+        help_text="Account managers may assign clients to this server and can see its name. Turn this off for a "
+        "server reserved for one client.",
     )
 
     reachable = models.BooleanField(null=True, editable=False)
@@ -103,22 +103,24 @@ class Server(models.Model):
     checked_at = models.DateTimeField("last checked", null=True, editable=False)
     last_error_code = models.CharField(max_length=40, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
-    account_names = models.JSONField(default=list, editable=False, help_text="The profiles that it listed.")
+    account_names = models.JSONField(default=list, editable=False, help_text="The profiles that the server listed.")
     connectors = models.JSONField(
-        default=dict, editable=False, help_text="The fields of each connector that it listed."
+        default=dict, editable=False, help_text="The fields of each connector that the server listed."
     )
     connectors_version = models.CharField(
         max_length=VERSION_LENGTH,
         blank=True,
         editable=False,
-        help_text="The version that it had when it listed them.",
+        help_text="The server's version when it listed them.",
     )
     instances = models.JSONField(
-        default=list, editable=False, help_text="The names of the bots that ran at the last look, whoever made them."
+        default=list,
+        editable=False,
+        help_text="The names of all bots that ran at the last poll, whoever deployed them.",
     )
-    instances_at = models.DateTimeField(null=True, editable=False, help_text="When that look was.")
+    instances_at = models.DateTimeField(null=True, editable=False, help_text="When that poll was.")
     next_poll = models.DateTimeField(
-        default=timezone.now, editable=False, help_text="When the fleet's poll asks it next. See ``accounts.polling``."
+        default=timezone.now, editable=False, help_text="When the fleet poll runs next. See ``accounts.polling``."
     )
     next_performance_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When its controllers' snapshots are read next."
@@ -127,7 +129,7 @@ class Server(models.Model):
         default=timezone.now, editable=False, help_text="When its clients' balances are read next."
     )
     performance_read_until = models.DateTimeField(
-        null=True, editable=False, help_text="The newest of its controllers' snapshots that was read, on its own clock."
+        null=True, editable=False, help_text="The newest controller snapshot that was read, on the server's clock."
     )
 
     objects = ServerQuerySet.as_manager()
@@ -158,7 +160,7 @@ class Server(models.Model):
         """What can't be sent as HTTP Basic: the server would call each such login wrong, for ever."""
         errors = {}
         if ":" in self.username:
-            errors["username"] = "A server can't read a login with a colon in its name: there the password begins."
+            errors["username"] = "The username can't contain a colon: the server would read the rest as the password."
         elif not _is_printable_ascii(self.username):
             errors["username"] = f"{ONLY_ASCII} Choose another USERNAME on the server."
         if isinstance(self.password, str) and not _is_printable_ascii(self.password):
@@ -184,9 +186,9 @@ class Server(models.Model):
     def password_text(self) -> str:
         """What can be said of the stored password without showing it."""
         if isinstance(self.password, Unreadable):
-            return "it can't be decrypted"
+            return "can't be decrypted"
         count = len(self.password)
-        spaces = "with spaces around it" if self.password != self.password.strip() else "no spaces around it"
+        spaces = "with surrounding spaces" if self.password != self.password.strip() else "no surrounding spaces"
         return f"{count} character{'' if count == 1 else 's'}, {spaces}"
 
     def fields_of(self, connector: str) -> tuple[ConnectorField, ...] | None:

@@ -56,7 +56,7 @@ class LogFilter(forms.Form):
         super().__init__(data, label_suffix="")
         self.lines = LogLine.objects.filter(deployment__bot=bot)
         levels = self.lines.order_by("level").values_list("level", flat=True).distinct()
-        self.fields["level"].choices = [("", "every level"), *((level, level) for level in levels if level)]  # type: ignore[attr-defined]
+        self.fields["level"].choices = [("", "All levels"), *((level, level) for level in levels if level)]  # type: ignore[attr-defined]
         self.fields["run"].queryset = bot.deployments.all()  # type: ignore[attr-defined]
 
     def apply(self) -> QuerySet[LogLine]:
@@ -146,7 +146,7 @@ class BotPagesMixin(OperatesMixin):
     def runs_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         bot = self._bot(request, pk)
         operations = Operation.objects.of(bot).select_related("requested_by", "deployment")
-        return self._page(request, bot, "runs", "what was done", {"page": _page_of(operations, request)})
+        return self._page(request, bot, "runs", "activity", {"page": _page_of(operations, request)})
 
     def _bot(self, request: HttpRequest, pk: int) -> Bot:
         if not self.has_view_permission(request):

@@ -161,13 +161,13 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         settings = [fieldset for strategy in Strategy.objects.all() for fieldset in settings_fieldsets(strategy)]
         as_json = [("Settings as JSON", {"fields": ["settings_as_json", "settings_json"]})]
         if obj and not self.has_change_permission(request, obj):
-            settings, as_json = [(f"Settings of {obj.strategy}", {"fields": ["settings_shown"]})], []
+            settings, as_json = [(f"{obj.strategy} settings", {"fields": ["settings_shown"]})], []
         return [
             (None, {"fields": ["client", "name", "connector", "trading_pair", "strategy"]}),
             *settings,
             *as_json,
             (
-                "Server, image and limits",
+                "Advanced",
                 {
                     "fields": [
                         "server",
@@ -216,15 +216,17 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
     def state_label(self, bot: Bot) -> tuple[str, str]:
         if bot.duplicates:
             seen_at = bot.server.instances_at
-            when_else = f", seen {naturaltime(seen_at)}" if seen_at and not bot.server.instances_are_current else ""
-            return "duplicates", f"a second instance runs{when_else}"
+            when_else = (
+                f", last seen {naturaltime(seen_at)}" if seen_at and not bot.server.instances_are_current else ""
+            )
+            return "duplicates", f"a second instance is running{when_else}"
         return _shown_state(bot.deployment) if bot.deployment else ("none", "not deployed")
 
-    @display(description="seen")
+    @display(description="last contact")
     def seen(self, bot: Bot) -> str | None:
         return when(bot.deployment.observed_at, "ago") if bot.deployment else None
 
-    @display(description="profit and loss")
+    @display(description="PnL")
     def pnl(self, bot: Bot) -> str | None:
         run = bot.deployment
         return None if run is None or run.pnl_quote is None else f"{amount(run.pnl_quote)} {run.quote_asset}"
@@ -253,9 +255,9 @@ def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]
     shown = f"settings-of-{strategy.pk}"  # by strategy_settings.js
     main = [field_name(strategy.pk, *setting.path) for setting in settings if not setting.advanced]
     folded = [field_name(strategy.pk, *setting.path) for setting in settings if setting.advanced]
-    yield f"Settings of {strategy}", {"fields": main, "classes": [shown], "description": escape(strategy.description)}
+    yield f"{strategy} settings", {"fields": main, "classes": [shown], "description": escape(strategy.description)}
     if folded:
-        yield f"More settings of {strategy}", {"fields": folded, "classes": [shown, "collapse"]}
+        yield f"{strategy}: advanced settings", {"fields": folded, "classes": [shown, "collapse"]}
 
 
 def clone_of(bot: Bot) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class BulkEditMixin(OperatesMixin):
         strategies = {bot.strategy for bot in chosen}
         if len(strategies) != 1:
             names = ", ".join(sorted(map(str, strategies)))
-            messages.error(request, f"Choose bots of one strategy: these are of {names}.")
+            messages.error(request, f"Select bots with the same strategy. The selected bots use {names}.")
             return None
         (strategy,) = strategies
         form_class = self.get_form(request, chosen[0], change=True, strategies=strategies)
@@ -95,11 +95,11 @@ class BulkEditMixin(OperatesMixin):
                 drafts = [Draft(form_class, bot, asked) for bot in chosen.select_for_update(of=("self",))]
                 if len(drafts) == len(keys) and not any(draft.errors for draft in drafts):
                     return self._save(request, drafts)
-            messages.warning(request, "Nothing was saved: something has changed meanwhile. Look once more.")
+            messages.warning(request, "Nothing was saved: a bot changed meanwhile. Review the changes again.")
         elif step == "review" and asked:
             drafts = [Draft(form_class, bot, asked) for bot in chosen]
         elif step in {"review", "save"}:
-            messages.error(request, "Tick what is to be changed.")
+            messages.error(request, "Select at least one setting to change.")
         present = [draft.before for draft in drafts] or [_present(form_class, bot) for bot in chosen]
         return TemplateResponse(
             request,
@@ -107,7 +107,7 @@ class BulkEditMixin(OperatesMixin):
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "title": "Change settings of several bots",
+                "title": "Change settings of multiple bots",
                 "strategy": strategy,
                 "bots": chosen,
                 "form": _chooser(form_class, offered, present, asked),
@@ -126,7 +126,7 @@ class BulkEditMixin(OperatesMixin):
             bot = draft.form.save(commit=False)
             self.save_model(request, bot, draft.form, change=True)
             self.log_change(request, bot, self.construct_change_message(request, draft.form, None))
-        names = ", ".join(str(draft.bot) for draft in changed) or "none: each has these values already"
+        names = ", ".join(str(draft.bot) for draft in changed) or "none (each bot already has these values)"
         messages.success(request, f"Changed: {names}. Nothing was sent to a server.")
         query = urlencode({"bot": [draft.bot.pk for draft in changed]}, doseq=True)
         return HttpResponseRedirect(f"{reverse('admin:bots_bot_unsent')}?{query}")
@@ -144,7 +144,7 @@ class BulkEditMixin(OperatesMixin):
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "title": "Running bots that differ from what was deployed",
+                "title": "Bots with unapplied changes",
                 "bots": [bot for bot in bots if bot.has_unsent_changes],
                 "may_redeploy": any(kind.name == "redeploy" for kind in self.permitted_kinds(request)),
                 "checkbox_name": ACTION_CHECKBOX_NAME,
@@ -181,7 +181,7 @@ def _chooser(
         values = [values[name] for values in present]
         field.initial = asked.get(name, values[0] if values.count(values[0]) == len(values) else None)
         if field.initial is None and values.count(values[0]) < len(values):
-            field.help_text = f"Now: {', '.join(sorted(set(map(_describe, values))))}."
+            field.help_text = f"Current values: {', '.join(sorted(set(map(_describe, values))))}."
         form.fields[name] = field
     return form
 

@@ -113,7 +113,7 @@ def describe(strategy: Strategy, planned: Strategy) -> Iterable[str]:
     before, after = strategy.schema.get("properties", {}), planned.schema.get("properties", {})
     for output, names in (
         ("New", [name for name in after if name not in before]),
-        ("RemovedOperationType", [name for name in before if name not in after]),
+        ("Removed", [name for name in before if name not in after]),
         ("Changed", [name for name in after if name in before and after[name] != before[name]]),
     ):
         if names:

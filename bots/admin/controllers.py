@@ -58,7 +58,7 @@ class ControllersMixin(ModelAdmin):
                 messages.error(request, f"{controller} can't be used: {' '.join(invalid.messages)}")
                 return HttpResponseRedirect(request.path)
             self.log_addition(request, strategy, [{"added": {}}])
-            messages.success(request, f"“{strategy}” can be chosen for bots now. Its settings can be edited here.")
+            messages.success(request, f"“{strategy}” is now available for bots. You can edit its settings here.")
             return HttpResponseRedirect(strategy.get_absolute_url())
         context = {"title": "Add a strategy from a server", "offers": offers_by_server(request.user)}
         return self._page(request, "bots/from_server.html", context)
@@ -75,8 +75,8 @@ class ControllersMixin(ModelAdmin):
         words = list(describe(strategy, planned))
         if request.method == "POST":
             planned.save(update_fields=["schema", "default_settings", "template"])
-            self.log_change(request, planned, f"Settings of {offer.controller.server} taken over. {' '.join(words)}")
-            messages.success(request, f"“{strategy}” has the settings that {offer.controller.server} tells now.")
+            self.log_change(request, planned, f"Imported the settings of {offer.controller.server}. {' '.join(words)}")
+            messages.success(request, f"“{strategy}” already has the settings of {offer.controller.server}.")
             return HttpResponseRedirect(strategy.get_absolute_url())
         context = {
             "title": f"Update {strategy}?",

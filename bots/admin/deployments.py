@@ -18,7 +18,7 @@ from operations.actions import ReadOnlyMixin
 @admin.register(Deployment)
 class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
     change_form_outer_before_template = "bots/repeat.html"
-    when_empty = "A deployment is one run of a bot on a server. Open a bot and press “Deploy”."
+    when_empty = "A deployment is one run of a bot on a server. Open a bot and use “Deploy”."
     list_display = ("__str__", "bot", "connector_label", "server", "state_label", "sent_at", "ended_at")
     list_filter = (StateFilter, ("server", VisibleFilter))
     list_select_related = ("bot__client", "server")
@@ -41,7 +41,7 @@ class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
             },
         ),
         (
-            "What it was made from",
+            "Definition",
             {
                 "fields": (
                     "profile",
@@ -60,7 +60,7 @@ class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
             },
         ),
         (
-            "When",
+            "Dates",
             {
                 "fields": (
                     "planned_at",
@@ -74,7 +74,7 @@ class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
                 )
             },
         ),
-        ("Live, as the server showed it last", {"fields": ("live_config", "live_config_at")}),
+        ("Live, as last reported by the server", {"fields": ("live_config", "live_config_at")}),
         ("Performance", {"fields": ("pnl_quote", "volume_quote")}),
         ("Script", {"fields": ("script_source",), "classes": ("collapse",)}),
     )

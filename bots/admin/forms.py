@@ -76,24 +76,24 @@ class BotForm(forms.ModelForm):
 
     settings_as_json = forms.BooleanField(
         required=False,
-        label="Enter the settings as JSON",
+        label="Edit as JSON",
         widget=UnfoldBooleanSwitchWidget(attrs={"data-converts-settings": reverse_lazy("admin:bots_bot_settings")}),
-        help_text="One of the two counts: while this is on, the JSON; while it is off, the fields above.",
+        help_text="Replaces the fields above.",
     )
     settings_json = forms.CharField(
         required=False,
         strip=False,
         label="Settings",
         widget=CodeEditor("json", attrs={"rows": 12}),
-        help_text="A setting that is left out has its default.",
+        help_text="Settings that you leave out use their defaults.",
     )
 
     class Meta:
         model = Bot
         fields = ("client", "name", "server", "strategy", "connector", "trading_pair", "image", "headless", *LIMITS)
         help_texts = {
-            "trading_pair": "Base and quote asset, spelled as the exchange does: SHARP-USDT, kPEPE-USD. Upper and "
-            "lower case count."
+            "trading_pair": "For example SHARP-USDT or kPEPE-USD. The pair is case-sensitive and must match the "
+            "exchange's spelling."
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -199,8 +199,8 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
     attributes["connector"] = forms.CharField(
         max_length=80,
         widget=Suggestions({name: _describe_account_type(name) for name in sorted(connectors)}),
-        help_text="Hummingbot's name for the exchange. Real money, unless the name ends with _paper_trade (simulated) "
-        "or _testnet.",
+        help_text="The exchange, by Hummingbot's name. Live (real money), unless the name ends with _paper_trade or "
+        "_testnet.",
     )
     return type("BotFormFor", (BotForm,), attributes)
 
@@ -213,7 +213,7 @@ def _describe_strategy(strategy: Any) -> str:
 
 def _describe_account_type(connector: str) -> str:
     title = title_of(connector)
-    return f"{title}, real money" if market_of(connector).account_type is AccountType.REAL else title
+    return f"{title}, live" if market_of(connector).account_type is AccountType.REAL else title
 
 
 def setting_field(setting: Setting, default: Any) -> forms.Field:
@@ -228,7 +228,7 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
         "label": setting.label,
         "help_text": escape(schema.get("description", "")),
         "initial": default,
-        "error_messages": {"required": "This is missing."},
+        "error_messages": {"required": "This field is required."},
     }
     text = UnfoldAdminTextInputWidget()
     if "enum" in schema:
@@ -242,10 +242,10 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
     if kinds == {"array"}:
         match schema.get("items"):
             case {"type": "integer" | "number"}:
-                refusal = "Write numbers with commas between: 0.003, 0.006."
+                refusal = "Separate numbers with commas: 0.003, 0.006."
                 return ListField(NumberField(), refusal, widget=text, empty_value=nothing, **common)
             case {"type": "string"}:
-                refusal = "Write words with commas between: BTC-USDT, ETH-USDT."
+                refusal = "Separate values with commas: BTC-USDT, ETH-USDT."
                 return ListField(forms.CharField(), refusal, widget=text, empty_value=nothing, **common)
     if "string" in kinds:
         return forms.CharField(widget=text, empty_value=nothing, **common)
@@ -258,7 +258,7 @@ def _choice(setting: Setting, values: list[Any], labels: Iterable[str], common: 
     value_of = {str(value): value for value in values if value is not None}
     choices = [(text, label_of.get(text, text)) for text in value_of]
     if setting.is_nullable or common["initial"] is None:
-        choices.insert(0, ("", "none" if setting.is_nullable else "choose one"))
+        choices.insert(0, ("", "none" if setting.is_nullable else "Choose …"))
     return forms.TypedChoiceField(
         choices=choices,
         coerce=lambda value: value_of.get(str(value)),

@@ -30,24 +30,24 @@ class BotSheet(Sheet):
     fields = DEFINITION
     columns = (
         Column("client", "The client's name.", "Sample Trading", required=True),
-        Column("name", "The bot's name, any that the client has not given yet.", "Sample Bot", required=True),
+        Column("name", "The bot's name, unique for its client.", "Sample Bot", required=True),
         Column("strategy", "The strategy's name.", required=True),
         Column("connector", "Hummingbot's name for the exchange: bitmart.", "bitmart", required=True),
         Column("trading_pair", "Base and quote asset: SHARP-USDT.", "SAMPLE-USDT", required=True),
-        Column("server", "The name of the server. Left empty: the client's."),
-        Column("image", f"The Docker image. Left empty: {DEFAULT_IMAGE}."),
-        Column("headless", "Yes or no. Left empty: yes. Only a headless bot connects to MQTT by itself."),
-        Column(LIMITS[0], "Controllers only: stops the whole bot at this loss, in the quote asset."),
-        Column(LIMITS[1], "Controllers only: stops one controller at this loss, in the quote asset."),
+        Column("server", "The name of the server. If empty, the client's server."),
+        Column("image", f"The Docker image. If empty, {DEFAULT_IMAGE}."),
+        Column("headless", "Yes or no. If empty, yes. Only a headless bot connects to MQTT automatically."),
+        Column(LIMITS[0], "Controllers only. Stops the whole bot at this loss, in the quote asset."),
+        Column(LIMITS[1], "Controllers only. Stops one controller at this loss, in the quote asset."),
     )
     group_word = "strategy"
     note = (
-        "Numbers have a decimal point: 0.003. Lists have commas and spaces: 0.003, 0.006. A setting that is left empty "
-        "in a new row has its default."
+        "Use a decimal point in numbers: 0.003. Separate list values with a comma and a space: 0.003, 0.006. In a new "
+        "row, an empty setting uses its default."
     )
     next_step = (
-        "Nothing was sent to a server. Next: open a bot and “Deploy” it. A bot that runs keeps its former settings "
-        "until it is redeployed."
+        "Nothing was sent to a server. Next, open a bot and use “Deploy”. Running bots keep their old settings until "
+        "they are redeployed."
     )
 
     def groups(self) -> list[Group]:
@@ -104,14 +104,14 @@ class BotSheet(Sheet):
         if name := row.text("server"):
             server = next((server for server in self.servers.values() if server.name == name), None)
             if server is None:
-                row.wrong("server", "There is no such server.")
+                row.wrong("server", "This server does not exist.")
             else:
                 obj.server = server
         if text := row.text("headless"):
             if text.lower() in YES_OR_NO:
                 obj.headless = YES_OR_NO[text.lower()]
             else:
-                row.wrong("headless", "Write yes or no.")
+                row.wrong("headless", "Enter yes or no.")
         for limit in LIMITS:
             if question := row.two_readings(limit):
                 row.wrong(limit, question)
@@ -119,7 +119,7 @@ class BotSheet(Sheet):
                 try:
                     setattr(obj, limit, None if text.lower() == NONE else _number(text))
                 except InvalidOperation:
-                    row.wrong(limit, "Write a number with a decimal point: 250.5.")
+                    row.wrong(limit, "Enter a number with a decimal point: 250.5.")
         self._fill_settings(obj, row)
 
     def _fill_settings(self, bot: Bot, row: Row) -> None:
@@ -128,7 +128,7 @@ class BotSheet(Sheet):
             strategy = next((strategy for strategy in self.strategies.values() if strategy.name == name), None)
             if strategy is None:
                 known = ", ".join(strategy.name for strategy in self.strategies.values())
-                row.wrong("strategy", f"There is no such strategy; there are {known}.")
+                row.wrong("strategy", f"This strategy does not exist. Available strategies: {known}.")
                 return
             bot.strategy = strategy
         if not bot.strategy_id:
@@ -143,10 +143,10 @@ class BotSheet(Sheet):
                 continue
             name = column.removeprefix(PREFIX)
             if name not in lowered:
-                row.wrong(column, f"This is not a setting of {bot.strategy}; it has {', '.join(described)}.")
+                row.wrong(column, f"This is not a setting of {bot.strategy}. Its settings are: {', '.join(described)}.")
                 continue
             if name != column and name in row.values and name not in own:
-                row.wrong(column, f"This is in the column {name} already.")
+                row.wrong(column, f"This setting is already in the column {name}.")
             setting = lowered[name]
             try:
                 _put(settings, setting.path, _read_cell(setting, row, column))
@@ -203,21 +203,21 @@ def read_setting(setting: Setting, text: str) -> Any:
         words = {str(value).lower(): value for value in values}
         words |= dict(zip(map(str.lower, setting.schema.get("labels", ())), values, strict=False))
         if text.lower() not in words:
-            raise ValidationError(f"Choose one of {', '.join(setting.schema.get('labels') or map(str, values))}.")
+            raise ValidationError(f"Enter one of {', '.join(setting.schema.get('labels') or map(str, values))}.")
         return words[text.lower()]
     if kinds == {"boolean"}:
         if text.lower() not in YES_OR_NO:
-            raise ValidationError("Write yes or no.")
+            raise ValidationError("Enter yes or no.")
         return YES_OR_NO[text.lower()]
     if kinds == {"array"} and _ONE_NUMBER_OR_TWO.fullmatch(text):
         raise ValidationError(
-            f"Is this one number or two? Write {text.replace(',', '.')} or {text.replace(',', ', ')}."
+            f"Is this one number or two? Enter {text.replace(',', '.')} or {text.replace(',', ', ')}."
         )
     if kinds <= {"integer", "number"}:
         try:
             return setting_field(setting, None).clean(text)
         except ValidationError:
-            raise ValidationError("Write a number with a decimal point: 0.003.") from None
+            raise ValidationError("Enter a number with a decimal point: 0.003.") from None
     return setting_field(setting, None).clean(text)
 
 

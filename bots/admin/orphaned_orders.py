@@ -17,13 +17,13 @@ def resolve(request: HttpRequest, orphaned_id: int) -> HttpResponse:
         raise PermissionDenied
     bot = orphaned.deployment.bot
     if orphaned.resolved_at is None and request.POST.get("version") != orphaned.version:
-        messages.warning(request, "More orders were found since that page was opened. Look at them first.")
+        messages.warning(request, "More orders were found since you opened the page. Review them first.")
     elif orphaned.resolve(request.user):
-        words = f"Confirmed that the orders of {orphaned.deployment} were dealt with. {orphaned.summary}"
+        words = f"Marked the orders of {orphaned.deployment} as resolved. {orphaned.summary}"
         admin.site.get_model_admin(Bot).log_change(request, bot, words)
-        messages.success(request, f"Recorded: you have dealt with the orders of {orphaned.deployment}.")
+        messages.success(request, f"The orders of {orphaned.deployment} are marked as resolved.")
     else:
-        messages.warning(request, f"Somebody has confirmed before that the orders of {orphaned.deployment} are closed.")
+        messages.warning(request, f"The orders of {orphaned.deployment} were already marked as resolved.")
     return HttpResponseRedirect(bot.get_absolute_url())
 
 

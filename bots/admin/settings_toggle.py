@@ -48,7 +48,7 @@ def _to_json(form: BotForm, strategy: Strategy, typed: QueryDict) -> dict[str, s
     with suppress(ValidationError):
         # What has no field is taken over from the JSON as it stood.
         form.instance.settings = parse_settings(typed.get("settings_json", ""))
-    note = f"Left out, because it is not valid: {', '.join(left_out)}." if left_out else ""
+    note = f"Left out because it is not valid: {', '.join(left_out)}." if left_out else ""
     return {"json": as_json(form.entered_settings(strategy, cleaned)), "note": note}
 
 
@@ -61,7 +61,7 @@ def _to_fields(form: BotForm, strategy: Strategy, typed: QueryDict) -> dict[str,
     described = {setting.path[0] for setting in fields.values()}
     for name, value in entered.items():
         if name not in described and value != strategy.defaults.get(name):
-            raise ValidationError(f"“{name}” has no field of its own: it can only be entered as JSON.")
+            raise ValidationError(f"“{name}” has no field of its own. Enter it as JSON.")
     settings = strategy.defaults | entered
     values = {name: setting.value_in(settings) for name, setting in fields.items()}
     return {"fields": {name: _shown(form.fields[name].prepare_value(value)) for name, value in values.items()}}

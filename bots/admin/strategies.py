@@ -56,7 +56,7 @@ class StrategyForm(forms.ModelForm):
 class StrategyAdmin(ControllersMixin, EditConflictMixin, OwnFieldsMixin):
     form = StrategyForm
     change_form_outer_before_template = "bots/strategy_facts.html"
-    when_empty = "A strategy says how a bot trades. The bundled ones come with “manage.py migrate”."
+    when_empty = "A strategy defines how a bot trades. “manage.py migrate” adds the bundled ones."
     list_display = ("name", "kind", "description", "bundled")
     list_filter = ("kind", "bundled")
     search_fields = ("name", "description")

@@ -14,22 +14,20 @@ from bots.models import UnmanagedInstance
 def acknowledge_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
     instance = _instance(request, instance_id)
     if instance.acknowledge(request.user):
-        _log(request, instance, "Said that a bot which is not of this panel is known.")
-        messages.success(
-            request, f"{instance} is known now. What warns of it ends with the next look, within half a minute."
-        )
+        _log(request, instance, "Marked an unmanaged bot as known.")
+        messages.success(request, f"{instance} is marked as known. Its warnings end within half a minute.")
     else:
-        messages.warning(request, f"Somebody has said before that {instance} is known.")
+        messages.warning(request, f"{instance} was already marked as known.")
     return HttpResponseRedirect(instance.server.get_absolute_url())
 
 
 def withdraw_acknowledgement(request: HttpRequest, instance_id: int) -> HttpResponse:
     instance = _instance(request, instance_id)
     if instance.withdraw_acknowledgement():
-        _log(request, instance, "Took back that a bot which is not of this panel is known.")
-        messages.success(request, f"{instance} is unknown again: while it runs, it is told of as an incident.")
+        _log(request, instance, "Marked an unmanaged bot as unknown.")
+        messages.success(request, f"{instance} is unknown again. It raises an incident while it runs.")
     else:
-        messages.warning(request, f"Nobody had said that {instance} is known.")
+        messages.warning(request, f"{instance} was not marked as known.")
     return HttpResponseRedirect(instance.server.get_absolute_url())
 
 

@@ -24,6 +24,6 @@ def validate_image_choice(user: Any, image: str) -> None:
         return
     if not Bot.objects.filter(image=image).exists():
         raise ValidationError(
-            f"Choose an image of Hummingbot's own, such as {DEFAULT_IMAGE}: another one runs with every client's keys. "
-            "Who may write scripts can give it to a first bot; then it can be chosen for others."
+            f"Choose an official Hummingbot image, such as {DEFAULT_IMAGE}: other images run with every client's "
+            "keys. A user who may write scripts can assign one to a first bot. Then it is available for other bots."
         )

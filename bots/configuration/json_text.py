@@ -15,5 +15,5 @@ def parse_settings(text: str) -> dict[str, Any]:
     """
     settings = read_json(text.strip() or "{}")
     if not isinstance(settings, dict):
-        raise ValidationError('Write a group of names and values: {"order_amount": 1600}.')
+        raise ValidationError('Enter a group of names and values: {"order_amount": 1600}.')
     return settings

@@ -33,8 +33,7 @@ def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingR
             rule = listed.get(trading_pair)
             if rule is None:
                 found["problem"] = (
-                    f"{exchange} does not list {' or '.join(spelled)}: check how the pair is written. Upper and lower "
-                    "case count."
+                    f"{exchange} does not list {' or '.join(spelled)}. Correct the pair. It is case-sensitive."
                 )
                 found["unlisted"] = True
         except HummingbotAPIError as problem:
@@ -74,11 +73,11 @@ def rules_check(
         )
     if wrong := rules.refusals(schema, settings):
         raise TradingRuleBroken(" ".join(f"{name}: {reason}" for name, reason in wrong.items()))
-    notes = "".join(f" But {name}: {reason}" for name, reason in rules.warnings(schema, settings).items())
+    notes = "".join(f" Warning for {name}: {reason}" for name, reason in rules.warnings(schema, settings).items())
     if not amounts_in(schema):
-        return f"The rules of {rules} were read; the strategy's schema names no amounts to check.{notes}"
-    without = "" if rules.price else " No price could be had, so what depends on it was not checked."
-    return f"The amounts fit the rules of {rules}.{without}{notes}"
+        return f"The rules of {rules} were read. The strategy's schema defines no amounts to check.{notes}"
+    without = "" if rules.price else " No price was available, so checks that need one were skipped."
+    return f"The amounts comply with the rules of {rules}.{without}{notes}"
 
 
 def doubts(bot: Bot, rules: TradingRules | None) -> Iterator[str]:
@@ -96,8 +95,8 @@ def save_warnings(bot: Bot) -> Iterator[str]:
     rules = bot.trading_rules
     yield from doubts(bot, rules)
     if (rules is None or rules.problem) and amounts_in(bot.strategy.settings_schema):
-        why = f"could not be provided by the server ({rules.problem})" if rules else "have not been read yet"
+        why = f"could not be read from the server ({rules.problem})" if rules else "have not been read yet"
         yield (
             f"The amounts were not checked: {real_exchange(bot.connector)}'s trading rules for {bot.trading_pair} "
-            f"{why}. Press “Check” on the bot's page to read them."
+            f"{why}. Use “Check” on the bot's page to read them."
         )

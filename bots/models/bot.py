@@ -42,23 +42,21 @@ class Bot(models.Model):
     """The definition of a bot: what we want. What was done about it is in its deployments."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
-    name = models.CharField(max_length=60, help_text="Any name, also with spaces: the server gets a safe one.")
+    name = models.CharField(max_length=60, help_text="Any name, spaces included. The server gets a safe version of it.")
     server = models.ForeignKey(
         Server,
         on_delete=models.PROTECT,
         related_name="bots",
         blank=True,
-        help_text="The client's by default.",
+        help_text="Defaults to the client's server.",
     )
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="bots")
     connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
-    trading_pair = models.CharField(
-        max_length=40, help_text="Base and quote asset: SHARP-USDT. SHARP/USDT is understood too."
-    )
+    trading_pair = models.CharField(max_length=40, help_text="For example SHARP-USDT or SHARP/USDT.")
     settings = OrderedJSONField(default=dict, blank=True)
     image = models.CharField(max_length=200, default=DEFAULT_IMAGE, validators=[validate_image])
     headless = models.BooleanField(
-        default=True, help_text="Without a terminal. Only a headless bot connects to MQTT by itself."
+        default=True, help_text="Runs without a terminal. Only a headless bot connects to MQTT automatically."
     )
     max_global_drawdown_quote = models.DecimalField(
         "global drawdown limit",
@@ -66,7 +64,7 @@ class Bot(models.Model):
         decimal_places=8,
         null=True,
         blank=True,
-        help_text="Controllers only: stops the whole bot at this loss, in the quote asset.",
+        help_text="Controllers only. Stops the whole bot at this loss, in the quote asset.",
     )
     max_controller_drawdown_quote = models.DecimalField(
         "controller drawdown limit",
@@ -74,7 +72,7 @@ class Bot(models.Model):
         decimal_places=8,
         null=True,
         blank=True,
-        help_text="Controllers only: stops one controller at this loss, in the quote asset.",
+        help_text="Controllers only. Stops one controller at this loss, in the quote asset.",
     )
     deployment = models.ForeignKey(
         Deployment,
@@ -82,10 +80,10 @@ class Bot(models.Model):
         editable=False,
         on_delete=models.SET_NULL,
         related_name="+",
-        help_text="The newest one that was sent to a server.",
+        help_text="The latest deployment that was sent to a server.",
     )
     duplicates = models.TextField(
-        blank=True, editable=False, help_text="Live instances with the bot's name that the panel did not deploy."
+        blank=True, editable=False, help_text="Running instances with the bot's name that the panel did not deploy."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -98,16 +96,16 @@ class Bot(models.Model):
             ("start_bot", "Can start stopped bots again"),
             ("stop_bot", "Can stop bots"),
             ("archive_bot", "Can archive the instances of bots"),
-            ("declare_gone", "Can declare that a bot's instance is gone from its server"),
+            ("declare_gone", "Can mark a bot's instance as gone from its server"),
             ("change_live_settings", "Can change, pause and resume running bots"),
-            ("recognise_instance", "Can say that a bot which is not of this panel is known"),
-            ("resolve_orders", "Can confirm that orders which a bot left open were dealt with"),
+            ("recognise_instance", "Can mark unmanaged bots as known"),
+            ("resolve_orders", "Can mark orders that a bot left open as resolved"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["client", "name"],
                 name="bot_name_stands_once_for_a_client",
-                violation_error_message="This client has a bot of that name already.",
+                violation_error_message="This client already has a bot with this name.",
             ),
         ]
 
@@ -146,7 +144,7 @@ class Bot(models.Model):
             ClientOffboarded
         """
         if self.client.is_offboarded:
-            raise ClientOffboarded(f"{self.client} is offboarded: none of their bots is deployed or started.")
+            raise ClientOffboarded(f"{self.client} is offboarded, so none of its bots can be deployed or started.")
 
     @property
     def trades_on(self) -> str:
@@ -169,9 +167,9 @@ class Bot(models.Model):
         first, *others = self.duplicates.split(", ")
         then = f" Then do the same with {', '.join(others)}." if others else ""
         return (
-            f"Archive {first} with the tool that deployed it, or ask the API of {self.server} for it: POST "
-            f"/bot-orchestration/stop-and-archive-bot/{first}. Where neither works, run “docker stop {first}” on that "
-            f"server's host, and cancel its orders at the exchange.{then}"
+            f"Archive {first} with the tool that deployed it, or call the API of {self.server}: POST "
+            f"/bot-orchestration/stop-and-archive-bot/{first}. If neither works, run “docker stop {first}” on the "
+            f"server's host, then cancel its orders at the exchange.{then}"
         )
 
     @property
@@ -255,9 +253,9 @@ class Bot(models.Model):
     def clean(self) -> None:
         errors: dict[str, Any] = {}
         if not slug(self.name):
-            errors["name"] = "The name needs at least one letter (a-z) or digit."
+            errors["name"] = "Enter a name with at least one letter (a-z) or digit."
         elif self.client_id and self._shares_its_instance_name():
-            errors["name"] = "This client has a bot whose name looks the same to a server."
+            errors["name"] = "This client has a bot whose server name would be the same. Choose another name."
         try:
             self.trading_pair = TradingRules.objects.spelling(self.server_id, self.connector, self.trading_pair)
         except ValidationError as error:
@@ -266,14 +264,16 @@ class Bot(models.Model):
             errors["connector"] = f"{self.server} has no connector “{self.connector}”."
         if self.strategy_id:
             if self.strategy.spot_only and market_of(self.connector).perpetual:
-                errors["connector"] = f"The strategy {self.strategy} trades spot markets only: choose a spot connector."
+                errors["connector"] = (
+                    f"The strategy {self.strategy} supports spot markets only. Choose a spot connector."
+                )
             if not self.is_controller:
                 for limit in LIMITS:
                     if getattr(self, limit) is not None:
-                        errors[limit] = "Only controllers have drawdown limits; this strategy is a script."
+                        errors[limit] = "Drawdown limits apply to controllers only. This strategy is a script."
         for limit in LIMITS:
             if (value := getattr(self, limit)) is not None and value <= 0:
-                errors[limit] = "A limit is more than zero, or empty for none."
+                errors[limit] = "Enter a limit above zero, or leave it empty for none."
         if errors:
             raise ValidationError(errors)
 
@@ -318,10 +318,10 @@ class Bot(models.Model):
             if active := Operation.objects.of(self).active().first():
                 raise active.as_problem()
             if self.deployments.open().exists():
-                raise BotLive(f"{self} has an instance on {self.server}, or may have one.")
+                raise BotLive(f"{self} has, or may have, an instance on {self.server}.")
             unresolved = self.deployments.filter(orphaned_orders__isnull=False, orphaned_orders__resolved_at=None)
             if deployment := unresolved.first():
-                raise OrdersMayBeOpen(f"{deployment} may have left orders open, and nobody has dealt with them.")
+                raise OrdersMayBeOpen(f"{deployment} may have left orders open that are not resolved.")
             self.deployments.all().delete()
             self.delete()
 

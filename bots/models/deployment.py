@@ -63,7 +63,7 @@ class Trouble(models.TextChoices):
 
     ORDERS_REJECTED = "orders_rejected", "orders rejected"
     NOT_READY = "not_ready", "exchange not ready"
-    NO_BALANCE = "no_balance", "no balance to quote"
+    NO_BALANCE = "no_balance", "balance too low"
 
 
 #: An exchange may take a moment to get ready.
@@ -104,16 +104,16 @@ class Deployment(models.Model):
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="deployments")
     operation = models.OneToOneField(Operation, null=True, on_delete=models.SET_NULL, related_name="deployment")
     requested_name = models.CharField(max_length=160)
-    instance_name = models.CharField(max_length=180, blank=True, help_text="The server's name for it.")
+    instance_name = models.CharField(max_length=180, blank=True, help_text="The server's name for the instance.")
 
     profile = models.CharField("credentials profile", max_length=80)
     connector = models.CharField(max_length=80)
     trading_pair = models.CharField(max_length=40)
     strategy_name = models.CharField("strategy", max_length=60)
-    strategy_kind = models.CharField("kind of strategy", max_length=10, choices=StrategyKind)
+    strategy_kind = models.CharField("strategy type", max_length=10, choices=StrategyKind)
     script_name = models.CharField("uploaded script", max_length=80, blank=True)
     script_source = models.TextField(blank=True)
-    config_name = models.CharField("configuration's name", max_length=160)
+    config_name = models.CharField("configuration name", max_length=160)
     config = OrderedJSONField("configuration", default=dict)
     image = models.CharField(max_length=200)
     headless = models.BooleanField(default=True)
@@ -128,48 +128,51 @@ class Deployment(models.Model):
     )
 
     seen_before = models.JSONField(
-        default=list, help_text="Containers with its name that were there before the deploy was sent: not its own."
+        default=list,
+        help_text="Containers with its name that existed before the deploy was sent. They are not its own.",
     )
     planned_at = models.DateTimeField("planned", default=timezone.now)
-    sent_at = models.DateTimeField("deploy sent", null=True, help_text="Written just before.")
-    started_at = models.DateTimeField("started", null=True, help_text="The last deploy or start.")
-    verified_at = models.DateTimeField("first heard", null=True)
+    sent_at = models.DateTimeField("deploy sent", null=True, help_text="Written just before the deploy is sent.")
+    started_at = models.DateTimeField("started", null=True, help_text="The latest deploy or start.")
+    verified_at = models.DateTimeField("first connected", null=True)
     stopped_at = models.DateTimeField(
-        "stopped", null=True, help_text="When its log was first seen to say that it stopped, whoever stopped it."
+        "stopped", null=True, help_text="When its log first showed that it stopped, whoever stopped it."
     )
     exposed_since = models.DateTimeField(
         "may have orders since",
         null=True,
-        help_text="Since when it may have orders at its exchange; empty once they were seen to be cancelled.",
+        help_text="Since when it may have orders at its exchange. Empty once they are confirmed as cancelled.",
     )
     open_orders = models.JSONField(
-        default=list, help_text="Its open orders, as its log showed them last. See ``bots.orders.OpenOrder``."
+        default=list, help_text="Its open orders, as last shown in its log. See ``bots.orders.OpenOrder``."
     )
     open_orders_complete = models.BooleanField(
-        default=True, help_text="Whether nothing of its log was lost, so that it has no other open orders."
+        default=True, help_text="Whether its log is complete, so that it has no other open orders."
     )
     connected_at = models.DateTimeField(
-        null=True, help_text="When its newest run connected, by its log. On the bot's clock."
+        null=True, help_text="When its latest run connected, by its log. On the bot's clock."
     )
     stop_wanted_at = models.DateTimeField(
-        null=True, help_text="When somebody wanted it stopped whose instance had not appeared yet."
+        null=True, help_text="When a stop was requested before its instance had appeared."
     )
-    log_read_to = models.DateTimeField(null=True, help_text="The newest general entry of its log. On the bot's clock.")
+    log_read_to = models.DateTimeField(null=True, help_text="The latest general entry of its log. On the bot's clock.")
     run_began_after = models.DateTimeField(
         null=True,
-        help_text="Entries of its log up to this one are of an earlier run of its container. On the bot's clock.",
+        help_text="Log entries up to this one belong to an earlier run of its container. On the bot's clock.",
     )
     kill_switch_before = models.BooleanField(
-        null=True, help_text="What its kill switch was before a recovery set it; empty when none is under way."
+        null=True, help_text="Its kill switch before a recovery set it. Empty when no recovery is in progress."
     )
     paused_at = models.DateTimeField("paused", null=True, help_text="A pause, confirmed by the bot's log.")
-    archive_sent_at = models.DateTimeField("archive sent", null=True, help_text="Written just before.")
+    archive_sent_at = models.DateTimeField(
+        "archive sent", null=True, help_text="Written just before the archive is sent."
+    )
     ended_at = models.DateTimeField("ended", null=True)
 
     observed_state = models.CharField(max_length=12, choices=BotState, default=BotState.PLANNED)
     observed_at = models.DateTimeField("seen", default=timezone.now)
     live_config = OrderedJSONField(
-        "live configuration", default=dict, help_text="What the instance's own file held when it was read last."
+        "live configuration", default=dict, help_text="The content of the instance's own file when it was last read."
     )
     live_config_at = models.DateTimeField("read", null=True)
     logs_read_at = models.DateTimeField(null=True)
@@ -178,7 +181,9 @@ class Deployment(models.Model):
     )
     trouble_reason = models.TextField(blank=True)
     trouble_since = models.DateTimeField(null=True)
-    last_error = models.TextField(blank=True, help_text="The newest error in the bot's log, or why it failed.")
+    last_error = models.TextField(
+        blank=True, help_text="The latest error in the bot's log, or the cause of its failure."
+    )
     last_error_at = models.DateTimeField(null=True)
     pnl_quote = models.FloatField("profit and loss", null=True, help_text="In the quote asset; controllers only.")
     volume_quote = models.FloatField("volume", null=True, help_text="In the quote asset; controllers only.")

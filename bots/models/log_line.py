@@ -10,7 +10,7 @@ class LogKind(models.TextChoices):
     """The two lists in which a server keeps a bot's log."""
 
     ERROR = "error", "errors"
-    GENERAL = "general", "everything else"
+    GENERAL = "general", "other"
 
 
 class LogLineQuerySet(OfClientsQuerySet["LogLine"]):
@@ -26,7 +26,9 @@ class LogLine(models.Model):
     logger = models.CharField(max_length=200, blank=True)
     message = models.TextField()
     logged_at = models.DateTimeField(help_text="On the bot's clock.")
-    digest = models.CharField(max_length=32, help_text="Of level, logger and message: entries come again.")
+    digest = models.CharField(
+        max_length=32, help_text="Of level, logger and message, because the server repeats entries."
+    )
 
     objects = LogLineQuerySet.as_manager()
 

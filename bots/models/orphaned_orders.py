@@ -40,10 +40,12 @@ class OrphanedOrders(models.Model):
     """What an instance may have left at its exchange: orders by name, or just that there may be some."""
 
     deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="orphaned_orders")
-    orders = models.JSONField(default=list, help_text="See ``bots.orders.OpenOrder``. Empty: none is known by name.")
+    orders = models.JSONField(
+        default=list, help_text="See ``bots.orders.OpenOrder``. Empty: no order is known by name."
+    )
     reason = models.TextField(help_text="Why they may be open, in a sentence.")
     found_at = models.DateTimeField(default=timezone.now)
-    resolved_at = models.DateTimeField(null=True, help_text="When a person confirmed that they were dealt with.")
+    resolved_at = models.DateTimeField(null=True, help_text="When a user confirmed that they were resolved.")
     resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 
     objects = OrphanedOrdersQuerySet.as_manager()
@@ -77,7 +79,7 @@ class OrphanedOrders(models.Model):
     def summary(self) -> str:
         """Why, and which, in a sentence or two."""
         if not self.orders:
-            return f"{self.reason} Which ones is not known: look at all open orders of {self.market}."
+            return f"{self.reason} The orders are not known. Check all open orders for {self.market}."
         return f"{self.reason} {count_of(self.orders)}: {describe(self.open_orders)}."
 
     @property

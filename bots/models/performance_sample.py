@@ -20,9 +20,11 @@ class PerformanceSample(models.Model):
     deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="performance")
     controller_id = models.CharField("controller", max_length=MAX_ID)
     taken_at = models.DateTimeField()
-    realized_pnl_quote = models.FloatField("realized", null=True, help_text="Of what was closed.")
-    unrealized_pnl_quote = models.FloatField("unrealized", null=True, help_text="Of what is open, at the price then.")
-    global_pnl_quote = models.FloatField("profit and loss", null=True, help_text="Both together.")
+    realized_pnl_quote = models.FloatField("realized", null=True, help_text="Of closed positions.")
+    unrealized_pnl_quote = models.FloatField(
+        "unrealized", null=True, help_text="Of open positions, at the price of the time."
+    )
+    global_pnl_quote = models.FloatField("PnL", null=True, help_text="Realized and unrealized.")
     volume_quote = models.FloatField("volume", null=True, help_text="Sum of all fills.")
 
     objects = PerformanceQuerySet.as_manager()

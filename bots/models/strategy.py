@@ -15,7 +15,7 @@ from core.fields import OrderedJSONField
 from hummingbot_api.errors import InvalidName
 from hummingbot_api.names import check_name
 
-_RESERVED_NAMES = "Leave out {}: the panel writes that itself."
+_RESERVED_NAMES = "Leave out {}: the panel sets it."
 
 
 class StrategyKind(models.TextChoices):
@@ -53,19 +53,19 @@ class Strategy(models.Model):
     """A script that the panel uploads, or a controller that the server has, with its settings and their rules."""
 
     name = models.SlugField(
-        max_length=60, unique=True, help_text="For a controller the server's name for it, unless that is given below."
+        max_length=60, unique=True, help_text="For a controller: the server's name for it, unless set below."
     )
     kind = models.CharField(max_length=10, choices=StrategyKind, default=StrategyKind.SCRIPT)
     controller_name = models.CharField(
         max_length=255,
         blank=True,
         validators=[validate_controller],
-        help_text="For a controller: the server's name for it, where the strategy has another.",
+        help_text="For a controller: the server's name for it, if the strategy has another name.",
     )
     description = models.CharField(max_length=300, blank=True)
     source = models.TextField(
         blank=True,
-        help_text="For a script: Python source with a class on StrategyV2Base and one on StrategyV2ConfigBase.",
+        help_text="For a script: Python source with one class based on StrategyV2Base and one based on StrategyV2ConfigBase.",
     )
     controller_type = models.CharField(
         max_length=40,
@@ -77,17 +77,20 @@ class Strategy(models.Model):
         "settings schema",
         default=dict,
         blank=True,
-        help_text="JSON Schema of the settings. Left empty, a script's config class says which there are. It may "
-        "say which of them are amounts, to be checked against the exchange's trading rules: see docs/settings.md.",
+        help_text="JSON Schema of the settings. If empty, a script's config class defines them. The schema can mark "
+        "settings as amounts, which are then checked against the exchange's trading rules: see "
+        "docs/settings.md.",
     )
     template = OrderedJSONField(
-        default=list, editable=False, help_text="What a server told of the controller when the schema was made of it."
+        default=list,
+        editable=False,
+        help_text="The controller's settings as the server reported them when the schema was created.",
     )
     spot_only = models.BooleanField(
-        default=False, help_text="Refuses perpetual connectors: with leverage a position can outgrow the balance."
+        default=False, help_text="Rejects perpetual connectors: with leverage a position can exceed the balance."
     )
     bundled = models.BooleanField(
-        default=False, editable=False, help_text="Comes with the product and is updated with it."
+        default=False, editable=False, help_text="Included with the product and updated with it."
     )
 
     objects = StrategyQuerySet.as_manager()
@@ -109,7 +112,7 @@ class Strategy(models.Model):
             if problems := read_script(self.source).problems:
                 errors["source"] = list(problems)
         elif not self.controller_type:
-            errors["controller_type"] = "A controller needs its type."
+            errors["controller_type"] = "Enter the controller's type."
         if problem := schema_error(self.schema):
             errors["schema"] = problem
         elif taken := [
@@ -117,7 +120,7 @@ class Strategy(models.Model):
         ]:
             errors["schema"] = _RESERVED_NAMES.format(", ".join(taken))
         if not isinstance(self.default_settings, dict):
-            errors["default_settings"] = "Settings are a group of names and values."
+            errors["default_settings"] = "Settings must be a group of names and values."
         elif taken := [name for name in RESERVED if name in self.default_settings]:
             errors["default_settings"] = _RESERVED_NAMES.format(", ".join(taken))
         if errors:

@@ -49,11 +49,11 @@ class TradingRules(models.Model):
     connector = models.CharField(max_length=80)
     trading_pair = models.CharField(max_length=40)
     min_order_size = models.FloatField(null=True, help_text="In the base asset.")
-    min_notional_size = models.FloatField(null=True, help_text="What an order must be worth, in the quote asset.")
+    min_notional_size = models.FloatField(null=True, help_text="The minimum value of an order, in the quote asset.")
     min_price_increment = models.FloatField(null=True, help_text="In the quote asset.")
-    price = models.FloatField(null=True, help_text="Last traded, in the quote asset.")
-    problem = models.TextField(blank=True, help_text="Why the rules can't be told.")
-    unlisted = models.BooleanField(default=False, help_text="The exchange was asked, and has no such pair.")
+    price = models.FloatField(null=True, help_text="Last traded price, in the quote asset.")
+    problem = models.TextField(blank=True, help_text="Why the rules are not available.")
+    unlisted = models.BooleanField(default=False, help_text="The exchange reported that it has no such pair.")
     read_at = models.DateTimeField()
 
     objects = TradingRulesQuerySet.as_manager()
@@ -85,18 +85,18 @@ class TradingRules(models.Model):
         """What was told, in words."""
         base, quote = self.trading_pair.split("-")
         notified = [
-            ("Smallest order", self.min_order_size, base),
-            ("Smallest order value", self.min_notional_size, quote),
+            ("Minimum order size", self.min_order_size, base),
+            ("Minimum order value", self.min_notional_size, quote),
             ("Price step", self.min_price_increment, quote),
-            ("Price then", self.price, quote),
+            ("Price at check", self.price, quote),
         ]
-        return [(name, f"{in_digits(value)} {asset}" if value else "not told") for name, value, asset in notified]
+        return [(name, f"{in_digits(value)} {asset}" if value else "not available") for name, value, asset in notified]
 
     def refusals(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
         """The settings with which the exchange would refuse orders, and why, as of when. See
         ``bots.strategies.amounts``.
         """
-        as_of = f"(Its rules were read {date_format(self.read_at, 'j M Y')}.)"
+        as_of = f"(Rules as of {date_format(self.read_at, 'j M Y')}.)"
         refused = too_small(schema, settings, self.rules, self.trading_pair)
         return {name: f"{reason} {as_of}" for name, reason in refused.items()}
 

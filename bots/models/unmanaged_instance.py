@@ -30,9 +30,13 @@ class UnmanagedInstance(models.Model):
     name = models.TextField()
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
-    known_at = models.DateTimeField(null=True, help_text="When somebody said that it is known.")
+    known_at = models.DateTimeField(null=True, help_text="When it was marked as known.")
     known_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Who said so."
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who marked it as known.",
     )
 
     objects = UnmanagedInstanceQuerySet.as_manager()

@@ -15,14 +15,12 @@ from hummingbot_api.errors import NotFound, Unanswered
 from hummingbot_api.results import ArchivedOrder
 from hummingbot_api.server_faults import NotSupportedByServer
 
-STOP_NOT_CONFIRMED = "The bot has stopped, and its log does not show that all its orders were cancelled."
-NOT_ENDED = "The bot could not be brought up and stopped in order, so nobody has seen its orders cancelled."
-GONE_WITH_ORDERS = "The bot's instance is gone, and nobody has seen its orders cancelled."
-ARCHIVED_WITH_ORDERS = "By the database of the archived instance, orders were never cancelled or filled."
+STOP_NOT_CONFIRMED = "The bot has stopped, and its log does not confirm that all its orders were cancelled."
+NOT_ENDED = "The bot could not be started and stopped cleanly, so its orders are not confirmed as cancelled."
+GONE_WITH_ORDERS = "The bot's instance no longer exists, and its orders are not confirmed as cancelled."
+ARCHIVED_WITH_ORDERS = "The archived instance's database shows orders that were never cancelled or filled."
 ARCHIVE_UNREAD = "The instance was archived without a confirmed stop, and the server does not show its database."
-RESTARTED_ELSEWHERE = (
-    "The bot's container ended by itself and was started again outside of the panel: orders from before may be open."
-)
+RESTARTED_ELSEWHERE = "The bot's container ended and was restarted outside the panel. Orders from before may be open."
 
 
 def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason: str) -> OrphanedOrders | None:
@@ -98,6 +96,6 @@ def require_no_open_orders(deployment: Deployment, options: Mapping[str, Any]) -
         raise OrdersMayBeOpen(f"{orphaned.deployment}: {orphaned.summary}")
     if crashed := Deployment.objects.crashed_beside(deployment).first():
         raise OrdersMayBeOpen(
-            f"{crashed} is {crashed.state.label}, and nobody has seen its orders cancelled.",
-            remedy=f"“Recover” {crashed.bot.name} first: that cancels them.",
+            f"{crashed} is {crashed.state.label}, and its orders are not confirmed as cancelled.",
+            remedy=f"Use “Recover” on {crashed.bot.name} first to cancel them.",
         )

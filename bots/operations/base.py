@@ -46,10 +46,10 @@ def market(deployment: Deployment) -> str:
     pair, connector = deployment.trading_pair, deployment.connector
     account_type = market_of(connector).account_type
     if account_type is AccountType.PAPER:
-        return f"{pair} with simulated money: {connector} is paper trade"
+        return f"{pair} on {connector} with simulated money (paper trading)"
     if account_type is AccountType.TESTNET:
-        return f"{pair} with play money: {connector} is a test network"
-    return f"{pair} with real money of {deployment.bot.client} on {connector}"
+        return f"{pair} on {connector} with test funds (testnet)"
+    return f"{pair} on {connector} with real money of {deployment.bot.client}"
 
 
 def trading(deployment: Deployment) -> str:
@@ -60,7 +60,7 @@ def end_of(instance: Deployment) -> str:
     """What its end does to an instance's trading and its orders, by what is known of it."""
     state = instance.state
     if state == BotState.STOPPED and instance.exposed_since is None:
-        return "The bot is stopped already, and its orders are cancelled."
+        return "The bot is already stopped, and its orders are cancelled."
     if (
         state in {BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED, BotState.UNRESPONSIVE}
         and instance.exposed_since
@@ -68,7 +68,7 @@ def end_of(instance: Deployment) -> str:
         return f"The bot is {state.label}. {FIRST_RECOVERED}"
     if state in {BotState.CRASHED, BotState.NOT_LISTED}:
         return f"The bot is {state.label} and has no orders to cancel."
-    return f"Stops {trading(instance)} and cancels its orders, until its log confirms it."
+    return f"Stops {trading(instance)}, cancels its orders, and waits for the bot's log to confirm it."
 
 
 def left_open(deployment: Deployment) -> str:
@@ -77,14 +77,15 @@ def left_open(deployment: Deployment) -> str:
     crashed = Deployment.objects.crashed_beside(deployment)
     return paragraphs(
         *(f"{record.deployment}: {record.summary}" for record in records),
-        *(f"{other} is {other.state.label}, and nobody has seen its orders cancelled." for other in crashed),
+        *(f"{other} is {other.state.label}, and its orders are not confirmed as cancelled." for other in crashed),
     )
 
 
 #: What is done with an instance that did not stop in order, before anything else.
 FIRST_RECOVERED = (
-    "It may have left orders open, so it is recovered first: its container is started, and the bot is stopped as soon "
-    "as it is connected, which cancels them. For about a second it may quote. What can't be cancelled is named."
+    "It may have left orders open, so it is recovered first. Its container is started, and the bot is stopped as soon "
+    "as it connects, which cancels its orders. It may quote for about a second. Any order that can't be cancelled is "
+    "listed."
 )
 
 
@@ -98,7 +99,7 @@ def company(deployment: Deployment) -> str:
     )
     names = [other.bot.name for other in others if other.may_trade]
     trade = "trade" if len(names) > 1 else "trades"
-    words = f"{', '.join(names)} of the same client {trade} there already: the bots may trade with each other."
+    words = f"{', '.join(names)} of the same client {trade} the same market. The bots may trade with each other."
     return words if names else ""
 
 
@@ -119,7 +120,7 @@ def is_held(bot: Bot) -> bool:
 
 def pause_ends(bot: Bot) -> str:
     """What becomes of a pause is said before it is asked."""
-    return f"{bot.name} is paused now; the new instance is not: it quotes at once." if is_held(bot) else ""
+    return f"{bot.name} is paused, but the new instance will not be. It starts quoting at once." if is_held(bot) else ""
 
 
 def doubts_about(bot: Bot, planned: Deployment) -> tuple[str, ...]:
@@ -140,7 +141,7 @@ class BotOperation(OperationType):
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if subject.open_deployment is None:
-            yield NotPossibleNow(f"{subject} has no instance on a server: deploy it first.")
+            yield NotPossibleNow(f"{subject} has no instance on a server. Deploy it first.")
 
     def link_for(self, subject: Bot, concern: str) -> tuple[str, str] | None:
         return {

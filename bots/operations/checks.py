@@ -25,7 +25,7 @@ class ObservingOperation(BotOperation):
         return f"{super().concurrency_group(subject)}:looking"
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
-        return "Asks the server and looks at what it says. Changes nothing there."
+        return "Checks the bot's definition with the server and the exchange. Changes nothing."
 
 
 @register
@@ -35,7 +35,7 @@ class Refresh(ObservingOperation):
     name = "refresh"
     label = "Refresh"
     icon = "refresh"
-    steps = (StepDefinition("look", "Look at the instance and its logs", instances.refresh),)
+    steps = (StepDefinition("look", "Read the instance's state and logs", instances.refresh),)
 
 
 @register
@@ -49,7 +49,7 @@ class CheckBot(ObservingOperation):
         StepDefinition("server", "Reach the server and sign in", check.sign_in_to_server),
         StepDefinition("rules", "Read the exchange's trading rules", check.read_rules),
         StepDefinition("settings", "Check the settings", check.check_settings),
-        StepDefinition("amounts", "Check the amounts against the rules", check.check_amounts),
+        StepDefinition("amounts", "Check order amounts against the trading rules", check.check_amounts),
     )
 
     def next_step(self, operation: Operation) -> tuple[str, str]:

@@ -44,15 +44,15 @@ def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
             "server", "Check the server", lambda context: check_server(deploy.deployment_of(context).server)
         ),
         StepDefinition(
-            "look", "Look for instances of this bot", lambda context: prepare.look(context, replace=replace)
+            "look", "Look for running instances of this bot", lambda context: prepare.look(context, replace=replace)
         ),
-        StepDefinition("rules", "Check the amounts against the exchange's trading rules", prepare.check_rules),
-        StepDefinition("profile", "Push what the profile lacks", prepare.push_what_is_missing),
-        StepDefinition("strategy", "Upload and prove the strategy", prepare.upload_strategy),
+        StepDefinition("rules", "Check order amounts against the exchange's trading rules", prepare.check_rules),
+        StepDefinition("profile", "Push missing keys", prepare.push_what_is_missing),
+        StepDefinition("strategy", "Upload and validate the strategy", prepare.upload_strategy),
         StepDefinition("config", "Write the configuration", prepare.write_config),
-        StepDefinition("retire", "Archive the former instance", deploy.archive_previous),
+        StepDefinition("retire", "Archive the old instance", deploy.archive_previous),
         StepDefinition("deploy", "Deploy", deploy.deploy),
-        StepDefinition("connected", "Wait until the bot is heard", deploy.wait_until_connected),
+        StepDefinition("connected", "Wait for the bot to connect", deploy.wait_until_connected),
     )
 
 
@@ -91,9 +91,9 @@ class Deploy(TradingOperation):
         planned = planned_by(subject, options)
         former = subject.open_deployment
         return paragraphs(
-            f"{end_of(former)} Then it is archived." if former else "",
-            f"{'A new instance starts' if former else 'Starts'} {trading(planned)}. What the profile "
-            f"{planned.profile} lacks on {subject.server} is pushed first.",
+            f"{end_of(former)} Then the instance is archived." if former else "",
+            f"{'Then a new instance starts' if former else 'Starts'} {trading(planned)}. Keys that are missing from "
+            f"the profile {planned.profile} on {subject.server} are pushed first.",
             *doubts_about(subject, planned),
         )
 
@@ -108,7 +108,7 @@ class Deploy(TradingOperation):
         """Yield what speaks against it in the instance that the bot has, or has not."""
         deployment = subject.open_deployment
         if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.NOT_LISTED}:
-            yield NotPossibleNow(f"{deployment} is on the server: use “Redeploy” to replace it.")
+            yield NotPossibleNow(f"{deployment} is already on the server. Use “Redeploy” to replace it.")
 
     def failed(self, context: StepContext) -> None:
         deploy.abandon_deployment(context)
@@ -127,7 +127,7 @@ class Redeploy(Deploy):
         planned = planned_by(subject, options)
         return paragraphs(
             end_of(at_hand(subject)),
-            f"The instance of {subject.name} is archived, then a new one starts {trading(planned)}.",
+            f"Archives the instance of {subject.name}. Then a new one starts {trading(planned)}.",
             *doubts_about(subject, planned),
         )
 

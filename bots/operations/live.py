@@ -32,12 +32,12 @@ class LiveOperation(BotOperation):
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if not self.applies_to(subject):
             yield NotPossibleNow(
-                f"{subject} runs a script: it reads its settings when it starts, and can be stopped but not paused."
+                f"{subject} runs a script, which reads its settings only at startup. You can stop it, but not pause it."
             )
         yield from super().blockers(subject, options)
         instance = at_hand(subject)
         if instance.state not in WORKING:
-            yield NotPossibleNow(f"{instance} is {instance.state.label}: only a running bot obeys.")
+            yield NotPossibleNow(f"{instance} is {instance.state.label}. Only a running bot accepts changes.")
 
 
 @register
@@ -49,10 +49,10 @@ class ApplySettings(LiveOperation):
     icon = "tune"
     steps = (
         StepDefinition("plan", "Check the definition", live.plan),
-        StepDefinition("prove", "Look at the instance and prove the settings", live.prove),
-        StepDefinition("rules", "Check the amounts against the exchange's trading rules", live.check_rules),
-        StepDefinition("send", "Send what differs", live.send),
-        StepDefinition("verify", "Read it back", live.verify),
+        StepDefinition("prove", "Read the instance and validate the settings", live.prove),
+        StepDefinition("rules", "Check order amounts against the exchange's trading rules", live.check_rules),
+        StepDefinition("send", "Send the changes", live.send),
+        StepDefinition("verify", "Verify the changes", live.verify),
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
@@ -60,13 +60,12 @@ class ApplySettings(LiveOperation):
         changes = "; ".join(row.change for row in rows if row.difference == Difference.APPLY)
         effect = subject.strategy.settings_schema.get("live_effect", "")
         left = "; ".join(row.change for row in rows if row.difference == Difference.REDEPLOY)
-        left = left or ("something besides the settings" if subject.needs_redeploy else "")
+        left = left or ("changes outside the settings" if subject.needs_redeploy else "")
         instance = at_hand(subject)
-        doing = "paused, and stays so" if instance.state == BotState.PAUSED else trading(instance)
+        doing = "paused, and stays paused" if instance.state == BotState.PAUSED else trading(instance)
         return (
-            f"Changes the running bot without a restart: {changes}. It is {doing}. "
-            f"It takes the change over within about 10 seconds. {effect}"
-            + (f" Not applied, because it needs a redeploy: {left}." if left else "")
+            f"Changes the running bot without a restart: {changes}. The bot is {doing}. It applies the change within "
+            f"about 10 seconds. {effect}" + (f" Not applied, because it requires a redeploy: {left}." if left else "")
         )
 
     def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
@@ -75,12 +74,12 @@ class ApplySettings(LiveOperation):
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         yield from super().blockers(subject, options)
         if not subject.live_settings:
-            yield NotPossibleNow("Nothing of today's definition can be changed live in what was deployed: redeploy it.")
+            yield NotPossibleNow("None of the changes can be applied live. Redeploy the bot.")
         if not at_hand(subject).live_config:
-            yield NotPossibleNow("The settings of the running instance were not read yet: use “Refresh”.")
+            yield NotPossibleNow("The settings of the running instance have not been read yet. Use “Refresh”.")
         if not subject.settings_to_apply():
-            left = " What else was changed needs a redeploy." if subject.needs_redeploy else ""
-            yield NotPossibleNow(f"The running instance has the saved settings already.{left}")
+            left = " The other changes require a redeploy." if subject.needs_redeploy else ""
+            yield NotPossibleNow(f"The running instance already has the saved settings.{left}")
 
 
 @register
@@ -93,21 +92,21 @@ class Pause(LiveOperation):
     dangerous = True
     steps = (
         StepDefinition("switch", "Pause the instance", lambda context: live.switch(context, paused=True)),
-        StepDefinition("confirm", "Wait until its log confirms it", live.confirm_pause),
+        StepDefinition("confirm", "Wait for the bot's log to confirm", live.confirm_pause),
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
-        effect = "Its open orders are cancelled; whether what was filled is kept or closed is up to the controller."
+        effect = "Its open orders are cancelled. The controller decides whether filled positions are kept or closed."
         if instance.strategy_name == subject.strategy.name:
             effect = subject.strategy.settings_schema.get("pause_effect", effect)
-        return f"Stops {trading(instance)}; the instance stays up. {effect} “Resume” lets it quote again."
+        return f"Stops {trading(instance)}. The instance stays up. {effect} Use “Resume” to trade again."
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         yield from super().blockers(subject, options)
         instance = at_hand(subject)
         if instance.state == BotState.PAUSED:
-            yield NotPossibleNow(f"{instance} is paused already.")
+            yield NotPossibleNow(f"{instance} is already paused.")
 
 
 @register
@@ -118,8 +117,8 @@ class Resume(TradingOperation, LiveOperation):
     label = "Resume"
     icon = "resume"
     steps = (
-        StepDefinition("switch", "End the pause", lambda context: live.switch(context, paused=False)),
-        StepDefinition("confirm", "Wait until its log confirms it", live.confirm_resume),
+        StepDefinition("switch", "Resume the instance", lambda context: live.switch(context, paused=False)),
+        StepDefinition("confirm", "Wait for the bot's log to confirm", live.confirm_resume),
     )
 
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
@@ -128,7 +127,7 @@ class Resume(TradingOperation, LiveOperation):
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
         return paragraphs(
-            f"Goes on {trading(instance)}, with the settings that are live.", left_open(instance), company(instance)
+            f"Resumes {trading(instance)} with the live settings.", left_open(instance), company(instance)
         )
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:

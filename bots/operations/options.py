@@ -13,7 +13,7 @@ class RepeatOption(forms.Form):
     like = forms.IntegerField(
         required=False,
         widget=forms.HiddenInput,
-        help_text="A former deployment to repeat, instead of today's definition.",
+        help_text="An earlier deployment to repeat, instead of the current definition.",
     )
 
 
@@ -21,9 +21,9 @@ class ResumeOption(forms.Form):
     """For one paused bot, which is not deployed otherwise."""
 
     resume = forms.BooleanField(
-        label="Let it quote again",
-        help_text="Somebody has paused it. The new instance is not paused, and trades at once.",
-        error_messages={"required": "It is paused: tick this if it is to trade again, or leave it as it is."},
+        label="Resume trading",
+        help_text="The bot is paused. The new instance will not be paused, and trades at once.",
+        error_messages={"required": "The bot is paused. Select this to resume trading, or leave the bot as it is."},
     )
 
 
@@ -32,8 +32,9 @@ class ResumeSomeOption(forms.Form):
 
     resume = forms.BooleanField(
         required=False,
-        label="Let those that are paused quote again",
-        help_text="Their new instances are not paused, and trade at once. Not ticked, they are left as they are.",
+        label="Resume trading for paused bots",
+        help_text="Their new instances will not be paused, and trade at once. If this is not selected, paused bots stay as "
+        "they are.",
     )
 
 
@@ -41,10 +42,10 @@ class OpenOrdersOption(forms.Form):
     """For a bot that would quote on top of orders which nobody has dealt with."""
 
     open_orders = forms.BooleanField(
-        label="Quote on top of orders that may be open",
-        help_text="If they are open, the client has up to twice the exposure that was agreed. Better: deal with them "
-        "at the exchange, then press “Orders dealt with” on the bot's page.",
-        error_messages={"required": "Orders may be open: deal with them first, or tick this to quote on top of them."},
+        label="Deploy although orders may be open",
+        help_text="If they are open, the client's exposure may be up to twice what was agreed. It is safer to cancel "
+        "them at the exchange, then use “Mark orders as resolved” on the bot's page.",
+        error_messages={"required": "Orders may be open. Resolve them first, or select this option to deploy anyway."},
     )
 
 
@@ -52,8 +53,8 @@ class UnlistedOption(forms.Form):
     unlisted = forms.BooleanField(
         required=False,
         label="Deploy anyway: the pair is traded there",
-        help_text="When it was read last, the exchange did not list the bot's pair. If it does not, the bot never "
-        "trades.",
+        help_text="The exchange did not list the bot's pair when its rules were last read. If the pair is not traded "
+        "there, the bot never trades.",
     )
 
 
@@ -64,8 +65,8 @@ GONE_PERMISSION = {"gone": "bots.declare_gone"}
 class WhenGone(forms.Form):
     gone = forms.BooleanField(
         required=False,
-        label="The former instance is gone: I have looked on the server's host",
-        help_text="Only after an operation asked for it. If you are wrong, two bots will trade one account.",
+        label="I checked the server's host: the old instance is gone",
+        help_text="Select this only if an operation asks for it. If the instance still runs, two bots will trade one account.",
     )
 
 

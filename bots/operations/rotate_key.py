@@ -27,7 +27,7 @@ def _choose_bots(deployments: Iterable[Deployment]) -> type[forms.Form]:
     ]
     bots = forms.TypedMultipleChoiceField(
         label="Redeploy now",
-        help_text="Those that you leave out trade on with the former key, until you redeploy them.",
+        help_text="Bots that you leave out keep trading with the previous key until you redeploy them.",
         choices=choices,
         initial=[pk for pk, _ in choices],
         coerce=int,
@@ -46,7 +46,7 @@ class RotateKey(KeyOperation):
     icon = "autorenew"
     steps = (
         *push_steps(),
-        StepDefinition("redeploy", "Ask for a redeploy of the bots that run with the former key", ask_for_redeploys),
+        StepDefinition("redeploy", "Request a redeploy of the bots that run with the previous key", ask_for_redeploys),
     )
 
     def form_class(self, subjects: Sequence[ExchangeKey]) -> type[forms.Form] | None:
@@ -57,27 +57,30 @@ class RotateKey(KeyOperation):
     def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
         client, concerned = subject.client, list(running_with_previous_key(subject))
         output = [
-            f"Sends the new values to {client.server}, which logs in to {title_of(subject.connector)} with them. "
-            "If the exchange refuses them, no bot is touched."
+            f"Sends the new values to {client.server}, which signs in to {title_of(subject.connector)} with them. If "
+            "the exchange rejects them, no bot is changed."
         ]
         redeployed = list(to_redeploy(subject))
         if redeployed:
             names = ", ".join(deployment.bot.name for deployment in redeployed)
             output.append(
-                f"Then the bots that you choose below ({names}) are redeployed with the settings that they run with: "
-                f"each stops trading for {client} for about a minute, and its open orders are cancelled."
+                f"Then the bots that you select below ({names}) are redeployed with their current settings. Each "
+                f"stops trading for {client} for about a minute, and its open orders are cancelled."
             )
         else:
-            output.append("No bot is known to run with the former ones, so none is redeployed.")
+            output.append("No bot is known to run with the previous key, so none is redeployed.")
         if left := ", ".join(deployment.bot.name for deployment in concerned if deployment not in redeployed):
-            output.append(f"Not known to trade now, so left as it is until it is deployed again: {left}.")
-        output.append("Delete the former key at the exchange only when no bot uses it any more.")
+            output.append(
+                f"These bots are not known to be trading, so they stay as they are until their next deploy: {left}."
+            )
+        output.append("Delete the previous key at the exchange only when no bot uses it any more.")
         return " ".join(output)
 
     def blockers(self, subject: ExchangeKey, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if subject.state == KeyState.PUSHED and not running_with_previous_key(subject).exists():
             yield NotPossibleNow(
-                "There is nothing to put to use: the server and the bots have these values. “Rotate” enters new ones."
+                "There is nothing to push: the server and the bots already have these values. Use “Rotate” to "
+                "enter new ones."
             )
 
     def confirm_label(self, subject: ExchangeKey) -> str:

@@ -41,10 +41,10 @@ class Start(TradingOperation):
     confirm = True
     steps = (
         StepDefinition("server", "Check the server", lambda context: check_server(server_of(context))),
-        StepDefinition("look", "Look at the instance", lifecycle.prepare_start),
-        StepDefinition("recover", "Cancel what an earlier run left open", lifecycle.recover_before_start),
-        StepDefinition("restart", "Restart its container", lifecycle.restart_container),
-        StepDefinition("connected", "Wait until the bot runs", lifecycle.confirm_start),
+        StepDefinition("look", "Check the instance", lifecycle.prepare_start),
+        StepDefinition("recover", "Cancel orders left open by an earlier run", lifecycle.recover_before_start),
+        StepDefinition("restart", "Restart the container", lifecycle.restart_container),
+        StepDefinition("connected", "Wait for the bot to run", lifecycle.confirm_start),
     )
 
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
@@ -54,9 +54,11 @@ class Start(TradingOperation):
         instance = at_hand(subject)
         before = f"The bot is {instance.state.label}. {FIRST_RECOVERED}" if instance.exposed_since else ""
         if instance.paused_at:
-            starts = f"starts the instance of {subject.name}, paused as it was: it quotes nothing until “Resume”."
+            starts = (
+                f"starts the instance of {subject.name}, which stays paused. It does not quote until you use “Resume”."
+            )
         else:
-            starts = f"starts {trading(instance)}, once more with the settings and keys that its instance has."
+            starts = f"starts {trading(instance)} again, with the settings and keys of its instance."
         starts = f"Then it {starts}" if before else starts[0].upper() + starts[1:]
         return paragraphs(before, starts, left_open(instance))
 
@@ -64,9 +66,9 @@ class Start(TradingOperation):
         yield from super().blockers(subject, options)
         instance = subject.open_deployment
         if instance and instance.state == BotState.PAUSED:
-            yield NotPossibleNow(f"{instance} is up and paused: use “Resume”.")
+            yield NotPossibleNow(f"{instance} is up and paused. Use “Resume”.")
         if instance and instance.state == BotState.RUNNING:
-            yield NotPossibleNow(f"{instance} is running already.")
+            yield NotPossibleNow(f"{instance} is already running.")
         if options is not None:
             yield from raised(require_no_open_orders, at_hand(subject), options)
 
@@ -89,17 +91,19 @@ class Stop(BotOperation):
     confirm = True
     dangerous = True
     steps = (
-        StepDefinition("stop", "Stop the bot until its log confirms that its orders are cancelled", lifecycle.stop),
+        StepDefinition(
+            "stop", "Stop the bot and wait for its log to confirm that its orders are cancelled", lifecycle.stop
+        ),
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
         is_down = instance.state in {BotState.CRASHED, BotState.NOT_LISTED}
-        stops = f"Stops {trading(instance)} and cancels its orders, until its log confirms it."
+        stops = f"Stops {trading(instance)}, cancels its orders, and waits for the bot's log to confirm it."
         former = Operation.objects.active().filter(lock=self.lock(subject), waits_for=None).first()
         return paragraphs(
-            f"{end_of(instance) if is_down else stops} It can be started again.",
-            f"“{former.label}”, which runs now, ends at its next safe point." if former else "",
+            f"{end_of(instance) if is_down else stops} You can start it again.",
+            f"“{former.label}” is running now. It ends at its next safe point." if former else "",
         )
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
@@ -107,7 +111,7 @@ class Stop(BotOperation):
         # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
         stopped = instance is not None and instance.state == BotState.STOPPED and instance.exposed_since is None
         if stopped and not subject.duplicates:
-            yield NotPossibleNow(f"{instance} is stopped already.")
+            yield NotPossibleNow(f"{instance} is already stopped.")
         # What is about to make an instance gives way to a stop.
         if instance is not None or not Operation.objects.of(subject).active().exists():
             yield from super().blockers(subject, options)
@@ -132,31 +136,31 @@ class Recover(BotOperation):
     dangerous = True
     steps = (
         StepDefinition("server", "Check the server", lambda context: check_server(server_of(context))),
-        StepDefinition("recover", "Bring the bot up, stop it and cancel its orders", lifecycle.recover_instance),
+        StepDefinition("recover", "Start the bot, stop it and cancel its orders", lifecycle.recover_instance),
     )
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
         return (
-            f"Starts the container of {instance} if it is down, and stops the bot as soon as it is connected, which "
-            f"cancels the orders that it left open: {market(instance)}. For about a second it may quote. Afterwards "
-            "it is stopped and can be started, redeployed or archived."
+            f"Starts the container of {instance} if it is down, and stops the bot as soon as it connects. This "
+            f"cancels the orders that it left open in {market(instance)}. The bot may quote for about a second. "
+            "Afterwards it is stopped, and can be started, redeployed or archived."
         )
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         yield from super().blockers(subject, options)
         instance = at_hand(subject)
         if instance.state in {*WORKING, BotState.STARTING}:
-            yield NotPossibleNow(f"{instance} is {instance.state.label}: there is nothing to recover.")
+            yield NotPossibleNow(f"{instance} is {instance.state.label}, so there is nothing to recover.")
         if instance.state in {BotState.STOPPED, BotState.CRASHED} and instance.exposed_since is None:
-            yield NotPossibleNow(f"{instance} has stopped in order: it has no orders to cancel.")
+            yield NotPossibleNow(f"{instance} stopped cleanly, so it has no orders to cancel.")
 
 
 def _archive(context: StepContext) -> str:
     newest = context.subject.deployment
     if context.resumed and newest is not None and newest.ended_at is not None:
         lifecycle.insist_on_no_orders(newest.orphaned_orders.unresolved().first())
-        return f"{newest} was archived by the worker before."
+        return f"{newest} was already archived by the worker."
     archived = lifecycle.archive(context, instances.current_deployment(context.subject))
     lifecycle.insist_on_no_orders(archived.orphaned, archived.output)
     return archived.output
@@ -175,7 +179,7 @@ class Archive(BotOperation):
     dangerous = True
     steps = (
         StepDefinition("server", "Reach the server", lambda context: reach(server_of(context))),
-        StepDefinition("archive", "Stop the bot, archive its instance and account for its orders", _archive),
+        StepDefinition("archive", "Stop the bot, archive its instance and check its orders", _archive),
     )
 
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
@@ -184,5 +188,5 @@ class Archive(BotOperation):
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return paragraphs(
             end_of(at_hand(subject)),
-            "The instance is removed and its data kept in the server's archive. To trade again, deploy the bot.",
+            "Removes the instance. Its data stays in the server's archive. To trade again, deploy the bot.",
         )

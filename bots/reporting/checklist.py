@@ -145,18 +145,18 @@ def _checklist(client: Client, deploys: Mapping[int, Operation], newest: Mapping
 
 #: What there is to do about a line that is wrong, or that waits for somebody, in two or three words.
 _TO_FIX = {
-    Part.DETAILS: "to have its server mended",
-    Part.KEY: "a new exchange key",
-    Part.PROFILE: "to set its credentials profile right",
-    Part.DEPLOYED: "to see why the launch failed",
-    Part.HEARD: "to look at its bot",
+    Part.DETAILS: "fix its server",
+    Part.KEY: "enter a new key",
+    Part.PROFILE: "fix its credentials profile",
+    Part.DEPLOYED: "see why the launch failed",
+    Part.HEARD: "check its bot",
 }
 _TO_DO = {
-    Part.KEY: "the exchange key",
-    Part.BOT: "the bot",
-    Part.PROFILE: "the launch",
-    Part.DEPLOYED: "the launch",
-    Part.HEARD: "to wait until the bot is heard",
+    Part.KEY: "add the exchange key",
+    Part.BOT: "add a bot",
+    Part.PROFILE: "launch the bot",
+    Part.DEPLOYED: "launch the bot",
+    Part.HEARD: "wait for the bot to connect",
 }
 
 
@@ -164,23 +164,25 @@ def next_summary(checklist: Checklist) -> str:
     """The same in a few words, for a client who is being onboarded."""
     line = checklist.next
     if line is None:
-        return "to set the client active"
+        return "mark as active"
     if line.part == Part.DEPLOYED and line.comes_by_itself:
-        return "to wait for the launch"
+        return "wait for the launch"
     return (_TO_FIX if line.state == LineState.WRONG else _TO_DO)[line.part]
 
 
 def _for_user(line: Line, client: Client, user: Any) -> Line:
     if client.is_offboarded and line.action and line.action.permission == "bots.deploy_bot":
-        return replace(line, action=None, sentence=f"{client} is offboarded: none of their bots is deployed.")
+        return replace(line, action=None, sentence=f"{client} is offboarded, so its bots can't be deployed.")
     if line.action is None or user.has_perm(line.action.permission):
         return line
     if line.state == LineState.DONE:
         return replace(line, action=None)
     manager = client.account_manager
     may_help = manager is not None and manager != user and manager.has_perm(line.action.permission)
-    whom = f"{manager}, who looks after {client}" if may_help else "an administrator"
-    return replace(line, action=None, sentence=f"{line.sentence} “{line.action.label}” is not yours to do: ask {whom}.")
+    whom = f"{manager}, who manages {client}" if may_help else "an administrator"
+    return replace(
+        line, action=None, sentence=f"{line.sentence} You don't have permission for “{line.action.label}”. Ask {whom}."
+    )
 
 
 def _operate(kind_name: str, subject: models.Model) -> Action:
@@ -201,9 +203,9 @@ def _details(client: Client) -> Line:
     server, manager = client.server, client.account_manager
     title = "Details"
     if server.health not in {"ok", "not checked yet"}:
-        sentence = f"The server {server} is not fit to trade: {server.health.rstrip('.')}."
+        sentence = f"The server {server} has a problem: {server.health.rstrip('.')}."
         return Line(Part.DETAILS, title, LineState.WRONG, sentence, _operate("check_server", server))
-    who = f"looked after by {manager}" if manager else "looked after by nobody in particular"
+    who = f"managed by {manager}" if manager else "no account manager"
     return Line(Part.DETAILS, title, LineState.DONE, f"{client.account_name} on {server}, {who}.")
 
 
@@ -214,8 +216,8 @@ def _keys(client: Client, bots: Sequence[Bot]) -> list[Line]:
         return [_needed_key(client, connector, keys, bots) for connector in needed]
     if bots:
         return [Line(Part.KEY, "Exchange key", LineState.DONE, "Paper trade needs none: its money is simulated.")]
-    sentence = "None yet. A bot that trades with real money needs the client's key for its exchange."
-    enter = _add("Enter the key", ExchangeKey, client=client.pk)
+    sentence = "No exchange key yet. A bot needs the client's key to trade with real money."
+    enter = _add("Add key", ExchangeKey, client=client.pk)
     return [Line(Part.KEY, "Exchange key", LineState.WAITING, sentence, enter)]
 
 
@@ -227,7 +229,7 @@ def _needed_key(client: Client, connector: str, keys: Mapping[str, ExchangeKey],
     names = [bot.name for bot in bots if bot.connector == connector]
     trading = f"{', '.join(names)} {'trade' if len(names) > 1 else 'trades'} on {title_of(connector)}"
     others = ", ".join(map(title_of, sorted(keys)))
-    has = f", and the client has a key for {others} only" if others else ""
+    has = f", but the client only has a key for {others}" if others else ""
     return replace(line, sentence=f"{line.sentence} {trading}{has}.")
 
 
@@ -239,34 +241,34 @@ def _key(client: Client, connector: str, key: ExchangeKey | None) -> Line:
 def _key_facts(client: Client, connector: str, key: ExchangeKey | None) -> tuple[LineState, str, Action | None]:
     if key is None:
         if client.profile and connector in client.profile.connectors:
-            return LineState.DONE, f"Not here, but in the profile on {client.server}.", None
-        enter = _add("Enter the key", ExchangeKey, client=client.pk, connector=connector)
+            return LineState.DONE, f"Stored only in the profile on {client.server}.", None
+        enter = _add("Add key", ExchangeKey, client=client.pk, connector=connector)
         return LineState.WAITING, "Not entered yet.", enter
     rotate = reverse("admin:accounts_exchangekey_rotate", args=[key.pk])
     again = Action("Enter a new key", rotate, "accounts.change_exchangekey")
     if not key.is_readable:
-        return LineState.WRONG, "It can't be decrypted any more: enter it again.", again
+        return LineState.WRONG, "The key can't be decrypted. Enter it again.", again
     if key.expires_on and key.renewal == Renewal.EXPIRED:
-        return LineState.WRONG, f"Its last day was {date_format(key.expires_on, 'j M Y')}: it needs a successor.", again
+        return LineState.WRONG, f"The key expired on {date_format(key.expires_on, 'j M Y')}. Enter a new one.", again
     if key.test_passed is False:
         return LineState.WRONG, _refusal(key), again
     due = " It is due for rotation." if key.renewal == Renewal.DUE else ""
     return (
         LineState.DONE,
-        f"Entered {naturaltime(key.changed_at)}; {key.test_text}.{due}",
+        f"Entered {naturaltime(key.changed_at)}, {key.test_text}.{due}",
         again if due else None,
     )
 
 
 def _refusal(key: ExchangeKey) -> str:
     outcome = Truncator(key.test_outcome).chars(160)
-    return outcome if outcome.startswith("The exchange refused") else f"The exchange refused it: {outcome}"
+    return outcome if outcome.startswith("The exchange rejected") else f"The exchange rejected it: {outcome}"
 
 
 def _bot(client: Client, bots: Sequence[Bot]) -> Line:
     if not bots:
-        sentence = "None yet. It says what is traded, where, and how."
-        return Line(Part.BOT, "Bot", LineState.WAITING, sentence, _add("Define a bot", Bot, client=client.pk))
+        sentence = "No bot yet."
+        return Line(Part.BOT, "Bot", LineState.WAITING, sentence, _add("Add bot", Bot, client=client.pk))
     first = bots[0]
     what = (
         f"{first.name}: {first.trading_pair} on {title_of(first.connector)}" if len(bots) == 1 else f"{len(bots)} bots"
@@ -281,26 +283,29 @@ def _profile(client: Client, bots: Sequence[Bot]) -> Line:
     push = _operate("push_profile", client)
     if profile is None:
         if client.account_name in server.account_names:
-            sentence = f"{server} has a profile {client.account_name} that the panel did not make. Is it this client's?"
+            sentence = (
+                f"{server} already has a profile {client.account_name} that the panel did not create. Does it belong "
+                "to this client?"
+            )
             return Line(Part.PROFILE, title, LineState.WRONG, sentence, _adopt(client))
-        sentence = f"{client.account_name} is made on {server} with the first deploy, or now."
+        sentence = f"The first deploy creates {client.account_name} on {server}. You can also push the keys now."
         return Line(Part.PROFILE, title, LineState.WAITING, sentence, push if states else None, comes_by_itself=True)
     for state, words in (
-        (KeyState.CHANGED, "still holds the former key for"),
-        (KeyState.GONE, "has lost the key for"),
+        (KeyState.CHANGED, "still has the previous key for"),
+        (KeyState.GONE, "no longer has the key for"),
     ):
         if found := [title_of(connector) for connector, its in states.items() if its == state]:
             sentence = f"{profile} {words} {', '.join(found)}."
             return Line(Part.PROFILE, title, LineState.WRONG, sentence, push)
     if lacking := [title_of(connector) for connector, state in states.items() if state != KeyState.PUSHED]:
-        sentence = f"{profile} lacks the key for {', '.join(lacking)}, which the next deploy pushes."
+        sentence = f"{profile} lacks the key for {', '.join(lacking)}. The next deploy pushes it."
         return Line(Part.PROFILE, title, LineState.WAITING, sentence, push, comes_by_itself=True)
     held = ", ".join(title_of(connector) for connector in profile.connectors)
-    return Line(Part.PROFILE, title, LineState.DONE, f"{profile} holds {f'the key for {held}' if held else 'no key'}.")
+    return Line(Part.PROFILE, title, LineState.DONE, f"{profile} has {f'the key for {held}' if held else 'no key'}.")
 
 
 def _adopt(client: Client) -> Action:
-    return replace(_operate("verify_profile", client), label="Take it over", permission="accounts.take_over_profile")
+    return replace(_operate("verify_profile", client), label="Adopt profile", permission="accounts.take_over_profile")
 
 
 def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
@@ -313,11 +318,11 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
             return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, _follow(operation), comes_by_itself=True)
         if operation and operation.state == State.FAILED and not _archived_since(bot, operation):
             if operation.error_code == KeyRefused.code and (change := _key_change(bot, operation)):
-                sentence = f"{bot.name} was not deployed, because the exchange refused the key. {change}"
+                sentence = f"{bot.name} was not deployed, because the exchange rejected the key. {change}"
                 again = replace(_operate("deploy", bot), label="Deploy again")
                 return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, again)
             if is_corrected(bot, operation):
-                sentence = f"{bot.name} could not be deployed, and was corrected since."
+                sentence = f"{bot.name} could not be deployed. It has been corrected since."
                 again = replace(_operate("deploy", bot), label="Deploy again")
                 return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, again)
             sentence = f"{bot.name} could not be deployed: {Truncator(operation.error_message).chars(200)}"
@@ -328,7 +333,7 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
     if not bots:
         return Line(Part.DEPLOYED, title, LineState.WAITING, "There is no bot yet.", comes_by_itself=True)
     if len(out) == len(bots):
-        sentence = "What was deployed has ended: deploy again to trade."
+        sentence = "The bot was archived. Deploy it again to trade."
         return Line(Part.DEPLOYED, title, LineState.WAITING, sentence, _operate("deploy", out[0]))
     places = (f"{bot.name} on {live.server}" for bot in bots if (live := bot.open_deployment))
     return Line(Part.DEPLOYED, title, LineState.DONE, f"{', '.join(places)}.")
@@ -341,8 +346,8 @@ def _key_change(bot: Bot, refused: Operation) -> str:
     if key is None or failed_at is None:
         return ""
     if key.test_passed:
-        return "Now it accepts it." if key.tested_at and key.tested_at > failed_at else ""
-    return "A new key was entered since." if key.test_passed is None and key.changed_at > failed_at else ""
+        return "The exchange accepts it now." if key.tested_at and key.tested_at > failed_at else ""
+    return "A new key has been entered since." if key.test_passed is None and key.changed_at > failed_at else ""
 
 
 def _archived_since(bot: Bot, deploy: Operation) -> bool:
@@ -353,11 +358,11 @@ def _archived_since(bot: Bot, deploy: Operation) -> bool:
 
 #: What an open deployment can be that nobody wants, in words.
 _TROUBLES = {
-    BotState.UNCONFIRMED: "may or may not have been deployed: the server never answered",
+    BotState.UNCONFIRMED: "may have been deployed: the server never responded",
     BotState.CRASHED: "has crashed",
     BotState.NOT_LISTED: "is not listed by its server",
-    BotState.UNRESPONSIVE: "is up and says nothing",
-    BotState.UNKNOWN: "was not seen lately",
+    BotState.UNRESPONSIVE: "is up but not responding",
+    BotState.UNKNOWN: "has had no recent contact",
 }
 
 
@@ -368,32 +373,32 @@ def _connected(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
         if found := next((line for line in lines if line.state == state), None):
             return found
     if not lines:
-        sentence = "A bot reports within two minutes of its deploy."
-        return Line(Part.HEARD, "Heard", LineState.WAITING, sentence, comes_by_itself=True)
-    return Line(Part.HEARD, "Heard", LineState.DONE, " ".join(line.sentence for line in lines))
+        sentence = "A bot connects within two minutes of its deploy."
+        return Line(Part.HEARD, "Connected", LineState.WAITING, sentence, comes_by_itself=True)
+    return Line(Part.HEARD, "Connected", LineState.DONE, " ".join(line.sentence for line in lines))
 
 
 def _connection_line(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Line:
     look = Action(f"Open {bot.name}", bot.get_absolute_url(), "bots.view_bot")
     if bot.duplicates:
-        seen = f", seen {naturaltime(at)}" if (at := bot.server.instances_at) else ""
-        sentence = f"A second instance of {bot.name} runs{seen}: two bots may be trading one account."
-        return Line(Part.HEARD, "Heard", LineState.WRONG, sentence, look)
+        seen = f", last seen {naturaltime(at)}" if (at := bot.server.instances_at) else ""
+        sentence = f"A second instance of {bot.name} is running{seen}. Two bots may be trading one account."
+        return Line(Part.HEARD, "Connected", LineState.WRONG, sentence, look)
     if trouble := deployment.shown_trouble:
         why = Truncator(deployment.trouble_reason).chars(200)
-        return Line(Part.HEARD, "Heard", LineState.WRONG, f"{bot.name} runs, {trouble.label}: {why}", look)
+        return Line(Part.HEARD, "Connected", LineState.WRONG, f"{bot.name} is running, {trouble.label}: {why}", look)
     state = deployment.state
     if state in {BotState.RUNNING, BotState.STOPPED}:
-        sentence = f"{bot.name} is {deployment.state_text}, seen {naturaltime(deployment.observed_at)}."
-        return Line(Part.HEARD, "Heard", LineState.DONE, sentence)
+        sentence = f"{bot.name} is {deployment.state_text}. Last contact: {naturaltime(deployment.observed_at)}."
+        return Line(Part.HEARD, "Connected", LineState.DONE, sentence)
     if state in _TROUBLES and not (deploy and deploy.is_active):
         why = f": {Truncator(deployment.last_error).chars(200)}" if deployment.last_error else "."
-        return Line(Part.HEARD, "Heard", LineState.WRONG, f"{bot.name} {_TROUBLES[state]}{why}", look)
-    sentence = f"{bot.name} has been sent to {deployment.server} and should be heard within two minutes."
+        return Line(Part.HEARD, "Connected", LineState.WRONG, f"{bot.name} {_TROUBLES[state]}{why}", look)
+    sentence = f"{bot.name} was sent to {deployment.server} and should connect within two minutes."
     action = _follow(deploy) if deploy and deploy.is_active else look
-    return Line(Part.HEARD, "Heard", LineState.WAITING, sentence, action, comes_by_itself=True)
+    return Line(Part.HEARD, "Connected", LineState.WAITING, sentence, action, comes_by_itself=True)
 
 
 def _follow(operation: Operation) -> Action:
-    label = "See each step" if operation.is_active else "See what to do"
+    label = "View steps" if operation.is_active else "View error"
     return Action(label, operation.get_absolute_url(), "operations.view_operation")

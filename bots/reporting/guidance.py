@@ -25,46 +25,46 @@ class Advice:
 
 ADVICE = {
     BotState.CRASHED: Advice(
-        "The bot's container has exited by itself, so nobody has cancelled its orders.",
-        "Recover it first: that brings it up just long enough to cancel them. Then read the last lines of its log, "
-        "correct what they name, and redeploy it, or archive it if it is not to trade any more.",
+        "The bot crashed. Its orders were not cancelled.",
+        "Recover it first: this starts the bot just long enough to cancel its orders. Then read the last lines of its "
+        "log, fix the cause, and redeploy it. Archive it if you no longer need it.",
         ("recover", "redeploy", "archive"),
-        paper_remedy="Read the last lines of its log and correct what they name, then redeploy it. Archive it if it "
-        "is not to trade any more.",
+        paper_remedy="Read the last lines of its log, fix the cause, and redeploy it. Archive it if you no longer need it.",
     ),
     BotState.NOT_LISTED: Advice(
-        "The server does not list the bot's container: it is paused by Docker, restarting, or removed.",
-        "Recover it: Docker is asked for its container. One that is paused or restarting is stopped, with its orders "
-        "cancelled; of one that is gone, the last known orders are named. Ask who works on the server.",
+        "The server does not list the bot's container. It is paused by Docker, restarting, or removed.",
+        "Recover it: the panel asks Docker for its container. A paused or restarting container is stopped and its "
+        "orders are cancelled. If the container is gone, the panel lists its last known orders. Ask the server's "
+        "administrator about the cause.",
         ("recover", "archive"),
-        paper_remedy="Recover it: Docker is asked for its container, and one that is paused or restarting is stopped. "
-        "Ask who works on the server.",
+        paper_remedy="Recover it: the panel asks Docker for its container, and stops one that is paused or "
+        "restarting. Ask the server's administrator about the cause.",
     ),
     BotState.UNRESPONSIVE: Advice(
-        "The bot's container is up, but the bot is not heard: it may be trading all the same.",
-        "If it starts slowly, it is shown as running as soon as it is heard. Otherwise recover it: its container is "
-        "ended and brought up again, and its orders are cancelled.",
+        "The bot's container is up, but the bot is not responding. It may still be trading.",
+        "A slow bot is shown as running once it connects. Otherwise recover it: its container is ended and started "
+        "again, and its orders are cancelled.",
         ("recover", "refresh", "redeploy"),
-        paper_remedy="If it starts slowly, it is shown as running as soon as it is heard. Otherwise redeploy it.",
+        paper_remedy="A slow bot is shown as running once it connects. Otherwise redeploy it.",
     ),
     BotState.UNCONFIRMED: Advice(
-        "The deploy was sent, but the server did not confirm it: an instance may appear, and trade.",
-        "Refresh looks for it and adopts it. The panel also does so by itself.",
+        "The deploy was sent, but the server did not confirm it. An instance may appear and trade.",
+        "Refresh looks for the instance and adopts it. The panel also does this automatically.",
         ("refresh",),
     ),
     BotState.UNKNOWN: Advice(
-        "The server could not tell of the bot lately: it may be trading all the same.",
+        "The server has not reported on the bot recently. It may still be trading.",
         "Open the server's page and check its connection.",
         ("refresh",),
     ),
     BotState.STOPPED: Advice(
-        "The bot is stopped, and the panel knows of no open orders of it. Its container is still up.",
-        "Start it to trade again with the same settings, or archive it if it is not to trade any more.",
+        "The bot is stopped, and it has no known open orders. Its container is still up.",
+        "Start it to trade again with the same settings. Archive it if you no longer need it.",
         ("start", "archive"),
         alarming=False,
     ),
     BotState.PAUSED: Advice(
-        "The controller is paused: the bot is up and places no orders.",
+        "The controller is paused. The bot is up and places no orders.",
         "Resume it to trade again.",
         ("resume",),
         alarming=False,
@@ -74,14 +74,14 @@ ADVICE = {
 
 #: For a bot that is stopped and may still have orders.
 NOT_SEEN_CANCELLED = Advice(
-    "The bot is stopped, and nobody has seen all its orders cancelled.",
-    "Recover it: the bot tries to cancel them once more. If that does not help, cancel them at the exchange.",
+    "The bot is stopped, but its orders are not confirmed as cancelled.",
+    "Recover it: the bot tries again to cancel them. If that fails, cancel them at the exchange.",
     ("recover", "archive"),
 )
 
 #: For one whose container exited without orders at an exchange.
 WITHOUT_ORDERS = Advice(
-    "The bot's container has exited by itself. It left no orders at an exchange.",
+    "The bot crashed. It left no orders at an exchange.",
     ADVICE[BotState.CRASHED].paper_remedy,
     ("redeploy", "archive"),
 )
@@ -90,20 +90,20 @@ WITHOUT_ORDERS = Advice(
 #: For a bot that is up and does not quote.
 TROUBLE_ADVICE = {
     Trouble.ORDERS_REJECTED: Advice(
-        "The bot is up, and its orders are rejected.",
-        "Check the API key at the exchange: is it active, may it trade, does its IP allowlist name the server? Correct "
-        "it there, or enter a new key with “Rotate” and redeploy the bot.",
+        "The bot is up, but its orders are rejected.",
+        "Check the API key at the exchange: it must be active, allow trading, and allow the server's IP address. "
+        "Correct it there, or enter a new key with “Rotate” and redeploy the bot.",
         ("check_bot", "redeploy", "stop"),
     ),
     Trouble.NOT_READY: Advice(
-        "The bot is up, and its exchange is not ready, so it does not quote.",
-        "Check that the exchange lists the bot's trading pair, and that the server reaches the exchange. “Check” on "
-        "the bot's page asks for both.",
+        "The bot is up, but its exchange is not ready, so it is not quoting.",
+        "Check that the exchange lists the bot's trading pair and that the server can reach the exchange. “Check” on "
+        "the bot's page tests both.",
         ("check_bot", "redeploy", "stop"),
     ),
     Trouble.NO_BALANCE: Advice(
-        "The bot is up, and its balance is too low to quote.",
-        "Ask the client to send funds, or lower the bot's order amount and redeploy it.",
+        "The bot is up, but its balance is too low to quote.",
+        "Ask the client to add funds, or lower the bot's order amount and redeploy it.",
         ("redeploy", "stop"),
     ),
 }
@@ -124,14 +124,14 @@ def advice_for(bot: Bot) -> Advice | None:
     if bot.client.is_offboarded and not advice.alarming:
         return replace(
             advice,
-            remedy="Its client is offboarded: archive it. If it shall trade again, set the client active first.",
+            remedy="Its client is offboarded: archive the bot. To trade again, set the client's status to active first.",
             kinds=("archive",),
         )
     if deployment.state == BotState.STOPPED and bot.has_unsent_changes:
         return replace(
             advice,
-            remedy="The saved settings are not those that it was deployed with: “Start” goes on with the deployed "
-            "ones, “Redeploy” trades with the saved ones. Archive it if it is not to trade any more.",
+            remedy="The saved settings differ from the deployed ones. “Start” uses the deployed settings, “Redeploy” "
+            "uses the saved ones. Archive the bot if you no longer need it.",
             kinds=("start", "redeploy", "archive"),
         )
     if deployment.state == BotState.CRASHED and deployment.exposed_since is None:

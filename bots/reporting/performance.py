@@ -152,11 +152,11 @@ class PerformanceReport:
 
     @property
     def pnl_chart(self) -> str:
-        return chart_data(self.moments, {"Profit and loss": self.pnl_over_time}, self.quote)
+        return chart_data(self.moments, {"PnL": self.pnl_over_time}, self.quote)
 
     @property
     def volume_chart(self) -> str:
-        return chart_data(self.moments[1:], {"Traded": [step.volume for step in self.steps[1:]]}, self.quote)
+        return chart_data(self.moments[1:], {"Volume": [step.volume for step in self.steps[1:]]}, self.quote)
 
 
 def performance_report(

@@ -61,8 +61,8 @@ def too_narrow(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Ru
         return {}
     step = rules.min_price_increment / rules.price
     return {
-        ".".join(spread.path): f"{in_digits(values[0])} of the price is less than the exchange's price step, "
-        f"which is {in_digits(step, 3)} of it now."
+        ".".join(spread.path): f"{in_digits(values[0])} of the price is less than the exchange's price step "
+        f"({in_digits(step, 3)} of the current price)."
         for spread in settings_in(schema)
         if spread.schema.get("of") == "price"
         and (values := _numbers(spread.value_in(settings)))
@@ -73,8 +73,8 @@ def too_narrow(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Ru
 def too_wide(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
     """The spreads that look as if percent were meant: 0.3 is 30 %."""
     return {
-        ".".join(spread.path): f"{in_digits(widest)} of the price is {in_digits(widest * 100)} %, so wide that the "
-        f"orders may never be filled. {in_digits(widest)} % is entered as {in_digits(widest / 100)}."
+        ".".join(spread.path): f"{in_digits(widest)} of the price is {in_digits(widest * 100)} %, so the orders may "
+        f"never fill. For {in_digits(widest)} %, enter {in_digits(widest / 100)}."
         for spread in settings_in(schema)
         if spread.schema.get("of") == "price"
         and (widest := max(_numbers(spread.value_in(settings)), default=0)) >= WIDE
@@ -107,13 +107,13 @@ def _refusal(amount: Setting, value: float, share: float, rules: Rules, pair: st
     else:
         size = each / price if price else None
     order = "An order" if share == 1 else f"The smallest order, {in_digits(share * 100, 4)} % of the amount,"
-    reckoned = f", at a price of {in_digits(price)},"
+    reckoned = f" at a price of {in_digits(price)}"
     if _is_less(size, rules.min_order_size):
         least, at = f"{in_digits(rules.min_order_size)} {base}", "" if size == each else reckoned
-        return f"{order} is {in_digits(size)} {base}{at} and the exchange takes none of less than {least}."
+        return f"{order} is {in_digits(size)} {base}{at}. The exchange requires at least {least}."
     if _is_less(worth, rules.min_notional_size):
         least, at = f"{in_digits(rules.min_notional_size)} {quote}", "" if worth == each else reckoned
-        return f"{order} is worth {in_digits(worth)} {quote}{at} and the exchange takes none of less than {least}."
+        return f"{order} is worth {in_digits(worth)} {quote}{at}. The exchange requires at least {least}."
     return ""
 
 

@@ -11,7 +11,7 @@ from bots.strategies.settings import grid_strike, market_making, pmm_v1, spread
 BUNDLED: dict[str, dict[str, Any]] = {
     "spread": {
         "kind": "script",
-        "description": "Quotes one bid and one ask around the mid price and renews both on time.",
+        "description": "Keeps one bid and one ask around the mid price, and refreshes both at an interval.",
         "source_file": "spread.py",
         "spot_only": True,
         "schema": spread.SCHEMA,
@@ -19,29 +19,29 @@ BUNDLED: dict[str, dict[str, Any]] = {
     "pmm_v1": {
         "kind": "controller",
         "controller_type": "generic",
-        "description": "Hummingbot's own market maker: several bids and asks around the mid price. It reports profit "
-        "and loss, which scripts do not.",
+        "description": "Classic market making: several bids and asks around the mid price. It reports PnL, which "
+        "scripts do not.",
         "spot_only": True,  # it has no leverage setting, and reads its inventory from the balances
         "schema": pmm_v1.SCHEMA,
     },
     "pmm_simple": {
         "kind": "controller",
         "controller_type": "market_making",
-        "description": "Several bids and asks around the mid price; each filled order is closed by take profit, stop "
+        "description": "Several bids and asks around the mid price. Each filled order is closed by take profit, stop "
         "loss or time limit.",
         "schema": market_making.PMM_SIMPLE,
     },
     "pmm_dynamic": {
         "kind": "controller",
         "controller_type": "market_making",
-        "description": "Like pmm_simple, with spreads that grow with the volatility (NATR) and a centre that the "
-        "trend (MACD) shifts, against a strong move. While its candles stand still it quotes nothing.",
+        "description": "Dynamic market making: like pmm_simple, but spreads widen with volatility (NATR) and the "
+        "center shifts against the trend (MACD). It quotes nothing while its candles do not update.",
         "schema": market_making.PMM_DYNAMIC,
     },
     "grid_strike": {
         "kind": "controller",
         "controller_type": "generic",
-        "description": "A grid of orders between two prices; each filled level is closed with a profit of its own.",
+        "description": "A grid of orders between two prices. Each filled level is closed at its own profit.",
         "schema": grid_strike.SCHEMA,
     },
 }

@@ -20,11 +20,11 @@ class Difference(Enum):
     """How the three differ, and what brings them together."""
 
     NONE = ""
-    APPLY = "not live yet: “Apply settings”"
-    REDEPLOY = "needs a redeploy"
+    APPLY = "not applied: use “Apply settings”"
+    REDEPLOY = "requires a redeploy"
     CHANGED_LIVE = "changed live"
-    PAUSED = "paused: “Resume”"
-    EDITED_ON_SERVER = "changed in the instance's file: counts from its next start"
+    PAUSED = "paused: use “Resume”"
+    EDITED_ON_SERVER = "changed in the instance's file: takes effect at its next start"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def describe_settings(
             continue
         worth = quote_value(setting, value, price)
         also = in_percent(setting, value) or (f"about {in_digits(worth, 6)} {quote}" if worth is not None else "")
-        yield f"{setting.label}: {describe(setting, value)}{f', which is {also}' if also else ''}"
+        yield f"{setting.label}: {describe(setting, value)}{f' ({also})' if also else ''}"
 
 
 def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:

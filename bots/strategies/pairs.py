@@ -23,7 +23,7 @@ def read_pair(text: str) -> str:
     # An underscore can be part of an asset, and separates only where nothing else does.
     assets = _SEPARATOR.split(text) if _SEPARATOR.search(text) else _UNDERSCORE.split(text)
     if len(assets) != 2 or not all(map(is_asset, assets)) or assets[0].upper() == assets[1].upper():
-        raise ValidationError("Write the base and the quote asset with a dash between: SHARP-USDT.")
+        raise ValidationError("Enter a pair such as SHARP-USDT, with a dash between the base and the quote asset.")
     return "-".join(assets)
 
 

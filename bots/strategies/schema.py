@@ -32,7 +32,7 @@ _Validator = jsonschema_validators.extend(Draft202012Validator, {"increasing": _
 #: Holds nothing and fetches nothing. The default one opens what a ``$ref`` names: a web page, or a file of the host.
 _NOTHING_ELSE: Registry[Any] = Registry()
 
-_NO_TEXT = "Text can't hold the character NUL (U+0000), nor half a character."
+_NO_TEXT = "Text can't contain the character NUL (U+0000) or an incomplete character."
 
 _TYPES = {
     "number": "a number",
@@ -59,14 +59,14 @@ def _types(names: Any) -> str:
 
 _SENTENCES: dict[str, Callable[[ValidationError], str]] = {
     "type": lambda e: f"This must be {_types(e.validator_value)}.",
-    "exclusiveMinimum": lambda e: f"This must be more than {e.validator_value}, it is {e.instance}.",
-    "minimum": lambda e: f"This must be at least {e.validator_value}, it is {e.instance}.",
-    "exclusiveMaximum": lambda e: f"This must be less than {e.validator_value}, it is {e.instance}.",
-    "maximum": lambda e: f"This must be at most {e.validator_value}, it is {e.instance}.",
+    "exclusiveMinimum": lambda e: f"This must be more than {e.validator_value}. You entered {e.instance}.",
+    "minimum": lambda e: f"This must be at least {e.validator_value}. You entered {e.instance}.",
+    "exclusiveMaximum": lambda e: f"This must be less than {e.validator_value}. You entered {e.instance}.",
+    "maximum": lambda e: f"This must be at most {e.validator_value}. You entered {e.instance}.",
     "enum": lambda e: f"Choose one of {', '.join(f'{value}' for value in e.schema['enum'])}.",  # type: ignore[index]
-    "required": lambda e: "This is missing, and has no default.",
-    "minItems": lambda e: f"At least {e.validator_value} is needed.",
-    "maxItems": lambda e: f"At most {e.validator_value} are allowed.",
+    "required": lambda e: "This field is required. It has no default.",
+    "minItems": lambda e: f"Enter at least {e.validator_value}.",
+    "maxItems": lambda e: f"Enter at most {e.validator_value}.",
 }
 
 
@@ -79,7 +79,7 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
         return {"settings": "Settings must be a group of names and values."}
     known = schema.get("properties", {})
     errors = {
-        name: f"“{name}” is not a setting of this strategy; it has {', '.join(known) or 'none'}."
+        name: f"“{name}” is not a setting of this strategy. Its settings are: {', '.join(known) or 'none'}."
         for name in settings
         if name not in known and schema.get("additionalProperties") is False
     }
@@ -88,7 +88,7 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
     try:
         found = list(_Validator(schema, registry=_NOTHING_ELSE).iter_errors(dict(settings)))
     except (Unresolvable, RecursionError):
-        return errors | {"settings": "The strategy's schema refers to what it does not hold, or to itself in a circle."}
+        return errors | {"settings": "The strategy's schema has a reference that is missing or circular."}
     for error in found:
         sentence = _SENTENCES.get(str(error.validator), lambda e: f"{e.message}.")
         for name in _statuses(error):
@@ -117,18 +117,18 @@ def _is_finite(value: Any) -> bool:
 def schema_error(schema: Any) -> str:
     """Why this is no schema that settings can be checked against, or nothing."""
     if not isinstance(schema, Mapping):
-        return "A schema is a group of names and values."
+        return "A schema must be a group of names and values."
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        return f"This is no JSON Schema: {error.message}."
+        return f"This is not a valid JSON Schema: {error.message}."
     if foreign := sorted(_foreign_references(schema)):
-        return f"A schema refers to its own parts only, as in #/$defs/name, and not to {', '.join(foreign)}."
+        return f"A schema can refer only to its own parts, as in #/$defs/name, not to {', '.join(foreign)}."
     if not _describes_each(schema):
-        return "Each property is described by a group of names and values."
+        return "Describe each property with a group of names and values."
     market = schema.get("market", [])
     if not isinstance(market, list) or len(market) not in {0, 2} or not all(isinstance(name, str) for name in market):
-        return "“market” names the settings for the connector and the trading pair, or is an empty list."
+        return "“market” must name the settings for the connector and the trading pair, or be an empty list."
     return ""
 
 

@@ -15,8 +15,8 @@ from bots.strategies.schema import title_from
 #: Set by the panel for every bot, so they are no settings of the strategy.
 MARKET_FIELDS = frozenset({"script_file_name", "controllers_config", "connector_name", "trading_pair"})
 WAY_OUT = (
-    "Write a class on StrategyV2Base and a config class on StrategyV2ConfigBase, both from "
-    "hummingbot.strategy.strategy_v2_base; the bundled strategy “spread” is an example."
+    "Write one class based on StrategyV2Base and one config class based on StrategyV2ConfigBase, both from "
+    "hummingbot.strategy.strategy_v2_base. The bundled strategy “spread” is an example."
 )
 #: What scripts found on the internet build on, and what became of it.
 GONE = {
@@ -81,20 +81,20 @@ def _problems(
             yield 0, f"This script can't start: {reason}. {WAY_OUT}"
             return
     if strategy is None:
-        yield 0, f"There is no strategy class. {WAY_OUT}"
+        yield 0, f"The script has no strategy class. {WAY_OUT}"
     if config is None:
-        yield 0, f"There is no config class, so the script has no settings and a server can't start it. {WAY_OUT}"
+        yield 0, f"The script has no config class, so it has no settings and a server can't start it. {WAY_OUT}"
         return
     if config.name > "StrategyV2ConfigBase":
         # The server takes the first config class by alphabet and does not leave out the imported base class.
         yield (
             config.lineno,
-            f"The server would overlook the config class {config.name}, because it sorts after StrategyV2ConfigBase. "
-            f"Give it a name that begins with an earlier letter.",
+            f"A server would ignore the config class {config.name}, because it sorts after StrategyV2ConfigBase. "
+            "Rename it so that it starts with an earlier letter.",
         )
     if lacking := {"connector_name", "trading_pair"} - _fields(config).keys():
         names = " and no ".join(sorted(lacking))
-        yield config.lineno, f"The config class {config.name} must declare the market: it has no {names}."
+        yield config.lineno, f"The config class {config.name} must declare the market. It has no {names}."
 
 
 def _undo_aliases(tree: ast.Module) -> None:

@@ -29,7 +29,7 @@ _MEMBER = re.compile(r"([A-Z]\w*)\.(\w+)")
 #: How Python prints a nested group of settings: nothing that a configuration could hold.
 _PRINTED = re.compile(r"\w+=|<")
 _ABSENT = object()
-_LEVERAGE = "The server's own is {}. On perpetual markets only; with leverage a position can outgrow the balance."
+_LEVERAGE = "The server's default is {}. On perpetual markets only. With leverage a position can exceed the balance."
 
 
 def schema_from_template(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _property(notified: Mapping[str, Any]) -> dict[str, Any]:
     setting = Setting((name,), rules, required=False, advanced=False)
     value = _value(default, setting)
     if value is _ABSENT:
-        return rules if default is None else rules | {"description": f"Left empty, the server's own: {default}"}
+        return rules if default is None else rules | {"description": f"If empty, the server's default: {default}"}
     if setting_errors({"properties": {name: rules}}, {name: value}):
         # The server takes its own default, so it takes more than the annotation says: levels as one text, for example.
         kind = type_of(value)

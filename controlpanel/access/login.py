@@ -37,8 +37,8 @@ class SignInForm(AuthenticationForm):
     code = forms.CharField(
         required=False,
         max_length=20,
-        label="Code",
-        help_text="From your authenticator app, or a recovery code. Leave it empty if you have set up none.",
+        label="Two-factor code",
+        help_text="From your authenticator app, or a recovery code. Leave it empty if you don't use one.",
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "one-time-code",
@@ -172,7 +172,7 @@ def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -
     seconds = int(pause.total_seconds()) if pause else 0
     context = {
         **admin.site.each_context(request),
-        "title": "Too many tries",
+        "title": "Too many attempts",
         "minutes": seconds // 60,
         "is_braked": getattr(request, "is_braked", False),
     }

@@ -19,8 +19,8 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from controlpanel.models import SecondFactor
 
-NO_CODE = "Enter the code that your authenticator app shows now."
-WRONG_CODE = "This code is not right, or was used already. Wait for the next one, then try that."
+NO_CODE = "Enter the current code from your authenticator app."
+WRONG_CODE = "This code is wrong or already used. Wait for the next one, then try again."
 
 
 class CodeForm(forms.Form):
@@ -63,15 +63,15 @@ def _act(request: HttpRequest, device: SecondFactor) -> HttpResponse:
     act = request.POST.get("act")
     if act == "remove" and device.confirmed:
         device.delete()
-        log_change(request, device.user, "Removed the own second factor.")
-        messages.success(request, "The second factor is removed: signing in takes the password only.")
+        log_change(request, device.user, "Removed own two-factor authentication.")
+        messages.success(request, "Two-factor authentication is removed. You now sign in with your password only.")
         return redirect("second_factor")
     if act == "renew" and device.confirmed:
-        log_change(request, device.user, "Made new recovery codes.")
+        log_change(request, device.user, "Created new recovery codes.")
     elif act == "confirm" and not device.confirmed:
         device.confirmed = True
         remember_device(request, device)
-        log_change(request, device.user, "Set up a second factor.")
+        log_change(request, device.user, "Set up two-factor authentication.")
     else:
         return redirect("second_factor")
     # Saves, and is not redirected from: they are shown this once.
@@ -81,7 +81,7 @@ def _act(request: HttpRequest, device: SecondFactor) -> HttpResponse:
 def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
-        "title": "Second factor",
+        "title": "Two-factor authentication",
         "device": device,
         "form": CodeForm(device=device),
         "required": settings.REQUIRE_SECOND_FACTOR,

@@ -43,19 +43,19 @@ document.addEventListener("DOMContentLoaded", () => {
       input.value = ""; // so that the same file can be chosen again
       if (!file) return;
       if (!file.name.toLowerCase().endsWith(input.accept)) {
-        status.textContent = `${file.name} was not read: its name does not end with ${input.accept}.`;
+        status.textContent = `${file.name} was not loaded: its name must end with ${input.accept}.`;
         return;
       }
       if (file.size > LARGEST_FILE) {
-        status.textContent = `${file.name} was not read: it is larger than 1 MB.`;
+        status.textContent = `${file.name} was not loaded: it is larger than 1 MB.`;
         return;
       }
       try {
         const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
         replaceText(view, text.replace(/\r\n?/g, "\n"));
-        status.textContent = `${file.name} is in the editor, not saved yet. Ctrl+Z (⌘Z) there brings the former text back.`;
+        status.textContent = `${file.name} is loaded but not saved. Press Ctrl+Z (⌘Z) in the editor to undo.`;
       } catch {
-        status.textContent = `${file.name} was not read: it is no text in UTF-8, or it can't be opened.`;
+        status.textContent = `${file.name} was not loaded: it is not UTF-8 text, or can't be opened.`;
       }
     };
     chooser.addEventListener("change", read, { capture: true });

@@ -17,7 +17,7 @@ document.addEventListener("DOMContentLoaded", () => {
   choices.forEach((choice) =>
     choice.addEventListener("change", () => {
       if (!connector.value && choice === client) return;
-      if (hasTyped() && !window.confirm("The values that you have typed will be lost. Go on?")) {
+      if (hasTyped() && !window.confirm("The values that you entered will be lost. Continue?")) {
         choice.value = before.get(choice);
         return;
       }

@@ -14,7 +14,7 @@ document.addEventListener("DOMContentLoaded", () => {
       } catch {
         field.focus();
         field.select();
-        status.textContent = `It is selected: press ${keys} to copy it.`;
+        status.textContent = `Selected. Press ${keys} to copy.`;
       }
     });
   }

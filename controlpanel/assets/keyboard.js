@@ -3,11 +3,11 @@ document.addEventListener("DOMContentLoaded", () => {
   // What shows nothing but an icon, and what it does.
   const names = {
     "#searchbar-submit": "Search",
-    "[x-on\\:click^='showActions =']": "More about this object",
+    "[x-on\\:click^='showActions =']": "More actions",
     "[x-on\\:click^='sidebar']": "Show or hide the menu",
-    "[x-on\\:click^='openTheme =']": "Light, dark, or the system's colours",
-    "[x-on\\:click^='openRelatedWidgetWrapper =']": "Add, change or look at what is chosen here",
-    "[x-on\\:click^='showPassword =']": "Show or hide what is typed",
+    "[x-on\\:click^='openTheme =']": "Change color theme",
+    "[x-on\\:click^='openRelatedWidgetWrapper =']": "Add, change or view the selected object",
+    "[x-on\\:click^='showPassword =']": "Show or hide password",
   };
 
   function press(event) {

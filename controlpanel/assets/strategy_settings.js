@@ -48,7 +48,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const answer = await fetch(asJson.dataset.convertsSettings, { method: "POST", body: new FormData(form) });
       takeOver(await answer.json());
     } catch {
-      takeOver({ refused: "The panel did not answer. Try again." });
+      takeOver({ refused: "The panel did not respond. Try again." });
     }
     show();
   });

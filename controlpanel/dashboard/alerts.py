@@ -73,9 +73,9 @@ class Alert:
 SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
-    "onboarding": ("clients being onboarded", "admin:accounts_client_changelist", "?status__exact=onboarding"),
+    "onboarding": ("clients in onboarding", "admin:accounts_client_changelist", "?status__exact=onboarding"),
     "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
-    "bots": ("bots that differ from what was deployed", "admin:bots_bot_unsent", ""),
+    "bots": ("bots with unapplied changes", "admin:bots_bot_unsent", ""),
 }
 
 _STATES = {
@@ -167,13 +167,13 @@ def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: boo
         server = reverse("admin:accounts_server_change", args=[incident.server_id])
         steps.insert(0, Step("Open the server", server, "dns"))
     if FAMILIES[incident.kind] == "orders" and is_open:
-        steps.append(Step("See the orders", reverse("admin:bots_bot_now", args=[incident.subject_id]), "receipt_long"))
+        steps.append(Step("View orders", reverse("admin:bots_bot_now", args=[incident.subject_id]), "receipt_long"))
     if FAMILIES[incident.kind] in {"instance", "work"} and is_open:
-        steps.append(Step("Read its log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
+        steps.append(Step("View log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
     if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
         steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bot), "key"))
     if incident.operation:
-        steps.append(Step("See what failed", incident.operation.get_absolute_url(), "history"))
+        steps.append(Step("View error", incident.operation.get_absolute_url(), "history"))
     return steps
 
 
@@ -240,9 +240,9 @@ def _key_alerts(user: Any) -> Iterator[Alert]:
             case KeyState.GONE:
                 yield Alert(
                     urgency=Urgency.WARNING,
-                    title="Exchange key is gone from the server",
-                    words=f"{key.client.server} does not list the key any more, and the panel did not remove it.",
-                    remedy="Ask who works on the server, then push the profile again.",
+                    title="Exchange key is missing on the server",
+                    words=f"{key.client.server} no longer lists the key, and the panel did not remove it.",
+                    remedy="Ask the server's administrator, then push the keys again.",
                     steps=_steps(page, ["push_profile"], user),
                     **common,
                 )
@@ -250,8 +250,8 @@ def _key_alerts(user: Any) -> Iterator[Alert]:
                 yield Alert(
                     urgency=Urgency.WARNING,
                     title="Exchange key changed since the last push",
-                    words=f"{key.client.server} still has the former key.",
-                    remedy="Send the new one, and redeploy the bots that run with the former.",
+                    words=f"{key.client.server} still has the previous key.",
+                    remedy="Push the new key, and redeploy the bots that run with the previous one.",
                     steps=_steps(page, ["rotate_key"], user),
                     since=key.changed_at,
                     **common,
@@ -263,9 +263,9 @@ def _key_alerts(user: Any) -> Iterator[Alert]:
 def _renewal_alert(key: ExchangeKey, steps: Sequence[Step], common: dict[str, Any]) -> Alert:
     last_day = date_format(key.expires_on, DAY) if key.expires_on else ""
     if key.renewal == Renewal.EXPIRED:
-        urgency, words = Urgency.WARNING, f"Its last day was {last_day}."
+        urgency, words = Urgency.WARNING, f"It expired after {last_day}."
     elif key.expires_on and key.expires_on < timezone.localdate() + EXPIRY_NOTICE:
-        urgency, words = Urgency.REMINDER, f"Its last day is {last_day}."
+        urgency, words = Urgency.REMINDER, f"It expires after {last_day}."
     else:
         entered = date_format(timezone.localtime(key.changed_at), DAY)
         urgency, words = Urgency.REMINDER, f"It was entered on {entered}."
@@ -273,7 +273,7 @@ def _renewal_alert(key: ExchangeKey, steps: Sequence[Step], common: dict[str, An
         urgency=urgency,
         title=f"Exchange key {key.renewal.label}",
         words=words,
-        remedy="Make a new key at the exchange and rotate this one.",
+        remedy="Create a new key at the exchange and rotate this one.",
         steps=steps,
         **common,
     )
@@ -289,7 +289,7 @@ def _duplicate_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert
                 title=capfirst(IncidentKind.DUPLICATE_INSTANCE.label),
                 about=str(bot),
                 url=bot.get_absolute_url(),
-                words=f"{bot.server} also runs {bot.duplicates}: two bots may be trading one account.",
+                words=f"{bot.server} also runs {bot.duplicates}. Two bots may be trading one account.",
                 remedy=bot.remedy_for_duplicates,
                 steps=_steps(f"bots_bot/{bot.pk}", ["refresh"], user),
             )
@@ -305,11 +305,11 @@ def _leftover_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]
         yield Alert(
             source="offboarded",
             urgency=Urgency.ALARM if may_trade else Urgency.WARNING,
-            title="Offboarded, and still trading" if may_trade else "Offboarded, and still on a server",
+            title="Offboarded but still trading" if may_trade else "Offboarded but still on a server",
             about=str(bot),
             url=bot.get_absolute_url(),
             words=f"{bot.client} is offboarded. The bot is {instance.state.label} on {instance.server}.",
-            remedy="Archive it, or make the client active again if it shall go on.",
+            remedy="Archive the bot, or set the client's status to active if it should continue.",
             steps=_steps(f"bots_bot/{bot.pk}", ["stop", "archive"] if may_trade else ["archive"], user),
         )
 
@@ -327,22 +327,22 @@ def _bot_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
             continue
         words = []
         if previous_key:
-            doing = "It does not trade now; it was deployed" if ended else "It runs"
+            doing = "The bot is not trading. It was deployed" if ended else "The bot is running"
             words.append(f"{doing} with an exchange key that has been replaced since.")
         if redeploy:
-            words.append("Its definition was changed since it was deployed.")
+            words.append("Its definition changed after the deploy.")
         if apply:
-            words.append(f"Saved and not live yet: {', '.join(row.label for row in apply)}.")
+            words.append(f"Not live yet: {', '.join(row.label for row in apply)}.")
         again = redeploy or previous_key
-        with_previous_key = "Bot has an older key" if ended else "Bot runs with an older key"
+        with_previous_key = "Bot has a previous exchange key" if ended else "Bot runs with a previous exchange key"
         yield Alert(
             source="bots",
             urgency=Urgency.WARNING if previous_key and not ended else Urgency.REMINDER,
-            title=with_previous_key if previous_key else "Bot runs as it was before",
+            title=with_previous_key if previous_key else "Unapplied changes",
             about=str(bot),
             url=bot.get_absolute_url(),
             words=" ".join(words),
-            remedy="Redeploy it." if again else "Apply the settings: a running bot takes them over.",
+            remedy="Redeploy the bot to apply them." if again else "Apply the settings without a restart.",
             steps=_steps(f"bots_bot/{bot.pk}", ["redeploy" if again else "apply_settings"], user),
         )
 
@@ -361,23 +361,23 @@ def _onboarding_alerts(user: Any) -> Iterator[Alert]:
         client: next_summary(checklist) for client, checklist in zip(clients, checklists_of(clients), strict=True)
     }
     if len(clients) == 1:
-        about, url, words = str(clients[0]), clients[0].get_absolute_url(), "Nobody has set the client active yet."
-        remedy = f"Next is {next_of[clients[0]]}."
+        about, url, words = str(clients[0]), clients[0].get_absolute_url(), "This client is not active yet."
+        remedy = f"Next: {next_of[clients[0]]}."
     else:
         _, page, query = SOURCES["onboarding"]
-        about, url, words = f"{len(clients)} clients", reverse(page) + query, "Nobody has set them active yet."
-        remedy = "Next: " + "; ".join(f"for {client}, {next_of[client]}" for client in clients[:NAMED]) + "."
+        about, url, words = f"{len(clients)} clients", reverse(page) + query, "These clients are not active yet."
+        remedy = "Next: " + "; ".join(f"{client} ({next_of[client]})" for client in clients[:NAMED]) + "."
     yield Alert(
         source="onboarding",
         urgency=Urgency.REMINDER,
-        title="Being onboarded:",
+        title="In onboarding:",
         about=about,
         url=url,
         words=words,
         remedy=remedy,
         steps=[
             Step(
-                "Go on" if len(clients) == 1 else f"Go on with {client}",
+                "Continue" if len(clients) == 1 else f"Continue {client}",
                 reverse("onboard_resume", args=[client.pk]),
                 "arrow_forward",
             )

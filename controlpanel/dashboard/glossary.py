@@ -10,5 +10,5 @@ from core.glossary import GLOSSARY
 
 @require_safe
 def glossary(request: HttpRequest) -> HttpResponse:
-    context = {"title": "What the words mean", "words": sorted(GLOSSARY.items())}
+    context = {"title": "Glossary", "words": sorted(GLOSSARY.items())}
     return TemplateResponse(request, "controlpanel/glossary.html", admin.site.each_context(request) | context)

@@ -32,10 +32,10 @@ class FiguresFilter(forms.Form):
     """Whose figures are shown, and how far back."""
 
     client = forms.ModelChoiceField(
-        Client.objects.none(), required=False, empty_label="every client", widget=UnfoldAdminSelectWidget
+        Client.objects.none(), required=False, empty_label="All clients", widget=UnfoldAdminSelectWidget
     )
     server = forms.ModelChoiceField(
-        Server.objects.none(), required=False, empty_label="every server", widget=UnfoldAdminSelectWidget
+        Server.objects.none(), required=False, empty_label="All servers", widget=UnfoldAdminSelectWidget
     )
     span = forms.ChoiceField(
         choices=[(name, span.label) for name, span in SPANS.items()], required=False, widget=forms.HiddenInput
@@ -161,9 +161,9 @@ def current_state(user: Any) -> dict[str, Any]:
 
 def _summary_sentence(monitoring: MonitoringStatus, found: Collection[Alert], states: Iterable[StateCount]) -> str:
     """What the page says now, for those who only hear it."""
-    nobody = "" if monitoring.worker_alive and monitoring.looks else "Nobody is looking. "
+    nobody = "" if monitoring.worker_alive and monitoring.looks else "Monitoring is not running. "
     bots = ", ".join(f"{state.count} {state.label}" for state in states) or "none"
-    return f"{nobody}Needs you: {len(found)}. Bots: {bots}."
+    return f"{nobody}Needs attention: {len(found)}. Bots: {bots}."
 
 
 def _view(model: type[Model]) -> str:

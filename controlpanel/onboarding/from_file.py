@@ -50,7 +50,7 @@ def read_file(path: Path) -> dict[str, Any]:
             if isinstance(value, dict) != (name in _GROUPS):
                 raise FileInvalid(f"“{name}” of “{part}” must {'' if name in _GROUPS else 'not '}be a group of values.")
     if unknown := sorted(set(facts) - set(_NEEDED)):
-        raise FileInvalid(f"{path} may have {', '.join(_NEEDED)}, and no {', '.join(unknown)}.")
+        raise FileInvalid(f"{path} may only contain {', '.join(_NEEDED)}, not {', '.join(unknown)}.")
     return facts
 
 
@@ -65,7 +65,7 @@ def bot_define(*, facts: dict[str, Any], server: Server) -> Bot:
         client = Client.objects.filter(name=facts["client"]["name"]).first() or Client(server=server)
         if client.server != server:
             raise FileInvalid(
-                f"{client} is on the server {client.server}, not on {server}: bots and keys stay there. Give this one "
+                f"{client} is on the server {client.server}, not on {server}, and can't move. Give this client "
                 f"another name, or run this with --server {client.server}."
             )
         _set(client, "client", {"name", "account_name", "notes"}, facts["client"])
@@ -82,7 +82,9 @@ def bot_define(*, facts: dict[str, Any], server: Server) -> Bot:
 
 def _set(row: Any, part: str, allowed: set[str], facts: dict[str, Any]) -> None:
     if unknown := sorted(set(facts) - allowed):
-        raise FileInvalid(f"“{part}” has no {', '.join(unknown)}; it may have {', '.join(sorted(allowed))}.")
+        raise FileInvalid(
+            f"“{part}” has unknown fields: {', '.join(unknown)}. Valid fields: {', '.join(sorted(allowed))}."
+        )
     for name, value in facts.items():
         setattr(row, name, value)
     row.full_clean()
@@ -101,7 +103,7 @@ def _define_bot(client: Client, facts: dict[str, Any]) -> Bot:
     strategy = Strategy.objects.filter(name=wanted["strategy"]).first()
     if strategy is None:
         known = ", ".join(Strategy.objects.values_list("name", flat=True))
-        raise FileInvalid(f"bot: there is no strategy “{wanted['strategy']}”; there are {known}.")
+        raise FileInvalid(f"bot: the strategy “{wanted['strategy']}” does not exist. Available strategies: {known}.")
     bot = Bot.objects.filter(client=client, name=wanted["name"]).first() or Bot(client=client)
     _set(bot, "bot", {"name", *DEFINITION} - {"server"}, wanted | {"strategy": strategy})
     if refused := bot.refused_settings():

@@ -136,8 +136,8 @@ def _lead(onboarding: Onboarding, operation: Operation) -> str:
     if operation.is_active:
         return PAGES[-1].lookback
     if operation.state == State.SUCCEEDED:
-        return f"{onboarding.bot.name if onboarding.bot else 'The bot'} is launched. This is what the panel did."
-    return "It was not launched. This is how far the panel came, and what to do."
+        return f"{onboarding.bot.name if onboarding.bot else 'The bot'} is running"
+    return "Launch failed. The failed step shows what to do."
 
 
 @require_GET

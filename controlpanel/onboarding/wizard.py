@@ -34,11 +34,11 @@ class Page:
 
 
 PAGES = (
-    Page("client", "Client", "Who is the customer, and on which server should their bots run?"),
-    Page("key", "Exchange key", "With which key do the bots trade at the client's exchange?"),
-    Page("bot", "Bot", "What should it trade, where, and how?"),
-    Page("review", "Review", "This is what happens once you launch it."),
-    Page("launch", "Launch", "The panel does it step by step. You may leave this page: it goes on by itself."),
+    Page("client", "Client", "Client details"),
+    Page("key", "Exchange key", "Connect the exchange"),
+    Page("bot", "Bot", "Set up the bot"),
+    Page("review", "Review", "Review and launch"),
+    Page("launch", "Launch", "Launching… You can leave this page."),
 )
 
 

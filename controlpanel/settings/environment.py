@@ -92,7 +92,7 @@ DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
 #: Shorter secrets can be guessed.
 SECRET_LENGTH = 32
 BOOLEAN_FALSE_STRINGS = "false", "off", "n", "no", "0"
-MAKE_ONE = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
+MAKE_ONE = 'Generate one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
 def require_configuration() -> None:
@@ -104,11 +104,11 @@ def require_configuration() -> None:
     if wrong := list(_misread()):
         _refuse(*wrong)
     if not env("SECRET_KEY"):
-        wrong.append("SECRET_KEY is not set. It signs sessions: set it to 50 random characters and keep it.")
+        wrong.append("SECRET_KEY is not set. It signs sessions. Set it to 50 random characters and keep it.")
     if not env("FERNET_KEYS"):
         wrong.append(
-            "FERNET_KEYS is not set. It encrypts exchange keys and passwords: set it to a random string, keep a copy "
-            "apart from the database's, and put a new key in front of the old ones to rotate it."
+            "FERNET_KEYS is not set. It encrypts exchange keys and passwords. Set it to a random string, and keep a "
+            "copy apart from the database's backup. To rotate it, put a new key in front of the old ones."
         )
     if PRODUCTION:
         wrong += _unfit_for_production()
@@ -126,7 +126,7 @@ def _misread() -> Iterator[str]:
         except (ValueError, KeyError, OSError, ImproperlyConfigured):
             fits = False
         if not fits:
-            yield f"{name} can't be used: it has to be {what}."
+            yield f"{name} is not valid: it must be {what}."
 
 
 def _is_address(value: str) -> bool:
@@ -167,13 +167,13 @@ FORMS: dict[str, Form] = {
     ),
     "DATABASE_URL": (
         _is_database,
-        "postgres://user:password@host:5432/name (percent-encode what is special in user and password; in its query, "
-        "conn_max_age is a number or None and conn_health_checks True or False) or sqlite:////folder/file",
+        "postgres://user:password@host:5432/name (percent-encode special characters in user and password; in its "
+        "query, conn_max_age is a number or None and conn_health_checks True or False) or sqlite:////folder/file",
     ),
-    "QUEUE_URL": (_is_queue, "redis://user:password@host:6379/0, or empty for a queue beside the database"),
+    "QUEUE_URL": (_is_queue, "redis://user:password@host:6379/0, or empty to keep the queue with the database"),
     "EMAIL_URL": (
         env.email_url_config,
-        "smtp+tls://user:password@host:587 (percent-encode what is special in user and password)",
+        "smtp+tls://user:password@host:587 (percent-encode special characters in user and password)",
     ),
     "PANEL_URL": _ADDRESS,
     "HUMMINGBOT_API_URL": _ADDRESS,
@@ -194,13 +194,13 @@ def _unfit_for_production() -> Iterator[str]:
     if any(len(key) < SECRET_LENGTH for key in env("FERNET_KEYS")):
         yield f"FERNET_KEYS holds a key that is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
     if not env("ALLOWED_HOSTS"):
-        yield "ALLOWED_HOSTS is not set. Name the host names of the panel, separated by commas."
+        yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."
     if env("DEBUG"):
-        yield "DEBUG is on, which shows settings and data to anyone who meets an error. Unset it."
+        yield "DEBUG is on, which shows settings and data to anyone who causes an error. Turn it off."
     # An SQLite file on a volume that lasts is still to be had, by its DATABASE_URL.
     if is_hosted() and not env("DATABASE_URL"):
         yield (
-            "DATABASE_URL is not set, and an SQLite file would not last: the disk is wiped at every restart. "
+            "DATABASE_URL is not set, and an SQLite file would be lost: this host wipes its disk at every restart. "
             "Add a PostgreSQL database, which sets it."
         )
 
@@ -213,7 +213,7 @@ def database() -> dict[str, Any]:
         try:
             DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            _refuse(f"The folder of DATA_DIR can't be made: {error.strerror}.")
+            _refuse(f"The folder DATA_DIR can't be created: {error.strerror}.")
         settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "panel.sqlite3")}
     if settings["ENGINE"].endswith("sqlite3"):
         # Web and worker write at the same time: WAL lets readers go on, IMMEDIATE makes a writer wait for its turn

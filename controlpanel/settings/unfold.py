@@ -9,7 +9,7 @@ UNFOLD = {
     "LOGIN": {"form": "controlpanel.access.login.SignInForm"},
     "ACCOUNT": {
         "navigation": [
-            {"title": "Second factor", "link": reverse_lazy("second_factor")},
+            {"title": "Two-factor authentication", "link": reverse_lazy("second_factor")},
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
@@ -81,7 +81,7 @@ UNFOLD = {
                 ],
             },
             {
-                "title": "Running the panel",
+                "title": "Administration",
                 "items": [
                     {
                         "title": "Servers",
@@ -89,7 +89,7 @@ UNFOLD = {
                         "link": reverse_lazy("admin:accounts_server_changelist"),
                     },
                     {
-                        "title": "Operations",
+                        "title": "Activity",
                         "icon": "history",
                         "link": reverse_lazy("admin:operations_operation_changelist"),
                     },
@@ -106,7 +106,7 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("json_api.view_webhook"),
                     },
                     {
-                        "title": "Channels",
+                        "title": "Notifications",
                         "icon": "campaign",
                         "link": reverse_lazy("admin:notifications_channel_changelist"),
                         "permission": lambda request: request.user.has_perm("notifications.view_channel"),
@@ -123,7 +123,7 @@ UNFOLD = {
                         "link": reverse_lazy("admin:auth_group_changelist"),
                         "permission": lambda request: request.user.has_perm("auth.view_group"),
                     },
-                    {"title": "What the words mean", "icon": "menu_book", "link": reverse_lazy("glossary")},
+                    {"title": "Glossary", "icon": "menu_book", "link": reverse_lazy("glossary")},
                 ],
             },
         ],

@@ -26,21 +26,26 @@ from core.templatetags.times import when
 class PanelAdmin(ModelAdmin):
     #: In a list without rows: what they would be, and how the first one comes to be.
     when_empty = ""
+    #: The list's title; the model's plural name when it is empty.
+    list_title = ""
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:
-            return super().get_changelist_instance(request)
+            changelist = super().get_changelist_instance(request)
         except (ValueError, OverflowError, DatabaseError) as error:
             if set(request.GET) <= {ERROR_FLAG}:
                 raise
             # The address asks for what no column can hold, a number of thirty digits: only the database knew.
             raise IncorrectLookupParameters(error) from error
+        plural = str(self.opts.verbose_name_plural)
+        changelist.title = self.list_title or plural[:1].upper() + plural[1:]
+        return changelist
 
     def response_action(
         self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
         if not all(map(is_row_number, request.POST.getlist(ACTION_CHECKBOX_NAME))):
-            raise BadRequest("No list offers such a row.")
+            raise BadRequest("This list has no such row.")
         return super().response_action(request, queryset, *args, **kwargs)
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -51,7 +56,7 @@ class PanelAdmin(ModelAdmin):
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponseRedirect:
         """As Django does, in a whole sentence."""
-        messages.warning(request, f"There is no {opts.verbose_name} {object_id}: perhaps it was deleted.")
+        messages.warning(request, f"The {opts.verbose_name} {object_id} does not exist. It may have been deleted.")
         return HttpResponseRedirect(reverse("admin:index"))
 
     def get_list_display(self, request: HttpRequest) -> Any:

@@ -40,9 +40,8 @@ class OpenedForm(forms.ModelForm):
         if names := self._changed_meanwhile():
             labels = ", ".join(f"“{self[name].label}”" if name in self.fields else name for name in names)
             refusal = (
-                f"Nothing was saved. Since you opened this page, somebody has changed {labels}{self._by_whom()}. What "
-                "you entered is still here: save once more to put it in place of theirs. To see theirs, open the page "
-                "in another window."
+                f"Nothing was saved. Since you opened this page, {labels} changed{self._by_whom()}. Your input is "
+                "still here. Save again to overwrite that change. To see it, open the page in another window."
             )
             self.add_error(None, ValidationError(refusal, code=CHANGED))
         return cleaned
@@ -105,5 +104,5 @@ class EditConflictMixin(PanelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if context["adminform"].form.has_error(NON_FIELD_ERRORS, CHANGED):
             # Where it is seen: the form may stand far down on its page, and the next save counts.
-            messages.error(request, "Nothing was saved: somebody has changed this meanwhile. See above the form.")
+            messages.error(request, "Nothing was saved: the object changed meanwhile. See the message above the form.")
         return super().render_change_form(request, context, *args, **kwargs)

@@ -189,7 +189,7 @@ class _Guarded:
                     failure = error
         finally:
             self._dns_host, self.timeout = name, patience
-        raise failure or ConnectTimeoutError(self, "There was no time left to connect.")
+        raise failure or ConnectTimeoutError(self, "The time limit was reached before a connection was made.")
 
     def _resolved(self: Any) -> list[str]:
         host = self._dns_host.strip("[]")

@@ -52,7 +52,7 @@ BACKOFF = (0.2, 0.5, 1.0, 2.0)
 RETRIED_STATUSES = {502, 503, 504}
 #: Values, roughly, in the JSON of an answer: fifty times the largest answer in memory could be made of empty ones.
 MAX_VALUES = 1_000_000
-TIMED_OUT = "The server was too slow: it took all the time that there is for what is asked of it at once."
+TIMED_OUT = "The server was too slow: the time limit for all its requests was reached."
 
 #: What the server's framework answers, as opposed to the server, which says what it is that it did not find.
 _NO_ROUTE = ({"detail": "Not Found"}, {"detail": "Method Not Allowed"})
@@ -278,22 +278,22 @@ def _read(response: requests.Response, content: bytes, mask: Callable[[str], str
         return _tunnel_error(match[0])
     if 300 <= status < 400:
         target = _without_secrets(urljoin(response.url, response.headers.get("Location", "")))
-        return UnexpectedAnswer(f"The server redirects to {mask(target)}: the base URL must be the API's own.")
+        return UnexpectedAnswer(f"The server redirects to {mask(target)}. Enter the API's own address as the base URL.")
     if "html" in content_type or text.lstrip().startswith("<"):
         if _INTERSTITIAL.search(text):
             return TunnelInterstitial()
         title = _TITLE.search(text)
-        heading = sanitize(html.unescape(title[1]), mask) if title else "without a title"
-        return problem(UnexpectedAnswer, f"a web page ({status}): {heading}")
+        heading = sanitize(html.unescape(title[1]), mask) if title else "untitled"
+        return problem(UnexpectedAnswer, f"The server returned a web page ({status}): {heading}")
     if status == 401:
         return WrongPassword()
     if sum(map(text.count, "{[,")) > MAX_VALUES:
-        return UnexpectedAnswer("The answer holds more values than any server's. It was not looked at.")
+        return UnexpectedAnswer("The response holds more values than any server sends, so it was not read.")
     try:
         body = storable(json.loads(text))
     except (ValueError, RecursionError):
         if status < 400:
-            return UnexpectedAnswer(f"The answer ({status}) is not valid JSON, or was cut off.")
+            return UnexpectedAnswer(f"The response ({status}) is not valid JSON, or was cut off.")
         return Answer(status, None, text, mask, plain=True)
     if body in _NO_ROUTE and urlsplit(response.url).path != "/":
         asked = f"{response.request.method} {urlsplit(response.url).path}"
@@ -322,7 +322,7 @@ def _no_answer(error: Exception, method: str, waited: float) -> HummingbotAPIErr
     def caused_by(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
-    unknown = "" if method == "GET" else "; whether the server did what was asked is not known"
+    unknown = "" if method == "GET" else "; it is unknown whether the request took effect"
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return TLSFailed(f"{TLSFailed.meaning} ({cause.verify_message})")
@@ -332,23 +332,25 @@ def _no_answer(error: Exception, method: str, waited: float) -> HummingbotAPIErr
             f"{ServerUnreachable.meaning[:-1]} (no TLS: does it speak plain HTTP on this port?){unknown}."
         )
     if caused_by(requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
-        return ServerTimedOut(f"No whole answer within {waited:.3g} s; whether the server did it is not known.")
+        return ServerTimedOut(
+            f"No complete response within {waited:.3g} s. It is unknown whether the request took effect."
+        )
     if caused_by(AnswerTooLarge):
         return UnexpectedAnswer(
-            f"The answer is larger than {MAX_SIZE // 1_000_000} MB: no server's is. It was not read."
+            f"The response is larger than {MAX_SIZE // 1_000_000} MB, more than any server sends, so it was not read."
         )
     if caused_by(requests.ConnectTimeout):
-        return ServerUnreachable(f"{ServerUnreachable.meaning} (connection timed out)", sent=False)
+        return ServerUnreachable(f"{ServerUnreachable.meaning[:-1]} (connection timed out).", sent=False)
     if caused_by(gaierror, urllib3.exceptions.LocationParseError):
-        return ServerUnreachable(f"{ServerUnreachable.meaning} (host name not found)", sent=False)
+        return ServerUnreachable(f"{ServerUnreachable.meaning[:-1]} (host name not found).", sent=False)
     if caused_by(ConnectionRefusedError):
-        return ServerUnreachable(f"{ServerUnreachable.meaning} (connection refused)", sent=False)
+        return ServerUnreachable(f"{ServerUnreachable.meaning[:-1]} (connection refused).", sent=False)
     if caused_by(requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
-        return UnexpectedAnswer("The answer was cut off.")
+        return UnexpectedAnswer("The response was cut off.")
     if caused_by(ConnectionResetError, BrokenPipeError, RemoteDisconnected):
         return ServerUnreachable(f"{ServerUnreachable.meaning[:-1]} (connection reset){unknown}.")
     if caused_by(HTTPException, urllib3.exceptions.InvalidHeader):
-        return UnexpectedAnswer("The answer is not HTTP. Check the scheme and the port of the base URL.")
+        return UnexpectedAnswer("The response is not HTTP. Check the scheme and the port of the base URL.")
     return ServerUnreachable()
 
 

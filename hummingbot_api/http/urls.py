@@ -22,15 +22,15 @@ def check_base_url(url: str) -> str:
         host, port = parts.hostname or "", parts.port
         host.encode("idna")
     except ValueError:
-        raise InvalidBaseURL("The base URL can't be read: check its host and port.") from None
+        raise InvalidBaseURL("The base URL can't be read. Check its host and port.") from None
     if parts.scheme not in ("http", "https"):
         raise InvalidBaseURL("The base URL must begin with http:// or https://.")
     if parts.username is not None or parts.password is not None:
-        raise InvalidBaseURL("The base URL must not hold a username or password; they go elsewhere.")
+        raise InvalidBaseURL("Remove the username and password from the base URL. They have fields of their own.")
     if not host or port == 0 or "\\" in url or not url.isprintable() or " " in url:
-        raise InvalidBaseURL("The base URL must hold a valid host, and a port from 1 to 65535 if any.")
+        raise InvalidBaseURL("Enter a valid host in the base URL, and a port from 1 to 65535 if it has one.")
     if parts.path not in ("", "/") or "?" in url or "#" in url:
-        raise InvalidBaseURL("The base URL must end after the host and port: no path, no “?” and no “#”.")
+        raise InvalidBaseURL("Remove everything after the host and port from the base URL: no path, no “?” and no “#”.")
     default_port = ":443" if parts.scheme == "https" else ":80"
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(default_port)}"
 

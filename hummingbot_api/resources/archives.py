@@ -42,7 +42,7 @@ class Archives(Resource):
         for database in databases:
             if instance_name in database.split("/"):
                 return database
-        raise NotFound(f"The server's archive has no database of {instance_name}.")
+        raise NotFound(f"The server's archive has no database for {instance_name}.")
 
     def _orders(self, database: str) -> Iterator[ArchivedOrder]:
         endpoint = path("archived-bots", *database.split("/"), "orders")

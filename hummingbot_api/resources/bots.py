@@ -125,7 +125,7 @@ class Bots(Resource):
         answer = self._http.get(path("bot-orchestration", check_name(name, "an instance"), "status"))
         data = _data(answer)
         if isinstance(data, dict) and data.get("status") == "not_found":
-            raise BotNotFound(f"The server has no live instance {name}.")
+            raise BotNotFound(f"The server has no running instance {name}.")
         return _bot_status(data)
 
     def mqtt(self) -> MqttStatus:

@@ -25,10 +25,10 @@ class IpNotAllowed(Refused):
     code = "ip_not_allowed"
     may_have_acted = True  # as with a key that is refused
     fix_target = "key"
-    meaning = "The exchange does not accept the key from the server's IP address."
+    meaning = "The exchange rejected the key because of the server's IP address."
     default_remedy = (
-        "Add the server's public IP address to the key's IP allowlist at the exchange, then retry. The key stays as it "
-        "is."
+        "Add the server's public IP address to the key's IP allowlist at the exchange, then retry. The key itself "
+        "does not need to change."
     )
 
 
@@ -38,9 +38,9 @@ class RegionBlocked(Refused):
     code = "region_blocked"
     may_have_acted = True
     fix_target = "server"
-    meaning = "The exchange does not serve the country or region that the server is in."
+    meaning = "The exchange does not serve the server's country or region."
     default_remedy = (
-        "Use a server in a country that the exchange serves, or another exchange. Another key does not help."
+        "Use a server in a country that the exchange serves, or use another exchange. A new key does not help."
     )
 
 
@@ -50,10 +50,10 @@ class ServerClockWrong(Refused):
     code = "server_clock_wrong"
     may_have_acted = True
     fix_target = "server"
-    meaning = "The exchange refused the request's timestamp: the clock of the server's host is wrong."
+    meaning = "The exchange rejected the request's timestamp: the clock of the server's host is wrong."
     default_remedy = (
         "Set the clock of the server's host and keep it synchronized (timedatectl set-ntp true), then retry. The key "
-        "stays as it is."
+        "itself does not need to change."
     )
     retryable = True
 
@@ -64,10 +64,10 @@ class KeyUndecided(Refused):
     code = "key_undecided"
     may_have_acted = True
     fix_target = "server"
-    meaning = "The server did not store the key, and does not say that the exchange refused it."
+    meaning = "The server did not store the key, and did not report that the exchange rejected it."
     default_remedy = (
-        "Look at the Hummingbot API's log on the server for the cause, then retry. Make a new key only if the exchange "
-        "itself shows that this one is not valid."
+        "Check the Hummingbot API's log on the server for the cause, then retry. Create a new key only if the "
+        "exchange itself shows that this one is not valid."
     )
     retryable = True
 

@@ -19,10 +19,10 @@ class System(Resource):
         """
         answer = self._http.get("/")
         if answer.status == 404:
-            raise UnexpectedAnswer("What answers there is not a Hummingbot API (404).")
+            raise UnexpectedAnswer("The base URL does not lead to a Hummingbot API (404).")
         about = reading.an_object(answer.value, "the answer")
         if "hummingbot" not in reading.text(about, "name").lower():
-            raise UnexpectedAnswer("What answers there is not a Hummingbot API: it has another name.")
+            raise UnexpectedAnswer("The base URL does not lead to a Hummingbot API: the service has another name.")
         return reading.text(about, "version")
 
     def missing_routes(self) -> list[str]:

@@ -25,7 +25,7 @@ class TokenForm(forms.ModelForm):
         choices=Scope.choices,
         initial=[Scope.READ],
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
-        help_text="What it is for. It can never do more than its user.",
+        help_text="What the token is for. It never has more permissions than its user.",
     )
 
     class Meta:
@@ -37,7 +37,7 @@ class TokenForm(forms.ModelForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         expires_at = cleaned.get("expires_at")
         if "expires_at" in self.changed_data and expires_at and expires_at <= timezone.now():
-            self.add_error("expires_at", "This is past: the token would never work.")
+            self.add_error("expires_at", "This time has passed. Choose a later one.")
         return cleaned
 
 
@@ -45,7 +45,7 @@ class TokenForm(forms.ModelForm):
 class TokenAdmin(PanelAdmin):
     """Everybody's own tokens; all of them for those who may see every client's."""
 
-    when_empty = "A token lets another program use the panel as you, as far as you allow it."
+    when_empty = "A token lets another program act as you, within its scopes."
     form = TokenForm
     list_display = ("name", "user", "hint", "scope_names", "state_label", "last_used_at", "expires_at")
     list_select_related = ("user",)
@@ -76,7 +76,7 @@ class TokenAdmin(PanelAdmin):
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         token = get_object_or_404(self.get_queryset(request), pk=pk)
         token.revoke()
-        messages.success(request, f"“{token.name}” is revoked: nothing is answered to it from now on.")
+        messages.success(request, f"“{token.name}” is revoked. Requests with it are rejected from now on.")
         return HttpResponseRedirect(token.get_absolute_url())
 
     @display(description="scopes")

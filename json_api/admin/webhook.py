@@ -26,13 +26,13 @@ class WebhookForm(forms.ModelForm):
     address = forms.CharField(
         required=False,
         widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS),
-        help_text="Where the tool listens, with https://. It can be replaced, and never read back.",
+        help_text="The receiver's https:// address. You can replace it, but nobody can view it after you save.",
     )
     events = forms.MultipleChoiceField(
         required=False,
         choices=EventType.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
-        help_text="What it is told. None chosen means all of it.",
+        help_text="None selected: all.",
     )
 
     class Meta:
@@ -48,7 +48,7 @@ class WebhookForm(forms.ModelForm):
     def clean_address(self) -> Any:
         entered = self.cleaned_data["address"]
         if not entered and not self.instance.pk:
-            raise forms.ValidationError("Enter the address that the tool listens at.")
+            raise forms.ValidationError("Enter the receiver's address.")
         return entered or self.instance.address
 
 
@@ -57,8 +57,8 @@ class WebhookAdmin(ReceiverMixin):
     """Everybody's own."""
 
     when_empty = (
-        "A webhook tells another program, as signed JSON, when an operation has ended and when a bot's state has "
-        "changed. It is told what its user may see. People are told through channels."
+        "A webhook sends signed JSON to another program when an operation ends or a bot's state "
+        "changes. It covers what its user may see. To notify people, use channels."
     )
 
     form = WebhookForm
@@ -98,13 +98,13 @@ class WebhookAdmin(ReceiverMixin):
             raise PermissionDenied
         webhook.renew_secret()
         webhook.save(update_fields=["secret"])
-        self.log_change(request, webhook, "A new secret was made.")
+        self.log_change(request, webhook, "Created a new secret.")
         return self._show_secret(request, webhook)
 
     def _show_secret(self, request: HttpRequest, webhook: Webhook) -> HttpResponse:
         return show_once(self, request, "json_api/webhook_secret.html", title="Copy the secret now", webhook=webhook)
 
-    @display(description="tells")
+    @display(description="host")
     def host_label(self, webhook: Webhook) -> str:
         return webhook.host
 
@@ -119,7 +119,7 @@ class WebhookAdmin(ReceiverMixin):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyMixin, PanelAdmin):
-    when_empty = "What webhooks were told is listed here by itself, once there is one."
+    when_empty = "Events that were sent to webhooks are listed here."
     list_display = ("about", "type", "webhook", "state_label", "attempts", "occurred_at", "sent_at", "last_error")
     list_filter = ("state", "type", ("webhook", VisibleFilter))
     list_select_related = ("webhook",)
@@ -141,10 +141,10 @@ class WebhookDeliveryAdmin(ReadOnlyMixin, PanelAdmin):
     def has_send_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("json_api.change_webhook")
 
-    @admin.action(description="Send again what was given up", permissions=["send"])
+    @admin.action(description="Retry failed deliveries", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: models.QuerySet[WebhookDelivery]) -> None:
         again = sum(delivery.try_again() for delivery in queryset)
         if again:
             messages.success(request, f"{again} will be sent again within half a minute.")
         if left := len(queryset) - again:
-            messages.warning(request, f"{left} left as they are: only what was given up is sent again.")
+            messages.warning(request, f"{left} were skipped: only failed deliveries can be retried.")

@@ -23,7 +23,7 @@ class IdempotencyRecord(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
-    fingerprint = models.CharField(max_length=64, help_text="A keyed hash of what was asked.")
+    fingerprint = models.CharField(max_length=64, help_text="A keyed hash of the request.")
     operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
     taken_at = models.DateTimeField(default=timezone.now)
 

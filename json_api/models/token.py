@@ -22,9 +22,9 @@ MINUTE = timedelta(minutes=1)
 class Scope(models.TextChoices):
     """What a token is for. Its user's permissions bound it further."""
 
-    READ = "read", "read: see everything that the user sees"
-    DEPLOY = "deploy", "deploy: define, deploy, start, stop, archive and delete bots"
-    KEYS = "keys", "keys: write exchange keys, push and verify profiles"
+    READ = "read", "read: see everything that the user can see"
+    DEPLOY = "deploy", "deploy: create, deploy, start, stop, archive and delete bots"
+    KEYS = "keys", "keys: add exchange keys, push and verify profiles"
     ADMIN = "admin", "admin: add and change clients, check servers, register webhooks"
 
 
@@ -33,7 +33,7 @@ def validate_networks(text: str) -> None:
         try:
             ip_network(entry)
         except ValueError:
-            raise ValidationError(f"“{entry}” is no IP address and no network such as 203.0.113.0/24.") from None
+            raise ValidationError(f"“{entry}” is not an IP address or a network such as 203.0.113.0/24.") from None
 
 
 def token_hash(token: str) -> str:
@@ -71,7 +71,7 @@ class Token(models.Model):
     """A key to the JSON API. It acts as its user, within its scopes; only a hash of it is kept."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")
-    name = models.CharField(max_length=60, help_text="What uses it: “reporting”, “onboarding script”.")
+    name = models.CharField(max_length=60, help_text="What uses the token: “reporting”, “onboarding script”.")
     hint = models.CharField(max_length=12, editable=False)
     hash = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(default=list)
@@ -79,9 +79,9 @@ class Token(models.Model):
         "allowed addresses",
         blank=True,
         validators=[validate_networks],
-        help_text="IP addresses or networks that it may be used from, one a line. Empty: from anywhere.",
+        help_text="IP addresses or networks that may use the token, one per line. Empty: any address.",
     )
-    expires_at = models.DateTimeField("expires", null=True, blank=True, help_text="Empty: never.")
+    expires_at = models.DateTimeField("expires", null=True, blank=True, help_text="Empty: never expires.")
     revoked_at = models.DateTimeField("revoked", null=True, editable=False)
     created_at = models.DateTimeField("created", default=timezone.now, editable=False)
     last_used_at = models.DateTimeField("last used", null=True, editable=False)
@@ -97,7 +97,7 @@ class Token(models.Model):
             models.UniqueConstraint(
                 fields=["user", "name"],
                 name="token_name_stands_once_for_a_user",
-                violation_error_message="This user has a token of that name already.",
+                violation_error_message="This user already has a token with this name.",
             ),
         ]
 

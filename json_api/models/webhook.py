@@ -50,12 +50,12 @@ class Webhook(models.Model):
     """An address that is told of events. It is told what its user may see, and no more."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="webhooks")
-    name = models.CharField(max_length=60, help_text="What is told: “billing”, “status page”.")
+    name = models.CharField(max_length=60, help_text="What the receiver is: “billing”, “status page”.")
     address = EncryptedTextField()
     secret = EncryptedTextField(editable=False)
-    events = models.JSONField(default=list, blank=True, help_text="None chosen means all of them.")
+    events = models.JSONField(default=list, blank=True, help_text="None selected: all.")
     active = models.BooleanField(default=True)
-    since = models.DateTimeField(editable=False, help_text="When it was last switched on: it is told of nothing older.")
+    since = models.DateTimeField(editable=False, help_text="When it was last enabled. Earlier events are not sent.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = WebhookQuerySet.as_manager()
@@ -66,7 +66,7 @@ class Webhook(models.Model):
             models.UniqueConstraint(
                 fields=["user", "name"],
                 name="webhook_name_stands_once_for_a_user",
-                violation_error_message="This user has a webhook of that name already.",
+                violation_error_message="This user already has a webhook with this name.",
             ),
         ]
 
@@ -84,7 +84,7 @@ class Webhook(models.Model):
 
     def clean(self) -> None:
         if unknown := [event for event in self.events if event not in EventType.values]:
-            raise ValidationError({"events": f"There is no event “{unknown[0]}”."})
+            raise ValidationError({"events": f"The event “{unknown[0]}” does not exist."})
         if isinstance(self.address, str):
             try:
                 check_url(self.address)
@@ -117,7 +117,7 @@ class LastNotifiedState(models.Model):
 
     bot = models.OneToOneField(Bot, on_delete=models.CASCADE, primary_key=True, related_name="+")
     state = models.CharField(max_length=12, default="none")
-    changes = models.PositiveIntegerField(default=0, help_text="Counts the changes, and so tells them apart.")
+    changes = models.PositiveIntegerField(default=0, help_text="Counts the changes, to tell them apart.")
 
     def __str__(self) -> str:
         return f"{self.bot}: {self.state}"

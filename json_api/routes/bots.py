@@ -57,24 +57,26 @@ class BotFilters(Paged):
     connector: str | None = None
     pair: str | None = None
     strategy: str | None = None
-    state: BotState | None = Field(None, description="What the server last showed.")
-    search: str | None = Field(None, description="Part of the bot's or the client's name, or of the pair.")
+    state: BotState | None = Field(None, description="The state that the server last reported.")
+    search: str | None = Field(None, description="Part of the bot's name, the client's name or the pair.")
     order_by: Literal["id", "-id", "name", "-name"] = "-id"
 
 
 class LogFilters(Paged):
-    kind: LogKind | None = Field(None, description="The bot's own error log, or everything else.")
-    level: str | None = Field(None, description="As the bot wrote it: INFO, WARNING, ERROR, ...")
+    kind: LogKind | None = Field(None, description="The bot's error log, or its other lines.")
+    level: str | None = Field(None, description="As logged by the bot: INFO, WARNING, ERROR, ...")
     search: str | None = Field(None, description="Part of the message or of the logger's name.")
-    instance: str | None = Field(None, description="The server's name for a deployment; all of the bot's by default.")
+    instance: str | None = Field(
+        None, description="The server's name for a deployment. Defaults to all deployments of the bot."
+    )
 
 
 class PerformanceFilters(Schema):
     since: Annotated[datetime, BeforeValidator(datetime.fromisoformat)] | None = Field(
-        None, description="A day ago by default. Without a zone it is UTC."
+        None, description="Defaults to one day ago. Times without a zone are UTC."
     )
-    interval: Literal["hourly", "daily"] = Field("hourly", description="The last figures of each hour, or of each day.")
-    instance: str | None = Field(None, description="The server's name for a deployment; the newest by default.")
+    interval: Literal["hourly", "daily"] = Field("hourly", description="The last figures of each hour or day.")
+    instance: str | None = Field(None, description="The server's name for a deployment. Defaults to the latest one.")
 
 
 def visible(request: HttpRequest) -> models.QuerySet[Bot]:
@@ -84,7 +86,7 @@ def visible(request: HttpRequest) -> models.QuerySet[Bot]:
 
 @router.get("/bots", response=BotPage, auth=may_read)
 def list_bots(request: HttpRequest, asked: Query[BotFilters]) -> Any:
-    """The bots that the token's user may see."""
+    """Lists the bots that the token's user may see."""
     equal = {
         "client__name": asked.client,
         "client__account_name": asked.account,
@@ -109,11 +111,11 @@ def list_bots(request: HttpRequest, asked: Query[BotFilters]) -> Any:
 
 @router.post("/bots/create", response={201: BotOut, 202: OperationOut}, auth=may_deploy)
 def create_bot(request: HttpRequest, response: HttpResponse, body: BotCreate, waiting: Query[Waiting]) -> Any:
-    """Define a bot and deploy it.
+    """Create a bot and deploy it.
 
-    Answers 201 when the bot was heard, 202 with the operation when that takes longer than ``wait``. With an
-    ``Idempotency-Key`` a request that is repeated asks for nothing twice; without one a bot that is defined just so,
-    and of which nothing is on a server, is deployed.
+    Returns 201 when the bot has connected, or 202 with the operation when that takes longer than ``wait``. With an
+    ``Idempotency-Key``, a repeated request does nothing twice. Without one, an identical bot that exists and has no
+    instance on a server is deployed.
     """
     require(request.user, "bots.add_bot")
 
@@ -128,9 +130,9 @@ def get_bot(request: HttpRequest, bot_id: Path[Id]) -> Any:
 
 @router.get("/bots/{bot_id}/logs", response=LogPage, auth=may_read)
 def list_log_lines(request: HttpRequest, bot_id: Path[Id], asked: Query[LogFilters]) -> Any:
-    """What is kept of the bot's log, the newest first: up to 200 lines of each kind for each deployment.
+    """Lists the stored lines of the bot's log, newest first: up to 200 lines of each kind per deployment.
 
-    Exchange keys are masked in them. “refresh” reads the log now.
+    Exchange keys are masked. The action “refresh” reads the log now.
     """
     bot = get_object_or_404(visible(request), pk=bot_id)
     equal = {"kind": asked.kind, "level": asked.level, "deployment__instance_name": asked.instance}
@@ -143,7 +145,7 @@ def list_log_lines(request: HttpRequest, bot_id: Path[Id], asked: Query[LogFilte
 
 @router.get("/bots/{bot_id}/performance", response=PerformanceOut, auth=may_read)
 def get_performance(request: HttpRequest, bot_id: Path[Id], asked: Query[PerformanceFilters]) -> Any:
-    """Each controller's figures over time, of one deployment. Scripts report none."""
+    """Returns each controller's performance over time for one deployment. Scripts report none."""
     bot = get_object_or_404(visible(request), pk=bot_id)
     run = get_object_or_404(bot.deployments, instance_name=asked.instance) if asked.instance else bot.deployment
     if run is None:
@@ -165,7 +167,7 @@ def get_performance(request: HttpRequest, bot_id: Path[Id], asked: Query[Perform
 @router.patch("/bots/{bot_id}", response=BotOut, auth=may_deploy)
 @transaction.atomic
 def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
-    """Change the definition. What runs is not touched: apply the settings to it, or redeploy it."""
+    """Change the bot's definition. A running instance does not change: apply the settings, or redeploy the bot."""
     require(request.user, "bots.change_bot")
     # Locked, so that it is saved as it was read: an operation or the poll may be about to write on the same row.
     bot = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=bot_id)
@@ -202,15 +204,15 @@ def act(
     waiting: Query[Waiting],
     body: Decisions | None = None,
 ) -> Any:
-    """Deploy, redeploy, start, stop, recover, pause, resume or archive a bot; apply its settings while it runs, as far
-    as it takes them over; refresh what is known of it; check its definition at its server and exchange.
+    """Deploy, redeploy, start, stop, recover, pause, resume or archive a bot; apply the settings that can change
+    while it runs; refresh its state; check its definition with its server and exchange.
 
-    Answers 200 with the bot when that succeeded, 202 with the operation when it takes longer than ``wait``.
+    Returns 200 with the bot on success, or 202 with the operation when it takes longer than ``wait``.
     """
     bot = get_object_or_404(visible(request), pk=bot_id)
     kind = "check_bot" if action == "check" else action
     decided = body.dict(exclude_unset=True) if body else {}
     if unknown := set(decided) - DECISIONS.get(action, frozenset()):
-        raise FieldsInvalid({name: [f"“{action}” takes no such field."] for name in unknown})
+        raise FieldsInvalid({name: [f"The action “{action}” does not take this field."] for name in unknown})
     operation = idempotent(request, lambda: submit(kind, bot, request, **decided))
     return respond(operation, waiting, response, visible(request))

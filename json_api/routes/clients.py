@@ -40,7 +40,7 @@ def visible(request: HttpRequest) -> Any:
 
 @router.get("/clients", response=ClientPage, auth=may_read)
 def list_clients(request: HttpRequest, asked: Query[ClientFilters]) -> Any:
-    """The clients that the token's user may see."""
+    """Lists the clients that the token's user may see."""
     equal = {"server__name": asked.server, "account_name": asked.account, "status": asked.status}
     clients = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})
     if asked.search:
@@ -50,7 +50,7 @@ def list_clients(request: HttpRequest, asked: Query[ClientFilters]) -> Any:
 
 @router.post("/clients", response={201: ClientOut}, auth=may_administer)
 def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) -> Any:
-    """Add a client. Nothing is sent to its server: a push of its profile does that."""
+    """Add a client. Nothing is sent to its server until its keys are pushed."""
     require(request.user, "accounts.add_client")
     client = define_client(request.user, body)
     response["Location"] = f"/clients/{client.pk}"
@@ -75,7 +75,7 @@ def change_client(request: HttpRequest, client_id: Path[Id], body: ClientChange)
 
 @router.get("/clients/{client_id}/keys", response=list[KeyOut], auth=may_read)
 def list_keys(request: HttpRequest, client_id: Path[Id]) -> Any:
-    """The client's exchange keys: how they stand, never what they are."""
+    """Lists the client's exchange keys with their state, never with their values."""
     require(request.user, "accounts.view_exchangekey")
     return get_object_or_404(visible(request), pk=client_id).keys.all()
 
@@ -83,7 +83,7 @@ def list_keys(request: HttpRequest, client_id: Path[Id]) -> Any:
 @router.put("/clients/{client_id}/keys/{connector}", response={200: KeyOut, 201: KeyOut}, auth=may_write_keys)
 @transaction.atomic
 def write_key(request: HttpRequest, client_id: Path[Id], connector: str, body: KeyIn) -> Any:
-    """Store a key, in place of the one before. It reaches the server with the next push of the profile."""
+    """Store a key, replacing the existing one. The next push sends it to the server."""
     # Locked, so that of two new keys for one connector the second finds the first.
     client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
     key = client.keys.filter(connector=connector).first()
@@ -94,7 +94,7 @@ def write_key(request: HttpRequest, client_id: Path[Id], connector: str, body: K
 
 @router.delete("/clients/{client_id}/keys/{connector}", response={204: None}, auth=may_write_keys)
 def delete_key(request: HttpRequest, client_id: Path[Id], connector: str) -> Any:
-    """Delete a key here. Where it was pushed it stays: revoke it at the exchange."""
+    """Delete a key from the panel. It remains on servers that it was pushed to: revoke it at the exchange."""
     require(request.user, "accounts.delete_exchangekey")
     client = get_object_or_404(visible(request), pk=client_id)
     get_object_or_404(client.keys, connector=connector).delete()
@@ -116,8 +116,8 @@ def act_on_key(
     waiting: Query[Waiting],
     body: Rotation | None = None,
 ) -> Any:
-    """Test a key, which sends it to the server and has that log in with it; or rotate it: put newly written values to
-    use on the server, and ask for a redeploy of the bots that run with the former ones.
+    """Test a key: send it to the server, which signs in to the exchange with it. Or rotate a key: push its new
+    values to the server and request a redeploy of the bots that run with the previous ones.
     """
     require(request.user, "accounts.view_exchangekey")
 
@@ -152,8 +152,9 @@ def act(
     action: Literal["push", "verify", "recreate"],
     waiting: Query[Waiting],
 ) -> Any:
-    """Push the client's keys to its server, or see what of them is there. Recreate a profile that the panel made, when
-    the server can't read its keys any more: that deletes the account on the server and pushes the keys again.
+    """Push the client's keys to its server, or verify which of them are there. Or recreate a profile that the panel
+    created, when the server can no longer read its keys: this deletes the account on the server and pushes the keys
+    again.
     """
     client = get_object_or_404(visible(request), pk=client_id)
     operation = idempotent(request, lambda: submit(f"{action}_profile", client, request))

@@ -39,7 +39,7 @@ def visible(request: HttpRequest) -> Any:
 
 @router.get("/operations", response=OperationPage, auth=may_read)
 def list_operations(request: HttpRequest, asked: Query[OperationFilters]) -> Any:
-    """Operations on what the token's user may see, the newest first."""
+    """Lists the operations that the token's user may see, newest first."""
     equal = {"state": asked.state, "kind": asked.kind}
     operations = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})
     return page(request, operations, asked, asked.order_by)
@@ -47,7 +47,7 @@ def list_operations(request: HttpRequest, asked: Query[OperationFilters]) -> Any
 
 @router.get("/operations/{operation_id}", response=OperationWithSteps, auth=may_read)
 def get_operation(request: HttpRequest, operation_id: Path[Id]) -> Any:
-    """An operation with its steps."""
+    """Returns an operation with its steps."""
     return get_object_or_404(visible(request).prefetch_related("steps"), pk=operation_id)
 
 
@@ -69,13 +69,13 @@ def to_steer(request: HttpRequest, operation_id: int) -> Operation:
 
 @router.post("/operations/{operation_id}/cancel", response=OperationWithSteps, auth=any_token)
 def cancel(request: HttpRequest, operation_id: Path[Id]) -> Any:
-    """End a queued operation at once; a running one ends after the step at hand.
+    """Cancel an operation: a queued one ends at once, a running one after its current step.
 
-    Takes the scope that asking for it takes.
+    Requires the same scope as requesting the operation.
     """
     operation = to_steer(request, operation_id)
     if not operation.can_be_cancelled:
-        raise NotPossibleNow(f"“{operation}” {operation.state} already.")
+        raise NotPossibleNow(f"“{operation}” has already ended. Its state is “{operation.state}”.")
     operation.cancel()
     operation.refresh_from_db()
     return operation
@@ -83,17 +83,19 @@ def cancel(request: HttpRequest, operation_id: Path[Id]) -> Any:
 
 @router.post("/operations/{operation_id}/retry", response={202: OperationOut}, auth=any_token)
 def retry(request: HttpRequest, operation_id: Path[Id]) -> Any:
-    """Ask for the same again, with the same options, as an operation of its own.
+    """Retry an operation with the same options, as a new operation.
 
-    Takes the scope that asking for it takes.
+    Requires the same scope as requesting the operation.
     """
     operation = to_steer(request, operation_id)
 
     def resubmit() -> Operation:
         if not operation.definition.permitted_to(request.user, operation.options):
-            raise PermissionMissing(f"{request.user} may not ask for “{operation}” with its options.")
+            raise PermissionMissing(f"{request.user} may not request “{operation}” with these options.")
         if not operation.can_be_retried:
-            raise NotPossibleNow(f"“{operation}” {operation.state}, or something newer was asked for since.")
+            raise NotPossibleNow(
+                f"“{operation}” can't be retried: its state is “{operation.state}”, or there is a newer operation."
+            )
         return operation_retry(operation=operation, requested_by=request.user)
 
     return Status(202, idempotent(request, resubmit))

@@ -19,7 +19,7 @@ router = PanelRouter(tags=["bots"])
 
 
 class OpenOrderOut(Schema):
-    """An order that may be open. What is not known of it is empty; numbers are texts, with all their digits."""
+    """An order that may be open. Unknown values are empty. Numbers are strings, with all their digits."""
 
     side: str
     amount: str
@@ -30,9 +30,9 @@ class OpenOrderOut(Schema):
 
 
 class OrphanedOrdersOut(Schema):
-    """What one instance may have left open."""
+    """Orders that one instance may have left open."""
 
-    version: str = Field(description="Of these orders as they are listed here: what a confirmation names.")
+    version: str = Field(description="Identifies these orders as listed here. Send it to confirm them.")
     instance: str
     connector: str
     pair: str
@@ -54,11 +54,11 @@ class OrphanedOrdersOut(Schema):
 
 
 class Confirmation(Schema):
-    """What a person has dealt with: nothing that was found after it was listed."""
+    """The records that a user has resolved, at the version that was listed."""
 
     model_config = ConfigDict(extra="forbid")
 
-    versions: list[str] = Field([], description="The “version” of each, as GET /bots/{id}/orders lists them.")
+    versions: list[str] = Field([], description="The “version” of each record, as listed by GET /bots/{id}/orders.")
 
 
 def _unresolved(request: HttpRequest, bot_id: int) -> Any:
@@ -68,20 +68,22 @@ def _unresolved(request: HttpRequest, bot_id: int) -> Any:
 
 @router.get("/bots/{bot_id}/orders", response=list[OrphanedOrdersOut], auth=may_read)
 def list_orphaned_orders(request: HttpRequest, bot_id: Path[Id]) -> Any:
-    """The orders that the bot may have left open at its exchange, and that nobody has dealt with."""
+    """Lists the unresolved orders that the bot may have left open at its exchange."""
     return list(_unresolved(request, bot_id))
 
 
 @router.post("/bots/{bot_id}/orders/resolve", response=list[OrphanedOrdersOut], auth=may_deploy)
 def resolve_orphaned_orders(request: HttpRequest, bot_id: Path[Id], body: Confirmation | None = None) -> Any:
-    """Confirm that a person has looked at the exchange and cancelled what was open. Answers with what was confirmed:
-    what was found since it was listed is not.
+    """Confirm that a user has checked the exchange and cancelled any open orders. Returns the records that were
+    resolved. Records that changed since they were listed stay unresolved.
 
-    Only after that, something is deployed or started in that market for the client again.
+    Only after that can bots be deployed or started in that market for the client again.
     """
     require(request.user, "bots.resolve_orders")
     unresolved, versions = _unresolved(request, bot_id), body.versions if body else []
     if not versions:
-        raise FieldsInvalid({"versions": [f"Name what you have dealt with, as GET /bots/{bot_id}/orders lists it."]})
+        raise FieldsInvalid(
+            {"versions": [f"List the versions that you have resolved, from GET /bots/{bot_id}/orders."]}
+        )
     listed = [orphaned for orphaned in unresolved if orphaned.version in versions]
     return [orphaned for orphaned in listed if orphaned.resolve(request.user)]

@@ -26,7 +26,7 @@ def visible(request: HttpRequest) -> Any:
 
 @router.get("/servers", response=list[ServerOut], auth=may_read, tags=["servers"])
 def list_servers(request: HttpRequest) -> Any:
-    """The servers that the token's user may see, as they were when they were last asked."""
+    """Lists the servers that the token's user may see, with the results of the last poll."""
     return visible(request)
 
 
@@ -49,7 +49,7 @@ def act(
     action: Literal["check", "read_controllers"],
     waiting: Query[Waiting],
 ) -> Any:
-    """Check the connection to a server, or read its controllers again: their files may have changed."""
+    """Check the connection to a server, or refresh its controllers, whose files may have changed."""
     server = get_object_or_404(visible(request), pk=server_id)
     kind = "check_server" if action == "check" else action
     operation = idempotent(request, lambda: submit(kind, server, request))
@@ -64,14 +64,14 @@ def list_strategies(request: HttpRequest) -> Any:
 
 @router.get("/strategies/{name}", response=StrategyWithSchema, auth=may_read, tags=["strategies"])
 def get_strategy(request: HttpRequest, name: str) -> Any:
-    """A strategy with the JSON Schema of its settings."""
+    """Returns a strategy with the JSON Schema of its settings."""
     require(request.user, "bots.view_strategy")
     return get_object_or_404(Strategy, name=name)
 
 
 @router.get("/api/problems", response=list[ProblemKind], auth=may_read, tags=["problems"])
 def list_problems(request: HttpRequest) -> Any:
-    """Everything that can go wrong, with what it means and what to do."""
+    """Lists every error code with its meaning and its remedy."""
     return list(Problem.catalog())
 
 

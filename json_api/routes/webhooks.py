@@ -34,13 +34,13 @@ def visible(request: HttpRequest) -> models.QuerySet[Webhook]:
 
 @router.get("/webhooks", response=list[WebhookOut], auth=may_administer)
 def list_webhooks(request: HttpRequest) -> Any:
-    """The webhooks of the token's user."""
+    """Lists the webhooks of the token's user."""
     return visible(request)
 
 
 @router.post("/webhooks", response={201: WebhookWithSecret}, auth=may_administer)
 def create_webhook(request: HttpRequest, response: HttpResponse, body: WebhookIn) -> Any:
-    """Register an address. The secret that its messages are signed with is in this answer, and in no other."""
+    """Register a webhook. Only this response contains the secret that signs its messages."""
     require(request.user, "json_api.add_webhook")
     webhook = Webhook(user=request.user, **body.dict())  # type: ignore[misc]
     webhook.renew_secret()
@@ -57,7 +57,7 @@ def get_webhook(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 
 @router.patch("/webhooks/{webhook_id}", response=WebhookOut, auth=may_administer)
 def change_webhook(request: HttpRequest, webhook_id: Path[Id], body: WebhookChange) -> Any:
-    """Change a webhook. One that is switched on again is told of nothing that happened before."""
+    """Change a webhook. A webhook that is enabled again receives no earlier events."""
     require(request.user, "json_api.change_webhook")
     webhook = get_object_or_404(visible(request), pk=webhook_id)
     for name, value in body.dict(exclude_unset=True).items():
@@ -77,7 +77,7 @@ def delete_webhook(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 
 @router.post("/webhooks/{webhook_id}/renew_secret", response=WebhookWithSecret, auth=may_administer)
 def renew_secret(request: HttpRequest, webhook_id: Path[Id]) -> Any:
-    """A new secret, which counts at once: also for what waits to be delivered."""
+    """Create a new secret. It applies at once, also to deliveries that are waiting."""
     require(request.user, "json_api.change_webhook")
     webhook = get_object_or_404(visible(request), pk=webhook_id)
     webhook.renew_secret()
@@ -87,7 +87,7 @@ def renew_secret(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 
 @router.post("/webhooks/{webhook_id}/test", response={200: WebhookOut, 202: OperationOut}, auth=may_administer)
 def test_webhook(request: HttpRequest, response: HttpResponse, webhook_id: Path[Id], waiting: Query[Waiting]) -> Any:
-    """Send an event “webhook.test” now, once."""
+    """Send one “webhook.test” event now."""
     webhook = get_object_or_404(visible(request), pk=webhook_id)
     operation = idempotent(request, lambda: submit("test_webhook", webhook, request))
     return respond(operation, waiting, response, visible(request))
@@ -95,7 +95,7 @@ def test_webhook(request: HttpRequest, response: HttpResponse, webhook_id: Path[
 
 @router.get("/webhooks/{webhook_id}/deliveries", response=DeliveryPage, auth=may_administer)
 def list_deliveries(request: HttpRequest, webhook_id: Path[Id], asked: Query[DeliveryFilters]) -> Any:
-    """What the webhook was told or is to be told, the newest first. Kept for 30 days."""
+    """Lists the webhook's deliveries, newest first. They are kept for 30 days."""
     equal = {"state": asked.state, "type": asked.type}
     deliveries = get_object_or_404(visible(request), pk=webhook_id).deliveries.filter(
         **{name: value for name, value in equal.items() if value is not None}
@@ -105,10 +105,10 @@ def list_deliveries(request: HttpRequest, webhook_id: Path[Id], asked: Query[Del
 
 @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", response=DeliveryOut, auth=may_administer)
 def retry_delivery(request: HttpRequest, webhook_id: Path[Id], delivery_id: Path[Id]) -> Any:
-    """Have a delivery that was given up tried again, from the beginning."""
+    """Retry a delivery that has failed."""
     require(request.user, "json_api.change_webhook")
     delivery = get_object_or_404(get_object_or_404(visible(request), pk=webhook_id).deliveries, pk=delivery_id)
     if not delivery.try_again():
-        raise NotPossibleNow("Only a delivery that was given up can be tried again.")
+        raise NotPossibleNow("Only a failed delivery can be retried.")
     delivery.refresh_from_db()
     return delivery

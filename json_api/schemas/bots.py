@@ -12,7 +12,7 @@ from json_api.schemas.common import Page
 
 
 class BotCreate(Schema):
-    """A bot to define and deploy. Settings that are missing take the strategy's defaults."""
+    """A bot to create and deploy. Missing settings use the strategy's defaults."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -33,18 +33,18 @@ class BotCreate(Schema):
     name: str = ""
     account: str = Field("", description="The client's account name on the server.")
     connector: str = ""
-    pair: str = Field("", description="Base and quote asset, spelled as the exchange does: SHARP/USDT, kPEPE-USD.")
-    strategy: str = Field("", description="The name of a strategy, see GET /strategies.")
-    config: dict[str, Any] = Field({}, description="Settings, by the strategy's schema.")
-    server: str | None = Field(None, description="A server's name; the client's own by default.")
+    pair: str = Field("", description="Base and quote asset, in the exchange's spelling: SHARP/USDT, kPEPE-USD.")
+    strategy: str = Field("", description="The name of a strategy. See GET /strategies.")
+    config: dict[str, Any] = Field({}, description="Settings, as defined by the strategy's schema.")
+    server: str | None = Field(None, description="A server's name. Defaults to the client's server.")
     image: str | None = Field(None, description="The Docker image of Hummingbot.")
     headless: bool | None = None
-    max_global_drawdown_quote: float | None = Field(None, description="Controllers only; in the quote asset.")
-    max_controller_drawdown_quote: float | None = Field(None, description="Controllers only; in the quote asset.")
+    max_global_drawdown_quote: float | None = Field(None, description="Controllers only, in the quote asset.")
+    max_controller_drawdown_quote: float | None = Field(None, description="Controllers only, in the quote asset.")
 
 
 class BotChange(Schema):
-    """What to change of a bot's definition. What is left out stays; a running instance is not touched."""
+    """Changes to a bot's definition. Omitted fields keep their values. A running instance does not change."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,7 +52,7 @@ class BotChange(Schema):
     connector: str = ""
     pair: str = ""
     strategy: str = ""
-    config: dict[str, Any] = Field({}, description="Settings to change; the others stay.")
+    config: dict[str, Any] = Field({}, description="Settings to change. Other settings keep their values.")
     image: str = ""
     headless: bool = True
     max_global_drawdown_quote: float | None = None
@@ -60,23 +60,24 @@ class BotChange(Schema):
 
 
 class Decisions(Schema):
-    """What only a person may decide, for “deploy” and “redeploy”; of it ``open_orders`` for “start” and “resume”."""
+    """Decisions that a user must make explicitly, for “deploy” and “redeploy”. “start” and “resume” take only
+    ``open_orders``."""
 
     model_config = ConfigDict(extra="forbid")
 
     resume: bool = Field(
         False,
-        description="A bot that is paused may quote again: its new instance is not paused. Needed for such a bot.",
+        description="Resume trading for a paused bot: its new instance is not paused. Required to deploy a paused bot.",
     )
-    unlisted: bool = Field(False, description="Deploy also when the exchange does not list the trading pair.")
+    unlisted: bool = Field(False, description="Deploy even if the exchange does not list the trading pair.")
     open_orders: bool = Field(
         False,
-        description="Quote on top of orders that may be open: of this bot, or of the client's others in its market.",
+        description="Trade although orders may be open: of this bot, or of the client's other bots in its market.",
     )
 
 
 class BotOut(Schema):
-    """A bot: what is wanted, and apart from that what the server last showed."""
+    """A bot: its definition, and the state that the server last reported."""
 
     id: int
     url: str
@@ -92,18 +93,18 @@ class BotOut(Schema):
     headless: bool
     max_global_drawdown_quote: float | None
     max_controller_drawdown_quote: float | None
-    state: str = Field(description="What the server last showed; “none” when it was never deployed.")
+    state: str = Field(description="The state that the server last reported; “none” if the bot was never deployed.")
     trouble: str = Field(
-        description="What keeps a running bot from quoting: orders_rejected, not_ready, no_balance; empty for nothing."
+        description="What keeps a running bot from quoting: orders_rejected, not_ready or no_balance; empty if nothing does."
     )
-    trouble_reason: str = Field(description="In the words of the exchange or of the bot's log.")
+    trouble_reason: str = Field(description="The message of the exchange or of the bot's log.")
     seen_at: datetime | None
-    instance: str | None = Field(description="The server's name for the newest deployment.")
+    instance: str | None = Field(description="The server's name for the latest deployment.")
     last_error: str
-    pnl_quote: float | None = Field(description="Profit and loss in the quote asset; controllers only.")
-    volume_quote: float | None = Field(description="Traded volume in the quote asset; controllers only.")
-    has_unsent_changes: bool = Field(description="The live instance was made from another definition.")
-    has_newer_key: bool = Field(description="The live instance holds an exchange key that was replaced since.")
+    pnl_quote: float | None = Field(description="PnL in the quote asset. Controllers only.")
+    volume_quote: float | None = Field(description="Traded volume in the quote asset. Controllers only.")
+    has_unsent_changes: bool = Field(description="The running instance was made from an older definition.")
+    has_newer_key: bool = Field(description="The running instance uses an exchange key that has been replaced.")
 
     @staticmethod
     def rows(bots: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
@@ -169,25 +170,27 @@ class LogLineOut(Schema):
     kind: str
     level: str
     logger: str
-    message: str = Field(description="It may be a whole traceback.")
+    message: str = Field(description="It may contain a whole traceback.")
 
 
 class SampleOut(Schema):
-    """A controller's figures at a moment, all in the quote asset, counted since the deployment began."""
+    """A controller's performance at one time, in the quote asset, since the deployment began."""
 
     controller: str = Field(alias="controller_id")
     at: datetime = Field(alias="taken_at")
-    realized_pnl_quote: float | None = Field(description="Profit and loss of what was closed, in the quote asset.")
-    unrealized_pnl_quote: float | None = Field(description="Of what is open, at the price then, in the quote asset.")
-    global_pnl_quote: float | None = Field(description="Both together, in the quote asset.")
-    volume_quote: float | None = Field(description="Sum of all fills, in the quote asset.")
+    realized_pnl_quote: float | None = Field(description="PnL of closed positions, in the quote asset.")
+    unrealized_pnl_quote: float | None = Field(
+        description="PnL of open positions at the price of the time, in the quote asset."
+    )
+    global_pnl_quote: float | None = Field(description="Realized and unrealized PnL, in the quote asset.")
+    volume_quote: float | None = Field(description="Total volume of all fills, in the quote asset.")
 
 
 class PerformanceOut(Schema):
-    instance: str | None = Field(description="The deployment that the figures are of; null when there was none.")
-    quote_asset: str | None = Field(description="What all amounts are in.")
-    newest: list[SampleOut] = Field(description="Each controller's last figures, however long ago.")
-    series: list[SampleOut] = Field(description="Since the time that was asked for, the oldest first.")
+    instance: str | None = Field(description="The deployment that the figures belong to; null if there is none.")
+    quote_asset: str | None = Field(description="The asset of all amounts.")
+    newest: list[SampleOut] = Field(description="The latest figures of each controller, regardless of age.")
+    series: list[SampleOut] = Field(description="The figures since the requested time, oldest first.")
 
 
 class BotPage(Page):
@@ -201,12 +204,12 @@ class LogPage(Page):
 class BotStateChange(Schema):
     state_before: str
     state: str
-    bot: BotOut = Field(description="As it was when this was noticed.")
+    bot: BotOut = Field(description="The bot at the time of the change.")
 
 
 class BotStateEvent(Schema):
-    """A look at a bot shows another state than the look before."""
+    """The state of a bot has changed since the last poll."""
 
     type: Literal["bot.state_changed"]
-    timestamp: datetime = Field(description="When it was noticed.")
+    timestamp: datetime = Field(description="When the change was detected.")
     data: BotStateChange

@@ -16,12 +16,14 @@ class ClientIn(Schema):
 
     name: str = ""
     server: str = Field("", description="A server's name.")
-    account_name: str = Field("", description="Of its profile on the server; made from the name when left out.")
+    account_name: str = Field(
+        "", description="The name of its profile on the server. Defaults to a name made from the client's name."
+    )
     notes: str = ""
 
 
 class ClientChange(Schema):
-    """What to change of a client. What is left out stays."""
+    """Changes to a client. Omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +40,7 @@ class ClientOut(Schema):
     server: str
     account_manager: str | None
     status: str
-    profile: str = Field(alias="profile_text", description="How its keys stand to what the server has.")
+    profile: str = Field(alias="profile_text", description="How its keys compare to those on the server.")
     created_at: datetime
 
     @staticmethod
@@ -62,9 +64,9 @@ class ClientOut(Schema):
 
 
 class KeyIn(Schema):
-    """An exchange key: the connector's fields with their values. They are encrypted, and can't be read back.
+    """An exchange key: the connector's fields with their values. They are encrypted and can't be read back.
 
-    The fields of a group are nested in it, or named ``group.field``; lists and objects are sent as such.
+    The fields of a group are nested in it, or named ``group.field``. Send lists and objects as JSON.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -73,14 +75,14 @@ class KeyIn(Schema):
 
 
 class Rotation(Schema):
-    """What a rotation takes beside the key."""
+    """The options of a rotation."""
 
     model_config = ConfigDict(extra="forbid")
 
     bots: list[Id] | None = Field(
         None,
-        description="Ids of the client's bots to redeploy; of those that trade with the former key, all by default. "
-        "Redeploying takes the scope “deploy”.",
+        description="IDs of the client's bots to redeploy. Defaults to all bots that trade with the previous key. "
+        "Redeploying requires the scope “deploy”.",
     )
 
 
@@ -88,7 +90,7 @@ class KeyOut(Schema):
     client: str
     connector: str
     hint: str = Field(description="The API key's last characters.")
-    state: str = Field(description="How it stands to what is on the server.")
+    state: str = Field(description="How the key compares to the one on the server.")
     changed_at: datetime
 
     @staticmethod

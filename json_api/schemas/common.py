@@ -10,7 +10,10 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 class Waiting(Schema):
     wait: float = Field(
-        20, ge=0, le=25, description="Seconds to wait for the operation's end before answering 202. Routers cut at 30."
+        20,
+        ge=0,
+        le=25,
+        description="Seconds to wait for the operation's end before the API returns 202. Some routers cut requests at 30.",
     )
 
 
@@ -20,7 +23,7 @@ class FieldError(Schema):
 
 
 class ProblemOut(Schema):
-    """What went wrong, as RFC 9457 has it, with the panel's own code and remedy."""
+    """An error in the format of RFC 9457, with the panel's own code and remedy."""
 
     type: str
     title: str
@@ -28,11 +31,11 @@ class ProblemOut(Schema):
     detail: str
     code: str
     remedy: str
-    retryable: bool = Field(description="Whether the same request may succeed later without anything being changed.")
-    request_id: str = Field(description="Stands in the panel's log beside what happened.")
-    errors: list[FieldError] = Field([], description="Every field that is wrong.")
-    operation: str | None = Field(None, description="The URL of the operation that this is about.")
-    bot: str | None = Field(None, description="The URL of the bot that this is about.")
+    retryable: bool = Field(description="Whether the same request may succeed later without any change.")
+    request_id: str = Field(description="Identifies the request in the panel's log.")
+    errors: list[FieldError] = Field([], description="Every field that is not valid.")
+    operation: str | None = Field(None, description="The URL of the related operation.")
+    bot: str | None = Field(None, description="The URL of the related bot.")
 
 
 class ProblemKind(Schema):

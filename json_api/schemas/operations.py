@@ -21,7 +21,7 @@ class StepOut(Schema):
 
 
 class OperationOut(Schema):
-    """One thing that the panel does to the outside."""
+    """An action of the panel on a server."""
 
     id: int
     url: str
@@ -68,5 +68,5 @@ class OperationEvent(Schema):
     """An operation has ended."""
 
     type: Literal["operation.succeeded", "operation.failed", "operation.cancelled"]
-    timestamp: datetime = Field(description="When it ended.")
+    timestamp: datetime = Field(description="When the operation ended.")
     data: OperationOut

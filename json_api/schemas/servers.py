@@ -13,7 +13,7 @@ class ServerOut(Schema):
     id: int
     url: str
     name: str
-    base_url: str = Field(description="Empty for who may not change servers.")
+    base_url: str = Field(description="Empty for users who may not change servers.")
     health: str
     reachable: bool | None
     docker_running: bool | None

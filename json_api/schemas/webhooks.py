@@ -15,13 +15,13 @@ class WebhookIn(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["name", "address"]})
 
     name: str = ""
-    address: str = Field("", description="Where to post, with https://. It can be replaced, and not read back.")
-    events: list[EventType] = Field([], description="What to tell; all of it when this is empty.")
+    address: str = Field("", description="The https:// address to post to. It can be replaced, but not read back.")
+    events: list[EventType] = Field([], description="The events to send. If empty, all events.")
     active: bool = True
 
 
 class WebhookChange(Schema):
-    """What to change of a webhook. What is left out stays."""
+    """Changes to a webhook. Omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,10 +35,10 @@ class WebhookOut(Schema):
     id: int
     url: str
     name: str
-    host: str = Field(description="Whom it tells: the address without what may be a password in it.")
+    host: str = Field(description="The receiver: the address without any part that may be a password.")
     events: list[str]
     active: bool
-    since: datetime = Field(description="It is told of nothing older.")
+    since: datetime = Field(description="Only events after this time are sent.")
 
     @staticmethod
     def resolve_url(webhook: Webhook) -> str:
@@ -46,18 +46,18 @@ class WebhookOut(Schema):
 
 
 class WebhookWithSecret(WebhookOut):
-    secret: str = Field(description="What its messages are signed with. It is shown this once.")
+    secret: str = Field(description="The secret that signs its messages. It is shown only once.")
 
 
 class DeliveryOut(Schema):
     id: int
-    event_id: str = Field(description="The header Webhook-Id.")
+    event_id: str = Field(description="The value of the Webhook-Id header.")
     type: str
     about: str
     occurred_at: datetime
     state: Literal["waiting", "sent", "failed"]
     attempts: int
-    next_attempt_at: datetime | None = Field(description="While it waits.")
+    next_attempt_at: datetime | None = Field(description="Set while the delivery is waiting.")
     sent_at: datetime | None
     error_code: str
     last_error: str

@@ -19,9 +19,10 @@ class ChannelAdmin(ReceiverMixin):
     conditional_fields = {name: f"kind == '{kind}'" for name, kind in FIELDS_OF_KINDS.items()}
     operation_kinds = ("test_channel",)
     facts_template = "notifications/channel_facts.html"
+    list_title = "Notifications"
     when_empty = (
-        "Nobody is told yet: incidents are shown in the panel only. A channel tells of them by e-mail, in Slack, "
-        "Discord or Telegram, or as JSON to a webhook: once when something happens, and once when it is over."
+        "Until you add one, incidents are shown in the panel only. A channel notifies you by e-mail, "
+        "Slack, Discord, Telegram or webhook (JSON), when an incident opens and when it is resolved."
     )
     list_display = ("name", "kind", "notified_of", "whose_label", "active", "outcome")
     list_filter = ("kind", "active")
@@ -33,11 +34,14 @@ class ChannelAdmin(ReceiverMixin):
         if sees_every_client(request.user):
             whose: dict[str, Any] = {"fields": ("client", "manager")}
         else:
-            whose = {"fields": ("client",), "description": "With no client chosen, it tells of your own clients."}
+            whose = {
+                "fields": ("client",),
+                "description": "If you choose no client, the channel sends incidents of all your clients.",
+            }
         return (
             (None, {"fields": ("name", "kind", *notified, "active")}),
-            ("Whose incidents", whose),
-            ("Which incidents", {"fields": ("kinds",)}),
+            ("Clients", whose),
+            ("Incident types", {"fields": ("kinds",)}),
         )
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
@@ -52,9 +56,9 @@ class ChannelAdmin(ReceiverMixin):
 
     @display(description="incidents")
     def notified_of(self, channel: Channel) -> str:
-        return f"{len(channel.kinds)} kinds" if channel.kinds else "all"
+        return f"{len(channel.kinds)} types" if channel.kinds else "all"
 
-    @display(description="whose")
+    @display(description="clients")
     def whose_label(self, channel: Channel) -> str:
         return channel.whose
 

@@ -22,7 +22,7 @@ def _secret(label: str, help_text: str) -> forms.CharField:
         required=False,
         label=label,
         widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS),
-        help_text=f"{help_text} It can be replaced, and never read back.",
+        help_text=f"{help_text} You can replace it, but nobody can view it after you save.",
     )
 
 
@@ -39,18 +39,18 @@ def _recipient(label: str, help_text: str) -> forms.CharField:
 class ChannelForm(forms.ModelForm):
     """Each kind has fields of its own. Those of the others are not looked at, whatever was typed there."""
 
-    email_recipient = _recipient("E-mail addresses", "With commas between them.")
-    slack_secret = _secret("Webhook's address", "As Slack shows it: https://hooks.slack.com/services/…")
-    discord_secret = _secret("Webhook's address", "As Discord shows it: https://discord.com/api/webhooks/…")
-    telegram_secret = _secret("Bot's token", "As @BotFather gave it: digits, a colon, then letters.")
+    email_recipient = _recipient("E-mail addresses", "Separate addresses with commas.")
+    slack_secret = _secret("Webhook address", "As shown by Slack: https://hooks.slack.com/services/…")
+    discord_secret = _secret("Webhook address", "As shown by Discord: https://discord.com/api/webhooks/…")
+    telegram_secret = _secret("Bot token", "As provided by @BotFather: digits, a colon, then letters.")
     telegram_recipient = _recipient("Chat", "The chat ID (-1001234567890), or @ and the channel's name.")
-    webhook_secret = _secret("Address", "Where the tool listens, with https://.")
+    webhook_secret = _secret("Address", "The address of the receiver, with https://.")
     kinds = forms.MultipleChoiceField(
         required=False,
         label="Incidents",
         choices=IncidentKind.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
-        help_text="Which ones are told. None chosen means all of them.",
+        help_text="None selected: all.",
     )
 
     class Meta:

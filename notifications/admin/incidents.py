@@ -34,7 +34,7 @@ class OpenFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "open"), ("over", "over")]
+        return [("open", "open"), ("over", "resolved")]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return queryset.filter(resolved_at__isnull=self.value() == "open") if self.value() else queryset
@@ -42,7 +42,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
-    when_empty = "What goes wrong is listed here by itself. There is nothing to do."
+    when_empty = "Problems are listed here automatically."
     list_display = ("what", "subject_label", "state_label", "since", "lasted", "sentence")
     list_filter = (OpenFilter, "kind", ("client", VisibleFilter), ("server", VisibleFilter))
     list_select_related = ("client", "server", "operation")
@@ -57,14 +57,14 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
     @display(description="state", label={"open": "danger", "seen": "warning", "over": "success"})
     def state_label(self, incident: Incident) -> tuple[str, str]:
         if not incident.is_open:
-            return "over", "over"
-        return ("seen", "open, seen") if incident.acknowledged_at else ("open", "open")
+            return "over", "resolved"
+        return ("seen", "open, acknowledged") if incident.acknowledged_at else ("open", "open")
 
     @display(description="since", ordering="seen_at")
     def since(self, incident: Incident) -> str:
         return when(incident.seen_at)
 
-    @display(description="lasted")
+    @display(description="duration")
     def lasted(self, incident: Incident) -> str:
         return describe(incident.duration)
 
@@ -138,7 +138,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         self._acknowledge(request, incident)
         return HttpResponseRedirect(incident.get_absolute_url())
 
-    @admin.action(description="Mark as seen", permissions=["acknowledge"])
+    @admin.action(description="Acknowledge", permissions=["acknowledge"])
     def acknowledge_selected(self, request: HttpRequest, queryset: models.QuerySet[Incident]) -> None:
         for incident in queryset:
             self._acknowledge(request, incident)
@@ -146,11 +146,11 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
     @staticmethod
     def _acknowledge(request: HttpRequest, incident: Incident) -> None:
         if not _can_be_acknowledged(incident):
-            messages.warning(request, f"“{incident}” is over or was marked as seen before.")
+            messages.warning(request, f"“{incident}” is resolved, or was already acknowledged.")
             return
         acknowledge(incident, request.user)
-        stays = "" if incident.resolved_by_acknowledgement else " It stays open until it is over."
-        messages.info(request, f"“{incident}” is marked as seen by you.{stays}")
+        stays = "" if incident.resolved_by_acknowledgement else " It stays open until it is resolved."
+        messages.info(request, f"You acknowledged “{incident}”.{stays}")
 
 
 def _can_be_acknowledged(incident: Incident) -> bool:

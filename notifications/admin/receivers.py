@@ -18,7 +18,7 @@ STATE_COLORS = {
     DeliveryState.FAILED: "danger",
     "none": "",
 }
-OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "trying again", DeliveryState.FAILED: "given up"}
+OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retrying", DeliveryState.FAILED: "given up"}
 
 
 class ReceiverMixin(OperatesMixin, ScopedMixin):

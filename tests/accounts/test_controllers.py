@@ -104,7 +104,7 @@ def test_a_server_that_stops_answering_is_not_asked_for_the_rest_and_then_where_
     sandbox.faults.add("tunnel_offline", path=f"/controllers/{first}/config")
     operation = perform("check_server", server)
     assert operation.state == State.SUCCEEDED, operation.error_message
-    assert "check again" in operation.summary
+    assert "Check again" in operation.summary
     assert kept(server).keys() == {first}
     perform("check_server", server)
     # The one that failed comes last, so that it holds up no other.

@@ -102,9 +102,9 @@ def test_a_passphrase_stays_as_it_is(enter, passphrase, admin_client, client_sha
 @pytest.mark.parametrize(
     ("pasted", "sentence"),
     [
-        ("made up key", "There is a space"),
-        ("made—up—key", "There is a character in it"),
-        ("mäde-up-key", "There is a character in it"),
+        ("made up key", "This contains a space"),
+        ("made—up—key", "This contains a character"),
+        ("mäde-up-key", "This contains a character"),
         ("okx_secret_key=made-up", "begins with the name of another value, okx_secret_key"),
         ("passphrase: made-up", "begins with the name of another value, okx_passphrase"),
         ("\u200b", "missing"),
@@ -128,12 +128,12 @@ def test_the_terminal_cleans_likewise(client_sharp, tmp_path):
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"use_vault": "perhaps"}, "Write yes or no"),
-        ({"use_vault": 3}, "Write yes or no"),
+        ({"use_vault": "perhaps"}, "Enter yes or no"),
+        ({"use_vault": 3}, "Enter yes or no"),
         ({"hyperliquid_mode": "nope"}, "Choose one of"),
-        ({"hyperliquid_secret_key": ["a"]}, "Write text"),
-        ({"hyperliquid_secret_key": True}, "Write text"),
-        ({"hyperliquid_secret_key": {"a": 1}}, "Write text"),
+        ({"hyperliquid_secret_key": ["a"]}, "Enter text"),
+        ({"hyperliquid_secret_key": True}, "Enter text"),
+        ({"hyperliquid_secret_key": {"a": 1}}, "Enter text"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(values, named):
@@ -169,7 +169,7 @@ def test_another_key_has_another_last_day(client_sharp):
 
 
 def test_paper_trade_takes_no_key(client_sharp):
-    with pytest.raises(ValidationError, match="Paper trade needs no key"):
+    with pytest.raises(ValidationError, match="needs no key"):
         key_store(client=client_sharp, connector="binance_paper_trade", values={})
 
 
@@ -210,7 +210,7 @@ def test_a_list_is_entered_with_commas_or_as_json(entered):
 
 @pytest.mark.parametrize("entered", ["[1", '[{"a": 1}]', {"a": 1}, 7, [["a"]], "[" * 100_000])
 def test_what_is_no_list_is_refused(entered):
-    assert "Write a list" in xrpl(wss_node_urls=entered)[1]["wss_node_urls"]
+    assert "Enter a list" in xrpl(wss_node_urls=entered)[1]["wss_node_urls"]
 
 
 MARKETS = {"SOLO-XRP": {"base": "SOLO", "quote": "XRP", "base_issuer": "rMadeUp", "quote_issuer": ""}}
@@ -223,7 +223,7 @@ def test_a_dictionary_is_entered_as_json(entered):
 
 @pytest.mark.parametrize("entered", ["SOLO-XRP", "[]", "[1]", "{", 7, '"a"'])
 def test_what_is_no_dictionary_is_refused(entered):
-    assert "Write a JSON object" in xrpl(custom_markets=entered)[1]["custom_markets"]
+    assert "Enter a JSON object" in xrpl(custom_markets=entered)[1]["custom_markets"]
 
 
 @pytest.mark.parametrize(
@@ -268,12 +268,12 @@ def test_a_choice_without_fields_is_sent_by_its_title():
 @pytest.mark.parametrize(
     ("entered", "field", "sentence"),
     [
-        ({"account_type": "delegate_account"}, "account_type.private_key", "delegate_account asks for it"),
+        ({"account_type": "delegate_account"}, "account_type.private_key", "delegate_account requires it"),
         ({"account_type": "nope"}, "account_type", "Choose one of delegate_account, read_only_account"),
         (
             {"account_type": "read_only_account", "account_type.private_key": "x"},
             "account_type.private_key",
-            "leave it",
+            "Leave it",
         ),
         ({"account_type": {"private_key": "x", "moon": 1}}, "account_type.moon", "not a field"),
         ({"account_type": DELEGATE | {"subaccount_index": "x"}}, "account_type.subaccount_index", "whole number"),

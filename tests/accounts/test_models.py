@@ -132,13 +132,13 @@ def test_in_a_private_network_nothing_has_to_be_allowed_and_nothing_stays_so(url
 )
 def test_an_address_that_is_no_server_of_anybodys_is_refused_on_its_field(url, db):
     errors = errors_of(Server(name="x", base_url=url, password="x"))
-    assert "Give the address at which other machines reach the server" in errors["base_url"][0]
+    assert "Enter the address at which other machines reach the server" in errors["base_url"][0]
 
 
 @pytest.mark.parametrize("again", ["http://127.0.0.1:9", " HTTP://127.0.0.1:9/ "])
 def test_one_host_is_one_server_however_its_base_url_is_written(again, nowhere):
     errors = errors_of(Server(name="Again", base_url=again, password="x"))
-    assert errors == {"base_url": ["Another server of the panel has this base URL: one host is one server."]}
+    assert errors == {"base_url": ["This base URL belongs to another server in the panel. Add each host only once."]}
     with pytest.raises(IntegrityError), transaction.atomic():
         Server.objects.create(name="Again", base_url=nowhere.base_url, password="x")
 
@@ -146,11 +146,11 @@ def test_one_host_is_one_server_however_its_base_url_is_written(again, nowhere):
 @pytest.mark.parametrize(
     ("password", "words"),
     [
-        ("x", "1 character, no spaces around it"),
-        ("admin123", "8 characters, no spaces around it"),
-        (" admin", "6 characters, with spaces around it"),
-        ("ad min", "6 characters, no spaces around it"),
-        ("admin\n", "6 characters, with spaces around it"),
+        ("x", "1 character, no surrounding spaces"),
+        ("admin123", "8 characters, no surrounding spaces"),
+        (" admin", "6 characters, with surrounding spaces"),
+        ("ad min", "6 characters, no surrounding spaces"),
+        ("admin\n", "6 characters, with surrounding spaces"),
     ],
 )
 def test_a_password_is_described_without_being_shown(password, words):
@@ -206,7 +206,7 @@ def test_a_connector_that_cannot_be_read_is_left_out_and_named(answer, server, p
     assert operation.state == State.SUCCEEDED, operation.error_message
     step = operation.steps.get(key="connectors")
     assert step.state == StepState.SKIPPED
-    assert step.detail.endswith("what they ask for: bitmart.")
+    assert step.detail.endswith("because the server does not report their fields: bitmart.")
     assert "bitmart" in operation.summary
     assert server.reachable and server.controllers.exists()
     assert set(server.connectors) == set(CONNECTORS) - {"bitmart"}
@@ -249,7 +249,7 @@ def test_an_account_name_is_made_from_the_clients_name(name, account_name, nowhe
 
 
 def test_a_name_of_which_no_account_name_can_be_made_asks_for_one(nowhere):
-    assert "enter one" in errors_of(Client(name="夏普", server=nowhere))["account_name"][0]
+    assert "Enter one" in errors_of(Client(name="夏普", server=nowhere))["account_name"][0]
     client = Client(name="夏普", account_name="client_xiapu", server=nowhere)
     client.full_clean()
     assert client.account_name == "client_xiapu"
@@ -262,7 +262,7 @@ def test_an_account_name_that_would_crash_a_server_is_refused_on_its_field(name,
 
 def test_an_account_name_stands_once_on_a_server_and_again_on_another(sharp, nowhere):
     twin = Client(name="sharp!", server=nowhere)
-    assert "This account name can't be used on this server: choose another one." in str(errors_of(twin))
+    assert "This account name can't be used on this server. Choose another one." in str(errors_of(twin))
     twin.server = Server.objects.create(name="2", base_url="http://127.0.0.1:10", password="x")
     twin.full_clean()
 
@@ -274,7 +274,7 @@ def test_an_account_name_can_be_changed_until_the_profile_was_pushed_and_not_aft
     sharp.profiles.create(server=nowhere, account_name="client_other")
     fresh = Client.objects.get()
     fresh.account_name = "client_again"
-    assert "its name is fixed" in errors_of(fresh)["account_name"][0]
+    assert "its name can't change" in errors_of(fresh)["account_name"][0]
     fresh.account_name = "client_other"
     fresh.name = "Sharper"
     fresh.full_clean()
@@ -303,7 +303,7 @@ def test_account_managers_see_their_own_clients_and_keys_only(stored, django_use
 def test_a_key_stands_once_for_a_client_and_connector(stored, sharp):
     twin = ExchangeKey(client=sharp, connector="bitmart")
     twin.set_values(PLANTED)
-    assert "has a key for this connector already" in str(errors_of(twin))
+    assert "already has a key for this connector" in str(errors_of(twin))
     with pytest.raises(IntegrityError), transaction.atomic():
         twin.save()
 
@@ -377,7 +377,7 @@ def test_a_row_that_cannot_be_read_says_so_and_takes_nothing_down(stored, unread
 
 def test_a_password_that_cannot_be_read_says_so_and_is_never_sent(nowhere, unreadable, perform):
     unreadable(nowhere)
-    assert nowhere.password_text == "it can't be decrypted"
+    assert nowhere.password_text == "can't be decrypted"
     with pytest.raises(PasswordUnreadable):
         nowhere.api()
     operation = perform("check_server", nowhere)

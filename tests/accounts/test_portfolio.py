@@ -186,7 +186,7 @@ def test_of_hundreds_of_tokens_the_most_valuable_are_shown_and_the_rest_is_added
     assert [token["token"] for _, token in balance.greatest] == [f"T{number}" for number in range(300, 290, -1)]
     assert (len(balance.smaller), balance.smaller_value) == (290, 42195)
     page = admin_client.get(profile.client.get_absolute_url()).content.decode()
-    assert "290 smaller, together 42,195.00" in page
+    assert "290 smaller tokens, 42,195.00 in total" in page
 
 
 # --- over time ---

@@ -58,7 +58,7 @@ def test_a_push_of_what_is_there_already_sends_nothing_and_says_so(key, perform,
     sandbox.requests.clear()
     operation = perform("push_profile", key.client)
     assert sent(sandbox) == []
-    assert "already there, unchanged" in operation.steps.get(key="push").detail
+    assert "already stored, unchanged" in operation.steps.get(key="push").detail
 
 
 def test_a_forced_push_sends_unchanged_keys_again(key, perform, sandbox):
@@ -143,7 +143,7 @@ def test_a_key_that_is_refused_keeps_no_other_from_being_pushed(key, perform, sa
     sandbox.faults.add("exchange_refuses_key", path="/accounts/add-credential/client_sharp/bitmart")
     operation = perform("push_profile", key.client)
     assert ended(operation) == (State.FAILED, "key_refused")
-    assert "bitmart: The exchange refused the key" in operation.error_message
+    assert "bitmart: The exchange rejected the API key" in operation.error_message
     assert "kucoin: accepted by the exchange and stored" in operation.error_message
     assert sandbox.world.accounts["client_sharp"] == {"kucoin": values}
     key.refresh_from_db()
@@ -209,7 +209,7 @@ def test_a_profile_that_was_made_by_hand_is_found_by_verify_and_taken_over(clien
     sandbox.world.accounts["client_sharp"] = {"kucoin": {}, "bitmart": {}}
     operation = perform("verify_profile", client_sharp)
     assert operation.state == State.SUCCEEDED
-    assert "taken over" in operation.summary
+    assert "adopted" in operation.summary
     profile = client_sharp.profiles.get()
     assert (profile.adopted, profile.connectors) == (True, ["bitmart", "kucoin"])
 
@@ -220,7 +220,8 @@ def test_a_push_touches_no_profile_that_nobody_has_chosen_to_take_over(key, perf
     operation = perform("push_profile", key.client)
     assert ended(operation) == (State.FAILED, "profile_exists")
     assert (
-        operation.error_message == "The server Sandbox has a profile client_sharp already that the panel did not make."
+        operation.error_message
+        == "The server Sandbox already has a profile client_sharp that the panel did not create."
     )
     assert sandbox.world.accounts["client_sharp"] == theirs
     assert sent(sandbox) == []

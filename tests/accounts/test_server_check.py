@@ -111,9 +111,9 @@ def test_a_server_that_cannot_be_asked_has_no_latency(fault, server, perform, sa
 @pytest.mark.parametrize(
     ("connector", "words"),
     [
-        ("hyperliquid", "address found, private key not tried"),
-        ("hyperliquid_perpetual", "address found, private key not tried"),
-        ("dydx_v4_perpetual", "address found, private key not tried"),
+        ("hyperliquid", "address found, private key not tested"),
+        ("hyperliquid_perpetual", "address found, private key not tested"),
+        ("dydx_v4_perpetual", "address found, private key not tested"),
         ("bitmart", "accepted by the exchange"),
         ("kraken", "accepted by the exchange"),
     ],
@@ -126,9 +126,9 @@ def test_a_key_of_a_wallet_with_public_balances_is_not_called_accepted(connector
     assert operation.state == State.SUCCEEDED, operation.error_message
     key = ExchangeKey.objects.get()
     assert key.test_text == words
-    public = "not tried" in words
-    assert ("the private key was not tried" in key.test_outcome) is public
-    assert ("the private key was not tried" in operation.steps.get(key="push").detail) is public
+    public = "not tested" in words
+    assert ("does not test the private key" in key.test_outcome) is public
+    assert ("does not test the private key" in operation.steps.get(key="push").detail) is public
     page = " ".join(admin_client.get(key.get_absolute_url()).content.decode().split())
     assert words in page
 

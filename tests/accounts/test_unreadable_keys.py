@@ -77,7 +77,7 @@ def test_a_bot_without_a_key_that_does_not_start_for_it_is_told_so_and_lacks_no_
     sandbox.world.change_config_password()
     operation = perform("deploy", paper)
     assert ended(operation) == (State.FAILED, "container_exited")
-    assert "may be unable to read the keys in client_sharp: check its connection" in operation.error_message
+    assert "may be unable to read the keys in client_sharp. Check its connection" in operation.error_message
 
 
 def test_nor_for_one_with_a_key_that_only_the_server_knows(make_bot, perform, sandbox):
@@ -196,7 +196,7 @@ def test_a_profile_that_was_taken_over_is_not_recreated(key, perform, sandbox):
     client = Client.objects.get()
     kind = kinds.get("recreate_profile")
     assert not kind.applies_to(client)
-    assert "was there before the panel" in kind.blocker(client).message
+    assert "existed before the panel" in kind.blocker(client).message
     with pytest.raises(ProfileExists):
         operation_request(kind="recreate_profile", subject=client)
 

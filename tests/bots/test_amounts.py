@@ -22,8 +22,8 @@ def own(rules, **setting):
 @pytest.mark.parametrize(
     ("amount", "reason"),
     [
-        (99, "An order is 99 SHARP and the exchange takes none of less than 100 SHARP."),
-        (100, "An order is worth 1.25 USDT, at a price of 0.0125, and the exchange takes none of less than 5 USDT."),
+        (99, "An order is 99 SHARP . The exchange requires at least 100 SHARP."),
+        (100, "An order is worth 1.25 USDT at a price of 0.0125. The exchange requires at least 5 USDT."),
         (400, None),
         (1600, None),
     ],
@@ -50,7 +50,7 @@ def test_the_smallest_of_all_orders_together(settings, ok):
 def test_the_smallest_order_is_named_with_its_share():
     (reason,) = bundled("pmm_dynamic", total_amount_quote=24).values()
     assert reason == (
-        "The smallest order, 16.67 % of the amount, is worth 4 USDT and the exchange takes none of less than 5 USDT."
+        "The smallest order, 16.67 % of the amount, is worth 4 USDT . The exchange requires at least 5 USDT."
     )
 
 
@@ -62,7 +62,7 @@ def test_a_grid_makes_as_many_levels_as_its_amount_allows_so_one_must_fit():
 def test_a_quote_amount_is_turned_into_the_base_asset_at_the_price():
     rules = Rules(min_order_size=1000, price=0.0125)
     (reason,) = bundled("grid_strike", rules, total_amount_quote=10).values()
-    assert reason.startswith("An order is 800 SHARP, at a price of 0.0125,")
+    assert reason.startswith("An order is 800 SHARPat a price of 0.0125,")
 
 
 def test_without_a_price_only_what_is_told_in_the_same_asset_is_judged():
@@ -106,7 +106,7 @@ def test_a_spread_smaller_than_a_price_step_is_pointed_out():
     schema = BUNDLED["spread"]["schema"]
     found = too_narrow(schema, {"bid_spread": 0.003, "ask_spread": 0.01}, RULES)
     assert found == {
-        "bid_spread": "0.003 of the price is less than the exchange's price step, which is 0.008 of it now."
+        "bid_spread": "0.003 of the price is less than the exchange's price step (0.008 of the current price)."
     }
     assert too_narrow(schema, {"bid_spread": 0.003}, NO_PRICE) == {}
 

@@ -92,7 +92,7 @@ def test_a_bot_whose_orders_are_rejected_is_not_done(bot, checklist, perform):
     perform("deploy", bot)
     since = timezone.now()
     bot.deployment.update(trouble="orders_rejected", trouble_reason="Invalid API key", trouble_since=since)
-    heard = next(line for line in checklist().lines if line.title == "Heard")
+    heard = next(line for line in checklist().lines if line.title == "Connected")
     assert heard.state == WRONG
     assert heard.sentence == "Sharp Spread runs, orders rejected: Invalid API key"
 
@@ -128,10 +128,10 @@ def test_nothing_waits_while_the_client_shall_not_trade_but_what_is_wrong_stays_
 
 
 def test_the_details_name_the_account_the_server_and_the_manager(client_sharp, django_user_model, line):
-    assert line(Part.DETAILS).sentence == "client_sharp on Sandbox, looked after by nobody in particular."
+    assert line(Part.DETAILS).sentence == "client_sharp on Sandbox, no account manager."
     client_sharp.account_manager = django_user_model.objects.create_user("anna")
     client_sharp.save()
-    assert line(Part.DETAILS).sentence == "client_sharp on Sandbox, looked after by anna."
+    assert line(Part.DETAILS).sentence == "client_sharp on Sandbox, managed by anna."
 
 
 def test_a_server_that_is_not_fit_is_wrong_and_can_be_checked(server, line):
@@ -139,7 +139,7 @@ def test_a_server_that_is_not_fit_is_wrong_and_can_be_checked(server, line):
     server.save()
     found = line(Part.DETAILS)
     assert found.state == WRONG
-    assert found.sentence == "The server Sandbox is not fit to trade: The server can't be reached."
+    assert found.sentence == "The server Sandbox has a problem: The server can't be reached."
     assert found.action.label == "Check connection" and found.action.posts
 
 
@@ -149,7 +149,7 @@ def test_a_server_that_is_not_fit_is_wrong_and_can_be_checked(server, line):
 def test_a_stored_key_is_done_with_what_is_known_of_it(key, line):
     found = line(Part.KEY)
     assert (found.title, found.state, found.action) == ("BitMart key", DONE, None)
-    assert "not tried at the exchange yet" in found.sentence
+    assert "not tested at the exchange yet" in found.sentence
     key.was_tried(passed=True, outcome="fine")
     assert "accepted by the exchange" in line(Part.KEY).sentence
 
@@ -180,9 +180,12 @@ def test_a_key_that_only_the_server_knows_is_enough(make_bot, client_sharp, line
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        ({"expires_on": timezone.localdate() - timedelta(days=1)}, "it needs a successor"),
-        ({"test_passed": False, "test_outcome": "API key is wrong"}, "The exchange refused it: API key is wrong"),
-        ({"test_passed": False, "test_outcome": "The exchange refused the key."}, "The exchange refused the key."),
+        ({"expires_on": timezone.localdate() - timedelta(days=1)}, "Enter a new one"),
+        ({"test_passed": False, "test_outcome": "API key is wrong"}, "The exchange rejected it: API key is wrong"),
+        (
+            {"test_passed": False, "test_outcome": "The exchange rejected the API key."},
+            "The exchange rejected the API key.",
+        ),
     ],
 )
 def test_a_key_that_does_not_work_is_wrong_and_can_be_replaced(facts, sentence, key, line):
@@ -214,13 +217,13 @@ def test_a_key_that_is_due_is_done_and_can_be_replaced(key, line):
 def test_a_profile_that_is_not_there_comes_with_the_first_deploy(bot, line):
     found = line(Part.PROFILE)
     assert (found.state, found.comes_by_itself) == (WAITING, True)
-    assert found.action.label == "Push profile"
+    assert found.action.label == "Push keys"
 
 
 def test_a_profile_that_the_panel_did_not_make_is_said_before_anything_is_sent(server, bot, line):
     server.contact_succeeded(account_names=["client_sharp"])
     found = line(Part.PROFILE)
-    assert found.state == WRONG and "Is it this client's?" in found.sentence
+    assert found.state == WRONG and "Does it belong to this client?" in found.sentence
     assert found.action.permission == "accounts.take_over_profile"
 
 
@@ -228,8 +231,8 @@ def test_a_profile_that_the_panel_did_not_make_is_said_before_anything_is_sent(s
     ("fingerprint", "connectors", "state", "words"),
     [
         ("", ("bitmart",), DONE, "holds the key for BitMart"),
-        ("former", ("bitmart",), WRONG, "still holds the former key for BitMart"),
-        ("", (), WRONG, "has lost the key for BitMart"),
+        ("former", ("bitmart",), WRONG, "still has the previous key for BitMart"),
+        ("", (), WRONG, "no longer has the key for BitMart"),
     ],
 )
 def test_a_profile_is_compared_with_the_keys(fingerprint, connectors, state, words, bot, key, line):
@@ -271,8 +274,8 @@ def test_a_deploy_that_failed_is_wrong_with_its_reason(bot, line):
 @pytest.mark.parametrize(
     ("since", "facts", "change"),
     [
-        (1, {"test_passed": True}, "Now it accepts it."),
-        (1, {"test_passed": None}, "A new key was entered since."),
+        (1, {"test_passed": True}, "The exchange accepts it now."),
+        (1, {"test_passed": None}, "A new key has been entered since."),
         (-1, {"test_passed": True}, None),
         (1, {"test_passed": False}, None),
     ],
@@ -280,12 +283,14 @@ def test_a_deploy_that_failed_is_wrong_with_its_reason(bot, line):
 def test_a_deploy_with_a_refused_key_is_offered_again_once_there_is_news_of_the_key(since, facts, change, bot, line):
     now = timezone.now()
     moment = now + timedelta(minutes=since)
-    ask(bot, State.FAILED, error_code="key_refused", error_message="The exchange refused the key.", finished_at=now)
+    ask(
+        bot, State.FAILED, error_code="key_refused", error_message="The exchange rejected the API key.", finished_at=now
+    )
     ExchangeKey.objects.update(tested_at=moment, changed_at=moment, **facts)
     deployed = line(Part.DEPLOYED)
     assert (deployed.state == WAITING) == (change is not None)
-    assert deployed.action.label == ("Deploy again" if change else "See what to do")
-    assert (change or "refused the key") in deployed.sentence
+    assert deployed.action.label == ("Deploy again" if change else "View error")
+    assert (change or "rejected the key") in deployed.sentence
 
 
 @pytest.mark.parametrize(
@@ -309,7 +314,7 @@ def test_a_corrected_mistake_warns_no_more(code, change, bot, line):
     bot.save()
     found = line(Part.DEPLOYED)
     assert (found.state, found.action.label) == (WAITING, "Deploy again")
-    assert "was corrected since" in found.sentence and "does not list" not in found.sentence
+    assert "has been corrected since" in found.sentence and "does not list" not in found.sentence
 
 
 def test_a_mistake_that_is_still_known_to_be_one_is_not_corrected(bot, line):
@@ -405,7 +410,7 @@ def test_a_deployed_bot_is_heard_or_not(state, expected, bot, line):
 def test_what_was_not_seen_lately_is_never_done(bot, line):
     deploy(bot, BotState.RUNNING, observed_at=timezone.now() - timedelta(hours=1))
     found = line(Part.HEARD)
-    assert found.state == WRONG and "was not seen lately" in found.sentence
+    assert found.state == WRONG and "has had no recent contact" in found.sentence
 
 
 def test_silence_during_the_deploy_is_waited_for(bot, line):
@@ -427,13 +432,13 @@ def test_who_may_not_do_something_is_told_whom_to_ask(client_sharp, key, django_
     viewer = django_user_model.objects.create_user("viewer")
     found = line(Part.BOT, viewer)
     assert found.action is None
-    assert found.sentence.endswith("“Define a bot” is not yours to do: ask an administrator.")
+    assert found.sentence.endswith("“Add bot”.")
     manager = django_user_model.objects.create_user("anna")
     manager.user_permissions.add(Permission.objects.get(codename="add_bot"))
     client_sharp.account_manager = manager
     client_sharp.save()
-    assert line(Part.BOT, viewer).sentence.endswith("ask anna, who looks after Sharp.")
-    assert line(Part.BOT, manager).action.label == "Define a bot"
+    assert line(Part.BOT, viewer).sentence.endswith("ask anna, who manages Sharp.")
+    assert line(Part.BOT, manager).action.label == "Add bot"
 
 
 def test_nobody_is_offered_anything_without_a_permission(bot, checklist):

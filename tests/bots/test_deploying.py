@@ -129,7 +129,7 @@ def test_a_deploy_without_answer_and_without_effect_is_unconfirmed_and_a_retry_d
     failed = perform("deploy", bot)
     assert ended(failed) == (State.FAILED, "deploy_unconfirmed")
     assert failed.error_retryable
-    assert "Retry: the panel looks for the instance first" in failed.error_remedy
+    assert "Retry. The panel first looks for the instance" in failed.error_remedy
     assert deploys_sent(sandbox) == 1
     assert (bot.deployment.state, bot.deployment.is_open) == (BotState.UNCONFIRMED, True)
     unconfirmed = bot.deployment
@@ -629,7 +629,7 @@ def test_a_redeploy_stops_when_the_former_instance_may_have_left_orders_open(bot
     monkeypatch.setattr(Instance, "listed", False)
     operation = perform("redeploy", bot)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
-    assert "cancel what is open" in operation.error_remedy
+    assert "cancel any open orders" in operation.error_remedy
     assert all(order.exchange_order_id in operation.error_message for order in sandbox.world.open_orders())
     assert not sandbox.world.live()
 

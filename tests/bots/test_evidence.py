@@ -177,7 +177,7 @@ def test_a_bot_without_balance_is_shown_as_such(bot, perform, sandbox):
     sandbox.world.exchange.empty_since = sandbox.world.clock.now()
     assert perform("deploy", bot).state == State.SUCCEEDED
     sandbox.world.clock.advance(120)
-    assert look(bot).state_text == "running, no balance to quote"
+    assert look(bot).state_text == "running, balance too low"
 
 
 def test_a_bot_that_quotes_again_is_shown_as_running(bot, perform, sandbox):

@@ -370,7 +370,9 @@ def test_a_second_instance_is_told_with_the_time_while_the_server_cannot_be_aske
         api.bots.deploy_script(**live.deployment.order())
     look(live)
     page = reverse("admin:bots_bot_changelist")
-    assert "a second instance runs<" in admin_client.get(page).content.decode().replace("\n", "").replace(" <", "<")
+    assert "a second instance is running<" in admin_client.get(page).content.decode().replace("\n", "").replace(
+        " <", "<"
+    )
     Server.objects.update(instances_at=timezone.now() - timedelta(minutes=5))
     sandbox.faults.add("refused_connection")
     look(live)

@@ -100,7 +100,7 @@ def test_a_healthy_bot_that_the_server_forgot_for_a_moment_is_archived_in_peace(
     )
     operation = perform("archive", live)
     assert operation.state == State.SUCCEEDED, operation.error_message
-    assert "its log names no order that is still open" in operation.summary
+    assert "its log shows no open orders" in operation.summary
     paths = [request.path for request in sandbox.requests if request.method == "POST"]
     assert [path.split("/")[2] for path in paths[-3:]] == ["stop-bot", "stop-and-archive-bot", "stop-container"]
 
@@ -109,7 +109,7 @@ def test_a_crashed_bot_is_cleaned_up_by_its_archive(live, instance, perform, san
     sandbox.world.crash(instance.name)
     operation = perform("archive", live)
     assert operation.state == State.SUCCEEDED
-    assert "its log names no order that is still open" in operation.summary
+    assert "its log shows no open orders" in operation.summary
     assert instance.archived
     assert sandbox.world.open_orders() == []
 
@@ -118,7 +118,7 @@ def test_a_bot_that_is_gone_counts_as_ended_and_its_last_known_orders_are_named(
     sandbox.world.vanish(instance.name)
     operation = perform("archive", live)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
-    assert "is gone from the server" in operation.error_message
+    assert "is missing on the server" in operation.error_message
     assert (live.deployment.is_open, live.deployment.state) == (False, BotState.GONE)
 
 
@@ -179,10 +179,10 @@ def test_a_start_of_a_running_bot_does_nothing(live, instance, perform, sandbox)
 
 def test_a_bot_that_is_seen_running_is_not_started_and_one_that_is_seen_stopped_is_not_stopped(live):
     live.deployment.update(observed_state=BotState.RUNNING)
-    assert "running already" in kinds.get("start").blocker(live).message
+    assert "already running" in kinds.get("start").blocker(live).message
     assert kinds.get("stop").blocker(live) is None
     live.deployment.update(observed_state=BotState.STOPPED, exposed_since=None)
-    assert "stopped already" in kinds.get("stop").blocker(live).message
+    assert "already stopped" in kinds.get("stop").blocker(live).message
     assert kinds.get("start").blocker(live) is None
 
 
@@ -237,7 +237,7 @@ def test_a_refresh_leaves_a_bot_to_the_operation_that_works_on_it(live, instance
     stop = operation_request(kind="stop", subject=live)
     assert Operation.objects.claim(stop.pk, "worker")
     instance.stop_strategy("{}")
-    assert "Another operation works on" in perform("refresh", live).summary
+    assert "Another operation on" in perform("refresh", live).summary
     assert live.deployment.state == BotState.RUNNING
 
 

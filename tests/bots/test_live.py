@@ -164,7 +164,7 @@ def test_an_instance_whose_file_the_server_cannot_read_keeps_its_state_and_what_
 @pytest.mark.parametrize("kind", ["apply_settings", "pause", "resume"])
 def test_a_bot_that_was_never_deployed_has_nothing_to_change(kind, make_bot, perform):
     bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=dict(PMM))
-    assert "deploy it first" in blocked(kind, bot)
+    assert "Deploy it first" in blocked(kind, bot)
     assert ended(perform(kind, bot)) == (State.FAILED, "not_deployed")
 
 
@@ -194,20 +194,20 @@ def test_saved_settings_are_applied_and_verified_without_a_new_instance(pmm, ins
     assert (file_of(instance)["order_amount"], file_of(instance)["order_refresh_time"]) == (1800, 60)
     assert differences(pmm) == {"order_amount": Difference.CHANGED_LIVE, "buy_spreads": Difference.CHANGED_LIVE}
     assert not pmm.has_unsent_changes
-    assert blocked("apply_settings", pmm) == "The running instance has the saved settings already."
+    assert blocked("apply_settings", pmm) == "The running instance already has the saved settings."
 
 
 def test_what_needs_a_redeploy_is_named_and_not_sent(simple, instance, perform):
     save(simple, leverage=3, stop_loss=0.05)
     consequence = kinds.get("apply_settings").consequence(simple, {})
     assert "Stop loss (fraction): 0.03 → 0.05" in consequence
-    assert "needs a redeploy: Leverage (times): 1 → 3" in consequence
+    assert "requires a redeploy: Leverage (times): 1 → 3" in consequence
     (part,) = kinds.get("apply_settings").preview(simple, {})
     assert part.content == '{\n  "stop_loss": 0.05\n}'
     assert perform("apply_settings", simple).state == State.SUCCEEDED
     assert (file_of(instance)["stop_loss"], file_of(instance)["leverage"]) == (0.05, 1)
     assert simple.needs_redeploy
-    assert "What else was changed needs a redeploy" in blocked("apply_settings", simple)
+    assert "The other changes require a redeploy" in blocked("apply_settings", simple)
 
 
 def test_nothing_is_sent_that_the_exchange_would_refuse(pmm, instance, perform, sandbox):
@@ -280,7 +280,7 @@ def test_an_instance_that_is_not_up_is_not_changed(kind, fate, code, state, pmm,
     getattr(sandbox.world, fate)(instance.name)
     assert ended(perform(kind, pmm)) == (State.FAILED, code)
     assert pmm.deployment.state == state
-    assert "only a running bot" in blocked(kind, pmm)
+    assert "Only a running bot" in blocked(kind, pmm)
 
 
 def test_settings_that_were_never_read_are_read_before_any_is_changed(pmm):
@@ -324,7 +324,7 @@ def test_a_paused_bot_is_shown_as_paused_by_a_poll_and_a_refresh_until_it_is_res
         look()
         pmm.refresh_from_db()
         assert pmm.deployment.state == BotState.PAUSED
-    assert "paused already" in blocked("pause", pmm)
+    assert "already paused" in blocked("pause", pmm)
     operation = perform("resume", pmm)
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert (pmm.deployment.state, pmm.deployment.paused_at) == (BotState.RUNNING, None)
@@ -368,7 +368,7 @@ def test_a_paused_bot_is_still_paused_after_a_stop_and_a_start(pmm, instance, pe
     for kind in ("pause", "stop"):
         assert perform(kind, pmm).state == State.SUCCEEDED
     assert pmm.deployment.state == BotState.STOPPED
-    assert "paused as it was" in kinds.get("start").consequence(pmm, {})
+    assert "stays paused" in kinds.get("start").consequence(pmm, {})
     operation = perform("start", pmm)
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert "is paused" in operation.summary
@@ -379,7 +379,7 @@ def test_a_paused_bot_is_still_paused_after_a_stop_and_a_start(pmm, instance, pe
 def test_a_redeploy_ends_the_pause_and_says_so_before(pmm, perform):
     assert "paused" not in kinds.get("redeploy").consequence(pmm, {})
     assert perform("pause", pmm).state == State.SUCCEEDED
-    assert "is paused now; the new instance is not" in kinds.get("redeploy").consequence(pmm, {})
+    assert "is paused, but the new instance will not be" in kinds.get("redeploy").consequence(pmm, {})
     assert perform("redeploy", pmm, resume=True).state == State.SUCCEEDED
     assert (pmm.deployment.state, pmm.deployment.live_config.get(KILL_SWITCH)) == (BotState.RUNNING, None)
 
@@ -387,7 +387,7 @@ def test_a_redeploy_ends_the_pause_and_says_so_before(pmm, perform):
 def test_what_a_pause_does_is_not_told_from_another_strategy_than_the_running_one(pmm):
     pmm.strategy, pmm.settings = Strategy.objects.get(name="pmm_simple"), dict(SIMPLE)
     save(pmm)
-    assert "up to the controller" in kinds.get("pause").consequence(pmm, {})
+    assert "The controller decides" in kinds.get("pause").consequence(pmm, {})
 
 
 def test_settings_are_applied_to_a_paused_bot_which_stays_paused(pmm, instance, perform):
@@ -400,7 +400,7 @@ def test_settings_are_applied_to_a_paused_bot_which_stays_paused(pmm, instance, 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("pmm_v1", "was filled is kept"), ("pmm_simple", "closed at market price"), ("mine", "up to the controller")],
+    [("pmm_v1", "amounts are kept"), ("pmm_simple", "closed at market price"), ("mine", "The controller decides")],
 )
 def test_a_pause_says_what_becomes_of_the_orders(name, words, make_bot):
     strategy = Strategy.objects.filter(name=name).first() or Strategy.objects.create(
@@ -453,11 +453,11 @@ def test_a_paused_bot_that_crashed_does_not_quote_by_a_deploy(paused):
 
 def test_the_page_asks_for_the_decision_only_when_there_is_one(pmm, perform, admin_client):
     page = operate_url(pmm, "redeploy")
-    assert "Let it quote again" not in text_of(admin_client.get(page))
+    assert "Resume trading" not in text_of(admin_client.get(page))
     perform("pause", pmm)
-    assert "Let it quote again" in text_of(admin_client.get(page))
+    assert "Resume trading" in text_of(admin_client.get(page))
     refused = admin_client.post(page, {"answered": "yes"})
-    assert "tick this if it is to trade again" in text_of(refused)
+    assert "Select this to resume trading" in text_of(refused)
     assert not Operation.objects.filter(kind="redeploy").exists()
     admin_client.post(page, {"answered": "yes", "resume": "on"})
     assert Operation.objects.get(kind="redeploy").options["resume"] is True
@@ -466,9 +466,9 @@ def test_the_page_asks_for_the_decision_only_when_there_is_one(pmm, perform, adm
 def test_of_several_bots_those_that_are_paused_are_left_out_unless_somebody_says_so(paused, simple, admin_client):
     bots = {"action": "redeploy", ACTION_CHECKBOX_NAME: [paused.pk, simple.pk]}
     page = reverse(f"{BOT}_changelist")
-    assert "Let those that are paused quote again" in text_of(admin_client.post(page, bots))
+    assert "Resume trading for paused bots" in text_of(admin_client.post(page, bots))
     output = text_of(admin_client.post(page, bots | {"answered": "yes"}, follow=True))
-    assert "is paused, and a new instance would quote at once." in output
+    assert "is paused. A new instance would start quoting at once." in output
     assert Operation.objects.get(kind="redeploy").subject == simple
     admin_client.post(page, bots | {"answered": "yes", "resume": "on"})
     assert Operation.objects.filter(kind="redeploy").count() == 2

@@ -221,7 +221,7 @@ def test_a_missing_setting_takes_its_default_and_is_refused_without_one(bot):
     bot.full_clean()
     assert bot.settings == SETTINGS
     bot.settings = {}
-    assert errors_of(bot)["settings"] == ["order_amount: This is missing, and has no default."]
+    assert errors_of(bot)["settings"] == ["order_amount: This field is required. It has no default."]
 
 
 @pytest.mark.parametrize("settings", ["x", 5, [1], True])
@@ -282,12 +282,12 @@ def test_images_are_named_with_registry_tag_or_digest(image, bot):
 @pytest.mark.parametrize("limit", ["max_global_drawdown_quote", "max_controller_drawdown_quote"])
 def test_drawdown_limits_are_for_controllers_and_more_than_zero(limit, bot):
     setattr(bot, limit, Decimal(5))
-    assert "Only controllers" in errors_of(bot)[limit][0]
+    assert "apply to controllers only" in errors_of(bot)[limit][0]
     bot.strategy = Strategy.objects.get(name="pmm_v1")
     bot.settings = {"order_amount": 1}
     bot.full_clean()
     setattr(bot, limit, Decimal(0))
-    assert "more than zero" in errors_of(bot)[limit][0]
+    assert "above zero" in errors_of(bot)[limit][0]
 
 
 def test_a_bot_is_on_its_clients_server_unless_it_is_put_on_another(bot, sharp):

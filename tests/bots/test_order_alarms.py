@@ -248,7 +248,7 @@ def test_the_advice_for_a_bot_that_stopped_in_order_before_its_container_ended_s
     sandbox.world.crash(name)
     assert look(pmm).state == BotState.CRASHED
     advice = advice_for(pmm)
-    assert "nobody has cancelled" not in f"{advice}" and "Recover it first" not in f"{advice}"
+    assert "were not cancelled" not in f"{advice}" and "Recover it first" not in f"{advice}"
 
 
 def test_a_new_run_that_logs_much_at_once_does_not_forget_the_orders_of_the_one_before(pmm):

@@ -62,7 +62,7 @@ def test_the_settings_come_first_and_in_words(deployed):
         "Trading pair: SHARP-USDT",
         "Bid spread (fraction): 0.003, which is 0.3 %",
         "Ask spread (fraction): 0.003, which is 0.3 %",
-        "Order amount (base asset): 1600, which is about 20 USDT",
+        "Order amount (base asset): 1600 (about 20 USDT)",
         "Order refresh time (seconds): 60",
     ]
 
@@ -70,7 +70,7 @@ def test_the_settings_come_first_and_in_words(deployed):
 def test_a_spread_that_looks_like_percent_is_doubted_when_it_is_saved_and_before_it_is_deployed(bot, admin_client):
     bot.settings |= {"ask_spread": 0.3}
     bot.save()
-    doubt = "0.3 of the price is 30 %, so wide that the orders may never be filled. 0.3 % is entered as 0.003."
+    doubt = "0.3 of the price is 30 %, so the orders may never fill. For 0.3 %, enter 0.003."
     assert f"ask_spread: {doubt}" in save_warnings(bot)
     page = admin_client.get(reverse("admin:bots_bot_operate", args=[bot.pk, "deploy"]))
     assert doubt in page.content.decode()

@@ -187,7 +187,7 @@ def test_a_bot_that_stopped_in_order_is_not_brought_up_again(quoting, instance, 
     assert perform("stop", quoting).state == State.SUCCEEDED
     sandbox.world.crash(instance.name)
     look(quoting)
-    assert "has stopped in order" in kinds.get("recover").blocker(quoting).message
+    assert "stopped cleanly" in kinds.get("recover").blocker(quoting).message
     sandbox.requests.clear()
     assert perform("archive", quoting).state == State.SUCCEEDED
     assert not [r for r in sandbox.requests if "start-container" in r.path]

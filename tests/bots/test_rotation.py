@@ -78,7 +78,7 @@ def test_a_bot_that_was_left_out_trades_on_and_is_named(rotated, trading, perfor
     operation = perform("rotate_key", rotated, bots=[])
     assert operation.state == State.SUCCEEDED
     assert not operation.followups.exists()
-    assert "With the former key until they are redeployed: Sharp Spread." in operation.summary
+    assert "These bots use the previous key until they are redeployed: Sharp Spread." in operation.summary
     assert list(to_redeploy(rotated)) == [trading.deployment]
 
 
@@ -94,9 +94,10 @@ def test_a_refused_key_touches_no_bot(rotated, trading, perform, sandbox):
 def test_a_stopped_bot_is_not_started_by_a_rotation(rotated, trading, perform):
     assert perform("stop", trading).state == State.SUCCEEDED
     assert not to_redeploy(rotated).exists()
-    assert "Not known to trade now, so left as it is until it is deployed again: Sharp Spread." in kinds.get(
-        "rotate_key"
-    ).consequence(rotated, {})
+    assert (
+        "These bots are not known to be trading, so they stay as they are until their next deploy: Sharp Spread."
+        in kinds.get("rotate_key").consequence(rotated, {})
+    )
     # Also when it was stopped after somebody had chosen it.
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     assert operation.state == State.SUCCEEDED
@@ -125,7 +126,7 @@ def test_a_paused_bot_does_not_begin_to_quote_by_a_rotation(paused, key, perform
     operation = perform("rotate_key", rotated, bots=[paused.pk])
     assert operation.state == State.SUCCEEDED
     assert not operation.followups.exists()
-    assert "With the former key until they are redeployed: Sharp PMM." in operation.summary
+    assert "These bots use the previous key until they are redeployed: Sharp PMM." in operation.summary
 
 
 def test_settings_that_were_changed_live_outlive_a_rotation(paused, key, perform):
@@ -191,7 +192,7 @@ def test_a_redeploy_is_asked_for_once_though_the_worker_dies_after_asking(rotate
     assert operation.followups.get() == first
     operation.refresh_from_db()
     # Nobody may take it for a word that the former key can go.
-    assert operation.summary == "Sharp Spread: a redeploy was asked for."
+    assert operation.summary == "Sharp Spread: redeploy requested."
 
 
 def test_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_model):
@@ -207,7 +208,7 @@ def test_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_m
 
 def test_there_is_nothing_to_rotate_before_new_values_are_entered(trading, key):
     key = ExchangeKey.objects.get(pk=key.pk)
-    assert "nothing to put to use" in kinds.get("rotate_key").blocker(key).message
+    assert "nothing to push" in kinds.get("rotate_key").blocker(key).message
 
 
 def test_the_page_that_asks_says_what_stops_and_whose_money_it_is(rotated, trading, admin_client):

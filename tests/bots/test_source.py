@@ -160,19 +160,19 @@ def test_a_bundled_script_reads_as_its_settings_say(name):
         ("def (:", "This is not valid Python: invalid syntax in line 1."),
         ("a = '\0'", "This is not valid Python: "),
         ("-" * 100_000, "This is not valid Python: "),
-        (IMPORTS + STRATEGY, "There is no config class, so the script has no settings and a server can't start it."),
-        (script().replace(STRATEGY, ""), "There is no strategy class."),
+        (IMPORTS + STRATEGY, "The script has no config class, so it has no settings and a server can't start it."),
+        (script().replace(STRATEGY, ""), "The script has no strategy class."),
         (
             script(config="ZConfig(StrategyV2ConfigBase)"),
-            "The server would overlook the config class ZConfig, because it sorts after StrategyV2ConfigBase.",
+            "A server would ignore the config class ZConfig, because it sorts after StrategyV2ConfigBase.",
         ),
         (
             script(market="    trading_pair: str\n"),
-            "The config class MineConfig must declare the market: it has no connector_name.",
+            "The config class MineConfig must declare the market. It has no connector_name.",
         ),
         (
             script(market="    pass\n"),
-            "The config class MineConfig must declare the market: it has no connector_name and no trading_pair.",
+            "The config class MineConfig must declare the market. It has no connector_name and no trading_pair.",
         ),
         (
             "from hummingbot.strategy.script_strategy_base import ScriptStrategyBase\n"
@@ -206,8 +206,8 @@ def test_the_way_out_is_told_too(source):
 
 def test_a_script_with_nothing_in_it_lacks_both_classes():
     assert [problem.partition(".")[0] for problem in read_script("").problems] == [
-        "There is no strategy class",
-        "There is no config class, so the script has no settings and a server can't start it",
+        "The script has no strategy class",
+        "The script has no config class, so it has no settings and a server can't start it",
     ]
 
 

@@ -50,11 +50,11 @@ def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox,
 
 def test_whoever_is_asked_about_a_stop_is_told_what_it_ends(bot):
     output = kinds.get("stop").consequence(bot, {})
-    assert "which runs now" not in output
+    assert "is running now" not in output
     operation_request(kind="refresh", subject=bot)
     assert kinds.get("stop").consequence(bot, {}) == output
     operation_request(kind="deploy", subject=bot)
-    assert "“Deploy”, which runs now, ends at its next safe point." in kinds.get("stop").consequence(bot, {})
+    assert "“Deploy” is running now. It ends at its next safe point." in kinds.get("stop").consequence(bot, {})
 
 
 def test_a_stop_of_a_bot_that_is_about_to_be_deployed_ends_that(bot, sandbox):
@@ -65,7 +65,7 @@ def test_a_stop_of_a_bot_that_is_about_to_be_deployed_ends_that(bot, sandbox):
     for operation, state in ((deploy, State.CANCELLED), (stop, State.SUCCEEDED)):
         operation.refresh_from_db()
         assert operation.state == state
-    assert "Nothing of the bot is on a server" in stop.summary
+    assert "The bot has no instance on a server" in stop.summary
     assert not sandbox.world.instances
 
 

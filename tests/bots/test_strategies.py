@@ -209,7 +209,7 @@ def test_what_must_be_given_is_not_folded_away(name):
 @pytest.mark.parametrize("value", ["a\0b", ["\ud800"], {"a\0": 1}])
 def test_text_that_no_database_stores_is_refused(value):
     (sentence,) = setting_errors({}, {"note": value}).values()
-    assert sentence.startswith("Text can't hold the character NUL")
+    assert sentence.startswith("Text can't contain the character NUL")
 
 
 def test_a_setting_within_a_group_is_named_after_both():
@@ -218,7 +218,7 @@ def test_a_setting_within_a_group_is_named_after_both():
     assert setting_errors(schema_of("grid_strike"), settings) == {
         "triple_barrier_config": "This must be a finite number.",
         "triple_barrier_config.open_order_type": "Choose one of 2, 3.",
-        "triple_barrier_config.take_profit_order_type": "This is missing, and has no default.",
+        "triple_barrier_config.take_profit_order_type": "This field is required. It has no default.",
     }
 
 
@@ -255,7 +255,10 @@ def test_a_schema_is_kept_from_reading_files_and_fetching_pages(secret_file):
         for reference in (secret_file, f"{stub.url}/meta-data"):
             assert reference in schema_error(referring(reference))
             # One that was saved by an older release.
-            assert "refers to what it does not hold" in setting_errors(referring(reference), {"a": 1})["settings"]
+            assert (
+                "has a reference that is missing or circular"
+                in setting_errors(referring(reference), {"a": 1})["settings"]
+            )
     assert not stub.seen
 
 
@@ -391,17 +394,21 @@ def test_a_strategy_has_no_setting_of_a_name_that_the_panel_writes(name):
     )
     with pytest.raises(ValidationError) as refused:
         strategy.clean()
-    sentence = f"Leave out {name}: the panel writes that itself."
+    sentence = f"Leave out {name}: the panel sets it."
     assert refused.value.message_dict == {"default_settings": [sentence], "schema": [sentence]}
 
 
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("default_settings", [1], "Settings are a group of names and values."),
-        ("schema", [1], "A schema is a group of names and values."),
-        ("schema", {"type": "numbre"}, "This is no JSON Schema: 'numbre' is not valid under any of the given schemas."),
-        ("schema", {"properties": {"a": True}}, "Each property is described by a group of names and values."),
+        ("default_settings", [1], "Settings must be a group of names and values."),
+        ("schema", [1], "A schema must be a group of names and values."),
+        (
+            "schema",
+            {"type": "numbre"},
+            "This is not a valid JSON Schema: 'numbre' is not valid under any of the given schemas.",
+        ),
+        ("schema", {"properties": {"a": True}}, "Describe each property with a group of names and values."),
     ],
 )
 def test_what_no_form_can_be_made_of_is_refused(field, value, sentence):

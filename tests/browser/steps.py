@@ -17,7 +17,7 @@ def sign_in_as(page: Page, username: str, password: str, to: str = "/") -> None:
     page.goto(to)
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(re.compile("/admin/$" if to == "/" else f"{re.escape(to)}$"))
 
 
@@ -28,13 +28,13 @@ def save(page: Page) -> None:
 
 def operate(page: Page, label: str, expected: str = "succeeded") -> None:
     """Press the button, say yes where it asks, and follow the operation's page to the end, as it shows it."""
-    buttons = page.get_by_role("group", name="What can be done")
+    buttons = page.get_by_role("group", name="Actions")
     buttons.get_by_role("link", name=label, exact=True).or_(
         buttons.get_by_role("button", name=label, exact=True)
     ).click()
     page.wait_for_url(re.compile("/operate/|/operations/operation/"))
     if "/operate/" in page.url:
-        page.get_by_role("button", name=f"Yes, {label.lower()}").click()
+        page.get_by_role("main", name=f"Yes, {label.lower()}").click()
     expect(page).to_have_url(re.compile(r"/operations/operation/\d+/change/"))
     state = page.locator("#operation h2 .panel-state").first
     expect(state).to_have_text(expected, timeout=60_000)

@@ -149,23 +149,23 @@ def test_a_token_is_made_in_the_admin_and_opens_the_api(page: Page, demo: Demo, 
     # As in a browser that has no clipboard for a panel without TLS.
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     copy.click()
-    expect(page.get_by_role("status").filter(has_text="It is selected: press Ctrl+C")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Selected. Press Ctrl+C")).to_be_visible()
     assert page.evaluate("getSelection().toString()") == secret
     answer = page.request.get("/bots", headers={"Authorization": f"Bearer {secret}"})
     assert answer.ok
-    page.get_by_role("link", name="I have copied it").click()
+    page.get_by_role("link", name="I copied it").click()
     page.get_by_role("link", name="reporting").click()
     expect(page.get_by_text("Last used")).to_be_visible()
     shoot("token")
     page.get_by_role("button", name="Revoke").click()
-    expect(page.get_by_text("nothing is answered to it")).to_be_visible()
+    expect(page.get_by_text("Requests with it are rejected")).to_be_visible()
 
 
 def test_a_webhook_is_made_in_the_admin_and_told_of_a_deployment(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
     sign_in(page, demo, to="/admin/json_api/webhook/")
-    expect(page.get_by_text("A webhook tells another program")).to_be_visible()
+    expect(page.get_by_text("A webhook sends signed JSON")).to_be_visible()
     shoot("webhooks-none")
     with running_stub() as receiver:
         page.get_by_role("link", name="Add webhook").last.click()
@@ -175,10 +175,10 @@ def test_a_webhook_is_made_in_the_admin_and_told_of_a_deployment(
         page.get_by_role("button", name="Save", exact=True).click()
         secret = page.get_by_label("Secret", exact=True).input_value()
         shoot("webhook-secret")
-        page.get_by_role("link", name="I have copied it").click()
-        expect(page.get_by_text("It was told of nothing yet")).to_be_visible()
+        page.get_by_role("link", name="I copied it").click()
+        expect(page.get_by_text("No events yet")).to_be_visible()
         page.get_by_role("button", name="Send a test event").click()
-        expect(page.get_by_text("127.0.0.1 took the event.").first).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("127.0.0.1 accepted the event.").first).to_be_visible(timeout=30_000)
         (request,) = receiver.seen[:1]
         assert verify(secret, dict(request.headers), request.body)
         demo.manage("shell", "--no-imports", "-c", LOOK)

@@ -25,7 +25,7 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Paper Maker").click()
     page.get_by_role("link", name="Deploy", exact=True).first.click()
-    page.get_by_role("button", name="Yes, ").click()
+    page.get_by_role("main", name="Deploy").click()
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
     demo.manage("client", "push", "1")
     deadline = monotonic() + 60
@@ -34,11 +34,11 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
         assert monotonic() < deadline
 
     page.goto("/admin/")
-    expect(page.get_by_role("heading", name="What needs you")).to_be_visible()
+    expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
     expect(
-        page.get_by_role("region", name="Bots by state and money").get_by_role("link", name="running")
+        page.get_by_role("region", name="Bots by state and account type").get_by_role("link", name="running")
     ).to_be_visible()
-    earned = page.get_by_role("region", name="Profit and loss in USDT paper trade")
+    earned = page.get_by_role("region", name="PnL in USDT paper")
     expect(earned.locator("canvas")).to_have_count(2)
     expect(page.get_by_role("region", name="Balances of clients").get_by_role("link", name="Sharp")).to_be_visible()
     shoot("dashboard")

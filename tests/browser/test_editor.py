@@ -28,11 +28,11 @@ def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_fil
     (tmp_path / "latin.py").write_bytes(b"# \xe9")
     chooser = page.get_by_label("Read a .py file")
     status = page.locator("[data-file] [role=status]")
-    for name, reason in (("notes.txt", "does not end with .py"), ("latin.py", "no text in UTF-8")):
+    for name, reason in (("notes.txt", "must end with .py"), ("latin.py", "not UTF-8 text")):
         chooser.set_input_files(tmp_path / name)
         expect(status).to_contain_text(reason)
     chooser.set_input_files(script)
-    expect(status).to_contain_text("mine.py is in the editor, not saved yet")
+    expect(status).to_contain_text("mine.py is loaded but not saved")
     page.locator("[name=name]").fill("mine")
     shoot("strategy-add")
     page.get_by_role("button", name="Save and continue editing").click()
@@ -43,7 +43,7 @@ def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_fil
     chooser.set_input_files(ROOT / "bots" / "strategies" / "bundled_scripts" / "spread.py")
     page.get_by_role("button", name="Save and continue editing").click()
     expect(page.get_by_text("was added successfully")).to_be_visible()
-    for title in ("Settings (4)", "Example of a bot's configuration file"):
+    for title in ("Settings (4)", "Example configuration file"):
         page.get_by_text(title).click()
     shoot("strategy-mine")
     hashes = page.locator("dd code").first.inner_text()
@@ -77,7 +77,7 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     page.get_by_role("link", name="Sharp Spread").click()
     page.get_by_role("link", name="Settings", exact=True).click()
     amount = page.get_by_label("Order amount").locator("visible=true").first
-    switch = page.get_by_label("Enter the settings as JSON")
+    switch = page.get_by_label("Edit as JSON")
     json = page.locator("textarea[name=settings_json]")
     amount.fill("1700")
     shoot("bot-settings-fields")
@@ -87,7 +87,7 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     page.locator(".field-settings_json .cm-content").fill('{"order_amount": 5, "bid_spread": -1}')
     shoot("bot-settings-json")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(page.get_by_text("bid_spread: This must be more than 0, it is -1.")).to_be_visible()
+    expect(page.get_by_text("bid_spread: This must be more than 0. You entered -1.")).to_be_visible()
     assert json.input_value() == '{"order_amount": 5, "bid_spread": -1}'
     shoot("bot-settings-json-refused")
     page.locator(".field-settings_json .cm-content").fill('{"order_amount": 5,')
@@ -105,7 +105,7 @@ def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callab
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread").click()
     page.get_by_role("link", name="Settings", exact=True).click()
-    page.get_by_role("link", name="Clone this bot").click()
+    page.get_by_role("link", name="Clone bot").click()
     expect(page.locator("[name=name]")).to_have_value("Sharp Spread copy")
     expect(page.get_by_label("Order amount").locator("visible=true").first).to_have_value("1600")
     shoot("bot-clone")
@@ -121,14 +121,14 @@ def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callab
     shoot("change-many")
     page.get_by_label("New value of Bid spread").fill("-1")
     expect(page.get_by_label("Change Bid spread")).to_be_checked()
-    page.get_by_role("button", name="Show what comes of it").click()
+    page.get_by_role("button", name="Review changes").click()
     expect(page.get_by_text("Sharp · Sharp Spread copy, Bid spread").first).to_be_visible()
     shoot("change-many-refused")
-    page.get_by_role("button", name="Choose other values").click()
+    page.get_by_role("button", name="Edit values").click()
     page.get_by_label("New value of Bid spread").fill("0.005")
-    page.get_by_role("button", name="Show what comes of it").click()
+    page.get_by_role("button", name="Review changes").click()
     shoot("change-many-review")
-    page.get_by_role("button", name="Save all of this").click()
+    page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Nothing was sent to a server")).to_be_visible()
     shoot("change-many-done")
 
@@ -146,7 +146,7 @@ def test_what_was_entered_and_not_saved_is_not_left_behind_without_a_question(pa
         dialog.dismiss()
 
     page.on("dialog", stay)
-    page.get_by_role("link", name="Now", exact=True).click(no_wait_after=True)
+    page.get_by_role("link", name="Overview", exact=True).click(no_wait_after=True)
     page.wait_for_timeout(500)
     assert asked == ["beforeunload"]
     expect(page.locator("[name=name]")).to_have_value("Paper Mill")

@@ -107,7 +107,7 @@ def test_the_menu_can_be_skipped_and_the_panel_be_used_without_a_mouse(page: Pag
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.keyboard.press("Tab")
-    skip = page.get_by_role("link", name="Skip to the page")
+    skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")
@@ -124,7 +124,7 @@ def test_the_menu_can_be_skipped_and_the_panel_be_used_without_a_mouse(page: Pag
     account.focus()
     assert account.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
     page.keyboard.press(" ")
-    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 def test_a_word_leads_to_its_meaning(page: Page, demo: Demo) -> None:
@@ -132,4 +132,4 @@ def test_a_word_leads_to_its_meaning(page: Page, demo: Demo) -> None:
     page.goto("/admin/accounts/server/1/change/")
     page.get_by_role("link", name="MQTT").click()
     expect(page).to_have_url(f"{demo.url}/admin/glossary/#mqtt")
-    expect(page.locator(":target")).to_contain_text("Without it, no bot can be stopped")
+    expect(page.locator(":target")).to_contain_text("Without it, bots can't be stopped")

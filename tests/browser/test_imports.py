@@ -30,14 +30,14 @@ def test_a_file_is_checked_mended_and_saved_without_being_looked_for_twice(
     header, values = f"client,connector,{','.join(SECRETS)}", ",".join(SECRETS.values())
     rows = f"{header}\nImported One,bitmart,{values}\n"
     choose(page, tmp_path / "keys.csv", f"{rows}Imported 2,bitmart,{values}\nImported Two,okx,{values}")
-    page.get_by_role("button", name="Check the file").click()
-    expect(page.get_by_text("There is no such client.")).to_be_visible()
+    page.get_by_role("button", name="Check file").click()
+    expect(page.get_by_text("This client does not exist.")).to_be_visible()
     expect(page.get_by_text("okx_passphrase is missing.")).to_be_visible()
-    expect(page.get_by_role("button", name="Save these rows")).to_have_count(0)
+    expect(page.get_by_role("button", name="Import these rows")).to_have_count(0)
     shoot("import-refused")
     choose(page, tmp_path / "mended.csv", f"{rows}Imported Two,bitmart,{values}")
     check_and_save(page)
-    expect(page.get_by_text("Next: choose the clients in their list and “Push profile”")).to_be_visible()
+    expect(page.get_by_text("Next, select the clients in their list and use “Push keys”")).to_be_visible()
     page.get_by_role("link", name="Imported Two · bitmart").click()
     expect(page.get_by_text("ends with 83b1")).to_be_visible()
 
@@ -59,8 +59,8 @@ def choose(page: Page, path: Path, content: str) -> None:
 
 def check_and_save(page: Page) -> None:
     """The file is not chosen again in between."""
-    page.get_by_role("button", name="Check the file").click()
+    page.get_by_role("button", name="Check file").click()
     expect(page.get_by_role("heading", name="Checked: 2 new.")).to_be_visible()
-    page.get_by_role("button", name="Save these rows").click()
+    page.get_by_role("button", name="Import these rows").click()
     expect(page.get_by_role("heading", name="Saved: 2 new.")).to_be_visible()
     expect(page.get_by_role("status").first).to_contain_text("Saved: 2 new.")

@@ -18,7 +18,7 @@ def open_key(page: Page) -> None:
 
 
 def confirm(page: Page, label: str) -> None:
-    page.get_by_role("button", name=f"Yes, {label}").click()
+    page.get_by_role("main", name=f"Yes, {label}").click()
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
 
 
@@ -28,8 +28,8 @@ def test_a_connectors_form_asks_in_words_and_offers_its_choices(page: Page, demo
     page.locator("select[name=client]").select_option(label="Sharp")
     page.locator("select[name=connector]").select_option("hyperliquid")
     expect(page.get_by_label("Account's wallet address")).to_have_attribute("type", "password")
-    page.get_by_label("How the bot signs").select_option(label="with an API wallet")
-    expect(page.get_by_text("can't be bound to an address")).to_be_visible()
+    page.get_by_label("Signing method").select_option(label="with an API wallet")
+    expect(page.get_by_text("no IP restriction for keys")).to_be_visible()
     page.locator("select[name=connector]").select_option("binance_paper_trade")
     expect(page.get_by_text("Paper trade needs no key")).to_be_visible()
 
@@ -46,7 +46,7 @@ def test_a_key_is_tried_and_rotated_together_with_the_bot_that_has_it(
     open_key(page)
     expect(page.get_by_text("accepted")).to_be_visible()
 
-    page.get_by_role("link", name="Rotate: enter new values").click()
+    page.get_by_role("link", name="Rotate key").click()
     for name in ("bitmart_api_key", "bitmart_secret_key", "bitmart_memo"):
         page.locator(f"[name={name}]").fill("another-made-up-value")
     shoot("key-rotate")

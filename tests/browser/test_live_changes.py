@@ -20,7 +20,7 @@ def state(page: Page) -> Locator:
 
 
 def say_yes(page: Page) -> None:
-    page.get_by_role("button", name="Yes, ").click()
+    page.get_by_role("button", name="button[name=answered]").click()
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
 
 
@@ -37,10 +37,10 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.01", "0.01", "0.01", ""])
     setting(page, "Order amount").fill("0.02")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(row(page, "Order amount")).to_contain_text("not live yet: “Apply settings”")
+    expect(row(page, "Order amount")).to_contain_text("not applied: use “Apply settings”")
     shoot("live-settings")
     page.get_by_role("button", name="Save", exact=True).click()
-    left = page.locator("section", has=page.get_by_role("heading", name="Saved, and not in effect yet"))
+    left = page.locator("section", has=page.get_by_role("heading", name="Unapplied changes"))
     expect(left).to_contain_text("Order amount (base asset): 0.01 → 0.02")
     shoot("bot-saved")
 
@@ -50,17 +50,17 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     say_yes(page)
     open_settings(page, "Live PMM")
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.02", "0.01", "0.02", "changed live"])
-    expect(page.get_by_text("redeploy it to apply that")).to_have_count(0)
+    expect(page.get_by_text("Redeploy to apply your changes")).to_have_count(0)
 
     page.get_by_role("link", name="Pause", exact=True).click()
-    expect(page.get_by_text("Its open orders are cancelled. What was filled is kept as it is.")).to_be_visible()
+    expect(page.get_by_text("Its open orders are cancelled. Filled amounts are kept.")).to_be_visible()
     shoot("pause-confirm")
     say_yes(page)
     open_bot(page, "Live PMM")
     expect(state(page)).to_have_text("paused")
     shoot("paused")
     page.get_by_role("link", name="Settings", exact=True).click()
-    expect(row(page, "Paused")).to_contain_text("paused: “Resume”")
+    expect(row(page, "Paused")).to_contain_text("paused: use “Resume”")
     page.goto("/admin/bots/bot/?state=paused")
     expect(page.get_by_role("link", name="Live PMM")).to_be_visible()
 

@@ -20,7 +20,7 @@ user.groups.add(Group.objects.get(name="Account manager"))
 
 
 def go_on(page: Page) -> None:
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
 
 
 def expect_step(page: Page, label: str) -> None:
@@ -33,7 +33,7 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     demo.manage("shell", "-c", ADD_MANAGER)
     sign_in_as(page, "anna", PASSWORD)
     shoot("home")
-    page.get_by_role("link", name="Onboard a client").click()
+    page.get_by_role("link", name="Onboard client").click()
     expect_step(page, "Client")
     go_on(page)
     expect(page.get_by_text("This field is required.").first).to_be_visible()
@@ -53,11 +53,11 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
 
     # Away, and back through the clients: it goes on where it was left.
     page.goto("/admin/")
-    page.get_by_role("link", name="Clients being onboarded").click()
+    page.get_by_role("link", name="In onboarding").click()
     page.get_by_role("link", name="Keen", exact=True).click()
     expect(page.locator(".panel-checklist [aria-current=step]")).to_contain_text("Bot")
     shoot("client-onboarding")
-    page.get_by_role("link", name="Be guided through what is left").click()
+    page.get_by_role("link", name="Continue onboarding").click()
 
     expect_step(page, "Bot")
     page.locator("[name=name]").fill("Keen Spread")
@@ -66,7 +66,7 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     setting(page, "Bid spread").fill("-1")
     setting(page, "Order amount").fill("1600")
     go_on(page)
-    expect(page.get_by_text("This must be more than 0, it is -1.")).to_be_visible()
+    expect(page.get_by_text("This must be more than 0. You entered -1.")).to_be_visible()
     setting(page, "Bid spread").fill("0.003")
     shoot("onboard-bot")
     go_on(page)
@@ -82,5 +82,5 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     page.get_by_role("link", name="Go to Keen").click()
     expect(page.locator(".panel-checklist li.is-done")).to_have_count(6)
     shoot("client-onboarded")
-    page.get_by_role("button", name="Set the client active").click()
+    page.get_by_role("button", name="Mark as active").click()
     expect(page.get_by_text("Keen is active.")).to_be_visible()

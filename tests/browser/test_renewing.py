@@ -133,7 +133,7 @@ def test_what_was_chosen_while_the_answer_was_on_its_way_stays_chosen(page: Page
 @pytest.mark.usefixtures("watched")
 def test_a_list_that_can_not_be_renewed_says_so_until_it_can(page: Page) -> None:
     page.goto("/admin/bots/bot/")
-    warning = page.get_by_text("This could not be renewed since")
+    warning = page.get_by_text("This page has not updated since")
     expect(warning).to_be_hidden()
     # What htmx says when nothing answers. An address that really fails would be noted as a trouble of the page.
     page.evaluate("htmx.trigger(document.querySelector('#rows'), 'htmx:timeout')")
@@ -162,7 +162,7 @@ def test_what_was_asked_for_in_a_list_is_followed_to_its_end(page: Page, demo: D
     page.locator("#action-toggle").check()
     page.locator("select[name=action]").select_option("check_bot")
     page.get_by_role("button", name="StepContext").click()
-    expect(page.get_by_text("begun one after the other: this list shows them.")).to_be_visible()
+    expect(page.get_by_text("This list shows their progress.")).to_be_visible()
     running = page.get_by_text(re.compile("^(queued|running)$"))
     expect(running).to_have_count(0, timeout=60_000)
     expect(page.get_by_text("succeeded", exact=True).first).to_be_visible()
@@ -177,5 +177,5 @@ def test_how_a_bot_is_renews_itself_and_is_said_when_it_has_changed(page: Page, 
     demo.manage("bot", "stop", "Sharp Spread")
     renewed(page)
     expect(page.locator("#page-status")).to_have_text("The bot is stopped.")
-    expect(page.get_by_role("group", name="What can be done").get_by_role("link", name="Start")).to_be_visible()
+    expect(page.get_by_role("group", name="Actions").get_by_role("link", name="Start")).to_be_visible()
     demo.manage("bot", "start", "Sharp Spread")

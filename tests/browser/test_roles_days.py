@@ -119,13 +119,13 @@ def test_a_viewer_sees_every_client_and_can_change_nothing(
     page: Page, arrives: Callable[[str, str], None], sharp_bot: str
 ) -> None:
     arrives("vera", "Viewer")
-    assert not {"Webhooks", "Channels", "Users", "Roles"}.intersection(menu(page))
+    assert not {"Webhooks", "Notifications", "Users", "Roles"}.intersection(menu(page))
     settings = sharp_bot.replace("/now/", "/change/")
     for path in (sharp_bot, settings, "/admin/accounts/client/1/change/", "/admin/accounts/server/1/change/"):
         page.goto(path)
         expect(page.locator("main")).to_contain_text(re.compile("Sharp|Sandbox"))
         # These two only look.
-        offered = page.locator("[role=group][aria-label='What can be done'] .panel-button").all_inner_texts()
+        offered = page.locator("[role=group][aria-label='Actions'] .panel-button").all_inner_texts()
         assert {text.splitlines()[-1] for text in offered} <= {"Check", "Refresh"}
         expect(page.get_by_role("button", name=re.compile("^Save|^Delete"))).to_have_count(0)
     page.goto("/admin/bots/bot/")

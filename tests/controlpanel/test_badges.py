@@ -16,7 +16,7 @@ def badge(account_type: str, words: str) -> str:
     return f'<span class="panel-badge is-{account_type}">{words}</span>'
 
 
-REAL, PAPER, TESTNET = badge("real", "real money"), badge("paper", "paper trade"), badge("testnet", "test network")
+REAL, PAPER, TESTNET = badge("real", "live"), badge("paper", "paper"), badge("testnet", "testnet")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_bot_that_was_edited_to_paper_trade_is_shown_as_what_it_still_trades(b
         text = text_of(admin_client.get(page))
         assert REAL in text and PAPER not in text, page
     page = text_of(admin_client.get(url_of(bot, "now")))
-    assert page.index(REAL) < page.index("It then trades on") < page.index(PAPER)
+    assert page.index(REAL) < page.index("It will then trade on") < page.index(PAPER)
     assert PAPER in text_of(admin_client.get(operate_url(bot, "redeploy")))
 
 
@@ -56,7 +56,7 @@ def test_an_operations_money_is_said_on_its_page_and_wherever_it_is_listed(conne
     for page in (operation.get_absolute_url(), reverse("admin:operations_operation_changelist")):
         text = text_of(admin_client.get(page))
         assert [b for b in (REAL, PAPER, TESTNET) if b in text] == [shown], page
-    assert shown in text_of(admin_client.get("/admin/")).partition("What was done last")[2]
+    assert shown in text_of(admin_client.get("/admin/")).partition("Recent activity")[2]
 
 
 @pytest.mark.parametrize("page", ["now", "change", "logs", "performance", "runs"])
@@ -77,8 +77,8 @@ def test_a_keys_money_is_said_in_its_list_on_its_page_on_its_clients_and_before_
 
 def test_the_bots_form_says_with_each_suggestion_what_it_trades_with(client_sharp, admin_client):
     form = text_of(admin_client.get(reverse(f"{BOT}_add")))
-    assert '<option value="binance_paper_trade" label="Binance, paper trade">' in form
-    assert '<option value="binance" label="Binance, real money">' in form
+    assert '<option value="binance_paper_trade" label="Binance, paper">' in form
+    assert '<option value="binance" label="Binance, live">' in form
 
 
 def test_a_key_that_is_due_says_so_on_its_page_and_its_clients_and_is_found_in_the_list(key, admin_client):

@@ -66,8 +66,8 @@ def test_a_crashed_bot_says_why_and_offers_what_to_do(pmm, admin_client):
     log(pmm, "Loop failed.\nTraceback\nValueError: the exchange closed the account", kind=LogKind.ERROR, level="ERROR")
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="Loop failed.\nTraceback\nValueError: the")
     page = shown(admin_client, pmm, "now")
-    assert "This bot needs you" in page
-    assert "exited by itself" in page
+    assert "Needs attention" in page
+    assert "The bot crashed." in page
     assert "ValueError: the exchange closed the account" in page
     advised = page[page.index("What to do") :]
     advised = advised[: advised.index("</section>")]
@@ -79,18 +79,18 @@ def test_a_crashed_bot_says_why_and_offers_what_to_do(pmm, admin_client):
 def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
     log(pmm, "It failed.", kind=LogKind.ERROR, level="ERROR")
     pmm.deployment.update(observed_state=BotState.CRASHED)
-    assert f'<a href="{url_of(pmm, "logs")}">Read its log</a>' in shown(admin_client, pmm, "now")
+    assert f'<a href="{url_of(pmm, "logs")}">View log</a>' in shown(admin_client, pmm, "now")
 
 
 @pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.UNRESPONSIVE])
 def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state, exposed_since=now())
     advice = shown(admin_client, pmm, "now")
-    advice = advice[advice.index("This bot needs you") :]
-    assert search("to cancel them|its orders are cancelled|with its orders cancelled", advice)
+    advice = advice[advice.index("Needs attention") :]
+    assert search("to cancel its orders|its orders are cancelled", advice)
     pmm.deployment.update(connector="binance_paper_trade", exposed_since=None)
     page = shown(admin_client, pmm, "now")
-    page = page[page.index("This bot needs you") :]
+    page = page[page.index("Needs attention") :]
     page = page[: page.index("</section>")]
     assert not search("to cancel them|orders are cancelled|orders cancelled", page)
 
@@ -100,9 +100,9 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
     assert "with the same settings" in shown(admin_client, pmm, "now")
     Bot.objects.filter(pk=pmm.pk).update(settings=pmm.settings | {"order_amount": 20})
     page = shown(admin_client, pmm, "now")
-    advised = page[page.index("What you can do") :]
+    advised = page[page.index("Next step") :]
     advised = advised[: advised.index("</section>")]
-    assert "“Start” goes on with the deployed ones" in advised
+    assert "“Start” uses the deployed settings" in advised
     assert {kind for kind in ("start", "redeploy", "archive") if operate_url(pmm, kind) in advised} == {
         "start",
         "redeploy",
@@ -115,7 +115,7 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
     ("state", "connector", "words"),
     [
         (BotState.RUNNING, "bitmart", "Stops trading SHARP-USDT with real money"),
-        (BotState.STOPPED, "bitmart", "The bot is stopped already, and its orders are cancelled."),
+        (BotState.STOPPED, "bitmart", "The bot is already stopped, and its orders are cancelled."),
         (BotState.CRASHED, "bitmart", "The bot is crashed. It may have left orders open, so it is recovered first"),
         (
             BotState.NOT_LISTED,
@@ -124,7 +124,11 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
         ),
         (BotState.CRASHED, "binance_paper_trade", "The bot is crashed and has no orders to cancel."),
         (BotState.STOPPED, "kucoin", "The bot is stopped. It may have left orders open, so it is recovered first"),
-        (BotState.UNRESPONSIVE, "bitmart", "The bot is silent. It may have left orders open, so it is recovered first"),
+        (
+            BotState.UNRESPONSIVE,
+            "bitmart",
+            "The bot is unresponsive. It may have left orders open, so it is recovered first",
+        ),
     ],
 )
 def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, state, connector, words, pmm, admin_client):
@@ -133,7 +137,7 @@ def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, stat
     pmm.deployment.update(observed_state=state, connector=connector, exposed_since=exposed_since)
     page = text_of(admin_client.get(operate_url(pmm, kind)))
     assert words in page
-    assert ("cancels its orders, until its log confirms it." in page) is (state == BotState.RUNNING)
+    assert ("waits for the bot's log to confirm it." in page) is (state == BotState.RUNNING)
 
 
 def advice_of(page: str) -> str:
@@ -146,7 +150,7 @@ def test_what_a_crashed_bot_is_advised_begins_with_its_recovery_and_names_its_or
     order = {"client_order_id": "BSBX1", "side": "BUY", "price": "0.0124", "amount": "1600.0"}
     pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=now(), open_orders=[order])
     page = shown(admin_client, pmm, "now")
-    assert "These orders were open when its log was read last" in page and "BSBX1" in page
+    assert "Open orders according to its log" in page and "BSBX1" in page
     advice = advice_of(page)
     places = [advice.index(operate_url(pmm, kind)) for kind in ("recover", "redeploy", "archive")]
     assert places == sorted(places)
@@ -162,7 +166,7 @@ def test_a_crashed_bot_without_orders_is_not_said_to_have_some(pmm, admin_client
 def test_a_stopped_bot_whose_orders_nobody_saw_cancelled_is_not_said_to_have_none(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.STOPPED, exposed_since=now())
     page = shown(admin_client, pmm, "now")
-    assert "nobody has seen all its orders cancelled" in page and "its orders are cancelled" not in page
+    assert "its orders are not confirmed as cancelled" in page and "its orders are cancelled" not in page
     assert operate_url(pmm, "recover") in advice_of(page) and operate_url(pmm, "start") not in advice_of(page)
 
 
@@ -171,7 +175,7 @@ def test_a_stopped_bot_whose_orders_nobody_saw_cancelled_is_not_said_to_have_non
     [
         (Trouble.ORDERS_REJECTED, "its orders are rejected", "Check the API key"),
         (Trouble.NOT_READY, "its exchange is not ready", "lists the bot's trading pair"),
-        (Trouble.NO_BALANCE, "too low to quote", "send funds"),
+        (Trouble.NO_BALANCE, "too low to quote", "add funds"),
     ],
 )
 def test_a_bot_that_is_up_and_does_not_quote_says_why_and_what_to_do(trouble, meaning, remedy, pmm, admin_client):
@@ -179,7 +183,7 @@ def test_a_bot_that_is_up_and_does_not_quote_says_why_and_what_to_do(trouble, me
         trouble=trouble, trouble_reason="The exchange said no.", trouble_since=now() - timedelta(hours=1)
     )
     page = shown(admin_client, pmm, "now")
-    assert "This bot needs you" in page and meaning in page and "The exchange said no." in page
+    assert "Needs attention" in page and meaning in page and "The exchange said no." in page
     assert remedy in advice_of(page) and operate_url(pmm, "stop") in advice_of(page)
     assert f"running, {trouble.label}" in page
 
@@ -187,7 +191,7 @@ def test_a_bot_that_is_up_and_does_not_quote_says_why_and_what_to_do(trouble, me
 def test_the_question_before_a_deploy_says_each_thing_in_a_paragraph(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=now())
     page = admin_client.get(operate_url(pmm, "deploy")).content.decode()
-    assert "Then it is archived.</p>\n\n<p>A new instance starts trading" in page
+    assert "Then the instance is archived.</p>\n\n<p>Then a new instance starts trading" in page
     assert (
         "The bot is crashed. It may have left orders open"
         in admin_client.get(operate_url(pmm, "stop")).content.decode()
@@ -201,7 +205,7 @@ def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, 
     pmm.settings |= {"order_amount": 1800}
     pmm.save()
     page = shown(admin_client, pmm, "now")
-    output = page[page.index("The running bot has other settings") :]
+    output = page[page.index("The running bot's settings differ") :]
     assert operate_url(pmm, "apply_settings") in output[: output.index("</section>")]
 
 
@@ -225,7 +229,7 @@ def test_how_a_bot_is_renews_itself_more_often_while_something_is_done_with_it(p
     assert "every 25s" in shown(admin_client, pmm, "now")
     operation = operation_request(kind="refresh", subject=pmm)
     page = shown(admin_client, pmm, "now")
-    assert "every 3s" in page and f'<a href="{operation.get_absolute_url()}">See each step</a>' in page
+    assert "every 3s" in page and f'<a href="{operation.get_absolute_url()}">View steps</a>' in page
     Operation.objects.update(state=State.SUCCEEDED)
     assert "every 25s" in part(admin_client, pmm)
 
@@ -240,8 +244,14 @@ def test_a_session_that_ended_signs_in_again_instead_of_showing_the_login_in_the
 def test_how_a_bot_is_and_how_it_is_set_are_pages_of_their_own(pmm, admin_client):
     log(pmm, "broken", kind=LogKind.ERROR, level="ERROR")
     operation_request(kind="refresh", subject=pmm)
-    of_now = ("running", "Newest errors in its log", "Latest operations")
-    of_settings = ('name="_save"', url_of(pmm, "delete"), "Settings: saved, deployed, live", "Trading rules", "?clone=")
+    of_now = ("running", "Latest errors", "Recent activity")
+    of_settings = (
+        'name="_save"',
+        url_of(pmm, "delete"),
+        "Saved, deployed and live settings",
+        "Trading rules",
+        "?clone=",
+    )
     now, settings = shown(admin_client, pmm, "now"), shown(admin_client, pmm, "change")
     assert [words for words in of_now if words not in now] == [words for words in of_settings if words in now] == []
     assert [words for words in of_settings if words not in settings] == []
@@ -297,7 +307,7 @@ def test_what_was_saved_leads_to_how_to_bring_it_into_effect(pmm, admin_client):
     assert saved["Location"] == url_of(pmm, "now")
     page = shown(admin_client, pmm, "now")
     assert "was changed successfully" in page
-    left = next_steps(page, "Saved, and not in effect yet")
+    left = next_steps(page, "Unapplied changes")
     assert "Order amount (base asset): 1600 → 3200" in left
     assert operate_url(pmm, "apply_settings") in left and operate_url(pmm, "redeploy") not in left
     assert f'href="{url_of(pmm)}"' in left
@@ -307,7 +317,7 @@ def test_what_reaches_an_instance_by_a_redeploy_alone_says_so(pmm, admin_client)
     pmm.deployment.update(live_config=pmm.deployment.config)
     admin_client.post(url_of(pmm), form(trading_pair="BTC-USDT"))
     page = shown(admin_client, pmm, "now")
-    left = next_steps(page, "Saved, and not in effect yet")
+    left = next_steps(page, "Unapplied changes")
     assert "Trading pair: SHARP-USDT → BTC-USDT" in left
     assert operate_url(pmm, "redeploy") in left and operate_url(pmm, "apply_settings") not in left
 
@@ -328,15 +338,15 @@ def test_a_new_bot_leads_to_its_deploy(client_sharp, admin_client):
     bot = Bot.objects.get()
     assert saved["Location"] == url_of(bot, "now")
     page = shown(admin_client, bot, "now")
-    following = next_steps(page, "What to do next")
-    assert "saved here, and not deployed yet" in following and operate_url(bot, "deploy") in following
+    following = next_steps(page, "Next step")
+    assert "Not deployed yet" in following and operate_url(bot, "deploy") in following
 
 
 def test_a_deploy_that_failed_says_so_where_the_next_one_begins(bot, perform, sandbox, admin_client):
     sandbox.faults.add("wrong_password")
     failed = perform("deploy", bot)
     assert failed.state == State.FAILED
-    following = next_steps(shown(admin_client, bot, "now"), "What to do next")
+    following = next_steps(shown(admin_client, bot, "now"), "Next step")
     assert "“Deploy” failed" in following and failed.get_absolute_url() in following
     assert operate_url(bot, "deploy") in following
 
@@ -344,7 +354,7 @@ def test_a_deploy_that_failed_says_so_where_the_next_one_begins(bot, perform, sa
 def test_a_run_that_has_ended_leaves_the_next_deploy_to_do(pmm, admin_client):
     pmm.deployment.end(BotState.ARCHIVED)
     page = shown(admin_client, pmm, "now")
-    assert "Its last run has ended." in page and "not in effect" not in page
+    assert "The bot's last run has ended." in page and "not in effect" not in page
 
 
 def test_what_the_form_mends_leads_to_the_form(bot, perform, admin_client):
@@ -402,7 +412,7 @@ def test_who_may_only_look_is_advised_without_buttons(pmm, make_user, browse):
     pmm.deployment.update(observed_state=BotState.CRASHED)
     viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
     page = shown(browse(viewer), pmm, "now")
-    assert "exited by itself" in page
+    assert "The bot crashed." in page
     assert operate_url(pmm, "redeploy") not in page
 
 
@@ -468,7 +478,7 @@ def test_a_long_log_comes_in_pages_that_keep_what_was_asked_for(pmm, admin_clien
 
 def test_an_empty_log_says_how_it_is_filled(pmm, admin_client):
     assert "“Refresh”" in shown(admin_client, pmm, "logs")
-    assert "No line" in shown(admin_client, pmm, "logs", q="x")
+    assert "No log lines" in shown(admin_client, pmm, "logs", q="x")
 
 
 # --- performance ---
@@ -484,8 +494,8 @@ def test_the_performance_is_shown_as_figures_as_a_chart_and_as_a_table(pmm, admi
     assert {datetime.fromisoformat(label).utcoffset() for label in chart["labels"]} == {timedelta()}
     page = " ".join(text_of(response).split())
     assert "from 1.50 to 4.00 USDT, between -2.25 and 4.00" in page
-    assert "The same as a table" in page
-    assert 'data-label="Profit and loss">-2.25<' in page
+    assert "View as table" in page
+    assert 'data-label="PnL">-2.25<' in page
 
 
 def test_controllers_are_told_apart_and_a_missing_moment_is_a_gap(pmm, admin_client):
@@ -560,7 +570,7 @@ def test_another_bots_run_is_not_shown_whatever_the_address_asks_for(pmm, make_b
 def test_a_script_and_a_bot_that_was_never_deployed_say_why_there_are_no_figures(bot, admin_client):
     assert "never been deployed" in shown(admin_client, bot, "performance")
     deploy(bot, "hummingbot-spread-1")
-    assert "Only controllers report" in shown(admin_client, bot, "performance")
+    assert "only controllers report" in shown(admin_client, bot, "performance")
 
 
 def test_the_list_says_what_the_run_earned_in_the_runs_own_quote_asset(pmm, admin_client):

@@ -153,7 +153,7 @@ def test_who_may_not_add_strategies_does_not_see_the_page(checked, browse, make_
 def test_the_server_s_page_says_what_it_offers(checked, admin_client):
     page = text_of(admin_client.get(url_of(checked)))
     assert "bollinger_v1" in page
-    assert "Use one as a strategy" in page
+    assert "Add a strategy" in page
 
 
 # --- the server tells other settings than before ---
@@ -182,19 +182,19 @@ def update_url(strategy):
 def test_the_strategy_s_page_says_that_a_server_tells_other_settings(changed, admin_client):
     page = text_of(admin_client.get(url_of(changed)))
     assert "version 1.1.0" in page
-    assert "Show what changed" in page
+    assert "View changes" in page
 
 
 def test_it_says_so_when_the_settings_are_the_same(use, admin_client):
     page = text_of(admin_client.get(url_of(use("bollinger_v1"))))
     assert "same settings" in page
-    assert "Show what changed" not in page
+    assert "View changes" not in page
 
 
 def test_the_difference_is_shown_before_anything_changes(changed, admin_client):
     page = text_of(admin_client.get(update_url(changed)))
     assert "New: bb_mode." in page
-    assert "Gone: bb_long_threshold." in page
+    assert "Removed: bb_long_threshold." in page
     assert "Changed: bb_std." in page
     assert '+      "default": 3.0' in page
     before = changed.schema
@@ -225,7 +225,7 @@ def test_a_bot_whose_setting_is_gone_is_not_deployed_with_it(changed, admin_clie
 
 def test_an_update_needs_the_right_to_change_strategies(changed, browse, make_user):
     user = make_user("mia", {"bots.view_strategy", "accounts.view_every_client"})
-    assert "Show what changed" not in text_of(browse(user).get(url_of(changed)))
+    assert "View changes" not in text_of(browse(user).get(url_of(changed)))
     assert browse(user).post(update_url(changed)).status_code == 403
 
 
@@ -274,7 +274,7 @@ def test_its_settings_are_entered_as_json_and_stay_when_they_are_saved_again(unk
 
 
 def test_it_takes_its_schema_from_a_server_that_has_the_controller(unknown, checked, admin_client):
-    assert "Take its settings" in text_of(admin_client.get(url_of(unknown)))
+    assert "Import settings" in text_of(admin_client.get(url_of(unknown)))
     assert admin_client.post(update_url(unknown)).status_code == 302
     unknown.refresh_from_db()
     assert "bb_length" in unknown.schema["properties"]

@@ -126,7 +126,7 @@ def card(page: str, name: str) -> str:
 
 
 def test_when_all_is_well_the_page_says_so(sharp, admin_client):
-    assert "Nothing needs you." in card(shown(admin_client), "alerts")
+    assert "All clear." in card(shown(admin_client), "alerts")
 
 
 def test_a_crash_is_told_with_what_to_do_and_the_buttons_for_it(sharp, admin_client):
@@ -155,7 +155,7 @@ def test_who_may_not_mend_a_server_is_told_whom_to_ask(make_user, browse, admin_
     manager = make_user("manager")
     bot = make_world("Sharp", manager)
     incident = crash(bot, kind=IncidentKind.SERVER_DOWN, subject=bot.server, code="server_unreachable")
-    whom = "What has to be done about the server is not yours to do: ask an administrator."
+    whom = "Only an administrator can fix the server."
     for address in (INDEX, url_of(incident)):
         assert whom in text_of(browse(manager).get(address))
         assert whom not in text_of(admin_client.get(address))
@@ -165,10 +165,10 @@ def test_a_server_that_refuses_the_login_leads_to_its_page_until_a_check_went_we
     crash(sharp, kind=IncidentKind.SERVER_DOWN, subject=sharp.server, code="wrong_password")
     Server.objects.update(last_error_code="wrong_password", last_error="It refused the password.")
     needs = card(shown(admin_client), "alerts")
-    assert "Server refuses the login" in needs
+    assert "Server rejects the login" in needs
     assert f'href="{url_of(sharp.server)}" aria-label="Open the server' in needs
     sharp.server.contact_succeeded(docker_running=True, mqtt_connected=True)
-    assert "Nothing needs you." in shown(admin_client)
+    assert "All clear." in shown(admin_client)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_failed_operation_leads_to_its_page(sharp, admin_client):
 
 def test_what_is_over_needs_nobody(sharp, admin_client):
     crash(sharp, resolved_at=now())
-    assert "Nothing needs you." in shown(admin_client)
+    assert "All clear." in shown(admin_client)
 
 
 def test_what_somebody_takes_care_of_comes_after_what_nobody_has_seen(sharp, admin_client, admin_user):
@@ -214,7 +214,7 @@ def test_what_somebody_takes_care_of_comes_after_what_nobody_has_seen(sharp, adm
     crash(sharp, subject_label="Unseen", kind=IncidentKind.DUPLICATE_INSTANCE, seen_at=now() - timedelta(days=1))
     needs = card(shown(admin_client), "alerts")
     assert needs.index("Unseen") < needs.index("Seen</a>")
-    assert "seen by admin" in needs
+    assert "acknowledged by admin" in needs
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_key_that_is_not_as_it_should_be_is_told_with_the_way_out(change, word
 def test_a_key_that_is_gone_from_its_server_is_pushed_again(sharp, admin_client):
     CredentialsProfile.objects.update(connectors=[])
     needs = card(shown(admin_client), "alerts")
-    assert "gone from the server" in needs
+    assert "missing on the server" in needs
     assert operate_url(ExchangeKey.objects.get(), "push_profile") in needs
 
 
@@ -245,20 +245,20 @@ def test_the_keys_of_a_client_who_left_need_nobody(sharp, admin_client):
     ExchangeKey.objects.update(expires_on=localdate() - timedelta(days=1))
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     sharp.deployment.end(BotState.ARCHIVED)
-    assert "Nothing needs you." in shown(admin_client)
+    assert "All clear." in shown(admin_client)
 
 
 def test_a_bot_with_an_older_key_is_to_be_redeployed(sharp, admin_client):
     sharp.deployment.update(key_fingerprint="older")
     needs = card(shown(admin_client), "alerts")
-    assert "Bot runs with an older key" in needs
+    assert "Bot runs with a previous exchange key" in needs
     assert operate_url(sharp, "redeploy") in needs
 
 
 def test_a_bot_that_differs_is_redeployed_or_changed_while_it_runs(sharp, admin_client):
     Bot.objects.update(settings=sharp.settings | {"sell_spreads": [0.02]})
     needs = card(shown(admin_client), "alerts")
-    assert "Saved and not live yet: Sell spreads" in needs
+    assert "Not live yet: Sell spreads" in needs
     assert operate_url(sharp, "apply_settings") in needs
     Bot.objects.update(image="hummingbot/hummingbot:other")
     assert operate_url(sharp, "redeploy") in card(shown(admin_client), "alerts")
@@ -269,18 +269,18 @@ def test_a_bot_that_does_not_run_is_not_said_to_run_as_it_was_before(state, shar
     Bot.objects.update(settings=sharp.settings | {"sell_spreads": [0.02]}, image="hummingbot/hummingbot:other")
     sharp.deployment.observe(state)
     page = shown(admin_client)
-    assert "Bot runs" not in page and "Saved and not live yet" not in page
+    assert "Bot runs" not in page and "Not live yet" not in page
     sharp.deployment.update(key_fingerprint="older")
     needs = card(shown(admin_client), "alerts")
-    assert "Bot runs" not in needs and "It runs" not in needs
-    assert "Bot has an older key" in needs and operate_url(sharp, "redeploy") in needs
+    assert "Bot runs" not in needs and "The bot is running" not in needs
+    assert "Bot has a previous exchange key" in needs and operate_url(sharp, "redeploy") in needs
 
 
 @pytest.mark.parametrize("state", [BotState.RUNNING, BotState.PAUSED, BotState.UNRESPONSIVE])
 def test_one_that_runs_or_may_is_said_to(state, sharp, admin_client):
     Bot.objects.update(image="hummingbot/hummingbot:other")
     sharp.deployment.observe(state)
-    assert "Bot runs as it was before" in card(shown(admin_client), "alerts")
+    assert "Unapplied changes" in card(shown(admin_client), "alerts")
 
 
 def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admin_client):
@@ -296,7 +296,7 @@ def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admi
     crash(sharp)
     needs = card(shown(admin_client), "alerts")
     assert len(findall("<h3>", needs)) == MOST
-    assert "1 in the list of exchange keys" in needs
+    assert "exchange keys (1)" in needs
     assert reverse("admin:accounts_exchangekey_changelist") in needs
 
 
@@ -335,7 +335,7 @@ def test_a_bot_that_is_not_of_the_panel_is_told_to_who_sees_every_client(sharp, 
     assert browser.get(url_of(incident)).status_code == 404
     page = text_of(browser.get(url_of(sharp.server)))
     assert url_of(sharp, "now") in page
-    assert "2 others that are not of your clients" in page
+    assert "2 other bots of clients that you don't manage" in page
     assert "someone-else" not in page
     assert "Other" not in page
 
@@ -351,32 +351,32 @@ def test_a_client_who_is_being_onboarded_is_not_forgotten(sharp, admin_client, m
         assert f'href="{reverse("onboard_resume", args=[client.pk])}"' in card(page, "alerts")
         return card(page, "alerts")
 
-    assert "Next is the exchange key." in output()
+    assert "Next: add the exchange key." in output()
     key = ExchangeKey(client=client, connector="bitmart", changed_at=now(), fingerprint="x")
     key.save()
-    assert "Next is the bot." in output()
+    assert "Next: add a bot." in output()
     bot = Bot.objects.create(
         client=client, name="Half", server=sharp.server, strategy=sharp.strategy, settings=sharp.settings,
         connector="binance", trading_pair="BTC-USDT",
     )  # fmt: skip
-    assert "Next is the exchange key." in output()
+    assert "Next: add the exchange key." in output()
     Bot.objects.filter(pk=bot.pk).update(connector="binance_paper_trade")
-    assert "Next is the launch." in output()
+    assert "Next: launch the bot." in output()
     CredentialsProfile.objects.create(client=client, server=sharp.server, account_name="half")
     deploy(bot, observed_at=now())
-    assert "Next is to set the client active." in output()
+    assert "Next: mark as active." in output()
     Client.objects.filter(pk=client.pk).update(status=ClientStatus.ACTIVE)
-    assert "Next is" not in shown(browse(manager))
-    assert "Clients being onboarded <" in shown(admin_client)
+    assert "Next:" not in shown(browse(manager))
+    assert "In onboarding <" in shown(admin_client)
 
 
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"deployment": {"observed_state": BotState.CRASHED}}, "Next is to look at its bot."),
-        ({"key": {"test_passed": False, "test_outcome": "no"}}, "Next is a new exchange key."),
-        ({"server": {"docker_running": False}}, "Next is to have its server mended."),
-        ({"deployment": {"observed_state": BotState.STARTING}}, "Next is to wait until the bot is heard."),
+        ({"deployment": {"observed_state": BotState.CRASHED}}, "Next: check its bot."),
+        ({"key": {"test_passed": False, "test_outcome": "no"}}, "Next: enter a new key."),
+        ({"server": {"docker_running": False}}, "Next: fix its server."),
+        ({"deployment": {"observed_state": BotState.STARTING}}, "Next: wait for the bot to connect."),
     ],
 )
 def test_what_is_wrong_with_a_client_who_is_being_onboarded_comes_before_setting_it_active(
@@ -394,11 +394,11 @@ def test_clients_who_are_being_onboarded_share_one_reminder(sharp, admin_client)
     for number in range(MOST + 1):
         Client.objects.create(name=f"Half {number}", account_name=f"half_{number}", server=sharp.server)
     needs = card(shown(admin_client), "alerts")
-    assert needs.count("Being onboarded:") == 1
+    assert needs.count("In onboarding:") == 1
     assert f">{MOST + 1} clients</a>" in needs
     assert f"{reverse('admin:accounts_client_changelist')}?status__exact=onboarding" in needs
-    assert "Next: for Half 0, the exchange key; for Half 1, the exchange key; for Half 2, the exchange key." in needs
-    assert "Go on with Half 2" in needs and "Half 3" not in needs
+    assert "Next: Half 0 (add the exchange key); Half 1 (add the exchange key); Half 2 (add the exchange key)." in needs
+    assert "Continue Half 2" in needs and "Half 3" not in needs
     assert "And more" not in needs
 
 
@@ -412,7 +412,7 @@ def test_no_alarm_is_left_out_however_many_there_are(sharp, admin_client):
     Client.objects.create(name="Half", account_name="half", server=sharp.server)
     needs = card(shown(admin_client), "alerts")
     assert len(findall("<h3>", needs)) == MOST + 2
-    assert "1 in the list of clients being onboarded" in needs
+    assert "clients in onboarding (1)" in needs
 
 
 # --- whether anybody looks ---
@@ -423,20 +423,20 @@ def test_without_a_worker_the_page_says_so_loudly_and_never_that_all_is_well(sha
     page = shown(admin_client)
     assert "No background worker is running" in page
     assert "10 minutes ago" in page
-    assert "Nothing needs you." not in page
+    assert "All clear." not in page
 
 
 def test_a_worker_that_does_not_look_is_told_of(sharp, admin_client):
     Server.objects.update(checked_at=now() - timedelta(minutes=10))
     page = shown(admin_client)
-    assert "no server was looked at since" in page
-    assert "Nothing needs you." not in page
+    assert "no server has been polled since" in page
+    assert "All clear." not in page
 
 
 def test_a_server_that_was_just_added_raises_no_alarm(admin_client):
     Server.objects.create(name="New", base_url="http://10.0.0.1", password="x")
     page = shown(admin_client)
-    assert "no server was looked at" not in page
+    assert "no server has been polled" not in page
     assert "not checked yet" in card(page, "servers")
 
 
@@ -446,12 +446,12 @@ def test_a_server_that_was_just_added_raises_no_alarm(admin_client):
 def test_servers_are_told_with_health_version_latency_and_the_time(sharp, admin_client):
     up = card(shown(admin_client), "servers")
     assert "up</span>" in up
-    assert "version 1.2, answered in 23 ms" in up
+    assert "version 1.2, responded in 23 ms" in up
     Server.objects.update(reachable=False, last_error_code="wrong_password", last_error="It refused the password.")
     assert "wrong password" in card(shown(admin_client), "servers")
     Server.objects.update(checked_at=now() - timedelta(minutes=5))
     old = card(shown(admin_client), "servers")
-    assert "not seen lately" in old
+    assert "no recent contact" in old
     assert "5 minutes ago" in old
 
 
@@ -461,7 +461,7 @@ def test_bots_are_counted_by_state_and_money_and_lead_to_their_list(sharp, admin
         connector="binance_paper_trade", trading_pair="BTC-USDT",
     )  # fmt: skip
     bots = card(shown(admin_client), "bots")
-    cells = r"\s*".join(rf'<td data-label="{name}">(\d)</td>' for name in ("Real money", "Paper trade", "All"))
+    cells = r"\s*".join(rf'<td data-label="{name}">(\d)</td>' for name in ("Live", "Paper", "All"))
     assert findall(cells, bots) == [("1", "0", "1"), ("0", "1", "1")]
     lists = findall(r'href="([^"]+)"', bots)
     assert [text_of(admin_client.get(url)).count("action-select") > 0 for url in lists] == [True, True]
@@ -474,7 +474,7 @@ def test_the_newest_operations_are_told_with_their_outcome(sharp, admin_client, 
     operation = operation_request(kind="push_profile", subject=sharp.client, requested_by=admin_user)
     Operation.objects.filter(pk=operation.pk).update(state=State.FAILED, error_message="The password is wrong.")
     done = card(shown(admin_client), "operations")
-    assert done.index("Push profile") < done.index("Refresh")
+    assert done.index("Push keys") < done.index("Refresh")
     for part in (operation.get_absolute_url(), "failed", "by admin", "The password is wrong."):
         assert part in done
 
@@ -485,8 +485,8 @@ def test_the_newest_operations_are_told_with_their_outcome(sharp, admin_client, 
 def test_profit_volume_and_balances_are_told_in_words_and_tables(sharp, admin_client):
     page = shown(admin_client)
     earned = card(page, "earned-1")
-    assert "Profit and loss in USDT" in earned
-    assert "real money" in earned
+    assert "PnL in USDT" in earned
+    assert ">live</span>" in earned
     assert "7.25 USDT" in earned
     assert "725.00 USDT" in earned
     assert "<canvas" in earned
@@ -509,8 +509,8 @@ def test_a_total_says_how_many_bots_report_until_all_do(sharp, admin_client):
     run.performance.all().delete()
     for query in ({}, {"client": sharp.client.pk}):
         earned = card(shown(admin_client, **query), "earned-1")
-        assert "7.25 USDT</strong> in all (1 of 2 bots report)" in earned
-        assert "725.00 USDT</strong> traded (1 of 2 bots report)" in earned
+        assert "PnL <strong>7.25 USDT</strong> (1 of 2 bots report)" in earned
+        assert "Volume <strong>725.00 USDT</strong> (1 of 2 bots report)" in earned
     assert card(shown(admin_client), "earned-1").count("1 of 2 bots report") == 4, "the client's figures are totals too"
     for change in ({"connector": "binance_paper_trade"}, {"trading_pair": "SHARP-BTC"}, {"sent_at": None}):
         kept = {name: getattr(run, name) for name in change}
@@ -526,7 +526,7 @@ def test_a_total_says_how_many_bots_report_until_all_do(sharp, admin_client):
 
 
 def test_a_longer_time_knows_no_change_of_what_was_not_seen_then(sharp, admin_client):
-    assert "not known" in card(shown(admin_client, span="month"), "balances")
+    assert ">—</td>" in card(shown(admin_client, span="month"), "—<")
 
 
 def test_of_one_client_or_server_only_its_figures_are_shown(sharp, admin_client):
@@ -598,7 +598,7 @@ def test_a_new_account_manager_is_led_to_a_first_client(sharp, make_user, browse
     page = shown(browse(make_user("manager")))
     assert reverse("onboard") in card(page, "first-steps")
     viewer = make_user("viewer", MANAGER_PERMISSIONS - {"accounts.add_client"})
-    assert "Somebody who may add clients" in card(shown(browse(viewer)), "first-steps")
+    assert "Ask a user who may add clients" in card(shown(browse(viewer)), "first-steps")
 
 
 def test_with_a_client_there_are_no_first_steps_and_without_a_bot_the_way_to_one(sharp, admin_client):
@@ -638,10 +638,10 @@ def test_ten_of_everything_take_as_many_queries_as_two(queries, admin_user):
 def test_the_part_that_says_how_things_are_renews_itself_and_speaks_only_of_what_is_new(sharp, admin_client):
     page = shown(admin_client)
     assert f'hx-get="{reverse("dashboard_now")}"' in page
-    assert 'data-said="Needs you: 0. Bots: 1 running."' in page
+    assert 'data-said="Needs attention: 0. Bots: 1 running."' in page
     crash(sharp)
     changed = text_of(admin_client.get(reverse("dashboard_now")))
-    assert 'data-said="Needs you: 1. Bots: 1 ' in changed
+    assert 'data-said="Needs attention: 1. Bots: 1 ' in changed
     assert 'role="alert"' not in changed.replace('role="alert" data-not-renewed hidden', "")
 
 

@@ -22,7 +22,7 @@ def data_dir(tmp_path, monkeypatch):
 def test_a_second_demo_on_the_same_data_is_refused(data_dir):
     with (data_dir / "demo.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(CommandError, match="A demo is running already"):
+        with pytest.raises(CommandError, match="A demo is already running"):
             call_command("demo")
 
 

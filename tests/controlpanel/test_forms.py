@@ -49,12 +49,12 @@ def save_server(db, admin_client):
         ("bots.example.com", "must begin with http:// or https://"),
         ("10.0.0.5:8000", "must begin with http:// or https://"),
         ("ftp://bots.example.com", "must begin with http:// or https://"),
-        ("https://bots.example.com/api", "must end after the host and port"),
-        ("https://bots.example.com?x=1", "must end after the host and port"),
-        ("https://admin:hunted@bots.example.com", "must not hold a username or password"),
-        ("https://", "must hold a valid host"),
-        ("http://bots.example.com:99999", "check its host and port"),
-        ("http://bots example.com", "must hold a valid host"),
+        ("https://bots.example.com/api", "Remove everything after the host and port"),
+        ("https://bots.example.com?x=1", "Remove everything after the host and port"),
+        ("https://admin:hunted@bots.example.com", "Remove the username and password"),
+        ("https://", "Enter a valid host"),
+        ("http://bots.example.com:99999", "Check its host and port"),
+        ("http://bots example.com", "Enter a valid host"),
     ],
 )
 def test_a_base_url_that_leads_nowhere_is_refused_with_the_reason(base_url, message, save_server):
@@ -74,7 +74,7 @@ def test_a_server_is_reached_in_clear_through_the_internet_only_where_that_was_s
     assert save_server(base_url="http://bots.example.com:8000", allow_unencrypted="on").status_code == 302
     server = Server.objects.get()
     assert server.allow_unencrypted
-    assert "everyone on the way can read its password" in text_of(admin_client.get(url_of(server)))
+    assert "Anyone on the network path can read its password" in text_of(admin_client.get(url_of(server)))
 
 
 def test_a_refused_server_never_shows_the_password_that_was_typed(save_server):
@@ -132,7 +132,7 @@ def test_a_new_server_needs_a_password_and_an_old_one_keeps_its_own(save_server,
     assert save_server(password=" spaced ").status_code == 302
     server = Server.objects.get()
     assert server.password == " spaced "
-    assert "8 characters, with spaces around it" in text_of(admin_client.get(url_of(server)))
+    assert "8 characters, with surrounding spaces" in text_of(admin_client.get(url_of(server)))
     facts = {"name": "Renamed", "base_url": server.base_url, "username": "admin", "password": ""}
     assert admin_client.post(url_of(server), facts).status_code == 302
     server.refresh_from_db()
@@ -145,7 +145,7 @@ def test_two_servers_of_one_name_are_refused(server, save_server):
 
 def test_two_servers_of_one_host_are_refused(server, save_server):
     errors = refused(save_server(base_url=f" {server.base_url.upper()}/ "))
-    assert errors == {"base_url": ["Another server of the panel has this base URL: one host is one server."]}
+    assert errors == {"base_url": ["This base URL belongs to another server in the panel. Add each host only once."]}
 
 
 # --- clients ---
@@ -167,7 +167,7 @@ def test_an_account_name_is_made_from_the_clients_name(save_client):
 
 def test_a_name_that_gives_no_account_name_asks_for_one(save_client):
     response = save_client(name="锋利")
-    assert refused(response) == {"account_name": ["No account name can be made from this client name: enter one."]}
+    assert refused(response) == {"account_name": ["No account name can be made from this client name. Enter one."]}
     assert (shown(response, "name"), shown(response, "notes")) == ("锋利", "kept")
     assert not Client.objects.exists()
     assert save_client(name="锋利", account_name="client_fengli").status_code == 302
@@ -177,19 +177,19 @@ def test_a_name_that_gives_no_account_name_asks_for_one(save_client):
 def test_an_account_name_that_a_server_would_choke_on_is_refused(name, save_client):
     response = save_client(account_name=name)
     (message,) = refused(response)["account_name"]
-    assert "only letters, digits, “_” and “-” are allowed" in message
+    assert "use only letters, digits, “_” and “-”" in message
     assert shown(response, "account_name") == name
     assert not Client.objects.exists()
 
 
 def test_an_account_name_stands_once_on_a_server(client_sharp, save_client):
     errors = refused(save_client(account_name="client_sharp"))
-    assert "This account name can't be used on this server: choose another one." in str(errors)
+    assert "This account name can't be used on this server. Choose another one." in str(errors)
 
 
 def test_a_name_that_is_taken_is_refused_in_one_sentence_that_tells_of_nobody(client_sharp, save_client):
     errors = refused(save_client(name=client_sharp.name))
-    assert errors == {"name": ["This name can't be used: choose another one."]}
+    assert errors == {"name": ["This name can't be used. Choose another one."]}
 
 
 def test_the_profile_of_a_pushed_client_keeps_its_name(client_sharp, save_client, admin_client):
@@ -198,7 +198,7 @@ def test_the_profile_of_a_pushed_client_keeps_its_name(client_sharp, save_client
     )
     page = admin_client.get(url_of(client_sharp))
     assert page.context["adminform"].form.fields["account_name"].disabled
-    assert "Take over a profile" not in text_of(page)
+    assert "Adopt a profile" not in text_of(page)
     assert save_client(client_sharp, name="Sharp", account_name="another", existing_profile="").status_code == 302
     client_sharp.refresh_from_db()
     assert client_sharp.account_name == "client_sharp"
@@ -211,7 +211,7 @@ def test_a_pushed_client_does_not_move_to_a_server_that_has_its_account_name(cli
     other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
     Client.objects.create(name="Namesake", server=other, account_name="client_sharp")
     errors = refused(save_client(client_sharp, name="Sharp", server=other.pk))
-    assert "This account name can't be used on this server: choose another one." in str(errors)
+    assert "This account name can't be used on this server. Choose another one." in str(errors)
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_a_profile_is_taken_over_from_the_servers_own_list(listed, client_sharp,
     assert blunt.account_name == "by_hand"
     profile = blunt.profiles.get()
     assert (profile.server, profile.account_name, profile.adopted) == (listed, "by_hand", True)
-    assert "not looked into yet" in text_of(admin_client.get(url_of(blunt)))
+    assert "not verified yet" in text_of(admin_client.get(url_of(blunt)))
 
 
 def test_a_profile_that_is_not_on_the_list_is_not_taken_over(listed, save_client):
@@ -245,7 +245,7 @@ def test_a_profile_that_is_not_on_the_list_is_not_taken_over(listed, save_client
 def test_a_profile_of_another_server_is_refused(listed, save_client):
     other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
     errors = refused(save_client(server=other.pk, existing_profile=f"{listed.pk}:by_hand"))
-    assert errors == {"existing_profile": ["This profile is on another server than Other."]}
+    assert errors == {"existing_profile": ["This profile is not on Other. Choose one that is."]}
 
 
 def test_a_profile_and_a_name_of_ones_own_do_not_go_together(listed, save_client):
@@ -293,7 +293,7 @@ def save_key(client_sharp, admin_client):
 
 def test_the_form_asks_for_what_the_chosen_connector_needs(client_sharp, admin_client):
     page = reverse(f"{KEY}_add")
-    assert "fields that it asks for appear then" in text_of(admin_client.get(page))
+    assert "Choose an exchange to see the fields it requires" in text_of(admin_client.get(page))
     for connector in ("bitmart", "kraken"):
         chosen = text_of(admin_client.get(page, {"client": client_sharp.pk, "connector": connector}))
         assert all(f'name="{field.name}"' in chosen for field in KNOWN_CONNECTORS[connector])
@@ -314,16 +314,16 @@ def test_a_connector_that_the_clients_server_does_not_have_is_refused(server, sa
     elsewhere = [{"name": "exotic_api_key", "type": "SecretStr", "required": True}]
     Server.objects.create(name="O", base_url="http://127.0.0.1:9", password="x", connectors={"exotic": elsewhere})
     errors = refused(save_key(connector="exotic"))
-    assert errors == {"connector": ["Choose a connector that the client's server knows, then enter its key."]}
+    assert errors == {"connector": ["Choose a connector that the client's server has, then enter its key."]}
 
 
 @pytest.mark.parametrize("blank", ["", "   "])
 def test_each_missing_field_is_named_and_no_typed_value_is_shown_again(blank, save_key):
     response = save_key(bitmart_memo=blank, bitmart_secret_key=blank)
     assert refused(response) == {
-        "bitmart_memo": ["This is missing."],
-        "bitmart_secret_key": ["This is missing."],
-        "__all__": ["Enter the secrets again: they are never sent back to a page."],
+        "bitmart_memo": ["This field is required."],
+        "bitmart_secret_key": ["This field is required."],
+        "__all__": ["Enter the key's values again. For security, they are never shown again."],
     }
     assert not ExchangeKey.objects.exists()
     assert PLANTED["bitmart_api_key"] not in text_of(response)
@@ -342,7 +342,7 @@ def test_pasted_spaces_and_line_ends_are_dropped(save_key):
 @pytest.mark.parametrize("value", ["abc def", "abc\ndef", "abc\tdef"])
 def test_a_key_that_was_pasted_in_pieces_is_refused_on_its_field(value, save_key):
     errors = refused(save_key(bitmart_secret_key=value))
-    assert errors["bitmart_secret_key"] == ["There is a space or a line break inside: copy the whole value once more."]
+    assert errors["bitmart_secret_key"] == ["This contains a space or a line break. Paste the whole value again."]
     assert not ExchangeKey.objects.exists()
 
 
@@ -367,7 +367,7 @@ def test_what_has_spaces_or_lines_of_its_own_is_taken(connector, values, save_ke
 
 def test_a_second_key_for_a_connector_is_refused(key, save_key):
     errors = refused(save_key())
-    assert "This client has a key for this connector already: change that one." in str(errors)
+    assert "This client already has a key for this connector. Edit that key instead." in str(errors)
     assert ExchangeKey.objects.count() == 1
 
 
@@ -386,9 +386,9 @@ def test_a_choice_that_the_connector_does_not_offer_is_refused(save_key):
 def test_a_key_is_replaced_as_a_whole_and_never_shown(key, admin_client):
     pages = text_of(admin_client.get(url_of(key))), text_of(admin_client.get(url_of(key, "rotate")))
     assert not [value for value in PLANTED.values() if value in "".join(pages)]
-    assert f"ends with {PLANTED['bitmart_api_key'][-4:]}" in pages[0]
+    assert f"ends in {PLANTED['bitmart_api_key'][-4:]}" in pages[0]
     errors = refused(admin_client.post(url_of(key, "rotate"), {}))
-    assert errors == {name: ["This is missing."] for name in PLANTED}
+    assert errors == {name: ["This field is required."] for name in PLANTED}
     key.refresh_from_db()
     assert key.read_values() == PLANTED
     new = dict.fromkeys(PLANTED, "another-value")
@@ -408,7 +408,7 @@ def test_new_values_are_saved_and_nothing_is_sent_before_somebody_says_so(key, a
     response = admin_client.post(url_of(key, "rotate"), PLANTED | {"bitmart_memo": "another", "expires_on": ""})
     assert response["Location"] == url_of(key, "operate", "rotate_key")
     assert not sandbox.requests
-    assert "Yes, push\n" in text_of(admin_client.get(response["Location"]))
+    assert "</span>Push\n" in text_of(admin_client.get(response["Location"]))
 
 
 def test_new_values_do_not_inherit_the_former_ones_last_day(key, admin_client):
@@ -454,7 +454,7 @@ def test_paper_trade_says_that_it_needs_no_key(client_sharp, save_key, admin_cli
 
 def test_connectors_are_offered_by_what_is_at_stake(client_sharp, admin_client):
     choices = admin_client.get(reverse(f"{KEY}_add")).context["adminform"].form.fields["connector"].choices
-    assert [label.partition(":")[0] for label, _ in choices[1:]] == ["Real money", "Test networks", "Paper trade"]
+    assert [label.partition(" (")[0] for label, _ in choices[1:]] == ["Live", "Testnet", "Paper trade"]
     assert ("binance_perpetual", "Binance futures (perpetual) · binance_perpetual") in choices[1][1]
 
 
@@ -463,13 +463,13 @@ def test_the_form_speaks_in_words_and_says_how_a_key_is_made(client_sharp, admin
         return text_of(admin_client.get(reverse(f"{KEY}_add"), {"client": client_sharp.pk, "connector": connector}))
 
     bitmart = guide("bitmart")
-    assert "Memo (the name you gave the key)" in bitmart and "API Management" in bitmart
+    assert "Memo" in bitmart and "API Management" in bitmart
     assert "Never allow withdrawals" in bitmart
     assert f"The panel reaches the server at <code>{client_sharp.server.host}</code>" in bitmart
     hyperliquid = guide("hyperliquid")
-    assert "with an API wallet" in hyperliquid and "It can't be bound to an address." in hyperliquid
-    assert "it can also move the money away" in guide("dydx_v4_perpetual")
-    assert "test network" in guide("bybit_testnet") and "https://testnet.bybit.com" in guide("bybit_testnet")
+    assert "with an API wallet" in hyperliquid and "This exchange has no IP restriction for keys." in hyperliquid
+    assert "it can also withdraw all funds" in guide("dydx_v4_perpetual")
+    assert "testnet" in guide("bybit_testnet") and "https://testnet.bybit.com" in guide("bybit_testnet")
 
 
 def test_a_secret_is_typed_unseen_and_no_browser_offers_or_keeps_it(client_sharp, admin_client):
@@ -489,7 +489,7 @@ def test_a_key_whose_connector_the_server_no_longer_knows_says_so(key, admin_cli
     ExchangeKey.objects.update(connector="discontinued")
     assert admin_client.get(url_of(key)).status_code == 200
     errors = refused(admin_client.post(url_of(key, "rotate"), PLANTED))
-    assert errors == {"__all__": ["The client's server no longer knows this connector: check its connection."]}
+    assert errors == {"__all__": ["The client's server no longer has this connector. Check the server's connection."]}
 
 
 def delete(browser, *keys):
@@ -504,7 +504,7 @@ def delete(browser, *keys):
 def test_a_key_that_is_deleted_here_and_not_on_the_server_says_so(several, pushed, key, perform, admin_client):
     if pushed:
         perform("push_profile", key.client)
-    assert "stays on the server" in text_of(admin_client.get(url_of(key, "delete")))
+    assert "stay on the server" in text_of(admin_client.get(url_of(key, "delete")))
     keys = [key]
     if several:
         keys.append(ExchangeKey(client=key.client, connector="kucoin"))
@@ -512,7 +512,9 @@ def test_a_key_that_is_deleted_here_and_not_on_the_server_says_so(several, pushe
         keys[-1].save()
     page = text_of(delete(admin_client, *keys))
     assert not ExchangeKey.objects.exists()
-    output = "The bitmart key was deleted here only: it is in client_sharp on Sandbox still"
+    output = (
+        "The bitmart key was deleted in the panel only. It is still in client_sharp on Sandbox and in running bots."
+    )
     assert (output in page) == pushed
     assert "The kucoin key was" not in page
 
@@ -543,7 +545,7 @@ def test_an_unreadable_key_says_so_on_its_row_and_its_page_and_can_be_entered_ag
     page = text_of(admin_client.get(reverse(f"{KEY}_changelist")))
     assert page.count("can't be read") == 1
     assert page.count("not pushed") == 1
-    assert "was encrypted with a FERNET_KEYS value that is not there any more" in text_of(admin_client.get(url_of(key)))
+    assert "was encrypted with a FERNET_KEYS value that is missing now" in text_of(admin_client.get(url_of(key)))
     assert "can't be read" in text_of(admin_client.get(reverse(f"{CLIENT}_changelist")))
     assert "can't be read" in text_of(admin_client.get(url_of(key.client)))
     assert admin_client.post(url_of(key, "rotate"), PLANTED).status_code == 302
@@ -561,7 +563,7 @@ def test_an_unreadable_password_says_so_on_its_row_and_its_page_and_can_be_enter
     page = text_of(admin_client.get(reverse(f"{SERVER}_changelist")))
     assert page.count("password can't be read") == 1
     assert page.count("not checked yet") == 1
-    assert "it can't be decrypted" in text_of(admin_client.get(url_of(server)))
+    assert "can't be decrypted" in text_of(admin_client.get(url_of(server)))
     facts = {"name": server.name, "base_url": server.base_url, "username": "admin"}
     assert admin_client.post(url_of(server), facts).status_code == 302
     server.refresh_from_db()
@@ -594,7 +596,9 @@ def test_a_pair_is_understood_however_it_is_written(pair, save_bot):
 def test_what_is_no_pair_is_refused(pair, save_bot):
     response = save_bot(trading_pair=pair)
     errors = refused(response)
-    assert errors == {"trading_pair": ["Write the base and the quote asset with a dash between: SHARP-USDT."]}
+    assert errors == {
+        "trading_pair": ["Enter a pair such as SHARP-USDT, with a dash between the base and the quote asset."]
+    }
     assert shown(response, "trading_pair") == pair
     assert not Bot.objects.exists()
 
@@ -602,20 +606,20 @@ def test_what_is_no_pair_is_refused(pair, save_bot):
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("bid_spread", "0", "This must be more than 0, it is 0."),
-        ("bid_spread", "-0.003", "This must be more than 0, it is -0.003."),
-        ("ask_spread", "1", "This must be less than 1, it is 1."),
-        ("ask_spread", "1.5", "This must be less than 1, it is 1.5."),
+        ("bid_spread", "0", "This must be more than 0. You entered 0."),
+        ("bid_spread", "-0.003", "This must be more than 0. You entered -0.003."),
+        ("ask_spread", "1", "This must be less than 1. You entered 1."),
+        ("ask_spread", "1.5", "This must be less than 1. You entered 1.5."),
         ("ask_spread", "three", "Enter a number."),
         ("ask_spread", "NaN", "Enter a number."),
         ("bid_spread", "inf", "Enter a number."),
         ("bid_spread", "1e999", "Enter a number."),
-        ("order_amount", "0", "This must be more than 0, it is 0."),
-        ("order_amount", "", "This is missing."),
-        ("bid_spread", "", "This is missing."),
-        ("order_refresh_time", "0", "This must be at least 1, it is 0."),
+        ("order_amount", "0", "This must be more than 0. You entered 0."),
+        ("order_amount", "", "This field is required."),
+        ("bid_spread", "", "This field is required."),
+        ("order_refresh_time", "0", "This must be at least 1. You entered 0."),
         ("order_refresh_time", "1.5", "This must be a whole number."),
-        ("order_refresh_time", "1000000", "This must be at most 86400, it is 1000000."),
+        ("order_refresh_time", "1000000", "This must be at most 86400. You entered 1000000."),
     ],
 )
 def test_a_setting_out_of_bounds_is_refused_on_its_own_field(setting, value, message, save_bot, spread):
@@ -644,7 +648,7 @@ def test_a_connector_that_the_server_does_not_have_is_refused(save_bot):
 
 def test_a_strategy_for_spot_markets_refuses_a_perpetual_connector(save_bot, pmm_simple):
     errors = refused(save_bot(connector="bitmart_perpetual"))
-    assert errors == {"connector": ["The strategy spread trades spot markets only: choose a spot connector."]}
+    assert errors == {"connector": ["The strategy spread supports spot markets only. Choose a spot connector."]}
     settings = {"total_amount_quote": "80", "leverage": "2"}
     assert save_bot(strategy=pmm_simple, connector="bitmart_perpetual", settings=settings).status_code == 302
 
@@ -659,13 +663,13 @@ def test_an_image_that_is_none_is_refused(save_bot):
 
 @pytest.mark.parametrize("name", ["锋利", "--"])
 def test_a_bot_name_that_no_server_takes_is_refused(name, save_bot):
-    assert refused(save_bot(name=name)) == {"name": ["The name needs at least one letter (a-z) or digit."]}
+    assert refused(save_bot(name=name)) == {"name": ["Enter a name with at least one letter (a-z) or digit."]}
 
 
 def test_two_bots_of_a_client_that_look_the_same_to_a_server_are_refused(make_bot, save_bot):
     make_bot()
     errors = refused(save_bot(name="sharp-spread"))
-    assert errors == {"name": ["This client has a bot whose name looks the same to a server."]}
+    assert errors == {"name": ["This client has a bot whose server name would be the same. Choose another name."]}
 
 
 SPREADS = {"buy_spreads": "0.003, 0.006", "sell_spreads": "0.003"}
@@ -681,12 +685,12 @@ def test_a_controllers_settings_are_lists(save_bot, pmm, admin_client):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("0.003; 0.006", "Write numbers with commas between: 0.003, 0.006."),
-        ("0.003, much", "Write numbers with commas between: 0.003, 0.006."),
-        (",", "This is missing."),
-        ("0.003, nan", "Write numbers with commas between: 0.003, 0.006."),
-        ("0.003, -0.1", "This must be more than 0, it is -0.1."),
-        ("2", "This must be less than 1, it is 2."),
+        ("0.003; 0.006", "Separate numbers with commas: 0.003, 0.006."),
+        ("0.003, much", "Separate numbers with commas: 0.003, 0.006."),
+        (",", "This field is required."),
+        ("0.003, nan", "Separate numbers with commas: 0.003, 0.006."),
+        ("0.003, -0.1", "This must be more than 0. You entered -0.1."),
+        ("2", "This must be less than 1. You entered 2."),
     ],
 )
 def test_a_list_with_something_wrong_in_it_is_refused_on_its_field(value, message, save_bot, pmm):
@@ -745,7 +749,7 @@ def test_a_group_of_settings_has_a_field_for_each_and_a_choice_keeps_its_type(sa
     assert shown(page, field_name(grid.pk, TAKE_PROFIT)) == 0.002
     assert '<option value="2" selected>sell</option>' in text_of(page)
     field = field_name(grid.pk, TAKE_PROFIT)
-    for value, message in (("", "This is missing."), ("1", "This must be less than 1, it is 1.")):
+    for value, message in (("", "This field is required."), ("1", "This must be less than 1. You entered 1.")):
         assert refused(save_bot(bot, strategy=grid, settings=chosen | {TAKE_PROFIT: value})) == {field: [message]}
 
 
@@ -759,9 +763,9 @@ def test_settings_that_contradict_each_other_are_refused_on_the_field(save_bot):
 def test_advanced_settings_are_folded_away_until_one_has_an_error(save_bot, pmm, spread, admin_client):
     def folded(response):
         fieldsets = {fieldset.name: fieldset for fieldset in response.context["adminform"]}
-        assert not fieldsets[f"Settings of {pmm}"].is_collapsible
-        assert f"More settings of {spread}" not in fieldsets
-        more = fieldsets[f"More settings of {pmm}"]
+        assert not fieldsets[f"{pmm} settings"].is_collapsible
+        assert f"{spread}: advanced settings" not in fieldsets
+        more = fieldsets[f"{pmm}: advanced settings"]
         assert field_name(pmm.pk, "price_floor") in more.fields
         return more.is_collapsible
 
@@ -823,7 +827,7 @@ def test_what_is_wrong_within_json_is_said_on_its_field(save_bot):
     mine = Strategy.objects.create(name="mine", kind="controller", schema={"properties": {"it": rules}})
     field = field_name(mine.pk, "it")
     for typed, message in (
-        ("{a: 1}", "This is not JSON: Expecting property name enclosed in double quotes in line 1, column 2."),
+        ("{a: 1}", "This is not valid JSON: Expecting property name enclosed in double quotes in line 1, column 2."),
         ('{"a": "x"}', "This must be a whole number."),
         ("[1]", "This must be a group of settings or empty."),
     ):
@@ -838,9 +842,9 @@ LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
 @pytest.mark.parametrize("limit", LIMITS)
 def test_only_a_controller_has_drawdown_limits_and_they_are_more_than_zero(limit, save_bot, pmm):
     errors = refused(save_bot(**{limit: "100"}))
-    assert errors == {limit: ["Only controllers have drawdown limits; this strategy is a script."]}
+    assert errors == {limit: ["Drawdown limits apply to controllers only. This strategy is a script."]}
     errors = refused(save_bot(strategy=pmm, settings=SPREADS, **{limit: "0"}))
-    assert errors == {limit: ["A limit is more than zero, or empty for none."]}
+    assert errors == {limit: ["Enter a limit above zero, or leave it empty for none."]}
     for nonsense in ("NaN", "much"):
         assert list(refused(save_bot(strategy=pmm, settings=SPREADS, **{limit: nonsense}))) == [limit]
     assert save_bot(strategy=pmm, settings=SPREADS, **{limit: "100"}).status_code == 302
@@ -866,7 +870,7 @@ def test_what_was_typed_for_another_strategy_is_in_nobodys_way(save_bot, pmm):
 
 def test_a_strategy_is_offered_with_what_it_does(client_sharp, admin_client):
     page = text_of(admin_client.get(reverse(f"{BOT}_add")))
-    assert ">spread: Quotes one bid and one ask around the mid price and renews both on time</option>" in page
+    assert ">spread: Keeps one bid and one ask around the mid price, and refreshes both at an interval</option>" in page
 
 
 def test_without_a_strategy_the_form_says_so_and_keeps_what_was_typed(save_bot):
@@ -906,11 +910,12 @@ class Mine(StrategyV2Base): pass
     ("source", "reason"),
     [
         ("def (:", "This is not valid Python: invalid syntax in line 1."),
-        (V2, "There is no config class"),
+        (V2, "The script has no config class"),
         (
             "from hummingbot.strategy.pure_market_making import PureMarketMakingStrategyV2\n"
             "class Mine(PureMarketMakingStrategyV2): pass",
-            "there is no PureMarketMakingStrategyV2 in Hummingbot. Write a class on StrategyV2Base and a config class",
+            "there is no PureMarketMakingStrategyV2 in Hummingbot. Write one class based on StrategyV2Base and one "
+            "config class",
         ),
     ],
 )

@@ -152,11 +152,11 @@ def test_production_is_refused_without_what_it_needs_in_a_sentence_that_names_th
     assert "- DEBUG is on" in answers["DEBUG"].stderr
     for name in SHORT:
         output = answers[f"short {name}"].stderr
-        assert re.search(rf"- {name} .*shorter than 32 characters\. Make one: python -c", output), output
+        assert re.search(rf"- {name} .*shorter than 32 characters\. Generate one: python -c", output), output
         assert SHORT[name][name] not in output
     for host in HOSTERS:
         assert "- DATABASE_URL is not set" in answers[host].stderr
-        assert "the disk is wiped at every restart" in answers[host].stderr
+        assert "this host wipes its disk at every restart" in answers[host].stderr
     assert "- SECRET_KEY_FILE can't be read" in answers["file"].stderr
 
 
@@ -350,7 +350,7 @@ def test_what_fails_is_named_without_a_detail_and_the_log_says_why_without_a_pas
     assert (response.status_code, response.json()[part]) == (503, False)
     assert "example" not in response.content.decode()
     (output,) = [record.getMessage() for record in caplog.records if record.name == "controlpanel.health"]
-    assert f"the {part} does not answer" in output and "db.example.com" in output and "in fail" in output
+    assert f"the {part} does not respond" in output and "db.example.com" in output and "in fail" in output
     assert "hunted" not in caplog.text and "so%20is%20this" not in caplog.text
 
 
@@ -450,7 +450,7 @@ def test_a_value_that_cannot_be_used_is_refused_in_a_sentence_without_being_show
         environment.require_configuration()
     heading, *sentences = str(refusal.value).splitlines()
     assert heading == "The control panel does not start:"
-    assert [sentence.partition(" can't be used: it has to be ")[0] for sentence in sentences] == [f"- {name}"]
+    assert [sentence.partition(" is not valid: it must be ")[0] for sentence in sentences] == [f"- {name}"]
     assert "hunted" not in str(refusal.value) + "".join(str(warning.message) for warning in recwarn)
 
 
@@ -479,7 +479,7 @@ def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DATABASE_URL", "")
     monkeypatch.setattr(environment, "DATA_DIR", tmp_path / "file" / "folder")
-    with pytest.raises(SystemExit, match=r"The folder of DATA_DIR can't be made: Not a directory\."):
+    with pytest.raises(SystemExit, match=r"The folder DATA_DIR can't be created: Not a directory\."):
         environment.database()
 
 

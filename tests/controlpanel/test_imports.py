@@ -104,7 +104,12 @@ def test_what_was_checked_is_saved_with_links_the_next_step_and_a_line_in_the_hi
     page = save(send, CLIENT, "name,server,status,notes", "Sharp,,paused,=1+1", "Blunt,Sandbox,,")
     sharp, blunt = Client.objects.get(name="Sharp"), Client.objects.get(name="Blunt")
     assert (sharp.status, sharp.notes, blunt.account_name) == ("paused", "=1+1", "client_blunt")
-    for part in (url_of(sharp), url_of(blunt), "Saved: 1 new, 1 changed.", "Next: add the clients' exchange keys"):
+    for part in (
+        url_of(sharp),
+        url_of(blunt),
+        "Imported: 1 new, 1 changed.",
+        "Next, add or import the clients' exchange keys",
+    ):
         assert part in text_of(page)
     assert set(LogEntry.objects.values_list("user", "object_repr", "action_flag", "change_message")) == {
         (admin_user.pk, "Sharp", 2, "Imported."),
@@ -125,7 +130,7 @@ def test_nothing_is_saved_when_one_row_is_wrong_whatever_is_sent(send, server):
 def test_another_file_than_the_checked_one_is_checked_and_not_saved(send, server):
     seal = result_of(send(CLIENT, table("name,server", "Blunt,Sandbox"))).seal
     page = send(CLIENT, table("name,server", "Sharp,Sandbox"), seal)
-    assert "This is not what you checked" in text_of(page)
+    assert "changed after the check" in text_of(page)
     assert not Client.objects.exists()
     send(CLIENT, table("name,server", "Sharp,Sandbox"), result_of(page).seal)
     assert Client.objects.get().name == "Sharp"
@@ -152,21 +157,23 @@ def test_a_file_that_was_saved_and_is_sent_again_changes_nothing(send, client_sh
     save(send, CLIENT, content)
     page = send(CLIENT, content)
     assert states(result_of(page).outcomes) == [(2, "unchanged")]
-    assert "There is nothing to save" in text_of(page)
+    assert "Nothing to import" in text_of(page)
     assert 'name="seal"' not in text_of(page)
 
 
 def test_a_row_that_is_in_the_file_twice_is_wrong(send, client_sharp, server):
     rows = check(send, CLIENT, "name,server", "Blunt,Sandbox", "Sharp,", "Blunt,")
     assert states(rows) == [(2, "new"), (3, "unchanged"), (4, "wrong")]
-    assert errors(rows) == [{"name": "Row 2 is about the same one already."}]
+    assert errors(rows) == [{"name": "Row 2 is for the same object."}]
 
 
 def test_two_rows_that_exclude_each_other_are_found_by_the_check(send, server):
     rows = check(send, CLIENT, "name,server,account_name", "Blunt,Sandbox,one", "Sharp,Sandbox,one")
-    assert errors(rows) == [{"": "This account name can't be used on this server: choose another one."}]
+    assert errors(rows) == [{"": "This account name can't be used on this server. Choose another one."}]
     twins = check_bots(send, server, "Spread One", "spread-one")
-    assert errors(twins) == [{"name": "This client has a bot whose name looks the same to a server."}]
+    assert errors(twins) == [
+        {"name": "This client has a bot whose server name would be the same. Choose another name."}
+    ]
 
 
 def check_bots(send: Send, server: Server, *names: str) -> list[Any]:
@@ -210,17 +217,17 @@ def test_a_row_that_somebody_saved_in_the_same_moment_is_shown_and_not_saved(sen
     original = Client.save
     monkeypatch.setattr(Client, "save", at_the_same_time)
     page = send(CLIENT, content, seal)
-    assert "This is not what you checked" in text_of(page)
+    assert "changed after the check" in text_of(page)
     assert not Client.objects.exists()
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\xd0\xcf\x11\xe0", "old Excel file"),
-        (b"server\nSandbox", "there is no “name” among them"),
-        (b"name,color\nSharp,red", "There is no column “color”. Columns may be: name, server,"),
-        (b"name\n" + b"x\n" * (MAX_ROWS + 1), "may have 1000 rows"),
+        (b"\xd0\xcf\x11\xe0", "old or password-protected Excel file"),
+        (b"server\nSandbox", "These are missing: “name”"),
+        (b"name,color\nSharp,red", "Unknown columns: “color”. Valid columns: name, server,"),
+        (b"name\n" + b"x\n" * (MAX_ROWS + 1), "more than 1000 rows"),
     ],
 )
 def test_a_file_that_can_not_be_taken_is_refused_on_the_page(send, content, words):
@@ -238,7 +245,7 @@ def test_a_file_that_is_too_large_is_not_taken_and_never_touches_the_disk(send, 
     page = send(CLIENT, b"name\n" + b"x" * settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
     assert "larger than 2 MB" in text_of(page)
     # Just below it is read, in memory.
-    assert "may have 1000 rows" in text_of(send(CLIENT, b"name\n" + b"xxxxxxxxx\n" * 200_000))
+    assert "more than 1000 rows" in text_of(send(CLIENT, b"name\n" + b"xxxxxxxxx\n" * 200_000))
 
 
 # --- clients ---
@@ -258,15 +265,16 @@ def test_the_rules_of_a_clients_page_hold(send, client_sharp, server):
         "北京,Sandbox,,",
     )
     assert errors(rows) == [
-        {"account_name": "The profile client_sharp is this client's: its name is fixed."},
-        {"server": "There is no such server."},
-        {"account_name": "'a b' can't be used as an account name: only letters, digits, “_” and “-” are allowed."},
+        {"account_name": "The profile client_sharp belongs to this client, so its name can't change."},
+        {"server": "This server does not exist."},
+        {"account_name": "'a b' can't be used as an account name: use only letters, digits, “_” and “-”."},
         {
-            "account_name": "Every new account on the server is a copy of master_account, so its keys may end up with "
-            "other clients. If you mean it, switch on “Use master_account all the same” in the client's form."
+            "account_name": "Every new account on the server is a copy of master_account, so other clients may "
+            "inherit its keys. To use it anyway, turn on “Use master_account anyway (unsafe)” in the "
+            "client's form."
         },
-        {"account_manager": "There is no such user of the panel."},
-        {"account_name": "No account name can be made from this client name: enter one."},
+        {"account_manager": "This user does not exist."},
+        {"account_name": "No account name can be made from this client name. Enter one."},
     ]
 
 
@@ -278,7 +286,7 @@ def test_a_key_is_stored_and_no_answer_repeats_it(send, client_sharp):
     key = ExchangeKey.objects.get()
     assert (key.read_values(), key.hint) == (PLANTED, PLANTED["bitmart_api_key"][-4:])
     assert "Sharp · bitmart" in text_of(page)
-    assert "“Push profile”" in text_of(page)
+    assert "“Push keys”" in text_of(page)
 
 
 def test_a_whole_number_of_a_key_is_one_that_can_be_held(send, client_sharp, server):
@@ -286,7 +294,7 @@ def test_a_whole_number_of_a_key_is_one_that_can_be_held(send, client_sharp, ser
     server.contact_succeeded(connectors={"odd": asked})
     for cell in ("x", "-1", "9" * 5000):
         rows = check(send, KEY, "client,connector,odd_index", f"Sharp,odd,{cell}")
-        assert errors(rows) == [{"odd_index": "Write a whole number of at most 18 digits."}]
+        assert errors(rows) == [{"odd_index": "Enter a whole number with at most 18 digits."}]
     save(send, KEY, "client,connector,odd_index", "Sharp,odd,7")
     assert ExchangeKey.objects.get().read_values() == {"odd_index": 7}
 
@@ -321,30 +329,30 @@ def test_a_key_that_is_not_what_its_connector_asks_for_is_refused(send, client_s
         {"bitmart_secret_key": "bitmart_secret_key is missing.", "bitmart_memo": "bitmart_memo is missing."},
         {"connector": "Sandbox has no such connector."},
         {"connector": "Sandbox has no such connector."},
-        {"client": "There is no such client."},
-        {"connector": "Paper trade needs no key: leave this row out."},
+        {"client": "This client does not exist."},
+        {"connector": "Paper trade needs no key. Remove this row."},
         {
-            "okx_passphrase": "“okx_passphrase” is not a field of this connector; it asks for kraken_api_key, "
+            "okx_passphrase": "“okx_passphrase” is not a field of this connector. Its fields are: kraken_api_key, "
             "kraken_secret_key, kraken_api_tier.",
             "kraken_api_key": "kraken_api_key is missing.",
             "kraken_secret_key": "kraken_secret_key is missing.",
         },
-        {"use_vault": "Write yes or no.", "hyperliquid_mode": "Choose one of arb_wallet, api_wallet."},
-        {"client": "This is missing."},
+        {"use_vault": "Enter yes or no.", "hyperliquid_mode": "Choose one of arb_wallet, api_wallet."},
+        {"client": "This field is required."},
     ]
     assert secret not in text_of(page)
 
 
 def test_a_file_of_keys_without_names_in_its_first_row_is_not_repeated(send, client_sharp):
     page = send(KEY, table(KEY_ROW, KEY_ROW))
-    assert "The first row names the columns" in text_of(page)
+    assert "The first row must name the columns" in text_of(page)
     assert PLANTED["bitmart_secret_key"] not in text_of(page)
 
 
 def test_a_key_that_excel_took_for_a_number_is_refused(send, client_sharp):
     rows = sheet(["client", "connector", *PLANTED], ["Sharp", "bitmart", "key", "secret", 91])
     [wrong] = errors(result_of(send(KEY, rows)).outcomes)
-    assert wrong["bitmart_memo"].startswith("Excel took this for a number, and may have changed it.")
+    assert wrong["bitmart_memo"].startswith("Excel read this as a number, and may have changed it.")
 
 
 def test_a_keys_last_day_is_read_and_is_that_of_these_values(send, key):
@@ -355,12 +363,12 @@ def test_a_keys_last_day_is_read_and_is_that_of_these_values(send, key):
     assert (key.expires_on, key.read_values()) == (date(2100, 2, 28), PLANTED)
     assert states(check(send, KEY, header, f"{KEY_ROW},")) == [(2, "unchanged")]
     assert errors(check(send, KEY, header, f"{KEY_ROW},2020-01-31", "Sharp,okx,,,,31/1/2100")) == [
-        {"expires_on": "This day is past: enter the last day of the key that you have now."},
+        {"expires_on": "This date has passed. Enter the expiry date of the current key."},
         {
             "okx_api_key": "okx_api_key is missing.",
             "okx_secret_key": "okx_secret_key is missing.",
             "okx_passphrase": "okx_passphrase is missing.",
-            "expires_on": "Write the day as 2027-01-31.",
+            "expires_on": "Enter the date as 2027-01-31.",
         },
     ]
     save(send, KEY, header, f"{KEY_ROW.replace(PLANTED['bitmart_memo'], 'another')},")
@@ -376,7 +384,7 @@ def test_a_bot_is_defined_with_its_settings(send, client_sharp, server):
     bot = Bot.objects.get()
     assert (bot.trading_pair, bot.server, bot.headless) == ("SHARP-USDT", server, True)
     assert bot.settings == {"bid_spread": 0.003, "ask_spread": 0.004, "order_amount": 1600, "order_refresh_time": 60}
-    assert "Next: open a bot and “Deploy” it" in text_of(page)
+    assert "Next, open a bot and use “Deploy”" in text_of(page)
 
 
 @pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX-AVAX", "USD.b-XRP", "$NUT-USDT", "=A(1)-USDT", "@B-USDT"])
@@ -424,22 +432,22 @@ def test_only_the_settings_that_are_given_change(send, bot):
 @pytest.mark.parametrize(
     ("column", "value", "sentence"),
     [
-        ("bid_spread", "-0.003", "This must be more than 0, it is -0.003."),
-        ("settings.bid_spread", "x", "Write a number with a decimal point: 0.003."),
-        ("bid_spread", '"0,003"', "Write a number with a decimal point: 0.003."),
+        ("bid_spread", "-0.003", "This must be more than 0. You entered -0.003."),
+        ("settings.bid_spread", "x", "Enter a number with a decimal point: 0.003."),
+        ("bid_spread", '"0,003"', "Enter a number with a decimal point: 0.003."),
         ("order_refresh_time", "0.5", "This must be a whole number."),
-        ("bid_spread", "none", "Write a number with a decimal point: 0.003."),
-        ("strategy", "nothing", "There is no such strategy; there are "),
-        ("server", "Nowhere", "There is no such server."),
+        ("bid_spread", "none", "Enter a number with a decimal point: 0.003."),
+        ("strategy", "nothing", "This strategy does not exist. Available strategies: "),
+        ("server", "Nowhere", "This server does not exist."),
         ("connector", "nowhere", "Sandbox has no connector “nowhere”."),
-        ("trading_pair", "SHARP", "Write the base and the quote asset with a dash between"),
-        ("headless", "perhaps", "Write yes or no."),
+        ("trading_pair", "SHARP", "Enter a pair such as SHARP-USDT, with a dash"),
+        ("headless", "perhaps", "Enter yes or no."),
         ("image", "No Image", "This is not the name of a Docker image"),
-        ("max_global_drawdown_quote", "20", "Only controllers have drawdown limits"),
-        ("max_global_drawdown_quote", "much", "Write a number with a decimal point: 250.5."),
-        ("max_global_drawdown_quote", "NaN", "Write a number with a decimal point: 250.5."),
-        ("max_controller_drawdown_quote", "-Infinity", "Write a number with a decimal point: 250.5."),
-        ("buy_spreads", "0.003", "This is not a setting of spread; it has bid_spread, ask_spread,"),
+        ("max_global_drawdown_quote", "20", "Drawdown limits apply to controllers only"),
+        ("max_global_drawdown_quote", "much", "Enter a number with a decimal point: 250.5."),
+        ("max_global_drawdown_quote", "NaN", "Enter a number with a decimal point: 250.5."),
+        ("max_controller_drawdown_quote", "-Infinity", "Enter a number with a decimal point: 250.5."),
+        ("buy_spreads", "0.003", "This is not a setting of spread. Its settings are: bid_spread, ask_spread,"),
     ],
 )
 def test_what_is_wrong_with_a_bot_is_said_of_its_column(send, bot, column, value, sentence):
@@ -469,8 +477,8 @@ def test_what_the_form_would_warn_of_is_said_of_the_row_before_and_after_it_is_s
     )
     narrow = "0.001 of the price is less than the exchange's price step"
     rows = ("client,name,bid_spread", "Sharp,Sharp Spread,0.001")
-    for page, verb in ((send(BOT, table(*rows)), "Checked"), (save(send, BOT, *rows), "Saved")):
-        assert f"{verb}: 1 changed; of 1 there is something to know." in " ".join(text_of(page).split())
+    for page, verb in ((send(BOT, table(*rows)), "Checked"), (save(send, BOT, *rows), "Imported")):
+        assert f"{verb}: 1 changed; 1 with warnings." in " ".join(text_of(page).split())
         assert f"bid_spread: {narrow}" in text_of(page)
 
     assert [outcome.warnings for outcome in check(send, BOT, *rows)] == [()], "nothing would be changed any more"
@@ -478,7 +486,7 @@ def test_what_the_form_would_warn_of_is_said_of_the_row_before_and_after_it_is_s
 
 def test_a_setting_that_is_given_twice_is_wrong(send, bot):
     [wrong] = errors(check(send, BOT, "client,name,bid_spread,settings.bid_spread", "Sharp,Sharp Spread,0.1,0.2"))
-    assert wrong == {"settings.bid_spread": "This is in the column bid_spread already."}
+    assert wrong == {"settings.bid_spread": "This setting is already in the column bid_spread."}
 
 
 def test_one_comma_is_not_guessed_at(send, client_sharp):
@@ -486,16 +494,16 @@ def test_one_comma_is_not_guessed_at(send, client_sharp):
     header = "client,name,strategy,connector,trading_pair,total_amount_quote,buy_spreads"
     row = 'Sharp,Levels,pmm_dynamic,bitmart,A-B,500,"{}"'
     assert errors(check(send, BOT, header, row.format("1,5"))) == [
-        {"buy_spreads": "Is this one number or two? Write 1.5 or 1, 5."}
+        {"buy_spreads": "Is this one number or two? Enter 1.5 or 1, 5."}
     ]
     assert states(check(send, BOT, header, row.format("1, 5"))) == [(2, "new")]
 
 
 TWO_READINGS = [
-    ("1.600", "Is 1.600 the number 1600 or 1.6? Write 1600 or 1.6."),
-    ("12.500", "Is 12.500 the number 12500 or 12.5? Write 12500 or 12.5."),
-    ("1.000", "Is 1.000 the number 1000 or 1? Write 1000 or 1."),
-    ("100.125", "Is 100.125 the number 100125 or 100.125? Write 100125 or 100.1250."),
+    ("1.600", "Is 1.600 the number 1600 or 1.6? Enter 1600 or 1.6."),
+    ("12.500", "Is 12.500 the number 12500 or 12.5? Enter 12500 or 12.5."),
+    ("1.000", "Is 1.000 the number 1000 or 1? Enter 1000 or 1."),
+    ("100.125", "Is 100.125 the number 100125 or 100.125? Enter 100125 or 100.1250."),
 ]
 
 
@@ -524,14 +532,14 @@ def test_limits_lists_and_text_cells_are_asked_about_too(send, client_sharp):
     row = ["Sharp", "Levels", "pmm_dynamic", "bitmart", "A-B", 500.125, "0.5, 1.500", "2.500"]
     [wrong] = errors(result_of(send(BOT, sheet(header, row))).outcomes)
     assert wrong == {
-        "buy_spreads": "Is 1.500 the number 1500 or 1.5? Write 1500 or 1.5.",
-        "max_global_drawdown_quote": "Is 2.500 the number 2500 or 2.5? Write 2500 or 2.5.",
+        "buy_spreads": "Is 1.500 the number 1500 or 1.5? Enter 1500 or 1.5.",
+        "max_global_drawdown_quote": "Is 2.500 the number 2500 or 2.5? Enter 2500 or 2.5.",
     }
 
 
 def test_a_comma_that_may_group_thousands_is_asked_about(send, client_sharp):
     rows = check(send, BOT, BOT_HEADER, BOT_ROW.replace("1600", '"1,600"'))
-    assert errors(rows) == [{"order_amount": "Is 1,600 the number 1600 or 1.6? Write 1600 or 1.6."}]
+    assert errors(rows) == [{"order_amount": "Is 1,600 the number 1600 or 1.6? Enter 1600 or 1.6."}]
 
 
 def test_the_check_shows_the_values_of_a_new_row(send, client_sharp):
@@ -553,10 +561,10 @@ def test_the_check_shows_that_a_new_key_has_values_and_not_which(send, client_sh
 
 def test_a_new_bot_needs_what_has_no_default(send, client_sharp):
     rows = check(send, BOT, "client,name,strategy", "Sharp,One,", "Sharp,Two,spread")
-    missing = "This is missing."
+    missing = "This field is required."
     assert errors(rows) == [
         {"strategy": missing, "connector": missing, "trading_pair": missing},
-        {"connector": missing, "trading_pair": missing, "order_amount": "This is missing, and has no default."},
+        {"connector": missing, "trading_pair": missing, "order_amount": "This field is required. It has no default."},
     ]
 
 
@@ -589,11 +597,11 @@ def foreign(server) -> Client:
 def test_for_an_account_manager_other_clients_are_not_there(manager, browse, foreign):
     send = send_with(browse(manager))
     for client in ("Foreign", "Not there"):
-        no_such_client = [{"client": "There is no such client."}]
+        no_such_client = [{"client": "This client does not exist."}]
         assert errors(check(send, KEY, KEY_HEADER, KEY_ROW.replace("Sharp", client))) == no_such_client
         assert errors(check(send, BOT, BOT_HEADER, BOT_ROW.replace("Sharp,", f"{client},"))) == no_such_client
     page = send(CLIENT, table("name,server,status", "Foreign,Sandbox,paused"))
-    assert errors(result_of(page).outcomes) == [{"name": "This name can't be used: choose another one."}]
+    assert errors(result_of(page).outcomes) == [{"name": "This name can't be used. Choose another one."}]
     assert "client_foreign" not in text_of(page)
 
 
@@ -604,7 +612,7 @@ def test_an_account_manager_gives_clients_to_nobody_else_and_adds_own_ones(manag
     for name in ("Sharp,,", "New,Sandbox,"):
         for manager_name in ("colleague", "none", "nobody"):
             assert errors(check(send, CLIENT, header, f"{name}{manager_name}")) == [
-                {"account_manager": "You may not choose who looks after a client: leave this empty."}
+                {"account_manager": "You don't have permission to choose an account manager. Leave this empty."}
             ]
     save(send, CLIENT, header, "Sharp,,manager", "New,Sandbox,")
     assert Client.objects.get(name="New").account_manager == manager
@@ -613,7 +621,7 @@ def test_an_account_manager_gives_clients_to_nobody_else_and_adds_own_ones(manag
 def test_a_server_of_nobodys_own_client_is_not_there(manager, browse):
     Server.objects.create(name="Other", base_url="http://other.example.com", password="x", open_to_new_clients=False)
     send = send_with(browse(manager))
-    assert errors(check(send, CLIENT, "name,server", "New,Other")) == [{"server": "There is no such server."}]
+    assert errors(check(send, CLIENT, "name,server", "New,Other")) == [{"server": "This server does not exist."}]
 
 
 @pytest.mark.parametrize(("missing", "row"), [("add", "New,Sandbox"), ("change", "Sharp,")])
@@ -621,7 +629,7 @@ def test_who_may_not_add_or_change_is_told_so_on_the_row(missing, row, make_user
     user = make_user("trainee", MANAGER_PERMISSIONS - {f"accounts.{missing}_client"})
     Client.objects.update(account_manager=user)
     rows = check(send_with(browse(user)), CLIENT, "name,server,status", f"{row},paused")
-    assert errors(rows) == [{"": f"You may not {missing} clients."}]
+    assert errors(rows) == [{"": f"You don't have permission to {missing} clients."}]
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,8 @@ def test_a_save_that_would_undo_a_colleagues_is_refused_and_says_what_and_by_who
     assert refused.status_code == 200
     assert REFUSED in text_of(refused)
     (at_the_top,) = refused.context["messages"]
-    assert "somebody has changed this meanwhile" in str(at_the_top)
-    assert "somebody has changed “Order amount (base asset)” (maria on " in text_of(refused)
+    assert "the object changed meanwhile" in str(at_the_top)
+    assert "“Order amount (base asset)” changed (maria on " in text_of(refused)
     bot.refresh_from_db()
     assert (bot.settings["order_amount"], bot.image) == (1800, "hummingbot/hummingbot:latest")
 
@@ -80,9 +80,7 @@ def test_a_change_that_the_history_does_not_know_is_found_without_a_name(bot, ad
     mine = opened(admin_client, page)
     bot.settings |= {"order_amount": 1800}
     bot.save()  # as the JSON API does
-    assert "somebody has changed “Order amount (base asset)”. What you entered" in text_of(
-        admin_client.post(page, mine)
-    )
+    assert "“Order amount (base asset)” changed. Your input" in text_of(admin_client.post(page, mine))
 
 
 def test_what_is_observed_in_the_background_is_no_change(bot, perform, server, admin_client):
@@ -107,7 +105,7 @@ def test_settings_as_json_are_named_when_they_are_what_counts(bot, admin_client,
     page = url_of(bot)
     mine = opened(admin_client, page) | {"settings_as_json": "on"}
     colleague.post(page, opened(colleague, page) | {amount_of(bot): "1800"})
-    assert "somebody has changed “Settings” (" in text_of(admin_client.post(page, mine))
+    assert "“Settings” changed (" in text_of(admin_client.post(page, mine))
 
 
 def test_the_history_names_no_setting_that_did_not_count(bot, admin_client):
@@ -121,7 +119,7 @@ def test_the_history_names_no_setting_that_did_not_count(bot, admin_client):
     [
         ("server", "verify_tls", False, "“Verify TLS”"),
         ("client", "notes", "call first", "“Notes”"),
-        ("key", "expires_on", "2099-01-01", "“Last day”"),
+        ("key", "expires_on", "2099-01-01", "“Expiry date”"),
         ("strategy", "spot_only", True, "“Spot only”"),
     ],
 )
@@ -132,7 +130,7 @@ def test_the_other_forms_that_decide_over_money_are_kept_alike(row, field, their
     mine = opened(admin_client, page)
     type(rows[row]).objects.filter(pk=rows[row].pk).update(**{field: theirs})
     refused = text_of(admin_client.post(page, mine))
-    assert f"somebody has changed {label}. " in refused
+    assert f"{label} changed. " in refused
 
 
 def test_a_key_that_a_colleague_has_rotated_meanwhile_is_not_replaced_unawares(key, admin_client):
@@ -142,7 +140,7 @@ def test_a_key_that_a_colleague_has_rotated_meanwhile_is_not_replaced_unawares(k
     theirs.set_values(PLANTED | {"bitmart_memo": "theirs"})
     theirs.save()
     refused = admin_client.post(page, mine)
-    assert "somebody has changed the key's values. " in text_of(refused)
+    assert "the key's values changed. " in text_of(refused)
     assert theirs.fingerprint not in text_of(refused)
     assert ExchangeKey.objects.get().read_values()["bitmart_memo"] == "theirs"
     assert admin_client.post(page, mine | {"opened_with": carried(refused)}).status_code == 302

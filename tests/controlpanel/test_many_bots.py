@@ -89,7 +89,7 @@ def test_the_page_shows_what_the_bots_have_in_common_and_where_they_differ(two, 
     form = change(two, step="").context["form"]
     assert form[field_name(spread.pk, "bid_spread")].value() == 0.003
     amount = form[field_name(spread.pk, "order_amount")]
-    assert (amount.value(), amount.help_text) == (None, "Now: 1600, 1700.")
+    assert (amount.value(), amount.help_text) == (None, "Current values: 1600, 1700.")
     assert "max_global_drawdown_quote" not in form.fields
 
 
@@ -105,7 +105,7 @@ def test_a_review_shows_every_bots_outcome_and_saves_nothing(two, change):
         "Sharp Spread": {"Order amount (base asset)": ("1600", "1700"), "Image": image},
         "Sharp Second": {"Order amount (base asset)": ("1700", "1700"), "Image": image},
     }
-    assert "as it is" in text_of(response) and "Save all of this" in text_of(response)
+    assert "(unchanged)" in text_of(response) and "Save changes" in text_of(response)
     assert state_of(*two) == before
 
 
@@ -128,11 +128,11 @@ def test_a_value_that_one_bot_can_not_have_is_refused_for_all_with_that_bots_nam
     for step in ("review", "save"):
         page = text_of(change(two, step=step, order_amount="9"))
         assert "Sharp · Sharp Second, Connector: Sandbox has no connector “nowhere”." in page
-        assert "Save all of this" not in page
+        assert "Save changes" not in page
         assert state_of(*two) == before
     page = text_of(change(two, bid_spread="-1"))
     for bot in two:
-        assert f"{bot}, Bid spread (fraction): This must be more than 0, it is -1." in page
+        assert f"{bot}, Bid spread (fraction): This must be more than 0. You entered -1." in page
 
 
 def test_what_was_typed_is_there_again_when_other_values_are_chosen(two, change, spread):
@@ -142,14 +142,14 @@ def test_what_was_typed_is_there_again_when_other_values_are_chosen(two, change,
 
 
 def test_nothing_ticked_is_nothing_to_do(two, change):
-    assert "Tick what is to be changed." in text_of(change(two))
+    assert "Select at least one setting to change." in text_of(change(two))
 
 
 def test_a_bot_that_has_these_values_already_is_not_saved_again(two, change):
     change(two, step="save", order_amount="1700")
     assert [entry.object_id for entry in LogEntry.objects.all()] == [str(two[0].pk)]
     response = change(two, step="save", follow=True, order_amount="1700")
-    assert "none: each has these values already" in text_of(response)
+    assert "none (each bot already has these values)" in text_of(response)
 
 
 def test_fields_that_are_not_offered_are_not_changed(two, change):
@@ -164,14 +164,14 @@ def test_bots_of_several_strategies_are_not_changed_together(two, make_bot, chan
         name="PMM", strategy=pmm, settings={"order_amount": 1, "buy_spreads": [0.01], "sell_spreads": [0.01]}
     )
     page = text_of(change([*two, other], step="", follow=True))
-    assert "Choose bots of one strategy: these are of pmm_v1, spread." in page
+    assert "Select bots with the same strategy. The selected bots use pmm_v1, spread." in page
 
 
 def test_a_bot_that_is_gone_by_then_keeps_the_others_from_being_saved(two, change):
     gone, left = two
     Bot.objects.filter(pk=gone.pk).delete()
     response = change(two, step="save", order_amount="9")
-    assert "Nothing was saved: something has changed meanwhile." in text_of(response)
+    assert "Nothing was saved: a bot changed meanwhile." in text_of(response)
     left.refresh_from_db()
     assert left.settings["order_amount"] == 1700
 
@@ -213,7 +213,7 @@ def test_after_a_save_the_running_bots_that_differ_are_offered_for_redeploy(runn
     assert [bot.name for bot in response.context["bots"]] == ["Sharp Spread"]
     facts = {"action": "redeploy", ACTION_CHECKBOX_NAME: [running[0].pk]}
     page = text_of(admin_client.post(reverse(LIST), facts))
-    assert "Yes, redeploy" in page
+    assert "</span>Redeploy\n" in page
     admin_client.post(reverse(LIST), facts | {"answered": "yes"})
     assert [(o.kind, o.subject) for o in Operation.objects.active()] == [("redeploy", running[0])]
 
@@ -234,5 +234,5 @@ def test_the_list_of_what_differs_is_scoped_and_offers_only_what_is_permitted(
     client_sharp.save()
     page = browser.get(reverse(UNSENT), query)
     assert page.context["bots"] == [two[0]]
-    assert "Redeploy…" not in text_of(page) and "Somebody who may operate bots" in text_of(page)
+    assert "Redeploy…" not in text_of(page) and "Ask a user who may operate them" in text_of(page)
     assert browse(make_user("blind", set())).get(reverse(UNSENT)).status_code == 403

@@ -25,7 +25,9 @@ from tests.controlpanel.test_imports import check, errors, send  # noqa: F401 - 
 from tests.json_api.conftest import make_tool  # noqa: F401 - a fixture
 from tests.json_api.test_bots import WANTED
 
-SENTENCE = "On a server still, and may be trading with this client's money: Sharp Spread. “Archive” first."
+SENTENCE = (
+    "These bots are still on a server and may be trading with this client's money: Sharp Spread. Archive them first."
+)
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_the_json_api_refuses_it(live):
 
 
 def test_the_form_says_that_a_status_stops_no_bot(admin_client):
-    assert "no status stops or starts a bot" in text_of(admin_client.get(reverse(f"{CLIENT}_add")))
+    assert "no status starts or stops a bot" in text_of(admin_client.get(reverse(f"{CLIENT}_add")))
 
 
 def test_one_that_was_offboarded_before_may_be_changed_in_all_else(live, admin_client):
@@ -78,9 +80,9 @@ def test_one_that_was_offboarded_before_may_be_changed_in_all_else(live, admin_c
 @pytest.mark.parametrize(
     ("state", "title", "steps"),
     [
-        (BotState.RUNNING, "Offboarded, and still trading", {"stop", "archive"}),
-        (BotState.UNKNOWN, "Offboarded, and still trading", {"stop", "archive"}),
-        (BotState.STOPPED, "Offboarded, and still on a server", {"archive"}),
+        (BotState.RUNNING, "Offboarded but still trading", {"stop", "archive"}),
+        (BotState.UNKNOWN, "Offboarded but still trading", {"stop", "archive"}),
+        (BotState.STOPPED, "Offboarded but still on a server", {"archive"}),
     ],
 )
 def test_a_bot_of_one_that_was_offboarded_needs_somebody(state, title, steps, live, admin_client):
@@ -95,7 +97,7 @@ def test_a_bot_of_one_that_was_offboarded_needs_somebody(state, title, steps, li
 
 #: What makes a bot trade, with the state of its instance in which it is asked for; without one for a first deploy.
 BEGINNINGS = {"deploy": None, "redeploy": BotState.RUNNING, "start": BotState.STOPPED, "resume": BotState.PAUSED}
-REFUSED = "Sharp is offboarded: none of their bots is deployed or started."
+REFUSED = "Sharp is offboarded, so none of its bots can be deployed or started."
 
 
 @pytest.fixture(params=BEGINNINGS, ids=str)
@@ -123,7 +125,7 @@ def test_a_button_that_makes_a_bot_trade_is_off_and_says_why(beginning, bot, adm
     assert REFUSED in asked
     assert 'name="answered"' not in asked
     answer = admin_client.post(operate_url(bot, beginning), {"answered": "yes", "resume": "on"}, follow=True)
-    assert "set the client's status to active again" in text_of(answer).partition("panel-buttons")[0]
+    assert "set the client's status to active" in text_of(answer).partition("panel-buttons")[0]
     assert not Operation.objects.exists()
 
 
@@ -238,8 +240,8 @@ def test_no_page_offers_what_would_be_refused(live, admin_client):
     assert operate_url(live, "archive") in text_of(admin_client.get(url_of(incident)))
     live.deployment.observe(BotState.STOPPED)
     page = text_of(admin_client.get(url_of(live, "now")))
-    assert "Its client is offboarded: archive it." in page
+    assert "Its client is offboarded: archive the bot." in page
     live.deployment.end(BotState.ARCHIVED)
     page = text_of(admin_client.get(url_of(live.client)))
-    assert "Sharp is offboarded: none of their bots is deployed." in page
+    assert "Sharp is offboarded, so its bots can't be deployed." in page
     assert operate_url(live, "deploy") not in page

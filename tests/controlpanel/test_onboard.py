@@ -91,7 +91,7 @@ def test_the_sample_ends_with_a_running_bot_and_each_step_is_printed(server, san
 def test_a_second_run_finds_what_the_first_one_made(server, onboard, sandbox):
     onboard()
     output = onboard()
-    assert "runs already, as this file says: nothing to deploy." in output
+    assert "is already running with this definition. Nothing to deploy." in output
     assert "Sharp Spread is running: " in output
     assert (Client.objects.count(), ExchangeKey.objects.count(), Bot.objects.count()) == (1, 1, 1)
     assert len(sandbox.world.instances) == 1
@@ -101,7 +101,7 @@ def test_a_second_run_with_another_file_says_what_it_takes_to_apply_it(server, o
     onboard()
     output = onboard(facts_of_sample(bot={"settings": {"order_amount": 800}}))
     assert Bot.objects.get().settings["order_amount"] == 800
-    assert "redeploy it to apply that" in output
+    assert "Redeploy it to apply this file" in output
     assert len(sandbox.world.instances) == 1
 
 
@@ -131,20 +131,20 @@ def test_a_bot_that_crashed_meanwhile_is_deployed_again(server, onboard, sandbox
         (facts_of_sample(client=None), "needs “client” with name"),
         (facts_of_sample(key=None), "needs “key” with connector, values"),
         (facts_of_sample(bot=None), "needs “bot” with name, strategy"),
-        (facts_of_sample(extra={"x": 1}), "and no extra"),
+        (facts_of_sample(extra={"x": 1}), ", not extra"),
         (facts_of_sample(key={"values": ["x"]}), "“values” of “key” must be a group of values"),
         (facts_of_sample(bot={"settings": 1}), "“settings” of “bot” must be a group of values"),
         (facts_of_sample(key={"connector": {}}), "“connector” of “key” must not be a group of values"),
-        (facts_of_sample(client={"nickname": "S"}), "“client” has no nickname"),
+        (facts_of_sample(client={"nickname": "S"}), "“client” has unknown fields: nickname"),
         (facts_of_sample(client={"account_name": "client sharp"}), "account_name: 'client sharp' can't be used"),
         (facts_of_sample(client={"name": "锋利"}), "No account name can be made"),
         (
             facts_of_sample(client={"account_name": "master_account"}),
             "account_name: Every new account on",
         ),
-        (facts_of_sample(bot={"color": "red"}), "“bot” has no color"),
-        (facts_of_sample(bot={"strategy": "sprad"}), "there is no strategy “sprad”; there are "),
-        (facts_of_sample(bot={"trading_pair": "SHARPUSDT"}), "trading_pair: Write the base and the quote asset"),
+        (facts_of_sample(bot={"color": "red"}), "“bot” has unknown fields: color"),
+        (facts_of_sample(bot={"strategy": "sprad"}), "the strategy “sprad” does not exist. Available strategies: "),
+        (facts_of_sample(bot={"trading_pair": "SHARPUSDT"}), "trading_pair: Enter a pair such as SHARP-USDT"),
         (facts_of_sample(bot={"settings": {"bid_sprad": 0.1}}), "“bid_sprad” is not a setting of this strategy"),
         (
             facts_of_sample(bot={"settings": {"order_amount": 1, "bid_spread": 0}}),
@@ -158,7 +158,7 @@ def test_a_bot_that_crashed_meanwhile_is_deployed_again(server, onboard, sandbox
 def test_a_file_with_a_mistake_is_refused_as_a_whole(facts, cause, server, onboard, sandbox):
     output = onboard(facts, fails=True)
     assert cause in output
-    assert "Correct the file and run this again. Nothing was changed." in output
+    assert "Correct the file and run this command again. Nothing was changed." in output
     assert not Client.objects.exists()
     assert not Operation.objects.exists()
     assert not sandbox.requests
@@ -194,7 +194,7 @@ def test_a_wrong_password_is_named_and_nothing_is_deployed(server, onboard, sand
 def test_a_refused_key_fails_with_the_exchanges_words_and_the_next_run_succeeds(server, onboard, sandbox):
     sandbox.faults.add("exchange_refuses_key", message="401 Unauthorized: Invalid API-key")
     output = onboard(fails=True)
-    assert "failed Store on the server" in output
+    assert "failed Save on the server" in output
     assert "Invalid API-key" in output and KeyRefused.default_remedy in output
     assert not sandbox.world.instances
     sandbox.faults.clear()
@@ -209,13 +209,13 @@ def test_a_server_that_is_down_is_named(server, onboard, sandbox):
 
 def test_without_a_server_it_says_how_to_get_one(db, onboard):
     output = onboard(fails=True)
-    assert "The panel knows: none yet." in output and "HUMMINGBOT_API_URL" in output
+    assert "Known servers: none yet." in output and "HUMMINGBOT_API_URL" in output
 
 
 def test_of_several_servers_one_must_be_named(server, onboard):
     Server.objects.create(name="Elsewhere", base_url="http://127.0.0.1:9", password="x")
-    assert "Name the server with --server. The panel knows: Elsewhere, Sandbox." in onboard(fails=True)
-    assert "The panel knows: Elsewhere, Sandbox." in onboard(None, "--server", "Sandbx", fails=True)
+    assert "Name the server with --server. Known servers: Elsewhere, Sandbox." in onboard(fails=True)
+    assert "Known servers: Elsewhere, Sandbox." in onboard(None, "--server", "Sandbx", fails=True)
     assert "Sharp Spread is running" in onboard(None, "--server", "Sandbox")
 
 
@@ -232,7 +232,7 @@ def test_an_operation_that_is_active_already_is_named(server, onboard):
     operation_request(kind="check_server", subject=server)
     output = onboard(fails=True)
     assert "“Check connection Sandbox” is queued" in output
-    assert "It has not begun: cancel it on its page" in output
+    assert "It has not started yet. Wait for it" in output
 
 
 def test_steps_that_a_background_worker_takes_are_printed_too(server, onboard, monkeypatch):
@@ -251,4 +251,4 @@ def test_steps_that_a_background_worker_takes_are_printed_too(server, onboard, m
 def test_an_operation_that_is_cancelled_before_it_began_ends_the_command(server, onboard, monkeypatch):
     monkeypatch.setattr(runner, "run", lambda pk, on_step=None: Operation.objects.get(pk=pk).cancel())
     output = onboard(fails=True)
-    assert "Cancelled before it began." in output and "What to do: Run this again." in output
+    assert "Cancelled before it started." in output and "What to do: Run this again." in output

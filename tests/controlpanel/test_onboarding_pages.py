@@ -75,7 +75,7 @@ def test_five_pages_lead_from_nothing_to_an_operation(server, browser, manager, 
     bot = Bot.objects.get()
     assert (bot.server, bot.headless, bot.settings["order_amount"]) == (server, True, 1600)
     assert defined.redirect_chain[-1][0] == page("review", keen)
-    assert "with real money of Keen on bitmart" in text_of(defined)
+    assert "on bitmart with real money of Keen" in text_of(defined)
     assert not sandbox.requests and not Operation.objects.exists()
 
     launched = browser.post(page("review", keen), follow=True)
@@ -91,12 +91,12 @@ def test_the_launch_done_leads_to_the_client_which_can_be_set_active(own, key, m
     assert goes_on_at(browser, own) == url_of(own)
     for name in ("launch", "live"):
         assert f'href="{url_of(own)}">Go to Sharp</a>' in text_of(browser.get(page(name, own)))
-    assert "Set the client active" in text_of(browser.get(url_of(own)))
+    assert "Mark as active" in text_of(browser.get(url_of(own)))
     done = browser.post(page("finish", own), follow=True)
     own.refresh_from_db()
     assert own.status == ClientStatus.ACTIVE
     assert "Sharp is active." in text_of(done)
-    assert "Set the client active" not in text_of(done)
+    assert "Mark as active" not in text_of(done)
     assert LogEntry.objects.get().get_change_message() == "Changed status."
 
 
@@ -121,7 +121,7 @@ def test_it_goes_on_where_it_was_left(own, browser, make_bot):
 
 
 def test_paper_trade_skips_the_key(own, browser):
-    assert f'href="{page("bot", own)}">Skip: use paper trade' in text_of(browser.get(page("key", own)))
+    assert f'href="{page("bot", own)}">Use paper trade' in text_of(browser.get(page("key", own)))
     offered = browser.get(page("bot", own)).context["adminform"].form
     assert offered["connector"].value() == "binance_paper_trade"
     browser.post(page("bot", own), bot_facts(own, connector="binance_paper_trade"))
@@ -143,13 +143,13 @@ def test_a_key_for_another_exchange_than_the_bots_does_not_lead_round_without_a_
     stored_key(own, "bitmart")
     browser.post(page("bot", own), bot_facts(own, connector="kucoin"))
     asked = text_of(browser.get(goes_on_at(browser, own)))
-    words = "Sharp Spread trades on KuCoin, and the client has a key for BitMart only."
+    words = "Sharp Spread trades on KuCoin, but the client only has a key for BitMart."
     assert words in asked
     assert f'<a href="{page("bot", own)}">choose another exchange for the bot</a>' in asked
-    assert "Go on with this key" not in asked
+    assert "Use this key" not in asked
     stored_key(own, "okx", {"okx_api_key": "k", "okx_secret_key": "s", "okx_passphrase": "p"})
     again = text_of(browser.get(goes_on_at(browser, own)))
-    assert "Sharp Spread trades on KuCoin, and the client has a key for BitMart, OKX only." in again
+    assert "Sharp Spread trades on KuCoin, but the client only has a key for BitMart, OKX only." in again
     assert words.partition(",")[0] in text_of(browser.get(url_of(own))), "and so does the client's page"
     browser.post(page("bot", own), bot_facts(own, connector="bitmart"))
     assert goes_on_at(browser, own) == page("review", own)
@@ -174,7 +174,7 @@ def test_going_back_changes_what_was_entered(own, key, browser, make_bot):
 
 def test_a_stored_key_is_offered_as_it_is_and_never_shown(own, key, browser):
     shown = text_of(browser.get(page("key", own)))
-    assert "Go on with this key" in shown
+    assert "Use this key" in shown
     assert not [secret for secret in PLANTED.values() if secret in shown]
 
 
@@ -197,12 +197,12 @@ def test_a_refused_key_is_not_shown_again(own, browser):
 
 def test_a_second_key_for_a_connector_is_refused(own, key, browser):
     refused = browser.post(page("key", own), {"client": own.pk, "connector": "bitmart", **PLANTED})
-    assert "change that one" in text_of(refused)
+    assert "Edit that key instead" in text_of(refused)
 
 
 def test_a_profile_that_is_there_is_taken_over_by_choosing_it(server, admin_client):
     server.contact_succeeded(account_names=["by_hand"])
-    assert "Take over a profile" in text_of(admin_client.get(reverse("onboard")))
+    assert "Adopt a profile" in text_of(admin_client.get(reverse("onboard")))
     chosen = {"name": "Keen", "server": server.pk, "existing_profile": f"{server.pk}:by_hand"}
     admin_client.post(reverse("onboard"), chosen)
     keen = Client.objects.get()
@@ -213,25 +213,25 @@ def test_the_review_says_what_is_wrong_before_anything_is_sent(own, key, make_bo
     make_bot()
     own.server.contact_succeeded(account_names=["client_sharp"])
     shown = text_of(browser.get(page("review", own)))
-    assert "has a profile client_sharp that the panel did not make" in shown
-    assert "“Take it over” is not yours to do: ask an administrator." in shown
+    assert "already has a profile client_sharp that the panel did not create" in shown
+    assert "“Adopt profile”." in shown
 
 
 def test_the_review_says_that_the_launch_checks_the_amounts_and_offers_to_check_them_now(own, key, browser, perform):
     review = text_of(browser.post(page("bot", own), bot_facts(own), follow=True))
     assert "The amounts were not checked" not in review
-    assert "The launch looks before it starts anything." in review
+    assert "The launch checks it before it starts anything." in review
     assert operate_url(Bot.objects.get(), "check_bot") in review
     checked = perform("check_bot", Bot.objects.get())
-    assert f'href="{page("resume", own)}">Go on with the onboarding' in text_of(browser.get(url_of(checked)))
+    assert f'href="{page("resume", own)}">Continue onboarding' in text_of(browser.get(url_of(checked)))
     review = text_of(browser.get(page("review", own)))
     assert "was not read yet" not in review
-    assert "Order amount (base asset): 1600, which is about 20 USDT" in review
+    assert "Order amount (base asset): 1600 (about 20 USDT)" in review
 
 
 def test_the_review_keeps_what_is_for_developers_folded(own, key, make_bot, browser):
     make_bot()
-    before, after = text_of(browser.get(page("review", own))).split("What is sent to the server, to the letter")
+    before, after = text_of(browser.get(page("review", own))).split("Raw request")
     assert "Order amount (base asset)" in before and "Deploy request" not in before
     assert "Deploy request" in after
 
@@ -249,7 +249,7 @@ def test_launching_twice_asks_once(own, key, make_bot, browser):
 
 def test_a_running_bot_is_not_launched_again(own, key, make_bot, browser, perform):
     perform("deploy", make_bot())
-    assert "use “Redeploy” to replace it" in text_of(browser.get(page("review", own)))
+    assert "Use “Redeploy” to replace it" in text_of(browser.get(page("review", own)))
     browser.post(page("review", own))
     assert Operation.objects.count() == 1
 
@@ -277,9 +277,9 @@ def test_after_a_refused_key_a_new_one_is_entered_here_and_then_launched(
     assert goes_on_at(browser, own) == again
     refused = text_of(browser.get(page("launch", own)))
     assert f'href="{again}">Enter a new key' in refused
-    assert "it goes on by itself" not in refused
+    assert "You can leave this page" not in refused
     asked = browser.get(again)
-    assert "New values" in text_of(asked)
+    assert "New API key" in text_of(asked)
     assert not [secret for secret in PLANTED.values() if secret in text_of(asked)]
 
     entered = browser.post(again, {"client": own.pk, **PLANTED, "bitmart_memo": "another"}, follow=True)
@@ -299,9 +299,9 @@ def test_a_key_that_is_tried_by_itself_leads_back_to_the_review(own, key, make_b
     key.set_values(PLANTED | {"bitmart_memo": "another"})
     key.save()
     asked = text_of(browser.get(url_of(key, "operate", "rotate_key")))
-    assert "Yes, push" in asked and "Yes, push and redeploy" not in asked
+    assert "</span>Push\n" in asked and "</span>Push and redeploy" not in asked
     rotated = perform("rotate_key", key)
-    assert f'href="{page("resume", own)}">Go on with the onboarding of Sharp' in text_of(browser.get(url_of(rotated)))
+    assert f'href="{page("resume", own)}">Continue onboarding Sharp' in text_of(browser.get(url_of(rotated)))
     assert goes_on_at(browser, own) == page("review", own)
 
 
@@ -322,7 +322,7 @@ def test_a_bot_that_crashed_leads_to_its_page(own, key, make_bot, browser, perfo
 def test_a_server_that_is_down_is_somebody_elses_to_mend(own, key, make_bot, browser, admin_client, perform, sandbox):
     sandbox.faults.add("docker_down")
     failed = perform("deploy", make_bot())
-    whom = "What has to be done about the server is not yours to do: ask an administrator."
+    whom = "Only an administrator can fix the server."
     for address in (url_of(failed), page("launch", own)):
         shown = text_of(browser.get(address))
         assert whom in shown
@@ -341,16 +341,16 @@ def test_the_headline_of_the_launch_changes_with_it_while_somebody_watches(own, 
     make_bot()
     browser.post(page("review", own))
     watching = text_of(browser.get(page("live", own)))
-    assert 'id="lead" hx-swap-oob="innerHTML">The panel does it step by step.' in watching
-    assert 'id="lead">The panel does it step by step.' in text_of(browser.get(page("launch", own)))
+    assert 'id="lead" hx-swap-oob="innerHTML">Launching…' in watching
+    assert 'id="lead">Launching…' in text_of(browser.get(page("launch", own)))
     sandbox.faults.add("docker_down")
     run_next()
-    assert 'hx-swap-oob="innerHTML">It was not launched.' in text_of(browser.get(page("live", own)))
+    assert 'hx-swap-oob="innerHTML">Launch failed.' in text_of(browser.get(page("live", own)))
     sandbox.faults.clear()
     browser.post(page("review", own))
     done = run_next()
-    assert 'hx-swap-oob="innerHTML">Sharp Spread is launched.' in text_of(browser.get(page("live", own)))
-    assert done.summary.startswith("Sharp Spread is running: heard ")
+    assert 'hx-swap-oob="innerHTML">Sharp Spread is running' in text_of(browser.get(page("live", own)))
+    assert done.summary.startswith("Sharp Spread is running. It connected ")
 
 
 def test_only_the_limits_are_asked_beside_the_settings_and_of_controllers_only(own, browser):
@@ -376,7 +376,7 @@ def test_who_is_not_done_is_not_set_active(own, browser):
     refused = browser.post(page("finish", own), follow=True)
     own.refresh_from_db()
     assert own.status == ClientStatus.ONBOARDING
-    assert "Sharp is not ready yet. Exchange key: None yet." in text_of(refused)
+    assert "Sharp is not ready yet. Exchange key: No exchange key yet." in text_of(refused)
     assert browser.get(page("finish", own)).status_code == 405
 
 
@@ -411,11 +411,11 @@ def test_a_page_takes_the_permission_for_its_form(name, permission, own, manager
 def test_only_who_may_add_clients_is_offered_to_onboard_one(make_user, browse):
     viewer = browse(make_user("viewer", {"accounts.view_client", "accounts.view_every_client"}))
     for address in (reverse("admin:index"), reverse("admin:accounts_client_changelist")):
-        assert "Onboard a client" not in text_of(viewer.get(address))
+        assert "Onboard client" not in text_of(viewer.get(address))
     assert viewer.get(reverse("onboard")).status_code == 403
     manager = browse(make_user("anna"))
     for address in (reverse("admin:index"), reverse("admin:accounts_client_changelist")):
-        assert "Onboard a client" in text_of(manager.get(address))
+        assert "Onboard client" in text_of(manager.get(address))
 
 
 def test_who_may_not_do_what_is_next_is_led_to_whom_to_ask(own, make_user, browse):
@@ -423,7 +423,7 @@ def test_who_may_not_do_what_is_next_is_led_to_whom_to_ask(own, make_user, brows
     own.save()
     browser = browse(own.account_manager)
     assert goes_on_at(browser, own) == url_of(own)
-    assert "“Enter the key” is not yours to do: ask an administrator." in text_of(browser.get(url_of(own)))
+    assert "“Add key”." in text_of(browser.get(url_of(own)))
 
 
 def test_who_may_not_deploy_reviews_and_does_not_launch(own, key, make_bot, make_user, browse):
@@ -432,7 +432,7 @@ def test_who_may_not_deploy_reviews_and_does_not_launch(own, key, make_bot, make
     own.save()
     browser = browse(own.account_manager)
     shown = text_of(browser.get(page("review", own)))
-    assert "“Deploy” is not yours to do: ask an administrator." in shown
+    assert "“Deploy”." in shown
     assert "Launch Sharp Spread" not in shown
     assert browser.post(page("review", own)).status_code == 403
     assert not Operation.objects.exists()

@@ -66,7 +66,7 @@ def test_an_outage_is_one_line_and_few_questions(error, bells, console):
     bells.out_of_reach(error)
     consume(bells, 3)
     [line] = console.getvalue().splitlines()
-    assert "WARNING" in line and "The queue is out of reach" in line and str(error.args[-1]) in line
+    assert "WARNING" in line and "The queue is unreachable" in line and str(error.args[-1]) in line
     # 13 threads, each after 0, 0.5, 1 and 2 s.
     assert bells.asked <= 13 * 4
 
@@ -83,7 +83,7 @@ def test_its_end_is_a_line_and_what_waits_is_taken(bells, console):
     thread.join()
     assert taken.is_set()
     first, last = console.getvalue().splitlines()
-    assert "out of reach" in first and "The queue answers again" in last
+    assert "unreachable" in first and "The queue responds again" in last
 
 
 def test_an_outage_that_lasts_is_named_once_a_minute(bells, console, monkeypatch):
@@ -116,7 +116,7 @@ def test_a_certificate_that_is_not_trusted_names_its_setting_and_no_password(bel
 def test_a_fault_of_a_task_is_no_outage(bells, console):
     bells.task()(lambda: 1 / 0)()
     Worker(bells, Event(), default_delay=0, max_delay=0, backoff=1).loop()
-    assert "ZeroDivisionError" in console.getvalue() and "out of reach" not in console.getvalue()
+    assert "ZeroDivisionError" in console.getvalue() and "unreachable" not in console.getvalue()
 
 
 def test_a_periodic_task_that_cannot_be_enqueued_adds_no_line(bells, console):
@@ -126,7 +126,7 @@ def test_a_periodic_task_that_cannot_be_enqueued_adds_no_line(bells, console):
     scheduler = Scheduler(bells, Event(), 1, True)
     scheduler.loop()
     [line] = console.getvalue().splitlines()
-    assert "The queue is out of reach" in line and "connection refused" in line
+    assert "The queue is unreachable" in line and "connection refused" in line
 
 
 @pytest.mark.parametrize("url", ["", "redis://host:6379/0", "rediss://host:6379/0"])

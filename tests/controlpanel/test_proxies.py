@@ -45,7 +45,7 @@ def test_everything_else_still_needs_an_allowed_host(host, path, production, db,
 def test_a_host_header_that_a_proxy_changed_is_named_with_its_setting(host, production, db):
     response = behind(host=host, **{"x-forwarded-proto": "https"}).get("/admin/login/")
     text = text_of(response)
-    assert f"under the name “{host}”" in text and "ALLOWED_HOSTS" in text and "docs/hosting.md" in text
+    assert f"the host name “{host}”" in text and "ALLOWED_HOSTS" in text and "docs/hosting.md" in text
     assert "<b>evil" not in response.content.decode()
 
 
@@ -74,7 +74,7 @@ def test_a_redirect_that_leads_nowhere_ends_with_its_cause(headers, production, 
     response = follow(behind(host=PANEL, **headers))
     assert response.status_code == 400
     text = text_of(response)
-    assert "redirects" in text and "X-Forwarded-Proto" in text and "docs/hosting.md" in text
+    assert "keeps redirecting" in text and "X-Forwarded-Proto" in text and "docs/hosting.md" in text
     assert ("“http" in text) == ("x-forwarded-proto" in headers)
 
 
@@ -119,7 +119,7 @@ def test_a_lost_port_is_named_with_its_setting(production, db):
     response = send_form(f"https://{PANEL}:8443", host=PANEL, **{"x-forwarded-proto": "https"})
     text = text_of(response)
     assert response.status_code == 403
-    assert "too old" not in text
+    assert "has expired" not in text
     assert f"https://{PANEL}:8443" in text and f"https://{PANEL}" in text
     assert f"CSRF_TRUSTED_ORIGINS=https://{PANEL}:8443" in text
     assert "Host" in text and "docs/hosting.md" in text
@@ -128,7 +128,7 @@ def test_a_lost_port_is_named_with_its_setting(production, db):
 def test_a_lost_scheme_is_named_with_its_header(production, settings, db):
     settings.SECURE_SSL_REDIRECT = False
     text = text_of(send_form(f"https://{PANEL}", host=PANEL))
-    assert "too old" not in text
+    assert "has expired" not in text
     assert "X-Forwarded-Proto" in text
 
 
@@ -149,13 +149,13 @@ def test_nobody_is_advised_to_trust_another_site(origin, production, db):
 @pytest.mark.parametrize("origin", ["null", None])
 def test_a_browser_that_withholds_the_origin_is_told_so(origin, production, db):
     text = text_of(send_form(origin, host=PANEL, **{"x-forwarded-proto": "https"}))
-    assert "too old" not in text
-    assert "did not say" in text and "CSRF_TRUSTED_ORIGINS" not in text
+    assert "has expired" not in text
+    assert "did not report" in text and "CSRF_TRUSTED_ORIGINS" not in text
 
 
 def test_a_form_without_its_token_is_still_too_old(production, db):
     text = text_of(send_form(f"https://{PANEL}", host=PANEL, **{"x-forwarded-proto": "https"}))
-    assert "too old" in text
+    assert "has expired" in text
 
 
 # --- refusals in the log ---

@@ -426,7 +426,7 @@ def test_a_new_user_has_a_role_and_is_let_in(panel, browse):
     assert ([*mia.groups.all()], mia.is_staff, mia.is_superuser) == ([role], True, False)
     assert browse(mia).get(reverse(f"{BOT}_changelist")).status_code == 200
     users = text_of(panel.get(reverse("admin:auth_user_changelist")))
-    assert "Account manager" in users and "Second factor" in users and "Last login" in users
+    assert "Account manager" in users and "Two-factor" in users and "Last login" in users
 
 
 def test_which_roles_one_may_give_is_not_left_behind_for_another_request(admin_client, panel):
@@ -457,7 +457,7 @@ def test_an_administrator_gives_no_group_that_may_more_than_they_may(panel, admi
     assert "Select a valid choice" in str(refused.context["adminform"].form.errors["role"])
 
 
-@pytest.mark.parametrize("active", [True, False], ids=["active", "switched off"])
+@pytest.mark.parametrize("active", [True, False], ids=["active", "disabled"])
 @pytest.mark.parametrize("how", ["superuser", "by hand", "by group"])
 def test_nobody_changes_somebody_who_may_more(how, active, panel, make_user):
     mighty = make_user("mighty", {"auth.change_group"} if how == "by hand" else set())
@@ -478,7 +478,7 @@ def test_nobody_changes_somebody_who_may_more(how, active, panel, make_user):
     users = reverse("admin:auth_user_changelist")
     for action in ("remove_second_factor", "unlock", "revoke_tokens"):
         answer = panel.post(users, {"action": action, "_selected_action": [mighty.pk]}, follow=True)
-        assert "may do more than you" in text_of(answer)
+        assert "has more permissions than you" in text_of(answer)
     assert User.objects.values().get(pk=mighty.pk) == before
 
 

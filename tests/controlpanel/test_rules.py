@@ -80,8 +80,8 @@ def test_an_order_that_the_exchange_would_refuse_is_an_error_on_the_field(strate
     response = save(strategy, **{"total_amount_quote": 4} | settings if strategy == "grid_strike" else settings)
     field = field_name(Strategy.objects.get(name=strategy).pk, setting)
     assert errors_of(response).keys() == {field}
-    assert "the exchange takes none of less than" in errors_of(response)[field][0]
-    assert "Its rules were read" in errors_of(response)[field][0]
+    assert "The exchange requires at least" in errors_of(response)[field][0]
+    assert "Rules as of" in errors_of(response)[field][0]
 
 
 def test_the_json_api_says_it_in_the_same_words(read, save, make_bot, admin_user):
@@ -92,7 +92,7 @@ def test_the_json_api_says_it_in_the_same_words(read, save, make_bot, admin_user
         check(admin_user, bot, {})
     (in_the_form,) = errors_of(save(bot=bot, order_amount=TOO_LITTLE)).values()
     assert refused.value.errors == {"config.order_amount": list(in_the_form)}
-    assert in_the_form[0].endswith(f"(Its rules were read {date_format(rules.read_at, 'j M Y')}.)")
+    assert in_the_form[0].endswith(f"(Rules as of {date_format(rules.read_at, 'j M Y')}.)")
 
 
 def test_what_the_exchange_takes_is_saved_without_a_word(read, save):
@@ -112,7 +112,7 @@ def test_saving_asks_no_server(read, save, sandbox):
 def test_without_stored_rules_a_warning_says_how_to_get_them(save):
     (warning,) = [message for message in output(save(order_amount=TOO_LITTLE)) if "not checked" in message]
     assert "bitmart's trading rules for SHARP-USDT have not been read yet" in warning
-    assert "Press “Check”" in warning
+    assert "Use “Check”" in warning
 
 
 def test_rules_that_could_not_be_had_say_why(read, save):
@@ -159,12 +159,12 @@ def test_a_check_reads_the_rules_and_keeps_them_for_the_form(bot, perform, serve
     assert "Not read yet" in text_of(admin_client.get(url_of(bot)))
     operation = perform("check_bot", bot)
     assert operation.state == State.SUCCEEDED, operation.error_message
-    assert "The amounts fit the rules of SHARP-USDT on bitmart." in operation.summary
+    assert "The amounts comply with the rules of SHARP-USDT on bitmart." in operation.summary
     rules, market = bot.trading_rules, MARKETS["SHARP-USDT"]
     assert (rules.min_order_size, rules.min_notional_size) == (market.min_order_size, market.min_notional_size)
     assert (rules.min_price_increment, rules.price) == (market.min_price_increment, market.price)
     page = text_of(admin_client.get(url_of(bot)))
-    assert "Smallest order value" in page
+    assert "Minimum order value" in page
     assert "5 USDT" in page
 
 
@@ -181,8 +181,8 @@ def test_a_check_names_the_amount_that_the_exchange_refuses(make_bot, perform):
     bot = make_bot(settings={"order_amount": TOO_LITTLE})
     operation = perform("check_bot", bot)
     assert (operation.state, operation.error_code) == (State.FAILED, "trading_rule_broken")
-    assert "order_amount: An order is worth 2 USDT, at a price of 0.0125," in operation.error_message
-    assert "Raise the amount" in operation.error_remedy
+    assert "order_amount: An order is worth 2 USDT at a price of 0.0125." in operation.error_message
+    assert "Increase the amount" in operation.error_remedy
     assert bot.trading_rules.min_notional_size == 5
 
 
@@ -240,7 +240,7 @@ def test_rules_without_a_price_are_checked_as_far_as_they_go(bot, perform, sandb
     sandbox.faults.add("server_error", path="/market-data")
     operation = perform("check_bot", bot)
     assert operation.state == State.SUCCEEDED, operation.error_message
-    assert "No price could be had" in operation.summary
+    assert "No price was available" in operation.summary
 
 
 def test_paper_trade_asks_for_the_rules_of_the_exchange_that_it_simulates(make_bot, perform, sandbox, admin_client):
@@ -333,7 +333,7 @@ def test_lower_case_that_the_exchange_lists_can_be_entered_once_upper_case_was_n
     assert bot.trading_pair == "PURR-USDC"
     operation = perform("check_bot", bot)
     assert operation.error_code == "pair_not_listed"
-    assert "Upper and lower case count" in operation.error_message
+    assert "It is case-sensitive" in operation.error_message
     bot.trading_pair = "purr-usdc"
     bot.full_clean()
     bot.save()

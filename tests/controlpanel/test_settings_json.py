@@ -41,17 +41,17 @@ def test_while_it_is_off_the_fields_count(save_json, spread):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"order_amount": 5,\n "bid_spread": -1}', "bid_spread: This must be more than 0, it is -1."),
+        ('{"order_amount": 5,\n "bid_spread": -1}', "bid_spread: This must be more than 0. You entered -1."),
         ('{"order_amount": 5, "spread": 1}', "spread: “spread” is not a setting of this strategy"),
         ('{"order_amount": "5"}', "order_amount: This must be a number."),
-        ('{"order_amount": "\\u0000"}', "order_amount: Text can't hold the character NUL"),
-        ('{"order_amount": NaN}', "NaN is no number, or too large to reckon with."),
-        ("", "order_amount: This is missing, and has no default."),
-        ('{"order_amount": 5', "This is not JSON: Expecting ',' delimiter in line 1, column 19."),
-        ('{"order_amount": 5, "x": "\\%"}', "This is not JSON: Invalid"),
-        ('{"order_amount": 5, "order_amount": 6}', "“order_amount” stands there twice"),
-        ("[5]", "Write a group of names and values"),
-        ('{"order_amount": "\\ud800"}', "half a character"),
+        ('{"order_amount": "\\u0000"}', "order_amount: Text can't contain the character NUL"),
+        ('{"order_amount": NaN}', "NaN is not a number, or is too large."),
+        ("", "order_amount: This field is required. It has no default."),
+        ('{"order_amount": 5', "This is not valid JSON: Expecting ',' delimiter in line 1, column 19."),
+        ('{"order_amount": 5, "x": "\\%"}', "This is not valid JSON: Invalid"),
+        ('{"order_amount": 5, "order_amount": 6}', "“order_amount” appears twice"),
+        ("[5]", "Enter a group of names and values"),
+        ('{"order_amount": "\\ud800"}', "incomplete character"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 60 + "1" + "}" * 60, "nested too deeply"),
     ],
@@ -114,13 +114,13 @@ def test_what_is_no_value_yet_is_left_out_and_named(convert, spread):
     typed = prefilled(spread, order_amount="many", bid_spread="")
     answer = convert(settings_as_json="on", **typed)
     assert "order_amount" not in json.loads(answer["json"])
-    assert answer["note"] == "Left out, because it is not valid: Order amount (base asset)."
+    assert answer["note"] == "Left out because it is not valid: Order amount (base asset)."
     assert not convert(settings_as_json="on", **prefilled(spread, order_amount=""))["note"]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("{", "This is not JSON"), ('{"spread": 1}', "“spread” is not a setting of this strategy")],
+    [("{", "This is not valid JSON"), ('{"spread": 1}', "“spread” is not a setting of this strategy")],
 )
 def test_json_that_no_field_can_show_stays_json(text, reason, convert):
     assert reason in convert(settings_json=text)["refused"]
@@ -155,5 +155,5 @@ def test_converting_saves_nothing_and_is_for_those_who_write_bots(make_user, bro
 @pytest.mark.parametrize("number", ["9" * 5000, f"-{'9' * 5000}"])
 def test_a_number_of_thousands_of_digits_is_refused(convert, spread, number):
     assert convert(spread, settings_json=f'{{"order_amount": {number}}}') == {
-        "refused": f"{number[:19]}… is no number, or too large to reckon with."
+        "refused": f"{number[:19]}… is not a number, or is too large."
     }

@@ -68,7 +68,7 @@ def test_from_the_fifth_wrong_password_on_signing_in_is_paused_and_the_page_says
         page = text_of(answer)
         assert answer.status_code == 429
         assert answer["Retry-After"] == "900"
-        assert "Wait 15 minutes" in page and "An administrator can end the pause" in page
+        assert "Wait 15 minutes" in page and "Ask an administrator to unlock you" in page
         assert "panel.css" in page
         assert "wrong" not in re.findall(r'value="([^"]*)"', page)
 
@@ -136,8 +136,8 @@ def test_guessing_from_many_addresses_is_braked_and_the_page_says_what_to_do(gue
     for answer in (guess(100), guess(101, password=PASSWORD)):
         page = text_of(answer)
         assert (answer.status_code, answer["Retry-After"]) == (429, "900")
-        assert "from many addresses" in page and "signed in under this name before" in page
-        assert "An administrator can end the pause" in page
+        assert "from many addresses" in page and "signed in with this username before" in page
+        assert "Ask an administrator to unlock you" in page
 
 
 def test_who_keeps_on_guessing_does_not_keep_the_brake_on(guessed):
@@ -226,9 +226,9 @@ def test_who_changes_the_password_stays_known(user, request):
 
 def test_an_administrator_ends_the_brake(guessed, user, admin_client):
     users = reverse("admin:auth_user_changelist")
-    assert "paused" in text_of(admin_client.get(users))
+    assert "locked" in text_of(admin_client.get(users))
     admin_client.post(users, {"action": "unlock", "_selected_action": [user.pk]})
-    assert "paused" not in text_of(admin_client.get(users))
+    assert "locked" not in text_of(admin_client.get(users))
     assert guess(100, password=PASSWORD).status_code == 302
 
 
@@ -245,11 +245,11 @@ def test_an_administrator_ends_the_pause(user, admin_client):
     for _ in range(5):
         try_to_sign_in(password="wrong")
     users = reverse("admin:auth_user_changelist")
-    assert "paused" in text_of(admin_client.get(users))
+    assert "locked" in text_of(admin_client.get(users))
     admin_client.post(users, {"action": "unlock", "_selected_action": [user.pk]})
-    assert "paused" not in text_of(admin_client.get(users))
+    assert "locked" not in text_of(admin_client.get(users))
     assert try_to_sign_in().status_code == 302
-    assert "Ended the pause" in text_of(admin_client.get(url_of(user, "history")))
+    assert "Unlocked sign-in" in text_of(admin_client.get(url_of(user, "history")))
 
 
 # --- the second factor ---
@@ -270,7 +270,7 @@ def test_a_user_sets_a_second_factor_up_and_signs_in_with_it(user):
     assert codes[0] not in page and factor.key_text not in page
 
     stranger = Browser()
-    assert "Enter the code" in text_of(try_to_sign_in(stranger))
+    assert "Enter the current code" in text_of(try_to_sign_in(stranger))
     assert not is_inside(stranger)
     assert try_to_sign_in(stranger, code=app_code(factor, steps_ahead=1)).status_code == 302
     assert is_inside(stranger)
@@ -278,19 +278,19 @@ def test_a_user_sets_a_second_factor_up_and_signs_in_with_it(user):
     assert try_to_sign_in(lost_phone, code=codes[3].upper()).status_code == 302
     assert is_inside(lost_phone)
     assert f"{RECOVERY_CODES - 1} recovery codes left" in text_of(lost_phone.get(PAGE))
-    assert "not right" in text_of(try_to_sign_in(code=codes[3]))
+    assert "is wrong" in text_of(try_to_sign_in(code=codes[3]))
 
 
 def test_a_code_is_taken_once(factor):
     code = app_code(factor)
     assert try_to_sign_in(code=code).status_code == 302
-    assert "not right" in text_of(try_to_sign_in(code=code))
+    assert "is wrong" in text_of(try_to_sign_in(code=code))
 
 
 def test_with_a_wrong_password_a_right_code_is_neither_asked_for_nor_used_up(factor):
     code = app_code(factor)
     page = text_of(try_to_sign_in(password="wrong", code=code))
-    assert "not right" not in page and "Enter the code" not in page
+    assert "is wrong" not in page and "Enter the current code" not in page
     assert try_to_sign_in(code=code).status_code == 302
 
 
@@ -349,7 +349,7 @@ def test_where_it_is_required_nothing_opens_before_it_is_set_up(user, settings):
         assert browser.get(page)["Location"] == PAGE
     fragment = browser.get(reverse("admin:operations_operation_live", args=[1]), headers={"hx-request": "true"})
     assert (fragment["HX-Refresh"], fragment.content) == ("true", b"")
-    assert "set yours up to go on" in text_of(browser.get(PAGE))
+    assert "Set it up to continue" in text_of(browser.get(PAGE))
     browser.post(PAGE, {"act": "begin"})
     assert not is_inside(browser)
     browser.post(PAGE, {"act": "confirm", "code": app_code(SecondFactor.objects.get())})
@@ -361,7 +361,7 @@ def test_an_administrator_removes_the_second_factor_of_who_lost_it(user, factor,
     admin_client.post(users, {"action": "remove_second_factor", "_selected_action": [user.pk]})
     assert not SecondFactor.objects.exists()
     assert try_to_sign_in().status_code == 302
-    assert "Removed the second factor" in text_of(admin_client.get(url_of(user, "history")))
+    assert "Removed two-factor authentication" in text_of(admin_client.get(url_of(user, "history")))
 
 
 def test_an_administrator_removes_the_own_second_factor_with_a_code_like_everybody(user, factor):
@@ -370,7 +370,7 @@ def test_an_administrator_removes_the_own_second_factor_with_a_code_like_everybo
     try_to_sign_in(browser, code=app_code(factor))
     users = reverse("admin:auth_user_changelist")
     page = browser.post(users, {"action": "remove_second_factor", "_selected_action": [user.pk]}, follow=True)
-    assert "which takes a code" in text_of(page)
+    assert "which asks for a code" in text_of(page)
     assert SecondFactor.objects.exists()
 
 
@@ -395,7 +395,7 @@ def test_a_key_that_can_not_be_decrypted_takes_no_code_and_breaks_no_page(user, 
 
     with connection.cursor() as cursor:
         cursor.execute("UPDATE controlpanel_secondfactor SET key = %s", [Fernet(Fernet.generate_key()).encrypt(b"x")])
-    assert "not right" in text_of(try_to_sign_in(code="123456"))
+    assert "is wrong" in text_of(try_to_sign_in(code="123456"))
     assert admin_client.get(reverse("admin:auth_user_changelist")).status_code == 200
 
 

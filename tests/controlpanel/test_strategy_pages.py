@@ -132,9 +132,9 @@ def test_the_page_of_a_script_says_what_a_server_gets_of_it(author, script):
     page = text_of(author.get(url_of(script)))
     assert f"<code>{script.script_name}.py</code>" in page
     assert "<code>Spread</code>" in page and "<code>SpreadConfig</code>" in page
-    assert "As the config class declares them." in page
+    assert "From the config class." in page
     assert "a number, more than 0, less than 1" in page and "default <code>0.003</code>" in page
-    assert "must be entered" in page and "How long the orders stand, in seconds" in page
+    assert "required" in page and "How long the orders stand, in seconds" in page
     example = page.partition("configuration file")[2].partition("</pre>")[0]
     for line in (f'"script_file_name": "{script.script_name}.py"', '"controllers_config": []', '"bid_spread": 0.003'):
         assert line in example
@@ -143,7 +143,7 @@ def test_the_page_of_a_script_says_what_a_server_gets_of_it(author, script):
 
 def test_the_page_of_a_controller_says_what_a_server_gets_of_it(author):
     page = text_of(author.get(url_of(Strategy.objects.get(name="grid_strike"))))
-    assert "<code>grid_strike</code>, which the server has" in page
+    assert "<code>grid_strike</code> (on the server)" in page
     assert "<code>triple_barrier_config.take_profit</code>" in page
     assert "one of 1, 2" in page
     assert '"controller_type": "generic"' in page

@@ -241,7 +241,7 @@ def test_a_failure_of_pydantic_names_the_field_and_not_its_value(stub, stubbed):
 
     with pytest.raises(WrongKeyField) as caught:
         stubbed.accounts.add_credential("client_sharp", "bitmart", KEY)
-    assert caught.value.message.endswith("The server said: bitmart_memo: Field required")
+    assert caught.value.message.endswith("The server responded: bitmart_memo: Field required")
 
 
 # --- connectors ---------------------------------------------------------------------------------------------

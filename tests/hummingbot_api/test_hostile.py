@@ -65,7 +65,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_not_waited_for_for_ever(talk
         written = error_of(lambda: api.scripts.save("pmm", "pass"))
     assert time.monotonic() - begun < 2 * SOON
     assert type(read) is type(written) is ServerTimedOut
-    assert "is not known" in written.message
+    assert "It is unknown" in written.message
 
 
 def test_a_whole_answer_may_take_longer_than_its_first_byte():

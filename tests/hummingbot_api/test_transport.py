@@ -187,7 +187,7 @@ def test_a_reset_write_says_that_its_effect_is_not_known(stub, api):
     error = error_of(api.scripts.save, "pmm", "pass")
 
     assert "connection reset" in error.message
-    assert "is not known" in error.message
+    assert "It is unknown" in error.message
     assert error.may_have_acted
 
 
@@ -277,7 +277,7 @@ def test_a_write_may_have_acted_when_its_tls_connection_breaks_before_the_answer
 
     assert [request.method for request in tls_stub.seen] == ["POST"]
     assert error.may_have_acted
-    assert "is not known" in error.message
+    assert "It is unknown" in error.message
 
 
 # --- answers that are not the API's -------------------------------------------------------------------------
@@ -383,7 +383,7 @@ def test_a_refusal_quotes_the_servers_words(stub, api, status, kind):
     error = error_of(api.accounts.list)
 
     assert type(error) is kind
-    assert error.message == f"{kind.meaning} The server said: Disk is full"
+    assert error.message == f"{kind.meaning} The server responded: Disk is full"
 
 
 def test_a_wrong_password(stub, api):

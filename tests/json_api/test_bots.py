@@ -183,7 +183,7 @@ def test_what_is_not_possible_now_says_why(tool, bot):
     response = tool.post(f"/bots/{bot.pk}/stop")
 
     assert (response.status_code, response.json()["code"]) == (409, "not_possible_now")
-    assert "deploy it first" in response.json()["detail"]
+    assert "Deploy it first" in response.json()["detail"]
 
 
 def test_a_changed_definition_waits_for_a_redeploy(tool, running):
@@ -327,4 +327,4 @@ def test_what_there_is_nothing_to_decide_about_takes_no_decision(tool, bot):
     refused = tool.post(f"/bots/{bot.pk}/stop", {"resume": True})
 
     assert refused.status_code == 422
-    assert refused.json()["errors"] == [{"field": "resume", "message": "“stop” takes no such field."}]
+    assert refused.json()["errors"] == [{"field": "resume", "message": "“stop” does not take this field."}]

@@ -64,7 +64,7 @@ def test_a_name_that_is_taken_tells_of_nobody(make_tool, make_manager, client_sh
         wanted = {"name": name, "server": "Sandbox", "account_name": f"other_{name}"}
         refused = tool.post("/clients", wanted)
         assert refused.json()["errors"] == [
-            {"field": "name", "message": "This name can't be used: choose another one."}
+            {"field": "name", "message": "This name can't be used. Choose another one."}
         ], refused.json()
     changed = tool.call("PATCH", f"/clients/{own.pk}", {"name": "Sharp"})
     assert "exists" not in changed.content.decode()

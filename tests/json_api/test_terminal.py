@@ -100,7 +100,7 @@ def test_every_wrong_field_is_named(server, tmp_path):
 def test_what_is_not_there_or_not_possible_is_said(bot):
     with pytest.raises(CommandError, match="There is no bot 77"):
         run("bot", "stop", "77")
-    with pytest.raises(CommandError, match="deploy it first"):
+    with pytest.raises(CommandError, match="Deploy it first"):
         run("bot", "stop", str(bot.pk))
 
 

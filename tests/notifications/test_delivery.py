@@ -57,7 +57,7 @@ def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(cra
     lines = body["text"].splitlines()
     assert lines[0] == "Problem: Sharp · Sharp bot: bot crashed"
     assert lines[1:3] == ["Client: Sharp", "Server: Sharp server"]
-    assert lines[3].startswith("What happened: The bot's container exited by itself")
+    assert lines[3].startswith("What happened: The bot crashed and stopped trading.")
     assert lines[4] == f"Since: {crashed.seen_at:%Y-%m-%d %H:%M:%S} UTC"
     assert lines[5] == f"What to do: {crashed.remedy}"
     assert lines[6] == f"https://panel.example.com{crashed.get_absolute_url()}" == body["url"]
@@ -72,8 +72,8 @@ def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, rec
     looks()
     outbox.send_what_is_due()
     lines = bodies(receiver)[1]["text"].splitlines()
-    assert lines[0] == "Over: Sharp · Sharp bot: bot crashed"
-    assert lines[-1].endswith("UTC, after 1 d 1 h 3 min. The bot runs again.")
+    assert lines[0] == "Resolved: Sharp · Sharp bot: bot crashed"
+    assert lines[-1].endswith("UTC, after 1 d 1 h 3 min. The bot is running again.")
     assert bodies(receiver)[1]["url"] is None
 
 
@@ -217,7 +217,7 @@ def test_after_the_last_try_it_is_given_up_with_its_reason(crashed, receiver):
     assert pauses[: len(BACKOFF)] == list(BACKOFF)
     assert (the_delivery().state, the_delivery().last_error) == (
         DeliveryState.FAILED,
-        "The receiver answered 500: down.",
+        "The receiver responded with 500: down.",
     )
 
 
@@ -388,7 +388,7 @@ def test_the_channel_of_a_user_who_may_not_sign_in_any_more_is_told_nothing(lost
     shows(bot, BotState.CRASHED)
     looks()
     assert [delivery.channel.name for delivery in Delivery.objects.all()] == ["everybody's"]
-    assert Channel.objects.get(name="theirs").whose == "nobody: manager is disabled"
+    assert Channel.objects.get(name="theirs").whose == "nobody (manager is disabled)"
 
 
 def test_what_was_to_be_told_when_the_user_was_disabled_is_not_sent_any_more(bot, make_user, receiver):
@@ -480,7 +480,7 @@ def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
     with pytest.raises(ChannelRefused):
         post(f"{receiver.url}/hook", b"{}")
     receiver.will(Reply(after=2))
-    with pytest.raises(ChannelUnreachable, match="may have got the message"):
+    with pytest.raises(ChannelUnreachable, match="may have received the message"):
         post(f"{receiver.url}/hook", b"{}")
 
 
@@ -488,6 +488,6 @@ def test_a_receiver_whose_answer_comes_byte_by_byte_keeps_nobody(monkeypatch):
     monkeypatch.setattr(http, "TIMEOUT", (0.1, 0.2))
     with (
         listening(trickling(b"HTTP/1.1 200 OK\r\n", piece=b"X-More: 1\r\n")) as url,
-        pytest.raises(ChannelUnreachable, match="may have got the message"),
+        pytest.raises(ChannelUnreachable, match="may have received the message"),
     ):
         post(f"{url}/hook", b"{}")

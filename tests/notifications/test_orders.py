@@ -43,7 +43,7 @@ def test_only_a_person_ends_it(state, bot, orphaned, channel, admin_user):
     assert kinds_of(looks(3)) == ["orders_open"]
     orphaned.resolve(admin_user)
     assert looks() == []
-    assert Incident.objects.get(kind="orders_open").resolution == f"{admin_user} confirmed that they were dealt with."
+    assert Incident.objects.get(kind="orders_open").resolution == f"{admin_user} marked them as resolved."
 
 
 def test_an_acknowledgement_is_no_end_of_it(bot, orphaned, admin_user):
@@ -59,9 +59,7 @@ def test_an_operation_that_failed_because_of_them_is_no_second_incident(bot, orp
 def test_orders_of_which_nothing_is_known_are_an_incident_all_the_same(bot):
     bot.deployment.orphaned_orders.create(reason="The instance is gone.")
     (incident,) = looks()
-    assert (
-        "look at all open orders of SHARP-USDT" in incident.sentence or "look at all open orders" in incident.sentence
-    )
+    assert "Check all open orders for SHARP-USDT" in incident.sentence or "Check all open orders" in incident.sentence
 
 
 def in_trouble_for_two_looks(bot: Bot, trouble: Trouble | str) -> list[Incident]:
@@ -85,9 +83,9 @@ def test_a_bot_that_is_up_and_does_not_quote_is_an_incident_until_it_quotes_agai
     (incident,) = in_trouble_for_two_looks(bot, trouble)
     assert incident.kind == "bot_not_quoting"
     assert incident.remedy == TROUBLE_ADVICE[trouble].remedy
-    assert incident.sentence == f"The bot is up, but {trouble.label}: HTTP status is 401: Invalid API key"
+    assert incident.sentence == f"The bot is up, but not quoting ({trouble.label}): HTTP status is 401: Invalid API key"
     assert in_trouble_for_two_looks(bot, "") == []
-    assert Incident.objects.get().resolution == "The bot quotes again."
+    assert Incident.objects.get().resolution == "The bot is quoting again."
 
 
 def test_an_exchange_that_has_just_begun_to_get_ready_is_none(bot):

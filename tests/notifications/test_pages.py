@@ -55,15 +55,15 @@ def words(response) -> str:
 
 def test_without_a_worker_the_list_says_that_nobody_is_looking_rather_than_that_nothing_is_wrong(bot, admin_client):
     page = words(admin_client.get(reverse(f"{INCIDENTS}_changelist")))
-    assert "Nobody is looking" in page
-    assert "Nothing is wrong" not in page
+    assert "Monitoring is not running" in page
+    assert "All clear" not in page
 
 
 def test_what_helps_stands_out_and_not_the_mark_as_seen(crashed, admin_client):
     page = text_of(admin_client.get(url_of(crashed)))
     (primary,) = re.findall(r'<(?:a|button)[^>]*class="panel-button is-primary".*?</(?:a|button)>', page, re.S)
     assert operate_url(crashed.subject, "recover") in primary
-    assert "Mark as seen" in page
+    assert "Acknowledge" in page
 
 
 def test_who_may_add_no_channel_is_told_who_can(crashed, admin_client, django_user_model):
@@ -71,13 +71,13 @@ def test_who_may_add_no_channel_is_told_who_can(crashed, admin_client, django_us
     viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_incident", "view_every_client"]))
     assert "Add a channel" in words(admin_client.get(url_of(crashed)))
     reported = django_test_client(viewer)
-    assert "Ask an administrator to add one" in words(reported.get(url_of(crashed)))
+    assert "Ask an administrator to add a channel" in words(reported.get(url_of(crashed)))
 
 
 def test_when_nothing_is_wrong_the_list_says_so_and_the_sidebar_has_no_badge(bot, admin_client):
     WorkerHeartbeat.objects.create(worker="test", last_seen_at=timezone.now())
     page = admin_client.get(reverse(f"{INCIDENTS}_changelist"))
-    assert "Nothing is wrong" in words(page)
+    assert "All clear" in words(page)
     assert badge(text_of(page)) == ""
 
 
@@ -92,7 +92,7 @@ def test_the_list_begins_with_what_is_open_and_the_sidebar_counts_it_on_every_pa
     response = admin_client.get(reverse(f"{INCIDENTS}_changelist"))
     rows = list(response.context["cl"].result_list)
     assert [(row.subject, row.is_open) for row in rows] == [(bot, True), (other, False)]
-    assert "Nothing is wrong" not in words(response)
+    assert "All clear" not in words(response)
     assert badge(text_of(admin_client.get(reverse("admin:index")))) == "1"
     over = admin_client.get(reverse(f"{INCIDENTS}_changelist"), {"state": "over"}).context["cl"].result_list
     assert [row.subject for row in over] == [other]
@@ -117,12 +117,12 @@ def test_an_incidents_page_says_what_to_do_who_was_told_and_leads_to_what_it_is_
     page = words(response)
     assert "“Deploy” failed open" in page
     assert "What to do Mend it." in page
-    assert "Alerts that it happened given up The receiver answered 404: gone." in page
+    assert "Alerts opened given up The receiver responded with 404: gone." in page
     for row in (bot, bot.client, operation, channel):
         assert f'href="{row.get_absolute_url()}"' in text_of(response)
     ended("deploy", bot, State.SUCCEEDED)
     looks()
-    assert "How it ended It was done since." in words(admin_client.get(incident.get_absolute_url()))
+    assert "Resolution The operation has succeeded since." in words(admin_client.get(incident.get_absolute_url()))
 
 
 def test_an_incidents_page_has_the_buttons_that_help_and_the_way_to_the_log(
@@ -146,7 +146,7 @@ def test_a_stop_that_failed_is_not_over_by_being_seen(bot, admin_client):
     ended("stop", bot, State.FAILED, "server_unreachable")
     (incident,) = looks()
     page = admin_client.post(url_of(incident, "acknowledge"), follow=True)
-    assert "stays open until it is over" in words(page)
+    assert "stays open until it is resolved" in words(page)
     assert f'href="{operate_url(bot, "stop")}"' in text_of(page)
     assert looks() == [incident]
 
@@ -156,12 +156,12 @@ def test_marking_as_seen_ends_a_failed_operations_incident_and_only_notes_it_on_
     ended("deploy", bot, State.FAILED, "docker_down")
     for incident in looks():
         page = admin_client.post(url_of(incident, "acknowledge"), follow=True)
-        assert "is marked as seen by you" in words(page)
+        assert "You acknowledged" in words(page)
         assert url_of(incident, "acknowledge") not in text_of(page)
     (still_open,) = looks()
     assert (still_open.kind, str(still_open.acknowledged_by)) == ("bot_crashed", "admin")
     again = admin_client.post(url_of(still_open, "acknowledge"), follow=True)
-    assert "was marked as seen before" in words(again)
+    assert "was already acknowledged" in words(again)
 
 
 def test_several_are_marked_as_seen_from_the_list(bot, make_live, admin_client):
@@ -275,17 +275,17 @@ def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_
     assert f'action="{known}"' in text_of(admin_client.get(url_of(unknown)))
     assert f'action="{known}"' in text_of(admin_client.get(url_of(bot.server)))
     page = admin_client.post(known, follow=True)
-    assert "not of this panel, known admin said so now" in words(page)
+    assert "unmanaged, known Marked as known by admin now" in words(page)
     assert f'action="{known}"' not in text_of(page) + text_of(admin_client.get(url_of(unknown)))
     assert looks() == []
-    assert "has said before" in words(admin_client.post(known, follow=True))
+    assert "was already marked as known" in words(admin_client.post(known, follow=True))
     page = admin_client.post(back, follow=True)
     assert "is unknown again" in words(page)
     assert f'action="{known}"' in text_of(page)
-    assert "Nobody had said" in words(admin_client.post(back, follow=True))
+    assert "was not marked as known" in words(admin_client.post(back, follow=True))
     assert len(looks()) == 1
     history = words(admin_client.get(url_of(bot.server, "history")))
-    assert history.index("Took back that a bot") < history.index("Said that a bot")
+    assert history.index("Marked an unmanaged bot as unknown") < history.index("Marked an unmanaged bot as known")
     assert "hummingbot-other" not in history  # which is also for those who may not know the name
 
 
@@ -317,9 +317,9 @@ def test_who_may_not_say_so_has_no_button_and_who_sees_own_clients_only_does_not
 
 def test_without_a_channel_the_list_says_that_nobody_is_told(admin_client, channel):
     page = reverse(f"{CHANNELS}_changelist")
-    assert "Nobody is told yet" not in words(admin_client.get(page))
+    assert "Until you add one" not in words(admin_client.get(page))
     channel.delete()
-    assert "Nobody is told yet" in words(admin_client.get(page))
+    assert "Until you add one" in words(admin_client.get(page))
 
 
 def facts(**changes) -> dict:
@@ -340,7 +340,7 @@ def test_a_channel_is_saved_and_its_address_never_shown_again(admin_client, db):
     assert (channel.secret, channel.kinds) == (SLACK, ["bot_crashed", "server_down"])
     for page in (url_of(channel), reverse(f"{CHANNELS}_changelist"), url_of(channel, "history")):
         assert "planted" not in text_of(admin_client.get(page))
-    assert "The stored one is kept" in words(admin_client.get(url_of(channel)))
+    assert "Leave this empty to keep the stored value" in words(admin_client.get(url_of(channel)))
     assert save(admin_client, channel, slack_secret="", name="Renamed").status_code == 302
     channel.refresh_from_db()
     assert (channel.name, channel.secret, channel.kinds) == ("Renamed", SLACK, [])
@@ -349,17 +349,17 @@ def test_a_channel_is_saved_and_its_address_never_shown_again(admin_client, db):
 @pytest.mark.parametrize(
     ("wrong", "field", "sentence"),
     [
-        ({"slack_secret": ""}, "slack_secret", "Enter the webhook's address."),
+        ({"slack_secret": ""}, "slack_secret", "Enter the webhook address."),
         ({"slack_secret": "http://hooks.example.com"}, "slack_secret", "must begin with https://"),
         (
             {"kind": "webhook", "webhook_secret": "https://169.254.169.254/"},
             "webhook_secret",
-            "a place that the panel does not send messages to",
+            "does not send messages to this address",
         ),
         (
             {"kind": "telegram", "telegram_secret": "planted", "telegram_recipient": "1"},
             "telegram_secret",
-            "as BotFather gave it",
+            "as provided by BotFather",
         ),
         ({"kind": "telegram", "telegram_secret": "1:planted"}, "telegram_recipient", "Enter the chat ID"),
         ({"kind": "email"}, "email_recipient", "at least one e-mail address"),
@@ -387,14 +387,14 @@ def test_a_channel_is_for_a_client_or_a_manager_and_not_for_both(bot, admin_clie
 def test_without_a_mail_server_no_email_channel_is_made(admin_client, settings, db):
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": False}
     response = save(admin_client, kind="email", email_recipient="ops@example.com")
-    assert "sets EMAIL_URL first" in errors_of(response)["kind"]
+    assert "must set EMAIL_URL" in errors_of(response)["kind"]
 
 
 def test_a_stored_secret_is_never_taken_for_another_kinds(admin_client, db):
     save(admin_client)
     channel = Channel.objects.get()
     response = save(admin_client, channel, kind="discord", slack_secret="")
-    assert errors_of(response) == {"discord_secret": "Enter the webhook's address."}
+    assert errors_of(response) == {"discord_secret": "Enter the webhook address."}
     assert save(admin_client, channel, kind="email", email_recipient="ops@example.com").status_code == 302
     channel.refresh_from_db()
     assert (channel.recipient, channel.secret) == ("ops@example.com", "")
@@ -453,7 +453,7 @@ def test_a_manager_who_may_have_channels_has_own_ones_about_own_clients(two_clie
     assert save(browser, name="Client's", client=own.client.pk).status_code == 302
     assert "Select a valid choice" in errors_of(save(browser, name="x", client=foreign.client.pk))["client"]
     scopes = {channel.name: channel.whose for channel in Channel.objects.visible_to(manager)}
-    assert scopes == {"Mine": "clients of manager", "Client's": "Own"}
+    assert scopes == {"Mine": "the clients of manager", "Client's": "Own"}
     page = browser.get(reverse(f"{CHANNELS}_changelist"))
     assert "Foreign" not in text_of(page) and "Desk of all" not in text_of(page)
     for channel in (colleague, everybodys):
@@ -483,14 +483,14 @@ def test_a_test_message_shows_whether_the_channel_works(channel, receiver, admin
     operation = run_test(admin_client, channel)
     assert (operation.state, operation.summary) == (
         State.SUCCEEDED,
-        "Webhook (JSON) took the message. Look there whether it has arrived.",
+        "Webhook (JSON) accepted the message. Check that it has arrived there.",
     )
     assert b"Test message" in receiver.seen[0].body
     receiver.will(Reply("no_service", 404))
     operation = run_test(admin_client, channel)
     assert (operation.state, operation.error_code) == (State.FAILED, "channel_refused")
     page = admin_client.get(operation.get_absolute_url())
-    assert "The receiver answered 404: no_service." in words(page)
+    assert "The receiver responded with 404: no_service." in words(page)
     assert channel.get_absolute_url() in text_of(page)
     assert looks() == []  # it failed before the eyes of whoever asked for it
 
@@ -506,10 +506,10 @@ def test_the_list_of_channels_says_how_the_last_message_went(channel, crashed, r
     Channel.objects.create(name="Another", kind="slack", secret=SLACK)
     assert words(admin_client.get(page)).count("none yet") == 2
     receiver.will(Reply("", 503), Reply("", 404))
-    for outcome in ("trying again", "given up"):
+    for outcome in ("retrying", "given up"):
         outbox.send_what_is_due()
         assert outcome in words(admin_client.get(page))
-        assert "The receiver answered" in words(admin_client.get(url_of(channel)))
+        assert "The receiver responded with" in words(admin_client.get(url_of(channel)))
         Delivery.objects.update(next_attempt_at=timezone.now())
     assert Delivery.objects.get().state == DeliveryState.FAILED
 

@@ -59,7 +59,7 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
     assert incidents == []
     assert reported() == [(kind, Event.OPENED), (kind, Event.CLOSED)]
     incident.refresh_from_db()
-    assert incident.resolution == "The bot runs again."
+    assert incident.resolution == "The bot is running again."
 
 
 def test_nobody_is_sent_to_an_exchange_for_the_orders_of_a_bot_with_simulated_money(bot):
@@ -213,7 +213,7 @@ def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
     assert kinds_of(looks()) == ["bot_crashed"]
     bot.deployment.end(BotState.ARCHIVED)
     assert looks() == []
-    assert Incident.objects.get().resolution == "Its instance was ended."
+    assert Incident.objects.get().resolution == "Its instance was removed."
 
 
 def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, channel):
@@ -237,12 +237,12 @@ def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(serv
         runs(server, "hummingbot-other-20261122-105939")
         (incident,) = looks()
     assert (incident.kind, incident.server, incident.client) == (IncidentKind.UNMANAGED_INSTANCE, server, None)
-    assert str(incident) == "hummingbot-other-20261122-105939: unknown bot on a server"
+    assert str(incident) == "hummingbot-other-20261122-105939: unmanaged bot on a server"
     assert incident.remedy == Problem.with_code(incident.code).default_remedy
     runs(server)
     assert looks(3) == []
     assert reported() == [("unmanaged_instance", "opened"), ("unmanaged_instance", "closed")]
-    assert Incident.objects.get().resolution == "It runs no more."
+    assert Incident.objects.get().resolution == "It is no longer running."
 
 
 def test_each_of_several_is_told_for_itself(server, channel):
@@ -260,7 +260,7 @@ def test_what_somebody_knows_is_not_told_and_what_they_take_back_is_told_again(s
     assert known.acknowledge(admin_user)
     runs(server, "known", "unknown")
     assert [incident.subject_label for incident in looks(3)] == ["unknown"]
-    assert Incident.objects.get(subject_label="known").resolution == "admin said that it is known."
+    assert Incident.objects.get(subject_label="known").resolution == "admin marked it as known."
     assert not known.acknowledge(None)  # somebody has
     assert known.withdraw_acknowledgement()
     assert not known.withdraw_acknowledgement()
@@ -312,7 +312,7 @@ def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(
     assert kinds_of(looks(2)) == ["operation_failed"]
     Bot.objects.update(trading_pair="BTC-USDT")
     assert looks(3) == []
-    assert Incident.objects.get().resolution == "The bot was corrected since."
+    assert Incident.objects.get().resolution == "The bot has been corrected since."
 
 
 # --- balances ---
@@ -350,7 +350,7 @@ def test_less_than_the_minimum_in_two_readings_is_an_incident_until_two_show_tha
     holds(key, **ENOUGH)
     assert looks() == []
     assert reported() == [("low_balance", "opened"), ("low_balance", "closed")]
-    assert Incident.objects.get().resolution == "It held 20000 SHARP, 500 USDT again."
+    assert Incident.objects.get().resolution == "The balance is 20000 SHARP, 500 USDT again."
 
 
 def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
@@ -359,7 +359,7 @@ def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
         incidents = looks()
     (incident,) = incidents
     assert incident.sentence.startswith("BitMart held 30000 SHARP, 480.25 USDT of Sharp at 20")
-    assert incident.sentence.endswith(" UTC. At least 20000 SHARP, 500 USDT shall be there.")
+    assert incident.sentence.endswith(" UTC. The minimum is 20000 SHARP, 500 USDT.")
 
 
 def test_an_asset_that_is_not_among_those_told_of_is_not_there(key):
@@ -423,7 +423,7 @@ def test_without_a_minimum_or_for_a_client_who_has_left_there_is_none(key):
     ExchangeKey.objects.update(minimum_balances={})
     looks()
     assert looks() == []
-    assert Incident.objects.get().resolution == "No minimum is entered any more."
+    assert Incident.objects.get().resolution == "The key has no minimum balance any more."
     ExchangeKey.objects.update(minimum_balances={"USDT": "2"})
     for _ in range(2):
         holds(key, USDT=1)
@@ -440,7 +440,7 @@ def test_without_a_minimum_or_for_a_client_who_has_left_there_is_none(key):
 def test_a_server_that_refuses_the_login_is_told_as_such_at_the_first_look_and_over_at_the_first_good_one(server):
     server.contact_failed(WrongPassword(), reachable=True)
     (incident,) = looks()
-    assert incident.title == "server refuses the login"
+    assert incident.title == "server rejects the login"
     answers(server)
     assert looks() == []
 
@@ -587,7 +587,7 @@ def test_a_refused_key_is_over_when_the_exchange_accepts_it(kind, bot):
 def test_a_bot_that_could_not_be_stopped_stays_an_incident_whoever_has_seen_it_until_it_ends(kind, bot, admin_user):
     ended(kind, bot, State.FAILED, "server_unreachable")
     (incident,) = looks()
-    assert incident.remedy.startswith("The bot may go on trading. To stop it now: disable the API key")
+    assert incident.remedy.startswith("The bot may still be trading. To stop it now, disable the API key")
     assert "Mend it." in incident.remedy
     acknowledge(incident, admin_user)
     assert looks() == [incident]
@@ -659,7 +659,7 @@ def test_a_failure_that_was_marked_as_seen_is_over_and_is_not_told_again(bot, ch
     acknowledge(incident, admin_user)
     assert looks(3) == []
     incident.refresh_from_db()
-    assert (incident.acknowledged_by, incident.resolution) == (admin_user, "Marked as seen by admin.")
+    assert (incident.acknowledged_by, incident.resolution) == (admin_user, "Acknowledged by admin.")
     assert reported() == [("operation_failed", "opened"), ("operation_failed", "closed")]
     ended("deploy", bot, State.FAILED, "docker_down")
     assert len(looks()) == 1
@@ -681,7 +681,7 @@ def test_what_it_was_about_is_deleted_and_it_is_over(bot):
     Deployment.objects.all().delete()
     bot.delete()
     assert looks() == []
-    assert Incident.objects.get().resolution == "It was deleted here."
+    assert Incident.objects.get().resolution == "It was deleted in the panel."
 
 
 # --- by whomever it is looked at ---

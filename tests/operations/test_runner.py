@@ -164,7 +164,7 @@ def test_what_one_operation_has_to_itself_another_one_waits_for(make_kind, reque
     assert runner.run(operation.pk)
     assert order == ["first", "second"]
     assert facts(waiting)[:2] == (State.FAILED, "operation_active")
-    assert "is running: one operation at a time" in facts(waiting)[2]
+    assert "is running. Only one operation can run at a time" in facts(waiting)[2]
     assert facts(other)[0] == facts(operation)[0] == State.SUCCEEDED
 
 
@@ -457,7 +457,7 @@ def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, requ
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation)[0] == State.CANCELLED
-    assert "What the steps before had done stays done" in operation.summary
+    assert "Completed steps are not undone" in operation.summary
     assert [step.state for step in operation.steps.all()] == ["done", "waiting"]
     assert (operation.cancel_requested, len(failures)) == (False, 1)
 
@@ -484,7 +484,7 @@ def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation)[0] == State.CANCELLED
-    assert (operation.steps.get().state, operation.steps.get().detail) == ("failed", "Cancelled here.")
+    assert (operation.steps.get().state, operation.steps.get().detail) == ("failed", "Cancelled in the panel.")
 
 
 def test_a_wait_ends_with_what_was_found_or_with_nothing(make_kind, request_operation):

@@ -59,7 +59,7 @@ def test_a_queue_that_fails_does_not_lose_the_operation(
     make_kind(one=fine)
     with django_capture_on_commit_callbacks(execute=True):
         operation = request_operation()
-    assert "it will be rung again" in caplog.text
+    assert "It will be enqueued again" in caplog.text
     assert runner.run(operation.pk)
 
 
@@ -103,7 +103,7 @@ def test_a_queued_operation_is_cancelled_at_once(make_kind, request_operation):
     operation = request_operation()
     operation.cancel()
     operation.refresh_from_db()
-    assert (operation.state, operation.summary) == (State.CANCELLED, "Cancelled before it began.")
+    assert (operation.state, operation.summary) == (State.CANCELLED, "Cancelled before it started.")
     assert operation.finished_at is not None
     assert not runner.run(operation.pk)
 

@@ -43,7 +43,7 @@ def test_it_begins_when_what_runs_has_reached_a_safe_point_and_both_say_so(make_
     urgent, began = seen
     assert not began
     assert state(former) == State.CANCELLED
-    assert former.summary == f"Ended for “{urgent}”, which takes over. What the steps before had done stays done."
+    assert former.summary == f"Ended for “{urgent}”, which replaces it. Completed steps are not undone."
     assert [step.state for step in former.steps.all()] == ["done", "waiting"]
     assert runner.run(urgent.pk)
     urgent.refresh_from_db()

@@ -74,7 +74,7 @@ def test_numbers_and_ticks_of_a_sheet_are_read_as_a_person_sees_them():
     ("cell", "words"),
     [
         ("=A1", "a formula"),
-        ("#N/A", "an error"),
+        ("#N/A", "spreadsheet error"),
         (date(2026, 2, 1), "a date"),
         (datetime(2026, 2, 1, 12), "a date"),
         (timedelta(hours=30), "a date"),
@@ -90,7 +90,7 @@ def test_a_cell_that_can_not_be_taken_is_named_with_what_to_do(cell, words):
 def test_a_long_number_that_excel_has_cut_is_no_value_of_a_key(value):
     row = Row(2, {"memo": value})
     row.verbatim("memo")
-    assert "Excel took this for a number" in row.errors["memo"]
+    assert "Excel read this as a number" in row.errors["memo"]
 
 
 def test_a_number_is_no_value_of_a_key_for_it_may_have_had_zeros_in_front():
@@ -111,15 +111,15 @@ def test_a_key_that_only_looks_a_bit_like_a_number_is_taken(value):
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"name,notes\n", "no row below"),
+        (b"name,notes\n", "no rows below"),
         (b"name,name\nx,y\n", "Two columns have the same name: see column B"),
         ("name\nMüller".encode("cp1252"), "CSV UTF-8"),
-        (b"\x89PNG\r\n\x1a\n\0\0", "neither XLSX nor CSV"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "not an XLSX file"),
         (b'name,notes\nx,"open\n', "Line"),
-        (b"PK\x03\x04 cut off", "can't be read as XLSX"),
-        (b"\xd0\xcf\x11\xe0 an old workbook", "old Excel file, or one with a password"),
-        (("name\n" + "x\n" * (MAX_ROWS + 1)).encode(), "has more. Split it"),
-        (",".join(f"c{n}" for n in range(300)).encode() + b"\nx", "may have 200 columns"),
+        (b"PK\x03\x04 cut off", "The XLSX file can't be read"),
+        (b"\xd0\xcf\x11\xe0 an old workbook", "old or password-protected Excel file"),
+        (("name\n" + "x\n" * (MAX_ROWS + 1)).encode(), "which is the maximum. Split it"),
+        (",".join(f"c{n}" for n in range(300)).encode() + b"\nx", "more than 200 columns"),
         (xlsx(["name"], *[[None]] * 20_000, ["x"]), "goes below row"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_file_that_can_not_be_taken_is_refused_in_words(content, words):
 
 def test_a_value_without_a_column_is_not_lost_in_silence():
     [row] = read_table(b"name\nSharp,lost").rows
-    assert row.errors == {"column B": "This column has a value, and no name in the first row."}
+    assert row.errors == {"column B": "This column has a value, but no name in the first row."}
 
 
 def packed(**parts: bytes) -> bytes:
@@ -189,7 +189,7 @@ def test_a_sheet_that_names_entities_is_not_expanded():
         b'<row r="1"><c r="A1" t="inlineStr"><is><t>name</t></is></c></row>'
         b'<row r="2"><c r="A2" t="inlineStr"><is><t>&e;</t></is></c></row></sheetData></worksheet>'
     )
-    assert "can't be read as XLSX" in refusal(packed(sheet1=sheet))
+    assert "The XLSX file can't be read" in refusal(packed(sheet1=sheet))
     without = sheet.replace(b"&e;", b"plain").replace(b'<!DOCTYPE x [<!ENTITY e "expanded">]>', b"")
     assert values(packed(sheet1=without)) == [{"name": "plain"}]
 

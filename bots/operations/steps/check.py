@@ -20,7 +20,9 @@ def read_rules(context: StepContext) -> str:
         return NotDone(f"The server could not provide them. {rules.problem}")
     output = f"The rules of {rules} were read."
     if rules.trading_pair != bot.trading_pair:
-        output += f" The bot's pair was {bot.trading_pair}, which the exchange does not list; it was corrected."
+        output += (
+            f" The bot's pair was {bot.trading_pair}, which the exchange does not list. It has been corrected since."
+        )
         bot.take_spelling(rules.trading_pair)
     return output
 
@@ -34,7 +36,7 @@ def check_settings(context: StepContext) -> str:
     bot: Bot = context.subject
     bot.require_valid()
     if not bot.is_controller:
-        return "The settings are in order. A server can judge a script only when it is deployed."
+        return "The settings are valid. A server can validate a script only at its deploy."
     with talking_to(bot.server) as api:
         return prove_controller(api, bot.plan_deployment())
 

@@ -50,7 +50,7 @@ def archive_previous(context: StepContext) -> str:
         deployment_of(context).bot.deployments.open().exclude(pk=context.operation.checkpoint["deployment"]).first()
     )
     if former is None:
-        return "There is none to replace."
+        return "No old instance."
     archived = archive(context, former)
     if not context.operation.options.get("open_orders"):
         insist_on_no_orders(archived.orphaned, archived.output)
@@ -67,10 +67,10 @@ def deploy(context: StepContext) -> str:
     """
     deployment = deployment_of(context)
     if deployment.instance_name:
-        return f"{deployment.instance_name} was made."
+        return f"{deployment.instance_name} was created."
     with talking_to(deployment.server) as api:
         if deployment.sent_at is not None and (found := _sent_by_previous_worker(context, api, deployment)):
-            return f"{found} was made by the worker before; it is adopted."
+            return f"{found} was created earlier by the worker, and is adopted."
         # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
         deployment.bot.require_active_client()
         require_no_open_orders(deployment, context.operation.options)
@@ -83,10 +83,10 @@ def deploy(context: StepContext) -> str:
                 deployment.end(BotState.NOT_CREATED, last_error=problem.message)
                 raise
             if found := _wait_for_instance(context, api, deployment):
-                return f"The server did not answer ({problem.message}), but made {found}: it is adopted."
+                return f"The server did not respond ({problem.message}), but created {found}. It is adopted."
             raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     deployment.observe(BotState.STARTING, instance_name=name)
-    return f"The server made {name}."
+    return f"The server created {name}."
 
 
 def _mark_as_sent(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
@@ -135,7 +135,7 @@ def _sent_by_previous_worker(context: StepContext, api: HummingbotAPI, deploymen
     except (ConnectionFailed, Unanswered) as problem:
         raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     if not found and timezone.now() < (until := may_appear_until(deployment)):
-        raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} It may appear until {until:%H:%M} UTC.")
+        raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} It may still appear until {until:%H:%M} UTC.")
     return found
 
 
@@ -151,7 +151,9 @@ def wait_until_connected(context: StepContext) -> str:
         if state == BotState.CRASHED:
             reason = _why_it_exited(api, deployment)
             deployment.update(last_error=reason)
-            raise ContainerExited(f"The container of {deployment.instance_name} exited before it was heard. {reason}")
+            raise ContainerExited(
+                f"The container of {deployment.instance_name} exited before the bot connected. {reason}"
+            )
         if state == BotState.RUNNING and (failure := read_logs(api, deployment).failed_start):
             deployment.observe(
                 BotState.STOPPED,
@@ -164,19 +166,19 @@ def wait_until_connected(context: StepContext) -> str:
     now = timezone.now()
     deployment.observe(state, verified_at=now, last_error="", **live)
     seconds = (now - (deployment.started_at or now)).total_seconds()
-    return f"{deployment.bot.name} is {state.label}: heard {seconds:.0f} s after its start."
+    return f"{deployment.bot.name} is {state.label}. It connected {seconds:.0f} s after its start."
 
 
 def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
     """What can still be found out: the server keeps no log of a container that has exited."""
     if error := read_logs(api, deployment).newest_error:
-        return f"Its last error: {truncate(error.message, 500)}"
+        return f"Last error in its log: {truncate(error.message, 500)}"
     if uses_no_key(api, deployment.profile):
-        return f"The server may be unable to read the keys in {deployment.profile}: check its connection."
+        return f"The server may be unable to read the keys in {deployment.profile}. Check its connection."
     needs_key = not is_paper_trade(deployment.connector)
     if needs_key and deployment.connector not in api.accounts.credentials(deployment.profile):
         return f"The profile {deployment.profile} has no key for {deployment.connector}."
-    return "Its log did not reach the server."
+    return "The server has none of its log."
 
 
 def abandon_deployment(context: StepContext) -> None:

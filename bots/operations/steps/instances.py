@@ -119,13 +119,14 @@ def confirm_removed(context: StepContext, api: HummingbotAPI, deployment: Deploy
     if deployment.instance_name:
         if not api.bots.runs(bot_name=deployment.instance_name, limit=1):
             raise InstanceUnknownHere(
-                f"{deployment.server} never had {deployment}: it may be trading on another server."
+                f"{deployment.server} never had {deployment}. It may be trading on another server."
             )
         return
     if timezone.now() < (until := may_appear_until(deployment)):
         sent_at = deployment.sent_at or deployment.planned_at
         raise DeployUnconfirmed(
-            f"The deploy of {sent_at:%H:%M} UTC was not answered and its instance may appear until {until:%H:%M} UTC."
+            f"The server did not respond to the deploy of {sent_at:%H:%M} UTC. Its instance may appear until "
+            f"{until:%H:%M} UTC."
         )
 
 
@@ -155,7 +156,7 @@ def end_as_removed(api: HummingbotAPI, deployment: Deployment) -> tuple[str, Orp
     orphaned = account_for_end(api, deployment) if deployment.instance_name else None
     ended = BotState.ARCHIVED if deployment.archive_sent_at else BotState.GONE
     deployment.end(ended if deployment.instance_name else BotState.NOT_CREATED)
-    output = f"{deployment.instance_name or 'The instance of the unconfirmed deploy'} is gone from the server."
+    output = f"{deployment.instance_name or 'The instance of the unconfirmed deploy'} no longer exists on the server."
     return (output if orphaned is None else f"{output} {orphaned.summary}"), orphaned
 
 
@@ -171,7 +172,7 @@ def find_up(api: HummingbotAPI, deployment: Deployment, *, or_else: str) -> None
     match locate(api, deployment):
         case ContainerStatus.EXITED:
             deployment.observe(BotState.CRASHED)
-            raise ContainerExited(f"The bot's container has exited by itself: {or_else}")
+            raise ContainerExited(f"The bot's container has exited, {or_else}")
         case ContainerStatus.GONE:
             deployment.observe(BotState.NOT_LISTED)
             raise InstanceNotListed
@@ -205,7 +206,7 @@ def wait_until_seen(
         return BotState.CRASHED
     if state is None:
         raise BotNeverConnected(
-            f"{deployment.instance_name} was not heard within {settings.FLEET['HEARD']} s of its start."
+            f"{deployment.instance_name} did not connect within {settings.FLEET['HEARD']} s of its start."
         )
     return state
 
@@ -218,10 +219,10 @@ def refresh(context: StepContext) -> str:
     bot: Bot = context.subject
     server = current_deployment(bot).server
     if busy_bots().filter(subject_id=bot.pk).exists():
-        return f"Another operation works on {bot}, and says what is true of it."
+        return f"Another operation on {bot} is running and reports its state."
     with talking_to(server) as api:
         output = context.wait_for(lambda: _look_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
-    return output or f"{bot} changes while it is looked at: another operation says what is true of it."
+    return output or f"{bot} changed during the refresh. Another operation reports its state."
 
 
 def _look_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:

@@ -43,7 +43,7 @@ from hummingbot_api.errors import BotNotFound, NotFound
 from hummingbot_api.server_faults import NotSupportedByServer
 from operations.kinds import StepContext
 
-CANCELLED = "Its log says that it has stopped, and names no order that is still open."
+CANCELLED = "Its log confirms that it stopped, and shows no open orders."
 
 
 class Archived(NamedTuple):
@@ -79,7 +79,7 @@ def stop(context: StepContext) -> str:
         OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed, and what ``find`` and ``recover`` raise.
     """
     if context.operation.checkpoint.get("took_over") and not context.subject.deployments.open().exists():
-        return "Nothing of the bot is on a server: what was about to deploy it has ended."
+        return "The bot has no instance on a server: the operation that was deploying it has ended."
     return _stop_or_recover(context, by_force=False)
 
 
@@ -95,15 +95,15 @@ def _stop_or_recover(context: StepContext, *, by_force: bool) -> str:
             place = find(context, api, deployment)
         except InstanceMissing:
             if deployment.archive_sent_at and not deployment.orphaned_orders.unresolved().exists():
-                return f"{deployment} was archived: nothing of the bot trades any more."
+                return f"{deployment} was archived. No instance of the bot trades any more."
             raise
         except DeployUnconfirmed:
             deployment.update(stop_wanted_at=timezone.now())
             raise
         if deployment.exposed_since is None and deployment.archive_sent_at is not None:
-            return f"{deployment} has stopped in order, and is being archived."
+            return f"{deployment} stopped cleanly, and is being archived."
         if place == ContainerStatus.EXITED and deployment.exposed_since is None:
-            return f"{deployment} had stopped in order before its container ended: it has nothing to cancel."
+            return f"{deployment} stopped cleanly before its container ended. It has no orders to cancel."
         soft = (
             place == ContainerStatus.ACTIVE and not by_force and stopped_in_order(context, api, deployment) is not False
         )
@@ -160,9 +160,9 @@ def recover_before_start(context: StepContext) -> str:
     """
     deployment = current_deployment(context.subject)
     if context.operation.checkpoint["runs"]:
-        return "It is running: nothing to do."
+        return "The bot is already running."
     if deployment.exposed_since is None:
-        return "It had stopped in order: it has nothing to cancel."
+        return "The bot stopped cleanly, so it has no orders to cancel."
     with talking_to(deployment.server) as api:
         orphaned = _end(context, api, deployment)
     if not context.operation.options.get("open_orders"):
@@ -173,12 +173,12 @@ def recover_before_start(context: StepContext) -> str:
 def restart_container(context: StepContext) -> str:
     """The only thing that starts a stopped bot: its container, stopped and started. ``start-bot`` does nothing."""
     if context.operation.checkpoint["runs"]:
-        return "It is running: nothing to do."
+        return "The bot is already running."
     deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
         place = locate(api, deployment)
         if context.operation.checkpoint.get("begun") and place == ContainerStatus.ACTIVE:
-            return "Its container was restarted by the worker before."  # it may quote: it must not be ended again
+            return "The worker already restarted its container."  # it may quote: it must not be ended again
         if place == ContainerStatus.ACTIVE:
             api.docker.stop(deployment.instance_name)
         put_kill_switch_back(api, deployment)
@@ -186,7 +186,7 @@ def restart_container(context: StepContext) -> str:
         context.save(begun=True)
         context.hold()
         api.docker.start(deployment.instance_name)
-    return "Its container was restarted, which starts its strategy."
+    return "The container was restarted, which starts its strategy."
 
 
 def confirm_start(context: StepContext) -> str:
@@ -252,12 +252,12 @@ def _account_for_archive(context: StepContext, api: HummingbotAPI, deployment: D
 def _stop_best_effort(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
     """Stop what is to be archived, or find out that it can't be; in words. Its archive shows what it left open."""
     if locate(api, deployment) == ContainerStatus.EXITED and deployment.exposed_since is None:
-        return "had ended without orders."
+        return "had already ended without open orders."
     try:
         left = recover(context, api, deployment)
     except CANT_BE_ENDED as problem:
-        return f"could not be stopped in order ({problem.message}), so its container was ended."
-    return "has stopped." if left else "has stopped, and its log names no order that is still open."
+        return f"could not be stopped cleanly ({problem.message}), so its container was ended."
+    return "has stopped." if left else "has stopped, and its log shows no open orders."
 
 
 def _remove_container(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:

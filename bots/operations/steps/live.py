@@ -27,7 +27,7 @@ from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from operations.kinds import StepContext
 
-NOTHING_TO_CHANGE = "nothing in it can be changed live."
+NOTHING_TO_CHANGE = "so no change can be applied live."
 
 
 def plan(context: StepContext) -> str:
@@ -87,7 +87,7 @@ def send(context: StepContext) -> str:
     with talking_to(deployment.server) as api:
         changes = _missing_in(_read(api, deployment), context.operation.checkpoint["settings"])
         if not changes:
-            return "The instance has these settings already."
+            return "The instance already has these settings."
         context.hold()
         api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)
     return f"Sent {', '.join(changes)}."
@@ -103,8 +103,8 @@ def verify(context: StepContext) -> str:
     wanted = context.operation.checkpoint["settings"]
     with talking_to(deployment.server) as api:
         if differing := _missing_in(_read(api, deployment, changed=True), wanted):
-            raise LiveUnconfirmed(f"The server shows other values than were sent for {', '.join(differing)}.")
-    return "The server shows the saved settings; the bot takes them over within about 10 seconds."
+            raise LiveUnconfirmed(f"The server shows different values than were sent for {', '.join(differing)}.")
+    return "The server shows the saved settings. The bot applies them within about 10 seconds."
 
 
 def switch(context: StepContext, *, paused: bool) -> str:
@@ -145,7 +145,7 @@ def confirm_pause(context: StepContext) -> str:
             if not context.wait_for(says_so, settings.FLEET["RELOADED"]):
                 raise PauseUnconfirmed
     deployment.observe(BotState.PAUSED, paused_at=deployment.paused_at or timezone.now())
-    return "The bot's log says that its controller stopped. The instance stays up."
+    return "The bot's log confirms that its controller stopped. The instance stays up."
 
 
 def confirm_resume(context: StepContext) -> str:
@@ -161,7 +161,7 @@ def confirm_resume(context: StepContext) -> str:
             if not context.wait_for(goes_on, settings.FLEET["RELOADED"]):
                 raise ResumeUnconfirmed
     deployment.observe(BotState.RUNNING, paused_at=None)
-    return f"{deployment.instance_name} quotes again."
+    return f"{deployment.instance_name} is quoting again."
 
 
 def _read(api: HummingbotAPI, deployment: Deployment, *, changed: bool = False) -> dict[str, Any]:

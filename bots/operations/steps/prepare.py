@@ -65,7 +65,7 @@ def _planned(context: StepContext, bot: Bot) -> Deployment:
     if like := context.operation.options.get("like"):
         former = bot.deployments.filter(pk=like).first()
         if former is None:
-            raise DefinitionInvalid("The deployment that was to be repeated is not one of this bot's.")
+            raise DefinitionInvalid("The deployment to repeat does not belong to this bot.")
         return former.plan_as_it_runs() if context.operation.options.get("as_it_runs") else former.plan_again()
     bot.require_valid()
     return bot.plan_deployment()
@@ -78,7 +78,7 @@ def require_pause_kept(current: Deployment | None, options: Mapping[str, Any]) -
         PauseWouldEnd
     """
     if current is not None and current.is_held and not options.get("resume"):
-        raise PauseWouldEnd(f"{current} is paused, and a new instance would quote at once.")
+        raise PauseWouldEnd(f"{current} is paused. A new instance would start quoting at once.")
 
 
 def look(context: StepContext, *, replace: bool) -> str:
@@ -94,7 +94,7 @@ def look(context: StepContext, *, replace: bool) -> str:
     # Once more: another tool may have paused it since this was asked for.
     require_pause_kept(current, context.operation.options)
     name = ""
-    output = "Nothing of this bot is on the server."
+    output = "No instance of this bot is on the server."
     if current is not None:
         current.update(stop_wanted_at=None)  # by now it is wanted again
         with talking_to(current.server) as api:
@@ -114,9 +114,9 @@ def look(context: StepContext, *, replace: bool) -> str:
             if current != planned:  # or else a worker before had got that far
                 planned.end(BotState.NOT_CREATED)
                 context.save(deployment=current.pk, adopted=True)
-            output = f"{name} of an earlier try is there: it is adopted, no second one is made."
+            output = f"{name} exists from an earlier attempt. It is adopted, and no second instance is created."
         else:
-            raise AlreadyRunning(f"{name} is on {current.server} already.")
+            raise AlreadyRunning(f"{name} is already on {current.server}.")
     with talking_to(planned.server) as api:
         require_no_duplicates(api, planned, known=name)
     return output
@@ -131,8 +131,8 @@ def require_no_duplicates(api: HummingbotAPI, planned: Deployment, *, known: str
     names = {container.name for container in api.docker.active(planned.requested_name)}
     if duplicates := sorted(filter(planned.is_instance, names - {known})):
         raise AlreadyRunning(
-            f"The server runs {', '.join(duplicates)}, which bears this bot's name and is not known as its instance.",
-            remedy="Archive it with the tool that deployed it, or give the bot another name, then deploy.",
+            f"The server runs {', '.join(duplicates)}, which has this bot's name but was not deployed by this panel.",
+            remedy="Archive it with the tool that deployed it, or give this bot another name. Then deploy again.",
         )
 
 
@@ -144,7 +144,7 @@ def check_rules(context: StepContext) -> str:
     """
     deployment = deployment_of(context)
     if has_adopted(context):
-        return "The instance has its settings."
+        return "The instance already has its settings."
     strategy = Strategy.objects.filter(name=deployment.strategy_name).first()
     rules = rules_read(server=deployment.server, connector=deployment.connector, trading_pair=deployment.trading_pair)
     if rules.trading_pair != deployment.trading_pair:
@@ -160,7 +160,7 @@ def check_rules(context: StepContext) -> str:
 def push_what_is_missing(context: StepContext) -> str:
     """Make sure of the account and of the key for the bot's connector."""
     if has_adopted(context):
-        return "The instance has its keys."
+        return "The instance already has its keys."
     deployment = deployment_of(context)
     client, server = deployment.bot.client, deployment.server
     with exclusive_profile(context, client, server), talking_to(server) as api:
@@ -182,7 +182,7 @@ def upload_strategy(context: StepContext) -> str:
     """
     deployment = deployment_of(context)
     if has_adopted(context):
-        return "The instance has its strategy."
+        return "The instance already has its strategy."
     with talking_to(deployment.server) as api:
         if deployment.strategy_kind == StrategyKind.CONTROLLER:
             return prove_controller(api, deployment)
@@ -196,9 +196,9 @@ def upload_strategy(context: StepContext) -> str:
     if unknown := sorted(set(deployment.config) - set(known)):
         raise ScriptInvalid(
             f"The script {deployment.script_name} has no setting {', '.join(unknown)}.",
-            remedy="Declare it in the script's config class, or take it out of the strategy's settings.",
+            remedy="Declare it in the script's config class, or remove it from the strategy's settings.",
         )
-    state = "is there already" if uploaded else "was uploaded"
+    state = "is already there" if uploaded else "was uploaded"
     return f"{deployment.script_name} {state}, and the server can import it."
 
 
@@ -224,14 +224,14 @@ def write_config(context: StepContext) -> str:
     """
     deployment = deployment_of(context)
     if has_adopted(context):
-        return "The instance has its configuration."
+        return "The instance already has its configuration."
     with talking_to(deployment.server) as api:
         configs = api.controllers if deployment.strategy_kind == StrategyKind.CONTROLLER else api.scripts
         configs.save_config(deployment.config_name, deployment.config)
         held = configs.get_config(deployment.config_name)
     if differing := sorted(name for name, value in deployment.config.items() if held.get(name) != value):
-        raise ConfigInvalid(f"The server holds another value than was sent for {', '.join(differing)}.")
-    return f"{deployment.config_name}.yml was written and read back."
+        raise ConfigInvalid(f"The server stored different values than were sent for {', '.join(differing)}.")
+    return f"{deployment.config_name}.yml was written and verified."
 
 
 def _wait_for_instance(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:

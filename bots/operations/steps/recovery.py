@@ -57,7 +57,7 @@ def stop_with_cancellation(context: StepContext, api: HummingbotAPI, deployment:
         if logs.newest_at is None and locate(api, deployment) != ContainerStatus.ACTIVE:
             raise ContainerExited(
                 f"The container of {deployment.instance_name} exited before the bot could be stopped.",
-                remedy="Read the last lines of its log, and correct what they name.",
+                remedy="Read the last lines of its log, and fix the cause.",
             )
         if (not sent or monotonic() - sent[-1] >= settings.FLEET["RESEND"]) and _is_connected(api, deployment, logs):
             context.hold()

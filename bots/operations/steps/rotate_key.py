@@ -19,7 +19,7 @@ _NOT_TRADING = (
     BotState.UNCONFIRMED,
     BotState.UNRESPONSIVE,
 )
-_ASKED = "{}: a redeploy was asked for."
+_ASKED = "{}: redeploy requested."
 
 
 def running_with_previous_key(key: ExchangeKey) -> models.QuerySet[Deployment]:
@@ -63,8 +63,8 @@ def ask_for_redeploys(context: StepContext) -> str:
     )
     output += [_ask(context, deployment) for deployment in chosen]
     if names := ", ".join(deployment.bot.name for deployment in left):
-        output.append(f"With the former key until they are redeployed: {names}.")
-    return " ".join(output) or "No bot runs with the former key: it can be deleted at the exchange."
+        output.append(f"These bots use the previous key until they are redeployed: {names}.")
+    return " ".join(output) or "No bot runs with the previous key. You can delete it at the exchange."
 
 
 def _ask(context: StepContext, deployment: Deployment) -> str:
@@ -85,7 +85,7 @@ def _ask(context: StepContext, deployment: Deployment) -> str:
     except OperationActive as problem:
         return f"{bot.name}: not redeployed, because “{problem.label}” is {problem.state}."
     except PauseWouldEnd:
-        return f"{bot.name}: not redeployed, because it is paused by now."
+        return f"{bot.name}: not redeployed, because it is now paused."
     except OrdersMayBeOpen as problem:
         return f"{bot.name}: not redeployed. {problem.message}"
     except ClientOffboarded:

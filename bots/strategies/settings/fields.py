@@ -71,25 +71,25 @@ DAY = 86_400
 
 
 def spread(title: str, side: str) -> Schema:
-    help_text = f"How far {side} the mid price, as a fraction of it: 0.003 is 0.3 %."
+    help_text = f"Distance {side} the mid price, as a fraction: 0.003 is 0.3 %."
     return number(title, help_text, "fraction", **FRACTION, of="price", default=0.003)
 
 
 def spreads(title: str, side: str) -> Schema:
-    help_text = f"One order for each, {side} the mid price by this fraction of it: 0.003, 0.006."
+    help_text = f"One order per value. Each value is its distance {side} the mid price, as a fraction: 0.003, 0.006."
     return numbers(title, help_text, "fractions", below=1, minItems=1, of="price", counts="orders", default=[0.003])
 
 
 ORDER_AMOUNT = number(
     "Order amount",
-    "The size of each order in the base asset: 1600 of SHARP for SHARP-USDT.",
+    "The size of each order in the base asset, for example 1600 for 1600 SHARP.",
     "base asset",
     exclusiveMinimum=0,
     per="order",
 )
 ORDER_REFRESH_TIME = integer(
     "Order refresh time",
-    "How long orders stay before they are cancelled and placed anew.",
+    "How long orders stay open before they are replaced.",
     "seconds",
     minimum=1,
     maximum=DAY,

@@ -27,37 +27,43 @@ SCHEMA = schema(
         "side": {
             "type": "integer",
             "title": "Side",
-            "description": "Buy: buys on the grid and sells higher. Sell: sells on the grid and buys back lower.",
+            "description": "Buy: buys on the grid and sells at a higher price. Sell: sells on the grid and buys back at a lower "
+            "price.",
             "enum": [1, 2],
             "labels": ["buy", "sell"],
             "default": 1,
         },
         "start_price": number(
-            "Start price", "The bottom of the grid, for both sides.", "quote asset", exclusiveMinimum=0
+            "Start price", "The bottom of the grid, for either side.", "quote asset", exclusiveMinimum=0
         ),
-        "end_price": number("End price", "The top of the grid, for both sides.", "quote asset", exclusiveMinimum=0),
+        "end_price": number("End price", "The top of the grid, for either side.", "quote asset", exclusiveMinimum=0),
         "limit_price": number(
             "Limit price",
-            "The whole grid is stopped out here: below the start if it buys, above the end if it sells. 0 for none.",
+            "The whole grid is stopped out at this price: below the start for buy, above the end for sell. 0 for none.",
             "quote asset",
             minimum=0,
         ),
         "total_amount_quote": number(
             "Total amount",
-            "What all levels of the grid are worth together.",
+            "The total value of all levels of the grid.",
             "quote asset",
             exclusiveMinimum=0,
             per="all orders",
         ),
         "min_spread_between_orders": number(
-            "Least distance of levels",
-            "As a fraction of the price: 0.001 is 0.1 %. Wider when the total amount does not suffice for so many.",
+            "Minimum level distance",
+            "As a fraction of the price: 0.001 is 0.1 %. Wider if the total amount is too small for that many levels.",
             "fraction",
             **FRACTION,
             default=0.001,
         ),
         "max_open_orders": integer(
-            "Open orders", "At most this many wait for a fill at once.", "orders", minimum=1, maximum=100, default=2
+            "Maximum open orders",
+            "The maximum number of orders that wait for a fill at once.",
+            "orders",
+            minimum=1,
+            maximum=100,
+            default=2,
         ),
         "triple_barrier_config": group(
             {
@@ -71,43 +77,48 @@ SCHEMA = schema(
                 "open_order_type": {
                     "type": "integer",
                     "title": "Order type",
-                    "description": "Of what opens a level: LIMIT_MAKER never takes.",
+                    "description": "The order type that opens a level. LIMIT_MAKER never takes liquidity.",
                     **_LIMIT_TYPES,
                 },
                 "take_profit_order_type": {
                     "type": "integer",
                     "title": "Take profit order type",
-                    "description": "Of what closes a level: LIMIT_MAKER never takes.",
+                    "description": "The order type that closes a level. LIMIT_MAKER never takes liquidity.",
                     **_LIMIT_TYPES,
                 },
             },
             title="Take profit",
-            description="What a filled level gains before it is closed, and the types of the orders.",
+            description="The gain at which a filled level is closed, and the order types.",
         )
         | {"default": {"take_profit": 0.001, "open_order_type": 3, "take_profit_order_type": 3}},
         "keep_position": yes_or_no(
-            "Keep the position",
-            "At the limit price: keep what was filled instead of closing it at market price.",
+            "Keep position",
+            "At the limit price, keep the position instead of closing it at market price.",
             default=False,
         ),
         **advanced(
             min_order_amount_quote=number(
-                "Smallest order amount",
-                "No level is worth less. The exchange's own least amount counts too.",
+                "Minimum order amount",
+                "The minimum value of each level. The exchange's own minimum also applies.",
                 "quote asset",
                 exclusiveMinimum=0,
                 default=5,
             ),
             max_orders_per_batch=integer(
-                "Orders at once", "At most this many are placed together.", "orders", minimum=1, maximum=100, default=1
+                "Orders per batch",
+                "The maximum number of orders placed together.",
+                "orders",
+                minimum=1,
+                maximum=100,
+                default=1,
             ),
             order_frequency=integer(
-                "Order frequency", "The least time between two batches.", "seconds", minimum=0, maximum=DAY, default=3
+                "Order frequency", "The minimum time between two batches.", "seconds", minimum=0, maximum=DAY, default=3
             ),
             activation_bounds=or_none(
                 number(
                     "Activation bounds",
-                    "Only levels this near the mid price, as a fraction of it, get orders. Empty: all.",
+                    "Only levels within this distance of the mid price, as a fraction, get orders. Empty: all levels.",
                     "fraction",
                     **FRACTION,
                     default=None,
@@ -117,9 +128,9 @@ SCHEMA = schema(
         **POSITION,
     },
     live_except=("side", "triple_barrier_config", *POSITION),
-    live_effect="The grid that stands goes on with the settings that it began with; the next grid has the new ones.",
-    pause_effect="Its open orders are cancelled, and what the grid holds is closed at market price, even if it is to "
-    "keep the position.",
+    live_effect="The current grid keeps the settings that it started with. The next grid uses the new ones.",
+    pause_effect="Its open orders are cancelled. The grid's position is closed at market price, even if “Keep "
+    "position” is on.",
     increasing=["start_price", "end_price"],
     # The server's check takes these all the same, and the bot that comes of it never trades: see the proof.
     allOf=[

@@ -23,13 +23,16 @@ from bots.strategies.settings.fields import (
 
 
 def _volatility_spreads(title: str, side: str) -> Schema:
-    help_text = f"One order for each, {side} the reference price by this many times the volatility (NATR): 1, 2, 4."
-    return numbers(title, help_text, "times the volatility", below=100, minItems=1, counts="orders", default=[1, 2, 4])
+    help_text = (
+        f"One order per value. Each value is its distance {side} the reference price, in multiples of the volatility "
+        "(NATR): 1, 2, 4."
+    )
+    return numbers(title, help_text, "times volatility", below=100, minItems=1, counts="orders", default=[1, 2, 4])
 
 
 def _contributions(side: str) -> Schema:
     help_text = (
-        f"One for each of the {side} spreads, of any sum: 1, 2 makes the second order twice the first. Empty: alike."
+        f"One weight per {side} spread. 1, 2 makes the second order twice as large as the first. Empty: equal sizes."
     )
     weights = numbers(
         f"{side.capitalize()} amounts",
@@ -47,7 +50,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
     return {
         "total_amount_quote": number(
             "Total amount",
-            "What all orders of both sides are worth together.",
+            "The total value of all orders on both sides.",
             "quote asset",
             exclusiveMinimum=0,
             per="all orders",
@@ -56,7 +59,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
         "sell_spreads": sell_spreads,
         "executor_refresh_time": integer(
             "Refresh time",
-            "How long an unfilled order stays before it is cancelled and placed anew.",
+            "How long an unfilled order stays open before it is replaced.",
             "seconds",
             minimum=1,
             maximum=DAY,
@@ -65,7 +68,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
         "stop_loss": or_none(
             number(
                 "Stop loss",
-                "A filled order is closed at market price when it has lost this fraction: 0.03 is 3 %. Empty: never.",
+                "Closes a filled order at market price when it has lost this fraction: 0.03 is 3 %. Empty: never.",
                 "fraction",
                 **FRACTION,
                 default=0.03,
@@ -74,7 +77,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
         "take_profit": or_none(
             number(
                 "Take profit",
-                "A filled order is closed when it has gained this fraction: 0.02 is 2 %. Empty: never.",
+                "Closes a filled order when it has gained this fraction: 0.02 is 2 %. Empty: never.",
                 "fraction",
                 **FRACTION,
                 default=0.02,
@@ -83,7 +86,7 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
         "time_limit": or_none(
             integer(
                 "Time limit",
-                "A filled order is closed at market price after this time. Empty: never.",
+                "Closes a filled order at market price after this time. Empty: never.",
                 "seconds",
                 minimum=1,
                 maximum=365 * DAY,
@@ -91,9 +94,9 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
             )
         ),
         "skip_rebalance": yes_or_no(
-            "Leave the inventory alone",
-            "Off, on a spot market: the bot first buys, at market price, what its sell orders need, also when the "
-            "account holds it already.",
+            "Skip rebalancing",
+            "If off, on a spot market, the bot first buys what its sell orders need at market price, even if the "
+            "account already holds it.",
             default=True,
         ),
         **advanced(
@@ -109,13 +112,15 @@ def _market_making(buy_spreads: Schema, sell_spreads: Schema) -> dict[str, Schem
             ),
             take_profit_order_type=text(
                 "Take profit order type",
-                "LIMIT waits at the price, LIMIT_MAKER too and never takes, MARKET closes when it is reached.",
+                "LIMIT waits at the price. LIMIT_MAKER also waits, and never takes liquidity. MARKET closes when "
+                "the price is reached.",
                 enum=["LIMIT", "LIMIT_MAKER", "MARKET"],
                 default="LIMIT",
             ),
             position_rebalance_threshold_pct=number(
                 "Rebalance threshold",
-                "With rebalancing: how far the inventory may be from what the sell orders need, as a fraction of it.",
+                "With rebalancing: the allowed deviation of the inventory from what the sell orders need, as a "
+                "fraction.",
                 "fraction",
                 minimum=0,
                 maximum=1,
@@ -132,33 +137,33 @@ def _period(title: str, help_text: str, default: int) -> Schema:
 
 _FIXED = ("skip_rebalance", *POSITION)
 _EFFECTS = {
-    "live_effect": "New orders have the new settings; an order that was filled keeps the stop loss, take profit and "
-    "time limit that it began with.",
-    "pause_effect": "Its open orders are cancelled, and orders that were filled are closed at market price.",
+    "live_effect": "New orders use the new settings. A filled order keeps the stop loss, take profit and time limit "
+    "that it started with.",
+    "pause_effect": "Its open orders are cancelled, and filled orders are closed at market price.",
 }
 _CANDLES = advanced(
     candles_connector=text(
         "Candles: exchange",
-        "Empty: the bot's own. Needed where that has no candles, as with paper trade.",
+        "Empty: the bot's own exchange. Required if that has no candles, as with paper trade.",
         pattern="^[a-z0-9_]*$",
         default="",
     ),
     candles_trading_pair=text(
         "Candles: trading pair",
-        "Empty: the bot's own.",
+        "Empty: the bot's own pair.",
         pattern="^([A-Z0-9.:]+-[A-Z0-9.:]+)?$",
         default="",
     ),
     interval=text(
         "Candles: interval",
-        "The time that one candle covers.",
+        "The period of one candle.",
         enum=["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d"],
         default="3m",
     ),
-    natr_length=_period("NATR length", "Over how many candles the volatility is measured.", 14),
-    macd_fast=_period("MACD fast", "The trend's fast average.", 21),
-    macd_slow=_period("MACD slow", "The trend's slow average; longer than the fast one.", 42),
-    macd_signal=_period("MACD signal", "The average of the difference of the two.", 9),
+    natr_length=_period("NATR length", "The number of candles over which volatility is measured.", 14),
+    macd_fast=_period("MACD fast", "The period of the trend's fast average.", 21),
+    macd_slow=_period("MACD slow", "The period of the trend's slow average. It must be longer than the fast one.", 42),
+    macd_signal=_period("MACD signal", "The average of the difference between the two.", 9),
 )
 PMM_SIMPLE = schema(
     _market_making(spreads("Buy spreads", "below"), spreads("Sell spreads", "above")), live_except=_FIXED, **_EFFECTS

@@ -28,16 +28,16 @@ SCHEMA = schema(
         **advanced(
             order_refresh_tolerance_pct=number(
                 "Refresh tolerance",
-                "Orders whose price would change by less than this fraction stay. -1 renews them always.",
+                "Orders whose price would change by less than this fraction are kept. -1 always replaces them.",
                 "fraction",
                 minimum=-1,
-                named={"every order is renewed": -1},
+                named={"all orders are replaced": -1},
                 exclusiveMaximum=1,
                 default=-1,
             ),
             filled_order_delay=integer(
                 "Delay after a fill",
-                "How long a level stays empty when its order was filled.",
+                "How long a level stays empty after its order is filled.",
                 "seconds",
                 minimum=0,
                 maximum=DAY,
@@ -45,12 +45,12 @@ SCHEMA = schema(
             ),
             inventory_skew_enabled=yes_or_no(
                 "Inventory skew",
-                "Order sizes lean, from none to double, towards the target share of the base asset.",
+                "Adjusts order sizes, from zero to double, toward the target share of the base asset.",
                 default=False,
             ),
             target_base_pct=number(
                 "Target share of the base asset",
-                "With inventory skew: its part in the value of both balances. 0.5 is half.",
+                "With inventory skew: the base asset's target share of the total value. 0.5 is half.",
                 "fraction",
                 minimum=0,
                 maximum=1,
@@ -58,7 +58,7 @@ SCHEMA = schema(
             ),
             inventory_range_multiplier=number(
                 "Inventory range",
-                "With inventory skew: how far from the target the sizes reach none and double, in multiples "
+                "With inventory skew: the distance from the target at which sizes reach zero and double, in multiples "
                 "of all orders together.",
                 "times all orders",
                 exclusiveMinimum=0,
@@ -67,7 +67,7 @@ SCHEMA = schema(
             ),
             price_ceiling=number(
                 "Price ceiling",
-                "From this mid price on it places no more buy orders. -1 for none.",
+                "At or above this mid price, it places no buy orders. -1 for none.",
                 "quote asset",
                 minimum=-1,
                 default=-1,
@@ -75,7 +75,7 @@ SCHEMA = schema(
             ),
             price_floor=number(
                 "Price floor",
-                "Down from this mid price it places no more sell orders. -1 for none.",
+                "At or below this mid price, it places no sell orders. -1 for none.",
                 "quote asset",
                 minimum=-1,
                 default=-1,
@@ -84,8 +84,8 @@ SCHEMA = schema(
         ),
     },
     live_except=(),
-    live_effect="Its orders have the new settings when they are placed anew, at the next refresh.",
-    pause_effect="Its open orders are cancelled. What was filled is kept as it is.",
+    live_effect="Its orders use the new settings when they are replaced at the next refresh.",
+    pause_effect="Its open orders are cancelled. Filled amounts are kept.",
     # Between a floor and a ceiling below it neither side would be quoted: see the proof.
     **when({"price_floor": _SET, "price_ceiling": _SET}, {"increasing": ["price_floor", "price_ceiling"]}),
 )

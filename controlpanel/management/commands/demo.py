@@ -41,23 +41,27 @@ MAKER = {
 class Command(BaseCommand):
     help = (
         "Start a sandbox Hummingbot API server, a background worker and the web server, with a sample client. "
-        "Everything is kept in DATA_DIR, so that a second start finds what the first left."
+        "Everything is kept in DATA_DIR and reused at the next start."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="the panel's port; the next free one if it is taken")
+        parser.add_argument(
+            "--port", type=int, default=8000, help="the panel's port; if it is taken, the next free one"
+        )
         parser.add_argument("--sandbox-port", type=int, default=8010)
         parser.add_argument("--speed", type=float, default=4, help="how much faster the sandbox's time passes")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if PRODUCTION:
-            raise CommandError("The demo makes its own users and keys: set ENVIRONMENT=development, or use ./run demo.")
+            raise CommandError(
+                "The demo creates its own users and keys. Set ENVIRONMENT=development, or use ./run demo."
+            )
         DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # not there yet with a DATABASE_URL
         lock = (DATA_DIR / "demo.lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CommandError("A demo is running already. End that one first: two would share its data.") from None
+            raise CommandError("A demo is already running. Stop it first: two demos would share its data.") from None
         # Ctrl-C and a polite kill end it alike, also where a shell started it in the background, deaf to Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -76,14 +80,14 @@ class Command(BaseCommand):
             self._wait_for(parts, f"http://127.0.0.1:{port}/healthz")
             self._say(
                 f"\n  The panel      {self.style.SUCCESS(f'http://127.0.0.1:{port}/')}\n"
-                f"  User           admin\n  Password       {password}   (made for this run)\n\n"
-                "  Client “Sharp” is defined and nothing is pushed yet: open its bot “Sharp Spread” and press Deploy.\n"
-                "  Deploy “Paper Maker” too, and the dashboard shows its profit and loss within five minutes.\n"
-                "  Ctrl-C ends everything."
+                f"  User           admin\n  Password       {password}   (created for this run)\n\n"
+                "  The client “Sharp” is defined but not deployed: open its bot “Sharp Spread” and press Deploy.\n"
+                "  Deploy “Paper Maker” too, and the dashboard shows its PnL within five minutes.\n"
+                "  Ctrl-C stops everything."
             )
             self._watch(parts)
         except KeyboardInterrupt:
-            self._say("\nEnding ...")
+            self._say("\nStopping ...")
         finally:
             _end(parts)
 
@@ -140,7 +144,7 @@ class Command(BaseCommand):
                     return
             except (URLError, OSError):
                 if time.monotonic() > deadline:
-                    raise CommandError(f"{url} did not answer within {PATIENCE} s.") from None
+                    raise CommandError(f"{url} did not respond within {PATIENCE} s.") from None
                 time.sleep(0.1)
 
     def _watch(self, parts: dict[str, Part]) -> None:
@@ -164,7 +168,7 @@ def _manage(*arguments: str, quiet: bool = False) -> Part:
 def _check_alive(parts: dict[str, Part]) -> None:
     for name, part in parts.items():
         if part.poll() is not None:
-            raise CommandError(f"{name[0].upper()}{name[1:]} ended with status {part.returncode}: see above.")
+            raise CommandError(f"{name[0].upper()}{name[1:]} exited with status {part.returncode}. See above.")
 
 
 def _end(parts: dict[str, Part]) -> None:

@@ -23,12 +23,12 @@ def catalog() -> str:
     ]
     return "\n".join(
         [
-            "# What can go wrong",
+            "# Error codes",
             "",
-            "Every failure in the panel has one of these codes. The message of the moment is often more precise than "
-            "the one here. “Again” says whether the same may succeed later without anything being changed.",
+            "Every failure in the panel has one of these codes. The actual message is often more precise. “Retry” "
+            "says whether the same request may succeed later without any change.",
             "",
-            "| Code | What happened | What to do | Again |",
+            "| Code | Meaning | What to do | Retry |",
             "|---|---|---|---|",
             *rows,
         ]

@@ -16,21 +16,22 @@ from operations.problems import NotPossibleNow
 
 class Command(OperationCommand):
     help = (
-        "Define a client, its exchange key and its bot from a JSON file (see sample.json), push its profile, deploy "
-        "the bot and wait until it is heard. Prints each step; exits with 1, the cause and the remedy when one fails."
+        "Define a client, its exchange key and its bot from a JSON file (see sample.json), push its keys, deploy the "
+        "bot and wait for it to connect. Prints each step. On a failure it prints the cause and the remedy, and exits "
+        "with 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--file", type=Path, required=True, help="JSON with client, key and bot")
-        parser.add_argument("--server", help="the server's name; may be left out when there is one only")
+        parser.add_argument("--server", help="the server's name; optional if there is only one")
 
     def handle(self, *args: Any, **options: Any) -> None:
         server = self._server(options["server"])
         try:
             bot = bot_define(facts=read_file(options["file"]), server=server)
         except FileInvalid as error:
-            raise CommandError(f"{error}\nCorrect the file and run this again. Nothing was changed.") from None
-        self.stdout.write(f"{bot.client} is defined, with account {bot.client.account_name} on {bot.server}.")
+            raise CommandError(f"{error}\nCorrect the file and run this command again. Nothing was changed.") from None
+        self.stdout.write(f"{bot.client} is defined, with the account {bot.client.account_name} on {bot.server}.")
         problem = kinds.get("deploy").blocker(bot)
         if problem is not None and not isinstance(problem, NotPossibleNow):
             raise CommandError(f"{problem.message}\nWhat to do: {problem.remedy}")
@@ -50,9 +51,9 @@ class Command(OperationCommand):
         elif (state := bot.deployments.open().get().state) != BotState.RUNNING:
             raise CommandError(f"{bot} is {state.label}. {problem.message}\nWhat to do: start or redeploy it.")
         elif bot.has_unsent_changes or bot.has_newer_key:
-            self.stdout.write(f"\n{bot} runs already, from before what this file says now: redeploy it to apply that.")
+            self.stdout.write(f"\n{bot} is already running with an older definition. Redeploy it to apply this file.")
         else:
-            self.stdout.write(f"\n{bot} runs already, as this file says: nothing to deploy.")
+            self.stdout.write(f"\n{bot} is already running with this definition. Nothing to deploy.")
 
     def _server(self, name: str | None) -> Server:
         servers = Server.objects.filter(name=name) if name else Server.objects.all()
@@ -61,7 +62,6 @@ class Command(OperationCommand):
             return found[0]
         known = ", ".join(Server.objects.values_list("name", flat=True)) or "none yet"
         raise CommandError(
-            f"Name the server with --server. The panel knows: {known}. "
-            "Add one in the admin, or set HUMMINGBOT_API_URL, HUMMINGBOT_API_USERNAME and HUMMINGBOT_API_PASSWORD "
-            "and run migrate."
+            f"Name the server with --server. Known servers: {known}. Add one in the admin, or set HUMMINGBOT_API_URL, "
+            "HUMMINGBOT_API_USERNAME and HUMMINGBOT_API_PASSWORD and run migrate."
         )

@@ -13,7 +13,7 @@ from core.encryption import EncryptedTextField, Unreadable
 
 
 class Command(BaseCommand):
-    help = "Encrypt every stored secret anew with the first of FERNET_KEYS."
+    help = "Encrypt every stored secret again with the first of FERNET_KEYS."
 
     def handle(self, *args: Any, **options: Any) -> None:
         renewed, unreadable = 0, []
@@ -33,6 +33,6 @@ class Command(BaseCommand):
         self.stdout.write(f"{renewed} secrets are encrypted with the first key.")
         if unreadable:
             raise CommandError(
-                f"{len(unreadable)} can't be decrypted with any of FERNET_KEYS: {', '.join(unreadable)}. "
-                "Put the key that they were encrypted with back into the list, or enter them anew."
+                f"{len(unreadable)} can't be decrypted with any of FERNET_KEYS: {', '.join(unreadable)}. Add the key "
+                "that encrypted them back to the list, or enter them again."
             )

@@ -8,26 +8,26 @@ from django.core.management.base import BaseCommand, CommandError
 
 
 class Command(BaseCommand):
-    help = "Runs a Hummingbot API server without exchanges or money, until interrupted. For invented keys only."
+    help = "Run a Hummingbot API server without exchanges or money, until interrupted. Use invented keys only."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--username", default="admin")
         parser.add_argument("--password", default="admin")
-        parser.add_argument("--speed", type=float, default=1.0, help="how much faster than real time passes")
-        parser.add_argument("--state", type=Path, metavar="FILE", help="keep the state here over a restart")
+        parser.add_argument("--speed", type=float, default=1.0, help="how much faster than real time the sandbox runs")
+        parser.add_argument("--state", type=Path, metavar="FILE", help="keep the state here across restarts")
         parser.add_argument(
             "--fault",
             action="append",
             default=[],
             metavar="NAME[:PATH]",
-            help="something that goes wrong, on every route or on those below PATH; repeatable",
+            help="a fault on every route, or on routes below PATH; repeatable",
         )
         parser.add_argument(
             "--legacy-config-map",
             action="store_true",
-            help="answer config-map with a plain list of names, as older servers do",
+            help="return config-map as a plain list of names, as older servers do",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

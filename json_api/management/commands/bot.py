@@ -34,7 +34,7 @@ SAME_NAME = (
 
 class Command(NounCommand):
     help = (
-        "Bots: list, show, create, check, deploy, start, stop, pause, archive, ..., their logs and performance, delete."
+        "Bots: list, show, create, check, deploy, start, stop, pause, archive, ..., show logs and performance, delete."
     )
     model = Bot
     schema = BotOut
@@ -52,16 +52,20 @@ class Command(NounCommand):
         return BotOut.rows(super().rows())
 
     def add_more_verbs(self, verbs: Any) -> None:
-        create = self.add_verb(verbs, "create", "define a bot and deploy it")
+        create = self.add_verb(verbs, "create", "create a bot and deploy it")
         create.add_argument("--file", type=FileType(), required=True, help="JSON as for POST /bots/create; - for stdin")
-        logs = self.add_verb(verbs, "logs", "what is kept of its log, the newest last")
+        logs = self.add_verb(verbs, "logs", "the stored lines of its log, newest last")
         logs.add_argument("id")
         logs.add_argument("--lines", type=int, default=50)
-        orders = self.add_verb(verbs, "orders", "those that it may have left open at its exchange")
+        orders = self.add_verb(verbs, "orders", "orders that it may have left open at its exchange")
         orders.add_argument("id")
-        orders.add_argument("--resolve", action="store_true", help="confirm that you have dealt with them there")
-        self.add_verb(verbs, "performance", "its controllers' last figures, in the quote asset").add_argument("id")
-        self.add_verb(verbs, "delete", "delete a definition of which nothing is on a server").add_argument("id")
+        orders.add_argument(
+            "--resolve", action="store_true", help="confirm that you have resolved them at the exchange"
+        )
+        self.add_verb(verbs, "performance", "the latest figures of its controllers, in the quote asset").add_argument(
+            "id"
+        )
+        self.add_verb(verbs, "delete", "delete a bot that has no instance on a server").add_argument("id")
 
     def create(self, options: dict[str, Any]) -> None:
         try:
@@ -101,8 +105,12 @@ class Command(NounCommand):
             return
         for record in found:
             self.stdout.write(f"{record.deployment}: {record.summary}")
-        done = "Recorded: they were dealt with." if options["resolve"] else "They hold a deploy back until --resolve."
-        self.stdout.write(done if found else "No orders of it are known to be open.")
+        done = (
+            "The orders are marked as resolved."
+            if options["resolve"]
+            else "They block a deploy until you use --resolve."
+        )
+        self.stdout.write(done if found else "It has no known open orders.")
 
     def performance(self, options: dict[str, Any]) -> None:
         run = self.find(options["id"]).deployment

@@ -16,7 +16,7 @@ from json_api.schemas.clients import ClientIn, ClientOut, KeyOut
 
 
 class Command(NounCommand):
-    help = "Clients: list, show, create; store an exchange key; push, verify and recreate their credentials profiles."
+    help = "Clients: list, show, create; store an exchange key; push, verify and recreate credentials profiles."
     model = Client
     schema = ClientOut
     columns = ("id", "name", "account", "server", "status", "profile")
@@ -26,15 +26,17 @@ class Command(NounCommand):
         return ClientOut.rows(super().rows())
 
     def add_more_verbs(self, verbs: Any) -> None:
-        create = self.add_verb(verbs, "create", "add a client; nothing is sent to its server")
+        create = self.add_verb(verbs, "create", "add a client; sends nothing to its server")
         create.add_argument("--name", required=True)
         create.add_argument("--server", required=True, help="a server's name")
-        create.add_argument("--account-name", default="", help="of its profile; made from the name when left out")
-        key = self.add_verb(verbs, "key", "store an exchange key, in place of the one before")
+        create.add_argument(
+            "--account-name", default="", help="name of its profile; made from the client's name by default"
+        )
+        key = self.add_verb(verbs, "key", "store an exchange key, replacing the existing one")
         key.add_argument("id")
         key.add_argument("--connector", required=True)
         # Never as an argument: those are seen by everybody on the host.
-        key.add_argument("--file", type=FileType(), required=True, help="JSON, a value for each field; - for stdin")
+        key.add_argument("--file", type=FileType(), required=True, help="JSON with a value for each field; - for stdin")
 
     def create(self, options: dict[str, Any]) -> None:
         wanted = ClientIn(name=options["name"], server=options["server"], account_name=options["account_name"])

@@ -21,11 +21,13 @@ class Command(NounCommand):
         return OperationOut.rows(super().rows())
 
     def add_more_verbs(self, verbs: Any) -> None:
-        self.add_verb(verbs, "cancel", "end one: at once when queued, else after its step at hand").add_argument("id")
+        self.add_verb(
+            verbs, "cancel", "cancel an operation: at once if queued, else after its current step"
+        ).add_argument("id")
 
     def cancel(self, options: dict[str, Any]) -> None:
         operation = self.find(options["id"])
         if not operation.can_be_cancelled:
-            raise NotPossibleNow(f"“{operation}” {operation.state} already.")
+            raise NotPossibleNow(f"“{operation}” has already ended. Its state is “{operation.state}”.")
         operation.cancel()
         self.answer(self.find(options["id"]), options)

@@ -11,11 +11,11 @@ from json_api.models import Scope, Token
 
 
 class Command(BaseCommand):
-    help = "Make a token for the JSON API and print it. It is shown this once: only a hash of it is kept."
+    help = "Create a token for the JSON API and print it. It is shown only once: the panel stores only a hash."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--user", required=True, help="whose permissions and clients it has")
-        parser.add_argument("--name", required=True, help="what will use it")
+        parser.add_argument("--user", required=True, help="the user whose permissions and clients it has")
+        parser.add_argument("--name", required=True, help="what uses the token")
         parser.add_argument(
             "--scope", action="append", choices=Scope.values, help="may be given several times; read by default"
         )
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         user = get_user_model().objects.filter(username=options["user"]).first()
         if user is None:
-            raise CommandError(f"There is no user “{options['user']}”.")
+            raise CommandError(f"The user “{options['user']}” does not exist.")
         token = Token(user=user, name=options["name"], scopes=options["scope"] or [Scope.READ])
         secret = token.renew()
         try:
