@@ -7,7 +7,7 @@ from typing import Any
 
 from accounts.models import VERSION_LENGTH, Server
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import DockerDown, MqttDown, Problem, UnexpectedAnswer, WrongPassword
+from hummingbot_api.errors import DockerDown, HummingbotAPIError, MqttDown, UnexpectedAnswer, WrongPassword
 from hummingbot_api.server_faults import NotSupportedByServer
 from operations.kinds import NotDone
 
@@ -18,9 +18,9 @@ def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
     try:
         with server.api(**options) as api:
             yield api
-    except Problem as problem:
-        if problem.no_contact or isinstance(problem, WrongPassword):
-            server.contact_failed(problem, reachable=not problem.no_contact)
+    except HummingbotAPIError as error:
+        if error.no_contact or isinstance(error, WrongPassword):
+            server.contact_failed(error, reachable=not error.no_contact)
         raise
 
 

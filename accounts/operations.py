@@ -23,7 +23,7 @@ from accounts.profiles import (
     unreadable_check,
 )
 from core.exchanges import title_of
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations.kinds import OperationType, StepContext, StepDefinition, register
 from operations.models import Operation
 from operations.problems import NotPossibleNow

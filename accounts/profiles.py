@@ -133,7 +133,7 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
             output.append(f"{key.connector}: {problem.message}")
     if problems:
         if len(keys) > 1:
-            raise type(problems[0])(" ".join(output), remedy=problems[0].remedy)
+            raise type(problems[0])(" ".join(output))
         raise problems[0]
     return " ".join(output) or "No key is needed."
 

@@ -9,9 +9,7 @@ class NotSupportedByServer(Refused):
     """The server has no such route: it is of a version from before or after it."""
 
     code = "not_supported_by_server"
-    fix_target = "server"
     meaning = "This version of the Hummingbot API lacks a call that the panel needs."
-    default_remedy = "Update the Hummingbot API on the server's host, then check the connection again."
 
 
 class ServerKeysUnreadable(ServerFailed):
@@ -19,11 +17,6 @@ class ServerKeysUnreadable(ServerFailed):
 
     code = "server_keys_unreadable"
     meaning = "The server can't read its stored exchange keys. The key itself is not the cause."
-    default_remedy = (
-        "Restore the previous CONFIG_PASSWORD on the server's host and restart the Hummingbot API. If it is lost, use "
-        "“Recreate profile” on the client's page: it deletes and recreates the client's account, and pushes its keys "
-        "again."
-    )
     retryable = False
 
 
@@ -32,7 +25,6 @@ class ServerDiskFull(ServerFailed):
 
     code = "server_disk_full"
     meaning = "The disk of the server's host is full."
-    default_remedy = "Free space on the server's host (old archives, logs, Docker images), then try again."
 
 
 class ServerPermissionDenied(ServerFailed):
@@ -40,10 +32,6 @@ class ServerPermissionDenied(ServerFailed):
 
     code = "server_permission_denied"
     meaning = "The Hummingbot API lacks permission to read or write its own files on the server's host."
-    default_remedy = (
-        "Give the user that runs the Hummingbot API access to the file that the message names (chown, or the volume's "
-        "mount options), then try again."
-    )
     retryable = False
 
 
@@ -52,7 +40,6 @@ class ServerModuleMissing(ServerFailed):
 
     code = "server_module_missing"
     meaning = "The server's installation lacks a required Python module."
-    default_remedy = "Update the Hummingbot API on the server's host to an image that has the module, then try again."
     retryable = False
 
 
@@ -61,10 +48,6 @@ class ServerBug(ServerFailed):
 
     code = "server_bug"
     meaning = "The Hummingbot API encountered an error in its own code."
-    default_remedy = (
-        "Check the Hummingbot API's log on the server for the traceback. Restart or update it. If the error "
-        "continues, report it to its developers."
-    )
     retryable = False
 
 

@@ -14,7 +14,7 @@ from django.db import models
 from ninja import Schema
 from ninja.responses import NinjaJSONEncoder
 
-from hummingbot_api.errors import Problem
+from core.server_problems import FAILURES, problem_of
 from json_api.error_handlers import model_errors
 from json_api.pagination import PAGE
 from json_api.problems import FieldsInvalid
@@ -81,7 +81,8 @@ class NounCommand(OperationCommand):
             errors = invalid.errors if isinstance(invalid, FieldsInvalid) else model_errors(invalid)
             lines = [f"{name}: {' '.join(messages)}" for name, messages in errors.items()]
             raise CommandError("\n".join(lines)) from None
-        except Problem as problem:
+        except FAILURES as error:
+            problem = problem_of(error)
             raise CommandError(f"{problem.message} [{problem.code}]\nWhat to do: {problem.remedy}") from None
 
     def rows(self) -> models.QuerySet[Any]:

@@ -12,7 +12,9 @@ from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
 
 from bots.problems import BotLive, ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
-from hummingbot_api.errors import Problem
+from core.problems import Problem
+from core.server_problems import problem_of
+from hummingbot_api.errors import HummingbotAPIError
 from json_api.problems import (
     BodyTooLarge,
     BodyUnreadable,
@@ -96,6 +98,10 @@ def model_errors(invalid: ModelInvalid, prefix: str = "") -> dict[str, list[str]
 
 def handle_problems(api: NinjaAPI) -> None:
     """Have ``api`` answer whatever is raised as a problem."""
+
+    @api.exception_handler(HummingbotAPIError)
+    def server_error(request: HttpRequest, error: HummingbotAPIError) -> HttpResponse:
+        return problem_response(request, problem_of(error))
 
     @api.exception_handler(Problem)
     def known(request: HttpRequest, problem: Problem) -> HttpResponse:

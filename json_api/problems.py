@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 
 if TYPE_CHECKING:
     from bots.models import Bot

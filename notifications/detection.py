@@ -21,8 +21,10 @@ from bots.problems import InstanceNotListed, OrdersMayBeOpen
 from bots.reporting.corrections import is_corrected
 from bots.reporting.guidance import TROUBLE_ADVICE, paper_remedy
 from core.exchanges import title_of
+from core.problems import Problem
+from core.server_problems import problem_class
 from hummingbot_api.connectors import AccountType, market_of
-from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown, Problem
+from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown
 from hummingbot_api.server_faults import ServerKeysUnreadable
 from hummingbot_api.text import truncate
 from notifications.incidents import Group, Verdict, apply_verdict, close
@@ -99,9 +101,9 @@ def _servers(now: datetime) -> Iterator[Verdict]:
                 **common,
             )
         elif server.docker_running is False:
-            yield Verdict(kind=IncidentKind.DOCKER_DOWN, **_as_in(DockerDown), **common)
+            yield Verdict(kind=IncidentKind.DOCKER_DOWN, **_as_in(problem_class(DockerDown)), **common)
         elif server.mqtt_connected is False:
-            yield Verdict(kind=IncidentKind.MQTT_DOWN, **_as_in(MqttDown), **common)
+            yield Verdict(kind=IncidentKind.MQTT_DOWN, **_as_in(problem_class(MqttDown)), **common)
         else:
             yield Verdict(words="The server responds again.", **common)
 

@@ -15,7 +15,8 @@ import requests
 import urllib3
 from django.conf import settings
 
-from hummingbot_api.errors import AddressForbidden, Problem
+from core.problems import Problem
+from hummingbot_api.errors import AddressForbidden
 from hummingbot_api.http.connections import check_address, guarded_session, limited
 from hummingbot_api.text import mask_secrets, one_line
 from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused, ChannelUnreachable

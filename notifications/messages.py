@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import send_mail
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from notifications.http import post
 from notifications.models import Channel, ChannelKind, Event, Incident
 from notifications.problems import MailFailed, MailNotConfigured

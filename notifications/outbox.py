@@ -13,7 +13,7 @@ from typing import Any, Self
 from django.db import models
 from django.utils import timezone
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from notifications.problems import ChannelBusy, NotificationExpired
 from operations.problems import PanelFault
 

@@ -3,7 +3,7 @@
 Part of the catalog in ``hummingbot_api.errors``.
 """
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 
 
 class BotCrashed(Problem):

@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from core.admin.base import PanelAdmin
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations import kinds
 from operations.kinds import OperationType
 from operations.models import Operation

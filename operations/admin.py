@@ -16,8 +16,8 @@ from unfold.decorators import display
 
 from core.admin.live_pages import LiveListMixin, redirect_to_login
 from core.http import is_row_number
+from core.problems import Problem
 from core.templatetags.connectors import account_type_badge
-from hummingbot_api.errors import Problem
 from operations import kinds
 from operations.actions import ReadOnlyMixin, link_to_active
 from operations.models import Operation, State, WorkerHeartbeat

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations import runner
 from operations.models import Operation, State, Step, StepState
 from operations.services import operation_request

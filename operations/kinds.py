@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from django import forms
 from django.db import models
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 
 Found = TypeVar("Found")
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from hummingbot_api.text import truncate
 from operations import kinds
 from operations.problems import OperationActive

@@ -1,6 +1,6 @@
 """What can go wrong with an operation itself, whatever it does. Part of the catalog in ``hummingbot_api.errors``."""
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 
 
 class OperationActive(Problem):

@@ -18,7 +18,8 @@ from uuid import uuid4
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
+from core.server_problems import FAILURES, problem_of
 from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
 from operations.models import MAX_SUMMARY, Operation, State, Step, StepState
@@ -93,8 +94,8 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
         _finish(context, lease, State.CANCELLED, summary=f"{how} Completed steps are not undone.")
     except LeaseLost:
         raise
-    except Problem as problem:
-        _fail(context, lease, step, problem, on_step)
+    except FAILURES as error:
+        _fail(context, lease, step, problem_of(error), on_step)
     except Exception as error:
         logger.exception("operation %s met an unexpected error", operation.pk)
         _fail(context, lease, step, _fault(error), on_step)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
+from core.problems import Problem
 from hummingbot_api.errors import (
     ExchangeUnreachable,
     HummingbotAPIError,
     InvalidBaseURL,
     InvalidName,
     KeyRefused,
-    Problem,
     Refused,
     TLSFailed,
     TunnelBackendDown,

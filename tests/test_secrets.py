@@ -25,8 +25,8 @@ from bots.models import LogLine
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
 from bots.operations.steps import deploy, prepare
+from core.problems import Problem
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import Problem
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
 from hummingbot_api.text import MASK

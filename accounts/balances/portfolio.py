@@ -14,8 +14,8 @@ from accounts.models import Balance, CredentialsProfile, Server
 from core.figures.charts import chart_data
 from core.figures.time_ranges import Span
 from core.figures.time_series import KEPT_HOURLY, sum_of_known
+from core.server_problems import FAILURES
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import Problem
 from hummingbot_api.results import Holdings
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def read_balances(server: Server, *, within: float | None = None) -> None:
                 if now - seen > GAP:
                     _keep_history(api, profiles[name], seen, now)
                 _keep(profiles[name], now, holdings)
-    except Problem as problem:
+    except FAILURES as problem:
         logger.warning("The balances on %s were not read: %s", server, problem.code)
 
 
@@ -124,7 +124,7 @@ def _keep_history(api: HummingbotAPI, profile: CredentialsProfile, since: dateti
     """Fill a gap. A server that keeps no history leaves it open."""
     try:
         snapshots = api.portfolio.history(profile.account_name, since)
-    except Problem as problem:
+    except FAILURES as problem:
         logger.warning("The history of %s was not read: %s", profile, problem.code)
         return
     Balance.objects.bulk_create(

@@ -13,10 +13,12 @@ from django.utils import timezone
 
 from accounts.problems import PasswordUnreadable
 from core.encryption import EncryptedTextField, Unreadable
+from core.problems import Problem
+from core.server_problems import problem_of
 from core.visibility import sees_every_client
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import KNOWN_CONNECTORS
-from hummingbot_api.errors import AddressForbidden, InvalidBaseURL, Problem
+from hummingbot_api.errors import AddressForbidden, HummingbotAPIError, InvalidBaseURL
 from hummingbot_api.http.connections import check_address
 from hummingbot_api.http.urls import check_base_url, is_readable_by_others
 from hummingbot_api.results import ConnectorField
@@ -43,8 +45,9 @@ def validate_base_url(value: str) -> None:
         check_address(urlsplit(check_base_url(value)).hostname or "", loopback=True)
     except InvalidBaseURL as problem:
         raise ValidationError(problem.message, code=problem.code) from None
-    except AddressForbidden as problem:
-        raise ValidationError(f"{problem.message} {problem.remedy}", code=problem.code) from None
+    except AddressForbidden as error:
+        forbidden = problem_of(error)
+        raise ValidationError(f"{forbidden.message} {forbidden.remedy}", code=error.code) from None
     except ValueError:
         pass  # where a name leads is looked at with each connection
 
@@ -246,7 +249,7 @@ class Server(models.Model):
         """Write down what the server showed. Touches nothing that an operator entered."""
         self._apply_snapshot(reachable=True, last_error_code="", last_error="", **observed)
 
-    def contact_failed(self, problem: Problem, *, reachable: bool = False) -> None:
+    def contact_failed(self, problem: Problem | HummingbotAPIError, *, reachable: bool = False) -> None:
         """Write down why the server could not be asked; what else it had shown counts no more."""
         self._apply_snapshot(
             reachable=reachable,

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Server
 from bots.models import MAX_ID, Deployment, PerformanceSample
 from core.figures.time_series import KEPT_HOURLY
-from hummingbot_api.errors import Problem
+from core.server_problems import FAILURES
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def read_performance(server: Server, *, within: float | None = None) -> None:
     try:
         with server.api(read_timeout=10, read_retries=0, total_timeout=within) as api:
             reports = api.bots.performance_history(since)
-    except Problem as problem:
+    except FAILURES as problem:
         logger.warning("The performance on %s was not read: %s", server, problem.code)
         return
     if not reports:

@@ -23,8 +23,9 @@ from bots.monitoring.order_accounting import account_for_end
 from bots.monitoring.snapshot import Snapshot, state_in
 from bots.monitoring.unmanaged import record_duplicates, record_unmanaged
 from bots.problems import InstanceUnknownHere
+from core.server_problems import FAILURES
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import DockerDown, Problem, Unanswered
+from hummingbot_api.errors import DockerDown, Unanswered
 from operations.problems import OperationActive
 from operations.services import operation_request
 
@@ -64,7 +65,7 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
             record_duplicates(server, snapshot)
             record_unmanaged(server, snapshot)
             _read_some_logs(api, snapshot, deployments)
-    except Problem as problem:
+    except FAILURES as problem:
         if isinstance(problem, DockerDown):
             server.contact_succeeded(docker_running=False)
         else:

@@ -13,8 +13,8 @@ from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from bots.operations.steps import instances
 from bots.strategies.amounts import too_wide
 from core.http import is_row_number
+from core.problems import Problem
 from hummingbot_api.connectors import AccountType, market_of
-from hummingbot_api.errors import Problem
 from operations.kinds import OperationType, StepContext, raised
 from operations.models import Operation
 from operations.problems import NotPossibleNow

@@ -7,7 +7,7 @@ from accounts.links import onboarding_page
 from bots.models import Bot
 from bots.operations.base import BotOperation
 from bots.operations.steps import check, instances
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations.kinds import StepDefinition, register
 from operations.models import Operation
 

@@ -32,7 +32,7 @@ from bots.operations.options import (
     may_quote_on_top_of_orders,
 )
 from bots.operations.steps import deploy, prepare
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations.kinds import StepContext, StepDefinition, raised, register
 from operations.problems import NotPossibleNow
 

@@ -14,7 +14,7 @@ from bots.operations.options import open_orders_option
 from bots.operations.steps import live
 from bots.strategies.comparison import Difference
 from bots.strategies.render import KILL_SWITCH
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations.kinds import StepDefinition, raised, register
 from operations.problems import NotPossibleNow
 

@@ -14,7 +14,7 @@ from accounts.operations import (
 from bots.models import Deployment
 from bots.operations.steps.rotate_key import ask_for_redeploys, running_with_previous_key, to_redeploy
 from core.exchanges import title_of
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations.kinds import StepDefinition, register
 from operations.models import Operation
 from operations.problems import NotPossibleNow

@@ -24,7 +24,7 @@ from bots.operations.base import (
 )
 from bots.operations.options import GONE_PERMISSION, WhenGone, may_be_gone, open_orders_option
 from bots.operations.steps import instances, lifecycle
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations.kinds import ActiveOperation, StepContext, StepDefinition, raised, register
 from operations.models import Operation, State
 from operations.problems import NotPossibleNow

@@ -3,7 +3,7 @@
 from bots.models import Bot
 from bots.models.deployment import DEFINING_FIELDS
 from bots.problems import DefinitionInvalid
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations.models import Operation
 
 #: What a failure is about that a change of the bot or its strategy can fix.

@@ -18,7 +18,7 @@ from accounts.problems import KeyUnreadable
 from bots.models import Bot, BotState
 from bots.reporting.checklist import checklists_of, next_summary
 from bots.reporting.guidance import ADVICE
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 from operations.problems import NotPossibleNow

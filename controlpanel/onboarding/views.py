@@ -30,7 +30,7 @@ from controlpanel.onboarding.wizard import (
     page_url,
 )
 from core.admin.live_pages import redirect_to_login
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from operations import kinds
 from operations.actions import link_to_active, reason_of
 from operations.admin import OperationAdmin

@@ -24,12 +24,7 @@ class IpNotAllowed(Refused):
 
     code = "ip_not_allowed"
     may_have_acted = True  # as with a key that is refused
-    fix_target = "key"
     meaning = "The exchange rejected the key because of the server's IP address."
-    default_remedy = (
-        "Add the server's public IP address to the key's IP allowlist at the exchange, then retry. The key itself "
-        "does not need to change."
-    )
 
 
 class RegionBlocked(Refused):
@@ -37,11 +32,7 @@ class RegionBlocked(Refused):
 
     code = "region_blocked"
     may_have_acted = True
-    fix_target = "server"
     meaning = "The exchange does not serve the server's country or region."
-    default_remedy = (
-        "Use a server in a country that the exchange serves, or use another exchange. A new key does not help."
-    )
 
 
 class ServerClockWrong(Refused):
@@ -49,12 +40,7 @@ class ServerClockWrong(Refused):
 
     code = "server_clock_wrong"
     may_have_acted = True
-    fix_target = "server"
     meaning = "The exchange rejected the request's timestamp: the clock of the server's host is wrong."
-    default_remedy = (
-        "Set the clock of the server's host and keep it synchronized (timedatectl set-ntp true), then retry. The key "
-        "itself does not need to change."
-    )
     retryable = True
 
 
@@ -63,12 +49,7 @@ class KeyUndecided(Refused):
 
     code = "key_undecided"
     may_have_acted = True
-    fix_target = "server"
     meaning = "The server did not store the key, and did not report that the exchange rejected it."
-    default_remedy = (
-        "Check the Hummingbot API's log on the server for the cause, then retry. Create a new key only if the "
-        "exchange itself shows that this one is not valid."
-    )
     retryable = True
 
 

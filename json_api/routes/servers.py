@@ -8,7 +8,7 @@ from ninja import Path, Query
 
 from accounts.models import Server
 from bots.models import Strategy
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 from json_api.auth import may_administer, may_read, require
 from json_api.router import PanelRouter
 from json_api.schemas.common import Id, ProblemKind, Waiting

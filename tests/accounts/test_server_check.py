@@ -8,7 +8,8 @@ import pytest
 
 from accounts.models import ExchangeKey
 from bots.monitoring.poll import poll_server
-from hummingbot_api.errors import NotFound, Problem
+from core.problems import Problem
+from hummingbot_api.errors import NotFound
 from hummingbot_api.http.routes import ROUTES
 from hummingbot_api.server_faults import NotSupportedByServer
 from operations.models import State, StepState

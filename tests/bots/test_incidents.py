@@ -7,6 +7,7 @@ from accounts.models import KeyState
 from bots.models import BotState
 from bots.monitoring.poll import poll_server
 from bots.operations.steps import deploy as deploying
+from core.server_problems import problem_class
 from hummingbot_api.errors import KeyRefused, TunnelBackendDown, TunnelInterstitial, TunnelOffline, WrongPassword
 from operations import runner
 from operations.models import State
@@ -36,7 +37,7 @@ def test_a_wrong_password_is_named_and_what_is_stored_says_nothing_of_the_login(
     operation = perform("check_server", server)
     assert ended(operation) == (State.FAILED, "wrong_password")
     assert operation.error_message == WrongPassword.meaning
-    assert operation.error_remedy == WrongPassword.default_remedy
+    assert operation.error_remedy == problem_class(WrongPassword).default_remedy
     assert (server.reachable, server.last_error_code) == (True, "wrong_password")
     assert server.last_error == operation.error_message
     steps = {step.key: step for step in operation.steps.all()}
@@ -63,7 +64,7 @@ def test_a_corrected_password_clears_the_servers_error(server, perform):
     [
         ("tunnel_offline", "tunnel_offline", TunnelOffline.default_remedy),
         ("html_interstitial", "tunnel_interstitial", TunnelInterstitial.default_remedy),
-        ("tunnel_backend_down", "tunnel_backend_down", TunnelBackendDown.default_remedy),
+        ("tunnel_backend_down", "tunnel_backend_down", problem_class(TunnelBackendDown).default_remedy),
     ],
 )
 @pytest.mark.parametrize("kind", ["check_server", "deploy"])
@@ -130,7 +131,7 @@ def test_a_refused_key_fails_with_the_exchanges_words_and_leaves_nothing_behind(
     operation = perform(kind, bot.client if kind == "push_profile" else bot)
     assert ended(operation) == (State.FAILED, "key_refused")
     assert REFUSAL in operation.error_message
-    assert operation.error_remedy == KeyRefused.default_remedy
+    assert operation.error_remedy == problem_class(KeyRefused).default_remedy
     assert not sandbox.world.instances
     assert sandbox.world.accounts["client_sharp"] == {}
     assert bot.client.profiles.get().connectors == []

@@ -9,10 +9,10 @@ from bots.models import BotState
 from bots.monitoring.guards import OBSERVING_OPERATIONS
 from bots.operations.steps import instances
 from bots.problems import InstanceMissing
+from core.problems import Problem
 from hummingbot_api.errors import (
     DockerDown,
     NotFound,
-    Problem,
     ServerFailed,
     ServerTimedOut,
     ServerUnreachable,

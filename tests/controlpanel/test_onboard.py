@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, TradingRules
+from core.server_problems import problem_class
 from hummingbot_api.errors import KeyRefused, ServerUnreachable, WrongPassword
 from operations import runner
 from operations.models import Operation, State
@@ -186,7 +187,7 @@ def test_a_file_is_held_against_the_stored_trading_rules_as_a_form_is(server, on
 def test_a_wrong_password_is_named_and_nothing_is_deployed(server, onboard, sandbox):
     Server.objects.update(password="planted-but-wrong")
     output = onboard(fails=True)
-    assert "wrong_password" in output and WrongPassword.default_remedy in output
+    assert "wrong_password" in output and problem_class(WrongPassword).default_remedy in output
     assert "planted-but-wrong" not in output
     assert not sandbox.world.instances
 
@@ -195,7 +196,7 @@ def test_a_refused_key_fails_with_the_exchanges_words_and_the_next_run_succeeds(
     sandbox.faults.add("exchange_refuses_key", message="401 Unauthorized: Invalid API-key")
     output = onboard(fails=True)
     assert "failed Save on the server" in output
-    assert "Invalid API-key" in output and KeyRefused.default_remedy in output
+    assert "Invalid API-key" in output and problem_class(KeyRefused).default_remedy in output
     assert not sandbox.world.instances
     sandbox.faults.clear()
     assert "Sharp Spread is running" in onboard()
@@ -204,7 +205,7 @@ def test_a_refused_key_fails_with_the_exchanges_words_and_the_next_run_succeeds(
 def test_a_server_that_is_down_is_named(server, onboard, sandbox):
     sandbox.faults.add("refused_connection")
     output = onboard(fails=True)
-    assert "server_unreachable" in output and ServerUnreachable.default_remedy in output
+    assert "server_unreachable" in output and problem_class(ServerUnreachable).default_remedy in output
 
 
 def test_without_a_server_it_says_how_to_get_one(db, onboard):

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from bots.monitoring.evidence import NAMED_SECRET
+from core.server_problems import problem_of
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     AddressForbidden,
@@ -291,7 +292,7 @@ def test_no_connection_is_made_to_what_is_no_server_of_anybodys(address, monkeyp
     assert type(error) is AddressForbidden
     assert not error.may_have_acted and not error.retryable
     assert error.__context__ is None
-    assert "address at which other machines reach the server" in error.remedy
+    assert "address at which other machines reach the server" in problem_of(error).remedy
 
 
 @pytest.mark.parametrize(

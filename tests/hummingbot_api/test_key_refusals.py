@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.server_problems import problem_class
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     ConnectionFailed,
@@ -138,11 +139,11 @@ def test_a_refusal_is_whose_fault_it_is(kind, words):
 
 def test_nothing_but_the_exchanges_own_word_blames_the_key():
     """Each kind that is not the key's fault leads to the server, or to the key's settings at the exchange."""
-    assert {kind.fix_target for kind in REFUSALS} == {"server", "key", ""}
-    assert all(kind.fix_target == "server" for kind in REFUSALS if issubclass(kind, ServerFailed))
+    assert {problem_class(kind).fix_target for kind in REFUSALS} == {"server", "key", ""}
+    assert all(problem_class(kind).fix_target == "server" for kind in REFUSALS if issubclass(kind, ServerFailed))
     for kind in (KeyUndecided, ServerClockWrong, RegionBlocked):
-        assert kind.fix_target == "server"
-        assert "new key" not in kind.default_remedy or "only if" in kind.default_remedy
+        assert problem_class(kind).fix_target == "server"
+        assert "new key" not in problem_class(kind).default_remedy or "only if" in problem_class(kind).default_remedy
 
 
 def refused(words: str, *passwords: str, **values: str) -> HummingbotAPIError:

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from core.server_problems import problem_of
 from hummingbot_api import HummingbotAPI, HummingbotAPIError
 from hummingbot_api.errors import (
     InvalidBaseURL,
@@ -268,7 +269,7 @@ def test_https_to_a_port_that_speaks_plain_http(stub):
 
     assert isinstance(error, ServerUnreachable)
     assert "plain HTTP" in error.message
-    assert "scheme" in error.remedy
+    assert "scheme" in problem_of(error).remedy
 
 
 def test_a_write_may_have_acted_when_its_tls_connection_breaks_before_the_answer(tls_stub):

@@ -8,7 +8,9 @@ from django.utils import timezone
 from accounts.models import Balance, Client, ClientStatus, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment
 from bots.monitoring.poll import WORKING, poll_server
-from hummingbot_api.errors import Problem, ServerUnreachable, WrongPassword
+from core.problems import Problem
+from core.server_problems import problem_class
+from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from notifications import detection, tasks
 from notifications.detection import look
 from notifications.incidents import acknowledge
@@ -453,7 +455,7 @@ def test_a_server_that_is_down_is_one_incident_however_many_bots_it_has(bot, mak
         incidents = looks(2)
     (incident,) = incidents
     assert (incident.kind, incident.subject, incident.client) == ("server_down", bot.server, None)
-    assert incident.remedy == ServerUnreachable.default_remedy
+    assert incident.remedy == problem_class(ServerUnreachable).default_remedy
     for _ in range(2):
         answers(bot.server)
         incidents = looks(2)
@@ -491,7 +493,7 @@ def test_a_server_that_is_down_for_another_reason_now_is_the_same_incident_with_
         incidents = looks()
     (incident,) = incidents
     told_now = (incident.code, incident.sentence, incident.remedy)
-    assert told_now == (WrongPassword.code, WrongPassword.meaning, WrongPassword.default_remedy)
+    assert told_now == (WrongPassword.code, WrongPassword.meaning, problem_class(WrongPassword).default_remedy)
     assert reported() == [("server_down", "opened")]
 
 

@@ -25,6 +25,7 @@ from bots.problems import (
     InstanceNameTaken,
     PauseWouldEnd,
 )
+from core.server_problems import problem_class
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     ConfigInvalid,
@@ -194,7 +195,7 @@ def upload_strategy(context: StepContext) -> str:
             api.scripts.save(deployment.script_name, deployment.script_source)
         known = api.scripts.config_template(deployment.script_name)
     if unknown := sorted(set(deployment.config) - set(known)):
-        raise ScriptInvalid(
+        raise problem_class(ScriptInvalid)(
             f"The script {deployment.script_name} has no setting {', '.join(unknown)}.",
             remedy="Declare it in the script's config class, or remove it from the strategy's settings.",
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from hummingbot_api.errors import Problem
+from core.problems import Problem
 
 
 class Command(BaseCommand):

@@ -1,0 +1,50 @@
+"""The catalog of what can go wrong: a code, what happened, a remedy, and whether trying again may help.
+
+Everything that the panel reports, in the admin, in the JSON API and in the docs, is one of these classes. Each app adds
+its own in its ``problems``; what the API client raises gets its remedies in ``core.server_problems``.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+
+class Problem(Exception):
+    """Something went wrong that a person can do something about.
+
+    Attributes:
+        code: stable, for programs and searches.
+        message: what happened, one or two sentences, never with a secret in it.
+        remedy: what to do next.
+        retryable: whether the same request may succeed later without anything being changed.
+        fix_target: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, its ``settings``,
+            ``strategy``, ``client``; empty where there is no such place.
+        no_contact: whether it means that a server could not be asked at all, as opposed to saying no.
+    """
+
+    code: ClassVar[str] = "problem"
+    meaning: ClassVar[str] = "Something went wrong."
+    default_remedy: ClassVar[str] = "Try again. If it happens again, check the server's log."
+    retryable: ClassVar[bool] = False
+    fix_target: ClassVar[str] = ""
+    no_contact: ClassVar[bool] = False
+
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        self.message = message or self.meaning
+        self.remedy = remedy or self.default_remedy
+        super().__init__(self.message)
+
+    @classmethod
+    def catalog(cls) -> Iterator[type["Problem"]]:
+        """Every kind of problem that has been defined, in order of definition, families before their members.
+
+        A family without a code of its own is none: it only says what its members have in common.
+        """
+        for kind in cls.__subclasses__():
+            if "code" in vars(kind):
+                yield kind
+            yield from kind.catalog()
+
+    @classmethod
+    def with_code(cls, code: str) -> "type[Problem] | None":
+        """The kind of problem that a stored code stands for; ``None`` when there is none any more."""
+        return next((kind for kind in cls.catalog() if kind.code == code), None)
