@@ -1,6 +1,6 @@
 """How gunicorn serves the panel. It reads this file by itself; PORT is set by Heroku and Railway."""
 
-from controlpanel.settings.environment import env, require_configuration
+from controlpanel.environment import env, require_configuration
 
 require_configuration()
 

@@ -18,8 +18,9 @@ import redis
 from django.conf import settings
 from huey import Huey, PostgresHuey, PriorityRedisHuey, SqliteHuey
 from huey.consumer import Consumer
+from huey.serializer import SignedSerializer
 
-from controlpanel.settings.environment import env
+from controlpanel.environment import env
 from hummingbot_api.text import mask_secrets, one_line, truncate
 
 logger = logging.getLogger(__name__)
@@ -138,4 +139,28 @@ class OutageFilter(logging.Filter):
                 return False
             record.msg, record.args = f"{record.getMessage()} {reason(error)}", ()
             record.exc_info, record.exc_text = None, None
+        return True
+
+
+class MessageUnsigned(ValueError):
+    """Nothing is lost but a bell: what nobody works on is rung for again."""
+
+
+class SignedMessages(SignedSerializer):
+    def _unsign(self, signed: bytes) -> Any:
+        try:
+            return super()._unsign(signed)
+        except ValueError:
+            # Without huey's words, which quote the message.
+            raise MessageUnsigned from None
+
+
+class UnsignedFilter(logging.Filter):
+    """Makes one line of what huey says, with a traceback, of a message that it could not read for its signature."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], MessageUnsigned):
+            record.msg = "Dropped a message of the queue that was not signed with this SECRET_KEY"
+            record.args, record.exc_info, record.exc_text = (), None, None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True

@@ -207,6 +207,7 @@ def problem_class(error: type[HummingbotAPIError]) -> type[ServerProblem]:
         (ServerProblem,),
         {
             "__doc__": error.__doc__,
+            "__module__": error.__module__,
             "code": error.code,
             "meaning": error.meaning,
             "default_remedy": next((remedy.text for remedy in family if remedy.text), Problem.default_remedy),

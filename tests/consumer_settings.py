@@ -2,7 +2,7 @@
 
 import os
 
-from controlpanel.settings.environment import queue
+from controlpanel.environment import queue
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES
 

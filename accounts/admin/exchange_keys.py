@@ -115,7 +115,8 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
         if {"_continue", "_addanother"}.isdisjoint(request.POST):
             messages.success(
                 request,
-                f"The key {obj} was added. Use “Test key” to send it to the server and test it at the exchange.",
+                f"The key {obj} was added successfully. Use “Test key” to send it to the server and test it at the "
+                "exchange.",
             )
             return HttpResponseRedirect(obj.get_absolute_url())
         return super().response_add(request, obj, post_url_continue)

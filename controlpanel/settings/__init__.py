@@ -4,15 +4,7 @@ from datetime import timedelta
 
 from django.urls import reverse_lazy
 
-from controlpanel.settings.environment import (
-    BASE_DIR,
-    PRODUCTION,
-    database,
-    env,
-    mail,
-    queue,
-    require_configuration,
-)
+from controlpanel.environment import BASE_DIR, PRODUCTION, database, env, mail, queue, require_configuration
 from controlpanel.settings.logging import LOGGING as LOGGING
 from controlpanel.settings.unfold import UNFOLD as UNFOLD
 

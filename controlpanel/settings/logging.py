@@ -2,9 +2,7 @@
 
 import logging
 
-from controlpanel.settings.environment import (
-    env,
-)
+from controlpanel.environment import env
 
 LOGGING = {
     "version": 1,
@@ -13,7 +11,7 @@ LOGGING = {
     "filters": {
         "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
         "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
-        "unsigned_in_a_line": {"()": "controlpanel.signed_queue.UnsignedFilter"},
+        "unsigned_in_a_line": {"()": "controlpanel.queue.UnsignedFilter"},
         "outage_in_a_line": {"()": "controlpanel.queue.OutageFilter"},
         # urllib3 names the address of each request below that, which for a webhook is its password.
         "above_debug": {

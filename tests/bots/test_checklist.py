@@ -372,7 +372,7 @@ def test_what_has_ended_can_be_deployed_again(bot, line):
 def test_only_a_bot_that_trades_or_may_is_named_as_company(state, trades, bot, make_bot):
     other = make_bot(name="Other")
     deployment = deploy(other, state)
-    words = "Other of the same client trades there already"
+    words = "Other of the same client trades the same market"
     consequence = kinds.get("deploy").consequence
     assert (words in consequence(bot, {})) == trades
     # Not seen for long, it may have been started by somebody.

@@ -142,7 +142,9 @@ def test_the_classes_are_found_however_their_bases_are_written(source):
 
 @pytest.mark.parametrize("name", [name for name in BUNDLED if "source_file" in BUNDLED[name]])
 def test_a_bundled_script_reads_as_its_settings_say(name):
-    source = Path(settings.BASE_DIR, "bots/strategies", BUNDLED[name]["source_file"]).read_text(encoding="utf-8")
+    source = Path(settings.BASE_DIR, "bots/strategies/bundled_scripts", BUNDLED[name]["source_file"]).read_text(
+        encoding="utf-8"
+    )
     read, schema = read_script(source), BUNDLED[name]["schema"]
     assert not read.problems
     assert read.schema["properties"].keys() == schema["properties"].keys()

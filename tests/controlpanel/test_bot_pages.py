@@ -114,7 +114,7 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
 @pytest.mark.parametrize(
     ("state", "connector", "words"),
     [
-        (BotState.RUNNING, "bitmart", "Stops trading SHARP-USDT with real money"),
+        (BotState.RUNNING, "bitmart", "Stops trading SHARP-USDT on bitmart with real money"),
         (BotState.STOPPED, "bitmart", "The bot is already stopped, and its orders are cancelled."),
         (BotState.CRASHED, "bitmart", "The bot is crashed. It may have left orders open, so it is recovered first"),
         (

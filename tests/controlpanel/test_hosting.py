@@ -20,8 +20,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from bots.strategies.bundled import BUNDLED
-from controlpanel import health
-from controlpanel.settings import environment
+from controlpanel import environment, health
 from operations.models import WorkerHeartbeat
 
 ROOT = settings.BASE_DIR
@@ -386,7 +385,7 @@ def test_ready_needs_a_database_that_takes_writes(client, db):
 
 
 def test_a_hoster_is_recognized_by_any_of_its_variables():
-    ask = "from controlpanel.settings.environment import env; print(env('TRUSTED_PROXIES'))"
+    ask = "from controlpanel.environment import env; print(env('TRUSTED_PROXIES'))"
     for name in HOSTERS:
         assert start("-c", ask, **{name: "x"}).stdout == "1\n", name
     assert start("-c", ask, RAILWAY_SERVICE_ID="", MY_RAILWAY="x").stdout == "0\n"

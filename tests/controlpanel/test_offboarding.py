@@ -119,7 +119,7 @@ def beginning(request, bot) -> str:
 def test_a_button_that_makes_a_bot_trade_is_off_and_says_why(beginning, bot, admin_client):
     page = admin_client.get(url_of(bot))
     (button,) = [button for button in page.context["buttons"] if button["kind"].name == beginning]
-    assert button["unavailable"].startswith(REFUSED)
+    assert button["blocked"].startswith(REFUSED)
     assert operate_url(bot, beginning) not in text_of(page)
     asked = text_of(admin_client.get(operate_url(bot, beginning)))
     assert REFUSED in asked

@@ -149,7 +149,7 @@ def test_a_key_for_another_exchange_than_the_bots_does_not_lead_round_without_a_
     assert "Use this key" not in asked
     stored_key(own, "okx", {"okx_api_key": "k", "okx_secret_key": "s", "okx_passphrase": "p"})
     again = text_of(browser.get(goes_on_at(browser, own)))
-    assert "Sharp Spread trades on KuCoin, but the client only has a key for BitMart, OKX only." in again
+    assert "Sharp Spread trades on KuCoin, but the client only has a key for BitMart, OKX." in again
     assert words.partition(",")[0] in text_of(browser.get(url_of(own))), "and so does the client's page"
     browser.post(page("bot", own), bot_facts(own, connector="bitmart"))
     assert goes_on_at(browser, own) == page("review", own)

@@ -11,8 +11,8 @@ from huey import MemoryHuey
 from huey.consumer import Scheduler, Worker
 
 from controlpanel import queue as queues
+from controlpanel.environment import database, queue
 from controlpanel.queue import BackoffQueue
-from controlpanel.settings.environment import database, queue
 
 PASSWORD = "p%40ss-hunted"
 

@@ -12,8 +12,8 @@ from django.conf import settings
 from huey import MemoryHuey
 from huey.consumer import Worker
 
-from controlpanel.settings.environment import queue
-from controlpanel.signed_queue import SignedMessages
+from controlpanel.environment import queue
+from controlpanel.queue import SignedMessages
 
 #: What ran in the worker.
 RAN: list[Any] = []
@@ -26,7 +26,7 @@ class Code:
         return RAN.append, ("somebody else's code",)
 
 
-def enqueue(number: int) -> None:
+def note(number: int) -> None:
     RAN.append(number)
 
 
@@ -34,7 +34,7 @@ def enqueue(number: int) -> None:
 def bells() -> MemoryHuey:
     RAN.clear()
     bells = MemoryHuey("panel", serializer=settings.HUEY["serializer"], results=False)
-    bells.enqueue = bells.task()(enqueue)
+    bells.note = bells.task()(note)
     return bells
 
 
@@ -64,7 +64,7 @@ STRANGE = pytest.mark.parametrize(
 @STRANGE
 def test_an_unsigned_message_runs_nothing_and_is_dropped_with_a_line_and_the_next_is_taken(message, bells, log):
     bells.storage.enqueue(message)
-    bells.enqueue(7)
+    bells.note(7)
     work(bells)
     assert RAN == [7]
     [line] = log.getvalue().splitlines()

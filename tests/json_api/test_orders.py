@@ -77,5 +77,5 @@ def test_a_terminal_names_them_and_takes_the_confirmation(bot, orphaned):
 
     assert "buy 1600 SHARP-USDT at 0.012462 (exchange order 1795925816268)" in run()
     assert json.loads(run("--json"))[0]["orders"] == [ORDER]
-    assert "Recorded" in run("--resolve")
+    assert "The orders are marked as resolved." in run("--resolve")
     assert "It has no known open orders." in run()

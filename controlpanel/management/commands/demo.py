@@ -20,9 +20,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Server
+from controlpanel.environment import DATA_DIR, PRODUCTION
 from controlpanel.models import SecondFactor
 from controlpanel.onboarding.from_file import bot_define, read_file
-from controlpanel.settings.environment import DATA_DIR, PRODUCTION
 
 #: How long a part may take to answer after its start, in seconds.
 PATIENCE = 60

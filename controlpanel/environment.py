@@ -17,7 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
-BASE_DIR = Path(__file__).resolve().parents[2]
+BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def _refuse(*sentences: str) -> NoReturn:
@@ -237,7 +237,7 @@ def mail() -> dict[str, Any]:
 def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
     """Huey's settings: ``QUEUE_URL`` (``redis://`` or ``memory://``), or else the database's own server or folder."""
     # gunicorn reads this module too, before there is anything else of the panel.
-    from controlpanel.signed_queue import SignedMessages
+    from controlpanel.queue import SignedMessages
 
     url = urlsplit(env("QUEUE_URL"))
     consumer = {
