@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import models
 from django.utils import timezone
 
+from accounts.definitions import not_found
 from accounts.forms.exchange_keys import ENTERED_AS
 from accounts.keys import read_key
 from accounts.models import Client, ClientStatus, ExchangeKey, Server
@@ -65,7 +66,7 @@ class ClientSheet(Sheet):
             if name in self.servers:
                 obj.server = self.servers[name]
             else:
-                row.wrong("server", "This server does not exist.")
+                row.wrong("server", not_found("server", name, self.servers))
         if account := row.text("account_name"):
             obj.account_name = account
         self._fill_manager(obj, row)

@@ -12,6 +12,22 @@ class DefinitionInvalid(Problem):
     default_remedy = "Correct the setting that the message names, save the bot, and try again."
 
 
+class BotExists(Problem):
+    """The client has a bot of that name, which is defined otherwise or may be live.
+
+    Attributes:
+        bot_id: its number.
+    """
+
+    code = "bot_exists"
+    meaning = "This client already has a bot with that name."
+    default_remedy = "Change that bot and deploy it, or choose another name."
+
+    def __init__(self, bot_id: int, name: str) -> None:
+        super().__init__(f"The client already has a bot “{name}”, number {bot_id}.")
+        self.bot_id = bot_id
+
+
 class AlreadyRunning(Problem):
     """An instance of the bot is alive; a second one would trade the same account."""
 

@@ -11,14 +11,13 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
 
-from bots.problems import BotLive, ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
+from bots.problems import BotExists, BotLive, ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
 from core.problems import Problem
 from core.server_problems import problem_of
 from hummingbot_api.errors import HummingbotAPIError
 from json_api.problems import (
     BodyTooLarge,
     BodyUnreadable,
-    BotExists,
     ChangedMeanwhile,
     FieldsInvalid,
     NothingThere,
@@ -31,11 +30,13 @@ from operations.problems import NotPossibleNow, OperationActive, PanelFault
 logger = logging.getLogger(__name__)
 #: Where a problem is no request's fault but has a status of its own.
 STATUSES = {
-    **dict.fromkeys((OperationActive, NotPossibleNow, BotLive, PauseWouldEnd, OrdersMayBeOpen, ClientOffboarded), 409),
+    **dict.fromkeys(
+        (OperationActive, NotPossibleNow, BotExists, BotLive, PauseWouldEnd, OrdersMayBeOpen, ClientOffboarded), 409
+    ),
     PanelFault: 500,
 }
 #: Names that the model has for what the API calls otherwise.
-API_NAMES = {"trading_pair": "pair", "settings": "config", NON_FIELD_ERRORS: ""}
+API_NAMES = {"client": "account", "trading_pair": "pair", "settings": "config", NON_FIELD_ERRORS: ""}
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -59,7 +60,7 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
             {"field": name, "message": message} for name, messages in problem.errors.items() for message in messages
         ]
     if isinstance(problem, BotExists):
-        content["bot"] = f"/bots/{problem.bot.pk}"
+        content["bot"] = f"/bots/{problem.bot_id}"
     if isinstance(problem, OperationActive | OperationFailed):
         content["operation"] = f"/operations/{problem.operation_id}"
     if isinstance(problem, OperationFailed) and problem.operation.error_code:

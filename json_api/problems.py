@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, ClassVar
 from core.problems import Problem
 
 if TYPE_CHECKING:
-    from bots.models import Bot
     from operations.models import Operation
 
 
@@ -141,23 +140,6 @@ class ChangedMeanwhile(RequestProblem):
     default_remedy = "Read the current state, then send the request again if it still applies."
     retryable = True
     status = 409
-
-
-class BotExists(RequestProblem):
-    """The client has a bot of that name. It is at hand as ``bot``."""
-
-    code = "bot_exists"
-    meaning = "This client already has a bot with that name."
-    default_remedy = "Deploy that bot (POST /bots/{id}/deploy), or choose another name."
-    status = 409
-
-    def __init__(self, bot: "Bot") -> None:
-        super().__init__(
-            f"{bot.client} already has a bot “{bot.name}”: /bots/{bot.pk}.",
-            remedy=f"Change it with PATCH /bots/{bot.pk} and deploy it with POST /bots/{bot.pk}/deploy, or choose "
-            "another name.",
-        )
-        self.bot = bot
 
 
 class IdempotencyKeyReused(RequestProblem):

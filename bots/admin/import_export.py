@@ -9,11 +9,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from accounts.definitions import not_found
 from accounts.import_export import NO_SUCH_CLIENT
 from accounts.models import Client, Server
 from bots.admin.forms import setting_field
 from bots.configuration.images import validate_image_choice
 from bots.configuration.trading_rules import save_warnings
+from bots.definitions import no_such_strategy
 from bots.models import DEFAULT_IMAGE, DEFINITION, LIMITS, Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
@@ -104,7 +106,7 @@ class BotSheet(Sheet):
         if name := row.text("server"):
             server = next((server for server in self.servers.values() if server.name == name), None)
             if server is None:
-                row.wrong("server", "This server does not exist.")
+                row.wrong("server", not_found("server", name, (server.name for server in self.servers.values())))
             else:
                 obj.server = server
         if text := row.text("headless"):
@@ -127,8 +129,8 @@ class BotSheet(Sheet):
         if name := row.text("strategy"):
             strategy = next((strategy for strategy in self.strategies.values() if strategy.name == name), None)
             if strategy is None:
-                known = ", ".join(strategy.name for strategy in self.strategies.values())
-                row.wrong("strategy", f"This strategy does not exist. Available strategies: {known}.")
+                known = (strategy.name for strategy in self.strategies.values())
+                row.wrong("strategy", no_such_strategy(name, known))
                 return
             bot.strategy = strategy
         if not bot.strategy_id:

@@ -10,15 +10,18 @@ The file is JSON::
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
+from accounts.definitions import Errors, client_save
 from accounts.keys import key_store
 from accounts.models import Client, Server
-from bots.models import DEFINITION, Bot, Strategy
+from bots.definitions import bot_check, find_strategy
+from bots.models import DEFINITION, Bot
 
 #: The parts of the file, with what each can't do without.
 _NEEDED = {"client": {"name"}, "key": {"connector", "values"}, "bot": {"name", "strategy"}}
@@ -69,15 +72,18 @@ def bot_define(*, facts: dict[str, Any], server: Server) -> Bot:
                 f"another name, or run this with --server {client.server}."
             )
         _set(client, "client", {"name", "account_name", "notes"}, facts["client"])
+        client_save(client)
         _define_key(client, facts["key"])
         return _define_bot(client, facts)
     except ValidationError as error:
-        raise FileInvalid(
-            " ".join(
-                " ".join(messages) if name == NON_FIELD_ERRORS else f"{name}: {' '.join(messages)}"
-                for name, messages in error.message_dict.items()
-            )
-        ) from None
+        raise FileInvalid(" ".join(_sentences(error.message_dict))) from None
+
+
+def _sentences(errors: Errors) -> Iterator[str]:
+    """What is wrong, each sentence after the name of the field; a setting by its own name."""
+    for name, messages in errors.items():
+        for message in messages:
+            yield {NON_FIELD_ERRORS: message, "settings": f"settings.{message}"}.get(name, f"{name}: {message}")
 
 
 def _set(row: Any, part: str, allowed: set[str], facts: dict[str, Any]) -> None:
@@ -87,8 +93,6 @@ def _set(row: Any, part: str, allowed: set[str], facts: dict[str, Any]) -> None:
         )
     for name, value in facts.items():
         setattr(row, name, value)
-    row.full_clean()
-    row.save()
 
 
 def _define_key(client: Client, facts: dict[str, Any]) -> None:
@@ -99,13 +103,12 @@ def _define_key(client: Client, facts: dict[str, Any]) -> None:
 
 
 def _define_bot(client: Client, facts: dict[str, Any]) -> Bot:
+    errors: Errors = {}
     wanted = {"connector": facts["key"]["connector"], **facts["bot"]}
-    strategy = Strategy.objects.filter(name=wanted["strategy"]).first()
-    if strategy is None:
-        known = ", ".join(Strategy.objects.values_list("name", flat=True))
-        raise FileInvalid(f"bot: the strategy “{wanted['strategy']}” does not exist. Available strategies: {known}.")
     bot = Bot.objects.filter(client=client, name=wanted["name"]).first() or Bot(client=client)
-    _set(bot, "bot", {"name", *DEFINITION} - {"server"}, wanted | {"strategy": strategy})
-    if refused := bot.refused_settings():
-        raise FileInvalid(" ".join(f"bot: settings.{name}: {reason}" for name, reason in refused.items()))
+    if strategy := find_strategy(wanted.pop("strategy"), errors):
+        bot.strategy = strategy
+    _set(bot, "bot", {"name", *DEFINITION} - {"server", "strategy"}, wanted)
+    bot_check(bot, errors=errors)
+    bot.save()
     return bot

@@ -10,9 +10,9 @@ from django.utils import timezone
 from ninja import Field, Path, Query, Schema, Status
 from pydantic import BeforeValidator
 
+from bots.definitions import bot_check, find_strategy
 from bots.models import Bot, BotState, Deployment, LogKind, LogLine
 from json_api.auth import may_deploy, may_read, require
-from json_api.defining import check, define, set_strategy
 from json_api.error_handlers import API_NAMES
 from json_api.pagination import Paged, page
 from json_api.problems import FieldsInvalid
@@ -119,7 +119,7 @@ def create_bot(request: HttpRequest, response: HttpResponse, body: BotCreate, wa
     """
     require(request.user, "bots.add_bot")
 
-    operation = idempotent(request, lambda: submit("deploy", define(request.user, body), request))
+    operation = idempotent(request, lambda: submit("deploy", body.define(request.user), request))
     return respond(operation, waiting, response, visible(request), created_at="/bots/{}")
 
 
@@ -174,12 +174,13 @@ def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
     errors: dict[str, list[str]] = {}
     for name, value in body.dict(exclude_unset=True).items():
         if name == "strategy":
-            errors |= set_strategy(bot, value)
+            if strategy := find_strategy(value, errors):
+                bot.strategy = strategy
         elif name == "config":
             bot.settings = bot.settings | value
         else:
             setattr(bot, COLUMNS.get(name, name), value)
-    check(request.user, bot, errors)
+    bot_check(bot, user=request.user, errors=errors)
     bot.save()
     return bot
 

@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, Path, Query, Status
 
+from accounts.definitions import client_define, client_save
 from accounts.keys import key_store
 from accounts.models import Client, ClientStatus, ExchangeKey
 from bots.operations.steps.rotate_key import to_redeploy
 from json_api.auth import may_administer, may_read, may_write_keys, require, require_scope
-from json_api.defining import define_client, save_client
 from json_api.models import Scope
 from json_api.pagination import Paged, page
 from json_api.router import PanelRouter
@@ -52,7 +52,7 @@ def list_clients(request: HttpRequest, asked: Query[ClientFilters]) -> Any:
 def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) -> Any:
     """Add a client. Nothing is sent to its server until its keys are pushed."""
     require(request.user, "accounts.add_client")
-    client = define_client(request.user, body)
+    client = client_define(user=request.user, **body.dict())
     response["Location"] = f"/clients/{client.pk}"
     return Status(201, client)
 
@@ -69,7 +69,7 @@ def change_client(request: HttpRequest, client_id: Path[Id], body: ClientChange)
     client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
     for name, value in body.dict(exclude_unset=True).items():
         setattr(client, name, value)
-    save_client(client)
+    client_save(client)
     return client
 
 

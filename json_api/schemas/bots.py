@@ -7,8 +7,12 @@ from django.db import models
 from ninja import Field, Schema
 from pydantic import ConfigDict
 
-from bots.models import Bot
+from bots.definitions import bot_define
+from bots.models import LIMITS, Bot
 from json_api.schemas.common import Page
+
+#: Fields with the model's own default.
+OPTIONAL = ("image", "headless", *LIMITS)
 
 
 class BotCreate(Schema):
@@ -41,6 +45,14 @@ class BotCreate(Schema):
     headless: bool | None = None
     max_global_drawdown_quote: float | None = Field(None, description="Controllers only, in the quote asset.")
     max_controller_drawdown_quote: float | None = Field(None, description="Controllers only, in the quote asset.")
+
+    def define(self, user: Any) -> Bot:
+        """Save the definition. For what is raised see ``bot_define``."""
+        values = {"name": self.name, "connector": self.connector, "trading_pair": self.pair, "settings": self.config}
+        values |= {name: value for name in OPTIONAL if (value := getattr(self, name)) is not None}
+        return bot_define(
+            user=user, values=values, account_name=self.account, strategy=self.strategy, server=self.server
+        )
 
 
 class BotChange(Schema):

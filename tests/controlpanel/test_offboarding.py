@@ -9,11 +9,11 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils.timezone import now
 
+from accounts.definitions import client_save
 from accounts.models import Client, ClientStatus
 from bots.models import Bot, BotState, Strategy
 from bots.operations.steps import prepare
 from bots.problems import ClientOffboarded
-from json_api.defining import save_client
 from json_api.problems import FieldsInvalid
 from notifications.detection import look
 from notifications.models import Incident
@@ -63,7 +63,7 @@ def test_the_import_refuses_it(live, send):  # noqa: F811
 def test_the_json_api_refuses_it(live):
     live.client.status = ClientStatus.OFFBOARDED
     with pytest.raises(FieldsInvalid) as refused:
-        save_client(live.client)
+        client_save(live.client)
     assert SENTENCE in str(refused.value.errors)
 
 

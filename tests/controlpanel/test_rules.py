@@ -8,9 +8,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from bots.admin.forms import field_name
+from bots.definitions import bot_check
 from bots.models import Bot, Strategy, TradingRules
 from bots.models.trading_rules import PRICE_MAX_AGE
-from json_api.defining import check
 from json_api.problems import FieldsInvalid
 from operations.models import State, StepState
 from sandbox.markets import MARKETS
@@ -89,7 +89,7 @@ def test_the_json_api_says_it_in_the_same_words(read, save, make_bot, admin_user
     rules = read()
     bot.settings |= {"order_amount": TOO_LITTLE}
     with pytest.raises(FieldsInvalid) as refused:
-        check(admin_user, bot, {})
+        bot_check(bot, user=admin_user)
     (in_the_form,) = errors_of(save(bot=bot, order_amount=TOO_LITTLE)).values()
     assert refused.value.errors == {"config.order_amount": list(in_the_form)}
     assert in_the_form[0].endswith(f"(Rules as of {date_format(rules.read_at, 'j M Y')}.)")

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from bots.models import Bot, LogLine, OrphanedOrders
 from json_api.cli import NounCommand, as_json
-from json_api.defining import define
 from json_api.routes.bots import DECISIONS
 from json_api.routes.orders import OrphanedOrdersOut
 from json_api.schemas.bots import BotCreate, BotOut, Decisions, LogLineOut, SampleOut
@@ -77,7 +76,7 @@ class Command(NounCommand):
             raise CommandError(f"The file is not valid JSON: {error}.") from None
         with transaction.atomic():
             # Whoever has a terminal on the host sees every client.
-            bot = define(User(is_superuser=True, is_active=True), wanted)
+            bot = wanted.define(User(is_superuser=True, is_active=True))
         self.answer(self.act("deploy", bot), options)
 
     def delete(self, options: dict[str, Any]) -> None:

@@ -8,10 +8,10 @@ from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
+from accounts.definitions import client_define
 from accounts.keys import key_store
 from accounts.models import Client
 from json_api.cli import NounCommand
-from json_api.defining import define_client
 from json_api.schemas.clients import ClientIn, ClientOut, KeyOut
 
 
@@ -41,7 +41,7 @@ class Command(NounCommand):
     def create(self, options: dict[str, Any]) -> None:
         wanted = ClientIn(name=options["name"], server=options["server"], account_name=options["account_name"])
         # Whoever has a terminal on the host may do everything.
-        self.answer(define_client(User(is_superuser=True, is_active=True), wanted), options)
+        self.answer(client_define(user=User(is_superuser=True, is_active=True), **wanted.model_dump()), options)
 
     def key(self, options: dict[str, Any]) -> None:
         client = self.find(options["id"])
