@@ -52,6 +52,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
     list_filter = ("state", KindFilter)
     list_select_related = ("requested_by",)
     search_fields = ("subject_label", "summary", "error_code")
+    search_help_text = "Search by object, outcome or error code"
     date_hierarchy = "requested_at"
     actions = ("retry_selected", "cancel_selected")
 

@@ -34,6 +34,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
     list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("server", "account_manager")
     search_fields = ("name", "account_name")
+    search_help_text = "Search by client or account name"
 
     def operations_about(self, obj: Client) -> models.QuerySet[Operation]:
         """What was done to the client's keys and bots was done for the client."""

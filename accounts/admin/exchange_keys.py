@@ -60,6 +60,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     list_filter = (RenewalFilter, "connector", ("client", VisibleFilter))
     list_select_related = ("client__server",)
     search_fields = ("client__name", "connector")
+    search_help_text = "Search by client or connector"
 
     delete_confirmation_template = "accounts/delete_key.html"
 

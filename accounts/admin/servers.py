@@ -35,6 +35,7 @@ class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
         "checked_at",
     )
     search_fields = ("name", "base_url")
+    search_help_text = "Search by name"
     fieldsets = (
         (
             None,

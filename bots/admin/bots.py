@@ -109,6 +109,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
     )
     list_filter = (StateFilter, ("client", VisibleFilter), ("server", VisibleFilter), "strategy", "connector")
     search_fields = ("name", "client__name", "trading_pair")
+    search_help_text = "Search by bot, client or pair"
 
     class Media:
         js = ("strategy_settings.js", "unsaved.js")

@@ -23,6 +23,7 @@ class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
     list_filter = (StateFilter, ("server", VisibleFilter))
     list_select_related = ("bot__client", "server")
     search_fields = ("instance_name", "requested_name", "bot__name")
+    search_help_text = "Search by instance or bot"
     date_hierarchy = "planned_at"
     readonly_fields = ("of_bot", "shown_state", "connector_label")
     fieldsets = (

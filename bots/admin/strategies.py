@@ -60,6 +60,7 @@ class StrategyAdmin(ControllersMixin, EditConflictMixin, OwnFieldsMixin):
     list_display = ("name", "kind", "description", "bundled")
     list_filter = ("kind", "bundled")
     search_fields = ("name", "description")
+    search_help_text = "Search by name or description"
 
     @property
     def media(self) -> forms.Media:

@@ -79,7 +79,7 @@ class OrphanedOrders(models.Model):
     def summary(self) -> str:
         """Why, and which, in a sentence or two."""
         if not self.orders:
-            return f"{self.reason} The orders are not known. Check all open orders for {self.market}."
+            return f"{self.reason} The individual orders are unknown. Check all open orders for {self.market}."
         return f"{self.reason} {count_of(self.orders)}: {describe(self.open_orders)}."
 
     @property

@@ -34,6 +34,8 @@ BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
 
 
 class SignInForm(AuthenticationForm):
+    error_messages = AuthenticationForm.error_messages | {"invalid_login": "Wrong username or password."}
+
     code = forms.CharField(
         required=False,
         max_length=20,

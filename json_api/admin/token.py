@@ -50,6 +50,7 @@ class TokenAdmin(PanelAdmin):
     list_display = ("name", "user", "hint", "scope_names", "state_label", "last_used_at", "expires_at")
     list_select_related = ("user",)
     search_fields = ("name", "user__username")
+    search_help_text = "Search by name or user"
     change_form_outer_before_template = "json_api/token_state.html"
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Token]:

@@ -68,6 +68,7 @@ class WebhookAdmin(ReceiverMixin):
     list_filter = ("active",)
     list_select_related = ("user",)
     search_fields = ("name",)
+    search_help_text = "Search by name"
 
     def get_fieldsets(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
         address = ("address",) if self.may_enter_secret(request, obj) else ()
@@ -124,6 +125,7 @@ class WebhookDeliveryAdmin(ReadOnlyMixin, PanelAdmin):
     list_filter = ("state", "type", ("webhook", VisibleFilter))
     list_select_related = ("webhook",)
     search_fields = ("about", "event_id")
+    search_help_text = "Search by object or event ID"
     actions = ("send_again",)
     fieldsets = (
         (None, {"fields": ("webhook", "event_id", "type", "about", "occurred_at")}),

@@ -28,6 +28,7 @@ class ChannelAdmin(ReceiverMixin):
     list_filter = ("kind", "active")
     list_select_related = ("client", "manager")
     search_fields = ("name",)
+    search_help_text = "Search by name"
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         notified = FIELDS_OF_KINDS if self.may_enter_secret(request, obj) else ("recipient",)

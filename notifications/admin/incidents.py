@@ -48,6 +48,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
     list_select_related = ("client", "server", "operation")
     list_before_template = "notifications/incidents_before.html"
     search_fields = ("subject_label", "sentence", "code")
+    search_help_text = "Search by object, message or error code"
     actions = ("acknowledge_selected",)
 
     @display(description="incident", ordering="kind")

@@ -26,7 +26,7 @@ def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_fil
     script.write_bytes(SPREAD.replace("def on_tick(self)", "def on tick(self)").encode())
     (tmp_path / "notes.txt").write_text("no script")
     (tmp_path / "latin.py").write_bytes(b"# \xe9")
-    chooser = page.get_by_label("Read a .py file")
+    chooser = page.get_by_label("Load a .py file")
     status = page.locator("[data-file] [role=status]")
     for name, reason in (("notes.txt", "must end with .py"), ("latin.py", "not UTF-8 text")):
         chooser.set_input_files(tmp_path / name)

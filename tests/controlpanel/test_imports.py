@@ -266,7 +266,7 @@ def test_the_rules_of_a_clients_page_hold(send, client_sharp, server):
     )
     assert errors(rows) == [
         {"account_name": "The profile client_sharp belongs to this client, so its name can't change."},
-        {"server": "This server does not exist."},
+        {"server": "The server “Nowhere” does not exist."},
         {"account_name": "'a b' can't be used as an account name: use only letters, digits, “_” and “-”."},
         {
             "account_name": "Every new account on the server is a copy of master_account, so other clients may "
@@ -437,8 +437,8 @@ def test_only_the_settings_that_are_given_change(send, bot):
         ("bid_spread", '"0,003"', "Enter a number with a decimal point: 0.003."),
         ("order_refresh_time", "0.5", "This must be a whole number."),
         ("bid_spread", "none", "Enter a number with a decimal point: 0.003."),
-        ("strategy", "nothing", "This strategy does not exist. Available strategies: "),
-        ("server", "Nowhere", "This server does not exist."),
+        ("strategy", "nothing", "The strategy “nothing” does not exist. Available strategies: "),
+        ("server", "Nowhere", "The server “Nowhere” does not exist."),
         ("connector", "nowhere", "Sandbox has no connector “nowhere”."),
         ("trading_pair", "SHARP", "Enter a pair such as SHARP-USDT, with a dash"),
         ("headless", "perhaps", "Enter yes or no."),
@@ -621,7 +621,7 @@ def test_an_account_manager_gives_clients_to_nobody_else_and_adds_own_ones(manag
 def test_a_server_of_nobodys_own_client_is_not_there(manager, browse):
     Server.objects.create(name="Other", base_url="http://other.example.com", password="x", open_to_new_clients=False)
     send = send_with(browse(manager))
-    assert errors(check(send, CLIENT, "name,server", "New,Other")) == [{"server": "This server does not exist."}]
+    assert errors(check(send, CLIENT, "name,server", "New,Other")) == [{"server": "The server “Other” does not exist."}]
 
 
 @pytest.mark.parametrize(("missing", "row"), [("add", "New,Sandbox"), ("change", "Sharp,")])

@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils.timezone import now
@@ -14,7 +15,6 @@ from accounts.models import Client, ClientStatus
 from bots.models import Bot, BotState, Strategy
 from bots.operations.steps import prepare
 from bots.problems import ClientOffboarded
-from json_api.problems import FieldsInvalid
 from notifications.detection import look
 from notifications.models import Incident
 from operations import kinds, runner
@@ -60,11 +60,11 @@ def test_the_import_refuses_it(live, send):  # noqa: F811
     assert errors(check(send, CLIENT, "name,status", "Sharp,offboarded")) == [{"status": SENTENCE}]
 
 
-def test_the_json_api_refuses_it(live):
+def test_the_definition_service_refuses_it(live):
     live.client.status = ClientStatus.OFFBOARDED
-    with pytest.raises(FieldsInvalid) as refused:
+    with pytest.raises(ValidationError) as refused:
         client_save(live.client)
-    assert SENTENCE in str(refused.value.errors)
+    assert refused.value.message_dict == {"status": [SENTENCE]}
 
 
 def test_the_form_says_that_a_status_stops_no_bot(admin_client):

@@ -144,7 +144,7 @@ def test_a_bot_that_crashed_meanwhile_is_deployed_again(server, onboard, sandbox
             "account_name: Every new account on",
         ),
         (facts_of_sample(bot={"color": "red"}), "“bot” has unknown fields: color"),
-        (facts_of_sample(bot={"strategy": "sprad"}), "the strategy “sprad” does not exist. Available strategies: "),
+        (facts_of_sample(bot={"strategy": "sprad"}), "The strategy “sprad” does not exist. Available strategies: "),
         (facts_of_sample(bot={"trading_pair": "SHARPUSDT"}), "trading_pair: Enter a pair such as SHARP-USDT"),
         (facts_of_sample(bot={"settings": {"bid_sprad": 0.1}}), "“bid_sprad” is not a setting of this strategy"),
         (

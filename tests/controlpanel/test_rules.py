@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -11,7 +12,7 @@ from bots.admin.forms import field_name
 from bots.definitions import bot_check
 from bots.models import Bot, Strategy, TradingRules
 from bots.models.trading_rules import PRICE_MAX_AGE
-from json_api.problems import FieldsInvalid
+from json_api.error_handlers import model_errors
 from operations.models import State, StepState
 from sandbox.markets import MARKETS
 from tests.controlpanel.conftest import BOT, operate_url, prefilled, text_of, url_of
@@ -88,10 +89,10 @@ def test_the_json_api_says_it_in_the_same_words(read, save, make_bot, admin_user
     bot = make_bot()
     rules = read()
     bot.settings |= {"order_amount": TOO_LITTLE}
-    with pytest.raises(FieldsInvalid) as refused:
+    with pytest.raises(ValidationError) as refused:
         bot_check(bot, user=admin_user)
     (in_the_form,) = errors_of(save(bot=bot, order_amount=TOO_LITTLE)).values()
-    assert refused.value.errors == {"config.order_amount": list(in_the_form)}
+    assert model_errors(refused.value) == {"config.order_amount": list(in_the_form)}
     assert in_the_form[0].endswith(f"(Rules as of {date_format(rules.read_at, 'j M Y')}.)")
 
 

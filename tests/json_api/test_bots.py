@@ -327,4 +327,4 @@ def test_what_there_is_nothing_to_decide_about_takes_no_decision(tool, bot):
     refused = tool.post(f"/bots/{bot.pk}/stop", {"resume": True})
 
     assert refused.status_code == 422
-    assert refused.json()["errors"] == [{"field": "resume", "message": "“stop” does not take this field."}]
+    assert refused.json()["errors"] == [{"field": "resume", "message": "The action “stop” does not take this field."}]

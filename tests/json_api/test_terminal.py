@@ -75,7 +75,7 @@ def test_a_long_list_is_cut_and_says_how_many_more_there_are(make_live):
     out, err = StringIO(), StringIO()
     call_command("bot", "list", "--json", "--limit", "2", stdout=out, stderr=err)
     assert [bot["client"] for bot in json.loads(out.getvalue())] == ["A", "B"]
-    assert err.getvalue().strip() == "1 more: --limit 3 shows all."
+    assert err.getvalue().strip() == "1 more. Use --limit 3 to show all."
     err = StringIO()
     call_command("bot", "list", stdout=StringIO(), stderr=err)
     assert err.getvalue() == ""
@@ -98,7 +98,7 @@ def test_every_wrong_field_is_named(server, tmp_path):
 
 
 def test_what_is_not_there_or_not_possible_is_said(bot):
-    with pytest.raises(CommandError, match="There is no bot 77"):
+    with pytest.raises(CommandError, match="The bot 77 does not exist"):
         run("bot", "stop", "77")
     with pytest.raises(CommandError, match="Deploy it first"):
         run("bot", "stop", str(bot.pk))
