@@ -142,9 +142,9 @@ def _verify_pushed(context: StepContext) -> str:
     return verify(client, connectors=[key.connector for key in keys])
 
 
-def verify(client: Client, *, connectors: Sequence[str] = (), take_over: bool = False) -> str:
+def verify(client: Client, *, connectors: Sequence[str] = (), adopt: bool = False) -> str:
     with talking_to(client.server) as api:
-        return profile_verify(api=api, client=client, server=client.server, connectors=connectors, take_over=take_over)
+        return profile_verify(api=api, client=client, server=client.server, connectors=connectors, adopt=adopt)
 
 
 def push_steps(force: Callable[[StepContext], bool] = lambda context: False) -> tuple[StepDefinition, ...]:
@@ -319,7 +319,7 @@ class TestKey(KeyOperation):
 def may_adopt(operation: Operation) -> bool:
     """Whether who asked may make a profile this client's that may be anybody's. A command has no user, and may."""
     user = operation.requested_by
-    return user is None or user.has_perm("accounts.take_over_profile")
+    return user is None or user.has_perm("accounts.adopt_profile")
 
 
 @register
@@ -336,7 +336,7 @@ class VerifyProfile(OperationType):
         StepDefinition(
             "verify",
             "Read what the server lists",
-            lambda context: verify(context.subject, take_over=may_adopt(context.operation)),
+            lambda context: verify(context.subject, adopt=may_adopt(context.operation)),
         ),
     )
 

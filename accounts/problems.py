@@ -68,10 +68,10 @@ class ProfileNameTaken(Problem):
     default_remedy = "Give the client another account name."
 
 
-class ProfileInOrder(Problem):
+class ProfileReadable(Problem):
     """The server took a key into a profile that was to be recreated because it could take none."""
 
-    code = "profile_in_order"
+    code = "profile_readable"
     meaning = "The server can read the keys in this profile, so nothing was deleted."
     default_remedy = "No action is needed. If a key has changed, push the keys."
 

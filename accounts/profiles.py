@@ -15,8 +15,8 @@ from accounts.problems import (
     KeyMissing,
     ProfileExists,
     ProfileHoldsMore,
-    ProfileInOrder,
     ProfileNameTaken,
+    ProfileReadable,
     PushUnverified,
 )
 from core.exchanges import proves_address_only
@@ -185,13 +185,13 @@ def _clean_up_refused(api: HummingbotAPI, profile: CredentialsProfile, connector
 
 
 def profile_verify(
-    *, api: HummingbotAPI, client: Client, server: Server, connectors: Sequence[str] = (), take_over: bool = False
+    *, api: HummingbotAPI, client: Client, server: Server, connectors: Sequence[str] = (), adopt: bool = False
 ) -> str:
     """Read back what the server lists, write it down, and insist on ``connectors`` being there.
 
     Raises:
         ProfileMissing, PushUnverified
-        ProfileExists: the panel did not make it, and is not to ``take_over`` what was made by hand.
+        ProfileExists: the panel did not make it, and is not to ``adopt`` what was made by hand.
         ProfileNameTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
@@ -201,7 +201,7 @@ def profile_verify(
             connectors=[], verified_at=timezone.now()
         )
         raise ProfileMissing(f"The server {server} has no account {name}.")
-    if not take_over and not CredentialsProfile.objects.filter(client=client, server=server).exists():
+    if not adopt and not CredentialsProfile.objects.filter(client=client, server=server).exists():
         raise _profile_exists(name, server)
     listed = sorted(api.accounts.credentials(name))
     profile, found = CredentialsProfile.objects.update_or_create(
@@ -281,7 +281,7 @@ def unreadable_check(*, api: HummingbotAPI, client: Client, server: Server, keys
     """Make sure that the server can't read a profile's keys, before all of it is deleted: have it store one.
 
     Raises:
-        ProfileInOrder: it stored it.
+        ProfileReadable: it stored it.
         ProfileHoldsMore: there are keys in it that the panel could not push again.
         HummingbotAPIError: it did not store it for another reason.
     """
@@ -296,7 +296,7 @@ def unreadable_check(*, api: HummingbotAPI, client: Client, server: Server, keys
         keys_push(api=api, client=client, server=server, keys=keys[:1], force=True)
     except ServerKeysUnreadable as problem:
         return f"The server can't read them. ({problem.message})"
-    raise ProfileInOrder
+    raise ProfileReadable
 
 
 def account_recreate(*, api: HummingbotAPI, client: Client, server: Server) -> str:

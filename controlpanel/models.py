@@ -27,7 +27,7 @@ class RoleGrant(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [
-            models.UniqueConstraint(fields=["role", "permission"], name="a_role_is_given_a_permission_once"),
+            models.UniqueConstraint(fields=["role", "permission"], name="unique_permission_per_role"),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ import json
 from django.utils import timezone
 
 from json_api.models import Webhook
-from json_api.webhooks.sender import hand_over
+from json_api.webhooks.sender import deliver
 from operations.kinds import OperationType, StepContext, StepDefinition, register
 
 
@@ -13,7 +13,7 @@ def send_test_event(context: StepContext) -> str:
     """May be sent twice when a worker dies in it; the id is the same then."""
     webhook: Webhook = context.subject
     event = {"type": "webhook.test", "timestamp": timezone.now().isoformat(), "data": {"webhook": webhook.name}}
-    hand_over(webhook, f"evt_test_{context.operation.pk}", json.dumps(event))
+    deliver(webhook, f"evt_test_{context.operation.pk}", json.dumps(event))
     return f"{webhook.host} accepted the event."
 
 

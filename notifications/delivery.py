@@ -1,6 +1,6 @@
 """Telling channels of incidents."""
 
-from notifications.messages import hand_over, message_of
+from notifications.messages import deliver, message_of
 from notifications.models import Channel, Delivery, Event
 from notifications.outbox import Outbox
 from notifications.problems import ChannelOff
@@ -9,7 +9,7 @@ from notifications.problems import ChannelOff
 def _notify(delivery: Delivery) -> None:
     if not Channel.objects.listening().filter(pk=delivery.channel_id).exists():
         raise ChannelOff
-    hand_over(message_of(delivery.incident, Event(delivery.event)), delivery.channel)
+    deliver(message_of(delivery.incident, Event(delivery.event)), delivery.channel)
 
 
 outbox = Outbox(Delivery, "channel", _notify)

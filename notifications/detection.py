@@ -126,11 +126,17 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
     for record in OrphanedOrders.objects.unresolved().select_related("deployment").order_by("pk"):
         orphaned.setdefault(record.deployment.bot_id, []).append(record)
     bots = (
-        Bot.objects.filter(has_instance | ~Q(duplicates="") | Q(pk__in=with_incidents) | Q(pk__in=orphaned))
+        Bot.objects.filter(
+            has_instance
+            | Exists(UnmanagedInstance.objects.filter(duplicate_of=OuterRef("pk")))
+            | Q(pk__in=with_incidents)
+            | Q(pk__in=orphaned)
+        )
         .exclude(pk__in=busy_bots())
         .select_related("client", "server", "deployment")
         .defer("server__password", "server__connectors", "deployment__script_source", "deployment__config")
         .annotate(stopped_here=Exists(stops))
+        .prefetch_related("duplicates")
     )
     for bot in bots:
         yield _name_of(bot, now)
@@ -142,9 +148,9 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
 
 
 def _name_of(bot: Bot, now: datetime) -> Verdict:
-    if not bot.duplicates:
+    if not bot.duplicate_names:
         return Verdict(family="name", subject=bot, polled_at=now, words="The other instance no longer exists.")
-    words = f"{bot.server} also runs {bot.duplicates}. Two bots may be trading one account."
+    words = f"{bot.server} also runs {bot.duplicate_names}. Two bots may be trading one account."
     problem = _as_in(DuplicateInstance, words) | {"remedy": bot.remedy_for_duplicates}
     return Verdict(family="name", subject=bot, polled_at=now, kind=IncidentKind.DUPLICATE_INSTANCE, **problem)
 
@@ -216,6 +222,8 @@ def _unmanaged(now: datetime) -> Iterator[Verdict]:
         common: dict[str, Any] = {"family": "unknown", "subject": instance, "polled_at": server.instances_at}
         if not instance.runs:
             yield Verdict(words="It is no longer running.", **common)
+        elif instance.duplicate_of_id:
+            yield Verdict(words="It has a bot's name. See that bot.", **common)
         elif instance.known_at:
             yield Verdict(words=f"{instance.known_by or 'Somebody'} marked it as known.", **common)
         else:

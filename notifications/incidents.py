@@ -128,7 +128,7 @@ def _confirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
 def _patience(incident: Incident) -> timedelta:
     """How much later the look is that confirms it: any later one, mostly."""
     # For so long a server that was restarted hears nobody: its bots are as well as before.
-    return timedelta(seconds=settings.FLEET["KNOWN_AGAIN"] if incident.kind == IncidentKind.BOT_UNRESPONSIVE else 0)
+    return timedelta(seconds=settings.FLEET["RECONNECT_GRACE"] if incident.kind == IncidentKind.BOT_UNRESPONSIVE else 0)
 
 
 def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:

@@ -92,7 +92,7 @@ def describe(duration: timedelta) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts if count)
 
 
-def hand_over(message: Message, channel: Channel) -> None:
+def deliver(message: Message, channel: Channel) -> None:
     """Send the message, once.
 
     Raises:

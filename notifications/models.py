@@ -166,7 +166,7 @@ class Incident(models.Model):
             models.UniqueConstraint(
                 fields=["kind", "subject_type", "subject_id", "operation_kind"],
                 condition=Q(resolved_at__isnull=True),
-                name="one_current_incident_of_a_kind_for_a_subject",
+                name="unique_current_incident_per_subject_and_kind",
             ),
         ]
         indexes = [models.Index(fields=["resolved_at", "opened_at"])]
@@ -286,7 +286,7 @@ class Channel(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(client=None) | Q(manager=None),
-                name="a_channel_is_for_a_client_or_a_manager",
+                name="channel_for_client_or_manager",
                 violation_error_message="Choose a client or an account manager, not both.",
             ),
         ]
@@ -382,7 +382,9 @@ class Delivery(Outgoing):
         verbose_name_plural = "deliveries"
         constraints = [
             # Told once when it happened, and once when it is over.
-            models.UniqueConstraint(fields=["incident", "channel", "event"], name="an_event_is_told_once_in_a_channel"),
+            models.UniqueConstraint(
+                fields=["incident", "channel", "event"], name="unique_event_per_incident_and_channel"
+            ),
         ]
         indexes = [models.Index(fields=["state", "next_attempt_at"])]
 

@@ -1,6 +1,6 @@
 """What the panel does with channels: a test message, whose outcome is seen at once."""
 
-from notifications.messages import hand_over, sample_message
+from notifications.messages import deliver, sample_message
 from notifications.models import Channel
 from operations.kinds import OperationType, StepContext, StepDefinition, register
 
@@ -8,7 +8,7 @@ from operations.kinds import OperationType, StepContext, StepDefinition, registe
 def send_test_message(context: StepContext) -> str:
     """May be sent twice when a worker dies in it: a second test message does no harm."""
     channel = context.subject
-    hand_over(sample_message(channel), channel)
+    deliver(sample_message(channel), channel)
     return f"{channel.get_kind_display()} accepted the message. Check that it has arrived there."
 
 

@@ -73,15 +73,15 @@ class Outbox:
     Attributes:
         model: what is sent.
         receiver: the row's foreign key to whom it is for.
-        hand_over: tries to send one row, once, and raises a ``Problem`` when that fails.
+        deliver: tries to send one row, once, and raises a ``Problem`` when that fails.
     """
 
-    def __init__(self, model: type[Outgoing], receiver: str, hand_over: Callable[[Any], None]) -> None:
-        self.model, self.receiver, self.hand_over = model, receiver, hand_over
+    def __init__(self, model: type[Outgoing], receiver: str, deliver: Callable[[Any], None]) -> None:
+        self.model, self.receiver, self.deliver = model, receiver, deliver
         #: One pass at a time in a process: a receiver that hangs must not take the threads that watch the fleet.
         self._pass = Lock()
 
-    def send_what_is_due(self) -> None:
+    def send_due(self) -> None:
         """Try every row whose time has come, the oldest first; a receiver out of reach is left for later."""
         if not self._pass.acquire(blocking=False):
             return
@@ -99,7 +99,7 @@ class Outbox:
         """Try once, unless another worker does; false when the receiver is out of reach for now."""
         if not row.claim(timezone.now()):
             return True
-        problem = self._try_to_hand_over(row)
+        problem = self._try_to_deliver(row)
         stored = self.model.objects.filter(pk=row.pk)
         if problem is None:
             stored.update(state=DeliveryState.SENT, sent_at=timezone.now(), error_code="", last_error="")
@@ -114,9 +114,9 @@ class Outbox:
             stored.filter(next_attempt_at__lt=next_attempt_at).update(next_attempt_at=next_attempt_at)
         return not problem.retryable
 
-    def _try_to_hand_over(self, row: Outgoing) -> Problem | None:
+    def _try_to_deliver(self, row: Outgoing) -> Problem | None:
         try:
-            self.hand_over(row)
+            self.deliver(row)
         except Problem as problem:
             logger.warning("%s %s was not handed over: %s", self.model._meta.verbose_name, row.pk, problem.code)
             return problem

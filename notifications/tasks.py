@@ -18,7 +18,7 @@ def detect_and_notify() -> None:
     try:
         look(timezone.now())
     finally:
-        outbox.send_what_is_due()
+        outbox.send_due()
 
 
 @db_task()

@@ -154,7 +154,7 @@ class OperationType:
         """Whether this is offered for such a subject at all, now or later."""
         return True
 
-    def takes_over(self, active: ActiveOperation) -> bool:
+    def supersedes(self, active: ActiveOperation) -> bool:
         """Whether it does not wait for an active operation on the same thing, and has that end instead."""
         return False
 

@@ -231,7 +231,7 @@ class Operation(models.Model):
             models.UniqueConstraint(
                 fields=["lock"],
                 condition=Q(state__in=["queued", "running"], waits_for__isnull=True),
-                name="one_active_operation_per_lock",
+                name="unique_active_operation_per_lock",
             ),
             models.UniqueConstraint(
                 fields=["lock"],
@@ -298,7 +298,7 @@ class Operation(models.Model):
 
     def supersede(self, active: "Operation") -> None:
         """Take over from an active operation: end that one as soon as it is safe, and begin then. Both say so."""
-        self.waits_for, self.checkpoint = active, self.checkpoint | {"took_over": str(active)}
+        self.waits_for, self.checkpoint = active, self.checkpoint | {"superseded": str(active)}
         self.save(update_fields=["waits_for", "checkpoint"])
         active.cancel()
         # Where its worker was lost, nobody reaches a safe point. A worker that wakes up finds its lease lost.

@@ -64,7 +64,7 @@ def _create(facts: dict[str, Any], definition: kinds.OperationType) -> Operation
         active = on_lock.filter(waits_for=None).first()
         if active is None:
             raise
-    if not definition.takes_over(active):
+    if not definition.supersedes(active):
         raise active.as_problem()
     try:
         with transaction.atomic():

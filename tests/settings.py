@@ -19,7 +19,7 @@ FLEET = {
     "INTERVAL": 20,
     "STALE": 60,
     "POLL": 0.02,
-    "HEARD": 3,
+    "CONNECT_DEADLINE": 3,
     "STOPPED": 3,
     "RESEND": 0.2,
     "CANCELS": 0.2,
@@ -29,6 +29,6 @@ FLEET = {
     "ARCHIVE_LISTED": 0.3,
     "LOGS_PER_POLL": 2,
     "UNCONFIRMED": 0,
-    "KNOWN_AGAIN": 0.3,
+    "RECONNECT_GRACE": 0.3,
     "SETTLE": 0.5,
 }

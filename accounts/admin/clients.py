@@ -105,13 +105,13 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
 
     @staticmethod
     def _may_choose_profile(request: HttpRequest, client: Client | None) -> bool:
-        return request.user.has_perm("accounts.take_over_profile") and not (client and client.is_pushed)
+        return request.user.has_perm("accounts.adopt_profile") and not (client and client.is_pushed)
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         if not change and not request.user.has_perm("accounts.assign_client"):
             obj.account_manager_id = request.user.pk
         super().save_model(request, obj, form, change)
-        form.take_over()
+        form.adopt()
 
     @display(
         description="status",

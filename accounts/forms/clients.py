@@ -81,7 +81,7 @@ class ClientForm(forms.ModelForm):
         if self.has_error("name", "unique"):
             self.errors.pop(NON_FIELD_ERRORS, None)
 
-    def take_over(self) -> None:
+    def adopt(self) -> None:
         """Keep the choice with the saved client: from now on the profile counts as this client's."""
         if self.cleaned_data.get("existing_profile"):
             client = self.instance

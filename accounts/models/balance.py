@@ -37,7 +37,7 @@ class Balance(models.Model):
         ordering = ["-taken_at"]
         get_latest_by = "taken_at"
         constraints = [
-            models.UniqueConstraint(fields=["profile", "taken_at"], name="one_balance_of_a_profile_at_a_time"),
+            models.UniqueConstraint(fields=["profile", "taken_at"], name="unique_balance_per_profile_and_time"),
         ]
 
     def __str__(self) -> str:

@@ -76,13 +76,13 @@ class Client(models.Model):
             ("view_every_client", "Can see every client, not only their own"),
             ("push_profile", "Can push credentials profiles to servers"),
             ("recreate_profile", "Can delete and recreate credentials profiles that the panel created"),
-            ("take_over_profile", "Can adopt credentials profiles that the panel did not create"),
+            ("adopt_profile", "Can adopt credentials profiles that the panel did not create"),
             ("assign_client", "Can choose a client's account manager"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["server", "account_name"],
-                name="account_name_stands_once_on_a_server",
+                name="unique_account_name_per_server",
                 violation_error_message="This account name can't be used on this server. Choose another one.",
             ),
         ]

@@ -34,7 +34,7 @@ class Controller(models.Model):
     class Meta:
         ordering = ["controller_type", "name"]
         constraints = [
-            models.UniqueConstraint(fields=["server", "controller_type", "name"], name="a_controller_stands_once"),
+            models.UniqueConstraint(fields=["server", "controller_type", "name"], name="unique_controller_per_server"),
         ]
 
     def __str__(self) -> str:

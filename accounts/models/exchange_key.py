@@ -107,7 +107,7 @@ class ExchangeKey(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["client", "connector"],
-                name="one_key_for_a_client_and_connector",
+                name="unique_key_per_client_and_connector",
                 violation_error_message="This client already has a key for this connector. Edit that key instead.",
             ),
         ]

@@ -21,8 +21,8 @@ class CredentialsProfile(models.Model):
     class Meta:
         ordering = ["account_name"]
         constraints = [
-            models.UniqueConstraint(fields=["client", "server"], name="one_profile_for_a_client_on_a_server"),
-            models.UniqueConstraint(fields=["server", "account_name"], name="one_client_for_a_profile"),
+            models.UniqueConstraint(fields=["client", "server"], name="unique_profile_per_client_and_server"),
+            models.UniqueConstraint(fields=["server", "account_name"], name="unique_account_name_per_profile_server"),
         ]
 
     def __str__(self) -> str:
@@ -46,7 +46,9 @@ class PushedKey(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["profile", "connector"], name="one_pushed_key_for_a_profile_and_connector"),
+            models.UniqueConstraint(
+                fields=["profile", "connector"], name="unique_pushed_key_per_profile_and_connector"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -134,7 +134,12 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         return initial | clone_of(original)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Bot]:
-        return super().get_queryset(request).select_related("client", "strategy", "server", "deployment")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("client", "strategy", "server", "deployment")
+            .prefetch_related("duplicates")
+        )
 
     def get_form(
         self,
@@ -215,7 +220,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
 
     @display(description="state", label=STATE_COLORS)
     def state_label(self, bot: Bot) -> tuple[str, str]:
-        if bot.duplicates:
+        if bot.duplicate_names:
             seen_at = bot.server.instances_at
             when_else = (
                 f", last seen {naturaltime(seen_at)}" if seen_at and not bot.server.instances_are_current else ""

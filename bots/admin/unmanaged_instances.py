@@ -33,7 +33,7 @@ def withdraw_acknowledgement(request: HttpRequest, instance_id: int) -> HttpResp
 
 def _instance(request: HttpRequest, pk: int) -> UnmanagedInstance:
     instance = get_object_or_404(UnmanagedInstance.objects.visible_to(request.user).select_related("server"), pk=pk)
-    if not request.user.has_perm("bots.recognise_instance"):
+    if not request.user.has_perm("bots.acknowledge_instance"):
         raise PermissionDenied
     return instance
 
@@ -45,11 +45,13 @@ def _log(request: HttpRequest, instance: UnmanagedInstance, words: str) -> None:
 
 urlpatterns: list[URLPattern] = [
     path(
-        "<int:instance_id>/known/", admin.site.admin_view(require_POST(acknowledge_instance)), name="instance_recognise"
+        "<int:instance_id>/known/",
+        admin.site.admin_view(require_POST(acknowledge_instance)),
+        name="acknowledge_unmanaged_instance",
     ),
     path(
         "<int:instance_id>/unknown/",
         admin.site.admin_view(require_POST(withdraw_acknowledgement)),
-        name="instance_take_back",
+        name="withdraw_instance_acknowledgement",
     ),
 ]

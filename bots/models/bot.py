@@ -30,7 +30,7 @@ _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
 #: What a definition says, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
 #: What operations and the poll write about a bot, each with an UPDATE of its own.
-OBSERVED = {"deployment", "duplicates"}
+OBSERVED = {"deployment"}
 
 
 def validate_image(value: str) -> None:
@@ -82,9 +82,6 @@ class Bot(models.Model):
         related_name="+",
         help_text="The latest deployment that was sent to a server.",
     )
-    duplicates = models.TextField(
-        blank=True, editable=False, help_text="Running instances with the bot's name that the panel did not deploy."
-    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = OfClientsQuerySet["Bot"].as_manager()
@@ -98,13 +95,13 @@ class Bot(models.Model):
             ("archive_bot", "Can archive the instances of bots"),
             ("declare_gone", "Can mark a bot's instance as gone from its server"),
             ("change_live_settings", "Can change, pause and resume running bots"),
-            ("recognise_instance", "Can mark unmanaged bots as known"),
+            ("acknowledge_instance", "Can mark unmanaged bots as known"),
             ("resolve_orders", "Can mark orders that a bot left open as resolved"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["client", "name"],
-                name="bot_name_stands_once_for_a_client",
+                name="unique_bot_name_per_client",
                 violation_error_message="This client already has a bot with this name.",
             ),
         ]
@@ -162,9 +159,14 @@ class Bot(models.Model):
         return self.deployment if self.deployment and self.deployment.is_open else None
 
     @property
+    def duplicate_names(self) -> str:
+        """The running instances that have the bot's name and that the panel did not deploy; empty for none."""
+        return ", ".join(instance.name for instance in self.duplicates.all())
+
+    @property
     def remedy_for_duplicates(self) -> str:
         """What to do about another instance with the bot's name, which the panel never touches."""
-        first, *others = self.duplicates.split(", ")
+        first, *others = (instance.name for instance in self.duplicates.all())
         then = f" Then do the same with {', '.join(others)}." if others else ""
         return (
             f"Archive {first} with the tool that deployed it, or call the API of {self.server}: POST "

@@ -197,12 +197,12 @@ class Deployment(models.Model):
             models.UniqueConstraint(
                 fields=["bot"],
                 condition=Q(sent_at__isnull=False, ended_at__isnull=True),
-                name="one_open_deployment_for_a_bot",
+                name="unique_open_deployment_per_bot",
             ),
             models.UniqueConstraint(
                 fields=["server", "instance_name"],
                 condition=~Q(instance_name=""),
-                name="one_deployment_for_an_instance",
+                name="unique_instance_name_per_server",
             ),
         ]
         indexes = [models.Index(fields=["server", "ended_at"])]

@@ -36,7 +36,7 @@ class LogLine(models.Model):
         ordering = ["-logged_at", "-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["deployment", "kind", "logged_at", "digest"], name="a_log_line_stands_once"
+                fields=["deployment", "kind", "logged_at", "digest"], name="unique_log_line_per_deployment"
             ),
         ]
 

@@ -33,7 +33,7 @@ class PerformanceSample(models.Model):
         ordering = ["-taken_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["deployment", "controller_id", "taken_at"], name="one_sample_of_a_controller_at_a_time"
+                fields=["deployment", "controller_id", "taken_at"], name="unique_sample_per_controller_and_time"
             ),
         ]
 

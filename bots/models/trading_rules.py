@@ -62,7 +62,7 @@ class TradingRules(models.Model):
         verbose_name_plural = "trading rules"
         constraints = [
             models.UniqueConstraint(
-                fields=["server", "connector", "trading_pair"], name="trading_rules_stand_once_for_a_market"
+                fields=["server", "connector", "trading_pair"], name="unique_trading_rules_per_market"
             ),
         ]
 

@@ -1,4 +1,4 @@
-"""Instances that run on servers and are not of this panel: seen, and known to somebody or not."""
+"""Instances that run on servers and that the panel did not deploy."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -28,6 +28,13 @@ class UnmanagedInstance(models.Model):
 
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="unmanaged_instances")
     name = models.TextField()
+    duplicate_of = models.ForeignKey(
+        "bots.Bot",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="duplicates",
+        help_text="The bot whose name it has: two bots may be trading one account.",
+    )
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     known_at = models.DateTimeField(null=True, help_text="When it was marked as known.")
@@ -45,7 +52,7 @@ class UnmanagedInstance(models.Model):
         ordering = ["name"]
         default_permissions = ()
         constraints = [
-            models.UniqueConstraint(fields=["server", "name"], name="a_foreign_instance_stands_once"),
+            models.UniqueConstraint(fields=["server", "name"], name="unique_unmanaged_instance_per_server"),
         ]
 
     def __str__(self) -> str:

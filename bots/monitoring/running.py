@@ -13,11 +13,11 @@ from bots.models import Deployment
 class Running:
     """Attributes:
     own: the deployments whose instances ran.
-    foreign: the names of the instances that the panel knows nothing of.
+    unmanaged: the names of the instances that the panel knows nothing of.
     """
 
     own: list[Deployment]
-    foreign: list[str]
+    unmanaged: list[str]
 
 
 def running_on(servers: Collection[Server]) -> dict[int, Running]:
@@ -36,5 +36,5 @@ def _running(names: Collection[str], known: Collection[Deployment]) -> Running:
     # What a deploy has just made may not be known by its full name yet.
     unnamed = [deployment for deployment in known if not deployment.instance_name]
     named = {deployment.instance_name for deployment in own}
-    foreign = [name for name in names if name not in named and not any(d.is_instance(name) for d in unnamed)]
-    return Running(own, foreign)
+    unmanaged = [name for name in names if name not in named and not any(d.is_instance(name) for d in unnamed)]
+    return Running(own, unmanaged)

@@ -80,5 +80,5 @@ def state_in(snapshot: Snapshot, deployment: Deployment) -> BotState:
         # The process lives. Whether its strategy runs is for its log to say, see ``evidence``.
         return up_and_connected(deployment)
     started_at = deployment.started_at or deployment.planned_at
-    within_deadline = snapshot.taken_at < started_at + timedelta(seconds=settings.FLEET["HEARD"])
+    within_deadline = snapshot.taken_at < started_at + timedelta(seconds=settings.FLEET["CONNECT_DEADLINE"])
     return BotState.STARTING if within_deadline else BotState.UNRESPONSIVE

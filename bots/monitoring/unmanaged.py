@@ -1,36 +1,46 @@
 """Instances on a server that the panel does not manage."""
 
+from collections.abc import Mapping
+
 from accounts.models import Server
-from bots.models import Bot, Deployment, UnmanagedInstance
+from bots.models import Deployment, UnmanagedInstance
 from bots.monitoring.guards import busy_bots
 from bots.monitoring.running import running_on
 from bots.monitoring.snapshot import INSTANCE_TIMESTAMP, Snapshot
 
 
 def record_duplicates(server: Server, snapshot: Snapshot) -> None:
-    """Write down on each bot which live instances bear its name and are not its own: two bots on one account."""
-    known = Deployment.objects.open().filter(server=server).values_list("instance_name", flat=True)
-    by_name: dict[str, list[str]] = {}
-    for name in sorted(snapshot.active - set(known)):
-        by_name.setdefault(INSTANCE_TIMESTAMP.sub("", name), []).append(name)
-    namesakes = Deployment.objects.filter(server=server, requested_name__in=by_name).exclude(bot__in=busy_bots())
-    duplicates = {bot: ", ".join(by_name[name]) for bot, name in namesakes.values_list("bot", "requested_name")}
-    for bot, names in duplicates.items():
-        Bot.objects.filter(pk=bot).update(duplicates=names)
-    polled_at = Bot.objects.filter(server=server).exclude(pk__in=busy_bots())
-    polled_at.exclude(duplicates="").exclude(pk__in=duplicates).update(duplicates="")
+    """Record which live instances have a bot's name and are not its own: two bots on one account.
+
+    What an operation is working on stays as it was recorded before.
+    """
+    own = Deployment.objects.open().filter(server=server).values_list("instance_name", flat=True)
+    names = {name: INSTANCE_TIMESTAMP.sub("", name) for name in snapshot.active - set(own)}
+    namesakes = Deployment.objects.filter(server=server, requested_name__in=names.values()).exclude(bot__in=busy_bots())
+    bots = dict(namesakes.values_list("requested_name", "bot"))
+    found = {name: bots[plain] for name, plain in names.items() if plain in bots}
+    _record(server, snapshot, found)
+    recorded = UnmanagedInstance.objects.filter(server=server, duplicate_of__isnull=False)
+    recorded.exclude(duplicate_of__in=busy_bots()).exclude(name__in=found).delete()
 
 
 def record_unmanaged(server: Server, snapshot: Snapshot) -> None:
-    """Write down which instances were made by somebody else. One that bears a bot's name is that bot's stranger."""
-    names = {name: INSTANCE_TIMESTAMP.sub("", name) for name in running_on([server])[server.pk].foreign}
+    """Record which instances somebody else made. One that has a bot's name is that bot's duplicate."""
+    names = {name: INSTANCE_TIMESTAMP.sub("", name) for name in running_on([server])[server.pk].unmanaged}
     namesakes = Deployment.objects.filter(server=server, requested_name__in=names.values())
     bots_names = set(namesakes.values_list("requested_name", flat=True)) if names else ()
-    if foreign := [name for name, plain in names.items() if plain not in bots_names]:
-        seen = {"first_seen_at": snapshot.taken_at, "last_seen_at": snapshot.taken_at}
-        UnmanagedInstance.objects.bulk_create(
-            [UnmanagedInstance(server=server, name=name, **seen) for name in foreign],
-            update_conflicts=True,
-            update_fields=["last_seen_at"],
-            unique_fields=["server", "name"],
-        )
+    _record(server, snapshot, {name: None for name, plain in names.items() if plain not in bots_names})
+
+
+def _record(server: Server, snapshot: Snapshot, found: Mapping[str, int | None]) -> None:
+    """Write down instances by their names, with the bot that each is a duplicate of."""
+    seen = {"first_seen_at": snapshot.taken_at, "last_seen_at": snapshot.taken_at}
+    UnmanagedInstance.objects.bulk_create(
+        [
+            UnmanagedInstance(server=server, name=name, duplicate_of_id=bot, **seen)
+            for name, bot in sorted(found.items())
+        ],
+        update_conflicts=True,
+        update_fields=["last_seen_at", "duplicate_of"],
+        unique_fields=["server", "name"],
+    )

@@ -47,7 +47,7 @@ def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
             "look", "Look for running instances of this bot", lambda context: prepare.look(context, replace=replace)
         ),
         StepDefinition("rules", "Check order amounts against the exchange's trading rules", prepare.check_rules),
-        StepDefinition("profile", "Push missing keys", prepare.push_what_is_missing),
+        StepDefinition("profile", "Push missing keys", prepare.push_missing_keys),
         StepDefinition("strategy", "Upload and validate the strategy", prepare.upload_strategy),
         StepDefinition("config", "Write the configuration", prepare.write_config),
         StepDefinition("retire", "Archive the old instance", deploy.archive_previous),

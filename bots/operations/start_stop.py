@@ -110,13 +110,13 @@ class Stop(BotOperation):
         instance = subject.open_deployment
         # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
         stopped = instance is not None and instance.state == BotState.STOPPED and instance.exposed_since is None
-        if stopped and not subject.duplicates:
+        if stopped and not subject.duplicate_names:
             yield NotPossibleNow(f"{instance} is already stopped.")
         # What is about to make an instance gives way to a stop.
         if instance is not None or not Operation.objects.of(subject).active().exists():
             yield from super().blockers(subject, options)
 
-    def takes_over(self, active: ActiveOperation) -> bool:
+    def supersedes(self, active: ActiveOperation) -> bool:
         # What stops the bot itself goes on, once it has begun; until then a stop is sooner.
         return active.kind not in ENDING or (active.state == State.QUEUED and active.kind != self.name)
 

@@ -39,7 +39,7 @@ class Part(StrEnum):
     PROFILE = "profile"
     BOT = "bot"
     DEPLOYED = "deployed"
-    HEARD = "heard"
+    CONNECTED = "connected"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,10 @@ def checklists_of(clients: Sequence[Client]) -> list[Checklist]:
         "keys",
         "profiles__pushed_keys",
         "profiles__server",
-        models.Prefetch("bots", Bot.objects.select_related("server", "strategy", "deployment__server")),
+        models.Prefetch(
+            "bots",
+            Bot.objects.select_related("server", "strategy", "deployment__server").prefetch_related("duplicates"),
+        ),
     )
     every_bot = [bot for client in clients for bot in client.bots.all()]
     deploys = Operation.objects.filter(kind__in=("deploy", "redeploy")).newest_of_each(every_bot)
@@ -149,14 +152,14 @@ _TO_FIX = {
     Part.KEY: "enter a new key",
     Part.PROFILE: "fix its credentials profile",
     Part.DEPLOYED: "see why the launch failed",
-    Part.HEARD: "check its bot",
+    Part.CONNECTED: "check its bot",
 }
 _TO_DO = {
     Part.KEY: "add the exchange key",
     Part.BOT: "add a bot",
     Part.PROFILE: "launch the bot",
     Part.DEPLOYED: "launch the bot",
-    Part.HEARD: "wait for the bot to connect",
+    Part.CONNECTED: "wait for the bot to connect",
 }
 
 
@@ -305,7 +308,7 @@ def _profile(client: Client, bots: Sequence[Bot]) -> Line:
 
 
 def _adopt(client: Client) -> Action:
-    return replace(_operate("verify_profile", client), label="Adopt profile", permission="accounts.take_over_profile")
+    return replace(_operate("verify_profile", client), label="Adopt profile", permission="accounts.adopt_profile")
 
 
 def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
@@ -374,29 +377,31 @@ def _connected(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
             return found
     if not lines:
         sentence = "A bot connects within two minutes of its deploy."
-        return Line(Part.HEARD, "Connected", LineState.WAITING, sentence, comes_by_itself=True)
-    return Line(Part.HEARD, "Connected", LineState.DONE, " ".join(line.sentence for line in lines))
+        return Line(Part.CONNECTED, "Connected", LineState.WAITING, sentence, comes_by_itself=True)
+    return Line(Part.CONNECTED, "Connected", LineState.DONE, " ".join(line.sentence for line in lines))
 
 
 def _connection_line(bot: Bot, deployment: Deployment, deploy: Operation | None) -> Line:
     look = Action(f"Open {bot.name}", bot.get_absolute_url(), "bots.view_bot")
-    if bot.duplicates:
+    if bot.duplicate_names:
         seen = f", last seen {naturaltime(at)}" if (at := bot.server.instances_at) else ""
         sentence = f"A second instance of {bot.name} is running{seen}. Two bots may be trading one account."
-        return Line(Part.HEARD, "Connected", LineState.WRONG, sentence, look)
+        return Line(Part.CONNECTED, "Connected", LineState.WRONG, sentence, look)
     if trouble := deployment.shown_trouble:
         why = Truncator(deployment.trouble_reason).chars(200)
-        return Line(Part.HEARD, "Connected", LineState.WRONG, f"{bot.name} is running, {trouble.label}: {why}", look)
+        return Line(
+            Part.CONNECTED, "Connected", LineState.WRONG, f"{bot.name} is running, {trouble.label}: {why}", look
+        )
     state = deployment.state
     if state in {BotState.RUNNING, BotState.STOPPED}:
         sentence = f"{bot.name} is {deployment.state_text}. Last contact: {naturaltime(deployment.observed_at)}."
-        return Line(Part.HEARD, "Connected", LineState.DONE, sentence)
+        return Line(Part.CONNECTED, "Connected", LineState.DONE, sentence)
     if state in _TROUBLES and not (deploy and deploy.is_active):
         why = f": {Truncator(deployment.last_error).chars(200)}" if deployment.last_error else "."
-        return Line(Part.HEARD, "Connected", LineState.WRONG, f"{bot.name} {_TROUBLES[state]}{why}", look)
+        return Line(Part.CONNECTED, "Connected", LineState.WRONG, f"{bot.name} {_TROUBLES[state]}{why}", look)
     sentence = f"{bot.name} was sent to {deployment.server} and should connect within two minutes."
     action = _follow(deploy) if deploy and deploy.is_active else look
-    return Line(Part.HEARD, "Connected", LineState.WAITING, sentence, action, comes_by_itself=True)
+    return Line(Part.CONNECTED, "Connected", LineState.WAITING, sentence, action, comes_by_itself=True)
 
 
 def _follow(operation: Operation) -> Action:

@@ -14,12 +14,15 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def running_instances(context: dict[str, Any], server: Server) -> dict[str, Any]:
-    """Those that the user of the page may see, and how many others. A foreign name may name anybody's client."""
+    """Those that the user of the page may see, and how many others. An unmanaged instance may name anybody's client."""
     user, running = context["request"].user, running_on([server])[server.pk]
     if sees_every_client(user):
-        # Of a bot's namesake there is no such row: nobody may wave it through.
-        noted = {instance.name: instance for instance in server.unmanaged_instances.select_related("known_by")}
-        return {"own": running.own, "foreign": {name: noted.get(name) for name in running.foreign}, "others": 0}
+        # A duplicate of a bot can not be acknowledged.
+        noted = {
+            instance.name: instance
+            for instance in server.unmanaged_instances.filter(duplicate_of=None).select_related("known_by")
+        }
+        return {"own": running.own, "unmanaged": {name: noted.get(name) for name in running.unmanaged}, "others": 0}
     visible = set(Deployment.objects.visible_to(user).filter(pk__in=[d.pk for d in running.own]))
     own = [deployment for deployment in running.own if deployment in visible]
-    return {"own": own, "foreign": {}, "others": len(running.own) - len(own) + len(running.foreign)}
+    return {"own": own, "unmanaged": {}, "others": len(running.own) - len(own) + len(running.unmanaged)}

@@ -35,7 +35,7 @@ WHO_MAY = {
     "accounts.delete_exchangekey": "A O",
     "accounts.push_profile": "A O M",
     "accounts.recreate_profile": "A O",
-    "accounts.take_over_profile": "A O",
+    "accounts.adopt_profile": "A O",
     # servers
     "accounts.view_server": "A O M V",
     "accounts.add_server": "A O",
@@ -54,7 +54,7 @@ WHO_MAY = {
     "bots.change_live_settings": "A O M",
     "bots.declare_gone": "A O",  # takes a look on the server's host
     "bots.resolve_orders": "A O M",
-    "bots.recognise_instance": "A O",  # ends the warning of it for everybody
+    "bots.acknowledge_instance": "A O",  # ends the warning of it for everybody
     "bots.view_deployment": "A O M V",
     # strategies: a script runs with every client's keys
     "bots.view_strategy": "A O M V",

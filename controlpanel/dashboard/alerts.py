@@ -282,14 +282,14 @@ def _renewal_alert(key: ExchangeKey, steps: Sequence[Step], common: dict[str, An
 def _duplicate_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
     """Those that a look has just found, and of which no incident tells yet."""
     for bot in bots:
-        if bot.duplicates:
+        if bot.duplicate_names:
             yield Alert(
                 source="bots",
                 urgency=Urgency.ALARM,
                 title=capfirst(IncidentKind.DUPLICATE_INSTANCE.label),
                 about=str(bot),
                 url=bot.get_absolute_url(),
-                words=f"{bot.server} also runs {bot.duplicates}. Two bots may be trading one account.",
+                words=f"{bot.server} also runs {bot.duplicate_names}. Two bots may be trading one account.",
                 remedy=bot.remedy_for_duplicates,
                 steps=_steps(f"bots_bot/{bot.pk}", ["refresh"], user),
             )

@@ -187,7 +187,7 @@ def _bots(user: Any) -> list[Bot]:
         Bot.objects.visible_to(user)
         .select_related("client", "strategy", "server", "deployment")
         .defer("server__password", "server__connectors", "server__account_names")
-        .prefetch_related(Prefetch("client__keys", keys))
+        .prefetch_related(Prefetch("client__keys", keys), "duplicates")
     )
 
 

@@ -213,7 +213,7 @@ FLEET: dict[str, float] = {
     # How often a waiting step looks again.
     "POLL": 2,
     # A bot is heard about 20 s after its deploy; pulling an image or a slow host takes longer.
-    "HEARD": 120,
+    "CONNECT_DEADLINE": 120,
     # A stopped bot logs so within seconds, after its orders are cancelled.
     "STOPPED": 60,
     # How often a stop is sent again that the bot's log does not confirm.
@@ -229,7 +229,7 @@ FLEET: dict[str, float] = {
     # An archived instance's database is listed a moment after its container is gone.
     "ARCHIVE_LISTED": 15,
     # After a restart of the API a bot that is up counts as unknown until it is heard again.
-    "KNOWN_AGAIN": 40,
+    "RECONNECT_GRACE": 40,
     # How long an unanswered deploy is looked for before it is called unconfirmed.
     "SETTLE": 30,
 }

@@ -31,7 +31,7 @@ class IdempotencyRecord(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["user", "key"], name="an_idempotency_key_stands_once_for_a_user"),
+            models.UniqueConstraint(fields=["user", "key"], name="unique_idempotency_key_per_user"),
         ]
 
     def __str__(self) -> str:

@@ -65,7 +65,7 @@ class Webhook(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "name"],
-                name="webhook_name_stands_once_for_a_user",
+                name="unique_webhook_name_per_user",
                 violation_error_message="This user already has a webhook with this name.",
             ),
         ]
@@ -140,7 +140,7 @@ class WebhookDelivery(Outgoing):
         verbose_name = "webhook delivery"
         verbose_name_plural = "webhook deliveries"
         constraints = [
-            models.UniqueConstraint(fields=["webhook", "event_id"], name="a_webhook_is_told_of_an_event_once"),
+            models.UniqueConstraint(fields=["webhook", "event_id"], name="unique_event_per_webhook"),
         ]
         indexes = [models.Index(fields=["state", "next_attempt_at"])]
 

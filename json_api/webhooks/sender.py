@@ -15,7 +15,7 @@ from notifications.problems import ChannelRefused
 from operations.models import Operation
 
 
-def hand_over(webhook: Webhook, event_id: str, body: str) -> None:
+def deliver(webhook: Webhook, event_id: str, body: str) -> None:
     """Post once, signed.
 
     Raises:
@@ -55,7 +55,7 @@ def _notify(delivery: WebhookDelivery) -> None:
         allowed = webhook.may_be_notified_of(Operation, delivery.operation_id)
     if not allowed:
         raise WebhookNotAllowed
-    hand_over(webhook, delivery.event_id, delivery.body)
+    deliver(webhook, delivery.event_id, delivery.body)
 
 
 outbox = Outbox(WebhookDelivery, "webhook", _notify)

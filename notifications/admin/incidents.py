@@ -101,7 +101,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         channels = Channel.objects.visible_to(request.user)
         subject = incident.subject
         shown = subject and type(subject)._default_manager.visible_to(request.user).filter(pk=subject.pk).exists()
-        foreign = isinstance(subject, UnmanagedInstance) and subject.known_at is None
+        unmanaged = isinstance(subject, UnmanagedInstance) and subject.known_at is None
         return TemplateResponse(
             request,
             "notifications/incident.html",
@@ -113,7 +113,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "subject": subject if shown else None,
                 "lasted": describe(incident.duration),
                 "deliveries": incident.deliveries.filter(channel__in=channels).select_related("channel").order_by("pk"),
-                "may_recognise": foreign and request.user.has_perm("bots.recognise_instance"),
+                "may_acknowledge_instance": unmanaged and request.user.has_perm("bots.acknowledge_instance"),
                 "may_acknowledge": self.has_acknowledge_permission(request) and _can_be_acknowledged(incident),
             },
         )

@@ -233,7 +233,7 @@ def test_a_profile_is_taken_over_by_those_only_who_may(client_sharp, ask_as, san
     refused = ask_as("verify_profile", client_sharp, "push_profile")
     assert ended(refused) == (State.FAILED, "profile_exists")
     assert not CredentialsProfile.objects.exists()
-    assert ask_as("verify_profile", client_sharp, "take_over_profile").state == State.SUCCEEDED
+    assert ask_as("verify_profile", client_sharp, "adopt_profile").state == State.SUCCEEDED
     assert client_sharp.profiles.get().adopted
 
 

@@ -163,7 +163,7 @@ def test_a_profile_of_the_panel_is_recreated_with_its_keys(key, perform, sandbox
 def test_nothing_is_deleted_when_the_server_can_read_its_keys(key, perform, sandbox):
     perform("push_profile", key.client)
     sandbox.requests.clear()
-    assert ended(perform("recreate_profile", key.client)) == (State.FAILED, "profile_in_order")
+    assert ended(perform("recreate_profile", key.client)) == (State.FAILED, "profile_readable")
     assert sent(sandbox, "delete-account") == []
 
 

@@ -15,6 +15,7 @@ from bots.reporting.checklist import Checklist, Line, LineState, Part, checklist
 from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request
+from tests.duplicates import record_duplicate
 
 DONE, WRONG, WAITING = LineState.DONE, LineState.WRONG, LineState.WAITING
 
@@ -74,7 +75,7 @@ def test_a_new_client_waits_for_its_key_first(checklist):
         (Part.BOT, WAITING),
         (Part.PROFILE, WAITING),
         (Part.DEPLOYED, WAITING),
-        (Part.HEARD, WAITING),
+        (Part.CONNECTED, WAITING),
     ]
     assert found.next == found.missing and found.next.part == Part.KEY
 
@@ -121,7 +122,7 @@ def test_nothing_waits_while_the_client_shall_not_trade_but_what_is_wrong_stays_
     Client.objects.update(status=status)
     assert checklist().next is None
     deploy(bot, BotState.CRASHED)
-    assert checklist().next.part == Part.HEARD
+    assert checklist().next.part == Part.CONNECTED
 
 
 # --- details ---
@@ -224,7 +225,7 @@ def test_a_profile_that_the_panel_did_not_make_is_said_before_anything_is_sent(s
     server.contact_succeeded(account_names=["client_sharp"])
     found = line(Part.PROFILE)
     assert found.state == WRONG and "Does it belong to this client?" in found.sentence
-    assert found.action.permission == "accounts.take_over_profile"
+    assert found.action.permission == "accounts.adopt_profile"
 
 
 @pytest.mark.parametrize(
@@ -404,25 +405,25 @@ def test_an_open_deployment_is_done(bot, line):
 )
 def test_a_deployed_bot_is_heard_or_not(state, expected, bot, line):
     deploy(bot, state)
-    assert line(Part.HEARD).state == expected
+    assert line(Part.CONNECTED).state == expected
 
 
 def test_what_was_not_seen_lately_is_never_done(bot, line):
     deploy(bot, BotState.RUNNING, observed_at=timezone.now() - timedelta(hours=1))
-    found = line(Part.HEARD)
+    found = line(Part.CONNECTED)
     assert found.state == WRONG and "has had no recent contact" in found.sentence
 
 
 def test_silence_during_the_deploy_is_waited_for(bot, line):
     deploy(bot, BotState.UNRESPONSIVE)
     ask(bot, State.RUNNING)
-    assert (line(Part.HEARD).state, line(Part.HEARD).comes_by_itself) == (WAITING, True)
+    assert (line(Part.CONNECTED).state, line(Part.CONNECTED).comes_by_itself) == (WAITING, True)
 
 
 def test_a_second_instance_is_wrong_although_the_bot_runs(bot, line):
     deploy(bot)
-    Bot.objects.update(duplicates="hummingbot-client_sharp-sharp-spread-1")
-    assert line(Part.HEARD).state == WRONG
+    record_duplicate("hummingbot-client_sharp-sharp-spread-1")
+    assert line(Part.CONNECTED).state == WRONG
 
 
 # --- who may ---

@@ -20,6 +20,7 @@ from operations.services import operation_request
 from sandbox import Sandbox
 from sandbox.instance import Instance
 from tests.conftest import PLANTED, PLANTED_PASSWORD
+from tests.duplicates import record_duplicate
 
 NAME = "hummingbot-client_sharp-sharp-spread"
 DEPLOY = "/bot-orchestration/deploy"
@@ -347,7 +348,7 @@ def test_a_bot_with_a_longer_name_is_no_stranger(bot, perform, sandbox):
 
 
 def test_an_instance_that_was_never_heard_is_adopted_by_the_retry(make_bot, key, perform, sandbox, settings, retry):
-    settings.FLEET = settings.FLEET | {"HEARD": 0.3}
+    settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 0.3}
     bot = make_bot(headless=False)
     failed = perform("deploy", bot)
     assert ended(failed) == (State.FAILED, "bot_never_connected")
@@ -558,7 +559,7 @@ def test_an_instance_that_was_deployed_under_a_former_name_is_still_this_bots(pe
     name = bot.deployment.instance_name
     assert name.startswith(f"{former}-2")
     perform("refresh", bot)
-    assert (bot.deployment.state, bot.duplicates) == (BotState.RUNNING, "")
+    assert (bot.deployment.state, bot.duplicate_names) == (BotState.RUNNING, "")
     assert ended(perform("redeploy", bot)) == (State.SUCCEEDED, "")
     assert bot.deployment.instance_name.startswith("hummingbot-b-sharp--spread-2")
 
@@ -675,9 +676,9 @@ def test_a_bot_that_is_about_to_be_deployed_cannot_be_deleted(bot):
 def test_a_definition_that_is_saved_during_a_deploy_does_not_lose_the_instance(bot, perform):
     opened = Bot.objects.get(pk=bot.pk)
     assert perform("deploy", bot).state == State.SUCCEEDED
-    Bot.objects.update(duplicates="another")
+    record_duplicate("another")
     opened.settings = opened.settings | {"order_amount": 1800}
     opened.save()
     bot.refresh_from_db()
-    assert (bot.open_deployment, bot.duplicates) == (bot.deployments.get(), "another")
+    assert (bot.open_deployment, bot.duplicate_names) == (bot.deployments.get(), "another")
     assert bot.settings["order_amount"] == 1800

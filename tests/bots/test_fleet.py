@@ -78,7 +78,7 @@ def deployment(*, age: float = 10, stopped: bool = False, name: str = NAME) -> D
     ],
 )
 def test_a_snapshot_says_in_what_state_a_bot_is(seen, of, state, settings):
-    settings.FLEET = settings.FLEET | {"HEARD": 30}
+    settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 30}
     assert state_in(seen, of) == state
 
 
@@ -195,11 +195,11 @@ def test_a_second_live_instance_of_a_bot_raises_the_alarm_until_it_is_gone(live,
     with server.api() as api:
         stranger = api.bots.deploy_script(**order)
     look(live)
-    assert live.duplicates == stranger
+    assert live.duplicate_names == stranger
     assert stranger in admin_client.get(live.get_absolute_url()).content.decode()
     sandbox.world.vanish(stranger)
     look(live)
-    assert live.duplicates == ""
+    assert live.duplicate_names == ""
 
 
 def test_an_instance_that_appears_late_is_adopted_by_the_poll(bot, perform, server, sandbox, settings):
@@ -246,7 +246,7 @@ def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll_which_reads_its
 
 
 def test_a_bot_that_falls_silent_is_shown_as_silent_once_the_server_notices(live, sandbox, settings):
-    settings.FLEET = settings.FLEET | {"HEARD": 0}
+    settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 0}
     sandbox.world.silence(live.deployment.instance_name)
     assert look(live).state == BotState.RUNNING  # heard within the last 30 s, as the server counts
     sandbox.world.clock.advance(31)
@@ -362,7 +362,7 @@ def test_a_second_instance_is_not_forgotten_while_an_operation_works_on_the_bot(
     look(live)
     begin("stop", live)
     look(live)
-    assert live.duplicates == stranger
+    assert live.duplicate_names == stranger
 
 
 def test_a_second_instance_is_told_with_the_time_while_the_server_cannot_be_asked(live, sandbox, server, admin_client):
@@ -390,8 +390,8 @@ def test_an_instance_that_is_no_bot_of_the_panel_is_kept_on_its_servers_row(live
     server.refresh_from_db()
     assert server.instances == sorted([foreign, live.deployment.instance_name])
     running = running_on([server])[server.pk]
-    assert (running.own, running.foreign) == ([live.deployment], [foreign])
-    assert live.duplicates == ""
+    assert (running.own, running.unmanaged) == ([live.deployment], [foreign])
+    assert live.duplicate_names == ""
 
 
 def test_an_instance_of_somebody_else_is_noted_once_however_often_it_is_seen(live, sandbox, server):
@@ -411,15 +411,15 @@ def test_a_second_instance_of_a_bot_is_no_instance_of_somebody_else_that_could_b
     look(live)
     begin("stop", live)  # nobody looks for a second instance of a bot that an operation works on
     look(live)
-    assert live.duplicates
-    assert not UnmanagedInstance.objects.exists()
+    assert live.duplicate_names
+    assert not UnmanagedInstance.objects.filter(duplicate_of=None).exists()
 
 
 def test_what_the_panel_runs_or_ran_is_noted_as_nobody_elses(live, server):
     look(live)
     live.deployment.end(BotState.ARCHIVED)
     look(live)
-    assert not UnmanagedInstance.objects.exists()
+    assert not UnmanagedInstance.objects.filter(duplicate_of=None).exists()
 
 
 def test_an_instance_of_somebody_else_is_forgotten_when_it_was_not_seen_for_a_week(server):
@@ -447,12 +447,12 @@ def test_what_has_ended_since_the_look_or_is_being_deployed_is_not_foreign(live,
     look(live)
     live.deployment.end(BotState.ARCHIVED)
     server.refresh_from_db()
-    assert running_on([server])[server.pk].foreign == []
+    assert running_on([server])[server.pk].unmanaged == []
     Server.objects.update(instances_at=timezone.now() + timedelta(seconds=1))
     server.refresh_from_db()
-    assert running_on([server])[server.pk].foreign == [live.deployment.instance_name]
+    assert running_on([server])[server.pk].unmanaged == [live.deployment.instance_name]
     live.deployment.update(ended_at=None, instance_name="")
-    assert running_on([server])[server.pk].foreign == []
+    assert running_on([server])[server.pk].unmanaged == []
 
 
 def test_a_server_that_answers_with_failures_only_says_so_on_its_row(live, sandbox):
@@ -554,7 +554,7 @@ def test_a_server_is_polled_again_when_its_interval_is_over(shown, observed, set
 
 def test_the_fleets_round_rings_for_each_server_that_is_due(shown, monkeypatch):
     rung: list[int] = []
-    monkeypatch.setattr(tasks, "observe", rung.append)
+    monkeypatch.setattr(tasks, "poll", rung.append)
     later = timezone.now() + timedelta(seconds=10)
     Server.objects.create(name="Later", base_url="http://127.0.0.1:10", password="x", next_poll=later)
     tasks.poll_fleet.call_local()

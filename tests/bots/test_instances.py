@@ -196,7 +196,7 @@ def test_a_bot_that_was_seen_stopped_long_ago_or_beside_another_instance_can_be_
     live.deployment.update(observed_state=BotState.STOPPED, observed_at=timezone.now() - timedelta(hours=1))
     assert kinds.get("stop").blocker(live) is None
     live.deployment.update(observed_state=BotState.STOPPED, observed_at=timezone.now())
-    live.duplicates = "sharp-spread-20260101-120000"
+    record_duplicate("sharp-spread-20260101-120000")
     assert kinds.get("stop").blocker(live) is None
 
 

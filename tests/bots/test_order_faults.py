@@ -59,7 +59,7 @@ def test_a_bot_that_quoted_before_the_panel_saw_it_connected_is_recovered_before
 ):
     bot = make_pmm()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(settings.FLEET, "HEARD", 0)
+        patch.setitem(settings.FLEET, "CONNECT_DEADLINE", 0)
         assert perform("deploy", bot).error_code
     sandbox.world.clock.advance(QUOTING)
     assert len(sandbox.world.open_orders()) == 2

@@ -212,7 +212,7 @@ def test_a_stop_that_is_sent_too_early_is_sent_again_until_the_log_confirms_it(b
 
 
 def test_a_stop_that_cannot_be_delivered_says_so(bot, perform, sandbox, settings):
-    settings.FLEET = settings.FLEET | {"HEARD": 0.3}
+    settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 0.3}
     assert perform("deploy", bot).state == State.SUCCEEDED
     (instance,) = sandbox.world.live()
     sandbox.world.silence(instance.name)

@@ -217,11 +217,11 @@ def part(browser, bot: Bot) -> str:
 def test_how_a_bot_is_renews_itself_with_its_buttons_and_says_in_a_sentence_what_it_is(pmm, admin_client):
     assert f'hx-get="{url_of(pmm, "now")}"' in shown(admin_client, pmm, "now")
     running = part(admin_client, pmm)
-    assert "<html" not in running and 'data-said="The bot is running."' in running
+    assert "<html" not in running and 'data-summary="The bot is running."' in running
     assert f'href="{operate_url(pmm, "stop")}"' in running
     pmm.deployment.update(observed_state=BotState.STOPPED)
     stopped = part(admin_client, pmm)
-    assert 'data-said="The bot is stopped."' in stopped
+    assert 'data-summary="The bot is stopped."' in stopped
     assert f'href="{operate_url(pmm, "start")}"' in stopped and f'href="{operate_url(pmm, "stop")}"' not in stopped
 
 

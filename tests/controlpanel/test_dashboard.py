@@ -16,6 +16,7 @@ from operations.models import Operation, State, WorkerHeartbeat
 from operations.services import operation_request
 from tests.conftest import stored_key
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of, url_of
+from tests.duplicates import record_duplicate
 
 INDEX = "/admin/"
 
@@ -301,7 +302,7 @@ def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admi
 
 
 def test_a_second_instance_is_told_before_an_incident_tells_of_it_and_once(sharp, admin_client):
-    Bot.objects.update(duplicates="hummingbot-sharp-20261122-105939")
+    record_duplicate("hummingbot-sharp-20261122-105939")
     needs = card(shown(admin_client), "alerts")
     assert "Second instance of a bot" in needs
     assert "docker stop hummingbot-sharp-20261122-105939" in needs
@@ -638,10 +639,10 @@ def test_ten_of_everything_take_as_many_queries_as_two(queries, admin_user):
 def test_the_part_that_says_how_things_are_renews_itself_and_speaks_only_of_what_is_new(sharp, admin_client):
     page = shown(admin_client)
     assert f'hx-get="{reverse("dashboard_now")}"' in page
-    assert 'data-said="Needs attention: 0. Bots: 1 running."' in page
+    assert 'data-summary="Needs attention: 0. Bots: 1 running."' in page
     crash(sharp)
     changed = text_of(admin_client.get(reverse("dashboard_now")))
-    assert 'data-said="Needs attention: 1. Bots: 1 ' in changed
+    assert 'data-summary="Needs attention: 1. Bots: 1 ' in changed
     assert 'role="alert"' not in changed.replace('role="alert" data-not-renewed hidden', "")
 
 

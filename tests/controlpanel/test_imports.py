@@ -23,6 +23,7 @@ from spreadsheets.sheets import Import
 from spreadsheets.tables import MAX_ROWS
 from tests.conftest import PLANTED, count_queries
 from tests.controlpanel.conftest import BOT, CLIENT, KEY, MANAGER_PERMISSIONS, text_of, url_of
+from tests.duplicates import record_duplicate
 
 KEY_HEADER = f"client,connector,{','.join(PLANTED)}"
 KEY_ROW = f"Sharp,bitmart,{','.join(PLANTED.values())}"
@@ -195,12 +196,12 @@ def test_saving_writes_nothing_that_the_file_does_not_say(send, bot, monkeypatch
 
     def slow(self, *args, **kwargs):
         full_clean(self, *args, **kwargs)
-        Bot.objects.update(duplicates="seen meanwhile")
+        record_duplicate("seen meanwhile")
 
     monkeypatch.setattr(Bot, "full_clean", slow)
     save(send, BOT, "client,name,bid_spread", "Sharp,Sharp Spread,0.005")
     bot.refresh_from_db()
-    assert (bot.settings["bid_spread"], bot.duplicates) == (0.005, "seen meanwhile")
+    assert (bot.settings["bid_spread"], bot.duplicate_names) == (0.005, "seen meanwhile")
 
 
 def test_a_row_that_somebody_saved_in_the_same_moment_is_shown_and_not_saved(send, server, monkeypatch):

@@ -11,6 +11,7 @@ from bots.admin.forms import field_name
 from bots.models import Bot, BotState, Strategy
 from tests.conftest import PLANTED
 from tests.controlpanel.conftest import text_of, url_of
+from tests.duplicates import record_duplicate
 
 REFUSED = "Nothing was saved"
 
@@ -88,7 +89,7 @@ def test_what_is_observed_in_the_background_is_no_change(bot, perform, server, a
     forms = [opened(admin_client, page) for page in pages]
     perform("deploy", bot)
     bot.deployment.observe(BotState.STOPPED)
-    Bot.objects.update(duplicates="another")
+    record_duplicate("another")
     server.contact_succeeded(latency_ms=7)
     for page, mine in zip(pages, forms, strict=True):
         assert admin_client.post(page, mine).status_code == 302

@@ -410,9 +410,9 @@ def test_what_renews_itself_says_its_state_in_a_sentence_and_is_not_read_out_who
     page = text_of(admin_client.get(operation.get_absolute_url()))
     assert page.count('role="status"') == 1
     assert "aria-live" not in page[page.index('id="operation"') : page.index("Steps")]
-    assert 'data-said="Check connection Sandbox: queued"' in page
+    assert 'data-summary="Check connection Sandbox: queued"' in page
     operation.cancel()
-    assert 'data-said="Check connection Sandbox: cancelled"' in text_of(admin_client.get(url_of(operation, "live")))
+    assert 'data-summary="Check connection Sandbox: cancelled"' in text_of(admin_client.get(url_of(operation, "live")))
 
 
 def test_the_list_retries_and_cancels_several_and_says_of_each_what_it_did(failed, server, admin_client):

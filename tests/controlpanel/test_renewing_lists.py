@@ -40,9 +40,9 @@ def test_a_list_says_in_a_sentence_how_many_are_in_which_state(db, admin_client)
     client = add_client(0)
     add_bot(client, "Running")
     add_bot(client, "New", sent=False)
-    assert 'data-said="Bots: 1 not deployed, 2 running."' in text_of(rows_of(admin_client, BOT))
-    assert 'data-said="Operations: 3 queued."' in text_of(rows_of(admin_client, OPERATION))
-    assert 'data-said="Bots: none."' in text_of(rows_of(admin_client, BOT, q="nothing is called so"))
+    assert 'data-summary="Bots: 1 not deployed, 2 running."' in text_of(rows_of(admin_client, BOT))
+    assert 'data-summary="Operations: 3 queued."' in text_of(rows_of(admin_client, OPERATION))
+    assert 'data-summary="Bots: none."' in text_of(rows_of(admin_client, BOT, q="nothing is called so"))
 
 
 def test_operations_are_followed_closely_until_they_have_ended(server, admin_client):

@@ -160,7 +160,7 @@ def test_autocompletes_find_own_clients_only(browser, own):
 
 
 def test_profiles_that_are_other_clients_are_not_offered(own, foreign, manager, browse):
-    manager.user_permissions.add(Permission.objects.get(codename="take_over_profile"))
+    manager.user_permissions.add(Permission.objects.get(codename="adopt_profile"))
     browser = browse(manager)
     server = own["server"]
     server.contact_succeeded(account_names=["free", "client_Own", "client_Colleague", "old_Colleague"])

@@ -62,7 +62,7 @@ def register(receiver: Stub) -> Callable[..., Webhook]:
 def tell(passes: int = 1) -> None:
     for _ in range(passes):
         look(timezone.now())
-        outbox.send_what_is_due()
+        outbox.send_due()
 
 
 def reported(receiver: Stub) -> list[dict[str, Any]]:
@@ -200,7 +200,7 @@ def test_what_its_user_may_no_longer_see_is_not_sent_although_it_was_written_dow
         manager.user_permissions.clear()
     else:
         get_user_model().objects.filter(pk=manager.pk).update(is_active=False)
-    outbox.send_what_is_due()
+    outbox.send_due()
 
     assert receiver.seen == []
     assert WebhookDelivery.objects.get().error_code == "webhook_not_allowed"
@@ -212,7 +212,7 @@ def test_what_was_deleted_meanwhile_is_told_only_to_who_sees_everything(make_liv
     register(manager)
     look(timezone.now())
     WebhookDelivery.objects.update(bot=None)
-    outbox.send_what_is_due()
+    outbox.send_due()
 
     assert len(receiver.seen) == 1
     assert own.name in receiver.seen[0].body.decode()
@@ -222,7 +222,7 @@ def test_a_webhook_that_was_switched_off_is_not_told(live, register, receiver):
     register()
     look(timezone.now())
     Webhook.objects.update(active=False)
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert (receiver.seen, WebhookDelivery.objects.get().error_code) == ([], "webhook_off")
 
 
@@ -260,7 +260,7 @@ def test_an_address_or_secret_that_cannot_be_decrypted_is_named(live, register):
     register()
     look(timezone.now())
     Webhook.objects.update(secret=Unreadable(b"encrypted with another key"))
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert WebhookDelivery.objects.get().error_code == "webhook_unreadable"
 
 

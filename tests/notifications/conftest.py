@@ -26,7 +26,7 @@ def receiver() -> Iterator[Stub]:
 @pytest.fixture(autouse=True)
 def known_at_once(settings: Any) -> None:
     """A bot that is not heard in two looks in a row is silent, however short the time between them."""
-    settings.FLEET = settings.FLEET | {"KNOWN_AGAIN": 0}
+    settings.FLEET = settings.FLEET | {"RECONNECT_GRACE": 0}
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def bodies(receiver) -> list[dict]:
 
 def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(crashed, receiver, settings):
     settings.PANEL_URL = "https://panel.example.com/"
-    outbox.send_what_is_due()
+    outbox.send_due()
     (body,) = bodies(receiver)
     lines = body["text"].splitlines()
     assert lines[0] == "Problem: Sharp · Sharp bot: bot crashed"
@@ -66,11 +66,11 @@ def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(cra
 
 def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, receiver, settings):
     settings.PANEL_URL = ""
-    outbox.send_what_is_due()
+    outbox.send_due()
     Incident.objects.update(seen_at=timezone.now() - timedelta(hours=25, minutes=3))
     shows(bot, BotState.RUNNING)
     looks()
-    outbox.send_what_is_due()
+    outbox.send_due()
     lines = bodies(receiver)[1]["text"].splitlines()
     assert lines[0] == "Resolved: Sharp · Sharp bot: bot crashed"
     assert lines[-1].endswith("UTC, after 1 d 1 h 3 min. The bot is running again.")
@@ -98,7 +98,7 @@ def test_each_kind_is_told_in_its_own_form(bot, receiver, settings):
     shows(bot, BotState.CRASHED)
     looks()
     Incident.objects.update(remedy="y" * 5000)
-    outbox.send_what_is_due()
+    outbox.send_due()
     output = {request.path: json.loads(request.body) for request in receiver.seen}
     assert set(output["/slack"]) == {"text"}
     assert "&lt;!channel&gt; &amp; Co" in output["/slack"]["text"] and "<" not in output["/slack"]["text"]
@@ -117,7 +117,7 @@ def test_a_name_with_a_line_end_in_it_begins_no_header_of_its_own(crashed, chann
     channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
     channel.save()
     Incident.objects.update(subject_label="Sharp\nBcc: everybody@example.com")
-    outbox.send_what_is_due()
+    outbox.send_due()
     (email,) = mail.outbox
     assert email.subject.startswith("Problem: Sharp Bcc: everybody@example.com")
     assert email.recipients() == ["ops@example.com"]
@@ -128,7 +128,7 @@ def test_a_name_with_a_line_end_in_it_begins_no_header_of_its_own(crashed, chann
 
 def test_what_was_sent_is_not_sent_again(crashed, receiver):
     for _ in range(3):
-        outbox.send_what_is_due()
+        outbox.send_due()
         later(days=1)
     assert len(receiver.seen) == 1
     assert (the_delivery().state, the_delivery().attempts) == (DeliveryState.SENT, 1)
@@ -146,18 +146,18 @@ def test_a_worker_that_dies_between_writing_and_recording_is_made_up_for_once_th
 ):
     def die(message, channel):
         if dies == "after it sent":
-            messages.hand_over(message, channel)
+            messages.deliver(message, channel)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(delivering, "hand_over", die)
+        dying.setattr(delivering, "deliver", die)
         with pytest.raises(KeyboardInterrupt):
-            outbox.send_what_is_due()
+            outbox.send_due()
     answered = len(receiver.seen)
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert len(receiver.seen) == answered  # its time is not over: it may be at it still
     later(seconds=BACKOFF[0])
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert len(receiver.seen) == answered + 1
     assert (the_delivery().state, the_delivery().attempts) == (DeliveryState.SENT, 2)
 
@@ -167,17 +167,17 @@ def test_a_worker_that_was_thought_dead_undoes_nothing_when_it_wakes_up(crashed,
         Delivery.objects.update(state=DeliveryState.SENT, attempts=2)
         raise ChannelUnreachable
 
-    monkeypatch.setattr(delivering, "hand_over", sleep_through_it)
-    outbox.send_what_is_due()
+    monkeypatch.setattr(delivering, "deliver", sleep_through_it)
+    outbox.send_due()
     assert (the_delivery().state, the_delivery().last_error) == (DeliveryState.SENT, "")
 
 
 def test_a_second_pass_in_the_same_process_leaves_the_work_to_the_first(crashed, receiver):
     receiver.will(Reply(after=0.2))
     with outbox._pass:
-        outbox.send_what_is_due()
+        outbox.send_due()
     assert receiver.seen == []
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert len(receiver.seen) == 1
 
 
@@ -194,14 +194,14 @@ def test_a_second_pass_in_the_same_process_leaves_the_work_to_the_first(crashed,
 )
 def test_what_was_not_taken_is_tried_again_after_a_pause_that_grows(reply, code, crashed, receiver):
     receiver.will(reply, Reply())
-    outbox.send_what_is_due()
+    outbox.send_due()
     delivery = the_delivery()
     assert (delivery.state, delivery.error_code, delivery.attempts) == (DeliveryState.WAITING, code, 1)
     assert delivery.last_error and delivery.remedy
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert len(receiver.seen) == 1
     later(seconds=BACKOFF[0])
-    outbox.send_what_is_due()
+    outbox.send_due()
     delivery = the_delivery()
     assert (delivery.state, delivery.error_code, delivery.last_error) == (DeliveryState.SENT, "", "")
 
@@ -210,7 +210,7 @@ def test_after_the_last_try_it_is_given_up_with_its_reason(crashed, receiver):
     receiver.will(Reply("down", 500))
     pauses = []
     for _ in range(MAX_ATTEMPTS + 3):
-        outbox.send_what_is_due()
+        outbox.send_due()
         pauses.append(round((the_delivery().next_attempt_at - timezone.now()).total_seconds(), -1))
         later(days=1)
     assert len(receiver.seen) == MAX_ATTEMPTS
@@ -223,7 +223,7 @@ def test_after_the_last_try_it_is_given_up_with_its_reason(crashed, receiver):
 
 def test_a_worker_that_dies_in_the_last_try_leaves_it_given_up(crashed, receiver):
     Delivery.objects.update(attempts=MAX_ATTEMPTS)
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "notification_expired")
     assert receiver.seen == []
 
@@ -231,9 +231,9 @@ def test_a_worker_that_dies_in_the_last_try_leaves_it_given_up(crashed, receiver
 @pytest.mark.parametrize("status", [301, 400, 403, 404, 410])
 def test_a_refusal_is_final_and_a_redirect_is_one(status, crashed, receiver):
     receiver.will(Reply("no_service", status, headers={"Location": f"{receiver.url}/elsewhere"}))
-    outbox.send_what_is_due()
+    outbox.send_due()
     later(days=1)
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert len(receiver.seen) == 1
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_refused")
 
@@ -241,27 +241,27 @@ def test_a_refusal_is_final_and_a_redirect_is_one(status, crashed, receiver):
 def test_a_receiver_that_asks_to_wait_longer_is_waited_for_and_not_for_ever(crashed, receiver):
     for asked, waited in (("1800", 1800), ("999999", MAX_WAIT), ("1", BACKOFF[2])):
         receiver.will(Reply("", 429, headers={"Retry-After": asked}))
-        outbox.send_what_is_due()
+        outbox.send_due()
         assert (the_delivery().next_attempt_at - timezone.now()).total_seconds() == pytest.approx(waited, abs=5)
         later(days=1)
 
 
 def test_that_it_is_over_is_told_after_that_it_happened(crashed, bot, receiver):
     receiver.will(Reply("", 503), Reply())
-    outbox.send_what_is_due()
+    outbox.send_due()
     shows(bot, BotState.RUNNING)
     looks()
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert len(receiver.seen) == 1
     later(days=1)
-    outbox.send_what_is_due()
-    outbox.send_what_is_due()
+    outbox.send_due()
+    outbox.send_due()
     assert [body["event"] for body in bodies(receiver)] == ["opened", "opened", "closed"]
 
 
 def test_where_it_could_not_be_told_that_it_happened_it_is_not_told_that_it_is_over(crashed, bot, receiver):
     receiver.will(Reply("", 404))
-    outbox.send_what_is_due()
+    outbox.send_due()
     shows(bot, BotState.RUNNING)
     looks()
     assert Delivery.objects.count() == 1
@@ -272,7 +272,7 @@ def test_a_channel_out_of_reach_is_tried_once_in_a_pass_and_keeps_no_other_waiti
     for live in (bot, make_live("Blunt"), make_live("Keen")):
         shows(live, BotState.CRASHED)
     looks()
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert len(receiver.seen) == 3
     dead = Delivery.objects.filter(channel__name="Dead")
     assert sorted(dead.values_list("attempts", flat=True)) == [0, 0, 1]
@@ -280,7 +280,7 @@ def test_a_channel_out_of_reach_is_tried_once_in_a_pass_and_keeps_no_other_waiti
 
 def test_a_channel_that_was_switched_off_is_told_nothing(crashed, channel, receiver, bot, make_live):
     Channel.objects.update(active=False)
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_off")
     shows(make_live("Blunt"), BotState.CRASHED)
     looks()
@@ -292,8 +292,8 @@ def test_a_bug_in_telling_is_recorded_without_its_words_and_tried_again(crashed,
     def broken(message, channel):
         raise ValueError(channel.secret)
 
-    monkeypatch.setattr(delivering, "hand_over", broken)
-    outbox.send_what_is_due()
+    monkeypatch.setattr(delivering, "deliver", broken)
+    outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.WAITING, "panel_fault")
     assert "ValueError" in the_delivery().last_error
     assert "/hook" not in the_delivery().last_error + caplog.text
@@ -301,7 +301,7 @@ def test_a_bug_in_telling_is_recorded_without_its_words_and_tried_again(crashed,
 
 def test_an_address_that_cannot_be_decrypted_is_named(crashed, channel, receiver):
     Channel.objects.filter(pk=channel.pk).update(secret=Unreadable(b"encrypted with another key"))
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_unreadable")
     assert receiver.seen == []
 
@@ -318,7 +318,7 @@ def test_a_mail_server_that_fails_is_tried_again_and_its_words_are_not_kept(erro
         raise error
 
     monkeypatch.setattr(messages, "send_mail", fail)
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.WAITING, "mail_failed")
     assert "planted" not in the_delivery().last_error
 
@@ -327,7 +327,7 @@ def test_without_a_mail_server_no_email_counts_as_sent(crashed, channel, setting
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": False}
     channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
     channel.save()
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "mail_not_configured")
     assert mail.outbox == []
 
@@ -398,7 +398,7 @@ def test_what_was_to_be_told_when_the_user_was_disabled_is_not_sent_any_more(bot
     shows(bot, BotState.CRASHED)
     looks()
     type(manager).objects.filter(pk=manager.pk).update(is_active=False)
-    outbox.send_what_is_due()
+    outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_off")
     assert not receiver.seen
 

@@ -112,7 +112,7 @@ def test_an_incidents_page_says_what_to_do_who_was_told_and_leads_to_what_it_is_
     operation = ended("deploy", bot, State.FAILED, "docker_down")
     (incident,) = looks()
     receiver.will(Reply("gone", 404))
-    outbox.send_what_is_due()
+    outbox.send_due()
     response = admin_client.get(incident.get_absolute_url())
     page = words(response)
     assert "“Deploy” failed open" in page
@@ -290,7 +290,7 @@ def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_
 
 
 def test_looking_at_the_address_that_says_it_is_known_says_nothing(unknown, admin_client):
-    address = reverse("instance_recognise", args=[unknown.subject_id])
+    address = reverse("acknowledge_unmanaged_instance", args=[unknown.subject_id])
     assert admin_client.get(address).status_code == 405
     assert len(looks()) == 1
 
@@ -298,14 +298,14 @@ def test_looking_at_the_address_that_says_it_is_known_says_nothing(unknown, admi
 def test_who_may_not_say_so_has_no_button_and_who_sees_own_clients_only_does_not_find_it(
     unknown, bot, make_user, browse
 ):
-    address = reverse("instance_recognise", args=[unknown.subject_id])
+    address = reverse("acknowledge_unmanaged_instance", args=[unknown.subject_id])
     viewer = make_user("viewer", {"accounts.view_every_client", "accounts.view_server", "notifications.view_incident"})
     for page in (unknown, bot.server):
         shown = text_of(browse(viewer).get(url_of(page)))
         assert "hummingbot-other" in shown
         assert address not in shown
     assert browse(viewer).post(address).status_code == 403
-    manager = make_user("manager", MANAGER_PERMISSIONS | {"bots.recognise_instance"})
+    manager = make_user("manager", MANAGER_PERMISSIONS | {"bots.acknowledge_instance"})
     Client.objects.update(account_manager=manager)
     assert browse(manager).post(address).status_code == 404
     assert browse(manager).get(url_of(unknown)).status_code == 404
@@ -507,7 +507,7 @@ def test_the_list_of_channels_says_how_the_last_message_went(channel, crashed, r
     assert words(admin_client.get(page)).count("none yet") == 2
     receiver.will(Reply("", 503), Reply("", 404))
     for outcome in ("retrying", "given up"):
-        outbox.send_what_is_due()
+        outbox.send_due()
         assert outcome in words(admin_client.get(page))
         assert "The receiver responded with" in words(admin_client.get(url_of(channel)))
         Delivery.objects.update(next_attempt_at=timezone.now())

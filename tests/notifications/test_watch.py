@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Balance, Client, ClientStatus, ExchangeKey, Server
-from bots.models import Bot, BotState, Deployment
+from bots.models import Bot, BotState, Deployment, UnmanagedInstance
 from bots.monitoring.poll import WORKING, poll_server
 from core.problems import Problem
 from core.server_problems import problem_class
@@ -18,6 +18,7 @@ from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, I
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED, count_queries
+from tests.duplicates import record_duplicate
 from tests.notifications.conftest import answers, ended, looks, runs, shows
 
 WRONG = {
@@ -111,7 +112,7 @@ def test_one_silent_look_is_no_incident_and_neither_is_looking_at_it_twice(bot, 
 
 
 def test_bots_that_are_not_heard_for_as_long_as_a_restarted_server_takes_are_not_silent(bot, settings):
-    settings.FLEET = settings.FLEET | {"KNOWN_AGAIN": 40}
+    settings.FLEET = settings.FLEET | {"RECONNECT_GRACE": 40}
     now = timezone.now()
     for seconds, kinds in ((0, []), (20, []), (39, []), (41, ["bot_unresponsive"])):
         bot.deployment.update(observed_state=BotState.UNRESPONSIVE, observed_at=now + timedelta(seconds=seconds))
@@ -189,7 +190,7 @@ def test_a_bot_that_was_recovered_here_did_not_stop_by_itself(kind, bot):
 
 def test_a_bot_that_an_operation_works_on_is_left_alone(bot):
     shows(bot, BotState.CRASHED)
-    Bot.objects.update(duplicates="somebody")
+    record_duplicate("somebody")
     operation = operation_request(kind="redeploy", subject=bot)
     Operation.objects.filter(pk=operation.pk).update(state=State.RUNNING)
     assert looks(3) == []
@@ -219,14 +220,14 @@ def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
 
 
 def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, channel):
-    Bot.objects.update(duplicates="hummingbot-sharp-20261122-999999")
+    record_duplicate("hummingbot-sharp-20261122-999999")
     (incident,) = looks(3)
     assert incident.kind == IncidentKind.DUPLICATE_INSTANCE
     assert "hummingbot-sharp-20261122-999999" in incident.sentence
-    Bot.objects.update(duplicates="hummingbot-sharp-20261122-111111")
+    record_duplicate("hummingbot-sharp-20261122-111111")
     (incident,) = looks()
     assert "hummingbot-sharp-20261122-111111" in incident.sentence
-    Bot.objects.update(duplicates="")
+    UnmanagedInstance.objects.all().delete()
     assert looks(3) == []
     assert reported() == [("duplicate_instance", "opened"), ("duplicate_instance", "closed")]
 

@@ -26,7 +26,7 @@ def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OperationType]:
         lock: str = "",
         concurrency_group: str = "",
         failed: Callable[[Any], None] = lambda run: None,
-        takes_over: Callable[[str], bool] = lambda kind: False,
+        supersedes: Callable[[str], bool] = lambda kind: False,
         **acts: Callable[[Any], str],
     ) -> OperationType:
         definition = type(
@@ -40,7 +40,7 @@ def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OperationType]:
                 "steps": tuple(StepDefinition(key, key.title(), act) for key, act in acts.items()),
                 "concurrency_group": lambda self, subject: concurrency_group,
                 "failed": lambda self, run: failed(run),
-                "takes_over": lambda self, active: takes_over(active.kind),
+                "supersedes": lambda self, active: supersedes(active.kind),
             }
             | ({"lock": lambda self, subject: lock} if lock else {}),
         )()

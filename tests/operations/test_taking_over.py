@@ -13,7 +13,7 @@ def fine(run) -> str:
 
 @pytest.fixture(autouse=True)
 def urgent_kind(make_kind):
-    make_kind("urgent", takes_over=lambda kind: kind == "test", one=fine)
+    make_kind("urgent", supersedes=lambda kind: kind == "test", one=fine)
 
 
 def state(operation: Operation) -> str:
@@ -47,7 +47,7 @@ def test_it_begins_when_what_runs_has_reached_a_safe_point_and_both_say_so(make_
     assert [step.state for step in former.steps.all()] == ["done", "waiting"]
     assert runner.run(urgent.pk)
     urgent.refresh_from_db()
-    assert (urgent.state, urgent.checkpoint["took_over"]) == (State.SUCCEEDED, str(former))
+    assert (urgent.state, urgent.checkpoint["superseded"]) == (State.SUCCEEDED, str(former))
 
 
 def test_it_is_enqueued_as_soon_as_what_ran_has_ended(make_kind, request_operation, monkeypatch):

@@ -3,7 +3,7 @@
 from accounts.connection import reach, sign_in, talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot
-from bots.operations.steps.prepare import prove_controller
+from bots.operations.steps.prepare import validate_controller_config
 from operations.kinds import NotDone, StepContext
 
 
@@ -38,7 +38,7 @@ def check_settings(context: StepContext) -> str:
     if not bot.is_controller:
         return "The settings are valid. A server can validate a script only at its deploy."
     with talking_to(bot.server) as api:
-        return prove_controller(api, bot.plan_deployment())
+        return validate_controller_config(api, bot.plan_deployment())
 
 
 def check_amounts(context: StepContext) -> str:

@@ -199,7 +199,7 @@ def wait_until_seen(
         return state if state in {*WORKING, BotState.CRASHED} else None
 
     # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
-    state = context.wait_for(tolerating_outages(see), settings.FLEET["HEARD"]) or see()
+    state = context.wait_for(tolerating_outages(see), settings.FLEET["CONNECT_DEADLINE"]) or see()
     if state is None and deployment.observed_state == BotState.NOT_LISTED:
         find(context, api, deployment)  # says so when it is gone
         deployment.observe(BotState.CRASHED)

@@ -78,7 +78,7 @@ def stop(context: StepContext) -> str:
     Raises:
         OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed, and what ``find`` and ``recover`` raise.
     """
-    if context.operation.checkpoint.get("took_over") and not context.subject.deployments.open().exists():
+    if context.operation.checkpoint.get("superseded") and not context.subject.deployments.open().exists():
         return "The bot has no instance on a server: the operation that was deploying it has ended."
     return _stop_or_recover(context, by_force=False)
 
@@ -143,7 +143,7 @@ def prepare_start(context: StepContext) -> str:
         if place == ContainerStatus.ACTIVE and not logs.says_stopped:
             # A server that was itself restarted knows a healthy bot again after a while.
             heard = tolerating_outages(lambda: deployment.instance_name in api.bots.mqtt().discovered_bots or None)
-            connected = bool(context.wait_for(heard, settings.FLEET["KNOWN_AGAIN"]))
+            connected = bool(context.wait_for(heard, settings.FLEET["RECONNECT_GRACE"]))
     runs = place == ContainerStatus.ACTIVE and connected and not logs.says_stopped
     if runs:
         deployment.update(stopped_at=None)

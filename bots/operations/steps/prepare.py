@@ -158,7 +158,7 @@ def check_rules(context: StepContext) -> str:
     )
 
 
-def push_what_is_missing(context: StepContext) -> str:
+def push_missing_keys(context: StepContext) -> str:
     """Make sure of the account and of the key for the bot's connector."""
     if has_adopted(context):
         return "The instance already has its keys."
@@ -186,7 +186,7 @@ def upload_strategy(context: StepContext) -> str:
         return "The instance already has its strategy."
     with talking_to(deployment.server) as api:
         if deployment.strategy_kind == StrategyKind.CONTROLLER:
-            return prove_controller(api, deployment)
+            return validate_controller_config(api, deployment)
         try:
             uploaded = api.scripts.get(deployment.script_name) == deployment.script_source
         except NotFound:
@@ -203,7 +203,7 @@ def upload_strategy(context: StepContext) -> str:
     return f"{deployment.script_name} {state}, and the server can import it."
 
 
-def prove_controller(api: HummingbotAPI, deployment: Deployment) -> str:
+def validate_controller_config(api: HummingbotAPI, deployment: Deployment) -> str:
     """Have the server check the settings. It stores nothing.
 
     Raises:

@@ -113,7 +113,7 @@ def _patience(deployment: Deployment) -> float:
     as a server needs that was itself restarted.
     """
     age = (timezone.now() - (deployment.started_at or deployment.planned_at)).total_seconds()
-    return max(settings.FLEET["KNOWN_AGAIN"], settings.FLEET["HEARD"] - age)
+    return max(settings.FLEET["RECONNECT_GRACE"], settings.FLEET["CONNECT_DEADLINE"] - age)
 
 
 def stopped_in_order(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> bool | None:
