@@ -174,7 +174,7 @@ REMEDIES: dict[type[HummingbotAPIError], Remedy] = {
         fix_target="key",
     ),
     RegionBlocked: Remedy(
-        "Use a server in a country that the exchange serves, or use another exchange. A new key does not help.",
+        "Use a server in a country that the exchange serves, or use another exchange. A different key does not help.",
         fix_target="server",
     ),
     ServerClockWrong: Remedy(

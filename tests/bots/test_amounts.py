@@ -22,7 +22,7 @@ def own(rules, **setting):
 @pytest.mark.parametrize(
     ("amount", "reason"),
     [
-        (99, "An order is 99 SHARP . The exchange requires at least 100 SHARP."),
+        (99, "An order is 99 SHARP. The exchange requires at least 100 SHARP."),
         (100, "An order is worth 1.25 USDT at a price of 0.0125. The exchange requires at least 5 USDT."),
         (400, None),
         (1600, None),
@@ -50,7 +50,7 @@ def test_the_smallest_of_all_orders_together(settings, ok):
 def test_the_smallest_order_is_named_with_its_share():
     (reason,) = bundled("pmm_dynamic", total_amount_quote=24).values()
     assert reason == (
-        "The smallest order, 16.67 % of the amount, is worth 4 USDT . The exchange requires at least 5 USDT."
+        "The smallest order, 16.67 % of the amount, is worth 4 USDT. The exchange requires at least 5 USDT."
     )
 
 
@@ -62,7 +62,7 @@ def test_a_grid_makes_as_many_levels_as_its_amount_allows_so_one_must_fit():
 def test_a_quote_amount_is_turned_into_the_base_asset_at_the_price():
     rules = Rules(min_order_size=1000, price=0.0125)
     (reason,) = bundled("grid_strike", rules, total_amount_quote=10).values()
-    assert reason.startswith("An order is 800 SHARPat a price of 0.0125,")
+    assert reason.startswith("An order is 800 SHARP at a price of 0.0125.")
 
 
 def test_without_a_price_only_what_is_told_in_the_same_asset_is_judged():

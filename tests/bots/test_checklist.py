@@ -95,7 +95,7 @@ def test_a_bot_whose_orders_are_rejected_is_not_done(bot, checklist, perform):
     bot.deployment.update(trouble="orders_rejected", trouble_reason="Invalid API key", trouble_since=since)
     heard = next(line for line in checklist().lines if line.title == "Connected")
     assert heard.state == WRONG
-    assert heard.sentence == "Sharp Spread runs, orders rejected: Invalid API key"
+    assert heard.sentence == "Sharp Spread is running, orders rejected: Invalid API key"
 
 
 def test_a_bot_that_was_deployed_and_heard_leaves_nothing_to_do(bot, checklist, perform):
@@ -231,7 +231,7 @@ def test_a_profile_that_the_panel_did_not_make_is_said_before_anything_is_sent(s
 @pytest.mark.parametrize(
     ("fingerprint", "connectors", "state", "words"),
     [
-        ("", ("bitmart",), DONE, "holds the key for BitMart"),
+        ("", ("bitmart",), DONE, "has the key for BitMart"),
         ("former", ("bitmart",), WRONG, "still has the previous key for BitMart"),
         ("", (), WRONG, "no longer has the key for BitMart"),
     ],
@@ -291,7 +291,7 @@ def test_a_deploy_with_a_refused_key_is_offered_again_once_there_is_news_of_the_
     deployed = line(Part.DEPLOYED)
     assert (deployed.state == WAITING) == (change is not None)
     assert deployed.action.label == ("Deploy again" if change else "View error")
-    assert (change or "rejected the key") in deployed.sentence
+    assert (change or "rejected the API key") in deployed.sentence
 
 
 @pytest.mark.parametrize(
@@ -433,12 +433,12 @@ def test_who_may_not_do_something_is_told_whom_to_ask(client_sharp, key, django_
     viewer = django_user_model.objects.create_user("viewer")
     found = line(Part.BOT, viewer)
     assert found.action is None
-    assert found.sentence.endswith("“Add bot”.")
+    assert found.sentence.endswith("“Add bot”. Ask an administrator.")
     manager = django_user_model.objects.create_user("anna")
     manager.user_permissions.add(Permission.objects.get(codename="add_bot"))
     client_sharp.account_manager = manager
     client_sharp.save()
-    assert line(Part.BOT, viewer).sentence.endswith("ask anna, who manages Sharp.")
+    assert line(Part.BOT, viewer).sentence.endswith("Ask anna, who manages Sharp.")
     assert line(Part.BOT, manager).action.label == "Add bot"
 
 

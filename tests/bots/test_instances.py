@@ -25,6 +25,7 @@ from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request
 from sandbox.instance import Instance
+from tests.duplicates import record_duplicate
 
 
 def ended(operation) -> tuple[str, str]:
@@ -118,7 +119,7 @@ def test_a_bot_that_is_gone_counts_as_ended_and_its_last_known_orders_are_named(
     sandbox.world.vanish(instance.name)
     operation = perform("archive", live)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
-    assert "is missing on the server" in operation.error_message
+    assert "no longer exists on the server" in operation.error_message
     assert (live.deployment.is_open, live.deployment.state) == (False, BotState.GONE)
 
 

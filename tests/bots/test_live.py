@@ -119,7 +119,7 @@ def test_another_market_takes_every_live_change_away(pmm):
     pmm.trading_pair = "BTC-USDT"
     save(pmm, order_amount=0.01)
     assert differences(pmm) == {"trading_pair": Difference.REDEPLOY, "order_amount": Difference.REDEPLOY}
-    assert "redeploy" in blocked("apply_settings", pmm)
+    assert "Redeploy the bot." in blocked("apply_settings", pmm)
 
 
 def test_a_script_has_nothing_live(bot, perform, sandbox):
@@ -373,7 +373,7 @@ def test_a_paused_bot_is_still_paused_after_a_stop_and_a_start(pmm, instance, pe
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert "is paused" in operation.summary
     assert pmm.deployment.state == BotState.PAUSED
-    assert "use “Resume”" in blocked("start", pmm)
+    assert "Use “Resume”" in blocked("start", pmm)
 
 
 def test_a_redeploy_ends_the_pause_and_says_so_before(pmm, perform):

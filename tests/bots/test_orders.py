@@ -177,4 +177,4 @@ def test_an_order_of_which_little_is_known_is_named_by_what_is_known():
 
 
 def test_a_long_list_is_cut_with_its_length_said():
-    assert describe([OpenOrder(str(n)) for n in range(23)]).endswith("; and 3 more")
+    assert describe([OpenOrder(str(n)) for n in range(23)]).endswith("; 3 more")

@@ -60,8 +60,8 @@ def test_the_settings_come_first_and_in_words(deployed):
     assert settings.content.splitlines() == [
         "Exchange: bitmart",
         "Trading pair: SHARP-USDT",
-        "Bid spread (fraction): 0.003, which is 0.3 %",
-        "Ask spread (fraction): 0.003, which is 0.3 %",
+        "Bid spread (fraction): 0.003 (0.3 %)",
+        "Ask spread (fraction): 0.003 (0.3 %)",
         "Order amount (base asset): 1600 (about 20 USDT)",
         "Order refresh time (seconds): 60",
     ]

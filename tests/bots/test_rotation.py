@@ -215,7 +215,7 @@ def test_the_page_that_asks_says_what_stops_and_whose_money_it_is(rotated, tradi
     page = operate_url(rotated, "rotate_key")
     asked = text_of(admin_client.get(page))
     assert "stops trading for Sharp for about a minute" in asked
-    assert "real money" in asked
+    assert 'is-real">live</span>' in asked
     assert "Sharp Spread: SHARP-USDT on BitMart, running" in asked
     admin_client.post(page, {"answered": "yes", "bots": [trading.pk]})
     assert Operation.objects.get(kind="rotate_key").options == {"bots": [trading.pk]}

@@ -44,7 +44,7 @@ def test_a_deploy_that_a_slow_network_delays_is_sent_once_also_after_a_takeover(
     assert runner.run(operation.pk)
     operation.refresh_from_db()
     assert ended(operation) == (State.FAILED, "deploy_unconfirmed")
-    assert "may appear until" in operation.error_message
+    assert "may still appear until" in operation.error_message
     for _ in range(takeovers - 1):
         operation = retry(operation)
         assert operation.state in {State.SUCCEEDED, State.FAILED}

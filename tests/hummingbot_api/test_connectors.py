@@ -66,8 +66,8 @@ def test_no_recorded_connector_but_those_of_test_networks_is_taken_for_one():
 def test_connectors_have_plain_names():
     assert title_of("binance") == "Binance"
     assert title_of("binance_perpetual") == "Binance futures (perpetual)"
-    assert title_of("binance_perpetual_testnet") == "Binance futures (perpetual), test network"
-    assert title_of("gate_io_paper_trade") == "Gate.io, paper trade"
+    assert title_of("binance_perpetual_testnet") == "Binance futures (perpetual), testnet"
+    assert title_of("gate_io_paper_trade") == "Gate.io, paper"
     assert title_of("some_new_exchange_perpetual") == "Some New Exchange futures (perpetual)"
 
 

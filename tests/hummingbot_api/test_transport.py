@@ -188,7 +188,7 @@ def test_a_reset_write_says_that_its_effect_is_not_known(stub, api):
     error = error_of(api.scripts.save, "pmm", "pass")
 
     assert "connection reset" in error.message
-    assert "It is unknown" in error.message
+    assert "it is unknown" in error.message
     assert error.may_have_acted
 
 
@@ -278,7 +278,7 @@ def test_a_write_may_have_acted_when_its_tls_connection_breaks_before_the_answer
 
     assert [request.method for request in tls_stub.seen] == ["POST"]
     assert error.may_have_acted
-    assert "It is unknown" in error.message
+    assert "it is unknown" in error.message
 
 
 # --- answers that are not the API's -------------------------------------------------------------------------
@@ -331,7 +331,7 @@ def test_a_redirect_is_not_followed_and_named_without_what_may_be_secret(stub, a
     error = error_of(api.accounts.list)
 
     assert isinstance(error, UnexpectedAnswer)
-    assert "https://other.example:8443/login:" in error.message
+    assert "https://other.example:8443/login." in error.message
     assert len(stub.seen) == 1
 
 
@@ -402,7 +402,7 @@ def test_a_validation_error_names_its_fields_and_does_not_echo_what_was_sent(stu
     }
     stub.will(Reply({"detail": [entry, {"msg": "Too short"}, "odd"]}, 422))
 
-    assert error_of(api.accounts.list).message.endswith("said: instance_name: Field required; Too short")
+    assert error_of(api.accounts.list).message.endswith("responded: instance_name: Field required; Too short")
 
 
 def test_long_words_are_cut(stub, api):
@@ -413,7 +413,7 @@ def test_long_words_are_cut(stub, api):
 
 def test_what_no_database_stores_is_replaced_wherever_it_stands(stub, api):
     stub.will(Reply({"detail": "a\0b\ud800c\U0001f600"}, 400))
-    assert error_of(api.accounts.list).message.endswith("said: a�b�c\U0001f600")
+    assert error_of(api.accounts.list).message.endswith("responded: a�b�c\U0001f600")
     stub.will(
         Reply('{"a\\u0000": {"default": [NaN, -Infinity, 1e999, 1.5, "\\ud83d\\ude00", "\\\\u0000"], "type": "\0"}}')
     )
@@ -426,7 +426,7 @@ def test_of_a_traceback_only_the_last_line_is_quoted(stub, api):
     trace = 'Failed\nTraceback (most recent call last):\n  File "a.py", line 1\n    f()\nValueError: bad spread\n'
     stub.will(Reply({"detail": trace}, 500))
 
-    assert error_of(api.accounts.list).message.endswith("said: Failed ValueError: bad spread")
+    assert error_of(api.accounts.list).message.endswith("responded: Failed ValueError: bad spread")
 
 
 # --- secrets ------------------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.django_db
         ("[" * 100_000, "nested too deeply"),
         ('"\\ud800"', "incomplete character"),
         ('{"name": "A', "in line 1, column 10"),
-        (b'{"name": "\xff"}', "not UTF-8"),
-        (b"--x\r\nContent-Disposition: form-data", "not JSON"),
+        (b'{"name": "\xff"}', "not valid UTF-8"),
+        (b"--x\r\nContent-Disposition: form-data", "not valid JSON"),
     ],
 )
 def test_a_body_that_cannot_be_taken_at_its_word_is_refused_with_the_reason(body, reason, tool, bot):
@@ -65,7 +65,7 @@ def test_a_method_that_an_address_does_not_take_is_a_problem_that_names_those_it
     assert (answer.status_code, problem["status"], problem["code"]) == (405, 405, "method_refused")
     assert answer["Content-Type"] == "application/problem+json"
     assert set(answer["Allow"].split(", ")) == allowed
-    assert problem["detail"] == f"{path} takes {answer['Allow']}, and not {method}."
+    assert problem["detail"] == f"{path} supports {answer['Allow']}, not {method}."
     assert problem["remedy"] and problem["request_id"]
 
 

@@ -360,7 +360,7 @@ def test_a_webhook_is_made_in_the_admin_and_its_secret_shown_once(admin_client, 
 
 def test_a_webhook_without_an_address_is_refused_on_its_field(admin_client):
     page = admin_client.post("/admin/json_api/webhook/add/", {"name": "status"}).content.decode()
-    assert "Enter the receiver's address." in page
+    assert "Enter the receiver&#x27;s address." in page
     assert not Webhook.objects.exists()
 
 
