@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from accounts.models import VERSION_LENGTH, Server
+from core.server_problems import FAILURES
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import DockerDown, HummingbotAPIError, MqttDown, UnexpectedAnswer, WrongPassword
+from hummingbot_api.errors import DockerDown, MqttDown, UnexpectedAnswer, WrongPassword
 from hummingbot_api.server_faults import NotSupportedByServer
 from operations.kinds import NotDone
 
@@ -18,7 +19,7 @@ def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
     try:
         with server.api(**options) as api:
             yield api
-    except HummingbotAPIError as error:
+    except FAILURES as error:
         if error.no_contact or isinstance(error, WrongPassword):
             server.contact_failed(error, reachable=not error.no_contact)
         raise

@@ -9,6 +9,7 @@ import pytest
 from accounts.models import ExchangeKey
 from bots.monitoring.poll import poll_server
 from core.problems import Problem
+from core.server_problems import problem_class, problem_of
 from hummingbot_api.errors import NotFound
 from hummingbot_api.http.routes import ROUTES
 from hummingbot_api.server_faults import NotSupportedByServer
@@ -39,7 +40,7 @@ def test_a_call_that_the_server_does_not_have_is_named_as_such(path, server, san
     with server.api() as api, pytest.raises(NotSupportedByServer, match=path) as caught:
         calls[path](api)
     assert not caught.value.retryable
-    assert "Update" in caught.value.remedy
+    assert "Update" in problem_of(caught.value).remedy
 
 
 def test_what_the_server_itself_did_not_find_is_another_thing(server):
@@ -135,4 +136,4 @@ def test_a_key_of_a_wallet_with_public_balances_is_not_called_accepted(connector
 
 
 def test_the_codes_of_this_kind_are_in_the_catalogue():
-    assert Problem.with_code("not_supported_by_server") is NotSupportedByServer
+    assert Problem.with_code("not_supported_by_server") is problem_class(NotSupportedByServer)

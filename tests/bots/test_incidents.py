@@ -62,8 +62,8 @@ def test_a_corrected_password_clears_the_servers_error(server, perform):
 @pytest.mark.parametrize(
     ("fault", "code", "remedy"),
     [
-        ("tunnel_offline", "tunnel_offline", TunnelOffline.default_remedy),
-        ("html_interstitial", "tunnel_interstitial", TunnelInterstitial.default_remedy),
+        ("tunnel_offline", "tunnel_offline", problem_class(TunnelOffline).default_remedy),
+        ("html_interstitial", "tunnel_interstitial", problem_class(TunnelInterstitial).default_remedy),
         ("tunnel_backend_down", "tunnel_backend_down", problem_class(TunnelBackendDown).default_remedy),
     ],
 )

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
@@ -370,22 +368,6 @@ def test_nobody_in_a_group_that_has_a_roles_name_by_chance_gains_anything(db):
     roles_update()
     assert [group.name for group in member.groups.all()] == ["Operator (before roles)"]
     assert not User.objects.get(pk=member.pk).get_all_permissions()
-
-
-def test_who_might_operate_bots_before_may_do_each_part_of_it_after_the_upgrade(db, make_user):
-    split = import_module("bots.migrations.0006_permission_for_each_act").split
-    user, bystander = make_user("veteran", set()), make_user("bystander", set())
-    team = Group.objects.create(name="Team")
-    former = Permission.objects.create(
-        codename="operate_bot", name="x", content_type=ContentType.objects.get(app_label="bots", model="bot")
-    )
-    user.user_permissions.add(former)
-    team.permissions.add(former)
-    split(apps, None)
-    successors = {f"bots.{name}" for name in ("deploy_bot", "start_bot", "stop_bot", "archive_bot", "declare_gone")}
-    assert User.objects.get(pk=user.pk).get_all_permissions() == successors == permissions_of("Team")
-    assert not User.objects.get(pk=bystander.pk).get_all_permissions()
-    assert not Permission.objects.filter(codename="operate_bot").exists()
 
 
 # --- users: nobody gets or gives more than they have ---

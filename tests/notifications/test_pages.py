@@ -269,8 +269,8 @@ def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_
     unknown, bot, admin_client
 ):
     known, back = (
-        reverse(f"instance_{act}", args=[unknown.subject_id])
-        for act in ("acknowledge_instance", "withdraw_acknowledgement")
+        reverse(act, args=[unknown.subject_id])
+        for act in ("acknowledge_unmanaged_instance", "withdraw_instance_acknowledgement")
     )
     assert f'action="{known}"' in text_of(admin_client.get(url_of(unknown)))
     assert f'action="{known}"' in text_of(admin_client.get(url_of(bot.server)))

@@ -14,6 +14,7 @@ from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
 from bots.tasks import poll
+from core.server_problems import problem_class
 from hummingbot_api.errors import ServerUnreachable
 from operations import runner, tasks
 from operations.kinds import NotDone
@@ -275,7 +276,7 @@ def test_a_problem_ends_the_operation_with_its_code_sentence_and_remedy(make_kin
     failures = []
 
     def fail(run):
-        raise ServerUnreachable("It is gone.", remedy="Fetch it.")
+        raise problem_class(ServerUnreachable)("It is gone.", remedy="Fetch it.")
 
     make_kind(one=done, two=fail, three=done, failed=lambda run: failures.append(run.operation.pk))
     operation = request_operation()
