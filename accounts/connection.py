@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from accounts.models import VERSION_LENGTH, Server
-from core.server_problems import FAILURES
+from core.problems.server import FAILURES
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import DockerDown, MqttDown, UnexpectedAnswer, WrongPassword
 from hummingbot_api.server_faults import NotSupportedByServer

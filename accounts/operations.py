@@ -8,8 +8,6 @@ from django import forms
 from django.urls import reverse
 
 from accounts.connection import ask, check_engines, check_routes, reach, sign_in, talking_to
-from accounts.connectors import connectors_learn
-from accounts.controllers import controllers_learn
 from accounts.links import key_page, onboarding_page, server_page
 from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import NothingToPush, ProfileExists
@@ -22,6 +20,7 @@ from accounts.profiles import (
     stored_keys_check,
     unreadable_check,
 )
+from accounts.server_catalog import connectors_learn, controllers_learn
 from core.exchanges import title_of
 from core.problems import Problem
 from operations.kinds import OperationType, StepContext, StepDefinition, register

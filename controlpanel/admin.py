@@ -3,10 +3,8 @@
 from copy import deepcopy
 from typing import Any
 
-from axes.models import AccessAttempt
 from axes.utils import reset
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -19,6 +17,7 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
+from controlpanel.access.brake import locked_usernames
 from controlpanel.access.delegation import grantable_groups, may_change
 from controlpanel.access.roles import ROLES, permissions_that_count
 from controlpanel.access.two_factor import log_change
@@ -105,15 +104,10 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
     filter_horizontal = ()
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[User]:
-        tries = AccessAttempt.objects.filter(
-            username=models.OuterRef("username"), attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME
-        ).order_by()
-        at_an_address = tries.values("ip_address").annotate(tries=models.Sum("failures_since_start"))
-        paused: Any = models.Exists(at_an_address.filter(tries__gte=settings.AXES_FAILURE_LIMIT))
-        if settings.LOGIN_ATTEMPTS_PER_USER:
-            anywhere = tries.values("username").annotate(tries=models.Sum("failures_since_start"))
-            paused |= models.Exists(anywhere.filter(tries__gte=settings.LOGIN_ATTEMPTS_PER_USER))
-        users = super().get_queryset(request).annotate(is_paused=paused)
+        locked = models.Q(username__in=list(locked_usernames()))
+        users = (
+            super().get_queryset(request).annotate(is_locked=models.ExpressionWrapper(locked, models.BooleanField()))
+        )
         return users.select_related("second_factor").prefetch_related("groups")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -160,7 +154,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
     def sign_in_label(self, user: User) -> str:
         if not user.is_active:
             return "disabled"
-        return "locked" if user.is_paused else "allowed"  # type: ignore[attr-defined]
+        return "locked" if user.is_locked else "allowed"  # type: ignore[attr-defined]
 
     @admin.action(description="Unlock", permissions=["change"])
     def unlock(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:

@@ -14,7 +14,7 @@ from django.db import models
 from ninja import Schema
 from ninja.responses import NinjaJSONEncoder
 
-from core.server_problems import FAILURES, problem_of
+from core.problems.server import FAILURES, problem_of
 from json_api.error_handlers import model_errors
 from json_api.pagination import PAGE
 from json_api.problems import FieldsInvalid

@@ -13,7 +13,7 @@ from ninja.errors import ValidationError as RequestInvalid
 
 from bots.problems import BotExists, BotLive, ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
 from core.problems import Problem
-from core.server_problems import problem_of
+from core.problems.server import problem_of
 from hummingbot_api.errors import HummingbotAPIError
 from json_api.problems import (
     BodyTooLarge,

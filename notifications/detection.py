@@ -22,7 +22,7 @@ from bots.reporting.corrections import is_corrected
 from bots.reporting.guidance import TROUBLE_ADVICE, paper_remedy
 from core.exchanges import title_of
 from core.problems import Problem
-from core.server_problems import problem_class
+from core.problems.server import problem_class
 from hummingbot_api.connectors import AccountType, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown
 from hummingbot_api.server_faults import ServerKeysUnreadable

@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from core.problems import Problem
-from core.server_problems import FAILURES, problem_of
+from core.problems.server import FAILURES, problem_of
 from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
 from operations.models import MAX_SUMMARY, Operation, State, Step, StepState

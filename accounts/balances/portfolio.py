@@ -14,7 +14,7 @@ from accounts.models import Balance, CredentialsProfile, Server
 from core.figures.charts import chart_data
 from core.figures.time_ranges import Span
 from core.figures.time_series import KEPT_HOURLY, sum_of_known
-from core.server_problems import FAILURES
+from core.problems.server import FAILURES
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.results import Holdings
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.problems import PasswordUnreadable
 from core.encryption import EncryptedTextField, Unreadable
 from core.problems import Problem
-from core.server_problems import problem_of
+from core.problems.server import problem_of
 from core.visibility import sees_every_client
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import KNOWN_CONNECTORS

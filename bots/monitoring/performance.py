@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Server
 from bots.models import MAX_ID, Deployment, PerformanceSample
 from core.figures.time_series import KEPT_HOURLY
-from core.server_problems import FAILURES
+from core.problems.server import FAILURES
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from bots.monitoring.order_accounting import account_for_end
 from bots.monitoring.snapshot import Snapshot, state_in
 from bots.monitoring.unmanaged import record_duplicates, record_unmanaged
 from bots.problems import InstanceUnknownHere
-from core.server_problems import FAILURES
+from core.problems.server import FAILURES
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import DockerDown, Unanswered
 from operations.problems import OperationActive

@@ -4,17 +4,14 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
 from axes.helpers import get_client_username, get_cool_off
-from axes.models import AccessAttempt
 from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model, logout
 from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
-from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -23,6 +20,7 @@ from django_otp import verify_token
 from unfold.forms import AuthenticationForm
 from unfold.widgets import BASE_INPUT_CLASSES
 
+from controlpanel.access.brake import is_braked, recent_failures
 from controlpanel.access.two_factor import NO_CODE, WRONG_CODE
 from controlpanel.models import SecondFactor
 from core.http import client_address
@@ -148,17 +146,9 @@ class SignInHandler(AxesDatabaseHandler):
 
     def is_braked(self, request: Any, credentials: Any) -> bool:
         username = get_client_username(request, credentials)
-        if not settings.LOGIN_ATTEMPTS_PER_USER or not username:
+        if not username or is_known_browser(request, username):
             return False
-        tries = (
-            AccessAttempt.objects.filter(username=username, attempt_time__gte=get_cool_off_threshold(request))
-            .order_by()
-            .values("ip_address")
-            .annotate(tries=Sum("failures_since_start"))
-        )
-        # What an address tries during its own pause is no guess: it is not even compared.
-        guesses = sum(min(address["tries"], settings.AXES_FAILURE_LIMIT) for address in tries)
-        return guesses >= settings.LOGIN_ATTEMPTS_PER_USER and not is_known_browser(request, username)
+        return is_braked(recent_failures(username).get(username, []))
 
     def user_login_failed(self, sender: Any, credentials: Any, request: Any = None, **kwargs: Any) -> None:
         if request is not None and self.is_braked(request, credentials):

@@ -9,7 +9,7 @@ import pytest
 from accounts.models import ExchangeKey
 from bots.monitoring.poll import poll_server
 from core.problems import Problem
-from core.server_problems import problem_class, problem_of
+from core.problems.server import problem_class, problem_of
 from hummingbot_api.errors import NotFound
 from hummingbot_api.http.routes import ROUTES
 from hummingbot_api.server_faults import NotSupportedByServer

@@ -7,7 +7,7 @@ from accounts.models import KeyState
 from bots.models import BotState
 from bots.monitoring.poll import poll_server
 from bots.operations.steps import deploy as deploying
-from core.server_problems import problem_class
+from core.problems.server import problem_class
 from hummingbot_api.errors import KeyRefused, TunnelBackendDown, TunnelInterstitial, TunnelOffline, WrongPassword
 from operations import runner
 from operations.models import State

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, TradingRules
-from core.server_problems import problem_class
+from core.problems.server import problem_class
 from hummingbot_api.errors import KeyRefused, ServerUnreachable, WrongPassword
 from operations import runner
 from operations.models import Operation, State

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from bots.monitoring.evidence import NAMED_SECRET
-from core.server_problems import problem_of
+from core.problems.server import problem_of
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     AddressForbidden,

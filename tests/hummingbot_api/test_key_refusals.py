@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.server_problems import problem_class
+from core.problems.server import problem_class
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     ConnectionFailed,

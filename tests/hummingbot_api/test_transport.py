@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from core.server_problems import problem_of
+from core.problems.server import problem_of
 from hummingbot_api import HummingbotAPI, HummingbotAPIError
 from hummingbot_api.errors import (
     InvalidBaseURL,

@@ -9,7 +9,7 @@ from accounts.models import Balance, Client, ClientStatus, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
 from bots.monitoring.poll import WORKING, poll_server
 from core.problems import Problem
-from core.server_problems import problem_class
+from core.problems.server import problem_class
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from notifications import detection, tasks
 from notifications.detection import look

@@ -14,7 +14,7 @@ from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
 from bots.tasks import poll
-from core.server_problems import problem_class
+from core.problems.server import problem_class
 from hummingbot_api.errors import ServerUnreachable
 from operations import runner, tasks
 from operations.kinds import NotDone

@@ -25,7 +25,7 @@ from bots.problems import (
     InstanceNameTaken,
     PauseWouldEnd,
 )
-from core.server_problems import problem_class
+from core.problems.server import problem_class
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
     ConfigInvalid,

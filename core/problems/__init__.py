@@ -1,7 +1,7 @@
 """The catalog of what can go wrong: a code, what happened, a remedy, and whether trying again may help.
 
 Everything that the panel reports, in the admin, in the JSON API and in the docs, is one of these classes. Each app adds
-its own in its ``problems``; what the API client raises gets its remedies in ``core.server_problems``.
+its own in its ``problems``; what the API client raises gets its remedies in ``core.problems.server``.
 """
 
 from collections.abc import Iterator

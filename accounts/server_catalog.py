@@ -1,7 +1,8 @@
-"""Keeping what a server tells of its controllers, so that forms can be made of it without asking."""
+"""What a server offers, kept so that forms can be made without asking it: its connectors and its controllers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 from django.utils import timezone
 
@@ -64,3 +65,35 @@ def _read(api: HummingbotAPI, server: Server, wanted: Iterable[tuple[str, str]])
         if silence:
             return silence
     return ""
+
+
+def connectors_learn(*, api: HummingbotAPI, server: Server) -> str:
+    """Keep what each connector asks for. A connector is asked again only when the server's version has changed.
+
+    One that the server can't describe, or describes so that nobody can read it, is left out and named.
+
+    Raises:
+        ConnectionFailed, WrongPassword, ServerTimedOut
+    """
+    known = server.connectors if server.connectors_version == server.version else {}
+    fields: dict[str, Any] = {}
+    left_out = []
+    for name in api.connectors.list():
+        try:
+            fields[name] = known.get(name) or _fields_as_json(api, name)
+        except FATAL_ERRORS:
+            raise
+        except HummingbotAPIError:
+            left_out.append(name)
+    server.contact_succeeded(connectors=fields, connectors_version=server.version)
+    learnt = f"{len(fields)} connectors."
+    if not left_out:
+        return learnt
+    return NotDone(f"{learnt} Left out, because the server does not report their fields: {', '.join(left_out)}.")
+
+
+def _fields_as_json(api: HummingbotAPI, connector: str) -> list[dict[str, Any]]:
+    return [
+        {"name": f.name, "type": f.type, "required": f.required, "allowed_values": list(f.allowed_values)}
+        for f in api.connectors.fields(connector)
+    ]
