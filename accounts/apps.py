@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db.models.signals import post_migrate
 
-from core.post_migrate import is_up_to_date
+from core.migrating import is_up_to_date
 
 
 def add_first_server(apps: Any = installed, **kwargs: object) -> None:

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.apps import apps as installed
 from django.db.models.signals import post_migrate
 
-from core.post_migrate import is_up_to_date
+from core.migrating import is_up_to_date
 
 
 def update_roles(apps: Any = installed, **kwargs: object) -> None:

@@ -98,7 +98,7 @@ class PanelAPI(NinjaAPI):
 
 api = PanelAPI(
     title="Hummingbot control panel",
-    version="1",
+    version="1.0.0",
     description="Creates and manages bots for the agency's other tools. Every call needs a token: create one in the "
     "admin, under “API tokens”, and send it as “Authorization: Bearer …”.",
     openapi_url="/api/openapi.json",

@@ -1,5 +1,8 @@
 from django.apps import AppConfig
+from django.db.models.signals import pre_migrate
 from django.utils.module_loading import autodiscover_modules
+
+from core.migrating import require_known_history
 
 
 class OperationsConfig(AppConfig):
@@ -9,3 +12,4 @@ class OperationsConfig(AppConfig):
     def ready(self) -> None:
         # Each app says in its own ``operations.py`` what it can do to the outside.
         autodiscover_modules("operations")
+        pre_migrate.connect(require_known_history, sender=self)

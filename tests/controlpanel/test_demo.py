@@ -4,6 +4,7 @@ import fcntl
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.migrations.recorder import MigrationRecorder
 
 from controlpanel.management.commands import demo
 
@@ -41,3 +42,21 @@ def test_production_is_no_place_for_a_demo(data_dir, monkeypatch):
     with pytest.raises(CommandError, match="ENVIRONMENT=development"):
         call_command("demo")
     assert not list(data_dir.iterdir())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_from_before_1_0_gets_a_sentence_and_not_a_stack_trace():
+    old = MigrationRecorder.Migration.objects.create(app="bots", name="0011_orders_outlive_their_bot")
+    try:
+        with pytest.raises(CommandError, match="delete the folder var/demo and start again"):
+            call_command("migrate", verbosity=0)
+    finally:
+        old.delete()
+    call_command("migrate", verbosity=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrations_of_other_packages_that_are_no_longer_there_stop_nothing():
+    old = MigrationRecorder.Migration.objects.create(app="axes", name="0099_gone")
+    call_command("migrate", verbosity=0)
+    old.delete()

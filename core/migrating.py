@@ -1,0 +1,46 @@
+"""What happens around ``migrate``: which databases this release can work with."""
+
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps as installed
+from django.conf import settings
+from django.core.management import CommandError
+from django.db import connections, models
+from django.db.migrations.loader import MigrationLoader
+
+BEFORE_1_0 = (
+    "This database was created by a version before 1.0, and can't be upgraded. For the demo, delete the folder var/demo "
+    "and start again. Otherwise use an empty database."
+)
+
+
+def require_known_history(using: str, **kwargs: object) -> None:
+    """Make sure that every migration that the database has had is one of this release.
+
+    Raises:
+        CommandError: the panel's own apps have had others: those of a version before 1.0.
+    """
+    own = {config.label for config in installed.get_app_configs() if Path(config.path).parent == settings.BASE_DIR}
+    loader = MigrationLoader(connections[using], ignore_no_migrations=True)
+    if any(label in own and (label, name) not in loader.disk_migrations for label, name in loader.applied_migrations):
+        raise CommandError(BEFORE_1_0)
+
+
+def is_up_to_date(model: type[models.Model], apps: Any) -> bool:
+    """Whether the table of a model is there, with the columns that this release's code reads and writes.
+
+    It is not after ``manage.py migrate bots 0001``. The migration that completes it sends the signal once more.
+
+    Args:
+        apps: what the signal says that the database has now.
+    """
+    try:
+        migrated = apps.get_model(model._meta.label)
+    except LookupError:
+        return False
+    return _columns(migrated) == _columns(model)
+
+
+def _columns(model: type[models.Model]) -> set[str | None]:
+    return {field.column for field in model._meta.local_concrete_fields}
