@@ -46,7 +46,7 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     page.get_by_role("link", name="7 days").click()
     expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
     earned.get_by_role("link", name="Sharp").click()
-    expect(page.get_by_role("heading", name="How it went in the last 7 days, client Sharp")).to_be_visible()
+    expect(page.get_by_role("heading", name="Performance last 7 days, client Sharp")).to_be_visible()
     earned.get_by_role("link", name="Paper Maker").click()
     expect(page).to_have_title("Sharp · Paper Maker: performance | Perch · Hummingbot control panel")
 

@@ -92,7 +92,7 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     shoot("bot-settings-json-refused")
     page.locator(".field-settings_json .cm-content").fill('{"order_amount": 5,')
     switch.click()
-    expect(page.get_by_text("This is not JSON")).to_be_visible()
+    expect(page.get_by_text("This is not valid JSON")).to_be_visible()
     expect(switch).to_be_checked()
     page.locator(".field-settings_json .cm-content").fill('{"order_amount": 5, "bid_spread": 0.004}')
     switch.uncheck()
