@@ -8,7 +8,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from sandbox.faults import Faults
 from sandbox.routes import accounts, bots, deploy, host, markets, strategies
-from sandbox.routes.context import Faulty
+from sandbox.routes.context import Faulty, TheWorld
 from sandbox.world import VERSION, World
 
 
@@ -27,7 +27,7 @@ def build_app(world: World, faults: Faults, *, username: str, password: str, leg
             raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
 
     @app.get("/")
-    async def root() -> dict[str, str]:
+    async def root(world: TheWorld) -> dict[str, str]:
         return {"name": "Hummingbot API", "version": world.version, "status": "running"}
 
     for routes in (accounts, strategies, deploy, bots, host, markets):

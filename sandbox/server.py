@@ -43,12 +43,15 @@ class Sandbox:
         self.url = ""
         self.requests: list[RecordedRequest] = []
         self.faults = Faults()
+        self._speed = speed
+        self._state_file = Path(state_file) if state_file is not None else None
+        self._serving: _Server | None = None
         clock = Clock(speed)
-        self.world = World(clock, Path(state_file) if state_file is not None else None)
-        app = build_app(
+        self.world = World(clock, self._state_file)
+        self._app = build_app(
             self.world, self.faults, username=username, password=password, legacy_config_map=legacy_config_map
         )
-        self._front = Front(app, self.faults, clock, self.requests)
+        self._front = Front(self._app, self.faults, clock, self.requests)
 
     @contextmanager
     def serve(self, port: int = 0) -> Iterator["Sandbox"]:
@@ -58,12 +61,27 @@ class Sandbox:
         thread.start()
         server.ready.wait()
         self.faults.on_change = server.follow_faults
+        self._serving = server
         try:
             yield self
         finally:
+            self._serving = None
             self.faults.on_change = lambda: None
             server.should_exit = True
             thread.join()
+
+    def reset(self, speed: float | None = None) -> None:
+        """Begin anew at the same address, as a sandbox that was just made: what was asked of it before has no effect
+        any more. Making an application and a server takes a hundred times as long.
+        """
+        self.faults.clear()
+        if self._serving is not None:
+            self._serving.drop_requests(self._front)
+        self.requests.clear()
+        clock = Clock(speed or self._speed)
+        self.world = World(clock, self._state_file)
+        self._app.state.world = self.world
+        self._front.clock = clock
 
     def run(self, port: int) -> None:
         """Serve in the foreground, with a log of the requests, until interrupted."""
@@ -97,6 +115,19 @@ class _Server(uvicorn.Server):
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._follow_faults(), self._loop).result()
 
+    def drop_requests(self, front: Front) -> None:
+        """Called from any other thread: end every connection, and all that is still being done for one."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._drop_requests(front), self._loop).result()
+
+    async def _drop_requests(self, front: Front) -> None:
+        self._drop_connections()
+        tasks = [*self.server_state.tasks, *front.late]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        front.late.clear()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await self._follow_faults()
@@ -120,11 +151,14 @@ class _Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         self.servers = []
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        self._drop_connections()
         if self._first_socket is not None:
             self._first_socket.close()
             self._first_socket = None
+
+    def _drop_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def _listen(port: int) -> socket.socket:

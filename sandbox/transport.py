@@ -70,9 +70,9 @@ class Front:
     def __init__(self, app: ASGIApp, faults: Faults, clock: Clock, requests: list[RecordedRequest]) -> None:
         self._app = app
         self._faults = faults
-        self._clock = clock
+        self.clock = clock
         self._requests = requests
-        self._late: list[asyncio.Task[None]] = []
+        self.late: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
@@ -93,7 +93,7 @@ class Front:
             await _hang(connection, fault)
             return
         if fault := take("slow"):
-            await self._clock.sleep(_number(fault.options.get("seconds", _SLOW_SECONDS)))
+            await self.clock.sleep(_number(fault.options.get("seconds", _SLOW_SECONDS)))
         if take("tunnel_offline"):
             await respond(_tunnel_page("ERR_NGROK_3200", 404))
         elif take("tunnel_backend_down"):
@@ -107,7 +107,7 @@ class Front:
             connection.dropped = True
         elif fault := take("late"):
             seconds = _number(fault.options.get("seconds", _SLOW_SECONDS))
-            self._late.append(asyncio.create_task(self._run_late(seconds, scope, body, connection)))
+            self.late.append(asyncio.create_task(self._run_late(seconds, scope, body, connection)))
             await _hang(connection, fault)
         elif fault := take("time_out_after"):
             await self._run(scope, body, _swallow, connection)
@@ -119,7 +119,7 @@ class Front:
             await self._run(scope, body, answer, connection)
 
     async def _run_late(self, seconds: float, scope: Scope, body: bytes, connection: Connection) -> None:
-        await self._clock.sleep(seconds)
+        await self.clock.sleep(seconds)
         await self._run(scope, body, _swallow, connection)
 
     async def _run(self, scope: Scope, body: bytes, send: Send, connection: Connection) -> None:

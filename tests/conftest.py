@@ -53,10 +53,17 @@ def texts_are_refused_as_by_postgresql() -> Iterator[None]:
     models.Field.get_db_prep_save, models.JSONField.get_db_prep_save = prepare
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+@pytest.fixture(scope="session")
+def served_sandbox() -> Iterator[Sandbox]:
     with Sandbox(password=PLANTED_PASSWORD, speed=SPEED).serve() as running:
         yield running
+
+
+@pytest.fixture
+def sandbox(served_sandbox: Sandbox) -> Sandbox:
+    """The one server of this process, as if it had just been started."""
+    served_sandbox.reset()
+    return served_sandbox
 
 
 @pytest.fixture
