@@ -11,6 +11,11 @@ from operations.services import operation_retry
 from tests.bots.book import QUOTING, look
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.name not in getattr(getattr(item, "module", None), "EVERY_RUN", {item.name}):
+        item.add_marker(pytest.mark.full("a real SIGKILL where the same death is died in the tests' own process too"))
+
+
 @pytest.fixture
 def retry() -> Callable[[Operation], Operation]:
     """Ask for the same again and work on it, as a person and a worker would."""

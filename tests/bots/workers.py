@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -129,7 +130,7 @@ def _work(operation_id: int, signal_at: str, signal_number: int) -> None:
 
     settings.OPERATIONS["LEASE"] = LEASE
     if signal_at:
-        _arm(*signal_at.split(":"), signal_number)
+        arm(signal_at, lambda: os.kill(os.getpid(), signal_number))
     deadline = time.monotonic() + PATIENCE
     while not runner.run(operation_id):
         if time.monotonic() > deadline:
@@ -137,15 +138,14 @@ def _work(operation_id: int, signal_at: str, signal_number: int) -> None:
         time.sleep(0.02)
 
 
-def _arm(key: str, moment: str, signal_number: int) -> None:
-    """Let this process signal itself at one moment of one step."""
+def arm(boundary: str, strike: Callable[[], None], patch: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Call ``strike`` at one moment of one step, ``deploy:acted``; ``patch`` puts what does it in its place."""
     from accounts import profiles
     from bots.operations.steps import deploy, lifecycle, recovery
     from hummingbot_api.resources.docker import Docker
     from operations import runner
 
-    def strike() -> None:
-        os.kill(os.getpid(), signal_number)
+    key, moment = boundary.split(":")
 
     def around(module: Any, name: str, *, before: bool, when: Any = lambda *args: True) -> None:
         original = getattr(module, name)
@@ -159,7 +159,7 @@ def _arm(key: str, moment: str, signal_number: int) -> None:
                 strike()
             return result
 
-        setattr(module, name, patched)
+        patch(module, name, patched)
 
     match moment:
         case "begun":

@@ -1,0 +1,91 @@
+"""How far a run is and how long it will still take; and ``--full``, for what a shorter run leaves out.
+
+The time left is reckoned from how long each test took the last time, which pytest's cache keeps. At the end it says
+what was skipped and why.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+#: Seconds between two lines.
+EVERY = 10
+TIMES = "panel/times"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="also what a shorter run proves by fewer examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Progress(config), "progress")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    for item in items:
+        if (mark := item.get_closest_marker("full")) is not None:
+            item.add_marker(pytest.mark.skip(reason=f"only with --full: {mark.args[0]}"))
+
+
+class Progress:
+    """Counts in seconds rather than in tests: of these some take a thousand times as long as others."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._before: dict[str, float] = config.cache.get(TIMES, {}) if config.cache else {}
+        self._took: dict[str, float] = {}
+        self._expected: dict[str, float] = {}
+        self._done: set[str] = set()
+        self._skipped: Counter[str] = Counter()
+        self._begun = self._said = time.monotonic()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._expect(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self._expect(ids)
+
+    def _expect(self, ids: Iterable[str]) -> None:
+        known = self._before.values()
+        usual = sum(known) / len(known) if known else 1.0
+        self._expected = {name: self._before.get(name, usual) for name in ids}
+        self._begun = self._said = time.monotonic()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Iterator[None]:
+        yield
+        self._took[report.nodeid] = self._took.get(report.nodeid, 0) + report.duration
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self._skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
+        if report.when == "teardown":
+            self._done.add(report.nodeid)
+            if time.monotonic() - self._said > EVERY:
+                self._say()
+
+    def _say(self) -> None:
+        self._said = time.monotonic()
+        gone, whole = self._said - self._begun, sum(self._expected.values())
+        done = sum(self._expected.get(name, 0) for name in self._done)
+        left = f"about {minutes(gone * (whole - done) / done)} left" if done else ""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            terminal.write_line(f"{len(self._done)} of {len(self._expected)} tests, {minutes(gone)} gone, {left}")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for reason, count in self._skipped.most_common():
+            terminalreporter.write_line(f"Skipped {count}: {reason}")
+
+    def pytest_sessionfinish(self) -> None:
+        if self._config.cache and self._took:
+            self._config.cache.set(TIMES, self._before | {name: round(took, 2) for name, took in self._took.items()})
+
+
+def minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
