@@ -4,6 +4,7 @@ The time left is reckoned from how long each test took the last time, which pyte
 what was skipped and why.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,12 @@ TIMES = "panel/times"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="also what a shorter run proves by fewer examples")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """More than there are processors: some tests wait for servers, workers and browsers most of their time."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 def pytest_configure(config: pytest.Config) -> None:

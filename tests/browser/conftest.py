@@ -9,16 +9,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
+from tests.browser.manager import ROOT, Manager
 from tests.databases import new_database, url_of
 
-ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
     "--no-sandbox",  # CI runs as root, where Chromium's own sandbox refuses to
@@ -29,6 +29,19 @@ FLAGS = [
     "--disable-sync",
 ]
 
+#: Modules with a demo of their own: the walk over all pages takes as long as the others together, and the API's
+#: document is followed to the end of the sample client. The others share one.
+BY_THEMSELVES = ("test_every_page", "test_api")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """All that share a demo on the process that runs it."""
+    item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+
+
+def group_of(module: Path) -> str:
+    return module.stem if module.stem in BY_THEMSELVES else "browser"
+
 
 @dataclass
 class Demo:
@@ -37,12 +50,11 @@ class Demo:
     url: str
     password: str
     output: list[str]
-    environment: dict[str, str]
+    manager: Manager
 
     def manage(self, *arguments: str) -> str:
         """What ``manage.py`` prints, with the demo's database and keys."""
-        command = [sys.executable, "manage.py", *arguments]
-        return subprocess.check_output(command, cwd=ROOT, env=self.environment, text=True).strip()
+        return self.manager.run(*arguments)
 
 
 def free_port() -> int:
@@ -64,7 +76,7 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
         "SECRET_KEY": "only-for-the-browser-tests",
         "FERNET_KEYS": "only-for-the-browser-tests",
         "DATA_DIR": str(data),
-        "DJANGO_SETTINGS_MODULE": "controlpanel.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.demo_settings",
         "QUEUE_URL": "",
         "DATABASE_URL": database_url,
         "ALLOWED_HOSTS": "",
@@ -90,16 +102,32 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
     output = "".join(output)
     url, password = re.search(r"http://\S+(?=/)", output), re.search(r"Password\s+(\S+)", output)
     assert url and password, output
-    yield Demo(url[0], password[1], output, environment)
+    with Manager(environment) as manager:
+        yield Demo(url[0], password[1], output, manager)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0, "".join(output)
 
 
+@pytest.fixture(scope="session")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Demo]]:
+    """The demo of each group of modules, started when the first one asks for it."""
+    running: dict[str, Demo] = {}
+    with ExitStack() as until_the_end:
+
+        def demo_of(group: str) -> Demo:
+            if group not in running:
+                running[group] = until_the_end.enter_context(running_demo(tmp_path_factory.mktemp("demo")))
+            return running[group]
+
+        yield demo_of
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo for the tests of one module: what one of them makes, the others see."""
-    with running_demo(tmp_path_factory.mktemp("demo")) as demo:
-        yield demo
+def demo(request: pytest.FixtureRequest, demos: Callable[[str], Demo]) -> Demo:
+    """What one test makes there, those after it see, in other modules too. Each makes what it is about by a name of
+    its own, or leaves it as it was.
+    """
+    return demos(group_of(request.path))
 
 
 @pytest.fixture(scope="module")
