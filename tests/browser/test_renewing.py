@@ -1,5 +1,6 @@
 """Lists and pages that renew themselves while somebody watches, and keep still while somebody is at them."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -32,8 +33,10 @@ def choose(page: Page, name: str) -> Locator:
 
 @pytest.fixture(scope="module")
 def running(demo: Demo) -> None:
-    """A bot that runs."""
-    demo.manage("bot", "deploy", "Sharp Spread")
+    """A bot that runs; perhaps another module has deployed it."""
+    states = {bot["name"]: bot["state"] for bot in json.loads(demo.manage("bot", "list", "--json"))}
+    if states["Sharp Spread"] != "running":
+        demo.manage("bot", "deploy", "Sharp Spread")
 
 
 @pytest.fixture
