@@ -14,32 +14,27 @@ import shutil
 import sys
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from unittest.mock import MagicMock
+from types import ModuleType
 
-import hummingbot
 import pytest
 import pytest_asyncio
 import yaml
-from hummingbot.client import runner, settings
-from hummingbot.client.config.client_config_map import ClientConfigMap
 from hummingbot.client.config.config_data_types import BaseClientModel
-from hummingbot.client.config.config_helpers import ClientConfigAdapter
 from hummingbot.connector.test_support.mock_paper_exchange import MockPaperExchange
-from hummingbot.core import trading_core
-from hummingbot.core.data_type.common import MarketDict, OrderType, TradeType
-from hummingbot.core.data_type.in_flight_order import InFlightOrder, OrderState
+from hummingbot.core.data_type.common import MarketDict
 from hummingbot.core.network_iterator import NetworkStatus
-from hummingbot.model.sql_connection_manager import SQLConnectionManager
 from hummingbot.strategy.strategy_v2_base import StrategyV2ConfigBase
 from pydantic import ValidationError
-from stage import PAIR, START, Stage, bitmart, move_mid, simulated_market
+from stage import PAIR, Stage, bitmart, move_mid, simulated_market
 
 from bots.strategies.bundled import defaults
 from bots.strategies.render import script_config
 
-SCRIPT = Path(__file__).parent.parent / "bots" / "strategies" / "bundled_scripts" / "spread.py"
+SCRIPT = Path(__file__).parent.parent / "bots" / "strategies" / "spread.py"
+
+
 UPLOADED_NAME = "spread_1a2b3c4d"
+
 
 # What the panel writes to a server as the script's config, to the letter.
 PANEL_SETTINGS = script_config(UPLOADED_NAME, ("bitmart", PAIR), defaults("spread") | {"order_amount": 1600})
@@ -90,10 +85,12 @@ async def stage(script: ModuleType, application: None):
 
 
 BID = ("bid", Decimal("0.012462"), Decimal("1600"))  # 0.0125 * 0.997 = 0.0124625, rounded down
+
+
 ASK = ("ask", Decimal("0.012538"), Decimal("1600"))  # 0.0125 * 1.003 = 0.0125375, rounded up
 
 
-# --- the module and its config ---------------------------------------------------------------------
+# --- the module and its config ---
 
 
 def test_it_accepts_what_the_panel_sends(script):
@@ -190,7 +187,7 @@ def test_it_imports_nothing_but_hummingbot_and_a_little_of_the_standard_library(
     assert "Path(__file__).name" in SCRIPT.read_text()
 
 
-# --- quoting ---------------------------------------------------------------------------------------
+# --- quoting ---
 
 
 async def test_it_quotes_both_sides_of_the_mid_price(stage):
@@ -274,7 +271,7 @@ async def test_with_both_filled_it_still_waits_for_the_refresh(stage):
     assert len(play.orders) == 2
 
 
-# --- the budget ------------------------------------------------------------------------------------
+# --- the budget ---
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -355,7 +352,7 @@ async def test_it_gives_balances_a_moment_after_a_cancel(stage):
     assert play.orders == [BID, ASK]
 
 
-# --- when the market is away -----------------------------------------------------------------------
+# --- when the market is away ---
 
 
 class Moody(MockPaperExchange):
@@ -422,81 +419,7 @@ async def test_without_a_mid_price_old_quotes_don_t_stay(stage):
     assert play.orders == []
 
 
-# --- cancel before replace, on the real BitMart connector ------------------------------------------
-
-
-async def test_new_orders_wait_until_the_old_ones_are_confirmed_gone(stage):
-    market = bitmart()
-    play = stage(market)
-    await play.first_quotes()
-    assert play.orders == [BID, ASK]
-    market.answers.clear()
-    await play.until(62)
-    assert market.kinds() == ["place", "place", "cancel", "cancel"]
-    # The trap: as soon as a cancel is requested, the strategy's own list of active orders is empty.
-    assert play.strategy.get_active_orders(market.name) == []
-    await play.until(100)
-    assert market.kinds() == [
-        "place",
-        "place",
-        "cancel",
-        "cancel",
-    ]  # nothing new, and no second cancel request
-    assert len(market.alive) == 2
-    market.answers.set()
-    await play.until(102)
-    assert market.kinds() == ["place", "place", "cancel", "cancel", "place", "place"]
-    assert play.orders == [BID, ASK]
-    assert market.most_alive == 2
-
-
-async def test_never_two_generations_however_the_exchange_dawdles(stage):
-    market = bitmart()
-    play = stage(market, order_refresh_time=1)
-    for second in range(3, 400, 7):
-        market.answers.clear()
-        await play.until(second)
-        market.answers.set()
-        await play.until(second + 3)
-    assert market.most_alive == 2
-    assert market.kinds().count("place") > 50
-
-
-async def test_a_refused_cancel_is_tried_again_and_nothing_is_placed_meanwhile(stage):
-    market = bitmart()
-    play = stage(market)
-    await play.first_quotes()
-    market.refuse_cancels = True
-    await play.until(130)
-    assert market.kinds() == [
-        "place",
-        "place",
-        "cancel",
-        "cancel",
-        "cancel",
-        "cancel",
-    ]  # Hummingbot: every 60 s
-    market.refuse_cancels = False
-    await play.until(190)
-    assert market.kinds()[6:] == ["cancel", "cancel", "place", "place"]
-    assert market.most_alive == 2
-
-
-async def test_orders_of_an_earlier_run_are_cancelled_first(stage):
-    market = bitmart()
-    left = InFlightOrder("HBOT-old", PAIR, OrderType.LIMIT, TradeType.BUY, Decimal(1600), START, Decimal("0.012"))
-    left.exchange_order_id, left.current_state = "7", OrderState.OPEN
-    market.restore_tracking_states({"HBOT-old": left.to_json()})
-    market.alive.add("HBOT-old")
-    play = stage(market)
-    await play.first_quotes()
-    assert market.sent == ["cancel HBOT-old"]
-    await play.until(3)
-    assert market.kinds() == ["cancel", "place", "place"]
-    assert market.most_alive == 2
-
-
-# --- stopping --------------------------------------------------------------------------------------
+# --- stopping ---
 
 
 async def test_a_stop_waits_for_its_cancels_and_places_nothing_more(stage):
@@ -545,69 +468,3 @@ async def test_the_status_text_shows_the_orders(stage):
     await play.first_quotes()
     assert "0.012462" in play.strategy.format_status()
     assert "0.012538" in play.strategy.format_status()
-
-
-# --- the whole way: config file, headless start, real clock, shutdown ------------------------------
-
-
-@pytest.fixture
-def bot(script, application, tmp_path, monkeypatch):
-    """A bot's core with its folders in `tmp_path`. Cut off: gateway, rate oracle, metrics, the exchange."""
-    (tmp_path / "conf").mkdir()
-    monkeypatch.setattr(settings, "SCRIPT_STRATEGY_CONF_DIR_PATH", tmp_path / "conf")
-    monkeypatch.setattr(runner, "SCRIPT_STRATEGY_CONF_DIR_PATH", tmp_path / "conf")
-    monkeypatch.setattr(hummingbot, "_data_path", str(tmp_path / "data"))
-    monkeypatch.setattr(SQLConnectionManager, "_scm_trade_fills_instance", None)
-    monkeypatch.setattr(trading_core, "GatewayHttpClient", MagicMock())
-    monkeypatch.setattr(trading_core, "RateOracle", MagicMock())
-
-    core = trading_core.TradingCore(ClientConfigAdapter(ClientConfigMap()), scripts_path=tmp_path / "scripts")
-    core._initialize_metrics_for_connector = MagicMock()
-    asked = []
-
-    def create_connector(name, pairs, required):
-        asked.append((name, pairs, required))
-        core.connector_manager.connectors[name] = simulated_market()
-        return core.connector_manager.connectors[name]
-
-    core.connector_manager.create_connector = create_connector
-
-    def write_config(**changes):
-        settings_text = yaml.dump(PANEL_SETTINGS | {"connector_name": "mock_paper_exchange"} | changes)
-        (tmp_path / "conf" / "sharp.yml").write_text(settings_text)
-
-    return SimpleNamespace(
-        core=core, trading_core=core, strategy_file_name=None, asked=asked, write_config=write_config
-    )
-
-
-async def start(bot) -> bool:
-    return await runner.load_and_start_strategy(bot, v2_conf="sharp.yml", headless=True)
-
-
-async def test_a_headless_bot_starts_quotes_and_shuts_down(bot):
-    bot.write_config(order_refresh_time=1)
-    assert await start(bot)
-    assert type(bot.core.strategy).__name__ == "Spread"
-    assert bot.asked == [("mock_paper_exchange", [PAIR], True)]
-    market = bot.core.connectors["mock_paper_exchange"]
-    generations, most = set(), 0
-    for _ in range(80):
-        await asyncio.sleep(0.1)
-        ids = {order.client_order_id for order in market.limit_orders}
-        generations |= ids
-        most = max(most, len(ids))
-    assert most == 2
-    assert len(generations) >= 6  # at least three pairs in eight seconds
-    assert await bot.core.shutdown()
-    assert market.limit_orders == []
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"bid_spread": 0}, {"unknown": 1}, {"script_file_name": ""}, {"controllers_config": ["missing.yml"]}],
-)
-async def test_a_bad_config_file_starts_nothing(bot, changes):
-    bot.write_config(**changes)
-    assert await start(bot) is False
-    assert bot.asked == []

@@ -1,26 +1,19 @@
 """What can go wrong between a click on Deploy and one bot that trades; never does it become two."""
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 import requests
 from django.utils import timezone
 
 from accounts.models import Server
-from bots.models import Bot, BotState, Deployment, Strategy
+from bots.models import BotState
 from bots.operations.steps import deploy
-from bots.strategies.schema import schema_from
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.resources import Scripts
 from operations import runner
 from operations.models import Operation, State
-from operations.problems import OperationActive
 from operations.services import operation_request
-from sandbox import Sandbox
-from sandbox.instance import Instance
 from tests.conftest import PLANTED, PLANTED_PASSWORD
-from tests.duplicates import record_duplicate
 
 NAME = "hummingbot-client_sharp-sharp-spread"
 DEPLOY = "/bot-orchestration/deploy"
@@ -76,9 +69,6 @@ def deploy_by_hand(sandbox, name: str = NAME) -> None:
         timeout=5,
     )
     assert answer.json()["success"]
-
-
-# --- the answer does not come ---
 
 
 @pytest.mark.parametrize("fault", ["time_out_after", "truncated_json"])
@@ -219,9 +209,6 @@ def test_a_worker_that_takes_over_does_not_send_while_the_server_answers_nobody(
     assert_one_running(bot, sandbox)
 
 
-# --- the server says no ---
-
-
 def test_a_missing_image_is_named_and_leaves_no_deployment_open(make_bot, key, perform, sandbox, retry):
     bot = make_bot(image="nope/hummingbot:latest")
     failed = perform("deploy", bot)
@@ -293,9 +280,6 @@ def test_an_unexpected_error_amid_the_deploy_leaves_it_unconfirmed_not_forgotten
     assert bot.deployment.is_open
     assert retry(failed).state == State.SUCCEEDED
     assert_one_running(bot, sandbox)
-
-
-# --- what is there already ---
 
 
 def test_a_bot_that_runs_is_not_deployed_a_second_time(bot, perform, sandbox):
@@ -412,273 +396,3 @@ def test_a_former_instance_that_cannot_be_archived_is_not_replaced(bot, perform,
     (instance,) = sandbox.world.live()
     assert (len(sandbox.world.instances), instance.strategy) == (1, "stopped")
     assert sandbox.world.open_orders() == []
-
-
-# --- kinds of bots ---
-
-
-def test_paper_trade_needs_no_key(make_bot, perform, sandbox):
-    bot = make_bot(connector="binance_paper_trade", trading_pair="BTC-USDT")
-    operation = perform("deploy", bot)
-    assert operation.state == State.SUCCEEDED, operation.error_message
-    assert not [request for request in sandbox.requests if "add-credential" in request.path]
-    assert bot.deployment.key_fingerprint == ""
-    assert_one_running(bot, sandbox)
-
-
-def test_a_bot_without_a_key_is_not_deployed(make_bot, perform, sandbox):
-    operation = perform("deploy", make_bot())
-    assert ended(operation) == (State.FAILED, "key_missing")
-    assert "client_sharp" not in sandbox.world.accounts
-
-
-def test_a_key_that_only_the_server_knows_will_do(make_bot, perform, sandbox):
-    sandbox.world.accounts["client_sharp"] = {"bitmart": PLANTED}
-    bot = make_bot()
-    assert ended(perform("deploy", bot)) == (State.FAILED, "profile_exists")
-    perform("verify_profile", bot.client)
-    assert perform("deploy", bot).state == State.SUCCEEDED
-    assert bot.client.profiles.get().adopted
-    assert_one_running(bot, sandbox)
-
-
-def test_a_controller_is_deployed_with_its_settings_and_limits(make_bot, key, perform, sandbox):
-    bot = make_bot(
-        strategy=Strategy.objects.get(name="pmm_v1"),
-        settings={"order_amount": 1600, "buy_spreads": [0.003, 0.006], "sell_spreads": [0.004]},
-        max_global_drawdown_quote=Decimal("25.5"),
-    )
-    operation = perform("deploy", bot)
-    assert operation.state == State.SUCCEEDED, operation.error_message
-    assert_one_running(bot, sandbox)
-    (instance,) = sandbox.world.live()
-    assert instance.strategy_type == "controller"
-    (sent,) = [r.json for r in sandbox.requests if r.path == "/bot-orchestration/deploy-v2-controllers"]
-    assert (sent["max_global_drawdown_quote"], sent["max_controller_drawdown_quote"]) == (25.5, None)
-    (config,) = instance.config
-    assert config["buy_spreads"] == [0.003, 0.006]
-    assert (config["connector_name"], config["trading_pair"]) == ("bitmart", "SHARP-USDT")
-
-
-def test_a_controller_that_the_server_lacks_or_refuses_is_named(make_bot, key, perform, sandbox):
-    strategy = Strategy.objects.create(name="pmm_9", kind="controller", controller_type="generic")
-    operation = perform("deploy", make_bot(strategy=strategy, settings={}))
-    assert ended(operation) == (State.FAILED, "controller_invalid")
-    assert "generic/pmm_9" in operation.error_message
-    pmm = Strategy.objects.get(name="pmm_v1")
-    pmm.schema, pmm.default_settings = {}, {"no_such_setting": 1}
-    pmm.save()
-    operation = perform("deploy", make_bot(name="Other", strategy=pmm, settings={}))
-    assert ended(operation) == (State.FAILED, "config_invalid")
-    assert "no_such_setting" in operation.error_message
-    assert not sandbox.world.instances
-
-
-@pytest.mark.parametrize(
-    ("source", "settings", "named"),
-    [
-        ("import os\n", {}, "configuration class"),
-        ("import hummingbot.strategy.pure_market_making.pure_market_making_v2\n", {}, "configuration class"),
-        (
-            "class MyConfig(StrategyV2ConfigBase):\n    connector_name: str = ''\n    trading_pair: str = ''\n",
-            {"spread": 1},
-            "has no setting spread",
-        ),
-    ],
-)
-def test_a_script_that_the_server_cannot_use_is_named_before_anything_is_deployed(
-    source, settings, named, make_bot, key, perform, sandbox
-):
-    # Its schema claims what its config class does not declare.
-    strategy = Strategy.objects.create(name="mine", source=source, schema=schema_from(settings))
-    operation = perform("deploy", make_bot(strategy=strategy, settings=settings))
-    assert ended(operation) == (State.FAILED, "script_invalid")
-    assert named in operation.error_message
-    assert not deploys_sent(sandbox)
-
-
-def test_a_configuration_that_the_server_holds_otherwise_than_sent_is_not_deployed(bot, perform, sandbox, monkeypatch):
-    held = Scripts.get_config
-    monkeypatch.setattr(Scripts, "get_config", lambda self, name: held(self, name) | {"order_amount": 16})
-    operation = perform("deploy", bot)
-    assert ended(operation) == (State.FAILED, "config_invalid")
-    assert "order_amount" in operation.error_message
-    assert not deploys_sent(sandbox)
-
-
-def test_a_definition_that_became_invalid_is_not_deployed(bot, perform, sandbox):
-    bot.settings["bid_spread"] = 2
-    bot.save()
-    operation = perform("deploy", bot)
-    assert ended(operation) == (State.FAILED, "definition_invalid")
-    assert "bid_spread" in operation.error_message
-    assert not sandbox.requests
-    assert not bot.deployments.exists()
-
-
-@pytest.mark.parametrize(
-    ("account", "name", "other_account", "other_name"),
-    [
-        ("b-sharp", "spread", "b", "Sharp Spread"),
-        ("c-sharp-sharp", "spread", "c-sharp", "Sharp Spread"),
-        ("a-", "x", "a", "x"),
-        ("a--b", "c", "a", "b c"),
-    ],
-)
-def test_two_bots_whose_names_could_be_joined_alike_both_run(
-    account, name, other_account, other_name, perform, make_bot, server
-):
-    for account_name, bot_name in ((account, name), (other_account, other_name)):
-        client = server.clients.create(name=account_name, account_name=account_name)
-        bot = make_bot(client=client, name=bot_name, connector="binance_paper_trade")
-        assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
-        assert bot.deployment.profile == account_name
-    first, second = Deployment.objects.order_by("pk")
-    assert first.requested_name != second.requested_name
-    assert not first.is_instance(second.instance_name)
-    assert not second.is_instance(first.instance_name)
-
-
-def test_an_open_instance_that_was_named_alike_before_is_not_mistaken_for_this_one(bot, perform, make_bot, server):
-    other = server.clients.create(name="Other", account_name="client_sharp-sharp")
-    namesake = make_bot(client=other, name="spread", connector="binance_paper_trade")
-    perform("deploy", namesake)
-    namesake.deployment.update(requested_name=bot.instance_name)
-    assert ended(perform("deploy", bot)) == (State.FAILED, "instance_name_taken")
-    namesake.deployment.end(BotState.ARCHIVED)
-    assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
-
-
-def test_an_instance_that_was_deployed_under_a_former_name_is_still_this_bots(perform, make_bot, server):
-    client = server.clients.create(name="B", account_name="b-sharp")
-    bot = make_bot(client=client, name="spread", connector="binance_paper_trade")
-    former = "hummingbot-b-sharp-spread"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Bot, "instance_name", former)
-        assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
-    name = bot.deployment.instance_name
-    assert name.startswith(f"{former}-2")
-    perform("refresh", bot)
-    assert (bot.deployment.state, bot.duplicate_names) == (BotState.RUNNING, "")
-    assert ended(perform("redeploy", bot)) == (State.SUCCEEDED, "")
-    assert bot.deployment.instance_name.startswith("hummingbot-b-sharp--spread-2")
-
-
-@pytest.mark.parametrize("key_of_step", ["server", "profile", "config"])
-def test_a_deploy_that_is_cancelled_before_it_is_sent_leaves_no_deployment_open(key_of_step, bot, sandbox):
-    operation = operation_request(kind="deploy", subject=bot)
-
-    def cancel(step) -> None:
-        if step.key == key_of_step and step.state == "running":
-            operation.cancel()
-
-    assert runner.run(operation.pk, on_step=cancel)
-    operation.refresh_from_db()
-    assert operation.state == State.CANCELLED
-    assert [deployment.observed_state for deployment in bot.deployments.all()] == ["not_created"]
-    assert not deploys_sent(sandbox)
-
-
-def test_an_edit_during_the_deploy_does_not_mix_with_what_was_planned(bot, sandbox):
-    operation = operation_request(kind="deploy", subject=bot)
-
-    def edit(step) -> None:
-        if step.key == "server" and step.state == "done":
-            type(bot).objects.update(settings=bot.settings | {"bid_spread": 0.5})
-
-    assert runner.run(operation.pk, on_step=edit)
-    (instance,) = sandbox.world.live()
-    assert instance.config["bid_spread"] == 0.003
-
-
-# --- what nobody can be sure of ---
-
-
-def test_an_unanswered_deploy_is_not_sent_again_while_its_instance_may_still_appear(
-    bot, perform, sandbox, retry, settings
-):
-    settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
-    sandbox.faults.add("server_error", path=DEPLOY, times=1)
-    failed = perform("deploy", bot)
-    for operation in (retry(failed), perform("deploy", bot), perform("redeploy", bot)):
-        assert ended(operation) == (State.FAILED, "deploy_unconfirmed")
-        assert "may appear until" in operation.error_message
-    for kind in ("archive", "stop", "start"):
-        assert ended(perform(kind, bot)) == (State.FAILED, "deploy_unconfirmed")
-        assert bot.deployment.state == BotState.UNCONFIRMED
-    assert deploys_sent(sandbox) == 1
-    assert perform("deploy", bot, gone=True).state == State.SUCCEEDED
-    assert_one_running(bot, sandbox)
-
-
-def test_a_base_url_that_leads_to_another_host_makes_no_second_bot_there(bot, perform, sandbox):
-    assert perform("deploy", bot).state == State.SUCCEEDED
-    with Sandbox(password=PLANTED_PASSWORD, speed=200).serve() as other_host:
-        Server.objects.update(base_url=other_host.url)
-        for kind in ("deploy", "redeploy", "archive", "stop", "start"):
-            bot.refresh_from_db()
-            assert ended(perform(kind, bot)) == (State.FAILED, "instance_unknown_here")
-            assert bot.deployment.state != BotState.NOT_LISTED
-        assert not other_host.world.instances
-    assert len(sandbox.world.live()) == 1
-    bot.refresh_from_db()
-    assert bot.deployment.is_open
-
-
-def test_a_redeploy_stops_when_the_former_instance_may_have_left_orders_open(bot, perform, sandbox, monkeypatch):
-    assert perform("deploy", bot).state == State.SUCCEEDED
-    monkeypatch.setattr(Instance, "listed", False)
-    operation = perform("redeploy", bot)
-    assert ended(operation) == (State.FAILED, "orders_may_be_open")
-    assert "cancel any open orders" in operation.error_remedy
-    assert all(order.exchange_order_id in operation.error_message for order in sandbox.world.open_orders())
-    assert not sandbox.world.live()
-
-
-def test_a_container_that_was_there_before_the_deploy_is_never_taken_for_its_instance(
-    bot, perform, sandbox, server, impatient
-):
-    assert perform("deploy", bot).state == State.SUCCEEDED
-    with server.api() as api:
-        stranger = api.bots.deploy_script(**bot.deployment.order())
-    sandbox.world.crash(stranger)
-    assert perform("archive", bot).state == State.SUCCEEDED
-    sandbox.faults.add("time_out_before", path=DEPLOY, times=1)
-    assert ended(perform("deploy", bot)) == (State.FAILED, "deploy_unconfirmed")
-    assert bot.deployment.instance_name == ""
-
-
-def test_nothing_is_sent_for_a_bot_that_was_deleted_meanwhile(bot, perform, sandbox, monkeypatch):
-    send = deploy._mark_as_sent
-
-    def delete_and_send(run, api, deployment):
-        Deployment.objects.all().delete()
-        Bot.objects.all().delete()
-        send(run, api, deployment)
-
-    monkeypatch.setattr(deploy, "_mark_as_sent", delete_and_send)
-    operation = operation_request(kind="deploy", subject=bot)
-    assert runner.run(operation.pk)
-    operation.refresh_from_db()
-    assert (operation.state, operation.error_code) == (State.FAILED, "subject_gone")
-    assert not sandbox.world.live()
-
-
-def test_a_bot_that_is_about_to_be_deployed_cannot_be_deleted(bot):
-    operation = operation_request(kind="deploy", subject=bot)
-    with pytest.raises(OperationActive):
-        bot.remove()
-    operation.cancel()
-    bot.remove()
-    assert not Bot.objects.exists()
-
-
-def test_a_definition_that_is_saved_during_a_deploy_does_not_lose_the_instance(bot, perform):
-    opened = Bot.objects.get(pk=bot.pk)
-    assert perform("deploy", bot).state == State.SUCCEEDED
-    record_duplicate("another")
-    opened.settings = opened.settings | {"order_amount": 1800}
-    opened.save()
-    bot.refresh_from_db()
-    assert (bot.open_deployment, bot.duplicate_names) == (bot.deployments.get(), "another")
-    assert bot.settings["order_amount"] == 1800

@@ -13,11 +13,10 @@ from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError
 from django.urls import reverse
-from django.utils import timezone
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 
 from accounts.models import Client, ExchangeKey, Server
-from bots.models import Bot, Strategy, TradingRules
+from bots.models import Bot, Strategy
 from operations.models import Operation
 from spreadsheets.sheets import Import
 from spreadsheets.tables import MAX_ROWS
@@ -84,9 +83,6 @@ def errors(outcomes: list[Any]) -> list[dict[str, str]]:
 
 def states(outcomes: list[Any]) -> list[tuple[int, str]]:
     return [(outcome.row, outcome.state) for outcome in outcomes]
-
-
-# --- checking and saving ---
 
 
 def test_a_check_shows_what_would_become_of_each_row_and_saves_nothing(send, client_sharp, server, sandbox):
@@ -249,9 +245,6 @@ def test_a_file_that_is_too_large_is_not_taken_and_never_touches_the_disk(send, 
     assert "more than 1000 rows" in text_of(send(CLIENT, b"name\n" + b"xxxxxxxxx\n" * 200_000))
 
 
-# --- clients ---
-
-
 def test_the_rules_of_a_clients_page_hold(send, client_sharp, server):
     client_sharp.profiles.create(server=server, account_name="client_sharp")
     rows = check(
@@ -277,9 +270,6 @@ def test_the_rules_of_a_clients_page_hold(send, client_sharp, server):
         {"account_manager": "This user does not exist."},
         {"account_name": "No account name can be made from this client name. Enter one."},
     ]
-
-
-# --- keys ---
 
 
 def test_a_key_is_stored_and_no_answer_repeats_it(send, client_sharp):
@@ -377,201 +367,6 @@ def test_a_keys_last_day_is_read_and_is_that_of_these_values(send, key):
     assert key.expires_on is None
 
 
-# --- bots ---
-
-
-def test_a_bot_is_defined_with_its_settings(send, client_sharp, server):
-    page = save(send, BOT, BOT_HEADER, BOT_ROW)
-    bot = Bot.objects.get()
-    assert (bot.trading_pair, bot.server, bot.headless) == ("SHARP-USDT", server, True)
-    assert bot.settings == {"bid_spread": 0.003, "ask_spread": 0.004, "order_amount": 1600, "order_refresh_time": 60}
-    assert "Next, open a bot and use “Deploy”" in text_of(page)
-
-
-@pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX-AVAX", "USD.b-XRP", "$NUT-USDT", "=A(1)-USDT", "@B-USDT"])
-def test_a_pair_is_imported_and_exported_as_its_exchange_spells_it(pair, send, client_sharp, admin_client):
-    save(send, BOT, BOT_HEADER, BOT_ROW.replace("sharp/usdt", pair))
-    assert Bot.objects.get().trading_pair == pair
-    exported = admin_client.get(reverse(f"{BOT}_export", args=["csv"])).content
-    assert states(result_of(send(BOT, exported)).outcomes) == [(2, "unchanged")]
-
-
-def test_settings_of_every_kind_are_read_as_the_form_reads_them(send, client_sharp):
-    save(
-        send,
-        BOT,
-        sheet(
-            ["client", "name", "strategy", "connector", "trading_pair", "total_amount_quote", "buy_spreads",
-             "settings.sell_spreads", "stop_loss", "skip_rebalance", "position_mode", "start_price", "end_price",
-             "limit_price", "side", "triple_barrier_config.take_profit", "max_global_drawdown_quote"],
-            ["Sharp", "Levels", "pmm_simple", "bitmart", "SHARP-USDT", 500.0, "0.003, 0.006", 0.01, "none", False,
-             "oneway", None, None, None, None, None, 20.5],
-            ["Sharp", "Grid", "grid_strike", "bitmart", "SHARP-USDT", 500, None, None, None, None, None, 1, 2, 3,
-             "sell", 0.002, None],
-        ),
-    )  # fmt: skip
-    levels, grid = Bot.objects.get(name="Levels"), Bot.objects.get(name="Grid")
-    assert {name: levels.settings[name] for name in ("buy_spreads", "sell_spreads", "stop_loss", "position_mode")} == {
-        "buy_spreads": [0.003, 0.006],
-        "sell_spreads": [0.01],
-        "stop_loss": None,
-        "position_mode": "ONEWAY",
-    }
-    assert levels.settings["skip_rebalance"] is False
-    assert float(levels.max_global_drawdown_quote) == 20.5
-    assert (grid.settings["side"], grid.settings["triple_barrier_config"]["take_profit"]) == (2, 0.002)
-
-
-def test_only_the_settings_that_are_given_change(send, bot):
-    outcomes = check(send, BOT, "client,name,bid_spread,ask_spread", "Sharp,Sharp Spread,0.005,")
-    [outcome] = outcomes
-    assert [(change.column, change.before, change.after) for change in outcome.changes] == [
-        ("bid_spread", "0.003", "0.005")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "sentence"),
-    [
-        ("bid_spread", "-0.003", "This must be more than 0. You entered -0.003."),
-        ("settings.bid_spread", "x", "Enter a number with a decimal point: 0.003."),
-        ("bid_spread", '"0,003"', "Enter a number with a decimal point: 0.003."),
-        ("order_refresh_time", "0.5", "This must be a whole number."),
-        ("bid_spread", "none", "Enter a number with a decimal point: 0.003."),
-        ("strategy", "nothing", "The strategy “nothing” does not exist. Available strategies: "),
-        ("server", "Nowhere", "The server “Nowhere” does not exist."),
-        ("connector", "nowhere", "Sandbox has no connector “nowhere”."),
-        ("trading_pair", "SHARP", "Enter a pair such as SHARP-USDT, with a dash"),
-        ("headless", "perhaps", "Enter yes or no."),
-        ("image", "No Image", "This is not the name of a Docker image"),
-        ("max_global_drawdown_quote", "20", "Drawdown limits apply to controllers only"),
-        ("max_global_drawdown_quote", "much", "Enter a number with a decimal point: 250.5."),
-        ("max_global_drawdown_quote", "NaN", "Enter a number with a decimal point: 250.5."),
-        ("max_controller_drawdown_quote", "-Infinity", "Enter a number with a decimal point: 250.5."),
-        ("buy_spreads", "0.003", "This is not a setting of spread. Its settings are: bid_spread, ask_spread,"),
-    ],
-)
-def test_what_is_wrong_with_a_bot_is_said_of_its_column(send, bot, column, value, sentence):
-    [wrong] = errors(check(send, BOT, f"client,name,{column}", f"Sharp,Sharp Spread,{value}"))
-    assert wrong[column].startswith(sentence)
-
-
-def test_an_amount_that_the_exchange_would_refuse_is_wrong(send, bot):
-    TradingRules.objects.create(
-        server=bot.server, connector="bitmart", trading_pair="SHARP-USDT", min_order_size=10, read_at=timezone.now()
-    )
-    [wrong] = errors(check(send, BOT, "client,name,settings.order_amount", "Sharp,Sharp Spread,5"))
-    assert "10 SHARP" in wrong["settings.order_amount"]
-
-
-def test_what_the_form_would_warn_of_is_said_of_the_row_before_and_after_it_is_saved(send, bot):
-    wide = ("client,name,bid_spread", "Sharp,Sharp Spread,0.005")
-    assert "The amounts were not checked" in text_of(send(BOT, table(*wide)))
-
-    TradingRules.objects.create(
-        server=bot.server,
-        connector="bitmart",
-        trading_pair="SHARP-USDT",
-        min_price_increment=0.01,
-        price=1,
-        read_at=timezone.now(),
-    )
-    narrow = "0.001 of the price is less than the exchange's price step"
-    rows = ("client,name,bid_spread", "Sharp,Sharp Spread,0.001")
-    for page, verb in ((send(BOT, table(*rows)), "Checked"), (save(send, BOT, *rows), "Imported")):
-        assert f"{verb}: 1 changed; 1 with warnings." in " ".join(text_of(page).split())
-        assert f"bid_spread: {narrow}" in text_of(page)
-
-    assert [outcome.warnings for outcome in check(send, BOT, *rows)] == [()], "nothing would be changed any more"
-
-
-def test_a_setting_that_is_given_twice_is_wrong(send, bot):
-    [wrong] = errors(check(send, BOT, "client,name,bid_spread,settings.bid_spread", "Sharp,Sharp Spread,0.1,0.2"))
-    assert wrong == {"settings.bid_spread": "This setting is already in the column bid_spread."}
-
-
-def test_one_comma_is_not_guessed_at(send, client_sharp):
-    """1,5 is one and a half in half of Europe, and two spreads elsewhere."""
-    header = "client,name,strategy,connector,trading_pair,total_amount_quote,buy_spreads"
-    row = 'Sharp,Levels,pmm_dynamic,bitmart,A-B,500,"{}"'
-    assert errors(check(send, BOT, header, row.format("1,5"))) == [
-        {"buy_spreads": "Is this one number or two? Enter 1.5 or 1, 5."}
-    ]
-    assert states(check(send, BOT, header, row.format("1, 5"))) == [(2, "new")]
-
-
-TWO_READINGS = [
-    ("1.600", "Is 1.600 the number 1600 or 1.6? Enter 1600 or 1.6."),
-    ("12.500", "Is 12.500 the number 12500 or 12.5? Enter 12500 or 12.5."),
-    ("1.000", "Is 1.000 the number 1000 or 1? Enter 1000 or 1."),
-    ("100.125", "Is 100.125 the number 100125 or 100.125? Enter 100125 or 100.1250."),
-]
-
-
-@pytest.mark.parametrize("delimiter", [";", "\t"])
-@pytest.mark.parametrize(("cell", "question"), TWO_READINGS)
-def test_a_point_that_may_group_thousands_is_asked_about(delimiter, cell, question, send, client_sharp):
-    rows = [line.replace(",", delimiter) for line in (BOT_HEADER, BOT_ROW.replace("1600", cell))]
-    assert errors(check(send, BOT, *rows)) == [{"order_amount": question}]
-
-
-@pytest.mark.parametrize("cell", ["1600", "1.6", "1.60", "1.6000", "1600.5", "0.300", "0.003", "1234.500"])
-def test_a_number_with_one_reading_is_taken_from_a_table_with_semicolons(cell, send, client_sharp):
-    rows = [line.replace(",", ";") for line in (BOT_HEADER, BOT_ROW.replace("1600", cell))]
-    save(send, BOT, *rows)
-    assert Bot.objects.get().settings["order_amount"] == float(cell)
-
-
-def test_a_point_is_a_decimal_point_where_commas_separate(send, client_sharp):
-    save(send, BOT, BOT_HEADER, BOT_ROW.replace("1600", "1.600"))
-    assert Bot.objects.get().settings["order_amount"] == 1.6
-
-
-def test_limits_lists_and_text_cells_are_asked_about_too(send, client_sharp):
-    header = ["client", "name", "strategy", "connector", "trading_pair", "total_amount_quote", "buy_spreads"]
-    header += ["max_global_drawdown_quote"]
-    row = ["Sharp", "Levels", "pmm_dynamic", "bitmart", "A-B", 500.125, "0.5, 1.500", "2.500"]
-    [wrong] = errors(result_of(send(BOT, sheet(header, row))).outcomes)
-    assert wrong == {
-        "buy_spreads": "Is 1.500 the number 1500 or 1.5? Enter 1500 or 1.5.",
-        "max_global_drawdown_quote": "Is 2.500 the number 2500 or 2.5? Enter 2500 or 2.5.",
-    }
-
-
-def test_a_comma_that_may_group_thousands_is_asked_about(send, client_sharp):
-    rows = check(send, BOT, BOT_HEADER, BOT_ROW.replace("1600", '"1,600"'))
-    assert errors(rows) == [{"order_amount": "Is 1,600 the number 1600 or 1.6? Enter 1600 or 1.6."}]
-
-
-def test_the_check_shows_the_values_of_a_new_row(send, client_sharp):
-    page = " ".join(text_of(send(BOT, table(BOT_HEADER, BOT_ROW))).split())
-    for column, value in (("order_amount", "1600"), ("bid_spread", "0.003"), ("trading_pair", "SHARP-USDT")):
-        assert f"<code>{column}</code> {value}" in page
-    assert "<code>order_refresh_time</code> 60" in page, "a default is a value too"
-    page = " ".join(text_of(send(CLIENT, table("name,server,notes", "Blunt,Sandbox,first"))).split())
-    assert "<code>notes</code> first" in page and "<code>account_name</code> client_blunt" in page
-    assert "<code>created_at</code> 20" not in page
-
-
-def test_the_check_shows_that_a_new_key_has_values_and_not_which(send, client_sharp):
-    row = f"Sharp,bitmart,{','.join(PLANTED.values())}"
-    page = " ".join(text_of(send(KEY, table(f"client,connector,{','.join(PLANTED)}", row))).split())
-    assert "<code>values</code> entered" in page
-    assert not [value for value in PLANTED.values() if value in page]
-
-
-def test_a_new_bot_needs_what_has_no_default(send, client_sharp):
-    rows = check(send, BOT, "client,name,strategy", "Sharp,One,", "Sharp,Two,spread")
-    missing = "This field is required."
-    assert errors(rows) == [
-        {"strategy": missing, "connector": missing, "trading_pair": missing},
-        {"connector": missing, "trading_pair": missing, "order_amount": "This field is required. It has no default."},
-    ]
-
-
-# --- who ---
-
-
 @pytest.fixture
 def manager(make_user, client_sharp):
     user = make_user("manager")
@@ -595,172 +390,11 @@ def foreign(server) -> Client:
     return client
 
 
-def test_for_an_account_manager_other_clients_are_not_there(manager, browse, foreign):
-    send = send_with(browse(manager))
-    for client in ("Foreign", "Not there"):
-        no_such_client = [{"client": "This client does not exist."}]
-        assert errors(check(send, KEY, KEY_HEADER, KEY_ROW.replace("Sharp", client))) == no_such_client
-        assert errors(check(send, BOT, BOT_HEADER, BOT_ROW.replace("Sharp,", f"{client},"))) == no_such_client
-    page = send(CLIENT, table("name,server,status", "Foreign,Sandbox,paused"))
-    assert errors(result_of(page).outcomes) == [{"name": "This name can't be used. Choose another one."}]
-    assert "client_foreign" not in text_of(page)
-
-
-def test_an_account_manager_gives_clients_to_nobody_else_and_adds_own_ones(manager, browse, make_user):
-    make_user("colleague")
-    send = send_with(browse(manager))
-    header = "name,server,account_manager"
-    for name in ("Sharp,,", "New,Sandbox,"):
-        for manager_name in ("colleague", "none", "nobody"):
-            assert errors(check(send, CLIENT, header, f"{name}{manager_name}")) == [
-                {"account_manager": "You don't have permission to choose an account manager. Leave this empty."}
-            ]
-    save(send, CLIENT, header, "Sharp,,manager", "New,Sandbox,")
-    assert Client.objects.get(name="New").account_manager == manager
-
-
-def test_a_server_of_nobodys_own_client_is_not_there(manager, browse):
-    Server.objects.create(name="Other", base_url="http://other.example.com", password="x", open_to_new_clients=False)
-    send = send_with(browse(manager))
-    assert errors(check(send, CLIENT, "name,server", "New,Other")) == [{"server": "The server “Other” does not exist."}]
-
-
-@pytest.mark.parametrize(("missing", "row"), [("add", "New,Sandbox"), ("change", "Sharp,")])
-def test_who_may_not_add_or_change_is_told_so_on_the_row(missing, row, make_user, browse, client_sharp):
-    user = make_user("trainee", MANAGER_PERMISSIONS - {f"accounts.{missing}_client"})
-    Client.objects.update(account_manager=user)
-    rows = check(send_with(browse(user)), CLIENT, "name,server,status", f"{row},paused")
-    assert errors(rows) == [{"": f"You don't have permission to {missing} clients."}]
-
-
-@pytest.mark.parametrize(
-    ("name", "model"), [(CLIENT, "accounts.{}_client"), (KEY, "accounts.{}_exchangekey"), (BOT, "bots.{}_bot")]
-)
-def test_who_may_only_look_can_export_and_not_import(name, model, make_user, browse, bot):
-    user = make_user("viewer", {model.format("view"), "accounts.view_every_client"})
-    browser = browse(user)
-    page = text_of(browser.get(reverse(f"{name}_changelist")))
-    assert reverse(f"{name}_import") not in page
-    assert reverse(f"{name}_export", args=["csv"]) in page
-    assert browser.get(reverse(f"{name}_export", args=["csv"])).status_code == 200
-    assert browser.get(reverse(f"{name}_import")).status_code == 403
-    assert browser.get(reverse(f"{name}_template", args=["csv"])).status_code == 403
-    assert send_with(browser)(name, b"name\nx").status_code == 403
-    stranger = browse(make_user("stranger", set()))
-    assert stranger.get(reverse(f"{name}_export", args=["csv"])).status_code == 403
-
-
-def test_a_page_whose_session_has_ended_loads_itself_again(client):
-    answer = client.post(reverse(f"{CLIENT}_import"), headers={"HX-Request": "true"})
-    assert answer.headers["HX-Refresh"] == "true"
-    assert client.post(reverse(f"{CLIENT}_import")).status_code == 302
-
-
-# --- out ---
-
-
 def exported(browser: Any, name: str, query: str = "") -> list[dict[str, str]]:
     response = browser.get(f"{reverse(f'{name}_export', args=['csv'])}{query}")
     assert response.status_code == 200
     assert "attachment" in response["Content-Disposition"]
     return list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
-
-
-def test_an_export_holds_the_rows_of_the_list_as_it_is_filtered(admin_client, client_sharp, second_client):
-    Client.objects.filter(name="Sharp").update(status="paused", notes="-dangerous")
-    assert [row["name"] for row in exported(admin_client, CLIENT)] == ["Blunt", "Sharp"]
-    [row] = exported(admin_client, CLIENT, "?status__exact=paused&q=sharp")
-    assert (row["name"], row["server"], row["notes"]) == ("Sharp", "Sandbox", "'-dangerous")
-    assert row["created_at"].endswith("+00:00")
-    list_page = text_of(admin_client.get(f"{reverse(f'{CLIENT}_changelist')}?status__exact=paused"))
-    assert f"{reverse(f'{CLIENT}_export', args=['csv'])}?status__exact=paused" in list_page
-    assert admin_client.get(f"{reverse(f'{CLIENT}_export', args=['csv'])}?nothing=1").status_code == 404
-    assert admin_client.get(reverse(f"{CLIENT}_export", args=["pdf"])).status_code == 404
-
-
-def test_an_export_of_keys_has_no_secret(admin_client, key):
-    [row] = exported(admin_client, KEY)
-    assert row == {
-        "client": "Sharp",
-        "connector": "bitmart",
-        "expires_on": "",
-        "hint": key.hint,
-        "state": "not pushed",
-        "changed_at": key.changed_at.isoformat(timespec="seconds"),
-    }
-
-
-def test_an_export_holds_own_clients_only(manager, browse, foreign, key, bot):
-    browser = browse(manager)
-    assert [row["name"] for row in exported(browser, CLIENT)] == ["Sharp"]
-    assert [row["client"] for row in exported(browser, KEY)] == ["Sharp"]
-    assert [row["client"] for row in exported(browser, BOT)] == ["Sharp"]
-
-
-@pytest.mark.parametrize("kind", ["csv", "xlsx"])
-@pytest.mark.parametrize("name", [CLIENT, KEY, BOT])
-def test_what_was_exported_is_imported_again_without_a_change(
-    name, kind, send, admin_client, admin_user, bot, make_bot
-):
-    Client.objects.update(notes="=1+1", account_manager=admin_user)
-    make_bot(
-        name="Levels",
-        strategy=Strategy.objects.get(name="pmm_dynamic"),
-        settings={"total_amount_quote": 500, "stop_loss": None, "buy_spreads": [1, 2.5]},
-        max_global_drawdown_quote="20.5",
-    )
-    make_bot(
-        name="Grid",
-        strategy=Strategy.objects.get(name="grid_strike"),
-        settings={"start_price": 1, "end_price": 2, "limit_price": 0.5, "total_amount_quote": 500},
-    )
-    content = admin_client.get(reverse(f"{name}_export", args=[kind])).content
-    outcomes = result_of(send(name, content)).outcomes
-    assert {(outcome.state, outcome.errors) for outcome in outcomes} == {("unchanged", ())}
-
-
-# --- templates and the page ---
-
-
-def template(browser: Any, name: str, kind: str = "csv", group: str = "") -> bytes:
-    return browser.get(f"{reverse(f'{name}_template', args=[kind])}?group={group}").content
-
-
-def test_a_template_names_every_column_and_its_made_up_row_is_never_saved_by_mistake(send, admin_client, server):
-    for name, group in ((CLIENT, ""), (KEY, "bitmart"), (BOT, "spread"), (BOT, "pmm_v1")):
-        content = template(admin_client, name, group=group)
-        assert states(result_of(send(name, content)).outcomes) == [(2, "wrong")]
-    assert template(admin_client, KEY, group="bitmart").decode("utf-8-sig").splitlines()[0] == KEY_HEADER.replace(
-        "connector,", "connector,expires_on,", 1
-    )
-
-
-def test_a_template_is_right_but_for_the_names_of_client_and_server(send, admin_client, client_sharp):
-    for name, group in (
-        (KEY, "okx"),
-        *((BOT, strategy.name) for strategy in Strategy.objects.exclude(name="grid_strike")),
-    ):
-        content = template(admin_client, name, group=group).replace(b"Sample Trading", b"Sharp")
-        assert states(result_of(send(name, content)).outcomes) == [(2, "new")], group
-    content = template(admin_client, CLIENT).replace(b"My server", b"Sandbox")
-    assert states(result_of(send(CLIENT, content)).outcomes) == [(2, "new")]
-
-
-def test_excel_is_told_that_the_cells_of_a_template_are_text(admin_client, server):
-    book = load_workbook(io.BytesIO(template(admin_client, KEY, "xlsx", "bitmart")))
-    assert {dimension.number_format for dimension in book.active.column_dimensions.values()} == {"@"}
-
-
-@pytest.mark.parametrize("name", [CLIENT, KEY, BOT])
-def test_the_page_explains_every_column_and_the_list_leads_to_it(name, admin_client, bot):
-    assert reverse(f"{name}_import") in text_of(admin_client.get(reverse(f"{name}_changelist")))
-    page = admin_client.get(reverse(f"{name}_import"))
-    for column in page.context["sheet"].columns:
-        assert f"<code>{column.name}</code>" in text_of(page)
-        assert column.help
-
-
-# --- many ---
 
 
 def test_a_thousand_rows_take_a_few_queries_each_and_a_moment(send, client_sharp, server):

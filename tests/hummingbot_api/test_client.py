@@ -1,46 +1,27 @@
 """What each call asks of a server and makes of its answer: the sandbox, and a stub for odd answers."""
 
-import logging
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
 
 import pytest
 
-from hummingbot_api import HummingbotAPI, HummingbotAPIError
-from hummingbot_api.connectors import KNOWN_CONNECTORS
+from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import (
-    AlreadyExists,
     BotNotFound,
     CommandRefused,
     ConfigInvalid,
     ControllerInvalid,
-    DeployRefused,
     DockerDown,
-    ExchangeUnreachable,
-    ImageMissing,
-    InvalidName,
-    KeyRefused,
     NotFound,
-    ProfileMissing,
     RequestRejected,
     ScriptInvalid,
-    ServerFailed,
-    ServerTimedOut,
-    ServerUnreachable,
-    TunnelBackendDown,
-    TunnelInterstitial,
-    TunnelOffline,
     UnexpectedAnswer,
-    UnknownConnector,
-    WrongKeyField,
     WrongPassword,
 )
 from hummingbot_api.resources import bots
-from hummingbot_api.results import ConnectorField, ControllerPerformance, ControllerSetting, TradingRule
-from hummingbot_api.server_faults import ServerModuleMissing
+from hummingbot_api.results import ControllerPerformance, ControllerSetting
 from sandbox import Sandbox
 from tests.hummingbot_api.stub import Reply, running_stub
 
@@ -117,9 +98,6 @@ def until(condition, seconds=3.0):
         time.sleep(0.01)
 
 
-# --- system -------------------------------------------------------------------------------------------------
-
-
 def test_the_version_is_told_without_a_valid_login(sandbox):
     assert HummingbotAPI(sandbox.url, "admin", "wrong").system.version() == "1.0.1"
 
@@ -144,180 +122,6 @@ def test_what_is_not_a_hummingbot_api_is_told_by_its_root(stub, stubbed, reply):
 def test_a_wrong_password(sandbox):
     with pytest.raises(WrongPassword):
         HummingbotAPI(sandbox.url, "admin", "wrong").accounts.list()
-
-
-# --- accounts and keys --------------------------------------------------------------------------------------
-
-
-def test_an_account_is_added_listed_and_deleted(api):
-    api.accounts.add("client_sharp")
-    assert api.accounts.list() == ["master_account", "client_sharp"]
-    assert api.accounts.credentials("client_sharp") == []
-
-    api.accounts.delete("client_sharp")
-    assert api.accounts.list() == ["master_account"]
-
-
-def test_an_account_that_exists(api):
-    api.accounts.add("client_sharp")
-
-    with pytest.raises(AlreadyExists):
-        api.accounts.add("client_sharp")
-
-
-def test_an_account_that_does_not_exist(api):
-    with pytest.raises(ProfileMissing):
-        api.accounts.credentials("ghost")
-    with pytest.raises(ProfileMissing):
-        api.accounts.delete("ghost")
-
-
-def test_the_master_account_can_not_be_deleted(api):
-    with pytest.raises(RequestRejected, match="Cannot delete master account"):
-        api.accounts.delete("master_account")
-
-
-def test_a_key_is_added_listed_and_deleted(api, sandbox):
-    api.accounts.add("client_sharp")
-    api.accounts.add_credential("client_sharp", "bitmart", KEY)
-
-    assert api.accounts.credentials("client_sharp") == ["bitmart"]
-    assert sandbox.world.accounts["client_sharp"]["bitmart"] == KEY
-
-    api.accounts.delete_credential("client_sharp", "bitmart")
-    assert api.accounts.credentials("client_sharp") == []
-
-
-def test_a_key_that_the_exchange_refuses_and_echoes(api, sandbox, caplog):
-    caplog.set_level(logging.DEBUG)
-    api.accounts.add("client_sharp")
-    sandbox.faults.add("exchange_refuses_key", message=f"401 Unauthorized: {SECRET} has expired")
-
-    with pytest.raises(KeyRefused) as caught:
-        api.accounts.add_credential("client_sharp", "bitmart", KEY)
-
-    assert caught.value.message.endswith("••• has expired")
-    assert SECRET not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("account", "connector", "values", "kind"),
-    [
-        ("client_sharp", "bitmart", {"api_key": "k"}, WrongKeyField),
-        ("client_sharp", "nope", {"api_key": "k"}, UnknownConnector),
-        ("ghost", "bitmart", KEY, ProfileMissing),
-    ],
-)
-def test_a_key_that_the_server_does_not_take(api, account, connector, values, kind):
-    api.accounts.add("client_sharp")
-
-    with pytest.raises(kind):
-        api.accounts.add_credential(account, connector, values)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "Cannot connect to host api-cloud.bitmart.com:443 ssl:default [Name or service not known]",
-        "Connection timeout to host https://api.binance.com",
-        "503, message='Service Unavailable'",
-    ],
-)
-def test_a_key_that_could_not_be_tried(api, sandbox, words):
-    api.accounts.add("client_sharp")
-    sandbox.faults.add("exchange_refuses_key", message=words)
-
-    with pytest.raises(ExchangeUnreachable):
-        api.accounts.add_credential("client_sharp", "bitmart", KEY)
-
-
-def test_a_failure_of_pydantic_names_the_field_and_not_its_value(stub, stubbed):
-    report = (
-        "1 validation error for BitmartConfigMap\nbitmart_memo\n  Field required [type=missing, "
-        "input_value={'bitmart_api_key': 'planted-se...3456789'}, input_type=dict]\n"
-        "    For further information visit https://errors.pydantic.dev/2.14/v/missing"
-    )
-    stub.will(Reply({"detail": report}, 400))
-
-    with pytest.raises(WrongKeyField) as caught:
-        stubbed.accounts.add_credential("client_sharp", "bitmart", KEY)
-    assert caught.value.message.endswith("The server responded: bitmart_memo: Field required")
-
-
-# --- connectors ---------------------------------------------------------------------------------------------
-
-
-def test_the_fields_of_a_connector(api):
-    assert set(api.connectors.fields("okx")) == set(KNOWN_CONNECTORS["okx"])
-    assert "okx" in api.connectors.list()
-
-
-def test_the_fields_of_a_connector_on_an_older_server():
-    with Sandbox(legacy_config_map=True).serve() as sandbox:
-        connectors = HummingbotAPI(sandbox.url, "admin", "admin").connectors
-        fields = {name: set(connectors.fields(name)) for name in ("binance", "hyperliquid")}
-
-    assert fields["binance"] == {
-        ConnectorField("binance_api_key", "SecretStr", True),
-        ConnectorField("binance_api_secret", "SecretStr", True),
-    }
-    # It names the fields only: what is known of their types beforehand is kept.
-    assert fields["hyperliquid"] == set(KNOWN_CONNECTORS["hyperliquid"])
-
-
-@pytest.mark.parametrize("connector", ["nope", "binance_paper_trade"])
-def test_the_fields_of_a_connector_that_the_server_does_not_know(api, connector):
-    with pytest.raises(UnknownConnector, match=connector):
-        api.connectors.fields(connector)
-
-
-def test_trading_rules_are_asked_for_by_pair(stub, stubbed):
-    stub.will(Reply({"BTC-USDT": {"min_order_size": 0.0001, "min_notional_size": 0, "min_price_increment": 1e-56}}))
-
-    rules = stubbed.connectors.trading_rules("binance", ["BTC-USDT", "ETH-USDT"])
-    assert rules == {"BTC-USDT": TradingRule(min_order_size=0.0001, min_notional_size=None, min_price_increment=None)}
-    assert stub.seen[0].path.endswith("?trading_pairs=BTC-USDT&trading_pairs=ETH-USDT")
-
-
-@pytest.mark.parametrize(
-    ("words", "kind"),
-    [
-        ("Connector 'nope' not found: Connector nope not found", UnknownConnector),
-        ("Connector 'bitmart' not found or error: Cannot connect to host x:443", ExchangeUnreachable),
-        ("Connector 'bitmart' not found or error: it broke", ServerFailed),
-        ("Connector 'bitmart' not found or error: No module named 'bitmart'", ServerModuleMissing),
-    ],
-)
-def test_trading_rules_that_can_not_be_had(stub, stubbed, words, kind):
-    stub.will(Reply({"detail": words}, 404))
-
-    with pytest.raises(kind):
-        stubbed.connectors.trading_rules("bitmart", ["BTC-USDT"])
-
-
-def test_a_pair_that_the_exchange_does_not_list_has_no_rules(api):
-    assert api.connectors.trading_rules("bitmart", ["SHARP-USDT", "NO-USDT"]).keys() == {"SHARP-USDT"}
-
-
-def test_prices_are_asked_for_by_pair(api):
-    assert api.connectors.prices("bitmart", ["SHARP-USDT"]) == {"SHARP-USDT": 0.0125}
-
-
-@pytest.mark.parametrize(
-    ("connector", "pair", "kind"), [("nope", "SHARP-USDT", ServerFailed), ("bitmart", "NO-USDT", ServerFailed)]
-)
-def test_prices_that_can_not_be_had(api, connector, pair, kind):
-    with pytest.raises(kind):
-        api.connectors.prices(connector, [pair])
-
-
-def test_an_exchange_that_does_not_answer_the_server_gives_no_prices(api, sandbox):
-    sandbox.faults.add("exchange_unreachable")
-    with pytest.raises(ExchangeUnreachable):
-        api.connectors.prices("bitmart", ["SHARP-USDT"])
-
-
-# --- scripts and controllers --------------------------------------------------------------------------------
 
 
 def test_a_script_is_saved_and_read_back(api):
@@ -381,142 +185,6 @@ def test_wrong_settings_are_named_readably(api):
     assert caught.value.message.endswith("order_amount: Input should be a valid decimal")
 
 
-# --- deploy -------------------------------------------------------------------------------------------------
-
-
-def test_a_script_is_deployed_by_the_file_name_of_its_configuration(deploy, sandbox):
-    name = deploy()
-
-    assert name.startswith("hummingbot-sharp-")
-    assert list(sandbox.world.instances) == [name]
-    assert sandbox.requests[-1].json == {
-        "instance_name": "hummingbot-sharp",
-        "credentials_profile": "client_sharp",
-        "image": IMAGE,
-        "script_config": "sharp.yml",
-        "headless": True,
-    }
-
-
-def test_controllers_are_deployed_and_report(api, sandbox):
-    api.accounts.add("client_sharp")
-    api.controllers.save_config("sharp_pmm", PMM)
-    name = api.bots.deploy_controllers(
-        instance_name="hummingbot-sharp",
-        credentials_profile="client_sharp",
-        controllers=["sharp_pmm"],
-        image=IMAGE,
-        max_global_drawdown_quote=50.0,
-    )
-    assert sandbox.requests[-1].json["controllers_config"] == ["sharp_pmm"]
-    assert sandbox.requests[-1].json["max_global_drawdown_quote"] == 50.0
-
-    until(lambda: any(entry.volume_traded for entry in api.bots.performance()))
-    (entry,) = api.bots.performance()
-    assert (entry.bot_name, entry.controller_id, entry.status) == (name, "sharp_pmm", "running")
-    assert entry.timestamp.utcoffset() == timedelta(0)
-    assert isinstance(entry.realized_pnl_quote, float)
-    assert api.bots.status(name).status == "running"
-
-
-@pytest.fixture
-def controller_instance(api):
-    api.accounts.add("client_sharp")
-    api.controllers.save_config("sharp_pmm", PMM)
-    return api.bots.deploy_controllers(
-        instance_name="hummingbot-sharp", credentials_profile="client_sharp", controllers=["sharp_pmm"], image=IMAGE
-    )
-
-
-def test_an_instances_controllers_are_shown_and_changed_apart_from_the_servers(api, controller_instance):
-    assert api.controllers.instance_configs(controller_instance) == {"sharp_pmm": PMM}
-
-    api.controllers.change_instance_config(controller_instance, "sharp_pmm", {"order_amount": 0.02})
-
-    assert api.controllers.instance_configs(controller_instance) == {"sharp_pmm": PMM | {"order_amount": 0.02}}
-    assert api.controllers.get_config("sharp_pmm") == PMM
-
-
-def test_an_instance_or_controller_that_is_not_there_cannot_be_changed(api, controller_instance):
-    with pytest.raises(BotNotFound):
-        api.controllers.instance_configs("nobody")
-    with pytest.raises(BotNotFound):
-        api.controllers.change_instance_config("nobody", "sharp_pmm", {})
-    with pytest.raises(NotFound):
-        api.controllers.change_instance_config(controller_instance, "other", {})
-
-
-def test_a_deploy_on_a_profile_that_is_not_there(deploy):
-    with pytest.raises(ProfileMissing):
-        deploy(credentials_profile="ghost")
-
-
-def test_a_deploy_of_an_image_that_is_not_there(deploy):
-    with pytest.raises(ImageMissing):
-        deploy(image="hummingbot/hummingbot:nope")
-
-
-def test_a_deploy_without_docker(deploy, sandbox):
-    sandbox.faults.add("docker_down")
-
-    with pytest.raises(DockerDown):
-        deploy()
-
-
-def test_a_deploy_that_is_refused_for_another_reason(stub, stubbed):
-    stub.will(Reply({"success": False, "message": "No space left on device"}))
-
-    with pytest.raises(DeployRefused, match="No space left on device"):
-        stubbed.bots.deploy_script(instance_name="i", credentials_profile="p", config_name="c", image=IMAGE)
-
-
-ABORTED = "('Connection aborted.', {})"
-
-
-@pytest.mark.parametrize("reply", [{"status": 500, "body": "detail"}, {"status": 200, "body": "message"}])
-@pytest.mark.parametrize(
-    ("cause", "may_have_acted"),
-    [
-        ("FileNotFoundError(2, 'No such file or directory')", False),
-        ("ConnectionRefusedError(111, 'Connection refused')", False),
-        ("PermissionError(13, 'Permission denied')", False),
-        ("RemoteDisconnected('Remote end closed connection without response')", True),
-        ("ConnectionResetError(104, 'Connection reset by peer')", True),
-    ],
-)
-def test_docker_that_hangs_up_amid_a_deploy_may_have_made_the_container(stub, stubbed, reply, cause, may_have_acted):
-    words = {reply["body"]: ABORTED.format(cause), "success": False}
-    stub.will(Reply(words, reply["status"]))
-    with pytest.raises(HummingbotAPIError) as caught:
-        stubbed.bots.deploy_script(instance_name="i", credentials_profile="p", config_name="c", image=IMAGE)
-
-    assert type(caught.value) is (ServerFailed if may_have_acted else DockerDown)
-    assert caught.value.may_have_acted == may_have_acted
-
-
-@pytest.mark.parametrize("fault", ["time_out_after", "truncated_json"])
-def test_a_deploy_whose_answer_is_lost_is_not_sent_twice(api, deploy, sandbox, fault):
-    sandbox.faults.add(fault, path="/bot-orchestration/deploy-v2-script")
-
-    with pytest.raises((ServerTimedOut, UnexpectedAnswer)):
-        deploy()
-    sandbox.faults.clear()
-
-    assert [container.name for container in api.docker.active("hummingbot-sharp")] == [*sandbox.world.instances]
-    assert len(sandbox.world.instances) == 1
-
-
-def test_a_deploy_after_a_failure_does_not_meet_the_dropped_connection(api, deploy, sandbox):
-    sandbox.faults.add("server_error", path="/accounts/", method="GET", times=1)
-    with pytest.raises(ServerFailed):
-        api.accounts.list()
-
-    assert deploy() in sandbox.world.instances
-
-
-# --- watch --------------------------------------------------------------------------------------------------
-
-
 def test_a_live_bot(api, deploy):
     name = deploy()
     until(lambda: name in api.bots.mqtt().discovered_bots)
@@ -559,9 +227,6 @@ def test_the_history_of_deployments(api, deploy):
     assert api.bots.runs(bot_name="ghost") == []
 
 
-# --- stop, start, archive -----------------------------------------------------------------------------------
-
-
 def test_a_stopped_strategy_leaves_its_container_up(api, deploy, sandbox):
     name = deploy()
     api.bots.stop(name)
@@ -600,9 +265,6 @@ def test_a_command_that_is_refused_for_another_reason(stub, stubbed):
 
     with pytest.raises(CommandRefused, match="busy"):
         stubbed.bots.archive("sharp")
-
-
-# --- containers ---------------------------------------------------------------------------------------------
 
 
 def test_containers_that_are_not_there(api):
@@ -645,120 +307,6 @@ def test_a_container_command_that_is_refused_for_another_reason(stub, stubbed):
         stubbed.docker.start("hummingbot-sharp")
     with pytest.raises(CommandRefused, match="in use"):
         stubbed.docker.remove("hummingbot-sharp")
-
-
-# --- all calls ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("fault", "options", "kind"),
-    [
-        ("wrong_password", {}, WrongPassword),
-        ("refused_connection", {}, ServerUnreachable),
-        ("server_error", {}, ServerFailed),
-        ("html_interstitial", {"always": True}, TunnelInterstitial),
-        ("tunnel_offline", {}, TunnelOffline),
-        ("tunnel_backend_down", {}, TunnelBackendDown),
-        ("truncated_json", {}, UnexpectedAnswer),
-    ],
-)
-def test_a_fault_of_the_network_or_the_server_is_named(api, sandbox, fault, options, kind):
-    sandbox.faults.add(fault, **options)
-
-    with pytest.raises(kind):
-        api.accounts.list()
-    with pytest.raises(kind):
-        api.accounts.add("client_sharp")
-
-
-def test_the_tunnels_warning_page_is_skipped(api, sandbox):
-    sandbox.faults.add("html_interstitial")
-
-    assert api.accounts.list() == ["master_account"]
-
-
-CALLS = {
-    "accounts": lambda api: api.accounts.list(),
-    "credentials": lambda api: api.accounts.credentials("c"),
-    "connectors": lambda api: api.connectors.list(),
-    "fields": lambda api: api.connectors.fields("c"),
-    "rules": lambda api: api.connectors.trading_rules("c", []),
-    "prices": lambda api: api.connectors.prices("c", []),
-    "script": lambda api: api.scripts.get("s"),
-    "script template": lambda api: api.scripts.config_template("s"),
-    "script config": lambda api: api.scripts.get_config("s"),
-    "controllers": lambda api: api.controllers.list(),
-    "controller template": lambda api: api.controllers.config_template("generic", "c"),
-    "controller config": lambda api: api.controllers.get_config("c"),
-    "instance configs": lambda api: api.controllers.instance_configs("i"),
-    "deploy": lambda api: api.bots.deploy_script(
-        instance_name="i", credentials_profile="p", config_name="c", image=IMAGE
-    ),
-    "status": lambda api: api.bots.status("b"),
-    "mqtt": lambda api: api.bots.mqtt(),
-    "performance": lambda api: api.bots.performance(),
-    "stop": lambda api: api.bots.stop("b"),
-    "archive": lambda api: api.bots.archive("b"),
-    "runs": lambda api: api.bots.runs(),
-    "docker": lambda api: api.docker.is_running(),
-    "active": lambda api: api.docker.active(),
-}
-BOT = {"status": "running", "recently_active": True}
-ODD = [
-    None,
-    7,
-    "text",
-    [7],
-    [{"id": 1}],
-    {"name": 7},
-    {"data": None},
-    {"data": [[]]},
-    {"data": [{"bot_name": "b", "controller_id": "c", "timestamp": "yesterday"}]},
-    {"data": [{"bot_name": "b", "controller_id": "c", "timestamp": None}]},
-    {"data": [{"id": "1"}]},
-    {"data": {"b": BOT | {"error_logs": [{"timestamp": 1e300}]}}},
-    {"data": {"b": BOT | {"general_logs": "none"}}},
-    {"data": {"mqtt_connected": 1, "discovered_bots": []}},
-    {"data": {"status": 7}},
-    {"response": []},
-    {"success": True, "unique_instance_name": None},
-]
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_an_answer_of_another_shape_never_raises_anything_but_that(stub, stubbed, call):
-    for odd in ODD:
-        stub.will(Reply(odd))
-        with suppress(UnexpectedAnswer, DeployRefused, CommandRefused):
-            call(stubbed)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda api, name: api.accounts.add(name),
-        lambda api, name: api.accounts.add_credential("client", name, {}),
-        lambda api, name: api.connectors.fields(name),
-        lambda api, name: api.scripts.save(name, ""),
-        lambda api, name: api.controllers.validate("generic", name, {}),
-        lambda api, name: api.controllers.change_instance_config(name, "c", {}),
-        lambda api, name: api.controllers.change_instance_config("i", name, {}),
-        lambda api, name: api.docker.remove(name),
-        lambda api, name: api.bots.archive(name),
-        lambda api, name: api.bots.deploy_script(
-            instance_name=name, credentials_profile="p", config_name="c", image=IMAGE
-        ),
-    ],
-)
-@pytest.mark.parametrize("name", ["", "bad name", "../etc", "a/b", "ü", "a\n", "a?b=c"])
-def test_a_name_on_which_the_server_crashes_is_not_sent(api, sandbox, call, name):
-    with pytest.raises(InvalidName):
-        call(api, name)
-
-    assert sandbox.requests == []
-
-
-# --- what was ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

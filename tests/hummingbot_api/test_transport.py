@@ -1,22 +1,14 @@
 """How the client talks over a bad network: connections, retries, tunnels, broken answers, secrets."""
 
-import datetime
-import ipaddress
 import json
 import logging
 import socket
-import ssl
-import threading
 import traceback
 from base64 import b64encode
 from urllib.parse import quote
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from core.problems.server import problem_of
 from hummingbot_api import HummingbotAPI, HummingbotAPIError
 from hummingbot_api.errors import (
     InvalidBaseURL,
@@ -26,12 +18,6 @@ from hummingbot_api.errors import (
     ServerFailed,
     ServerTimedOut,
     ServerUnreachable,
-    TLSFailed,
-    TunnelBackendDown,
-    TunnelError,
-    TunnelInterstitial,
-    TunnelOffline,
-    UnexpectedAnswer,
     WrongPassword,
 )
 from hummingbot_api.http.urls import check_base_url
@@ -73,9 +59,6 @@ def error_of(call, *args, **kwargs) -> HummingbotAPIError:
     return caught.value
 
 
-# --- what is sent -------------------------------------------------------------------------------------------
-
-
 def test_making_a_client_sends_nothing(stub, api):
     assert stub.seen == []
 
@@ -101,9 +84,6 @@ def test_the_environment_neither_replaces_the_login_nor_leads_elsewhere(stub, ap
     api.system.version()
 
     assert stub.seen[0].headers["Authorization"] == "Basic " + b64encode(f"admin:{PASSWORD}".encode()).decode()
-
-
-# --- connections and retries --------------------------------------------------------------------------------
 
 
 def test_reads_share_a_connection(stub, api):
@@ -221,161 +201,6 @@ def test_no_such_host():
     assert not error.may_have_acted
 
 
-# --- TLS ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tls_stub(stub, tmp_path):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "self-signed")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    stub.socket = context.wrap_socket(stub.socket, server_side=True)
-    stub.scheme = "https"
-    return stub
-
-
-def test_a_self_signed_certificate_is_refused_once_and_in_plain_words(tls_stub):
-    error = error_of(HummingbotAPI(tls_stub.url, "admin", PASSWORD).system.version)
-
-    assert isinstance(error, TLSFailed)
-    assert "self-signed certificate" in error.message
-    assert not error.may_have_acted
-    assert tls_stub.seen == []
-
-
-def test_a_self_signed_certificate_is_accepted_where_verification_is_off(tls_stub, recwarn):
-    tls_stub.will(Reply(VERSION))
-
-    assert HummingbotAPI(tls_stub.url, "admin", PASSWORD, verify_tls=False).system.version() == "1.0.1"
-    assert not recwarn.list
-
-
-def test_https_to_a_port_that_speaks_plain_http(stub):
-    error = error_of(HummingbotAPI(stub.url.replace("http", "https"), "admin", PASSWORD).system.version)
-
-    assert isinstance(error, ServerUnreachable)
-    assert "plain HTTP" in error.message
-    assert "scheme" in problem_of(error).remedy
-
-
-def test_a_write_may_have_acted_when_its_tls_connection_breaks_before_the_answer(tls_stub):
-    tls_stub.will(Reply(garbled=True))
-    error = error_of(HummingbotAPI(tls_stub.url, "admin", PASSWORD, verify_tls=False).scripts.save, "pmm", "pass")
-
-    assert [request.method for request in tls_stub.seen] == ["POST"]
-    assert error.may_have_acted
-    assert "it is unknown" in error.message
-
-
-# --- answers that are not the API's -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [200, 404, 502])
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [
-        ("ERR_NGROK_3200", TunnelOffline),
-        ("ERR_NGROK_8012", TunnelBackendDown),
-        ("ERR_NGROK_6024", TunnelInterstitial),
-        ("ERR_NGROK_727", TunnelError),
-    ],
-)
-def test_a_tunnels_error_is_known_by_its_code_whatever_the_status(stub, api, code, kind, status):
-    stub.will(Reply("<html>…</html>", status, headers={"ngrok-error-code": code}, content_type=HTML))
-    by_header = error_of(api.accounts.list)
-    stub.will(Reply(f"<html><p>{code}</p></html>", status, content_type=HTML))
-    by_body = error_of(api.accounts.list)
-
-    assert type(by_header) is type(by_body) is kind
-    assert code in by_header.message
-
-
-def test_a_tunnels_code_in_a_bots_log_means_nothing(stub, api):
-    stub.will(Reply({"content": "# ERR_NGROK_3200"}))
-
-    assert api.scripts.get("pmm") == "# ERR_NGROK_3200"
-
-
-def test_the_tunnels_warning_page_is_known_by_its_words_too(stub, api):
-    stub.will(Reply("<html><h1>You are about to visit: demo.ngrok-free.app</h1></html>", content_type=HTML))
-
-    assert isinstance(error_of(api.accounts.list), TunnelInterstitial)
-
-
-@pytest.mark.parametrize("status", [200, 401, 404, 500])
-def test_a_web_page_is_named_by_its_title(stub, api, status):
-    stub.will(Reply("<!doctype html><title>Welcome to\n nginx &amp; co</title>", status, content_type=HTML))
-    error = error_of(api.accounts.list)
-
-    assert isinstance(error, UnexpectedAnswer)
-    assert "Welcome to nginx & co" in error.message
-    assert str(status) in error.message
-
-
-def test_a_redirect_is_not_followed_and_named_without_what_may_be_secret(stub, api):
-    stub.will(Reply(status=307, headers={"Location": "https://user:pw@other.example:8443/login?token=abc#x"}))
-    error = error_of(api.accounts.list)
-
-    assert isinstance(error, UnexpectedAnswer)
-    assert "https://other.example:8443/login." in error.message
-    assert len(stub.seen) == 1
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply('["master_acc', cut=0),
-        Reply(["master_account"], cut=5),
-        Reply(""),
-        Reply("[" * 100_000),
-        Reply("NaN,"),
-    ],
-    ids=["invalid", "cut off", "empty", "too deep", "garbage"],
-)
-def test_an_answer_that_is_not_whole_json(stub, api, reply):
-    stub.will(reply)
-
-    assert isinstance(error_of(api.accounts.list), UnexpectedAnswer)
-
-
-@pytest.mark.parametrize("lie", [{"Content-Encoding": "gzip"}, {"Content-Length": "7"}])
-def test_an_answer_whose_headers_lie(stub, api, lie):
-    stub.will(Reply([], headers=lie))
-
-    assert isinstance(error_of(api.accounts.list), UnexpectedAnswer)
-
-
-def test_a_host_that_does_not_speak_http():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        api = HummingbotAPI(f"http://127.0.0.1:{server.getsockname()[1]}", "admin", PASSWORD, read_retries=0)
-
-        def speak():
-            connection, _ = server.accept()
-            connection.recv(1000)
-            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
-            connection.close()
-
-        threading.Thread(target=speak).start()
-        assert isinstance(error_of(api.system.version), UnexpectedAnswer)
-
-
-# --- refusals -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("status", "kind"), [(400, RequestRejected), (403, RequestRejected), (404, NotFound), (500, ServerFailed)]
 )
@@ -427,9 +252,6 @@ def test_of_a_traceback_only_the_last_line_is_quoted(stub, api):
     stub.will(Reply({"detail": trace}, 500))
 
     assert error_of(api.accounts.list).message.endswith("responded: Failed ValueError: bad spread")
-
-
-# --- secrets ------------------------------------------------------------------------------------------------
 
 
 def spellings(secret: str) -> list[str]:
@@ -499,9 +321,6 @@ def test_the_repr_shows_where_and_who_only(api, stub):
     assert repr(api) == f"HummingbotAPI('{stub.url}', 'admin')"
 
 
-# --- the log ------------------------------------------------------------------------------------------------
-
-
 def test_each_request_is_logged_once_without_query_and_body(stub, api, caplog):
     caplog.set_level(logging.INFO)
     stub.will(Reply({}, 201), Reply(reset=True))
@@ -513,9 +332,6 @@ def test_each_request_is_logged_once_without_query_and_body(stub, api, caplog):
         f"POST {stub.url}/accounts/add-account: 201",
         f"POST {stub.url}/scripts/pmm: server_unreachable",
     ]
-
-
-# --- base URLs ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import Balance, Client, ClientStatus, ExchangeKey, Server
+from accounts.models import ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
 from bots.monitoring.poll import WORKING, poll_server
 from core.problems import Problem
@@ -13,7 +13,6 @@ from core.problems.server import problem_class
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from notifications import detection, tasks
 from notifications.detection import look
-from notifications.incidents import acknowledge
 from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, IncidentKind
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -232,9 +231,6 @@ def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, ch
     assert reported() == [("duplicate_instance", "opened"), ("duplicate_instance", "closed")]
 
 
-# --- bots of somebody else ---
-
-
 def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(server, channel):
     for _ in range(3):
         runs(server, "hummingbot-other-20261122-105939")
@@ -318,9 +314,6 @@ def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(
     assert Incident.objects.get().resolution == "The bot has been corrected since."
 
 
-# --- balances ---
-
-
 @pytest.fixture
 def key(bot) -> ExchangeKey:
     """At least 500 USDT and 20000 SHARP shall lie at its exchange."""
@@ -329,115 +322,6 @@ def key(bot) -> ExchangeKey:
     key.save()
     bot.client.profiles.create(server=bot.server, account_name=bot.client.account_name, connectors=["bitmart"])
     return key
-
-
-def holds(key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float) -> None:
-    """Its server tells that this lies there, and of the exchange nothing when it is nothing."""
-    profile = key.client.profiles.get()
-    tokens = [{"token": t, "units": u, "available_units": 0, "price": 0, "value": 0} for t, u in units.items()]
-    profile.balances.update(holdings=None)
-    profile.balances.create(taken_at=timezone.now() - ago, value=0, holdings={connector: tokens} if tokens else {})
-
-
-ENOUGH = {"USDT": 500.0, "SHARP": 20000.0}
-
-
-def test_less_than_the_minimum_in_two_readings_is_an_incident_until_two_show_that_it_is_back(key, channel):
-    holds(key, USDT=499.5, SHARP=30000)
-    assert looks(3) == []  # once may be money on its way, or a server that has not read everything yet
-    holds(key, USDT=480.25, SHARP=30000)
-    (incident,) = looks(3)
-    assert (incident.kind, incident.subject, incident.client) == ("low_balance", key, key.client)
-    holds(key, **ENOUGH)
-    (incident,) = looks(3)
-    holds(key, **ENOUGH)
-    assert looks() == []
-    assert reported() == [("low_balance", "opened"), ("low_balance", "closed")]
-    assert Incident.objects.get().resolution == "The balance is 20000 SHARP, 500 USDT again."
-
-
-def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
-    for _ in range(2):
-        holds(key, USDT=480.25, SHARP=30000)
-        incidents = looks()
-    (incident,) = incidents
-    assert incident.sentence.startswith("BitMart held 30000 SHARP, 480.25 USDT of Sharp at 20")
-    assert incident.sentence.endswith(" UTC. The minimum is 20000 SHARP, 500 USDT.")
-
-
-def test_an_asset_that_is_not_among_those_told_of_is_not_there(key):
-    for _ in range(2):
-        holds(key, USDT=1000)
-        incidents = looks()
-    (incident,) = incidents
-    assert "held 0 SHARP, 1000 USDT" in incident.sentence
-
-
-def test_what_is_not_reported_neither_opens_an_incident_nor_ends_one(key):
-    for _ in range(3):
-        holds(key, USDT=None, SHARP=30000)
-        assert looks() == []
-    for _ in range(2):
-        holds(key, USDT=1, SHARP=30000)
-        looks()
-    for _ in range(3):
-        holds(key, USDT=None, SHARP=30000)
-        assert len(looks()) == 1
-    for _ in range(2):
-        holds(key, USDT=None, SHARP=5)
-        (incident,) = looks()
-    assert "held 5 SHARP, an unreported amount of USDT" in incident.sentence
-
-
-def test_enough_is_no_incident_whatever_else_is_there(key):
-    for _ in range(3):
-        holds(key, BTC=0.0001, **ENOUGH)
-        assert looks() == []
-    assert not Incident.objects.exists()
-
-
-@pytest.mark.parametrize(
-    "unknown",
-    [
-        lambda key: holds(key),  # the server tells the same when it could not read it
-        lambda key: holds(key, connector="okx", USDT=1),
-        lambda key: holds(key, ago=timedelta(minutes=21), USDT=1),
-        lambda key: None,
-    ],
-    ids=["nothing of it", "of another exchange", "long ago", "never"],
-)
-def test_what_is_not_known_lately_begins_nothing_and_ends_nothing(unknown, key):
-    for _ in range(2):
-        unknown(key)
-        assert looks(2) == []
-    for _ in range(2):
-        holds(key, USDT=1)
-        incidents = looks()
-    assert kinds_of(incidents) == ["low_balance"]
-    Balance.objects.all().delete()
-    unknown(key)
-    assert looks(3) == incidents
-
-
-def test_without_a_minimum_or_for_a_client_who_has_left_there_is_none(key):
-    for _ in range(2):
-        holds(key, USDT=1)
-        looks()
-    ExchangeKey.objects.update(minimum_balances={})
-    looks()
-    assert looks() == []
-    assert Incident.objects.get().resolution == "The key has no minimum balance any more."
-    ExchangeKey.objects.update(minimum_balances={"USDT": "2"})
-    for _ in range(2):
-        holds(key, USDT=1)
-        incidents = looks()
-    assert kinds_of(incidents) == ["low_balance"]
-    Client.objects.update(status=ClientStatus.OFFBOARDED)
-    looks()
-    assert looks() == []
-
-
-# --- servers ---
 
 
 def test_a_server_that_refuses_the_login_is_told_as_such_at_the_first_look_and_over_at_the_first_good_one(server):
@@ -506,190 +390,6 @@ def test_one_failed_contact_is_no_incident(bot):
     assert not Incident.objects.exists()
 
 
-# --- operations ---
-
-
-def test_a_failed_operation_is_an_incident_until_one_of_its_kind_succeeds(bot, channel):
-    operation = ended("start", bot, State.FAILED, "bot_never_connected")
-    (incident,) = looks(3)
-    assert (incident.kind, incident.operation, incident.code) == ("operation_failed", operation, "bot_never_connected")
-    assert (incident.sentence, incident.remedy) == ("start said no.", "Mend it.")
-    ended("stop", bot, State.SUCCEEDED)
-    assert looks() == [incident]
-    ended("start", bot, State.SUCCEEDED)
-    assert looks(3) == []
-    assert reported() == [("operation_failed", "opened"), ("operation_failed", "closed")]
-
-
-@pytest.mark.parametrize(("failed", "settling"), [("deploy", "redeploy"), ("stop", "archive"), ("start", "redeploy")])
-def test_a_new_instance_or_none_at_all_settles_what_failed_before(failed, settling, bot):
-    ended(failed, bot, State.FAILED, "stop_unconfirmed")
-    assert len(looks()) == 1
-    ended(settling, bot, State.SUCCEEDED)
-    assert looks() == []
-
-
-def test_a_failure_that_is_tried_again_is_the_same_incident(bot, channel):
-    ended("deploy", bot, State.FAILED, "server_timed_out")
-    (incident,) = looks()
-    again = operation_request(kind="deploy", subject=bot)
-    assert looks() == [incident]
-    Operation.objects.filter(pk=again.pk).update(
-        state=State.FAILED, error_code="docker_down", error_message="Docker is down.", finished_at=timezone.now()
-    )
-    (same,) = looks(2)
-    assert (same, same.operation, same.sentence) == (incident, again, "Docker is down.")
-    assert reported() == [("operation_failed", "opened")]
-
-
-def test_an_operation_that_is_tried_again_at_once_is_not_told_of_before_that_ended(bot):
-    ended("deploy", bot, State.FAILED, "server_timed_out")
-    again = operation_request(kind="deploy", subject=bot)
-    assert looks() == []
-    Operation.objects.filter(pk=again.pk).update(state=State.SUCCEEDED)
-    assert looks() == []
-
-
-@pytest.mark.parametrize("kind", ["deploy", "push_profile", "test_key"])
-def test_a_refused_key_is_an_incident_by_that_name(kind, bot):
-    key = ExchangeKey(client=bot.client, connector="bitmart")
-    key.set_values({"bitmart_api_key": "x"})
-    key.save()
-    subject = {"deploy": bot, "push_profile": bot.client, "test_key": key}[kind]
-    ended(kind, subject, State.FAILED, "key_refused")
-    (incident,) = looks()
-    assert (incident.kind, incident.client, incident.subject) == ("key_refused", bot.client, subject)
-
-
-def test_what_failed_for_unreadable_keys_is_over_when_the_profile_was_recreated(bot):
-    key = ExchangeKey(client=bot.client, connector="bitmart")
-    key.set_values({"bitmart_api_key": "x"})
-    key.save()
-    ended("push_profile", bot.client, State.FAILED, "server_keys_unreadable")
-    ended("test_key", key, State.FAILED, "server_keys_unreadable")
-    assert len(looks()) == 2
-    ended("recreate_profile", bot.client, State.SUCCEEDED)
-    key.was_tried(passed=True, outcome="yes")
-    assert looks() == []
-
-
-@pytest.mark.parametrize("kind", ["deploy", "push_profile", "test_key"])
-def test_a_refused_key_is_over_when_the_exchange_accepts_it(kind, bot):
-    key = ExchangeKey(client=bot.client, connector="bitmart")
-    key.set_values({"bitmart_api_key": "x"})
-    key.save()
-    key.was_tried(passed=False, outcome="no")
-    ended(kind, {"deploy": bot, "push_profile": bot.client, "test_key": key}[kind], State.FAILED, "key_refused")
-    assert kinds_of(looks()) == ["key_refused"]
-    key.was_tried(passed=True, outcome="yes")
-    assert looks() == []
-    assert Incident.objects.get().resolution == "The exchange has accepted the key since."
-
-
-@pytest.mark.parametrize("kind", ["stop", "pause", "archive"])
-def test_a_bot_that_could_not_be_stopped_stays_an_incident_whoever_has_seen_it_until_it_ends(kind, bot, admin_user):
-    ended(kind, bot, State.FAILED, "server_unreachable")
-    (incident,) = looks()
-    assert incident.remedy.startswith("The bot may still be trading. To stop it now, disable the API key")
-    assert "Mend it." in incident.remedy
-    acknowledge(incident, admin_user)
-    assert looks() == [incident]
-    shows(bot, BotState.UNKNOWN)
-    assert looks() == [incident]
-    bot.deployment.end(BotState.ARCHIVED)
-    assert looks() == []
-
-
-@pytest.mark.parametrize(
-    ("failed", "state", "is_over"),
-    [
-        ("stop", BotState.STOPPED, True),
-        ("pause", BotState.PAUSED, True),
-        ("pause", BotState.STOPPED, True),
-        ("stop", BotState.PAUSED, False),
-        ("archive", BotState.STOPPED, False),
-    ],
-)
-def test_what_failed_and_happened_all_the_same_is_over(failed, state, is_over, bot):
-    ended("stop", bot, State.CANCELLED)
-    bot.deployment.update(stopped_at=timezone.now())
-    ended(failed, bot, State.FAILED, "stop_unconfirmed")
-    assert "operation_failed" in kinds_of(looks())
-    shows(bot, state)
-    assert ("operation_failed" not in kinds_of(looks())) is is_over
-
-
-def test_a_stop_that_succeeds_at_last_is_over(bot):
-    ended("stop", bot, State.FAILED, "server_unreachable")
-    looks()
-    ended("stop", bot, State.SUCCEEDED)
-    assert looks() == []
-
-
-@pytest.mark.parametrize(("code", "connector"), [("container_exited", "bitmart"), ("x", "binance_paper_trade")])
-def test_where_no_money_is_at_risk_nobody_is_sent_to_the_exchange(code, connector, bot):
-    bot.deployment.update(connector=connector)
-    ended("stop", bot, State.FAILED, code)
-    assert [incident.remedy for incident in looks()] == ["Mend it."]
-
-
-def test_two_kinds_that_fail_on_one_bot_are_two_incidents(bot):
-    ended("start", bot, State.FAILED, "bot_never_connected")
-    ended("stop", bot, State.FAILED, "stop_unconfirmed")
-    assert [incident.operation_kind for incident in looks()] == ["start", "stop"]
-
-
-@pytest.mark.parametrize("state", [State.SUCCEEDED, State.CANCELLED])
-def test_an_operation_that_did_not_fail_is_no_incident(state, bot):
-    ended("deploy", bot, state)
-    assert looks() == []
-
-
-def test_what_only_looked_and_failed_is_no_incident(bot):
-    ended("refresh", bot, State.FAILED, "server_unreachable")
-    ended("check_server", bot.server, State.FAILED, "server_unreachable")
-    assert looks() == []
-
-
-def test_what_failed_before_anybody_could_be_told_is_history(bot):
-    ended("deploy", bot, State.FAILED, "docker_down", ago=timedelta(days=2))
-    assert looks() == []
-
-
-def test_a_failure_that_was_marked_as_seen_is_over_and_is_not_told_again(bot, channel, admin_user):
-    ended("deploy", bot, State.FAILED, "docker_down")
-    (incident,) = looks()
-    acknowledge(incident, admin_user)
-    assert looks(3) == []
-    incident.refresh_from_db()
-    assert (incident.acknowledged_by, incident.resolution) == (admin_user, "Acknowledged by admin.")
-    assert reported() == [("operation_failed", "opened"), ("operation_failed", "closed")]
-    ended("deploy", bot, State.FAILED, "docker_down")
-    assert len(looks()) == 1
-
-
-def test_a_crash_that_was_marked_as_seen_stays_open_until_it_is_over(bot, admin_user):
-    shows(bot, BotState.CRASHED)
-    (incident,) = looks()
-    acknowledge(incident, admin_user)
-    assert looks() == [incident]
-    shows(bot, BotState.RUNNING)
-    assert looks() == []
-
-
-def test_what_it_was_about_is_deleted_and_it_is_over(bot):
-    ended("deploy", bot, State.FAILED, "docker_down")
-    assert len(looks()) == 1
-    Bot.objects.update(deployment=None)
-    Deployment.objects.all().delete()
-    bot.delete()
-    assert looks() == []
-    assert Incident.objects.get().resolution == "It was deleted in the panel."
-
-
-# --- by whomever it is looked at ---
-
-
 def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, monkeypatch):
     """The other worker has looked in full, between this one's reading and its writing."""
     shows(bot, BotState.CRASHED)
@@ -750,9 +450,6 @@ def test_what_is_over_for_ninety_days_is_forgotten_and_what_is_open_is_not(bot, 
     tasks.prune_old.call_local()
     assert list(Incident.objects.all()) == [open_one]
     assert {delivery.incident for delivery in Delivery.objects.all()} == {open_one}
-
-
-# --- over HTTP, as it happens ---
 
 
 @pytest.mark.parametrize("fault", ["server_error", "wrong_password", "tunnel_offline", "refused_connection"])

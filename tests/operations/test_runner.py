@@ -2,24 +2,19 @@
 
 import logging
 from datetime import timedelta
-from threading import BoundedSemaphore
 
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from huey import SqliteHuey
-from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
-from bots.tasks import poll
 from core.problems.server import problem_class
 from hummingbot_api.errors import ServerUnreachable
-from operations import runner, tasks
+from operations import runner
 from operations.kinds import NotDone
-from operations.models import Operation, State, StepState, WorkerHeartbeat
-from operations.run import LeaseLost
+from operations.models import Operation, State, StepState
 
 FACTS = ("state", "error_code", "summary")
 
@@ -47,9 +42,6 @@ def facts(operation: Operation) -> tuple[str, ...]:
 def take_away(operation: Operation) -> None:
     """As another worker does when the lease has run out."""
     Operation.objects.filter(pk=operation.pk).update(worker="another")
-
-
-# --- claiming ---
 
 
 def test_a_claim_is_one_update_whose_own_condition_holds_the_state(make_kind, request_operation):
@@ -140,9 +132,6 @@ def test_an_operation_whose_worker_died_takes_no_place_in_its_lane(make_kind, re
     assert not claim(first)
 
 
-# --- what several locks share ---
-
-
 def test_what_one_operation_has_to_itself_another_one_waits_for(make_kind, request_operation, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"EXCLUSIVE_TIMEOUT": 0}
     order = []
@@ -202,9 +191,6 @@ def test_what_a_failed_operation_had_to_itself_is_free(make_kind, request_operat
         operation = request_operation(kind)
         runner.run(operation.pk)
         assert facts(operation)[1] == "server_unreachable"
-
-
-# --- steps ---
 
 
 def test_steps_are_written_before_they_act_and_after_they_were_answered(make_kind, request_operation):
@@ -267,9 +253,6 @@ def test_each_step_is_reported_as_it_begins_and_as_it_ends(make_kind, request_op
     reported = []
     runner.run(request_operation().pk, on_step=lambda step: reported.append((step.key, step.state)))
     assert reported == [("one", "running"), ("one", "done"), ("two", "running"), ("two", "done")]
-
-
-# --- failures ---
 
 
 def test_a_problem_ends_the_operation_with_its_code_sentence_and_remedy(make_kind, request_operation):
@@ -378,228 +361,6 @@ def test_an_operation_of_a_kind_that_this_release_does_not_have_ends_with_a_word
     assert facts(operation)[:2] == (State.FAILED, "operation_type_removed")
     assert "“conjure”" in operation.summary
     assert not operation.can_be_retried
-
-
-# --- losing the lease ---
-
-
-@pytest.mark.parametrize("resolution", ["well", "problem", "fault", "note", "hold", "wait"])
-def test_a_worker_that_lost_its_lease_writes_nothing(resolution, make_kind, request_operation):
-    failures = []
-
-    def act(run):
-        take_away(run.operation)
-        if resolution == "problem":
-            raise ServerUnreachable
-        if resolution == "fault":
-            raise ZeroDivisionError
-        if resolution == "note":
-            run.save(wrong=True)
-        if resolution == "hold":
-            run.hold()
-        if resolution == "wait":
-            run.wait_for(lambda: "found", 5)
-        return "done"
-
-    make_kind(one=act, failed=lambda run: failures.append(run))
-    operation = request_operation()
-    assert runner.run(operation.pk)
-    assert facts(operation) == (State.RUNNING, "", "")
-    assert (operation.worker, operation.checkpoint, operation.finished_at) == ("another", {}, None)
-    assert operation.steps.get().state == StepState.RUNNING
-    assert not failures
-
-
-def test_what_a_failure_writes_about_its_subject_is_undone_when_the_lease_was_lost(
-    make_kind, request_operation, subject
-):
-    def fail(run):
-        raise ServerUnreachable
-
-    def failed(run):
-        Server.objects.filter(pk=subject.pk).update(name="Touched")
-        take_away(run.operation)
-
-    make_kind(one=fail, failed=failed)
-    operation = request_operation()
-    assert runner.run(operation.pk)
-    subject.refresh_from_db()
-    assert subject.name == "Nowhere"
-    # What was taken away was taken away within what was undone: nobody had it but this worker.
-    assert facts(operation)[0] == State.RUNNING
-
-
-def test_renewing_prolongs_the_lease_and_fails_once_it_is_anothers(make_kind, request_operation):
-    make_kind(one=done)
-    operation = request_operation()
-    now = timezone.now()
-    claim(operation, "me")
-    let_time_pass(operation, 30)
-    lease = runner.Lease(operation.pk, "me")
-    lease.renew()
-    operation.refresh_from_db()
-    assert operation.lease_until >= now + timedelta(seconds=settings.OPERATIONS["LEASE"] - 1)
-    take_away(operation)
-    with pytest.raises(LeaseLost):
-        lease.renew()
-
-
-# --- cancelling ---
-
-
-def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, request_operation):
-    failures = []
-
-    def act(run):
-        run.operation.cancel()
-        return "done"
-
-    make_kind(one=act, two=done, failed=lambda run: failures.append(run))
-    operation = request_operation()
-    assert runner.run(operation.pk)
-    assert facts(operation)[0] == State.CANCELLED
-    assert "Completed steps are not undone" in operation.summary
-    assert [step.state for step in operation.steps.all()] == ["done", "waiting"]
-    assert (operation.cancel_requested, len(failures)) == (False, 1)
-
-
-def test_a_cancel_during_the_last_step_comes_too_late_for_what_is_done(make_kind, request_operation):
-    def act(run):
-        run.operation.cancel()
-        return "done"
-
-    make_kind(one=act)
-    operation = request_operation()
-    assert runner.run(operation.pk)
-    assert facts(operation) == (State.SUCCEEDED, "", "done")
-    assert not operation.cancel_requested
-
-
-def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation):
-    def act(run):
-        run.operation.cancel()
-        run.wait_for(lambda: None, 60)
-        return "never"
-
-    make_kind(one=act)
-    operation = request_operation()
-    assert runner.run(operation.pk)
-    assert facts(operation)[0] == State.CANCELLED
-    assert (operation.steps.get().state, operation.steps.get().detail) == ("failed", "Cancelled in the panel.")
-
-
-def test_a_wait_ends_with_what_was_found_or_with_nothing(make_kind, request_operation):
-    looks = iter([None, None, "found"])
-
-    def act(run):
-        found = run.wait_for(lambda: next(looks), 5)
-        assert run.wait_for(lambda: None, 0) is None
-        return found
-
-    make_kind(one=act)
-    operation = request_operation()
-    runner.run(operation.pk)
-    assert facts(operation) == (State.SUCCEEDED, "", "found")
-
-
-# --- bells ---
-
-#: What a worker does when it is rung for.
-answer_the_bell = tasks.run_operation.call_local
-
-
-@pytest.fixture
-def rung(monkeypatch) -> list[int]:
-    """What the queue was told of; nothing of it is worked on."""
-    rung: list[int] = []
-    monkeypatch.setattr(tasks, "run_operation", rung.append)
-    return rung
-
-
-def test_what_nobody_works_on_is_rung_for_again(make_kind, request_operation, rung):
-    for number in range(4):
-        make_kind(f"test{number}", lock=f"lock{number}", one=done)
-    queued, left_behind, worked_on, ended = (request_operation(f"test{number}") for number in range(4))
-    claim(left_behind)
-    let_time_pass(left_behind, 300)
-    claim(worked_on)
-    Operation.objects.filter(pk=ended.pk).update(state=State.FAILED)
-    rung.clear()
-    tasks.enqueue_claimable.call_local()
-    assert rung == [queued.pk, left_behind.pk]
-
-
-def test_each_round_leaves_a_heartbeat_and_forgets_workers_that_are_long_gone(db, rung):
-    WorkerHeartbeat.objects.create(worker="gone", last_seen_at=timezone.now() - timedelta(hours=2))
-    tasks.enqueue_claimable.call_local()
-    tasks.enqueue_claimable.call_local()
-    (heartbeat,) = WorkerHeartbeat.objects.all()
-    assert heartbeat.worker == runner.worker_name()
-    assert timezone.now() - heartbeat.last_seen_at < timedelta(seconds=5)
-
-
-def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane_and_the_next_at_all(
-    make_kind, request_operation, rung
-):
-    lanes = {"first": "server:1", "elsewhere": "server:2", "next": "server:1", "later": "server:1"}
-    for name, concurrency_group in lanes.items():
-        make_kind(name, lock=name, concurrency_group=concurrency_group, one=done)
-    operations = {name: request_operation(name) for name in lanes}
-    rung.clear()
-    answer_the_bell(operations["first"].pk)
-    assert set(rung) == {operations["next"].pk, operations["elsewhere"].pk}
-
-
-def test_what_waits_for_a_full_lane_does_not_keep_the_others_from_their_turn(
-    make_kind, request_operation, rung, settings
-):
-    settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
-    lanes = {"hangs": "server:1", "waits": "server:1", "first": "server:2", "elsewhere": "server:3"}
-    for name, concurrency_group in lanes.items():
-        make_kind(name, lock=name, concurrency_group=concurrency_group, one=done)
-    operations = {name: request_operation(name) for name in lanes}
-    claim(operations["hangs"])
-    rung.clear()
-    answer_the_bell(operations["first"].pk)
-    assert rung == [operations["elsewhere"].pk]
-
-
-def test_some_threads_stay_free_of_operations_for_looking_at_the_fleet(make_kind, request_operation, rung, monkeypatch):
-    monkeypatch.setattr(tasks, "_slots", BoundedSemaphore(1))
-    make_kind("waits", lock="waits", one=done)
-    operation = request_operation("waits")
-    tasks._slots.acquire()
-    answer_the_bell(operation.pk)
-    operation.refresh_from_db()
-    assert operation.state == State.QUEUED
-    tasks._slots.release()
-    answer_the_bell(operation.pk)
-    operation.refresh_from_db()
-    assert operation.state == State.SUCCEEDED
-
-
-def test_a_bell_and_a_round_are_taken_before_the_looks_that_wait_in_the_queue(tmp_path):
-    queue = SqliteHuey(filename=str(tmp_path / "queue.sqlite3"))
-    queue._registry = HUEY._registry
-    looks = [poll.s(1), poll.s(2)]
-    for task in (*looks, tasks.run_operation.s(3), tasks.enqueue_claimable.s()):
-        queue.enqueue(task)
-    taken = [queue.storage.dequeue() for _ in range(4)]
-    assert [b"poll" in task for task in taken] == [False, False, True, True]
-
-
-def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, request_operation, rung):
-    for name in ("first", "next"):
-        make_kind(name, lock=name, concurrency_group="server:1", one=done)
-    first = request_operation("first")
-    request_operation("next")
-    claim(first)
-    rung.clear()
-    answer_the_bell(first.pk)
-    assert rung == []
-
-
-# --- steps that could not do their part ---
 
 
 def test_a_step_that_could_not_do_its_part_is_not_shown_as_done_and_hinders_no_other(make_kind, request_operation):

@@ -1,0 +1,130 @@
+"""An operation that loses its lease or is cancelled while it runs."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.models import Server
+from hummingbot_api.errors import ServerUnreachable
+from operations import runner
+from operations.models import State, StepState
+from operations.run import LeaseLost
+from tests.operations.test_runner import claim, done, facts, let_time_pass, take_away
+
+
+@pytest.mark.parametrize("resolution", ["well", "problem", "fault", "note", "hold", "wait"])
+def test_a_worker_that_lost_its_lease_writes_nothing(resolution, make_kind, request_operation):
+    failures = []
+
+    def act(run):
+        take_away(run.operation)
+        if resolution == "problem":
+            raise ServerUnreachable
+        if resolution == "fault":
+            raise ZeroDivisionError
+        if resolution == "note":
+            run.save(wrong=True)
+        if resolution == "hold":
+            run.hold()
+        if resolution == "wait":
+            run.wait_for(lambda: "found", 5)
+        return "done"
+
+    make_kind(one=act, failed=lambda run: failures.append(run))
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation) == (State.RUNNING, "", "")
+    assert (operation.worker, operation.checkpoint, operation.finished_at) == ("another", {}, None)
+    assert operation.steps.get().state == StepState.RUNNING
+    assert not failures
+
+
+def test_what_a_failure_writes_about_its_subject_is_undone_when_the_lease_was_lost(
+    make_kind, request_operation, subject
+):
+    def fail(run):
+        raise ServerUnreachable
+
+    def failed(run):
+        Server.objects.filter(pk=subject.pk).update(name="Touched")
+        take_away(run.operation)
+
+    make_kind(one=fail, failed=failed)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    subject.refresh_from_db()
+    assert subject.name == "Nowhere"
+    # What was taken away was taken away within what was undone: nobody had it but this worker.
+    assert facts(operation)[0] == State.RUNNING
+
+
+def test_renewing_prolongs_the_lease_and_fails_once_it_is_anothers(make_kind, request_operation):
+    make_kind(one=done)
+    operation = request_operation()
+    now = timezone.now()
+    claim(operation, "me")
+    let_time_pass(operation, 30)
+    lease = runner.Lease(operation.pk, "me")
+    lease.renew()
+    operation.refresh_from_db()
+    assert operation.lease_until >= now + timedelta(seconds=settings.OPERATIONS["LEASE"] - 1)
+    take_away(operation)
+    with pytest.raises(LeaseLost):
+        lease.renew()
+
+
+def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, request_operation):
+    failures = []
+
+    def act(run):
+        run.operation.cancel()
+        return "done"
+
+    make_kind(one=act, two=done, failed=lambda run: failures.append(run))
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[0] == State.CANCELLED
+    assert "Completed steps are not undone" in operation.summary
+    assert [step.state for step in operation.steps.all()] == ["done", "waiting"]
+    assert (operation.cancel_requested, len(failures)) == (False, 1)
+
+
+def test_a_cancel_during_the_last_step_comes_too_late_for_what_is_done(make_kind, request_operation):
+    def act(run):
+        run.operation.cancel()
+        return "done"
+
+    make_kind(one=act)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation) == (State.SUCCEEDED, "", "done")
+    assert not operation.cancel_requested
+
+
+def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation):
+    def act(run):
+        run.operation.cancel()
+        run.wait_for(lambda: None, 60)
+        return "never"
+
+    make_kind(one=act)
+    operation = request_operation()
+    assert runner.run(operation.pk)
+    assert facts(operation)[0] == State.CANCELLED
+    assert (operation.steps.get().state, operation.steps.get().detail) == ("failed", "Cancelled in the panel.")
+
+
+def test_a_wait_ends_with_what_was_found_or_with_nothing(make_kind, request_operation):
+    looks = iter([None, None, "found"])
+
+    def act(run):
+        found = run.wait_for(lambda: next(looks), 5)
+        assert run.wait_for(lambda: None, 0) is None
+        return found
+
+    make_kind(one=act)
+    operation = request_operation()
+    runner.run(operation.pk)
+    assert facts(operation) == (State.SUCCEEDED, "", "found")
