@@ -1,4 +1,5 @@
-"""How far a run is and how long it will still take; and ``--full``, for what a shorter run leaves out.
+"""How far a run is and how long it will still take; ``--full``, for what a shorter run leaves out, and
+``--with-database``, for a run on another database.
 
 The time left is reckoned from how long each test took the last time, which pytest's cache keeps. At the end it says
 what was skipped and why.
@@ -18,6 +19,7 @@ TIMES = "panel/times"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="also what a shorter run proves by fewer examples")
+    parser.addoption("--with-database", action="store_true", help="only what asks a database anything")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -32,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--with-database"):
+        items[:] = [item for item in items if asks_database(item)]
     if config.getoption("--full"):
         return
     for item in items:
@@ -39,12 +43,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"only with --full: {mark.args[0]}"))
 
 
+def asks_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("django_db") is not None or not {"db", "transactional_db"}.isdisjoint(fixtures)
+
+
 class Progress:
     """Counts in seconds rather than in tests: of these some take a thousand times as long as others."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._before: dict[str, float] = config.cache.get(TIMES, {}) if config.cache else {}
+        self._cache = getattr(config, "cache", None)
+        self._before: dict[str, float] = self._cache.get(TIMES, {}) if self._cache else {}
         self._took: dict[str, float] = {}
         self._expected: dict[str, float] = {}
         self._done: set[str] = set()
@@ -90,8 +100,8 @@ class Progress:
             terminalreporter.write_line(f"Skipped {count}: {reason}")
 
     def pytest_sessionfinish(self) -> None:
-        if self._config.cache and self._took:
-            self._config.cache.set(TIMES, self._before | {name: round(took, 2) for name, took in self._took.items()})
+        if self._cache and self._took:
+            self._cache.set(TIMES, self._before | {name: round(took, 2) for name, took in self._took.items()})
 
 
 def minutes(seconds: float) -> str:

@@ -232,7 +232,8 @@ def test_nobody_gets_in_without_signing_in(own):
     assert stored() == before
 
 
-@pytest.mark.parametrize("letter", ROLES, ids=ROLES.get)
+# Account managers have a walk of their own, below: through what is theirs and what is not.
+@pytest.mark.parametrize("letter", [letter for letter in ROLES if letter != "M"], ids=ROLES.get)
 def test_each_role_opens_what_is_its_own_and_nothing_else(letter, users, own, browse):
     browser = browse(users[letter])
     for address in addresses(own):
