@@ -89,11 +89,12 @@ class Progress:
         self._said = time.monotonic()
         gone, whole = self._said - self._begun, sum(self._expected.values())
         done = sum(self._expected.get(name, 0) for name in self._done)
-        left = f"about {minutes(gone * (whole - done) / done)} left" if done else ""
+        begun = done < whole / 50  # too early to say
+        left = "" if begun else f", about {minutes(gone * (whole - done) / done)} left"
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
             terminal.ensure_newline()
-            terminal.write_line(f"{len(self._done)} of {len(self._expected)} tests, {minutes(gone)} gone, {left}")
+            terminal.write_line(f"{len(self._done)} of {len(self._expected)} tests, {minutes(gone)} gone{left}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for reason, count in self._skipped.most_common():
