@@ -242,7 +242,8 @@ def test_a_refresh_leaves_a_bot_to_the_operation_that_works_on_it(live, instance
     assert live.deployment.state == BotState.RUNNING
 
 
-def test_a_refresh_looks_again_when_the_bot_was_stopped_while_it_looked(live, perform, monkeypatch):
+def test_a_refresh_looks_again_when_the_bot_was_stopped_while_it_looked(live, perform, monkeypatch, settings):
+    settings.FLEET = settings.FLEET | {"SETTLE": 10}  # the stop may take longer than a look
     read, stops = instances.read_logs, ["stop"]
 
     def slow_read(api, deployment):

@@ -56,8 +56,6 @@ EVERY_RUN = {
     "test_what_every_run_kills_for_real_is_there",
 }
 
-pytestmark = pytest.mark.xdist_group("sigkill")  # one nursery, one database that is copied
-
 
 def test_what_every_run_kills_for_real_is_there(request):
     assert {item.name for item in request.node.parent.collect()} >= EVERY_RUN

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from tests.browser.manager import ROOT, Manager
 from tests.databases import new_database, url_of
+from tests.sharing import APART
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -29,18 +30,9 @@ FLAGS = [
     "--disable-sync",
 ]
 
-#: Modules with a demo of their own: the walk over all pages takes as long as the others together, and the API's
-#: document is followed to the end of the sample client. The others share one.
-BY_THEMSELVES = ("test_every_page", "test_api")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """All that share a demo on the process that runs it."""
-    item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
-
 
 def group_of(module: Path) -> str:
-    return module.stem if module.stem in BY_THEMSELVES else "browser"
+    return module.stem if module.stem in APART else "browser"
 
 
 @dataclass

@@ -1,0 +1,28 @@
+"""Which tests go to the same process: those that share what takes long to start. Others go where there is time.
+
+(``--dist loadgroup`` does not do it: pytest-xdist 3.8.0 marks the groups in a way that pytest 9.2 does not take over.)
+"""
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+#: Browser modules with demos of their own: the walk over all pages takes as long as the others together, and the API's
+#: document is followed to the end of the sample client.
+APART = ("test_every_page", "test_api")
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return Sharing(config, log)
+
+
+class Sharing(LoadScopeScheduling):
+    """Begins with what has most tests: with those that share something."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        if module.startswith("tests/browser/"):
+            return "apart" if module.endswith(tuple(f"/{name}.py" for name in APART)) else "browser"
+        return module if module == "tests/bots/test_sigkill.py" else nodeid
