@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-#: Browser modules with demos of their own: the walk over all pages takes as long as the others together, and the API's
-#: document is followed to the end of the sample client.
-APART = ("test_every_page", "test_api")
+#: Browser modules with demos of their own: the walk over all pages takes as long as the others together, the API's
+#: document is followed to the end of the sample client, and lists that renew themselves are watched undisturbed.
+APART = ("test_every_page", "test_api", "test_renewing")
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
