@@ -65,10 +65,6 @@ def secrets_in(text: str) -> set[str]:
     return {secret for secret in SECRETS if secret in text}
 
 
-<<<<<<< tests/controlpanel/test_pages.py
-def test_every_page_answers_a_superuser_and_shows_no_secret(history, admin_client):
-    allowed = {200}
-=======
 # --- looking ---
 
 
@@ -80,7 +76,6 @@ def test_looking_at_every_page_answers_a_superuser_shows_no_secret_changes_nothi
     history, admin_client, sandbox
 ):
     before, refused = snapshot(), set()
->>>>>>> zz/tests/controlpanel/theirs_test_pages.py
     for page in every_page():
         response = admin_client.get(page)
         assert response.status_code in {200, 403}, f"{response.status_code} {page}"
