@@ -167,7 +167,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         settings = [fieldset for strategy in Strategy.objects.all() for fieldset in settings_fieldsets(strategy)]
         as_json = [("Settings as JSON", {"fields": ["settings_as_json", "settings_json"]})]
         if obj and not self.has_change_permission(request, obj):
-            settings, as_json = [(f"{obj.strategy} settings", {"fields": ["settings_shown"]})], []
+            settings, as_json = [(f"Settings: {obj.strategy}", {"fields": ["settings_shown"]})], []
         return [
             (None, {"fields": ["client", "name", "connector", "trading_pair", "strategy"]}),
             *settings,
@@ -261,9 +261,9 @@ def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]
     shown = f"settings-of-{strategy.pk}"  # by strategy_settings.js
     main = [field_name(strategy.pk, *setting.path) for setting in settings if not setting.advanced]
     folded = [field_name(strategy.pk, *setting.path) for setting in settings if setting.advanced]
-    yield f"{strategy} settings", {"fields": main, "classes": [shown], "description": escape(strategy.description)}
+    yield f"Settings: {strategy}", {"fields": main, "classes": [shown], "description": escape(strategy.description)}
     if folded:
-        yield f"{strategy}: advanced settings", {"fields": folded, "classes": [shown, "collapse"]}
+        yield f"Advanced settings: {strategy}", {"fields": folded, "classes": [shown, "collapse"]}
 
 
 def clone_of(bot: Bot) -> dict[str, Any]:

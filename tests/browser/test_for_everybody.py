@@ -124,7 +124,7 @@ def test_the_menu_can_be_skipped_and_the_panel_be_used_without_a_mouse(page: Pag
     account.focus()
     assert account.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
     page.keyboard.press(" ")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
 
 
 def test_a_word_leads_to_its_meaning(page: Page, demo: Demo) -> None:

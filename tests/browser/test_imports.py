@@ -62,5 +62,5 @@ def check_and_save(page: Page) -> None:
     page.get_by_role("button", name="Check file").click()
     expect(page.get_by_role("heading", name="Checked: 2 new.")).to_be_visible()
     page.get_by_role("button", name="Import these rows").click()
-    expect(page.get_by_role("heading", name="Saved: 2 new.")).to_be_visible()
-    expect(page.get_by_role("status").first).to_contain_text("Saved: 2 new.")
+    expect(page.get_by_role("heading", name="Imported: 2 new.")).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("Imported: 2 new.")

@@ -31,7 +31,7 @@ def test_a_connectors_form_asks_in_words_and_offers_its_choices(page: Page, demo
     page.get_by_label("Signing method").select_option(label="with an API wallet")
     expect(page.get_by_text("no IP restriction for keys")).to_be_visible()
     page.locator("select[name=connector]").select_option("binance_paper_trade")
-    expect(page.get_by_text("Paper trade needs no key")).to_be_visible()
+    expect(page.get_by_text("Paper trade uses simulated money and needs no key")).to_be_visible()
 
 
 def test_a_key_is_tried_and_rotated_together_with_the_bot_that_has_it(

@@ -32,7 +32,7 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     operate(page, "Deploy")
 
     open_settings(page, "Live PMM")
-    expect(page.get_by_text("Saved, deployed and live are the same.")).to_be_visible()
+    expect(page.get_by_text("Saved, deployed and live settings are the same.")).to_be_visible()
     page.get_by_text("All 14 settings").click()
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.01", "0.01", "0.01", ""])
     setting(page, "Order amount").fill("0.02")

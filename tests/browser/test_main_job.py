@@ -55,7 +55,7 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     save(page)
 
     enter_bot(page, "Blunt", "Blunt Spread", ("bitmart", "sharp/usdt"), "spread")
-    expect(page.get_by_role("heading", name="spread settings")).to_have_text(["spread settings"])
+    expect(page.get_by_role("heading", name="Settings: ")).to_have_text(["Settings: spread"])
     setting(page, "Bid spread").fill("-0.003")
     setting(page, "Order amount").fill("1600")
     page.get_by_role("button", name="Save", exact=True).click()

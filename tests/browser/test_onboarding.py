@@ -72,7 +72,7 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     go_on(page)
 
     expect_step(page, "Review")
-    expect(page.get_by_text("real money of Keen on bitmart")).to_be_visible()
+    expect(page.get_by_text("on bitmart with real money of Keen")).to_be_visible()
     shoot("onboard-review")
     page.get_by_role("button", name="Launch Keen Spread").click()
     expect_step(page, "Launch")

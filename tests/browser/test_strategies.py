@@ -47,7 +47,7 @@ def test_a_bot_of_each_strategy_is_defined_through_forms_and_a_controller_runs(
     open_settings(page, "Form pmm_simple")
     expect(setting(page, "Stop loss")).to_have_value("")
     setting(page, "Take profit").fill("")
-    page.get_by_text("pmm_simple: advanced settings").click()
+    page.get_by_text("Advanced settings: pmm_simple").click()
     setting(page, "Cooldown time").fill("-1")
     setting(page, "Take profit order type").select_option("MARKET")
     page.get_by_role("button", name="Save and continue editing").click()
@@ -59,7 +59,7 @@ def test_a_bot_of_each_strategy_is_defined_through_forms_and_a_controller_runs(
     expect(setting(page, "Take profit (")).to_have_value("")
     expect(setting(page, "Stop loss")).to_have_value("")
     expect(setting(page, "Cooldown time")).not_to_be_visible()
-    page.get_by_text("pmm_simple: advanced settings").click()
+    page.get_by_text("Advanced settings: pmm_simple").click()
     expect(setting(page, "Cooldown time")).to_have_value("20")
     expect(setting(page, "Take profit order type")).to_have_value("MARKET")
 

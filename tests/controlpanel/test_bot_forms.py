@@ -197,9 +197,9 @@ def test_settings_that_contradict_each_other_are_refused_on_the_field(save_bot):
 def test_advanced_settings_are_folded_away_until_one_has_an_error(save_bot, pmm, spread, admin_client):
     def folded(response):
         fieldsets = {fieldset.name: fieldset for fieldset in response.context["adminform"]}
-        assert not fieldsets[f"{pmm} settings"].is_collapsible
-        assert f"{spread}: advanced settings" not in fieldsets
-        more = fieldsets[f"{pmm}: advanced settings"]
+        assert not fieldsets[f"Settings: {pmm}"].is_collapsible
+        assert f"Advanced settings: {spread}" not in fieldsets
+        more = fieldsets[f"Advanced settings: {pmm}"]
         assert field_name(pmm.pk, "price_floor") in more.fields
         return more.is_collapsible
 
