@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
-from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models
 
@@ -37,7 +37,7 @@ def errors_of(row: models.Model, exclude: Collection[str] = ()) -> Errors:
     return {}
 
 
-def client_define(*, user: Any, name: str, server: str, account_name: str = "", notes: str = "") -> Client:
+def client_define(*, user: User, name: str, server: str, account_name: str = "", notes: str = "") -> Client:
     """Save a new client. Its account manager is the user, if they may not choose another one.
 
     Raises:

@@ -11,6 +11,7 @@ from accounts.models import Client, Server
 from bots.configuration.images import validate_image_choice
 from bots.models import Bot, Strategy
 from bots.problems import BotExists
+from core.visibility import AnyUser
 from operations.models import Operation
 
 
@@ -27,7 +28,7 @@ def find_strategy(name: str, errors: Errors) -> Strategy | None:
     return strategy
 
 
-def find_client(user: Any, account_name: str, server: Server | None, errors: Errors) -> Client | None:
+def find_client(user: AnyUser, account_name: str, server: Server | None, errors: Errors) -> Client | None:
     """Return the client with this account name, on this server when several have one of that name.
 
     ``None``, and the reason in ``errors``, when there is none, or more than one.
@@ -45,7 +46,7 @@ def find_client(user: Any, account_name: str, server: Server | None, errors: Err
     return None
 
 
-def bot_check(bot: Bot, *, user: Any = None, errors: Errors | None = None) -> None:
+def bot_check(bot: Bot, *, user: AnyUser | None = None, errors: Errors | None = None) -> None:
     """Check a definition as far as it goes, also against the exchange's trading rules as stored. No server is asked.
 
     Args:
@@ -72,7 +73,7 @@ def bot_check(bot: Bot, *, user: Any = None, errors: Errors | None = None) -> No
 
 
 def bot_define(
-    *, user: Any, values: Mapping[str, Any], account_name: str, strategy: str, server: str | None = None
+    *, user: AnyUser, values: Mapping[str, Any], account_name: str, strategy: str, server: str | None = None
 ) -> Bot:
     """Save a new definition; or find the client's own of that name, if it says the same and is nowhere live.
 

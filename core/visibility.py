@@ -1,13 +1,16 @@
 """Who sees which rows: account managers their own clients and what belongs to them, others those of every client."""
 
-from typing import Any, Self, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 
 Row = TypeVar("Row", bound=models.Model)
+#: The user of a request, signed in or not.
+AnyUser: TypeAlias = User | AnonymousUser
 
 
-def sees_every_client(user: Any) -> bool:
+def sees_every_client(user: AnyUser) -> bool:
     return user.has_perm("accounts.view_every_client")
 
 
@@ -20,5 +23,5 @@ class OfClientsQuerySet(models.QuerySet[Row]):
 
     account_manager = "client__account_manager"
 
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: AnyUser) -> Self:
         return self if sees_every_client(user) else self.filter(**{self.account_manager: user})

@@ -1,7 +1,5 @@
 """Who calls: the token in the request's header, what it is for, where it may come from, how often."""
 
-from typing import Any
-
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
@@ -9,6 +7,7 @@ from django_otp import user_has_device
 from ninja.security import HttpBearer
 
 from core.http import client_address
+from core.visibility import AnyUser
 from json_api.models import Scope, Token, token_hash
 from json_api.problems import (
     AddressRefused,
@@ -75,7 +74,7 @@ may_read, may_deploy, may_write_keys, may_administer = (
 )
 
 
-def require(user: Any, permission: str) -> None:
+def require(user: AnyUser, permission: str) -> None:
     """Make sure of one of Django's permissions.
 
     Raises:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import UnmanagedInstance
+from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from notifications.models import (
     MAX_RESOLUTION,
@@ -167,7 +168,7 @@ def _create_deliveries(incident: Incident, event: Event, channels: Collection[in
     Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
 
 
-def acknowledge(incident: Incident, user: Any) -> None:
+def acknowledge(incident: Incident, user: AnyUser) -> None:
     """Somebody has seen it: noted down, and the end of a failed operation's incident."""
     now = timezone.now()
     with transaction.atomic():

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import Client, Server
 from bots.problems import ContainerExited, InstanceMissing
 from core.encryption import EncryptedTextField, Unreadable
-from core.visibility import sees_every_client
+from core.visibility import AnyUser, sees_every_client
 from hummingbot_api.errors import WrongPassword
 from notifications.http import check_url
 from notifications.outbox import DeliveryState, Outgoing, OutgoingQuerySet
@@ -94,7 +94,7 @@ def may_trade_on(kind: str, code: str) -> bool:
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: AnyUser) -> Self:
         """Those of the user's own clients, and those of the servers that these or their bots are on. Not those that
         may name somebody else's client.
         """
@@ -222,7 +222,7 @@ class ChannelKind(models.TextChoices):
 
 
 class ChannelQuerySet(models.QuerySet["Channel"]):
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: AnyUser) -> Self:
         if sees_every_client(user):
             return self
         return self.filter(Q(client__in=Client.objects.visible_to(user)) | Q(manager=user))

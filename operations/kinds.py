@@ -9,6 +9,7 @@ from django import forms
 from django.db import models
 
 from core.problems import Problem
+from core.visibility import AnyUser
 
 Found = TypeVar("Found")
 
@@ -112,7 +113,7 @@ class OperationType:
     option_permissions: ClassVar[Mapping[str, str]] = {}
     steps: ClassVar[Sequence[StepDefinition]]
 
-    def permitted_to(self, user: Any, options: Mapping[str, Any]) -> bool:
+    def permitted_to(self, user: AnyUser, options: Mapping[str, Any]) -> bool:
         """Whether the user may ask for this with these options."""
         of_options = {permission for option, permission in self.option_permissions.items() if options.get(option)}
         return bool(user.has_perms({self.permission, *of_options}))
@@ -203,7 +204,7 @@ _FIX_PERMISSIONS = {
 }
 
 
-def who_can_fix(concern: str, user: Any) -> str:
+def who_can_fix(concern: str, user: AnyUser) -> str:
     """A sentence for a user who may not mend what a problem concerns; empty for who may, and where nothing is."""
     if not concern or user.has_perm(_FIX_PERMISSIONS[concern]):
         return ""

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.problems import Problem
+from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds
 from operations.problems import OperationActive
@@ -110,7 +111,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         newest = of_them.order_by().values("subject_id").annotate(newest=Max("pk")).values("newest")
         return {operation.subject_id: operation for operation in self.filter(pk__in=newest)}
 
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: AnyUser) -> Self:
         """Those whose subject the user may see; each subject's manager knows which these are."""
         visible = Q(pk__in=[])
         for model in kinds.subject_models():

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError, models, transaction
 
+from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds, tasks
 from operations.models import MAX_LABEL, Operation
@@ -17,7 +18,7 @@ def operation_request(
     *,
     kind: str,
     subject: models.Model,
-    requested_by: Any = None,
+    requested_by: AnyUser | None = None,
     options: dict[str, Any] | None = None,
     retry_of: Operation | None = None,
     caused_by: Operation | None = None,
@@ -75,7 +76,7 @@ def _create(facts: dict[str, Any], definition: kinds.OperationType) -> Operation
     return operation
 
 
-def operation_retry(*, operation: Operation, requested_by: Any = None) -> Operation:
+def operation_retry(*, operation: Operation, requested_by: AnyUser | None = None) -> Operation:
     """Ask for the same again, as an operation of its own.
 
     Raises:

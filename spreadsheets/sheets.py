@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from django.contrib.auth.models import User
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -99,7 +100,7 @@ class Sheet:
     #: What to do once the rows are saved.
     next_step: ClassVar[str]
 
-    def __init__(self, user: Any) -> None:
+    def __init__(self, user: User) -> None:
         self.user = user
 
     def groups(self) -> list[Group]:

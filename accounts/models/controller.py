@@ -1,14 +1,15 @@
 """The controllers that servers offer. Observed, never edited."""
 
-from typing import Any, Self
+from typing import Self
 
 from django.db import models
 
 from accounts.models.server import VERSION_LENGTH, Server
+from core.visibility import AnyUser
 
 
 class ControllerQuerySet(models.QuerySet["Controller"]):
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: AnyUser) -> Self:
         return self.filter(server__in=Server.objects.visible_to(user))
 
     def in_short(self) -> Self:

@@ -15,7 +15,7 @@ from accounts.problems import PasswordUnreadable
 from core.encryption import EncryptedTextField, Unreadable
 from core.problems import Problem
 from core.problems.server import problem_of
-from core.visibility import sees_every_client
+from core.visibility import AnyUser, sees_every_client
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.connectors import KNOWN_CONNECTORS
 from hummingbot_api.errors import AddressForbidden, HummingbotAPIError, InvalidBaseURL
@@ -53,12 +53,12 @@ def validate_base_url(value: str) -> None:
 
 
 class ServerQuerySet(models.QuerySet["Server"]):
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: AnyUser) -> Self:
         if sees_every_client(user):
             return self
-        return self.filter(pk__in=Server.objects.filter(clients__account_manager=user).values("pk"))
+        return self.filter(pk__in=Server.objects.filter(clients__account_manager=user.pk).values("pk"))
 
-    def choosable_by(self, user: Any) -> Self:
+    def choosable_by(self, user: AnyUser) -> Self:
         """Where the user may put a client: also on servers that are open, of which no more than the name is shown."""
         if sees_every_client(user):
             return self

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Prefetch
 
@@ -11,6 +10,7 @@ from accounts.models import Controller, Server
 from bots.configuration.preview import Part, as_json, difference
 from bots.models import Strategy, StrategyKind
 from bots.strategies.template import carried_over, described_by, schema_from_template
+from core.visibility import AnyUser
 from hummingbot_api.names import slug
 from hummingbot_api.text import truncate
 
@@ -27,7 +27,7 @@ class Offer:
     differs: bool
 
 
-def offers_by_server(user: Any) -> list[tuple[Server, list[tuple[Controller, list[Strategy]]]]]:
+def offers_by_server(user: AnyUser) -> list[tuple[Server, list[tuple[Controller, list[Strategy]]]]]:
     """The servers that the user sees, each with its controllers, each with the strategies that run it."""
     strategies = defaultdict(list)
     for strategy in Strategy.objects.filter(kind=StrategyKind.CONTROLLER):
@@ -37,7 +37,7 @@ def offers_by_server(user: Any) -> list[tuple[Server, list[tuple[Controller, lis
     return [(s, [(c, strategies[c.controller_type, c.name]) for c in s.controllers.all()]) for s in servers]
 
 
-def offers_for(strategy: Strategy, user: Any) -> list[Offer]:
+def offers_for(strategy: Strategy, user: AnyUser) -> list[Offer]:
     """The servers on which the user may use the strategy's controller, by name."""
     if strategy.kind != StrategyKind.CONTROLLER:
         return []

@@ -1,17 +1,17 @@
 """Which Docker image a user may have bots run."""
 
 import re
-from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from bots.models import DEFAULT_IMAGE, Bot
+from core.visibility import AnyUser
 
 #: Hummingbot's own, with a tag, a digest or both.
 _OFFICIAL_IMAGE = re.compile(r"hummingbot/hummingbot(:[\w.-]+)?(@sha256:[0-9a-f]{64})?", re.ASCII)
 
 
-def validate_image_choice(user: Any, image: str) -> None:
+def validate_image_choice(user: AnyUser, image: str) -> None:
     """May the user have bots run this image? Hummingbot's own anyone may, and one that is in use already.
 
     The server hands each container its config password, the host's network and every bot's scripts to write to: who

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bots.models.deployment import BotState, Deployment
 from bots.orders import OpenOrder, describe
-from core.visibility import OfClientsQuerySet
+from core.visibility import AnyUser, OfClientsQuerySet
 
 
 class OrphanedOrdersQuerySet(OfClientsQuerySet["OrphanedOrders"]):
@@ -88,7 +88,7 @@ class OrphanedOrders(models.Model):
         names = "\n".join(sorted(order["client_order_id"] for order in self.orders))
         return hashlib.sha256(names.encode()).hexdigest()[:16]
 
-    def resolve(self, user: Any) -> bool:
+    def resolve(self, user: AnyUser | None) -> bool:
         """Record that the user has dealt with them, as they are at hand here; false when more were named meanwhile, or
         somebody has done so before.
         """

@@ -1,21 +1,21 @@
 """Instances that run on servers and that the panel did not deploy."""
 
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
-from core.visibility import sees_every_client
+from core.visibility import AnyUser, sees_every_client
 
 #: How long an instance is remembered after it was last seen: what comes back later under its name may be another one.
 REMEMBERED = timedelta(days=7)
 
 
 class UnmanagedInstanceQuerySet(models.QuerySet["UnmanagedInstance"]):
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: AnyUser) -> Self:
         """Those of every server or none: an instance's name may name anybody's client."""
         return self if sees_every_client(user) else self.none()
 
@@ -66,7 +66,7 @@ class UnmanagedInstance(models.Model):
         """Whether the last look at its server found it."""
         return self.name in self.server.instances
 
-    def acknowledge(self, user: Any) -> bool:
+    def acknowledge(self, user: AnyUser) -> bool:
         """Write down that the user knows it; false when somebody had said so before."""
         unknown = UnmanagedInstance.objects.filter(pk=self.pk, known_at=None)
         return bool(unknown.update(known_at=timezone.now(), known_by=user))

@@ -19,6 +19,7 @@ from accounts.models import Client, ClientStatus, ExchangeKey, KeyState, Renewal
 from bots.models import Bot, BotState, Deployment
 from bots.reporting.corrections import is_corrected
 from core.exchanges import title_of
+from core.visibility import AnyUser
 from hummingbot_api.connectors import is_paper_trade
 from hummingbot_api.errors import KeyRefused
 from operations import kinds
@@ -105,7 +106,7 @@ class Checklist:
         return next((x for x in self.lines if x.part in entered and x.state == LineState.WAITING), None)
 
 
-def checklist_for(client: Client, user: Any) -> Checklist:
+def checklist_for(client: Client, user: AnyUser) -> Checklist:
     """What the client has, with the actions that the user may take; who else may is said where they may not."""
     (found,) = checklists_of([client])
     return replace(found, lines=[_for_user(line, client, user) for line in found.lines])
@@ -173,7 +174,7 @@ def next_summary(checklist: Checklist) -> str:
     return (_TO_FIX if line.state == LineState.WRONG else _TO_DO)[line.part]
 
 
-def _for_user(line: Line, client: Client, user: Any) -> Line:
+def _for_user(line: Line, client: Client, user: AnyUser) -> Line:
     if client.is_offboarded and line.action and line.action.permission == "bots.deploy_bot":
         return replace(line, action=None, sentence=f"{client} is offboarded, so its bots can't be deployed.")
     if line.action is None or user.has_perm(line.action.permission):

@@ -1,17 +1,17 @@
 """Who may change whom: nobody gets, or gives away, more than they have themselves."""
 
-from typing import Any
-
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet
 
+from core.visibility import AnyUser
 
-def permissions_of(user: Any) -> QuerySet[Permission]:
+
+def permissions_of(user: AnyUser) -> QuerySet[Permission]:
     """What the user was given. Unlike ``get_all_permissions`` also of one who is switched off, and may come back."""
     return Permission.objects.filter(Q(group__user=user) | Q(user=user))
 
 
-def may_change(user: Any, other: User) -> bool:
+def may_change(user: AnyUser, other: User) -> bool:
     """Whether the user has all that the other has, whose password and roles they would then decide on."""
     if user.is_superuser:
         return True
@@ -19,7 +19,7 @@ def may_change(user: Any, other: User) -> bool:
     return not other.is_superuser and not permissions_of(other).exclude(pk__in=own).exists()
 
 
-def grantable_groups(user: Any) -> QuerySet[Group]:
+def grantable_groups(user: AnyUser) -> QuerySet[Group]:
     """The groups that hold nothing which the user lacks."""
     if user.is_superuser:
         return Group.objects.all()

@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model, logout
+from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -115,7 +116,7 @@ def address_block(request: HttpRequest) -> str | None:
 
 def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
     """Leave a mark with a browser whose user is signed in: no stranger's guessing keeps that user out of it."""
-    if request.user.is_authenticated:
+    if isinstance(request.user, User):
         response.set_cookie(
             f"known_browser_{request.user.pk}",
             _mark(request.user),
@@ -133,7 +134,7 @@ def is_known_browser(request: HttpRequest, username: str) -> bool:
     return user is not None and constant_time_compare(request.COOKIES.get(f"known_browser_{user.pk}", ""), _mark(user))
 
 
-def _mark(user: Any) -> str:
+def _mark(user: User) -> str:
     return salted_hmac("known browser", f"{user.pk} {user.password}", algorithm="sha256").hexdigest()
 
 

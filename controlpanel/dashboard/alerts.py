@@ -19,6 +19,7 @@ from bots.models import Bot, BotState
 from bots.reporting.checklist import checklists_of, next_summary
 from bots.reporting.guidance import ADVICE
 from core.problems import Problem
+from core.visibility import AnyUser
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 from operations.problems import NotPossibleNow
@@ -90,7 +91,7 @@ _STATES = {
 _SUPERSEDES = {"pause": ("stop",), "stop": ("archive",)}
 
 
-def alerts(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> list[Alert]:
+def alerts(user: AnyUser, bots: Collection[Bot], servers: Collection[Server]) -> list[Alert]:
     """What the user may see and has to see to, the most urgent first and of these the newest.
 
     ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
@@ -119,7 +120,7 @@ def alerts(user: Any, bots: Collection[Bot], servers: Collection[Server]) -> lis
     return sorted(found, key=lambda alert: (alert.urgency, -alert.since.timestamp() if alert.since else 0))
 
 
-def _incident_alert(incident: Incident, user: Any, open_pages: Container[str], bots: Iterable[Bot]) -> Alert:
+def _incident_alert(incident: Incident, user: AnyUser, open_pages: Container[str], bots: Iterable[Bot]) -> Alert:
     page, _, urgency = _fix_links(incident)
     steps = steps_of(incident, user, bots, is_open=page in open_pages)
     return Alert(
@@ -157,7 +158,7 @@ def _fix_links(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
     return "", (), Urgency.WARNING
 
 
-def steps_of(incident: Incident, user: Any, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
+def steps_of(incident: Incident, user: AnyUser, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
     """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
     page, names, _ = _fix_links(incident)
     bot = next((bot for bot in bots if bot.pk == incident.subject_id), None) if _is_about(incident, Bot) else None
@@ -183,7 +184,7 @@ def _is_refused(name: str, bot: Bot) -> bool:
     return blocker is not None and not isinstance(blocker, NotPossibleNow)
 
 
-def who_can_fix(incident: Incident, user: Any) -> str:
+def who_can_fix(incident: Incident, user: AnyUser) -> str:
     """A sentence for a user who may not do what the incident asks for; empty for who may."""
     problem = Problem.with_code(incident.code)
     alert = "server" if FAMILIES[incident.kind] == "server" else problem.fix_target if problem else ""
@@ -204,7 +205,7 @@ def _is_about(incident: Incident, model: type[Model]) -> bool:
     return incident.subject_type_id == ContentType.objects.get_for_model(model).pk
 
 
-def _steps(page: str, names: Iterable[str], user: Any) -> list[Step]:
+def _steps(page: str, names: Iterable[str], user: AnyUser) -> list[Step]:
     """The pages that ask for those of these operations that the user may have done."""
     model, pk = page.split("/")
     return [
@@ -214,7 +215,7 @@ def _steps(page: str, names: Iterable[str], user: Any) -> list[Step]:
     ]
 
 
-def _key_alerts(user: Any) -> Iterator[Alert]:
+def _key_alerts(user: AnyUser) -> Iterator[Alert]:
     keys = (
         ExchangeKey.objects.visible_to(user)
         .exclude(client__status=ClientStatus.OFFBOARDED)
@@ -279,7 +280,7 @@ def _renewal_alert(key: ExchangeKey, steps: Sequence[Step], common: dict[str, An
     )
 
 
-def _duplicate_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
+def _duplicate_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
     """Those that a look has just found, and of which no incident tells yet."""
     for bot in bots:
         if bot.duplicate_names:
@@ -295,7 +296,7 @@ def _duplicate_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert
             )
 
 
-def _leftover_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
+def _leftover_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
     """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
     for bot in bots:
         instance = bot.open_deployment
@@ -314,7 +315,7 @@ def _leftover_instance_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]
         )
 
 
-def _bot_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
+def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
     """Those that run with an older key, or by another definition than today's."""
     for bot in bots:
         if bot.client.is_offboarded:
@@ -347,7 +348,7 @@ def _bot_alerts(bots: Iterable[Bot], user: Any) -> Iterator[Alert]:
         )
 
 
-def _onboarding_alerts(user: Any) -> Iterator[Alert]:
+def _onboarding_alerts(user: AnyUser) -> Iterator[Alert]:
     """Half onboarded, nobody would remember them. One reminder for all of them: what is wrong has one of its own."""
     clients = list(
         Client.objects.visible_to(user)

@@ -21,6 +21,7 @@ from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, Performan
 from bots.reporting.performance import PerformanceReport, count_bots, performance_report
 from controlpanel.dashboard.alerts import SOURCES, Alert, Urgency, alerts
 from core.figures.time_ranges import SPANS, Span
+from core.visibility import AnyUser
 from hummingbot_api.connectors import AccountType, market_of
 from operations.models import Operation, WorkerHeartbeat
 
@@ -41,7 +42,7 @@ class FiguresFilter(forms.Form):
         choices=[(name, span.label) for name, span in SPANS.items()], required=False, widget=forms.HiddenInput
     )
 
-    def __init__(self, user: Any, data: Any) -> None:
+    def __init__(self, user: AnyUser, data: Any) -> None:
         super().__init__(data, label_suffix="")
         self.user = user
         for name, model in (("client", Client), ("server", Server)):
@@ -134,7 +135,7 @@ def dashboard_now(request: HttpRequest) -> HttpResponse:
     return render(request, "controlpanel/now.html", current_state(request.user) | {"renews": True})
 
 
-def current_state(user: Any) -> dict[str, Any]:
+def current_state(user: AnyUser) -> dict[str, Any]:
     """What needs the user, and how servers, bots and operations are, of those that the user may see."""
     now = timezone.now()
     sees = {model.__name__.lower(): user.has_perm(_view(model)) for model in (Server, Bot, Client, Operation)}
@@ -170,17 +171,17 @@ def _view(model: type[Model]) -> str:
     return f"{model._meta.app_label}.view_{model._meta.model_name}"
 
 
-def _operations(user: Any) -> QuerySet[Operation]:
+def _operations(user: AnyUser) -> QuerySet[Operation]:
     return Operation.objects.visible_to(user).select_related("requested_by")[:MOST]
 
 
-def _servers(user: Any) -> list[Server]:
+def _servers(user: AnyUser) -> list[Server]:
     """Those that are down first."""
     servers = Server.objects.visible_to(user).defer("password", "connectors", "account_names")
     return sorted(servers, key=lambda server: server.health_summary == "ok" and server.was_seen_lately)
 
 
-def _bots(user: Any) -> list[Bot]:
+def _bots(user: AnyUser) -> list[Bot]:
     """With all that it takes to say how they stand to their definitions."""
     keys = ExchangeKey.objects.only("client", "connector", "fingerprint")
     return list(

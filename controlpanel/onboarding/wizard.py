@@ -20,6 +20,7 @@ from bots.admin.bots import BotAdmin
 from bots.configuration.trading_rules import doubts
 from bots.models import Bot, Strategy, StrategyKind
 from bots.reporting.checklist import Checklist, Line, LineState, Part, checklist_for
+from core.visibility import AnyUser
 from hummingbot_api.connectors import PAPER_TRADE
 from operations.models import Operation
 
@@ -45,7 +46,7 @@ PAGES = (
 class Onboarding:
     """What has been stored of a client's onboarding, as its user sees it."""
 
-    def __init__(self, client: Client, user: Any) -> None:
+    def __init__(self, client: Client, user: AnyUser) -> None:
         self.client = client
         self.checklist: Checklist = checklist_for(client, user)
         #: The one that is onboarded: the client's first.

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from bots.models import Bot
 from core.encryption import EncryptedTextField, Unreadable
-from core.visibility import sees_every_client
+from core.visibility import AnyUser, sees_every_client
 from notifications.http import check_url
 from notifications.outbox import DeliveryState, Outgoing
 from notifications.problems import ChannelForbidden
@@ -37,7 +37,7 @@ PERMISSIONS = {Operation: "operations.view_operation", Bot: "bots.view_bot"}
 
 
 class WebhookQuerySet(models.QuerySet["Webhook"]):
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: AnyUser) -> Self:
         """Everybody's own."""
         return self if user.is_superuser else self.filter(user=user)
 

@@ -12,6 +12,7 @@ from accounts.definitions import client_define, client_save
 from accounts.keys import key_store
 from accounts.models import Client, ClientStatus, ExchangeKey
 from bots.operations.steps.rotate_key import to_redeploy
+from core.http import signed_in_user
 from json_api.auth import may_administer, may_read, may_write_keys, require, require_scope
 from json_api.models import Scope
 from json_api.pagination import Paged, page
@@ -52,7 +53,7 @@ def list_clients(request: HttpRequest, asked: Query[ClientFilters]) -> Any:
 def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) -> Any:
     """Add a client. Nothing is sent to its server until its keys are pushed."""
     require(request.user, "accounts.add_client")
-    client = client_define(user=request.user, **body.dict())
+    client = client_define(user=signed_in_user(request), **body.dict())
     response["Location"] = f"/clients/{client.pk}"
     return Status(201, client)
 

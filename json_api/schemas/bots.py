@@ -9,6 +9,7 @@ from pydantic import ConfigDict
 
 from bots.definitions import bot_define
 from bots.models import LIMITS, Bot
+from core.visibility import AnyUser
 from json_api.schemas.common import Page
 
 #: Fields with the model's own default.
@@ -46,7 +47,7 @@ class BotCreate(Schema):
     max_global_drawdown_quote: float | None = Field(None, description="Controllers only, in the quote asset.")
     max_controller_drawdown_quote: float | None = Field(None, description="Controllers only, in the quote asset.")
 
-    def define(self, user: Any) -> Bot:
+    def define(self, user: AnyUser) -> Bot:
         """Save the definition. For what is raised see ``bot_define``."""
         values = {"name": self.name, "connector": self.connector, "trading_pair": self.pair, "settings": self.config}
         values |= {name: value for name in OPTIONAL if (value := getattr(self, name)) is not None}
