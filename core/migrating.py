@@ -10,7 +10,8 @@ from django.db import connections, models
 from django.db.migrations.loader import MigrationLoader
 
 BEFORE_1_0 = (
-    "This database was created by a version before 1.0, and can't be upgraded. For the demo, delete the folder var/demo "
+    "This database was created by a version before 1.0, and can't be upgraded. For the demo, delete the folder "
+    "var/demo "
     "and start again. Otherwise use an empty database."
 )
 

@@ -1,4 +1,4 @@
-"""What can go wrong when a Hummingbot API server is asked: each error has a code and a sentence that says what happened."""
+"""What can go wrong when a Hummingbot API server is asked: each error has a code and a sentence."""
 
 from typing import ClassVar
 

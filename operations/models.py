@@ -179,7 +179,8 @@ class Operation(models.Model):
     exclusive_resource = models.CharField(
         max_length=120,
         blank=True,
-        help_text="What the current step holds exclusively: one active operation per resource. See ``StepContext.exclusive``.",
+        help_text="What the current step holds exclusively: one active operation per resource. See "
+        "``StepContext.exclusive``.",
     )
     concurrency_group = models.CharField(
         max_length=80, blank=True, help_text="What limits the number of concurrent operations: the server."

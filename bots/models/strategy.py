@@ -65,7 +65,8 @@ class Strategy(models.Model):
     description = models.CharField(max_length=300, blank=True)
     source = models.TextField(
         blank=True,
-        help_text="For a script: Python source with one class based on StrategyV2Base and one based on StrategyV2ConfigBase.",
+        help_text="For a script: Python source with one class based on StrategyV2Base and one based on "
+        "StrategyV2ConfigBase.",
     )
     controller_type = models.CharField(
         max_length=40,

@@ -33,7 +33,8 @@ class ResumeSomeOption(forms.Form):
     resume = forms.BooleanField(
         required=False,
         label="Resume trading for paused bots",
-        help_text="Their new instances will not be paused, and trade at once. If this is not selected, paused bots stay as "
+        help_text="Their new instances will not be paused, and trade at once. If this is not selected, paused "
+        "bots stay as "
         "they are.",
     )
 

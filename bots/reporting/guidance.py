@@ -29,7 +29,8 @@ ADVICE = {
         "Recover it first: this starts the bot just long enough to cancel its orders. Then read the last lines of its "
         "log, fix the cause, and redeploy it. Archive it if you no longer need it.",
         ("recover", "redeploy", "archive"),
-        paper_remedy="Read the last lines of its log, fix the cause, and redeploy it. Archive it if you no longer need it.",
+        paper_remedy="Read the last lines of its log, fix the cause, and redeploy it. Archive it if you no "
+        "longer need it.",
     ),
     BotState.NOT_LISTED: Advice(
         "The server does not list the bot's container. It is paused by Docker, restarting, or removed.",

@@ -108,7 +108,8 @@ class BotOut(Schema):
     max_controller_drawdown_quote: float | None
     state: str = Field(description="The state that the server last reported; “none” if the bot was never deployed.")
     trouble: str = Field(
-        description="What keeps a running bot from quoting: orders_rejected, not_ready or no_balance; empty if nothing does."
+        description="What keeps a running bot from quoting: orders_rejected, not_ready or no_balance; empty if "
+        "nothing does."
     )
     trouble_reason: str = Field(description="The message of the exchange or of the bot's log.")
     seen_at: datetime | None

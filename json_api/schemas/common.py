@@ -13,7 +13,8 @@ class Waiting(Schema):
         20,
         ge=0,
         le=25,
-        description="Seconds to wait for the operation's end before the API returns 202. Some routers cut requests at 30.",
+        description="Seconds to wait for the operation's end before the API returns 202. Some routers cut "
+        "requests at 30.",
     )
 
 

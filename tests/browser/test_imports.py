@@ -39,7 +39,7 @@ def test_a_file_is_checked_mended_and_saved_without_being_looked_for_twice(
     check_and_save(page)
     expect(page.get_by_text("Next, select the clients in their list and use “Push keys”")).to_be_visible()
     page.get_by_role("link", name="Imported Two · bitmart").click()
-    expect(page.get_by_text("ends with 83b1")).to_be_visible()
+    expect(page.get_by_text("ends in 83b1")).to_be_visible()
 
     page.goto("/admin/accounts/exchangekey/?q=Imported")
     with page.expect_download() as download:

@@ -1,6 +1,6 @@
 """The table of roles, and what a database has of it."""
 
-# ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
+# ruff: noqa: F401 - fixtures are imported, and then named as parameters
 
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User

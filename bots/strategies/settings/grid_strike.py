@@ -27,7 +27,8 @@ SCHEMA = schema(
         "side": {
             "type": "integer",
             "title": "Side",
-            "description": "Buy: buys on the grid and sells at a higher price. Sell: sells on the grid and buys back at a lower "
+            "description": "Buy: buys on the grid and sells at a higher price. Sell: sells on the grid and buys "
+            "back at a lower "
             "price.",
             "enum": [1, 2],
             "labels": ["buy", "sell"],
