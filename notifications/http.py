@@ -1,6 +1,6 @@
 """Posting to addresses that staff entered: over https, to where it may go, once, without a trace of the address.
 
-Whoever may edit channels chooses where the panel's host connects to, see ``hummingbot_api.http.connections``. Refused are
+Users who may edit channels choose where the panel connects to, see ``hummingbot_api.http.connections``. Refused are
 loopback addresses, link-local ones (a hoster's metadata service gives out the machine's own credentials there) and what
 is no single host. Private networks are allowed: a desk's own chat or alerting is often there. With them all other
 addresses of this machine are, which nothing tells from its neighbours'.
