@@ -19,7 +19,7 @@ from notifications.http import check_url, post
 from notifications.models import Channel, ChannelKind, Delivery, Incident, IncidentKind
 from notifications.outbox import BACKOFF, MAX_ATTEMPTS, MAX_WAIT, DeliveryState
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
-from tests.hummingbot_api.hostile import listening, trickling
+from tests.hummingbot_api.http.hostile import listening, trickling
 from tests.hummingbot_api.stub import Reply
 from tests.notifications.conftest import answers, looks, shows
 

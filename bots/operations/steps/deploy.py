@@ -21,7 +21,7 @@ from bots.operations.steps.instances import (
     wait_until_seen,
 )
 from bots.operations.steps.lifecycle import archive, insist_on_no_orders
-from bots.operations.steps.prepare import wait_for_instance, deployment_of, require_no_duplicates
+from bots.operations.steps.prepare import deployment_of, require_no_duplicates, wait_for_instance
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
