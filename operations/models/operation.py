@@ -20,6 +20,7 @@ from core.problems import Problem
 from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds
+from operations.models.step import Step, StepState
 from operations.problems import OperationActive
 
 
@@ -32,10 +33,13 @@ class State(models.TextChoices):
 
 
 ACTIVE_STATES = (State.QUEUED, State.RUNNING)
+
 #: Operations that are deleted in one transaction.
 PRUNE_BATCH = 500
+
 #: Characters that are kept of the name of what an operation is about.
 MAX_LABEL = 200
+
 #: Characters that are kept of an outcome; in full it is what the last step found.
 MAX_SUMMARY = 500
 
@@ -349,58 +353,3 @@ class Operation(models.Model):
             and bool(self.concurrency_group)
             and running.count() >= settings.OPERATIONS["MAX_PER_SERVER"]
         )
-
-
-class StepState(models.TextChoices):
-    WAITING = "waiting", "waiting"
-    RUNNING = "running", "running"
-    DONE = "done", "done"
-    SKIPPED = "skipped", "skipped"
-    FAILED = "failed", "failed"
-
-
-class Step(models.Model):
-    """One step of an operation, written before it acts and again after it was answered."""
-
-    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="steps")
-    position = models.PositiveSmallIntegerField()
-    key = models.CharField(max_length=40)
-    title = models.CharField(max_length=120)
-    state = models.CharField(max_length=10, choices=StepState, default=StepState.WAITING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    detail = models.TextField(blank=True, help_text="The outcome of the step, in one sentence.")
-
-    class Meta:
-        ordering = ["position"]
-        constraints = [
-            models.UniqueConstraint(fields=["operation", "key"], name="unique_step_per_operation"),
-        ]
-
-    def __str__(self) -> str:
-        return self.title
-
-    @property
-    def duration(self) -> timedelta | None:
-        if self.started_at is None:
-            return None
-        return (self.finished_at or timezone.now()) - self.started_at
-
-
-class WorkerHeartbeat(models.Model):
-    """When each background worker was last heard: one row per worker process."""
-
-    #: A worker makes itself heard every 20 s; one that was not heard for so long, in seconds, is not there.
-    UNRESPONSIVE = 90
-
-    worker = models.CharField(max_length=80, primary_key=True)
-    last_seen_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.worker} at {self.last_seen_at:%Y-%m-%d %H:%M:%S}"
-
-    @classmethod
-    def is_alive(cls) -> bool:
-        """Whether any worker is there."""
-        return cls.objects.filter(last_seen_at__gte=timezone.now() - timedelta(seconds=cls.UNRESPONSIVE)).exists()
