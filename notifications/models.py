@@ -231,7 +231,7 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         """Those that are switched on, and not of a user who may not sign in any more."""
         return self.filter(Q(manager=None) | Q(manager__is_active=True, manager__is_staff=True), active=True)
 
-    def concerned_with(self, incident: Incident) -> Self:
+    def notified_of(self, incident: Incident) -> Self:
         """The active ones that are to be told of this incident."""
         if incident.client is not None:
             clients = Q(client=incident.client)

@@ -123,10 +123,10 @@ class ExchangeKey(models.Model):
 
         The same values once more make it no younger.
         """
-        former, known = self.fingerprint, self.known_values()
+        previous, known = self.fingerprint, self.known_values()
         self.encrypted_values = json.dumps(dict(values), sort_keys=True)
         self.fingerprint = fingerprint(values)
-        if self.fingerprint == former:
+        if self.fingerprint == previous:
             return
         if known:
             self.previous_values = json.dumps(known[:PREVIOUS_VALUES_KEPT])

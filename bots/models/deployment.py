@@ -90,8 +90,8 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
 
     def in_state(self, state: str, now: datetime) -> Self:
         """By the state that is shown, see ``Deployment.state``."""
-        seen_lately = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
-        certain = seen_lately | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
+        polled_recently = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
+        certain = polled_recently | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
         if state == BotState.UNKNOWN:
             return self.filter(~certain | Q(observed_state=state))
         return self.filter(certain, observed_state=state)

@@ -56,7 +56,7 @@ class Alert:
         source: the list that has all of its like, see ``SOURCES``.
         about: whom it concerns, with the page at ``url``.
         since: when it was first seen, if that is known.
-        seen_by: who has seen it and takes care, if anybody.
+        acknowledged_by_name: who has seen it and takes care, if anybody.
     """
 
     source: str
@@ -68,7 +68,7 @@ class Alert:
     remedy: str
     steps: Sequence[Step]
     since: datetime | None = None
-    seen_by: str = ""
+    acknowledged_by_name: str = ""
 
 
 #: The lists of what there is to see to: what it is called there, the list, and its filter.
@@ -134,7 +134,7 @@ def _incident_alert(incident: Incident, user: AnyUser, open_pages: Container[str
         remedy=" ".join(filter(None, (incident.remedy, who_can_fix(incident, user)))),
         steps=steps,
         since=incident.seen_at,
-        seen_by=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
+        acknowledged_by_name=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
     )
 
 

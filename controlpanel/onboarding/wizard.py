@@ -27,11 +27,11 @@ from operations.models import Operation
 
 @dataclass(frozen=True)
 class Page:
-    """One of the five: ``lookback`` says what it is for."""
+    """One of the five: ``lead`` says what it is for."""
 
     name: str
     label: str
-    lookback: str
+    lead: str
 
 
 PAGES = (

@@ -15,8 +15,8 @@ from core import tasks as timer  # noqa: F401  registers the schedule
 from core.schedule import SCHEDULE
 from notifications.models import Incident
 from operations import runner, tasks
-from operations.models import operation as operation_model
 from operations.models import Operation, State, Step
+from operations.models import operation as operation_model
 
 
 @pytest.mark.parametrize(

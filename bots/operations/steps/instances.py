@@ -178,7 +178,7 @@ def find_up(api: HummingbotAPI, deployment: Deployment, *, or_else: str) -> None
             raise InstanceNotListed
 
 
-def wait_until_seen(
+def wait_for_state(
     context: StepContext, api: HummingbotAPI, deployment: Deployment, *, counts: Callable[[], bool] = lambda: True
 ) -> BotState:
     """Wait until the bot is heard, or its container has exited. What is seen meanwhile is written down.
@@ -221,11 +221,11 @@ def refresh(context: StepContext) -> str:
     if busy_bots().filter(subject_id=bot.pk).exists():
         return f"Another operation on {bot} is running and reports its state."
     with talking_to(server) as api:
-        output = context.wait_for(lambda: _look_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
+        output = context.wait_for(lambda: _refresh_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
     return output or f"{bot} changed during the refresh. Another operation reports its state."
 
 
-def _look_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:
+def _refresh_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:
     """What was seen, and is written down unless something else was since the look began."""
     adopt(api, deployment)
     snapshot = Snapshot.take(api, performance=False, name=deployment.instance_name)
