@@ -22,8 +22,8 @@ def markdown() -> str:
         [
             "# Glossary",
             "",
-            "The panel uses these words from Hummingbot, or uses them in a sense of its own. The page **Administration → "
-            "Glossary** shows the same list.",
+            "The panel takes these words from Hummingbot, or uses them in a sense of its own. The page "
+            "**Administration → Glossary** shows the same list.",
             "",
             "| Word | Meaning |",
             "|---|---|",
