@@ -206,7 +206,7 @@ def wait_for_state(
         return BotState.CRASHED
     if state is None:
         raise BotNeverConnected(
-            f"{deployment.instance_name} did not connect within {settings.FLEET['HEARD']} s of its start."
+            f"{deployment.instance_name} did not connect within {settings.FLEET['CONNECT_DEADLINE']} s of its start."
         )
     return state
 
