@@ -15,7 +15,7 @@ from accounts.models import Client, ClientStatus
 from bots.models import Bot, BotState, Strategy
 from bots.operations.steps import prepare
 from bots.problems import ClientOffboarded
-from notifications.detection import look
+from notifications.detection import detect
 from notifications.models import Incident
 from operations import kinds, runner
 from operations.models import Operation, State
@@ -229,7 +229,7 @@ def test_what_runs_is_still_looked_at_stopped_and_archived(bot, key, perform):
 def test_no_page_offers_what_would_be_refused(live, admin_client):
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     live.deployment.observe(BotState.CRASHED)
-    look(now())
+    detect(now())
     incident = Incident.objects.get()
     Bot.objects.update(settings={})
     pages = [url_of(live, "now"), *(url_of(row) for row in (live, live.client, live.deployment, incident))]
