@@ -240,7 +240,7 @@ def test_no_page_offers_what_would_be_refused(live, admin_client):
     assert operate_url(live, "archive") in text_of(admin_client.get(url_of(incident)))
     live.deployment.observe(BotState.STOPPED)
     page = text_of(admin_client.get(url_of(live, "now")))
-    assert "Its client is offboarded: archive the bot." in page
+    assert "The client is offboarded: archive the bot." in page
     live.deployment.end(BotState.ARCHIVED)
     page = text_of(admin_client.get(url_of(live.client)))
     assert "Sharp is offboarded, so its bots can't be deployed." in page
