@@ -192,7 +192,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         return ("client", "settings_shown") if obj else ()
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """With the values, which for a bot are no secrets: what was it before somebody changed it?"""
+        """Record the values too, which are no secrets for a bot, so that a reader can see what a change replaced."""
         changes = [change for name in form.changed_data if (change := _change(form[name]))]
         if add or not changes:
             return super().construct_change_message(request, form, formsets, add)
@@ -204,7 +204,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
             messages.warning(request, sentence)
 
     def save_warnings(self, bot: Bot) -> Iterable[str]:
-        """What whoever saved the bot is told of it."""
+        """Return the warnings for the user who saved the bot."""
         return save_warnings(bot)
 
     @display(description="settings")
@@ -267,7 +267,7 @@ def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]
 
 
 def clone_of(bot: Bot) -> dict[str, Any]:
-    """What the form for a new bot is filled with: all of this one's definition, under a name that is free."""
+    """Return the initial values of the form for a new bot: this one's whole definition, under a name that is free."""
     form = bot_form([bot.strategy], ())(instance=bot)
     return {name: form.initial[name] for name in form.fields if name in form.initial} | {"name": bot.name_for_a_clone()}
 

@@ -40,7 +40,7 @@ class Change:
 
 
 class Draft:
-    """One bot with the values that were asked for, checked by the same form as on its own page."""
+    """One bot with the requested values, checked by the same form as on its own page."""
 
     def __init__(self, form_class: type[BotForm], bot: Bot, asked: Mapping[str, Any]) -> None:
         self.bot = bot
@@ -76,7 +76,7 @@ class BulkEditMixin(OperatesMixin):
     def bulk_edit(self, request: HttpRequest, queryset: models.QuerySet[Bot]) -> HttpResponse | None:
         """Choose values, review what comes of them for each bot, save: a page that posts to itself."""
         step = request.POST.get("step", "")
-        # A filter of the list may let go of a bot between two steps; what was chosen stays chosen.
+        # A list filter may drop a bot between two steps; the selection stays as it was.
         keys = request.POST.getlist(ACTION_CHECKBOX_NAME) if step else queryset.values_list("pk", flat=True)
         chosen = self.get_queryset(request).filter(pk__in=list(keys))
         strategies = {bot.strategy for bot in chosen}
@@ -91,7 +91,7 @@ class BulkEditMixin(OperatesMixin):
         drafts: list[Draft] = []
         if step == "save" and asked:
             with transaction.atomic():
-                # Locked, so that nobody's change of another field is undone by the save.
+                # Locked, so that the save does not undo another user's change of another field.
                 drafts = [Draft(form_class, bot, asked) for bot in chosen.select_for_update(of=("self",))]
                 if len(drafts) == len(keys) and not any(draft.errors for draft in drafts):
                     return self._save(request, drafts)

@@ -1,4 +1,4 @@
-"""Strategies made of what servers tell of their controllers, and kept up with it."""
+"""Strategies made from the controllers that servers report, and kept up to date with them."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Offer:
     """A server's controller, next to the strategy that runs it.
 
     Attributes:
-        differs: the server tells other settings than those that the strategy's schema was made of.
+        differs: the server reports other settings than those that the strategy's schema was made from.
     """
 
     controller: Controller
@@ -55,10 +55,10 @@ def _differs(strategy: Strategy, controller: Controller) -> bool:
 
 
 def strategy_from(controller: Controller) -> Strategy:
-    """A strategy for the controller, with the settings that its server told. Saved under a name that is free.
+    """Return a strategy for the controller, with the settings that its server reported, under a name that is free.
 
     Raises:
-        ValidationError: the server told what no strategy can be called or hold.
+        ValidationError: the server reported what no strategy can be called or hold.
     """
     strategy = Strategy(
         name=_free_name(slug(controller.name, "_") or "controller"),
@@ -83,7 +83,7 @@ def _free_name(wanted: str) -> str:
 
 
 def updated(strategy: Strategy, controller: Controller) -> Strategy:
-    """The strategy with the settings that the server tells now; what was edited by hand stays. Not saved."""
+    """Return the strategy with the settings that the server reports now, keeping manual edits. Does not save it."""
     after = schema_from_template(controller.settings)
     # A schema that was written by hand stays as it is; what it does not describe comes.
     before = schema_from_template(strategy.template) if strategy.template else described_by(strategy.schema, after)

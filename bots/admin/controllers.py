@@ -1,4 +1,4 @@
-"""The pages on which a server's controllers become strategies: no server is asked, all was read beforehand."""
+"""The pages on which a server's controllers become strategies. They use stored data and send no request to a server."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from core.http import is_row_number
 
 
 class ControllersMixin(ModelAdmin):
-    """Adds strategies from servers, and brings them to what servers tell now."""
+    """Adds strategies from servers, and updates them to what the servers report now."""
 
     list_before_template = "bots/add_from_server.html"
 

@@ -135,14 +135,14 @@ class BotForm(forms.ModelForm):
         return cleaned
 
     def add_setting_error(self, strategy: Strategy, name: str, message: str) -> None:
-        """Say what is wrong with a setting where it was entered, unless something is said there already."""
+        """Report what is wrong with a setting next to its field, unless the field has an error already."""
         if self.cleaned_data["settings_as_json"]:
             self.add_error("settings_json", f"{name}: {message}")
         elif (place := self.field_of(strategy, name)) not in self.errors:
             self.add_error(place, message)
 
     def _post_clean(self) -> None:
-        """With all of the definition at hand: would the exchange take such orders? No server is asked."""
+        """Check the whole definition: would the exchange accept such orders? Sends no request to a server."""
         super()._post_clean()  # type: ignore[misc]
         if not self.errors:
             for name, reason in self.instance.refused_settings().items():

@@ -229,7 +229,7 @@ def _read_cell(setting: Setting, row: Row, column: str) -> Any:
         ValidationError: the strategy can't take it, or it can be read in two ways.
     """
     text = row.text(column)
-    # Of one comma in a list something else is asked.
+    # A single comma in a list is ambiguous and leads to another question.
     one_or_two = "array" in setting.types and _ONE_NUMBER_OR_TWO.fullmatch(text)
     is_number = "enum" not in setting.schema and "string" not in setting.types and not one_or_two
     if is_number and (question := row.two_readings(column)):

@@ -46,7 +46,7 @@ def _to_json(form: BotForm, strategy: Strategy, typed: QueryDict) -> dict[str, s
             if value not in field.empty_values:
                 left_out.append(str(field.label))
     with suppress(ValidationError):
-        # What has no field is taken over from the JSON as it stood.
+        # What has no field is kept from the JSON as it was entered.
         form.instance.settings = parse_settings(typed.get("settings_json", ""))
     note = f"Left out because it is not valid: {', '.join(left_out)}." if left_out else ""
     return {"json": as_json(form.entered_settings(strategy, cleaned)), "note": note}

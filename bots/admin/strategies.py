@@ -19,9 +19,9 @@ from core.admin.scoped import OwnFieldsMixin
 from core.visibility import sees_every_client
 from core.widgets import CodeEditor
 
-#: Whoever may write a script has code run with clients' keys.
+# : A user who may write a script can run code with clients' keys.
 WRITE_SCRIPT = "bots.write_script"
-#: In the example, for what each bot has of its own.
+# : A placeholder in the example for the values that each bot sets itself.
 TO_BE_ENTERED = "(entered for each bot)"
 EDITORS = {
     "source": CodeEditor("python", file_type=".py", attrs={"rows": 30}),
@@ -91,7 +91,7 @@ class StrategyAdmin(ControllersMixin, EditConflictMixin, OwnFieldsMixin):
         return super().has_change_permission(request, obj) and self._may_be_written(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
-        # What is asked before a strategy is deleted names the bots that use it, whoever's they are.
+        # The confirmation of a delete names the bots that use the strategy, including those of other clients.
         may_delete = super().has_delete_permission(request, obj) and sees_every_client(request.user)
         return may_delete and self._may_be_written(request, obj)
 

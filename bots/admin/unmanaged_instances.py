@@ -1,4 +1,4 @@
-"""Saying of an instance that is not of this panel that it is known, and taking it back: buttons on a server's page."""
+"""Buttons on a server's page that acknowledge an unmanaged instance, and withdraw that."""
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied

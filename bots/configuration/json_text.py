@@ -1,4 +1,4 @@
-"""A bot's settings as JSON, for whoever would rather write them than fill in a form's fields."""
+"""A bot's settings as JSON, for users who prefer it to a form's fields."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Exchanges' trading rules: read by way of a server, kept for the forms, read anew before a deployment."""
+"""Exchanges' trading rules: read through a server, stored for the forms, and read again before a deployment."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,12 +15,12 @@ from hummingbot_api.connectors import real_exchange
 from hummingbot_api.errors import HummingbotAPIError
 from operations.kinds import NotDone
 
-#: The server asks the exchange, which may hang: seconds to wait, once.
+# : The server queries the exchange, which may hang: seconds to wait, without a retry.
 PATIENCE = {"long_read_timeout": 30.0, "read_retries": 0}
 
 
 def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingRules:
-    """Have the server ask the exchange now, and keep what it tells, or why it tells nothing.
+    """Have the server query the exchange now, and store the rules, or the reason why there are none.
 
     The rules may be those of another spelling: of the pair as given or in upper case, the one that the exchange lists.
     """
@@ -56,13 +56,13 @@ def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingR
 def rules_check(
     *, rules: TradingRules, schema: Mapping[str, Any], settings: Mapping[str, Any], unlisted: bool = False
 ) -> str:
-    """Hold settings against rules; what was found, in words.
+    """Check settings against the rules, and return the findings as text.
 
     Args:
-        unlisted: somebody answers for it that the pair is traded, whatever the server says.
+        unlisted: a user vouches that the pair is traded, whatever the server reports.
 
     Raises:
-        TradingRuleBroken: the exchange would refuse the orders.
+        TradingRuleBroken: the exchange would reject the orders.
         PairNotListed
     """
     if rules.unlisted and not unlisted:

@@ -27,9 +27,9 @@ from operations.models import Operation
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
-#: What a definition says, besides its client and its name.
+# : The fields of a definition, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
-#: What operations and the poll write about a bot, each with an UPDATE of its own.
+# : What operations and the poll record about a bot, each with an UPDATE of its own.
 OBSERVED = {"deployment"}
 
 
@@ -121,7 +121,7 @@ class Bot(models.Model):
 
     @property
     def instance_name(self) -> str:
-        """The name that instances are asked for with; the server appends a timestamp to it.
+        """The name that instances are requested with; the server appends a timestamp to it.
 
         No two bots of a server share one: what joins the account and the bot occurs in neither of them. A dash may be
         part of an account, and then two join them, which the bot's part never has.
@@ -150,7 +150,7 @@ class Bot(models.Model):
 
     @property
     def trading_rules(self) -> TradingRules | None:
-        """What the exchange asks of the bot's orders, when a server has told it."""
+        """The exchange's rules for the bot's orders, once a server has reported them."""
         return TradingRules.objects.of(self.server, self.connector, self.trading_pair)
 
     @property
@@ -176,7 +176,7 @@ class Bot(models.Model):
 
     @property
     def live_settings(self) -> set[str]:
-        """The names of the settings that the instance takes over while it runs.
+        """The names of the settings that the instance applies while it runs.
 
         None for a script, which reads its settings at its start, nor when the definition is for another market or of
         another strategy by now: an amount that is meant for one token must not reach the orders of another.
@@ -204,7 +204,7 @@ class Bot(models.Model):
         )
 
     def settings_to_apply(self) -> list[Row]:
-        """Those that the instance would take over as they are saved now."""
+        """The settings that the instance would apply as they are saved now."""
         return [row for row in self.compare_settings() if row.difference == Difference.APPLY]
 
     @property
@@ -301,12 +301,12 @@ class Bot(models.Model):
         self.settings = replace_pair(self.settings, former, pair)
         with transaction.atomic():
             row = Bot.objects.select_for_update().filter(pk=self.pk, trading_pair=former).first()
-            if row is not None:  # or else somebody has chosen another market since
+            if row is not None:  # or else the market has been changed since
                 row.trading_pair, row.settings = pair, replace_pair(row.settings, former, pair)
                 row.save(update_fields=["trading_pair", "settings"])
 
     def is_defined_like(self, other: "Bot") -> bool:
-        """Whether both say the same, whoever's they are and whatever their names."""
+        """Return whether both definitions are equal, regardless of their clients and names."""
         return all(getattr(self, name) == getattr(other, name) for name in DEFINITION)
 
     def remove(self) -> None:
@@ -328,7 +328,7 @@ class Bot(models.Model):
             self.delete()
 
     def name_for_a_clone(self) -> str:
-        """A name that no bot of the client has, nor one that looks the same to a server."""
+        """Return a name that no bot of the client has, and that a server can tell from all others."""
         taken = set(map(slug, self.client.bots.values_list("name", flat=True)))
         names = (f"{self.name[:50]} copy {number}" if number > 1 else f"{self.name[:50]} copy" for number in count(1))
         return next(name for name in names if slug(name) not in taken)

@@ -23,7 +23,7 @@ from operations.models import Operation
 
 #: At which loss a controller's bot or one controller of it stops, in the quote asset. Scripts have none.
 LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
-#: What a deployment takes over from the bot's definition.
+# : The fields that a deployment copies from the bot's definition.
 DEFINING_FIELDS = (
     "server_id",
     "profile",
@@ -223,7 +223,7 @@ class Deployment(models.Model):
 
     @property
     def shown_trouble(self) -> Trouble | None:
-        """What keeps a running bot from quoting; an exchange that has just begun to get ready is no trouble yet."""
+        """What keeps a running bot from quoting; an exchange that has just started to get ready is not an issue yet."""
         if not self.trouble or self.state != BotState.RUNNING:
             return None
         young = self.trouble_since is not None and timezone.now() - self.trouble_since < NOT_READY_FOR
@@ -267,7 +267,7 @@ class Deployment(models.Model):
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody wants it not to quote: paused, or told to pause and not confirmed yet."""
+        """Whether a user wants it not to quote: it is paused, or a pause is requested and not confirmed yet."""
         switched = self.live_config.get(KILL_SWITCH) if self.kill_switch_before is None else self.kill_switch_before
         return self.paused_at is not None or switched is True
 
@@ -297,7 +297,7 @@ class Deployment(models.Model):
         self.update(trading_pair=pair, config=replace_pair(self.config, self.trading_pair, pair))
 
     def order(self) -> dict[str, Any]:
-        """What the server is asked for: the arguments of the API's ``deploy_script`` or ``deploy_controllers``."""
+        """Return the arguments of the API's ``deploy_script`` or ``deploy_controllers``."""
         common = {
             "instance_name": self.requested_name,
             "credentials_profile": self.profile,
@@ -324,7 +324,7 @@ class Deployment(models.Model):
         return container_name.startswith(prefix) and bool(DEPLOY_TIMESTAMP.fullmatch(rest))
 
     def observe(self, state: BotState, **also: Any) -> None:
-        """Write down what the server shows now."""
+        """Record what the server shows now."""
         self.update(observed_state=state, observed_at=timezone.now(), **also)
 
     def end(self, state: BotState, **also: Any) -> None:

@@ -84,13 +84,14 @@ class OrphanedOrders(models.Model):
 
     @property
     def version(self) -> str:
-        """What somebody was shown who confirms it: changes with every order that is named since."""
+        """Identifies the orders that the confirming user was shown: changes with every order that is added later."""
         names = "\n".join(sorted(order["client_order_id"] for order in self.orders))
         return hashlib.sha256(names.encode()).hexdigest()[:16]
 
     def resolve(self, user: AnyUser | None) -> bool:
-        """Record that the user has dealt with them, as they are at hand here; false when more were named meanwhile, or
-        somebody has done so before.
+        """Record that the user has dealt with the orders as loaded here. Return false when orders were added meanwhile,
+        or
+        when another user was first.
         """
         unresolved = OrphanedOrders.objects.unresolved().filter(pk=self.pk, orders=self.orders)
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Exchanges' trading rules, as servers told them."""
+"""Exchanges' trading rules, as servers reported them."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -43,7 +43,7 @@ class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
 
 
 class TradingRules(models.Model):
-    """What an exchange asks of orders for a trading pair, and the price there, when a server was last asked."""
+    """An exchange's rules for orders in a trading pair, and the price there, as of the server's last report."""
 
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="+")
     connector = models.CharField(max_length=80)
@@ -82,7 +82,7 @@ class TradingRules(models.Model):
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What was told, in words."""
+        """Return the reported rules as labels and texts."""
         base, quote = self.trading_pair.split("-")
         notified = [
             ("Minimum order size", self.min_order_size, base),

@@ -1,5 +1,5 @@
-"""What a bot's own log and live settings prove. Raw entries are judged; only what is kept or shown has its secrets
-masked, for a mask may eat the very words that prove something.
+"""What a bot's own log and live settings prove. Raw entries are evaluated; secrets are masked only in what is stored or
+shown, because a mask may hide the very text that proves something.
 """
 
 import re
@@ -22,10 +22,10 @@ from hummingbot_api.text import MASK, mask_secrets
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
-#: How the error begins that a bot logs when its strategy raised at its start. It lives on, idle, and is heard.
+# : The start of the error that a bot logs when its strategy raised at its start. The bot stays up, idle and connected.
 FAILED_START = "Failed to start strategy"
-#: What a bot logs when its kill switch stops a controller, and lets it go on (read in
-#: ``scripts/v2_with_controllers.py`` of hummingbot/hummingbot, which is what runs controllers).
+# : What a bot logs when its kill switch stops a controller, and when it resumes it (read in
+# ``scripts/v2_with_controllers.py`` of hummingbot/hummingbot, which is what runs controllers).
 PAUSED_LINE = "Manual cash out for controller {}."
 RESUMED_LINE = "Restarting controller {}."
 #: A value that its name gives away as a secret, as in a logged URL: also of keys that were rotated since.
@@ -45,16 +45,16 @@ _NO_BALANCE = re.compile(r"Not enough budget to|No (?:bid|ask) of .*: the availa
 
 @dataclass(frozen=True)
 class BotLogs:
-    """What the newest entries of a bot's log say of the present run of its container.
+    """What the newest entries of a bot's log show about the present run of its container.
 
     Attributes:
         newest_at: the time of the newest general entry, on the bot's clock.
-        says_stopped: whether that entry says that its strategy has stopped.
-        is_connected: whether it has said in this run that commands reach it.
+        says_stopped: whether that entry reports that the strategy has stopped.
+        is_connected: whether the bot has logged in this run that commands reach it.
         newest_error, failed_start: with secrets masked, to be shown.
-        orders: what it may have at its exchange, of this and of earlier runs.
+        orders: the orders that it may have at its exchange, of this and of earlier runs.
         paused: whether its controller was paused or resumed last; ``None`` when neither is among the entries.
-        switched_at: when it was, on the bot's clock, in epoch seconds.
+        switched_at: the time of that, on the bot's clock, in epoch seconds.
         trouble: what keeps it from quoting now, with the cause and since when; ``None`` when nothing does.
     """
 
@@ -88,8 +88,9 @@ class BotLogs:
 def apply_log_evidence(
     deployment: Deployment, state: BotState, logs: BotLogs, live: dict[str, Any]
 ) -> tuple[BotState, dict[str, Any]]:
-    """What its logs and its live configuration add to the state of a bot: somebody else, or a loss limit, may have
-    stopped it, paused it, or started it again. With the columns to write.
+    """Return what a bot's logs and its live configuration add to its state, with the columns to write: another user or
+    a
+    loss limit may have stopped it, paused it, or started it again.
     """
     values: dict[str, Any] = {"logs_read_at": timezone.now()} | live
     if logs.newest_error:
@@ -110,8 +111,9 @@ def apply_log_evidence(
 
 
 def exposure(deployment: Deployment, logs: BotLogs) -> datetime | None:
-    """Since when the bot may have orders: until its log says that it stopped, and shows the end of every order. Of one
-    that somebody else stopped, and whose log has gaps, nobody knows.
+    """Return since when the bot may have orders: until its log shows that it stopped and that every order ended.
+    Nothing
+    can be known about a bot that was stopped outside the panel and whose log has gaps.
     """
     if logs.says_stopped and logs.orders.complete and not logs.orders.open:
         return None
@@ -131,7 +133,8 @@ def up_and_connected(deployment: Deployment) -> BotState:
 
 
 def _is_paused(deployment: Deployment, logs: BotLogs, live: dict[str, Any]) -> bool:
-    """Paused is a bot that has said so, as long as its kill switch is on. A switch that was set is no proof."""
+    """Return whether the bot has logged that it paused and its kill switch is still on. The switch alone is no
+    proof."""
     was_paused = deployment.paused_at is not None
     if not live:
         return was_paused and logs.paused is not False
@@ -153,9 +156,9 @@ def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
 
 
 def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
-    """What one bot's logs say; nothing when the server has no live bot of that name, which has read no further then.
+    """Read one bot's logs. They are empty when the server has no live bot of that name, and nothing was read then.
 
-    Keeps what is new in them, and which orders are open by them.
+    Stores the new entries, and which orders are open according to them.
     """
     try:
         status = api.bots.status(deployment.instance_name)
@@ -208,7 +211,7 @@ def _newest(entries: Sequence[LogEntry], matches: Callable[[str], bool] = lambda
 
 
 def _logs_stopped(general: Sequence[LogEntry]) -> bool:
-    """Whether the newest entry says so. That an order has ended may be confirmed a moment later."""
+    """Return whether the newest entry reports a stop. The end of an order may be confirmed a moment later."""
     return (
         next((e.message.strip() for e in reversed(general) if not ended_order(e.message.strip())), "") == STOPPED_LINE
     )
@@ -221,9 +224,10 @@ def _known_orders(deployment: Deployment) -> Orders:
 
 
 def _keep_orders(deployment: Deployment, general: Sequence[LogEntry], errors: Sequence[LogEntry]) -> Orders:
-    """The orders that are open by the log, written down with how far it was read. A log goes on naming those that a
-    person has dealt with at the exchange: they are left out. What an earlier run left, when somebody else has started
-    the container again, is named: a new run quotes on top of it.
+    """Record the orders that are open according to the log, with how far it was read. A log continues to name orders
+    that
+    a person has dealt with at the exchange: they are left out. Orders of an earlier run, when the container was started
+    outside the panel, are named: a new run quotes on top of them.
     """
     known = _known_orders(deployment)
     orders = orders_after(known, deployment.log_read_to, general, errors)
@@ -248,8 +252,8 @@ def _keep_orders(deployment: Deployment, general: Sequence[LogEntry], errors: Se
 
 
 def _restarted_elsewhere(deployment: Deployment, connected_at: datetime | None) -> bool:
-    """Whether a run of the container has begun that the panel did not begin. A bot says once in each that it is
-    connected (``MQTTCommands.start_mqtt_async`` of Hummingbot 20260922).
+    """Return whether a run of the container has started that the panel did not start. A bot logs once in each run that
+    it is connected (``MQTTCommands.start_mqtt_async`` of Hummingbot 20260922).
     """
     before, began_after = deployment.connected_at, deployment.run_began_after
     if connected_at is None or before is None or connected_at <= before:
@@ -258,7 +262,7 @@ def _restarted_elsewhere(deployment: Deployment, connected_at: datetime | None) 
 
 
 def record_unconfirmed_stop(deployment: Deployment, logs: BotLogs) -> None:
-    """Write down what a bot left open that has stopped by itself or by somebody else."""
+    """Record what a bot left open that stopped on its own, or that was stopped outside the panel."""
     if logs.says_stopped and logs.orders.open:
         record_orphaned(deployment, logs.orders.open, STOP_NOT_CONFIRMED)
 
@@ -266,7 +270,7 @@ def record_unconfirmed_stop(deployment: Deployment, logs: BotLogs) -> None:
 def _trouble(
     deployment: Deployment, entries: Sequence[LogEntry], clean: Callable[[LogEntry], LogEntry]
 ) -> tuple[Trouble, str, datetime] | None:
-    """What keeps a connected bot from quoting, by the newest entries that say anything of it."""
+    """Return what keeps a connected bot from quoting, by the newest entries that show it."""
     quoted = _newest(entries, is_created)
     since_quoted = [entry for entry in entries if quoted is None or entry.timestamp > quoted.timestamp]
     if not since_quoted or since_quoted[-1].message.strip() == STOPPED_LINE:
@@ -289,7 +293,7 @@ def _trouble(
     if short:
         return Trouble.NO_BALANCE, clean(short[-1]).message.strip(), _since(deployment, Trouble.NO_BALANCE, short[0])
     if noted and noted != Trouble.NOT_READY and deployment.trouble_since:
-        # What said so has fallen out of the log, and nothing was quoted since.
+        # The entry that showed it has dropped out of the log, and the bot has not quoted since.
         return Trouble(noted), deployment.trouble_reason, deployment.trouble_since
     return None
 

@@ -1,4 +1,4 @@
-"""What all operations on bots have in common, and the words in which they say what they will do."""
+"""What all operations on bots have in common, and the texts that describe what they do."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def at_hand(bot: Bot) -> Deployment:
 
 
 def planned_by(bot: Bot, options: Mapping[str, Any]) -> Deployment:
-    """What a deployment with these options would be made of: today's definition, or a former one's."""
+    """Return the deployment that these options lead to: from the current definition, or like a previous deployment."""
     like = str(options.get("like") or "")
     former = bot.deployments.filter(pk=like).first() if is_row_number(like) else None
     return former.plan_again() if former else bot.plan_deployment()
@@ -119,7 +119,7 @@ def is_held(bot: Bot) -> bool:
 
 
 def pause_ends(bot: Bot) -> str:
-    """What becomes of a pause is said before it is asked."""
+    """Return the text about the end of a pause that is shown before the user confirms."""
     return f"{bot.name} is paused, but the new instance will not be. It starts quoting at once." if is_held(bot) else ""
 
 

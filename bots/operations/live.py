@@ -84,7 +84,7 @@ class ApplySettings(LiveOperation):
 
 @register
 class Pause(LiveOperation):
-    """Stops quoting while the instance lives on. Only its own log confirms it."""
+    """Stops quoting while the instance stays up. Only the bot's own log confirms it."""
 
     name = "pause"
     label = "Pause"

@@ -1,4 +1,4 @@
-"""What bots earned and traded in a time, counted from their controllers' figures, which begin anew with each run.
+"""What bots earned and traded in a period, from their controllers' figures, which restart at zero with each run.
 
 Quote assets are never added to each other, and neither is simulated money to real money.
 """
@@ -29,7 +29,7 @@ class Owner(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """A sample, with whose it is."""
+    """A sample, with the deployment that it belongs to."""
 
     deployment: int
     controller: str
@@ -199,7 +199,7 @@ def _read(samples: PerformanceQuerySet, begin: datetime, span: Span) -> list[Fig
     """By deployment, controller and time."""
     recent = samples.since(begin - LOOKBACK)
     downsampled = getattr(recent, span.downsampled)().exclude(global_pnl_quote=None)
-    # Sorted here: asked for this order, SQLite walks through every sample that there is.
+    # Sorted here: with an ORDER BY, SQLite scans through every sample that there is.
     return sorted(map(Figures._make, downsampled.order_by().values_list(*_COLUMNS)))
 
 

@@ -84,9 +84,9 @@ def compare(
 def describe_settings(
     schema: Mapping[str, Any], config: Mapping[str, Any], price: float | None = None
 ) -> Iterator[str]:
-    """What a configuration has a bot do, one setting a line, as people read it.
+    """Yield a configuration's settings as readable text, one a line.
 
-    Fractions are told in percent too, and amounts of the base asset in the quote asset, when its ``price`` is known.
+    Fractions are shown in percent too, and amounts of the base asset in the quote asset, when its ``price`` is known.
     """
     quote = str(config.get("trading_pair", "")).partition("-")[2]
     for setting in _settings(schema, config):

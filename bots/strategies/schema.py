@@ -188,7 +188,7 @@ class Setting:
 
     @property
     def types(self) -> set[str]:
-        """The kinds of values that it may have; where the schema does not say, its default does."""
+        """The types that its value may have; where the schema defines none, the default's type."""
         names = self.schema.get("type") or type_of(self.schema.get("default", ""))
         return {names} if isinstance(names, str) else set(names)
 
@@ -232,7 +232,7 @@ def settings_in(schema: Mapping[str, Any], path: tuple[str, ...] = (), advanced:
 
 
 def live_settings(schema: Mapping[str, Any]) -> set[str]:
-    """The settings that a running bot takes over: those whose schema says ``live``."""
+    """Return the settings that a running bot applies: those whose schema has ``live``."""
     return {name for name, rules in schema.get("properties", {}).items() if rules.get("live")}
 
 

@@ -1,6 +1,6 @@
-"""What a script says of itself, read from its syntax tree. A script is never run here: it is somebody's code.
+"""A script's classes and settings, read from its syntax tree. A script is never run here: it is a user's code.
 
-A Hummingbot server takes any text for a script and says nothing when it can't start it. So the panel looks first.
+A Hummingbot server accepts any text as a script and reports no error when it can't start it. So the panel checks first.
 """
 
 import ast
@@ -36,7 +36,7 @@ class Script:
         strategy_class: on ``StrategyV2Base``; empty when there is none.
         config_class: on ``StrategyV2ConfigBase``; empty when there is none.
         schema: JSON Schema of the config class's own fields, the market's left out.
-        problems: why a server could not start it, a sentence each with the way out; empty when nothing was found.
+        problems: why a server could not start it, a sentence each with the fix; empty when nothing was found.
         marks: those of the problems that are in one place, each with the number of its line.
     """
 
@@ -149,7 +149,7 @@ def _schema(config: ast.ClassDef) -> dict[str, Any]:
 
 
 def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
-    """A setting as its declaration tells it: type, default, bounds and description."""
+    """Return a setting as its declaration defines it: type, default, bounds and description."""
     setting: dict[str, Any] = {"title": title_from(name), **annotated(node.annotation)}
     keywords = _keywords(node.value)
     notified = {"default": _default(node.value), "description": keywords.get("description")}
@@ -178,7 +178,7 @@ def _unknown(name: str) -> dict[str, Any]:
 
 
 def annotated(annotation: ast.expr, named: Callable[[str], dict[str, Any]] = _unknown) -> dict[str, Any]:
-    """The JSON Schema for an annotation; empty for what only running its module would tell.
+    """Return the JSON Schema for an annotation; empty for what is known only at run time.
 
     Args:
         named: the schema for a class by its name, where it is no plain type.
@@ -223,7 +223,7 @@ def _either(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _literal(node: ast.expr | None) -> Any:
-    """The value of a literal or of ``Decimal("…")``; ``...`` for what only running the script would tell."""
+    """Return the value of a literal or of ``Decimal("…")``; ``...`` for what is known only at run time."""
     if isinstance(node, ast.Call) and _last_name(node.func) == "Decimal" and len(node.args) == 1:
         try:
             number = float(_literal(node.args[0]))

@@ -1,4 +1,4 @@
-"""The client's checklist for its page, which belongs to an app that knows no bots."""
+"""The client's checklist for the client page, whose app does not depend on bots."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What runs on a server for its page, which belongs to an app that knows no bots."""
+"""What runs on a server, for the server page, whose app does not depend on bots."""
 
 from typing import Any
 
