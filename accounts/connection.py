@@ -15,7 +15,7 @@ from operations.kinds import NotDone
 
 @contextmanager
 def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
-    """A client for the server; what it shows of the server's health is written down on the server's row."""
+    """Yield a client for the server, and record what it shows of the server's health on the server's row."""
     try:
         with server.api(**options) as api:
             yield api

@@ -27,7 +27,7 @@ def key_page(client: Client, connector: str = "") -> tuple[str, str]:
 
 
 def onboarding_page(subject: Any) -> tuple[str, str] | None:
-    """Where whoever onboards a client goes on who is the subject, or whose it is; nothing when no one does."""
+    """Return the page on which onboarding continues for the client of ``subject``; nothing when no app has one."""
     client: Client = subject if isinstance(subject, Client) else subject.client
     if client.status != ClientStatus.ONBOARDING:
         return None

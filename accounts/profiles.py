@@ -53,10 +53,10 @@ KEY_PROBLEMS = (
 
 
 def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str:
-    """Make the client's account on the server unless it is there already as the client's.
+    """Create the client's account on the server unless the client has it there already.
 
     Raises:
-        ProfileExists: it is there and the panel neither made it nor was told to take it over.
+        ProfileExists: it exists, and the panel neither created it nor may adopt it.
         ProfileNameTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
@@ -91,7 +91,7 @@ def _check_not_taken(client: Client, server: Server) -> None:
 
 
 def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
-    """Compare each key with what its connector asks for today, before anything is changed on the server.
+    """Compare each key with the current fields of its connector, before anything is changed on the server.
 
     Raises:
         WrongKeyField, UnknownConnector, KeyUnreadable
@@ -107,16 +107,16 @@ def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
 
 
 def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool) -> str:
-    """Store on the server what it lacks of ``keys``; it logs in to the exchange with each. ``force`` sends them all.
+    """Store the missing ``keys`` on the server, which logs in to the exchange with each. ``force`` sends them all.
 
-    A key that the server lists and does not use is sent again: its answer tells whether it can read it. One that is not
-    stored keeps no other from being sent.
+    A key that the server lists and does not use is sent again: the answer shows whether the server can read it. A key
+    that can't be stored does not keep others from being sent.
 
     Raises:
         ServerKeysUnreadable: the server can't read what it has stored, nor store more.
-        KeyRefused: with the exchange's words. The server is left without that key rather than with a half of it.
+        KeyRefused: with the exchange's message. The server is left without that key rather than with a half of it.
         IpNotAllowed: the same of the server's address; the key itself may be good, and stays.
-        HummingbotAPIError: nothing is deleted on the strength of an answer that nobody understands.
+        HummingbotAPIError: nothing is deleted because of an answer that can't be interpreted.
     """
     profile = CredentialsProfile.objects.get(client=client, server=server)
     listed = api.accounts.credentials(profile.account_name)
@@ -222,8 +222,9 @@ def profile_verify(
 
 
 def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[ExchangeKey]:
-    """The keys that a bot on ``connector`` needs pushed: its own one; none for paper trade, nor for a key that only
-    the server knows, in a profile that was taken over.
+    """Return the keys that a bot on ``connector`` needs pushed: its own one; none for paper trade, nor for a key that
+    only
+    the server knows, in an adopted profile.
 
     Raises:
         KeyMissing

@@ -1,6 +1,6 @@
-"""What the environment says, read once; a sentence instead of a stack trace where it says too little.
+"""Settings from the environment, read once; missing or invalid ones raise a sentence instead of a stack trace.
 
-Every variable stands with a word on it in ``.env.example``. A secret can also be given as a file: ``NAME_FILE``
+Every variable is explained in ``.env.example``. A secret can also be given as a file: ``NAME_FILE``
 holds the path of a file with the value of ``NAME`` (Docker and Kubernetes secrets).
 """
 
@@ -86,7 +86,7 @@ env = _Env(
 environ.Env.read_env(BASE_DIR / ".env")
 
 PRODUCTION = env("ENVIRONMENT") != "development"
-#: Where the SQLite files lie.
+# : The directory of the SQLite files.
 DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
 
 #: Shorter secrets can be guessed.
@@ -151,7 +151,7 @@ def _is_queue(value: str) -> bool:
     return parts.scheme == "memory" or (parts.scheme in {"redis", "rediss"} and parts.port != 0)
 
 
-#: What a value of a kind, or of one variable, has to be: a test, which may raise, and the words for it.
+# : The valid values of a kind, or of one variable: a test, which may raise, and its description.
 Form = tuple[Callable[[str], Any], str]
 FORMS_OF_KINDS: dict[type, Form] = {
     bool: (lambda value: value.lower() in {*env.BOOLEAN_TRUE_STRINGS, *BOOLEAN_FALSE_STRINGS}, "true or false"),
@@ -216,15 +216,16 @@ def database() -> dict[str, Any]:
             _refuse(f"The folder DATA_DIR can't be created: {error.strerror}.")
         settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "panel.sqlite3")}
     if settings["ENGINE"].endswith("sqlite3"):
-        # Web and worker write at the same time: WAL lets readers go on, IMMEDIATE makes a writer wait for its turn
-        # at the start of its transaction instead of failing in the middle of it.
+        # Web and worker write at the same time: WAL lets readers continue, IMMEDIATE makes a writer wait at the start
+        # of its
+        # transaction instead of failing in the middle of it.
         settings["OPTIONS"] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     else:
-        # Unless the address says otherwise: a pooler, say, wants connections that end with the request.
+        # Unless the address overrides it: a pooler, say, needs connections that end with the request.
         settings = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | settings
     return settings
 
@@ -244,9 +245,10 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         "workers": env("WORKER_THREADS"),
         "worker_type": "thread",
         "max_delay": 0.5,
-        # Heroku and Railway ask a process to end with SIGTERM and kill it 10 to 30 s later. Huey then begins nothing
-        # new and waits so long for the operations at hand to end; what is left of them another worker takes over
-        # when its lease runs out.
+        # Heroku and Railway end a process with SIGTERM and kill it 10 to 30 s later. Huey then starts no new tasks and
+        # waits
+        # this long for the current operations to end; another worker continues the remaining ones when their lease runs
+        # out.
         "graceful_signal": "TERM",
         "shutdown_timeout": 20,
     }
@@ -255,7 +257,7 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         "results": False,
         "immediate": False,
         "consumer": consumer,
-        # Whoever gets to write to the queue, a Redis without a password say, must not run code in the worker.
+        # A user with write access to the queue, such as a Redis without a password, must not run code in the worker.
         "serializer": SignedMessages(secret=env("SECRET_KEY"), salt="panel queue"),
     }
     if url.scheme == "memory":
@@ -271,8 +273,9 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
             "dbname": unquote(database_settings["NAME"]),
         } | database_settings.get("OPTIONS", {})
         connection = {name: value for name, value in connection.items() if value}
-        # Blocking, each thread would hold a connection of its own just to LISTEN, and small plans have 20. Instead
-        # they share one, and look every half second at the latest.
+        # With blocking, each thread would hold a connection of its own just to LISTEN, and small plans have 20. Instead
+        # they
+        # share one, and poll every half second at the latest.
         return common | {"huey_class": "controlpanel.queue.PostgresQueue", "blocking": False, "connection": connection}
     name = Path(database_settings["NAME"])
     return common | {

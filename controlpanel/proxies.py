@@ -1,4 +1,4 @@
-"""Proxies in front of the panel: what they keep from it is said on the page, with the setting that mends it.
+"""Proxies in front of the panel: the page reports what they hide from it, with the setting that fixes it.
 
 ``docs/hosting.md`` has the headers that they must send.
 """

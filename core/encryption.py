@@ -1,7 +1,7 @@
 """Encrypted text that fails gently: a value that can't be decrypted is marked, not raised.
 
 ``django-fernet-fields-v2`` raises while a row is loaded, which takes a whole list down for one bad row, and its
-``bulk_update`` encrypts the SQL expression instead of the value. Both are mended here.
+``bulk_update`` encrypts the SQL expression instead of the value. Both are fixed here.
 """
 
 import hashlib

@@ -8,11 +8,11 @@ from hummingbot_api.connectors import AccountType, market_of
 
 @dataclass(frozen=True)
 class FieldWords:
-    """One value of a key, for people.
+    """The labels of one value of a key.
 
     Attributes:
         help: where it is found, or what to choose.
-        choices: the words for a ``Literal``'s values.
+        choices: the labels of a ``Literal``'s values.
     """
 
     label: str
@@ -34,7 +34,7 @@ class Exchange:
         binds: whether a key can be bound to addresses. A wallet's key can't.
         withdraws: whether a key that can't withdraw is to be had. A wallet's own key can always.
         note: what else to know about it.
-        fields: the words for what it alone asks for, or calls by another name.
+        fields: the labels of its own additional values, or of those that it names differently.
     """
 
     name: str

@@ -12,7 +12,7 @@ MAX_DEPTH = 50
 
 
 def read_json(text: str | bytes) -> Any:
-    """What the text says.
+    """Parse the text.
 
     Raises:
         ValidationError: it is not JSON, names something twice in one group, is nested too deeply, or holds what is

@@ -1,4 +1,4 @@
-"""What is known of connectors before any server was asked. A server's own answer goes first."""
+"""The known connectors, before any server was read. A server's own answer takes precedence."""
 
 import re
 from collections.abc import Iterable
@@ -57,8 +57,9 @@ KNOWN_CONNECTORS: dict[str, tuple[ConnectorField, ...]] = {
     for connector, words in _SECRETS.items()
 }
 
-#: What a nested model of a connector asks for, by its class. A server names the class and tells no more of it; read in
-#: the connectors' ``*_utils.py`` of hummingbot/hummingbot. One without fields is chosen by its title alone.
+# : The fields of a connector's nested model, by its class. A server names the class and reports nothing else; read in
+# the
+# connectors' ``*_utils.py`` of hummingbot/hummingbot. A model without fields is chosen by its title alone.
 _MODELS: dict[str, tuple[str, tuple[ConnectorField, ...]]] = {
     "InjectiveDelegatedAccountMode": (
         "delegate_account",
@@ -104,8 +105,8 @@ NOT_ENTERED = {"receive_connector_configuration"}
 
 
 def modes_of(field: ConnectorField) -> dict[str, tuple[ConnectorField, ...]]:
-    """What can be chosen for a group of fields, with what each choice asks for; empty for any other field, and for a
-    group of which nothing is known: that is entered as JSON.
+    """Return the choices for a group of fields, with the fields of each choice; empty for any other field, and for an
+    unknown group, which is entered as JSON.
     """
     if field.kind != "object":
         return {}
@@ -146,7 +147,7 @@ class AccountType(Enum):
 
 @dataclass(frozen=True)
 class Market:
-    """What a connector's name says.
+    """What a connector's name means.
 
     Attributes:
         exchange: Hummingbot's name for it: ``binance`` for ``binance_perpetual_testnet``.
@@ -162,7 +163,7 @@ _ENDINGS = {"_paper_trade": AccountType.PAPER, "_testnet": AccountType.TESTNET, 
 
 
 def market_of(connector: str) -> Market:
-    """Where and with what a connector trades. A name that does not say otherwise means real money."""
+    """Return where and with what a connector trades. A name without a marker means real money."""
     resolution = next((resolution for resolution in _ENDINGS if connector.endswith(resolution)), "")
     name = connector.removesuffix(resolution)
     return Market(

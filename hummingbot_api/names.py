@@ -24,7 +24,7 @@ def check_name(name: str, what: str = "name") -> str:
 def slug(text: str, separator: str = "-") -> str:
     """Turn a display name into a name that a server accepts: ``Sharp Spread`` becomes ``sharp-spread``.
 
-    Empty when nothing of the text can be kept (a name in Chinese, say); the caller asks for another one then.
+    Empty when nothing of the text can be kept (a name in Chinese, say); the caller then requires another one.
     """
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", separator, ascii_text.lower()).strip(separator)

@@ -48,8 +48,9 @@ def a_list(value: object, what: str) -> list[Any]:
 
 
 def readable(entries: Iterable[Entry], read: Callable[[Entry], Read]) -> list[Read]:
-    """What ``read`` makes of each of the entries that don't depend on each other; those that it can't read are left
-    out. Not for a list in which what is missing counts for gone.
+    """Return the results of ``read`` for independent entries; unreadable ones are left out. Not for a list in which a
+    missing
+    entry counts as removed.
     """
     found = []
     for entry in entries:

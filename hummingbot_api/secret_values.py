@@ -1,8 +1,8 @@
-"""Which values of an exchange key are secrets, to be masked in what bots log and servers say.
+"""Which values of an exchange key are secrets, to be masked in logs of bots and messages of servers.
 
-A connector declares nearly all that it asks for as secret, also what a person has chosen as a name or what the exchange
-shows to everybody. Such a value may be a common word: to mask it makes a log unreadable, and it gives itself away by
-the words around it. So it counts as a secret only when nobody would use it as a word.
+A connector declares nearly all of its values as secret, including names that a person has chosen and values that the
+exchange shows publicly. Such a value may be a common word: masking it makes a log unreadable, and the surrounding text
+reveals it anyway. So a value counts as a secret only when it can't be a word.
 """
 
 import re
@@ -43,7 +43,7 @@ def secrets_in(
 
 
 def looks_random(text: str) -> bool:
-    """Return whether a text is in one piece and of a kind that nobody uses as a word: ``a1b2c3d4``, ``aBcDeFgH``."""
+    """Return whether a text is in one piece and can't be a word: ``a1b2c3d4``, ``aBcDeFgH``."""
     kinds = [re.search(kind, text[1:]) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
     return len(text) >= 8 and bool(re.fullmatch(r"[\w+/=-]+", text)) and len(list(filter(None, kinds))) > 1
 

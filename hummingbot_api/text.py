@@ -18,7 +18,7 @@ MIN_SECRET_ANYWHERE = 16
 #: A line of a secret of several, such as a private key in a file, is a secret from this length on.
 MIN_SECRET_LINE = 8
 
-#: Characters of a server's words that are looked at: it may say megabytes.
+# : How many characters of a server's message are read: it may send megabytes.
 MAX_READ = 20_000
 #: So many are masked before, that no secret is cut in two and half of it shown.
 MAX_MASKED = 5 * MAX_READ
@@ -62,7 +62,7 @@ def _is_of_words(character: str) -> bool:
 
 
 def error_detail(body: Any) -> str:
-    """What the JSON of a failure says, without the ``input`` of a ``422``, which echoes what was sent."""
+    """Return the message in a failure's JSON, without the ``input`` of a ``422``, which echoes the request."""
     words = body.get("detail") or body.get("message") if isinstance(body, Mapping) else body
     if isinstance(words, list):
         return "; ".join(filter(None, map(_field_error, words)))
@@ -70,9 +70,9 @@ def error_detail(body: Any) -> str:
 
 
 def sanitize(text: str, mask: Callable[[str], str] = str) -> str:
-    """A server's words on one line, without secrets, however long and whatever they are.
+    """Return a server's message on one line, without secrets, whatever its length and type.
 
-    Without a ``mask`` they are to be judged, and neither shown nor kept.
+    Without a ``mask``, the result is only for evaluation, and must neither be shown nor stored.
     """
     return one_line(mask(strip_invisible(text[:MAX_MASKED]))[:MAX_READ])
 
@@ -117,7 +117,7 @@ def _field_error(entry: Any) -> str:
     if not isinstance(entry, Mapping):
         return ""
     where = entry.get("loc")
-    # "body" only says that the field was in the request's body.
+    # "body" only means that the field was in the request's body.
     names = [str(part) for part in where if part != "body"] if isinstance(where, list) else []
     return f"{'.'.join(names)}: {entry.get('msg', '')}" if names else str(entry.get("msg", ""))
 

@@ -1,4 +1,4 @@
-"""The API's verbs for whoever lives in a terminal: ``manage.py bot list --json``, ``manage.py bot stop 3``.
+"""The API's verbs for the terminal: ``manage.py bot list --json``, ``manage.py bot stop 3``.
 
 A terminal on the panel's host is an administrator's: it sees every client. With ``--json`` standard output holds what
 the JSON API would answer, and nothing else.
@@ -40,7 +40,7 @@ class NounCommand(OperationCommand):
     columns: ClassVar[tuple[str, ...]]
     #: Verbs that ask for an operation, with its kind.
     actions: ClassVar[dict[str, str]] = {}
-    #: What a verb's operation can be told besides, with what it means: each is a flag.
+    # : The decisions that a verb's operation accepts, with their meaning: each is a flag.
     decisions: ClassVar[dict[str, dict[str, str]]] = {}
 
     def add_arguments(self, parser: ArgumentParser) -> None:

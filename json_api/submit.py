@@ -23,7 +23,7 @@ from operations.services import operation_request
 
 #: A request that waits holds a thread of the web process: the others must stay free for those that don't.
 _waiting = BoundedSemaphore(settings.API["WAITING"])
-#: Seconds between two looks at the operation while a request waits.
+# : Seconds between two reads of the operation while a request waits.
 POLL_INTERVAL = 0.25
 #: Characters of an ``Idempotency-Key``.
 MAX_KEY = 255
@@ -91,7 +91,7 @@ def respond(
         created_at: the URL of a subject that the request created, with ``{}`` for its id. Such an answer is a 201.
 
     Raises:
-        OperationFailed: it failed or was cancelled.
+        OperationFailed: it failed or was canceled.
     """
     operation = wait_for(operation, waiting.wait)
     if operation.is_active:
@@ -103,7 +103,7 @@ def respond(
 
 
 def _fingerprint(request: HttpRequest) -> str:
-    """A keyed hash: what was asked may hold secrets."""
+    """Return a keyed hash of the request, which may contain secrets."""
     content = b"\0".join([str(request.method).encode(), request.get_full_path().encode(), request.body])
     return hmac.new(settings.SECRET_KEY.encode(), content, hashlib.sha256).hexdigest()
 

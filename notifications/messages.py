@@ -1,4 +1,4 @@
-"""What is said of an incident, and handing it over to a channel in the form that each kind takes."""
+"""The text about an incident, and sending it to a channel in the format of its kind."""
 
 import json
 import smtplib
@@ -75,7 +75,7 @@ def sample_message(channel: Channel) -> Message:
 
 
 def panel_url(path: str) -> str:
-    """A page's whole address; empty when nobody has said where the panel is."""
+    """Return a page's absolute URL; empty when the panel's own address is not configured."""
     return f"{settings.PANEL_URL.rstrip('/')}{path}" if settings.PANEL_URL else ""
 
 
@@ -96,7 +96,7 @@ def deliver(message: Message, channel: Channel) -> None:
     """Send the message, once.
 
     Raises:
-        Problem: one of ``notifications.problems``; the message may have arrived all the same where that says so.
+        Problem: one of ``notifications.problems``; the message may have arrived anyway where that says so.
     """
     _SENDERS[ChannelKind(channel.kind)](message, channel)
 
@@ -110,7 +110,7 @@ def _email(message: Message, channel: Channel) -> None:
 
 def _try_to_mail(message: Message, channel: Channel) -> Problem | None:
     try:
-        # A headline holds names that people entered; a line end in one would begin a header of its own.
+        # A headline contains names that users entered; a line break in one would start a header of its own.
         send_mail(" ".join(message.headline.split()), message.text, None, channel.addresses)
     except smtplib.SMTPException as error:
         return MailFailed(f"{MailFailed.meaning} ({type(error).__name__})")

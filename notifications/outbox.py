@@ -1,7 +1,8 @@
-"""What is to be sent, as rows: written down before it is sent, tried again after a pause, and in the end not any more.
+"""Outgoing messages as rows: recorded before they are sent, retried after a pause, and given up in the end.
 
-Whoever has something to send makes a model of ``Outgoing``, one row for each thing and receiver, and an ``Outbox`` that
-knows how such a row is handed over. A row arrives at least once: a worker may die between handing over and recording.
+An app that sends messages creates a model of ``Outgoing``, one row for each message and receiver, and an ``Outbox``
+that
+delivers such a row. A row arrives at least once: a worker may die between the delivery and its record.
 """
 
 import logging
@@ -54,7 +55,7 @@ class Outgoing(models.Model):
         abstract = True
 
     def claim(self, now: datetime) -> bool:
-        """Take it for one try, in a single conditional UPDATE which also says when it is tried again if we die."""
+        """Claim it for one try, in a single conditional UPDATE that also sets the next try in case this worker dies."""
         pause = BACKOFF[min(self.attempts, len(BACKOFF) - 1)]
         mine = type(self).objects.due(now).filter(pk=self.pk, attempts=self.attempts)
         taken = bool(mine.update(attempts=self.attempts + 1, next_attempt_at=now + timedelta(seconds=pause)))
@@ -72,7 +73,7 @@ class Outbox:
 
     Attributes:
         model: what is sent.
-        receiver: the row's foreign key to whom it is for.
+        receiver: the row's foreign key to its receiver.
         deliver: tries to send one row, once, and raises a ``Problem`` when that fails.
     """
 

@@ -1,7 +1,7 @@
-"""Buttons in the admin for what the panel can do to the outside: one mixin for lists and detail pages.
+"""Buttons in the admin for the operations: one mixin for lists and detail pages.
 
-A button never acts by being followed as a link: it leads to a page that says what will happen and asks, or is itself a
-form that posts. Either way the click ends on the page of the operation that it asked for.
+A button never acts when it is followed as a link: it leads to a page that says what will happen and asks for
+confirmation, or is itself a form that posts. Either way the click ends on the page of the submitted operation.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,11 +36,11 @@ class OperatesMixin(PanelAdmin):
 
     operation_kinds: Sequence[str] = ()
     change_form_outer_before_template = "operations/before_form.html"
-    #: What the object's page says about it, above the form.
+    # : The template for the object's facts, above the form.
     facts_template = ""
 
     def operation_subject(self, obj: Any, kind: OperationType) -> Any:
-        """What an operation of this kind is about when it is asked for on this object's page."""
+        """Return the subject of an operation of this kind that is submitted on this object's page."""
         return obj
 
     def operations_about(self, obj: Any) -> models.QuerySet[Operation]:
@@ -94,7 +94,7 @@ class OperatesMixin(PanelAdmin):
         }
 
     def operate_view(self, request: HttpRequest, object_id: str, kind: str) -> HttpResponse:
-        """GET asks, POST acts."""
+        """Show the confirmation on GET, submit on POST."""
         obj = self.get_object(request, object_id)
         if obj is None or kind not in self.operation_kinds:
             raise Http404
@@ -129,7 +129,7 @@ class OperatesMixin(PanelAdmin):
         back: str,
         form: forms.Form | None = None,
     ) -> HttpResponse:
-        """Say what the operation will do to each of the objects, and ask for its options."""
+        """Show what the operation will do to each of the objects, and the form for its options."""
         subjects = self._subjects(objects, kind)
         blockers = {subject.pk: kind.blocker(subject) for subject in subjects}
         possible = [subject for subject in subjects if blockers[subject.pk] is None]
@@ -211,7 +211,7 @@ class OperatesMixin(PanelAdmin):
 
 
 def is_submission(request: HttpRequest, kind: OperationType) -> bool:
-    """Whether the request submits, rather than asks: a list posts to ask, too."""
+    """Return whether the request submits, rather than opens the confirmation: a list posts to open it, too."""
     return request.method == "POST" and ("answered" in request.POST or not kind.confirm)
 
 

@@ -1,4 +1,4 @@
-"""The operations' pages: what was asked for, how far it is, why it failed, what to do next."""
+"""The operations' pages: what was requested, how far it is, why it failed, what to do next."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -34,7 +34,7 @@ class StepContext(Protocol):
         """Keep something for later steps, also across a crash. Never a secret."""
 
     def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
-        """Call ``look`` until it returns something, for ``seconds`` at most; ``None`` when the time is over."""
+        """Call ``look`` until it returns something, for ``seconds`` at most; return ``None`` when the time is over."""
 
     def hold(self) -> None:
         """Renew the lease, right before something that two workers must not do.
@@ -51,7 +51,7 @@ class StepContext(Protocol):
         """
 
     def raise_if_cancelled(self) -> None:
-        """Renew the lease and see whether somebody cancelled.
+        """Renew the lease and check whether a user canceled.
 
         Raises:
             LeaseLost, CancelRequested
@@ -73,10 +73,11 @@ class NotDone(str):
 
 @dataclass(frozen=True)
 class StepDefinition:
-    """One step: ``act`` does it and returns what it found or did, in a sentence; ``NotDone`` when it could not.
+    """One step: ``act`` does it and returns a sentence about the result, or ``NotDone`` when it could not.
 
-    ``act`` may be called again after a crash, at any point of an earlier call: it must be safe to repeat, or look
-    first for what the earlier call left behind. It raises a ``Problem`` when it fails.
+    ``act`` may be called again after a crash, at any point of an earlier call: it must be safe to repeat, or first
+    check
+    for the results of the earlier call. It raises a ``Problem`` when it fails.
     """
 
     key: str
@@ -93,7 +94,7 @@ def raised(rule: Callable[..., None], *args: Any) -> Iterator[Problem]:
 
 
 class OperationType:
-    """One kind of operation: what it is called, whom it concerns, what it does step by step.
+    """One type of operation: its labels, its subjects, and its steps.
 
     Subclasses are never instantiated with state: an instance is a description.
     """
@@ -103,13 +104,13 @@ class OperationType:
     subject_model: ClassVar[type[models.Model]]
     permission: ClassVar[str]
     icon: ClassVar[str] = "bolt"
-    #: Asks before it begins, because it touches money or what others rely on.
+    # : Needs confirmation before it starts, because it touches money or what others rely on.
     confirm: ClassVar[bool] = False
     #: Marked as dangerous where it is offered.
     dangerous: ClassVar[bool] = False
-    #: What the confirmation page asks beyond yes or no, whatever the subjects.
+    # : Further questions on the confirmation page, for any subjects.
     options_form: ClassVar[type[forms.Form] | None] = None
-    #: Options that take a permission of their own: the page asks nobody else for them.
+    # : Options that take a permission of their own: the page hides them from users without it.
     option_permissions: ClassVar[Mapping[str, str]] = {}
     steps: ClassVar[Sequence[StepDefinition]]
 
@@ -119,15 +120,16 @@ class OperationType:
         return bool(user.has_perms({self.permission, *of_options}))
 
     def form_class(self, subjects: Sequence[Any]) -> type[forms.Form] | None:
-        """What the confirmation page asks about these subjects, one or many, beyond yes or no."""
+        """Return the form for further questions about these subjects, one or many, on the confirmation page."""
         return self.options_form
 
     def blockers(self, subject: Any, options: Mapping[str, Any] | None) -> Iterator[Problem]:
-        """Yield what stands in the way, the first cause first. ``NotPossibleNow`` says that it makes no sense for the
+        """Yield what blocks the operation, the first cause first. ``NotPossibleNow`` means that it makes no sense for
+        the
         subject as it was last seen; any other problem is a rule, which a submission may not break.
 
         Args:
-            options: what was decided; ``None`` while nobody was asked yet.
+            options: the user's decisions; ``None`` before the user was asked.
         """
         return iter(())
 
@@ -136,11 +138,13 @@ class OperationType:
         return next(self.blockers(subject, options), None)
 
     def confirm_label(self, subject: Any) -> str:
-        """What the confirmation page calls it, where it does less for this one subject than its label says."""
+        """Return the label on the confirmation page, for a subject to which it does less than its general label
+        says.
+        """
         return self.label
 
     def connector(self, subject: Any, options: Mapping[str, Any]) -> str:
-        """The connector that it is about, for the badge that says whose money that is; empty for none or many."""
+        """Return the operation's connector, for the account type badge; empty for none or many."""
         return ""
 
     def consequence(self, subject: Any, options: Mapping[str, Any]) -> str:
@@ -171,7 +175,9 @@ class OperationType:
         """Called once after the operation failed or was cancelled, to note down what that means for the subject."""
 
     def link_for(self, subject: Any, concern: str) -> tuple[str, str] | None:
-        """Where the thing is mended that an error concerns: a label and a URL. See ``Problem.fix_target``."""
+        """Return a link, as label and URL, to the page that fixes an error about ``concern``. See
+        ``Problem.fix_target``.
+        """
         return None
 
     def next_step(self, operation: Any) -> tuple[str, str] | None:
@@ -180,7 +186,7 @@ class OperationType:
 
 
 class RemovedOperationType(OperationType):
-    """Stands in for a kind that an earlier release had: what was done is still shown, and can't be asked for again."""
+    """Stands in for a type of an earlier release: its operations are still shown, and can't be submitted again."""
 
     subject_model = models.Model
     permission = ""
@@ -191,7 +197,7 @@ class RemovedOperationType(OperationType):
         self.name = self.label = name  # type: ignore[misc]
 
 
-#: The permission that it takes to mend what a problem concerns, see ``Problem.fix_target``.
+# : The permission that fixing a problem takes, by what it concerns, see ``Problem.fix_target``.
 _FIX_PERMISSIONS = {
     "server": "accounts.change_server",
     "key": "accounts.change_exchangekey",
@@ -205,7 +211,9 @@ _FIX_PERMISSIONS = {
 
 
 def who_can_fix(concern: str, user: AnyUser) -> str:
-    """A sentence for a user who may not mend what a problem concerns; empty for who may, and where nothing is."""
+    """Return a sentence for a user without permission to fix a problem; empty for others, and where nothing is to
+    fix.
+    """
     if not concern or user.has_perm(_FIX_PERMISSIONS[concern]):
         return ""
     return f"Only an administrator can fix the {concern}."

@@ -1,6 +1,6 @@
-"""What the panel did to the outside: one durable row per operation, one per step of it.
+"""What the panel did outside of itself: one durable row per operation, one per step of it.
 
-The row is the truth about the action, the queue is only its doorbell. See ``runner.py`` for who writes when.
+The row is the truth about the operation, the queue only wakes a worker. See ``runner.py`` for who writes when.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def lease_end() -> models.Expression:
     return Now() + timedelta(seconds=settings.OPERATIONS["LEASE"])
 
 
-#: Left behind by a worker whose lease ran out.
+# : Abandoned by a worker whose lease ran out.
 _ABANDONED = Q(state=State.RUNNING, lease_until__lt=Now())
 
 
@@ -54,8 +54,9 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(state__in=ACTIVE_STATES)
 
     def claimable(self) -> Self:
-        """Those that nobody works on: queued, with nothing left to take over from, or left behind by a worker whose
-        lease ran out. By the database's clock: those of the workers may differ by more than a lease.
+        """Return the operations that no worker runs: queued with nothing left to supersede, or abandoned by a worker
+        whose
+        lease ran out. Uses the database's clock: those of the workers may differ by more than a lease.
         """
         in_progress = Operation.objects.active().exclude(_ABANDONED)
         queued = Q(state=State.QUEUED) & (Q(waits_for=None) | ~Q(waits_for__in=in_progress.values("pk")))
@@ -66,8 +67,8 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(_ABANDONED)
 
     def prunable(self, before: datetime) -> Self:
-        """Those that ended before that time, without the last of each kind on each subject, which says how it came to
-        be as it is, and without those that something else refers to: a deployment, an incident.
+        """Return those that ended before that time, except the last of each kind on each subject, which explains the
+        subject's state, and except those that other rows refer to: a deployment, an incident.
         """
         own = {Operation, Step}
         others = [relation for relation in Operation._meta.related_objects if relation.related_model not in own]
@@ -124,7 +125,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(visible)
 
     def in_groups_with_capacity(self) -> Self:
-        """Those whose lane (their server) takes one more."""
+        """Return those whose concurrency group (their server) has capacity for one more."""
         running_in_group = (
             Operation.objects.filter(
                 concurrency_group=OuterRef("concurrency_group"), state=State.RUNNING, lease_until__gte=Now()
@@ -140,10 +141,12 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         )
 
     def claim(self, pk: int, worker: str) -> bool:
-        """Take one operation for ``worker`` in a single conditional UPDATE; false when it is not to be had.
+        """Claim one operation for ``worker`` in a single conditional UPDATE; return false when it can't be claimed.
 
-        It is not to be had while another worker's lease holds, or while its lane is full. The count for the lane is
-        part of the same statement. On PostgreSQL two claims at the same instant may still exceed it by one, which
+        It can't be claimed while another worker holds the lease, or while its concurrency group is full. The count for
+        the
+        group is part of the same statement. On PostgreSQL two claims at the same instant may still exceed it by one,
+        which
         costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
         """
         return bool(
@@ -161,7 +164,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
 
 class Operation(models.Model):
-    """One thing that the panel does to the outside: who asked, when, its steps, its outcome."""
+    """One thing that the panel does outside of itself: who requested it, when, its steps, its outcome."""
 
     kind = models.CharField(max_length=40)
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
@@ -272,7 +275,7 @@ class Operation(models.Model):
 
     @property
     def fix_link(self) -> tuple[str, str] | None:
-        """After a failure, where to mend it: a label and a URL. After success, where to go on."""
+        """A link, as label and URL: after a failure, to what fixes it; after success, to what comes next."""
         if self.subject is None:
             return None
         if self.state == State.SUCCEEDED:
@@ -299,11 +302,11 @@ class Operation(models.Model):
             Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
 
     def supersede(self, active: "Operation") -> None:
-        """Take over from an active operation: end that one as soon as it is safe, and begin then. Both say so."""
+        """Supersede an active operation: end that one as soon as it is safe, then start. Both record it."""
         self.waits_for, self.checkpoint = active, self.checkpoint | {"superseded": str(active)}
         self.save(update_fields=["waits_for", "checkpoint"])
         active.cancel()
-        # Where its worker was lost, nobody reaches a safe point. A worker that wakes up finds its lease lost.
+        # Without its worker, it never reaches a safe point. A worker that wakes up finds its lease lost.
         Operation.objects.abandoned().filter(pk=active.pk).update(
             state=State.CANCELLED,
             finished_at=timezone.now(),
@@ -389,9 +392,9 @@ class Step(models.Model):
 
 
 class WorkerHeartbeat(models.Model):
-    """When each background worker was last heard: one row per worker process."""
+    """When each background worker last responded: one row per worker process."""
 
-    #: A worker makes itself heard every 20 s; one that was not heard for so long, in seconds, is not there.
+    # : A worker writes a heartbeat every 20 s; after this many seconds without one, it counts as stopped.
     UNRESPONSIVE = 90
 
     worker = models.CharField(max_length=80, primary_key=True)

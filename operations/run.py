@@ -27,7 +27,7 @@ class LeaseLost(Exception):
 
 
 class CancelRequested(Exception):
-    """Somebody cancelled the operation while it ran."""
+    """A user canceled the operation while it ran."""
 
 
 def worker_name() -> str:
@@ -85,7 +85,7 @@ class LeasedContext:
     def __init__(self, operation: Operation, lease: Lease) -> None:
         self.operation = operation
         self._lease = lease
-        #: The step at hand was begun before, by a worker that did not live to record its end.
+        # : The current step was started before, by a worker that died before it recorded the end.
         self.resumed = False
 
     @cached_property
@@ -102,7 +102,7 @@ class LeasedContext:
             raise LeaseLost
 
     def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
-        """Call ``look`` until it returns something, for ``seconds`` at the most; ``None`` when the time is over."""
+        """Call ``look`` until it returns something, for ``seconds`` at most; return ``None`` when the time is over."""
         deadline = time.monotonic() + seconds
         while True:
             self.raise_if_cancelled()
@@ -147,7 +147,7 @@ class LeasedContext:
         return True
 
     def raise_if_cancelled(self) -> None:
-        """Renew the lease and see whether somebody cancelled.
+        """Renew the lease and check whether a user canceled.
 
         Raises:
             LeaseLost, CancelRequested

@@ -68,7 +68,8 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
         return collector.nested(_as_listed), counts, lacking, list(map(_as_listed, collector.protected))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
-        # Nobody takes a client, or hands one on, who may not: one that is added is the own one, see ``save_model``.
+        # A user without the permission can neither claim nor reassign a client: a new one is their own, see
+        # ``save_model``.
         return () if request.user.has_perm("accounts.assign_client") else ("manager",)
 
     @display(description="account manager")

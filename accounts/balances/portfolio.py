@@ -20,15 +20,15 @@ from hummingbot_api.results import Holdings
 
 logger = logging.getLogger(__name__)
 
-#: A balance is kept every five minutes; after a longer pause the server is asked for what it kept meanwhile.
+# : A balance is stored every five minutes; after a longer gap, the server's own history fills it.
 GAP = timedelta(minutes=20)
-#: For how long a balance stands for what the profile is worth: a server may be out of reach for hours.
+# : How long a balance counts as the profile's value: a server may be out of reach for hours.
 VALUATION_MAX_AGE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Valuation:
-    """What a profile is worth now, and what it was worth before: ``None`` when nobody had looked by then."""
+    """A profile's value now and before: ``None`` when there is no balance for that time."""
 
     now: Balance
     before: float | None
@@ -55,7 +55,7 @@ def valuations(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[
 
 @dataclass(frozen=True)
 class ValuationHistory:
-    """What profiles were worth together at each of the moments, in US dollars; ``None`` where none of them is known."""
+    """The profiles' total value at each of the moments, in US dollars; ``None`` where none is known."""
 
     moments: list[datetime]
     values: list[float | None]
@@ -98,10 +98,11 @@ def _at_each(moments: list[datetime], seen: list[tuple[int, datetime, float]]) -
 
 
 def read_balances(server: Server, *, within: float | None = None) -> None:
-    """Keep what the clients' accounts on a server hold now, and what they held while nobody asked.
+    """Store the current balances of the clients' accounts on a server, and those since the last read.
 
-    Accounts that are no client's are not asked for. A server that can't be asked is left for the next time: whether it
-    is out of reach is for the fleet's poll to say.
+    Accounts without a client are skipped. A server that can't be read is left for the next time: the fleet's poll
+    reports
+    whether it is out of reach.
 
     Args:
         within: seconds that its requests may take together.
@@ -149,8 +150,8 @@ def _keep(profile: CredentialsProfile, taken_at: datetime, holdings: Holdings) -
 
 
 def is_known(holdings: Holdings) -> bool:
-    """Whether the server has read anything: after its restart, or without its exchange, it tells of no token at all,
-    or of no value.
+    """Return whether the server has read anything: after its restart, or without its exchange, it reports no token at
+    all, or none with a value.
     """
     return any(holding.value is not None for tokens in holdings.values() for holding in tokens)
 

@@ -19,7 +19,7 @@ from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import entries
 from hummingbot_api.secret_values import secrets_in
 
-#: How many of a key's former values are known, in case that no bot was redeployed with those in between.
+# : How many of a key's previous values are kept, because bots may not have been redeployed with those in between.
 PREVIOUS_VALUES_KEPT = 5
 #: How long before its last day a key is due for rotation.
 EXPIRY_NOTICE = timedelta(days=14)
@@ -71,7 +71,7 @@ class ExchangeKeyQuerySet(OfClientsQuerySet["ExchangeKey"]):
 
 
 class ExchangeKey(models.Model):
-    """A client's credentials for one connector: what that connector asks for, encrypted, never read back."""
+    """A client's credentials for one connector: the values that it requires, encrypted, never shown again."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="keys")
     connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
@@ -146,7 +146,7 @@ class ExchangeKey(models.Model):
         return values
 
     def known_values(self) -> list[dict[str, Any]]:
-        """The key in clear and the former ones that a bot may still have; without what can't be read."""
+        """The decrypted key and the previous ones that a bot may still have; without those that can't be decrypted."""
         known: list[dict[str, Any]] = []
         if isinstance(self.encrypted_values, str) and self.encrypted_values:
             known.append(self.read_values())
@@ -174,7 +174,7 @@ class ExchangeKey(models.Model):
         return not isinstance(self.encrypted_values, Unreadable)
 
     def was_tried(self, *, passed: bool, outcome: str) -> None:
-        """Write down what the exchange said of these values, unless others have been entered meanwhile."""
+        """Record the exchange's answer about these values, unless others have been entered meanwhile."""
         ExchangeKey.objects.filter(pk=self.pk, fingerprint=self.fingerprint).update(
             tested_at=timezone.now(), test_passed=passed, test_outcome=outcome
         )

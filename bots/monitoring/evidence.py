@@ -134,7 +134,8 @@ def up_and_connected(deployment: Deployment) -> BotState:
 
 def _is_paused(deployment: Deployment, logs: BotLogs, live: dict[str, Any]) -> bool:
     """Return whether the bot has logged that it paused and its kill switch is still on. The switch alone is no
-    proof."""
+    proof.
+    """
     was_paused = deployment.paused_at is not None
     if not live:
         return was_paused and logs.paused is not False

@@ -26,7 +26,7 @@ from controlpanel.access.two_factor import NO_CODE, WRONG_CODE
 from controlpanel.models import SecondFactor
 from core.http import client_address
 
-#: Where somebody may go who must set up a second factor first, or has no role yet.
+# : The pages for a user who must set up a second factor first, or has no role yet.
 ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor"}
 #: A browser is known for so long after a user signed in with it, in seconds.
 BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
@@ -115,7 +115,7 @@ def address_block(request: HttpRequest) -> str | None:
 
 
 def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
-    """Leave a mark with a browser whose user is signed in: no stranger's guessing keeps that user out of it."""
+    """Set a cookie in the browser of a signed-in user: guesses from other browsers can't lock that user out of it."""
     if isinstance(request.user, User):
         response.set_cookie(
             f"known_browser_{request.user.pk}",
@@ -139,8 +139,10 @@ def _mark(user: User) -> str:
 
 
 class SignInHandler(AxesDatabaseHandler):
-    """Besides the pause of one user at one address, a brake on one user wherever from, for many addresses that each
-    try a little. It lets known browsers pass, or strangers could keep the operators from stopping a bot."""
+    """Adds to the lockout per user and address a brake per user, against many addresses that each try a little. The
+    brake
+    lets known browsers pass: an attacker must not keep the operators from stopping a bot.
+    """
 
     def is_locked(self, request: Any, credentials: Any = None) -> bool:
         return self.is_braked(request, credentials) or super().is_locked(request, credentials)
@@ -153,7 +155,7 @@ class SignInHandler(AxesDatabaseHandler):
 
     def user_login_failed(self, sender: Any, credentials: Any, request: Any = None, **kwargs: Any) -> None:
         if request is not None and self.is_braked(request, credentials):
-            # Not written down: whoever keeps on trying must not keep the brake on.
+            # Not recorded: repeated attempts must not keep the brake on.
             request.axes_locked_out, request.axes_credentials, request.is_braked = True, credentials, True
             return
         super().user_login_failed(sender, credentials, request, **kwargs)

@@ -95,6 +95,6 @@ def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> Htt
 
 
 def log_change(request: HttpRequest, user: User, sentence: str) -> None:
-    """Write into the user's history what somebody did about their signing in."""
+    """Record a change of the user's sign-in methods in the user's history."""
     actor: Any = request.user
     LogEntry.objects.log_actions(actor.pk, [user], CHANGE, sentence, single_object=True)

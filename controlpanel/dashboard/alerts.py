@@ -1,4 +1,4 @@
-"""What needs somebody: incidents, keys and bots that are not as they should be, each with what to do about it."""
+"""Alerts: incidents, keys and bots that need attention, each with what to do about it."""
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """A way out: a page that asks, or that shows more."""
+    """A fix link: to a page that asks for confirmation, or that shows more."""
 
     label: str
     url: str
@@ -49,13 +49,13 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """Something that needs somebody.
+    """Something that needs attention.
 
     Attributes:
-        source: the list that has all of its like, see ``SOURCES``.
-        about: whom it concerns, with the page at ``url``.
+        source: the list of all such alerts, see ``SOURCES``.
+        about: the subject, with its page at ``url``.
         since: when it was first seen, if that is known.
-        seen_by: who has seen it and takes care, if anybody.
+        seen_by: the user who acknowledged it, if any.
     """
 
     source: str
@@ -106,7 +106,7 @@ def alerts(user: AnyUser, bots: Collection[Bot], servers: Collection[Server]) ->
         found += (
             _incident_alert(incident, user, open_pages, bots)
             for incident in incidents
-            # The check that follows a new password says so before the next look does.
+            # The check after a new password shows it before the next poll does.
             if not (incident.login_is_refused and incident.server_id in well)
         )
         notified = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
@@ -159,7 +159,7 @@ def _fix_links(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
 
 
 def steps_of(incident: Incident, user: AnyUser, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
-    """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
+    """Return the steps that help; ``is_open``: the user may see the subject, which may be one of ``bots``."""
     page, names, _ = _fix_links(incident)
     bot = next((bot for bot in bots if bot.pk == incident.subject_id), None) if _is_about(incident, Bot) else None
     helping = [name for name in names if not (bot and _is_refused(name, bot))]
@@ -185,7 +185,7 @@ def _is_refused(name: str, bot: Bot) -> bool:
 
 
 def who_can_fix(incident: Incident, user: AnyUser) -> str:
-    """A sentence for a user who may not do what the incident asks for; empty for who may."""
+    """Return a sentence for a user without permission to fix the incident; empty for others."""
     problem = Problem.with_code(incident.code)
     alert = "server" if FAMILIES[incident.kind] == "server" else problem.fix_target if problem else ""
     return kinds.who_can_fix(alert, user)
@@ -281,7 +281,7 @@ def _renewal_alert(key: ExchangeKey, steps: Sequence[Step], common: dict[str, An
 
 
 def _duplicate_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
-    """Those that a look has just found, and of which no incident tells yet."""
+    """Yield the duplicates that a poll has just found, and that have no incident yet."""
     for bot in bots:
         if bot.duplicate_names:
             yield Alert(
@@ -297,7 +297,7 @@ def _duplicate_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[A
 
 
 def _leftover_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
-    """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
+    """Yield the bots of offboarded clients. The panel offboards no client with bots, but one can be deployed later."""
     for bot in bots:
         instance = bot.open_deployment
         if not bot.client.is_offboarded or instance is None:
@@ -322,7 +322,7 @@ def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
             continue  # nothing of it is sent anywhere again
         previous_key, instance = bot.has_newer_key, bot.open_deployment
         ended = instance is not None and (not instance.may_trade or instance.state == BotState.NOT_LISTED)
-        # What does not run is not behind its definition: its page says what to do before it is started.
+        # A bot that does not run can't lag behind its definition: its page shows what to do before it is started.
         redeploy, apply = (False, []) if ended else (bot.needs_redeploy, bot.settings_to_apply())
         if not (redeploy or apply or previous_key):
             continue
@@ -349,7 +349,7 @@ def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
 
 
 def _onboarding_alerts(user: AnyUser) -> Iterator[Alert]:
-    """Half onboarded, nobody would remember them. One reminder for all of them: what is wrong has one of its own."""
+    """Yield one reminder of all clients whose onboarding is incomplete. What is wrong has an alert of its own."""
     clients = list(
         Client.objects.visible_to(user)
         .filter(status=ClientStatus.ONBOARDING)

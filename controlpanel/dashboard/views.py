@@ -1,4 +1,4 @@
-"""The first page: what needs somebody, what is true now, and how it went. All of it stored before, nothing is asked."""
+"""The dashboard: alerts, current states, and performance. It reads stored data and sends no request to a server."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -50,7 +50,7 @@ class FiguresFilter(forms.Form):
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What was asked for. What was asked wrongly is left out, and named by the form."""
+        """The requested options. Invalid ones are ignored, and reported by the form."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
@@ -73,7 +73,7 @@ class FiguresFilter(forms.Form):
 
 @dataclass(frozen=True)
 class MonitoringStatus:
-    """Whether anybody looks: without a worker nothing on the page is news."""
+    """Whether monitoring works: without a worker, nothing on the page is current."""
 
     worker_alive: bool
     worker_last_seen_at: datetime | None
@@ -161,7 +161,7 @@ def current_state(user: AnyUser) -> dict[str, Any]:
 
 
 def _summary_sentence(monitoring: MonitoringStatus, found: Collection[Alert], states: Iterable[StateCount]) -> str:
-    """What the page says now, for those who only hear it."""
+    """Return the page's current state as a sentence for screen readers."""
     nobody = "" if monitoring.worker_alive and monitoring.looks else "Monitoring is not running. "
     bots = ", ".join(f"{state.count} {state.label}" for state in states) or "none"
     return f"{nobody}Needs attention: {len(found)}. Bots: {bots}."
@@ -182,7 +182,7 @@ def _servers(user: AnyUser) -> list[Server]:
 
 
 def _bots(user: AnyUser) -> list[Bot]:
-    """With all that it takes to say how they stand to their definitions."""
+    """Return the bots with the data for comparing them with their definitions."""
     keys = ExchangeKey.objects.only("client", "connector", "fingerprint")
     return list(
         Bot.objects.visible_to(user)
@@ -199,7 +199,7 @@ def monitoring_status(servers: Iterable[Server], now: datetime) -> MonitoringSta
     return MonitoringStatus(
         worker_alive=last_seen_at is not None and last_seen_at >= now - timedelta(seconds=WorkerHeartbeat.UNRESPONSIVE),
         worker_last_seen_at=last_seen_at,
-        # Of servers that were just added nobody expects a look.
+        # A server that was just added need not have been polled yet.
         looks=polled_at is None or polled_at >= lately,
         polled_at=polled_at,
     )

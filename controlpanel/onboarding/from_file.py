@@ -30,7 +30,7 @@ _GROUPS = {"values", "settings"}
 
 
 class FileInvalid(Exception):
-    """The file does not say what it must; the text tells what is wrong."""
+    """The file is invalid; the text explains why."""
 
 
 def read_file(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The ways out of an incident for its page, which belongs to an app that knows no buttons of bots and servers."""
+"""The fix links of an incident for its page, whose app does not depend on the buttons of bots and servers."""
 
 from typing import Any
 
@@ -20,5 +20,5 @@ def fix_links(context: dict[str, Any], incident: Incident, subject: Any) -> list
 
 @register.simple_tag(takes_context=True)
 def who_can_fix(context: dict[str, Any], incident: Incident) -> str:
-    """For a user of the page who may not do what it asks for."""
+    """Return a sentence for a user of the page without permission to fix the incident."""
     return alerts.who_can_fix(incident, context["request"].user)

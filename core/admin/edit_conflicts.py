@@ -1,8 +1,8 @@
-"""One form open in two places: what somebody has saved is not written over unawares by who opened it before.
+"""One form open in two places: a save must not silently overwrite another user's newer save.
 
-A page carries what it showed, as hashes: of the form's own fields, so that what is observed in the background never
-counts. A save that would put an older value back is refused once, with what was typed still in the form. The page that
-says so shows the values of that moment: saved again, it was meant.
+A page carries hashes of the values that it showed, of the form's own fields only, so that values observed in the
+background never count. A save that would restore an older value is rejected once, with the input still in the form. The
+page with the error shows the current values: saving it again is intentional.
 """
 
 import json
@@ -83,7 +83,7 @@ class OpenedForm(forms.ModelForm):
 
 
 class EditConflictMixin(PanelAdmin):
-    """For what decides over money: a change form that was opened before somebody else's save is not saved at once."""
+    """For models that affect money: a change form opened before another user's save is not saved at once."""
 
     change_form_before_template = "core/opened_with.html"
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-#: A chart tells this many lines apart by color.
+# : A chart distinguishes this many lines by color.
 COLORS = 5
 
 

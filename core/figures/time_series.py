@@ -42,7 +42,7 @@ class SampleQuerySet(OfClientsQuerySet[Any]):
         return self._last_of_each(_beginning("2026-01-31"))
 
     def downsample(self, now: datetime) -> None:
-        """Let go of the detail of what is older than two days, and of more of what is older than a month."""
+        """Downsample what is older than two days, and further what is older than a month."""
         older = self.filter(taken_at__lt=now - KEPT_IN_DETAIL)
         older.exclude(pk__in=older.hourly().values("pk")).delete()
         oldest = self.filter(taken_at__lt=now - KEPT_HOURLY)

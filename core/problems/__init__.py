@@ -9,16 +9,16 @@ from typing import ClassVar
 
 
 class Problem(Exception):
-    """Something went wrong that a person can do something about.
+    """An error that a user can do something about.
 
     Attributes:
         code: stable, for programs and searches.
         message: what happened, one or two sentences, never with a secret in it.
         remedy: what to do next.
         retryable: whether the same request may succeed later without anything being changed.
-        fix_target: what has to be mended, so that a page can lead there: ``server``, ``key``, ``bot``, its ``settings``,
+        fix_target: what has to be fixed, so that a page can link there: ``server``, ``key``, ``bot``, its ``settings``,
             ``strategy``, ``client``; empty where there is no such place.
-        no_contact: whether it means that a server could not be asked at all, as opposed to saying no.
+        no_contact: whether the server could not be reached at all, as opposed to rejecting the request.
     """
 
     code: ClassVar[str] = "problem"
@@ -37,7 +37,7 @@ class Problem(Exception):
     def catalog(cls) -> Iterator[type["Problem"]]:
         """Every kind of problem that has been defined, in order of definition, families before their members.
 
-        A family without a code of its own is none: it only says what its members have in common.
+        A family without a code of its own is excluded: it only holds what its members have in common.
         """
         for kind in cls.__subclasses__():
             if "code" in vars(kind):

@@ -1,4 +1,4 @@
-"""A connector on a page: its name, and a badge that says whose money is at stake. Everywhere the same."""
+"""A connector on a page: its name, and a badge with its account type. The same on all pages."""
 
 from django import template
 from django.utils.html import format_html

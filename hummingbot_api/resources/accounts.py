@@ -60,13 +60,13 @@ class Accounts(Resource):
             values: by the names that ``connectors.fields`` gives.
 
         Raises:
-            KeyRefused: the exchange said so, with its HTTP status or a code of its own.
-            IpNotAllowed, RegionBlocked, ServerClockWrong: the exchange takes no request from this server as it is.
+            KeyRefused: the exchange rejected it, with its HTTP status or a code of its own.
+            IpNotAllowed, RegionBlocked, ServerClockWrong: the exchange accepts no request from this server as it is.
             ExchangeUnreachable: the server could not try it.
-            WrongKeyField: a value is not one that the connector asks for, or one is missing.
+            WrongKeyField: a value is not one of the connector's fields, or one is missing.
             ProfileMissing, UnknownConnector: the server lacks the account or the connector.
-            ServerFailed: the server met an error of its own, such as keys that it can't read any more.
-            KeyUndecided: its words don't tell whose fault it is.
+            ServerFailed: the server met an error of its own, such as keys that it can no longer read.
+            KeyUndecided: the server's message does not show the cause.
         """
         answer = self._http.post(
             path("accounts", "add-credential", check_name(name, "an account"), check_name(connector, "a connector")),

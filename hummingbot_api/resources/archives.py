@@ -20,7 +20,9 @@ class Archives(Resource):
     """The databases of archived instances."""
 
     def has(self, instance_name: str) -> bool:
-        """Whether the archive has a database of that instance yet: it comes a moment after the container is gone."""
+        """Return whether the archive has the instance's database yet: it appears a moment after the container's
+        removal.
+        """
         try:
             self._database(instance_name)
         except NotFound:

@@ -58,9 +58,9 @@ class Controllers(Resource):
         return reading.an_object(answer.value, "the configuration")
 
     def instance_configs(self, name: str) -> dict[str, dict[str, Any]]:
-        """The configurations of an instance's controllers as its own files hold them now, by id.
+        """Return the configurations of an instance's controllers as its own files contain them now, by id.
 
-        What the files hold, not what the bot has taken over: see ``change_instance_config``.
+        The files may differ from what the bot has applied: see ``change_instance_config``.
 
         Raises:
             BotNotFound: the server has no files of such an instance.
@@ -76,14 +76,18 @@ class Controllers(Resource):
         return configs
 
     def change_instance_config(self, name: str, id: str, changes: Mapping[str, object]) -> None:
-        """Set some settings of one of an instance's controllers; those that are not named stay.
+        """Change some settings of one of an instance's controllers; the others stay.
 
-        The server merges the changes into the instance's own file, unchecked, and tells the bot nothing (read in
+        The server merges the changes into the instance's own file, unchecked, and does not notify the bot (read in
         ``routers/controllers.py`` of hummingbot/hummingbot-api). The bot reads the file every 10 seconds while its
-        exchange is ready and takes over the fields that its config class marks ``is_updatable``, no others; a file
-        that the class refuses, as with an unknown field, is an error at each of these looks (read in
-        ``StrategyV2Base.update_controllers_configs`` and ``ControllerBase.update_config`` of hummingbot 20260922).
-        The whole file counts at the next start of the container. So have ``validate`` check the outcome first.
+        exchange is
+        ready, and applies the fields that its config class marks ``is_updatable``, no others; a file that the class
+        rejects,
+        as with an unknown field, is an error at each of these reads (read in
+        ``StrategyV2Base.update_controllers_configs`` and
+        ``ControllerBase.update_config`` of hummingbot 20260922). The whole file counts at the next start of the
+        container. So
+        have ``validate`` check the outcome first.
 
         Raises:
             BotNotFound: the server has no files of such an instance.

@@ -38,11 +38,11 @@ class Docker(Resource):
         return self._containers("/docker/exited-containers", name_filter)
 
     def start(self, name: str) -> None:
-        """Start a container; a bot begins its strategy again and is heard 5 to 10 s later.
+        """Start a container; a bot starts its strategy again and connects 5 to 10 s later.
 
         Raises:
             NotFound, DockerDown: the container, or the engine, is not there.
-            CommandRefused: the engine refused for another reason.
+            CommandRefused: the engine rejected it for another reason.
         """
         self._command("start-container", name)
 

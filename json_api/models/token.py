@@ -63,7 +63,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
         def count() -> int:
             return running.update(window_count=F("window_count") + 1, last_used_at=now)
 
-        # A third look, because another request may have begun the new window between the first two.
+        # A third try, because another request may have started the new window between the first two.
         return bool(count() or over.update(window_count=1, window_began_at=now, last_used_at=now) or count())
 
 
@@ -131,7 +131,7 @@ class Token(models.Model):
             return True
         try:
             caller = ip_address(address)
-        except ValueError:  # no address is known: behind a proxy that does not tell
+        except ValueError:  # no address is known: behind a proxy that does not send it
             return False
         caller = getattr(caller, "ipv4_mapped", None) or caller
         return any(caller in ip_network(network) for network in networks)

@@ -1,4 +1,4 @@
-"""Webhooks out: tools that are told of what happens, and what they were told."""
+"""Webhooks: tools that are notified of events, and the log of their notifications."""
 
 import base64
 import secrets
@@ -32,7 +32,7 @@ class EventType(models.TextChoices):
     BOT_STATE_CHANGED = "bot.state_changed", "a bot's state changed"
 
 
-#: What takes part in what a tool may be told, besides which rows it may see.
+# : The permissions that an event requires, besides access to its rows.
 PERMISSIONS = {Operation: "operations.view_operation", Bot: "bots.view_bot"}
 
 
@@ -47,7 +47,7 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
 
 
 class Webhook(models.Model):
-    """An address that is told of events. It is told what its user may see, and no more."""
+    """An address that is notified of events, limited to what its user may see."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="webhooks")
     name = models.CharField(max_length=60, help_text="What the receiver is: “billing”, “status page”.")
@@ -98,7 +98,7 @@ class Webhook(models.Model):
 
     @property
     def host(self) -> str:
-        """Whom it tells; what follows in the address may be a password."""
+        """The receiver's host; the rest of the address may contain a password."""
         return "can't be read" if isinstance(self.address, Unreadable) else urlsplit(self.address).hostname or ""
 
     def wants(self, event_type: str) -> bool:
@@ -124,7 +124,7 @@ class LastNotifiedState(models.Model):
 
 
 class WebhookDelivery(Outgoing):
-    """One event for one webhook, with what is said of it: as things were when it was noticed."""
+    """One event for one webhook, with its payload: as things were when it was noticed."""
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event_id = models.CharField("event", max_length=60)

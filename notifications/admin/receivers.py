@@ -1,4 +1,4 @@
-"""What the admin has for everything that an outbox tells: channels here, webhooks in the JSON API."""
+"""The admin for everything that an outbox notifies: channels here, webhooks in the JSON API."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retrying", Deliv
 
 
 class ReceiverMixin(OperatesMixin, ScopedMixin):
-    """For a model with ``deliveries``: its list tells how the last one went, its page the newest ones."""
+    """For a model with ``deliveries``: its list shows the last delivery, its page the newest ones."""
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         deliveries: Any = self.opts.get_field("deliveries")
@@ -42,7 +42,9 @@ class ReceiverMixin(OperatesMixin, ScopedMixin):
         return deliveries
 
     def may_enter_secret(self, request: HttpRequest, receiver: Any) -> bool:
-        """Who may only look is shown each field's value, and the secret is nobody's to see."""
+        """Return false for a user with view permission only: they see each field's value, and no one may see the
+        secret.
+        """
         return receiver is None or self.has_change_permission(request, receiver)
 
 

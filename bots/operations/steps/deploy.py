@@ -113,7 +113,8 @@ def _mark_as_sent(context: StepContext, api: HummingbotAPI, deployment: Deployme
 
 def _send_once(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
     """Send it unless another worker has taken the lease since it was marked: this one may have been frozen
-    meanwhile."""
+    meanwhile.
+    """
     context.hold()
     return _send(api, deployment)
 

@@ -153,7 +153,8 @@ def find(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> Co
 
 def end_as_removed(api: HummingbotAPI, deployment: Deployment) -> tuple[str, OrphanedOrders | None]:
     """Record that an instance is no longer on its server, and what it may have left open. Return both, the first as
-    text."""
+    text.
+    """
     orphaned = account_for_end(api, deployment) if deployment.instance_name else None
     ended = BotState.ARCHIVED if deployment.archive_sent_at else BotState.GONE
     deployment.end(ended if deployment.instance_name else BotState.NOT_CREATED)

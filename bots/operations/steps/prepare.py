@@ -63,7 +63,8 @@ def plan(context: StepContext) -> str:
 
 def _planned(context: StepContext, bot: Bot) -> Deployment:
     """Return a deployment from the bot's definition, or like one of its previous deployments if the options request
-    it."""
+    it.
+    """
     if like := context.operation.options.get("like"):
         former = bot.deployments.filter(pk=like).first()
         if former is None:
