@@ -28,9 +28,9 @@ _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0
 _QUOTES = ('""', "''", "``", "“”", "„“", "””", "«»", "\u2018\u2019", "\u2019\u2019", "\u201a\u2018")
 #: The name of a value in front of it, as in an .env file or a JSON document.
 _NAMED = re.compile(r"""(?:export\s+)?["']?([A-Za-z][\w. -]{1,60}?)["']?\s*[:=]\s*(?=\S)""")
-# : A key in a file (PEM) has lines, and a wallet's key may be its seed phrase.
+#: A key in a file (PEM) has lines, and a wallet's key may be its seed phrase.
 _LONGER_KEY = re.compile(r"-----BEGIN|^[a-z]+(?: [a-z]+){11}(?:(?: [a-z]+){12})?$")
-# : Exchanges' names for the values that they issue, without separators.
+#: Exchanges' names for the values that they issue, without separators.
 _NAMES = {"apikey", "accesskey", "apisecret", "secret", "secretkey", "privatekey", "memo", "uid", "key", "value"}
 
 
@@ -42,8 +42,7 @@ def read_key(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> tup
     """Return a key's values as the connector needs them, and what is wrong with them: a sentence for each such field.
 
     Removes what was pasted around a value: spaces, invisible characters, quotation marks, its name. Empty values are
-    left
-    to the server's default. The values of a group may be nested, or named ``group.field``.
+    left to the server's default. The values of a group may be nested, or named ``group.field``.
 
     Args:
         fields: the connector's fields.

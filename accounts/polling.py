@@ -13,7 +13,7 @@ from accounts.models import Server
 
 #: A poll that took long is not followed by the next one at once.
 REST = timedelta(seconds=5)
-# : What a poll takes on top of its requests: to resolve the server's name, to record the results.
+#: What a poll takes on top of its requests: to resolve the server's name, to record the results.
 MARGIN = timedelta(seconds=15)
 
 _in_progress: set[tuple[int, str]] = set()
@@ -50,8 +50,7 @@ class Poll:
         """Poll the server if that is due and no other worker does it: the conditional UPDATE decides.
 
         A worker that was wrongly presumed dead is followed by one of another process: within one process, a server
-        holds at
-        most one thread per kind of poll.
+        holds at most one thread per kind of poll.
         """
         with _exclusive(server_id, self.due) as exclusive:
             started = timezone.now()

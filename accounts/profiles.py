@@ -223,8 +223,7 @@ def profile_verify(
 
 def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[ExchangeKey]:
     """Return the keys that a bot on ``connector`` needs pushed: its own one; none for paper trade, nor for a key that
-    only
-    the server knows, in an adopted profile.
+    only the server knows, in an adopted profile.
 
     Raises:
         KeyMissing

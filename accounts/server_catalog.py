@@ -11,8 +11,8 @@ from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import ConnectionFailed, HummingbotAPIError, ServerTimedOut, WrongPassword
 from operations.kinds import NotDone
 
-# : The server is gone, rejects the login, or hangs: requests for further controllers are useless. Any other error, such
-# as an answer that can't be read, is about the requested controller.
+#: The server is gone, rejects the login, or hangs: requests for further controllers are useless. Any other error, such
+#: as an answer that can't be read, is about the requested controller.
 FATAL_ERRORS = (ConnectionFailed, WrongPassword, ServerTimedOut)
 
 

@@ -32,7 +32,7 @@ _LOST = re.compile(r"The order (\S+?)\(.*\) will be considered lost\.")
 #: What a bot logs first in each run of its container, once commands reach it, and when a stop begins.
 CONNECTED_LINE = "MQTT Bridge connected with success."
 STOPPING_LINE = "stop command initiated."
-# : A new run's log reports the connection within this many entries at its start.
+#: A new run's log reports the connection within this many entries at its start.
 FIRST_LINES = 5
 _EVENT_SIDE = re.compile(r"(Buy|Sell)Order")
 
@@ -99,8 +99,7 @@ def orders_after(
     """Return the orders that are open after what a log shows, given those that were known before.
 
     When entries were lost in between, the state of the orders that were known is unknown: they are left out here,
-    because
-    a log proves only what it shows to be created and not to end. The archive names the others.
+    because a log proves only what it shows to be created and not to end. The archive names the others.
 
     Args:
         known: as of the time when the log was read before.

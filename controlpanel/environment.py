@@ -86,7 +86,7 @@ env = _Env(
 environ.Env.read_env(BASE_DIR / ".env")
 
 PRODUCTION = env("ENVIRONMENT") != "development"
-# : The directory of the SQLite files.
+#: The directory of the SQLite files.
 DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
 
 #: Shorter secrets can be guessed.
@@ -151,7 +151,7 @@ def _is_queue(value: str) -> bool:
     return parts.scheme == "memory" or (parts.scheme in {"redis", "rediss"} and parts.port != 0)
 
 
-# : The valid values of a kind, or of one variable: a test, which may raise, and its description.
+#: The valid values of a kind, or of one variable: a test, which may raise, and its description.
 Form = tuple[Callable[[str], Any], str]
 FORMS_OF_KINDS: dict[type, Form] = {
     bool: (lambda value: value.lower() in {*env.BOOLEAN_TRUE_STRINGS, *BOOLEAN_FALSE_STRINGS}, "true or false"),
@@ -217,8 +217,7 @@ def database() -> dict[str, Any]:
         settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "panel.sqlite3")}
     if settings["ENGINE"].endswith("sqlite3"):
         # Web and worker write at the same time: WAL lets readers continue, IMMEDIATE makes a writer wait at the start
-        # of its
-        # transaction instead of failing in the middle of it.
+        # of its transaction instead of failing in the middle of it.
         settings["OPTIONS"] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
@@ -246,9 +245,8 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         "worker_type": "thread",
         "max_delay": 0.5,
         # Heroku and Railway end a process with SIGTERM and kill it 10 to 30 s later. Huey then starts no new tasks and
-        # waits
-        # this long for the current operations to end; another worker continues the remaining ones when their lease runs
-        # out.
+        # waits this long for the current operations to end; another worker continues the remaining ones when their
+        # lease runs out.
         "graceful_signal": "TERM",
         "shutdown_timeout": 20,
     }
@@ -274,8 +272,7 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         } | database_settings.get("OPTIONS", {})
         connection = {name: value for name, value in connection.items() if value}
         # With blocking, each thread would hold a connection of its own just to LISTEN, and small plans have 20. Instead
-        # they
-        # share one, and poll every half second at the latest.
+        # they share one, and poll every half second at the latest.
         return common | {"huey_class": "controlpanel.queue.PostgresQueue", "blocking": False, "connection": connection}
     name = Path(database_settings["NAME"])
     return common | {

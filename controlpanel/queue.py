@@ -31,7 +31,7 @@ Found = TypeVar("Found")
 FIRST_WAIT, MAX_WAIT = 0.5, 5.0
 #: Seconds between two lines about an outage.
 LOG_INTERVAL = 60
-# : The exceptions with which libraries report that the other side is out of reach, as opposed to a fault in a task.
+#: The exceptions with which libraries report that the other side is out of reach, as opposed to a fault in a task.
 OUTAGE_ERRORS = (
     django.db.OperationalError,
     django.db.InterfaceError,
@@ -66,7 +66,7 @@ class BackoffQueue(Huey):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lock = threading.Lock()
-        # : The start of the current outage, by the monotonic clock.
+        #: The start of the current outage, by the monotonic clock.
         self._since: float | None = None
         self._logged_at: float | None = None
         # The consumer's own, once there is one: a consumer that is to stop does not wait for the queue.

@@ -16,7 +16,7 @@ HEADER = "X-Request-ID"
 #: Hosts and callers may send their own, as long as it can't forge a line of the log.
 SANE = re.compile(r"[A-Za-z0-9_.:-]{8,80}")
 
-# : The exceptions with which Django rejects a request.
+#: The exceptions with which Django rejects a request.
 REFUSALS = (PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
 
 _current: ContextVar[str] = ContextVar("request_id", default="-")

@@ -57,9 +57,8 @@ KNOWN_CONNECTORS: dict[str, tuple[ConnectorField, ...]] = {
     for connector, words in _SECRETS.items()
 }
 
-# : The fields of a connector's nested model, by its class. A server names the class and reports nothing else; read in
-# the
-# connectors' ``*_utils.py`` of hummingbot/hummingbot. A model without fields is chosen by its title alone.
+#: The fields of a connector's nested model, by its class. A server names the class and reports nothing else; read in
+#: the connectors' ``*_utils.py`` of hummingbot/hummingbot. A model without fields is chosen by its title alone.
 _MODELS: dict[str, tuple[str, tuple[ConnectorField, ...]]] = {
     "InjectiveDelegatedAccountMode": (
         "delegate_account",

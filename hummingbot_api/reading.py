@@ -49,8 +49,7 @@ def a_list(value: object, what: str) -> list[Any]:
 
 def readable(entries: Iterable[Entry], read: Callable[[Entry], Read]) -> list[Read]:
     """Return the results of ``read`` for independent entries; unreadable ones are left out. Not for a list in which a
-    missing
-    entry counts as removed.
+    missing entry counts as removed.
     """
     found = []
     for entry in entries:

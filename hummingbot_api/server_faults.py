@@ -51,7 +51,7 @@ class ServerBug(ServerFailed):
     retryable = False
 
 
-# : In this order: an error number is more precise than the name of an exception.
+#: In this order: an error number is more precise than the name of an exception.
 _FAULTS: tuple[tuple[type[ServerFailed], str], ...] = (
     # The last one: the server is not logged in to the account's keys, because its password did not fit.
     (ServerKeysUnreadable, r"^MAC mismatch|^Failed to authenticate for |has no attribute '(en|de)crypt_secret_value'"),

@@ -18,7 +18,7 @@ MIN_SECRET_ANYWHERE = 16
 #: A line of a secret of several, such as a private key in a file, is a secret from this length on.
 MIN_SECRET_LINE = 8
 
-# : How many characters of a server's message are read: it may send megabytes.
+#: How many characters of a server's message are read: it may send megabytes.
 MAX_READ = 20_000
 #: So many are masked before, that no secret is cut in two and half of it shown.
 MAX_MASKED = 5 * MAX_READ

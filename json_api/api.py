@@ -36,7 +36,7 @@ def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     return guarded
 
 
-# : The events that webhooks receive.
+#: The events that webhooks receive.
 EVENTS = (OperationEvent, BotStateEvent)
 #: What each of their messages is signed with, see docs/api.md.
 SIGNED_WITH = ("Webhook-Id", "Webhook-Timestamp", "Webhook-Signature")

@@ -40,7 +40,7 @@ class NounCommand(OperationCommand):
     columns: ClassVar[tuple[str, ...]]
     #: Verbs that ask for an operation, with its kind.
     actions: ClassVar[dict[str, str]] = {}
-    # : The decisions that a verb's operation accepts, with their meaning: each is a flag.
+    #: The decisions that a verb's operation accepts, with their meaning: each is a flag.
     decisions: ClassVar[dict[str, dict[str, str]]] = {}
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -28,7 +28,7 @@ from json_api.problems import (
 from operations.problems import NotPossibleNow, OperationActive, PanelFault
 
 logger = logging.getLogger(__name__)
-# : For problems with a status of their own, although the request is not at fault.
+#: For problems with a status of their own, although the request is not at fault.
 STATUSES = {
     **dict.fromkeys(
         (OperationActive, NotPossibleNow, BotExists, BotLive, PauseWouldEnd, OrdersMayBeOpen, ClientOffboarded), 409

@@ -12,7 +12,7 @@ from pydantic import ValidationError as InvalidCursorContent
 
 from json_api.problems import FieldsInvalid
 
-# : Rows of a page, by default and at most.
+#: Rows of a page, by default and at most.
 PAGE, MOST = 50, 200
 
 

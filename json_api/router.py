@@ -15,7 +15,7 @@ from json_api.schemas.common import ProblemOut
 
 #: No JSON; no token; not allowed; not there; not possible now; too much; invalid; what it depends on failed; too many.
 STATUSES = (400, 401, 403, 404, 409, 413, 422, 424, 429)
-# : The parameter of every call that submits an operation.
+#: The parameter of every call that submits an operation.
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",

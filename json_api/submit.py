@@ -23,7 +23,7 @@ from operations.services import operation_request
 
 #: A request that waits holds a thread of the web process: the others must stay free for those that don't.
 _waiting = BoundedSemaphore(settings.API["WAITING"])
-# : Seconds between two reads of the operation while a request waits.
+#: Seconds between two reads of the operation while a request waits.
 POLL_INTERVAL = 0.25
 #: Characters of an ``Idempotency-Key``.
 MAX_KEY = 255

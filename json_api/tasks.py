@@ -9,7 +9,7 @@ from json_api.models import IdempotencyRecord, WebhookDelivery
 from json_api.webhooks.events import look
 from json_api.webhooks.sender import outbox
 
-# : How long deliveries are kept: longer than events are searched for, or they would be sent again.
+#: How long deliveries are kept: longer than events are searched for, or they would be sent again.
 KEPT = timedelta(days=30)
 
 

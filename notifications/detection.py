@@ -47,22 +47,22 @@ from notifications.problems import (
 from operations import kinds
 from operations.models import ACTIVE_STATES, Operation, State
 
-# : A failed operation is reported if it ended within this time: older failures are history.
+#: A failed operation is reported if it ended within this time: older failures are history.
 FRESH = timedelta(days=1)
 
-# : These leave a bot or a key as it should be, whatever failed before: an instance is new or gone, a key was accepted.
+#: These leave a bot or a key as it should be, whatever failed before: an instance is new or gone, a key was accepted.
 SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key", "recreate_profile"})
 
 #: What a key that is accepted later on shows to be over.
 KEY_ERRORS = frozenset({KeyRefused.code, ServerKeysUnreadable.code})
 
-# : Operations with which a user ends a bot's trading.
+#: Operations with which a user ends a bot's trading.
 STOPPING = frozenset({"stop", "recover", "archive"})
 
 #: What stops a bot on its way to something else, and may fail after that.
 RECOVERING = frozenset({"start", "deploy", "redeploy"})
 
-# : The text before the remedy when an operation failed to end a bot's trading.
+#: The text before the remedy when an operation failed to end a bot's trading.
 STOP_NOW_REMEDY = (
     "The bot may still be trading. To stop it now, disable the API key at the exchange or cancel its orders there."
 )

@@ -65,8 +65,8 @@ FAMILIES: dict[str, str] = {
     IncidentKind.UNMANAGED_INSTANCE: "unknown",
     IncidentKind.LOW_BALANCE: "balance",
 }
-# : These may be a passing hiccup, and so may their end: each takes two checks in a row. A deploy, for one, blocks its
-# whole server for a moment.
+#: These may be a passing hiccup, and so may their end: each takes two checks in a row. A deploy, for one, blocks its
+#: whole server for a moment.
 CONFIRMED_BY_SECOND_POLL = frozenset(
     {
         IncidentKind.BOT_UNRESPONSIVE,
@@ -79,14 +79,14 @@ CONFIRMED_BY_SECOND_POLL = frozenset(
 )
 
 
-# : These are about unmanaged things, which may be named after any client: only for users who see all clients.
+#: These are about unmanaged things, which may be named after any client: only for users who see all clients.
 MAY_CONTAIN_NAMES = frozenset({IncidentKind.UNMANAGED_INSTANCE})
 
-# : Operations with which a user ends a bot's trading.
+#: Operations with which a user ends a bot's trading.
 TRADE_ENDING_OPERATIONS = frozenset({"stop", "pause", "archive"})
-# : With these errors, such an operation had nothing left to end: the crash is an incident of its own.
+#: With these errors, such an operation had nothing left to end: the crash is an incident of its own.
 _NOTHING_LEFT = frozenset({ContainerExited.code, InstanceMissing.code})
-# : With these errors, a server is not down: it answers, and no further check makes that more certain.
+#: With these errors, a server is not down: it answers, and no further check makes that more certain.
 LOGIN_REFUSED = frozenset({WrongPassword.code})
 
 
@@ -100,8 +100,7 @@ def may_trade_on(kind: str, code: str) -> bool:
 class IncidentQuerySet(models.QuerySet["Incident"]):
     def visible_to(self, user: AnyUser) -> Self:
         """Return those of the user's own clients, and those of the servers that these or their bots are on, except
-        those that
-        may name another manager's client.
+        those that may name another manager's client.
         """
         if sees_every_client(user):
             return self

@@ -1,8 +1,7 @@
 """Outgoing messages as rows: recorded before they are sent, retried after a pause, and given up in the end.
 
 An app that sends messages creates a model of ``Outgoing``, one row for each message and receiver, and an ``Outbox``
-that
-delivers such a row. A row arrives at least once: a worker may die between the delivery and its record.
+that delivers such a row. A row arrives at least once: a worker may die between the delivery and its record.
 """
 
 import logging

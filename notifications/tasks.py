@@ -9,7 +9,7 @@ from notifications.delivery import outbox
 from notifications.detection import look
 from notifications.models import Incident
 
-# : Resolved incidents are pruned after this time.
+#: Resolved incidents are pruned after this time.
 KEPT = timedelta(days=90)
 
 

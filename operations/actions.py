@@ -36,7 +36,7 @@ class OperatesMixin(PanelAdmin):
 
     operation_kinds: Sequence[str] = ()
     change_form_outer_before_template = "operations/before_form.html"
-    # : The template for the object's facts, above the form.
+    #: The template for the object's facts, above the form.
     facts_template = ""
 
     def operation_subject(self, obj: Any, kind: OperationType) -> Any:

@@ -14,7 +14,7 @@ from operations.services import operation_request
 class OperationCommand(BaseCommand):
     """A command that does something to the outside."""
 
-    # : Where the steps are reported: ``--json`` leaves standard output to the result.
+    #: Where the steps are reported: ``--json`` leaves standard output to the result.
     steps_to: Any = None
 
     def perform(self, kind: str, subject: Any, **options: Any) -> Operation:

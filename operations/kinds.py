@@ -76,8 +76,7 @@ class StepDefinition:
     """One step: ``act`` does it and returns a sentence about the result, or ``NotDone`` when it could not.
 
     ``act`` may be called again after a crash, at any point of an earlier call: it must be safe to repeat, or first
-    check
-    for the results of the earlier call. It raises a ``Problem`` when it fails.
+    check for the results of the earlier call. It raises a ``Problem`` when it fails.
     """
 
     key: str
@@ -104,13 +103,13 @@ class OperationType:
     subject_model: ClassVar[type[models.Model]]
     permission: ClassVar[str]
     icon: ClassVar[str] = "bolt"
-    # : Needs confirmation before it starts, because it touches money or what others rely on.
+    #: Needs confirmation before it starts, because it touches money or what others rely on.
     confirm: ClassVar[bool] = False
     #: Marked as dangerous where it is offered.
     dangerous: ClassVar[bool] = False
-    # : Further questions on the confirmation page, for any subjects.
+    #: Further questions on the confirmation page, for any subjects.
     options_form: ClassVar[type[forms.Form] | None] = None
-    # : Options that take a permission of their own: the page hides them from users without it.
+    #: Options that take a permission of their own: the page hides them from users without it.
     option_permissions: ClassVar[Mapping[str, str]] = {}
     steps: ClassVar[Sequence[StepDefinition]]
 
@@ -125,8 +124,7 @@ class OperationType:
 
     def blockers(self, subject: Any, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         """Yield what blocks the operation, the first cause first. ``NotPossibleNow`` means that it makes no sense for
-        the
-        subject as it was last seen; any other problem is a rule, which a submission may not break.
+        the subject as it was last seen; any other problem is a rule, which a submission may not break.
 
         Args:
             options: the user's decisions; ``None`` before the user was asked.
@@ -197,7 +195,7 @@ class RemovedOperationType(OperationType):
         self.name = self.label = name  # type: ignore[misc]
 
 
-# : The permission that fixing a problem takes, by what it concerns, see ``Problem.fix_target``.
+#: The permission that fixing a problem takes, by what it concerns, see ``Problem.fix_target``.
 _FIX_PERMISSIONS = {
     "server": "accounts.change_server",
     "key": "accounts.change_exchangekey",

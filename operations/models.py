@@ -45,7 +45,7 @@ def lease_end() -> models.Expression:
     return Now() + timedelta(seconds=settings.OPERATIONS["LEASE"])
 
 
-# : Abandoned by a worker whose lease ran out.
+#: Abandoned by a worker whose lease ran out.
 _ABANDONED = Q(state=State.RUNNING, lease_until__lt=Now())
 
 
@@ -55,8 +55,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
     def claimable(self) -> Self:
         """Return the operations that no worker runs: queued with nothing left to supersede, or abandoned by a worker
-        whose
-        lease ran out. Uses the database's clock: those of the workers may differ by more than a lease.
+        whose lease ran out. Uses the database's clock: those of the workers may differ by more than a lease.
         """
         in_progress = Operation.objects.active().exclude(_ABANDONED)
         queued = Q(state=State.QUEUED) & (Q(waits_for=None) | ~Q(waits_for__in=in_progress.values("pk")))
@@ -144,10 +143,8 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """Claim one operation for ``worker`` in a single conditional UPDATE; return false when it can't be claimed.
 
         It can't be claimed while another worker holds the lease, or while its concurrency group is full. The count for
-        the
-        group is part of the same statement. On PostgreSQL two claims at the same instant may still exceed it by one,
-        which
-        costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
+        the group is part of the same statement. On PostgreSQL two claims at the same instant may still exceed it by
+        one, which costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
         """
         return bool(
             self.filter(pk=pk)
@@ -394,7 +391,7 @@ class Step(models.Model):
 class WorkerHeartbeat(models.Model):
     """When each background worker last responded: one row per worker process."""
 
-    # : A worker writes a heartbeat every 20 s; after this many seconds without one, it counts as stopped.
+    #: A worker writes a heartbeat every 20 s; after this many seconds without one, it counts as stopped.
     UNRESPONSIVE = 90
 
     worker = models.CharField(max_length=80, primary_key=True)

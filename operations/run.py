@@ -85,7 +85,7 @@ class LeasedContext:
     def __init__(self, operation: Operation, lease: Lease) -> None:
         self.operation = operation
         self._lease = lease
-        # : The current step was started before, by a worker that died before it recorded the end.
+        #: The current step was started before, by a worker that died before it recorded the end.
         self.resumed = False
 
     @cached_property

@@ -10,11 +10,11 @@ from huey.contrib.djhuey import db_task
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
 
-# : Before tasks that only read: a stop must not wait behind polls of servers that don't answer.
+#: Before tasks that only read: a stop must not wait behind polls of servers that don't answer.
 FIRST = 100
 
 
-# : Operations mostly wait, each in a thread. Some threads are reserved for polling the fleet and for recovery.
+#: Operations mostly wait, each in a thread. Some threads are reserved for polling the fleet and for recovery.
 RESERVED_THREADS = 4
 _slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - RESERVED_THREADS))
 

@@ -16,7 +16,7 @@ from django.db.models import F
 from accounts.models import Balance, ExchangeKey
 from hummingbot_api.names import is_asset, suggest_case
 
-# : The balance is read every five minutes and proves nothing when it is older.
+#: The balance is read every five minutes and proves nothing when it is older.
 BALANCE_MAX_AGE = timedelta(minutes=20)
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?) +(\S+)", re.ASCII)
 
@@ -76,8 +76,7 @@ class HeldBalance:
 
 def balances_by_key(keys: Collection[ExchangeKey], now: datetime) -> dict[int, HeldBalance]:
     """Return the balances by the keys' primary keys, without unknown ones: a server reports the same for an exchange
-    that
-    it could not read and for one where nothing is left.
+    that it could not read and for one where nothing is left.
     """
     notified = Balance.objects.filter(
         profile__client__in={key.client_id for key in keys},

@@ -20,9 +20,9 @@ from hummingbot_api.results import Holdings
 
 logger = logging.getLogger(__name__)
 
-# : A balance is stored every five minutes; after a longer gap, the server's own history fills it.
+#: A balance is stored every five minutes; after a longer gap, the server's own history fills it.
 GAP = timedelta(minutes=20)
-# : How long a balance counts as the profile's value: a server may be out of reach for hours.
+#: How long a balance counts as the profile's value: a server may be out of reach for hours.
 VALUATION_MAX_AGE = timedelta(days=1)
 
 
@@ -101,8 +101,7 @@ def read_balances(server: Server, *, within: float | None = None) -> None:
     """Store the current balances of the clients' accounts on a server, and those since the last read.
 
     Accounts without a client are skipped. A server that can't be read is left for the next time: the fleet's poll
-    reports
-    whether it is out of reach.
+    reports whether it is out of reach.
 
     Args:
         within: seconds that its requests may take together.

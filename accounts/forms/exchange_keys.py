@@ -77,7 +77,7 @@ class KeyPageForm(KeyDetailsForm):
 class ExchangeKeyForm(KeyDetailsForm):
     """A key's fields are those of its connector, see ``exchange_key_form``. What was stored is never shown."""
 
-    # : The connector's fields, and the same as form fields, one for each value.
+    #: The connector's fields, and the same as form fields, one for each value.
     connector_fields: tuple[ConnectorField, ...] = ()
     entries: tuple[ConnectorField, ...] = ()
     values: dict[str, Any]

@@ -19,7 +19,7 @@ from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import entries
 from hummingbot_api.secret_values import secrets_in
 
-# : How many of a key's previous values are kept, because bots may not have been redeployed with those in between.
+#: How many of a key's previous values are kept, because bots may not have been redeployed with those in between.
 PREVIOUS_VALUES_KEPT = 5
 #: How long before its last day a key is due for rotation.
 EXPIRY_NOTICE = timedelta(days=14)

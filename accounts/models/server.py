@@ -23,7 +23,7 @@ from hummingbot_api.http.connections import check_address
 from hummingbot_api.http.urls import check_base_url, is_readable_by_others
 from hummingbot_api.results import ConnectorField
 
-# : Characters that are kept of a server's version, because the host's answer may contain anything.
+#: Characters that are kept of a server's version, because the host's answer may contain anything.
 VERSION_LENGTH = 40
 
 UNENCRYPTED = (

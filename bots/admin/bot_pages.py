@@ -33,8 +33,7 @@ from operations.models import Operation
 ROWS = 50
 #: How many of a bot's runs its performance page names, the newest ones.
 RUNS = 10
-# : Label, days back, how the samples are downsampled, and the resulting distance between points: some hundred per
-# chart.
+#: Label, days back, how the samples are downsampled, and the resulting distance between points: some hundred per chart.
 SPANS = {
     "day": ("24 hours", 1, None, timedelta(minutes=5)),
     "week": ("7 days", 7, "hourly", timedelta(hours=1)),

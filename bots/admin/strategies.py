@@ -19,9 +19,9 @@ from core.admin.scoped import OwnFieldsMixin
 from core.visibility import sees_every_client
 from core.widgets import CodeEditor
 
-# : A user who may write a script can run code with clients' keys.
+#: A user who may write a script can run code with clients' keys.
 WRITE_SCRIPT = "bots.write_script"
-# : A placeholder in the example for the values that each bot sets itself.
+#: A placeholder in the example for the values that each bot sets itself.
 TO_BE_ENTERED = "(entered for each bot)"
 EDITORS = {
     "source": CodeEditor("python", file_type=".py", attrs={"rows": 30}),

@@ -9,7 +9,7 @@ from typing import Any
 from bots.models import Bot, Deployment
 from bots.strategies.comparison import describe_settings
 
-# : The part for the user who decides; the others are for a user who wants to see every byte.
+#: The part for the user who decides; the others are for a user who wants to see every byte.
 SETTINGS = "Settings"
 
 

@@ -15,7 +15,7 @@ from hummingbot_api.connectors import real_exchange
 from hummingbot_api.errors import HummingbotAPIError
 from operations.kinds import NotDone
 
-# : The server queries the exchange, which may hang: seconds to wait, without a retry.
+#: The server queries the exchange, which may hang: seconds to wait, without a retry.
 PATIENCE = {"long_read_timeout": 30.0, "read_retries": 0}
 
 

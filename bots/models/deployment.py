@@ -23,7 +23,7 @@ from operations.models import Operation
 
 #: At which loss a controller's bot or one controller of it stops, in the quote asset. Scripts have none.
 LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
-# : The fields that a deployment copies from the bot's definition.
+#: The fields that a deployment copies from the bot's definition.
 DEFINING_FIELDS = (
     "server_id",
     "profile",

@@ -90,8 +90,7 @@ class OrphanedOrders(models.Model):
 
     def resolve(self, user: AnyUser | None) -> bool:
         """Record that the user has dealt with the orders as loaded here. Return false when orders were added meanwhile,
-        or
-        when another user was first.
+        or when another user was first.
         """
         unresolved = OrphanedOrders.objects.unresolved().filter(pk=self.pk, orders=self.orders)
         with transaction.atomic():

@@ -22,10 +22,10 @@ from hummingbot_api.text import MASK, mask_secrets
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
-# : The start of the error that a bot logs when its strategy raised at its start. The bot stays up, idle and connected.
+#: The start of the error that a bot logs when its strategy raised at its start. The bot stays up, idle and connected.
 FAILED_START = "Failed to start strategy"
-# : What a bot logs when its kill switch stops a controller, and when it resumes it (read in
-# ``scripts/v2_with_controllers.py`` of hummingbot/hummingbot, which is what runs controllers).
+#: What a bot logs when its kill switch stops a controller, and when it resumes it (read in
+#: ``scripts/v2_with_controllers.py`` of hummingbot/hummingbot, which is what runs controllers).
 PAUSED_LINE = "Manual cash out for controller {}."
 RESUMED_LINE = "Restarting controller {}."
 #: A value that its name gives away as a secret, as in a logged URL: also of keys that were rotated since.
@@ -89,8 +89,7 @@ def apply_log_evidence(
     deployment: Deployment, state: BotState, logs: BotLogs, live: dict[str, Any]
 ) -> tuple[BotState, dict[str, Any]]:
     """Return what a bot's logs and its live configuration add to its state, with the columns to write: another user or
-    a
-    loss limit may have stopped it, paused it, or started it again.
+    a loss limit may have stopped it, paused it, or started it again.
     """
     values: dict[str, Any] = {"logs_read_at": timezone.now()} | live
     if logs.newest_error:
@@ -112,8 +111,7 @@ def apply_log_evidence(
 
 def exposure(deployment: Deployment, logs: BotLogs) -> datetime | None:
     """Return since when the bot may have orders: until its log shows that it stopped and that every order ended.
-    Nothing
-    can be known about a bot that was stopped outside the panel and whose log has gaps.
+    Nothing can be known about a bot that was stopped outside the panel and whose log has gaps.
     """
     if logs.says_stopped and logs.orders.complete and not logs.orders.open:
         return None
@@ -226,9 +224,8 @@ def _known_orders(deployment: Deployment) -> Orders:
 
 def _keep_orders(deployment: Deployment, general: Sequence[LogEntry], errors: Sequence[LogEntry]) -> Orders:
     """Record the orders that are open according to the log, with how far it was read. A log continues to name orders
-    that
-    a person has dealt with at the exchange: they are left out. Orders of an earlier run, when the container was started
-    outside the panel, are named: a new run quotes on top of them.
+    that a person has dealt with at the exchange: they are left out. Orders of an earlier run, when the container was
+    started outside the panel, are named: a new run quotes on top of them.
     """
     known = _known_orders(deployment)
     orders = orders_after(known, deployment.log_read_to, general, errors)

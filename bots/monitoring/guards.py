@@ -8,7 +8,7 @@ from django.db import models
 from bots.models import Bot, Deployment, DeploymentQuerySet
 from operations.models import Operation, State
 
-# : Operations that only read a bot: they leave its state to the poll, and do not block operations that act.
+#: Operations that only read a bot: they leave its state to the poll, and do not block operations that act.
 OBSERVING_OPERATIONS = ("refresh", "check_bot")
 
 
@@ -21,7 +21,6 @@ def busy_bots() -> models.QuerySet[Operation, int]:
 
 def unchanged_since(polled_at: datetime) -> DeploymentQuerySet:
     """Return the open deployments that a poll at that time may update: since then, no operation has started on their
-    bots,
-    and neither an operation nor a later poll has updated them.
+    bots, and neither an operation nor a later poll has updated them.
     """
     return Deployment.objects.open().filter(observed_at__lte=polled_at).exclude(bot__in=busy_bots())

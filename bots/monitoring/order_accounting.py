@@ -25,8 +25,7 @@ RESTARTED_ELSEWHERE = "The bot's container ended and was restarted outside the p
 
 def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason: str) -> OrphanedOrders | None:
     """Record what an instance may have left open, in addition to what is known already. Return ``None`` when a person
-    has
-    dealt with all of it, and when its orders were simulated.
+    has dealt with all of it, and when its orders were simulated.
 
     Args:
         orders: the orders that are known by name; empty when only the possibility is known.

@@ -59,7 +59,7 @@ class UnlistedOption(forms.Form):
     )
 
 
-# : The user who confirms this vouches that no second instance starts to trade.
+#: The user who confirms this vouches that no second instance starts to trade.
 GONE_PERMISSION = {"gone": "bots.declare_gone"}
 
 

@@ -73,7 +73,7 @@ class Start(TradingOperation):
             yield from raised(require_no_open_orders, at_hand(subject), options)
 
 
-# : Operations that stop a bot themselves: a stop does not supersede them.
+#: Operations that stop a bot themselves: a stop does not supersede them.
 ENDING = frozenset({"stop", "recover", "archive"})
 
 

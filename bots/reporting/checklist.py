@@ -147,7 +147,7 @@ def _checklist(client: Client, deploys: Mapping[int, Operation], newest: Mapping
     )
 
 
-# : The fix for a line that is wrong, or that waits for a user, in two or three words.
+#: The fix for a line that is wrong, or that waits for a user, in two or three words.
 _TO_FIX = {
     Part.DETAILS: "fix its server",
     Part.KEY: "enter a new key",
@@ -360,7 +360,7 @@ def _archived_since(bot: Bot, deploy: Operation) -> bool:
     return made is not None and made.operation_id == deploy.pk and made.state == BotState.ARCHIVED
 
 
-# : Unwanted states of an open deployment, as text.
+#: Unwanted states of an open deployment, as text.
 _TROUBLES = {
     BotState.UNCONFIRMED: "may have been deployed: the server never responded",
     BotState.CRASHED: "has crashed",

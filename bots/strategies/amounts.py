@@ -19,7 +19,7 @@ from bots.strategies.schema import Setting, settings_in
 _UNITS = ("base asset", "quote asset")
 #: A fraction of the price from which on a spread is doubted. Who quotes a market stays far below.
 WIDE = 0.05
-# : A value that was entered as 5 and calculated as 4.999999999 counts as 5.
+#: A value that was entered as 5 and calculated as 4.999999999 counts as 5.
 _ENOUGH = 1 - 1e-9
 
 

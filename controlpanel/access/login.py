@@ -26,7 +26,7 @@ from controlpanel.access.two_factor import NO_CODE, WRONG_CODE
 from controlpanel.models import SecondFactor
 from core.http import client_address
 
-# : The pages for a user who must set up a second factor first, or has no role yet.
+#: The pages for a user who must set up a second factor first, or has no role yet.
 ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor"}
 #: A browser is known for so long after a user signed in with it, in seconds.
 BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
@@ -140,8 +140,7 @@ def _mark(user: User) -> str:
 
 class SignInHandler(AxesDatabaseHandler):
     """Adds to the lockout per user and address a brake per user, against many addresses that each try a little. The
-    brake
-    lets known browsers pass: an attacker must not keep the operators from stopping a bot.
+    brake lets known browsers pass: an attacker must not keep the operators from stopping a bot.
     """
 
     def is_locked(self, request: Any, credentials: Any = None) -> bool:

@@ -19,7 +19,7 @@ ROLES = {
     "V": "Viewer",  # sees every client and changes nothing
 }
 
-# : Permissions by role. One without a role takes a superuser, or an individual grant.
+#: Permissions by role. One without a role takes a superuser, or an individual grant.
 WHO_MAY = {
     # clients; each client's row names its account manager
     "accounts.view_client": "A O M V",

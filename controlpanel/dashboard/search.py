@@ -11,7 +11,7 @@ from unfold.dataclasses import SearchResult
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
 
-# : The search covers the rows that the user sees in each model's list.
+#: The search covers the rows that the user sees in each model's list.
 SEARCHED = (Client, Bot, ExchangeKey, Server, Strategy)
 
 

@@ -51,7 +51,7 @@ class Onboarding:
         self.checklist: Checklist = checklist_for(client, user)
         #: The one that is onboarded: the client's first.
         self.bot: Bot | None = min((line.bot for line in self.checklist.bots), key=lambda bot: bot.pk, default=None)
-        # : The last launch that a user submitted.
+        #: The last launch that a user submitted.
         self.launch: Operation | None = (
             Operation.objects.of(self.bot).filter(kind__in=("deploy", "redeploy")).first() if self.bot else None
         )
@@ -78,8 +78,7 @@ class Onboarding:
         """The URL on which the flow continues: to fix what is wrong, then to enter what is missing, then to launch.
 
         The client's page names who can help when the user may not take the next step, and offers the last step when
-        nothing
-        is left.
+        nothing is left.
         """
         if self.launch and self.launch.is_active:
             return page_url("launch", self.client)

@@ -104,8 +104,7 @@ REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
 # How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
 TRUSTED_PROXIES = env("TRUSTED_PROXIES")
 # A lockout is for one user at one address: attackers elsewhere can't keep the operators from stopping a bot. The
-# handler
-# adds a brake per user from all addresses, which lets the browsers pass that the user has signed in with.
+# handler adds a brake per user from all addresses, which lets the browsers pass that the user has signed in with.
 AXES_HANDLER = "controlpanel.access.login.SignInHandler"
 LOGIN_ATTEMPTS_PER_USER = env("LOGIN_ATTEMPTS_PER_USER")
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -192,7 +191,7 @@ KEY_ROTATION_DAYS = env("KEY_ROTATION_DAYS")
 #: How long an operation that has ended is kept, in days; 0 for ever.
 OPERATIONS_KEPT_DAYS = env("OPERATIONS_KEPT_DAYS")
 
-# : All in seconds unless noted otherwise.
+#: All in seconds unless noted otherwise.
 OPERATIONS: dict[str, float] = {
     # A worker that has not renewed its lease for this long is presumed dead, and another one claims its operations.
     "LEASE": 45,

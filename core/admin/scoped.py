@@ -23,8 +23,7 @@ class VisibleFilter(admin.RelatedFieldListFilter):
 
 class OwnFieldsMixin(PanelAdmin):
     """A list's address may filter by the model's own fields only. A filter over another model, such as ``?bots=7``,
-    would
-    reveal whose the other row is.
+    would reveal whose the other row is.
     """
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-# : A chart distinguishes this many lines by color.
+#: A chart distinguishes this many lines by color.
 COLORS = 5
 
 

@@ -233,5 +233,5 @@ def _with_codes(family: type[HummingbotAPIError]) -> None:
 
 
 _with_codes(HummingbotAPIError)
-# : What can go wrong in requests to a server: the panel's own problems, and the client's errors.
+#: What can go wrong in requests to a server: the panel's own problems, and the client's errors.
 FAILURES = (Problem, HummingbotAPIError)

@@ -5,9 +5,6 @@ checks the address, and connects to the same address: a change of the name in be
 
 The host may be broken or hostile. The timeouts of requests restart with every byte, and requests reads and unzips
 without bound: here the whole answer, its headers included, has one deadline and one largest size.
-
-Whatever answers there may be broken or hostile. The timeouts of requests begin anew with every byte, and it reads and
-unzips without bound: here the whole answer, its headers included, has one deadline and one largest size.
 """
 
 import io
@@ -31,8 +28,8 @@ from urllib3.util.connection import allowed_gai_family
 
 from hummingbot_api.errors import AddressForbidden
 
-# : Bytes of an answer, before and after unzipping. The largest request is for a month of hourly balances: 744 times 100
-# bytes for each token, of which some accounts have hundreds.
+#: Bytes of an answer, before and after unzipping. The largest request is for a month of hourly balances: 744 times 100
+#: bytes for each token, of which some accounts have hundreds.
 MAX_SIZE = 20_000_000
 #: Bytes that are read at a time.
 PIECE = 64 * 1024

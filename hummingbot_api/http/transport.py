@@ -54,7 +54,7 @@ RETRIED_STATUSES = {502, 503, 504}
 MAX_VALUES = 1_000_000
 TIMED_OUT = "The server was too slow: the time limit for all its requests was reached."
 
-# : The answers of the server's framework, as opposed to the server's own, which name what was not found.
+#: The answers of the server's framework, as opposed to the server's own, which name what was not found.
 _NO_ROUTE = ({"detail": "Not Found"}, {"detail": "Method Not Allowed"})
 _TUNNEL_CODE = re.compile(r"ERR_NGROK_\d+")
 _TUNNEL_ERRORS: dict[str, type[TunnelError]] = {

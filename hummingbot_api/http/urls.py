@@ -35,7 +35,7 @@ def check_base_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(default_port)}"
 
 
-# : Suffixes of names that can't exist on the internet.
+#: Suffixes of names that can't exist on the internet.
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 
 

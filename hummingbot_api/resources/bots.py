@@ -162,8 +162,7 @@ class Bots(Resource):
 
     def stop(self, name: str) -> None:
         """Request the bot to stop its strategy and to cancel its orders; its container stays up, and the call does not
-        wait
-        for the bot to obey.
+        wait for the bot to obey.
 
         Raises:
             BotNotFound: it is not live.

@@ -80,14 +80,10 @@ class Controllers(Resource):
 
         The server merges the changes into the instance's own file, unchecked, and does not notify the bot (read in
         ``routers/controllers.py`` of hummingbot/hummingbot-api). The bot reads the file every 10 seconds while its
-        exchange is
-        ready, and applies the fields that its config class marks ``is_updatable``, no others; a file that the class
-        rejects,
-        as with an unknown field, is an error at each of these reads (read in
-        ``StrategyV2Base.update_controllers_configs`` and
-        ``ControllerBase.update_config`` of hummingbot 20260922). The whole file counts at the next start of the
-        container. So
-        have ``validate`` check the outcome first.
+        exchange is ready, and applies the fields that its config class marks ``is_updatable``, no others; a file that
+        the class rejects, as with an unknown field, is an error at each of these reads (read in
+        ``StrategyV2Base.update_controllers_configs`` and ``ControllerBase.update_config`` of hummingbot 20260922). The
+        whole file counts at the next start of the container. So have ``validate`` check the outcome first.
 
         Raises:
             BotNotFound: the server has no files of such an instance.

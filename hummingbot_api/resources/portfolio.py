@@ -29,8 +29,7 @@ class Portfolio(Resource):
         """Return what the account held since then, once an hour, newest first, for a month at most.
 
         The oldest snapshot is left out: the server cuts its answer off anywhere, and some of the account's connectors
-        may be
-        missing from it. With an account's name there is no second page, despite the server's cursor.
+        may be missing from it. With an account's name there is no second page, despite the server's cursor.
         """
         body = {
             "account_names": [check_name(account, "an account")],

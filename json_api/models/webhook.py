@@ -32,7 +32,7 @@ class EventType(models.TextChoices):
     BOT_STATE_CHANGED = "bot.state_changed", "a bot's state changed"
 
 
-# : The permissions that an event requires, besides access to its rows.
+#: The permissions that an event requires, besides access to its rows.
 PERMISSIONS = {Operation: "operations.view_operation", Bot: "bots.view_bot"}
 
 

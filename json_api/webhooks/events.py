@@ -20,7 +20,7 @@ from json_api.schemas.bots import BotOut, BotStateEvent
 from json_api.schemas.operations import OperationEvent
 from operations.models import ACTIVE_STATES, Operation, State
 
-# : Older events are history: a webhook is not notified of them if the worker was down for that long.
+#: Older events are history: a webhook is not notified of them if the worker was down for that long.
 FRESH = timedelta(days=1)
 ENDS = [state for state in State if state not in ACTIVE_STATES]
 

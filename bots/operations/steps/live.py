@@ -65,8 +65,7 @@ def prove(context: StepContext) -> str:
 
 def check_rules(context: StepContext) -> str:
     """Check again whether the exchange would accept the orders, before anything is sent. A pair that is missing from
-    its
-    list is no reason to leave a bot that trades there as it is.
+    its list is no reason to leave a bot that trades there as it is.
 
     Raises:
         TradingRuleBroken

@@ -102,8 +102,7 @@ def insist_on_mqtt(api: HummingbotAPI) -> None:
 
 def _is_connected(api: HummingbotAPI, deployment: Deployment, logs: BotLogs) -> bool:
     """Return whether commands reach the bot in this run of its container. The log line that proves it drops out of a
-    long
-    log, and the server's "recently active" may refer to an earlier run.
+    long log, and the server's "recently active" may refer to an earlier run.
     """
     if logs.is_connected:
         return True

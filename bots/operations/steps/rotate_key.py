@@ -10,7 +10,7 @@ from operations.kinds import StepContext
 from operations.problems import OperationActive
 from operations.services import operation_request
 
-# : Bots in these states don't trade, or may not: a redeploy would start something that no one requested.
+#: Bots in these states don't trade, or may not: a redeploy would start something that no one requested.
 _NOT_TRADING = (
     BotState.STOPPED,
     BotState.PAUSED,
@@ -35,8 +35,7 @@ def running_with_previous_key(key: ExchangeKey) -> models.QuerySet[Deployment]:
 
 def to_redeploy(key: ExchangeKey) -> models.QuerySet[Deployment]:
     """Return those of them that trade. A stopped or paused bot stays so: a new instance would trade at once, and that
-    is
-    a decision for a user.
+    is a decision for a user.
     """
     return (
         running_with_previous_key(key).filter(stopped_at=None, paused_at=None).exclude(observed_state__in=_NOT_TRADING)

@@ -3,11 +3,10 @@
 from collections.abc import Collection
 from typing import Any
 
-# : A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for users, ``advanced``
-# folds it away, ``labels`` are the labels of the values of an ``enum``, ``named`` maps a meaning to the special value
-# that
-# stands for it. ``live``: a running bot applies it, because the controller's config class marks the field
-# ``is_updatable``. The keys that mark amounts are documented in ``bots.strategies.amounts``.
+#: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for users, ``advanced``
+#: folds it away, ``labels`` are the labels of the values of an ``enum``, ``named`` maps a meaning to the special value
+#: that stands for it. ``live``: a running bot applies it, because the controller's config class marks the field
+#: ``is_updatable``. The keys that mark amounts are documented in ``bots.strategies.amounts``.
 Schema = dict[str, Any]
 
 
@@ -52,8 +51,8 @@ def group(properties: dict[str, Schema], **words: str) -> Schema:
 
 def schema(properties: dict[str, Schema], *, live_except: Collection[str] | None = None, **rules: Any) -> Schema:
     """Return the schema of a strategy's settings: all live but ``live_except``, and none live without it.
-    ``live_effect``
-    describes what a running bot does with changed ones, ``pause_effect`` what becomes of its orders when it is paused.
+    ``live_effect`` describes what a running bot does with changed ones, ``pause_effect`` what becomes of its orders
+    when it is paused.
     """
     if live_except is not None:
         properties = {
