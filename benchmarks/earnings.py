@@ -58,7 +58,7 @@ def make_bots(count: int) -> None:
 
 
 def measure(span: str) -> float:
-    """Milliseconds of CPU, the best of the rounds."""
+    """Return milliseconds of CPU, the best of the repeats."""
 
     def look() -> float:
         begun = time.process_time()

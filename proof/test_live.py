@@ -1,8 +1,8 @@
 # ruff: noqa: S101
-"""Proof of what the panel says of a running bot: which settings it takes over, and how soon.
+"""Proof of what the panel documents about a running bot: which settings it applies, and how soon.
 
-Proven for what is in the wheel: the market makers' base, and what every controller has. Of pmm_v1, grid_strike and
-pmm_dynamic's own settings the server's modules say it: those run with `PROOF_CONTROLLERS`.
+Proven for what is in the wheel: the market makers' base, and what every controller has. For pmm_v1, grid_strike and
+pmm_dynamic's own settings, the server's modules are the proof: those run with `PROOF_CONTROLLERS`.
 """
 
 from types import SimpleNamespace
@@ -68,5 +68,5 @@ def test_a_bot_looks_into_its_files_every_ten_seconds():
 
 
 def test_an_executor_that_is_stopped_by_the_kill_switch_does_not_keep_its_position():
-    """The script that kills, which is not in the wheel, says nothing else: this default decides."""
+    """The script that kills, which is not in the wheel, sets nothing else: this default decides."""
     assert StopExecutorAction(controller_id="sharp", executor_id="x").keep_position is False

@@ -199,7 +199,7 @@ async def test_by_default_it_buys_nothing_that_no_order_asked_for(play):
 
 
 async def test_with_rebalancing_it_first_buys_at_market_what_the_account_holds_already(play):
-    """Why the panel turns it off: 100000 SHARP are there, and 40 USDT / 0.0125 = 3200 are bought all the same."""
+    """Why the panel turns it off: 100000 SHARP are there, and 40 USDT / 0.0125 = 3200 are bought anyway."""
     show = play("pmm_simple", **SETTINGS, skip_rebalance=False)
     await show.until(30)
     assert show.market.market_orders == [("buy", Decimal("3200.0"))]

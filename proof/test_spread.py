@@ -407,7 +407,7 @@ async def test_it_waits_while_there_is_no_mid_price(stage, caplog):
     assert play.orders == []
     assert warnings_of(caplog) == ["The order book has no mid price: waiting, nothing is placed."]
     move_mid(play.market, 0.0125)
-    await play.until(105)  # it looks again every five seconds
+    await play.until(105)  # it checks again every five seconds
     assert play.orders == [BID, ASK]
 
 

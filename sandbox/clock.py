@@ -23,7 +23,7 @@ class Clock:
         return self._epoch + (time.monotonic() - self._origin) * self.speed
 
     def stop(self) -> None:
-        """Stand still from now on, for whoever looks twice at the same moment. It can still jump."""
+        """Stand still from now on, for tests that compare the same moment. It can still jump."""
         self._epoch, self._stopped = self.now(), True
 
     def advance(self, seconds: float) -> None:

@@ -27,12 +27,12 @@ Side = Literal["BUY", "SELL"]
 
 @dataclass
 class Order:
-    """A limit order. Moments are epoch seconds of the sandbox's clock, and may lie ahead.
+    """A limit order. Moments are epoch seconds of the sandbox's clock, and may be in the future.
 
     Attributes:
         price: in the quote asset.
         amount: in the base asset.
-        cancelled_at: ``None`` for one that nobody has cancelled.
+        cancelled_at: ``None`` for one that was not canceled.
     """
 
     client_order_id: str

@@ -87,7 +87,7 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Switch all faults off and let go of the requests that hang on one."""
+        """Clear all faults and release the requests that hang on one."""
         with self._lock:
             for fault in self._faults:
                 fault.cleared = True

@@ -1,4 +1,4 @@
-"""The exchanges' markets, made up: what each asks of orders, and the last traded prices."""
+"""The exchanges' markets, made up: their trading rules, and the last traded prices."""
 
 from dataclasses import dataclass
 

@@ -16,7 +16,7 @@ LOG_EVERY = 60.0
 LOG_LENGTH = 100
 #: Sandbox seconds between two snapshots in the server's database.
 SNAPSHOT_EVERY = 300
-#: How far apart, in the same seconds, a history's entries may be asked for.
+#: The valid distances between a history's entries, in the same seconds.
 INTERVALS = {"5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "12h": 43200, "1d": 86400}
 
 #: From a controller's stop until its bot says "running" once more, with nothing to report.
@@ -121,8 +121,8 @@ def _performance(seed: int, elapsed: float) -> dict[str, object]:
 
 
 def logs_of(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """The general and the error log as the server has them, the oldest entry first: of the present life of a bot that
-    was heard, and of an earlier one that the server has not forgotten yet.
+    """Return the general and the error log as the server has them, the oldest entry first: of the present life of a bot
+    that was connected, and of an earlier one that the server has not dropped yet.
     """
     general, errors = (list(entries) for entries in instance.previous_log)
     start, end = instance.starts_at, instance.talks_until
@@ -216,7 +216,7 @@ def _refused_cancels(
         _entry("ERROR", f"Failed to cancel order {order}\nOSError: Invalid API key", begun_at, _CONNECTOR)
         for order in left
     ]
-    if instance.controllers:  # a controller says nothing of it, and the connector just this
+    if instance.controllers:  # a controller logs nothing about it, and the connector just this
         return [], errors
     words = f"Stopping, but these cancels are not confirmed: {', '.join(left)}"
     return [_entry("WARNING", words, given_up_at, _STRATEGY)], errors

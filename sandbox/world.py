@@ -27,7 +27,7 @@ class World:
     """The state of one server, safe to read and change from any thread.
 
     Attributes:
-        version: of the server, as it says at its root.
+        version: of the server, as reported at its root.
         controllers: the modules that it has, by type and name.
         accounts: account, then connector, then the credential's values.
         scripts: source by name, without ``.py``.
@@ -130,7 +130,7 @@ class World:
             self.instances[name] = instance
             self._start(instance, WARM_UP)
             if profile in self.unreadable:
-                instance.end(0)  # “Invalid password.” stands in its own log only, which nobody sees
+                instance.end(0)  # “Invalid password.” is in its own log only, which no route returns
             return instance
 
     def restart(self, name: str) -> None:
@@ -154,7 +154,7 @@ class World:
             self.instances[name].paused_at = None
 
     def silence(self, name: str) -> None:
-        """Let the container stay up, not heard any more."""
+        """Keep the container up, but no longer connected."""
         with self.changing():
             self.instances[name].unresponsive_since = self.clock.now()
 
@@ -164,7 +164,7 @@ class World:
             self.instances[name].remove(keeps_data=False)
 
     def _start(self, instance: Instance, warm_up: float) -> None:
-        # A server forgets a bot's log with the bot: half a minute after it was heard last.
+        # A server drops a bot's log with the bot: half a minute after its last contact.
         instance.previous_log = [*logs_of(instance)] if instance.started_at and instance.recently_active else [[], []]
         problem = self._problem(instance)
         doomed = not problem and not self._needed_connectors(instance) <= set(instance.connectors)
@@ -203,11 +203,11 @@ class World:
     # --- accounts ---
 
     def credential_refusal(self, account: str, connector: str, values: Mapping[str, object]) -> str:
-        """Why the server itself does not take such a credential; empty when it goes on to the exchange."""
+        """Return why the server itself rejects such a credential; empty when it passes it to the exchange."""
         if account not in self.accounts:
             return f"Directory 'credentials/{account}/connectors' not found"
         if account in self.unreadable:
-            # Its own password's proof was made anew once new accounts are good.
+            # The proof of its own password was created again once new accounts are good.
             return f"Failed to authenticate for {account}" if MASTER_ACCOUNT in self.unreadable else "MAC mismatch"
         if connector not in CONNECTORS:
             return repr(connector)
@@ -223,7 +223,8 @@ class World:
         """Start with another password: no key that is stored can be read.
 
         Args:
-            proof_anew: whether ``.password_verification`` was made anew: accounts that are made from now on are good.
+            proof_anew: whether ``.password_verification`` was created again: accounts that are created from now on are
+            good.
         """
         with self.changing():
             self.unreadable = set(self.accounts) - ({MASTER_ACCOUNT} if proof_anew else set())

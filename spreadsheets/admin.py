@@ -1,7 +1,7 @@
 """Import and export in the admin: a mixin for a model that has a ``Sheet``.
 
-A file is sent twice, to be checked and to be saved, and kept nowhere in between: it may hold secrets. The browser still
-has it chosen when it shows the check's outcome, so nobody has to look for it again.
+A file is sent twice, to be checked and to be saved, and stored nowhere in between: it may contain secrets. The browser
+still has it selected when it shows the check's outcome, so users need not select it again.
 """
 
 from typing import Any
@@ -117,7 +117,7 @@ class SheetMixin(ModelAdmin):
         try:
             return import_file(sheet=sheet, content=content, may=may, log=log, seal=seal)
         except IntegrityError:
-            # Somebody saved the same between the check of a row and its saving. Now it is there to be compared with.
+            # Another user saved the same between the check of a row and its saving. Now it exists and can be compared.
             return import_file(sheet=sheet, content=content, may=may, log=log)
 
     def _check_may_import(self, request: HttpRequest) -> None:

@@ -29,10 +29,10 @@ class Column:
     """A column that a table may have.
 
     Attributes:
-        help: for people, in a sentence.
+        help: for users, in a sentence.
         example: made up, for the template.
-        required: whether a new row can't do without it.
-        read_only: whether it is exported, and not looked at when it comes back.
+        required: whether a new row needs it.
+        read_only: whether it is exported, and ignored when it is imported again.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Change:
-    """What a row changes; ``before`` and ``after`` are in words, and empty where they are nobody's to see."""
+    """What a row changes; ``before`` and ``after`` are texts, and empty where no one may see them."""
 
     column: str
     before: str = ""
@@ -85,7 +85,7 @@ class Outcome:
 
 
 class Sheet:
-    """The columns of one model, and what they say, for one user: who may do what is asked by ``may``."""
+    """The columns of one model and their values, for one user: ``may`` checks the user's permissions."""
 
     model: ClassVar[type[models.Model]]
     columns: ClassVar[tuple[Column, ...]]
@@ -93,9 +93,9 @@ class Sheet:
     key: ClassVar[tuple[str, ...]]
     #: What a row may write: nothing else is saved of an object that is there already. ``None`` for all of it.
     fields: ClassVar[tuple[str, ...] | None] = None
-    #: The column that says which group a row is of.
+    #: The column that names a row's group.
     group_word: ClassVar[str] = ""
-    #: What the columns can't say, in a sentence.
+    #: A sentence about what the columns don't explain.
     note: ClassVar[str] = ""
     #: What to do once the rows are saved.
     next_step: ClassVar[str]
@@ -129,11 +129,11 @@ class Sheet:
         raise NotImplementedError
 
     def find(self, row: Row) -> Any:
-        """The object that the row is about, or a new one. Without one the row says why in its ``errors``."""
+        """Return the object of the row, or a new one. Without one, the row's ``errors`` explain why."""
         raise NotImplementedError
 
     def fill(self, obj: Any, row: Row) -> None:
-        """Set what the row says. What is wrong is said in its ``errors``."""
+        """Set the row's values on the object, and add what is wrong to the row's ``errors``."""
         raise NotImplementedError
 
     def validate(self, obj: Any, row: Row) -> None:
@@ -204,7 +204,7 @@ class Import:
 
     @property
     def in_order(self) -> list[Outcome]:
-        """What has to be looked at first."""
+        """The outcomes, with those that need attention first."""
         return sorted(self.outcomes, key=lambda outcome: (list(STATES).index(outcome.state), not outcome.warnings))
 
     @property
@@ -216,14 +216,14 @@ class Import:
 def import_file(
     *, sheet: Sheet, content: bytes, may: Callable[[str, Any], bool], seal: str = "", log: Callable[..., None]
 ) -> Import:
-    """Check a file, and save it when ``seal`` is the one that the check of this very file gave and still gives.
+    """Check a file, and save it when ``seal`` is the one that the check of this file returned and still returns.
 
     Args:
         may: whether the user may ``add`` or ``change`` this object.
-        log: writes down who added and changed which objects.
+        log: records who added and changed which objects.
 
     Raises:
-        FileRefused: it can't be read, or has not the columns that it needs.
+        FileRefused: it can't be read, or lacks required columns.
     """
     table = read_table(content)
     _check_columns(sheet, table)

@@ -20,11 +20,11 @@ MAX_ROWS = 1000
 MAX_COLUMNS = 200
 #: How far down a sheet is searched for rows below empty ones.
 _MAX_DEPTH = 10 * MAX_ROWS
-#: What an XLSX file, which is compressed, may hold: bytes, and tags of XML, of which the shortest take most memory. A
+#: What an XLSX file, which is compressed, may contain: bytes, and XML tags, of which the shortest take most memory. A
 #: cell with a value has four, and four more for a text of its own.
 _MAX_UNPACKED = 8 * 1024 * 1024
 _MAX_TAGS = 500_000
-#: How many cells are looked at, with the empty ones to the left of what a row names.
+#: How many cells are read, including the empty ones to the left of a row's values.
 _MAX_CELLS = 1_000_000
 _XLSX, _XLS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 #: Spreadsheets run a text that begins so.
@@ -39,7 +39,7 @@ _RETYPE = "Format the cell as text, then enter the value again."
 
 
 class FileRefused(Exception):
-    """The file can't be read as a table; the text says why and what to do. Never with a cell's content in it."""
+    """The file can't be read as a table; the text explains why and what to do. It never quotes a cell."""
 
 
 @dataclass(repr=False)
@@ -50,8 +50,8 @@ class Row:
         number: as the spreadsheet shows it.
         values: column → text, as it was entered.
         numeric: the columns whose cells a spreadsheet holds as numbers: 0091 became 91.
-        days: what a spreadsheet holds as dates. For any other column than a day's that is an error.
-        errors: column → what is wrong there, in a sentence. Filled by whoever reads the row.
+        days: the cells that a spreadsheet holds as dates. For any other column than a day's that is an error.
+        errors: column → what is wrong there, in a sentence. Filled by the code that reads the row.
         points_may_group: whether it may come from where 1.600 is a thousand and six hundred.
     """
 
@@ -116,7 +116,7 @@ def read_table(content: bytes) -> Table:
     if content.startswith(_XLS):
         raise FileRefused("This is an old or password-protected Excel file. Save it as .xlsx without a password.")
     if content.startswith(_XLSX):
-        # A number is one, whatever it looks like; what was entered as text may be written in any way.
+        # A number cell is unambiguous; a text cell may be written in any way.
         found, points_may_group = _xlsx_lines(content), True
     else:
         text = _decoded(content)
@@ -227,9 +227,9 @@ def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
         sheet = book.worksheets[0]
-        # What a file says of its own size is not always so.
+        # The size that a file declares is not always right.
         sheet.reset_dimensions()
-        # A row may say of itself that it is the billionth, and openpyxl makes up those above.
+        # A row may declare itself to be the billionth, and openpyxl makes up those above.
         for number, cells in enumerate(sheet.iter_rows(max_row=_MAX_DEPTH + 1), 1):
             yield number, [_xlsx_value(cell) for cell in cells]
     except Exception:  # whatever openpyxl stumbles over; its words may hold what a cell holds
@@ -244,12 +244,12 @@ def _is_too_large(content: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             parts = packed.infolist()
-            # No part unpacks to more than it says.
+            # No part unpacks to more than it declares.
             return (
                 sum(part.file_size for part in parts) > _MAX_UNPACKED
                 or sum(packed.read(part).count(b"<") for part in parts) > _MAX_TAGS
             )
-    except Exception:  # not only BadZipFile: a password, a compression that nobody knows
+    except Exception:  # not only BadZipFile: a password, an unknown compression
         raise FileRefused(_UNREADABLE) from None
 
 

@@ -89,7 +89,7 @@ def client_sharp(server: Server) -> Client:
 
 
 def stored_key(client: Client, connector: str = "bitmart", values: Mapping[str, Any] = PLANTED) -> ExchangeKey:
-    """A key as it is stored, whatever the connector asks for."""
+    """Return a key as it is stored, with any values, for any connector."""
     key = ExchangeKey(client=client, connector=connector)
     key.set_values(values)
     key.save()

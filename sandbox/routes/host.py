@@ -193,7 +193,7 @@ def _is_there(world: World, name: str) -> bool:
 
 
 def _docker_refusal(world: World, name: str, *, docker_down: bool) -> str:
-    """What Docker says against touching that container; empty when it goes along."""
+    """Return Docker's error for an action on that container; empty when it succeeds."""
     if docker_down:
         return DOCKER_IS_DOWN
     if _is_there(world, name):

@@ -1,4 +1,4 @@
-"""What the server asks the exchanges without a key: trading rules, prices."""
+"""What the server reads from the exchanges without a key: trading rules, prices."""
 
 from typing import Annotated, Any
 

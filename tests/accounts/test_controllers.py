@@ -52,7 +52,7 @@ def test_settings_are_read_once_for_each_version(server, perform, sandbox):
     perform("check_server", server)
     sandbox.requests.clear()
     perform("check_server", server)
-    assert templates_asked(sandbox) == 1  # the broken one, which may have been mended
+    assert templates_asked(sandbox) == 1  # the broken one, which may have been fixed
     sandbox.world.version = "1.1.0"
     perform("check_server", server)
     assert templates_asked(sandbox) == 1 + len(CONTROLLERS)

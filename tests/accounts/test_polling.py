@@ -72,7 +72,7 @@ def test_one_that_does_not_come_back_holds_one_thread_of_its_process_and_no_more
 
     def read(server, within):
         begun.append(server.name)
-        # Somebody takes it for dead: its turn is over, and the next one is due.
+        # Another worker presumes it dead: its time is over, and the next poll is due.
         Server.objects.update(next_poll=timezone.now())
         turn(place, read)
 

@@ -200,7 +200,7 @@ def over_time(span: str = "day", profiles: QuerySet[CredentialsProfile] | None =
 
 
 def hold(profile: CredentialsProfile, **values: float) -> None:
-    """What it was worth so many hours ago: ``h30=…`` is 30 hours."""
+    """Store the profile's value so many hours ago: ``h30=…`` is 30 hours."""
     for hours, value in values.items():
         profile.balances.create(taken_at=AT - timedelta(hours=float(hours[1:])), value=value)
 

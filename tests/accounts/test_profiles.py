@@ -1,4 +1,4 @@
-"""Profiles on a server: made or taken over, filled, verified, and how their keys stand to the stored ones."""
+"""Profiles on a server: created or adopted, filled, verified, and how their keys compare with the stored ones."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -23,7 +23,7 @@ def state_of(key: ExchangeKey) -> KeyState:
 
 @pytest.fixture
 def ask_as(django_user_model):
-    """An account manager with these permissions asks for an operation, and a worker does it."""
+    """Submit an operation as an account manager with these permissions, and have a worker run it."""
 
     def ask(kind: str, client: Client, *permissions: str) -> Operation:
         user = django_user_model.objects.create_user(f"manager {django_user_model.objects.count()}")
@@ -37,7 +37,7 @@ def ask_as(django_user_model):
 
 
 def sent(sandbox) -> list[str]:
-    """What was changed there: the portfolio is asked for with a POST, too."""
+    """Return what was changed there: the portfolio is read with a POST, too."""
     posts = [request.path for request in sandbox.requests if request.method == "POST"]
     return [path for path in posts if path != "/portfolio/state"]
 

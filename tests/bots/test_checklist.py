@@ -84,7 +84,7 @@ def test_with_a_key_the_bot_is_next_and_with_both_the_deploy_is(key, make_bot, c
     assert checklist().next.part == Part.BOT
     make_bot()
     found = checklist()
-    # The profile comes with the deploy: nobody needs to push it before.
+    # The profile comes with the deploy: no one needs to push it before.
     assert found.next.part == Part.DEPLOYED
     assert found.missing is None
 
@@ -376,7 +376,7 @@ def test_only_a_bot_that_trades_or_may_is_named_as_company(state, trades, bot, m
     words = "Other of the same client trades the same market"
     consequence = kinds.get("deploy").consequence
     assert (words in consequence(bot, {})) == trades
-    # Not seen for long, it may have been started by somebody.
+    # Without a recent poll, it may have been started outside the panel.
     deployment.update(observed_at=timezone.now() - timedelta(hours=1))
     assert words in consequence(bot, {})
     deployment.end(BotState.ARCHIVED)
@@ -388,7 +388,7 @@ def test_an_open_deployment_is_done(bot, line):
     assert line(Part.DEPLOYED).state == DONE
 
 
-# --- heard ---
+# --- connected ---
 
 
 @pytest.mark.parametrize(

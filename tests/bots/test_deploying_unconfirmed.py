@@ -1,4 +1,4 @@
-"""A deploy of which nobody can be sure what came of it."""
+"""A deploy with an unknown outcome."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 

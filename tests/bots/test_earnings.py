@@ -1,4 +1,4 @@
-"""What bots earned and traded in a time: counted between figures that begin anew with each run and each start."""
+"""What bots earned and traded in a period: differences of figures that restart with each run and each start."""
 
 from datetime import UTC, datetime, timedelta
 

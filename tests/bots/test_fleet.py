@@ -1,4 +1,4 @@
-"""What the panel shows of its bots: what a server last showed, or that nobody knows."""
+"""The state that the panel shows of its bots: what a server last showed, or unknown."""
 
 import time
 from collections.abc import Callable
@@ -244,7 +244,7 @@ def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll_which_reads_its
 def test_a_bot_that_falls_silent_is_shown_as_silent_once_the_server_notices(live, sandbox, settings):
     settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 0}
     sandbox.world.silence(live.deployment.instance_name)
-    assert look(live).state == BotState.RUNNING  # heard within the last 30 s, as the server counts
+    assert look(live).state == BotState.RUNNING  # connected within the last 30 s, as the server counts
     sandbox.world.clock.advance(31)
     assert look(live).state == BotState.UNRESPONSIVE
     assert live.deployment.is_open

@@ -44,7 +44,7 @@ def test_a_second_instance_of_a_bot_is_no_instance_of_somebody_else_that_could_b
     with server.api() as api:
         api.bots.deploy_script(**live.deployment.order())
     look(live)
-    begin("stop", live)  # nobody looks for a second instance of a bot that an operation works on
+    begin("stop", live)  # a bot that an operation works on is not checked for duplicates
     look(live)
     assert live.duplicate_names
     assert not UnmanagedInstance.objects.filter(duplicate_of=None).exists()

@@ -185,7 +185,7 @@ def test_nothing_is_ever_deleted_from_a_profile_that_was_made_by_hand(known, key
 
 @pytest.fixture
 def doomed(sandbox, monkeypatch):
-    """The server loses the profile's key between the read-back and the deploy: the container exits by itself."""
+    """Have the server lose the profile's key between the read-back and the deploy: the container exits on its own."""
     made = sandbox.world.deploy
 
     def deploy(**facts):

@@ -83,7 +83,7 @@ def test_a_silent_bot_is_archived(live, instance, perform, sandbox):
 def test_a_bot_that_the_server_does_not_list_is_archived_by_force_and_its_orders_are_named(
     live, instance, perform, sandbox, monkeypatch
 ):
-    monkeypatch.setattr(Instance, "listed", False)  # the server was restarted and has not heard it since
+    monkeypatch.setattr(Instance, "listed", False)  # the server was restarted and it has not connected since
     operation = perform("archive", live)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
     left = sandbox.world.open_orders()

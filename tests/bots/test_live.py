@@ -212,7 +212,7 @@ def test_what_needs_a_redeploy_is_named_and_not_sent(simple, instance, perform):
 
 def test_nothing_is_sent_that_the_exchange_would_refuse(pmm, instance, perform, sandbox):
     save(pmm, order_amount=160)
-    TradingRules.objects.update(min_notional_size=0)  # an old word: it asks for more by now
+    TradingRules.objects.update(min_notional_size=0)  # outdated: the exchange requires more by now
     sandbox.requests.clear()
     operation = perform("apply_settings", pmm)
     assert ended(operation) == (State.FAILED, "trading_rule_broken")

@@ -168,7 +168,7 @@ def test_a_pause_after_a_recovery_that_failed_outlives_the_next_recovery(pmm, na
     sandbox.world.instances[name].connectors.clear()
     assert perform("recover", pmm).error_code == "container_exited"
     sandbox.world.instances[name].connectors.update(keys)
-    sandbox.world.restart(name)  # somebody mends it by hand; its kill switch is still set
+    sandbox.world.restart(name)  # an operator fixes it by hand; its kill switch is still set
     sandbox.world.clock.advance(QUOTING)
     look(pmm)
     resumed = perform("resume", pmm, open_orders=True)

@@ -106,7 +106,7 @@ def test_other_peoples_instances_and_controllers_that_are_not_ready_are_left_out
     reports = [report("somebody-elses", volume_traded=1), report(pmm.deployment.instance_name)]
     monkeypatch.setattr(Bots, "performance_history", lambda self, since: reports)
     assert read(pmm) == 0
-    # They were seen all the same: the next look goes on from there.
+    # They were read anyway: the next poll continues from there.
     assert Server.objects.get().performance_read_until == NOW
 
 

@@ -41,7 +41,7 @@ def instance(quoting, sandbox) -> Instance:
 
 
 def assert_every_order_is_named(bot: Bot, sandbox: Sandbox) -> None:
-    """What stands at the exchange was placed by the run that goes on, or is named."""
+    """Assert that each order at the exchange was placed by the run that continues, or is named."""
     bot.refresh_from_db()
     of_this_run = {
         order.client_order_id
@@ -141,7 +141,7 @@ def test_after_each_fault_and_each_operation_no_order_is_left_that_the_panel_doe
 
 
 def blocked(kind: str, bot: Bot) -> bool:
-    """Whether the panel refuses to begin: orders are named already, and nobody has dealt with them."""
+    """Return whether the panel refuses to start: orders are named already, and unresolved."""
     return kind in {"start", "deploy", "redeploy"} and bool(named(bot))
 
 
@@ -223,7 +223,7 @@ def test_a_stop_that_cannot_be_delivered_says_so(bot, perform, sandbox, settings
     assert "Recover" in operation.error_remedy
 
 
-# --- nothing is said to be cancelled that was not seen to be ----------------------------------------------------
+# --- no order is reported as canceled without proof -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["stop", "archive", "redeploy", "recover"])

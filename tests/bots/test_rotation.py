@@ -1,4 +1,4 @@
-"""A key's new values reach the server and the bots that trade with the former ones, and start nothing else."""
+"""A key's new values reach the server and the bots that trade with the previous ones, and start nothing else."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -24,7 +24,7 @@ def trading(bot, perform) -> Bot:
 
 @pytest.fixture
 def rotated(trading, key) -> ExchangeKey:
-    """New values are stored, and the bot still trades with the former ones."""
+    """New values are stored, and the bot still trades with the previous ones."""
     key = ExchangeKey.objects.get(pk=key.pk)
     key.set_values(NEW)
     key.save()
@@ -98,7 +98,7 @@ def test_a_stopped_bot_is_not_started_by_a_rotation(rotated, trading, perform):
         "These bots are not known to be trading, so they stay as they are until their next deploy: Sharp Spread."
         in kinds.get("rotate_key").consequence(rotated, {})
     )
-    # Also when it was stopped after somebody had chosen it.
+    # Also when it was stopped after a user had chosen it.
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     assert operation.state == State.SUCCEEDED
     assert not operation.followups.exists()
@@ -185,13 +185,14 @@ def test_a_redeploy_is_asked_for_once_though_the_worker_dies_after_asking(rotate
         with pytest.raises(KeyboardInterrupt):
             runner.run(operation.pk)
     first = operation.followups.get()
-    # It fails before another worker takes over: then the bot has the former key still, and nobody is active on it.
+    # It fails before another worker continues: then the bot still has the previous key, and no operation is active on
+    # it.
     Operation.objects.filter(pk=first.pk).update(state=State.FAILED)
     Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now())
     assert runner.run(operation.pk)
     assert operation.followups.get() == first
     operation.refresh_from_db()
-    # Nobody may take it for a word that the former key can go.
+    # The summary must not sound as if the previous key could be deleted.
     assert operation.summary == "Sharp Spread: redeploy requested."
 
 

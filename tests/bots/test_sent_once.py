@@ -1,4 +1,4 @@
-"""A deploy is sent once: also when a slow network delays it, its worker dies, or another one takes over."""
+"""A deploy is sent once: also when a slow network delays it, its worker dies, or another one continues."""
 
 import time
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.bots.test_deploying import DEPLOY, assert_one_running, client_with, d
 
 
 def die_after_sending(monkeypatch, bot) -> Operation:
-    """A worker that is killed while its deploy is on its way: as good as a kill, for nothing is written down."""
+    """Kill a worker while its deploy is on its way: as good as a kill, because nothing is recorded."""
     send = deploy._send
 
     def send_and_die(api, deployment):

@@ -162,7 +162,7 @@ def until(true: Callable[[], object], seconds: float = 30) -> None:
 
 def test_a_consumer_killed_while_the_server_works_on_its_deploy_is_followed_by_one_that_adopts(bot, sandbox, consumer):
     operation = ask("deploy", bot)
-    # Nobody rings for it: the row is all that the first consumer has, and all that the second one has.
+    # No wake-up is sent: the row is all that the first consumer has, and all that the second one has.
     sandbox.faults.add("time_out_after", path="/bot-orchestration/deploy")
     first = consumer()
     until(lambda: sandbox.world.instances)

@@ -12,7 +12,7 @@ from operations.services import operation_request
 
 @pytest.fixture
 def stop_amid(monkeypatch):
-    """Somebody asks for a stop when the bot is looked at for the first time after its deploy, or its start."""
+    """Submit a stop when the bot is first polled after its deploy, or its start."""
 
     def arm(bot: Bot) -> list[Operation]:
         asked: list[Operation] = []
@@ -31,7 +31,7 @@ def stop_amid(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["deploy", "redeploy", "start"])
 def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox, stop_amid):
-    sandbox.reset(speed=20)  # or else, on a busy machine, it could be there when it is looked at for the first time
+    sandbox.reset(speed=20)  # or else, on a busy machine, it could be there at the first poll
     if kind != "deploy":
         assert perform("deploy", bot).state == State.SUCCEEDED
     if kind == "start":

@@ -224,7 +224,7 @@ def test_a_setting_within_a_group_is_named_after_both():
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_what_has_no_leverage_to_set_trades_spot_markets_only(name):
-    """With leverage a position can outgrow the balance, so it must be somebody's choice."""
+    """With leverage a position can outgrow the balance, so it must be a user's choice."""
     assert BUNDLED[name].get("spot_only", False) == ("leverage" not in schema_of(name)["properties"])
 
 

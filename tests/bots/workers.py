@@ -2,7 +2,8 @@
 
 Loading Django takes a second, so one process, the nursery, loads it once and forks a worker for each order. A worker
 has a process, a database connection and HTTP connections of its own; what it runs is the production runner. It can be
-told to signal itself at a boundary: that is what "killed at this line" means here, without a hook in production code.
+instructed to signal itself at a boundary: that is what "killed at this line" means here, without a hook in production
+code.
 """
 
 import json

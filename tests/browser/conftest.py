@@ -102,7 +102,7 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
 
 @pytest.fixture(scope="session")
 def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Demo]]:
-    """The demo of each group of modules, started when the first one asks for it."""
+    """The demo of each group of modules, started when the first one requests it."""
     running: dict[str, Demo] = {}
     with ExitStack() as until_the_end:
 

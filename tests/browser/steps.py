@@ -13,7 +13,7 @@ def sign_in(page: Page, demo: Demo, to: str = "/") -> None:
 
 
 def sign_in_as(page: Page, username: str, password: str, to: str = "/") -> None:
-    """By way of a page that asks for it; ``/`` leads to the first one."""
+    """Sign in through a page that requires it; ``/`` leads to the first one."""
     page.goto(to)
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)

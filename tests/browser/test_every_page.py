@@ -25,11 +25,11 @@ from tests.browser.steps import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-#: Width and theme, and whether axe looks at it. What the two in between have in neither of the others is the wide
-#: menu in the dark and the narrow one in the light, which every page has alike: they are looked at on the first one.
+#: Width and theme, and whether axe checks it. What the two in between have in neither of the others is the wide menu in
+#: the dark and the narrow one in the light, which every page has alike: they are checked on the first one.
 VARIANTS = [(1400, "light", True), (1400, "dark", False), (390, "light", False), (390, "dark", True)]
 FIRST = "index"
-#: Pages of which two objects' are looked at: they differ with the object's state.
+#: Pages that are checked for two objects: they differ with the object's state.
 LOOKED_AT_TWICE = {
     "bots_bot_now",
     "bots_bot_change",
@@ -39,7 +39,7 @@ LOOKED_AT_TWICE = {
     "bots_strategy_change",
     "operations_operation_change",
 }
-#: What nothing links to: where the browser is sent by itself, and histories of what nobody changes by hand.
+#: Pages without a link: where the browser is redirected, and histories of objects that no one edits.
 UNLINKED = {
     "onboard_launch",
     "login",
@@ -217,7 +217,7 @@ class Walk:
 
 
 def page_name(path: str) -> str | None:
-    """What kind of page is there: its address's name, and what is asked for there. None for what is no admin's page."""
+    """Return the kind of page: its address's name and parameters. None for a page outside of the admin."""
     try:
         match = resolve(path)
     except Resolver404:

@@ -1,4 +1,4 @@
-"""A table of keys, through the pages: the file is chosen once, checked, mended, and saved."""
+"""A table of keys, through the pages: the file is chosen once, checked, fixed, and saved."""
 
 import csv
 from collections.abc import Callable

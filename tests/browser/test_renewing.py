@@ -1,4 +1,4 @@
-"""Lists and pages that renew themselves while somebody watches, and keep still while somebody is at them."""
+"""Lists and pages that refresh themselves while a user watches, and pause while a user works on them."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def running(demo: Demo) -> None:
 
 @pytest.fixture
 def watched(page: Page, demo: Demo, running: None) -> None:
-    """Somebody who watches, with a clock that can be put forward."""
+    """A watched page, with a clock that can be put forward."""
     sign_in(page, demo)
     page.clock.install()
 
@@ -54,14 +54,14 @@ def renewed(page: Page) -> None:
 
 @pytest.fixture
 def asked(page: Page) -> list[str]:
-    """What the page asks for by itself from now on."""
+    """The requests that the page sends on its own from now on."""
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url) if "hx-request" in request.headers else None)
     return addresses
 
 
 def stays(page: Page, asked: list[str]) -> bool:
-    """Whether it asks for nothing in the next two minutes."""
+    """Return whether it sends no request in the next two minutes."""
     asked.clear()
     page.clock.fast_forward(120_000)
     page.wait_for_timeout(500)

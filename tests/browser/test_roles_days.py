@@ -36,7 +36,7 @@ def arrives(page: Page, demo: Demo) -> Callable[[str, str], None]:
 
 @pytest.fixture
 def sharp_bot(demo: Demo, tmp_path: Path) -> str:
-    """The page of a bot of the demo's client, that runs and that no account manager looks after."""
+    """The page of a bot of the demo's client, that runs and that no account manager manages."""
     wanted = {
         "name": "Day and Night",
         "account": "client_sharp",

@@ -1,4 +1,4 @@
-"""Whose money it is stands wherever a connector is named, so that nobody trades real money by mistake."""
+"""The account type is shown wherever a connector is named, so that no one trades real money by mistake."""
 
 from datetime import timedelta
 

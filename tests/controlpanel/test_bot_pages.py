@@ -1,4 +1,4 @@
-"""A bot's page and the pages beside it: what is true, what asks for attention, and what was seen over time."""
+"""A bot's page and the pages beside it: what is true, what needs attention, and its history."""
 
 from datetime import datetime, timedelta
 from re import search

@@ -1,4 +1,4 @@
-"""The first page: what needs somebody, what is true now, how it went; of each user's own clients only."""
+"""The dashboard: alerts, current states, performance; of each user's own clients only."""
 
 from datetime import timedelta
 from re import findall, search

@@ -1,4 +1,4 @@
-"""What needs somebody, on the first page."""
+"""Alerts on the dashboard."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
@@ -187,7 +187,7 @@ def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admi
             expires_on=localdate(),
             fingerprint="x",
         )
-        assert key.state  # not pushed yet: that alone needs nobody
+        assert key.state  # not pushed yet: that alone is no alert
     crash(sharp)
     needs = card(shown(admin_client), "alerts")
     assert len(findall("<h3>", needs)) == MOST

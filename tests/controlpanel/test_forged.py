@@ -19,7 +19,7 @@ VALUES = [*NUMBERS[:2], "a\0b"]
 
 @pytest.fixture(params=["Administrator", "Account manager"])
 def visitor(request, make_user, browse):
-    """Somebody with a client; what the panel fails at is answered, as it would be on a host, and not raised."""
+    """A user with a client; the panel's own errors are answered, as on a host, and not raised."""
     user = make_user("visitor", set())
     user.groups.add(Group.objects.get(name=request.param))
     make_world("Own", user)

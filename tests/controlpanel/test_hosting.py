@@ -482,7 +482,7 @@ def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
         environment.database()
 
 
-# --- what is written down ---
+# --- what is recorded ---
 
 
 def test_every_variable_that_is_read_stands_in_the_example():
@@ -494,7 +494,7 @@ def test_every_variable_that_is_read_stands_in_the_example():
 def test_the_processes_of_the_procfile_are_commands_that_exist():
     processes = dict(line.split(": ", 1) for line in Path(ROOT / "Procfile").read_text().splitlines())
     assert set(processes) == {"release", "web", "worker"}
-    # As a child of the shell gunicorn would never be told to end.
+    # As a child of the shell, gunicorn would never receive the signal to end.
     assert processes["web"].endswith("&& exec gunicorn controlpanel.wsgi")
     commands = re.findall(r"manage\.py (\w+)", " ".join(processes.values()))
     from django.core.management import get_commands

@@ -255,7 +255,7 @@ def test_a_key_that_is_deleted_here_and_not_on_the_server_says_so(several, pushe
 
 @pytest.fixture
 def other_keys():
-    """Former FERNET_KEYS: what is saved meanwhile can't be read with the present ones."""
+    """Previous FERNET_KEYS: what is saved meanwhile can't be read with the present ones."""
 
     def use():
         patch = pytest.MonkeyPatch()

@@ -1,4 +1,4 @@
-"""Bots are cloned one by one, and changed many at once: locally, all or none, and nobody else's."""
+"""Bots are cloned one by one, and changed many at once: locally, all or none, and only the user's own."""
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME

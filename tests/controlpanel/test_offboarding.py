@@ -1,4 +1,4 @@
-"""A client who leaves: not while a bot may trade, wherever that is said; and nothing begins to trade afterwards."""
+"""Offboarding: blocked on every path while a bot may trade; and nothing starts to trade afterwards."""
 
 from dataclasses import replace
 from io import StringIO
@@ -95,7 +95,7 @@ def test_a_bot_of_one_that_was_offboarded_needs_somebody(state, title, steps, li
 
 # --- nothing begins to trade for one who has left ---
 
-#: What makes a bot trade, with the state of its instance in which it is asked for; without one for a first deploy.
+#: What makes a bot trade, with the state of its instance in which it is submitted; without one for a first deploy.
 BEGINNINGS = {"deploy": None, "redeploy": BotState.RUNNING, "start": BotState.STOPPED, "resume": BotState.PAUSED}
 REFUSED = "Sharp is offboarded, so none of its bots can be deployed or started."
 

@@ -47,7 +47,7 @@ def bot_facts(client: Client, **changes):
 
 
 def run_next() -> Operation:
-    """Work on what was asked for last, as a worker would."""
+    """Run the last submitted operation, as a worker would."""
     operation = Operation.objects.first()
     assert operation and runner.run(operation.pk)
     operation.refresh_from_db()

@@ -270,7 +270,7 @@ def test_what_a_failure_kept_from_being_done_was_not_reached(server, perform, sa
     operation = perform("check_server", server)
     page = text_of(admin_client.get(url_of(operation)))
     assert page.count("not reached") == 5 and ">waiting<" not in page
-    # The way out is the server's page: there is no second button to it.
+    # The fix link leads to the server's page: there is no second button to it.
     assert page.count(f'href="{server.get_absolute_url()}">Open the server') == 1 and "Back to Sandbox" not in page
 
 

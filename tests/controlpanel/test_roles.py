@@ -1,4 +1,4 @@
-"""Every address of the project, walked by every role: found by the resolver, so that a new one is walked by itself."""
+"""Every address of the project, walked by every role: found by the resolver, so that a new one is included."""
 
 import re
 from collections.abc import Iterator
@@ -161,7 +161,7 @@ def users(make_user) -> dict[str, User]:
 
 
 def complete(world: dict[str, Model]) -> dict[str, Model]:
-    """With the token of a tool, and what belongs to no client and has pages all the same."""
+    """Add the token of a tool, and what belongs to no client and has pages anyway."""
     custom, _ = Strategy.objects.get_or_create(name="custom", kind="controller", controller_type="generic")
     colleague, _ = User.objects.get_or_create(username="somebody")
     client: Any = world["client"]

@@ -17,7 +17,7 @@ from operations.models import State, StepState
 from sandbox.markets import MARKETS
 from tests.controlpanel.conftest import BOT, operate_url, prefilled, text_of, url_of
 
-#: 16 USDT at the sandbox's price; it asks for 5.
+#: 16 USDT at the sandbox's price; it requires 5.
 ENOUGH, TOO_LITTLE = 1280, 160
 
 
@@ -205,7 +205,7 @@ def test_a_check_of_a_definition_that_became_invalid_says_what_is_wrong(bot, per
     assert bot.trading_rules is not None
 
 
-# --- what can't be told is a note and no failure ---
+# --- unreadable rules are a note and no failure ---
 
 
 @pytest.mark.parametrize("kind", ["check_bot", "deploy"])

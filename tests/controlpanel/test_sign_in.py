@@ -1,4 +1,4 @@
-"""Signing in: a pause from the fifth wrong try on, a second factor, and nobody inside without the one that is due."""
+"""Signing in: a lockout from the fifth wrong try on, a second factor, and no access without the one that is due."""
 
 import re
 import time
@@ -123,7 +123,7 @@ def test_a_try_is_counted_for_an_address_or_a_line_of_ipv6(address, block):
 
 @pytest.fixture
 def guessed(user, settings):
-    """Strangers with enough addresses have tried so many passwords that a strange browser is not let in."""
+    """Attackers with enough addresses have tried so many passwords that an unknown browser is not let in."""
     settings.LOGIN_ATTEMPTS_PER_USER = 8
     assert {guess(number).status_code for number in range(8)} == {200}
 

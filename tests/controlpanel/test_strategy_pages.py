@@ -31,7 +31,7 @@ def author(make_user, browse):
 
 @pytest.fixture
 def modest(make_user, browse):
-    """Somebody who may write strategies, and no scripts."""
+    """A user who may write strategies, and no scripts."""
     return browse(make_user("modest", WRITES))
 
 

@@ -1,4 +1,4 @@
-"""Users: nobody gets or gives more than they have."""
+"""Users: no one can get or give more permissions than they have."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 

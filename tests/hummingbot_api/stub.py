@@ -41,7 +41,7 @@ class Reply:
 
 
 class Stub(ThreadingHTTPServer):
-    """Gives its replies in turn, the last one again and again."""
+    """Gives its replies one after the other, the last one again and again."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Whose fault it is that a key was not stored, by what the server said: the words are those of real answers."""
+"""The cause of a key that was not stored, by the server's message: the messages are real answers."""
 
 import pytest
 

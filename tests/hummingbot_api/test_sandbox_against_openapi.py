@@ -217,7 +217,7 @@ def fits(mine, recorded):
 
 
 def names_of_things(recorded):
-    """Whether the keys are names that somebody gave: of bots, accounts, controllers, kinds of run."""
+    """Return whether the keys are names that users gave: of bots, accounts, controllers, kinds of run."""
     return any("-" in key or key in ("client_demo", "client_sharp", "script", "CREATED") for key in recorded)
 
 

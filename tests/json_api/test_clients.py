@@ -57,7 +57,7 @@ def test_every_wrong_field_of_a_client_is_named_at_once(tool, client_sharp):
 
 
 def test_a_name_that_is_taken_tells_of_nobody(make_tool, make_manager, client_sharp):
-    """Of a client that the token's user does not look after, nor of one that they do."""
+    """Neither a client that the token's user does not manage, nor one that they do."""
     own = client_sharp.server.clients.create(name="Own", account_name="client_own")
     tool = make_tool(make_manager(own))
     for name in ("Sharp", "Own"):

@@ -1,6 +1,6 @@
 """Every call of the JSON API, made by the token of each role for what it sees and for what it does not see.
 
-The calls come from the OpenAPI document, so that a new one is walked by itself; what each takes is said here.
+The calls come from the OpenAPI document, so that a new one is included; their parameters are defined here.
 """
 
 import re
@@ -65,7 +65,7 @@ TAKES = {
     "GET /webhooks/{webhook_id}/deliveries": ["json_api.view_webhook"],
     "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/retry": ["json_api.view_webhook", "json_api.change_webhook"],
 }
-#: The kind of the operation that an action asks for, where it is called otherwise.
+#: The kind of the operation that an action submits, where it has another name.
 KINDS = {
     "check": {"bots": "check_bot", "servers": "check_server"},
     "test": {"clients": "test_key"},

@@ -1,4 +1,4 @@
-"""Webhooks: what is told, to whom, once for each event, signed; their API and their pages."""
+"""Webhooks: their events and receivers, once for each event, signed; their API and their pages."""
 
 import base64
 import hashlib
@@ -75,7 +75,7 @@ def later(**passed: float) -> None:
         delivery.save()
 
 
-# --- what is told ---------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
@@ -169,7 +169,7 @@ def test_only_what_was_asked_for_is_told(live, register, receiver):
     assert [event["type"] for event in reported(receiver)] == ["operation.failed"]
 
 
-# --- to whom --------------------------------------------------------------------------------------------------------
+# --- receivers ------------------------------------------------------------------------------------------------------
 
 
 def test_a_managers_webhook_is_told_of_own_clients_only(live, make_live, register, receiver, manager):

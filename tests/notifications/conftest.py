@@ -25,13 +25,13 @@ def receiver() -> Iterator[Stub]:
 
 @pytest.fixture(autouse=True)
 def known_at_once(settings: Any) -> None:
-    """A bot that is not heard in two looks in a row is silent, however short the time between them."""
+    """A bot that is not connected in two polls in a row is unresponsive, however short the time between them."""
     settings.FLEET = settings.FLEET | {"RECONNECT_GRACE": 0}
 
 
 @pytest.fixture
 def make_live(db: None) -> Callable[..., Bot]:
-    """A client with a bot that was heard a moment ago, on a server that answered."""
+    """A client with a bot that was connected a moment ago, on a server that answered."""
 
     def make(name: str = "Sharp", server: Server | None = None, manager: Any = None) -> Bot:
         server = server or Server.objects.create(
@@ -83,12 +83,12 @@ def shows(bot: Bot, state: BotState) -> None:
 
 
 def answers(server: Server, **observed: Any) -> None:
-    """The next look at the server finds it well, but for what is said."""
+    """Have the next poll of the server find it well, except for these values."""
     server.contact_succeeded(**{"docker_running": True, "mqtt_connected": True, **observed})
 
 
 def runs(server: Server, *names: str) -> None:
-    """The next look at the server finds these instances of somebody else, and no other."""
+    """Have the next poll of the server find these unmanaged instances, and no others."""
     now = timezone.now()
     Server.objects.filter(pk=server.pk).update(instances=[*names], instances_at=now)
     for name in names:
@@ -105,7 +105,7 @@ def looks(times: int = 1) -> list[Incident]:
 
 
 def ended(kind: str, subject: Any, state: State, code: str = "", ago: timedelta = timedelta(0)) -> Operation:
-    """An operation that was asked for, and ended like this."""
+    """An operation that was submitted, and ended like this."""
     operation = operation_request(kind=kind, subject=subject)
     now = timezone.now() - ago
     Operation.objects.filter(pk=operation.pk).update(

@@ -1,4 +1,4 @@
-"""Telling: in each channel's own form, written down before it is sent, tried again, and never twice without need."""
+"""Delivery: in each channel's own format, recorded before it is sent, retried, and never twice without need."""
 
 import json
 import smtplib
@@ -47,7 +47,7 @@ def bodies(receiver) -> list[dict]:
     return [json.loads(request.body) for request in receiver.seen]
 
 
-# --- what is said ---
+# --- content ---
 
 
 def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(crashed, receiver, settings):
@@ -332,7 +332,7 @@ def test_without_a_mail_server_no_email_counts_as_sent(crashed, channel, setting
     assert mail.outbox == []
 
 
-# --- who is told ---
+# --- receivers ---
 
 
 def test_each_channel_is_told_of_its_own(bot, make_live, make_user):

@@ -1,4 +1,4 @@
-"""Incidents and channels in the admin: what is wrong, whom it concerns, who is told, and who may see that."""
+"""Incidents and channels in the admin: what is wrong, with what, who is notified, and who may see that."""
 
 import re
 from html import unescape
@@ -199,7 +199,7 @@ def test_an_incident_goes_with_its_client_and_not_by_itself(client_sharp, admin_
 
 @pytest.fixture
 def two_clients(make_live, make_user) -> tuple[Bot, Bot]:
-    """On one server: one with a manager who looks after it, and a colleague's."""
+    """On one server: one with its own manager, and a colleague's."""
     own = make_live("Own", manager=make_user("manager"))
     foreign = make_live("Foreign", server=own.server, manager=make_user("colleague"))
     return own, foreign

@@ -1,4 +1,4 @@
-"""What is an incident, when it begins and when it is over: once each, however often and by whomever it is looked at."""
+"""What counts as an incident, when it starts and when it is resolved: once each, however often it is checked."""
 
 from datetime import timedelta
 
@@ -260,7 +260,7 @@ def test_what_somebody_knows_is_not_told_and_what_they_take_back_is_told_again(s
     runs(server, "known", "unknown")
     assert [incident.subject_label for incident in looks(3)] == ["unknown"]
     assert Incident.objects.get(subject_label="known").resolution == "admin marked it as known."
-    assert not known.acknowledge(None)  # somebody has
+    assert not known.acknowledge(None)  # a user has already
     assert known.withdraw_acknowledgement()
     assert not known.withdraw_acknowledgement()
     assert {incident.subject_label for incident in looks(3)} == {"unknown", "known"}
@@ -316,7 +316,7 @@ def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(
 
 @pytest.fixture
 def key(bot) -> ExchangeKey:
-    """At least 500 USDT and 20000 SHARP shall lie at its exchange."""
+    """A key with minimum balances of 500 USDT and 20000 SHARP."""
     key = ExchangeKey(client=bot.client, connector="bitmart", minimum_balances={"USDT": "500", "SHARP": "20000"})
     key.set_values(PLANTED)
     key.save()

@@ -1,4 +1,4 @@
-"""Balances below what somebody wants."""
+"""Balances below the minimum."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 

@@ -19,7 +19,7 @@ answer_the_bell = tasks.run_operation.call_local
 
 @pytest.fixture
 def rung(monkeypatch) -> list[int]:
-    """What the queue was told of; nothing of it is worked on."""
+    """The operations that were enqueued; none of them is run."""
     rung: list[int] = []
     monkeypatch.setattr(tasks, "run_operation", rung.append)
     return rung

@@ -56,7 +56,7 @@ def test_what_a_failure_writes_about_its_subject_is_undone_when_the_lease_was_lo
     assert runner.run(operation.pk)
     subject.refresh_from_db()
     assert subject.name == "Nowhere"
-    # What was taken away was taken away within what was undone: nobody had it but this worker.
+    # The deletion was part of the transaction that was rolled back: only this worker had the row.
     assert facts(operation)[0] == State.RUNNING
 
 

@@ -1,4 +1,4 @@
-"""Who may work on an operation, and what is written down however its steps end."""
+"""Who may work on an operation, and what is recorded however its steps end."""
 
 import logging
 from datetime import timedelta
@@ -222,7 +222,7 @@ def test_a_step_that_is_done_is_not_repeated_by_the_worker_that_takes_over(make_
     def die(run):
         resumed.append(run.resumed)
         if len(resumed) == 1:
-            raise SystemExit  # no Exception, so nothing is written down: as good as a kill
+            raise SystemExit  # no Exception, so nothing is recorded: as good as a kill
         return "done"
 
     make_kind(one=act, two=die)

@@ -1,4 +1,4 @@
-"""An operation that takes over: what is in progress ends at its next safe point, and it follows at once."""
+"""An operation that supersedes another: the active one ends at its next safe point, and it follows at once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What happens by the clock: rounds within a minute, and forgetting."""
+"""Periodic tasks: recovery within a minute, and pruning."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
