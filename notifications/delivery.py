@@ -1,6 +1,7 @@
 """Telling channels of incidents."""
 
-from notifications.messages import deliver, message_of
+from notifications.channels.dispatch import deliver
+from notifications.messages import message_of
 from notifications.models import Channel, Delivery, Event
 from notifications.outbox import Outbox
 from notifications.problems import ChannelOff

@@ -1,23 +1,12 @@
-"""The text about an incident, and sending it to a channel in the format of its kind."""
+"""What a notification says about an incident."""
 
-import json
-import smtplib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import send_mail
 
-from core.problems import Problem
-from notifications.http import post
-from notifications.models import Channel, ChannelKind, Event, Incident
-from notifications.problems import MailFailed, MailNotConfigured
-
-#: The most characters that each takes.
-DISCORD_LENGTH = 2000
-TELEGRAM_LENGTH = 4096
+from notifications.models import Channel, Event, Incident
 
 
 @dataclass(frozen=True)
@@ -90,63 +79,3 @@ def describe(duration: timedelta) -> str:
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     parts = [(days, "d"), (hours, "h"), (minutes, "min")]
     return " ".join(f"{count} {unit}" for count, unit in parts if count)
-
-
-def deliver(message: Message, channel: Channel) -> None:
-    """Send the message, once.
-
-    Raises:
-        Problem: one of ``notifications.problems``; the message may have arrived anyway where that says so.
-    """
-    _SENDERS[ChannelKind(channel.kind)](message, channel)
-
-
-def _email(message: Message, channel: Channel) -> None:
-    if not settings.NOTIFICATIONS["MAIL"]:
-        raise MailNotConfigured
-    if problem := _try_to_mail(message, channel):
-        raise problem
-
-
-def _try_to_mail(message: Message, channel: Channel) -> Problem | None:
-    try:
-        # A headline contains names that users entered; a line break in one would start a header of its own.
-        send_mail(" ".join(message.headline.split()), message.text, None, channel.addresses)
-    except smtplib.SMTPException as error:
-        return MailFailed(f"{MailFailed.meaning} ({type(error).__name__})")
-    except OSError as error:
-        return MailFailed(f"Could not connect to the mail server. ({type(error).__name__})")
-    return None
-
-
-def _slack(message: Message, channel: Channel) -> None:
-    # Slack reads these three as its own: a client named <!channel> would wake everybody.
-    text = message.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    _post(channel.read_secret(), {"text": text})
-
-
-def _discord(message: Message, channel: Channel) -> None:
-    _post(channel.read_secret(), {"content": message.text[:DISCORD_LENGTH], "allowed_mentions": {"parse": []}})
-
-
-def _telegram(message: Message, channel: Channel) -> None:
-    token = channel.read_secret()
-    body = {"chat_id": channel.recipient, "text": message.text[:TELEGRAM_LENGTH], "disable_web_page_preview": True}
-    _post(f"{settings.NOTIFICATIONS['TELEGRAM_API']}/bot{token}/sendMessage", body, token)
-
-
-def _webhook(message: Message, channel: Channel) -> None:
-    _post(channel.read_secret(), message.facts | {"text": message.text})
-
-
-def _post(url: str, body: dict[str, Any], *secrets: str) -> None:
-    post(url, json.dumps(body).encode(), secrets=secrets)
-
-
-_SENDERS: dict[ChannelKind, Callable[[Message, Channel], None]] = {
-    ChannelKind.EMAIL: _email,
-    ChannelKind.SLACK: _slack,
-    ChannelKind.DISCORD: _discord,
-    ChannelKind.TELEGRAM: _telegram,
-    ChannelKind.WEBHOOK: _webhook,
-}

@@ -1,6 +1,7 @@
 """What the panel does with channels: a test message, whose outcome is seen at once."""
 
-from notifications.messages import deliver, sample_message
+from notifications.channels.dispatch import deliver
+from notifications.messages import sample_message
 from notifications.models import Channel
 from operations.kinds import OperationType, StepContext, StepDefinition, register
 

@@ -25,4 +25,4 @@ class Sharing(LoadScopeScheduling):
         module = nodeid.partition("::")[0]
         if module.startswith("tests/browser/"):
             return "apart" if module.endswith(tuple(f"/{name}.py" for name in APART)) else "browser"
-        return module if module == "tests/bots/test_sigkill.py" else nodeid
+        return module if module == "tests/bots/deploying/test_sigkill.py" else nodeid

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from accounts.admin.exchange_keys import KEY_COLORS
-from accounts.admin.servers import _as_listed
+from accounts.admin.servers import as_listed
 from accounts.forms.clients import ClientForm, NewProfileClientForm
 from accounts.import_export import ClientSheet
 from accounts.models import Balance, Client, ClientStatus, Server
@@ -65,7 +65,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
             for row in rows[model]
             if not self.admin_site.get_model_admin(model).has_delete_permission(request, row)
         }
-        return collector.nested(_as_listed), counts, lacking, list(map(_as_listed, collector.protected))
+        return collector.nested(as_listed), counts, lacking, list(map(as_listed, collector.protected))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
         # A user without the permission can neither claim nor reassign a client: a new one is their own, see

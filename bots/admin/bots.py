@@ -57,7 +57,7 @@ STATE_COLORS = {
 admin.site.register(Strategy, StrategyAdmin)
 
 
-def _shown_state(deployment: Deployment) -> tuple[str, str]:
+def shown_state_of(deployment: Deployment) -> tuple[str, str]:
     """What its color goes by, and its words."""
     return "troubled" if deployment.shown_trouble else deployment.state, deployment.state_text
 
@@ -226,7 +226,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
                 f", last seen {naturaltime(seen_at)}" if seen_at and not bot.server.instances_are_current else ""
             )
             return "duplicates", f"a second instance is running{when_else}"
-        return _shown_state(bot.deployment) if bot.deployment else ("none", "not deployed")
+        return shown_state_of(bot.deployment) if bot.deployment else ("none", "not deployed")
 
     @display(description="last contact")
     def seen(self, bot: Bot) -> str | None:
@@ -272,7 +272,7 @@ def clone_of(bot: Bot) -> dict[str, Any]:
     return {name: form.initial[name] for name in form.fields if name in form.initial} | {"name": bot.name_for_a_clone()}
 
 
-def _url_to_repeat(deployment: Deployment) -> str:
+def url_to_repeat(deployment: Deployment) -> str:
     """Where to ask for the same once more: in place of what runs now, if anything does."""
     kind = "redeploy" if deployment.bot.deployments.open().exists() else "deploy"
     page = reverse("admin:bots_bot_operate", args=[deployment.bot_id, kind])

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from bots.admin.bots import STATE_COLORS, StateFilter, _shown_state, _url_to_repeat
+from bots.admin.bots import STATE_COLORS, StateFilter, shown_state_of, url_to_repeat
 from bots.models import Deployment
 from core.admin.live_pages import LiveListMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
@@ -85,7 +85,7 @@ class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
     ) -> HttpResponse:
         deployment = self.get_object(request, object_id)
         offered = request.user.has_perm("bots.deploy_bot")
-        again = offered and deployment and not deployment.bot.client.is_offboarded and _url_to_repeat(deployment)
+        again = offered and deployment and not deployment.bot.client.is_offboarded and url_to_repeat(deployment)
         orphaned = deployment.orphaned_orders.unresolved() if deployment else ()
         more = {"again": again, "orphaned": orphaned}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
@@ -96,7 +96,7 @@ class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
 
     @display(description="state", label=STATE_COLORS)
     def state_label(self, deployment: Deployment) -> tuple[str, str]:
-        return _shown_state(deployment)
+        return shown_state_of(deployment)
 
     @display(description="bot")
     def of_bot(self, deployment: Deployment) -> str:

@@ -67,7 +67,8 @@ class WhenGone(forms.Form):
     gone = forms.BooleanField(
         required=False,
         label="I checked the server's host: the old instance is gone",
-        help_text="Select this only if an operation asks for it. If the instance still runs, two bots will trade one account.",
+        help_text="Select this only if an operation asks for it. If the instance still runs, two bots will trade one "
+        "account.",
     )
 
 

@@ -147,33 +147,6 @@ def _checklist(client: Client, deploys: Mapping[int, Operation], newest: Mapping
     )
 
 
-#: The fix for a line that is wrong, or that waits for a user, in two or three words.
-_TO_FIX = {
-    Part.DETAILS: "fix its server",
-    Part.KEY: "enter a new key",
-    Part.PROFILE: "fix its credentials profile",
-    Part.DEPLOYED: "see why the launch failed",
-    Part.CONNECTED: "check its bot",
-}
-_TO_DO = {
-    Part.KEY: "add the exchange key",
-    Part.BOT: "add a bot",
-    Part.PROFILE: "launch the bot",
-    Part.DEPLOYED: "launch the bot",
-    Part.CONNECTED: "wait for the bot to connect",
-}
-
-
-def next_summary(checklist: Checklist) -> str:
-    """The same in a few words, for a client who is being onboarded."""
-    line = checklist.next
-    if line is None:
-        return "mark as active"
-    if line.part == Part.DEPLOYED and line.comes_by_itself:
-        return "wait for the launch"
-    return (_TO_FIX if line.state == LineState.WRONG else _TO_DO)[line.part]
-
-
 def _for_user(line: Line, client: Client, user: AnyUser) -> Line:
     if client.is_offboarded and line.action and line.action.permission == "bots.deploy_bot":
         return replace(line, action=None, sentence=f"{client} is offboarded, so its bots can't be deployed.")

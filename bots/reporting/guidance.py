@@ -125,7 +125,7 @@ def advice_for(bot: Bot) -> Advice | None:
     if bot.client.is_offboarded and not advice.alarming:
         return replace(
             advice,
-            remedy="Its client is offboarded: archive the bot. To trade again, set the client's status to active first.",
+            remedy="The client is offboarded: archive the bot. To trade again, set the client to active first.",
             kinds=("archive",),
         )
     if deployment.state == BotState.STOPPED and bot.has_unsent_changes:

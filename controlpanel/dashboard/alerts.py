@@ -16,8 +16,9 @@ from django.utils.text import capfirst
 from accounts.models import EXPIRY_NOTICE, Client, ClientStatus, ExchangeKey, KeyState, Renewal, Server
 from accounts.problems import KeyUnreadable
 from bots.models import Bot, BotState
-from bots.reporting.checklist import checklists_of, next_summary
+from bots.reporting.checklist import checklists_of
 from bots.reporting.guidance import ADVICE
+from bots.reporting.next_step import next_summary
 from core.problems import Problem
 from core.visibility import AnyUser
 from notifications.models import FAMILIES, Incident, IncidentKind

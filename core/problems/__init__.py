@@ -16,7 +16,7 @@ class Problem(Exception):
         message: what happened, one or two sentences, never with a secret in it.
         remedy: what to do next.
         retryable: whether the same request may succeed later without anything being changed.
-        fix_target: what has to be fixed, so that a page can link there: ``server``, ``key``, ``bot``, its ``settings``,
+        fix_target: what has to be fixed, so that a page can link to it: ``server``, ``key``, ``bot``, ``settings``,
             ``strategy``, ``client``; empty where there is no such place.
         no_contact: whether the server could not be reached at all, as opposed to rejecting the request.
     """

@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from notifications.admin.forms import FIELDS_OF_KINDS
+from tests.browser.bots.test_main_job import save, sign_in
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import save, sign_in
 
 pytestmark = pytest.mark.browser
 

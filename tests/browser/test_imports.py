@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.bots.test_main_job import SECRETS, hunted
 from tests.browser.conftest import Demo
 from tests.browser.steps import sign_in
-from tests.browser.test_main_job import SECRETS, hunted
 
 __all__ = ["hunted"]
 pytestmark = pytest.mark.browser

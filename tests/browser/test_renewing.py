@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.bots.test_main_job import sign_in
 from tests.browser.conftest import Demo
-from tests.browser.test_main_job import sign_in
 
 pytestmark = pytest.mark.browser
 

@@ -13,12 +13,13 @@ from bots.models import BotState
 from core.encryption import Unreadable
 from notifications import delivery as delivering
 from notifications import http, messages
+from notifications.channels import dispatch, email
 from notifications.delivery import outbox
 from notifications.http import check_url, post
 from notifications.models import Channel, ChannelKind, Delivery, Incident, IncidentKind
 from notifications.outbox import BACKOFF, MAX_ATTEMPTS, MAX_WAIT, DeliveryState
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
-from tests.hummingbot_api.hostile import listening, trickling
+from tests.hummingbot_api.http.hostile import listening, trickling
 from tests.hummingbot_api.stub import Reply
 from tests.notifications.conftest import answers, looks, shows
 
@@ -146,7 +147,7 @@ def test_a_worker_that_dies_between_writing_and_recording_is_made_up_for_once_th
 ):
     def die(message, channel):
         if dies == "after it sent":
-            messages.deliver(message, channel)
+            dispatch.deliver(message, channel)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
@@ -317,7 +318,7 @@ def test_a_mail_server_that_fails_is_tried_again_and_its_words_are_not_kept(erro
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(messages, "send_mail", fail)
+    monkeypatch.setattr(email, "send_mail", fail)
     outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.WAITING, "mail_failed")
     assert "planted" not in the_delivery().last_error

@@ -14,7 +14,8 @@ from controlpanel.tasks import prune_sessions
 from core import tasks as timer  # noqa: F401  registers the schedule
 from core.schedule import SCHEDULE
 from notifications.models import Incident
-from operations import models, runner, tasks
+from operations import runner, tasks
+from operations.models import operation as operation_model
 from operations.models import Operation, State, Step
 
 
@@ -62,7 +63,7 @@ def ended(make_kind: Callable[..., Any], request_operation: Callable[..., Operat
 
 
 def test_what_ended_long_ago_is_forgotten_with_its_steps(ended, settings, monkeypatch):
-    monkeypatch.setattr(models, "PRUNE_BATCH", 2)
+    monkeypatch.setattr(operation_model, "PRUNE_BATCH", 2)
     settings.OPERATIONS_KEPT_DAYS = 30
     for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
         ended(31, state=state)

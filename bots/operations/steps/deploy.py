@@ -22,7 +22,7 @@ from bots.operations.steps.instances import (
     wait_until_seen,
 )
 from bots.operations.steps.lifecycle import archive, insist_on_no_orders
-from bots.operations.steps.prepare import _wait_for_instance, deployment_of, require_no_duplicates
+from bots.operations.steps.prepare import deployment_of, require_no_duplicates, wait_for_instance
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
@@ -83,7 +83,7 @@ def deploy(context: StepContext) -> str:
             if not problem.may_have_acted:
                 deployment.end(BotState.NOT_CREATED, last_error=problem.message)
                 raise
-            if found := _wait_for_instance(context, api, deployment):
+            if found := wait_for_instance(context, api, deployment):
                 return f"The server did not respond ({problem.message}), but created {found}. It is adopted."
             raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     deployment.observe(BotState.STARTING, instance_name=name)
@@ -134,7 +134,7 @@ def _sent_by_previous_worker(context: StepContext, api: HummingbotAPI, deploymen
         DeployUnconfirmed
     """
     try:
-        found = _wait_for_instance(context, api, deployment) or adopt(api, deployment)
+        found = wait_for_instance(context, api, deployment) or adopt(api, deployment)
     except (ConnectionFailed, Unanswered) as problem:
         raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     if not found and timezone.now() < (until := may_appear_until(deployment)):

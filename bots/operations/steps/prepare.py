@@ -103,7 +103,7 @@ def look(context: StepContext, *, replace: bool) -> str:
         with talking_to(current.server) as api:
             if not current.instance_name:
                 # What an unanswered deploy makes may appear late, after its image was pulled.
-                _wait_for_instance(context, api, current)
+                wait_for_instance(context, api, current)
             place = locate_surely(context, api, current)
             name = current.instance_name
             if place == ContainerStatus.GONE:
@@ -237,6 +237,6 @@ def write_config(context: StepContext) -> str:
     return f"{deployment.config_name}.yml was written and verified."
 
 
-def _wait_for_instance(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
+def wait_for_instance(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
     look = tolerating_outages(lambda: adopt(api, deployment) or None)
     return context.wait_for(look, settings.FLEET["SETTLE"])

@@ -1,0 +1,11 @@
+"""Incidents in Slack."""
+
+from notifications.channels.webhook import post_json
+from notifications.messages import Message
+from notifications.models import Channel
+
+
+def send(message: Message, channel: Channel) -> None:
+    # Slack reads these three as its own: a client named <!channel> would wake everybody.
+    text = message.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    post_json(channel.read_secret(), {"text": text})

@@ -1,0 +1,26 @@
+"""What the panel did on servers: one durable row per operation, one per step of it; and which workers are alive."""
+
+from operations.models.heartbeat import WorkerHeartbeat
+from operations.models.operation import (
+    ACTIVE_STATES,
+    MAX_LABEL,
+    MAX_SUMMARY,
+    Operation,
+    OperationQuerySet,
+    State,
+    lease_end,
+)
+from operations.models.step import Step, StepState
+
+__all__ = [
+    "ACTIVE_STATES",
+    "MAX_LABEL",
+    "MAX_SUMMARY",
+    "Operation",
+    "OperationQuerySet",
+    "State",
+    "Step",
+    "StepState",
+    "WorkerHeartbeat",
+    "lease_end",
+]

@@ -1,0 +1,24 @@
+"""Which background workers are alive."""
+
+from datetime import timedelta
+
+from django.db import models
+from django.utils import timezone
+
+
+class WorkerHeartbeat(models.Model):
+    """When each background worker was last heard: one row per worker process."""
+
+    #: A worker makes itself heard every 20 s; one that was not heard for so long, in seconds, is not there.
+    UNRESPONSIVE = 90
+
+    worker = models.CharField(max_length=80, primary_key=True)
+    last_seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.worker} at {self.last_seen_at:%Y-%m-%d %H:%M:%S}"
+
+    @classmethod
+    def is_alive(cls) -> bool:
+        """Whether any worker is there."""
+        return cls.objects.filter(last_seen_at__gte=timezone.now() - timedelta(seconds=cls.UNRESPONSIVE)).exists()

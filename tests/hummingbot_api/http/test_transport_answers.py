@@ -1,0 +1,108 @@
+"""Answers that are not the API's."""
+
+# ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
+
+import socket
+import threading
+
+import pytest
+
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import (
+    TunnelBackendDown,
+    TunnelError,
+    TunnelInterstitial,
+    TunnelOffline,
+    UnexpectedAnswer,
+)
+from tests.hummingbot_api.http.test_transport import HTML, PASSWORD, _no_waiting, api, error_of, stub
+from tests.hummingbot_api.stub import Reply
+
+
+@pytest.mark.parametrize("status", [200, 404, 502])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ERR_NGROK_3200", TunnelOffline),
+        ("ERR_NGROK_8012", TunnelBackendDown),
+        ("ERR_NGROK_6024", TunnelInterstitial),
+        ("ERR_NGROK_727", TunnelError),
+    ],
+)
+def test_a_tunnels_error_is_known_by_its_code_whatever_the_status(stub, api, code, kind, status):
+    stub.will(Reply("<html>…</html>", status, headers={"ngrok-error-code": code}, content_type=HTML))
+    by_header = error_of(api.accounts.list)
+    stub.will(Reply(f"<html><p>{code}</p></html>", status, content_type=HTML))
+    by_body = error_of(api.accounts.list)
+
+    assert type(by_header) is type(by_body) is kind
+    assert code in by_header.message
+
+
+def test_a_tunnels_code_in_a_bots_log_means_nothing(stub, api):
+    stub.will(Reply({"content": "# ERR_NGROK_3200"}))
+
+    assert api.scripts.get("pmm") == "# ERR_NGROK_3200"
+
+
+def test_the_tunnels_warning_page_is_known_by_its_words_too(stub, api):
+    stub.will(Reply("<html><h1>You are about to visit: demo.ngrok-free.app</h1></html>", content_type=HTML))
+
+    assert isinstance(error_of(api.accounts.list), TunnelInterstitial)
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 500])
+def test_a_web_page_is_named_by_its_title(stub, api, status):
+    stub.will(Reply("<!doctype html><title>Welcome to\n nginx &amp; co</title>", status, content_type=HTML))
+    error = error_of(api.accounts.list)
+
+    assert isinstance(error, UnexpectedAnswer)
+    assert "Welcome to nginx & co" in error.message
+    assert str(status) in error.message
+
+
+def test_a_redirect_is_not_followed_and_named_without_what_may_be_secret(stub, api):
+    stub.will(Reply(status=307, headers={"Location": "https://user:pw@other.example:8443/login?token=abc#x"}))
+    error = error_of(api.accounts.list)
+
+    assert isinstance(error, UnexpectedAnswer)
+    assert "https://other.example:8443/login." in error.message
+    assert len(stub.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply('["master_acc', cut=0),
+        Reply(["master_account"], cut=5),
+        Reply(""),
+        Reply("[" * 100_000),
+        Reply("NaN,"),
+    ],
+    ids=["invalid", "cut off", "empty", "too deep", "garbage"],
+)
+def test_an_answer_that_is_not_whole_json(stub, api, reply):
+    stub.will(reply)
+
+    assert isinstance(error_of(api.accounts.list), UnexpectedAnswer)
+
+
+@pytest.mark.parametrize("lie", [{"Content-Encoding": "gzip"}, {"Content-Length": "7"}])
+def test_an_answer_whose_headers_lie(stub, api, lie):
+    stub.will(Reply([], headers=lie))
+
+    assert isinstance(error_of(api.accounts.list), UnexpectedAnswer)
+
+
+def test_a_host_that_does_not_speak_http():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        api = HummingbotAPI(f"http://127.0.0.1:{server.getsockname()[1]}", "admin", PASSWORD, read_retries=0)
+
+        def speak():
+            connection, _ = server.accept()
+            connection.recv(1000)
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+            connection.close()
+
+        threading.Thread(target=speak).start()
+        assert isinstance(error_of(api.system.version), UnexpectedAnswer)
