@@ -1,6 +1,6 @@
 """Buttons in the admin for the operations: one mixin for lists and detail pages.
 
-A button never acts when it is followed as a link: it leads to a page that says what will happen and asks for
+A button never acts when it is followed as a link: it leads to a page that explains what will happen and requests
 confirmation, or is itself a form that posts. Either way the click ends on the page of the submitted operation.
 """
 

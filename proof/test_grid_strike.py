@@ -158,7 +158,7 @@ def test_a_grid_that_sells_is_stopped_out_above_its_end():
 # --- trading ---
 
 
-async def test_it_places_the_nearest_levels_first_and_no_more_than_asked_for(grid):
+async def test_it_places_the_nearest_levels_first_up_to_the_limit(grid):
     show = grid()
     await show.until(2)
     assert show.orders == [FIRST]

@@ -37,7 +37,7 @@ def live(name: str) -> set[str]:
     return {setting for setting, rules in BUNDLED[name]["schema"]["properties"].items() if rules.get("live")}
 
 
-def test_the_market_makers_live_settings_are_those_that_the_base_class_takes_over():
+def test_the_market_makers_live_settings_are_those_that_the_base_class_applies():
     settings = set(BUNDLED["pmm_simple"]["schema"]["properties"])
     assert live("pmm_simple") == settings & adopted(MarketMakingControllerConfigBase)
 
@@ -45,7 +45,7 @@ def test_the_market_makers_live_settings_are_those_that_the_base_class_takes_ove
 @pytest.mark.parametrize(
     "name", ["pmm_simple", *(pytest.param(name, marks=needs_module) for name in REQUIRED if name != "pmm_simple")]
 )
-def test_the_live_settings_are_those_that_the_controllers_class_takes_over(name, load):
+def test_the_live_settings_are_those_that_the_controllers_class_applies(name, load):
     (config,) = load(name, **REQUIRED[name]).load_controller_configs()
     assert live(name) == set(BUNDLED[name]["schema"]["properties"]) & adopted(type(config))
 
@@ -63,7 +63,7 @@ def test_a_running_controller_takes_the_live_settings_over_and_no_others():
     assert (float(config.stop_loss), config.leverage, config.manual_kill_switch) == (0.05, 1, True)
 
 
-def test_a_bot_looks_into_its_files_every_ten_seconds():
+def test_a_bot_reads_its_files_every_ten_seconds():
     assert StrategyV2Base.config_update_interval == 10
 
 

@@ -192,7 +192,7 @@ async def test_it_places_only_what_the_balance_pays_for(play, usdt, sharp, sides
     assert [side for side, _, _ in show.orders] == sides
 
 
-async def test_by_default_it_buys_nothing_that_no_order_asked_for(play):
+async def test_by_default_it_buys_nothing_without_an_order(play):
     show = play("pmm_simple", **SETTINGS)
     await show.until(30)
     assert show.market.market_orders == []

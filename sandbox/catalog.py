@@ -45,7 +45,7 @@ CONNECTORS: dict[str, tuple[ConnectorField, ...]] = KNOWN_CONNECTORS | {
 
 
 def why_not_of_type(field: ConnectorField, value: object) -> str:
-    """Return the error of the connector's own class for a value of another type, in Pydantic's words; empty if valid."""
+    """Return Pydantic's error for a value that the connector's own class rejects for its type; empty if valid."""
     modes = modes_of(field)
     title = isinstance(value, str) and value in modes
     group = isinstance(value, dict) and any(set(value) == {inner.name for inner in asked} for asked in modes.values())

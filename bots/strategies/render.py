@@ -5,7 +5,7 @@ from typing import Any
 
 #: The settings that hold the bot's connector and trading pair, unless the strategy's schema names others.
 MARKET = ("connector_name", "trading_pair")
-#: A boolean of every controller: true stops it while the instance lives on. The panel's “Pause” and “Resume” set it.
+#: A boolean of every controller: true stops it while the instance stays up. The panel's “Pause” and “Resume” set it.
 KILL_SWITCH = "manual_kill_switch"
 #: What the panel itself writes into the file. No setting may have such a name.
 RESERVED = (

@@ -41,7 +41,7 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """A fix link: to a page that asks for confirmation, or that shows more."""
+    """A fix link: to a confirmation page, or to a page that shows more."""
 
     label: str
     url: str

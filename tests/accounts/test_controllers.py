@@ -59,7 +59,7 @@ def test_settings_are_read_once_for_each_version(server, perform, sandbox):
     assert {c.version for c in server.controllers.all()} == {"1.1.0"}
 
 
-def test_they_are_read_again_when_somebody_asks_for_it(server, perform, sandbox):
+def test_they_are_read_again_on_request(server, perform, sandbox):
     perform("check_server", server)
     bollinger = sandbox.world.controllers[BOLLINGER]
     sandbox.world.controllers[BOLLINGER] = replace(bollinger, settings={"interval": ("5m", "<class 'str'>")})
@@ -99,7 +99,7 @@ def test_a_server_that_does_not_list_its_controllers_is_still_checked(server, pe
     assert not server.controllers.exists()
 
 
-def test_a_server_that_stops_answering_is_not_asked_for_the_rest_and_then_where_it_stopped(server, perform, sandbox):
+def test_reading_stops_when_the_server_does_and_later_resumes_there(server, perform, sandbox):
     (first, second, *_) = ["/".join(key) for key in CONTROLLERS]
     sandbox.faults.add("tunnel_offline", path=f"/controllers/{first}/config")
     operation = perform("check_server", server)

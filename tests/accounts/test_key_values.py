@@ -193,7 +193,7 @@ def test_paper_trade_takes_no_key(client_sharp):
         ("typing.Union[a.b.One, a.b.Two]", "object"),
     ],
 )
-def test_the_kind_of_a_value_is_told_by_its_type(type, kind):
+def test_the_kind_of_a_value_follows_from_its_type(type, kind):
     assert ConnectorField("x", type, True).kind == kind
 
 
@@ -238,7 +238,7 @@ def test_a_group_is_entered_field_by_field_or_nested(entered):
     assert read_key(entered, CONNECTORS["injective_v2"]) == ({"account_type": DELEGATE}, {})
 
 
-def test_the_form_says_which_choice_asks_for_what(admin_client, client_sharp, perform):
+def test_the_form_shows_the_fields_of_each_choice(admin_client, client_sharp, perform):
     perform("check_server", client_sharp.server)
     page = admin_client.get(
         reverse("admin:accounts_exchangekey_add"), {"client": client_sharp.pk, "connector": "injective_v2"}

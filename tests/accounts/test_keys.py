@@ -56,7 +56,7 @@ def test_the_same_values_once_more_make_a_key_no_younger_and_new_ones_do(key):
     assert (key.renewal, key.test_passed, key.test_outcome) == (Renewal.NOT_DUE, None, "")
 
 
-def test_what_the_exchange_said_of_former_values_is_not_written_to_new_ones(key):
+def test_the_exchanges_answer_about_old_values_is_not_recorded_for_new_ones(key):
     tried = fresh(key)
     key.set_values(PLANTED | {"bitmart_memo": "another"})
     key.save()

@@ -217,7 +217,7 @@ def test_a_connector_that_cannot_be_read_is_left_out_and_named(answer, server, p
     assert "/connectors/bitmart/config-map" in [request.path for request in sandbox.requests]
 
 
-def test_a_server_that_stops_answering_is_not_asked_for_each_connector(server, perform, sandbox):
+def test_a_server_that_stops_answering_gets_no_request_for_each_connector(server, perform, sandbox):
     sandbox.faults.add("tunnel_offline", path="/connectors/")
     assert perform("check_server", server).error_code == "tunnel_offline"
     assert asked_for_fields(sandbox) == 0
@@ -248,7 +248,7 @@ def test_an_account_name_is_made_from_the_clients_name(name, account_name, nowhe
     assert client.account_name == account_name
 
 
-def test_a_name_of_which_no_account_name_can_be_made_asks_for_one(nowhere):
+def test_a_name_that_gives_no_account_name_requires_one(nowhere):
     assert "Enter one" in errors_of(Client(name="夏普", server=nowhere))["account_name"][0]
     client = Client(name="夏普", account_name="client_xiapu", server=nowhere)
     client.full_clean()
@@ -314,7 +314,7 @@ def test_a_missing_key_field_is_named(field, value):
     assert key_errors(PLANTED | {field: value}, KNOWN_CONNECTORS["bitmart"]) == {field: f"{field} is missing."}
 
 
-def test_an_unknown_key_field_is_named_with_the_ones_that_are_asked_for():
+def test_an_unknown_key_field_is_named_with_the_required_ones():
     (sentence,) = key_errors(PLANTED | {"memo": "planted"}, KNOWN_CONNECTORS["bitmart"]).values()
     assert sentence.startswith("“memo” is not a field")
     assert all(name in sentence for name in PLANTED)

@@ -161,7 +161,7 @@ def test_a_token_is_made_in_the_admin_and_opens_the_api(page: Page, demo: Demo, 
     expect(page.get_by_text("Requests with it are rejected")).to_be_visible()
 
 
-def test_a_webhook_is_made_in_the_admin_and_told_of_a_deployment(
+def test_a_webhook_is_added_in_the_admin_and_notified_of_a_deployment(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
     sign_in(page, demo, to="/admin/json_api/webhook/")

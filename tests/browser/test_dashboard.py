@@ -51,7 +51,7 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     expect(page).to_have_title("Sharp · Paper Maker: performance | Perch · Hummingbot control panel")
 
 
-def test_the_first_page_renews_itself_while_nobody_is_at_it(page: Page, demo: Demo) -> None:
+def test_the_dashboard_refreshes_itself_while_it_is_idle(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     page.clock.install()
     page.goto("/admin/")

@@ -159,7 +159,7 @@ def test_a_list_stays_where_it_was_scrolled_to(page: Page, demo: Demo) -> None:
     assert page.evaluate(f"[scrollY, {sideways}.scrollLeft]") == before == [400, 60]
 
 
-def test_what_was_asked_for_in_a_list_is_followed_to_its_end(page: Page, demo: Demo) -> None:
+def test_an_operation_submitted_in_a_list_is_followed_to_its_end(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.locator("#action-toggle").check()

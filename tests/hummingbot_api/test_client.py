@@ -98,7 +98,7 @@ def until(condition, seconds=3.0):
         time.sleep(0.01)
 
 
-def test_the_version_is_told_without_a_valid_login(sandbox):
+def test_the_version_is_returned_without_a_valid_login(sandbox):
     assert HummingbotAPI(sandbox.url, "admin", "wrong").system.version() == "1.0.1"
 
 
@@ -112,7 +112,7 @@ def test_the_version_is_told_without_a_valid_login(sandbox):
         Reply("null"),
     ],
 )
-def test_what_is_not_a_hummingbot_api_is_told_by_its_root(stub, stubbed, reply):
+def test_another_api_is_recognized_by_its_root(stub, stubbed, reply):
     stub.will(reply)
 
     with pytest.raises(UnexpectedAnswer):
@@ -353,7 +353,7 @@ def test_a_page_of_one_single_moment_is_the_last(stub, stubbed, monkeypatch):
     assert len(stub.seen) == 1
 
 
-def test_the_portfolio_is_told_of_the_accounts_that_were_asked_for(api, sandbox):
+def test_the_portfolio_contains_the_requested_accounts(api, sandbox):
     sandbox.world.accounts |= {"client_sharp": {"bitmart": KEY}, "client_blunt": {"bitmart": KEY}}
     state = api.portfolio.state(["client_sharp", "client_new"])
     assert state.keys() == {"client_sharp"}
@@ -363,12 +363,12 @@ def test_the_portfolio_is_told_of_the_accounts_that_were_asked_for(api, sandbox)
     assert btc.available_units < btc.units
 
 
-def test_for_no_account_the_server_is_not_asked_because_it_would_tell_of_all(stub, stubbed):
+def test_without_accounts_no_request_is_sent_because_the_server_would_return_all(stub, stubbed):
     assert stubbed.portfolio.state([]) == {}
     assert not stub.seen
 
 
-def test_what_an_account_held_is_told_by_the_hour_without_the_oldest_which_may_be_cut(api, sandbox):
+def test_an_accounts_history_is_hourly_without_the_oldest_which_may_be_cut(api, sandbox):
     sandbox.world.accounts["client_sharp"] = {"bitmart": KEY}
     sandbox.world.clock.advance(6 * 3600)
     since = datetime.fromtimestamp(sandbox.world.born_at, UTC)

@@ -144,7 +144,7 @@ def test_the_fields_of_a_connector_that_the_server_does_not_know(api, connector)
         api.connectors.fields(connector)
 
 
-def test_trading_rules_are_asked_for_by_pair(stub, stubbed):
+def test_trading_rules_are_requested_by_pair(stub, stubbed):
     stub.will(Reply({"BTC-USDT": {"min_order_size": 0.0001, "min_notional_size": 0, "min_price_increment": 1e-56}}))
 
     rules = stubbed.connectors.trading_rules("binance", ["BTC-USDT", "ETH-USDT"])
@@ -172,7 +172,7 @@ def test_a_pair_that_the_exchange_does_not_list_has_no_rules(api):
     assert api.connectors.trading_rules("bitmart", ["SHARP-USDT", "NO-USDT"]).keys() == {"SHARP-USDT"}
 
 
-def test_prices_are_asked_for_by_pair(api):
+def test_prices_are_requested_by_pair(api):
     assert api.connectors.prices("bitmart", ["SHARP-USDT"]) == {"SHARP-USDT": 0.0125}
 
 

@@ -79,7 +79,7 @@ def test_an_address_that_is_not_there_is_a_problem_whatever_is_sent_to_it(method
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml"])
-def test_a_body_of_another_kind_is_read_as_json_all_the_same(kind, tool):
+def test_a_body_of_another_content_type_is_still_read_as_json(kind, tool):
     answer = tool.http.generic("POST", "/bots/create", b"name=x", content_type=kind, headers=tool.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "body_unreadable")
     assert answer["Content-Type"] == "application/problem+json"

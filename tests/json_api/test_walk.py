@@ -129,7 +129,7 @@ def make(tool: Tool, call: Call) -> Any:
 
 
 @pytest.mark.parametrize("letter", ROLES, ids=ROLES.get)
-def test_each_role_is_answered_what_it_may_have_and_no_more(letter, users, make_tool, settings):
+def test_each_role_gets_exactly_what_it_may_see(letter, users, make_tool, settings):
     settings.API = settings.API | {"PER_MINUTE": 1_000_000}
     tool, world = make_tool(users[letter]), world_of("Own", users[letter])
     for call in calls(world):
@@ -202,7 +202,7 @@ def test_repeating_a_rotation_takes_what_asking_for_it_takes(redeploys, scopes, 
     assert (answer.json().get("code") == "scope_missing") == (status == 403)
 
 
-def test_nobody_repeats_what_was_asked_for_with_an_option_that_they_may_not_have(users, make_tool):
+def test_an_operation_with_a_privileged_option_needs_its_permission_to_repeat(users, make_tool):
     tool, world = make_tool(users["M"]), world_of("Own", users["M"])
     operation = world["deploy"]
     type(operation).objects.filter(pk=operation.pk).update(state="failed", options={"gone": True})

@@ -24,7 +24,7 @@ from tests.notifications.conftest import looks
 from tests.notifications.test_pages import CHANNELS, SLACK, crashed, two_clients, words
 
 
-def test_without_a_channel_the_list_says_that_nobody_is_told(admin_client, channel):
+def test_without_a_channel_the_list_reports_that_no_one_is_notified(admin_client, channel):
     page = reverse(f"{CHANNELS}_changelist")
     assert "Until you add one" not in words(admin_client.get(page))
     channel.delete()
@@ -170,7 +170,7 @@ def test_a_manager_who_may_have_channels_has_own_ones_about_own_clients(two_clie
         assert browser.post(operate_url(channel, "test_channel")).status_code == 404
 
 
-def test_who_may_only_look_at_channels_has_no_secret_field_and_no_button(channel, make_user, browse):
+def test_a_user_with_view_permission_has_no_secret_field_and_no_button(channel, make_user, browse):
     viewer = make_user("viewer", {"notifications.view_channel", "accounts.view_every_client"})
     page = browse(viewer).get(url_of(channel))
     assert page.status_code == 200

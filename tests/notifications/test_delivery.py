@@ -85,7 +85,7 @@ def test_a_duration_in_words(passed, words):
     assert messages.describe(timedelta(**passed)) == words
 
 
-def test_each_kind_is_told_in_its_own_form(bot, receiver, settings):
+def test_each_kind_is_notified_in_its_own_format(bot, receiver, settings):
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"TELEGRAM_API": receiver.url}
     Client.objects.update(name="<!channel> & Co")
     for kind, secret, recipient in (
@@ -247,7 +247,7 @@ def test_a_receiver_that_asks_to_wait_longer_is_waited_for_and_not_for_ever(cras
         later(days=1)
 
 
-def test_that_it_is_over_is_told_after_that_it_happened(crashed, bot, receiver):
+def test_the_resolution_is_sent_after_the_opening(crashed, bot, receiver):
     receiver.will(Reply("", 503), Reply())
     outbox.send_due()
     shows(bot, BotState.RUNNING)
@@ -260,7 +260,7 @@ def test_that_it_is_over_is_told_after_that_it_happened(crashed, bot, receiver):
     assert [body["event"] for body in bodies(receiver)] == ["opened", "opened", "closed"]
 
 
-def test_where_it_could_not_be_told_that_it_happened_it_is_not_told_that_it_is_over(crashed, bot, receiver):
+def test_without_a_sent_opening_no_resolution_is_sent(crashed, bot, receiver):
     receiver.will(Reply("", 404))
     outbox.send_due()
     shows(bot, BotState.RUNNING)
@@ -279,7 +279,7 @@ def test_a_channel_out_of_reach_is_tried_once_in_a_pass_and_keeps_no_other_waiti
     assert sorted(dead.values_list("attempts", flat=True)) == [0, 0, 1]
 
 
-def test_a_channel_that_was_switched_off_is_told_nothing(crashed, channel, receiver, bot, make_live):
+def test_a_disabled_channel_is_not_notified(crashed, channel, receiver, bot, make_live):
     Channel.objects.update(active=False)
     outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_off")
@@ -336,7 +336,7 @@ def test_without_a_mail_server_no_email_counts_as_sent(crashed, channel, setting
 # --- receivers ---
 
 
-def test_each_channel_is_told_of_its_own(bot, make_live, make_user):
+def test_each_channel_is_notified_of_its_own_incidents(bot, make_live, make_user):
     manager = make_user("manager")
     Client.objects.update(account_manager=manager)
     other = make_live("Blunt")
@@ -379,7 +379,7 @@ def test_a_server_concerns_also_the_clients_that_have_but_a_bot_there(bot, make_
 
 
 @pytest.mark.parametrize("lost", [{"is_active": False}, {"is_staff": False}])
-def test_the_channel_of_a_user_who_may_not_sign_in_any_more_is_told_nothing(lost, bot, make_user):
+def test_the_channel_of_a_user_who_can_no_longer_sign_in_is_not_notified(lost, bot, make_user):
     manager = make_user("manager")
     Client.objects.update(account_manager=manager)
     facts = {"kind": ChannelKind.WEBHOOK, "secret": "http://127.0.0.1:9"}
@@ -392,7 +392,7 @@ def test_the_channel_of_a_user_who_may_not_sign_in_any_more_is_told_nothing(lost
     assert Channel.objects.get(name="theirs").whose == "nobody (manager is disabled)"
 
 
-def test_what_was_to_be_told_when_the_user_was_disabled_is_not_sent_any_more(bot, make_user, receiver):
+def test_pending_messages_are_not_sent_after_the_user_was_disabled(bot, make_user, receiver):
     manager = make_user("manager")
     Client.objects.update(account_manager=manager)
     Channel.objects.create(name="theirs", kind=ChannelKind.WEBHOOK, secret=f"{receiver.url}/hook", manager=manager)
@@ -475,7 +475,7 @@ def test_what_the_receiver_says_is_quoted_short_without_the_address(receiver):
     assert refusal.value.__context__ is None
 
 
-def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
+def test_an_endless_answer_blocks_no_worker(receiver, monkeypatch):
     monkeypatch.setattr(http, "TIMEOUT", (1, 0.2))
     receiver.will(Reply("x" * 100, 404, cut=50, stall=5))
     with pytest.raises(ChannelRefused):
@@ -485,7 +485,7 @@ def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
         post(f"{receiver.url}/hook", b"{}")
 
 
-def test_a_receiver_whose_answer_comes_byte_by_byte_keeps_nobody(monkeypatch):
+def test_a_receiver_that_answers_byte_by_byte_blocks_no_worker(monkeypatch):
     monkeypatch.setattr(http, "TIMEOUT", (0.1, 0.2))
     with (
         listening(trickling(b"HTTP/1.1 200 OK\r\n", piece=b"X-More: 1\r\n")) as url,

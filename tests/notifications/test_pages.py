@@ -45,7 +45,7 @@ def words(response) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.content.decode())).split())
 
 
-def test_without_a_worker_the_list_says_that_nobody_is_looking_rather_than_that_nothing_is_wrong(bot, admin_client):
+def test_without_a_worker_the_list_reports_that_monitoring_is_down(bot, admin_client):
     page = words(admin_client.get(reverse(f"{INCIDENTS}_changelist")))
     assert "Monitoring is not running" in page
     assert "All clear" not in page
@@ -58,7 +58,7 @@ def test_what_helps_stands_out_and_not_the_mark_as_seen(crashed, admin_client):
     assert "Acknowledge" in page
 
 
-def test_who_may_add_no_channel_is_told_who_can(crashed, admin_client, django_user_model):
+def test_a_user_who_may_not_add_a_channel_sees_who_can(crashed, admin_client, django_user_model):
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_incident", "view_every_client"]))
     assert "Add a channel" in words(admin_client.get(url_of(crashed)))
@@ -98,9 +98,7 @@ def test_a_suspicion_is_shown_nowhere(bot, admin_client):
     assert admin_client.get(suspicion.get_absolute_url()).status_code == 404
 
 
-def test_an_incidents_page_says_what_to_do_who_was_told_and_leads_to_what_it_is_about(
-    bot, channel, receiver, admin_client
-):
+def test_an_incidents_page_shows_remedy_notified_channels_and_subject(bot, channel, receiver, admin_client):
     operation = ended("deploy", bot, State.FAILED, "docker_down")
     (incident,) = looks()
     receiver.will(Reply("gone", 404))
@@ -130,7 +128,7 @@ def test_an_incidents_page_has_the_buttons_that_help_and_the_way_to_the_log(
     assert operate_url(bot, "redeploy") not in text_of(admin_client.get(url_of(crashed)))
 
 
-def test_what_nobody_was_told_is_only_certain(crashed, admin_client):
+def test_an_incident_without_notifications_is_only_confirmed(crashed, admin_client):
     assert "Certain, and told" not in text_of(admin_client.get(url_of(crashed)))
 
 
@@ -188,7 +186,7 @@ def test_without_the_permission_there_is_no_button_no_action_and_no_way_to_mark_
     assert crashed.acknowledged_at is None
 
 
-def test_an_incident_goes_with_its_client_and_not_by_itself(client_sharp, admin_client):
+def test_an_incident_is_deleted_with_its_client_and_not_alone(client_sharp, admin_client):
     ended("push_profile", client_sharp, State.FAILED, "key_refused")
     (incident,) = looks()
     assert admin_client.get(url_of(incident, "delete")).status_code == 403

@@ -64,14 +64,14 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
     assert incident.resolution == "The bot is running again."
 
 
-def test_nobody_is_sent_to_an_exchange_for_the_orders_of_a_bot_with_simulated_money(bot):
+def test_simulated_orders_have_no_remedy_at_an_exchange(bot):
     bot.deployment.update(connector="binance_paper_trade")
     shows(bot, BotState.CRASHED)
     (incident,) = looks()
     assert incident.remedy.startswith("Read the last lines of its log")
 
 
-def test_a_bot_that_is_started_again_and_stays_paused_is_no_incident_any_more(bot):
+def test_a_bot_that_is_started_again_and_stays_paused_is_no_longer_an_incident(bot):
     shows(bot, BotState.CRASHED)
     assert kinds_of(looks()) == ["bot_crashed"]
     shows(bot, BotState.PAUSED)
@@ -98,7 +98,7 @@ def test_what_was_not_seen_lately_begins_nothing_and_ends_nothing(bot):
     assert looks(3) == []
 
 
-def test_one_silent_look_is_no_incident_and_neither_is_looking_at_it_twice(bot, channel):
+def test_one_unresponsive_poll_is_no_incident_even_if_checked_twice(bot, channel):
     shows(bot, BotState.UNRESPONSIVE)
     assert looks(3) == []
     shows(bot, BotState.RUNNING)
@@ -110,7 +110,7 @@ def test_one_silent_look_is_no_incident_and_neither_is_looking_at_it_twice(bot, 
     assert kinds_of(looks()) == ["bot_unresponsive"]
 
 
-def test_bots_that_are_not_heard_for_as_long_as_a_restarted_server_takes_are_not_silent(bot, settings):
+def test_bots_may_reconnect_as_slowly_as_after_a_server_restart(bot, settings):
     settings.FLEET = settings.FLEET | {"RECONNECT_GRACE": 40}
     now = timezone.now()
     for seconds, kinds in ((0, []), (20, []), (39, []), (41, ["bot_unresponsive"])):
@@ -118,7 +118,7 @@ def test_bots_that_are_not_heard_for_as_long_as_a_restarted_server_takes_are_not
         assert kinds_of(looks()) == kinds
 
 
-def test_one_good_look_between_bad_ones_ends_no_incident_that_took_two(bot, channel):
+def test_one_good_poll_between_bad_ones_resolves_no_incident_that_took_two(bot, channel):
     for state in (
         BotState.UNRESPONSIVE,
         BotState.UNRESPONSIVE,
@@ -144,7 +144,7 @@ def test_a_silent_bot_that_crashes_is_one_incident_that_became_another(bot, chan
     assert reported() == [("bot_unresponsive", "opened"), ("bot_crashed", "opened"), ("bot_crashed", "closed")]
 
 
-def test_who_was_told_of_the_former_incident_and_is_not_told_of_what_it_became_is_told_that_it_is_over(bot, channel):
+def test_channels_that_do_not_get_the_following_incident_get_the_resolution(bot, channel):
     Channel.objects.update(kinds=["bot_unresponsive"])
     for state in (BotState.UNRESPONSIVE, BotState.UNRESPONSIVE, BotState.CRASHED):
         shows(bot, state)
@@ -162,7 +162,7 @@ def test_a_suspicion_of_silence_ends_with_the_crash(bot):
     assert not Incident.objects.current().exists()
 
 
-def test_a_bot_that_was_stopped_here_is_no_incident_and_one_that_stopped_by_itself_is(bot):
+def test_a_stop_by_the_panel_is_no_incident_and_any_other_is(bot):
     ended("stop", bot, State.SUCCEEDED)
     shows(bot, BotState.STOPPED)
     assert looks() == []
@@ -172,7 +172,7 @@ def test_a_bot_that_was_stopped_here_is_no_incident_and_one_that_stopped_by_itse
 
 
 @pytest.mark.parametrize("kind", ["recover", "stop", "start", "redeploy"])
-def test_a_bot_that_was_recovered_here_did_not_stop_by_itself(kind, bot):
+def test_a_bot_that_the_panel_recovered_did_not_stop_on_its_own(kind, bot):
     """Its container was started for it, and the operation failed because of its orders."""
     operation = ended(kind, bot, State.FAILED, "orders_may_be_open")
     began = operation.finished_at - timedelta(seconds=20)
@@ -203,7 +203,7 @@ def test_a_bot_whose_operation_waits_for_its_turn_is_not_left_alone(bot):
     assert kinds_of(looks()) == ["bot_crashed"]
 
 
-def test_a_bot_that_never_ran_is_told_of_by_the_operation_that_should_have_started_it(bot):
+def test_a_bot_that_never_ran_is_reported_by_its_failed_operation(bot):
     bot.deployment.update(verified_at=None)
     shows(bot, BotState.CRASHED)
     ended("deploy", bot, State.FAILED, "container_exited")
@@ -231,7 +231,7 @@ def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, ch
     assert reported() == [("duplicate_instance", "opened"), ("duplicate_instance", "closed")]
 
 
-def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(server, channel):
+def test_an_unmanaged_instance_is_reported_once_until_it_no_longer_runs(server, channel):
     for _ in range(3):
         runs(server, "hummingbot-other-20261122-105939")
         (incident,) = looks()
@@ -244,7 +244,7 @@ def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(serv
     assert Incident.objects.get().resolution == "It is no longer running."
 
 
-def test_each_of_several_is_told_for_itself(server, channel):
+def test_each_of_several_is_reported_separately(server, channel):
     runs(server, "one")
     looks()
     runs(server, "one", "another")
@@ -252,7 +252,7 @@ def test_each_of_several_is_told_for_itself(server, channel):
     assert len(reported()) == 2
 
 
-def test_what_somebody_knows_is_not_told_and_what_they_take_back_is_told_again(server, channel, admin_user):
+def test_acknowledged_instances_are_not_reported_until_that_is_withdrawn(server, channel, admin_user):
     runs(server, "known", "unknown")
     looks()
     known = server.unmanaged_instances.get(name="known")
@@ -289,7 +289,7 @@ def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
     assert looks() == []
 
 
-def test_only_channels_for_every_client_are_told_of_a_bot_that_may_be_named_after_anybodys(make_live, admin_user):
+def test_only_channels_for_every_client_are_notified_of_unmanaged_instances(make_live, admin_user):
     live = make_live(manager=admin_user)
     everybodys = Channel.objects.create(name="Desk", kind="slack", secret="x")
     Channel.objects.create(name="Client's", kind="slack", secret="x", client=live.client)
@@ -324,7 +324,7 @@ def key(bot) -> ExchangeKey:
     return key
 
 
-def test_a_server_that_refuses_the_login_is_told_as_such_at_the_first_look_and_over_at_the_first_good_one(server):
+def test_a_refused_login_opens_and_resolves_at_the_first_poll(server):
     server.contact_failed(WrongPassword(), reachable=True)
     (incident,) = looks()
     assert incident.title == "server rejects the login"
@@ -390,7 +390,7 @@ def test_one_failed_contact_is_no_incident(bot):
     assert not Incident.objects.exists()
 
 
-def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, monkeypatch):
+def test_two_workers_that_check_at_once_open_and_report_one_incident(bot, channel, monkeypatch):
     """The other worker has looked in full, between this one's reading and its writing."""
     shows(bot, BotState.CRASHED)
     bots, meanwhile = detection._bots, []
@@ -411,7 +411,7 @@ def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, 
     assert Incident.objects.count() == 1
 
 
-def test_a_look_that_ends_in_a_bug_does_not_keep_messages_back(channel, bot, receiver, monkeypatch):
+def test_a_check_that_ends_in_a_bug_does_not_hold_messages_back(channel, bot, receiver, monkeypatch):
     shows(bot, BotState.CRASHED)
     looks()
 
@@ -424,7 +424,7 @@ def test_a_look_that_ends_in_a_bug_does_not_keep_messages_back(channel, bot, rec
     assert len(receiver.seen) == 1
 
 
-def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
+def test_a_check_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
     def queries() -> int:
         return count_queries(lambda: look(timezone.now()))
 
@@ -435,7 +435,7 @@ def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
     assert queries() == few
 
 
-def test_what_is_over_for_ninety_days_is_forgotten_and_what_is_open_is_not(bot, channel):
+def test_incidents_are_pruned_ninety_days_after_their_resolution(bot, channel):
     shows(bot, BotState.CRASHED)
     looks()
     shows(bot, BotState.RUNNING)

@@ -38,7 +38,7 @@ def test_less_than_the_minimum_in_two_readings_is_an_incident_until_two_show_tha
     assert Incident.objects.get().resolution == "The balance is 20000 SHARP, 500 USDT again."
 
 
-def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
+def test_it_shows_the_balance_its_time_and_the_minimum(key):
     for _ in range(2):
         holds(key, USDT=480.25, SHARP=30000)
         incidents = looks()
@@ -47,7 +47,7 @@ def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
     assert incident.sentence.endswith(" UTC. The minimum is 20000 SHARP, 500 USDT.")
 
 
-def test_an_asset_that_is_not_among_those_told_of_is_not_there(key):
+def test_an_asset_that_the_server_did_not_report_has_no_balance(key):
     for _ in range(2):
         holds(key, USDT=1000)
         incidents = looks()

@@ -75,7 +75,7 @@ def test_renewing_prolongs_the_lease_and_fails_once_it_is_anothers(make_kind, re
         lease.renew()
 
 
-def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, request_operation):
+def test_a_running_operation_is_canceled_after_the_current_step(make_kind, request_operation):
     failures = []
 
     def act(run):

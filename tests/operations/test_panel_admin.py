@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
 
 
-def test_a_moment_is_written_in_utc_for_whoever_has_no_script() -> None:
+def test_a_moment_is_shown_in_utc_without_scripts() -> None:
     in_paris = NOON.astimezone(timezone(timedelta(hours=1)))
     assert when(in_paris) == (
         '<time datetime="2026-11-22T12:00:05+00:00" title="22 Nov 2026 12:00:05 UTC" data-when="second">'

@@ -91,7 +91,7 @@ def test_while_it_waits_nothing_else_may_come_in_between(make_kind, request_oper
     assert refused == ["urgent", "urgent"]
 
 
-def test_what_came_in_between_all_the_same_gives_way_too(make_kind, request_operation):
+def test_operations_that_came_in_between_are_superseded_too(make_kind, request_operation):
     make_kind(one=fine)
     former, urgent = request_operation(), request_operation("urgent")
     assert state(former) == State.CANCELLED
@@ -103,7 +103,7 @@ def test_what_came_in_between_all_the_same_gives_way_too(make_kind, request_oper
     assert runner.run(urgent.pk)
 
 
-def test_what_it_does_not_take_over_from_it_waits_for_like_any_other(make_kind, request_operation):
+def test_it_waits_for_operations_that_it_does_not_supersede(make_kind, request_operation):
     make_kind("other", one=fine)
     request_operation("other")
     with pytest.raises(OperationActive):

@@ -101,7 +101,7 @@ def test_a_number_is_no_value_of_a_key_for_it_may_have_had_zeros_in_front():
 
 
 @pytest.mark.parametrize("value", ["planted-1E5", "0091", "12345678901234567", "2E8f"])
-def test_a_key_that_only_looks_a_bit_like_a_number_is_taken(value):
+def test_a_key_that_only_resembles_a_number_is_accepted(value):
     row = Row(2, {"memo": value})
     assert row.verbatim("memo") == value
     assert not row.errors

@@ -134,7 +134,7 @@ def test_a_redeploy_whose_worker_is_killed_never_lets_two_instances_live(
     ("kind", "boundary"),
     each({kind: boundaries_of(kind) for kind in ("stop", "archive")}),
 )
-def test_an_end_whose_worker_is_killed_comes_all_the_same(kind, boundary, deployed, sandbox, killed_and_taken_over):
+def test_an_ending_operation_survives_a_killed_worker(kind, boundary, deployed, sandbox, killed_and_taken_over):
     operation = ask(kind, deployed)
     killed_and_taken_over(operation, boundary)
     assert_well_ended(operation, deployed, sandbox, *AFTER[kind])
@@ -258,7 +258,7 @@ def test_a_push_whose_worker_is_killed_is_finished_by_another(boundary, key, san
     assert profile.fingerprint_of("bitmart") == key.fingerprint
 
 
-def test_a_refused_key_is_cleaned_up_by_the_worker_that_takes_over(key, sandbox, killed_and_taken_over):
+def test_a_rejected_key_is_cleaned_up_by_the_next_worker(key, sandbox, killed_and_taken_over):
     sandbox.faults.add("exchange_refuses_key", leaves_file=True)
     operation = ask("push_profile", key.client)
     killed_and_taken_over(operation, "push:refused")

@@ -146,7 +146,7 @@ def test_an_open_instance_that_was_named_alike_before_is_not_mistaken_for_this_o
     assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
 
 
-def test_an_instance_that_was_deployed_under_a_former_name_is_still_this_bots(perform, make_bot, server):
+def test_an_instance_deployed_under_a_previous_name_is_still_this_bots(perform, make_bot, server):
     client = server.clients.create(name="B", account_name="b-sharp")
     bot = make_bot(client=client, name="spread", connector="binance_paper_trade")
     former = "hummingbot-b-sharp-spread"

@@ -49,7 +49,7 @@ def test_a_base_url_that_leads_to_another_host_makes_no_second_bot_there(bot, pe
     assert bot.deployment.is_open
 
 
-def test_a_redeploy_stops_when_the_former_instance_may_have_left_orders_open(bot, perform, sandbox, monkeypatch):
+def test_a_redeploy_stops_when_the_previous_instance_may_have_left_orders_open(bot, perform, sandbox, monkeypatch):
     assert perform("deploy", bot).state == State.SUCCEEDED
     monkeypatch.setattr(Instance, "listed", False)
     operation = perform("redeploy", bot)

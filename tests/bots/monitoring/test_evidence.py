@@ -146,7 +146,7 @@ def quoting(bot: Bot, sandbox) -> Bot:
 
 
 @pytest.mark.parametrize("definition", ["script", "controller"])
-def test_a_key_that_is_revoked_while_its_bot_runs_is_shown_within_two_rounds(
+def test_a_key_that_is_revoked_while_its_bot_runs_is_shown_within_two_polls(
     definition, bot, make_pmm, perform, sandbox
 ):
     bot = bot if definition == "script" else make_pmm()

@@ -113,7 +113,7 @@ def test_no_secret_is_kept_in_a_line_of_any_kind_or_in_its_loggers_name(live, ou
     assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in text]
 
 
-def test_a_line_is_not_kept_again_with_a_key_that_was_replaced_since_and_is_not_known_any_more(live, output, key):
+def test_a_line_is_not_stored_again_with_a_replaced_key_that_is_no_longer_known(live, output, key):
     output["general_logs"] = [entry(f"refused {PLANTED['bitmart_memo']}"), entry("and then", 1)]
     assert read(live) == ["refused •••", "and then"]
     key.set_values(PLANTED | {"bitmart_memo": "another memo"})
@@ -153,7 +153,7 @@ def test_a_bot_that_runs_with_a_key_that_was_rotated_since_leaks_neither(live, k
     assert read(live) == ["signed with ••• for •••, •••"]
 
 
-def test_former_values_are_forgotten_when_no_bot_has_them_any_more(live, key, perform):
+def test_previous_values_are_pruned_when_no_bot_has_them(live, key, perform):
     key.set_values(PLANTED | {"bitmart_memo": "rotated"})
     key.save()
     prune_previous_values()

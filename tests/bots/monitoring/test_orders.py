@@ -88,7 +88,7 @@ def test_what_was_open_before_is_open_until_its_end_is_logged():
     assert ids(orders_after(known, earlier[-1].timestamp, later)) == ["BSPUT66"]
 
 
-def test_a_new_run_whose_log_begins_anew_still_has_the_orders_of_the_one_before():
+def test_a_new_run_with_a_new_log_still_has_the_orders_of_the_previous_one():
     known = orders_after([], None, log(BID, ASK))
     anew = log("MQTT Bridge connected with success.", start=START + timedelta(hours=1))
     assert ids(orders_after(known, START, anew)) == ["BSPUT66", "SSPUT67"]
@@ -120,7 +120,7 @@ def test_orders_that_a_stop_could_not_cancel_are_open_however_old_they_are(lines
 
 
 @pytest.mark.parametrize("line", ["Failed to cancel order OLD1", "Failed to cancel order OLD1 (order not found)"])
-def test_a_cancel_that_failed_while_the_bot_ran_says_nothing_of_an_order_that_nobody_knows(line):
+def test_a_failed_cancel_while_the_bot_ran_proves_nothing_about_an_unknown_order(line):
     assert orders_after([], START, log(line)) == []
 
 

@@ -265,7 +265,7 @@ def test_the_panels_own_request_starts_the_strategy_with_its_settings(bot, perfo
     }
 
 
-def test_a_strategy_that_fails_at_its_start_is_no_success_although_the_bot_is_heard(bot, perform, sandbox, monkeypatch):
+def test_a_strategy_that_fails_at_its_start_is_a_failure_of_a_connected_bot(bot, perform, sandbox, monkeypatch):
     send = deploying._send
 
     def send_for_a_broken_script(api, deployment):

@@ -59,12 +59,12 @@ def look_that_meets(problem: Problem):
 @pytest.mark.parametrize(
     "kind", [ServerUnreachable, TLSFailed, TunnelOffline, ServerTimedOut, UnexpectedAnswer, ServerFailed]
 )
-def test_who_waits_goes_on_waiting_while_the_server_is_out_of_reach(kind):
+def test_a_waiting_step_keeps_waiting_while_the_server_is_out_of_reach(kind):
     assert look_that_meets(kind())() is None
 
 
 @pytest.mark.parametrize("kind", [WrongPassword, DockerDown, NotFound, InstanceMissing])
-def test_who_waits_is_told_at_once_what_no_waiting_mends(kind):
+def test_a_waiting_step_fails_at_once_if_waiting_does_not_help(kind):
     with pytest.raises(kind):
         look_that_meets(kind())()
 
@@ -227,7 +227,7 @@ def test_a_start_of_a_bot_whose_container_exits_again_fails_with_that(live, inst
 
 @pytest.mark.parametrize("kind", OBSERVING_OPERATIONS)
 @pytest.mark.parametrize("urgent", ["stop", "archive"])
-def test_a_bot_is_stopped_while_somebody_looks_at_it(kind, urgent, live, perform, settings):
+def test_a_bot_is_stopped_during_a_refresh(kind, urgent, live, perform, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
     looking = operation_request(kind=kind, subject=live)
     assert Operation.objects.claim(looking.pk, "worker")
@@ -242,7 +242,7 @@ def test_a_refresh_leaves_a_bot_to_the_operation_that_works_on_it(live, instance
     assert live.deployment.state == BotState.RUNNING
 
 
-def test_a_refresh_looks_again_when_the_bot_was_stopped_while_it_looked(live, perform, monkeypatch, settings):
+def test_a_refresh_reads_again_when_the_bot_was_stopped_meanwhile(live, perform, monkeypatch, settings):
     settings.FLEET = settings.FLEET | {"SETTLE": 10}  # the stop may take longer than a look
     read, stops = instances.read_logs, ["stop"]
 
@@ -260,7 +260,7 @@ def test_a_refresh_looks_again_when_the_bot_was_stopped_while_it_looked(live, pe
 # --- refresh ---
 
 
-def test_a_refresh_notices_that_somebody_else_stopped_or_started_the_bot(live, instance, perform):
+def test_a_refresh_notices_a_stop_or_start_outside_the_panel(live, instance, perform):
     instance.stop_strategy("{}")
     assert perform("refresh", live).state == State.SUCCEEDED
     assert live.deployment.state == BotState.STOPPED

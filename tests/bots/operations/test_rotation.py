@@ -36,9 +36,7 @@ def work_off(operation: Operation) -> None:
         assert runner.run(followup.pk)
 
 
-def test_a_rotation_pushes_the_new_values_and_redeploys_the_bot_that_has_the_former_ones(
-    rotated, trading, perform, sandbox
-):
+def test_a_rotation_pushes_the_new_values_and_redeploys_bots_with_previous_ones(rotated, trading, perform, sandbox):
     former = trading.deployment
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     assert operation.state == State.SUCCEEDED, operation.error_message
@@ -53,7 +51,7 @@ def test_a_rotation_pushes_the_new_values_and_redeploys_the_bot_that_has_the_for
     assert not running_with_previous_key(rotated).exists()
 
 
-def test_its_page_follows_the_redeploys_that_it_asked_for(rotated, trading, perform, admin_client):
+def test_its_page_follows_the_redeploys_that_it_submitted(rotated, trading, perform, admin_client):
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     live = url_of(operation, "live")
     page = text_of(admin_client.get(live))
@@ -171,7 +169,7 @@ def test_a_bot_that_something_else_is_done_with_is_left_and_named(rotated, tradi
     assert "Sharp Spread: not redeployed, because “Start" in operation.summary
 
 
-def test_a_redeploy_is_asked_for_once_though_the_worker_dies_after_asking(rotated, trading, monkeypatch):
+def test_a_redeploy_is_submitted_once_though_the_worker_dies_afterwards(rotated, trading, monkeypatch):
     operation = operation_request(kind="rotate_key", subject=rotated, options={"bots": [trading.pk]})
     end = runner._end
 

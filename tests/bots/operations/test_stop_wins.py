@@ -30,7 +30,7 @@ def stop_amid(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["deploy", "redeploy", "start"])
-def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox, stop_amid):
+def test_a_stop_supersedes_the_operation_in_progress(kind, bot, perform, sandbox, stop_amid):
     sandbox.reset(speed=20)  # or else, on a busy machine, it could be there at the first poll
     if kind != "deploy":
         assert perform("deploy", bot).state == State.SUCCEEDED
@@ -49,7 +49,7 @@ def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox,
     assert {instance.strategy for instance in sandbox.world.live()} == {"stopped"}
 
 
-def test_whoever_is_asked_about_a_stop_is_told_what_it_ends(bot):
+def test_the_confirmation_of_a_stop_names_what_it_ends(bot):
     output = kinds.get("stop").consequence(bot, {})
     assert "is running now" not in output
     operation_request(kind="refresh", subject=bot)

@@ -292,7 +292,7 @@ def test_an_order_that_a_person_has_dealt_with_is_not_named_again_by_its_archive
     assert not OrphanedOrders.objects.unresolved().exists()
 
 
-def test_a_bot_with_orders_that_nobody_has_dealt_with_is_not_deleted(quoting, orphaned):
+def test_a_bot_with_unresolved_orders_is_not_deleted(quoting, orphaned):
     with pytest.raises(Exception, match="left orders open"):
         quoting.remove()
 
@@ -307,9 +307,7 @@ def test_a_rotated_key_leaves_a_bot_alone_that_has_orders_to_be_dealt_with(bot, 
     assert not operation.followups.exists()
 
 
-def test_a_container_that_somebody_else_started_again_has_its_former_orders_named(
-    make_pmm, key, perform, sandbox, server
-):
+def test_a_container_restarted_outside_the_panel_has_its_previous_orders_named(make_pmm, key, perform, sandbox, server):
     bot = make_pmm()
     assert perform("deploy", bot).state == State.SUCCEEDED
     sandbox.world.clock.advance(QUOTING)
@@ -338,7 +336,7 @@ def test_a_paused_bot_is_never_joined_by_a_second_one(kind, quoting, instance, p
     assert len(sandbox.world.open_orders()) == 2
 
 
-def test_a_look_stops_nothing(quoting, instance, sandbox, perform):
+def test_a_refresh_stops_nothing(quoting, instance, sandbox, perform):
     paused(sandbox, instance.name)
     sandbox.requests.clear()
     look(quoting)

@@ -65,14 +65,14 @@ def test_a_quote_amount_is_turned_into_the_base_asset_at_the_price():
     assert reason.startswith("An order is 800 SHARP at a price of 0.0125.")
 
 
-def test_without_a_price_only_what_is_told_in_the_same_asset_is_judged():
+def test_without_a_price_only_amounts_in_the_same_asset_are_checked():
     assert bundled("spread", NO_PRICE, order_amount=100) == {}
     assert bundled("spread", NO_PRICE, order_amount=99) != {}
     assert bundled("grid_strike", NO_PRICE, total_amount_quote=4) != {}
 
 
 @pytest.mark.parametrize("rules", [Rules(), Rules(min_order_size=0, min_notional_size=0, price=1)])
-def test_an_exchange_that_asks_for_nothing_refuses_nothing(rules):
+def test_an_exchange_without_rules_rejects_nothing(rules):
     assert bundled("spread", rules, order_amount=0.0001) == {}
 
 
@@ -91,7 +91,7 @@ def test_an_amount_in_a_group_is_found_by_both_names():
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, "many", [], True])
-def test_what_is_no_amount_is_not_judged(value):
+def test_settings_that_are_no_amounts_are_not_checked(value):
     # Zero means that a controller does not use the setting; the schema's bounds are for the rest.
     assert bundled("spread", order_amount=value) == {}
 

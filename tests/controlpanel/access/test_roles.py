@@ -218,7 +218,7 @@ def stored() -> str:
     return serializers.serialize("json", rows)
 
 
-def test_nobody_gets_in_without_signing_in(own):
+def test_no_page_opens_without_signing_in(own):
     browser = Browser()
     before = stored()
     for address in addresses(own):
@@ -280,7 +280,7 @@ def test_the_token_of_an_account_manager_meets_nothing_of_other_clients_either(o
     assert stored() == before
 
 
-def test_who_may_only_look_changes_nothing_wherever_a_form_is_sent(users, own, browse):
+def test_a_user_with_view_permission_changes_nothing_with_any_form(users, own, browse):
     browser = browse(users["V"])
     Operation.objects.update(state="failed")
     before = stored()
@@ -291,7 +291,7 @@ def test_who_may_only_look_changes_nothing_wherever_a_form_is_sent(users, own, b
     assert stored() == before
 
 
-def test_who_may_only_look_has_no_server_asked(users, own, browse):
+def test_a_user_with_view_permission_causes_no_server_requests(users, own, browse):
     browser, bot = browse(users["V"]), own["bot"]
     Operation.objects.update(state="failed")
     asked_for = Operation.objects.count()

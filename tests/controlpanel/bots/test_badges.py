@@ -49,7 +49,7 @@ def test_a_bot_that_was_edited_to_paper_trade_is_shown_as_what_it_still_trades(b
 @pytest.mark.parametrize(
     ("connector", "shown"), [("bitmart", REAL), ("binance_paper_trade", PAPER), ("bybit_testnet", TESTNET)]
 )
-def test_an_operations_money_is_said_on_its_page_and_wherever_it_is_listed(connector, shown, make_bot, admin_client):
+def test_an_operations_account_type_is_shown_on_its_page_and_in_lists(connector, shown, make_bot, admin_client):
     bot = make_bot(connector=connector, trading_pair="BTC-USDT")
     operation = operation_request(kind="deploy", subject=bot)
     Bot.objects.update(connector="okx")

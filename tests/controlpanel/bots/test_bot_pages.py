@@ -88,7 +88,7 @@ def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm,
     assert not search("to cancel them|orders are cancelled|orders cancelled", page)
 
 
-def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(pmm, admin_client):
+def test_a_stopped_bot_with_changed_settings_shows_what_a_start_uses(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.STOPPED)
     assert "with the same settings" in shown(admin_client, pmm, "now")
     Bot.objects.filter(pk=pmm.pk).update(settings=pmm.settings | {"order_amount": 20})
@@ -124,7 +124,7 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
         ),
     ],
 )
-def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, state, connector, words, pmm, admin_client):
+def test_the_text_about_ending_an_instance_fits_its_state(kind, state, connector, words, pmm, admin_client):
     has_orders = connector == "kucoin" or (state != BotState.STOPPED and connector == "bitmart")
     exposed_since = now() if has_orders else None
     pmm.deployment.update(observed_state=state, connector=connector, exposed_since=exposed_since)
@@ -156,7 +156,7 @@ def test_a_crashed_bot_without_orders_is_not_said_to_have_some(pmm, admin_client
     assert operate_url(pmm, "recover") not in advice_of(page) and operate_url(pmm, "redeploy") in advice_of(page)
 
 
-def test_a_stopped_bot_whose_orders_nobody_saw_cancelled_is_not_said_to_have_none(pmm, admin_client):
+def test_a_stopped_bot_with_unconfirmed_cancels_may_have_orders(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.STOPPED, exposed_since=now())
     page = shown(admin_client, pmm, "now")
     assert "its orders are not confirmed as cancelled" in page and "its orders are cancelled" not in page
@@ -191,7 +191,7 @@ def test_the_question_before_a_deploy_says_each_thing_in_a_paragraph(pmm, admin_
     )
 
 
-def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, admin_client):
+def test_each_page_of_a_bot_has_its_buttons_and_needed_queries(pmm, admin_client):
     for page in ("logs", "performance", "runs"):
         assert operate_url(pmm, "stop") in shown(admin_client, pmm, page)
     pmm.deployment.update(live_config=pmm.deployment.config)
@@ -255,7 +255,7 @@ def test_how_a_bot_is_and_how_it_is_set_are_pages_of_their_own(pmm, admin_client
             assert f'<a href="{url_of(pmm, other)}"' in page
 
 
-def test_wherever_a_bot_is_named_its_name_leads_to_how_it_is(pmm, admin_client):
+def test_a_bots_name_links_to_its_state_page_everywhere(pmm, admin_client):
     link = f'<a href="{url_of(pmm, "now")}'
     operation = operation_request(kind="refresh", subject=pmm)
     for page in (
@@ -347,7 +347,7 @@ def test_a_run_that_has_ended_leaves_the_next_deploy_to_do(pmm, admin_client):
     assert "The bot's last run has ended." in page and "not in effect" not in page
 
 
-def test_what_the_form_mends_leads_to_the_form(bot, perform, admin_client):
+def test_what_the_form_fixes_links_to_the_form(bot, perform, admin_client):
     Bot.objects.filter(pk=bot.pk).update(settings={"order_amount": -1})
     failed = perform("deploy", bot)
     assert failed.error_code == "definition_invalid"
@@ -370,7 +370,7 @@ def test_the_way_back_to_a_filtered_list_leads_through_all_of_a_bots_pages(pmm, 
     assert saved["Location"] == f"{url_of(pmm, 'now')}?_changelist_filters=q%3DPMM"
 
 
-def test_who_may_only_look_has_no_dangerous_button_and_settings_that_can_not_be_changed(pmm, make_user, browse):
+def test_a_user_with_view_permission_has_no_buttons_and_read_only_settings(pmm, make_user, browse):
     viewer = browse(make_user("viewer", {"bots.view_bot", "accounts.view_every_client"}))
     for page in ("now", "change"):
         text = shown(viewer, pmm, page)
@@ -379,7 +379,7 @@ def test_who_may_only_look_has_no_dangerous_button_and_settings_that_can_not_be_
     assert 'name="name"' not in shown(viewer, pmm, "change")
 
 
-def test_a_crash_that_left_no_log_says_where_to_look(pmm, admin_client):
+def test_a_crash_without_a_log_says_where_to_find_one(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="")
     assert "docker logs" in shown(admin_client, pmm, "now")
 
@@ -393,12 +393,12 @@ def test_a_reason_that_is_not_in_the_log_is_shown_beside_it(pmm, admin_client):
 
 
 @pytest.mark.parametrize("state", [BotState.RUNNING, BotState.STARTING])
-def test_a_healthy_bot_asks_for_nothing(state, pmm, admin_client):
+def test_a_healthy_bot_requires_no_action(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state)
     assert "What to do" not in shown(admin_client, pmm, "now")
 
 
-def test_who_may_only_look_is_advised_without_buttons(pmm, make_user, browse):
+def test_a_user_with_view_permission_gets_advice_without_buttons(pmm, make_user, browse):
     pmm.deployment.update(observed_state=BotState.CRASHED)
     viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
     page = shown(browse(viewer), pmm, "now")
@@ -416,7 +416,7 @@ def test_what_was_done_names_who_asked_what_came_of_it_and_the_run(pmm, admin_cl
     assert pmm.deployment.get_absolute_url() in page
 
 
-def test_the_pages_of_somebody_elses_bot_are_not_found(pmm, make_user, browse):
+def test_the_pages_of_another_managers_bot_are_not_found(pmm, make_user, browse):
     manager = make_user("manager")
     for page in ("now", "logs", "performance", "runs"):
         assert browse(manager).get(url_of(pmm, page)).status_code == 404

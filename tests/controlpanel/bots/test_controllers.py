@@ -179,7 +179,7 @@ def update_url(strategy):
     return reverse("admin:bots_strategy_update", args=[strategy.pk, Controller.objects.get(name="bollinger_v1").pk])
 
 
-def test_the_strategy_s_page_says_that_a_server_tells_other_settings(changed, admin_client):
+def test_the_strategys_page_shows_that_a_server_reports_other_settings(changed, admin_client):
     page = text_of(admin_client.get(url_of(changed)))
     assert "version 1.1.0" in page
     assert "View changes" in page
@@ -202,7 +202,7 @@ def test_the_difference_is_shown_before_anything_changes(changed, admin_client):
     assert changed.schema == before
 
 
-def test_an_update_takes_over_what_changed_and_keeps_what_was_edited(changed, admin_client, sandbox):
+def test_an_update_applies_changes_and_keeps_edits(changed, admin_client, sandbox):
     sandbox.requests.clear()
     assert admin_client.post(update_url(changed)).status_code == 302
     changed.refresh_from_db()
@@ -236,7 +236,7 @@ def test_a_bundled_strategy_is_not_updated_from_a_server(checked, admin_client):
     assert "on servers" in text_of(admin_client.get(url_of(pmm)))
 
 
-def test_another_controller_s_settings_are_not_taken_over(changed, admin_client):
+def test_another_controllers_settings_are_not_applied(changed, admin_client):
     other = Controller.objects.get(name="grid_strike")
     assert admin_client.get(reverse("admin:bots_strategy_update", args=[changed.pk, other.pk])).status_code == 404
 

@@ -37,7 +37,7 @@ def test_the_name_of_a_clone_fits_however_long_the_first_ones_is(make_bot):
     make_bot(name=bot.name_for_a_clone()).full_clean()
 
 
-def test_nobody_clones_what_they_do_not_see(second_client, make_bot, make_user, browse, admin_client):
+def test_a_bot_that_is_not_visible_cannot_be_cloned(second_client, make_bot, make_user, browse, admin_client):
     foreign = make_bot()
     browser = browse(make_user("manager"))
     for chosen in (foreign.pk, "x", 999999):
@@ -176,7 +176,7 @@ def test_a_bot_that_is_gone_by_then_keeps_the_others_from_being_saved(two, chang
     assert left.settings["order_amount"] == 1700
 
 
-def test_somebody_elses_bot_is_neither_shown_nor_changed(two, second_client, make_bot, make_user, browse, change):
+def test_another_managers_bot_is_neither_shown_nor_changed(two, second_client, make_bot, make_user, browse, change):
     user = make_user("manager")
     second_client.account_manager = user
     second_client.save()

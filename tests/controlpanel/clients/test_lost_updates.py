@@ -42,7 +42,7 @@ def amount_of(bot: Bot) -> str:
     return field_name(bot.strategy_id, "order_amount")
 
 
-def test_a_save_that_would_undo_a_colleagues_is_refused_and_says_what_and_by_whom(bot, admin_client, colleague):
+def test_a_save_that_would_undo_a_colleagues_is_refused_with_the_details(bot, admin_client, colleague):
     page, amount = url_of(bot), amount_of(bot)
     mine = opened(admin_client, page) | {"image": "hummingbot/hummingbot:version-2.5.0"}
     assert colleague.post(page, opened(colleague, page) | {amount: "1800"}).status_code == 302

@@ -214,7 +214,7 @@ def test_the_first_server_comes_from_the_environment(probe):
     assert probe["servers"] == [["https://bots.example.com", "panel"]]
 
 
-def test_a_host_asks_for_health_over_plain_http_and_everything_else_is_sent_to_https(probe):
+def test_health_checks_use_plain_http_and_all_else_is_redirected_to_https(probe):
     assert probe["answers"] == {
         "/healthz": [200, ""],
         "/readyz": [503, ""],
@@ -321,7 +321,7 @@ def test_alive_needs_neither_sign_in_nor_database(client):
     assert "no-store" in response["Cache-Control"]
 
 
-def test_ready_needs_a_worker_that_was_heard_lately(client, db):
+def test_ready_needs_a_worker_that_responded_recently(client, db):
     assert client.get("/readyz").status_code == 503
     heard(WorkerHeartbeat.UNRESPONSIVE + 5)
     response = client.get("/readyz")

@@ -97,7 +97,7 @@ def test_looking_at_every_page_answers_a_superuser_shows_no_secret_changes_nothi
     assert not sandbox.requests
 
 
-def test_every_page_answers_somebody_who_may_only_look_and_shows_no_secret(history, make_user, browse):
+def test_every_page_answers_a_viewer_and_shows_no_secret(history, make_user, browse):
     models = admin.site._registry
     permissions = {f"{model._meta.app_label}.view_{model._meta.model_name}" for model in models}
     viewer = make_user("viewer", permissions | {"accounts.view_every_client"})
@@ -121,7 +121,7 @@ def test_asking_for_the_head_of_any_address_changes_nothing_and_asks_no_server(h
     assert not sandbox.requests
 
 
-def test_nobody_sees_a_page_without_signing_in(history, client):
+def test_no_page_is_visible_without_signing_in(history, client):
     for page in every_page():
         if page != reverse("admin:jsi18n"):
             response = client.get(page)
@@ -146,7 +146,7 @@ def test_an_address_that_leads_nowhere_is_not_found(history, admin_client):
         assert admin_client.get(page).status_code == 404, page
 
 
-def test_nothing_is_at_an_address_that_no_database_can_look_for(history, admin_client):
+def test_an_address_that_no_database_can_search_is_not_found(history, admin_client):
     for page in (
         "/admin/bots/bot/?state=%00",
         "/admin/bots/bot/?connector=a%00b",
@@ -339,7 +339,7 @@ def test_a_list_says_in_words_what_is_known_of_each_row(make_bot, key, perform, 
     assert bot.server.last_error in text_of(admin_client.get(url_of(bot.server)))
 
 
-def test_the_servers_login_is_described_to_those_who_may_change_it_and_to_nobody_else(
+def test_the_servers_login_is_described_only_to_users_who_may_change_it(
     server, client_sharp, perform, make_user, browse, admin_client
 ):
     password = f" {PLANTED_PASSWORD} "
@@ -359,7 +359,7 @@ def test_the_servers_login_is_described_to_those_who_may_change_it_and_to_nobody
     assert not browser.get(reverse(f"{SERVER}_changelist"), {"q": server.base_url}).context["cl"].result_count
 
 
-def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_user, browse):
+def test_a_user_with_view_permission_sees_a_bots_settings(make_bot, key, make_user, browse):
     bot = make_bot()
     viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
     page = text_of(browse(viewer).get(url_of(bot)))
@@ -370,7 +370,7 @@ def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_use
     assert "operate" not in page
 
 
-def test_what_an_earlier_release_did_is_still_shown_and_can_not_be_asked_for_again(bot, admin_client):
+def test_removed_operation_types_are_shown_and_cannot_be_submitted(bot, admin_client):
     operation = operation_request(kind="refresh", subject=bot)
     Operation.objects.filter(pk=operation.pk).update(kind="conjure", state=State.FAILED)
     page = url_of(operation)

@@ -133,7 +133,7 @@ def test_another_file_than_the_checked_one_is_checked_and_not_saved(send, server
     assert Client.objects.get().name == "Sharp"
 
 
-def test_what_somebody_else_saved_since_the_check_is_shown_before_it_is_overwritten(send, client_sharp):
+def test_another_users_save_since_the_check_is_shown_before_overwriting(send, client_sharp):
     content = table("name,status", "Sharp,paused")
     seal = result_of(send(CLIENT, content)).seal
     Client.objects.update(status="active")
@@ -200,7 +200,7 @@ def test_saving_writes_nothing_that_the_file_does_not_say(send, bot, monkeypatch
     assert (bot.settings["bid_spread"], bot.duplicate_names) == (0.005, "seen meanwhile")
 
 
-def test_a_row_that_somebody_saved_in_the_same_moment_is_shown_and_not_saved(send, server, monkeypatch):
+def test_a_row_that_another_user_saved_meanwhile_is_shown_and_not_saved(send, server, monkeypatch):
     content = table("name,server", "Blunt,Sandbox")
     seal = result_of(send(CLIENT, content)).seal
     calls = []
@@ -300,7 +300,7 @@ def test_a_replaced_key_says_that_it_changes_and_not_what(send, key):
     assert key.read_values() == PLANTED | {"bitmart_memo": "another-memo"}
 
 
-def test_a_key_that_is_not_what_its_connector_asks_for_is_refused(send, client_sharp):
+def test_a_key_that_does_not_fit_its_connector_is_refused(send, client_sharp):
     secret = PLANTED["bitmart_secret_key"]
     page = send(
         KEY,
@@ -426,7 +426,7 @@ def test_an_export_takes_as_many_queries_for_ten_rows_as_for_one(admin_client, b
     assert counts() == few
 
 
-def test_an_account_manager_imports_no_bot_that_runs_somebodys_image(manager, browse):
+def test_an_account_manager_imports_no_bot_with_a_custom_image(manager, browse):
     send = send_with(browse(manager))
     outcomes = check(
         send, BOT, f"{BOT_HEADER},image", f"{BOT_ROW},evil.example/x", f"{BOT_ROW},".replace("Spread,", "Two,", 1)

@@ -126,7 +126,7 @@ def test_a_read_is_repeated_when_the_server_is_not_reached(stub, api, trouble):
     assert len(stub.seen) == 3
 
 
-def test_a_read_is_repeated_as_often_as_was_asked_and_no_more(stub):
+def test_a_read_is_repeated_as_often_as_configured(stub):
     stub.will(Reply(reset=True))
     with HummingbotAPI(stub.url, "admin", PASSWORD, read_retries=1) as api:
         error = error_of(api.accounts.list)
@@ -236,7 +236,7 @@ def test_long_words_are_cut(stub, api):
     assert len(error_of(api.accounts.list).message) < 400
 
 
-def test_what_no_database_stores_is_replaced_wherever_it_stands(stub, api):
+def test_characters_that_no_database_stores_are_replaced_everywhere(stub, api):
     stub.will(Reply({"detail": "a\0b\ud800c\U0001f600"}, 400))
     assert error_of(api.accounts.list).message.endswith("responded: a�b�c\U0001f600")
     stub.will(
