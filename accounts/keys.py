@@ -73,7 +73,7 @@ def read_key(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> tup
 
 
 def _flat(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> dict[str, Any]:
-    """The values with those of a group under ``group.field``."""
+    """Return the values with those of a group under ``group.field``."""
     groups = {field.name for field in fields if modes_of(field)}
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -106,7 +106,7 @@ def _gather(
 
 
 def _read(value: Any, field: ConnectorField, known: Mapping[str, ConnectorField]) -> Any:
-    """One value, cleaned and of the field's kind; empty when nothing is left of it.
+    """Return one value, cleaned and of the field's kind; empty when nothing is left of it.
 
     Raises:
         WrongValue: with a sentence that does not repeat the value.

@@ -67,7 +67,7 @@ class Poll:
 
 @contextmanager
 def _exclusive(server_id: int, due: str) -> Iterator[bool]:
-    """Whether no other thread of this process is at it."""
+    """Yield whether no other thread of this process reads the same."""
     with _lock:
         exclusive = (server_id, due) not in _in_progress
         _in_progress.add((server_id, due))

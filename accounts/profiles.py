@@ -159,7 +159,7 @@ def _push(api: HummingbotAPI, profile: CredentialsProfile, key: ExchangeKey, lis
 
 
 def _in_use(api: HummingbotAPI, account: str, connector: str) -> bool:
-    """Whether the server has logged in with a key that it lists: it has a portfolio for it then, be it empty.
+    """Return whether the server has logged in with a key that it lists: then it has a portfolio, maybe empty.
 
     Without one it could not reach the exchange since its start, or can't read the key any more.
     """
@@ -266,7 +266,7 @@ def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
 
 
 def uses_no_key(api: HummingbotAPI, account: str) -> bool:
-    """Whether the server lists keys in a profile and uses none of them, as when it can't read them."""
+    """Return whether the server lists keys in a profile and uses none of them, as when it can't read them."""
     return _lists_keys(api, account) and not api.portfolio.state([account]).get(account)
 
 

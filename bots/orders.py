@@ -138,14 +138,14 @@ def is_created(message: str) -> bool:
 
 
 def ended_order(message: str) -> str:
-    """The order that ends by this line of a log; empty for any other line."""
+    """Return the order that ends by this line of a log; empty for any other line."""
     match = _ENDED.match(message)
     return next(filter(None, match.groups())) if match else ""
 
 
 def _has_gap(read_to: datetime | None, general: Sequence[LogEntry]) -> bool:
-    """Whether entries have fallen out of the log since it was read. A log that begins with a new run of the container
-    has lost none: while that was down, nothing was logged.
+    """Return whether entries have fallen out of the log since it was read. A log that begins with a new run of the
+    container has lost none: while that was down, nothing was logged.
     """
     if len(general) < LOG_LENGTH or any(entry.message.strip() == CONNECTED_LINE for entry in general[:FIRST_LINES]):
         return False
@@ -153,7 +153,7 @@ def _has_gap(read_to: datetime | None, general: Sequence[LogEntry]) -> bool:
 
 
 def describe(orders: Sequence[OpenOrder], most: int = 20) -> str:
-    """The orders in a list for a sentence."""
+    """Return the orders as a list for a sentence."""
     words = "; ".join(map(str, orders[:most]))
     return f"{words}; {len(orders) - most} more" if len(orders) > most else words
 

@@ -25,7 +25,7 @@ def _refuse(*sentences: str) -> NoReturn:
 
 
 def is_hosted() -> bool:
-    """Whether this is Heroku or Railway, by the variables that they set; which ones Railway sets has changed."""
+    """Return whether this is Heroku or Railway, by the variables that they set; which ones Railway sets has changed."""
     return any(value and (name == "DYNO" or name.startswith("RAILWAY_")) for name, value in os.environ.items())
 
 
@@ -117,7 +117,7 @@ def require_configuration() -> None:
 
 
 def _misread() -> Iterator[str]:
-    """A sentence for each value that can't be used. None shows the value: it may hold a password."""
+    """Yield a sentence for each invalid value. None shows the value, which may contain a password."""
     for name, (kind, _) in env.scheme.items():
         value = env.ENVIRON.get(name, "").strip()
         is_healthy, what = FORMS.get(name) or FORMS_OF_KINDS.get(kind, (bool, ""))
@@ -188,7 +188,7 @@ FORMS: dict[str, Form] = {
 
 
 def _unfit_for_production() -> Iterator[str]:
-    """What will do on a developer's machine only: a sentence for each."""
+    """Yield a sentence for each value that only works on a developer's machine."""
     if 0 < len(env("SECRET_KEY")) < SECRET_LENGTH:
         yield f"SECRET_KEY is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
     if any(len(key) < SECRET_LENGTH for key in env("FERNET_KEYS")):

@@ -25,7 +25,7 @@ def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A page in the admin, a problem for tools elsewhere."""
+    """Render a page in the admin, and a problem for tools elsewhere."""
     if not request.path.startswith(reverse("admin:index")):
         return nothing_at(request, exception)
     return error_page(
@@ -68,7 +68,7 @@ class AddressMiddleware:
 
 
 def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """For Django's check against forged forms: the form has no valid token, or its origin is not trusted."""
+    """Render the failure of Django's CSRF check: the form has no valid token, or its origin is not trusted."""
     if not reason.startswith("CSRF "):
         from controlpanel.proxies import origin_refused
 

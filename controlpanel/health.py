@@ -42,7 +42,7 @@ class ProbeMiddleware:
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
+    """Answer as long as the process runs."""
     return JsonResponse({"status": "alive"})
 
 
@@ -65,7 +65,7 @@ def _holds(name: str, check: Callable[[], bool]) -> bool:
 
 
 def _database() -> bool:
-    """Whether it takes writes: a full disk, or a replica that only reads, answers questions like a healthy one."""
+    """Return whether it takes writes: a full disk, or a replica that only reads, answers questions like a healthy one."""
     # The one table that always has rows, and that no other code writes to.
     applied = MigrationRecorder.Migration.objects.filter(app="operations", name="0001_initial")
     with transaction.atomic():

@@ -66,7 +66,7 @@ def _explain(request: HttpRequest) -> HttpResponse:
 
 
 def origin_refused(request: HttpRequest) -> HttpResponse:
-    """The page for a form that Django's check of its origin has refused."""
+    """Return the page for a form that Django's check of its origin has refused."""
     sent = truncate(request.headers.get("Origin") or request.headers.get("Referer", ""), MAX_HEADER)
     if sent in {"", "null"}:
         return error_page(

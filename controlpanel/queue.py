@@ -86,7 +86,7 @@ class BackoffQueue(Huey):
         return self._deserialize_all(self._read(lambda: self.storage.read_schedule(timestamp)) or [])
 
     def _read(self, read: Callable[[], Found]) -> Found | None:
-        """What the storage has; ``None``, after a while, when it is out of reach."""
+        """Return what the storage has; ``None``, after a pause, when it is out of reach."""
         try:
             found = read()
         except Exception as error:  # from any library: only the storage was accessed

@@ -63,6 +63,6 @@ class EncryptedTextField(_Base):
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:
-    """A keyed hash of an exchange key: equal for equal values, and no help in guessing them without the key."""
+    """Return a keyed hash of an exchange key: equal for equal values, and no help in guessing them without the key."""
     text = json.dumps(dict(values), sort_keys=True)
     return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]

@@ -211,17 +211,17 @@ _PUBLIC_BALANCES = {"hyperliquid", "dydx_v4", "injective_v2"}
 
 
 def proves_address_only(connector: str) -> bool:
-    """Whether a key that was accepted is known for its address alone: its private key was not used."""
+    """Return whether a key that was accepted is known for its address alone: its private key was not used."""
     return market_of(connector).exchange in _PUBLIC_BALANCES
 
 
 def exchange_of(connector: str) -> Exchange | None:
-    """How keys for this connector are made; nothing when that is not known."""
+    """Return how keys for this connector are created; nothing when that is unknown."""
     return EXCHANGES.get(market_of(connector).exchange)
 
 
 def title_of(connector: str) -> str:
-    """A connector for people: ``Binance``, ``Binance futures (perpetual)``, ``Binance, paper trade``."""
+    """Return a connector's display name: ``Binance``, ``Binance futures (perpetual)``, ``Binance, paper trade``."""
     market = market_of(connector)
     exchange = EXCHANGES.get(market.exchange)
     name = exchange.name if exchange else market.exchange.replace("_", " ").title()
@@ -234,7 +234,7 @@ def title_of(connector: str) -> str:
 
 
 def wording_of(connector: str, field_name: str) -> FieldWords:
-    """What a connector's field is called, and where its value is found. An unknown one is called by its own name."""
+    """Return the label and help text of a connector's field. An unknown one is labeled with its own name."""
     group, _, inner = field_name.partition(".")
     if inner:
         words = wording_of(connector, inner)

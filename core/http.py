@@ -22,7 +22,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def is_row_number(text: str) -> bool:
-    """Whether it can be a row's number, in every database."""
+    """Return whether it can be a row's number, in every database."""
     return text.isdecimal() and len(text) <= 18
 
 

@@ -44,7 +44,7 @@ class CodeEditor(UnfoldAdminTextareaWidget):
 
 
 def describe_stored(secret: str | Unreadable) -> str:
-    """The help text of a field that replaces a stored secret."""
+    """Return the help text of a field that replaces a stored secret."""
     if isinstance(secret, Unreadable):
         return "The stored value can't be decrypted. Enter it again."
     return "Leave this empty to keep the stored value."

@@ -114,7 +114,7 @@ def modes_of(field: ConnectorField) -> dict[str, tuple[ConnectorField, ...]]:
 
 
 def entries(fields: Iterable[ConnectorField]) -> tuple[ConnectorField, ...]:
-    """The fields as they are entered, one value each: a group by its choice, and by ``group.field``."""
+    """Return the fields as they are entered, one value each: a group by its choice, and by ``group.field``."""
     entered = []
     for field in fields:
         modes = modes_of(field)
@@ -126,7 +126,7 @@ def entries(fields: Iterable[ConnectorField]) -> tuple[ConnectorField, ...]:
 
 
 def choice_for(name: str, fields: Iterable[ConnectorField]) -> str:
-    """The choices of its group that ask for ``group.field``, with commas; empty for a field of no group."""
+    """Return the choices of its group that require ``group.field``, with commas; empty for a field of no group."""
     group, _, inner = name.partition(".")
     modes = next((modes_of(field) for field in fields if field.name == group), {}) if inner else {}
     return ", ".join(title for title, asked in modes.items() if inner in {field.name for field in asked})
@@ -173,10 +173,10 @@ def market_of(connector: str) -> Market:
 
 
 def is_paper_trade(connector: str) -> bool:
-    """Whether the connector simulates its fills. It needs no key; servers do not list it."""
+    """Return whether the connector simulates its fills. It needs no key; servers do not list it."""
     return market_of(connector).account_type is AccountType.PAPER
 
 
 def real_exchange(connector: str) -> str:
-    """The connector whose market a paper trade connector simulates; any other is its own."""
+    """Return the connector whose market a paper trade connector simulates; for any other, the connector itself."""
     return connector.removesuffix("_paper_trade")

@@ -31,7 +31,7 @@ def slug(text: str, separator: str = "-") -> str:
 
 
 def is_asset(text: str) -> bool:
-    """Whether an exchange may have an asset of that name: ``kPEPE``, ``USD.b``, ``$NUT``.
+    """Return whether an exchange may have an asset of that name: ``kPEPE``, ``USD.b``, ``$NUT``.
 
     Any printable characters but the space and what separates the two assets of a pair.
     """

@@ -54,7 +54,7 @@ def _parts(name: str) -> set[str]:
 
 
 def _texts(values: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, str]]:
-    """Every text and number in ``values``, however deep, with the name of the field that it is in."""
+    """Yield every text and number in ``values``, however deep, with the name of the field that it is in."""
     for field, value in values.items():
         for item in value if isinstance(value, list | tuple) else [value]:
             if isinstance(item, Mapping):

@@ -123,7 +123,7 @@ def _field_error(entry: Any) -> str:
 
 
 def _texts(values: Iterable[object]) -> Iterator[str]:
-    """Every text in ``values``, however deep, and each of its lines: a PEM key may be quoted in part."""
+    """Yield every text in ``values``, however deep, and each of its lines: a PEM key may be quoted in part."""
     for value in values:
         if isinstance(value, Mapping):
             yield from _texts(value.values())

@@ -55,7 +55,7 @@ def _notified(event: type[Schema]) -> dict[str, Any]:
 
 
 def refuses_in_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A method that an address does not take is answered like all else that goes wrong, not in plain text."""
+    """Answer an unsupported method with a problem, like all other errors, and not in plain text."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

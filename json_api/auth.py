@@ -27,7 +27,7 @@ class Bearer(HttpBearer):
         self.scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> Token:
-        """The token's row; ``request.user`` becomes its user.
+        """Return the token's row, and set ``request.user`` to its user.
 
         Raises:
             TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests, ScopeMissing
@@ -48,7 +48,7 @@ def require_scope(token: Token, scope: Scope) -> None:
 
 
 def consume_quota(request: HttpRequest, secret: str) -> Token:
-    """The token with this secret, with one request counted against its rate limit.
+    """Return the token with this secret, after counting one request against its rate limit.
 
     Raises:
         TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests

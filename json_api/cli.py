@@ -63,7 +63,7 @@ class NounCommand(OperationCommand):
         return parser
 
     def add_more_verbs(self, verbs: Any) -> None:
-        """For verbs of one noun only; each is a method named after it."""
+        """Add the verbs of one noun only; each is a method named after it."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["json"]:
@@ -86,7 +86,7 @@ class NounCommand(OperationCommand):
             raise CommandError(f"{problem.message} [{problem.code}]\nWhat to do: {problem.remedy}") from None
 
     def rows(self) -> models.QuerySet[Any]:
-        """All of them, with what the list's schema needs of other tables."""
+        """Return all rows, with what the list's schema needs of other tables."""
         return self.model._default_manager.all()
 
     def list(self, options: dict[str, Any]) -> None:

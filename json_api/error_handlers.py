@@ -80,12 +80,12 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The answer to an address that the API does not have."""
+    """Return the answer to an address that the API does not have."""
     return problem_response(request, NothingThere())
 
 
 def model_errors(invalid: ModelInvalid, prefix: str = "") -> dict[str, list[str]]:
-    """A model's errors by the API's names for its fields; settings each by its own name."""
+    """Return a model's errors by the API's names for its fields; settings each by its own name."""
     errors: dict[str, list[str]] = {}
     for name, messages in invalid.message_dict.items():
         for message in messages:

@@ -109,7 +109,7 @@ def _fingerprint(request: HttpRequest) -> str:
 
 
 def wait_for(operation: Operation, seconds: float) -> Operation:
-    """The operation as it is at its end, or after ``seconds``; at once when too many requests are waiting.
+    """Return the operation at its end, or after ``seconds``; at once when too many requests are waiting.
 
     Raises:
         OperationFailed: it failed or was cancelled.

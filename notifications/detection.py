@@ -252,7 +252,7 @@ def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdic
 
 
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
-    """A verdict's words as the catalog has them."""
+    """Return a verdict's text as the catalog has it."""
     return {"words": words or problem.meaning, "code": problem.code, "remedy": problem.default_remedy}
 
 
@@ -307,7 +307,7 @@ def _settled_otherwise(operation: Operation) -> str:
 
 
 def _was_key_accepted(refused: Operation) -> bool:
-    """Whether the exchange has accepted, since this operation, what it refused."""
+    """Return whether the exchange has accepted, since this operation, what it rejected."""
     subject: Any = refused.subject
     if isinstance(subject, ExchangeKey):
         keys = [subject]

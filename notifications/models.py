@@ -113,7 +113,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
         return self.filter(opened_at__isnull=False)
 
     def current(self) -> Self:
-        """Those that are not over, confirmed or not."""
+        """Return those that are not resolved, confirmed or not."""
         return self.filter(resolved_at__isnull=True)
 
     def open(self) -> Self:
@@ -232,7 +232,7 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         return self.filter(Q(client__in=Client.objects.visible_to(user)) | Q(manager=user))
 
     def listening(self) -> Self:
-        """Those that are switched on, and not of a user who may not sign in any more."""
+        """Return those that are enabled, and not of a user who may no longer sign in."""
         return self.filter(Q(manager=None) | Q(manager__is_active=True, manager__is_staff=True), active=True)
 
     def concerned_with(self, incident: Incident) -> Self:
@@ -345,7 +345,7 @@ class Channel(models.Model):
         return f"the clients of {self.manager}" if may_sign_in else f"nobody ({self.manager} is disabled)"
 
     def read_secret(self) -> str:
-        """The address or token in clear, for the request that needs it and for nothing else.
+        """Return the address or token in clear, for the request that needs it and for nothing else.
 
         Raises:
             ChannelUnreadable

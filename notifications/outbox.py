@@ -34,7 +34,7 @@ class DeliveryState(models.TextChoices):
 
 class OutgoingQuerySet(models.QuerySet[Any]):
     def due(self, now: datetime) -> Self:
-        """Those to be tried now."""
+        """Return those to be tried now."""
         return self.filter(state=DeliveryState.WAITING, next_attempt_at__lte=now)
 
 
@@ -127,7 +127,7 @@ class Outbox:
         return None
 
     def _give_up_unanswered(self) -> None:
-        """A worker that died in its last try has left no answer, and there is no further one."""
+        """Give up on rows whose worker died in the last try: there is no further one."""
         left = self.model.objects.due(timezone.now()).filter(attempts__gte=MAX_ATTEMPTS)
         left.update(
             state=DeliveryState.FAILED, error_code=NotificationExpired.code, last_error=NotificationExpired.meaning

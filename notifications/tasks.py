@@ -23,5 +23,5 @@ def detect_and_notify() -> None:
 
 @db_task()
 def prune_old() -> None:
-    """With an incident go its deliveries."""
+    """Prune incidents with their deliveries."""
     Incident.objects.filter(resolved_at__lt=timezone.now() - KEPT).delete()

@@ -44,7 +44,7 @@ class OperatesMixin(PanelAdmin):
         return obj
 
     def operations_about(self, obj: Any) -> models.QuerySet[Operation]:
-        """What was done that this object's page shows."""
+        """Return the operations that this object's page shows."""
         return Operation.objects.of(obj)
 
     def permitted_kinds(self, request: HttpRequest) -> list[OperationType]:
@@ -77,7 +77,7 @@ class OperatesMixin(PanelAdmin):
         return super().change_view(request, object_id, form_url, extra_context)
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:
-        """What the user may have done with the object, for ``operations/buttons.html``."""
+        """Return the operations that the user may submit for the object, for ``operations/buttons.html``."""
         return [
             self._button(kind, obj)
             for kind in self.permitted_kinds(request)
@@ -193,13 +193,13 @@ class OperatesMixin(PanelAdmin):
         return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
 
     def _subjects(self, objects: Iterable[Any], kind: OperationType) -> list[Any]:
-        """What the operation is about, each once."""
+        """Return the operation's subjects, each once."""
         return list({(s := self.operation_subject(obj, kind)).pk: s for obj in objects}.values())
 
     def _options_form(
         self, request: HttpRequest, kind: OperationType, subjects: Sequence[Any], data: QueryDict | None
     ) -> forms.Form | None:
-        """The form for the options, without those that the user may not choose; ``None`` when there are none."""
+        """Return the form for the options, without those that the user may not choose; ``None`` when there are none."""
         form_class = kind.form_class(subjects) if subjects else None
         if form_class is None:
             return None
@@ -221,7 +221,7 @@ def reason_of(blocker: Problem) -> str:
 
 
 def _label_for(kind: OperationType, count: int) -> str:
-    """The operation's label, with the number of its subjects when there are several."""
+    """Return the operation's label, with the number of its subjects when there are several."""
     if count < 2:
         return kind.label
     between = ": " if " " in kind.label else " "
@@ -229,7 +229,7 @@ def _label_for(kind: OperationType, count: int) -> str:
 
 
 def link_to_active(problem: OperationActive) -> str:
-    """What to do about it, and where."""
+    """Return what to do about the active operation, with a link."""
     return format_html('{} {} <a href="{}">View operation</a>.', problem.message, problem.remedy, problem.url)
 
 

@@ -41,7 +41,7 @@ class OperationCommand(BaseCommand):
         return operation
 
     def _follow(self, operation: Operation) -> None:
-        """A background worker was quicker to take it: print its steps as they end."""
+        """Print the steps as they end, after a background worker has claimed the operation first."""
         printed: set[int] = set()
         active = True
         while active:

@@ -114,7 +114,7 @@ class OperationType:
     steps: ClassVar[Sequence[StepDefinition]]
 
     def permitted_to(self, user: AnyUser, options: Mapping[str, Any]) -> bool:
-        """Whether the user may ask for this with these options."""
+        """Return whether the user may submit this with these options."""
         of_options = {permission for option, permission in self.option_permissions.items() if options.get(option)}
         return bool(user.has_perms({self.permission, *of_options}))
 
@@ -146,27 +146,27 @@ class OperationType:
         return ""
 
     def consequence(self, subject: Any, options: Mapping[str, Any]) -> str:
-        """What will happen to this subject, in words, for the confirmation page."""
+        """Describe what will happen to this subject, for the confirmation page."""
         return ""
 
     def preview(self, subject: Any, options: Mapping[str, Any]) -> Sequence[Any]:
-        """What will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
+        """Return what will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
         return ()
 
     def applies_to(self, subject: Any) -> bool:
-        """Whether this is offered for such a subject at all, now or later."""
+        """Return whether this is offered for such a subject at all, now or later."""
         return True
 
     def supersedes(self, active: ActiveOperation) -> bool:
-        """Whether it does not wait for an active operation on the same thing, and has that end instead."""
+        """Return whether it ends an active operation on the same subject instead of waiting for it."""
         return False
 
     def lock(self, subject: Any) -> str:
-        """What an operation of this kind has to itself."""
+        """Return the name of the lock that an operation of this kind holds exclusively."""
         return f"{subject._meta.label_lower}:{subject.pk}"
 
     def concurrency_group(self, subject: Any) -> str:
-        """What bounds how many run at once."""
+        """Return the group that limits how many operations run at once."""
         return ""
 
     def failed(self, context: StepContext) -> None:
@@ -179,7 +179,7 @@ class OperationType:
         return None
 
     def next_step(self, operation: Any) -> tuple[str, str] | None:
-        """Where to go after success: a label and a URL."""
+        """Return the link to follow after success: a label and a URL."""
         return None
 
 
@@ -230,7 +230,7 @@ def get(name: str) -> OperationType:
 
 
 def of_row(name: str) -> OperationType:
-    """The kind that a row names, which this release may not have any more."""
+    """Return the kind that a row names, or a stand-in if this release no longer has it."""
     return _kinds.get(name) or RemovedOperationType(name)
 
 

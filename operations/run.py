@@ -64,7 +64,7 @@ class Lease:
             raise LeaseLost
 
     def held(self) -> Any:
-        """The operation's row, as long as this worker holds it: the condition of every write."""
+        """Return the operation's row while this worker holds it: the condition of every write."""
         return Operation.objects.filter(pk=self.operation_id, state=State.RUNNING, worker=self.holder)
 
     def _keep(self) -> None:

@@ -105,7 +105,7 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
 
 
 def _summary(operation: Operation, last: Step | None) -> str:
-    """What the last step found, after what could not be done: a success must not hide that."""
+    """Return the result of the last step, after what could not be done: a success must not hide that."""
     undone = operation.steps.filter(state=StepState.SKIPPED).values_list("detail", flat=True)
     return " ".join([*undone, *([last.detail] if last and last.state == StepState.DONE else [])])
 

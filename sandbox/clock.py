@@ -17,7 +17,7 @@ class Clock:
         self._stopped = False
 
     def now(self) -> float:
-        """The sandbox's time in epoch seconds; it never goes back."""
+        """Return the sandbox's time in epoch seconds; it never goes back."""
         if self._stopped:
             return self._epoch
         return self._epoch + (time.monotonic() - self._origin) * self.speed
@@ -40,5 +40,5 @@ class Clock:
 
 
 def utc(moment: float) -> datetime:
-    """The moment (epoch seconds) as a date in UTC."""
+    """Return the moment (epoch seconds) as a date in UTC."""
     return datetime.fromtimestamp(moment, UTC)

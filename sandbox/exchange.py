@@ -83,7 +83,7 @@ class Exchange:
         return self.empty_since is None or moment < self.empty_since
 
     def record(self) -> dict[str, object]:
-        """All that is needed to make it again, but the clock."""
+        """Return all that is needed to create it again, except the clock."""
         return {"refusals": self.refusals, "unlisted": sorted(self.unlisted), "empty_since": self.empty_since}
 
     @classmethod
@@ -93,7 +93,7 @@ class Exchange:
 
 
 def orders_of(instance: "Instance") -> list[Order]:
-    """Every order that the instance has placed up to now, in this life of its container and in those before."""
+    """Return every order that the instance has placed up to now, in this life of its container and in those before."""
     now = instance.clock.now()
     orders = [Order(**order) for order in instance.previous_orders]  # type: ignore[arg-type]
     for order in orders:
@@ -103,7 +103,7 @@ def orders_of(instance: "Instance") -> list[Order]:
 
 
 def settled(instance: "Instance") -> list[dict[str, object]]:
-    """The same at the end of a life, to be kept for the next one."""
+    """Return the same at the end of a life, to be kept for the next one."""
     return [asdict(order) for order in orders_of(instance)]
 
 
@@ -126,7 +126,7 @@ def quoting_spans(instance: "Instance") -> Iterator[tuple[float, float | None]]:
 
 
 def refused_rounds(instance: "Instance") -> Iterator[float]:
-    """The moments at which this life tried to place orders and the exchange refused its key."""
+    """Return the moments at which this life tried to place orders and the exchange rejected its key."""
     for begin, end in quoting_spans(instance):
         until = min(instance.acts_until, instance.clock.now(), *(() if end is None else (end,)))
         moment = begin

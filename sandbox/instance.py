@@ -93,7 +93,7 @@ class Instance:
     previous_log: list[list[dict[str, object]]] = field(default_factory=lambda: [[], []])
 
     def record(self) -> dict[str, object]:
-        """All that is needed to make the instance again, but what it shares with others."""
+        """Return all that is needed to create the instance again, except what it shares with others."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"clock", "exchange"}}
 
     # --- what is ---
@@ -167,11 +167,11 @@ class Instance:
         return self.market_config.get("trading_pair") not in self.exchange.unlisted
 
     def key_is_accepted(self, moment: float) -> bool:
-        """Whether the exchange takes its requests; paper trade has neither an exchange nor a key."""
+        """Return whether the exchange accepts its requests; paper trade has neither an exchange nor a key."""
         return str(self.market_config.get("connector_name")).endswith("_paper_trade") or self.exchange.accepts(moment)
 
     def quotes_from(self, ready: float) -> bool:
-        """Whether this life's strategy gets so far that it can trade, at the moment when its exchange is ready."""
+        """Return whether this life's strategy gets so far that it can trade, at the moment when its exchange is ready."""
         stopped = self.stopped_at is not None and self.stopped_at <= ready
         return not self.problem and self.is_listed_at_the_exchange and ready < self.acts_until and not stopped
 
@@ -250,7 +250,7 @@ class Instance:
         return self.headless and self.live and self.starts_at <= self.clock.now() <= self.talks_until
 
     def stop_strategy(self, final_status: str, *, cancels: bool = True) -> None:
-        """What the server does with a stop: one that is sent before the bot is connected is lost."""
+        """Do what the server does with a stop: one that is sent before the bot is connected is lost."""
         if self.is_connected and self.stopped_at is None:
             self.final_status = final_status
             self.stopped_at, self.stop_cancels = self.clock.now(), cancels

@@ -64,23 +64,23 @@ class World:
     # --- instances ---
 
     def live(self, base_name: str | None = None) -> list[Instance]:
-        """The instances whose container runs, of one bot or of all."""
+        """Return the instances whose container runs, of one bot or of all."""
         with self.lock:
             return [i for i in self.instances.values() if i.live and base_name in (None, i.base_name)]
 
     def listed(self) -> list[Instance]:
-        """What the server counts as active bots."""
+        """Return the bots that the server counts as active."""
         with self.lock:
             return [instance for instance in self.instances.values() if instance.listed]
 
     def open_orders(self) -> list[Order]:
-        """What stands on the exchanges' books now, whatever became of the bots that placed it."""
+        """Return the orders on the exchanges' books now, whatever became of the bots that placed them."""
         with self.lock:
             now = self.clock.now()
             return [o for i in self.instances.values() for o in orders_of(i) if o.is_open(now)]
 
     def unique_name(self, base_name: str) -> str:
-        """The name with the timestamp appended, which is the same for two deploys within a second."""
+        """Return the name with the timestamp appended, which is the same for two deploys within a second."""
         return f"{base_name}-{utc(self.clock.now()):%Y%m%d-%H%M%S}"
 
     def deploy(
@@ -171,20 +171,20 @@ class World:
         instance.start(problem=problem, doomed=doomed, warm_up=warm_up)
 
     def _script_config(self, file_name: str | None) -> Values | None:
-        """The configuration of that file name, which only a name with ``.yml`` can be."""
+        """Return the configuration of that file name, which only a name with ``.yml`` can be."""
         if file_name is None or not file_name.endswith(".yml"):
             return None
         return self.script_configs.get(file_name.removesuffix(".yml"))
 
     def _problem(self, instance: Instance) -> str:
-        """Why the instance's strategy would not start now; empty when it would."""
+        """Return why the instance's strategy would not start now; empty when it would."""
         if instance.script_file is None:
             return f"no configuration {instance.script_config!r}"
         source = self.scripts.get(instance.script_file)
         return f"no script {instance.script_file!r}" if source is None else why_not_startable(source)
 
     def _needed_connectors(self, instance: Instance) -> set[str]:
-        """The exchanges that a startable strategy logs in to, by its configurations and their defaults."""
+        """Return the exchanges that a startable strategy logs in to, by its configurations and their defaults."""
         if isinstance(instance.config, list):
             configs = [{**self._controller_defaults(config), **config} for config in instance.config]
         else:

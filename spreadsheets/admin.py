@@ -59,7 +59,7 @@ class SheetMixin(ModelAdmin):
     # --- out --------------------------------------------------------------------------------------------------------
 
     def export_view(self, request: HttpRequest, file_type: str) -> HttpResponse:
-        """The rows of the list, as it is filtered."""
+        """Export the rows of the list, as it is filtered."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
@@ -71,7 +71,7 @@ class SheetMixin(ModelAdmin):
         return _file(file_type, name, columns, rows)
 
     def template_view(self, request: HttpRequest, file_type: str) -> HttpResponse:
-        """The columns, with a row of made-up values."""
+        """Export the columns, with a row of made-up values."""
         self._check_may_import(request)
         columns = self.sheet_class(signed_in_user(request)).template(request.GET.get("group", ""))
         row = [column.example for column in columns]
@@ -126,7 +126,7 @@ class SheetMixin(ModelAdmin):
 
 
 def _content(request: HttpRequest) -> bytes:
-    """What was uploaded. Django keeps it in memory, and does not take more than its limit: see the settings.
+    """Return the uploaded content. Django keeps it in memory, and limits its size: see the settings.
 
     Raises:
         FileRefused

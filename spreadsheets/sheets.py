@@ -104,11 +104,11 @@ class Sheet:
         self.user = user
 
     def groups(self) -> list[Group]:
-        """The columns that only some rows have."""
+        """Return the columns that only some rows have."""
         return []
 
     def template(self, group_name: str = "") -> tuple[Column, ...]:
-        """The columns of a new file: for rows of this group, or of the first."""
+        """Return the columns of a new file: for rows of this group, or of the first."""
         groups = self.groups()
         group = next((group for group in groups if group.name == group_name), groups[0] if groups else None)
         columns = tuple(column for column in self.columns if not column.read_only)
@@ -118,7 +118,7 @@ class Sheet:
         return (*columns, *group.columns)
 
     def column_names(self) -> set[str]:
-        """The columns that some row may have."""
+        """Return the columns that some row may have."""
         groups = [self.columns, *(group.columns for group in self.groups())]
         return {column.name for columns in groups for column in columns}
 
@@ -144,15 +144,15 @@ class Sheet:
         obj.full_clean(exclude=set(row.errors))
 
     def warnings(self, obj: Any) -> Iterable[str]:
-        """What is to be known about an object that a row has added or changed."""
+        """Return the warnings about an object that a row has added or changed."""
         return ()
 
     def cells(self, obj: Any) -> dict[str, Any]:
-        """The object's row: column → value. Never a secret."""
+        """Return the object's row: column → value. Never a secret."""
         raise NotImplementedError
 
     def snapshot(self, obj: Any) -> dict[str, Any]:
-        """What is compared to see whether a row changes anything."""
+        """Return the values that are compared to see whether a row changes anything."""
         return self.cells(obj)
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
@@ -166,11 +166,11 @@ class Sheet:
     # --- many objects to rows ---------------------------------------------------------------------------------------
 
     def for_export(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        """With what ``cells`` needs."""
+        """Return the rows with the related rows that ``cells`` needs."""
         return queryset
 
     def export(self, queryset: models.QuerySet[Any]) -> tuple[list[str], list[list[Any]]]:
-        """The columns, and a row for each object."""
+        """Return the columns, and a row for each object."""
         rows = [self.cells(obj) for obj in self.for_export(queryset)]
         columns = list(
             dict.fromkeys([*(column.name for column in self.columns), *(name for row in rows for name in row)])
@@ -250,7 +250,7 @@ class _Taken:
         self.changed: list[Any] = []
 
     def take(self, row: Row) -> Outcome:
-        """What becomes of a row; its object is saved unless something is wrong."""
+        """Process a row and return the outcome; its object is saved unless something is wrong."""
         obj = self._find(row)
         if obj is None:
             return Outcome(row.number, "wrong", errors=tuple(row.errors.items()))

@@ -63,18 +63,18 @@ class Row:
     points_may_group: bool = False
 
     def text(self, column: str) -> str:
-        """The cell's text, as it was before an export guarded it; empty when there is none."""
+        """Return the cell's text, as it was before an export guarded it; empty when there is none."""
         return _unguarded(self.values.get(column, ""))
 
     def verbatim(self, column: str) -> str:
-        """The cell's text for a value of which every character counts; what Excel made of it is an error."""
+        """Return the cell's text for a value of which every character counts; what Excel made of it is an error."""
         value = self.values.get(column, "")
         if column in self.numeric or _MANGLED_NUMBER.fullmatch(value):
             self.wrong(column, f"Excel read this as a number, and may have changed it. {_RETYPE}")
         return value
 
     def two_readings(self, column: str) -> str:
-        """A question, when a cell holds a number, or several, that can be read in two ways; empty otherwise."""
+        """Return a question, when a cell holds a number, or several, that can be read in two ways; empty otherwise."""
         if column in self.numeric:
             return ""
         for part in self.text(column).split(", "):
@@ -86,7 +86,7 @@ class Row:
         return ""
 
     def day(self, column: str) -> date | None:
-        """The cell's day, if there is one; what is none is an error."""
+        """Return the cell's day, if there is one; an invalid one is an error."""
         if column in self.days:
             del self.errors[column]
             return self.days[column]
@@ -108,7 +108,7 @@ class Table:
 
 
 def read_table(content: bytes) -> Table:
-    """The first sheet of an XLSX file, or a CSV file as Excel and others write it.
+    """Return the first sheet of an XLSX file, or a CSV file as Excel and others write it.
 
     Raises:
         FileRefused
@@ -147,7 +147,7 @@ def read_table(content: bytes) -> Table:
 
 
 def _bounded(lines: Iterable[tuple[int, list[Any]]]) -> Iterator[tuple[int, list[Any]]]:
-    """The lines, as long as there are not too many: also above the first one that has something in it."""
+    """Yield the lines, as long as there are not too many, also above the first one with content."""
     polled_at = 0
     for number, cells in lines:
         polled_at += len(cells)
@@ -266,7 +266,7 @@ def _xlsx_value(cell: Any) -> Any:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """With the mark by which Excel knows UTF-8."""
+    """Write CSV with the mark by which Excel detects UTF-8."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerows([_text(value) for value in row] for row in [columns, *rows])
@@ -274,7 +274,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def write_xlsx(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """What is entered below is text, so that Excel leaves a key as it is."""
+    """Write XLSX whose cells are formatted as text, so that Excel leaves a key as it is."""
     book = Workbook()
     sheet = book.active
     for number, row in enumerate([columns, *rows], 1):
@@ -301,7 +301,7 @@ WRITERS: dict[str, tuple[str, Callable[[Sequence[str], Iterable[Sequence[Any]]],
 
 
 def _text(value: Any) -> str:
-    """A value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
+    """Return a value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
     text = describe(value)
     return f"'{text}" if isinstance(value, str | list) and text.startswith(_FORMULA_STARTS) else text
 
@@ -311,7 +311,7 @@ def _unguarded(text: str) -> str:
 
 
 def describe(value: Any) -> str:
-    """A value as a person would enter it."""
+    """Return a value as a user would enter it."""
     match value:
         case None:
             return ""

@@ -71,7 +71,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
         return obj if kind.subject_model is ExchangeKey else obj.client
 
     def operations_about(self, obj: ExchangeKey) -> models.QuerySet[Operation]:
-        """What was done to the client's profile, and to bots, sent the key too."""
+        """Return the operations of the client's profile and bots, which sent the key too."""
         of_bots = Operation.objects.of_each(obj.client.bots.filter(connector=obj.connector))
         return super().operations_about(obj) | Operation.objects.of(obj.client) | of_bots
 
@@ -208,7 +208,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
 
 
 def _guide(connector: str, server: Server, *, rotates: bool) -> str:
-    """How a key for the connector is made, above its fields."""
+    """Return the guide for creating a key for the connector, shown above its fields."""
     exchange, market = exchange_of(connector), market_of(connector)
     facts: dict[str, Any] = {"connector": connector, "exchange": exchange, "host": server.host, "rotates": rotates}
     if exchange:
@@ -218,7 +218,7 @@ def _guide(connector: str, server: Server, *, rotates: bool) -> str:
 
 
 def _say_what_stays(request: HttpRequest, key: ExchangeKey) -> None:
-    """A key that was deleted here and had been pushed is on each of those servers still."""
+    """Warn that a deleted key remains on the servers to which it was pushed."""
     for profile in key.client.profiles.all():
         if profile.fingerprint_of(key.connector) is not None:
             messages.warning(

@@ -95,6 +95,6 @@ class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
 
 
 def as_listed(row: Any) -> str:
-    """A row among those that are deleted: what it is, with a link where it has a page."""
+    """Return a row of the list of deleted objects: what it is, with a link where it has a page."""
     what, url = capfirst(row._meta.verbose_name), getattr(row, "get_absolute_url", None)
     return format_html('{}: <a href="{}">{}</a>', what, url(), row) if url else f"{what}: {row}"

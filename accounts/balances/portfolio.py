@@ -39,7 +39,7 @@ class Valuation:
 
 
 def valuations(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[Valuation]:
-    """The newest balance of each profile and what it was by then, the greatest first. One query."""
+    """Return each profile's newest balance and the one of that time, the greatest first. One query."""
     of_profile = Balance.objects.filter(profile=OuterRef("pk")).order_by("-taken_at")
     newest = profiles.annotate(newest=Subquery(of_profile.values("pk")[:1]))
     earlier = Balance.objects.filter(profile=OuterRef("profile"), taken_at__lte=since).order_by("-taken_at")
@@ -80,7 +80,7 @@ class ValuationHistory:
 
 
 def valuation_history(profiles: QuerySet[CredentialsProfile], span: Span, now: datetime) -> ValuationHistory | None:
-    """Each profile counts as it was seen last, for a day at most. ``None`` with too little for a line. One query."""
+    """Count each profile's last balance for a day at most. ``None`` with too little for a line. One query."""
     moments = span.moments(now)
     balances = Balance.objects.filter(profile__in=profiles.values("pk")).since(moments[0] - VALUATION_MAX_AGE)
     seen = sorted(getattr(balances, span.downsampled)().order_by().values_list("profile", "taken_at", "value"))

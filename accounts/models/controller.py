@@ -13,7 +13,7 @@ class ControllerQuerySet(models.QuerySet["Controller"]):
         return self.filter(server__in=Server.objects.visible_to(user))
 
     def in_short(self) -> Self:
-        """Without their settings, which are long."""
+        """Leave out the settings, which are long."""
         return self.defer("settings")
 
 

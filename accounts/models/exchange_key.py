@@ -135,7 +135,7 @@ class ExchangeKey(models.Model):
         self.tested_at, self.test_passed, self.test_outcome = None, None, ""
 
     def read_values(self) -> dict[str, Any]:
-        """The key in clear, for the request that needs it and for nothing else.
+        """Return the key in clear, for the request that needs it and for nothing else.
 
         Raises:
             KeyUnreadable
@@ -146,7 +146,9 @@ class ExchangeKey(models.Model):
         return values
 
     def known_values(self) -> list[dict[str, Any]]:
-        """The decrypted key and the previous ones that a bot may still have; without those that can't be decrypted."""
+        """Return the decrypted key and the previous ones that a bot may still have; without those that can't be
+        decrypted.
+        """
         known: list[dict[str, Any]] = []
         if isinstance(self.encrypted_values, str) and self.encrypted_values:
             known.append(self.read_values())
@@ -217,7 +219,7 @@ class ExchangeKey(models.Model):
 
 
 def _hint(values: Mapping[str, Any]) -> str:
-    """The last four characters of the API key, which exchanges show too. Nothing of a short value or of a secret."""
+    """Return the last four characters of the API key, which exchanges show too; nothing of a short value or a secret."""
     for name, value in values.items():
         if name.endswith("api_key") and isinstance(value, str) and len(value) >= 12:
             return value[-4:]

@@ -29,7 +29,7 @@ class CredentialsProfile(models.Model):
         return f"{self.account_name} on {self.server}"
 
     def fingerprint_of(self, connector: str) -> str | None:
-        """The fingerprint of the key that the panel last pushed for this connector."""
+        """Return the fingerprint of the key that the panel last pushed for this connector."""
         return next((p.fingerprint for p in self.pushed_keys.all() if p.connector == connector), None)
 
 

@@ -162,7 +162,7 @@ class Server(models.Model):
         self.allow_unencrypted = self.is_readable_by_others
 
     def _login_errors(self) -> dict[str, str]:
-        """What can't be sent as HTTP Basic: the server would call each such login wrong, for ever."""
+        """Return errors for a login that HTTP Basic can't send: the server would reject each such login forever."""
         errors = {}
         if ":" in self.username:
             errors["username"] = "The username can't contain a colon: the server would read the rest as the password."
@@ -178,7 +178,7 @@ class Server(models.Model):
         return is_readable_by_others(self.base_url)
 
     def api(self, **options: Any) -> HummingbotAPI:
-        """A client for this server; ``options`` are those of ``HummingbotAPI``.
+        """Return a client for this server; ``options`` are those of ``HummingbotAPI``.
 
         Raises:
             PasswordUnreadable

@@ -21,7 +21,7 @@ SMALL = 1e-5
 
 @register.filter
 def reported(number: float | None) -> str:
-    """An amount or a price of a token with the decimals that matter, ``1,234.5`` or ``0.00000000105``."""
+    """Return an amount or a price of a token with the decimals that matter, ``1,234.5`` or ``0.00000000105``."""
     if number is None:
         return "not reported"
     if 0 < abs(number) < SMALL:

@@ -239,7 +239,8 @@ def _samples(run: Deployment | None, span: str) -> QuerySet[PerformanceSample]:
 
 
 def _chart(samples: Iterable[PerformanceSample], step: timedelta, quote: str) -> dict[str, Any] | None:
-    """The controllers' profit and loss over time, for Unfold's chart, and the same in a sentence for each of them.
+    """Return the controllers' profit and loss over time, for Unfold's chart, and the same in a sentence for each of
+    them.
 
     The chart's points are as far apart in time as on the screen: where nothing was reported there is none.
     """

@@ -58,7 +58,7 @@ admin.site.register(Strategy, StrategyAdmin)
 
 
 def shown_state_of(deployment: Deployment) -> tuple[str, str]:
-    """What its color goes by, and its words."""
+    """Return the state's color and label."""
     return "troubled" if deployment.shown_trouble else deployment.state, deployment.state_text
 
 
@@ -119,7 +119,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         return own + super().get_urls()
 
     def settings_view(self, request: HttpRequest) -> HttpResponse:
-        """For the form's switch between fields and JSON."""
+        """Answer the form's switch between fields and JSON."""
         if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
         return convert_settings(request)
@@ -149,7 +149,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         strategies: Iterable[Strategy] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """With the settings of these strategies, of all by default."""
+        """Return the form with the settings of these strategies, of all by default."""
         servers = Server.objects.visible_to(request.user)
         connectors = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
         kwargs["form"] = bot_form(strategies or Strategy.objects.all(), connectors.union(PAPER_TRADE))
@@ -256,7 +256,7 @@ def _shown(value: Any) -> str:
 
 
 def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A strategy's settings; its advanced ones are folded away below, until one of them has an error."""
+    """Yield a strategy's settings; its advanced ones are folded away below, until one of them has an error."""
     settings = list(settings_in(strategy.settings_schema))
     shown = f"settings-of-{strategy.pk}"  # by strategy_settings.js
     main = [field_name(strategy.pk, *setting.path) for setting in settings if not setting.advanced]
@@ -273,7 +273,7 @@ def clone_of(bot: Bot) -> dict[str, Any]:
 
 
 def url_to_repeat(deployment: Deployment) -> str:
-    """Where to ask for the same once more: in place of what runs now, if anything does."""
+    """Return the URL for submitting the same again, in place of what runs now, if anything does."""
     kind = "redeploy" if deployment.bot.deployments.open().exists() else "deploy"
     page = reverse("admin:bots_bot_operate", args=[deployment.bot_id, kind])
     return f"{page}?{urlencode({'like': deployment.pk})}"

@@ -132,7 +132,7 @@ class BulkEditMixin(OperatesMixin):
         return HttpResponseRedirect(f"{reverse('admin:bots_bot_unsent')}?{query}")
 
     def unsent_view(self, request: HttpRequest) -> HttpResponse:
-        """The running bots, or those of them that the address names, that differ from what was deployed."""
+        """List the running bots, or those of them that the address names, that differ from what was deployed."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         bots = self.get_queryset(request).filter(deployment__isnull=False)
@@ -153,20 +153,20 @@ class BulkEditMixin(OperatesMixin):
 
 
 def _offered(form_class: type[BotForm], strategy: Strategy) -> list[str]:
-    """The fields that can be changed for several bots of a strategy."""
+    """Return the fields that can be changed for several bots of a strategy."""
     limits = LIMITS if strategy.kind == StrategyKind.CONTROLLER else ()
     return [*form_class.settings_of[strategy.pk], *COMMON, *limits]
 
 
 def _asked(form_class: type[BotForm], offered: Iterable[str], typed: QueryDict) -> dict[str, Any]:
-    """The values of the fields that were ticked, as they were typed."""
+    """Return the values of the fields that were ticked, as they were typed."""
     ticked = typed.getlist("change")
     widgets = {name: form_class.base_fields[name].widget for name in offered if name in ticked}
     return {name: widget.value_from_datadict(typed, MultiValueDict(), name) for name, widget in widgets.items()}
 
 
 def _present(form_class: type[BotForm], bot: Bot) -> dict[str, Any]:
-    """What the bot's own form holds when it is opened."""
+    """Return the values with which the bot's own form opens."""
     form = form_class(instance=bot)
     return {name: form[name].value() for name in form.fields}
 
@@ -174,7 +174,7 @@ def _present(form_class: type[BotForm], bot: Bot) -> dict[str, Any]:
 def _chooser(
     form_class: type[BotForm], offered: Iterable[str], present: list[dict[str, Any]], asked: Mapping[str, Any]
 ) -> forms.Form:
-    """The fields with what was typed, or else with the value that all of the bots have; empty where they differ."""
+    """Return the fields with what was typed, or else with the value that all of the bots have; empty where they differ."""
     form = forms.Form(use_required_attribute=False)
     for name in offered:
         field = deepcopy(form_class.base_fields[name])

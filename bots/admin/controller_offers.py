@@ -28,7 +28,7 @@ class Offer:
 
 
 def offers_by_server(user: AnyUser) -> list[tuple[Server, list[tuple[Controller, list[Strategy]]]]]:
-    """The servers that the user sees, each with its controllers, each with the strategies that run it."""
+    """Return the servers that the user sees, each with its controllers, each with the strategies that run it."""
     strategies = defaultdict(list)
     for strategy in Strategy.objects.filter(kind=StrategyKind.CONTROLLER):
         strategies[strategy.controller_type, strategy.server_name].append(strategy)
@@ -38,7 +38,7 @@ def offers_by_server(user: AnyUser) -> list[tuple[Server, list[tuple[Controller,
 
 
 def offers_for(strategy: Strategy, user: AnyUser) -> list[Offer]:
-    """The servers on which the user may use the strategy's controller, by name."""
+    """Return the servers on which the user may use the strategy's controller, by name."""
     if strategy.kind != StrategyKind.CONTROLLER:
         return []
     found = Controller.objects.visible_to(user).filter(
@@ -75,7 +75,7 @@ def strategy_from(controller: Controller) -> Strategy:
 
 
 def _free_name(wanted: str) -> str:
-    """The name, or the same with a number: strategies of the same controller may stand side by side."""
+    """Return the name, or the same with a number: several strategies may use the same controller."""
     wanted = wanted[:50]
     taken = set(Strategy.objects.filter(name__startswith=wanted).values_list("name", flat=True))
     names = [wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3))]
@@ -96,7 +96,7 @@ def updated(strategy: Strategy, controller: Controller) -> Strategy:
 
 
 def changes(strategy: Strategy, planned: Strategy) -> list[Part]:
-    """What an update changes, for people: each part as it will be, with the lines that differ."""
+    """Return an update's changes for display: each part as it will be, with the lines that differ."""
     parts = [
         ("Settings schema", strategy.schema, planned.schema),
         ("Default settings", strategy.default_settings, planned.default_settings),
@@ -109,7 +109,7 @@ def _part(title: str, before: str, after: str) -> Part:
 
 
 def describe(strategy: Strategy, planned: Strategy) -> Iterable[str]:
-    """Which settings come, go and change."""
+    """Describe which settings are added, removed and changed."""
     before, after = strategy.schema.get("properties", {}), planned.schema.get("properties", {})
     for output, names in (
         ("New", [name for name in after if name not in before]),

@@ -192,7 +192,7 @@ class BotSheet(Sheet):
 
 
 def read_setting(setting: Setting, text: str) -> Any:
-    """A cell as the strategy wants it. Its bounds are the schema's to check.
+    """Return a cell's value as the strategy needs it. The schema checks its bounds.
 
     Raises:
         ValidationError
@@ -249,7 +249,7 @@ def _number(text: str) -> Decimal:
 
 
 def _column_of(name: str, row: Row) -> str:
-    """The column in which a row gives a setting."""
+    """Return the column in which a row gives a setting."""
     given = (column for column in (f"{PREFIX}{name.lower()}", name.lower()) if column in row.values)
     return next(given, name)
 
@@ -267,7 +267,7 @@ def _column(name: str, setting: Setting) -> Column:
 
 
 def _example(setting: Setting) -> str:
-    """The default, or some number where one has to be given."""
+    """Return the default, or some number where one has to be given."""
     default = setting.schema.get("default")
     if default is None and setting.types <= {"integer", "number"}:
         return "100"

@@ -18,7 +18,7 @@ from core.http import is_row_number
 
 @require_POST
 def convert_settings(request: HttpRequest) -> JsonResponse:
-    """What the other half of the form shows, or why it can't: ``{json, note}``, ``{fields}`` or ``{refused}``.
+    """Return the other half of the form, or why it can't be filled: ``{json, note}``, ``{fields}`` or ``{refused}``.
 
     The form is posted as it stands, its switch in the new position.
     """

@@ -116,7 +116,7 @@ class StrategyAdmin(ControllersMixin, EditConflictMixin, OwnFieldsMixin):
 
 
 def strategy_facts(strategy: Strategy) -> dict[str, Any]:
-    """What a server would get of a saved strategy: read from its source, which is not run."""
+    """Return what a server would get of a saved strategy: read from its source, which is not run."""
     schema, defaults = strategy.settings_schema, strategy.defaults
     entered = {name: TO_BE_ENTERED for name in schema.get("required", ()) if name not in defaults}
     bot = Bot(

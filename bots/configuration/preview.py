@@ -49,7 +49,7 @@ def preview(planned: Deployment, former: Deployment | None) -> list[Part]:
 
 
 def preview_live(bot: Bot) -> list[Part]:
-    """The settings that the running instance gets, compared with those that it has."""
+    """Return the settings that the running instance gets, compared with those that it has."""
     instance = bot.open_deployment
     if instance is None:
         return []
@@ -63,7 +63,7 @@ def preview_live(bot: Bot) -> list[Part]:
 
 
 def difference(before: str, after: str) -> Iterable[str]:
-    """The lines of a unified diff."""
+    """Return the lines of a unified diff."""
     lines = unified_diff(before.splitlines(), after.splitlines(), n=2, lineterm="")
     # The first two lines name files, which these are not.
     return list(lines)[2:]
@@ -85,7 +85,7 @@ def as_json(value: Any) -> str:
 
 
 def _request(order: dict[str, Any]) -> dict[str, Any]:
-    """The order in the server's own words."""
+    """Return the order as the server's API expects it."""
     common = {name: value for name, value in order.items() if name not in {"config_name", "controllers"}}
     if "config_name" in order:
         return common | {"script_config": f"{order['config_name']}.yml"}

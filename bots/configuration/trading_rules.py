@@ -81,7 +81,7 @@ def rules_check(
 
 
 def doubts(bot: Bot, rules: TradingRules | None) -> Iterator[str]:
-    """What may be a slip of the pen in a bot's settings, by what is known of its market."""
+    """Return the settings that may be typos, by what is known about the bot's market."""
     schema = bot.strategy.settings_schema
     for name, reason in too_wide(schema, bot.settings).items():
         yield f"{name}: {reason}"
@@ -91,7 +91,7 @@ def doubts(bot: Bot, rules: TradingRules | None) -> Iterator[str]:
 
 
 def save_warnings(bot: Bot) -> Iterator[str]:
-    """What is to be known about a bot that was saved, and is no reason to refuse it."""
+    """Return warnings about a saved bot that are no reason to reject it."""
     rules = bot.trading_rules
     yield from doubts(bot, rules)
     if (rules is None or rules.problem) and amounts_in(bot.strategy.settings_schema):

@@ -204,7 +204,7 @@ class Bot(models.Model):
         )
 
     def settings_to_apply(self) -> list[Row]:
-        """The settings that the instance would apply as they are saved now."""
+        """Return the settings that the instance would apply as they are saved now."""
         return [row for row in self.compare_settings() if row.difference == Difference.APPLY]
 
     @property
@@ -291,7 +291,7 @@ class Bot(models.Model):
             raise DefinitionInvalid(" ".join(error.messages)) from None
 
     def refused_settings(self) -> dict[str, str]:
-        """The settings with which the exchange would refuse orders, and why, by its rules as they are stored."""
+        """Return the settings with which the exchange would refuse orders, and why, by its rules as they are stored."""
         rules = self.trading_rules
         return rules.refusals(self.strategy.settings_schema, self.settings) if rules else {}
 
@@ -338,7 +338,7 @@ class Bot(models.Model):
         return slug(self.name) in map(slug, others)
 
     def render_config(self, config_name: str) -> dict[str, Any]:
-        """The configuration file's content for the server: the market, and the settings with their defaults."""
+        """Return the configuration file's content for the server: the market, and the settings with their defaults."""
         market = self.connector, self.trading_pair
         chosen = self.strategy.defaults | self.settings
         if self.is_controller:
@@ -353,7 +353,7 @@ class Bot(models.Model):
         return script_config(self.strategy.script_name, market, chosen)
 
     def plan_deployment(self) -> Deployment:
-        """What a deployment of today's definition would be made of. Not saved."""
+        """Return an unsaved deployment of the current definition."""
         is_script = self.strategy.kind == StrategyKind.SCRIPT
         return Deployment(
             bot=self,

@@ -74,11 +74,11 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
     account_manager = "bot__client__account_manager"
 
     def open(self) -> Self:
-        """Those that were sent to a server and have not ended."""
+        """Return those that were sent to a server and have not ended."""
         return self.filter(sent_at__isnull=False, ended_at__isnull=True)
 
     def crashed_beside(self, deployment: "Deployment") -> Self:
-        """Those of other bots of the client in its market whose container is not up, and that may have orders."""
+        """Return those of other bots of the client in its market whose container is not up, and that may have orders."""
         in_market = self.open().filter(
             bot__client=deployment.bot.client_id,
             connector=deployment.connector,
@@ -255,7 +255,7 @@ class Deployment(models.Model):
         return self.sent_at is not None and self.ended_at is None
 
     def exposed(self) -> datetime | None:
-        """Since when it may have orders at an exchange, if it is up now; simulated ones die with their bot."""
+        """Return since when it may have orders at an exchange, if it is up now; simulated ones end with their bot."""
         if market_of(self.connector).account_type is AccountType.PAPER:
             return None
         return self.exposed_since or timezone.now()
@@ -272,7 +272,7 @@ class Deployment(models.Model):
         return self.paused_at is not None or switched is True
 
     def plan_again(self) -> "Deployment":
-        """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""
+        """Return an unsaved copy with the same strategy, settings and image, for the bot's current profile and server."""
         planned = self.bot.plan_deployment()
         identity = {"id": planned.config_name} if self.is_controller else {}
         for name in set(DEFINING_FIELDS) - {"server_id", "profile"}:
@@ -281,7 +281,7 @@ class Deployment(models.Model):
         return planned
 
     def plan_as_it_runs(self) -> "Deployment":
-        """The same once more, on its own server, with the settings that were changed live since. Not saved."""
+        """Return an unsaved copy for its own server, with the settings that were changed live since."""
         planned = self.plan_again()
         planned.server = self.server
         strategy = Strategy.objects.filter(name=self.strategy_name).first()
@@ -310,7 +310,7 @@ class Deployment(models.Model):
         return common | {"controllers": [self.config_name]} | limits
 
     def find_instance(self, container_names: Iterable[str]) -> str:
-        """Which container is this deployment's: its own, or what came of a deploy that was never answered."""
+        """Find this deployment's container: its own, or the one of a deploy that was never answered."""
         if self.instance_name:
             return self.instance_name
         others = set(Deployment.objects.filter(server=self.server_id).values_list("instance_name", flat=True))
@@ -319,7 +319,7 @@ class Deployment(models.Model):
         return max(set(mine) - others, default="")
 
     def is_instance(self, container_name: str) -> bool:
-        """Whether a container on the server can be this deployment's: its name, with the server's timestamp."""
+        """Return whether a container on the server can be this deployment's: its name, with the server's timestamp."""
         prefix, rest = self.requested_name, container_name.removeprefix(self.requested_name)
         return container_name.startswith(prefix) and bool(DEPLOY_TIMESTAMP.fullmatch(rest))
 

@@ -22,7 +22,7 @@ class OrphanedOrdersQuerySet(OfClientsQuerySet["OrphanedOrders"]):
         return self.filter(resolved_at__isnull=True)
 
     def in_the_way_of(self, deployment: Deployment) -> Self:
-        """Those on top of which a deployment would quote: of its bot, and of its client in the same market."""
+        """Return those on top of which a deployment would quote: of its bot, and of its client in the same market."""
         same_market = Q(
             deployment__bot__client=deployment.bot.client_id,
             deployment__connector=deployment.connector,
@@ -31,7 +31,7 @@ class OrphanedOrdersQuerySet(OfClientsQuerySet["OrphanedOrders"]):
         return self.unresolved().filter(same_market | Q(deployment__bot=deployment.bot_id))
 
     def resolved_by_person(self, deployment: Deployment) -> set[str]:
-        """The bot's own ids of the orders of an instance that a person has dealt with."""
+        """Return the bot's own ids of the orders of an instance that a person has dealt with."""
         resolved = self.filter(deployment=deployment, resolved_at__isnull=False)
         return {order["client_order_id"] for record in resolved for order in record.orders}
 

@@ -19,7 +19,7 @@ PRICE_MAX_AGE = timedelta(hours=1)
 
 class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
     def of(self, server: Server, connector: str, trading_pair: str) -> "TradingRules | None":
-        """What is stored for the market. A paper trade connector's rules are those of the exchange it simulates."""
+        """Return the stored rules of the market. A paper trade connector has those of the exchange that it simulates."""
         return self.filter(server=server, connector=real_exchange(connector), trading_pair=trading_pair).first()
 
     def spelling(self, server_id: int | None, connector: str, text: str) -> str:
@@ -93,7 +93,7 @@ class TradingRules(models.Model):
         return [(name, f"{in_digits(value)} {asset}" if value else "not available") for name, value, asset in notified]
 
     def refusals(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
-        """The settings with which the exchange would refuse orders, and why, as of when. See
+        """Return the settings with which the exchange would refuse orders, and why, as of when. See
         ``bots.strategies.amounts``.
         """
         as_of = f"(Rules as of {date_format(self.read_at, 'j M Y')}.)"
@@ -101,5 +101,5 @@ class TradingRules(models.Model):
         return {name: f"{reason} {as_of}" for name, reason in refused.items()}
 
     def warnings(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
-        """The settings that the exchange takes in another way than they are meant."""
+        """Return the settings that the exchange takes in another way than they are meant."""
         return too_narrow(schema, settings, self.rules)

@@ -16,7 +16,7 @@ REMEMBERED = timedelta(days=7)
 
 class UnmanagedInstanceQuerySet(models.QuerySet["UnmanagedInstance"]):
     def visible_to(self, user: AnyUser) -> Self:
-        """Those of every server or none: an instance's name may name anybody's client."""
+        """Return those of every server or none: an instance's name may contain any client's name."""
         return self if sees_every_client(user) else self.none()
 
     def prune(self, now: datetime) -> None:

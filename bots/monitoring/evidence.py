@@ -69,7 +69,7 @@ class BotLogs:
     trouble: tuple[Trouble, str, datetime] | None = None
 
     def paused_after(self, timestamp: float) -> bool:
-        """Whether it was paused, and not before that time on the bot's clock."""
+        """Return whether it was paused, and not before that time on the bot's clock."""
         return bool(self.paused) and self.switched_at > timestamp
 
     @property
@@ -124,7 +124,7 @@ def trouble_columns(logs: BotLogs) -> dict[str, Any]:
 
 
 def up_and_connected(deployment: Deployment) -> BotState:
-    """What a connected bot does, by what is known of it."""
+    """Return the state of a connected bot, by what is known about it."""
     if deployment.stopped_at:
         return BotState.STOPPED
     return BotState.PAUSED if deployment.paused_at else BotState.RUNNING
@@ -142,8 +142,8 @@ def _is_paused(deployment: Deployment, logs: BotLogs, live: dict[str, Any]) -> b
 
 
 def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
-    """The live configuration as columns to write. None for a script, whose settings can't be changed while it runs,
-    nor when the server has no file of it or can't read it just now: what was read last stays, with its time.
+    """Return the live configuration as columns to write. None for a script, whose settings can't be changed while it
+    runs, nor when the server has no file of it or can't read it just now: what was read last stays, with its time.
     """
     if not deployment.is_controller:
         return {}
@@ -304,5 +304,5 @@ def _since(deployment: Deployment, trouble: Trouble, first: LogEntry) -> datetim
 
 
 def _cause(entry: LogEntry) -> str:
-    """The last line of a traceback, which names the exception, or the whole of a single line."""
+    """Return the last line of a traceback, which names the exception, or the whole of a single line."""
     return entry.message.strip().rpartition("\n")[2].strip()

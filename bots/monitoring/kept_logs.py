@@ -51,7 +51,7 @@ def _line(deployment: Deployment, kind: LogKind, entry: LogEntry) -> LogLine:
 
 
 def truncated_trace(message: str) -> str:
-    """A message without its middle: the end of a traceback names its cause."""
+    """Return a message without its middle: the end of a traceback names its cause."""
     if len(message) <= BEGINNING + END:
         return message
     return f"{message[:BEGINNING]}\n[…]\n{message[-END:]}"

@@ -75,8 +75,8 @@ def account_for_end(api: HummingbotAPI, deployment: Deployment) -> OrphanedOrder
 
 
 def _ended_by_log(deployment: Deployment, order: ArchivedOrder) -> bool:
-    """Whether an order whose last event is a fill has ended before that: the fill of a cancelled or completed order may
-    be booked late.
+    """Return whether an order whose last event is a fill has ended before that: the fill of a cancelled or completed
+    order may be booked late.
     """
     if order.last_status != "OrderFilled":
         return False

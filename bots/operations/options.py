@@ -79,7 +79,9 @@ def may_be_gone(bot: Bot) -> bool:
 
 
 def open_orders_option(subjects: Sequence[Bot]) -> type[forms.Form] | None:
-    """For a bot that has an instance already. Of several, those that would quote on top of orders are left out."""
+    """Return the option for a bot with an instance. Of several bots, those that would quote on top of orders are left
+    out.
+    """
     if len(subjects) != 1 or (instance := subjects[0].open_deployment) is None:
         return None
     return OpenOrdersOption if may_quote_on_top_of_orders(instance) else None

@@ -170,7 +170,7 @@ def _operate(kind_name: str, subject: models.Model) -> Action:
 
 
 def _add(label: str, model: type[models.Model], **chosen: Any) -> Action:
-    """The form for a new row, filled with what is known."""
+    """Return the form for a new row, filled with what is known."""
     name = f"{model._meta.app_label}_{model._meta.model_name}"
     permission = f"{model._meta.app_label}.add_{model._meta.model_name}"
     return Action(label, f"{reverse(f'admin:{name}_add')}?{urlencode(chosen)}", permission)
@@ -317,7 +317,9 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
 
 
 def _key_change(bot: Bot, refused: Operation) -> str:
-    """What speaks for another try since the exchange refused the bot's key at a deploy; empty when nothing does."""
+    """Return the change since the exchange rejected the bot's key at a deploy that justifies a retry; empty without
+    one.
+    """
     key = next((key for key in bot.client.keys.all() if key.connector == bot.connector), None)
     failed_at = refused.finished_at
     if key is None or failed_at is None:

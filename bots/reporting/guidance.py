@@ -141,7 +141,7 @@ def advice_for(bot: Bot) -> Advice | None:
 
 
 def paper_remedy(deployment: Deployment) -> str:
-    """What there is to do in its state when its money is simulated; empty when that is not so, or no different."""
+    """Return the remedy for its state in paper trading; empty for other bots, or where it is no different."""
     advice = ADVICE.get(deployment.state)
     simulated = market_of(deployment.connector).account_type is AccountType.PAPER
     return advice.paper_remedy if advice and simulated else ""

@@ -20,7 +20,7 @@ _TO_DO = {
 
 
 def next_summary(checklist: Checklist) -> str:
-    """The same in a few words, for a client who is being onboarded."""
+    """Return the next step in a few words, for a client who is being onboarded."""
     line = checklist.next
     if line is None:
         return "mark as active"

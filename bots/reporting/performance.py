@@ -81,7 +81,7 @@ class Contribution:
 
 
 def coverage(reporting: set[int], traded: set[int]) -> str:
-    """How many bots report of those that traded; empty when all do."""
+    """Return how many of the bots that traded have reported; empty when all have."""
     if not (unresponsive := traded - reporting):
         return ""
     return f"{len(reporting)} of {len(reporting) + len(unresponsive)} bots report"
@@ -162,7 +162,7 @@ class PerformanceReport:
 def performance_report(
     samples: PerformanceQuerySet, span: Span, now: datetime, *, by_bot: bool
 ) -> list[PerformanceReport]:
-    """What was earned and traded in the span until now, real money first; shares are clients', or bots'. One query."""
+    """Report the span until now, live accounts first; shares are clients', or bots'. One query."""
     moments = span.moments(now)
     found: dict[tuple[AccountType, str], PerformanceReport] = {}
     for record in _pnl_records(_read(samples, moments[0], span), moments[0]):

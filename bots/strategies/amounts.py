@@ -46,7 +46,7 @@ def amounts_in(schema: Mapping[str, Any]) -> list[Setting]:
 
 
 def too_small(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Rules, pair: str) -> dict[str, str]:
-    """The settings whose smallest order the exchange would refuse, with the reason for people."""
+    """Return the settings whose smallest order the exchange would reject, with the reason as text."""
     return {
         ".".join(amount.path): reason
         for amount in amounts_in(schema)
@@ -56,7 +56,7 @@ def too_small(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Rul
 
 
 def too_narrow(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Rules) -> dict[str, str]:
-    """The spreads that are smaller than one step of the exchange's prices: their orders are placed elsewhere."""
+    """Return the spreads that are smaller than one step of the exchange's prices: their orders are placed elsewhere."""
     if not rules.price or not rules.min_price_increment:
         return {}
     step = rules.min_price_increment / rules.price
@@ -82,7 +82,7 @@ def too_wide(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
 
 
 def in_percent(setting: Setting, value: Any) -> str:
-    """A fraction, or several, as people speak of it; empty for what is none, such as a -1 for “always”."""
+    """Return a fraction, or several, as percent; empty for other values, such as a -1 for “always”."""
     if not str(setting.schema.get("unit", "")).startswith("fraction"):
         return ""
     values = value if isinstance(value, list) else [value]
@@ -118,7 +118,7 @@ def _refusal(amount: Setting, value: float, share: float, rules: Rules, pair: st
 
 
 def _smallest_share(amount: Setting, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> float:
-    """The part of the amount that the smallest order gets."""
+    """Return the part of the amount that the smallest order gets."""
     if amount.schema["per"] == "order":
         return 1.0
     weights = list(_weights(schema, settings))
@@ -136,7 +136,7 @@ def _weights(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator
 
 
 def _numbers(value: Any) -> list[float]:
-    """The numbers above zero in a setting's value, the smallest first. Zero means that the setting is not used."""
+    """Return the numbers above zero in a setting's value, the smallest first. Zero means that the setting is unused."""
     values = value if isinstance(value, list) else [value]
     return sorted(v for v in values if _is_number(v) and v > 0)
 
@@ -150,5 +150,5 @@ def _is_less(value: float | None, least: float | None) -> bool:
 
 
 def in_digits(number: float | None, digits: int = 8) -> str:
-    """The number without an exponent; empty for none."""
+    """Return the number without an exponent; empty for none."""
     return "" if number is None else f"{Decimal(f'{number:.{digits}g}'):f}"

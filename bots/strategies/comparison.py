@@ -98,7 +98,7 @@ def describe_settings(
 
 
 def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:
-    """The market, the strategy's settings, what else there is in one of the files, and the pause."""
+    """Yield the market, the strategy's settings, what else there is in one of the files, and the pause."""
     for name, label in MARKET.items():
         yield _undescribed(name, label)
     described = list(settings_in(schema))
@@ -129,7 +129,7 @@ def _difference(name: str, saved: Any, deployed: Any, live: Any, *, adopted: boo
 
 
 def describe(setting: Setting, value: Any) -> str:
-    """A setting's value for people."""
+    """Return a setting's value as text."""
     schema = setting.schema
     if value is ABSENT:
         return "—"

@@ -71,7 +71,7 @@ _SENTENCES: dict[str, Callable[[ValidationError], str]] = {
 
 
 def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
-    """What is wrong with the settings: a sentence per setting, empty when nothing is.
+    """Return what is wrong with the settings: a sentence per setting, empty when nothing is.
 
     A setting within a group is named after both: ``group.setting``.
     """
@@ -97,7 +97,7 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
 
 
 def _statuses(error: ValidationError) -> list[str]:
-    """The settings that an error is about: what is missing, or what holds the wrong value."""
+    """Return the settings that an error is about: what is missing, or what holds the wrong value."""
     path = [str(part) for part in takewhile(lambda part: isinstance(part, str), error.path)]
     if error.validator == "required":
         needed: Any = error.validator_value
@@ -115,7 +115,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def schema_error(schema: Any) -> str:
-    """Why this is no schema that settings can be checked against, or nothing."""
+    """Return why settings can't be checked against this schema, or nothing."""
     if not isinstance(schema, Mapping):
         return "A schema must be a group of names and values."
     try:
@@ -133,7 +133,7 @@ def schema_error(schema: Any) -> str:
 
 
 def _foreign_references(schema: Any) -> set[str]:
-    """What the schema refers to outside of itself, or where it holds nothing."""
+    """Return what the schema refers to outside of itself, or where a reference leads nowhere."""
     root = DRAFT202012.create_resource(schema)
     foreign = set()
     schemas = [(_NOTHING_ELSE.resolver_with_root(root), root)]
@@ -156,7 +156,7 @@ def _describes_each(schema: Mapping[str, Any]) -> bool:
 
 
 def title_from(*path: str) -> str:
-    """A title made of a setting's name, after those of the groups that hold it."""
+    """Return a title made of a setting's name, after those of the groups that hold it."""
     return " ".join(path).replace("_", " ").capitalize()
 
 
@@ -217,7 +217,7 @@ class Setting:
 
 
 def settings_in(schema: Mapping[str, Any], path: tuple[str, ...] = (), advanced: bool = False) -> Iterator[Setting]:
-    """Each setting of a schema, in its order, with those that groups hold."""
+    """Yield each setting of a schema, in its order, with those that groups hold."""
     for name, rules in schema.get("properties", {}).items():
         setting = Setting(
             path=(*path, name),
@@ -237,7 +237,8 @@ def live_settings(schema: Mapping[str, Any]) -> set[str]:
 
 
 def schema_from(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema for a strategy of which only the default settings are known: their names, and the kinds of values.
+    """Return a schema for a strategy of which only the default settings are known: their names, and the kinds of
+    values.
 
     Of a strategy of which nothing is known, any settings may be given.
     """
@@ -254,7 +255,7 @@ def _described(value: Any) -> dict[str, Any]:
 
 
 def type_of(value: Any) -> str | list[str]:
-    """The JSON Schema type of a value like this one."""
+    """Return the JSON Schema type of a value like this one."""
     match value:
         case bool():
             return "boolean"

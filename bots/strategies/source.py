@@ -75,7 +75,7 @@ def read_script(source: str) -> Script:
 def _problems(
     tree: ast.Module, strategy: ast.ClassDef | None, config: ast.ClassDef | None
 ) -> Iterator[tuple[int, str]]:
-    """Each with the number of its line, or 0 for the whole script."""
+    """Yield each problem with the number of its line, or 0 for the whole script."""
     for name, reason in GONE.items():
         if name in _names(tree):
             yield 0, f"This script can't start: {reason}. {WAY_OUT}"
@@ -118,7 +118,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _names(tree: ast.Module) -> set[str]:
-    """Every name that the script imports or builds on."""
+    """Return every name that the script imports or builds on."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -159,14 +159,14 @@ def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
 
 
 def _keywords(value: ast.expr | None) -> dict[str, ast.expr]:
-    """What a field is declared with: ``Field(…, gt=0)``."""
+    """Return the keywords of a field's declaration: ``Field(…, gt=0)``."""
     if isinstance(value, ast.Call) and _last_name(value.func) == "Field":
         return {keyword.arg: keyword.value for keyword in value.keywords if keyword.arg}
     return {}
 
 
 def _default(value: ast.expr | None) -> ast.expr | None:
-    """The expression for a field's default; nothing when it has none and must be given."""
+    """Return the expression for a field's default; nothing when it has none and must be given."""
     if isinstance(value, ast.Call) and _last_name(value.func) == "Field":
         keywords = _keywords(value)
         value = value.args[0] if value.args else keywords.get("default", keywords.get("default_factory"))
@@ -214,7 +214,7 @@ def _generic(outer: str, inner: ast.expr, named: Callable[[str], dict[str, Any]]
 
 
 def _either(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What may be empty is understood; of another choice nothing is."""
+    """Return the schema of an optional type; any other union is unknown."""
     nothing = {"type": "null"}
     setting = other if one == nothing else one if other == nothing else {}
     if "enum" in setting:

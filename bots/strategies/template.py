@@ -116,7 +116,7 @@ def _type(annotation: str) -> dict[str, Any]:
 
 
 def _named(name: str) -> dict[str, Any]:
-    """The schema for a class that is no plain type of Python: an enum, or a group of settings."""
+    """Return the schema for a class that is no plain type of Python: an enum, or a group of settings."""
     return _ENUMS.get(name) or {"type": {"list": "array"}.get(name, "object")}
 
 

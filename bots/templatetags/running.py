@@ -14,7 +14,9 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def running_instances(context: dict[str, Any], server: Server) -> dict[str, Any]:
-    """Those that the user of the page may see, and how many others. An unmanaged instance may name anybody's client."""
+    """Return those that the user of the page may see, and how many others. An unmanaged instance may name anybody's
+    client.
+    """
     user, running = context["request"].user, running_on([server])[server.pk]
     if sees_every_client(user):
         # A duplicate of a bot can not be acknowledged.

@@ -103,7 +103,7 @@ class AdmissionMiddleware:
 
 
 def address_block(request: HttpRequest) -> str | None:
-    """Where a try to sign in is counted: the address, of IPv6 the first one of the 2⁶⁴ that a single line has."""
+    """Return the address that sign-in tries are counted for: for IPv6, the first of the 2⁶⁴ that a single line has."""
     address = ip_address(text) if (text := client_address(request)) else None
     address = getattr(address, "ipv4_mapped", None) or address
     if address is None or address.version == 4:
@@ -129,7 +129,7 @@ def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def is_known_browser(request: HttpRequest, username: str) -> bool:
-    """Whether the user of this name has signed in with the request's browser, and has the same password since."""
+    """Return whether the user of this name has signed in with the request's browser, and has the same password since."""
     user = get_user_model().objects.filter(username=username).first()
     return user is not None and constant_time_compare(request.COOKIES.get(f"known_browser_{user.pk}", ""), _mark(user))
 
@@ -161,7 +161,7 @@ class SignInHandler(AxesDatabaseHandler):
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """The page from the fifth wrong password on, and for strange browsers while a user is braked."""
+    """Show the lockout page, from the fifth wrong password on, and for unknown browsers while a user is braked."""
     pause = get_cool_off(request)
     seconds = int(pause.total_seconds()) if pause else 0
     context = {

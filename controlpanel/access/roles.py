@@ -96,7 +96,7 @@ WHO_MAY = {
 
 
 def permissions_that_count() -> models.QuerySet[Permission]:
-    """Those that the table decides on: the others of Django's allow nothing here."""
+    """Return the permissions that the table decides on: Django's others allow nothing here."""
     label = Concat("content_type__app_label", models.Value("."), "codename")
     return Permission.objects.alias(label=label).filter(label__in=WHO_MAY)
 

@@ -93,7 +93,7 @@ _SUPERSEDES = {"pause": ("stop",), "stop": ("archive",)}
 
 
 def alerts(user: AnyUser, bots: Collection[Bot], servers: Collection[Server]) -> list[Alert]:
-    """What the user may see and has to see to, the most urgent first and of these the newest.
+    """Return the alerts for the user, the most urgent first and of these the newest.
 
     ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
     and deployment.
@@ -180,7 +180,7 @@ def steps_of(incident: Incident, user: AnyUser, bots: Iterable[Bot], *, is_open:
 
 
 def _is_refused(name: str, bot: Bot) -> bool:
-    """Whether a rule forbids it, whatever state the bot is in."""
+    """Return whether a rule forbids it, whatever state the bot is in."""
     blocker = kinds.get(name).blocker(bot)
     return blocker is not None and not isinstance(blocker, NotPossibleNow)
 
@@ -193,7 +193,7 @@ def who_can_fix(incident: Incident, user: AnyUser) -> str:
 
 
 def _page_for_a_new_key(incident: Incident, bot: Bot | None) -> str:
-    """The form for the key that was refused, or the client's keys when it may be any of them."""
+    """Return the form for the key that was refused, or the client's keys when it may be any of them."""
     key = incident.subject_id if _is_about(incident, ExchangeKey) else None
     if bot is not None:
         key = next((key.pk for key in bot.client.keys.all() if key.connector == bot.connector), None)
@@ -207,7 +207,7 @@ def _is_about(incident: Incident, model: type[Model]) -> bool:
 
 
 def _steps(page: str, names: Iterable[str], user: AnyUser) -> list[Step]:
-    """The pages that ask for those of these operations that the user may have done."""
+    """Return links to the confirmations of those of these operations that the user may submit."""
     model, pk = page.split("/")
     return [
         Step(kind.label, reverse(f"admin:{model}_operate", args=[pk, kind.name]), kind.icon)
@@ -317,7 +317,7 @@ def _leftover_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Al
 
 
 def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
-    """Those that run with an older key, or by another definition than today's."""
+    """Yield the bots that run with an older key, or by another definition than the current one."""
     for bot in bots:
         if bot.client.is_offboarded:
             continue  # nothing of it is sent anywhere again

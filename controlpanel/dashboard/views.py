@@ -102,7 +102,7 @@ class More:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """For Unfold, as ``DASHBOARD_CALLBACK``: what the page shows of what the user may see."""
+    """Return the page's data for the user, as Unfold's ``DASHBOARD_CALLBACK``."""
     true_now = current_state(request.user)
     sees, now = true_now["sees"], true_now["now"]
     form = FiguresFilter(request.user, request.GET)
@@ -131,12 +131,12 @@ def _performance(form: FiguresFilter, span: Span, now: datetime) -> list[Perform
 
 
 def dashboard_now(request: HttpRequest) -> HttpResponse:
-    """The part of the page that renews itself: all but the figures."""
+    """Render the part of the page that refreshes itself: all but the figures."""
     return render(request, "controlpanel/now.html", current_state(request.user) | {"renews": True})
 
 
 def current_state(user: AnyUser) -> dict[str, Any]:
-    """What needs the user, and how servers, bots and operations are, of those that the user may see."""
+    """Return the alerts, and the states of the servers, bots and operations that the user may see."""
     now = timezone.now()
     sees = {model.__name__.lower(): user.has_perm(_view(model)) for model in (Server, Bot, Client, Operation)}
     servers = _servers(user) if sees["server"] else []
@@ -176,7 +176,7 @@ def _operations(user: AnyUser) -> QuerySet[Operation]:
 
 
 def _servers(user: AnyUser) -> list[Server]:
-    """Those that are down first."""
+    """Return the servers, those that are down first."""
     servers = Server.objects.visible_to(user).defer("password", "connectors", "account_names")
     return sorted(servers, key=lambda server: server.health_summary == "ok" and server.was_seen_lately)
 
@@ -206,7 +206,7 @@ def monitoring_status(servers: Iterable[Server], now: datetime) -> MonitoringSta
 
 
 def count_states(bots: Collection[Bot]) -> tuple[list[AccountType], list[StateCount]]:
-    """The kinds of money that bots trade with, and the states that they are in."""
+    """Count the bots by account type and by state."""
     counts = Counter((_state_of(bot), market_of(bot.trades_on).account_type) for bot in bots)
     account_types = [account_type for account_type in AccountType if any(account_type is found for _, found in counts)]
     page = reverse("admin:bots_bot_changelist")

@@ -114,7 +114,7 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
 
 
 def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
-    """What the launch's page shows of its operation; done, it leads to the client and not to the bot."""
+    """Return the launch page's data of its operation; done, it leads to the client and not to the bot."""
     operation, client = onboarding.launch, onboarding.client
     if operation is None:
         raise Http404
@@ -132,7 +132,7 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
 
 
 def _lead(onboarding: Onboarding, operation: Operation) -> str:
-    """The headline of the launch's page, as it is now."""
+    """Return the current headline of the launch page."""
     if operation.is_active:
         return PAGES[-1].lookback
     if operation.state == State.SUCCEEDED:
@@ -160,7 +160,7 @@ def live(request: HttpRequest, client_id: int) -> HttpResponse:
 
 @require_POST
 def finish(request: HttpRequest, client_id: int) -> HttpResponse:
-    """The client is no longer being onboarded: it trades."""
+    """Mark the client as active: it is no longer being onboarded."""
     onboarding = onboarding_of(request, client_id)
     client, clients = onboarding.client, admin.site.get_model_admin(Client)
     if not clients.has_change_permission(request, client):

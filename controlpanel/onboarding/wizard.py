@@ -62,7 +62,7 @@ class Onboarding:
         return next((line for line in self._wrong if line.part == Part.KEY and line.action), None)
 
     def key_to_replace(self, connector: str) -> ExchangeKey | None:
-        """The key for the connector, when it is there and no good."""
+        """Return the connector's key, when it exists and is invalid."""
         if not any(line.part == Part.KEY and line.connector == connector for line in self._wrong):
             return None
         return next((key for key in self.client.keys.all() if key.connector == connector), None)
@@ -111,7 +111,7 @@ def page_url(name: str, client: Client, connector: str = "") -> str:
 
 
 def frame(name: str, onboarding: Onboarding | None) -> dict[str, Any]:
-    """What every page shows around its own part: which of the five it is, and the way to the others."""
+    """Return what every page shows around its own part: the current step, and the links to the others."""
     position = [page.name for page in PAGES].index(name)
     urls = [page_url(p.name, onboarding.client) if onboarding and onboarding.reaches(p.name) else "" for p in PAGES]
     return {
@@ -228,7 +228,7 @@ class KeyPage(FormPage, ExchangeKeyAdmin):
 
     @staticmethod
     def _rotates(request: HttpRequest) -> bool:
-        """A key that is no good gets its new values here: the launch sends them."""
+        """Return whether the page replaces the values of an invalid key, which the launch sends."""
         return True
 
 

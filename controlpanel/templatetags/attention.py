@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def fix_links(context: dict[str, Any], incident: Incident, subject: Any) -> list[Step]:
-    """For a subject that the user of the page may see."""
+    """Return the fix links for a subject that the user of the page may see."""
     return steps_of(incident, context["request"].user, [subject] if isinstance(subject, Bot) else [], is_open=True)
 
 

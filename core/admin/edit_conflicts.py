@@ -53,7 +53,7 @@ class OpenedForm(forms.ModelForm):
         }
 
     def _carried(self) -> dict[str, Any]:
-        """What the page carried; nothing when no page of the panel's has sent this."""
+        """Return the hashes that the page carried; nothing when no page of the panel sent the request."""
         try:
             carried: dict[str, Any] = signing.loads(self.data.get("opened_with", ""), salt=__name__)
         except signing.BadSignature:
@@ -61,14 +61,14 @@ class OpenedForm(forms.ModelForm):
         return carried
 
     def _changed_meanwhile(self) -> list[str]:
-        """What is not as the page showed it and would be written over."""
+        """Return the fields that differ from what the page showed and would be overwritten."""
         shown = self._carried().get("values", {})
         left_as_it_is = set(self.fields).difference(self.changed_data)
         now = self._hashes()
         return [name for name in now if shown.get(name, now[name]) != now[name] and name not in left_as_it_is]
 
     def _by_whom(self) -> str:
-        """Who has saved the row since, as far as its history knows."""
+        """Return the users who have saved the row since, as far as its history shows."""
         saved = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(self.instance),
             object_id=str(self.instance.pk),

@@ -43,11 +43,11 @@ class LiveListMixin(PanelAdmin):
     empty_value_display = '<span class="panel-none">—</span>'
 
     def state_label(self, row: Any) -> tuple[str, str]:
-        """A row's state, and what it is called."""
+        """Return a row's state and its label."""
         raise NotImplementedError
 
     def hurries(self, rows: Sequence[Any]) -> bool:
-        """Whether these rows change by the second."""
+        """Return whether these rows change by the second."""
         return False
 
     def get_urls(self) -> list[URLPattern]:

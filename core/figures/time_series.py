@@ -30,15 +30,15 @@ class SampleQuerySet(OfClientsQuerySet[Any]):
         return self.filter(taken_at__gte=moment)
 
     def newest(self) -> Self:
-        """The last sample of each series."""
+        """Return the last sample of each series."""
         return self._last_of_each()
 
     def hourly(self) -> Self:
-        """The last sample of each series in each hour, in UTC."""
+        """Return the last sample of each series in each hour, in UTC."""
         return self._last_of_each(_beginning("2026-01-31 23"))
 
     def daily(self) -> Self:
-        """The last sample of each series in each day, in UTC."""
+        """Return the last sample of each series in each day, in UTC."""
         return self._last_of_each(_beginning("2026-01-31"))
 
     def downsample(self, now: datetime) -> None:

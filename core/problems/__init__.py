@@ -35,7 +35,7 @@ class Problem(Exception):
 
     @classmethod
     def catalog(cls) -> Iterator[type["Problem"]]:
-        """Every kind of problem that has been defined, in order of definition, families before their members.
+        """Yield every kind of problem that has been defined, in order of definition, families before their members.
 
         A family without a code of its own is excluded: it only holds what its members have in common.
         """
@@ -46,5 +46,5 @@ class Problem(Exception):
 
     @classmethod
     def with_code(cls, code: str) -> "type[Problem] | None":
-        """The kind of problem that a stored code stands for; ``None`` when there is none any more."""
+        """Return the kind of problem that a stored code stands for; ``None`` when it no longer exists."""
         return next((kind for kind in cls.catalog() if kind.code == code), None)

@@ -121,7 +121,7 @@ def guarded_session() -> requests.Session:
 
 
 def content_of(response: requests.Response) -> bytes:
-    """The body of a response that was requested with ``stream=True``, unzipped.
+    """Return the body of a response that was requested with ``stream=True``, unzipped.
 
     Raises:
         AnswerTooLarge

@@ -307,7 +307,7 @@ def _tunnel_error(code: str) -> TunnelError:
 
 
 def _without_secrets(url: str) -> str:
-    """The URL without what may be a secret: user name, password, query and fragment."""
+    """Return the URL without possible secrets: user name, password, query and fragment."""
     try:
         parts = urlsplit(url)
     except ValueError:

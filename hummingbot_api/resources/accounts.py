@@ -15,7 +15,7 @@ class Accounts(Resource):
     """Credentials profiles: one directory per client, with one entry per connector."""
 
     def list(self) -> Names:
-        """The names of all accounts, ``master_account`` included."""
+        """Return the names of all accounts, ``master_account`` included."""
         return reading.texts(self._http.get("/accounts/").value, "the list of accounts")
 
     def add(self, name: str) -> None:
@@ -41,7 +41,7 @@ class Accounts(Resource):
         answer.check()
 
     def credentials(self, name: str) -> Names:
-        """The connectors that the account has a key for. The values can't be read back.
+        """Return the connectors that the account has a key for. The values can't be read back.
 
         Raises:
             ProfileMissing: the server has no such account.

@@ -30,7 +30,7 @@ class Archives(Resource):
         return True
 
     def open_orders(self, instance_name: str) -> list[ArchivedOrder]:
-        """The orders that the instance never saw end: as far as anybody knows, they are open at the exchange.
+        """Return the orders that the instance never saw end: as far as is known, they are open at the exchange.
 
         A partly filled one is among them, and so is one whose last event the panel has no name for.
 

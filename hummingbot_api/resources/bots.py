@@ -137,12 +137,13 @@ class Bots(Resource):
         )
 
     def performance(self) -> list[ControllerPerformance]:
-        """The latest snapshot of each controller, up to five minutes old."""
+        """Return the latest snapshot of each controller, up to five minutes old."""
         answer = self._http.get("/bot-orchestration/controller-performance-latest")
         return reading.readable(reading.a_list(_data(answer), "the performance"), _performance)
 
     def performance_history(self, since: datetime, pages: int = 50) -> list[ControllerPerformance]:
-        """Every controller's snapshots since then, newest first; of a very long time the newest ``pages`` thousand.
+        """Return every controller's snapshots since then, newest first; of a very long time the newest ``pages``
+        thousand.
 
         Pages are cut by time and not by the server's cursor. All controllers' snapshots of one moment share one
         timestamp:
@@ -194,7 +195,7 @@ class Bots(Resource):
             raise answer.refusal(_command_problem, result.get("message"))
 
     def runs(self, bot_name: str | None = None, limit: int = 20) -> list[BotRun]:
-        """The latest deployments, newest first. Each brings its final logs along: hundreds of kB in all."""
+        """Return the latest deployments, newest first. Each includes its final logs: hundreds of kB in all."""
         params = {"bot_name": bot_name, "limit": limit}
         answer = self._http.get("/bot-orchestration/bot-runs", params)
         return reading.readable(reading.a_list(_data(answer), "the history"), _bot_run)

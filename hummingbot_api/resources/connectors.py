@@ -23,7 +23,7 @@ class Connectors(Resource):
     """Exchanges as Hummingbot names them."""
 
     def list(self) -> Names:
-        """The names of all connectors, except those for paper trade."""
+        """Return the names of all connectors, except those for paper trade."""
         return reading.texts(self._http.get("/connectors/").value, "the list of connectors")
 
     def fields(self, connector: str) -> tuple[ConnectorField, ...]:
@@ -65,7 +65,7 @@ class Connectors(Resource):
         return {pair: _trading_rule(facts) for pair, facts in notified.items() if "error" not in facts}
 
     def prices(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, float]:
-        """The last traded prices in the quote asset, by trading pair, of those that the exchange has.
+        """Return the last traded prices in the quote asset, by trading pair, of those that the exchange has.
 
         Raises:
             ExchangeUnreachable: the server could not ask.
@@ -82,7 +82,7 @@ class Connectors(Resource):
 
 
 def _why_no_rules(words: str) -> type[HummingbotAPIError]:
-    """The server answers “not found or error” to whatever it met."""
+    """Return the problem behind “not found or error”, which the server answers to any error."""
     met = words.partition(" or error: ")[2]
     if NO_EXCHANGE.search(met):
         return ExchangeUnreachable

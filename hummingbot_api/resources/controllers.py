@@ -21,12 +21,12 @@ class Controllers(Resource):
     """Strategies that the server has, and their configurations."""
 
     def list(self) -> dict[str, Names]:
-        """The names of all controllers, by type: ``generic``, ``market_making``, ``directional_trading``."""
+        """Return the names of all controllers, by type: ``generic``, ``market_making``, ``directional_trading``."""
         by_type = reading.an_object(self._http.get("/controllers/").value, "the controllers")
         return {kind: reading.texts(names, f"“{kind}”") for kind, names in by_type.items()}
 
     def config_template(self, type: str, name: str) -> tuple[ControllerSetting, ...]:
-        """The controller's settings, in the server's order. The server imports the controller for it.
+        """Return the controller's settings, in the server's order. The server imports the controller for it.
 
         Raises:
             ControllerInvalid: it can't, or there is no such controller.
@@ -53,7 +53,7 @@ class Controllers(Resource):
         self._http.post(path("controllers", "configs", check_name(id, "a configuration")), dict(config)).check()
 
     def get_config(self, id: str) -> dict[str, Any]:
-        """The configuration as the server holds it."""
+        """Return the configuration as the server holds it."""
         answer = self._http.get(path("controllers", "configs", check_name(id, "a configuration")))
         return reading.an_object(answer.value, "the configuration")
 
@@ -99,7 +99,7 @@ class Controllers(Resource):
 
     @staticmethod
     def _of_controller(answer: Answer) -> Answer:
-        """What was answered about a controller that the server could import."""
+        """Return what was answered about a controller that the server could import."""
         if answer.status == 500 and answer.plain:
             raise ControllerInvalid(f"{ControllerInvalid.meaning} It crashed while importing it, as on a syntax error.")
         if answer.status == 404:

@@ -18,11 +18,11 @@ class Docker(Resource):
     """The containers on the server's host. An instance's container has its unique name."""
 
     def is_running(self) -> bool:
-        """Whether the Docker engine answers the server."""
+        """Return whether the Docker engine answers the server."""
         return reading.flag(self._http.get("/docker/running").value, "the answer")
 
     def active(self, name_filter: str = "") -> list[Container]:
-        """The running containers whose name contains ``name_filter``.
+        """Return the running containers whose name contains ``name_filter``.
 
         Raises:
             DockerDown: the server can't ask the engine.
@@ -30,7 +30,7 @@ class Docker(Resource):
         return self._containers("/docker/active-containers", name_filter)
 
     def exited(self, name_filter: str = "") -> list[Container]:
-        """The stopped and crashed containers whose name contains ``name_filter``.
+        """Return the stopped and crashed containers whose name contains ``name_filter``.
 
         Raises:
             DockerDown: the server can't ask the engine.

@@ -37,7 +37,7 @@ def validate_networks(text: str) -> None:
 
 
 def token_hash(token: str) -> str:
-    """What is stored of a token. It holds 256 random bits, which no one guesses: a plain hash will do."""
+    """Return the stored hash of a token. It holds 256 random bits, which can't be guessed: a plain hash will do."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -125,7 +125,7 @@ class Token(models.Model):
         return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
 
     def allows(self, address: str) -> bool:
-        """Whether it may be used from this IP address."""
+        """Return whether it may be used from this IP address."""
         networks = self.allowed_networks.split()
         if not networks:
             return True

@@ -42,7 +42,7 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
         return self if user.is_superuser else self.filter(user=user)
 
     def listening(self) -> Self:
-        """Those that are switched on, of users who may still sign in."""
+        """Return those that are enabled, of users who may still sign in."""
         return self.filter(active=True, user__is_active=True, user__is_staff=True).select_related("user")
 
 
@@ -105,7 +105,7 @@ class Webhook(models.Model):
         return not self.events or event_type in self.events
 
     def may_be_notified_of(self, model: type[Operation] | type[Bot], pk: int | None) -> bool:
-        """Whether its user may see this row now; of what was deleted, whether they see everything."""
+        """Return whether its user may see this row now; for a deleted row, whether they see everything."""
         user: Any = self.user
         if not (user.is_active and user.is_staff and user.has_perm(PERMISSIONS[model])):
             return False

@@ -83,7 +83,7 @@ class ChannelForm(forms.ModelForm):
 
 
 def fields_of(kind: str) -> dict[str, str]:
-    """A kind's own fields in the form, by the columns that they are for."""
+    """Return a kind's own fields in the form, by the columns that they are for."""
     names = {column: f"{kind}_{column}" for column in COLUMNS}
     return {column: name for column, name in names.items() if name in ChannelForm.declared_fields}
 

@@ -25,7 +25,7 @@ from operations.models import WorkerHeartbeat
 
 
 def count_of_open_incidents(request: HttpRequest) -> str:
-    """For the sidebar, on every page."""
+    """Return the number of open incidents for the sidebar, on every page."""
     return str(Incident.objects.visible_to(request.user).open().count())
 
 

@@ -37,7 +37,7 @@ class ReceiverMixin(OperatesMixin, ScopedMixin):
         return receiver
 
     def deliveries_shown(self, request: HttpRequest, receiver: Any) -> models.QuerySet[Any]:
-        """Those that the user may see, the newest first."""
+        """Return those that the user may see, the newest first."""
         deliveries: models.QuerySet[Any] = receiver.deliveries.all()
         return deliveries
 
@@ -49,5 +49,5 @@ class ReceiverMixin(OperatesMixin, ScopedMixin):
 
 
 def outcome_of(receiver: Any) -> tuple[str, str]:
-    """How the last delivery to it went, for a column with ``STATE_COLORS``."""
+    """Return the state of its last delivery, for a column with ``STATE_COLORS``."""
     return receiver.last_outcome or "none", OUTCOMES.get(receiver.last_outcome, "none yet")

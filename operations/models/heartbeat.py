@@ -20,5 +20,5 @@ class WorkerHeartbeat(models.Model):
 
     @classmethod
     def is_alive(cls) -> bool:
-        """Whether any worker is there."""
+        """Return whether any worker is alive."""
         return cls.objects.filter(last_seen_at__gte=timezone.now() - timedelta(seconds=cls.UNRESPONSIVE)).exists()

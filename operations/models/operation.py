@@ -66,7 +66,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(_ABANDONED | queued)
 
     def abandoned(self) -> Self:
-        """Those whose worker was lost, by the database's clock."""
+        """Return those whose worker was lost, by the database's clock."""
         return self.filter(_ABANDONED)
 
     def prunable(self, before: datetime) -> Self:
@@ -98,14 +98,14 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         )
 
     def of_each(self, subjects: models.QuerySet[Any]) -> Self:
-        """Those about any of the subjects, which are of one model."""
+        """Return those about any of the subjects, which are of one model."""
         return self.filter(
             subject_type=ContentType.objects.get_for_model(subjects.model),
             subject_id__in=subjects.values("pk"),
         )
 
     def newest_of_each(self, subjects: Sequence[models.Model]) -> dict[int, "Operation"]:
-        """The last of these operations on each of the subjects, which are of one model, by the subject's key."""
+        """Return the last of these operations on each of the subjects, which are of one model, by the subject's key."""
         if not subjects:
             return {}
         of_them = self.filter(
@@ -116,7 +116,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return {operation.subject_id: operation for operation in self.filter(pk__in=newest)}
 
     def visible_to(self, user: AnyUser) -> Self:
-        """Those whose subject the user may see; each subject's manager knows which these are."""
+        """Return those whose subject the user may see; each subject's manager knows which these are."""
         visible = Q(pk__in=[])
         for model in kinds.subject_models():
             subjects = model._default_manager.visible_to(user)  # type: ignore[attr-defined]
@@ -285,7 +285,7 @@ class Operation(models.Model):
         return self.definition.link_for(self.subject, problem.fix_target if problem else "")
 
     def as_problem(self) -> OperationActive:
-        """The problem that another operation meets while this one is active."""
+        """Return the problem that another operation meets while this one is active."""
         return OperationActive(
             operation_id=self.pk,
             label=str(self),

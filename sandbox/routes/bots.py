@@ -226,13 +226,13 @@ def _final_status(instance: Instance) -> str:
 
 
 def _instances(world: World, bot_name: str | None) -> list[Instance]:
-    """All instances, or the one of that name."""
+    """Return all instances, or the one of that name."""
     with world.lock:
         return [instance for instance in world.instances.values() if bot_name in (None, instance.name)]
 
 
 def _runs(world: World) -> list[dict[str, Any]]:
-    """The run history, the newest first."""
+    """Return the run history, the newest first."""
     with world.lock:
         return [_run(number, i) for number, i in enumerate(world.instances.values(), start=1)][::-1]
 

@@ -172,7 +172,7 @@ def _order(instance: Instance, order: Order) -> dict[str, Any]:
 
 
 def _containers(world: World, status: str, name_filter: str | None) -> list[dict[str, str]]:
-    """The containers in that status, the newest first, whose name contains the filter in whatever case."""
+    """Return the containers in that status, the newest first, whose name contains the filter in whatever case."""
     with world.lock:
         instances: list[Instance] = list(world.instances.values())[::-1]
     return [

@@ -28,7 +28,7 @@ def read_rules(context: StepContext) -> str:
 
 
 def check_settings(context: StepContext) -> str:
-    """The panel's own rules for the definition; for a controller the server's word on the settings, too.
+    """Check the definition by the panel's own rules; a controller's settings also by the server's validation.
 
     Raises:
         DefinitionInvalid, ControllerInvalid, ConfigInvalid

@@ -173,7 +173,7 @@ def wait_until_connected(context: StepContext) -> str:
 
 
 def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
-    """What can still be found out: the server keeps no log of a container that has exited."""
+    """Find out what is still possible: the server keeps no log of a container that has exited."""
     if error := read_logs(api, deployment).newest_error:
         return f"Last error in its log: {truncate(error.message, 500)}"
     if uses_no_key(api, deployment.profile):

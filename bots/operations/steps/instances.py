@@ -52,7 +52,7 @@ def tolerating_outages(look: Callable[[], Found | None]) -> Callable[[], Found |
 
 
 def current_deployment(bot: Bot) -> Deployment:
-    """The bot's open deployment.
+    """Return the bot's open deployment.
 
     Raises:
         NotDeployed
@@ -64,7 +64,7 @@ def current_deployment(bot: Bot) -> Deployment:
 
 
 def adopt(api: HummingbotAPI, deployment: Deployment) -> str:
-    """The instance's name; when its deploy was never answered, the name of what came of it, or nothing."""
+    """Return the instance's name; for a deploy that was never answered, adopt its instance, or return nothing."""
     if not deployment.instance_name:
         prefix = deployment.requested_name
         containers = [*api.docker.active(prefix), *api.docker.exited(prefix)]
@@ -74,7 +74,7 @@ def adopt(api: HummingbotAPI, deployment: Deployment) -> str:
 
 
 def locate(api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
-    """Where the deployment's container is. Adopts the instance of a deploy that was never answered."""
+    """Return the status of the deployment's container. Adopts the instance of a deploy that was never answered."""
     name = adopt(api, deployment)
     if not name:
         return ContainerStatus.GONE

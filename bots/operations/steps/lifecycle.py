@@ -84,7 +84,7 @@ def stop(context: StepContext) -> str:
 
 
 def recover_instance(context: StepContext) -> str:
-    """The same, and a container whose bot takes no command is ended and brought up again."""
+    """Stop an instance like that, restarting a container whose bot takes no command."""
     return _stop_or_recover(context, by_force=True)
 
 
@@ -171,7 +171,7 @@ def recover_before_start(context: StepContext) -> str:
 
 
 def restart_container(context: StepContext) -> str:
-    """The only thing that starts a stopped bot: its container, stopped and started. ``start-bot`` does nothing."""
+    """Start a stopped bot in the only way: stop and start its container. ``start-bot`` does nothing."""
     if context.operation.checkpoint["runs"]:
         return "The bot is already running."
     deployment = current_deployment(context.subject)
@@ -241,7 +241,7 @@ def archive(context: StepContext, deployment: Deployment) -> Archived:
 
 
 def _account_for_archive(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
-    """The server removes the container first, and moves its data then. One that never connected may have none."""
+    """Wait for the data: the server removes the container first. One that never connected may have none."""
     if deployment.verified_at is not None:
         there = tolerating_outages(lambda: api.archives.has(deployment.instance_name) or None)
         with suppress(NotSupportedByServer):

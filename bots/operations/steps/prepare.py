@@ -37,7 +37,7 @@ from operations.kinds import StepContext
 
 
 def deployment_of(context: StepContext) -> Deployment:
-    """The deployment that this operation makes, or that of an earlier try, which it has adopted."""
+    """Return the deployment that this operation makes, or that of an earlier try, which it has adopted."""
     return Deployment.objects.select_related("server", "bot__client").get(pk=context.operation.checkpoint["deployment"])
 
 

@@ -119,7 +119,7 @@ def _patience(deployment: Deployment) -> float:
 
 
 def stopped_in_order(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> bool | None:
-    """Whether a bot that is up has stopped, with its orders seen to be cancelled; ``None`` while it has not stopped."""
+    """Return whether a running bot has stopped, with its orders seen to be canceled; ``None`` while it has not stopped."""
     logs = read_logs(api, deployment)
     if not logs.says_stopped:
         return None
@@ -192,7 +192,7 @@ def begin_run(api: HummingbotAPI, deployment: Deployment) -> None:
 
 
 def _set_kill_switch(api: HummingbotAPI, deployment: Deployment) -> None:
-    """A controller whose switch is on quotes for about a second when it is brought up, and not until it is stopped."""
+    """Set the switch before a start: the controller then quotes for about a second, instead of until it is stopped."""
     live = read_live(api, deployment).get("live_config")
     if live is None:  # a script has none; a controller whose file can't be read is brought up without it
         return

@@ -23,7 +23,7 @@ _ASKED = "{}: redeploy requested."
 
 
 def running_with_previous_key(key: ExchangeKey) -> models.QuerySet[Deployment]:
-    """The live instances that hold other values for the key's connector than the key has now."""
+    """Return the live instances that hold other values for the key's connector than the key has now."""
     return (
         Deployment.objects.open()
         .filter(bot__client=key.client, connector=key.connector)
