@@ -97,7 +97,7 @@ def exclusive_profile(context: StepContext, client: Client, server: Server) -> A
     return context.exclusive(f"profile:{server.pk}:{client.account_name}")
 
 
-def _concerned(context: StepContext) -> tuple[Client, list[ExchangeKey]]:
+def _keys_of(context: StepContext) -> tuple[Client, list[ExchangeKey]]:
     """Whose profile it is about, and which of the keys: the one that the operation is about, or all of a client's.
     With the values that they have now: others may have been entered since the operation began.
 
@@ -113,31 +113,31 @@ def _concerned(context: StepContext) -> tuple[Client, list[ExchangeKey]]:
 
 
 def _sign_in(context: StepContext) -> str:
-    client, _ = _concerned(context)
+    client, _ = _keys_of(context)
     return sign_in(client.server)
 
 
 def _check_keys(context: StepContext) -> str:
-    client, keys = _concerned(context)
+    client, keys = _keys_of(context)
     with talking_to(client.server) as api:
         return keys_check(api=api, keys=keys)
 
 
 def _ensure_account(context: StepContext) -> str:
-    client, _ = _concerned(context)
+    client, _ = _keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
         return account_ensure(api=api, client=client, server=client.server)
 
 
 def _push_keys(context: StepContext, *, force: bool) -> str:
-    client, _ = _concerned(context)
+    client, _ = _keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
-        _, keys = _concerned(context)  # only now: while this waited, new values may have been pushed
+        _, keys = _keys_of(context)  # only now: while this waited, new values may have been pushed
         return keys_push(api=api, client=client, server=client.server, keys=keys, force=force)
 
 
 def _verify_pushed(context: StepContext) -> str:
-    client, keys = _concerned(context)
+    client, keys = _keys_of(context)
     return verify(client, connectors=[key.connector for key in keys])
 
 
@@ -207,14 +207,14 @@ class PushProfile(OperationType):
 
 
 def _check_unreadable(context: StepContext) -> str:
-    client, _ = _concerned(context)
+    client, _ = _keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
-        _, keys = _concerned(context)
+        _, keys = _keys_of(context)
         return unreadable_check(api=api, client=client, server=client.server, keys=keys)
 
 
 def _recreate_account(context: StepContext) -> str:
-    client, _ = _concerned(context)
+    client, _ = _keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
         return account_recreate(api=api, client=client, server=client.server)
 

@@ -65,7 +65,7 @@ def _holds(name: str, check: Callable[[], bool]) -> bool:
 
 
 def _database() -> bool:
-    """Return whether it takes writes: a full disk, or a replica that only reads, answers questions like a healthy one."""
+    """Return whether it accepts writes: a full disk, or a read-only replica, answers queries like a healthy one."""
     # The one table that always has rows, and that no other code writes to.
     applied = MigrationRecorder.Migration.objects.filter(app="operations", name="0001_initial")
     with transaction.atomic():

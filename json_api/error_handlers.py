@@ -20,8 +20,8 @@ from json_api.problems import (
     BodyUnreadable,
     ChangedMeanwhile,
     FieldsInvalid,
-    NothingThere,
     OperationFailed,
+    ResourceNotFound,
     TokenMissing,
     TooManyRequests,
 )
@@ -81,7 +81,7 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the answer to an address that the API does not have."""
-    return problem_response(request, NothingThere())
+    return problem_response(request, ResourceNotFound())
 
 
 def model_errors(invalid: ModelInvalid, prefix: str = "") -> dict[str, list[str]]:
@@ -128,7 +128,7 @@ def handle_problems(api: NinjaAPI) -> None:
 
     @api.exception_handler(Http404)
     def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
-        return problem_response(request, NothingThere())
+        return problem_response(request, ResourceNotFound())
 
     @api.exception_handler(RequestDataTooBig)
     def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:

@@ -101,10 +101,10 @@ class PermissionMissing(RequestProblem):
     status = 403
 
 
-class NothingThere(RequestProblem):
+class ResourceNotFound(RequestProblem):
     """No such row, no such address, or not visible to the user: they look the same from outside."""
 
-    code = "nothing_there"
+    code = "resource_not_found"
     meaning = "There is nothing at this address, or the user may not see it."
     default_remedy = "Look up the ID in the corresponding list."
     status = 404

@@ -6,7 +6,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from json_api.models import IdempotencyRecord, WebhookDelivery
-from json_api.webhooks.events import look
+from json_api.webhooks.events import detect
 from json_api.webhooks.sender import outbox
 
 #: How long deliveries are kept: longer than events are searched for, or they would be sent again.
@@ -16,7 +16,7 @@ KEPT = timedelta(days=30)
 @db_task()
 def detect_and_send() -> None:
     try:
-        look(timezone.now())
+        detect(timezone.now())
     finally:
         outbox.send_due()
 

@@ -68,7 +68,7 @@ STOP_NOW_REMEDY = (
 )
 
 
-def look(now: datetime) -> None:
+def detect(now: datetime) -> None:
     """Open, confirm and close incidents by what is stored now."""
     current: dict[Group, list[Incident]] = {}
     for incident in Incident.objects.current().select_related("client", "server"):

@@ -75,9 +75,9 @@ def apply_verdict(verdict: Verdict, incidents: list[Incident], now: datetime) ->
     same = next((incident for incident in incidents if incident.kind == verdict.kind), None)
     incident = _confirm(same, verdict, now) if same else _open(verdict, now)
     if incident and incident.opened_at:
-        for former in incidents:
-            if former is not same:
-                close(former, f"It became: {incident.title}.", now, followed_by=incident)
+        for previous in incidents:
+            if previous is not same:
+                close(previous, f"It became: {incident.title}.", now, followed_by=incident)
 
 
 def _open(verdict: Verdict, now: datetime) -> Incident | None:
@@ -161,7 +161,7 @@ def close(incident: Incident, resolution: str, now: datetime, followed_by: Incid
 
 
 def _notify(incident: Incident) -> None:
-    channels = Channel.objects.concerned_with(incident)
+    channels = Channel.objects.notified_of(incident)
     _create_deliveries(incident, Event.OPENED, channels.values_list("pk", flat=True))
 
 

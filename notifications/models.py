@@ -235,7 +235,7 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         """Return those that are enabled, and not of a user who may no longer sign in."""
         return self.filter(Q(manager=None) | Q(manager__is_active=True, manager__is_staff=True), active=True)
 
-    def concerned_with(self, incident: Incident) -> Self:
+    def notified_of(self, incident: Incident) -> Self:
         """Return the active channels to notify of this incident."""
         if incident.client is not None:
             clients = Q(client=incident.client)

@@ -6,7 +6,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from notifications.delivery import outbox
-from notifications.detection import look
+from notifications.detection import detect
 from notifications.models import Incident
 
 #: Resolved incidents are pruned after this time.
@@ -16,7 +16,7 @@ KEPT = timedelta(days=90)
 @db_task()
 def detect_and_notify() -> None:
     try:
-        look(timezone.now())
+        detect(timezone.now())
     finally:
         outbox.send_due()
 

@@ -171,7 +171,7 @@ class Instance:
         return str(self.market_config.get("connector_name")).endswith("_paper_trade") or self.exchange.accepts(moment)
 
     def quotes_from(self, ready: float) -> bool:
-        """Return whether this life's strategy gets so far that it can trade, at the moment when its exchange is ready."""
+        """Return whether this life's strategy can trade at the moment when its exchange is ready."""
         stopped = self.stopped_at is not None and self.stopped_at <= ready
         return not self.problem and self.is_listed_at_the_exchange and ready < self.acts_until and not stopped
 

@@ -5,8 +5,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
+from controlpanel.management.commands import errors, glossary
+from core.glossary import GLOSSARY
 from core.problems import Problem
 from hummingbot_api.errors import (
     ExchangeUnreachable,
@@ -81,3 +84,12 @@ def test_every_fix_target_has_a_permission():
     fix_targets = {problem.fix_target for problem in Problem.catalog()} - {""}
     assert all(who_can_fix(concern, AnonymousUser()) for concern in fix_targets)
     assert not any(who_can_fix(concern, User(is_superuser=True, is_active=True)) for concern in fix_targets)
+
+
+@pytest.mark.parametrize(("page", "printed"), [("errors.md", errors.catalog), ("glossary.md", glossary.markdown)])
+def test_the_docs_hold_what_the_command_prints(page, printed):
+    assert (settings.BASE_DIR / "docs" / page).read_text() == printed() + "\n"
+
+
+def test_no_word_of_the_glossary_breaks_its_table():
+    assert not [word for word, meaning in GLOSSARY.items() if "|" in word + meaning or "\n" in word + meaning]

@@ -123,10 +123,10 @@ class ExchangeKey(models.Model):
 
         The same values once more make it no younger.
         """
-        former, known = self.fingerprint, self.known_values()
+        previous, known = self.fingerprint, self.known_values()
         self.encrypted_values = json.dumps(dict(values), sort_keys=True)
         self.fingerprint = fingerprint(values)
-        if self.fingerprint == former:
+        if self.fingerprint == previous:
             return
         if known:
             self.previous_values = json.dumps(known[:PREVIOUS_VALUES_KEPT])
@@ -219,7 +219,7 @@ class ExchangeKey(models.Model):
 
 
 def _hint(values: Mapping[str, Any]) -> str:
-    """Return the last four characters of the API key, which exchanges show too; nothing of a short value or a secret."""
+    """Return the last four characters of the API key, which exchanges show too; nothing of a short or secret value."""
     for name, value in values.items():
         if name.endswith("api_key") and isinstance(value, str) and len(value) >= 12:
             return value[-4:]

@@ -236,7 +236,7 @@ class Server(models.Model):
         return self.last_error_code.replace("_", " ") or self.health
 
     @property
-    def was_seen_lately(self) -> bool:
+    def was_polled_recently(self) -> bool:
         """Whether the last check is recent enough to be true still."""
         lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
         return self.checked_at is not None and self.checked_at >= lately

@@ -174,7 +174,7 @@ def _present(form_class: type[BotForm], bot: Bot) -> dict[str, Any]:
 def _chooser(
     form_class: type[BotForm], offered: Iterable[str], present: list[dict[str, Any]], asked: Mapping[str, Any]
 ) -> forms.Form:
-    """Return the fields with what was typed, or else with the value that all of the bots have; empty where they differ."""
+    """Return the fields with the input, or else with the value that all of the bots have; empty where they differ."""
     form = forms.Form(use_required_attribute=False)
     for name in offered:
         field = deepcopy(form_class.base_fields[name])

@@ -125,7 +125,7 @@ class BotSheet(Sheet):
         self._fill_settings(obj, row)
 
     def _fill_settings(self, bot: Bot, row: Row) -> None:
-        former = bot.strategy if bot.strategy_id else None
+        previous = bot.strategy if bot.strategy_id else None
         if name := row.text("strategy"):
             strategy = next((strategy for strategy in self.strategies.values() if strategy.name == name), None)
             if strategy is None:
@@ -135,7 +135,7 @@ class BotSheet(Sheet):
             bot.strategy = strategy
         if not bot.strategy_id:
             return
-        settings = copy.deepcopy(bot.settings) if bot.strategy == former else {}
+        settings = copy.deepcopy(bot.settings) if bot.strategy == previous else {}
         settings = copy.deepcopy(bot.strategy.defaults) | settings
         described = self.settings_of[bot.strategy_id]
         lowered = {name.removeprefix(PREFIX).lower(): setting for name, setting in described.items()}

@@ -33,15 +33,15 @@ class Part:
     is_open: bool = False
 
 
-def preview(planned: Deployment, former: Deployment | None) -> list[Part]:
-    """Return every part of ``planned``, compared with what ``former`` was made from."""
-    before = dict(_parts(former, planned.bot)) if former else {}
+def preview(planned: Deployment, previous: Deployment | None) -> list[Part]:
+    """Return every part of ``planned``, compared with what ``previous`` was made from."""
+    before = dict(_parts(previous, planned.bot)) if previous else {}
     return [
         Part(
             title,
             content,
             tuple(difference(before[title], content)) if title in before else (),
-            is_new=former is not None and title not in before,
+            is_new=previous is not None and title not in before,
             is_open=title == SETTINGS,
         )
         for title, content in _parts(planned, planned.bot)

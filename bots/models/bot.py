@@ -297,12 +297,12 @@ class Bot(models.Model):
 
     def take_spelling(self, pair: str) -> None:
         """Write the pair as its exchange lists it, in the definition as it is stored too."""
-        former, self.trading_pair = self.trading_pair, pair
-        self.settings = replace_pair(self.settings, former, pair)
+        previous, self.trading_pair = self.trading_pair, pair
+        self.settings = replace_pair(self.settings, previous, pair)
         with transaction.atomic():
-            row = Bot.objects.select_for_update().filter(pk=self.pk, trading_pair=former).first()
+            row = Bot.objects.select_for_update().filter(pk=self.pk, trading_pair=previous).first()
             if row is not None:  # or else the market has been changed since
-                row.trading_pair, row.settings = pair, replace_pair(row.settings, former, pair)
+                row.trading_pair, row.settings = pair, replace_pair(row.settings, previous, pair)
                 row.save(update_fields=["trading_pair", "settings"])
 
     def is_defined_like(self, other: "Bot") -> bool:

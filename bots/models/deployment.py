@@ -78,7 +78,7 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
         return self.filter(sent_at__isnull=False, ended_at__isnull=True)
 
     def crashed_beside(self, deployment: "Deployment") -> Self:
-        """Return those of other bots of the client in its market whose container is not up, and that may have orders."""
+        """Return those of the client's other bots in its market whose container is not up, and that may have orders."""
         in_market = self.open().filter(
             bot__client=deployment.bot.client_id,
             connector=deployment.connector,
@@ -90,8 +90,8 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
 
     def in_state(self, state: str, now: datetime) -> Self:
         """By the state that is shown, see ``Deployment.state``."""
-        seen_lately = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
-        certain = seen_lately | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
+        polled_recently = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
+        certain = polled_recently | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
         if state == BotState.UNKNOWN:
             return self.filter(~certain | Q(observed_state=state))
         return self.filter(certain, observed_state=state)
@@ -272,7 +272,7 @@ class Deployment(models.Model):
         return self.paused_at is not None or switched is True
 
     def plan_again(self) -> "Deployment":
-        """Return an unsaved copy with the same strategy, settings and image, for the bot's current profile and server."""
+        """Return an unsaved copy with the same strategy, settings and image, for the bot's profile and server now."""
         planned = self.bot.plan_deployment()
         identity = {"id": planned.config_name} if self.is_controller else {}
         for name in set(DEFINING_FIELDS) - {"server_id", "profile"}:

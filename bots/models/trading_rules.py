@@ -19,7 +19,7 @@ PRICE_MAX_AGE = timedelta(hours=1)
 
 class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
     def of(self, server: Server, connector: str, trading_pair: str) -> "TradingRules | None":
-        """Return the stored rules of the market. A paper trade connector has those of the exchange that it simulates."""
+        """Return the stored rules of the market. A paper trade connector has those of its exchange."""
         return self.filter(server=server, connector=real_exchange(connector), trading_pair=trading_pair).first()
 
     def spelling(self, server_id: int | None, connector: str, text: str) -> str:

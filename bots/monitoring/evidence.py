@@ -137,8 +137,8 @@ def _is_paused(deployment: Deployment, logs: BotLogs, live: dict[str, Any]) -> b
     was_paused = deployment.paused_at is not None
     if not live:
         return was_paused and logs.paused is not False
-    said_so = was_paused if logs.paused is None else logs.paused
-    return said_so and live["live_config"].get(KILL_SWITCH) is True
+    reported = was_paused if logs.paused is None else logs.paused
+    return reported and live["live_config"].get(KILL_SWITCH) is True
 
 
 def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
@@ -235,8 +235,8 @@ def _keep_orders(deployment: Deployment, general: Sequence[LogEntry], errors: Se
         orders = replace(orders, open=left)
     connected_at = max((e.timestamp for e in general if e.message.strip() == CONNECTED_LINE), default=None)
     if _restarted_elsewhere(deployment, connected_at):
-        former = {order.client_order_id for order in known.open}
-        if left := [order for order in orders.open if order.client_order_id in former]:
+        previous = {order.client_order_id for order in known.open}
+        if left := [order for order in orders.open if order.client_order_id in previous]:
             record_orphaned(deployment, left, RESTARTED_ELSEWHERE)
     columns = {
         "open_orders": [order.as_json() for order in orders.open],

@@ -15,8 +15,10 @@ OBSERVING_OPERATIONS = ("refresh", "check_bot")
 def busy_bots() -> models.QuerySet[Operation, int]:
     """Return the bots that an operation works on, without queued operations and those that only read."""
     bots = ContentType.objects.get_for_model(Bot)
-    at_work = Operation.objects.filter(state=State.RUNNING, subject_type=bots).exclude(kind__in=OBSERVING_OPERATIONS)
-    return at_work.values_list("subject_id", flat=True)
+    being_worked_on = Operation.objects.filter(state=State.RUNNING, subject_type=bots).exclude(
+        kind__in=OBSERVING_OPERATIONS
+    )
+    return being_worked_on.values_list("subject_id", flat=True)
 
 
 def unchanged_since(polled_at: datetime) -> DeploymentQuerySet:

@@ -77,7 +77,7 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
 
 
 def _apply_snapshot(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> None:
-    former = deployment.observed_state
+    previous = deployment.observed_state
     deployment.instance_name = deployment.find_instance(snapshot.active | snapshot.exited)
     state = state_in(snapshot, deployment)
     values: dict[str, object] = {
@@ -85,10 +85,10 @@ def _apply_snapshot(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployme
         "observed_state": state,
         "observed_at": snapshot.taken_at,
     }
-    if state == BotState.NOT_LISTED and former != BotState.NOT_LISTED:
+    if state == BotState.NOT_LISTED and previous != BotState.NOT_LISTED:
         # The history is heavy: it is read once, when the instance is no longer listed.
         values |= _ended_state(api, snapshot, deployment)
-    if state == BotState.CRASHED and former != BotState.CRASHED:
+    if state == BotState.CRASHED and previous != BotState.CRASHED:
         # Its last log lines: the server drops them half a minute after its end.
         with suppress(Unanswered):
             values |= apply_log_evidence(deployment, state, read_logs(api, deployment), {})[1]

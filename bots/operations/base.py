@@ -37,8 +37,8 @@ def at_hand(bot: Bot) -> Deployment:
 def planned_by(bot: Bot, options: Mapping[str, Any]) -> Deployment:
     """Return the deployment that these options lead to: from the current definition, or like a previous deployment."""
     like = str(options.get("like") or "")
-    former = bot.deployments.filter(pk=like).first() if is_row_number(like) else None
-    return former.plan_again() if former else bot.plan_deployment()
+    previous = bot.deployments.filter(pk=like).first() if is_row_number(like) else None
+    return previous.plan_again() if previous else bot.plan_deployment()
 
 
 def market(deployment: Deployment) -> str:

@@ -89,10 +89,10 @@ class Deploy(TradingOperation):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = planned_by(subject, options)
-        former = subject.open_deployment
+        previous = subject.open_deployment
         return paragraphs(
-            f"{end_of(former)} Then the instance is archived." if former else "",
-            f"{'Then a new instance starts' if former else 'Starts'} {trading(planned)}. Keys that are missing from "
+            f"{end_of(previous)} Then the instance is archived." if previous else "",
+            f"{'Then a new instance starts' if previous else 'Starts'} {trading(planned)}. Keys that are missing from "
             f"the profile {planned.profile} on {subject.server} are pushed first.",
             *doubts_about(subject, planned),
         )

@@ -100,10 +100,10 @@ class Stop(BotOperation):
         instance = at_hand(subject)
         is_down = instance.state in {BotState.CRASHED, BotState.NOT_LISTED}
         stops = f"Stops {trading(instance)}, cancels its orders, and waits for the bot's log to confirm it."
-        former = Operation.objects.active().filter(lock=self.lock(subject), waits_for=None).first()
+        previous = Operation.objects.active().filter(lock=self.lock(subject), waits_for=None).first()
         return paragraphs(
             f"{end_of(instance) if is_down else stops} You can start it again.",
-            f"“{former.label}” is running now. It ends at its next safe point." if former else "",
+            f"“{previous.label}” is running now. It ends at its next safe point." if previous else "",
         )
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:

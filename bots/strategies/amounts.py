@@ -101,9 +101,9 @@ def _refusal(amount: Setting, value: float, share: float, rules: Rules, pair: st
     base, quote = pair.split("-")
     each, price = value * share, rules.price
     size: float | None = each
-    worth: float | None = each
+    value_in_quote: float | None = each
     if amount.schema["unit"] == "base asset":
-        worth = each * price if price else None
+        value_in_quote = each * price if price else None
     else:
         size = each / price if price else None
     order = "An order" if share == 1 else f"The smallest order, {in_digits(share * 100, 4)} % of the amount,"
@@ -111,9 +111,9 @@ def _refusal(amount: Setting, value: float, share: float, rules: Rules, pair: st
     if _is_less(size, rules.min_order_size):
         least, at = f"{in_digits(rules.min_order_size)} {base}", "" if size == each else reckoned
         return f"{order} is {in_digits(size)} {base}{at}. The exchange requires at least {least}."
-    if _is_less(worth, rules.min_notional_size):
-        least, at = f"{in_digits(rules.min_notional_size)} {quote}", "" if worth == each else reckoned
-        return f"{order} is worth {in_digits(worth)} {quote}{at}. The exchange requires at least {least}."
+    if _is_less(value_in_quote, rules.min_notional_size):
+        least, at = f"{in_digits(rules.min_notional_size)} {quote}", "" if value_in_quote == each else reckoned
+        return f"{order} is worth {in_digits(value_in_quote)} {quote}{at}. The exchange requires at least {least}."
     return ""
 
 

@@ -92,8 +92,10 @@ def describe_settings(
     for setting in _settings(schema, config):
         if (value := setting.value_in(config, ABSENT)) is ABSENT:
             continue
-        worth = quote_value(setting, value, price)
-        also = in_percent(setting, value) or (f"about {in_digits(worth, 6)} {quote}" if worth is not None else "")
+        value_in_quote = quote_value(setting, value, price)
+        also = in_percent(setting, value) or (
+            f"about {in_digits(value_in_quote, 6)} {quote}" if value_in_quote is not None else ""
+        )
         yield f"{setting.label}: {describe(setting, value)}{f' ({also})' if also else ''}"
 
 

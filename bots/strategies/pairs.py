@@ -43,6 +43,6 @@ def spellings(pair: str) -> list[str]:
     return list(dict.fromkeys("-".join(assets) for assets in pairs))
 
 
-def replace_pair(settings: Mapping[str, Any], former: str, pair: str) -> dict[str, Any]:
+def replace_pair(settings: Mapping[str, Any], previous: str, pair: str) -> dict[str, Any]:
     """Return settings in which each value that was the previous spelling of a pair is the other one."""
-    return {name: pair if value == former else value for name, value in settings.items()}
+    return {name: pair if value == previous else value for name, value in settings.items()}

@@ -14,7 +14,7 @@ from bots.strategies.schema import title_from
 
 #: Set by the panel for every bot, so they are no settings of the strategy.
 MARKET_FIELDS = frozenset({"script_file_name", "controllers_config", "connector_name", "trading_pair"})
-WAY_OUT = (
+FIX_HINT = (
     "Write one class based on StrategyV2Base and one config class based on StrategyV2ConfigBase, both from "
     "hummingbot.strategy.strategy_v2_base. The bundled strategy “spread” is an example."
 )
@@ -78,12 +78,12 @@ def _problems(
     """Yield each problem with the number of its line, or 0 for the whole script."""
     for name, reason in GONE.items():
         if name in _names(tree):
-            yield 0, f"This script can't start: {reason}. {WAY_OUT}"
+            yield 0, f"This script can't start: {reason}. {FIX_HINT}"
             return
     if strategy is None:
-        yield 0, f"The script has no strategy class. {WAY_OUT}"
+        yield 0, f"The script has no strategy class. {FIX_HINT}"
     if config is None:
-        yield 0, f"The script has no config class, so it has no settings and a server can't start it. {WAY_OUT}"
+        yield 0, f"The script has no config class, so it has no settings and a server can't start it. {FIX_HINT}"
         return
     if config.name > "StrategyV2ConfigBase":
         # The server takes the first config class by alphabet and does not leave out the imported base class.

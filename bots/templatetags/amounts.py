@@ -9,7 +9,7 @@ register = template.Library()
 
 @register.filter
 def amount(value: float | None) -> str:
-    """Return a sum with the decimals that matter at its size, ``1,234.50`` or ``0.00012``; a dash when it is not known."""
+    """Return a sum with the decimals that matter at its size, ``1,234.50`` or ``0.00012``; a dash if unknown."""
     if value is None:
         return "—"
     if abs(value) >= 1 or abs(value) < 1e-10:

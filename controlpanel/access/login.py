@@ -129,7 +129,7 @@ def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def is_known_browser(request: HttpRequest, username: str) -> bool:
-    """Return whether the user of this name has signed in with the request's browser, and has the same password since."""
+    """Return whether the user of this name has signed in with the request's browser, with the same password since."""
     user = get_user_model().objects.filter(username=username).first()
     return user is not None and constant_time_compare(request.COOKIES.get(f"known_browser_{user.pk}", ""), _mark(user))
 

@@ -1,4 +1,4 @@
-// Whoever enters a value wants it changed: tick its box, also for what was entered before this has run.
+// A value that is entered is to be changed: tick its box, also for a value entered before this script ran.
 for (const row of document.querySelectorAll("[data-change]")) {
   const tick = row.querySelector("[name=change]");
   const field = row.querySelector("input:not([name=change]), textarea");

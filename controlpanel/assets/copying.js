@@ -1,5 +1,5 @@
-// Copies what a page shows once. Where no script is let near the clipboard (a panel without TLS, a browser that was told
-// so), it selects the text: only the keys are left to press.
+// Copies a value that a page shows only once. If scripts can't use the clipboard (no TLS, or a browser setting), it selects
+// the text, so that the user only has to press the keys.
 document.addEventListener("DOMContentLoaded", () => {
   for (const button of document.querySelectorAll("[data-copies]")) {
     const field = document.getElementById(button.dataset.copies);

@@ -33,7 +33,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   reach(document);
-  // What htmx put into the page later. The whole page is told of in the same way, and has been seen to.
+  // Content that htmx adds later. htmx sends the same event for the whole page, which is done already.
   document.addEventListener("htmx:load", ({ target }) => target !== document.body && reach(target));
 
   // Where the filters lie over the page, they keep the focus until they are closed, and then give it back.

@@ -56,7 +56,7 @@ class Alert:
         source: the list of all such alerts, see ``SOURCES``.
         about: the subject, with its page at ``url``.
         since: when it was first seen, if that is known.
-        seen_by: the user who acknowledged it, if any.
+        acknowledged_by_name: the user who acknowledged it, if any.
     """
 
     source: str
@@ -68,7 +68,7 @@ class Alert:
     remedy: str
     steps: Sequence[Step]
     since: datetime | None = None
-    seen_by: str = ""
+    acknowledged_by_name: str = ""
 
 
 #: The lists of what there is to see to: what it is called there, the list, and its filter.
@@ -134,7 +134,7 @@ def _incident_alert(incident: Incident, user: AnyUser, open_pages: Container[str
         remedy=" ".join(filter(None, (incident.remedy, who_can_fix(incident, user)))),
         steps=steps,
         since=incident.seen_at,
-        seen_by=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
+        acknowledged_by_name=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
     )
 
 

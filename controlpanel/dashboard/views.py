@@ -178,7 +178,7 @@ def _operations(user: AnyUser) -> QuerySet[Operation]:
 def _servers(user: AnyUser) -> list[Server]:
     """Return the servers, those that are down first."""
     servers = Server.objects.visible_to(user).defer("password", "connectors", "account_names")
-    return sorted(servers, key=lambda server: server.health_summary == "ok" and server.was_seen_lately)
+    return sorted(servers, key=lambda server: server.health_summary == "ok" and server.was_polled_recently)
 
 
 def _bots(user: AnyUser) -> list[Bot]:

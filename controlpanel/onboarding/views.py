@@ -134,7 +134,7 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
 def _lead(onboarding: Onboarding, operation: Operation) -> str:
     """Return the current headline of the launch page."""
     if operation.is_active:
-        return PAGES[-1].lookback
+        return PAGES[-1].lead
     if operation.state == State.SUCCEEDED:
         return f"{onboarding.bot.name if onboarding.bot else 'The bot'} is running"
     return "Launch failed. The failed step shows what to do."
@@ -146,7 +146,7 @@ def launch(request: HttpRequest, client_id: int) -> HttpResponse:
     if onboarding.launch is None:
         return redirect(onboarding.url)
     context = {**admin.site.each_context(request), **_live(request, onboarding), **frame("launch", onboarding)}
-    context["page"] = replace(context["page"], lookback=_lead(onboarding, onboarding.launch))
+    context["page"] = replace(context["page"], lead=_lead(onboarding, onboarding.launch))
     return TemplateResponse(request, "controlpanel/onboard/launch.html", context)
 
 
@@ -154,8 +154,8 @@ def launch(request: HttpRequest, client_id: int) -> HttpResponse:
 def live(request: HttpRequest, client_id: int) -> HttpResponse:
     onboarding = onboarding_of(request, client_id)
     context = _live(request, onboarding)
-    lookback = _lead(onboarding, context["operation"])
-    return render(request, "controlpanel/onboard/launch_live.html", {**context, "lookback": lookback})
+    lead = _lead(onboarding, context["operation"])
+    return render(request, "controlpanel/onboard/launch_live.html", {**context, "lead": lead})
 
 
 @require_POST

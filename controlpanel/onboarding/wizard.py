@@ -27,11 +27,11 @@ from operations.models import Operation
 
 @dataclass(frozen=True)
 class Page:
-    """One of the five pages; ``lookback`` describes its purpose."""
+    """One of the five pages; ``lead`` describes its purpose."""
 
     name: str
     label: str
-    lookback: str
+    lead: str
 
 
 PAGES = (

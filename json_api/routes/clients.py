@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, Path, Query, Status
@@ -122,12 +121,11 @@ def act_on_key(
     """
     require(request.user, "accounts.view_exchangekey")
 
-    def keys() -> QuerySet[ExchangeKey]:
-        owner: Client = get_object_or_404(visible(request), pk=client_id)
-        return owner.keys.filter(connector=connector)
+    clients = visible(request).filter(pk=client_id).values("pk")
+    keys = ExchangeKey.objects.filter(client__in=clients, connector=connector)
 
     def submit_for_key() -> Operation:
-        key = get_object_or_404(keys())
+        key = get_object_or_404(keys)
         if action == "test":
             return submit("test_key", key, request)
         chosen = body.bots if body else None
@@ -137,7 +135,7 @@ def act_on_key(
         return submit("rotate_key", key, request, bots=bots)
 
     operation = idempotent(request, submit_for_key)
-    return respond(operation, waiting, response, keys())
+    return respond(operation, waiting, response, keys)
 
 
 @router.post(

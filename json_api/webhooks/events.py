@@ -25,7 +25,7 @@ FRESH = timedelta(days=1)
 ENDS = [state for state in State if state not in ACTIVE_STATES]
 
 
-def look(now: datetime) -> None:
+def detect(now: datetime) -> None:
     """Record the events to send to the webhooks."""
     for webhook in Webhook.objects.listening():
         _operations(webhook, now)

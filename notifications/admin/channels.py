@@ -24,7 +24,7 @@ class ChannelAdmin(ReceiverMixin):
         "Until you add one, incidents are shown in the panel only. A channel notifies you by e-mail, "
         "Slack, Discord, Telegram or webhook (JSON), when an incident opens and when it is resolved."
     )
-    list_display = ("name", "kind", "notified_of", "whose_label", "active", "outcome")
+    list_display = ("name", "kind", "notified_of", "owner_label", "active", "outcome")
     list_filter = ("kind", "active")
     list_select_related = ("client", "manager")
     search_fields = ("name",)
@@ -60,7 +60,7 @@ class ChannelAdmin(ReceiverMixin):
         return f"{len(channel.kinds)} types" if channel.kinds else "all"
 
     @display(description="clients")
-    def whose_label(self, channel: Channel) -> str:
+    def owner_label(self, channel: Channel) -> str:
         return channel.whose
 
     @display(description="last message", label=STATE_COLORS)

@@ -79,25 +79,25 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
         command + ports, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert process.stdout is not None
-    output: list[str] = []
+    lines: list[str] = []
     ready = threading.Event()
 
     def read() -> None:
         for line in process.stdout or ():
-            output.append(line)
+            lines.append(line)
             if "Ctrl-C" in line:
                 ready.set()
         ready.set()
 
     threading.Thread(target=read, daemon=True).start()
-    assert ready.wait(90), "".join(output)
-    output = "".join(output)
+    assert ready.wait(90), "".join(lines)
+    output = "".join(lines)
     url, password = re.search(r"http://\S+(?=/)", output), re.search(r"Password\s+(\S+)", output)
     assert url and password, output
     with Manager(environment) as manager:
         yield Demo(url[0], password[1], output, manager)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0, "".join(output)
+    assert process.wait(20) == 0, "".join(lines)
 
 
 @pytest.fixture(scope="session")

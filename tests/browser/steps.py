@@ -34,7 +34,7 @@ def operate(page: Page, label: str, expected: str = "succeeded") -> None:
     ).click()
     page.wait_for_url(re.compile("/operate/|/operations/operation/"))
     if "/operate/" in page.url:
-        page.get_by_role("main", name=f"Yes, {label.lower()}").click()
+        page.get_by_role("main").get_by_role("button", name=label, exact=True).click()
     expect(page).to_have_url(re.compile(r"/operations/operation/\d+/change/"))
     state = page.locator("#operation h2 .panel-state").first
     expect(state).to_have_text(expected, timeout=60_000)

@@ -25,7 +25,7 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Paper Maker").click()
     page.get_by_role("link", name="Deploy", exact=True).first.click()
-    page.get_by_role("main", name="Deploy").click()
+    page.get_by_role("main").get_by_role("button", name="Deploy", exact=True).click()
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
     demo.manage("client", "push", "1")
     deadline = monotonic() + 60

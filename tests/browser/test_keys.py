@@ -18,7 +18,7 @@ def open_key(page: Page) -> None:
 
 
 def confirm(page: Page, label: str) -> None:
-    page.get_by_role("main", name=f"Yes, {label}").click()
+    page.get_by_role("main").get_by_role("button", name=label).click()
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
 
 

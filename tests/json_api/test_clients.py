@@ -101,7 +101,7 @@ def test_every_problem_can_be_looked_up_by_its_type(tool, client):
 
 
 def test_an_address_that_is_not_there_is_a_problem_for_tools_and_a_page_in_the_admin(tool, admin_client):
-    assert tool.get("/botz").json()["code"] == "nothing_there"
+    assert tool.get("/botz").json()["code"] == "resource_not_found"
     assert admin_client.get("/admin/nonsense/")["Content-Type"].startswith("text/html")
 
 

@@ -74,7 +74,7 @@ def test_a_method_that_an_address_does_not_take_is_a_problem_that_names_those_it
 def test_an_address_that_is_not_there_is_a_problem_whatever_is_sent_to_it(method, path, tool, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     answer = tool.call(method, path, {"name": "x" * 200})
-    assert (answer.status_code, answer.json()["code"]) == (404, "nothing_there")
+    assert (answer.status_code, answer.json()["code"]) == (404, "resource_not_found")
     assert answer["Content-Type"] == "application/problem+json"
 
 
@@ -106,7 +106,7 @@ def test_a_repeated_request_whose_bot_is_gone_by_now_is_answered_404(tool, key, 
 
     answer = tool.post("/bots/create", WANTED, Idempotency_Key="one")
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "nothing_there")
+    assert (answer.status_code, answer.json()["code"]) == (404, "resource_not_found")
 
 
 def test_an_idempotency_key_that_is_too_long_is_refused_rather_than_cut(tool, key):

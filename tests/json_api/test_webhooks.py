@@ -16,7 +16,7 @@ from django.utils import timezone
 from bots.models import Bot, BotState
 from core.encryption import Unreadable
 from json_api.models import LastNotifiedState, Scope, Webhook, WebhookDelivery
-from json_api.webhooks.events import FRESH, look
+from json_api.webhooks.events import FRESH, detect
 from json_api.webhooks.sender import outbox
 from notifications.outbox import BACKOFF, DeliveryState
 from operations.models import Operation, State
@@ -61,7 +61,7 @@ def register(receiver: Stub) -> Callable[..., Webhook]:
 
 def tell(passes: int = 1) -> None:
     for _ in range(passes):
-        look(timezone.now())
+        detect(timezone.now())
         outbox.send_due()
 
 
@@ -112,9 +112,9 @@ def test_a_change_of_a_bots_state_is_sent_once_with_the_previous_state(live, reg
 def test_of_two_workers_that_notice_the_same_event_one_sends_it(live, register, monkeypatch):
     register()
     former = LastNotifiedState.objects.in_bulk()
-    look(timezone.now())
+    detect(timezone.now())
     monkeypatch.setattr(LastNotifiedState.objects.__class__, "in_bulk", lambda self: former)
-    look(timezone.now())
+    detect(timezone.now())
 
     assert WebhookDelivery.objects.count() == 1
     assert LastNotifiedState.objects.get().changes == 1
@@ -193,7 +193,7 @@ def test_a_recorded_event_is_not_sent_if_its_user_may_no_longer_see_it(
 ):
     own = make_live("Own", manager=manager)
     register(manager)
-    look(timezone.now())
+    detect(timezone.now())
     if loses == "the client":
         type(own.client).objects.update(account_manager=None)
     elif loses == "the permission":
@@ -210,7 +210,7 @@ def test_events_of_deleted_rows_are_sent_only_to_users_who_see_everything(make_l
     own = make_live("Own", manager=manager)
     register()
     register(manager)
-    look(timezone.now())
+    detect(timezone.now())
     WebhookDelivery.objects.update(bot=None)
     outbox.send_due()
 
@@ -220,7 +220,7 @@ def test_events_of_deleted_rows_are_sent_only_to_users_who_see_everything(make_l
 
 def test_a_disabled_webhook_is_not_notified(live, register, receiver):
     register()
-    look(timezone.now())
+    detect(timezone.now())
     Webhook.objects.update(active=False)
     outbox.send_due()
     assert (receiver.seen, WebhookDelivery.objects.get().error_code) == ([], "webhook_off")
@@ -258,7 +258,7 @@ def test_what_was_not_taken_is_sent_again_as_it_was_with_the_same_id(reply, live
 
 def test_an_address_or_secret_that_cannot_be_decrypted_is_named(live, register):
     register()
-    look(timezone.now())
+    detect(timezone.now())
     Webhook.objects.update(secret=Unreadable(b"encrypted with another key"))
     outbox.send_due()
     assert WebhookDelivery.objects.get().error_code == "webhook_unreadable"
@@ -266,12 +266,12 @@ def test_an_address_or_secret_that_cannot_be_decrypted_is_named(live, register):
 
 def test_a_check_takes_as_many_queries_for_ten_bots_as_for_one(live, make_live, register):
     register()
-    look(timezone.now())
-    few = count_queries(lambda: look(timezone.now()))
+    detect(timezone.now())
+    few = count_queries(lambda: detect(timezone.now()))
     for number in range(9):
         make_live(f"More{number}")
-    look(timezone.now())
-    assert count_queries(lambda: look(timezone.now())) == few
+    detect(timezone.now())
+    assert count_queries(lambda: detect(timezone.now())) == few
 
 
 # --- by the API -----------------------------------------------------------------------------------------------------

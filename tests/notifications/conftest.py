@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Client, Server
 from bots.models import Bot, BotState, Deployment, Strategy
-from notifications.detection import look
+from notifications.detection import detect
 from notifications.models import Channel, ChannelKind, Incident
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -97,10 +97,10 @@ def runs(server: Server, *names: str) -> None:
         )
 
 
-def looks(times: int = 1) -> list[Incident]:
+def polls(times: int = 1) -> list[Incident]:
     """Look at what is stored; the incidents that are open then, in the order in which they were noticed."""
     for _ in range(times):
-        look(timezone.now())
+        detect(timezone.now())
     return list(Incident.objects.open().order_by("pk"))
 
 

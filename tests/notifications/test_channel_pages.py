@@ -20,7 +20,7 @@ from operations import runner
 from operations.models import Operation, State
 from tests.controlpanel.conftest import operate_url, text_of, url_of
 from tests.hummingbot_api.stub import Reply
-from tests.notifications.conftest import looks
+from tests.notifications.conftest import polls
 from tests.notifications.test_pages import CHANNELS, SLACK, crashed, two_clients, words
 
 
@@ -201,7 +201,7 @@ def test_a_test_message_shows_whether_the_channel_works(channel, receiver, admin
     page = admin_client.get(operation.get_absolute_url())
     assert "The receiver responded with 404: no_service." in words(page)
     assert channel.get_absolute_url() in text_of(page)
-    assert looks() == []  # it failed before the eyes of the user who submitted it
+    assert polls() == []  # it failed before the eyes of the user who submitted it
 
 
 def test_a_test_message_by_email_goes_to_the_channels_addresses(channel, admin_client):

@@ -21,7 +21,7 @@ from notifications.outbox import BACKOFF, MAX_ATTEMPTS, MAX_WAIT, DeliveryState
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
 from tests.hummingbot_api.http.hostile import listening, trickling
 from tests.hummingbot_api.stub import Reply
-from tests.notifications.conftest import answers, looks, shows
+from tests.notifications.conftest import answers, polls, shows
 
 TOKEN = "123456:planted-telegram-token"
 
@@ -29,7 +29,7 @@ TOKEN = "123456:planted-telegram-token"
 @pytest.fixture
 def crashed(bot, channel) -> Incident:
     shows(bot, BotState.CRASHED)
-    (incident,) = looks()
+    (incident,) = polls()
     return incident
 
 
@@ -70,7 +70,7 @@ def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, rec
     outbox.send_due()
     Incident.objects.update(seen_at=timezone.now() - timedelta(hours=25, minutes=3))
     shows(bot, BotState.RUNNING)
-    looks()
+    polls()
     outbox.send_due()
     lines = bodies(receiver)[1]["text"].splitlines()
     assert lines[0] == "Resolved: Sharp · Sharp bot: bot crashed"
@@ -97,7 +97,7 @@ def test_each_kind_is_notified_in_its_own_format(bot, receiver, settings):
         Channel.objects.create(name=kind, kind=kind, secret=secret, recipient=recipient)
     bot.deployment.update(last_error="x" * 5000)
     shows(bot, BotState.CRASHED)
-    looks()
+    polls()
     Incident.objects.update(remedy="y" * 5000)
     outbox.send_due()
     output = {request.path: json.loads(request.body) for request in receiver.seen}
@@ -251,7 +251,7 @@ def test_the_resolution_is_sent_after_the_opening(crashed, bot, receiver):
     receiver.will(Reply("", 503), Reply())
     outbox.send_due()
     shows(bot, BotState.RUNNING)
-    looks()
+    polls()
     outbox.send_due()
     assert len(receiver.seen) == 1
     later(days=1)
@@ -264,7 +264,7 @@ def test_without_a_sent_opening_no_resolution_is_sent(crashed, bot, receiver):
     receiver.will(Reply("", 404))
     outbox.send_due()
     shows(bot, BotState.RUNNING)
-    looks()
+    polls()
     assert Delivery.objects.count() == 1
 
 
@@ -272,7 +272,7 @@ def test_a_channel_out_of_reach_is_tried_once_in_a_pass_and_keeps_no_other_waiti
     Channel.objects.create(name="Dead", kind=ChannelKind.WEBHOOK, secret="http://127.0.0.1:9/hook")
     for live in (bot, make_live("Blunt"), make_live("Keen")):
         shows(live, BotState.CRASHED)
-    looks()
+    polls()
     outbox.send_due()
     assert len(receiver.seen) == 3
     dead = Delivery.objects.filter(channel__name="Dead")
@@ -284,7 +284,7 @@ def test_a_disabled_channel_is_not_notified(crashed, channel, receiver, bot, mak
     outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_off")
     shows(make_live("Blunt"), BotState.CRASHED)
-    looks()
+    polls()
     assert Delivery.objects.count() == 1
     assert receiver.seen == []
 
@@ -358,12 +358,12 @@ def test_each_channel_is_notified_of_its_own_incidents(bot, make_live, make_user
 
     shows(bot, BotState.CRASHED)
     shows(other, BotState.CRASHED)
-    blunt, sharp = looks()
+    blunt, sharp = polls()
     assert notified_of(sharp) == {"all", "sharp", "manager", "crashes"}
     assert notified_of(blunt) == {"all", "blunt", "crashes"}
     for _ in range(2):
         answers(bot.server, docker_running=False)
-        incidents = looks()
+        incidents = polls()
     assert notified_of(incidents[-1]) == {"all", "sharp", "manager"}
 
 
@@ -374,7 +374,7 @@ def test_a_server_concerns_also_the_clients_that_have_but_a_bot_there(bot, make_
     Channel.objects.create(name="blunt", kind=ChannelKind.WEBHOOK, secret="http://127.0.0.1:9", client=other.client)
     for _ in range(2):
         answers(bot.server, mqtt_connected=False)
-        looks()
+        polls()
     assert Delivery.objects.get().channel.name == "blunt"
 
 
@@ -387,7 +387,7 @@ def test_the_channel_of_a_user_who_can_no_longer_sign_in_is_not_notified(lost, b
     Channel.objects.create(name="everybody's", **facts)
     type(manager).objects.filter(pk=manager.pk).update(**lost)
     shows(bot, BotState.CRASHED)
-    looks()
+    polls()
     assert [delivery.channel.name for delivery in Delivery.objects.all()] == ["everybody's"]
     assert Channel.objects.get(name="theirs").whose == "nobody (manager is disabled)"
 
@@ -397,7 +397,7 @@ def test_pending_messages_are_not_sent_after_the_user_was_disabled(bot, make_use
     Client.objects.update(account_manager=manager)
     Channel.objects.create(name="theirs", kind=ChannelKind.WEBHOOK, secret=f"{receiver.url}/hook", manager=manager)
     shows(bot, BotState.CRASHED)
-    looks()
+    polls()
     type(manager).objects.filter(pk=manager.pk).update(is_active=False)
     outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_off")

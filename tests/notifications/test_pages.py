@@ -17,7 +17,7 @@ from notifications.models import Channel, Delivery, Incident, IncidentKind
 from operations.models import State, WorkerHeartbeat
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of, url_of
 from tests.hummingbot_api.stub import Reply
-from tests.notifications.conftest import answers, ended, looks, runs, shows
+from tests.notifications.conftest import answers, ended, polls, runs, shows
 
 INCIDENTS, CHANNELS = "admin:notifications_incident", "admin:notifications_channel"
 SLACK = "https://hooks.slack.com/services/T000/B000/planted-slack-part"
@@ -26,7 +26,7 @@ SLACK = "https://hooks.slack.com/services/T000/B000/planted-slack-part"
 @pytest.fixture
 def crashed(bot: Bot) -> Incident:
     shows(bot, BotState.CRASHED)
-    (incident,) = looks()
+    (incident,) = polls()
     return incident
 
 
@@ -75,12 +75,12 @@ def test_when_nothing_is_wrong_the_list_says_so_and_the_sidebar_has_no_badge(bot
 
 def test_the_list_begins_with_what_is_open_and_the_sidebar_counts_it_on_every_page(bot, make_live, admin_client):
     shows(bot, BotState.CRASHED)
-    looks()
+    polls()
     other = make_live("Blunt")
     shows(other, BotState.CRASHED)
-    looks()
+    polls()
     shows(other, BotState.RUNNING)
-    looks()
+    polls()
     response = admin_client.get(reverse(f"{INCIDENTS}_changelist"))
     rows = list(response.context["cl"].result_list)
     assert [(row.subject, row.is_open) for row in rows] == [(bot, True), (other, False)]
@@ -92,7 +92,7 @@ def test_the_list_begins_with_what_is_open_and_the_sidebar_counts_it_on_every_pa
 
 def test_a_suspicion_is_shown_nowhere(bot, admin_client):
     shows(bot, BotState.UNRESPONSIVE)
-    looks()
+    polls()
     suspicion = Incident.objects.get()
     assert list(admin_client.get(reverse(f"{INCIDENTS}_changelist")).context["cl"].result_list) == []
     assert admin_client.get(suspicion.get_absolute_url()).status_code == 404
@@ -100,7 +100,7 @@ def test_a_suspicion_is_shown_nowhere(bot, admin_client):
 
 def test_an_incidents_page_shows_remedy_notified_channels_and_subject(bot, channel, receiver, admin_client):
     operation = ended("deploy", bot, State.FAILED, "docker_down")
-    (incident,) = looks()
+    (incident,) = polls()
     receiver.will(Reply("gone", 404))
     outbox.send_due()
     response = admin_client.get(incident.get_absolute_url())
@@ -111,7 +111,7 @@ def test_an_incidents_page_shows_remedy_notified_channels_and_subject(bot, chann
     for row in (bot, bot.client, operation, channel):
         assert f'href="{row.get_absolute_url()}"' in text_of(response)
     ended("deploy", bot, State.SUCCEEDED)
-    looks()
+    polls()
     assert "Resolution The operation has succeeded since." in words(admin_client.get(incident.get_absolute_url()))
 
 
@@ -121,10 +121,12 @@ def test_an_incidents_page_has_the_buttons_that_help_and_the_way_to_the_log(
     page = text_of(admin_client.get(url_of(crashed)))
     for url in (operate_url(bot, "redeploy"), operate_url(bot, "archive"), url_of(bot, "logs")):
         assert f'href="{url}"' in page
-    seen_by = make_user("viewer", {"bots.view_bot", "notifications.view_incident", "accounts.view_every_client"})
-    assert operate_url(bot, "redeploy") not in text_of(browse(seen_by).get(url_of(crashed)))
+    acknowledged_by_name = make_user(
+        "viewer", {"bots.view_bot", "notifications.view_incident", "accounts.view_every_client"}
+    )
+    assert operate_url(bot, "redeploy") not in text_of(browse(acknowledged_by_name).get(url_of(crashed)))
     shows(bot, BotState.RUNNING)
-    looks()
+    polls()
     assert operate_url(bot, "redeploy") not in text_of(admin_client.get(url_of(crashed)))
 
 
@@ -134,21 +136,21 @@ def test_an_incident_without_notifications_is_only_confirmed(crashed, admin_clie
 
 def test_a_stop_that_failed_is_not_over_by_being_seen(bot, admin_client):
     ended("stop", bot, State.FAILED, "server_unreachable")
-    (incident,) = looks()
+    (incident,) = polls()
     page = admin_client.post(url_of(incident, "acknowledge"), follow=True)
     assert "stays open until it is resolved" in words(page)
     assert f'href="{operate_url(bot, "stop")}"' in text_of(page)
-    assert looks() == [incident]
+    assert polls() == [incident]
 
 
 def test_marking_as_seen_ends_a_failed_operations_incident_and_only_notes_it_on_others(bot, admin_client):
     shows(bot, BotState.CRASHED)
     ended("deploy", bot, State.FAILED, "docker_down")
-    for incident in looks():
+    for incident in polls():
         page = admin_client.post(url_of(incident, "acknowledge"), follow=True)
         assert "You acknowledged" in words(page)
         assert url_of(incident, "acknowledge") not in text_of(page)
-    (still_open,) = looks()
+    (still_open,) = polls()
     assert (still_open.kind, str(still_open.acknowledged_by)) == ("bot_crashed", "admin")
     again = admin_client.post(url_of(still_open, "acknowledge"), follow=True)
     assert "was already acknowledged" in words(again)
@@ -157,10 +159,10 @@ def test_marking_as_seen_ends_a_failed_operations_incident_and_only_notes_it_on_
 def test_several_are_marked_as_seen_from_the_list(bot, make_live, admin_client):
     for live in (bot, make_live("Blunt")):
         ended("deploy", live, State.FAILED, "docker_down")
-    chosen = [incident.pk for incident in looks()]
+    chosen = [incident.pk for incident in polls()]
     facts = {"action": "acknowledge_selected", ACTION_CHECKBOX_NAME: chosen}
     admin_client.post(reverse(f"{INCIDENTS}_changelist"), facts)
-    assert looks() == []
+    assert polls() == []
 
 
 def test_looking_at_the_address_that_marks_as_seen_marks_nothing(crashed, admin_client):
@@ -188,7 +190,7 @@ def test_without_the_permission_there_is_no_button_no_action_and_no_way_to_mark_
 
 def test_an_incident_is_deleted_with_its_client_and_not_alone(client_sharp, admin_client):
     ended("push_profile", client_sharp, State.FAILED, "key_refused")
-    (incident,) = looks()
+    (incident,) = polls()
     assert admin_client.get(url_of(incident, "delete")).status_code == 403
     assert "delete_selected" not in text_of(admin_client.get(reverse(f"{INCIDENTS}_changelist")))
     assert admin_client.post(url_of(client_sharp, "delete"), {"post": "yes"}).status_code == 302
@@ -213,7 +215,7 @@ def test_a_manager_sees_own_clients_incidents_and_a_servers_without_anybody_else
         ended("deploy", bot, State.FAILED, "docker_down")
     for _ in range(2):
         answers(own.server, docker_running=False)
-        looks()
+        polls()
     browser = browse(own.client.account_manager)
     page = browser.get(reverse(f"{INCIDENTS}_changelist"))
     assert {row.subject for row in page.context["cl"].result_list} == {own, own.server}
@@ -238,14 +240,14 @@ def test_a_server_that_only_a_clients_bot_is_on_is_seen_too(make_live, make_user
     own.save()
     for _ in range(2):
         answers(elsewhere.server, docker_running=False)
-        looks()
+        polls()
     assert [incident.subject for incident in Incident.objects.visible_to(manager).open()] == [elsewhere.server]
 
 
 @pytest.fixture
 def unknown(bot) -> Incident:
     runs(bot.server, "hummingbot-other-20261122-105939")
-    (incident,) = looks()
+    (incident,) = polls()
     return incident
 
 
@@ -261,13 +263,13 @@ def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_
     page = admin_client.post(known, follow=True)
     assert "unmanaged, known Marked as known by admin now" in words(page)
     assert f'action="{known}"' not in text_of(page) + text_of(admin_client.get(url_of(unknown)))
-    assert looks() == []
+    assert polls() == []
     assert "was already marked as known" in words(admin_client.post(known, follow=True))
     page = admin_client.post(back, follow=True)
     assert "is unknown again" in words(page)
     assert f'action="{known}"' in text_of(page)
     assert "was not marked as known" in words(admin_client.post(back, follow=True))
-    assert len(looks()) == 1
+    assert len(polls()) == 1
     history = words(admin_client.get(url_of(bot.server, "history")))
     assert history.index("Marked an unmanaged bot as unknown") < history.index("Marked an unmanaged bot as known")
     assert "hummingbot-other" not in history  # which is also for those who may not know the name
@@ -276,7 +278,7 @@ def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_
 def test_looking_at_the_address_that_says_it_is_known_says_nothing(unknown, admin_client):
     address = reverse("acknowledge_unmanaged_instance", args=[unknown.subject_id])
     assert admin_client.get(address).status_code == 405
-    assert len(looks()) == 1
+    assert len(polls()) == 1
 
 
 def test_who_may_not_say_so_has_no_button_and_who_sees_own_clients_only_does_not_find_it(
@@ -293,7 +295,7 @@ def test_who_may_not_say_so_has_no_button_and_who_sees_own_clients_only_does_not
     Client.objects.update(account_manager=manager)
     assert browse(manager).post(address).status_code == 404
     assert browse(manager).get(url_of(unknown)).status_code == 404
-    assert len(looks()) == 1
+    assert len(polls()) == 1
 
 
 def add_incident(make_live, number: int) -> None:
@@ -301,7 +303,7 @@ def add_incident(make_live, number: int) -> None:
     Channel.objects.create(name=f"Channel {number}", kind="slack", secret=SLACK, client=live.client)
     shows(live, BotState.CRASHED)
     ended("deploy", live, State.FAILED, "docker_down")
-    looks()
+    polls()
 
 
 @pytest.mark.parametrize("name", [INCIDENTS, CHANNELS])
@@ -331,7 +333,7 @@ def test_a_channels_page_takes_as_many_queries_for_ten_messages_as_for_one(chann
     def tell(number: int) -> None:
         live = make_live(f"Client {number}")
         ended("deploy", live, State.FAILED, "docker_down")
-        looks()
+        polls()
 
     tell(0)
     few = queries(url_of(channel))

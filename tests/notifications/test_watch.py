@@ -12,13 +12,13 @@ from core.problems import Problem
 from core.problems.server import problem_class
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from notifications import detection, tasks
-from notifications.detection import look
+from notifications.detection import detect
 from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, IncidentKind
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED, count_queries
 from tests.duplicates import record_duplicate
-from tests.notifications.conftest import answers, ended, looks, runs, shows
+from tests.notifications.conftest import answers, ended, polls, runs, shows
 
 WRONG = {
     BotState.CRASHED: IncidentKind.BOT_CRASHED,
@@ -41,7 +41,7 @@ def test_every_kind_has_a_family():
 
 
 def test_nothing_is_wrong_with_a_bot_that_runs(bot, channel):
-    assert looks(3) == []
+    assert polls(3) == []
     assert not Incident.objects.exists()
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_wrong_with_a_bot_that_runs(bot, channel):
 def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, kind, bot, channel):
     for _ in range(3):
         shows(bot, state)
-        incidents = looks()
+        incidents = polls()
     (incident,) = incidents
     assert (incident.kind, incident.subject, incident.client, incident.server) == (kind, bot, bot.client, bot.server)
     assert bot.deployment.instance_name in incident.sentence
@@ -57,7 +57,7 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
     assert reported() == [(kind, Event.OPENED)]
     for _ in range(3):
         shows(bot, BotState.RUNNING)
-        incidents = looks()
+        incidents = polls()
     assert incidents == []
     assert reported() == [(kind, Event.OPENED), (kind, Event.CLOSED)]
     incident.refresh_from_db()
@@ -67,15 +67,15 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
 def test_simulated_orders_have_no_remedy_at_an_exchange(bot):
     bot.deployment.update(connector="binance_paper_trade")
     shows(bot, BotState.CRASHED)
-    (incident,) = looks()
+    (incident,) = polls()
     assert incident.remedy.startswith("Read the last lines of its log")
 
 
 def test_a_bot_that_is_started_again_and_stays_paused_is_no_longer_an_incident(bot):
     shows(bot, BotState.CRASHED)
-    assert kinds_of(looks()) == ["bot_crashed"]
+    assert kinds_of(polls()) == ["bot_crashed"]
     shows(bot, BotState.PAUSED)
-    assert looks() == []
+    assert polls() == []
     assert Incident.objects.get().resolution == "The bot is up again, and paused."
 
 
@@ -84,30 +84,30 @@ def test_a_bot_that_is_started_again_and_stays_paused_is_no_longer_an_incident(b
 )
 def test_what_is_not_known_or_just_starts_begins_nothing_and_ends_nothing(state, bot):
     shows(bot, state)
-    assert looks(3) == []
+    assert polls(3) == []
     shows(bot, BotState.CRASHED)
-    assert kinds_of(looks()) == ["bot_crashed"]
+    assert kinds_of(polls()) == ["bot_crashed"]
     shows(bot, state)
-    assert kinds_of(looks(3)) == ["bot_crashed"]
+    assert kinds_of(polls(3)) == ["bot_crashed"]
 
 
 def test_what_was_not_seen_lately_begins_nothing_and_ends_nothing(bot):
     long_ago = timezone.now() - timedelta(minutes=10)
     bot.deployment.update(observed_state=BotState.CRASHED, observed_at=long_ago)
     Server.objects.update(checked_at=long_ago, last_error_code="server_unreachable", last_error="x")
-    assert looks(3) == []
+    assert polls(3) == []
 
 
 def test_one_unresponsive_poll_is_no_incident_even_if_checked_twice(bot, channel):
     shows(bot, BotState.UNRESPONSIVE)
-    assert looks(3) == []
+    assert polls(3) == []
     shows(bot, BotState.RUNNING)
-    assert looks() == []
+    assert polls() == []
     shows(bot, BotState.UNRESPONSIVE)
-    assert looks(3) == []
+    assert polls(3) == []
     assert reported() == []
     shows(bot, BotState.UNRESPONSIVE)
-    assert kinds_of(looks()) == ["bot_unresponsive"]
+    assert kinds_of(polls()) == ["bot_unresponsive"]
 
 
 def test_bots_may_reconnect_as_slowly_as_after_a_server_restart(bot, settings):
@@ -115,7 +115,7 @@ def test_bots_may_reconnect_as_slowly_as_after_a_server_restart(bot, settings):
     now = timezone.now()
     for seconds, kinds in ((0, []), (20, []), (39, []), (41, ["bot_unresponsive"])):
         bot.deployment.update(observed_state=BotState.UNRESPONSIVE, observed_at=now + timedelta(seconds=seconds))
-        assert kinds_of(looks()) == kinds
+        assert kinds_of(polls()) == kinds
 
 
 def test_one_good_poll_between_bad_ones_resolves_no_incident_that_took_two(bot, channel):
@@ -127,20 +127,20 @@ def test_one_good_poll_between_bad_ones_resolves_no_incident_that_took_two(bot, 
         BotState.RUNNING,
     ):
         shows(bot, state)
-        looks(2)
+        polls(2)
     assert reported() == [("bot_unresponsive", Event.OPENED)]
     shows(bot, BotState.RUNNING)
-    assert looks() == []
+    assert polls() == []
 
 
 def test_a_silent_bot_that_crashes_is_one_incident_that_became_another(bot, channel):
     for state in (BotState.UNRESPONSIVE, BotState.UNRESPONSIVE, BotState.CRASHED):
         shows(bot, state)
-        incidents = looks()
+        incidents = polls()
     assert kinds_of(incidents) == ["bot_crashed"]
     assert Incident.objects.get(kind="bot_unresponsive").resolution == "It became: bot crashed."
     shows(bot, BotState.RUNNING)
-    looks()
+    polls()
     assert reported() == [("bot_unresponsive", "opened"), ("bot_crashed", "opened"), ("bot_crashed", "closed")]
 
 
@@ -148,27 +148,27 @@ def test_channels_that_do_not_get_the_following_incident_get_the_resolution(bot,
     Channel.objects.update(kinds=["bot_unresponsive"])
     for state in (BotState.UNRESPONSIVE, BotState.UNRESPONSIVE, BotState.CRASHED):
         shows(bot, state)
-        looks()
+        polls()
     assert reported() == [("bot_unresponsive", "opened"), ("bot_unresponsive", "closed")]
 
 
 def test_a_suspicion_of_silence_ends_with_the_crash(bot):
     for state in (BotState.UNRESPONSIVE, BotState.CRASHED, BotState.UNRESPONSIVE):
         shows(bot, state)
-        looks()
-    assert kinds_of(looks()) == ["bot_crashed"]
+        polls()
+    assert kinds_of(polls()) == ["bot_crashed"]
     shows(bot, BotState.RUNNING)
-    assert looks() == []
+    assert polls() == []
     assert not Incident.objects.current().exists()
 
 
 def test_a_stop_by_the_panel_is_no_incident_and_any_other_is(bot):
     ended("stop", bot, State.SUCCEEDED)
     shows(bot, BotState.STOPPED)
-    assert looks() == []
+    assert polls() == []
     # It was started again since.
     bot.deployment.update(started_at=timezone.now())
-    assert kinds_of(looks()) == ["bot_stopped"]
+    assert kinds_of(polls()) == ["bot_stopped"]
 
 
 @pytest.mark.parametrize("kind", ["recover", "stop", "start", "redeploy"])
@@ -180,11 +180,11 @@ def test_a_bot_that_the_panel_recovered_did_not_stop_on_its_own(kind, bot):
     stopped_at = operation.finished_at - timedelta(seconds=5)
     bot.deployment.update(started_at=began + timedelta(seconds=2), stopped_at=stopped_at)
     shows(bot, BotState.STOPPED)
-    assert looks() == []
+    assert polls() == []
     # It was started since, and ended on its own.
     later = operation.finished_at + timedelta(seconds=1)
     bot.deployment.update(started_at=later, stopped_at=later)
-    assert kinds_of(looks()) == ["bot_stopped"]
+    assert kinds_of(polls()) == ["bot_stopped"]
 
 
 def test_a_bot_that_an_operation_works_on_is_left_alone(bot):
@@ -192,78 +192,78 @@ def test_a_bot_that_an_operation_works_on_is_left_alone(bot):
     record_duplicate("somebody")
     operation = operation_request(kind="redeploy", subject=bot)
     Operation.objects.filter(pk=operation.pk).update(state=State.RUNNING)
-    assert looks(3) == []
+    assert polls(3) == []
     Operation.objects.filter(pk=operation.pk).update(state=State.CANCELLED)
-    assert set(kinds_of(looks())) == {"bot_crashed", "duplicate_instance"}
+    assert set(kinds_of(polls())) == {"bot_crashed", "duplicate_instance"}
 
 
 def test_a_bot_whose_operation_waits_for_its_turn_is_not_left_alone(bot):
     shows(bot, BotState.CRASHED)
     operation_request(kind="redeploy", subject=bot)
-    assert kinds_of(looks()) == ["bot_crashed"]
+    assert kinds_of(polls()) == ["bot_crashed"]
 
 
 def test_a_bot_that_never_ran_is_reported_by_its_failed_operation(bot):
     bot.deployment.update(verified_at=None)
     shows(bot, BotState.CRASHED)
     ended("deploy", bot, State.FAILED, "container_exited")
-    assert [(i.kind, i.title) for i in looks()] == [("operation_failed", "“Deploy” failed")]
+    assert [(i.kind, i.title) for i in polls()] == [("operation_failed", "“Deploy” failed")]
 
 
 def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
     shows(bot, BotState.CRASHED)
-    assert kinds_of(looks()) == ["bot_crashed"]
+    assert kinds_of(polls()) == ["bot_crashed"]
     bot.deployment.end(BotState.ARCHIVED)
-    assert looks() == []
+    assert polls() == []
     assert Incident.objects.get().resolution == "Its instance was removed."
 
 
 def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, channel):
     record_duplicate("hummingbot-sharp-20261122-999999")
-    (incident,) = looks(3)
+    (incident,) = polls(3)
     assert incident.kind == IncidentKind.DUPLICATE_INSTANCE
     assert "hummingbot-sharp-20261122-999999" in incident.sentence
     record_duplicate("hummingbot-sharp-20261122-111111")
-    (incident,) = looks()
+    (incident,) = polls()
     assert "hummingbot-sharp-20261122-111111" in incident.sentence
     UnmanagedInstance.objects.all().delete()
-    assert looks(3) == []
+    assert polls(3) == []
     assert reported() == [("duplicate_instance", "opened"), ("duplicate_instance", "closed")]
 
 
 def test_an_unmanaged_instance_is_reported_once_until_it_no_longer_runs(server, channel):
     for _ in range(3):
         runs(server, "hummingbot-other-20261122-105939")
-        (incident,) = looks()
+        (incident,) = polls()
     assert (incident.kind, incident.server, incident.client) == (IncidentKind.UNMANAGED_INSTANCE, server, None)
     assert str(incident) == "hummingbot-other-20261122-105939: unmanaged bot on a server"
     assert incident.remedy == Problem.with_code(incident.code).default_remedy
     runs(server)
-    assert looks(3) == []
+    assert polls(3) == []
     assert reported() == [("unmanaged_instance", "opened"), ("unmanaged_instance", "closed")]
     assert Incident.objects.get().resolution == "It is no longer running."
 
 
 def test_each_of_several_is_reported_separately(server, channel):
     runs(server, "one")
-    looks()
+    polls()
     runs(server, "one", "another")
-    assert [incident.subject_label for incident in looks()] == ["one", "another"]
+    assert [incident.subject_label for incident in polls()] == ["one", "another"]
     assert len(reported()) == 2
 
 
 def test_acknowledged_instances_are_not_reported_until_that_is_withdrawn(server, channel, admin_user):
     runs(server, "known", "unknown")
-    looks()
+    polls()
     known = server.unmanaged_instances.get(name="known")
     assert known.acknowledge(admin_user)
     runs(server, "known", "unknown")
-    assert [incident.subject_label for incident in looks(3)] == ["unknown"]
+    assert [incident.subject_label for incident in polls(3)] == ["unknown"]
     assert Incident.objects.get(subject_label="known").resolution == "admin marked it as known."
     assert not known.acknowledge(None)  # a user has already
     assert known.withdraw_acknowledgement()
     assert not known.withdraw_acknowledgement()
-    assert {incident.subject_label for incident in looks(3)} == {"unknown", "known"}
+    assert {incident.subject_label for incident in polls(3)} == {"unknown", "known"}
     assert reported() == [
         (IncidentKind.UNMANAGED_INSTANCE, event) for event in ("opened", "opened", "closed", "opened")
     ]
@@ -274,19 +274,19 @@ def test_a_known_one_that_was_away_for_a_moment_is_known_still(server, channel, 
     server.unmanaged_instances.get().acknowledge(admin_user)
     for names in ((), ("known",)):
         runs(server, *names)
-        assert looks() == []
+        assert polls() == []
     assert reported() == []
 
 
 def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
     runs(server, "unknown")
-    (incident,) = looks()
+    (incident,) = polls()
     long_ago = timezone.now() - timedelta(minutes=10)
     Server.objects.update(instances=[], instances_at=long_ago)
-    assert looks(3) == [incident]
+    assert polls(3) == [incident]
     runs(server, "unknown")
     server.unmanaged_instances.all().delete()
-    assert looks() == []
+    assert polls() == []
 
 
 def test_only_channels_for_every_client_are_notified_of_unmanaged_instances(make_live, admin_user):
@@ -295,7 +295,7 @@ def test_only_channels_for_every_client_are_notified_of_unmanaged_instances(make
     Channel.objects.create(name="Client's", kind="slack", secret="x", client=live.client)
     Channel.objects.create(name="Manager's", kind="slack", secret="x", manager=admin_user)
     runs(live.server, "hummingbot-client_blunt-20261122-105939")
-    looks()
+    polls()
     assert [delivery.channel for delivery in Delivery.objects.all()] == [everybodys]
 
 
@@ -308,9 +308,9 @@ def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(
     planned = bot.plan_deployment()
     planned.operation = failed
     planned.save()
-    assert kinds_of(looks(2)) == ["operation_failed"]
+    assert kinds_of(polls(2)) == ["operation_failed"]
     Bot.objects.update(trading_pair="BTC-USDT")
-    assert looks(3) == []
+    assert polls(3) == []
     assert Incident.objects.get().resolution == "The bot has been corrected since."
 
 
@@ -326,10 +326,10 @@ def key(bot) -> ExchangeKey:
 
 def test_a_refused_login_opens_and_resolves_at_the_first_poll(server):
     server.contact_failed(WrongPassword(), reachable=True)
-    (incident,) = looks()
+    (incident,) = polls()
     assert incident.title == "server rejects the login"
     answers(server)
-    assert looks() == []
+    assert polls() == []
 
 
 def test_a_server_that_is_down_is_one_incident_however_many_bots_it_has(bot, make_live, channel):
@@ -337,13 +337,13 @@ def test_a_server_that_is_down_is_one_incident_however_many_bots_it_has(bot, mak
     for _ in range(3):
         bot.server.contact_failed(ServerUnreachable())
         Deployment.objects.update(observed_state=BotState.UNKNOWN)
-        incidents = looks(2)
+        incidents = polls(2)
     (incident,) = incidents
     assert (incident.kind, incident.subject, incident.client) == ("server_down", bot.server, None)
     assert incident.remedy == problem_class(ServerUnreachable).default_remedy
     for _ in range(2):
         answers(bot.server)
-        incidents = looks(2)
+        incidents = polls(2)
     assert incidents == []
     assert reported() == [("server_down", "opened"), ("server_down", "closed")]
 
@@ -354,28 +354,28 @@ def test_a_server_that_is_down_is_one_incident_however_many_bots_it_has(bot, mak
 def test_a_server_whose_docker_or_mqtt_is_down_is_an_incident_by_that_name(observed, kind, bot):
     for _ in range(2):
         answers(bot.server, **observed)
-        incidents = looks()
+        incidents = polls()
     assert kinds_of(incidents) == [kind]
     for _ in range(2):
         answers(bot.server)
-        incidents = looks()
+        incidents = polls()
     assert incidents == []
 
 
 def test_a_server_that_answers_again_without_docker_is_one_incident_that_became_another(bot):
     for _ in range(2):
         bot.server.contact_failed(WrongPassword(), reachable=True)
-        looks()
+        polls()
     for _ in range(2):
         answers(bot.server, docker_running=False)
-        incidents = looks()
+        incidents = polls()
     assert kinds_of(incidents) == ["docker_down"]
 
 
 def test_a_server_that_is_down_for_another_reason_now_is_the_same_incident_with_that_reason(bot, channel):
     for problem in (ServerUnreachable(), ServerUnreachable(), WrongPassword()):
         bot.server.contact_failed(problem)
-        incidents = looks()
+        incidents = polls()
     (incident,) = incidents
     told_now = (incident.code, incident.sentence, incident.remedy)
     assert told_now == (WrongPassword.code, WrongPassword.meaning, problem_class(WrongPassword).default_remedy)
@@ -384,9 +384,9 @@ def test_a_server_that_is_down_for_another_reason_now_is_the_same_incident_with_
 
 def test_one_failed_contact_is_no_incident(bot):
     bot.server.contact_failed(ServerUnreachable())
-    assert looks(3) == []
+    assert polls(3) == []
     answers(bot.server)
-    assert looks() == []
+    assert polls() == []
     assert not Incident.objects.exists()
 
 
@@ -399,26 +399,26 @@ def test_two_workers_that_check_at_once_open_and_report_one_incident(bot, channe
         verdicts = list(bots(now, with_incidents))
         if not meanwhile:
             meanwhile.append(True)
-            look(now)
+            detect(now)
         return verdicts
 
     monkeypatch.setattr(detection, "_bots", bots_and_the_other_worker)
-    assert kinds_of(looks()) == ["bot_crashed"]
+    assert kinds_of(polls()) == ["bot_crashed"]
     meanwhile.clear()
     shows(bot, BotState.RUNNING)
-    assert looks() == []
+    assert polls() == []
     assert reported() == [("bot_crashed", "opened"), ("bot_crashed", "closed")]
     assert Incident.objects.count() == 1
 
 
 def test_a_check_that_ends_in_a_bug_does_not_hold_messages_back(channel, bot, receiver, monkeypatch):
     shows(bot, BotState.CRASHED)
-    looks()
+    polls()
 
     def broken(now):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(tasks, "look", broken)
+    monkeypatch.setattr(tasks, "detect", broken)
     with pytest.raises(ZeroDivisionError):
         tasks.detect_and_notify.call_local()
     assert len(receiver.seen) == 1
@@ -426,7 +426,7 @@ def test_a_check_that_ends_in_a_bug_does_not_hold_messages_back(channel, bot, re
 
 def test_a_check_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
     def queries() -> int:
-        return count_queries(lambda: look(timezone.now()))
+        return count_queries(lambda: detect(timezone.now()))
 
     queries()  # what is cached between looks is there from now on
     few = queries()
@@ -437,11 +437,11 @@ def test_a_check_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
 
 def test_incidents_are_pruned_ninety_days_after_their_resolution(bot, channel):
     shows(bot, BotState.CRASHED)
-    looks()
+    polls()
     shows(bot, BotState.RUNNING)
-    looks()
+    polls()
     shows(bot, BotState.CRASHED)
-    (open_one,) = looks()
+    (open_one,) = polls()
     long_ago = timezone.now() - timedelta(days=91)
     Incident.objects.update(seen_at=long_ago, opened_at=long_ago)
     tasks.prune_old.call_local()
@@ -457,10 +457,10 @@ def test_a_server_that_fails_however_it_may_is_down(fault, server, sandbox):
     sandbox.faults.add(fault)
     for _ in range(2):
         poll_server(server)
-        incidents = looks()
+        incidents = polls()
     assert kinds_of(incidents) == ["server_down"]
     sandbox.faults.clear()
     for _ in range(2):
         poll_server(server)
-        incidents = looks()
+        incidents = polls()
     assert incidents == []

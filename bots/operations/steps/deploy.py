@@ -19,7 +19,7 @@ from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.steps.instances import (
     adopt,
     may_appear_until,
-    wait_until_seen,
+    wait_for_state,
 )
 from bots.operations.steps.lifecycle import archive, insist_on_no_orders
 from bots.operations.steps.prepare import deployment_of, require_no_duplicates, wait_for_instance
@@ -47,12 +47,12 @@ def archive_previous(context: StepContext) -> str:
     Raises:
         OrdersMayBeOpen: it left some; the deployment stops here, unless the user accepted that.
     """
-    former = (
+    previous = (
         deployment_of(context).bot.deployments.open().exclude(pk=context.operation.checkpoint["deployment"]).first()
     )
-    if former is None:
+    if previous is None:
         return "No old instance."
-    archived = archive(context, former)
+    archived = archive(context, previous)
     if not context.operation.options.get("open_orders"):
         insist_on_no_orders(archived.orphaned, archived.output)
     return archived.output
@@ -150,7 +150,7 @@ def wait_until_connected(context: StepContext) -> str:
     """
     deployment = deployment_of(context)
     with talking_to(deployment.server) as api:
-        state = wait_until_seen(context, api, deployment)
+        state = wait_for_state(context, api, deployment)
         if state == BotState.CRASHED:
             reason = _why_it_exited(api, deployment)
             deployment.update(last_error=reason)

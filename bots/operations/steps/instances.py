@@ -180,7 +180,7 @@ def find_up(api: HummingbotAPI, deployment: Deployment, *, or_else: str) -> None
             raise InstanceNotListed
 
 
-def wait_until_seen(
+def wait_for_state(
     context: StepContext, api: HummingbotAPI, deployment: Deployment, *, counts: Callable[[], bool] = lambda: True
 ) -> BotState:
     """Wait until the bot is connected, or its container has exited. States in between are recorded.
@@ -208,7 +208,7 @@ def wait_until_seen(
         return BotState.CRASHED
     if state is None:
         raise BotNeverConnected(
-            f"{deployment.instance_name} did not connect within {settings.FLEET['HEARD']} s of its start."
+            f"{deployment.instance_name} did not connect within {settings.FLEET['CONNECT_DEADLINE']} s of its start."
         )
     return state
 
@@ -223,11 +223,11 @@ def refresh(context: StepContext) -> str:
     if busy_bots().filter(subject_id=bot.pk).exists():
         return f"Another operation on {bot} is running and reports its state."
     with talking_to(server) as api:
-        output = context.wait_for(lambda: _look_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
+        output = context.wait_for(lambda: _refresh_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
     return output or f"{bot} changed during the refresh. Another operation reports its state."
 
 
-def _look_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:
+def _refresh_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:
     """Return the state, after recording it unless another process has updated it since the refresh started."""
     adopt(api, deployment)
     snapshot = Snapshot.take(api, performance=False, name=deployment.instance_name)

@@ -27,7 +27,7 @@ from bots.operations.steps.instances import (
     locate,
     locate_surely,
     tolerating_outages,
-    wait_until_seen,
+    wait_for_state,
 )
 from bots.operations.steps.recovery import (
     CANT_BE_ENDED,
@@ -198,7 +198,7 @@ def confirm_start(context: StepContext) -> str:
     deployment = current_deployment(context.subject)
     runs = context.operation.checkpoint["runs"]
     with talking_to(deployment.server) as api:
-        state = wait_until_seen(context, api, deployment, counts=lambda: runs or read_logs(api, deployment).is_running)
+        state = wait_for_state(context, api, deployment, counts=lambda: runs or read_logs(api, deployment).is_running)
     if state == BotState.CRASHED:
         raise ContainerExited(f"The container of {deployment.instance_name} exited after it was started.")
     return f"{deployment.instance_name} is {state.label}."

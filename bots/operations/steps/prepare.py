@@ -66,10 +66,10 @@ def _planned(context: StepContext, bot: Bot) -> Deployment:
     it.
     """
     if like := context.operation.options.get("like"):
-        former = bot.deployments.filter(pk=like).first()
-        if former is None:
+        previous = bot.deployments.filter(pk=like).first()
+        if previous is None:
             raise DefinitionInvalid("The deployment to repeat does not belong to this bot.")
-        return former.plan_as_it_runs() if context.operation.options.get("as_it_runs") else former.plan_again()
+        return previous.plan_as_it_runs() if context.operation.options.get("as_it_runs") else previous.plan_again()
     bot.require_valid()
     return bot.plan_deployment()
 

@@ -119,7 +119,7 @@ def _patience(deployment: Deployment) -> float:
 
 
 def stopped_in_order(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> bool | None:
-    """Return whether a running bot has stopped, with its orders seen to be canceled; ``None`` while it has not stopped."""
+    """Return whether a running bot has stopped, with its orders seen to be canceled; ``None`` before."""
     logs = read_logs(api, deployment)
     if not logs.says_stopped:
         return None

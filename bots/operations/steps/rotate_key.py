@@ -19,7 +19,7 @@ _NOT_TRADING = (
     BotState.UNCONFIRMED,
     BotState.UNRESPONSIVE,
 )
-_ASKED = "{}: redeploy requested."
+_REQUESTED = "{}: redeploy requested."
 
 
 def running_with_previous_key(key: ExchangeKey) -> models.QuerySet[Deployment]:
@@ -55,7 +55,7 @@ def ask_for_redeploys(context: StepContext) -> str:
     Submitted once, even if a worker dies in the middle: each submitted operation is linked to this one.
     """
     asked = Bot.objects.filter(pk__in=context.operation.followups.values("subject_id"))
-    output = [_ASKED.format(bot.name) for bot in asked]
+    output = [_REQUESTED.format(bot.name) for bot in asked]
     wanted = to_redeploy(context.subject).filter(bot__in=context.operation.options.get("bots", ()))
     chosen = list(wanted.exclude(bot__in=asked))
     left = running_with_previous_key(context.subject).exclude(
@@ -90,4 +90,4 @@ def _ask(context: StepContext, deployment: Deployment) -> str:
         return f"{bot.name}: not redeployed. {problem.message}"
     except ClientOffboarded:
         return f"{bot.name}: not redeployed, because {bot.client} is offboarded."
-    return _ASKED.format(bot.name)
+    return _REQUESTED.format(bot.name)

@@ -33,7 +33,7 @@ EVERY_RUN = {
     f"{DEPLOYED}[deploy:begun]",
     f"{DEPLOYED}[deploy:marked]",
     f"{DEPLOYED}[deploy:answered]",
-    f"{DEPLOYED}[heard:acted]",
+    f"{DEPLOYED}[connected:acted]",
     f"{REDEPLOYED}[deploy:answered]",
     f"{ENDED}[stop-stop:acted]",
     f"{ENDED}[archive-archive:acted]",

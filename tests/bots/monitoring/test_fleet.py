@@ -379,7 +379,8 @@ def test_a_second_instance_is_shown_with_the_time_while_the_server_is_down(live,
 @pytest.fixture
 def observed(monkeypatch) -> list[str]:
     observed: list[str] = []
-    monkeypatch.setattr(tasks, "poll_server", lambda server, within: observed.append(server.name))
+    state = replace(tasks.STATE, read=lambda server, within: observed.append(server.name))
+    monkeypatch.setattr(tasks, "STATE", state)
     return observed
 
 

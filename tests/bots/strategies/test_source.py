@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from bots.strategies.bundled import BUNDLED
-from bots.strategies.source import WAY_OUT, read_script
+from bots.strategies.source import FIX_HINT, read_script
 
 IMPORTS = "from hummingbot.strategy.strategy_v2_base import StrategyV2Base, StrategyV2ConfigBase\n"
 MARKET = "    connector_name: str\n    trading_pair: str\n"
@@ -203,7 +203,7 @@ def test_a_script_that_no_server_could_start_is_reported_with_the_reason(source,
 @pytest.mark.parametrize("source", [IMPORTS + STRATEGY, "class Mine(PureMarketMakingStrategyV2): pass"])
 def test_the_fix_is_reported_too(source):
     (problem,) = read_script(source).problems
-    assert problem.endswith(WAY_OUT)
+    assert problem.endswith(FIX_HINT)
 
 
 def test_a_script_with_nothing_in_it_lacks_both_classes():

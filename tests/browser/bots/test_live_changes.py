@@ -20,7 +20,7 @@ def state(page: Page) -> Locator:
 
 
 def say_yes(page: Page) -> None:
-    page.get_by_role("button", name="button[name=answered]").click()
+    page.locator("button[name=answered]").click()
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
 
 

@@ -78,7 +78,7 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     page.get_by_role("link", name="Deploy", exact=True).last.click()
     expect(page.get_by_text("with real money of Blunt")).to_be_visible()
     shoot("deploy-confirm")
-    page.get_by_role("main", name="Deploy").click()
+    page.get_by_role("main").get_by_role("button", name="Deploy", exact=True).click()
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
     shoot("deploy")
     page.get_by_role("link", name="Open the bot").click()
@@ -87,7 +87,7 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     page.get_by_role("link", name="Log", exact=True).click()
     expect(page.get_by_text("start command initiated.")).to_be_visible()
     shoot("bot-log")
-    page.get_by_role("link", name="Activity").click()
+    page.get_by_role("navigation", name="Bot pages").get_by_role("link", name="Activity").click()
     expect(page.get_by_text("by admin")).to_be_visible()
 
     open_bot(page, "Blunt Spread")

@@ -37,16 +37,16 @@ def onboard(tmp_path):
     def onboard(facts=None, *arguments, fails=False) -> str:
         file = tmp_path / "client.json"
         file.write_text(facts if isinstance(facts, str) else json.dumps(facts or facts_of_sample()))
-        output = StringIO()
+        buffer = StringIO()
         if fails:
             # Raised by a command it is printed without a traceback, and the exit status is 1.
             with pytest.raises(CommandError) as failure:
-                call_command("onboard", "--file", str(file), *arguments, stdout=output)
+                call_command("onboard", "--file", str(file), *arguments, stdout=buffer)
             assert failure.value.returncode == 1
-            output = f"{output.getvalue()}\n{failure.value}"
+            output = f"{buffer.getvalue()}\n{failure.value}"
         else:
-            call_command("onboard", "--file", str(file), *arguments, stdout=output)
-            output = output.getvalue()
+            call_command("onboard", "--file", str(file), *arguments, stdout=buffer)
+            output = buffer.getvalue()
         assert not {secret for secret in SECRETS if secret in output}
         return output
 
@@ -76,9 +76,9 @@ def test_a_pair_is_deployed_as_the_file_spells_it(pair, server, onboard):
 
 
 def test_the_sample_ends_with_a_running_bot_and_each_step_is_printed(server, sandbox):
-    output = StringIO()
-    call_command("onboard", "--file", str(SAMPLE), stdout=output)
-    output = output.getvalue()
+    buffer = StringIO()
+    call_command("onboard", "--file", str(SAMPLE), stdout=buffer)
+    output = buffer.getvalue()
     assert Client.objects.get().account_name == "client_sharp"
     assert Bot.objects.get().deployment.state == BotState.RUNNING
     (instance,) = sandbox.world.live()
