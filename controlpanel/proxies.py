@@ -24,7 +24,7 @@ MAX_HEADER = 200
 
 
 class RedirectMiddleware:
-    """Explains a redirect to https that leads back here again and again, instead of sending it for ever.
+    """Explains a redirect to https that leads back here again and again, instead of sending it forever.
 
     Stands in front of Django's ``SecurityMiddleware``, which redirects whatever came over http.
     """

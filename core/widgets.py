@@ -16,7 +16,7 @@ SECRET_ATTRS = {
 
 
 class CodeEditor(UnfoldAdminTextareaWidget):
-    """A textarea that ``code_editor.js`` makes a code editor of: colours, line numbers, a file to read into it.
+    """A textarea that ``code_editor.js`` makes a code editor of: colors, line numbers, a file to read into it.
 
     Without JavaScript it stays a textarea.
 

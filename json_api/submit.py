@@ -112,7 +112,7 @@ def wait_for(operation: Operation, seconds: float) -> Operation:
     """Return the operation at its end, or after ``seconds``; at once when too many requests are waiting.
 
     Raises:
-        OperationFailed: it failed or was cancelled.
+        OperationFailed: it failed or was canceled.
     """
     if _waiting.acquire(blocking=False):
         try:

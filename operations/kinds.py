@@ -170,7 +170,7 @@ class OperationType:
         return ""
 
     def failed(self, context: StepContext) -> None:
-        """Called once after the operation failed or was cancelled, to note down what that means for the subject."""
+        """Called once after the operation failed or was canceled, to note down what that means for the subject."""
 
     def link_for(self, subject: Any, concern: str) -> tuple[str, str] | None:
         """Return a link, as label and URL, to the page that fixes an error about ``concern``. See

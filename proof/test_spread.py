@@ -229,7 +229,7 @@ async def test_it_refreshes_on_time_and_at_the_new_price(stage):
     move_mid(play.market, 0.01251)  # too little to fill either order: best bid 0.01246, best ask 0.01256
     await play.until(61)
     assert play.ids == first
-    await play.until(62)  # 2 + 60: cancelled, nothing placed in the same tick
+    await play.until(62)  # 2 + 60: canceled, nothing placed in the same tick
     assert play.orders == []
     await play.until(63)
     assert play.orders == [
@@ -331,7 +331,7 @@ async def test_an_amount_below_the_exchange_step_is_not_sent(stage, caplog):
 
 
 class SlowToFree(MockPaperExchange):
-    """Frees the money of cancelled orders some seconds late, as an exchange's balance messages do."""
+    """Frees the money of canceled orders some seconds late, as an exchange's balance messages do."""
 
     late = False
 

@@ -1,6 +1,6 @@
 """The exchange behind the sandbox's bots: what it refuses, and which of their orders stand on its books.
 
-An order lives at the exchange and not in the container that placed it: whatever ends without cancelling leaves its
+An order lives at the exchange and not in the container that placed it: whatever ends without canceling leaves its
 orders there. They are worked out from the moments of an instance's life, like all that the sandbox shows.
 """
 

@@ -32,7 +32,7 @@ class CrashError(Exception):
 
 @dataclass
 class RecordedRequest:
-    """One request that reached the server; ``status`` is 0 while it is not answered, or for ever."""
+    """One request that reached the server; ``status`` is 0 while it is not answered, or forever."""
 
     method: str
     path: str

@@ -75,7 +75,7 @@ def account_for_end(api: HummingbotAPI, deployment: Deployment) -> OrphanedOrder
 
 
 def _ended_by_log(deployment: Deployment, order: ArchivedOrder) -> bool:
-    """Return whether an order whose last event is a fill has ended before that: the fill of a cancelled or completed
+    """Return whether an order whose last event is a fill has ended before that: the fill of a canceled or completed
     order may be booked late.
     """
     if order.last_status != "OrderFilled":

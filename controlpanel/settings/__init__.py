@@ -188,7 +188,7 @@ FIRST_SERVER = {
 #: How old an exchange key may grow before its pages remind of replacing it, in days; 0 for no reminder.
 KEY_ROTATION_DAYS = env("KEY_ROTATION_DAYS")
 
-#: How long an operation that has ended is kept, in days; 0 for ever.
+#: How long an operation that has ended is kept, in days; 0 forever.
 OPERATIONS_KEPT_DAYS = env("OPERATIONS_KEPT_DAYS")
 
 #: All in seconds unless noted otherwise.
@@ -215,7 +215,7 @@ FLEET: dict[str, float] = {
     "POLL": 2,
     # A bot connects about 20 s after its deploy; pulling an image or a slow host takes longer.
     "CONNECT_DEADLINE": 120,
-    # A stopped bot logs so within seconds, after its orders are cancelled.
+    # A stopped bot logs so within seconds, after its orders are canceled.
     "STOPPED": 60,
     # How often a stop is sent again that the bot's log does not confirm.
     "RESEND": 10,

@@ -1,4 +1,4 @@
-"""An operation that loses its lease or is cancelled while it runs."""
+"""An operation that loses its lease or is canceled while it runs."""
 
 from datetime import timedelta
 
