@@ -12,7 +12,7 @@ from hummingbot_api.connectors import entries, is_paper_trade, modes_of
 from hummingbot_api.results import ConnectorField
 from hummingbot_api.text import strip_invisible
 
-#: The ends of the names of values without a space in them, unlike a memo's, a passphrase's or a phrase's of words.
+#: The ends of the names of values without spaces, unlike a memo, a passphrase or a seed phrase.
 UNBROKEN = ("api_key", "api_secret", "secret_key", "private_key", "address", "user_id")
 #: The end of the names of values of which every character was chosen by a person, and counts.
 VERBATIM = "passphrase"
@@ -218,7 +218,7 @@ def key_store(*, client: Client, connector: str, values: Mapping[str, Any]) -> E
     """Store a client's key for a connector, in place of the one before. Nothing is sent to a server.
 
     Raises:
-        ValidationError: the client's server does not have this ``connector``, or it does not ask for such ``values``.
+        ValidationError: the client's server does not have this ``connector``, or it does not accept such ``values``.
     """
     if is_paper_trade(connector):
         raise ValidationError({"connector": PAPER_NEEDS_NO_KEY})

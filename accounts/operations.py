@@ -171,7 +171,7 @@ class PushOptions(forms.Form):
 
 @register
 class PushProfile(OperationType):
-    """Makes the client's account on its server hold the client's keys. Pushing what is there already does nothing."""
+    """Makes the client's account on its server contain the client's keys. Pushing them again does nothing."""
 
     name = "push_profile"
     label = "Push keys"

@@ -1,6 +1,6 @@
-"""Credentials profiles on a server: making sure that they exist, and that they hold the client's keys.
+"""Credentials profiles on a server: making sure that they exist, and that they contain the client's keys.
 
-Each function here is safe to repeat after a crash at any line. ``operations.py`` strings them together, here for the
+Each function here is safe to repeat after a crash at any line. ``operations.py`` combines them, here for the
 push of a profile and in ``bots`` for a deploy, which pushes what its bot lacks.
 """
 
@@ -71,7 +71,7 @@ def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str
     elif exists:
         return f"The account {name} exists."
     else:
-        # Whatever had been pushed went with the account.
+        # All pushed keys were deleted with the account.
         profile.pushed_keys.all().delete()
     try:
         api.accounts.add(name)

@@ -1,4 +1,4 @@
-"""What a server offers, kept so that forms can be made without asking it: its connectors and its controllers."""
+"""What a server offers, stored so that forms need no request to it: its connectors and its controllers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -36,7 +36,7 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
     known = {(c.controller_type, c.name): c for c in server.controllers.all()}
     Controller.objects.filter(pk__in=[c.pk for key, c in known.items() if key not in listed]).delete()
     wanted = [key for key in listed if force or key not in known or known[key].is_outdated(server.version)]
-    # Those that failed before come last: one on which the server hangs must not stand before the others each time.
+    # Those that failed before come last: one on which the server hangs must not come before the others each time.
     wanted.sort(key=lambda key: key in known and bool(known[key].problem))
     silence = _read(api, server, wanted)
     unusable = server.controllers.exclude(problem="").values_list("name", flat=True)

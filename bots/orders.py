@@ -39,7 +39,7 @@ _EVENT_SIDE = re.compile(r"(Buy|Sell)Order")
 
 @dataclass(frozen=True)
 class OpenOrder:
-    """An order that is open as far as anybody knows. What is not known of it is empty.
+    """An order that is open as far as is known. Unknown values are empty.
 
     Attributes:
         side: ``BUY`` or ``SELL``.
@@ -82,11 +82,11 @@ class OpenOrder:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a log shows of a bot's orders.
+    """A bot's orders according to a log.
 
     Attributes:
         open: those that it shows to be created, and not to end.
-        complete: whether nothing of it was lost, so that there are no others.
+        complete: whether no entry was lost, so that there are no others.
     """
 
     open: list[OpenOrder]

@@ -220,7 +220,7 @@ class NotLive(Problem):
 
 
 class LiveUnreadable(Problem):
-    """Without knowing what an instance goes by, nothing is changed in it."""
+    """While its settings can't be read, nothing is changed in an instance."""
 
     code = "live_unreadable"
     meaning = "The server did not return the settings of the running instance, so nothing was changed."

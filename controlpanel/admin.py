@@ -31,7 +31,7 @@ admin.site.unregister(Group)
 
 
 class PermissionsField(forms.ModelMultipleChoiceField):
-    """A box for each, in words."""
+    """A labeled checkbox for each."""
 
     widget = UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -134,7 +134,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # It holds for the password's page and for the actions below, too.
+        # This applies to the password's page and to the actions below, too.
         return super().has_change_permission(request, obj) and (obj is None or may_change(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:

@@ -1,7 +1,7 @@
 """Settings from the environment, read once; missing or invalid ones raise a sentence instead of a stack trace.
 
-Every variable is explained in ``.env.example``. A secret can also be given as a file: ``NAME_FILE``
-holds the path of a file with the value of ``NAME`` (Docker and Kubernetes secrets).
+Every variable is explained in ``.env.example``. A secret can also be given as a file: ``NAME_FILE`` is the path of a
+file with the value of ``NAME`` (Docker and Kubernetes secrets).
 """
 
 import logging
@@ -65,7 +65,7 @@ env = _Env(
     SECURE_HSTS_PRELOAD=(bool, False),
     REQUIRE_SECOND_FACTOR=(bool, False),
     LOGIN_ATTEMPTS_PER_USER=(int, 50),
-    # Heroku and Railway stand in front of the panel with one proxy.
+    # Heroku and Railway put one proxy in front of the panel.
     TRUSTED_PROXIES=(int, int(is_hosted())),
     WORKER_THREADS=(int, 12),
     BIND=(str, ""),
@@ -96,7 +96,7 @@ MAKE_ONE = 'Generate one: python -c "import secrets; print(secrets.token_urlsafe
 
 
 def require_configuration() -> None:
-    """Exit with a sentence for each variable that is needed and missing, or that can't be what it is for.
+    """Exit with a sentence for each required variable that is missing or invalid.
 
     Raises:
         SystemExit: with those sentences; the process's exit status is 1.
@@ -197,7 +197,7 @@ def _unfit_for_production() -> Iterator[str]:
         yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."
     if env("DEBUG"):
         yield "DEBUG is on, which shows settings and data to anyone who causes an error. Turn it off."
-    # An SQLite file on a volume that lasts is still to be had, by its DATABASE_URL.
+    # An SQLite file on a persistent volume is still possible, with its DATABASE_URL.
     if is_hosted() and not env("DATABASE_URL"):
         yield (
             "DATABASE_URL is not set, and an SQLite file would be lost: this host wipes its disk at every restart. "

@@ -1,4 +1,4 @@
-"""Pages for what can't be had: a sentence, and a way on."""
+"""Error pages: a sentence, and a link to continue."""
 
 from collections.abc import Callable
 from urllib.parse import unquote

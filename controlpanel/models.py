@@ -107,7 +107,7 @@ class SecondFactor(ThrottlingMixin, Device):
 
     @property
     def setup_url(self) -> str:
-        """What the QR code holds."""
+        """The content of the QR code."""
         issuer = str(settings.UNFOLD["SITE_TITLE"])
         query: dict[str, Any] = {"secret": self.key_text.replace(" ", ""), "issuer": issuer}
         return f"otpauth://totp/{quote(f'{issuer}:{self.user.get_username()}')}?{urlencode(query, quote_via=quote)}"

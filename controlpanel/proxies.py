@@ -26,7 +26,7 @@ MAX_HEADER = 200
 class RedirectMiddleware:
     """Explains a redirect to https that leads back here again and again, instead of sending it forever.
 
-    Stands in front of Django's ``SecurityMiddleware``, which redirects whatever came over http.
+    Runs before Django's ``SecurityMiddleware``, which redirects anything that came over http.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -39,7 +39,7 @@ class RedirectMiddleware:
                 response.delete_cookie(COOKIE)
         elif settings.SECURE_SSL_REDIRECT and response.status_code == HTTPStatus.MOVED_PERMANENTLY:
             count = request.COOKIES.get(COOKIE, "")
-            # What a caller made of the cookie is no count.
+            # A cookie that a client has altered is no count.
             redirects = int(count) if count in map(str, range(REDIRECTS + 1)) else 0
             if redirects >= REDIRECTS:
                 return _explain(request)

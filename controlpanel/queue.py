@@ -151,7 +151,7 @@ class SignedMessages(SignedSerializer):
         try:
             return super()._unsign(signed)
         except ValueError:
-            # Without huey's words, which quote the message.
+            # Without huey's text, which quotes the message.
             raise MessageUnsigned from None
 
 

@@ -47,9 +47,9 @@ class RequestIdFilter(logging.Filter):
 
 
 class RefusalFilter(logging.Filter):
-    """Makes one line, a warning, of what is logged of a request that was refused: nothing is wrong in the panel.
+    """Shortens the log record of a rejected request to a warning of one line: nothing is wrong in the panel.
 
-    Anyone can send such requests, and what they hold must neither flood the log nor forge a line of it.
+    Anyone can send such requests, and their content must neither flood the log nor forge a line of it.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -20,7 +20,7 @@ from django.db.models.expressions import BaseExpression
 
 @dataclass(frozen=True, repr=False)
 class Unreadable:
-    """Stands for a value that none of the present ``FERNET_KEYS`` decrypts. Saved again, it stays what it was."""
+    """Stands for a value that none of the current ``FERNET_KEYS`` decrypts. Saving it again does not change it."""
 
     ciphertext: bytes
 

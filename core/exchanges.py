@@ -1,4 +1,4 @@
-"""What a person needs to know to make a key at an exchange, in words. What there is to connect: ``connectors``."""
+"""What a user needs to know to create a key at an exchange. The available connectors are in ``connectors``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,17 +22,17 @@ class FieldWords:
 
 @dataclass(frozen=True)
 class Exchange:
-    """How keys are made at one exchange.
+    """How keys are created at one exchange.
 
     Attributes:
         name: as its customers know it.
-        where: the way to the page where keys are made.
+        where: the path to the page where keys are created.
         allow: what to tick for spot trading; empty where there is nothing to tick.
         allow_perpetual: what to tick for perpetual futures.
         url: that page's address, where it is known for certain.
         test_url: the same for the test network, which has keys of its own.
         binds: whether a key can be bound to addresses. A wallet's key can't.
-        withdraws: whether a key that can't withdraw is to be had. A wallet's own key can always.
+        withdraws: whether the exchange offers keys that can't withdraw. A wallet's own key always can.
         note: what else to know about it.
         fields: the labels of its own additional values, or of those that it names differently.
     """
@@ -49,7 +49,7 @@ class Exchange:
     fields: Mapping[str, FieldWords] = field(default_factory=dict)
 
 
-#: What most exchanges ask for, by the end of the field's name.
+#: The values that most exchanges require, by the end of the field's name.
 _FIELDS = {
     "api_key": FieldWords("API key", "Also called access key."),
     "api_secret": FieldWords("Secret key", "Shown only once, when you create the key."),

@@ -137,7 +137,7 @@ PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kraken_paper_trade
 
 
 class AccountType(Enum):
-    """What a bot on a connector trades with; the value is for people."""
+    """The account type of a bot on a connector; the value is a label."""
 
     REAL = "live"
     PAPER = "paper"

@@ -242,7 +242,7 @@ class ControllerInvalid(Refused):
 
 
 class ConfigInvalid(Refused):
-    """The settings were not accepted, or the server holds others than were sent."""
+    """The settings were not accepted, or the server stored others than were sent."""
 
     code = "config_invalid"
     meaning = "The server rejected these settings."

@@ -106,10 +106,10 @@ def figure(source: Mapping[str, Any], key: str) -> float | None:
 
 
 def decimal(source: Mapping[str, Any], key: str) -> Decimal | None:
-    """Return the number under ``key``, also when it stands there as text; ``None`` when there is none."""
+    """Return the number under ``key``, also when it is text; ``None`` when there is none."""
     value = source.get(key)
     try:
-        # By its text: of 0.0124 a float has more digits than anybody wrote.
+        # From its text: of 0.0124 a float has more digits than were written.
         number = Decimal(str(value)) if isinstance(value, int | float | str) else None
     except ArithmeticError:
         return None

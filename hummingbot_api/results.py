@@ -174,13 +174,13 @@ class Holding:
     value: float | None
 
 
-#: What an account holds, by connector.
+#: An account's balances, by connector.
 Holdings = Mapping[str, tuple[Holding, ...]]
 
 
 @dataclass(frozen=True)
 class PortfolioSnapshot:
-    """What one account held at a moment, to the minute."""
+    """One account's balances at a moment, to the minute."""
 
     taken_at: datetime
     holdings: Holdings

@@ -11,7 +11,7 @@ from typing import Any
 
 #: The ends of the names of such values.
 CHOSEN = ("memo", "id", "address", "account_name", "account_type", "account_limit", "public_key", "index")
-#: Exchanges ask for secrets of at least so many characters; assets and most names have fewer.
+#: Exchanges require secrets of at least this many characters; assets and most names have fewer.
 MIN_SECRET = 6
 #: Lines by which the panel knows what a bot does, and their kind.
 _LINES = (
@@ -29,8 +29,8 @@ def secrets_in(
     """Return those of a key's values that are secrets.
 
     Args:
-        declared: the fields that the connector declares as secret; ``None`` when that is not known: then all are.
-        words: names that stand in logs, such as the client's. Neither these nor their parts are secrets.
+        declared: the fields that the connector declares as secret; ``None`` when that is unknown: then all are.
+        words: names that occur in logs, such as the client's. Neither these nor their parts are secrets.
     """
     known = PRODUCT_WORDS.union(*map(_parts, words))
     return [

@@ -72,5 +72,5 @@ _PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern i
 
 
 def server_fault(words: str) -> type[ServerFailed] | None:
-    """Return what failed on the server's own side, by its words; ``None`` when they name no such thing."""
+    """Return what failed on the server's own side, by its message; ``None`` when the message names no such failure."""
     return next((kind for kind, pattern in _PATTERNS if pattern.search(words)), None)

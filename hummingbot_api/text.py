@@ -1,4 +1,4 @@
-"""The server's words, made fit to be shown: short, on one line, without secrets."""
+"""The server's messages, made fit to be shown: short, on one line, without secrets."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from hummingbot_api.errors import HummingbotAPIError
 
 MASK = "•••"
 MAX_QUOTE = 300
-#: Shorter texts are no secrets: to mask them would eat words.
+#: Shorter texts are no secrets: masking them would hide words.
 MIN_SECRET = 4
 #: A secret of so many characters, which no word has, is masked within others too: in a URL, between other secrets.
 MIN_SECRET_ANYWHERE = 16
@@ -23,12 +23,12 @@ MAX_READ = 20_000
 #: So many are masked before, that no secret is cut in two and half of it shown.
 MAX_MASKED = 5 * MAX_READ
 
-# What reads a server's words takes time in proportion to their length, whatever they are: none of these begins with, or
-# has in its midst, a repetition without a bound that can begin anywhere.
+# Reading a server's message takes time in proportion to its length, for any content: none of these starts with, or
+# contains, an unbounded repetition that can start anywhere.
 _TRACEBACK = "Traceback (most recent call last):"
 #: How Pydantic ends a line of a validation error. It repeats the input, truncate: no mask would match it.
 _PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
-#: A color, a movement of the cursor, a window's title. Bounded: a log may hold nothing but beginnings of these.
+#: A color, a movement of the cursor, a window's title. Bounded: a log may consist only of beginnings of these.
 _ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,5}[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|\x1b[ -/]?[0-Z\\-~]"
 )
@@ -40,8 +40,8 @@ _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
 def mask_secrets(secrets: Iterable[object]) -> Callable[[str], str]:
     """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped.
 
-    A secret is masked where it stands as a whole: within another word it would give itself away by what is left.
-    What is a secret at all is for the caller to know: see ``secret_values``.
+    A secret is masked only as a whole: within another word, the rest of the word would reveal it. The caller decides
+    what is a secret: see ``secret_values``.
     """
     forms = {form for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= MIN_SECRET}
     if not forms:
@@ -102,7 +102,7 @@ def one_line(text: str) -> str:
 
 
 def problem(kind: type[HummingbotAPIError], words: str) -> HummingbotAPIError:
-    """Make an error of this kind that quotes the server's words, cut to a readable length."""
+    """Create an error of this kind that quotes the server's message, cut to a readable length."""
     if not words:
         return kind()
     return kind(f"{kind.meaning} The server responded: {truncate(words, MAX_QUOTE)}")

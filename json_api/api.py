@@ -1,4 +1,4 @@
-"""The JSON API, put together. It stands at the root of the site: ``/bots``, ``/clients``, ``/operations``, ..."""
+"""The JSON API, assembled. It is at the root of the site: ``/bots``, ``/clients``, ``/operations``, ..."""
 
 from collections.abc import Callable
 from functools import wraps

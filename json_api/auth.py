@@ -1,4 +1,4 @@
-"""Who calls: the token in the request's header, what it is for, where it may come from, how often."""
+"""Authentication: the token in the request's header, its scopes, its addresses, its rate limit."""
 
 from django.conf import settings
 from django.http import HttpRequest

@@ -38,7 +38,7 @@ class NounCommand(OperationCommand):
     list_schema: ClassVar[type[Schema] | None] = None
     #: Columns of the list, as the schema names them.
     columns: ClassVar[tuple[str, ...]]
-    #: Verbs that ask for an operation, with its kind.
+    #: Verbs that submit an operation, with its kind.
     actions: ClassVar[dict[str, str]] = {}
     #: The decisions that a verb's operation accepts, with their meaning: each is a flag.
     decisions: ClassVar[dict[str, dict[str, str]]] = {}

@@ -1,4 +1,4 @@
-"""Problems as answers: RFC 9457, with the catalog's code and remedy, for whatever goes wrong in the JSON API."""
+"""Problems as answers: RFC 9457, with the catalog's code and remedy, for every error in the JSON API."""
 
 import logging
 from typing import Any

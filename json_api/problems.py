@@ -63,7 +63,7 @@ class TokenMissing(RequestProblem):
 
 
 class ScopeMissing(RequestProblem):
-    """The token's scopes don't hold what the call needs."""
+    """The token's scopes don't include what the call needs."""
 
     code = "scope_missing"
     meaning = "The token does not have the required scope."

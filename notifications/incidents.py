@@ -31,10 +31,10 @@ Group = tuple[str, int, int, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is stored of one thing: what is wrong with it, or (``kind`` is ``None``) that nothing is.
+    """What is stored about one subject: what is wrong with it, or (``kind`` is ``None``) that nothing is.
 
     Attributes:
-        words: what happened, or how it came to its end.
+        words: what happened, or how it was resolved.
         polled_at: when a server showed it, or when an operation ended.
     """
 

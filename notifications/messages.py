@@ -11,7 +11,7 @@ from notifications.models import Channel, Event, Incident
 
 @dataclass(frozen=True)
 class Message:
-    """A headline, what stands below it line by line, and the same for programs."""
+    """A headline, the lines below it, and the same for programs."""
 
     headline: str
     lines: tuple[str, ...]

@@ -1,6 +1,4 @@
-"""Incidents: what went wrong and when it was resolved. Channels: who is notified, and where. Deliveries: the sent
-ones.
-"""
+"""Incidents: what went wrong and when it was resolved. Channels: who is notified, and where. Deliveries: what was sent."""
 
 import re
 from datetime import datetime, timedelta
@@ -48,7 +46,7 @@ class IncidentKind(models.TextChoices):
     LOW_BALANCE = "low_balance", "low balance"
 
 
-#: Of one family, a thing has one incident at a time: a bot that is silent and then crashes has crashed.
+#: A subject has one incident of a family at a time: a bot that is unresponsive and then crashes has crashed.
 FAMILIES: dict[str, str] = {
     IncidentKind.BOT_CRASHED: "instance",
     IncidentKind.BOT_MISSING: "instance",
@@ -79,7 +77,7 @@ CONFIRMED_BY_SECOND_POLL = frozenset(
 )
 
 
-#: These are about unmanaged things, which may be named after any client: only for users who see all clients.
+#: These are about unmanaged instances, which may be named after any client: only for users who see all clients.
 MAY_CONTAIN_NAMES = frozenset({IncidentKind.UNMANAGED_INSTANCE})
 
 #: Operations with which a user ends a bot's trading.
@@ -183,7 +181,7 @@ class Incident(models.Model):
 
     @property
     def title(self) -> str:
-        """What went wrong in two or three words."""
+        """A title of two or three words."""
         if self.login_is_refused:
             return "server rejects the login"
         if self.kind == IncidentKind.OPERATION_FAILED and self.operation:

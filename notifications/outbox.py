@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 #: Seconds until the next try after the first, second, ... one. The first is also what a try may take at the most.
 BACKOFF = (60, 300, 900, 3600, 3 * 3600)
 MAX_ATTEMPTS = len(BACKOFF) + 1
-#: The longest that a receiver may ask to wait, in seconds.
+#: The longest pause that a receiver may request, in seconds.
 MAX_WAIT = 3600
 
 
@@ -39,7 +39,7 @@ class OutgoingQuerySet(models.QuerySet[Any]):
 
 
 class Outgoing(models.Model):
-    """One thing for one receiver, and how far it got."""
+    """One message for one receiver, and its progress."""
 
     state = models.CharField(max_length=7, choices=DeliveryState, default=DeliveryState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -121,7 +121,7 @@ class Outbox:
             logger.warning("%s %s was not handed over: %s", self.model._meta.verbose_name, row.pk, problem.code)
             return problem
         except Exception as error:
-            # Named only: its trace could hold an address or a token.
+            # Only its name: its traceback could contain an address or a token.
             logger.error("%s %s met an unexpected %s", self.model._meta.verbose_name, row.pk, type(error).__name__)  # noqa: TRY400
             return PanelFault(f"{PanelFault.meaning} ({type(error).__name__})")
         return None

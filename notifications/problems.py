@@ -82,7 +82,7 @@ class LowBalance(Problem):
 
 
 class ChannelUnreachable(Problem):
-    """No connection to where the message goes, or no answer in time. Whether it arrived may not be known."""
+    """No connection to the receiver, or no answer in time. The message may have arrived."""
 
     code = "channel_unreachable"
     fix_target = "channel"

@@ -44,7 +44,7 @@ class StepContext(Protocol):
         """
 
     def exclusive(self, resource: str) -> AbstractContextManager[None]:
-        """Hold a resource that operations of several locks use; wait for it while another one holds it.
+        """Hold a resource that operations of several locks use; wait while another one holds it.
 
         Raises:
             OperationActive: the other one has not released it in time.
@@ -59,7 +59,7 @@ class StepContext(Protocol):
 
 
 class ActiveOperation(Protocol):
-    """What a type may ask of an operation that is active on the same lock."""
+    """What a type can read from an operation that is active on the same lock."""
 
     kind: str
     state: str
@@ -132,13 +132,11 @@ class OperationType:
         return iter(())
 
     def blocker(self, subject: Any, options: Mapping[str, Any] | None = None) -> Problem | None:
-        """Return the first of the ``blockers``; ``None`` when nothing stands in the way."""
+        """Return the first of the ``blockers``; ``None`` when nothing blocks it."""
         return next(self.blockers(subject, options), None)
 
     def confirm_label(self, subject: Any) -> str:
-        """Return the label on the confirmation page, for a subject to which it does less than its general label
-        says.
-        """
+        """Return the label on the confirmation page, for a subject to which it does less than its general label means."""
         return self.label
 
     def connector(self, subject: Any, options: Mapping[str, Any]) -> str:

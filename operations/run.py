@@ -1,4 +1,4 @@
-"""What a worker holds while it runs an operation: its lease, and the context that each step is given."""
+"""What a worker holds while it runs an operation: its lease, and the context for each step."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What clients hold at their exchanges: read from the servers in the background, kept over time."""
+"""Clients' balances at their exchanges: read from the servers in the background, kept over time."""
 
 import logging
 from bisect import bisect_right
@@ -131,7 +131,7 @@ def _keep_history(api: HummingbotAPI, profile: CredentialsProfile, since: dateti
         [
             Balance(profile=profile, taken_at=snapshot.taken_at, value=value_of(snapshot.holdings))
             for snapshot in snapshots
-            # A server's clock may be fast: what it holds now stays the newest.
+            # A server's clock may be fast: its current balance stays the newest.
             if is_known(snapshot.holdings) and since < snapshot.taken_at < until
         ],
         ignore_conflicts=True,

@@ -90,7 +90,7 @@ class ExchangeKeyForm(KeyDetailsForm):
         super().__init__(*args, **kwargs)
         # Another key has another last day.
         self.initial["expires_on"] = None
-        # What is entered takes the place of the values that this stands for: see ``core.admin.edit_conflicts``.
+        # The input replaces the values that this stands for: see ``core.admin.edit_conflicts``.
         self.initial["the key's values"] = self.instance.fingerprint
         if "connector" in self.fields and not self.connector_fields:
             self.fields["connector"].help_text = self.connector_help

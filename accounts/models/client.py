@@ -154,6 +154,6 @@ class Client(models.Model):
 
     @property
     def profile_text(self) -> str:
-        """How the keys stand to what the server has: the worst of them."""
+        """The state of the keys compared with the server: the worst of them."""
         states = [key.state for key in self.keys.all()]
         return min(states, key=lambda state: state.rank).label if states else "no keys yet"

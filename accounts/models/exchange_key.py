@@ -40,7 +40,7 @@ class Renewal(models.TextChoices):
 
 
 class KeyState(models.TextChoices):
-    """How a stored key stands to what the server has, the worst first."""
+    """The state of a stored key compared with the server, the worst first."""
 
     UNREADABLE = "unreadable", "can't be read"
     NOT_PUSHED = "not_pushed", "not pushed"
@@ -157,12 +157,12 @@ class ExchangeKey(models.Model):
         return known
 
     def secret_values(self, *words: str) -> list[str]:
-        """Return what must be masked in what is kept and shown: the secrets among ``known_values``.
+        """Return what must be masked in stored and shown texts: the secrets among ``known_values``.
 
         A memo or an account's id is none unless it is long and random: people choose these as they choose names.
 
         Args:
-            words: names that stand in a log, besides the client's own.
+            words: names that occur in a log, besides the client's own.
         """
         fields = self.client.server.fields_of(self.connector)
         declared = None if fields is None else {field.name for field in entries(fields) if field.secret}
@@ -183,7 +183,7 @@ class ExchangeKey(models.Model):
 
     @property
     def test_text(self) -> str:
-        """What is known of the key by its last try at the exchange, in a few words."""
+        """What is known about the key since its last test at the exchange, in a few words."""
         if self.test_passed is None:
             return "not tested at the exchange yet"
         if not self.test_passed:
@@ -206,7 +206,7 @@ class ExchangeKey(models.Model):
 
     @property
     def state(self) -> KeyState:
-        """How the key stands to what is on the client's server."""
+        """The state of the key compared with the client's server."""
         profile = self.client.profile
         if not self.is_readable:
             return KeyState.UNREADABLE

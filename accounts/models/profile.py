@@ -34,7 +34,7 @@ class CredentialsProfile(models.Model):
 
 
 class PushedKey(models.Model):
-    """Which key a profile holds for a connector: the fingerprint of what the server accepted.
+    """The key of a profile for a connector: the fingerprint of what the server accepted.
 
     Empty from the moment that a key is sent until the server has accepted it.
     """

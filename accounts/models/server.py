@@ -232,7 +232,7 @@ class Server(models.Model):
 
     @property
     def health_summary(self) -> str:
-        """The same where there is room for a few words only."""
+        """The same in a few words."""
         return self.last_error_code.replace("_", " ") or self.health
 
     @property

@@ -1,4 +1,4 @@
-"""A bot's pages beside its form: how it is now, its log, its performance, what was done. They show what is stored."""
+"""A bot's pages beside its form: its state, its log, its performance, its activity. They show stored data."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ COMMON = ("image", "headless")
 
 @dataclass(frozen=True)
 class Change:
-    """One field of a bot, as it is and as it would be, in words."""
+    """One field of a bot, with its old and new value as text."""
 
     label: str
     before: str

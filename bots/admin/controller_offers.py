@@ -58,7 +58,7 @@ def strategy_from(controller: Controller) -> Strategy:
     """Return a strategy for the controller, with the settings that its server reported, under a name that is free.
 
     Raises:
-        ValidationError: the server reported what no strategy can be called or hold.
+        ValidationError: the server reported a name or settings that no strategy can have.
     """
     strategy = Strategy(
         name=_free_name(slug(controller.name, "_") or "controller"),
@@ -85,7 +85,7 @@ def _free_name(wanted: str) -> str:
 def updated(strategy: Strategy, controller: Controller) -> Strategy:
     """Return the strategy with the settings that the server reports now, keeping manual edits. Does not save it."""
     after = schema_from_template(controller.settings)
-    # A schema that was written by hand stays as it is; what it does not describe comes.
+    # A schema that was written by hand is kept; settings that it does not describe are added.
     before = schema_from_template(strategy.template) if strategy.template else described_by(strategy.schema, after)
     gone = before["properties"].keys() - after["properties"].keys()
     planned = Strategy.objects.get(pk=strategy.pk)

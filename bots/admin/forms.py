@@ -175,7 +175,7 @@ class BotForm(forms.ModelForm):
         return entered
 
     def field_of(self, strategy: Strategy, name: str) -> str | None:
-        """Return the field of a setting, or of the setting that holds it; nothing when no field does."""
+        """Return the field of a setting, or of the setting that contains it; nothing when no field does."""
         fields = self.settings_of[strategy.pk]
         path = name.split(".")
         names = (field_name(strategy.pk, *path[:length]) for length in range(len(path), 0, -1))

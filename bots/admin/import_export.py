@@ -21,7 +21,7 @@ from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
 from spreadsheets.tables import Row, describe
 
-#: What may stand before a setting's name, and must where the bot has a column of that name.
+#: An optional prefix of a setting's name, required where the bot has a column of that name.
 PREFIX = "settings."
 _ONE_NUMBER_OR_TWO = re.compile(r"\d+,\d+")
 

@@ -20,7 +20,7 @@ from core.http import is_row_number
 def convert_settings(request: HttpRequest) -> JsonResponse:
     """Return the other half of the form, or why it can't be filled: ``{json, note}``, ``{fields}`` or ``{refused}``.
 
-    The form is posted as it stands, its switch in the new position.
+    The form is posted unchanged, its switch in the new position.
     """
     strategy_pk = request.POST.get("strategy", "")
     strategy = Strategy.objects.filter(pk=strategy_pk).first() if is_row_number(strategy_pk) else None
@@ -68,5 +68,5 @@ def _to_fields(form: BotForm, strategy: Strategy, typed: QueryDict) -> dict[str,
 
 
 def _shown(value: Any) -> str | bool:
-    """As an input holds it."""
+    """Return the value as a form field contains it."""
     return value if isinstance(value, bool) else "" if value is None else str(value)

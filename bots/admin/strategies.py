@@ -43,7 +43,9 @@ class StrategyForm(forms.ModelForm):
             self.instance.kind = StrategyKind.CONTROLLER  # whatever was sent: a script needs a source
 
     def clean_source(self) -> str:
-        """As a file has it: a browser sends its lines with the ends of Windows, and the hash is made of every byte."""
+        """Return the source with the line ends of a file: a browser sends those of Windows, and the hash covers every
+        byte.
+        """
         source: str = self.cleaned_data["source"].replace("\r\n", "\n").replace("\r", "\n").rstrip()
         return f"{source}\n" if source else ""
 
@@ -136,6 +138,6 @@ def strategy_facts(strategy: Strategy) -> dict[str, Any]:
 
 
 def _default(setting: Setting, defaults: Mapping[str, Any]) -> str:
-    """As it is written in the file; nothing when there is none."""
+    """Return the default as the file contains it; nothing when there is none."""
     value = setting.value_in(defaults, setting.schema.get("default", ...))
     return "" if value is ... else as_json(value)

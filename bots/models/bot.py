@@ -1,4 +1,4 @@
-"""The definition of a bot: what we want."""
+"""The definition of a bot: the desired state."""
 
 import re
 from itertools import count
@@ -39,7 +39,7 @@ def validate_image(value: str) -> None:
 
 
 class Bot(models.Model):
-    """The definition of a bot: what we want. What was done about it is in its deployments."""
+    """The definition of a bot: the desired state. Its deployments record what was done."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
     name = models.CharField(max_length=60, help_text="Any name, spaces included. The server gets a safe version of it.")
@@ -223,12 +223,12 @@ class Bot(models.Model):
 
     @property
     def has_unsent_changes(self) -> bool:
-        """Whether the instance goes by another definition than today's."""
+        """Whether the instance runs by another definition than the current one."""
         return self.needs_redeploy or bool(self.settings_to_apply())
 
     @property
     def has_newer_key(self) -> bool:
-        """Whether the live instance holds an exchange key that has been replaced since."""
+        """Whether the live instance has an exchange key that has been replaced since."""
         instance = self.open_deployment
         if instance is None or not instance.key_fingerprint:
             return False
@@ -296,7 +296,7 @@ class Bot(models.Model):
         return rules.refusals(self.strategy.settings_schema, self.settings) if rules else {}
 
     def take_spelling(self, pair: str) -> None:
-        """Write the pair as its exchange lists it, in the definition as it is stored too."""
+        """Write the pair as its exchange lists it, also in the stored definition."""
         previous, self.trading_pair = self.trading_pair, pair
         self.settings = replace_pair(self.settings, previous, pair)
         with transaction.atomic():

@@ -328,7 +328,7 @@ class Deployment(models.Model):
         self.update(observed_state=state, observed_at=timezone.now(), **also)
 
     def end(self, state: BotState, **also: Any) -> None:
-        """Nothing of it is on the server any more."""
+        """Record that the instance is no longer on the server."""
         self.observe(state, ended_at=timezone.now(), **also)
 
     def update(self, **values: Any) -> None:

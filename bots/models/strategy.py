@@ -150,7 +150,7 @@ class Strategy(models.Model):
 
     @property
     def script_name(self) -> str:
-        """The script's name on servers. It holds a hash of the source, so that an upload never changes what a
+        """The script's name on servers. It contains a hash of the source, so that an upload never changes what a
         running bot loads at its next start.
         """
         return f"{self.name}_{hashlib.sha256(self.source.encode()).hexdigest()[:8]}"

@@ -275,7 +275,7 @@ def _trouble(
         return None
     noted = deployment.trouble if quoted is None and deployment.trouble_since else ""
     if rejected := [entry for entry in since_quoted if _REJECTED.match(entry.message)]:
-        # Of the two entries for each order the one with the traceback has the exchange's words.
+        # Of the two entries for each order, the one with the traceback quotes the exchange.
         newest = next((entry for entry in reversed(rejected) if "\n" in entry.message.strip()), rejected[-1])
         return Trouble.ORDERS_REJECTED, _cause(clean(newest)), _since(deployment, Trouble.ORDERS_REJECTED, rejected[0])
     if _NOT_READY.match(since_quoted[-1].message.strip()):

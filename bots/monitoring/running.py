@@ -11,9 +11,11 @@ from bots.models import Deployment
 
 @dataclass(frozen=True)
 class Running:
-    """Attributes:
-    own: the deployments whose instances ran.
-    unmanaged: the names of the instances that the panel knows nothing of.
+    """The instances that run on a server.
+
+    Attributes:
+        own: the deployments whose instances ran.
+        unmanaged: the names of the unmanaged instances.
     """
 
     own: list[Deployment]

@@ -31,7 +31,7 @@ class Snapshot:
     connected: frozenset[str]
     active: frozenset[str]
     exited: frozenset[str]
-    #: The active containers that are bots: a host runs other things too, such as a database.
+    #: The active containers that are bots: a host also runs others, such as a database.
     instances: frozenset[str] = frozenset()
     mqtt_connected: bool = True
     performance: dict[str, list[ControllerPerformance]] = field(default_factory=dict)

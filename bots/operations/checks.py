@@ -1,4 +1,4 @@
-"""Looking at a bot, and asking what its server and its exchange think of its definition."""
+"""Refreshing a bot, and validating its definition with its server and its exchange."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

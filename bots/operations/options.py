@@ -1,4 +1,4 @@
-"""What the confirmation pages ask about bots beyond yes or no, and what only some people may answer."""
+"""The further questions of the confirmation pages about bots, and the permissions that some answers require."""
 
 from collections.abc import Sequence
 

@@ -29,7 +29,7 @@ class Difference(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One setting, in words for people; a dash where it is absent."""
+    """One setting as text; a dash where it is absent."""
 
     name: str
     label: str
@@ -44,12 +44,12 @@ class Row:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the running bot goes by what is saved."""
+        """Whether the running bot uses what is saved."""
         return self.difference in {Difference.NONE, Difference.CHANGED_LIVE}
 
     @property
     def change(self) -> str:
-        """What brings the instance from what it goes by to what is saved."""
+        """The operation that brings the instance to what is saved."""
         return f"{self.label}: {self.live if self.difference == Difference.APPLY else self.deployed} → {self.saved}"
 
 

@@ -1,4 +1,4 @@
-"""A strategy's settings against its JSON Schema, with messages for people."""
+"""A strategy's settings against its JSON Schema, with messages for users."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,7 @@ def _increasing(validator: Any, names: Any, settings: Any, _schema: Any) -> Iter
 #: each of which must be less than the next.
 _Validator = jsonschema_validators.extend(Draft202012Validator, {"increasing": _increasing})
 
-#: Holds nothing and fetches nothing. The default one opens what a ``$ref`` names: a web page, or a file of the host.
+#: Resolves and fetches nothing. The default one opens what a ``$ref`` names: a web page, or a file of the host.
 _NOTHING_ELSE: Registry[Any] = Registry()
 
 _NO_TEXT = "Text can't contain the character NUL (U+0000) or an incomplete character."
@@ -97,7 +97,7 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
 
 
 def _statuses(error: ValidationError) -> list[str]:
-    """Return the settings that an error is about: what is missing, or what holds the wrong value."""
+    """Return the settings that an error is about: a missing one, or one with a wrong value."""
     path = [str(part) for part in takewhile(lambda part: isinstance(part, str), error.path)]
     if error.validator == "required":
         needed: Any = error.validator_value
@@ -156,16 +156,16 @@ def _describes_each(schema: Mapping[str, Any]) -> bool:
 
 
 def title_from(*path: str) -> str:
-    """Return a title made of a setting's name, after those of the groups that hold it."""
+    """Return a title made from a setting's name, after those of the groups that contain it."""
     return " ".join(path).replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One value that a person enters.
+    """One value that a user enters.
 
     Attributes:
-        path: its name, after those of the groups that hold it.
+        path: its name, after those of the groups that contain it.
         schema: its JSON Schema.
         required: whether it can't be left out.
         advanced: whether it is folded away.
@@ -178,7 +178,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """What it is called for people."""
+        """Its label."""
         return str(self.schema.get("title", title_from(*self.path)))
 
     @property

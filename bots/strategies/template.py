@@ -26,7 +26,7 @@ _FOLDED = {"initial_positions", "candles_config"}
 _MARKETS = (MARKET, ("maker_connector", "maker_trading_pair"))
 _CLASS = re.compile(r"<(class|enum) '([\w.]+)'>")
 _MEMBER = re.compile(r"([A-Z]\w*)\.(\w+)")
-#: How Python prints a nested group of settings: nothing that a configuration could hold.
+#: How Python prints a nested group of settings: no value for a configuration.
 _PRINTED = re.compile(r"\w+=|<")
 _ABSENT = object()
 _LEVERAGE = "The server's default is {}. On perpetual markets only. With leverage a position can exceed the balance."

@@ -1,4 +1,4 @@
-"""Amounts for people."""
+"""Amounts as text."""
 
 from math import floor, log10
 

@@ -14,7 +14,8 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def running_instances(context: dict[str, Any], server: Server) -> dict[str, Any]:
-    """Return those that the user of the page may see, and how many others. An unmanaged instance may name anybody's
+    """Return those that the user of the page may see, and how many others. The name of an unmanaged instance may
+    contain any client's name.
     client.
     """
     user, running = context["request"].user, running_on([server])[server.pk]

@@ -70,7 +70,7 @@ class SignInForm(AuthenticationForm):
 
 
 class AdmissionMiddleware:
-    """Who is signed in goes no further without the second factor that is set up or required, or without any role."""
+    """Blocks signed-in users without the second factor that is set up or required, or without any role."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -71,7 +71,7 @@ class Alert:
     acknowledged_by_name: str = ""
 
 
-#: The lists of what there is to see to: what it is called there, the list, and its filter.
+#: The lists behind the alerts: the label, the list, and its filter.
 SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
@@ -320,7 +320,7 @@ def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
     """Yield the bots that run with an older key, or by another definition than the current one."""
     for bot in bots:
         if bot.client.is_offboarded:
-            continue  # nothing of it is sent anywhere again
+            continue  # it is never sent again
         previous_key, instance = bot.has_newer_key, bot.open_deployment
         ended = instance is not None and (not instance.may_trade or instance.state == BotState.NOT_LISTED)
         # A bot that does not run can't lag behind its definition: its page shows what to do before it is started.

@@ -165,7 +165,7 @@ class FormPage(ModelAdmin):
         return response
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The admin's, without what the flow does not ask."""
+        """Return the admin's fieldsets, without the fields that the flow omits."""
         shown = []
         for title, options in super().get_fieldsets(request, obj):
             if fields := [field for field in options["fields"] if field not in self.left_out]:
@@ -234,7 +234,7 @@ class KeyPage(FormPage, ExchangeKeyAdmin):
 
 class BotPage(FormPage, BotAdmin):
     name = "bot"
-    #: The client's server, and what hardly anybody changes. It is all on the bot's own page.
+    #: The client's server, and fields that are rarely changed. All are on the bot's own page.
     exclude = ("server", "image", "headless")
     left_out = frozenset({"client", *exclude})
 

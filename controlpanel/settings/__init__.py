@@ -138,7 +138,7 @@ STORAGES = {
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 
-# Uploaded tables hold exchange keys: they stay in memory, and none is taken that does not fit there.
+# Uploaded tables contain exchange keys: they stay in memory, and larger ones are rejected.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
@@ -198,7 +198,7 @@ OPERATIONS: dict[str, float] = {
     # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits; and fewer
     # than a worker takes, so that a server that hangs never keeps it from the others.
     "MAX_PER_SERVER": 6,
-    # How long an operation waits for a profile that another one writes to: the exchange is asked about each of its
+    # How long an operation waits for a profile that another one writes to: the exchange is queried for each of its
     # keys.
     "EXCLUSIVE_TIMEOUT": 300,
 }

@@ -35,8 +35,8 @@ class PanelAdmin(ModelAdmin):
         except (ValueError, OverflowError, DatabaseError) as error:
             if set(request.GET) <= {ERROR_FLAG}:
                 raise
-            # The address filters by what no column can hold, such as a number of thirty digits: only the database
-            # detects it.
+            # The address filters by a value that no column can hold, such as a number of thirty digits: only the
+            # database detects it.
             raise IncorrectLookupParameters(error) from error
         plural = str(self.opts.verbose_name_plural)
         changelist.title = self.list_title or plural[:1].upper() + plural[1:]

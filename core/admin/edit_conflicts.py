@@ -103,6 +103,6 @@ class EditConflictMixin(PanelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if context["adminform"].form.has_error(NON_FIELD_ERRORS, CHANGED):
-            # Where it is seen: the form may stand far down on its page, and the next save counts.
+            # As a message at the top: the form may be far down on its page, and the next save counts.
             messages.error(request, "Nothing was saved: the object changed meanwhile. See the message above the form.")
         return super().render_change_form(request, context, *args, **kwargs)

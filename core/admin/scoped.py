@@ -32,7 +32,9 @@ class OwnFieldsMixin(PanelAdmin):
 
 
 class ScopedMixin(OwnFieldsMixin):
-    """Lists, pages, choices and actions hold what the user may see: each model's manager knows which rows these are."""
+    """Limits lists, pages, choices and actions to what the user may see: each model's manager knows which rows these
+    are.
+    """
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).visible_to(request.user)

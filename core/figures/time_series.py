@@ -22,7 +22,7 @@ def sum_of_known(figures: Iterable[float | None]) -> float | None:
 
 
 class SampleQuerySet(OfClientsQuerySet[Any]):
-    """Rows with ``taken_at``. Those that agree in what ``series`` names are the samples of one thing over time."""
+    """Rows with ``taken_at``. Those with equal ``series`` fields are the samples of one series over time."""
 
     series: tuple[str, ...] = ()
 

@@ -191,7 +191,9 @@ REMEDIES: dict[type[HummingbotAPIError], Remedy] = {
 
 
 class ServerProblem(Problem):
-    """An error of the API client, with the panel's remedy. Its classes are made of the client's, one for each code."""
+    """An error of the API client, with the panel's remedy. Its classes are derived from the client's, one for each
+    code.
+    """
 
 
 _problem_classes: dict[type[HummingbotAPIError], type[ServerProblem]] = {}

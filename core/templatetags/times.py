@@ -18,7 +18,7 @@ FORMS = {"second": "j M Y H:i:s", "minute": "j M Y H:i", "short": "j M H:i:s"}
 def when(value: datetime | None, form: str = "second", none: str = "—") -> SafeString:
     """Return a moment as an element for users and programs; ``none`` when there is no moment.
 
-    ``form`` is one of ``FORMS``, or "ago". Where no script runs, it is in UTC and says so.
+    ``form`` is one of ``FORMS``, or "ago". Without scripts, it is in UTC and labeled so.
     """
     if value is None:
         return format_html("{}", none)

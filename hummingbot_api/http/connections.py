@@ -110,8 +110,8 @@ def limited(*, until: float, loopback: bool) -> Iterator[None]:
 
 
 def guarded_session() -> requests.Session:
-    """A session for use within ``limited``. It repeats nothing, and takes nothing from the environment: a proxy would
-    decide where it goes, a ``.netrc`` would replace the login.
+    """Return a session for use within ``limited``. It repeats nothing, and reads nothing from the environment: a proxy
+    would decide where requests go, a ``.netrc`` would replace the login.
     """
     session = requests.Session()
     session.trust_env = False

@@ -316,7 +316,7 @@ def _without_secrets(url: str) -> str:
 
 
 def _no_answer(error: Exception, method: str, waited: float) -> HummingbotAPIError:
-    """Name the cause in words of ours: an exception of requests may quote the URL and the body."""
+    """Name the cause in the client's own text: an exception of requests may quote the URL and the body."""
     causes = list(_causes(error))
 
     def caused_by(*kinds: type[BaseException]) -> bool:

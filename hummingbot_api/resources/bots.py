@@ -54,8 +54,8 @@ class Bots(Resource):
     ) -> str:
         """Create an instance that runs a script's configuration, and return its unique name.
 
-        The name is ``instance_name`` with a timestamp. Success means that a container was made, not that it
-        trades. Sent twice it makes two bots on the same account: when no answer came, look before repeating.
+        The name is ``instance_name`` with a timestamp. Success means that a container was created, not that it trades.
+        Sent twice, it creates two bots on the same account: when no answer came, check before repeating.
 
         Args:
             config_name: without ``.yml``. One that does not exist goes unnoticed: the container exits after seconds.

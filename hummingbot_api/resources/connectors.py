@@ -68,7 +68,7 @@ class Connectors(Resource):
         """Return the last traded prices in the quote asset, by trading pair, of those that the exchange has.
 
         Raises:
-            ExchangeUnreachable: the server could not ask.
+            ExchangeUnreachable: the server could not query it.
         """
         answer = self._http.post(
             "/market-data/prices",

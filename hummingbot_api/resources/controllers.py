@@ -49,7 +49,7 @@ class Controllers(Resource):
         answer.check()
 
     def save_config(self, id: str, config: Mapping[str, object]) -> None:
-        """Add or replace a configuration; it must hold ``controller_name`` and ``controller_type``."""
+        """Add or replace a configuration; it must contain ``controller_name`` and ``controller_type``."""
         self._http.post(path("controllers", "configs", check_name(id, "a configuration")), dict(config)).check()
 
     def get_config(self, id: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Controllers(Resource):
         configs = {}
         for entry in reading.a_list(answer.value, "the instance's configurations"):
             config = reading.an_object(entry, "a configuration")
-            name_of_file = reading.text(config, "_config_name")  # stands among the settings, and is none of them
+            name_of_file = reading.text(config, "_config_name")  # is among the settings, and is none of them
             configs[name_of_file] = {name: value for name, value in config.items() if name != "_config_name"}
         return configs
 

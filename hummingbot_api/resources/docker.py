@@ -25,7 +25,7 @@ class Docker(Resource):
         """Return the running containers whose name contains ``name_filter``.
 
         Raises:
-            DockerDown: the server can't ask the engine.
+            DockerDown: the server can't reach the engine.
         """
         return self._containers("/docker/active-containers", name_filter)
 
@@ -33,7 +33,7 @@ class Docker(Resource):
         """Return the stopped and crashed containers whose name contains ``name_filter``.
 
         Raises:
-            DockerDown: the server can't ask the engine.
+            DockerDown: the server can't reach the engine.
         """
         return self._containers("/docker/exited-containers", name_filter)
 
@@ -79,7 +79,7 @@ class Docker(Resource):
     def _command(self, command: str, name: str) -> None:
         answer = self._http.post(path("docker", command, check_name(name, "an instance")), long=True)
         refusal = answer.value
-        if refusal is not None:  # the server answers null when it worked, and the engine's words when not
+        if refusal is not None:  # the server answers null when it worked, and the engine's message when not
             raise answer.refusal(_command_problem, refusal)
 
 

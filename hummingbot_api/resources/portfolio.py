@@ -10,7 +10,7 @@ from hummingbot_api.results import Holding, Holdings, PortfolioSnapshot
 
 
 class Portfolio(Resource):
-    """What accounts hold at their exchanges, as the server last read it there; it does so every five minutes."""
+    """Accounts' balances at their exchanges, as the server last read them; it does so every five minutes."""
 
     def state(self, accounts: Sequence[str]) -> dict[str, Holdings]:
         """Return what each of these accounts holds now. The server does not query the exchange for it.

@@ -21,7 +21,7 @@ from operations.models import Operation
 
 #: Characters that are kept of what an event is about.
 MAX_SUBJECT = 200
-#: A secret begins with this, as the convention wants it; what follows is the key in Base64.
+#: A secret starts with this, by convention; what follows is the key in Base64.
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the part that is no secret
 
 
@@ -113,7 +113,7 @@ class Webhook(models.Model):
 
 
 class LastNotifiedState(models.Model):
-    """The state of a bot that events went by last: what it is now compared with."""
+    """The last state of a bot in an event, which the current state is compared with."""
 
     bot = models.OneToOneField(Bot, on_delete=models.CASCADE, primary_key=True, related_name="+")
     state = models.CharField(max_length=12, default="none")

@@ -1,4 +1,4 @@
-"""The form for channels. An address or a token goes in, and never comes out again."""
+"""The form for channels. An address or a token can be entered, and is never shown again."""
 
 from typing import Any
 

@@ -86,7 +86,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         )
 
     def prune(self, before: datetime) -> None:
-        """Delete what ended before that time, with its steps, in portions that keep no other writer waiting."""
+        """Delete what ended before that time, with its steps, in batches that block no other writer."""
         prunable = self.prunable(before).order_by("pk").values_list("pk", flat=True)
         while portion := list(prunable[:PRUNE_BATCH]):
             self.filter(pk__in=portion).delete()
@@ -295,7 +295,7 @@ class Operation(models.Model):
         )
 
     def cancel(self) -> None:
-        """End it at once while it is queued; ask it to end at its next safe point while it runs."""
+        """End it at once while it is queued; request its end at the next safe point while it runs."""
         ended = Operation.objects.filter(pk=self.pk, state=State.QUEUED).update(
             state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it started."
         )
@@ -319,7 +319,7 @@ class Operation(models.Model):
 
     @property
     def newer(self) -> "Operation | None":
-        """The last operation on the same thing since this one."""
+        """The last operation on the same subject since this one."""
         return Operation.objects.filter(lock=self.lock, pk__gt=self.pk).first()
 
     @property
@@ -329,7 +329,7 @@ class Operation(models.Model):
 
     @property
     def can_be_retried(self) -> bool:
-        """The last thing that was tried on its subject, which did not succeed: an older one may no longer be wanted."""
+        """Whether it failed and is the last operation on its subject: an older one may no longer be wanted."""
         failed = self.state in {State.FAILED, State.CANCELLED}
         possible = self.subject is not None and not isinstance(self.definition, kinds.RemovedOperationType)
         return failed and possible and self.newer is None

@@ -1,4 +1,4 @@
-"""The steps of a check: what would stand in a deployment's way, found out without changing anything."""
+"""The steps of a check: find what would block a deployment, without changing anything."""
 
 from accounts.connection import reach, sign_in, talking_to
 from bots.configuration.trading_rules import rules_check, rules_read

@@ -250,7 +250,7 @@ def _account_for_archive(context: StepContext, api: HummingbotAPI, deployment: D
 
 
 def _stop_best_effort(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
-    """Stop what is to be archived, or find out that it can't be; in words. Its archive shows what it left open."""
+    """Stop an instance before its archive, or explain why it can't be stopped. Its archive shows what it left open."""
     if locate(api, deployment) == ContainerStatus.EXITED and deployment.exposed_since is None:
         return "had already ended without open orders."
     try:

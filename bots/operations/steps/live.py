@@ -49,7 +49,7 @@ def plan(context: StepContext) -> str:
 
 
 def prove(context: StepContext) -> str:
-    """Have the server's controller accept what the file will hold: a file that it refuses breaks the running bot.
+    """Have the server's controller validate the new file: a file that it rejects breaks the running bot.
 
     Raises:
         ConfigInvalid, LiveUnreadable, and what ``find_up`` raises.

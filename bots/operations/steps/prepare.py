@@ -220,10 +220,10 @@ def validate_controller_config(api: HummingbotAPI, deployment: Deployment) -> st
 
 
 def write_config(context: StepContext) -> str:
-    """Write the configuration and read it back: one that is not there would start nothing, without a word.
+    """Write the configuration and read it back: a missing one would start nothing, without an error.
 
     Raises:
-        ConfigInvalid: the server holds something else than was sent.
+        ConfigInvalid: the server stored something else than was sent.
     """
     deployment = deployment_of(context)
     if has_adopted(context):

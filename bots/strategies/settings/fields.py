@@ -1,9 +1,9 @@
-"""What settings are made of: one JSON Schema each, with what a form needs."""
+"""The building blocks of settings: one JSON Schema each, with what a form needs."""
 
 from collections.abc import Collection
 from typing import Any
 
-#: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for users, ``advanced``
+#: A setting's JSON Schema contains what a form needs: title, help, bounds, default. ``unit`` is for users, ``advanced``
 #: folds it away, ``labels`` are the labels of the values of an ``enum``, ``named`` maps a meaning to the special value
 #: that stands for it. ``live``: a running bot applies it, because the controller's config class marks the field
 #: ``is_updatable``. The keys that mark amounts are documented in ``bots.strategies.amounts``.

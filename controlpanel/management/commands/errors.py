@@ -1,4 +1,4 @@
-"""``manage.py errors``: the catalog of everything that can go wrong, as ``docs/errors.md`` holds it."""
+"""``manage.py errors``: the catalog of everything that can go wrong, as ``docs/errors.md`` contains it."""
 
 from typing import Any
 
