@@ -1,4 +1,4 @@
-"""Incidents: what went wrong and when it was resolved. Channels: who is notified, and where. Deliveries: what was sent."""
+"""Incidents: what went wrong until when. Channels: who is notified, and where. Deliveries: what was sent."""
 
 import re
 from datetime import datetime, timedelta

@@ -136,7 +136,7 @@ class OperationType:
         return next(self.blockers(subject, options), None)
 
     def confirm_label(self, subject: Any) -> str:
-        """Return the label on the confirmation page, for a subject to which it does less than its general label means."""
+        """Return the label on the confirmation page, for a subject to which it does less than its label means."""
         return self.label
 
     def connector(self, subject: Any, options: Mapping[str, Any]) -> str:

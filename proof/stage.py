@@ -144,7 +144,7 @@ def bitmart(usdt: str = "1000", sharp: str = "100000") -> OfflineBitmart:
 
 
 class SimulatedTime:
-    """Stands in for `asyncio.sleep`: who sleeps wakes when the stage's clock has come so far."""
+    """Stands in for `asyncio.sleep`: a sleeping task wakes when the stage's clock has come so far."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,7 +1,7 @@
 # ruff: noqa: S101
 """Proof of the settings of `pmm_simple` on the wheel's own market making base, executors and BitMart connector.
 
-All that pmm_simple does is in that base; its module adds only which executor it wants. With `PROOF_CONTROLLERS`
+All that pmm_simple does is in that base; its module only adds the choice of the executor. With `PROOF_CONTROLLERS`
 the same tests run the server's module.
 """
 
@@ -94,7 +94,7 @@ def test_a_spread_that_is_no_number_is_refused_by_an_error_of_its_own(load):
     [("buy_spreads", [-0.003, 5]), ("sell_spreads", None), ("total_amount_quote", -1), ("leverage", 0)],
 )
 def test_what_only_the_panel_refuses(load, field, value):
-    """Hummingbot takes these, so the bounds in the panel's schema are all that stands before them."""
+    """Hummingbot accepts these, so only the bounds in the panel's schema block them."""
     load("pmm_simple", **SETTINGS | {field: value}).load_controller_configs()
 
 

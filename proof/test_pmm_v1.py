@@ -55,7 +55,7 @@ def level(side: TradeType, price: str, amount: str = "1600") -> OrderExecutorCon
 
 @pytest.fixture
 def executors(play):
-    """A play with an executor for each of these levels, as the controller would ask for them."""
+    """A play with an executor for each of these levels, as the controller would create them."""
 
     def make(*levels: OrderExecutorConfig, market=None):
         show = play(market=market)

@@ -1,5 +1,5 @@
 # ruff: noqa: S101
-"""Proof that `bots/strategies/bundled_scripts/spread.py` does what it says, inside the real Hummingbot package.
+"""Proof that `bots/strategies/bundled_scripts/spread.py` does what it documents, inside the real Hummingbot package.
 
 Nothing of Hummingbot's trading code is replaced. The markets are the package's own simulated exchange and,
 where the moment of a confirmation matters, its real BitMart connector with the two HTTP requests (place,

@@ -19,7 +19,7 @@ def _one_of(*classes: str) -> str:
     return f"typing.Union[{', '.join(_INJECTIVE + name for name in classes)}]"
 
 
-#: Those with guides, and two that ask for more than text.
+#: Those with guides, and two that require more than text.
 CONNECTORS: dict[str, tuple[ConnectorField, ...]] = KNOWN_CONNECTORS | {
     "injective_v2": (
         ConnectorField("receive_connector_configuration", "bool", False),

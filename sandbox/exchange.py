@@ -1,7 +1,7 @@
-"""The exchange behind the sandbox's bots: what it refuses, and which of their orders stand on its books.
+"""The exchange behind the sandbox's bots: what it rejects, and which of their orders are on its books.
 
 An order lives at the exchange and not in the container that placed it: whatever ends without canceling leaves its
-orders there. They are worked out from the moments of an instance's life, like all that the sandbox shows.
+orders there. They are calculated from the moments of an instance's life, like all that the sandbox shows.
 """
 
 import zlib
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RECOVERY_INTERVAL = 60.0
 #: From a controller's first orders until it cancels them, when its kill switch was on before it started.
 KILLED_AFTER = 1.0
-#: What a bot quotes in a market that the sandbox knows nothing of.
+#: The market of a pair that the sandbox does not know.
 _ANY_MARKET = Market(1.0, 1.0, 1.0, 0.0001)
 
 Side = Literal["BUY", "SELL"]
@@ -108,7 +108,7 @@ def settled(instance: "Instance") -> list[dict[str, object]]:
 
 
 def quoting_spans(instance: "Instance") -> Iterator[tuple[float, float | None]]:
-    """From when until when this life's strategy wants orders on the book; ``None`` when nothing ended that in order."""
+    """Yield the spans in which this life's strategy keeps orders on the book; ``None`` without an orderly end."""
     ready = instance.starts_at + instance.exchange_ready
     if not instance.quotes_from(ready):
         return

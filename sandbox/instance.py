@@ -256,7 +256,7 @@ class Instance:
             self.stopped_at, self.stop_cancels = self.clock.now(), cancels
 
     def end(self, exit_code: int, at: float | None = None) -> None:
-        """Let the container exit, now unless a moment is given; an earlier end stands."""
+        """Let the container exit, now unless a moment is given; an earlier end is kept."""
         moment = self.clock.now() if at is None else at
         if self.ends_at is None or moment < self.ends_at:
             self.ends_at, self.ends_with = moment, exit_code

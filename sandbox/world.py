@@ -55,7 +55,7 @@ class World:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold the lock, and keep the state on disk afterwards."""
+        """Hold the lock, and store the state on disk afterwards."""
         with self.lock:
             yield
             if self._state_file is not None:

@@ -156,7 +156,7 @@ class Sheet:
         return self.cells(obj)
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
-        """From one snapshot to the next, in words."""
+        """Return the changes from one snapshot to the next, as text."""
         return tuple(
             Change(column, describe(before.get(column)), describe(after.get(column)))
             for column in {**after, **before}
@@ -306,7 +306,7 @@ class _Taken:
 
 def _check_columns(sheet: Sheet, table: Table) -> None:
     if missing := [name for name in sheet.key if name not in table.columns]:
-        # A first row that names no columns may hold anything, also a key: it is not repeated.
+        # A first row that names no columns may contain anything, such as a key: it is not repeated.
         raise FileRefused(f"The first row must name the columns. These are missing: “{'”, “'.join(missing)}”.")
     names = sheet.column_names()
     if unknown := [name for name in table.columns if name not in names]:

@@ -1,4 +1,4 @@
-"""CSV and XLSX, read and written in memory: what came from a person's spreadsheet may hold secrets."""
+"""CSV and XLSX, read and written in memory: a user's spreadsheet may contain secrets."""
 
 import csv
 import io
@@ -52,7 +52,7 @@ class Row:
         numeric: the columns whose cells a spreadsheet holds as numbers: 0091 became 91.
         days: the cells that a spreadsheet holds as dates. For any other column than a day's that is an error.
         errors: column → what is wrong there, in a sentence. Filled by the code that reads the row.
-        points_may_group: whether it may come from where 1.600 is a thousand and six hundred.
+        points_may_group: whether its locale may be one where 1.600 means a thousand and six hundred.
     """
 
     number: int
@@ -216,7 +216,7 @@ def _decoded(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class _Refused:
-    """Stands for a cell that can't be taken."""
+    """Stands for a cell that can't be accepted."""
 
     sentence: str
 
@@ -232,7 +232,7 @@ def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
         # A row may declare itself to be the billionth, and openpyxl makes up those above.
         for number, cells in enumerate(sheet.iter_rows(max_row=_MAX_DEPTH + 1), 1):
             yield number, [_xlsx_value(cell) for cell in cells]
-    except Exception:  # whatever openpyxl stumbles over; its words may hold what a cell holds
+    except Exception:  # any error of openpyxl; its message may quote a cell
         raise FileRefused(_UNREADABLE) from None
 
 

@@ -68,7 +68,7 @@ def found_in(text: str) -> list[str]:
 
 
 def database() -> Iterator[tuple[str, str, str]]:
-    """Every value of every column of every table, as the database holds it."""
+    """Every value of every column of every table, as the database stores it."""
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608

@@ -44,7 +44,7 @@ class CodeForm(forms.Form):
 
 @require_http_methods(["GET", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Show the second factor's state on GET; on POST, set it up, or run an action with a code: confirm, renew, remove."""
+    """Show the second factor's state on GET; on POST, set it up, or act with a code: confirm, renew, remove."""
     if request.method == "GET":
         return _page(request, SecondFactor.objects.filter(user=request.user.pk).first())
     if request.POST.get("act") == "begin":

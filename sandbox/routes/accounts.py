@@ -163,8 +163,8 @@ async def portfolio_history(wanted: PortfolioHistoryFilterRequest, world: TheWor
 def _holdings(
     world: World, wanted: PortfolioStateFilterRequest | PortfolioHistoryFilterRequest, moment: float
 ) -> dict[str, dict[str, list[Any]]]:
-    """Balances by account and connector; the master account only shows up once it has a key, and an empty list of
-    names stands for all.
+    """Return balances by account and connector; the master account only shows up once it has a key, and an empty list
+    of names means all.
     """
     with world.lock:
         return {

@@ -107,6 +107,6 @@ def test_reading_stops_when_the_server_does_and_later_resumes_there(server, perf
     assert "Check again" in operation.summary
     assert kept(server).keys() == {first}
     perform("check_server", server)
-    # The one that failed comes last, so that it holds up no other.
+    # The one that failed comes last, so that it delays no other.
     assert kept(server)[second].settings
     assert len(kept(server)) == len(CONTROLLERS)

@@ -1,4 +1,4 @@
-"""A key's age and last day, and what the exchange said when it was tried."""
+"""A key's age and expiry date, and the exchange's answer when it was tested."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Minimum balances of a key: entered in words, and shown with what lies there."""
+"""Minimum balances of a key: entered as text, and shown with the actual balances."""
 
 from datetime import timedelta
 

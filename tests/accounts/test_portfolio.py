@@ -1,4 +1,4 @@
-"""What clients hold: read from the servers in the background, kept over time, theirs alone."""
+"""Clients' balances: read from the servers in the background, kept over time, of clients only."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ def holds(**values: float) -> dict[str, tuple[Holding, ...]]:
 
 @pytest.fixture
 def answer(monkeypatch):
-    """Let the server tell this of the accounts, and nothing of the past."""
+    """Have the server report this about the accounts, and no history."""
     state: dict = {}
     monkeypatch.setattr(Portfolio, "state", lambda self, accounts: {name: state[name] for name in accounts})
     monkeypatch.setattr(Portfolio, "history", lambda self, account, since: [])

@@ -125,7 +125,7 @@ def test_an_unanswered_push_counts_as_not_pushed_even_if_the_old_key_is_back(key
     assert ended(perform("push_profile", key.client)) == (State.FAILED, "unexpected_answer")
     assert state_of(key) == KeyState.NOT_PUSHED
     sandbox.faults.clear()
-    key.set_values(PLANTED)  # the operator takes the change back; the server holds the rotated one
+    key.set_values(PLANTED)  # the operator reverts the change; the server has the rotated one
     key.save()
     assert perform("push_profile", key.client).state == State.SUCCEEDED
     assert sandbox.world.accounts["client_sharp"]["bitmart"] == PLANTED

@@ -1,4 +1,4 @@
-"""Bots and strategies: what is refused on the field before anything is sent, and what is made of the rest."""
+"""Bots and strategies: what is rejected on the field before anything is sent, and how the rest is processed."""
 
 import math
 from decimal import Decimal

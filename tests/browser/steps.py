@@ -27,7 +27,7 @@ def save(page: Page) -> None:
 
 
 def operate(page: Page, label: str, expected: str = "succeeded") -> None:
-    """Press the button, say yes where it asks, and follow the operation's page to the end, as it shows it."""
+    """Press the button, confirm if needed, and follow the operation's page to the end, as it shows it."""
     buttons = page.get_by_role("group", name="Actions")
     buttons.get_by_role("link", name=label, exact=True).or_(
         buttons.get_by_role("button", name=label, exact=True)

@@ -44,7 +44,7 @@ print(WebhookDelivery.objects.create(webhook_id=1, event_id="evt_given_up", stat
 """,
 }
 
-#: A call that the demo has no cause for, and how it is refused there: its server can read the keys that it stored.
+#: A call that the demo has no cause for, and its error there: the demo's server can read the keys that it stored.
 REFUSED = {"/clients/1/profile/recreate": "profile_readable"}
 
 

@@ -11,7 +11,7 @@ from tests.browser.steps import sign_in
 
 pytestmark = pytest.mark.browser
 
-#: Reads what the worker reads every five minutes, and says whether that has figures by now.
+#: Reads what the worker reads every five minutes, and reports whether that has figures by now.
 READ = (
     "from accounts.models import Server; from accounts.balances.portfolio import read_balances;"
     "from bots.monitoring.performance import read_performance; from bots.models import PerformanceSample;"

@@ -1,7 +1,7 @@
-"""Every page that links lead to: no error, nothing that a policy refused, nothing cut off, readable for everybody.
+"""Every page that links lead to: no error, no blocked resource, nothing cut off, accessible to everyone.
 
-The pages are found by following links from the start page, so a new page is walked as soon as one leads to it; that
-none is without a link is held against the admin's addresses. Pictures of all of them, in both widths and both themes:
+The pages are found by following links from the start page, so a new page is included as soon as one links to it; the
+admin's addresses show whether any is without a link. Pictures of all of them, in both widths and both themes:
 ``SCREENSHOTS_ALL=/tmp/pictures ./run test tests/browser/test_every_page.py``.
 """
 
@@ -155,7 +155,7 @@ def world(demo: Demo, tmp_path: Path) -> None:
 
 
 class Walk:
-    """Goes from page to page and notes what is wrong with each, in every variant."""
+    """Goes from page to page and records what is wrong with each, in every variant."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -253,7 +253,7 @@ def test_every_page_works_fits_and_can_be_read_by_everybody(page: Page, demo: De
 
     for number, (name, path) in enumerate(walk.lists.items()):
         page.goto(f"{path}?q=nothing-is-called-so")
-        walk.look_at(f"{name}-empty", examined=number == 0)  # one template says of all lists that they are empty
+        walk.look_at(f"{name}-empty", examined=number == 0)  # all empty lists share one template
     for model, actions in ASKED_OF_LISTS.items():
         for action in actions:
             page.goto(f"/admin/{model}/")

@@ -138,7 +138,7 @@ def test_a_list_that_can_not_be_renewed_says_so_until_it_can(page: Page) -> None
     page.goto("/admin/bots/bot/")
     warning = page.get_by_text("This page has not updated since")
     expect(warning).to_be_hidden()
-    # What htmx says when nothing answers. An address that really fails would be noted as a trouble of the page.
+    # The event of htmx when nothing answers. An address that really fails would be recorded as an error of the page.
     page.evaluate("htmx.trigger(document.querySelector('#rows'), 'htmx:timeout')")
     expect(warning).to_be_visible()
     renewed(page)

@@ -1,4 +1,4 @@
-"""What each call asks of a server and makes of its answer: the sandbox, and a stub for odd answers."""
+"""The request of each call to a server and the result of its answer: the sandbox, and a stub for odd answers."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -156,7 +156,7 @@ def test_controllers_are_listed_by_type_and_describe_their_settings(api):
     assert "pmm_v1" in api.controllers.list()["generic"]
     settings = {setting.name: setting for setting in api.controllers.config_template("generic", "pmm_v1")}
     assert settings["order_amount"] == ControllerSetting("order_amount", "<class 'decimal.Decimal'>", "1", False)
-    # The server says of none that it is required.
+    # The server marks none as required.
     assert (settings["id"].required, settings["id"].default) == (True, None)
 
 
@@ -191,7 +191,7 @@ def test_a_live_bot(api, deploy):
     status = api.bots.status(name)
 
     assert status.recently_active
-    assert status.status == "stopped"  # as any script bot says of itself
+    assert status.status == "stopped"  # as any script bot reports
     assert status.general_logs[0].level == "INFO"
     assert status.general_logs[0].timestamp.tzinfo == UTC
 

@@ -1,4 +1,4 @@
-"""What the project knows of connectors agrees with what a real server said of them."""
+"""What the project knows about connectors agrees with a real server's report."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which values are masked, and that a mask eats no words and gives nothing away."""
+"""Which values are masked, and that a mask hides no words and reveals nothing."""
 
 import pytest
 

@@ -189,7 +189,7 @@ def test_a_bot_that_runs_a_script_is_neither_paused_nor_changed_live(action, too
     assert (refused.status_code, refused.json()["code"]) == (409, "not_possible_now")
 
 
-# --- how much is asked of the database ------------------------------------------------------------------------------
+# --- number of database queries -------------------------------------------------------------------------------------
 
 
 def test_every_read_takes_the_same_number_of_queries_for_any_number_of_rows(tool, make_live):

@@ -1,4 +1,4 @@
-"""A bot that runs, as the panel has stored it; a receiver of webhooks over real HTTP; a look, as a worker makes it."""
+"""A bot that runs, as the panel has stored it; a receiver of webhooks over real HTTP; a check, as a worker makes it."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -78,7 +78,7 @@ def channel(db: None, receiver: Stub) -> Channel:
 
 
 def shows(bot: Bot, state: BotState) -> None:
-    """The next look at its server shows the bot in this state."""
+    """Have the next poll of its server show the bot in this state."""
     bot.deployment.observe(state)
 
 
@@ -98,7 +98,7 @@ def runs(server: Server, *names: str) -> None:
 
 
 def polls(times: int = 1) -> list[Incident]:
-    """Look at what is stored; the incidents that are open then, in the order in which they were noticed."""
+    """Check what is stored; return the incidents that are open then, in the order in which they were noticed."""
     for _ in range(times):
         detect(timezone.now())
     return list(Incident.objects.open().order_by("pk"))

@@ -156,7 +156,7 @@ def test_a_worker_that_dies_between_writing_and_recording_is_made_up_for_once_th
             outbox.send_due()
     answered = len(receiver.seen)
     outbox.send_due()
-    assert len(receiver.seen) == answered  # its time is not over: it may be at it still
+    assert len(receiver.seen) == answered  # its time is not over: it may still be in progress
     later(seconds=BACKOFF[0])
     outbox.send_due()
     assert len(receiver.seen) == answered + 1

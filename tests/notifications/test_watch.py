@@ -391,7 +391,7 @@ def test_one_failed_contact_is_no_incident(bot):
 
 
 def test_two_workers_that_check_at_once_open_and_report_one_incident(bot, channel, monkeypatch):
-    """The other worker has looked in full, between this one's reading and its writing."""
+    """The other worker has checked everything between this one's reading and its writing."""
     shows(bot, BotState.CRASHED)
     bots, meanwhile = detection._bots, []
 
@@ -428,7 +428,7 @@ def test_a_check_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
     def queries() -> int:
         return count_queries(lambda: detect(timezone.now()))
 
-    queries()  # what is cached between looks is there from now on
+    queries()  # what is cached between checks exists from now on
     few = queries()
     for number in range(9):
         make_live(f"Client {number}")

@@ -14,7 +14,7 @@ from tests.notifications.test_watch import key, kinds_of, reported
 
 
 def holds(key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float) -> None:
-    """Its server tells that this lies there, and of the exchange nothing when it is nothing."""
+    """Have its server report these balances, and nothing about the exchange when there are none."""
     profile = key.client.profiles.get()
     tokens = [{"token": t, "units": u, "available_units": 0, "price": 0, "value": 0} for t, u in units.items()]
     profile.balances.update(holdings=None)

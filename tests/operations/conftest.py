@@ -1,4 +1,4 @@
-"""A kind of operation whose steps are the test's own, on a server that is never asked."""
+"""An operation kind with the test's own steps, on a server that gets no requests."""
 
 from collections.abc import Callable
 from typing import Any

@@ -28,7 +28,7 @@ def claim(operation: Operation, worker: str = "worker") -> bool:
 
 
 def let_time_pass(operation: Operation, seconds: float) -> None:
-    """As far as the operation's lease goes."""
+    """Let time pass, as far as the operation's lease is concerned."""
     operation.refresh_from_db()
     earlier = operation.lease_until - timedelta(seconds=seconds)
     Operation.objects.filter(pk=operation.pk).update(lease_until=earlier)

@@ -1,4 +1,4 @@
-"""Asking for operations, canceling and retrying them."""
+"""Submitting operations, canceling and retrying them."""
 
 import pytest
 from django.db import IntegrityError, transaction

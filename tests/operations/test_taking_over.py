@@ -121,6 +121,6 @@ def test_a_worker_that_died_is_no_hindrance(make_kind, request_operation):
     urgent = request_operation("urgent")
     assert not runner.run(urgent.pk)
     Operation.objects.filter(pk=former.pk).update(lease_until="2026-01-01T00:00Z")
-    assert runner.run(former.pk)  # the worker that takes it up finds that it is to end
+    assert runner.run(former.pk)  # the worker that claims it finds that it must end
     assert state(former) == State.CANCELLED
     assert runner.run(urgent.pk)

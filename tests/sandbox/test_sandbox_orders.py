@@ -172,7 +172,7 @@ def test_a_log_of_an_earlier_life_is_dropped_half_a_minute_after_its_end(api, wo
     assert messages(api, script).count("MQTT Bridge connected with success.") == 1
 
 
-# --- the archive names what stands ---
+# --- the archive names the open orders ---
 
 
 def test_the_archive_of_a_killed_bot_names_the_orders_that_stand(api, world, script):

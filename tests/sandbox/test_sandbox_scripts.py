@@ -145,7 +145,7 @@ def test_a_bot_obeys_its_controllers_kill_switch_when_it_next_reads_the_file(api
     assert said_of_controllers(api, name) == []
     world.clock.advance(11)
     assert said_of_controllers(api, name) == ["Manual cash out for controller pmm."]
-    # Of two changes between two looks it sees the last one.
+    # Of two changes between two reads it sees the last one.
     api.ok("POST", path, json={"manual_kill_switch": False})
     api.ok("POST", path, json={"manual_kill_switch": True})
     world.clock.advance(11)

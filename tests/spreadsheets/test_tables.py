@@ -1,4 +1,4 @@
-"""What Excel and others make of a table, read as it was meant or refused in words."""
+"""Tables from Excel and others, read as they were meant or rejected with a sentence."""
 
 import csv
 import io

@@ -369,7 +369,7 @@ def test_an_unchanged_key_and_an_unchanged_script_are_not_sent_again(bot, perfor
         f"/scripts/configs/{NAME}",
         "/bot-orchestration/stop-bot",
         f"/bot-orchestration/stop-and-archive-bot/{former}",
-        f"/docker/stop-container/{former}",  # Docker says that it is gone
+        f"/docker/stop-container/{former}",  # Docker reports that it was removed
         "/bot-orchestration/deploy-v2-script",
     ]
     assert latter == bot.deployment.instance_name

@@ -38,7 +38,7 @@ def test_a_deploy_that_a_slow_network_delays_is_sent_once_also_after_a_takeover(
     takeovers, bot, sandbox, monkeypatch, settings, retry, perform
 ):
     settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
-    # It takes effect long after the takeover has looked, while other requests pass.
+    # It takes effect long after the next worker has checked, while other requests pass.
     sandbox.faults.add("late", path=DEPLOY, seconds=400, times=1)
     operation = die_after_sending(monkeypatch, bot)
     assert runner.run(operation.pk)

@@ -28,7 +28,7 @@ def live(bot, perform) -> Bot:
 
 @pytest.fixture
 def output(monkeypatch) -> dict[str, list[LogEntry]]:
-    """What the bot's log holds, in place of what the sandbox makes up."""
+    """The content of the bot's log, in place of what the sandbox makes up."""
     log: dict[str, list[LogEntry]] = {"general_logs": [], "error_logs": []}
     status = Bots.status
 

@@ -153,7 +153,7 @@ def test_an_archived_order_is_named_as_the_exchange_names_it():
     ("changes", "side"),
     [
         ({"last_status": "SellOrderCreated"}, "SELL"),
-        ({"last_status": "OrderFilled"}, "BUY"),  # in part: its id says the side
+        ({"last_status": "OrderFilled"}, "BUY"),  # in part: its id contains the side
         ({"last_status": "OrderFilled", "client_order_id": "x-HBOTSSPUT66"}, "SELL"),
         ({"last_status": "OrderFilled", "client_order_id": "4711"}, ""),
         ({"last_status": "OrderFilled", "trading_pair": ""}, ""),

@@ -28,13 +28,13 @@ def pmm(make_pmm, key, perform, sandbox) -> Bot:
 
 
 def read(bot: Bot) -> int:
-    """How many samples are kept after a look."""
+    """Poll, and return how many samples are stored."""
     read_performance(Server.objects.get(pk=bot.server_id))
     return bot.deployment.performance.count()
 
 
 def test_the_snapshots_of_a_controller_are_kept_with_their_figures(pmm, sandbox):
-    sandbox.world.clock.stop()  # or else the next snapshot may come between the two looks
+    sandbox.world.clock.stop()  # or else the next snapshot may come between the two polls
     assert read(pmm) >= 11
     newest = pmm.deployment.performance.first()
     with pmm.server.api() as api:
@@ -76,7 +76,7 @@ def test_missed_snapshots_are_fetched_later(pmm, sandbox):
     sandbox.world.clock.advance(24 * 3600)
     assert read(pmm) == first
     sandbox.faults.clear()
-    # Its clock runs on between the two looks, two hundred times as fast.
+    # Its clock runs on between the two polls, two hundred times as fast.
     assert 24 * 12 <= read(pmm) - first <= 24 * 12 + 2
 
 

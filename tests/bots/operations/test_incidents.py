@@ -180,7 +180,7 @@ def test_nothing_is_ever_deleted_from_a_profile_that_was_made_by_hand(known, key
     assert not [request.path for request in sandbox.requests if "delete" in request.path]
 
 
-# --- 6. the server says success and the container exits ---
+# --- 6. the server reports success and the container exits ---
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ def test_a_start_of_a_bot_whose_container_exits_again_fails_with_that(live, inst
     assert live.deployment.state == BotState.CRASHED
 
 
-# --- what looks hinders nothing that acts ---
+# --- read-only operations block none that act ---
 
 
 @pytest.mark.parametrize("kind", OBSERVING_OPERATIONS)
@@ -243,7 +243,7 @@ def test_a_refresh_leaves_a_bot_to_the_operation_that_works_on_it(live, instance
 
 
 def test_a_refresh_reads_again_when_the_bot_was_stopped_meanwhile(live, perform, monkeypatch, settings):
-    settings.FLEET = settings.FLEET | {"SETTLE": 10}  # the stop may take longer than a look
+    settings.FLEET = settings.FLEET | {"SETTLE": 10}  # the stop may take longer than a refresh
     read, stops = instances.read_logs, ["stop"]
 
     def slow_read(api, deployment):

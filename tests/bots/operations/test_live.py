@@ -229,7 +229,7 @@ def test_settings_are_applied_though_the_rules_can_not_be_had(pmm, instance, per
 
 
 def test_nothing_is_sent_that_the_controller_refuses(pmm, instance, perform, sandbox):
-    """The server takes anything into the file, and the bot would choke on it at every look."""
+    """The server accepts anything into the file, and the bot would fail on it at every read."""
     instance.change_controller(pmm.deployment.config_name, {"not_a_setting": 1})
     save(pmm, order_amount=1800)
     sandbox.requests.clear()

@@ -1,4 +1,4 @@
-"""What is no alarm: a deploy is held back by orders that are open, and not by a log that is read too strictly."""
+"""False alarms: a deploy is blocked by orders that are open, and not by a log that is read too strictly."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,5 +1,5 @@
-"""Orders, stops and recoveries under faults that come at the worst moment: workers that die, servers that hide, people
-who act meanwhile. Each of these lost money, or said something untrue, once.
+"""Orders, stops and recoveries under faults at the worst moment: workers that die, servers that hide, users who act
+meanwhile. Each of these lost money, or reported something untrue, once.
 """
 
 import re
@@ -193,7 +193,7 @@ def test_a_stop_of_a_deploy_that_was_not_answered_stops_what_appears_later(
     with monkeypatch.context() as patch:
         patch.setattr(deploy, "_send", lose)
         assert perform("deploy", bot).error_code == "deploy_unconfirmed"
-    perform("stop", bot)  # wanted: nothing of this bot trades
+    perform("stop", bot)  # intended: no instance of this bot trades
     with talking_to(bot.server) as api:
         send(api, bot.deployment)  # it arrives after all
     for _ in range(3):

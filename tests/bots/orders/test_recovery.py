@@ -1,7 +1,7 @@
-"""Orders outlive their bot. Whatever ends or restarts an instance cancels them first, or names what is left.
+"""Orders outlive their bot. Any end or restart of an instance cancels them first, or names what is left.
 
-The exchange of the sandbox is the judge: after each fault and each operation, what stands on its book is what the
-panel says.
+The sandbox's exchange is the reference: after each fault and each operation, the orders on its book are those that the
+panel reports.
 """
 
 from collections.abc import Callable

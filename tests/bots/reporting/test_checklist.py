@@ -1,4 +1,4 @@
-"""From contract to running bot: what each line says in each state, and the one that comes next."""
+"""From contract to running bot: the text of each line in each state, and the next one."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Orders that an exchange would refuse are seen in the settings, by what the schema says of them."""
+"""Orders that an exchange would reject are detected in the settings, with the help of the schema."""
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_an_exchange_without_rules_rejects_nothing(rules):
 def test_a_strategy_of_one_s_own_says_which_settings_are_amounts():
     assert own(RULES, unit="base asset", per="order").keys() == {"amount"}
     assert own(RULES, unit="quote asset", per="order") == {}
-    assert own(RULES, unit="base asset") == {}  # not said to be an amount
+    assert own(RULES, unit="base asset") == {}  # not declared as an amount
     assert own(RULES, unit="seconds", per="order") == {}
 
 

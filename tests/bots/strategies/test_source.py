@@ -19,7 +19,7 @@ def script(fields: str = "", *, config: str = "MineConfig(StrategyV2ConfigBase)"
 
 
 def setting(declaration: str) -> dict:
-    """What a declaration says of the setting ``it``."""
+    """Return what a declaration defines about the setting ``it``."""
     read = read_script(script(f"    it{declaration}"))
     assert not read.problems
     described = read.schema["properties"]["it"]

@@ -13,7 +13,7 @@ from tests.controlpanel.conftest import BOT, KEY, every_row, make_world, operate
 
 #: No row has such a number: too great for a column, too long for Python to read, a digit that no number has.
 NUMBERS = ["9" * 30, "9" * 5000, "²"]
-#: What the database alone refuses, each in its way; PostgreSQL holds no NUL.
+#: Values that only the database rejects, each in its own way; PostgreSQL stores no NUL.
 VALUES = [*NUMBERS[:2], "a\0b"]
 
 

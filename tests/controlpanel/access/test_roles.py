@@ -36,7 +36,7 @@ VERBS = {"changelist": "view", "change": "view", "history": "view", "add": "add"
 #: Models whose rows belong to no client.
 OF_NOBODY = {Strategy, User, Group}
 
-#: What stands for the parameters that name no row.
+#: The values of the parameters that name no row.
 SAMPLES = {"action": "stop", "connector": "bitmart", "name": "spread", "code": "wrong_password", "file_type": "csv"}
 
 
@@ -110,7 +110,7 @@ def rows_of(model: type[Model], world: dict[str, Model]) -> list[Model]:
 
 
 def expected(letter: str, address: Address, *, visible: bool) -> set[int]:
-    """How the address answers a role that is asked to look at it."""
+    """Return how the address answers a GET of a role."""
 
     def may(permission: str) -> bool:
         return letter in WHO_MAY.get(permission, "").split()

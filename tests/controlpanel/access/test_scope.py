@@ -402,7 +402,7 @@ def post_bot(browser, own):
     return post
 
 
-# --- what an address may ask ----------------------------------------------------------------------------------------
+# --- what an address may filter by ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def pmm(make_pmm) -> Bot:
 
 
 def deploy(bot: Bot, name: str, **facts) -> Deployment:
-    """A run that is there without a server having been asked."""
+    """A deployment that exists without a request to a server."""
     deployment = bot.plan_deployment()
     deployment.instance_name = name
     for column, value in {"sent_at": now(), "observed_at": now(), "observed_state": BotState.RUNNING, **facts}.items():
@@ -134,7 +134,7 @@ def test_the_text_about_ending_an_instance_fits_its_state(kind, state, connector
 
 
 def advice_of(page: str) -> str:
-    """The part of a bot's page that says what to do in its state."""
+    """Return the part of a bot's page with the advice for its state."""
     advice = page[page.index("What to do") :]
     return advice[: advice.index("</section>")]
 

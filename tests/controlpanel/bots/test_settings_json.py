@@ -1,4 +1,4 @@
-"""A bot's settings as JSON: the switch says which of the two counts, and turns one into the other."""
+"""A bot's settings as JSON: the switch decides which of the two counts, and converts one into the other."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A strategy's page: who may write a script, and what the page says of what a server gets."""
+"""A strategy's page: who may write a script, and what the page shows about what a server gets."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ def refused(response) -> dict[str, list[str]]:
 
 
 def shown(response, field: str):
-    """What a refused form's field holds."""
+    """Return the value of a rejected form's field."""
     return response.context["adminform"].form[field].value()
 
 

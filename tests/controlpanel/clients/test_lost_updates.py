@@ -22,7 +22,7 @@ def colleague(django_user_model, browse):
 
 
 def opened(browser, page: str) -> dict[str, str]:
-    """What the page's form would send as it is."""
+    """Return the data that the page's form would send unchanged."""
     response = browser.get(page)
     form = response.context["adminform"].form
     values = {name: form[name].value() for name in form.fields}

@@ -1,4 +1,4 @@
-"""What a host sees of the panel: it starts when it is configured, says what is missing when it is not, and answers."""
+"""The panel on a host: it starts when it is configured, reports what is missing when it is not, and answers."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Behind proxies and probes: who may ask under which name, and what a page says when a proxy keeps something back."""
+"""Behind proxies and probes: the allowed host names, and the page's text when a proxy withholds something."""
 
 import pytest
 from django.test import Client as Browser

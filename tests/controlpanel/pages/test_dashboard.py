@@ -67,7 +67,7 @@ def held(token: str, value: float) -> dict[str, object]:
 
 
 def deploy(bot: Bot, state: BotState = BotState.RUNNING, **facts) -> Deployment:
-    """A run that is there without a server having been asked, with figures of an hour ago and of now."""
+    """A deployment that exists without a request to a server, with figures of an hour ago and of now."""
     deployment = bot.plan_deployment()
     common = {"instance_name": str(bot), "observed_state": state, "sent_at": now() - timedelta(hours=2)}
     for column, value in (common | facts).items():

@@ -1,4 +1,4 @@
-"""Every page of the admin: it answers, it shows no secret, and looking at it changes nothing."""
+"""Every page of the admin: it answers, it shows no secret, and viewing it changes nothing."""
 
 import json
 

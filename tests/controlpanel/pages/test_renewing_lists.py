@@ -1,4 +1,4 @@
-"""The lists that renew themselves: what they fetch, how often, and what they say of it."""
+"""The lists that refresh themselves: what they fetch, how often, and what they announce."""
 
 import pytest
 from django.db import connection

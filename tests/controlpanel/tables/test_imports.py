@@ -69,7 +69,7 @@ def check(send: Send, name: str, *lines: str) -> list[Any]:
 
 
 def save(send: Send, name: str, content: bytes | str, *lines: str) -> Any:
-    """Check a file, and save it as its page says."""
+    """Check a file, and save it with the form on its page."""
     content = content if isinstance(content, bytes) else table(content, *lines)
     seal = result_of(send(name, content)).seal
     response = send(name, content, seal)

@@ -1,4 +1,4 @@
-"""What a broken or hostile server can't do to the panel: hold a thread, fill the memory, spin, lead elsewhere."""
+"""What a broken or hostile server can't do to the panel: block a thread, fill the memory, spin, redirect elsewhere."""
 
 import gzip
 import socket
@@ -188,7 +188,7 @@ def test_after_an_answer_that_was_not_read_the_next_one_is():
         assert api.accounts.list() == ["two"]
 
 
-# --- words --------------------------------------------------------------------------------------------------
+# --- messages -----------------------------------------------------------------------------------------------
 
 
 def quickly(call: Callable[[], object]) -> None:
