@@ -50,11 +50,11 @@ def test_the_live_settings_are_those_that_the_controllers_class_applies(name, lo
     assert live(name) == set(BUNDLED[name]["schema"]["properties"]) & adopted(type(config))
 
 
-def test_every_controller_takes_its_kill_switch_over():
+def test_every_controller_applies_its_kill_switch():
     assert KILL_SWITCH in adopted(ControllerConfigBase)
 
 
-def test_a_running_controller_takes_the_live_settings_over_and_no_others():
+def test_a_running_controller_applies_only_the_live_settings():
     former = rendered("pmm_simple", total_amount_quote=80)
     changed = former | {"stop_loss": 0.05, "leverage": 3, KILL_SWITCH: True}
     controller = SimpleNamespace(config=MarketMakingControllerConfigBase(**former))

@@ -69,7 +69,7 @@ def test_they_are_read_again_on_request(server, perform, sandbox):
     assert setting == {"name": "interval", "type": "<class 'str'>", "default": "5m", "required": False}
 
 
-def test_a_controller_that_is_gone_or_new_is_noticed_without_a_new_version(server, perform, sandbox):
+def test_a_removed_or_new_controller_is_noticed_without_a_new_version(server, perform, sandbox):
     perform("check_server", server)
     controller = sandbox.world.controllers.pop(BOLLINGER)
     sandbox.world.controllers["generic", "new"] = replace(controller, controller_type="generic", name="new")

@@ -78,7 +78,7 @@ def test_a_test_sends_the_one_key_also_when_it_is_there_and_keeps_what_came_of_i
     assert fresh(other).state == KeyState.NOT_PUSHED
 
 
-def test_a_refusal_is_kept_in_the_exchanges_words_with_the_key_masked(key, perform, sandbox):
+def test_a_rejection_is_stored_with_the_exchanges_message_and_a_masked_key(key, perform, sandbox):
     sandbox.faults.add("exchange_refuses_key", message=f"401 Unauthorized: no such key {PLANTED['bitmart_api_key']}")
     operation = perform("test_key", key)
     assert (operation.state, operation.error_code) == (State.FAILED, "key_refused")

@@ -260,7 +260,7 @@ def test_an_account_name_that_would_crash_a_server_is_refused_on_its_field(name,
     assert list(errors_of(Client(name="Sharp", account_name=name, server=nowhere))) == ["account_name"]
 
 
-def test_an_account_name_stands_once_on_a_server_and_again_on_another(sharp, nowhere):
+def test_an_account_name_is_unique_per_server(sharp, nowhere):
     twin = Client(name="sharp!", server=nowhere)
     assert "This account name can't be used on this server. Choose another one." in str(errors_of(twin))
     twin.server = Server.objects.create(name="2", base_url="http://127.0.0.1:10", password="x")
@@ -280,7 +280,7 @@ def test_an_account_name_can_be_changed_until_the_profile_was_pushed_and_not_aft
     fresh.full_clean()
 
 
-def test_master_account_is_no_clients_unless_that_is_said_and_then_it_stays(nowhere):
+def test_master_account_belongs_to_a_client_only_if_chosen(nowhere):
     house = Client(name="House", account_name="master_account", server=nowhere)
     assert "copy of master_account" in errors_of(house)["account_name"][0]
     house.means_master_account = True
@@ -300,7 +300,7 @@ def test_account_managers_see_their_own_clients_and_keys_only(stored, django_use
 # --- keys ---
 
 
-def test_a_key_stands_once_for_a_client_and_connector(stored, sharp):
+def test_a_key_is_unique_per_client_and_connector(stored, sharp):
     twin = ExchangeKey(client=sharp, connector="bitmart")
     twin.set_values(PLANTED)
     assert "already has a key for this connector" in str(errors_of(twin))

@@ -63,7 +63,7 @@ def prepared(call: str, demo: Demo, receiver: Stub) -> str:
     return call.replace("https://status.example.com", receiver.url)
 
 
-def test_every_documented_call_works_as_it_stands(demo: Demo) -> None:
+def test_every_documented_call_works_unchanged(demo: Demo) -> None:
     scopes = [word for scope in ("read", "deploy", "keys", "admin") for word in ("--scope", scope)]
     token = demo.manage("token", "--user", "admin", "--name", "every documented call", *scopes)
     environment = os.environ | {"PANEL": demo.url, "TOKEN": token}

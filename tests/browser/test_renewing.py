@@ -134,7 +134,7 @@ def test_what_was_chosen_while_the_answer_was_on_its_way_stays_chosen(page: Page
 
 
 @pytest.mark.usefixtures("watched")
-def test_a_list_that_can_not_be_renewed_says_so_until_it_can(page: Page) -> None:
+def test_a_list_that_cannot_be_refreshed_reports_it_until_it_can(page: Page) -> None:
     page.goto("/admin/bots/bot/")
     warning = page.get_by_text("This page has not updated since")
     expect(warning).to_be_hidden()
@@ -172,7 +172,7 @@ def test_an_operation_submitted_in_a_list_is_followed_to_its_end(page: Page, dem
 
 
 @pytest.mark.usefixtures("watched")
-def test_how_a_bot_is_renews_itself_and_is_said_when_it_has_changed(page: Page, demo: Demo) -> None:
+def test_a_bots_state_refreshes_itself_and_announces_changes(page: Page, demo: Demo) -> None:
     page.goto("/admin/bots/bot/?q=Sharp+Spread")
     page.get_by_role("link", name="Sharp Spread").click()
     renewed(page)

@@ -137,7 +137,7 @@ def test_the_template_of_a_script_shows_its_settings(api):
 
 
 @pytest.mark.parametrize("source", ["def (", "x = 1"], ids=["syntax error", "no configuration class"])
-def test_a_script_that_the_server_can_not_use(api, source):
+def test_a_script_that_the_server_cannot_use(api, source):
     api.scripts.save("broken", source)
 
     with pytest.raises(ScriptInvalid):
@@ -161,7 +161,7 @@ def test_controllers_are_listed_by_type_and_describe_their_settings(api):
 
 
 @pytest.mark.parametrize("ask", ["config_template", "validate"])
-def test_a_controller_that_the_server_can_not_import_or_does_not_have(api, sandbox, ask):
+def test_a_controller_that_the_server_cannot_import_or_does_not_have(api, sandbox, ask):
     ask = partial(getattr(api.controllers, ask), **({} if ask == "config_template" else {"config": {}}))
     for name in ("lp_rebalancer", "ghost"):
         with pytest.raises(ControllerInvalid, match=name):
@@ -337,7 +337,7 @@ def test_the_performance_history_is_whole_although_pages_cut_a_moment_in_two(
     assert len(api.bots.performance_history(since, pages=2)) == 5
 
 
-def test_the_performance_history_begins_where_it_is_asked_to(api, two_controllers, sandbox):
+def test_the_performance_history_starts_at_the_requested_time(api, two_controllers, sandbox):
     whole = api.bots.performance_history(datetime.fromtimestamp(sandbox.world.born_at, UTC))
     since = whole[5].timestamp
     assert {entry.timestamp >= since for entry in api.bots.performance_history(since)} == {True}

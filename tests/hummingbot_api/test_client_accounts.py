@@ -48,7 +48,7 @@ def test_an_account_that_does_not_exist(api):
         api.accounts.delete("ghost")
 
 
-def test_the_master_account_can_not_be_deleted(api):
+def test_the_master_account_cannot_be_deleted(api):
     with pytest.raises(RequestRejected, match="Cannot delete master account"):
         api.accounts.delete("master_account")
 
@@ -161,7 +161,7 @@ def test_trading_rules_are_requested_by_pair(stub, stubbed):
         ("Connector 'bitmart' not found or error: No module named 'bitmart'", ServerModuleMissing),
     ],
 )
-def test_trading_rules_that_can_not_be_had(stub, stubbed, words, kind):
+def test_trading_rules_that_cannot_be_read(stub, stubbed, words, kind):
     stub.will(Reply({"detail": words}, 404))
 
     with pytest.raises(kind):
@@ -179,7 +179,7 @@ def test_prices_are_requested_by_pair(api):
 @pytest.mark.parametrize(
     ("connector", "pair", "kind"), [("nope", "SHARP-USDT", ServerFailed), ("bitmart", "NO-USDT", ServerFailed)]
 )
-def test_prices_that_can_not_be_had(api, connector, pair, kind):
+def test_prices_that_cannot_be_read(api, connector, pair, kind):
     with pytest.raises(kind):
         api.connectors.prices(connector, [pair])
 

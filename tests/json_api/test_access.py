@@ -139,7 +139,7 @@ def test_a_forged_header_does_not_change_the_callers_address(make_tool):
     assert tool.get("/bots", X_Forwarded_For="203.0.113.7").status_code == 403
 
 
-def test_a_request_that_went_past_a_proxy_can_not_name_its_own_address(make_tool, settings):
+def test_a_request_that_bypassed_a_proxy_cannot_name_its_own_address(make_tool, settings):
     settings.TRUSTED_PROXIES = 2
     tool = make_tool(allowed_networks="203.0.113.7")
 

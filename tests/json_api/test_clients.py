@@ -81,7 +81,7 @@ def test_a_servers_password_is_never_answered(tool, server):
     assert server.password not in tool.get("/servers").content.decode()
 
 
-def test_where_a_server_is_stays_with_those_who_may_change_it(tool, make_tool, make_manager, client_sharp):
+def test_a_servers_address_is_shown_only_to_users_who_may_change_it(tool, make_tool, make_manager, client_sharp):
     by_manager = make_tool(make_manager(client_sharp))
     assert tool.get("/servers").json()[0]["base_url"] == client_sharp.server.base_url
     assert by_manager.get("/servers").json()[0]["base_url"] == ""

@@ -99,7 +99,7 @@ def test_amounts_that_the_exchange_would_refuse_are_named(tool, bot):
     assert Bot.objects.count() == 1
 
 
-def test_a_repeated_request_whose_bot_is_gone_by_now_is_answered_404(tool, key, worker):
+def test_a_repeated_request_whose_bot_was_deleted_is_answered_404(tool, key, worker):
     url = tool.post("/bots/create", WANTED, Idempotency_Key="one").json()["url"]
     tool.post(f"{url}/archive")
     tool.call("DELETE", url)
@@ -123,7 +123,7 @@ def test_what_another_request_was_faster_with_is_a_conflict(tool, server, monkey
     assert (answer.status_code, answer.json()["code"]) == (409, "changed_meanwhile")
 
 
-def test_the_request_that_begins_a_new_minute_at_the_same_time_as_another_is_counted(make_tool):
+def test_concurrent_requests_at_the_start_of_a_minute_are_counted(make_tool):
     make_tool()
     token = Token.objects.get()
     now = timezone.now()

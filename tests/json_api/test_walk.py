@@ -175,7 +175,7 @@ def test_a_scope_opens_its_own_calls_and_no_others(scope, users, make_tool, sett
     )
 
 
-def test_the_token_of_one_who_deploys_neither_ends_nor_repeats_what_is_done_with_keys(users, make_tool):
+def test_a_deployers_token_neither_cancels_nor_retries_key_operations(users, make_tool):
     tool, world = make_tool(users["A"], scopes=[Scope.READ, Scope.DEPLOY]), world_of("Own", users["A"])
     for verb in ("cancel", "retry"):
         refused = tool.post(f"/operations/{world['push'].pk}/{verb}")

@@ -99,7 +99,7 @@ def test_without_a_mail_server_no_email_channel_is_made(admin_client, settings, 
     assert "must set EMAIL_URL" in errors_of(response)["kind"]
 
 
-def test_a_stored_secret_is_never_taken_for_another_kinds(admin_client, db):
+def test_a_stored_secret_is_never_used_for_another_kind(admin_client, db):
     save(admin_client)
     channel = Channel.objects.get()
     response = save(admin_client, channel, kind="discord", slack_secret="")
@@ -137,7 +137,7 @@ def test_every_kind_has_fields_of_its_own(admin_client, db):
     assert shown_when == [f"kind == '{kind}'" for kind in FIELDS_OF_KINDS.values()]
 
 
-def test_a_secret_that_cannot_be_decrypted_is_said_so_and_kept_as_it_is(admin_client, db):
+def test_an_undecryptable_secret_is_reported_and_kept(admin_client, db):
     save(admin_client)
     Channel.objects.update(secret=Unreadable(b"encrypted with another key"))
     channel = Channel.objects.get()
@@ -147,7 +147,7 @@ def test_a_secret_that_cannot_be_decrypted_is_said_so_and_kept_as_it_is(admin_cl
     assert (channel.name, channel.secret) == ("Renamed", Unreadable(b"encrypted with another key"))
 
 
-def test_a_manager_who_may_have_channels_has_own_ones_about_own_clients(two_clients, browse):
+def test_a_manager_with_permission_has_own_channels_for_own_clients(two_clients, browse):
     own, foreign = two_clients
     manager = own.client.account_manager
     colleague = Channel.objects.create(

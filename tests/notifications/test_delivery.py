@@ -65,7 +65,7 @@ def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(cra
     assert (body["event"], body["kind"], body["client"], body["over"]) == ("opened", "bot_crashed", "Sharp", None)
 
 
-def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, receiver, settings):
+def test_a_resolution_message_says_how_and_after_how_long(crashed, bot, receiver, settings):
     settings.PANEL_URL = ""
     outbox.send_due()
     Incident.objects.update(seen_at=timezone.now() - timedelta(hours=25, minutes=3))
@@ -81,7 +81,7 @@ def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, rec
 @pytest.mark.parametrize(
     ("passed", "words"), [({"seconds": 20}, "less than a minute"), ({"minutes": 61}, "1 h 1 min"), ({"days": 2}, "2 d")]
 )
-def test_a_duration_in_words(passed, words):
+def test_a_duration_as_text(passed, words):
     assert messages.describe(timedelta(**passed)) == words
 
 
@@ -114,7 +114,7 @@ def test_each_kind_is_notified_in_its_own_format(bot, receiver, settings):
     assert set(Delivery.objects.values_list("state", flat=True)) == {DeliveryState.SENT}
 
 
-def test_a_name_with_a_line_end_in_it_begins_no_header_of_its_own(crashed, channel):
+def test_a_name_with_a_line_break_starts_no_header(crashed, channel):
     channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
     channel.save()
     Incident.objects.update(subject_label="Sharp\nBcc: everybody@example.com")
@@ -142,9 +142,7 @@ def test_of_two_workers_that_take_one_delivery_one_sends_it(crashed, receiver):
 
 
 @pytest.mark.parametrize("dies", ["before it sends", "after it sent"])
-def test_a_worker_that_dies_between_writing_and_recording_is_made_up_for_once_the_time_of_a_try_is_over(
-    dies, crashed, receiver, monkeypatch
-):
+def test_a_message_of_a_dead_worker_is_retried_after_the_time_of_a_try(dies, crashed, receiver, monkeypatch):
     def die(message, channel):
         if dies == "after it sent":
             dispatch.deliver(message, channel)
@@ -289,7 +287,7 @@ def test_a_disabled_channel_is_not_notified(crashed, channel, receiver, bot, mak
     assert receiver.seen == []
 
 
-def test_a_bug_in_telling_is_recorded_without_its_words_and_tried_again(crashed, monkeypatch, caplog):
+def test_a_bug_in_a_delivery_is_recorded_without_its_text_and_retried(crashed, monkeypatch, caplog):
     def broken(message, channel):
         raise ValueError(channel.secret)
 
@@ -311,7 +309,7 @@ def test_an_address_that_cannot_be_decrypted_is_named(crashed, channel, receiver
 
 
 @pytest.mark.parametrize("error", [smtplib.SMTPAuthenticationError(535, b"planted"), ConnectionRefusedError("planted")])
-def test_a_mail_server_that_fails_is_tried_again_and_its_words_are_not_kept(error, crashed, channel, monkeypatch):
+def test_a_failing_mail_server_is_retried_and_its_message_is_not_stored(error, crashed, channel, monkeypatch):
     channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
     channel.save()
 

@@ -51,7 +51,7 @@ def test_without_a_worker_the_list_reports_that_monitoring_is_down(bot, admin_cl
     assert "All clear" not in page
 
 
-def test_what_helps_stands_out_and_not_the_mark_as_seen(crashed, admin_client):
+def test_the_fix_stands_out_and_not_acknowledge(crashed, admin_client):
     page = text_of(admin_client.get(url_of(crashed)))
     (primary,) = re.findall(r'<(?:a|button)[^>]*class="panel-button is-primary".*?</(?:a|button)>', page, re.S)
     assert operate_url(crashed.subject, "recover") in primary
@@ -73,7 +73,7 @@ def test_when_nothing_is_wrong_the_list_says_so_and_the_sidebar_has_no_badge(bot
     assert badge(text_of(page)) == ""
 
 
-def test_the_list_begins_with_what_is_open_and_the_sidebar_counts_it_on_every_page(bot, make_live, admin_client):
+def test_the_list_starts_with_open_incidents_and_the_sidebar_counts_them(bot, make_live, admin_client):
     shows(bot, BotState.CRASHED)
     polls()
     other = make_live("Blunt")
@@ -134,7 +134,7 @@ def test_an_incident_without_notifications_is_only_confirmed(crashed, admin_clie
     assert "Certain, and told" not in text_of(admin_client.get(url_of(crashed)))
 
 
-def test_a_stop_that_failed_is_not_over_by_being_seen(bot, admin_client):
+def test_a_failed_stop_is_not_resolved_by_acknowledging_it(bot, admin_client):
     ended("stop", bot, State.FAILED, "server_unreachable")
     (incident,) = polls()
     page = admin_client.post(url_of(incident, "acknowledge"), follow=True)
@@ -143,7 +143,7 @@ def test_a_stop_that_failed_is_not_over_by_being_seen(bot, admin_client):
     assert polls() == [incident]
 
 
-def test_marking_as_seen_ends_a_failed_operations_incident_and_only_notes_it_on_others(bot, admin_client):
+def test_acknowledging_resolves_only_a_failed_operations_incident(bot, admin_client):
     shows(bot, BotState.CRASHED)
     ended("deploy", bot, State.FAILED, "docker_down")
     for incident in polls():
@@ -156,7 +156,7 @@ def test_marking_as_seen_ends_a_failed_operations_incident_and_only_notes_it_on_
     assert "was already acknowledged" in words(again)
 
 
-def test_several_are_marked_as_seen_from_the_list(bot, make_live, admin_client):
+def test_several_are_acknowledged_from_the_list(bot, make_live, admin_client):
     for live in (bot, make_live("Blunt")):
         ended("deploy", live, State.FAILED, "docker_down")
     chosen = [incident.pk for incident in polls()]
@@ -165,15 +165,13 @@ def test_several_are_marked_as_seen_from_the_list(bot, make_live, admin_client):
     assert polls() == []
 
 
-def test_looking_at_the_address_that_marks_as_seen_marks_nothing(crashed, admin_client):
+def test_opening_the_address_that_acknowledges_changes_nothing(crashed, admin_client):
     assert admin_client.get(url_of(crashed, "acknowledge")).status_code == 405
     crashed.refresh_from_db()
     assert crashed.acknowledged_at is None
 
 
-def test_without_the_permission_there_is_no_button_no_action_and_no_way_to_mark_as_seen(
-    bot, crashed, make_user, browse
-):
+def test_without_the_permission_nothing_can_be_acknowledged(bot, crashed, make_user, browse):
     user = make_user("trainee", MANAGER_PERMISSIONS - {"notifications.acknowledge_incident"})
     Client.objects.update(account_manager=user)
     browser = browse(user)
@@ -251,9 +249,7 @@ def unknown(bot) -> Incident:
     return incident
 
 
-def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_until_it_is_taken_back(
-    unknown, bot, admin_client
-):
+def test_an_acknowledged_instance_names_the_user_until_it_is_withdrawn(unknown, bot, admin_client):
     known, back = (
         reverse(act, args=[unknown.subject_id])
         for act in ("acknowledge_unmanaged_instance", "withdraw_instance_acknowledgement")
@@ -275,15 +271,13 @@ def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_
     assert "hummingbot-other" not in history  # which is also for those who may not know the name
 
 
-def test_looking_at_the_address_that_says_it_is_known_says_nothing(unknown, admin_client):
+def test_opening_the_address_that_acknowledges_an_instance_changes_nothing(unknown, admin_client):
     address = reverse("acknowledge_unmanaged_instance", args=[unknown.subject_id])
     assert admin_client.get(address).status_code == 405
     assert len(polls()) == 1
 
 
-def test_who_may_not_say_so_has_no_button_and_who_sees_own_clients_only_does_not_find_it(
-    unknown, bot, make_user, browse
-):
+def test_acknowledging_an_instance_needs_permission_and_every_client(unknown, bot, make_user, browse):
     address = reverse("acknowledge_unmanaged_instance", args=[unknown.subject_id])
     viewer = make_user("viewer", {"accounts.view_every_client", "accounts.view_server", "notifications.view_incident"})
     for page in (unknown, bot.server):

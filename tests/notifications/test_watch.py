@@ -82,7 +82,7 @@ def test_a_bot_that_is_started_again_and_stays_paused_is_no_longer_an_incident(b
 @pytest.mark.parametrize(
     "state", [s for s in BotState if s not in {*WRONG, *WORKING, BotState.PLANNED, BotState.ARCHIVED}]
 )
-def test_what_is_not_known_or_just_starts_begins_nothing_and_ends_nothing(state, bot):
+def test_unknown_and_starting_bots_open_and_resolve_nothing(state, bot):
     shows(bot, state)
     assert polls(3) == []
     shows(bot, BotState.CRASHED)
@@ -91,7 +91,7 @@ def test_what_is_not_known_or_just_starts_begins_nothing_and_ends_nothing(state,
     assert kinds_of(polls(3)) == ["bot_crashed"]
 
 
-def test_what_was_not_seen_lately_begins_nothing_and_ends_nothing(bot):
+def test_outdated_states_open_and_resolve_nothing(bot):
     long_ago = timezone.now() - timedelta(minutes=10)
     bot.deployment.update(observed_state=BotState.CRASHED, observed_at=long_ago)
     Server.objects.update(checked_at=long_ago, last_error_code="server_unreachable", last_error="x")
@@ -133,7 +133,7 @@ def test_one_good_poll_between_bad_ones_resolves_no_incident_that_took_two(bot, 
     assert polls() == []
 
 
-def test_a_silent_bot_that_crashes_is_one_incident_that_became_another(bot, channel):
+def test_an_unresponsive_bot_that_crashes_is_one_incident_followed_by_another(bot, channel):
     for state in (BotState.UNRESPONSIVE, BotState.UNRESPONSIVE, BotState.CRASHED):
         shows(bot, state)
         incidents = polls()
@@ -210,7 +210,7 @@ def test_a_bot_that_never_ran_is_reported_by_its_failed_operation(bot):
     assert [(i.kind, i.title) for i in polls()] == [("operation_failed", "“Deploy” failed")]
 
 
-def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
+def test_archiving_a_crashed_bot_resolves_its_incident(bot):
     shows(bot, BotState.CRASHED)
     assert kinds_of(polls()) == ["bot_crashed"]
     bot.deployment.end(BotState.ARCHIVED)
@@ -218,7 +218,7 @@ def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
     assert Incident.objects.get().resolution == "Its instance was removed."
 
 
-def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, channel):
+def test_a_second_instance_is_an_incident_that_names_it_until_it_ends(bot, channel):
     record_duplicate("hummingbot-sharp-20261122-999999")
     (incident,) = polls(3)
     assert incident.kind == IncidentKind.DUPLICATE_INSTANCE
@@ -278,7 +278,7 @@ def test_a_known_one_that_was_away_for_a_moment_is_known_still(server, channel, 
     assert reported() == []
 
 
-def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
+def test_nothing_is_reported_about_it_while_its_server_is_down(server):
     runs(server, "unknown")
     (incident,) = polls()
     long_ago = timezone.now() - timedelta(minutes=10)
@@ -299,7 +299,7 @@ def test_only_channels_for_every_client_are_notified_of_unmanaged_instances(make
     assert [delivery.channel for delivery in Delivery.objects.all()] == [everybodys]
 
 
-def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(bot):
+def test_correcting_the_definition_resolves_a_failed_deploy(bot):
     bot.deployment.end(BotState.ARCHIVED)
     bot.settings = {"order_amount": 1600}
     bot.full_clean()

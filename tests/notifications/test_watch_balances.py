@@ -88,7 +88,7 @@ def test_enough_is_no_incident_whatever_else_is_there(key):
     ],
     ids=["nothing of it", "of another exchange", "long ago", "never"],
 )
-def test_what_is_not_known_lately_begins_nothing_and_ends_nothing(unknown, key):
+def test_outdated_balances_open_and_resolve_nothing(unknown, key):
     for _ in range(2):
         unknown(key)
         assert polls(2) == []

@@ -67,7 +67,7 @@ def test_a_refused_key_is_an_incident_by_that_name(kind, bot):
     assert (incident.kind, incident.client, incident.subject) == ("key_refused", bot.client, subject)
 
 
-def test_what_failed_for_unreadable_keys_is_over_when_the_profile_was_recreated(bot):
+def test_a_failure_over_unreadable_keys_is_resolved_by_a_recreated_profile(bot):
     key = ExchangeKey(client=bot.client, connector="bitmart")
     key.set_values({"bitmart_api_key": "x"})
     key.save()
@@ -80,7 +80,7 @@ def test_what_failed_for_unreadable_keys_is_over_when_the_profile_was_recreated(
 
 
 @pytest.mark.parametrize("kind", ["deploy", "push_profile", "test_key"])
-def test_a_refused_key_is_over_when_the_exchange_accepts_it(kind, bot):
+def test_a_rejected_key_is_resolved_when_the_exchange_accepts_it(kind, bot):
     key = ExchangeKey(client=bot.client, connector="bitmart")
     key.set_values({"bitmart_api_key": "x"})
     key.save()
@@ -125,7 +125,7 @@ def test_a_failure_whose_goal_was_reached_anyway_is_resolved(failed, state, is_o
     assert ("operation_failed" not in kinds_of(polls())) is is_over
 
 
-def test_a_stop_that_succeeds_at_last_is_over(bot):
+def test_a_stop_that_finally_succeeds_is_resolved(bot):
     ended("stop", bot, State.FAILED, "server_unreachable")
     polls()
     ended("stop", bot, State.SUCCEEDED)
@@ -151,7 +151,7 @@ def test_an_operation_that_did_not_fail_is_no_incident(state, bot):
     assert polls() == []
 
 
-def test_what_only_looked_and_failed_is_no_incident(bot):
+def test_a_failed_read_only_operation_is_no_incident(bot):
     ended("refresh", bot, State.FAILED, "server_unreachable")
     ended("check_server", bot.server, State.FAILED, "server_unreachable")
     assert polls() == []
@@ -174,7 +174,7 @@ def test_an_acknowledged_failure_is_resolved_and_not_reported_again(bot, channel
     assert len(polls()) == 1
 
 
-def test_a_crash_that_was_marked_as_seen_stays_open_until_it_is_over(bot, admin_user):
+def test_an_acknowledged_crash_stays_open_until_it_is_resolved(bot, admin_user):
     shows(bot, BotState.CRASHED)
     (incident,) = polls()
     acknowledge(incident, admin_user)
@@ -183,7 +183,7 @@ def test_a_crash_that_was_marked_as_seen_stays_open_until_it_is_over(bot, admin_
     assert polls() == []
 
 
-def test_what_it_was_about_is_deleted_and_it_is_over(bot):
+def test_deleting_its_subject_resolves_it(bot):
     ended("deploy", bot, State.FAILED, "docker_down")
     assert len(polls()) == 1
     Bot.objects.update(deployment=None)

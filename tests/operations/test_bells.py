@@ -69,7 +69,7 @@ def test_operations_of_a_full_concurrency_group_do_not_block_others(make_kind, r
     assert rung == [operations["elsewhere"].pk]
 
 
-def test_some_threads_stay_free_of_operations_for_looking_at_the_fleet(make_kind, request_operation, rung, monkeypatch):
+def test_some_threads_are_reserved_for_polling_the_fleet(make_kind, request_operation, rung, monkeypatch):
     monkeypatch.setattr(tasks, "_slots", BoundedSemaphore(1))
     make_kind("waits", lock="waits", one=done)
     operation = request_operation("waits")

@@ -246,7 +246,7 @@ def test_a_checkpoint_reaches_the_next_worker(make_kind, request_operation):
     assert facts(operation)[2] == "it"
 
 
-def test_each_step_is_reported_as_it_begins_and_as_it_ends(make_kind, request_operation):
+def test_each_step_is_reported_when_it_starts_and_when_it_ends(make_kind, request_operation):
     make_kind(one=done, two=done)
     reported = []
     runner.run(request_operation().pk, on_step=lambda step: reported.append((step.key, step.state)))
@@ -365,7 +365,7 @@ def test_a_step_that_could_not_do_its_part_is_not_shown_as_done_and_hinders_no_o
     assert [step.state for step in operation.steps.all()] == [StepState.SKIPPED, StepState.DONE]
 
 
-def test_it_is_said_once_where_it_is_the_last_one(make_kind, request_operation):
+def test_it_is_reported_once_where_it_is_the_last_one(make_kind, request_operation):
     make_kind(one=done, two=lambda run: NotDone("Nothing to read."))
     operation = request_operation()
     assert runner.run(operation.pk)

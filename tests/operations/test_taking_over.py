@@ -21,7 +21,7 @@ def state(operation: Operation) -> str:
     return operation.state
 
 
-def test_it_ends_what_is_queued_and_can_begin(make_kind, request_operation):
+def test_it_ends_what_is_queued_and_can_start(make_kind, request_operation):
     make_kind(one=fine)
     former, urgent = request_operation(), request_operation("urgent")
     assert state(former) == State.CANCELLED
@@ -29,7 +29,7 @@ def test_it_ends_what_is_queued_and_can_begin(make_kind, request_operation):
     assert state(urgent) == State.SUCCEEDED
 
 
-def test_it_begins_when_what_runs_has_reached_a_safe_point_and_both_say_so(make_kind, request_operation):
+def test_it_starts_when_the_active_one_reaches_a_safe_point_and_both_record_it(make_kind, request_operation):
     seen = []
 
     def act(run):

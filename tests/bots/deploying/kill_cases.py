@@ -278,7 +278,7 @@ def test_an_adoption_whose_worker_is_killed_keeps_the_adopted_instance_open(
     assert "adopted" in operation.steps.get(key="look").detail
 
 
-def test_a_worker_that_dies_three_times_over_still_makes_one_instance(bot, sandbox, work):
+def test_a_worker_that_dies_three_times_still_creates_one_instance(bot, sandbox, work):
     operation = ask("deploy", bot)
     for boundary in ("deploy:marked", "deploy:marked", "deploy:answered", "connected:begun"):
         assert work(operation, signal_at=boundary) == KILLED

@@ -315,7 +315,7 @@ def test_an_unmanaged_instance_with_the_bots_name_blocks_its_deploy(kind, bot, p
     assert len(sandbox.world.instances) == 1
 
 
-def test_an_instance_that_was_taken_for_gone_and_is_there_again_is_never_joined_by_a_second_one(bot, perform, sandbox):
+def test_an_instance_that_reappears_is_never_joined_by_a_second_one(bot, perform, sandbox):
     perform("deploy", bot)
     bot.deployment.end(BotState.NOT_LISTED)
     operation = perform("deploy", bot)

@@ -54,7 +54,7 @@ def test_a_changed_setting_is_shown_as_a_difference(deployed):
     assert '+  "bid_spread": 0.005,' in changes
 
 
-def test_the_settings_come_first_and_in_words(deployed):
+def test_the_settings_come_first_and_as_text(deployed):
     settings, *others = preview(deployed.plan_deployment(), deployed.deployment)
     assert (settings.title, settings.is_open, {part.is_open for part in others}) == ("Settings", True, {False})
     assert settings.content.splitlines() == [

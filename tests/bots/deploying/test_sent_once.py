@@ -34,7 +34,7 @@ def die_after_sending(monkeypatch, bot) -> Operation:
 
 
 @pytest.mark.parametrize("takeovers", [1, 3])
-def test_a_deploy_that_a_slow_network_delays_is_sent_once_also_after_a_takeover(
+def test_a_delayed_deploy_is_sent_once_even_by_the_next_worker(
     takeovers, bot, sandbox, monkeypatch, settings, retry, perform
 ):
     settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
@@ -63,9 +63,7 @@ def until_made(sandbox) -> None:
         time.sleep(0.02)
 
 
-def test_once_its_time_is_over_a_deploy_that_came_to_nothing_is_sent_again_by_a_takeover(
-    bot, sandbox, monkeypatch, settings
-):
+def test_after_its_deadline_the_next_worker_sends_a_lost_deploy_again(bot, sandbox, monkeypatch, settings):
     settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
     sandbox.faults.add("time_out_before", path=DEPLOY, times=1)
     operation = die_after_sending(monkeypatch, bot)

@@ -49,7 +49,7 @@ EVERY_RUN = {
     "test_a_push_whose_worker_is_killed_is_finished_by_another[push:acted]",
     "test_a_rejected_key_is_cleaned_up_by_the_next_worker",
     "test_an_adoption_whose_worker_is_killed_keeps_the_adopted_instance_open[deploy:acted]",
-    "test_a_worker_that_dies_three_times_over_still_makes_one_instance",
+    "test_a_worker_that_dies_three_times_still_creates_one_instance",
     "test_a_retry_after_a_cancel_amid_the_kill_adopts_what_was_made",
     f"{ASLEEP}[deploy:marked]",
     "test_a_consumer_killed_while_the_server_works_on_its_deploy_is_followed_by_one_that_adopts",

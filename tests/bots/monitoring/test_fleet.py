@@ -186,7 +186,7 @@ def test_a_stopped_bot_whose_container_was_restarted_is_shown_as_running(live, p
     assert live.deployment.stopped_at is None
 
 
-def test_a_second_live_instance_of_a_bot_raises_the_alarm_until_it_is_gone(live, server, sandbox, admin_client):
+def test_a_second_live_instance_of_a_bot_raises_the_alarm_until_it_ends(live, server, sandbox, admin_client):
     order = live.deployment.order()
     with server.api() as api:
         stranger = api.bots.deploy_script(**order)
@@ -231,7 +231,7 @@ def test_a_logged_key_is_masked_before_it_is_stored(live, perform, monkeypatch):
     assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in live.deployment.last_error]
 
 
-def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll_which_reads_its_last_words_once(live, sandbox):
+def test_the_next_poll_shows_a_crash_and_reads_the_last_log_lines_once(live, sandbox):
     sandbox.world.crash(live.deployment.instance_name)
     assert look(live).state == BotState.CRASHED
     last_words = f"/bot-orchestration/{live.deployment.instance_name}/status"
@@ -241,7 +241,7 @@ def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll_which_reads_its
     assert {request.path for request in sandbox.requests} == LIGHT_ROUTES
 
 
-def test_a_bot_that_falls_silent_is_shown_as_silent_once_the_server_notices(live, sandbox, settings):
+def test_a_bot_becomes_unresponsive_once_the_server_notices(live, sandbox, settings):
     settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 0}
     sandbox.world.silence(live.deployment.instance_name)
     assert look(live).state == BotState.RUNNING  # connected within the last 30 s, as the server counts
@@ -264,7 +264,7 @@ def test_a_bot_archived_outside_the_panel_is_shown_as_archived_and_ended(live, s
     assert "/bot-orchestration/bot-runs" in {request.path for request in sandbox.requests}
 
 
-def test_a_stopped_bot_stays_stopped_over_polls(live, perform):
+def test_a_stopped_bot_stays_stopped_across_polls(live, perform):
     assert perform("stop", live).state == State.SUCCEEDED
     assert look(live).state == BotState.STOPPED
 
@@ -390,7 +390,7 @@ def test_of_two_workers_that_come_to_a_server_at_once_one_polls_it(shown, observ
     assert observed == ["Nowhere"]
 
 
-def test_a_server_is_polled_again_when_its_interval_is_over(shown, observed, settings):
+def test_a_server_is_polled_again_after_its_interval(shown, observed, settings):
     tasks.poll.call_local(shown.server_id)
     server = Server.objects.get(pk=shown.server_id)
     wait = (server.next_poll - timezone.now()).total_seconds()

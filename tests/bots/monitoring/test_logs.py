@@ -88,7 +88,7 @@ def test_of_each_kind_the_newest_lines_are_kept(live, output):
     assert messages == ["the only error", *(str(n) for n in range(100, KEPT + 100))]
 
 
-def test_a_crash_leaves_the_last_words(live, output, sandbox, settings, monkeypatch):
+def test_a_crash_leaves_the_last_log_lines(live, output, sandbox, settings, monkeypatch):
     settings.FLEET = settings.FLEET | {"LOGS_PER_POLL": 0}
     output["error_logs"] = [entry("the exchange closed the account", 5, "ERROR")]
     sandbox.world.crash(live.deployment.instance_name)
@@ -179,7 +179,7 @@ def test_previous_values_are_pruned_when_no_bot_has_them(live, key, perform):
         ("spread", "Sharp Spread quotes with a spread of 0.3 %"),
     ],
 )
-def test_a_memo_that_is_a_word_or_a_name_eats_nothing(memo, line, live, output, key):
+def test_a_memo_that_is_a_word_or_a_name_masks_nothing(memo, line, live, output, key):
     key.set_values(PLANTED | {"bitmart_memo": memo})
     key.save()
     output["general_logs"] = [entry(line)]

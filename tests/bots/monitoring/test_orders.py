@@ -57,7 +57,7 @@ def test_every_way_in_which_hummingbot_logs_a_new_order_is_understood(line, orde
         "Order BSPUT66 has failed. Order Update: OrderUpdate(trading_pair='SHARP-USDT')",
     ],
 )
-def test_an_order_is_over_when_the_log_says_so(end):
+def test_an_order_ends_when_the_log_shows_it(end):
     assert ids(orders_after([], None, log(BID, ASK, end))) == ["SSPUT67"]
 
 
@@ -159,7 +159,7 @@ def test_an_archived_order_is_named_as_the_exchange_names_it():
         ({"last_status": "OrderFilled", "trading_pair": ""}, ""),
     ],
 )
-def test_the_side_of_an_archived_order_is_read_where_it_stands(changes, side):
+def test_the_side_of_an_archived_order_is_read_from_its_own_field(changes, side):
     assert OpenOrder.from_archive(archived(**changes)).side == side
 
 
@@ -176,5 +176,5 @@ def test_an_order_of_which_little_is_known_is_named_by_what_is_known():
     assert str(OpenOrder.from_archive(archived(price=None, amount=None))).startswith("buy SHARP-USDT (exchange order")
 
 
-def test_a_long_list_is_cut_with_its_length_said():
+def test_a_long_list_is_cut_and_shows_its_length():
     assert describe([OpenOrder(str(n)) for n in range(23)]).endswith("; 3 more")

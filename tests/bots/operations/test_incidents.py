@@ -124,7 +124,7 @@ def test_a_deploy_makes_the_profile_with_its_key_and_verifies_it_before_it_deplo
 
 @pytest.mark.parametrize("leaves_file", [True, False])
 @pytest.mark.parametrize("kind", ["push_profile", "deploy"])
-def test_a_refused_key_fails_with_the_exchanges_words_and_leaves_nothing_behind(
+def test_a_rejected_key_fails_with_the_exchanges_message_and_leaves_nothing(
     kind, leaves_file, bot, key, perform, sandbox
 ):
     sandbox.faults.add("exchange_refuses_key", leaves_file=leaves_file, message=REFUSAL)

@@ -72,7 +72,7 @@ def test_a_waiting_step_fails_at_once_if_waiting_does_not_help(kind):
 # --- archive ---
 
 
-def test_a_silent_bot_is_archived(live, instance, perform, sandbox):
+def test_an_unresponsive_bot_is_archived(live, instance, perform, sandbox):
     sandbox.world.silence(instance.name)
     sandbox.world.clock.advance(60)
     operation = perform("archive", live)
@@ -115,7 +115,7 @@ def test_a_crashed_bot_is_cleaned_up_by_its_archive(live, instance, perform, san
     assert sandbox.world.open_orders() == []
 
 
-def test_a_bot_that_is_gone_counts_as_ended_and_its_last_known_orders_are_named(live, instance, perform, sandbox):
+def test_a_removed_bot_counts_as_ended_and_its_last_known_orders_are_named(live, instance, perform, sandbox):
     sandbox.world.vanish(instance.name)
     operation = perform("archive", live)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
@@ -140,7 +140,7 @@ def test_an_archive_that_does_not_take_place_is_unconfirmed_and_works_when_it_is
 # --- stop ---
 
 
-def test_a_bot_that_is_gone_cannot_be_stopped_and_is_shown_as_what_it_is(live, instance, perform, sandbox):
+def test_a_removed_bot_cannot_be_stopped_and_is_shown_as_removed(live, instance, perform, sandbox):
     sandbox.world.vanish(instance.name)
     assert ended(perform("stop", live)) == (State.FAILED, "instance_missing")
     assert live.deployment.state == BotState.GONE
@@ -210,7 +210,7 @@ def test_a_start_of_a_crashed_bot_starts_the_same_container(live, instance, perf
     assert live.deployment.state == BotState.RUNNING
 
 
-def test_a_start_of_a_bot_that_is_gone_fails(live, instance, perform, sandbox):
+def test_a_start_of_a_removed_bot_fails(live, instance, perform, sandbox):
     sandbox.world.vanish(instance.name)
     assert ended(perform("start", live)) == (State.FAILED, "instance_missing")
 

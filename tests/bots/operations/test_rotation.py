@@ -118,7 +118,7 @@ def enter_new_values(key: ExchangeKey) -> ExchangeKey:
     return key
 
 
-def test_a_paused_bot_does_not_begin_to_quote_by_a_rotation(paused, key, perform):
+def test_a_rotation_does_not_make_a_paused_bot_quote(paused, key, perform):
     rotated = enter_new_values(key)
     assert not to_redeploy(rotated).exists()
     operation = perform("rotate_key", rotated, bots=[paused.pk])
@@ -194,7 +194,7 @@ def test_a_redeploy_is_submitted_once_though_the_worker_dies_afterwards(rotated,
     assert operation.summary == "Sharp Spread: redeploy requested."
 
 
-def test_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_model):
+def test_a_user_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_model):
     user = django_user_model.objects.create_user("clerk")
     user.user_permissions.set(Permission.objects.filter(codename="push_profile"))
     operation = operation_request(kind="rotate_key", subject=rotated, requested_by=user, options={"bots": [trading.pk]})
@@ -210,7 +210,7 @@ def test_there_is_nothing_to_rotate_before_new_values_are_entered(trading, key):
     assert "nothing to push" in kinds.get("rotate_key").blocker(key).message
 
 
-def test_the_page_that_asks_says_what_stops_and_whose_money_it_is(rotated, trading, admin_client):
+def test_the_confirmation_shows_what_stops_and_the_account_type(rotated, trading, admin_client):
     page = operate_url(rotated, "rotate_key")
     asked = text_of(admin_client.get(page))
     assert "stops trading for Sharp for about a minute" in asked

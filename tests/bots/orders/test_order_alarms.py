@@ -59,7 +59,7 @@ def test_what_keeps_a_bot_from_quoting_lasts_until_it_was_seen_to_quote():
     assert trouble is not None and trouble[0] == Trouble.NO_BALANCE
 
 
-def test_an_order_that_was_not_acknowledged_when_the_bot_stopped_is_not_said_to_be_cancelled():
+def test_an_unacknowledged_order_at_the_stop_is_not_reported_as_canceled():
     """As ``ExchangePyBase._execute_order_cancel`` of 20260922 logs it, of an order that has no id yet."""
     lines = (
         "stop command initiated.",
@@ -192,7 +192,7 @@ def test_a_start_does_not_restart_a_running_bot_that_has_not_reconnected(pmm, na
     assert sandbox.world.instances[name].started_at == began
 
 
-def test_an_archive_asks_docker_before_it_believes_that_the_container_is_gone(pmm, name, perform, sandbox, monkeypatch):
+def test_an_archive_asks_docker_whether_the_container_was_removed(pmm, name, perform, sandbox, monkeypatch):
     """“Everything that is about to deploy, archive or declare gone asks”: here only the two lists were asked."""
     monkeypatch.setattr(lifecycle, "_remove_container", lambda run, api, deployment: sandbox.world.pause(name))
     operation = perform("archive", pmm)
@@ -210,9 +210,7 @@ def test_one_rejected_order_beside_an_open_one_is_no_incident_at_the_first_poll(
     assert trouble is None or Incident(kind=IncidentKind.BOT_NOT_QUOTING).needs_second_poll
 
 
-def test_an_archive_whose_database_appears_a_moment_after_the_container_is_gone_is_read(
-    pmm, perform, sandbox, monkeypatch
-):
+def test_an_archives_database_that_appears_after_the_removal_is_read(pmm, perform, sandbox, monkeypatch):
     """The server removes the container first, and moves its data then."""
     database, calls = Archives._database, []
 
@@ -241,9 +239,7 @@ def test_an_order_that_was_filled_during_the_stop_is_not_open_because_its_cancel
     assert orders_after([], None, entries) == []
 
 
-def test_the_advice_for_a_bot_that_stopped_in_order_before_its_container_ended_speaks_of_no_orders(
-    pmm, name, perform, sandbox
-):
+def test_the_advice_for_a_bot_that_stopped_in_order_mentions_no_orders(pmm, name, perform, sandbox):
     assert perform("stop", pmm).state == State.SUCCEEDED
     sandbox.world.crash(name)
     assert look(pmm).state == BotState.CRASHED

@@ -112,9 +112,7 @@ def test_orders_that_a_person_dealt_with_hide_no_others_of_the_same_instance(pmm
     assert mine <= named(pmm)
 
 
-def test_a_stop_elsewhere_that_skipped_the_cancels_is_not_taken_for_one_in_order_after_a_gap_of_the_log(
-    pmm, name, perform, sandbox
-):
+def test_an_external_stop_without_cancels_is_not_orderly_after_a_log_gap(pmm, name, perform, sandbox):
     sandbox.world.clock.advance(3 * 3600)  # more entries than the server keeps
     look(pmm)
     left = standing(sandbox)
@@ -146,9 +144,7 @@ def test_a_stop_elsewhere_that_skipped_the_cancels_names_the_orders(pmm, name, s
     assert named(pmm) == left
 
 
-def test_a_second_bot_is_not_deployed_in_the_market_of_a_crashed_one_without_a_word(
-    pmm, name, make_pmm, perform, sandbox
-):
+def test_a_second_bot_in_the_market_of_a_crashed_one_gets_a_warning(pmm, name, make_pmm, perform, sandbox):
     sandbox.world.crash(name)
     look(pmm)
     second = make_pmm(name="Second")

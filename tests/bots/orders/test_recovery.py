@@ -227,9 +227,7 @@ def test_a_stop_that_cannot_be_delivered_says_so(bot, perform, sandbox, settings
 
 
 @pytest.mark.parametrize("kind", ["stop", "archive", "redeploy", "recover"])
-def test_orders_whose_cancels_the_exchange_refuses_are_named_and_not_said_to_be_cancelled(
-    kind, quoting, instance, perform, sandbox
-):
+def test_orders_whose_cancels_the_exchange_rejects_are_named_as_open(kind, quoting, instance, perform, sandbox):
     before = standing(sandbox)
     sandbox.world.exchange.refuse_keys()
     operation = perform(kind, quoting)

@@ -221,7 +221,7 @@ def test_a_profile_that_is_not_there_comes_with_the_first_deploy(bot, line):
     assert found.action.label == "Push keys"
 
 
-def test_a_profile_that_the_panel_did_not_make_is_said_before_anything_is_sent(server, bot, line):
+def test_an_unadopted_profile_is_reported_before_anything_is_sent(server, bot, line):
     server.contact_succeeded(account_names=["client_sharp"])
     found = line(Part.PROFILE)
     assert found.state == WRONG and "Does it belong to this client?" in found.sentence

@@ -51,7 +51,7 @@ def test_nothing_reported_is_nothing_earned(deploy):
     assert earned() == []
 
 
-def test_it_is_said_when_the_newest_of_the_figures_was_reported(deploy):
+def test_the_time_of_the_newest_figures_is_shown(deploy):
     run = deploy()
     for hours in (5, 2, 3):
         report(run, hours, 1)

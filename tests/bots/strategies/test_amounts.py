@@ -96,7 +96,7 @@ def test_settings_that_are_no_amounts_are_not_checked(value):
     assert bundled("spread", order_amount=value) == {}
 
 
-def test_what_was_reckoned_with_rounding_is_not_refused():
+def test_amounts_within_rounding_are_accepted():
     schema = BUNDLED["pmm_simple"]["schema"]
     settings = defaults("pmm_simple") | {"total_amount_quote": 0.3, "buy_spreads": [0.1, 0.2]}
     assert too_small(schema, settings, Rules(min_notional_size=0.1), PAIR) == {}

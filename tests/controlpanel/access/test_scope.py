@@ -250,7 +250,7 @@ def test_what_others_use_too_is_not_deleted_by_who_does_not_see_them(own, foreig
         row.refresh_from_db()
 
 
-def test_only_who_may_says_that_an_instance_is_gone(own, manager, make_user, browse):
+def test_only_users_with_permission_declare_an_instance_gone(own, manager, make_user, browse):
     Operation.objects.all().delete()
     bot, deployment = own["bot"], own["deployment"]
     deployment.update(sent_at=timezone.now(), observed_state=BotState.NOT_LISTED)

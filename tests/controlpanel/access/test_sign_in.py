@@ -303,7 +303,7 @@ def test_wrong_codes_count_like_wrong_passwords(factor):
     assert try_to_sign_in(code=app_code(factor)).status_code == 429
 
 
-def test_after_a_wrong_code_no_code_is_taken_for_a_moment_from_whatever_address(factor):
+def test_after_a_wrong_code_no_address_can_try_one_for_a_moment(factor):
     assert not factor.verify_token("000000")
     assert not factor.verify_token(app_code(factor))
     may_try_again(factor)
@@ -316,7 +316,7 @@ def test_nonsense_is_no_code(code, factor):
     assert not factor.verify_token(code)
 
 
-def test_a_session_from_before_the_second_factor_is_over(user):
+def test_a_session_from_before_the_second_factor_has_ended(user):
     browser, elsewhere = Browser(), Browser()
     try_to_sign_in(browser)
     try_to_sign_in(elsewhere)
@@ -389,7 +389,7 @@ def test_neither_the_key_nor_the_recovery_codes_lie_in_the_database_as_they_are(
     assert factor.key not in f"{factor} {factor!r}"
 
 
-def test_a_key_that_can_not_be_decrypted_takes_no_code_and_breaks_no_page(user, factor, settings, admin_client):
+def test_a_key_that_cannot_be_decrypted_accepts_no_code_and_breaks_no_page(user, factor, settings, admin_client):
     from cryptography.fernet import Fernet
     from django.db import connection
 

@@ -238,7 +238,7 @@ def test_a_setting_that_may_be_left_out_is_left_out(save_bot):
     assert Bot.objects.get().settings == {}
 
 
-def test_what_is_wrong_within_json_is_said_on_its_field(save_bot):
+def test_errors_within_json_are_shown_on_its_field(save_bot):
     rules = {"type": ["object", "null"], "properties": {"a": {"type": "integer"}}, "default": None}
     mine = Strategy.objects.create(name="mine", kind="controller", schema={"properties": {"it": rules}})
     field = field_name(mine.pk, "it")

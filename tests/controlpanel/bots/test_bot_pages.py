@@ -76,7 +76,7 @@ def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
 
 
 @pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.UNRESPONSIVE])
-def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
+def test_only_orders_at_an_exchange_have_to_be_checked(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state, exposed_since=now())
     advice = shown(admin_client, pmm, "now")
     advice = advice[advice.index("Needs attention") :]
@@ -139,7 +139,7 @@ def advice_of(page: str) -> str:
     return advice[: advice.index("</section>")]
 
 
-def test_what_a_crashed_bot_is_advised_begins_with_its_recovery_and_names_its_orders(pmm, admin_client):
+def test_the_advice_for_a_crashed_bot_starts_with_recovery_and_names_orders(pmm, admin_client):
     order = {"client_order_id": "BSBX1", "side": "BUY", "price": "0.0124", "amount": "1600.0"}
     pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=now(), open_orders=[order])
     page = shown(admin_client, pmm, "now")
@@ -149,7 +149,7 @@ def test_what_a_crashed_bot_is_advised_begins_with_its_recovery_and_names_its_or
     assert places == sorted(places)
 
 
-def test_a_crashed_bot_without_orders_is_not_said_to_have_some(pmm, admin_client):
+def test_a_crashed_bot_without_orders_is_not_reported_to_have_some(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=None)
     page = shown(admin_client, pmm, "now")
     assert "It left no orders at an exchange." in page
@@ -207,7 +207,7 @@ def part(browser, bot: Bot) -> str:
     return text_of(browser.get(url_of(bot, "now"), headers={"HX-Request": "true"}))
 
 
-def test_how_a_bot_is_renews_itself_with_its_buttons_and_says_in_a_sentence_what_it_is(pmm, admin_client):
+def test_a_bots_state_refreshes_with_its_buttons_and_a_summary(pmm, admin_client):
     assert f'hx-get="{url_of(pmm, "now")}"' in shown(admin_client, pmm, "now")
     running = part(admin_client, pmm)
     assert "<html" not in running and 'data-summary="The bot is running."' in running
@@ -218,7 +218,7 @@ def test_how_a_bot_is_renews_itself_with_its_buttons_and_says_in_a_sentence_what
     assert f'href="{operate_url(pmm, "start")}"' in stopped and f'href="{operate_url(pmm, "stop")}"' not in stopped
 
 
-def test_how_a_bot_is_renews_itself_more_often_while_something_is_done_with_it(pmm, admin_client):
+def test_a_bots_state_refreshes_more_often_during_an_operation(pmm, admin_client):
     assert "every 25s" in shown(admin_client, pmm, "now")
     operation = operation_request(kind="refresh", subject=pmm)
     page = shown(admin_client, pmm, "now")
@@ -332,7 +332,7 @@ def test_a_new_bot_leads_to_its_deploy(client_sharp, admin_client):
     assert "Not deployed yet" in following and operate_url(bot, "deploy") in following
 
 
-def test_a_deploy_that_failed_says_so_where_the_next_one_begins(bot, perform, sandbox, admin_client):
+def test_a_failed_deploy_is_shown_where_the_next_one_starts(bot, perform, sandbox, admin_client):
     sandbox.faults.add("wrong_password")
     failed = perform("deploy", bot)
     assert failed.state == State.FAILED

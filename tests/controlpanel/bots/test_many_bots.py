@@ -121,7 +121,7 @@ def test_saving_changes_what_was_ticked_and_nothing_else(two, change, sandbox):
     assert not Operation.objects.exists() and not sandbox.requests
 
 
-def test_a_value_that_one_bot_can_not_have_is_refused_for_all_with_that_bots_name(two, change, server):
+def test_a_value_that_one_bot_cannot_have_is_refused_for_all_with_its_name(two, change, server):
     Bot.objects.filter(pk=two[1].pk).update(connector="nowhere")
     server.contact_succeeded(connectors={"bitmart": []})
     before = state_of(*two)
@@ -167,7 +167,7 @@ def test_bots_of_several_strategies_are_not_changed_together(two, make_bot, chan
     assert "Select bots with the same strategy. The selected bots use pmm_v1, spread." in page
 
 
-def test_a_bot_that_is_gone_by_then_keeps_the_others_from_being_saved(two, change):
+def test_a_bot_that_was_deleted_meanwhile_blocks_the_save_of_the_others(two, change):
     gone, left = two
     Bot.objects.filter(pk=gone.pk).delete()
     response = change(two, step="save", order_amount="9")

@@ -126,7 +126,7 @@ def test_the_rules_of_another_market_are_not_taken(read, save):
     assert any("not checked" in message for message in output(save(order_amount=TOO_LITTLE)))
 
 
-def test_an_old_price_is_not_reckoned_with_and_the_rules_are(read, save):
+def test_an_old_price_is_ignored_and_the_rules_are_not(read, save):
     read(read_at=timezone.now() - PRICE_MAX_AGE - timedelta(minutes=1))
     assert not errors_of(save(order_amount=TOO_LITTLE))
 

@@ -166,7 +166,7 @@ def test_an_account_name_that_a_server_would_choke_on_is_refused(name, save_clie
     assert not Client.objects.exists()
 
 
-def test_an_account_name_stands_once_on_a_server(client_sharp, save_client):
+def test_an_account_name_is_unique_on_a_server(client_sharp, save_client):
     errors = refused(save_client(account_name="client_sharp"))
     assert "This account name can't be used on this server. Choose another one." in str(errors)
 
@@ -237,7 +237,7 @@ def test_a_profile_and_a_name_of_ones_own_do_not_go_together(listed, save_client
     assert errors == {"existing_profile": ["Choose a profile or enter an account name, not both."]}
 
 
-def test_a_client_that_has_a_name_already_may_still_take_a_profile_over(listed, client_sharp, save_client):
+def test_a_client_that_has_a_name_already_may_still_adopt_a_profile(listed, client_sharp, save_client):
     saved = save_client(
         client_sharp, name="Sharp", account_name="client_sharp", existing_profile=f"{listed.pk}:by_hand"
     )
@@ -247,7 +247,7 @@ def test_a_client_that_has_a_name_already_may_still_take_a_profile_over(listed, 
     assert client_sharp.profiles.get().adopted
 
 
-def test_a_client_with_a_new_profile_takes_none_over(listed, save_client):
+def test_a_client_with_a_new_profile_adopts_none(listed, save_client):
     assert save_client(existing_profile="").status_code == 302
     assert not CredentialsProfile.objects.exists()
 

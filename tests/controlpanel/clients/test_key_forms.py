@@ -152,7 +152,7 @@ def test_new_values_do_not_inherit_the_previous_expiry_date(key, admin_client):
     assert ExchangeKey.objects.get().expires_on is None
 
 
-def test_who_may_enter_a_key_and_not_push_it_is_led_back_to_the_key(key, make_user, browse):
+def test_a_user_who_may_not_push_a_new_key_returns_to_the_key(key, make_user, browse):
     may = {"accounts.view_exchangekey", "accounts.change_exchangekey", "accounts.view_every_client"}
     browser = browse(make_user("clerk", may))
     assert browser.post(url_of(key, "rotate"), PLANTED)["Location"] == url_of(key)
@@ -192,7 +192,7 @@ def test_connectors_are_offered_by_what_is_at_stake(client_sharp, admin_client):
     assert ("binance_perpetual", "Binance futures (perpetual) · binance_perpetual") in choices[1][1]
 
 
-def test_the_form_speaks_in_words_and_says_how_a_key_is_made(client_sharp, admin_client):
+def test_the_form_has_labels_and_explains_how_a_key_is_created(client_sharp, admin_client):
     def guide(connector: str) -> str:
         return text_of(admin_client.get(reverse(f"{KEY}_add"), {"client": client_sharp.pk, "connector": connector}))
 

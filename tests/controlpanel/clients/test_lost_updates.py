@@ -124,7 +124,7 @@ def test_the_history_names_no_setting_that_did_not_count(bot, admin_client):
         ("strategy", "spot_only", True, "“Spot only”"),
     ],
 )
-def test_the_other_forms_that_decide_over_money_are_kept_alike(row, field, theirs, label, key, admin_client):
+def test_the_other_forms_that_affect_money_are_protected_too(row, field, theirs, label, key, admin_client):
     strategy = Strategy.objects.create(name="own", kind="controller", controller_type="generic")
     rows = {"server": key.client.server, "client": key.client, "key": key, "strategy": strategy}
     page = url_of(rows[row])

@@ -159,7 +159,7 @@ def test_it_is_refused_for_many_as_well_and_the_others_continue(bot, second_clie
     assert [operation.subject for operation in Operation.objects.all()] == [other]
 
 
-def test_a_tool_can_not_define_and_deploy_a_bot_for_one_who_has_left(key, make_tool):  # noqa: F811
+def test_a_tool_cannot_define_and_deploy_a_bot_for_an_offboarded_client(key, make_tool):  # noqa: F811
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     answer = make_tool().post("/bots/create", WANTED)
     assert (answer.status_code, answer.json()["code"]) == (409, "client_offboarded")

@@ -156,7 +156,7 @@ def test_a_key_for_another_exchange_than_the_bots_does_not_lead_round_without_a_
     assert "trades on" not in text_of(browser.get(page("key", own)))
 
 
-def test_before_there_is_a_bot_nothing_is_said_of_its_exchange(own, browser):
+def test_without_a_bot_no_exchange_is_mentioned(own, browser):
     assert "trades on" not in text_of(browser.get(page("key", own)))
     browser.post(page("bot", own), bot_facts(own))
     assert "BitMart key: Not entered yet. Sharp Spread trades on BitMart." in text_of(browser.get(page("key", own)))
@@ -408,7 +408,7 @@ def test_a_page_takes_the_permission_for_its_form(name, permission, own, manager
     assert browse(own.account_manager).get(page(name, own)).status_code == 403
 
 
-def test_only_who_may_add_clients_is_offered_to_onboard_one(make_user, browse):
+def test_onboarding_is_offered_only_to_users_who_may_add_clients(make_user, browse):
     viewer = browse(make_user("viewer", {"accounts.view_client", "accounts.view_every_client"}))
     for address in (reverse("admin:index"), reverse("admin:accounts_client_changelist")):
         assert "Onboard client" not in text_of(viewer.get(address))
@@ -426,7 +426,7 @@ def test_a_user_without_permission_for_the_next_step_sees_who_can_help(own, make
     assert "“Add key”." in text_of(browser.get(url_of(own)))
 
 
-def test_who_may_not_deploy_reviews_and_does_not_launch(own, key, make_bot, make_user, browse):
+def test_a_user_who_may_not_deploy_reviews_and_cannot_launch(own, key, make_bot, make_user, browse):
     make_bot()
     own.account_manager = make_user("bob", MANAGER_PERMISSIONS - {"bots.deploy_bot"})
     own.save()

@@ -362,7 +362,7 @@ def test_the_answer_to_head_has_no_body(page, client, db):
 
 
 @pytest.mark.parametrize("page", ["/healthz", "/readyz"])
-def test_health_is_for_looking_only(page, client, db):
+def test_health_checks_accept_only_reads(page, client, db):
     assert client.post(page).status_code == 405
 
 
@@ -485,7 +485,7 @@ def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
 # --- what is recorded ---
 
 
-def test_every_variable_that_is_read_stands_in_the_example():
+def test_every_variable_that_is_read_is_in_the_example():
     example = (ROOT / ".env.example").read_text()
     documented = set(re.findall(r"^#?\s?([A-Z][A-Z_]+)=", example, re.MULTILINE))
     assert documented == set(environment.env.scheme)

@@ -85,7 +85,7 @@ def test_the_json_api_names_the_cause_as_a_problem(production, db):
     assert "X-Forwarded-Proto" in response.json()["remedy"]
 
 
-def test_the_redirect_itself_says_what_to_do_if_it_repeats(production, db):
+def test_the_redirect_itself_explains_what_to_do_if_it_repeats(production, db):
     response = behind(host=PANEL).get("/admin/login/")
     assert response.status_code == 301
     assert "X-Forwarded-Proto" in response.content.decode()

@@ -319,7 +319,7 @@ def test_ten_of_everything_take_as_many_queries_as_two(queries, admin_user):
     assert [queries(page) for page in pages] == few
 
 
-def test_the_part_that_says_how_things_are_renews_itself_and_speaks_only_of_what_is_new(sharp, admin_client):
+def test_the_current_state_refreshes_itself_and_announces_only_changes(sharp, admin_client):
     page = shown(admin_client)
     assert f'hx-get="{reverse("dashboard_now")}"' in page
     assert 'data-summary="Needs attention: 0. Bots: 1 running."' in page

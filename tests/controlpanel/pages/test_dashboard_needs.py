@@ -129,7 +129,7 @@ def test_a_key_problem_is_shown_with_its_fix_link(change, words, step, sharp, ad
     assert f"{key.pk}/{step}" in needs or f"{key.pk}/operate/{step}" in needs
 
 
-def test_a_key_that_is_gone_from_its_server_is_pushed_again(sharp, admin_client):
+def test_a_key_that_was_removed_from_its_server_is_pushed_again(sharp, admin_client):
     CredentialsProfile.objects.update(connectors=[])
     needs = card(shown(admin_client), "alerts")
     assert "missing on the server" in needs
@@ -160,7 +160,7 @@ def test_a_bot_that_differs_is_redeployed_or_changed_while_it_runs(sharp, admin_
 
 
 @pytest.mark.parametrize("state", [BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED])
-def test_a_bot_that_does_not_run_is_not_said_to_run_as_it_was_before(state, sharp, admin_client):
+def test_a_bot_that_does_not_run_is_not_reported_as_outdated(state, sharp, admin_client):
     Bot.objects.update(settings=sharp.settings | {"sell_spreads": [0.02]}, image="hummingbot/hummingbot:other")
     sharp.deployment.observe(state)
     page = shown(admin_client)
@@ -172,7 +172,7 @@ def test_a_bot_that_does_not_run_is_not_said_to_run_as_it_was_before(state, shar
 
 
 @pytest.mark.parametrize("state", [BotState.RUNNING, BotState.PAUSED, BotState.UNRESPONSIVE])
-def test_one_that_runs_or_may_is_said_to(state, sharp, admin_client):
+def test_a_bot_that_runs_or_may_run_is_reported_as_outdated(state, sharp, admin_client):
     Bot.objects.update(image="hummingbot/hummingbot:other")
     sharp.deployment.observe(state)
     assert "Unapplied changes" in card(shown(admin_client), "alerts")

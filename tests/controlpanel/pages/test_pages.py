@@ -72,9 +72,7 @@ def addresses_that_act() -> list[str]:
     return [url_of(row, page) for row in Operation.objects.all() for page in ("retry", "cancel")]
 
 
-def test_looking_at_every_page_answers_a_superuser_shows_no_secret_changes_nothing_and_asks_no_server(
-    history, admin_client, sandbox
-):
+def test_every_page_shows_no_secret_changes_nothing_and_asks_no_server(history, admin_client, sandbox):
     before, refused = snapshot(), set()
     for page in every_page():
         response = admin_client.get(page)
@@ -213,7 +211,7 @@ def test_a_button_makes_one_queued_operation_and_leads_to_its_page(server, admin
     assert not sandbox.requests
 
 
-def test_what_touches_money_asks_before_it_begins(bot, admin_client):
+def test_operations_on_money_need_confirmation(bot, admin_client):
     for kind in ("deploy", "push_profile"):
         subject = bot if kind == "deploy" else bot.client
         asked = admin_client.post(operate_url(subject, kind))
@@ -318,7 +316,7 @@ def test_an_action_leaves_out_what_it_makes_no_sense_for_and_says_why(key, secon
     assert reason in text_of(done)
 
 
-def test_an_action_without_a_question_begins_at_once(server, admin_client):
+def test_an_action_without_confirmation_starts_at_once(server, admin_client):
     other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
     act(admin_client, SERVER, "check_server", server, other)
     assert Operation.objects.count() == 2
@@ -330,7 +328,7 @@ def test_an_action_on_two_keys_of_one_client_pushes_its_profile_once(key, admin_
     assert Operation.objects.get().subject == key.client
 
 
-def test_a_list_says_in_words_what_is_known_of_each_row(make_bot, key, perform, sandbox, admin_client):
+def test_a_list_describes_each_row_as_text(make_bot, key, perform, sandbox, admin_client):
     bot = make_bot()
     assert "not deployed" in text_of(admin_client.get(reverse(f"{BOT}_changelist")))
     sandbox.faults.add("wrong_password")

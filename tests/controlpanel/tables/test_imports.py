@@ -142,7 +142,7 @@ def test_another_users_save_since_the_check_is_shown_before_overwriting(send, cl
     assert Client.objects.get().status == "active"
 
 
-def test_a_check_that_another_user_saw_is_not_taken_for_ones_own(send, client_sharp, make_user, browse):
+def test_another_users_check_does_not_count_as_ones_own(send, client_sharp, make_user, browse):
     content = table("name,status", "Sharp,paused")
     seal = result_of(send(CLIENT, content)).seal
     head = browse(make_user("head", MANAGER_PERMISSIONS | {"accounts.view_every_client"}))
@@ -227,7 +227,7 @@ def test_a_row_that_another_user_saved_meanwhile_is_shown_and_not_saved(send, se
         (b"name\n" + b"x\n" * (MAX_ROWS + 1), "more than 1000 rows"),
     ],
 )
-def test_a_file_that_can_not_be_taken_is_refused_on_the_page(send, content, words):
+def test_an_invalid_file_is_refused_on_the_page(send, content, words):
     page = send(CLIENT, content)
     assert page.status_code == 200
     assert words in text_of(page)
