@@ -164,7 +164,7 @@ def test_an_operation_submitted_in_a_list_is_followed_to_its_end(page: Page, dem
     page.goto("/admin/bots/bot/")
     page.locator("#action-toggle").check()
     page.locator("select[name=action]").select_option("check_bot")
-    page.get_by_role("button", name="StepContext").click()
+    page.get_by_role("button", name="Run").click()
     expect(page.get_by_text("This list shows their progress.")).to_be_visible()
     running = page.get_by_text(re.compile("^(queued|running)$"))
     expect(running).to_have_count(0, timeout=60_000)
