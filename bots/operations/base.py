@@ -21,7 +21,7 @@ from operations.problems import NotPossibleNow
 
 
 def check_server(server: Server) -> str:
-    return " ".join([reach(server), sign_in(server).split(";")[0] + ".", check_engines(server)])
+    return " ".join([reach(server), sign_in(server), check_engines(server)])
 
 
 def server_of(context: StepContext) -> Server:
