@@ -159,7 +159,7 @@ def describe(orders: Sequence[OpenOrder], most: int = 20) -> str:
 
 
 def _side_of(order: ArchivedOrder) -> str:
-    """From its last event, or else from its id: Hummingbot puts B or S and the ends of both assets there."""
+    """Read it from the last event, or else from the id: Hummingbot puts B or S and the ends of both assets there."""
     if match := _EVENT_SIDE.match(order.last_status):
         return match[1].upper()
     base, _, quote = order.trading_pair.upper().partition("-")

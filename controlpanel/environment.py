@@ -206,7 +206,7 @@ def _unfit_for_production() -> Iterator[str]:
 
 
 def database() -> dict[str, Any]:
-    """Django's settings for the one database: ``DATABASE_URL``, or an SQLite file in ``DATA_DIR``."""
+    """Return Django's settings for the one database: ``DATABASE_URL``, or an SQLite file in ``DATA_DIR``."""
     if url := env("DATABASE_URL"):
         settings = env.db_url_config(url)
     else:
@@ -230,12 +230,12 @@ def database() -> dict[str, Any]:
 
 
 def mail() -> dict[str, Any]:
-    """Django's settings for e-mail: ``EMAIL_URL``, or printed where the process prints."""
+    """Return Django's settings for e-mail: ``EMAIL_URL``, or printed where the process prints."""
     return env.email_url_config(env("EMAIL_URL") or "consolemail://")
 
 
 def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
-    """Huey's settings: ``QUEUE_URL`` (``redis://`` or ``memory://``), or else the database's own server or folder."""
+    """Return huey's settings: ``QUEUE_URL`` (``redis://`` or ``memory://``), or the database's own server or folder."""
     # gunicorn reads this module too, before there is anything else of the panel.
     from controlpanel.queue import SignedMessages
 

@@ -59,7 +59,7 @@ class SecondFactor(ThrottlingMixin, Device):
         return f"Two-factor authentication of {self.user}"
 
     def get_throttle_factor(self) -> int:
-        """After a wrong code, how long none is taken, in seconds; twice as long after each further one."""
+        """Return for how many seconds no code is accepted after a wrong one; doubles with each further one."""
         return 1
 
     def verify_token(self, token: str) -> bool:

@@ -24,7 +24,7 @@ from operations.problems import NotPossibleNow
 
 
 def as_json(answer: Any) -> str:
-    """As the JSON API writes it."""
+    """Return a value as the JSON API writes it."""
     return json.dumps(answer, cls=NinjaJSONEncoder, indent=2, ensure_ascii=False)
 
 

@@ -30,7 +30,7 @@ MAX_QUOTE = 200
 
 
 def check_url(url: str) -> None:
-    """Is it an address to post to? No message quotes it: a webhook's address is its password.
+    """Check that it is an address to post to. No message quotes it: a webhook's address is its password.
 
     Raises:
         ChannelForbidden

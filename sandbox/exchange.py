@@ -49,7 +49,7 @@ class Order:
         return self.placed_at <= moment and (self.cancelled_at is None or self.cancelled_at > moment)
 
     def last_status(self, moment: float) -> str:
-        """As Hummingbot's database has it: the name of the order's last event."""
+        """Return the name of the order's last event, as Hummingbot's database has it."""
         return f"{self.side.title()}OrderCreated" if self.is_open(moment) else "OrderCancelled"
 
 
@@ -69,11 +69,11 @@ class Exchange:
     empty_since: float | None = None
 
     def refuse_keys(self) -> None:
-        """From now on, refuse every key, as after a revocation."""
+        """Refuse every key from now on, as after a revocation."""
         self.refusals.append((self.clock.now(), None))
 
     def accept_keys(self) -> None:
-        """From now on, accept them again."""
+        """Accept the keys again from now on."""
         self.refusals = [(since, until or self.clock.now()) for since, until in self.refusals]
 
     def accepts(self, moment: float) -> bool:
@@ -156,7 +156,7 @@ def _placed_in_this_life(instance: "Instance") -> Iterator[Order]:
 
 
 def _cancels_previous_at(instance: "Instance") -> float | None:
-    """When this life cancels what an earlier one left open: ``spread`` before it quotes, any strategy as it stops."""
+    """Return when this life cancels what an earlier one left open: ``spread`` first, any strategy at its stop."""
     moments = []
     ready = instance.starts_at + instance.exchange_ready
     if not instance.controllers and instance.quotes_from(ready):

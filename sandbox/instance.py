@@ -192,14 +192,14 @@ class Instance:
         return not self._past(self.forgotten_at) and (self.live or self.recently_active)
 
     def trading_span(self) -> tuple[float, float] | None:
-        """From when until when this life's strategy ran and was connected; ``None`` when it never did."""
+        """Return from when until when this life's strategy ran and was connected; ``None`` if never."""
         until = self.talks_until if self.stopped_at is None else min(self.talks_until, self.stopped_at)
         if self.problem or not self.headless or until <= self.starts_at:
             return None
         return self.starts_at, until
 
     def kill_switch_obeyed(self) -> list[tuple[float, str, bool]]:
-        """When this life's strategy stopped (true) and restarted (false) which controller, by its kill switch.
+        """Return when this life's strategy stopped (true) and restarted (false) controllers by kill switch.
 
         It reads its controllers' files when the exchange is ready, and every so many seconds from then on: of several
         changes between two reads it sees the last one.

@@ -101,7 +101,7 @@ def _report(instance: Instance, controller: str, moment: float) -> dict[str, obj
 
 
 def _performance(seed: int, elapsed: float) -> dict[str, object]:
-    """Figures in quote that drift with the volume and swing with the price, on a capital of 1000."""
+    """Return figures in quote that drift with the volume and swing with the price, on a capital of 1000."""
     capital = 1000.0
     volume = elapsed * (0.5 + seed % 100 / 50)
     realized = volume * (seed % 11 - 3) / 10_000

@@ -156,5 +156,5 @@ def is_known(holdings: Holdings) -> bool:
 
 
 def value_of(holdings: Holdings) -> float:
-    """In US dollars as the server reckons them; what it does not report is left out."""
+    """Return the value in US dollars as the server calculates it; what it does not report is left out."""
     return sum(holding.value or 0.0 for tokens in holdings.values() for holding in tokens)

@@ -47,7 +47,7 @@ class ClientForm(forms.ModelForm):
             self.fields["existing_profile"].choices = [("", "No, create a new one"), *self._existing_profiles()]  # type: ignore[attr-defined]
 
     def _existing_profiles(self) -> Iterable[tuple[str, list[tuple[str, str]]]]:
-        """By server, without those that are another client's already."""
+        """Return the profiles by server, without those that are another client's already."""
         others = Client.objects.exclude(pk=self.instance.pk).values_list("server", "account_name")
         taken = {*others, *CredentialsProfile.objects.values_list("server", "account_name")}
         for server in self.fields["server"].queryset:  # type: ignore[attr-defined]

@@ -26,7 +26,7 @@ EXPIRY_NOTICE = timedelta(days=14)
 
 
 def too_old_since() -> datetime | None:
-    """Keys that were entered before this moment are due for rotation; nothing when age does not matter."""
+    """Return the time before which entered keys are due for rotation; nothing when age does not matter."""
     days = settings.KEY_ROTATION_DAYS
     return timezone.now() - timedelta(days=days) if days else None
 
@@ -56,7 +56,7 @@ class KeyState(models.TextChoices):
 
 class ExchangeKeyQuerySet(OfClientsQuerySet["ExchangeKey"]):
     def to_renew(self, renewal: str) -> Self:
-        """By ``ExchangeKey.renewal``."""
+        """Return the keys to renew, by ``ExchangeKey.renewal``."""
         today = timezone.localdate()
         expired = Q(expires_on__lt=today)
         due = Q(expires_on__lt=today + EXPIRY_NOTICE)

@@ -208,7 +208,7 @@ class RunFigures:
 
 
 def _figures_of(runs: Iterable[Deployment]) -> list[RunFigures]:
-    """From the same reports as the controllers' own figures: the poll's may be newer, and are another page's.
+    """Return figures of the controllers' own reports: the poll's may be newer, and are on another page.
 
     Of runs that ended before reports were kept there are only the poll's.
     """

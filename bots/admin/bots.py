@@ -239,7 +239,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
 
 
 def _change(field: BoundField) -> str:
-    """From what to what, unless it is a whole page of text; empty when it came to the same."""
+    """Return the old and new value, unless it is a whole page of text; empty when they are equal."""
     if isinstance(field.field.widget, forms.Textarea):
         return str(field.label)
     before, after = field.initial, field.form.cleaned_data.get(field.name)

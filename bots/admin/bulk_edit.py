@@ -57,7 +57,7 @@ class Draft:
         return str(self.form[name].label) if name in self.form.fields else ""
 
     def _after(self, name: str) -> str:
-        """As it would be saved, or as it was typed when it can't be."""
+        """Return the value as it would be saved, or the invalid input."""
         if name in self.form.errors:
             return _describe(self.form.data[name])
         return _describe(self.form.fields[name].prepare_value(self.form.cleaned_data[name]))

@@ -206,7 +206,7 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
 
 
 def _describe_strategy(strategy: Any) -> str:
-    """Its name and what it does: the first sentence of its description, up to a semicolon."""
+    """Return its name and purpose: the first sentence of its description, up to a semicolon."""
     first = re.split(r"\.(?:\s|$)|[;:]\s", strategy.description.strip())[0]
     return f"{strategy.name}: {first}" if first else strategy.name
 

@@ -39,7 +39,7 @@ def _instance(request: HttpRequest, pk: int) -> UnmanagedInstance:
 
 
 def _log(request: HttpRequest, instance: UnmanagedInstance, words: str) -> None:
-    """In the history of its server, which is also for those who may not know the name."""
+    """Log it in the history of its server, which is also visible to users who may not know the name."""
     admin.site.get_model_admin(Server).log_change(request, instance.server, words)
 
 

@@ -8,7 +8,7 @@ from core.strict_json import read_json
 
 
 def parse_settings(text: str) -> dict[str, Any]:
-    """Settings from their JSON text; none from an empty one.
+    """Return settings from their JSON text; none from an empty one.
 
     Raises:
         ValidationError: see ``read_json``, or it is not a group of settings.

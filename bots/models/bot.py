@@ -110,7 +110,7 @@ class Bot(models.Model):
         return f"{self.client} · {self.name}"
 
     def save(self, **options: Any) -> None:
-        """Once it is there, save what people define and not what was observed: both may be written at once."""
+        """Save only the definition of an existing row, not what was observed: both may be written at once."""
         if not self._state.adding and options.get("update_fields") is None:
             names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
             options["update_fields"] = names - OBSERVED
@@ -190,7 +190,7 @@ class Bot(models.Model):
         return live_settings(self.strategy.settings_schema)
 
     def compare_settings(self) -> list[Row]:
-        """Its settings as saved, as deployed and live; none without an instance."""
+        """Return its settings as saved, as deployed and live; none without an instance."""
         deployment = self.open_deployment
         if deployment is None:
             return []

@@ -89,7 +89,7 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
         return in_market.exclude(bot=deployment.bot_id).select_related("bot")
 
     def in_state(self, state: str, now: datetime) -> Self:
-        """By the state that is shown, see ``Deployment.state``."""
+        """Filter by the state that is shown, see ``Deployment.state``."""
         polled_recently = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
         certain = polled_recently | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
         if state == BotState.UNKNOWN:

@@ -188,7 +188,7 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
 
 
 def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
-    """Masks what a bot logs: whatever its libraries do, requests with their keys included."""
+    """Return a function that masks what a bot logs: its libraries may log requests with their keys."""
     keys = deployment.bot.client.keys.all()
     # Also those that were replaced: the bot may have been deployed before.
     mask = mask_secrets([key.secret_values(deployment.trading_pair, deployment.bot.name) for key in keys])
@@ -201,7 +201,7 @@ def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
 
 
 def _in_order(entries: Iterable[LogEntry]) -> list[LogEntry]:
-    """By time; of several in the same instant the later one stays the later one."""
+    """Sort entries by time; entries of the same instant keep their order."""
     return sorted(entries, key=lambda entry: entry.timestamp)
 
 
@@ -297,7 +297,7 @@ def _trouble(
 
 
 def _since(deployment: Deployment, trouble: Trouble, first: LogEntry) -> datetime:
-    """When it began: entries fall out of the log, so what was noted before counts."""
+    """Return when it started: entries fall out of the log, so what was noted before counts."""
     if deployment.trouble == trouble and deployment.trouble_since is not None:
         return min(deployment.trouble_since, first.timestamp)
     return first.timestamp

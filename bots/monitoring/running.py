@@ -23,7 +23,7 @@ class Running:
 
 
 def running_on(servers: Collection[Server]) -> dict[int, Running]:
-    """By the servers' primary keys."""
+    """Return what runs, by the servers' primary keys."""
     # An instance that has ended since the poll was the panel's while it ran.
     of_then = Q(ended_at=None) | Q(ended_at__gte=F("server__instances_at"))
     known: dict[int, list[Deployment]] = {server.pk: [] for server in servers}

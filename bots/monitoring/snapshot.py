@@ -60,7 +60,7 @@ class Snapshot:
 
 
 def _is_bot(container: Container) -> bool:
-    """By the name that a server gives to those that it deploys, or by the image of those made by hand."""
+    """Recognize a bot by the name that a server gives it at a deploy, or by the image if created by hand."""
     return bool(INSTANCE_TIMESTAMP.search(container.name) or BOT_IMAGE.match(container.image))
 
 

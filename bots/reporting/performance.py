@@ -196,7 +196,7 @@ def count_bots(
 
 
 def _read(samples: PerformanceQuerySet, begin: datetime, span: Span) -> list[Figures]:
-    """By deployment, controller and time."""
+    """Return the samples by deployment, controller and time."""
     recent = samples.since(begin - LOOKBACK)
     downsampled = getattr(recent, span.downsampled)().exclude(global_pnl_quote=None)
     # Sorted here: with an ORDER BY, SQLite scans through every sample that there is.
@@ -204,7 +204,7 @@ def _read(samples: PerformanceQuerySet, begin: datetime, span: Span) -> list[Fig
 
 
 def _pnl_records(figures: Iterable[Figures], begin: datetime) -> Iterator[PnlRecord]:
-    """From each of the figures to the next."""
+    """Yield the differences between consecutive figures."""
     for _, run in groupby(figures, key=lambda now: (now.deployment, now.controller)):
         before: tuple[float, float] | None = None
         for now in run:

@@ -207,7 +207,7 @@ class Setting:
         )
 
     def value_in(self, settings: Mapping[str, Any], otherwise: Any = None) -> Any:
-        """Its value among a strategy's settings."""
+        """Return its value among a strategy's settings."""
         value: Any = settings
         for name in self.path:
             if not isinstance(value, Mapping) or name not in value:

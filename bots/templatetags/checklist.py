@@ -12,5 +12,5 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def client_checklist(context: dict[str, Any], client: Client) -> Checklist:
-    """As the user of the page sees it."""
+    """Return the checklist as the user of the page sees it."""
     return checklist_for(client, context["request"].user)

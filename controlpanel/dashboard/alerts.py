@@ -139,7 +139,7 @@ def _incident_alert(incident: Incident, user: AnyUser, open_pages: Container[str
 
 
 def _fix_links(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
-    """On whose page which operations help, and how urgent it is."""
+    """Return the operations that help, on which page, and how urgent it is."""
     match FAMILIES[incident.kind]:
         case "instance":
             advice = ADVICE[_STATES[IncidentKind(incident.kind)]]

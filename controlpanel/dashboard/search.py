@@ -16,7 +16,7 @@ SEARCHED = (Client, Bot, ExchangeKey, Server, Strategy)
 
 
 def search(request: HttpRequest) -> HttpResponse:
-    """Unfold's search, where a page that it does not have is not an error of the panel.
+    """Run Unfold's search, and handle a page number that does not exist.
 
     Raises:
         Http404

@@ -195,7 +195,7 @@ class FormPage(ModelAdmin):
 
 
 def _describe_server(server: Any) -> str:
-    """Its name, and whether it could run a bot now. What is wrong with it is for those who may see its page."""
+    """Return its name, and whether it could run a bot now. Only users who may see its page see the problem."""
     return f"{server}" if server.health in {"ok", "not checked yet"} else f"{server} (can't run bots now)"
 
 

@@ -56,7 +56,7 @@ class PanelAdmin(ModelAdmin):
         return super().get_paginator(request, queryset, *args, **kwargs)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponseRedirect:
-        """As Django does, in a whole sentence."""
+        """Redirect as Django does, with a whole sentence."""
         messages.warning(request, f"The {opts.verbose_name} {object_id} does not exist. It may have been deleted.")
         return HttpResponseRedirect(reverse("admin:index"))
 

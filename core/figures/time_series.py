@@ -56,7 +56,7 @@ class SampleQuerySet(OfClientsQuerySet[Any]):
 
 
 def _beginning(of: str) -> Substr:
-    """As much of the time, written out, as there is in this example.
+    """Return the start of the time as text, as long as this example.
 
     The database keeps times in UTC. For SQLite this is four times as fast as to truncate them.
     """

@@ -24,5 +24,5 @@ def account_type_badge(connector: str) -> SafeString:
 
 @register.filter
 def with_badge(connector: str) -> SafeString:
-    """Hummingbot's name for it, with the badge."""
+    """Return Hummingbot's name for it, with the badge."""
     return format_html('<span title="{}">{}</span> {}', title_of(connector), connector, account_type_badge(connector))

@@ -38,7 +38,7 @@ PERMISSIONS = {Operation: "operations.view_operation", Bot: "bots.view_bot"}
 
 class WebhookQuerySet(models.QuerySet["Webhook"]):
     def visible_to(self, user: AnyUser) -> Self:
-        """Everybody's own."""
+        """Return the user's own webhooks."""
         return self if user.is_superuser else self.filter(user=user)
 
     def listening(self) -> Self:

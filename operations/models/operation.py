@@ -45,7 +45,7 @@ MAX_SUMMARY = 500
 
 
 def lease_end() -> models.Expression:
-    """When a lease runs out that is taken or renewed now, by the database's clock."""
+    """Return when a lease that is taken or renewed now expires, by the database's clock."""
     return Now() + timedelta(seconds=settings.OPERATIONS["LEASE"])
 
 

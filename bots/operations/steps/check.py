@@ -42,7 +42,7 @@ def check_settings(context: StepContext) -> str:
 
 
 def check_amounts(context: StepContext) -> str:
-    """Would the exchange take the orders?
+    """Check whether the exchange would accept the orders.
 
     Raises:
         PairNotListed, TradingRuleBroken

@@ -131,7 +131,7 @@ def confirm_removed(context: StepContext, api: HummingbotAPI, deployment: Deploy
 
 
 def may_appear_until(deployment: Deployment) -> datetime:
-    """Until when what an unanswered deploy makes may appear: the one deadline for a retry and for a takeover."""
+    """Return until when an unanswered deploy's instance may appear: the deadline for a retry and a next worker."""
     sent_at = deployment.sent_at or deployment.planned_at
     return sent_at + timedelta(seconds=settings.FLEET["UNCONFIRMED"])
 
