@@ -33,7 +33,7 @@ from hummingbot_api.text import MASK
 from json_api.models import Webhook, WebhookDelivery
 from json_api.webhooks import events, sender
 from notifications.delivery import outbox
-from notifications.detection import look
+from notifications.detection import detect
 from notifications.models import Channel, ChannelKind, Delivery, Incident
 from notifications.outbox import DeliveryState
 from operations import runner
@@ -210,7 +210,7 @@ def tell_of_everything(server, perform, settings) -> None:
             Channel.objects.create(name=name, kind=kind, secret=secret, recipient="1")
         for _ in range(2):
             poll_server(server)
-            look(timezone.now())
+            detect(timezone.now())
         for status, reset in ((200, False), (503, False), (404, False), (200, True)):
             for channel in Channel.objects.all():
                 receiver.will(Reply(f"refused {channel.secret}, {WEBHOOK_PART}", status, reset=reset))
@@ -235,7 +235,7 @@ def tell_tools(perform) -> None:
                 user=root, name=name, address=f"{address}/{WEBHOOK_PART}", secret=f"whsec_{SIGNING_SECRET}"
             )
         Webhook.objects.update(since=timezone.now() - timedelta(hours=1))
-        events.look(timezone.now())
+        events.detect(timezone.now())
         assert WebhookDelivery.objects.count() > 50
         echo = f"refused {receiver.url}/{WEBHOOK_PART} with whsec_{SIGNING_SECRET}, {WEBHOOK_PART}"
         for status, reset in ((200, False), (503, False), (404, False), (200, True)):

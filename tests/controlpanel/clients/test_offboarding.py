@@ -15,7 +15,7 @@ from accounts.models import Client, ClientStatus
 from bots.models import Bot, BotState, Strategy
 from bots.operations.steps import prepare
 from bots.problems import ClientOffboarded
-from notifications.detection import look
+from notifications.detection import detect
 from notifications.models import Incident
 from operations import kinds, runner
 from operations.models import Operation, State
@@ -229,7 +229,7 @@ def test_running_bots_can_still_be_refreshed_stopped_and_archived(bot, key, perf
 def test_no_page_offers_what_would_be_refused(live, admin_client):
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     live.deployment.observe(BotState.CRASHED)
-    look(now())
+    detect(now())
     incident = Incident.objects.get()
     Bot.objects.update(settings={})
     pages = [url_of(live, "now"), *(url_of(row) for row in (live, live.client, live.deployment, incident))]
@@ -240,7 +240,7 @@ def test_no_page_offers_what_would_be_refused(live, admin_client):
     assert operate_url(live, "archive") in text_of(admin_client.get(url_of(incident)))
     live.deployment.observe(BotState.STOPPED)
     page = text_of(admin_client.get(url_of(live, "now")))
-    assert "Its client is offboarded: archive the bot." in page
+    assert "The client is offboarded: archive the bot." in page
     live.deployment.end(BotState.ARCHIVED)
     page = text_of(admin_client.get(url_of(live.client)))
     assert "Sharp is offboarded, so its bots can't be deployed." in page

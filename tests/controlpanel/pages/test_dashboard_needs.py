@@ -12,7 +12,7 @@ from django.utils.timezone import localdate, now
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
 from controlpanel.dashboard.views import MOST
-from notifications.detection import look
+from notifications.detection import detect
 from notifications.models import Incident, IncidentKind
 from operations.models import Operation
 from tests.controlpanel.conftest import operate_url, text_of, url_of
@@ -210,7 +210,7 @@ def test_an_unmanaged_instance_is_shown_to_users_who_see_every_client(sharp, adm
     foreign = UnmanagedInstance.objects.create(
         server=sharp.server, name=names[0], first_seen_at=now(), last_seen_at=now()
     )
-    look(now())
+    detect(now())
     needs = card(shown(admin_client), "alerts")
     assert "runs hummingbot-someone-else-20261122-105939, which the panel did not deploy" in needs
     incident = Incident.objects.get(kind=IncidentKind.UNMANAGED_INSTANCE)

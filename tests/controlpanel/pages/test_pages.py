@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Deployment, Strategy
-from notifications.detection import look
+from notifications.detection import detect
 from notifications.models import Incident
 from operations import kinds
 from operations.models import Operation, State
@@ -346,7 +346,7 @@ def test_the_servers_login_is_described_only_to_users_who_may_change_it(
     manager = make_user("manager")
     Client.objects.update(account_manager=manager)
     operation = perform("check_server", server)
-    look(timezone.now())
+    detect(timezone.now())
     facts = (f"{len(password)} characters, with surrounding spaces", "“admin”", "USERNAME", server.base_url)
     shown = text_of(admin_client.get(url_of(server)))
     assert all(fact in shown for fact in facts)
