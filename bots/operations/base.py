@@ -30,7 +30,7 @@ def server_of(context: StepContext) -> Server:
 
 
 def at_hand(bot: Bot) -> Deployment:
-    """Return the deployment that an operation on the bot's instance is about; its definition, when it has none."""
+    """Return the deployment that an operation on the bot's instance is about, or a plan when there is none."""
     return bot.open_deployment or bot.plan_deployment()
 
 

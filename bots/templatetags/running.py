@@ -16,7 +16,6 @@ register = template.Library()
 def running_instances(context: dict[str, Any], server: Server) -> dict[str, Any]:
     """Return those that the user of the page may see, and how many others. The name of an unmanaged instance may
     contain any client's name.
-    client.
     """
     user, running = context["request"].user, running_on([server])[server.pk]
     if sees_every_client(user):

@@ -185,7 +185,7 @@ def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
 
 
 def abandon_deployment(context: StepContext) -> None:
-    """Delete a plan that was never sent, after a failure or a cancel: it is no deployment."""
+    """End a plan that was never sent, after a failure or a cancel: it is no deployment."""
     Deployment.objects.filter(operation=context.operation, sent_at=None, ended_at=None).update(
         observed_state=BotState.NOT_CREATED, ended_at=timezone.now()
     )

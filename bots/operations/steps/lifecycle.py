@@ -84,7 +84,7 @@ def stop(context: StepContext) -> str:
 
 
 def recover_instance(context: StepContext) -> str:
-    """Stop an instance like that, restarting a container whose bot takes no command."""
+    """Stop an instance, restarting a container whose bot accepts no command."""
     return _stop_or_recover(context, by_force=True)
 
 

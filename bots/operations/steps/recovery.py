@@ -112,8 +112,7 @@ def _is_connected(api: HummingbotAPI, deployment: Deployment, logs: BotLogs) -> 
 
 def _patience(deployment: Deployment) -> float:
     """Return the seconds that a bot gets to connect: one that has just been started as long as at its deploy, another
-    one as long
-    as a server needs that was itself restarted.
+    one as long as a server needs that was itself restarted.
     """
     age = (timezone.now() - (deployment.started_at or deployment.planned_at)).total_seconds()
     return max(settings.FLEET["RECONNECT_GRACE"], settings.FLEET["CONNECT_DEADLINE"] - age)
