@@ -1,4 +1,4 @@
-"""How gunicorn serves the panel. It reads this file by itself; PORT is set by Heroku and Railway."""
+"""How gunicorn serves the panel. It reads this file automatically; PORT is set by Heroku and Railway."""
 
 from controlpanel.environment import env, require_configuration
 
@@ -10,5 +10,5 @@ threads = env("WEB_THREADS")
 # A configuration that is refused ends the process with its sentence, instead of a worker that is started over and over.
 preload_app = True
 timeout = 30
-# Nobody manages it at run time, and two panels of one user would share the socket's path.
+# No one manages it at run time, and two panels of one user would share the socket's path.
 control_socket_disable = True

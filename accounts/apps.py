@@ -11,7 +11,7 @@ from core.migrating import is_up_to_date
 
 
 def add_first_server(apps: Any = installed, **kwargs: object) -> None:
-    """A server from ``HUMMINGBOT_API_URL``, when it is set and there is no server yet."""
+    """Add a server from ``HUMMINGBOT_API_URL``, when it is set and there is no server yet."""
     from accounts.models import Server
 
     first = settings.FIRST_SERVER

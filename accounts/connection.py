@@ -15,7 +15,7 @@ from operations.kinds import NotDone
 
 @contextmanager
 def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
-    """A client for the server; what it shows of the server's health is written down on the server's row."""
+    """Yield a client for the server, and record what it shows of the server's health on the server's row."""
     try:
         with server.api(**options) as api:
             yield api
@@ -26,7 +26,7 @@ def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
 
 
 def reach(server: Server) -> str:
-    """Is a Hummingbot API there? The lightest request there is, timed."""
+    """Check that a Hummingbot API answers, with the lightest request, timed."""
     with talking_to(server) as api:
         begun = time.monotonic()
         version = api.system.version()[:VERSION_LENGTH]
@@ -36,7 +36,7 @@ def reach(server: Server) -> str:
 
 
 def sign_in(server: Server) -> str:
-    """Does it accept the stored login? Keeps the list of profiles for those who choose one."""
+    """Check that it accepts the stored login. Stores the list of profiles for users who choose one."""
     with talking_to(server) as api:
         names = api.accounts.list()
     server.contact_succeeded(account_names=names)
@@ -60,7 +60,7 @@ def check_engines(server: Server) -> str:
 
 
 def check_routes(*, api: HummingbotAPI, server: Server) -> str:
-    """Has it the calls that the panel makes? One that lists none may have them all.
+    """Check that it has the routes that the panel calls. One that lists none may have them all.
 
     Raises:
         NotSupportedByServer

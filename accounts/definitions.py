@@ -29,7 +29,7 @@ def find_server(servers: models.QuerySet[Server], name: str, errors: Errors) -> 
 
 
 def errors_of(row: models.Model, exclude: Collection[str] = ()) -> Errors:
-    """Return everything that is wrong with a row by itself."""
+    """Return all errors in a row's own fields."""
     try:
         row.full_clean(exclude=exclude)
     except ValidationError as invalid:

@@ -200,7 +200,7 @@ class KeySheet(Sheet):
         return {"values": obj.changed_at, "expires_on": obj.expires_on}
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
-        # Not which of them: whoever may enter keys could guess at one value after the other.
+        # Not which of them: a user who may enter keys could guess one value after the other.
         changes = super().changes(before, after)
         return tuple(Change("values", hidden=True) if change.column == "values" else change for change in changes)
 

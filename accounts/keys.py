@@ -12,7 +12,7 @@ from hummingbot_api.connectors import entries, is_paper_trade, modes_of
 from hummingbot_api.results import ConnectorField
 from hummingbot_api.text import strip_invisible
 
-#: The ends of the names of values without a space in them, unlike a memo's, a passphrase's or a phrase's of words.
+#: The ends of the names of values without spaces, unlike a memo, a passphrase or a seed phrase.
 UNBROKEN = ("api_key", "api_secret", "secret_key", "private_key", "address", "user_id")
 #: The end of the names of values of which every character was chosen by a person, and counts.
 VERBATIM = "passphrase"
@@ -28,24 +28,24 @@ _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0
 _QUOTES = ('""', "''", "``", "“”", "„“", "””", "«»", "\u2018\u2019", "\u2019\u2019", "\u201a\u2018")
 #: The name of a value in front of it, as in an .env file or a JSON document.
 _NAMED = re.compile(r"""(?:export\s+)?["']?([A-Za-z][\w. -]{1,60}?)["']?\s*[:=]\s*(?=\S)""")
-#: A key in a file (PEM) has lines, and a wallet's may be the words that it was made of.
+#: A key in a file (PEM) has lines, and a wallet's key may be its seed phrase.
 _LONGER_KEY = re.compile(r"-----BEGIN|^[a-z]+(?: [a-z]+){11}(?:(?: [a-z]+){12})?$")
-#: What exchanges call the values that they give out, without what stands between the words.
+#: Exchanges' names for the values that they issue, without separators.
 _NAMES = {"apikey", "accesskey", "apisecret", "secret", "secretkey", "privatekey", "memo", "uid", "key", "value"}
 
 
 class WrongValue(Exception):
-    """A value is not one that its field takes; the text says what is wrong, and never what the value is."""
+    """A value does not fit its field; the text explains why, and never contains the value."""
 
 
 def read_key(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return a key's values as the connector wants them, and what is wrong with them: a sentence for each such field.
+    """Return a key's values as the connector needs them, and what is wrong with them: a sentence for each such field.
 
-    What was pasted around a value is dropped: spaces, invisible characters, quotation marks, its name. What is left
-    empty is left to the server's default. The values of a group may be nested, or named ``group.field``.
+    Removes what was pasted around a value: spaces, invisible characters, quotation marks, its name. Empty values are
+    left to the server's default. The values of a group may be nested, or named ``group.field``.
 
     Args:
-        fields: what the connector asks for.
+        fields: the connector's fields.
     """
     fields = tuple(fields)
     given = {name: value for name, value in _flat(values, fields).items() if value is not None and value != ""}
@@ -73,7 +73,7 @@ def read_key(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> tup
 
 
 def _flat(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> dict[str, Any]:
-    """The values with those of a group under ``group.field``."""
+    """Return the values with those of a group under ``group.field``."""
     groups = {field.name for field in fields if modes_of(field)}
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -106,7 +106,7 @@ def _gather(
 
 
 def _read(value: Any, field: ConnectorField, known: Mapping[str, ConnectorField]) -> Any:
-    """One value, cleaned and of the field's kind; empty when nothing is left of it.
+    """Return one value, cleaned and of the field's kind; empty when nothing is left of it.
 
     Raises:
         WrongValue: with a sentence that does not repeat the value.
@@ -159,7 +159,7 @@ def _unquoted(text: str) -> str:
 
 
 def _owner(name: str, field: ConnectorField, known: Mapping[str, ConnectorField]) -> str:
-    """The field that a name in front of a value means: this one's own, or another's; empty when it is no name."""
+    """Return the field that a name in front of a value means: this one or another; empty when it is no name."""
     word = _word(name)
     fields = (field.name, *known)
     # The second without the exchange in front: “Secret Key: …”, as its page has it.
@@ -210,7 +210,7 @@ def _from_json(value: Any, sentence: str) -> Any:
 
 
 def key_errors(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> dict[str, str]:
-    """Return what is wrong with a key for a connector that asks for ``fields``: a sentence for each such field."""
+    """Return what is wrong with a key for a connector with these ``fields``: a sentence for each such field."""
     return read_key(values, fields)[1]
 
 
@@ -218,7 +218,7 @@ def key_store(*, client: Client, connector: str, values: Mapping[str, Any]) -> E
     """Store a client's key for a connector, in place of the one before. Nothing is sent to a server.
 
     Raises:
-        ValidationError: the client's server does not have this ``connector``, or it does not ask for such ``values``.
+        ValidationError: the client's server does not have this ``connector``, or it does not accept such ``values``.
     """
     if is_paper_trade(connector):
         raise ValidationError({"connector": PAPER_NEEDS_NO_KEY})

@@ -13,7 +13,7 @@ def server_page(server: Server) -> tuple[str, str]:
 
 
 def key_page(client: Client, connector: str = "") -> tuple[str, str]:
-    """The client's key for a connector, or for its only one; where to add it when there is none."""
+    """Return the client's key for a connector, or for its only one; where to add it when there is none."""
     keys = [key for key in client.keys.all() if key.connector == connector or not connector]
     if len(keys) == 1:
         return f"Open the {keys[0].connector} key", keys[0].get_absolute_url()
@@ -27,7 +27,7 @@ def key_page(client: Client, connector: str = "") -> tuple[str, str]:
 
 
 def onboarding_page(subject: Any) -> tuple[str, str] | None:
-    """Where whoever onboards a client goes on who is the subject, or whose it is; nothing when no one does."""
+    """Return the page on which onboarding continues for the client of ``subject``; nothing when no app has one."""
     client: Client = subject if isinstance(subject, Client) else subject.client
     if client.status != ClientStatus.ONBOARDING:
         return None

@@ -29,7 +29,7 @@ from operations.problems import NotPossibleNow
 
 
 class ServerOperation(OperationType):
-    """What is asked of a server itself."""
+    """An operation on a server itself."""
 
     subject_model = Server
     permission = "accounts.check_server"
@@ -73,7 +73,7 @@ class CheckServer(ServerOperation):
 
 @register
 class ReadControllers(ServerOperation):
-    """Asks for every controller's settings again: its file may have changed while the server's version did not."""
+    """Reads every controller's settings again: its file may have changed while the server's version did not."""
 
     name = "read_controllers"
     label = "Refresh controllers"
@@ -147,7 +147,7 @@ def verify(client: Client, *, connectors: Sequence[str] = (), adopt: bool = Fals
 
 
 def push_steps(force: Callable[[StepContext], bool] = lambda context: False) -> tuple[StepDefinition, ...]:
-    """From reaching the server to reading back what it lists. ``force`` says whether unchanged keys are sent again."""
+    """Return the steps from reaching the server to reading back its list. ``force`` decides about unchanged keys."""
     return (
         StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
         StepDefinition("check", "Compare the stored fields with the connector's fields", _check_keys),
@@ -171,7 +171,7 @@ class PushOptions(forms.Form):
 
 @register
 class PushProfile(OperationType):
-    """Makes the client's account on its server hold the client's keys. Pushing what is there already does nothing."""
+    """Makes the client's account on its server contain the client's keys. Pushing them again does nothing."""
 
     name = "push_profile"
     label = "Push keys"
@@ -221,7 +221,7 @@ def _recreate_account(context: StepContext) -> str:
 
 @register
 class RecreateProfile(OperationType):
-    """Deletes an account whose keys the server can't read any more, and pushes them anew into another of its name."""
+    """Deletes an account whose keys the server can no longer read, and pushes them into a new one of the same name."""
 
     name = "recreate_profile"
     label = "Recreate profile"
@@ -316,14 +316,16 @@ class TestKey(KeyOperation):
 
 
 def may_adopt(operation: Operation) -> bool:
-    """Whether who asked may make a profile this client's that may be anybody's. A command has no user, and may."""
+    """Return whether the requester may adopt a profile of unknown origin for this client. Commands, without a user,
+    may.
+    """
     user = operation.requested_by
     return user is None or user.has_perm("accounts.adopt_profile")
 
 
 @register
 class VerifyProfile(OperationType):
-    """Looks at what the server has, changes nothing there. Takes over a profile that was made by hand."""
+    """Reads what the server has and changes nothing there. Adopts a profile that was created by hand."""
 
     name = "verify_profile"
     label = "Verify keys"

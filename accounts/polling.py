@@ -13,7 +13,7 @@ from accounts.models import Server
 
 #: A poll that took long is not followed by the next one at once.
 REST = timedelta(seconds=5)
-#: What a poll takes on top of its requests: to resolve the server's name, to write down what it found.
+#: What a poll takes on top of its requests: to resolve the server's name, to record the results.
 MARGIN = timedelta(seconds=15)
 
 _in_progress: set[tuple[int, str]] = set()
@@ -32,13 +32,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Poll:
-    """One thing that is read from servers again and again.
+    """One kind of data that is read from servers repeatedly.
 
     Attributes:
-        due: the server's field that says from when on the next poll is due.
-        read: reads it. It gets less time than ``max_duration``, so that it has ended when another worker may begin.
+        due: the server's field with the time from which the next poll is due.
+        read: reads it. It gets less time than ``max_duration``, so that it has ended when another worker may start.
         every: from the start of one poll to the next, unless the poll takes longer.
-        max_duration: a worker that has not come back after this time is taken for dead.
+        max_duration: a worker that takes longer is presumed dead.
     """
 
     due: str
@@ -47,10 +47,10 @@ class Poll:
     max_duration: timedelta
 
     def run_if_due(self, server_id: int) -> None:
-        """Poll the server if that is due and nobody does it: the conditional UPDATE decides.
+        """Poll the server if that is due and no other worker does it: the conditional UPDATE decides.
 
-        A worker that was wrongly taken for dead is followed by one of another process: within one process, a server
-        holds one thread per kind of poll, whatever happens.
+        A worker that was wrongly presumed dead is followed by one of another process: within one process, a server
+        holds at most one thread per kind of poll.
         """
         with _exclusive(server_id, self.due) as exclusive:
             started = timezone.now()
@@ -67,7 +67,7 @@ class Poll:
 
 @contextmanager
 def _exclusive(server_id: int, due: str) -> Iterator[bool]:
-    """Whether no other thread of this process is at it."""
+    """Yield whether no other thread of this process reads the same."""
     with _lock:
         exclusive = (server_id, due) not in _in_progress
         _in_progress.add((server_id, due))

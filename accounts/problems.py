@@ -41,7 +41,7 @@ class NothingToPush(Problem):
 
 
 class PushUnverified(Problem):
-    """The server said that it stored the key and does not list it."""
+    """The server confirmed that it stored the key and does not list it."""
 
     code = "push_unverified"
     meaning = "The server accepted the key, but does not list it in the profile."
@@ -50,7 +50,7 @@ class PushUnverified(Problem):
 
 
 class ProfileExists(Problem):
-    """The server has an account of the client's account name, and nobody has chosen to take it over."""
+    """The server has an account of the client's account name, and no user has chosen to adopt it."""
 
     code = "profile_exists"
     meaning = "The server already has a profile with this name that the panel did not create."

@@ -1,6 +1,6 @@
-"""Credentials profiles on a server: making sure that they exist, and that they hold the client's keys.
+"""Credentials profiles on a server: making sure that they exist, and that they contain the client's keys.
 
-Each function here is safe to repeat after a crash at any line. ``operations.py`` strings them together, here for the
+Each function here is safe to repeat after a crash at any line. ``operations.py`` combines them, here for the
 push of a profile and in ``bots`` for a deploy, which pushes what its bot lacks.
 """
 
@@ -53,10 +53,10 @@ KEY_PROBLEMS = (
 
 
 def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str:
-    """Make the client's account on the server unless it is there already as the client's.
+    """Create the client's account on the server unless the client has it there already.
 
     Raises:
-        ProfileExists: it is there and the panel neither made it nor was told to take it over.
+        ProfileExists: it exists, and the panel neither created it nor may adopt it.
         ProfileNameTaken: another client of the panel uses that name on this server.
     """
     name = client.account_name
@@ -71,7 +71,7 @@ def account_ensure(*, api: HummingbotAPI, client: Client, server: Server) -> str
     elif exists:
         return f"The account {name} exists."
     else:
-        # Whatever had been pushed went with the account.
+        # All pushed keys were deleted with the account.
         profile.pushed_keys.all().delete()
     try:
         api.accounts.add(name)
@@ -91,7 +91,7 @@ def _check_not_taken(client: Client, server: Server) -> None:
 
 
 def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
-    """Compare each key with what its connector asks for today, before anything is changed on the server.
+    """Compare each key with the current fields of its connector, before anything is changed on the server.
 
     Raises:
         WrongKeyField, UnknownConnector, KeyUnreadable
@@ -107,16 +107,16 @@ def keys_check(*, api: HummingbotAPI, keys: Sequence[ExchangeKey]) -> str:
 
 
 def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey], force: bool) -> str:
-    """Store on the server what it lacks of ``keys``; it logs in to the exchange with each. ``force`` sends them all.
+    """Store the missing ``keys`` on the server, which logs in to the exchange with each. ``force`` sends them all.
 
-    A key that the server lists and does not use is sent again: its answer tells whether it can read it. One that is not
-    stored keeps no other from being sent.
+    A key that the server lists and does not use is sent again: the answer shows whether the server can read it. A key
+    that can't be stored does not keep others from being sent.
 
     Raises:
         ServerKeysUnreadable: the server can't read what it has stored, nor store more.
-        KeyRefused: with the exchange's words. The server is left without that key rather than with a half of it.
+        KeyRefused: with the exchange's message. The server is left without that key rather than with a half of it.
         IpNotAllowed: the same of the server's address; the key itself may be good, and stays.
-        HummingbotAPIError: nothing is deleted on the strength of an answer that nobody understands.
+        HummingbotAPIError: nothing is deleted because of an answer that can't be interpreted.
     """
     profile = CredentialsProfile.objects.get(client=client, server=server)
     listed = api.accounts.credentials(profile.account_name)
@@ -159,7 +159,7 @@ def _push(api: HummingbotAPI, profile: CredentialsProfile, key: ExchangeKey, lis
 
 
 def _in_use(api: HummingbotAPI, account: str, connector: str) -> bool:
-    """Whether the server has logged in with a key that it lists: it has a portfolio for it then, be it empty.
+    """Return whether the server has logged in with a key that it lists: then it has a portfolio, maybe empty.
 
     Without one it could not reach the exchange since its start, or can't read the key any more.
     """
@@ -222,8 +222,8 @@ def profile_verify(
 
 
 def keys_needed(*, api: HummingbotAPI, client: Client, connector: str) -> list[ExchangeKey]:
-    """The keys that a bot on ``connector`` needs pushed: its own one; none for paper trade, nor for a key that only
-    the server knows, in a profile that was taken over.
+    """Return the keys that a bot on ``connector`` needs pushed: its own one; none for paper trade, nor for a key that
+    only the server knows, in an adopted profile.
 
     Raises:
         KeyMissing
@@ -266,7 +266,7 @@ def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
 
 
 def uses_no_key(api: HummingbotAPI, account: str) -> bool:
-    """Whether the server lists keys in a profile and uses none of them, as when it can't read them."""
+    """Return whether the server lists keys in a profile and uses none of them, as when it can't read them."""
     return _lists_keys(api, account) and not api.portfolio.state([account]).get(account)
 
 

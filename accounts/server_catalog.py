@@ -1,4 +1,4 @@
-"""What a server offers, kept so that forms can be made without asking it: its connectors and its controllers."""
+"""What a server offers, stored so that forms need no request to it: its connectors and its controllers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,21 +11,21 @@ from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import ConnectionFailed, HummingbotAPIError, ServerTimedOut, WrongPassword
 from operations.kinds import NotDone
 
-#: The server is gone, lets nobody in, or hangs: there is no use in asking for the next controller. Any other error, an
-#: answer that can't be read among them, is about the one that was asked for.
+#: The server is gone, rejects the login, or hangs: requests for further controllers are useless. Any other error, such
+#: as an answer that can't be read, is about the requested controller.
 FATAL_ERRORS = (ConnectionFailed, WrongPassword, ServerTimedOut)
 
 
 def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False) -> str:
     """Read the settings of each controller that the server lists, once for each version of the server.
 
-    One that the server can't tell them of is kept with the reason, and asked for again the next time.
+    A controller that the server can't describe is stored with the reason, and read again the next time.
 
     Args:
-        force: also those that were read from this version.
+        force: include those that were read from this version.
 
     Raises:
-        ConnectionFailed, WrongPassword, ServerTimedOut: the list could not be had.
+        ConnectionFailed, WrongPassword, ServerTimedOut: the list could not be read.
     """
     try:
         listed = [(kind, name) for kind, names in api.controllers.list().items() for name in names]
@@ -36,7 +36,7 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
     known = {(c.controller_type, c.name): c for c in server.controllers.all()}
     Controller.objects.filter(pk__in=[c.pk for key, c in known.items() if key not in listed]).delete()
     wanted = [key for key in listed if force or key not in known or known[key].is_outdated(server.version)]
-    # Those that failed before come last: one on which the server hangs must not stand before the others each time.
+    # Those that failed before come last: one on which the server hangs must not come before the others each time.
     wanted.sort(key=lambda key: key in known and bool(known[key].problem))
     silence = _read(api, server, wanted)
     unusable = server.controllers.exclude(problem="").values_list("name", flat=True)
@@ -47,7 +47,7 @@ def controllers_learn(*, api: HummingbotAPI, server: Server, force: bool = False
 
 
 def _read(api: HummingbotAPI, server: Server, wanted: Iterable[tuple[str, str]]) -> str:
-    """Keep what the server tells of each; what it said when it stopped answering, or nothing."""
+    """Store the server's report of each; return the message with which it stopped answering, or nothing."""
     for kind, name in wanted:
         found: dict[str, object] = {"settings": [], "problem": ""}
         silence = ""
@@ -68,9 +68,9 @@ def _read(api: HummingbotAPI, server: Server, wanted: Iterable[tuple[str, str]])
 
 
 def connectors_learn(*, api: HummingbotAPI, server: Server) -> str:
-    """Keep what each connector asks for. A connector is asked again only when the server's version has changed.
+    """Store each connector's fields. A connector is read again only when the server's version has changed.
 
-    One that the server can't describe, or describes so that nobody can read it, is left out and named.
+    A connector that the server can't describe, or not in a readable way, is left out and named.
 
     Raises:
         ConnectionFailed, WrongPassword, ServerTimedOut

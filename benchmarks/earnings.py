@@ -35,7 +35,7 @@ ROUNDS = 5
 
 
 def make_bots(count: int) -> None:
-    """Bots that have reported every five minutes for a month."""
+    """Create bots that have reported every five minutes for a month."""
     now = timezone.now()
     server = Server.objects.create(name="Measured", base_url="http://127.0.0.1:9", password="x")  # noqa: S106
     client = Client.objects.create(name="Measured", account_name="measured", server=server)
@@ -58,7 +58,7 @@ def make_bots(count: int) -> None:
 
 
 def measure(span: str) -> float:
-    """Milliseconds of CPU, the best of the rounds."""
+    """Return milliseconds of CPU, the best of the repeats."""
 
     def look() -> float:
         begun = time.process_time()

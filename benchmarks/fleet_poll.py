@@ -1,6 +1,6 @@
 """How much lighter the fleet's poll is than the obvious one, measured side by side on the same sandbox.
 
-The obvious way to see what bots do is ``/bot-orchestration/status``, which carries every bot's logs. The panel asks
+The obvious way to read what bots do is ``/bot-orchestration/status``, which carries every bot's logs. The panel reads
 the four light routes instead. Run: ``python -m benchmarks.fleet_poll [bots]``
 """
 
@@ -38,7 +38,7 @@ def deploy(api: HummingbotAPI, bots: int) -> None:
 
 
 def measure(session: requests.Session, url: str, routes: tuple[str, ...]) -> tuple[float, int]:
-    """Milliseconds and bytes of one poll, the time being the best of the rounds."""
+    """Return milliseconds and bytes of one poll, the time being the best of the repeats."""
 
     def poll() -> int:
         return sum(len(session.get(url + route).content) for route in routes)

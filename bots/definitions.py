@@ -47,14 +47,14 @@ def find_client(user: AnyUser, account_name: str, server: Server | None, errors:
 
 
 def bot_check(bot: Bot, *, user: AnyUser | None = None, errors: Errors | None = None) -> None:
-    """Check a definition as far as it goes, also against the exchange's trading rules as stored. No server is asked.
+    """Check a definition as far as possible, including against the stored trading rules. Sends no request to a server.
 
     Args:
-        user: may this user have bots run such an image? ``None`` skips that.
-        errors: what is known to be wrong already.
+        user: check whether this user may run such an image; ``None`` skips that.
+        errors: errors that are known already.
 
     Raises:
-        ValidationError: with everything that is wrong.
+        ValidationError: with all errors.
     """
     known = errors or {}
     found = errors_of(
@@ -75,14 +75,14 @@ def bot_check(bot: Bot, *, user: AnyUser | None = None, errors: Errors | None = 
 def bot_define(
     *, user: AnyUser, values: Mapping[str, Any], account_name: str, strategy: str, server: str | None = None
 ) -> Bot:
-    """Save a new definition; or find the client's own of that name, if it says the same and is nowhere live.
+    """Save a new definition, or return the client's bot of that name if it is identical and nowhere live.
 
     Args:
-        values: the bot's fields by their names, without those that are named here.
+        values: the bot's fields by name, without those that are parameters here.
         server: the server's name; the client's own server when there is none.
 
     Raises:
-        ValidationError: with everything that is wrong.
+        ValidationError: with all errors.
         OperationActive: the client has a bot of that name, and an operation on it has not ended.
         BotExists: it is defined otherwise, or an instance of it may be on a server.
     """

@@ -1,7 +1,7 @@
 """Which orders a bot has at its exchange, as far as its log and its archive show.
 
-Nobody can ask the exchange: the server cancels or lists no orders that a bot placed. An order counts as ended when the
-bot's log, or its archived database, says so, and never because somebody asked for it.
+The exchange can't be queried: the server cancels or lists no orders that a bot placed. An order counts as ended when
+the bot's log, or its archived database, shows it, and never because its end was requested.
 """
 
 import re
@@ -32,14 +32,14 @@ _LOST = re.compile(r"The order (\S+?)\(.*\) will be considered lost\.")
 #: What a bot logs first in each run of its container, once commands reach it, and when a stop begins.
 CONNECTED_LINE = "MQTT Bridge connected with success."
 STOPPING_LINE = "stop command initiated."
-#: Among so many entries at its beginning a new run's log says that it is connected.
+#: A new run's log reports the connection within this many entries at its start.
 FIRST_LINES = 5
 _EVENT_SIDE = re.compile(r"(Buy|Sell)Order")
 
 
 @dataclass(frozen=True)
 class OpenOrder:
-    """An order that is open as far as anybody knows. What is not known of it is empty.
+    """An order that is open as far as is known. Unknown values are empty.
 
     Attributes:
         side: ``BUY`` or ``SELL``.
@@ -82,11 +82,11 @@ class OpenOrder:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a log shows of a bot's orders.
+    """A bot's orders according to a log.
 
     Attributes:
         open: those that it shows to be created, and not to end.
-        complete: whether nothing of it was lost, so that there are no others.
+        complete: whether no entry was lost, so that there are no others.
     """
 
     open: list[OpenOrder]
@@ -96,15 +96,15 @@ class Orders:
 def orders_after(
     known: Orders, read_to: datetime | None, general: Sequence[LogEntry], errors: Sequence[LogEntry] = ()
 ) -> Orders:
-    """The orders that are open after what a log shows, given those that were known before.
+    """Return the orders that are open after what a log shows, given those that were known before.
 
-    When entries were lost in between, nobody knows what became of the orders that were known: they are left out here,
-    for what was seen to be created and not to end is all that a log can prove. The archive names the others.
+    When entries were lost in between, the state of the orders that were known is unknown: they are left out here,
+    because a log proves only what it shows to be created and not to end. The archive names the others.
 
     Args:
         known: as of the time when the log was read before.
         read_to: the newest general entry that was read then; ``None`` when it is read for the first time.
-        general, errors: the two logs as the server has them now, in whatever order.
+        general, errors: the two logs as the server has them now, in any order.
     """
     entries = sorted((*general, *errors), key=lambda entry: entry.timestamp)
     lost = _has_gap(read_to, sorted(general, key=lambda entry: entry.timestamp))
@@ -133,19 +133,19 @@ def orders_after(
 
 
 def is_created(message: str) -> bool:
-    """Whether this line of a log says that the exchange has taken an order."""
+    """Return whether this log line reports that the exchange has accepted an order."""
     return bool(_CREATED.match(message))
 
 
 def ended_order(message: str) -> str:
-    """The order that ends by this line of a log; empty for any other line."""
+    """Return the order that ends by this line of a log; empty for any other line."""
     match = _ENDED.match(message)
     return next(filter(None, match.groups())) if match else ""
 
 
 def _has_gap(read_to: datetime | None, general: Sequence[LogEntry]) -> bool:
-    """Whether entries have fallen out of the log since it was read. A log that begins with a new run of the container
-    has lost none: while that was down, nothing was logged.
+    """Return whether entries have fallen out of the log since it was read. A log that begins with a new run of the
+    container has lost none: while that was down, nothing was logged.
     """
     if len(general) < LOG_LENGTH or any(entry.message.strip() == CONNECTED_LINE for entry in general[:FIRST_LINES]):
         return False
@@ -153,13 +153,13 @@ def _has_gap(read_to: datetime | None, general: Sequence[LogEntry]) -> bool:
 
 
 def describe(orders: Sequence[OpenOrder], most: int = 20) -> str:
-    """The orders in a list for a sentence."""
+    """Return the orders as a list for a sentence."""
     words = "; ".join(map(str, orders[:most]))
     return f"{words}; {len(orders) - most} more" if len(orders) > most else words
 
 
 def _side_of(order: ArchivedOrder) -> str:
-    """From its last event, or else from its id: Hummingbot puts B or S and the ends of both assets there."""
+    """Read it from the last event, or else from the id: Hummingbot puts B or S and the ends of both assets there."""
     if match := _EVENT_SIDE.match(order.last_status):
         return match[1].upper()
     base, _, quote = order.trading_pair.upper().partition("-")
@@ -170,7 +170,7 @@ def _side_of(order: ArchivedOrder) -> str:
 
 
 def _digits(number: Decimal | None) -> str:
-    """Without an exponent, which nobody could look up at an exchange, and without zeros at the end."""
+    """Format a number without an exponent, which no one could search for at an exchange, and without trailing zeros."""
     if number is None:
         return ""
     digits = f"{number:f}"

@@ -37,7 +37,7 @@ class AlreadyRunning(Problem):
 
 
 class PauseWouldEnd(Problem):
-    """Somebody has paused the bot, and whoever deploys it anew has not said that the pause may end."""
+    """The bot is paused, and the user who redeploys it has not confirmed that the pause may end."""
 
     code = "pause_would_end"
     fix_target = "bot"
@@ -82,7 +82,7 @@ class DeployUnconfirmed(Problem):
 
 
 class ContainerExited(Problem):
-    """The server made the container, and it ended by itself."""
+    """The server created the container, and it exited on its own."""
 
     code = "container_exited"
     meaning = "The server reported success, but the bot's container exited."
@@ -93,7 +93,7 @@ class ContainerExited(Problem):
 
 
 class BotNeverConnected(Problem):
-    """The container is up, and nothing was heard of the bot by the deadline."""
+    """The container is up, and the bot did not connect before the deadline."""
 
     code = "bot_never_connected"
     meaning = "The bot's container is up, but the bot has not connected."
@@ -113,7 +113,7 @@ class InstanceMissing(Problem):
 
 
 class InstanceNotListed(Problem):
-    """The instance is neither among the active nor among the exited containers, which does not mean that it is gone."""
+    """The instance is neither among the active nor among the exited containers, which does not prove its removal."""
 
     code = "instance_not_listed"
     fix_target = "bot"
@@ -145,7 +145,7 @@ class StopNotDelivered(Problem):
 
 
 class StopUnconfirmed(Problem):
-    """The stop was sent, and the bot's log does not say that it stopped."""
+    """The stop was sent, and the bot's log does not confirm that it stopped."""
 
     code = "stop_unconfirmed"
     meaning = "The stop was sent, but the bot has not confirmed it. It may still be trading."
@@ -178,7 +178,7 @@ class InstanceUnknownHere(Problem):
 
 
 class OrdersMayBeOpen(Problem):
-    """Nobody has seen orders of an instance end: new ones on top of them could outgrow what the client agreed to."""
+    """An instance's orders may be open: new ones on top of them could exceed what the client agreed to."""
 
     code = "orders_may_be_open"
     fix_target = "bot"
@@ -193,7 +193,7 @@ class OrdersMayBeOpen(Problem):
 
 
 class StrategyNotStarted(Problem):
-    """The bot lives and is heard, and its log says that its strategy raised an error at the start."""
+    """The bot is connected, and its log shows that its strategy raised an error at the start."""
 
     code = "strategy_not_started"
     fix_target = "strategy"
@@ -211,7 +211,7 @@ class BotLive(Problem):
 
 
 class NotLive(Problem):
-    """A running bot takes changes over under conditions that this one does not meet, or not any more."""
+    """A running bot applies changes under conditions that this one does not meet, or no longer meets."""
 
     code = "not_live"
     fix_target = "bot"
@@ -220,7 +220,7 @@ class NotLive(Problem):
 
 
 class LiveUnreadable(Problem):
-    """Without knowing what an instance goes by, nothing is changed in it."""
+    """While its settings can't be read, nothing is changed in an instance."""
 
     code = "live_unreadable"
     meaning = "The server did not return the settings of the running instance, so nothing was changed."
@@ -229,7 +229,7 @@ class LiveUnreadable(Problem):
 
 
 class LiveUnconfirmed(Problem):
-    """The server took the change and, asked again, shows other values."""
+    """The server accepted the change, and shows other values when it is read again."""
 
     code = "live_unconfirmed"
     meaning = "The change was sent, but the server does not show it."
@@ -238,7 +238,7 @@ class LiveUnconfirmed(Problem):
 
 
 class PauseUnconfirmed(Problem):
-    """The instance's file says paused, and the bot's log does not say that it obeyed."""
+    """The instance's file contains the pause, and the bot's log does not confirm it."""
 
     code = "pause_unconfirmed"
     meaning = "The pause was sent and the server shows it, but the bot has not confirmed it. It may still be quoting."
@@ -247,7 +247,7 @@ class PauseUnconfirmed(Problem):
 
 
 class ResumeUnconfirmed(Problem):
-    """The instance's file says that the pause is over, and the bot's log does not say that it quotes again."""
+    """The instance's file contains the end of the pause, and the bot's log does not confirm that it quotes again."""
 
     code = "resume_unconfirmed"
     meaning = "The resume was sent and the server shows it, but the bot has not confirmed that it is quoting again."
@@ -267,7 +267,7 @@ class TradingRuleBroken(Problem):
 
 
 class PairNotListed(Problem):
-    """The server asked the exchange, which has no such pair: the bot would run and never trade."""
+    """The server queried the exchange, which has no such pair: the bot would run and never trade."""
 
     code = "pair_not_listed"
     fix_target = "settings"

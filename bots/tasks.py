@@ -37,7 +37,7 @@ def poll(server_id: int) -> None:
 
 @db_task()
 def poll_performance() -> None:
-    """Only controllers report."""
+    """Read the performance, which only controllers report."""
     # Not servers that are out of reach: waiting for them would keep a worker from other work.
     servers = Server.objects.exclude(reachable=False).filter(deployments__strategy_kind=StrategyKind.CONTROLLER)
     for pk in servers.distinct().values_list("pk", flat=True):

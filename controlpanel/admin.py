@@ -1,4 +1,4 @@
-"""The first page, and users and groups, in the panel's looks."""
+"""The dashboard, and users and groups in the panel's design."""
 
 from copy import deepcopy
 from typing import Any
@@ -31,7 +31,7 @@ admin.site.unregister(Group)
 
 
 class PermissionsField(forms.ModelMultipleChoiceField):
-    """A box for each, in words."""
+    """A labeled checkbox for each."""
 
     widget = UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -40,7 +40,7 @@ class PermissionsField(forms.ModelMultipleChoiceField):
 
 
 class PermissionsMixin(PanelAdmin):
-    """For the forms of whoever may hold permissions.
+    """For the forms of users and groups, which hold permissions.
 
     Attributes:
         holders: the lookup from a permission to those who hold it.
@@ -50,7 +50,7 @@ class PermissionsMixin(PanelAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         if db_field.related_model is Permission:
-            # What somebody has is offered too, or the next save would take it away unseen.
+            # Existing permissions are offered too, or the next save would remove them silently.
             pk = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
             held = Permission.objects.filter(**{self.holders: pk}) if pk else Permission.objects.none()
             offered = Permission.objects.filter(
@@ -134,7 +134,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # It holds for the password's page and for the actions below, too.
+        # This applies to the password's page and to the actions below, too.
         return super().has_change_permission(request, obj) and (obj is None or may_change(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -167,7 +167,7 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
     def remove_second_factor(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             if user == request.user:
-                # Or a session that somebody else got hold of could do it.
+                # Otherwise anyone with a stolen session could do it.
                 messages.error(
                     request, "Remove your own on the page “Two-factor authentication”, which asks for a code."
                 )

@@ -1,7 +1,7 @@
-"""What the environment says, read once; a sentence instead of a stack trace where it says too little.
+"""Settings from the environment, read once; missing or invalid ones raise a sentence instead of a stack trace.
 
-Every variable stands with a word on it in ``.env.example``. A secret can also be given as a file: ``NAME_FILE``
-holds the path of a file with the value of ``NAME`` (Docker and Kubernetes secrets).
+Every variable is explained in ``.env.example``. A secret can also be given as a file: ``NAME_FILE`` is the path of a
+file with the value of ``NAME`` (Docker and Kubernetes secrets).
 """
 
 import logging
@@ -25,7 +25,7 @@ def _refuse(*sentences: str) -> NoReturn:
 
 
 def is_hosted() -> bool:
-    """Whether this is Heroku or Railway, by the variables that they set; which ones Railway sets has changed."""
+    """Return whether this is Heroku or Railway, by the variables that they set; which ones Railway sets has changed."""
     return any(value and (name == "DYNO" or name.startswith("RAILWAY_")) for name, value in os.environ.items())
 
 
@@ -65,7 +65,7 @@ env = _Env(
     SECURE_HSTS_PRELOAD=(bool, False),
     REQUIRE_SECOND_FACTOR=(bool, False),
     LOGIN_ATTEMPTS_PER_USER=(int, 50),
-    # Heroku and Railway stand in front of the panel with one proxy.
+    # Heroku and Railway put one proxy in front of the panel.
     TRUSTED_PROXIES=(int, int(is_hosted())),
     WORKER_THREADS=(int, 12),
     BIND=(str, ""),
@@ -86,7 +86,7 @@ env = _Env(
 environ.Env.read_env(BASE_DIR / ".env")
 
 PRODUCTION = env("ENVIRONMENT") != "development"
-#: Where the SQLite files lie.
+#: The directory of the SQLite files.
 DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
 
 #: Shorter secrets can be guessed.
@@ -96,7 +96,7 @@ MAKE_ONE = 'Generate one: python -c "import secrets; print(secrets.token_urlsafe
 
 
 def require_configuration() -> None:
-    """Exit with a sentence for each variable that is needed and missing, or that can't be what it is for.
+    """Exit with a sentence for each required variable that is missing or invalid.
 
     Raises:
         SystemExit: with those sentences; the process's exit status is 1.
@@ -117,7 +117,7 @@ def require_configuration() -> None:
 
 
 def _misread() -> Iterator[str]:
-    """A sentence for each value that can't be used. None shows the value: it may hold a password."""
+    """Yield a sentence for each invalid value. None shows the value, which may contain a password."""
     for name, (kind, _) in env.scheme.items():
         value = env.ENVIRON.get(name, "").strip()
         is_healthy, what = FORMS.get(name) or FORMS_OF_KINDS.get(kind, (bool, ""))
@@ -151,7 +151,7 @@ def _is_queue(value: str) -> bool:
     return parts.scheme == "memory" or (parts.scheme in {"redis", "rediss"} and parts.port != 0)
 
 
-#: What a value of a kind, or of one variable, has to be: a test, which may raise, and the words for it.
+#: The valid values of a kind, or of one variable: a test, which may raise, and its description.
 Form = tuple[Callable[[str], Any], str]
 FORMS_OF_KINDS: dict[type, Form] = {
     bool: (lambda value: value.lower() in {*env.BOOLEAN_TRUE_STRINGS, *BOOLEAN_FALSE_STRINGS}, "true or false"),
@@ -188,7 +188,7 @@ FORMS: dict[str, Form] = {
 
 
 def _unfit_for_production() -> Iterator[str]:
-    """What will do on a developer's machine only: a sentence for each."""
+    """Yield a sentence for each value that only works on a developer's machine."""
     if 0 < len(env("SECRET_KEY")) < SECRET_LENGTH:
         yield f"SECRET_KEY is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
     if any(len(key) < SECRET_LENGTH for key in env("FERNET_KEYS")):
@@ -197,7 +197,7 @@ def _unfit_for_production() -> Iterator[str]:
         yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."
     if env("DEBUG"):
         yield "DEBUG is on, which shows settings and data to anyone who causes an error. Turn it off."
-    # An SQLite file on a volume that lasts is still to be had, by its DATABASE_URL.
+    # An SQLite file on a persistent volume is still possible, with its DATABASE_URL.
     if is_hosted() and not env("DATABASE_URL"):
         yield (
             "DATABASE_URL is not set, and an SQLite file would be lost: this host wipes its disk at every restart. "
@@ -206,7 +206,7 @@ def _unfit_for_production() -> Iterator[str]:
 
 
 def database() -> dict[str, Any]:
-    """Django's settings for the one database: ``DATABASE_URL``, or an SQLite file in ``DATA_DIR``."""
+    """Return Django's settings for the one database: ``DATABASE_URL``, or an SQLite file in ``DATA_DIR``."""
     if url := env("DATABASE_URL"):
         settings = env.db_url_config(url)
     else:
@@ -216,26 +216,26 @@ def database() -> dict[str, Any]:
             _refuse(f"The folder DATA_DIR can't be created: {error.strerror}.")
         settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "panel.sqlite3")}
     if settings["ENGINE"].endswith("sqlite3"):
-        # Web and worker write at the same time: WAL lets readers go on, IMMEDIATE makes a writer wait for its turn
-        # at the start of its transaction instead of failing in the middle of it.
+        # Web and worker write at the same time: WAL lets readers continue, IMMEDIATE makes a writer wait at the start
+        # of its transaction instead of failing in the middle of it.
         settings["OPTIONS"] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     else:
-        # Unless the address says otherwise: a pooler, say, wants connections that end with the request.
+        # Unless the address overrides it: a pooler, say, needs connections that end with the request.
         settings = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | settings
     return settings
 
 
 def mail() -> dict[str, Any]:
-    """Django's settings for e-mail: ``EMAIL_URL``, or printed where the process prints."""
+    """Return Django's settings for e-mail: ``EMAIL_URL``, or printed where the process prints."""
     return env.email_url_config(env("EMAIL_URL") or "consolemail://")
 
 
 def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
-    """Huey's settings: ``QUEUE_URL`` (``redis://`` or ``memory://``), or else the database's own server or folder."""
+    """Return huey's settings: ``QUEUE_URL`` (``redis://`` or ``memory://``), or the database's own server or folder."""
     # gunicorn reads this module too, before there is anything else of the panel.
     from controlpanel.queue import SignedMessages
 
@@ -244,9 +244,9 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         "workers": env("WORKER_THREADS"),
         "worker_type": "thread",
         "max_delay": 0.5,
-        # Heroku and Railway ask a process to end with SIGTERM and kill it 10 to 30 s later. Huey then begins nothing
-        # new and waits so long for the operations at hand to end; what is left of them another worker takes over
-        # when its lease runs out.
+        # Heroku and Railway end a process with SIGTERM and kill it 10 to 30 s later. Huey then starts no new tasks and
+        # waits this long for the current operations to end; another worker continues the remaining ones when their
+        # lease runs out.
         "graceful_signal": "TERM",
         "shutdown_timeout": 20,
     }
@@ -255,7 +255,7 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
         "results": False,
         "immediate": False,
         "consumer": consumer,
-        # Whoever gets to write to the queue, a Redis without a password say, must not run code in the worker.
+        # A user with write access to the queue, such as a Redis without a password, must not run code in the worker.
         "serializer": SignedMessages(secret=env("SECRET_KEY"), salt="panel queue"),
     }
     if url.scheme == "memory":
@@ -271,8 +271,8 @@ def queue(database_settings: dict[str, Any]) -> dict[str, Any]:
             "dbname": unquote(database_settings["NAME"]),
         } | database_settings.get("OPTIONS", {})
         connection = {name: value for name, value in connection.items() if value}
-        # Blocking, each thread would hold a connection of its own just to LISTEN, and small plans have 20. Instead
-        # they share one, and look every half second at the latest.
+        # With blocking, each thread would hold a connection of its own just to LISTEN, and small plans have 20. Instead
+        # they share one, and poll every half second at the latest.
         return common | {"huey_class": "controlpanel.queue.PostgresQueue", "blocking": False, "connection": connection}
     name = Path(database_settings["NAME"])
     return common | {

@@ -1,4 +1,4 @@
-"""Pages for what can't be had: a sentence, and a way on."""
+"""Error pages: a sentence, and a link to continue."""
 
 from collections.abc import Callable
 from urllib.parse import unquote
@@ -25,7 +25,7 @@ def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A page in the admin, a problem for tools elsewhere."""
+    """Render a page in the admin, and a problem for tools elsewhere."""
     if not request.path.startswith(reverse("admin:index")):
         return nothing_at(request, exception)
     return error_page(
@@ -38,7 +38,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For what Django refuses. Of a host name that is not the panel's it says which one arrived, and the setting."""
+    """Render Django's 400. For a host name that is not the panel's, name it and the setting that allows it."""
     if isinstance(exception, DisallowedHost):
         host = truncate(request.META.get("HTTP_HOST", ""), 200)
         sentence = f"The panel does not serve the host name “{host}”."
@@ -53,9 +53,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 class AddressMiddleware:
-    """Nothing is at an address with NUL in it: PostgreSQL fails over that character instead of finding nothing.
+    """Answers 404 for an address with NUL in it: PostgreSQL fails over that character instead of finding nothing.
 
-    The JSON API says so itself, in its own way.
+    The JSON API answers it in its own format.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -68,7 +68,7 @@ class AddressMiddleware:
 
 
 def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """For Django's check against forged forms: the form has no valid token, or its origin is not trusted."""
+    """Render the failure of Django's CSRF check: the form has no valid token, or its origin is not trusted."""
     if not reason.startswith("CSRF "):
         from controlpanel.proxies import origin_refused
 
@@ -84,7 +84,7 @@ def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def error_page(request: HttpRequest, status: int, title: str, sentence: str, remedy: str) -> HttpResponse:
     if not hasattr(request, "user"):
-        # The page is laid out for somebody, and the request was refused before anyone looked up for whom.
+        # The page's layout needs a user, and the request was rejected before its user was loaded.
         request.user = AnonymousUser()
     context = {"title": title, "sentence": sentence, "remedy": remedy}
     return render(request, "controlpanel/error.html", admin.site.each_context(request) | context, status=status)

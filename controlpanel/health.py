@@ -1,4 +1,4 @@
-"""For whoever hosts the panel: is it alive, and can it do its work. No detail of an error but in the log."""
+"""Health checks for the panel's host: is it alive, and can it do its work. Error details are only in the log."""
 
 import logging
 from collections.abc import Callable
@@ -42,14 +42,14 @@ class ProbeMiddleware:
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
+    """Answer as long as the process runs."""
     return JsonResponse({"status": "alive"})
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Database and queue answer, and a worker was heard; ``503`` with what does not."""
+    """Check that database and queue answer, and that a worker has responded; ``503`` names what does not."""
     checks = {"database": _database, "queue": _queue, "worker": _worker}
     results = {name: _holds(name, check) for name, check in checks.items()}
     ready = all(results.values())
@@ -65,8 +65,8 @@ def _holds(name: str, check: Callable[[], bool]) -> bool:
 
 
 def _database() -> bool:
-    """Whether it takes writes: a full disk, or a replica that only reads, answers questions like a healthy one."""
-    # The one table that always has rows, and that nobody else writes to.
+    """Return whether it accepts writes: a full disk, or a read-only replica, answers queries like a healthy one."""
+    # The one table that always has rows, and that no other code writes to.
     applied = MigrationRecorder.Migration.objects.filter(app="operations", name="0001_initial")
     with transaction.atomic():
         return applied.update(applied=F("applied")) > 0

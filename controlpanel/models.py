@@ -41,8 +41,8 @@ def new_key() -> str:
 class SecondFactor(ThrottlingMixin, Device):
     """A user's authenticator app, and the recovery codes for when it is lost.
 
-    Of django-otp's own devices the app's key and the codes lie in the database as they are; here the key is encrypted
-    and of the codes only keyed hashes are kept. It counts once a first code has confirmed it.
+    django-otp's own devices store the app's key and the codes in plain text; here the key is encrypted, and only keyed
+    hashes of the codes are kept. It counts once a first code has confirmed it.
     """
 
     name = None
@@ -59,7 +59,7 @@ class SecondFactor(ThrottlingMixin, Device):
         return f"Two-factor authentication of {self.user}"
 
     def get_throttle_factor(self) -> int:
-        """After a wrong code, how long none is taken, in seconds; twice as long after each further one."""
+        """Return for how many seconds no code is accepted after a wrong one; doubles with each further one."""
         return 1
 
     def verify_token(self, token: str) -> bool:
@@ -93,7 +93,7 @@ class SecondFactor(ThrottlingMixin, Device):
         return True
 
     def renew_recovery_codes(self) -> list[str]:
-        """New codes in place of the former ones, for the user to keep: they can't be shown again. Saves."""
+        """Replace the recovery codes and return the new ones for the user to keep: they can't be shown again. Saves."""
         codes = [secrets.token_hex(5) for _ in range(RECOVERY_CODES)]
         self.recovery_hashes = [_hashed(code) for code in codes]
         self.save()
@@ -107,7 +107,7 @@ class SecondFactor(ThrottlingMixin, Device):
 
     @property
     def setup_url(self) -> str:
-        """What the QR code holds."""
+        """The content of the QR code."""
         issuer = str(settings.UNFOLD["SITE_TITLE"])
         query: dict[str, Any] = {"secret": self.key_text.replace(" ", ""), "issuer": issuer}
         return f"otpauth://totp/{quote(f'{issuer}:{self.user.get_username()}')}?{urlencode(query, quote_via=quote)}"

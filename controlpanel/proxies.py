@@ -1,4 +1,4 @@
-"""Proxies in front of the panel: what they keep from it is said on the page, with the setting that mends it.
+"""Proxies in front of the panel: the page reports what they hide from it, with the setting that fixes it.
 
 ``docs/hosting.md`` has the headers that they must send.
 """
@@ -24,9 +24,9 @@ MAX_HEADER = 200
 
 
 class RedirectMiddleware:
-    """Explains a redirect to https that leads back here again and again, instead of sending it for ever.
+    """Explains a redirect to https that leads back here again and again, instead of sending it forever.
 
-    Stands in front of Django's ``SecurityMiddleware``, which redirects whatever came over http.
+    Runs before Django's ``SecurityMiddleware``, which redirects anything that came over http.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -39,7 +39,7 @@ class RedirectMiddleware:
                 response.delete_cookie(COOKIE)
         elif settings.SECURE_SSL_REDIRECT and response.status_code == HTTPStatus.MOVED_PERMANENTLY:
             count = request.COOKIES.get(COOKIE, "")
-            # What a caller made of the cookie is no count.
+            # A cookie that a client has altered is no count.
             redirects = int(count) if count in map(str, range(REDIRECTS + 1)) else 0
             if redirects >= REDIRECTS:
                 return _explain(request)
@@ -66,7 +66,7 @@ def _explain(request: HttpRequest) -> HttpResponse:
 
 
 def origin_refused(request: HttpRequest) -> HttpResponse:
-    """The page for a form that Django's check of its origin has refused."""
+    """Return the page for a form that Django's check of its origin has refused."""
     sent = truncate(request.headers.get("Origin") or request.headers.get("Referer", ""), MAX_HEADER)
     if sent in {"", "null"}:
         return error_page(

@@ -1,6 +1,6 @@
-"""The queue's classes in production: out of reach, the queue is asked less and less often, and logged once a minute.
+"""The queue's classes in production: an unreachable queue is polled less and less often, and logged once a minute.
 
-Huey by itself asks again at once in each of its threads, and logs each answer with its traceback.
+Huey itself polls again at once in each of its threads, and logs each failure with its traceback.
 """
 
 import logging
@@ -31,7 +31,7 @@ Found = TypeVar("Found")
 FIRST_WAIT, MAX_WAIT = 0.5, 5.0
 #: Seconds between two lines about an outage.
 LOG_INTERVAL = 60
-#: How a library says that the other side is out of reach, and not that a task has a fault.
+#: The exceptions with which libraries report that the other side is out of reach, as opposed to a fault in a task.
 OUTAGE_ERRORS = (
     django.db.OperationalError,
     django.db.InterfaceError,
@@ -49,7 +49,7 @@ def without_passwords(text: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """The error on one line, without passwords, with the setting that mends it where there is one."""
+    """Return the error on one line, without passwords, with the setting that fixes it where there is one."""
     text = truncate(one_line(without_passwords(str(error))), 300)
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         text += (
@@ -66,7 +66,7 @@ class BackoffQueue(Huey):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lock = threading.Lock()
-        #: When the outage at hand began, by the monotonic clock.
+        #: The start of the current outage, by the monotonic clock.
         self._since: float | None = None
         self._logged_at: float | None = None
         # The consumer's own, once there is one: a consumer that is to stop does not wait for the queue.
@@ -86,10 +86,10 @@ class BackoffQueue(Huey):
         return self._deserialize_all(self._read(lambda: self.storage.read_schedule(timestamp)) or [])
 
     def _read(self, read: Callable[[], Found]) -> Found | None:
-        """What the storage has; ``None``, after a while, when it is out of reach."""
+        """Return what the storage has; ``None``, after a pause, when it is out of reach."""
         try:
             found = read()
-        except Exception as error:  # of whatever library: nothing but the storage was asked
+        except Exception as error:  # from any library: only the storage was accessed
             self._stop.wait(self._note(error))
             return None
         if self._since is not None:
@@ -110,7 +110,7 @@ class BackoffQueue(Huey):
 
     def _note_end(self) -> None:
         with self._lock:
-            # What was not logged as begun is not logged as ended.
+            # An outage whose start was not logged has no logged end.
             if self._since is not None and self._logged_at is not None and self._logged_at >= self._since:
                 logger.warning("The queue responds again, after %.0f s", time.monotonic() - self._since)
             self._since = None
@@ -134,7 +134,7 @@ class OutageFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if record.name.startswith(("huey", "operations")) and isinstance(error, OUTAGE_ERRORS):
-            # What the scheduler can't enqueue comes again in a minute, and the queue says itself that it is away.
+            # What the scheduler can't enqueue comes again in a minute, and the queue itself logs its outage.
             if record.name.endswith(".Scheduler"):
                 return False
             record.msg, record.args = f"{record.getMessage()} {reason(error)}", ()
@@ -143,7 +143,7 @@ class OutageFilter(logging.Filter):
 
 
 class MessageUnsigned(ValueError):
-    """Nothing is lost but a bell: what nobody works on is rung for again."""
+    """Only a wake-up is lost: recovery enqueues abandoned operations again."""
 
 
 class SignedMessages(SignedSerializer):
@@ -151,12 +151,12 @@ class SignedMessages(SignedSerializer):
         try:
             return super()._unsign(signed)
         except ValueError:
-            # Without huey's words, which quote the message.
+            # Without huey's text, which quotes the message.
             raise MessageUnsigned from None
 
 
 class UnsignedFilter(logging.Filter):
-    """Makes one line of what huey says, with a traceback, of a message that it could not read for its signature."""
+    """Shortens huey's log record about a message with an invalid signature, which has a traceback, to one line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], MessageUnsigned):

@@ -16,7 +16,7 @@ HEADER = "X-Request-ID"
 #: Hosts and callers may send their own, as long as it can't forge a line of the log.
 SANE = re.compile(r"[A-Za-z0-9_.:-]{8,80}")
 
-#: How Django says that it is the request that is wrong.
+#: The exceptions with which Django rejects a request.
 REFUSALS = (PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
 
 _current: ContextVar[str] = ContextVar("request_id", default="-")
@@ -39,7 +39,7 @@ class RequestIdMiddleware:
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives each record the id of the request at hand; a dash outside of any."""
+    """Gives each record the id of the current request; a dash outside of any."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = _current.get()
@@ -47,9 +47,9 @@ class RequestIdFilter(logging.Filter):
 
 
 class RefusalFilter(logging.Filter):
-    """Makes one line, a warning, of what is logged of a request that was refused: nothing is wrong in the panel.
+    """Shortens the log record of a rejected request to a warning of one line: nothing is wrong in the panel.
 
-    Anyone can send such requests, and what they hold must neither flood the log nor forge a line of it.
+    Anyone can send such requests, and their content must neither flood the log nor forge a line of it.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -1,7 +1,7 @@
 """Encrypted text that fails gently: a value that can't be decrypted is marked, not raised.
 
 ``django-fernet-fields-v2`` raises while a row is loaded, which takes a whole list down for one bad row, and its
-``bulk_update`` encrypts the SQL expression instead of the value. Both are mended here.
+``bulk_update`` encrypts the SQL expression instead of the value. Both are fixed here.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from django.db.models.expressions import BaseExpression
 
 @dataclass(frozen=True, repr=False)
 class Unreadable:
-    """Stands for a value that none of the present ``FERNET_KEYS`` decrypts. Saved again, it stays what it was."""
+    """Stands for a value that none of the current ``FERNET_KEYS`` decrypts. Saving it again does not change it."""
 
     ciphertext: bytes
 
@@ -63,6 +63,6 @@ class EncryptedTextField(_Base):
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:
-    """A keyed hash of an exchange key: equal for equal values, and no help in guessing them without the key."""
+    """Return a keyed hash of an exchange key: equal for equal values, and no help in guessing them without the key."""
     text = json.dumps(dict(values), sort_keys=True)
     return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]

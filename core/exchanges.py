@@ -1,4 +1,4 @@
-"""What a person needs to know to make a key at an exchange, in words. What there is to connect: ``connectors``."""
+"""What a user needs to know to create a key at an exchange. The available connectors are in ``connectors``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,11 +8,11 @@ from hummingbot_api.connectors import AccountType, market_of
 
 @dataclass(frozen=True)
 class FieldWords:
-    """One value of a key, for people.
+    """The labels of one value of a key.
 
     Attributes:
         help: where it is found, or what to choose.
-        choices: the words for a ``Literal``'s values.
+        choices: the labels of a ``Literal``'s values.
     """
 
     label: str
@@ -22,19 +22,19 @@ class FieldWords:
 
 @dataclass(frozen=True)
 class Exchange:
-    """How keys are made at one exchange.
+    """How keys are created at one exchange.
 
     Attributes:
         name: as its customers know it.
-        where: the way to the page where keys are made.
+        where: the path to the page where keys are created.
         allow: what to tick for spot trading; empty where there is nothing to tick.
         allow_perpetual: what to tick for perpetual futures.
         url: that page's address, where it is known for certain.
         test_url: the same for the test network, which has keys of its own.
         binds: whether a key can be bound to addresses. A wallet's key can't.
-        withdraws: whether a key that can't withdraw is to be had. A wallet's own key can always.
+        withdraws: whether the exchange offers keys that can't withdraw. A wallet's own key always can.
         note: what else to know about it.
-        fields: the words for what it alone asks for, or calls by another name.
+        fields: the labels of its own additional values, or of those that it names differently.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Exchange:
     fields: Mapping[str, FieldWords] = field(default_factory=dict)
 
 
-#: What most exchanges ask for, by the end of the field's name.
+#: The values that most exchanges require, by the end of the field's name.
 _FIELDS = {
     "api_key": FieldWords("API key", "Also called access key."),
     "api_secret": FieldWords("Secret key", "Shown only once, when you create the key."),
@@ -211,17 +211,17 @@ _PUBLIC_BALANCES = {"hyperliquid", "dydx_v4", "injective_v2"}
 
 
 def proves_address_only(connector: str) -> bool:
-    """Whether a key that was accepted is known for its address alone: its private key was not used."""
+    """Return whether a key that was accepted is known for its address alone: its private key was not used."""
     return market_of(connector).exchange in _PUBLIC_BALANCES
 
 
 def exchange_of(connector: str) -> Exchange | None:
-    """How keys for this connector are made; nothing when that is not known."""
+    """Return how keys for this connector are created; nothing when that is unknown."""
     return EXCHANGES.get(market_of(connector).exchange)
 
 
 def title_of(connector: str) -> str:
-    """A connector for people: ``Binance``, ``Binance futures (perpetual)``, ``Binance, paper trade``."""
+    """Return a connector's display name: ``Binance``, ``Binance futures (perpetual)``, ``Binance, paper trade``."""
     market = market_of(connector)
     exchange = EXCHANGES.get(market.exchange)
     name = exchange.name if exchange else market.exchange.replace("_", " ").title()
@@ -234,7 +234,7 @@ def title_of(connector: str) -> str:
 
 
 def wording_of(connector: str, field_name: str) -> FieldWords:
-    """What a connector's field is called, and where its value is found. An unknown one is called by its own name."""
+    """Return the label and help text of a connector's field. An unknown one is labeled with its own name."""
     group, _, inner = field_name.partition(".")
     if inner:
         words = wording_of(connector, inner)

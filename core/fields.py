@@ -17,7 +17,7 @@ class JsonField(forms.JSONField):
         return read_json(value) if isinstance(value, str) and value.strip() else super().to_python(value)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """As it was typed."""
+        """Return the input unchanged."""
         return initial if self.disabled else data and InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:

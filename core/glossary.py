@@ -1,4 +1,4 @@
-"""The words that the panel takes from Hummingbot or uses in a sense of its own, explained once for all pages."""
+"""The terms that the panel takes from Hummingbot or uses in a sense of its own, explained once for all pages."""
 
 GLOSSARY = {
     "Archive": "Removes a bot from its server for good. Its container is deleted; its trades are kept there in a file.",

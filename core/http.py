@@ -10,8 +10,8 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Who asks. Each trusted proxy appends to ``X-Forwarded-For`` by whom it was asked; what stands before that is
-    the visitor's own word, and counts for nothing.
+    """Return the client's address. Each trusted proxy appends the address of its client to ``X-Forwarded-For``;
+    anything before that comes from the visitor, and counts for nothing.
     """
     proxies = settings.TRUSTED_PROXIES
     addresses = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
@@ -22,7 +22,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def is_row_number(text: str) -> bool:
-    """Whether it can be a row's number, in every database."""
+    """Return whether it can be a row's number, in every database."""
     return text.isdecimal() and len(text) <= 18
 
 

@@ -29,12 +29,12 @@ def require_known_history(using: str, **kwargs: object) -> None:
 
 
 def is_up_to_date(model: type[models.Model], apps: Any) -> bool:
-    """Whether the table of a model is there, with the columns that this release's code reads and writes.
+    """Return whether a model's table exists, with the columns that this release's code reads and writes.
 
-    It is not after ``manage.py migrate bots 0001``. The migration that completes it sends the signal once more.
+    It does not after ``manage.py migrate bots 0001``. The migration that completes it sends the signal once more.
 
     Args:
-        apps: what the signal says that the database has now.
+        apps: the signal's state of the database.
     """
     try:
         migrated = apps.get_model(model._meta.label)

@@ -7,16 +7,17 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.text import Truncator
 
-#: How many groups and lists may stand within each other: what checks and stores them goes down by recursion.
+#: How deep groups and lists may be nested: the code that checks and stores them is recursive.
 MAX_DEPTH = 50
 
 
 def read_json(text: str | bytes) -> Any:
-    """What the text says.
+    """Parse the text.
 
     Raises:
-        ValidationError: it is not JSON, names something twice in one group, is nested too deeply, or holds what is
-            neither a finite number nor text. Its ``params`` hold the ``line`` where that is known.
+        ValidationError: it is not JSON, names something twice in one group, is nested too deeply, or contains a value
+        that
+            is neither a finite number nor text. Its ``params`` contain the ``line`` where that is known.
     """
     try:
         value = json.loads(

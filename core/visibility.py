@@ -15,10 +15,10 @@ def sees_every_client(user: AnyUser) -> bool:
 
 
 class OfClientsQuerySet(models.QuerySet[Row]):
-    """Rows of which each belongs to one client: whoever sees the client sees them.
+    """Rows of which each belongs to one client: a user who sees the client sees them.
 
     Attributes:
-        account_manager: the way from a row to whoever looks after its client.
+        account_manager: the lookup from a row to the user who manages its client.
     """
 
     account_manager = "client__account_manager"

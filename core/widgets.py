@@ -16,7 +16,7 @@ SECRET_ATTRS = {
 
 
 class CodeEditor(UnfoldAdminTextareaWidget):
-    """A textarea that ``code_editor.js`` makes a code editor of: colours, line numbers, a file to read into it.
+    """A textarea that ``code_editor.js`` makes a code editor of: colors, line numbers, a file to read into it.
 
     Without JavaScript it stays a textarea.
 
@@ -44,7 +44,7 @@ class CodeEditor(UnfoldAdminTextareaWidget):
 
 
 def describe_stored(secret: str | Unreadable) -> str:
-    """The help text of a field that replaces a stored secret."""
+    """Return the help text of a field that replaces a stored secret."""
     if isinstance(secret, Unreadable):
         return "The stored value can't be decrypted. Enter it again."
     return "Leave this empty to keep the stored value."

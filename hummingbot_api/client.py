@@ -31,7 +31,7 @@ class HummingbotAPI:
         long_read_timeout: the same for what takes long: a login at the exchange, a deploy, a container.
         transfer_timeout: how many seconds more, after both of its timeouts, an answer may take until it is whole: a
             server that sends a byte now and then is waited for no longer.
-        total_timeout: seconds for all requests together, from now on; what is asked later is not sent.
+        total_timeout: seconds for all requests together, from now on; later requests are not sent.
         read_retries: how often a read (never a write) is repeated when the server is not reached; 4 at most.
     """
 

@@ -1,4 +1,4 @@
-"""What is known of connectors before any server was asked. A server's own answer goes first."""
+"""The known connectors, before any server was read. A server's own answer takes precedence."""
 
 import re
 from collections.abc import Iterable
@@ -57,8 +57,8 @@ KNOWN_CONNECTORS: dict[str, tuple[ConnectorField, ...]] = {
     for connector, words in _SECRETS.items()
 }
 
-#: What a nested model of a connector asks for, by its class. A server names the class and tells no more of it; read in
-#: the connectors' ``*_utils.py`` of hummingbot/hummingbot. One without fields is chosen by its title alone.
+#: The fields of a connector's nested model, by its class. A server names the class and reports nothing else; read in
+#: the connectors' ``*_utils.py`` of hummingbot/hummingbot. A model without fields is chosen by its title alone.
 _MODELS: dict[str, tuple[str, tuple[ConnectorField, ...]]] = {
     "InjectiveDelegatedAccountMode": (
         "delegate_account",
@@ -104,8 +104,8 @@ NOT_ENTERED = {"receive_connector_configuration"}
 
 
 def modes_of(field: ConnectorField) -> dict[str, tuple[ConnectorField, ...]]:
-    """What can be chosen for a group of fields, with what each choice asks for; empty for any other field, and for a
-    group of which nothing is known: that is entered as JSON.
+    """Return the choices for a group of fields, with the fields of each choice; empty for any other field, and for an
+    unknown group, which is entered as JSON.
     """
     if field.kind != "object":
         return {}
@@ -114,7 +114,7 @@ def modes_of(field: ConnectorField) -> dict[str, tuple[ConnectorField, ...]]:
 
 
 def entries(fields: Iterable[ConnectorField]) -> tuple[ConnectorField, ...]:
-    """The fields as they are entered, one value each: a group by its choice, and by ``group.field``."""
+    """Return the fields as they are entered, one value each: a group by its choice, and by ``group.field``."""
     entered = []
     for field in fields:
         modes = modes_of(field)
@@ -126,7 +126,7 @@ def entries(fields: Iterable[ConnectorField]) -> tuple[ConnectorField, ...]:
 
 
 def choice_for(name: str, fields: Iterable[ConnectorField]) -> str:
-    """The choices of its group that ask for ``group.field``, with commas; empty for a field of no group."""
+    """Return the choices of its group that require ``group.field``, with commas; empty for a field of no group."""
     group, _, inner = name.partition(".")
     modes = next((modes_of(field) for field in fields if field.name == group), {}) if inner else {}
     return ", ".join(title for title, asked in modes.items() if inner in {field.name for field in asked})
@@ -137,7 +137,7 @@ PAPER_TRADE = ("binance_paper_trade", "gate_io_paper_trade", "kraken_paper_trade
 
 
 class AccountType(Enum):
-    """What a bot on a connector trades with; the value is for people."""
+    """The account type of a bot on a connector; the value is a label."""
 
     REAL = "live"
     PAPER = "paper"
@@ -146,7 +146,7 @@ class AccountType(Enum):
 
 @dataclass(frozen=True)
 class Market:
-    """What a connector's name says.
+    """What a connector's name means.
 
     Attributes:
         exchange: Hummingbot's name for it: ``binance`` for ``binance_perpetual_testnet``.
@@ -162,7 +162,7 @@ _ENDINGS = {"_paper_trade": AccountType.PAPER, "_testnet": AccountType.TESTNET, 
 
 
 def market_of(connector: str) -> Market:
-    """Where and with what a connector trades. A name that does not say otherwise means real money."""
+    """Return where and with what a connector trades. A name without a marker means real money."""
     resolution = next((resolution for resolution in _ENDINGS if connector.endswith(resolution)), "")
     name = connector.removesuffix(resolution)
     return Market(
@@ -173,10 +173,10 @@ def market_of(connector: str) -> Market:
 
 
 def is_paper_trade(connector: str) -> bool:
-    """Whether the connector simulates its fills. It needs no key; servers do not list it."""
+    """Return whether the connector simulates its fills. It needs no key; servers do not list it."""
     return market_of(connector).account_type is AccountType.PAPER
 
 
 def real_exchange(connector: str) -> str:
-    """The connector whose market a paper trade connector simulates; any other is its own."""
+    """Return the connector whose market a paper trade connector simulates; for any other, the connector itself."""
     return connector.removesuffix("_paper_trade")

@@ -1,19 +1,19 @@
-"""What can go wrong when a Hummingbot API server is asked: each error has a code and a sentence."""
+"""What can go wrong in requests to a Hummingbot API server: each error has a code and a sentence."""
 
 from typing import ClassVar
 
 
 class HummingbotAPIError(Exception):
-    """A request to a Hummingbot API server failed, or the server said that it did.
+    """A request to a Hummingbot API server failed, or the server reported a failure.
 
     Attributes:
         code: stable, for programs and searches. A family of errors has none of its own.
         meaning: what happened, as a sentence.
-        message: the same with what the server said, never with a secret in it.
+        message: the same with the server's message, never with a secret in it.
         retryable: whether the same request may succeed later without anything being changed.
-        no_contact: whether the server could not be asked at all, as opposed to saying no.
-        may_have_acted: whether the server may have done what was asked all the same. True unless the kind, or the one
-            that raises it, knows better: a deploy that is wrongly held to have come to nothing is sent a second time.
+        no_contact: whether the server could not be reached at all, as opposed to rejecting the request.
+        may_have_acted: whether the server may have executed the request anyway. True unless the kind, or the code that
+            raises it, knows better: a deploy that is wrongly considered to have failed is sent a second time.
     """
 
     code: ClassVar[str] = "hummingbot_api_error"
@@ -27,11 +27,11 @@ class HummingbotAPIError(Exception):
         super().__init__(self.message)
 
 
-# --- nothing was heard of the API -------------------------------------------------------------------------------
+# --- the API was not reached ------------------------------------------------------------------------------------
 
 
 class ConnectionFailed(HummingbotAPIError):
-    """There is no way to the API: whatever else is asked now would fail likewise."""
+    """The API can't be reached: any other request would fail likewise."""
 
     no_contact = True
 
@@ -101,11 +101,11 @@ class TunnelInterstitial(TunnelError):
     retryable = False
 
 
-# --- the API was asked and gave no answer that can be used ------------------------------------------------------
+# --- the API gave no usable answer ------------------------------------------------------------------------------
 
 
 class Unanswered(HummingbotAPIError):
-    """The server did not say what it did. That is about this one request: it may answer the next one."""
+    """The server did not report what it did. This concerns the one request: it may answer the next one."""
 
     retryable = True
 
@@ -152,11 +152,11 @@ class InvalidName(HummingbotAPIError):
     meaning = "This name can't be used on a Hummingbot API server."
 
 
-# --- the server understood and said no --------------------------------------------------------------------------
+# --- the server understood and rejected the request -------------------------------------------------------------
 
 
 class Refused(HummingbotAPIError):
-    """The server said no, so as a rule it has not done what was asked."""
+    """The server rejected the request, so as a rule it has not executed it."""
 
     may_have_acted = False
 
@@ -211,10 +211,10 @@ class WrongKeyField(Refused):
 
 
 class KeyRefused(Refused):
-    """The exchange did not accept the key, and said so itself."""
+    """The exchange itself rejected the key."""
 
     code = "key_refused"
-    may_have_acted = True  # the server stores a key before the exchange is asked, and may leave it there
+    may_have_acted = True  # the server stores a key before it logs in to the exchange, and may leave it there
     meaning = "The exchange rejected the API key."
 
 
@@ -242,7 +242,7 @@ class ControllerInvalid(Refused):
 
 
 class ConfigInvalid(Refused):
-    """The settings were not accepted, or the server holds others than were sent."""
+    """The settings were not accepted, or the server stored others than were sent."""
 
     code = "config_invalid"
     meaning = "The server rejected these settings."

@@ -11,7 +11,7 @@ DEPLOY_TIMESTAMP = re.compile(r"-\d{8}-\d{6}")
 
 
 def check_name(name: str, what: str = "name") -> str:
-    """Return ``name`` when a server takes it for an account, instance, script or config.
+    """Return ``name`` when a server accepts it for an account, instance, script or config.
 
     Raises:
         InvalidName: anything but letters, digits, ``_`` and ``-``.
@@ -24,14 +24,14 @@ def check_name(name: str, what: str = "name") -> str:
 def slug(text: str, separator: str = "-") -> str:
     """Turn a display name into a name that a server accepts: ``Sharp Spread`` becomes ``sharp-spread``.
 
-    Empty when nothing of the text can be kept (a name in Chinese, say); the caller asks for another one then.
+    Empty when nothing of the text can be kept (a name in Chinese, say); the caller then requires another one.
     """
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", separator, ascii_text.lower()).strip(separator)
 
 
 def is_asset(text: str) -> bool:
-    """Whether an exchange may have an asset of that name: ``kPEPE``, ``USD.b``, ``$NUT``.
+    """Return whether an exchange may have an asset of that name: ``kPEPE``, ``USD.b``, ``$NUT``.
 
     Any printable characters but the space and what separates the two assets of a pair.
     """
@@ -39,9 +39,9 @@ def is_asset(text: str) -> bool:
 
 
 def suggest_case(text: str) -> str:
-    """Return a name of assets in upper case when it is all lower case, and as it is otherwise.
+    """Return a name of assets in upper case when it is all lower case, and unchanged otherwise.
 
-    Exchanges spell most assets in upper case, and people often don't. Mixed case is meant as it is.
+    Exchanges spell most assets in upper case, and users often don't. Mixed case is intentional.
     """
     upper = text.upper()
     # The upper case of some letters is longer, and a name in such letters is no exchange's.

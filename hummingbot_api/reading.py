@@ -48,8 +48,8 @@ def a_list(value: object, what: str) -> list[Any]:
 
 
 def readable(entries: Iterable[Entry], read: Callable[[Entry], Read]) -> list[Read]:
-    """What ``read`` makes of each of the entries that don't depend on each other; those that it can't read are left
-    out. Not for a list in which what is missing counts for gone.
+    """Return the results of ``read`` for independent entries; unreadable ones are left out. Not for a list in which a
+    missing entry counts as removed.
     """
     found = []
     for entry in entries:
@@ -68,7 +68,7 @@ def texts(value: object, what: str) -> list[str]:
 
 
 def text(source: Object, key: str) -> str:
-    """The text that must be under ``key``."""
+    """Return the text that must be under ``key``."""
     value = source.get(key)
     if not isinstance(value, str):
         raise _unexpected(f"“{key}”", "a text")
@@ -76,7 +76,7 @@ def text(source: Object, key: str) -> str:
 
 
 def optional_text(source: Object, key: str) -> str:
-    """The text under ``key``, empty when there is none."""
+    """Return the text under ``key``, empty when there is none."""
     return "" if source.get(key) is None else text(source, key)
 
 
@@ -88,7 +88,7 @@ def flag(value: object, what: str) -> bool:
 
 
 def moment(source: Object, key: str) -> datetime:
-    """The time that must be under ``key``, in ISO 8601 or in seconds since 1970; UTC by default."""
+    """Return the time that must be under ``key``, in ISO 8601 or in seconds since 1970; UTC by default."""
     value = source.get(key)
     try:
         if isinstance(value, int | float):
@@ -100,16 +100,16 @@ def moment(source: Object, key: str) -> datetime:
 
 
 def figure(source: Mapping[str, Any], key: str) -> float | None:
-    """The number under ``key``; ``None`` when there is none, or none that can be reckoned with."""
+    """Return the number under ``key``; ``None`` when there is none, or not a finite one."""
     value = source.get(key)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def decimal(source: Mapping[str, Any], key: str) -> Decimal | None:
-    """The number under ``key``, also when it stands there as text; ``None`` when there is none."""
+    """Return the number under ``key``, also when it is text; ``None`` when there is none."""
     value = source.get(key)
     try:
-        # By its text: of 0.0124 a float has more digits than anybody wrote.
+        # From its text: of 0.0124 a float has more digits than were written.
         number = Decimal(str(value)) if isinstance(value, int | float | str) else None
     except ArithmeticError:
         return None
@@ -117,7 +117,7 @@ def decimal(source: Mapping[str, Any], key: str) -> Decimal | None:
 
 
 def milliseconds(source: Object, key: str) -> datetime | None:
-    """The time under ``key``, in milliseconds since 1970; ``None`` when there is none."""
+    """Return the time under ``key``, in milliseconds since 1970; ``None`` when there is none."""
     value = figure(source, key)
     try:
         return None if value is None else datetime.fromtimestamp(value / 1000, UTC)

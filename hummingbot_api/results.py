@@ -17,13 +17,13 @@ _OBJECT = re.compile(r"(typing\.)?(dict|mapping|union)\b|\w+\.\w", re.IGNORECASE
 
 @dataclass(frozen=True)
 class ConnectorField:
-    """One value that a connector asks for when a key is added.
+    """One value that a connector requires when a key is added.
 
     Attributes:
         name: as the server spells it, ``bitmart_memo``.
         type: the server's name for it: ``SecretStr``, ``str``, ``int``, ``bool``, ``Literal``, ``list[str]``,
             or the path of a nested model.
-        required: whether a key without it is refused.
+        required: whether a key without it is rejected.
         allowed_values: the choices of a ``Literal``; empty for any other type.
     """
 
@@ -53,7 +53,7 @@ class ConnectorField:
 
 @dataclass(frozen=True)
 class ControllerSetting:
-    """One setting of a controller, as the template of its configuration tells it.
+    """One setting of a controller, as the template of its configuration describes it.
 
     Attributes:
         name: as the configuration spells it.
@@ -72,11 +72,11 @@ class ControllerSetting:
 
 @dataclass(frozen=True)
 class TradingRule:
-    """What an exchange asks of orders for a trading pair; ``None`` where it sets no bound.
+    """An exchange's requirements for orders in a trading pair; ``None`` where it sets no bound.
 
     Attributes:
         min_order_size: in the base asset.
-        min_notional_size: what an order must be worth, in the quote asset.
+        min_notional_size: the minimum value of an order, in the quote asset.
         min_price_increment: the step of prices, in the quote asset.
     """
 
@@ -97,11 +97,11 @@ class LogEntry:
 
 @dataclass(frozen=True)
 class BotStatus:
-    """What a live bot says of itself.
+    """What a live bot reports about itself.
 
     Attributes:
-        status: ``running`` only when a controller reports; a healthy script bot always says ``stopped``.
-        recently_active: the process was heard within 30 s. It lives on after a stop; only its strategy ends.
+        status: ``running`` only when a controller reports; a healthy script bot always reports ``stopped``.
+        recently_active: the process was connected within 30 s. It stays up after a stop; only its strategy ends.
         performance: by controller id, as the server sends it; empty until the exchange is ready.
         error_logs: up to 100 entries.
         general_logs: up to 100 entries.
@@ -116,7 +116,7 @@ class BotStatus:
 
 @dataclass(frozen=True)
 class MqttStatus:
-    """The server's link to its bots. ``discovered_bots`` are those that were heard within 30 s."""
+    """The server's connection to its bots. ``discovered_bots`` are those that were connected within 30 s."""
 
     connected: bool
     discovered_bots: frozenset[str]
@@ -174,13 +174,13 @@ class Holding:
     value: float | None
 
 
-#: What an account holds, by connector.
+#: An account's balances, by connector.
 Holdings = Mapping[str, tuple[Holding, ...]]
 
 
 @dataclass(frozen=True)
 class PortfolioSnapshot:
-    """What one account held at a moment, to the minute."""
+    """One account's balances at a moment, to the minute."""
 
     taken_at: datetime
     holdings: Holdings

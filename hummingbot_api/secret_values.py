@@ -1,8 +1,8 @@
-"""Which values of an exchange key are secrets, to be masked in what bots log and servers say.
+"""Which values of an exchange key are secrets, to be masked in logs of bots and messages of servers.
 
-A connector declares nearly all that it asks for as secret, also what a person has chosen as a name or what the exchange
-shows to everybody. Such a value may be a common word: to mask it makes a log unreadable, and it gives itself away by
-the words around it. So it counts as a secret only when nobody would use it as a word.
+A connector declares nearly all of its values as secret, including names that a person has chosen and values that the
+exchange shows publicly. Such a value may be a common word: masking it makes a log unreadable, and the surrounding text
+reveals it anyway. So a value counts as a secret only when it can't be a word.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 #: The ends of the names of such values.
 CHOSEN = ("memo", "id", "address", "account_name", "account_type", "account_limit", "public_key", "index")
-#: Exchanges ask for secrets of at least so many characters; assets and most names have fewer.
+#: Exchanges require secrets of at least this many characters; assets and most names have fewer.
 MIN_SECRET = 6
 #: Lines by which the panel knows what a bot does, and their kind.
 _LINES = (
@@ -29,8 +29,8 @@ def secrets_in(
     """Return those of a key's values that are secrets.
 
     Args:
-        declared: the fields that the connector declares as secret; ``None`` when that is not known: then all are.
-        words: names that stand in logs, such as the client's. Neither these nor their parts are secrets.
+        declared: the fields that the connector declares as secret; ``None`` when that is unknown: then all are.
+        words: names that occur in logs, such as the client's. Neither these nor their parts are secrets.
     """
     known = PRODUCT_WORDS.union(*map(_parts, words))
     return [
@@ -43,7 +43,7 @@ def secrets_in(
 
 
 def looks_random(text: str) -> bool:
-    """Return whether a text is in one piece and of a kind that nobody uses as a word: ``a1b2c3d4``, ``aBcDeFgH``."""
+    """Return whether a text is in one piece and can't be a word: ``a1b2c3d4``, ``aBcDeFgH``."""
     kinds = [re.search(kind, text[1:]) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
     return len(text) >= 8 and bool(re.fullmatch(r"[\w+/=-]+", text)) and len(list(filter(None, kinds))) > 1
 
@@ -54,7 +54,7 @@ def _parts(name: str) -> set[str]:
 
 
 def _texts(values: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, str]]:
-    """Every text and number in ``values``, however deep, with the name of the field that it is in."""
+    """Yield every text and number in ``values``, however deep, with the name of the field that it is in."""
     for field, value in values.items():
         for item in value if isinstance(value, list | tuple) else [value]:
             if isinstance(item, Mapping):

@@ -51,9 +51,9 @@ class ServerBug(ServerFailed):
     retryable = False
 
 
-#: In this order: an error number says more than that there was an exception.
+#: In this order: an error number is more precise than the name of an exception.
 _FAULTS: tuple[tuple[type[ServerFailed], str], ...] = (
-    # The last one: nobody has logged in to the account's keys, because its password did not fit.
+    # The last one: the server is not logged in to the account's keys, because its password did not fit.
     (ServerKeysUnreadable, r"^MAC mismatch|^Failed to authenticate for |has no attribute '(en|de)crypt_secret_value'"),
     (ServerDiskFull, r"\[Errno (28|122)\]|No space left on device|Disk quota exceeded|database or disk is full"),
     # By its number: exchanges have refusals that are called “Permission denied”.
@@ -72,5 +72,5 @@ _PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern i
 
 
 def server_fault(words: str) -> type[ServerFailed] | None:
-    """Return what failed on the server's own side, by its words; ``None`` when they name no such thing."""
+    """Return what failed on the server's own side, by its message; ``None`` when the message names no such failure."""
     return next((kind for kind, pattern in _PATTERNS if pattern.search(words)), None)

@@ -1,4 +1,4 @@
-"""The server's words, made fit to be shown: short, on one line, without secrets."""
+"""The server's messages, made fit to be shown: short, on one line, without secrets."""
 
 import json
 import re
@@ -11,24 +11,24 @@ from hummingbot_api.errors import HummingbotAPIError
 
 MASK = "•••"
 MAX_QUOTE = 300
-#: Shorter texts are no secrets: to mask them would eat words.
+#: Shorter texts are no secrets: masking them would hide words.
 MIN_SECRET = 4
 #: A secret of so many characters, which no word has, is masked within others too: in a URL, between other secrets.
 MIN_SECRET_ANYWHERE = 16
 #: A line of a secret of several, such as a private key in a file, is a secret from this length on.
 MIN_SECRET_LINE = 8
 
-#: Characters of a server's words that are looked at: it may say megabytes.
+#: How many characters of a server's message are read: it may send megabytes.
 MAX_READ = 20_000
 #: So many are masked before, that no secret is cut in two and half of it shown.
 MAX_MASKED = 5 * MAX_READ
 
-# What reads a server's words takes time in proportion to their length, whatever they are: none of these begins with, or
-# has in its midst, a repetition without a bound that can begin anywhere.
+# Reading a server's message takes time in proportion to its length, for any content: none of these starts with, or
+# contains, an unbounded repetition that can start anywhere.
 _TRACEBACK = "Traceback (most recent call last):"
 #: How Pydantic ends a line of a validation error. It repeats the input, truncate: no mask would match it.
 _PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
-#: A color, a movement of the cursor, a window's title. Bounded: a log may hold nothing but beginnings of these.
+#: A color, a movement of the cursor, a window's title. Bounded: a log may consist only of beginnings of these.
 _ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,5}[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|\x1b[ -/]?[0-Z\\-~]"
 )
@@ -40,8 +40,8 @@ _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
 def mask_secrets(secrets: Iterable[object]) -> Callable[[str], str]:
     """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped.
 
-    A secret is masked where it stands as a whole: within another word it would give itself away by what is left.
-    What is a secret at all is for the caller to know: see ``secret_values``.
+    A secret is masked only as a whole: within another word, the rest of the word would reveal it. The caller decides
+    what is a secret: see ``secret_values``.
     """
     forms = {form for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= MIN_SECRET}
     if not forms:
@@ -62,7 +62,7 @@ def _is_of_words(character: str) -> bool:
 
 
 def error_detail(body: Any) -> str:
-    """What the JSON of a failure says, without the ``input`` of a ``422``, which echoes what was sent."""
+    """Return the message in a failure's JSON, without the ``input`` of a ``422``, which echoes the request."""
     words = body.get("detail") or body.get("message") if isinstance(body, Mapping) else body
     if isinstance(words, list):
         return "; ".join(filter(None, map(_field_error, words)))
@@ -70,9 +70,9 @@ def error_detail(body: Any) -> str:
 
 
 def sanitize(text: str, mask: Callable[[str], str] = str) -> str:
-    """A server's words on one line, without secrets, however long and whatever they are.
+    """Return a server's message on one line, without secrets, whatever its length and type.
 
-    Without a ``mask`` they are to be judged, and neither shown nor kept.
+    Without a ``mask``, the result is only for evaluation, and must neither be shown nor stored.
     """
     return one_line(mask(strip_invisible(text[:MAX_MASKED]))[:MAX_READ])
 
@@ -102,7 +102,7 @@ def one_line(text: str) -> str:
 
 
 def problem(kind: type[HummingbotAPIError], words: str) -> HummingbotAPIError:
-    """Make an error of this kind that quotes the server's words, cut to a readable length."""
+    """Create an error of this kind that quotes the server's message, cut to a readable length."""
     if not words:
         return kind()
     return kind(f"{kind.meaning} The server responded: {truncate(words, MAX_QUOTE)}")
@@ -117,13 +117,13 @@ def _field_error(entry: Any) -> str:
     if not isinstance(entry, Mapping):
         return ""
     where = entry.get("loc")
-    # "body" only says that the field was in the request's body.
+    # "body" only means that the field was in the request's body.
     names = [str(part) for part in where if part != "body"] if isinstance(where, list) else []
     return f"{'.'.join(names)}: {entry.get('msg', '')}" if names else str(entry.get("msg", ""))
 
 
 def _texts(values: Iterable[object]) -> Iterator[str]:
-    """Every text in ``values``, however deep, and each of its lines: a PEM key may be quoted in part."""
+    """Yield every text in ``values``, however deep, and each of its lines: a PEM key may be quoted in part."""
     for value in values:
         if isinstance(value, Mapping):
             yield from _texts(value.values())

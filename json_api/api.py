@@ -1,4 +1,4 @@
-"""The JSON API, put together. It stands at the root of the site: ``/bots``, ``/clients``, ``/operations``, ..."""
+"""The JSON API, assembled. It is at the root of the site: ``/bots``, ``/clients``, ``/operations``, ..."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +20,7 @@ from json_api.schemas.operations import OperationEvent
 
 
 def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """The documentation is for whoever is signed in to the admin, and for tools with a token."""
+    """Open the documentation to users who are signed in to the admin, and to tools with a token."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -36,7 +36,7 @@ def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     return guarded
 
 
-#: What webhooks are told.
+#: The events that webhooks receive.
 EVENTS = (OperationEvent, BotStateEvent)
 #: What each of their messages is signed with, see docs/api.md.
 SIGNED_WITH = ("Webhook-Id", "Webhook-Timestamp", "Webhook-Signature")
@@ -55,7 +55,7 @@ def _notified(event: type[Schema]) -> dict[str, Any]:
 
 
 def refuses_in_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A method that an address does not take is answered like all else that goes wrong, not in plain text."""
+    """Answer an unsupported method with a problem, like all other errors, and not in plain text."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -79,7 +79,7 @@ class PanelAPI(NinjaAPI):
         return patterns, *names
 
     def get_openapi_schema(self, **kwargs: Any) -> Any:
-        """The schema, with what goes wrong in its own media type, and with what webhooks are told."""
+        """Return the schema, with problems in their own media type, and with the webhooks' events."""
         schema = super().get_openapi_schema(**kwargs)
         _, definitions = models_json_schema(
             [(event, "serialization") for event in EVENTS],
@@ -109,6 +109,6 @@ api = PanelAPI(
     parser=StrictParser(),
 )
 handle_problems(api)
-# What is asked of a bot's orders goes before what is done with it, which any word after its number might be.
+# The routes of a bot's orders come before those of its operations, which match any word after its number.
 for routes in (orders, bots, clients, servers, operations, webhooks):
     api.add_router("", routes.router)

@@ -1,4 +1,4 @@
-"""Who calls: the token in the request's header, what it is for, where it may come from, how often."""
+"""Authentication: the token in the request's header, its scopes, its addresses, its rate limit."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -27,7 +27,7 @@ class Bearer(HttpBearer):
         self.scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> Token:
-        """The token's row; ``request.user`` becomes its user.
+        """Return the token's row, and set ``request.user`` to its user.
 
         Raises:
             TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests, ScopeMissing
@@ -48,7 +48,7 @@ def require_scope(token: Token, scope: Scope) -> None:
 
 
 def consume_quota(request: HttpRequest, secret: str) -> Token:
-    """The token with this secret, with one request counted against its rate limit.
+    """Return the token with this secret, after counting one request against its rate limit.
 
     Raises:
         TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests

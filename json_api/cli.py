@@ -1,4 +1,4 @@
-"""The API's verbs for whoever lives in a terminal: ``manage.py bot list --json``, ``manage.py bot stop 3``.
+"""The API's verbs for the terminal: ``manage.py bot list --json``, ``manage.py bot stop 3``.
 
 A terminal on the panel's host is an administrator's: it sees every client. With ``--json`` standard output holds what
 the JSON API would answer, and nothing else.
@@ -24,7 +24,7 @@ from operations.problems import NotPossibleNow
 
 
 def as_json(answer: Any) -> str:
-    """As the JSON API writes it."""
+    """Return a value as the JSON API writes it."""
     return json.dumps(answer, cls=NinjaJSONEncoder, indent=2, ensure_ascii=False)
 
 
@@ -38,9 +38,9 @@ class NounCommand(OperationCommand):
     list_schema: ClassVar[type[Schema] | None] = None
     #: Columns of the list, as the schema names them.
     columns: ClassVar[tuple[str, ...]]
-    #: Verbs that ask for an operation, with its kind.
+    #: Verbs that submit an operation, with its kind.
     actions: ClassVar[dict[str, str]] = {}
-    #: What a verb's operation can be told besides, with what it means: each is a flag.
+    #: The decisions that a verb's operation accepts, with their meaning: each is a flag.
     decisions: ClassVar[dict[str, dict[str, str]]] = {}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -63,7 +63,7 @@ class NounCommand(OperationCommand):
         return parser
 
     def add_more_verbs(self, verbs: Any) -> None:
-        """For verbs of one noun only; each is a method named after it."""
+        """Add the verbs of one noun only; each is a method named after it."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["json"]:
@@ -86,7 +86,7 @@ class NounCommand(OperationCommand):
             raise CommandError(f"{problem.message} [{problem.code}]\nWhat to do: {problem.remedy}") from None
 
     def rows(self) -> models.QuerySet[Any]:
-        """All of them, with what the list's schema needs of other tables."""
+        """Return all rows, with what the list's schema needs of other tables."""
         return self.model._default_manager.all()
 
     def list(self, options: dict[str, Any]) -> None:

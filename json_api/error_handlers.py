@@ -1,4 +1,4 @@
-"""Problems as answers: RFC 9457, with the catalog's code and remedy, for whatever goes wrong in the JSON API."""
+"""Problems as answers: RFC 9457, with the catalog's code and remedy, for every error in the JSON API."""
 
 import logging
 from typing import Any
@@ -28,7 +28,7 @@ from json_api.problems import (
 from operations.problems import NotPossibleNow, OperationActive, PanelFault
 
 logger = logging.getLogger(__name__)
-#: Where a problem is no request's fault but has a status of its own.
+#: For problems with a status of their own, although the request is not at fault.
 STATUSES = {
     **dict.fromkeys(
         (OperationActive, NotPossibleNow, BotExists, BotLive, PauseWouldEnd, OrdersMayBeOpen, ClientOffboarded), 409
@@ -80,12 +80,12 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The answer to an address that the API does not have."""
+    """Return the answer to an address that the API does not have."""
     return problem_response(request, ResourceNotFound())
 
 
 def model_errors(invalid: ModelInvalid, prefix: str = "") -> dict[str, list[str]]:
-    """A model's errors by the API's names for its fields; settings each by its own name."""
+    """Return a model's errors by the API's names for its fields; settings each by its own name."""
     errors: dict[str, list[str]] = {}
     for name, messages in invalid.message_dict.items():
         for message in messages:
@@ -116,7 +116,7 @@ def handle_problems(api: NinjaAPI) -> None:
     def invalid_request(request: HttpRequest, invalid: RequestInvalid) -> HttpResponse:
         errors: dict[str, list[str]] = {}
         for error in invalid.errors:
-            # The first part tells where it stood (body, query, path), the second the function's argument.
+            # The first part names the place (body, query, path), the second the function's argument.
             place = [str(part) for part in error["loc"]][1:]
             name = ".".join(place[1:] if error["loc"][0] == "body" and len(place) > 1 else place)
             errors.setdefault(name, []).append(error["msg"])
@@ -136,7 +136,7 @@ def handle_problems(api: NinjaAPI) -> None:
 
     @api.exception_handler(HttpError)
     def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
-        # The only one that ninja raises by itself, besides those above; the parser said why.
+        # The only other error that ninja raises itself; its cause is the parser's.
         why = error.__cause__
         if isinstance(why, RequestDataTooBig):
             return too_large(request, why)

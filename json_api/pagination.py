@@ -12,7 +12,7 @@ from pydantic import ValidationError as InvalidCursorContent
 
 from json_api.problems import FieldsInvalid
 
-#: Rows of a page, unless asked otherwise, and at most.
+#: Rows of a page, by default and at most.
 PAGE, MOST = 50, 200
 
 
@@ -24,7 +24,7 @@ class Paged(Schema):
 
 
 def page(request: HttpRequest, rows: models.QuerySet[Any], asked: Paged, order_by: str) -> dict[str, Any]:
-    """One page of ``rows`` in the order of a column that is never null; of equal rows the newest first.
+    """Return one page of ``rows`` in the order of a column that is never null; of equal rows the newest first.
 
     Raises:
         FieldsInvalid: the cursor is not one of this list.

@@ -1,4 +1,4 @@
-"""What can go wrong between the JSON API and whoever calls it. Part of the catalog in ``hummingbot_api.errors``."""
+"""What can go wrong between the JSON API and its callers. Part of the catalog in ``hummingbot_api.errors``."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,7 +12,7 @@ class RequestProblem(Problem):
     """The request can't be answered as it is.
 
     Attributes:
-        status: the HTTP status that says so.
+        status: the HTTP status of the answer.
     """
 
     code = "request_problem"
@@ -39,7 +39,7 @@ class BodyTooLarge(RequestProblem):
 
 
 class HttpsNotRecognized(RequestProblem):
-    """A proxy in front does not say that the request came over https, so that it is redirected there for ever."""
+    """A proxy in front does not report that the request came over https, so that it is redirected there forever."""
 
     code = "https_not_recognized"
     meaning = "The panel can't tell that the request came over https."
@@ -63,7 +63,7 @@ class TokenMissing(RequestProblem):
 
 
 class ScopeMissing(RequestProblem):
-    """The token's scopes don't hold what the call needs."""
+    """The token's scopes don't include what the call needs."""
 
     code = "scope_missing"
     meaning = "The token does not have the required scope."
@@ -102,7 +102,7 @@ class PermissionMissing(RequestProblem):
 
 
 class ResourceNotFound(RequestProblem):
-    """No such row, no such address, or not the user's to see: they look the same from outside."""
+    """No such row, no such address, or not visible to the user: they look the same from outside."""
 
     code = "resource_not_found"
     meaning = "There is nothing at this address, or the user may not see it."
@@ -162,7 +162,7 @@ class TooManyRequests(RequestProblem):
 
 
 class WebhookRefused(Problem):
-    """The receiver said no. Unlike a channel's, it may be a tool that is just being set up: it is asked again."""
+    """The receiver rejected it. Unlike a channel's, it may be a tool that is being set up: the delivery is retried."""
 
     code = "webhook_refused"
     fix_target = "webhook"
@@ -186,7 +186,7 @@ class WebhookUnreadable(Problem):
 
 
 class WebhookOff(Problem):
-    """The webhook was switched off before it was told."""
+    """The webhook was disabled before it was notified."""
 
     code = "webhook_off"
     fix_target = "webhook"
@@ -204,7 +204,7 @@ class WebhookNotAllowed(Problem):
 
 
 class OperationFailed(RequestProblem):
-    """The operation that was asked for has failed, or was cancelled. It is at hand as ``operation``."""
+    """The requested operation failed, or was canceled. It is available as ``operation``."""
 
     code = "operation_failed"
     meaning = "The requested operation did not succeed."

@@ -1,4 +1,4 @@
-"""A router whose calls all say which problems they may be answered with, and whose reads can be cached."""
+"""A router whose calls all declare the problems that they may answer with, and whose reads can be cached."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +15,7 @@ from json_api.schemas.common import ProblemOut
 
 #: No JSON; no token; not allowed; not there; not possible now; too much; invalid; what it depends on failed; too many.
 STATUSES = (400, 401, 403, 404, 409, 413, 422, 424, 429)
-#: What every call that asks for an operation takes.
+#: The parameter of every call that submits an operation.
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -27,9 +27,10 @@ IDEMPOTENCY_KEY = {
 
 
 def storable(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuses what is too much, and the one character that PostgreSQL can't store in text.
+    """Reject requests that are too large, and the one character that PostgreSQL can't store in text.
 
-    It stands behind the token: of a stranger's body, which may come as slowly as a stranger likes, nothing is read.
+    It runs after the token check: the body of an unauthenticated request, which may come arbitrarily slowly, is not
+    read.
     """
 
     @wraps(view)

@@ -21,9 +21,9 @@ from operations import kinds
 from operations.models import Operation, State
 from operations.services import operation_request
 
-#: A request that waits holds a thread of the web process: the others must stay free for those that don't.
+#: A request that waits occupies a thread of the web process: the others must stay free for those that don't.
 _waiting = BoundedSemaphore(settings.API["WAITING"])
-#: Seconds between two looks at the operation while a request waits.
+#: Seconds between two reads of the operation while a request waits.
 POLL_INTERVAL = 0.25
 #: Characters of an ``Idempotency-Key``.
 MAX_KEY = 255
@@ -35,7 +35,7 @@ def submit(kind: str, subject: models.Model, request: HttpRequest, **options: An
     Raises:
         PermissionMissing
         OperationActive: another one on the same lock has not ended.
-        Problem: what stands in the way of it, see ``OperationType.blocker``.
+        Problem: the blocker, see ``OperationType.blocker``.
     """
     definition = kinds.get(kind)
     require(request.user, definition.permission)
@@ -87,11 +87,11 @@ def respond(
     """Answer with the operation's subject once it has succeeded, or with the operation and 202 while it is active.
 
     Args:
-        rows: where the subject is looked up: only what the caller may see.
+        rows: the rows in which the subject is looked up: only those that the caller may see.
         created_at: the URL of a subject that the request created, with ``{}`` for its id. Such an answer is a 201.
 
     Raises:
-        OperationFailed: it failed or was cancelled.
+        OperationFailed: it failed or was canceled.
     """
     operation = wait_for(operation, waiting.wait)
     if operation.is_active:
@@ -103,16 +103,16 @@ def respond(
 
 
 def _fingerprint(request: HttpRequest) -> str:
-    """A keyed hash: what was asked may hold secrets."""
+    """Return a keyed hash of the request, which may contain secrets."""
     content = b"\0".join([str(request.method).encode(), request.get_full_path().encode(), request.body])
     return hmac.new(settings.SECRET_KEY.encode(), content, hashlib.sha256).hexdigest()
 
 
 def wait_for(operation: Operation, seconds: float) -> Operation:
-    """The operation as it is at its end, or after ``seconds``; at once when too many requests are waiting.
+    """Return the operation at its end, or after ``seconds``; at once when too many requests are waiting.
 
     Raises:
-        OperationFailed: it failed or was cancelled.
+        OperationFailed: it failed or was canceled.
     """
     if _waiting.acquire(blocking=False):
         try:

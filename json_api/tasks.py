@@ -1,4 +1,4 @@
-"""The queue's side of the JSON API: webhooks are told, and what need not be remembered any longer is forgotten."""
+"""The queue's side of the JSON API: webhooks are notified, and outdated rows are pruned."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from json_api.models import IdempotencyRecord, WebhookDelivery
 from json_api.webhooks.events import detect
 from json_api.webhooks.sender import outbox
 
-#: For so long the log of deliveries is kept: longer than events are looked for, or they would be told again.
+#: How long deliveries are kept: longer than events are searched for, or they would be sent again.
 KEPT = timedelta(days=30)
 
 

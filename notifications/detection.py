@@ -1,8 +1,8 @@
 """Finds incidents: compares what the panel has stored of servers, bots and operations with the incidents it knows.
 
-Nothing is asked and nothing is hooked in anywhere: looking again and again is enough, and a look that was missed or
-made twice changes nothing. What is not known is left alone. A bot whose server can't be asked is unknown, so there is
-one incident, the server's; a bot that an operation works on has none before that operation has ended.
+It sends no requests and hooks into nothing: checking repeatedly is enough, and a check that was missed or made twice
+changes nothing. Unknown states are left alone. The bots of a server that can't be reached are unknown, so there is one
+incident, the server's; a bot that an operation works on has none before that operation has ended.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -47,22 +47,22 @@ from notifications.problems import (
 from operations import kinds
 from operations.models import ACTIVE_STATES, Operation, State
 
-#: A failed operation is told of when it ended within this time: what failed before the panel could tell is history.
+#: A failed operation is reported if it ended within this time: older failures are history.
 FRESH = timedelta(days=1)
 
-#: After these a bot or a key is where it should be, whatever failed before: an instance is new or gone, a key is taken.
+#: These leave a bot or a key as it should be, whatever failed before: an instance is new or gone, a key was accepted.
 SETTLING = frozenset({"deploy", "redeploy", "archive", "rotate_key", "recreate_profile"})
 
 #: What a key that is accepted later on shows to be over.
 KEY_ERRORS = frozenset({KeyRefused.code, ServerKeysUnreadable.code})
 
-#: What ends a bot's trading because somebody asked for it.
+#: Operations with which a user ends a bot's trading.
 STOPPING = frozenset({"stop", "recover", "archive"})
 
 #: What stops a bot on its way to something else, and may fail after that.
 RECOVERING = frozenset({"start", "deploy", "redeploy"})
 
-#: What goes before the remedy when a bot could not be made to trade no more.
+#: The text before the remedy when an operation failed to end a bot's trading.
 STOP_NOW_REMEDY = (
     "The bot may still be trading. To stop it now, disable the API key at the exchange or cancel its orders there."
 )
@@ -156,7 +156,7 @@ def _name_of(bot: Bot, now: datetime) -> Verdict:
 
 
 def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_incident: bool) -> Verdict:
-    """What its instances may have left open. Only a person ends that: nobody else can look at the exchange."""
+    """Return what its instances may have left open. Only a person ends that: only they can check the exchange."""
     common: dict[str, Any] = {"family": "orders", "subject": bot, "polled_at": now}
     if orphaned:
         words = " ".join(f"{record.deployment}: {record.summary}" for record in orphaned)
@@ -168,7 +168,7 @@ def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_
 
 
 def _work_of(bot: Any) -> Verdict | None:
-    """Whether a bot that is up does its work; ``None`` while nobody knows."""
+    """Return whether a bot that is up does its work; ``None`` while that is unknown."""
     deployment = bot.deployment
     if deployment is None or deployment.state in {BotState.UNKNOWN, BotState.STARTING, BotState.UNCONFIRMED}:
         return None
@@ -183,7 +183,7 @@ def _work_of(bot: Any) -> Verdict | None:
 
 
 def _instance_of(bot: Any, now: datetime) -> Verdict | None:
-    """What is shown of the bot's instance; ``None`` while nobody knows, or while it starts."""
+    """Return the incident of the bot's instance; ``None`` while it is unknown, or while the instance starts."""
     deployment = bot.deployment
     if deployment is None or not deployment.is_open:
         return Verdict(family="instance", subject=bot, polled_at=now, words="Its instance was removed.")
@@ -196,7 +196,7 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
     if state == BotState.STOPPED and bot.stopped_here:
         return Verdict(words="The bot was stopped in the panel.", **common)
     if state not in _WRONG or deployment.verified_at is None:
-        # Of a bot that never ran, the failed operation that should have started it says all.
+        # For a bot that never ran, the failed operation that should have started it is enough.
         return None
     kind, problem = _WRONG[state]
     words = f"{problem.meaning} Instance: {deployment}."
@@ -252,15 +252,15 @@ def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdic
 
 
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:
-    """A verdict's words as the catalog has them."""
+    """Return a verdict's text as the catalog has it."""
     return {"words": words or problem.meaning, "code": problem.code, "remedy": problem.default_remedy}
 
 
 def _operations(now: datetime) -> Iterator[Verdict]:
-    """The last failure of each kind of operation on each subject, unless it is being tried again.
+    """Yield the last failure of each kind of operation on each subject, unless it is being tried again.
 
-    Told of are operations that change something: those that ask before they begin. One that only looks fails before
-    the eyes of whoever asked for it, and what it saw is on the server's or the bot's row.
+    Only operations that change something are reported: those that need confirmation. A read-only operation fails before
+    the eyes of the user who requested it, and its result is on the server's or the bot's row.
     """
     changing = [name for name, _ in kinds.choices() if kinds.get(name).confirm]
     later = Operation.objects.filter(
@@ -271,7 +271,7 @@ def _operations(now: datetime) -> Iterator[Verdict]:
     incidents = Incident.objects.filter(operation=OuterRef("pk"))
     failed = (
         Operation.objects.filter(state=State.FAILED, kind__in=changing)
-        .exclude(error_code=OrdersMayBeOpen.code)  # an incident of its own, which lasts longer
+        .exclude(error_code=OrdersMayBeOpen.code)  # has its own incident, which lasts longer
         .filter(subject_type__in=ContentType.objects.get_for_models(Bot, Client, ExchangeKey, Server).values())
         .annotate(known=Exists(incidents), current=Exists(incidents.current()), settled=Exists(settled))
         .filter(Q(finished_at__gte=now - FRESH, known=False, settled=False) | Q(current=True))
@@ -298,7 +298,7 @@ def _operations(now: datetime) -> Iterator[Verdict]:
 
 
 def _settled_otherwise(operation: Operation) -> str:
-    """How what failed came to its end though nobody tried it again; empty while it did not."""
+    """Return how a failure was resolved without a retry; empty while it is not."""
     if isinstance(operation.subject, Bot) and is_corrected(operation.subject, operation):
         return "The bot has been corrected since."
     if operation.error_code in KEY_ERRORS:
@@ -307,7 +307,7 @@ def _settled_otherwise(operation: Operation) -> str:
 
 
 def _was_key_accepted(refused: Operation) -> bool:
-    """Whether the exchange has accepted, since this operation, what it refused."""
+    """Return whether the exchange has accepted, since this operation, what it rejected."""
     subject: Any = refused.subject
     if isinstance(subject, ExchangeKey):
         keys = [subject]
@@ -321,7 +321,7 @@ def _was_key_accepted(refused: Operation) -> bool:
 
 
 def _how_trading_ended(failed: Operation) -> str:
-    """How the bot came to trade no more, though a stop, pause or archive failed; empty while it may trade."""
+    """Return how the bot's trading ended after a stop, pause or archive failed; empty while it may trade."""
     bot: Any = failed.subject
     deployment = bot.deployment
     if deployment is None or not deployment.is_open:

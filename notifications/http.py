@@ -1,9 +1,9 @@
-"""Posting to addresses that staff entered: over https, to where it may go, once, without a trace of the address.
+"""Posting to addresses that staff entered: over https, to allowed hosts, once, without recording the address.
 
-Users who may edit channels choose where the panel connects to, see ``hummingbot_api.http.connections``. Refused are
-loopback addresses, link-local ones (a hoster's metadata service gives out the machine's own credentials there) and what
-is no single host. Private networks are allowed: a desk's own chat or alerting is often there. With them all other
-addresses of this machine are, which nothing tells from its neighbours'.
+A user who may edit channels chooses where the panel's host connects to, see ``hummingbot_api.http.connections``.
+Loopback addresses, link-local ones (a hoster's metadata service gives out the machine's own credentials there) and
+anything but a single host are blocked. Private networks are allowed: a desk's own chat or alerting is often there. This
+allows all other addresses of this machine, which can't be told from its neighbors'.
 """
 
 import re
@@ -30,7 +30,7 @@ MAX_QUOTE = 200
 
 
 def check_url(url: str) -> None:
-    """Is it an address to post to? No message quotes it: a webhook's address is its password.
+    """Check that it is an address to post to. No message quotes it: a webhook's address is its password.
 
     Raises:
         ChannelForbidden
@@ -97,7 +97,7 @@ def _problem_in(response: requests.Response, mask: Callable[[str], str]) -> Prob
     status = response.status_code
     if 200 <= status < 300:
         return None
-    # One piece, as it comes: nobody has to wait for the rest of an endless answer.
+    # One piece, as it comes: an endless answer must not block the caller.
     words = one_line(mask(response.raw.read1(MAX_QUOTE, decode_content=False).decode(errors="replace")))
     output = f"The receiver responded with {status}{f': {words}' if words.isprintable() and words else ''}."
     if status == 429 or status >= 500:

@@ -31,10 +31,10 @@ Group = tuple[str, int, int, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is stored of one thing: what is wrong with it, or (``kind`` is ``None``) that nothing is.
+    """What is stored about one subject: what is wrong with it, or (``kind`` is ``None``) that nothing is.
 
     Attributes:
-        words: what happened, or how it came to its end.
+        words: what happened, or how it was resolved.
         polled_at: when a server showed it, or when an operation ended.
     """
 
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def _scope(subject: Any) -> tuple[Client | None, Server]:
-    """Whose it is, and where."""
+    """Return the client and the server of a subject."""
     if isinstance(subject, Server):
         return None, subject
     if isinstance(subject, UnmanagedInstance):
@@ -107,7 +107,7 @@ def _open(verdict: Verdict, now: datetime) -> Incident | None:
 
 
 def _confirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
-    """It is so still, though its cause may be another one: certain after a second look, and not over after all."""
+    """Confirm an open incident, maybe with another cause: certain after a second check, and not resolved after all."""
     row = Incident.objects.current().filter(pk=incident.pk)
     shown = {
         "recovering_since": None,
@@ -127,13 +127,13 @@ def _confirm(incident: Incident, verdict: Verdict, now: datetime) -> Incident:
 
 
 def _patience(incident: Incident) -> timedelta:
-    """How much later the look is that confirms it: any later one, mostly."""
-    # For so long a server that was restarted hears nobody: its bots are as well as before.
+    """Return how much later the confirming check must be: mostly any later one counts."""
+    # For this long after its restart, a server has no connected bots: they are as well as before.
     return timedelta(seconds=settings.FLEET["RECONNECT_GRACE"] if incident.kind == IncidentKind.BOT_UNRESPONSIVE else 0)
 
 
 def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:
-    """A look says that it is over: true at once, or after a second look where it took two to begin."""
+    """Note that a check found it resolved: at once, or after a second check where opening it took two."""
     if incident.opened_at is not None and incident.needs_second_poll:
         if incident.recovering_since is None:
             Incident.objects.current().filter(pk=incident.pk).update(recovering_since=verdict.polled_at)
@@ -144,7 +144,9 @@ def _recover(incident: Incident, verdict: Verdict, now: datetime) -> None:
 
 
 def close(incident: Incident, resolution: str, now: datetime, followed_by: Incident | None = None) -> None:
-    """End an incident and tell it where its beginning was told, unless another one that follows is told there."""
+    """End an incident and send the resolution to the channels of its opening, unless a following incident is sent
+    there.
+    """
     row = Incident.objects.current().filter(pk=incident.pk)
     if incident.opened_at is None:
         row.filter(opened_at=None).delete()  # it never was certain
@@ -169,7 +171,7 @@ def _create_deliveries(incident: Incident, event: Event, channels: Collection[in
 
 
 def acknowledge(incident: Incident, user: AnyUser) -> None:
-    """Somebody has seen it: noted down, and the end of a failed operation's incident."""
+    """Record that a user acknowledged it, which also ends a failed operation's incident."""
     now = timezone.now()
     with transaction.atomic():
         unseen = Incident.objects.open().filter(pk=incident.pk, acknowledged_at=None)

@@ -11,7 +11,7 @@ from notifications.models import Channel, Event, Incident
 
 @dataclass(frozen=True)
 class Message:
-    """A headline, what stands below it line by line, and the same for programs."""
+    """A headline, the lines below it, and the same for programs."""
 
     headline: str
     lines: tuple[str, ...]
@@ -64,7 +64,7 @@ def sample_message(channel: Channel) -> Message:
 
 
 def panel_url(path: str) -> str:
-    """A page's whole address; empty when nobody has said where the panel is."""
+    """Return a page's absolute URL; empty when the panel's own address is not configured."""
     return f"{settings.PANEL_URL.rstrip('/')}{path}" if settings.PANEL_URL else ""
 
 

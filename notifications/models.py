@@ -1,4 +1,4 @@
-"""Incidents: what went wrong and when it was over. Channels: who is told, and where. Deliveries: what was told."""
+"""Incidents: what went wrong until when. Channels: who is notified, and where. Deliveries: what was sent."""
 
 import re
 from datetime import datetime, timedelta
@@ -46,7 +46,7 @@ class IncidentKind(models.TextChoices):
     LOW_BALANCE = "low_balance", "low balance"
 
 
-#: Of one family, a thing has one incident at a time: a bot that is silent and then crashes has crashed.
+#: A subject has one incident of a family at a time: a bot that is unresponsive and then crashes has crashed.
 FAMILIES: dict[str, str] = {
     IncidentKind.BOT_CRASHED: "instance",
     IncidentKind.BOT_MISSING: "instance",
@@ -63,8 +63,8 @@ FAMILIES: dict[str, str] = {
     IncidentKind.UNMANAGED_INSTANCE: "unknown",
     IncidentKind.LOW_BALANCE: "balance",
 }
-#: What may be a passing hiccup, and its end as well: it takes two looks in a row to say so. A deploy, for one, blocks
-#: its whole server for a moment.
+#: These may be a passing hiccup, and so may their end: each takes two checks in a row. A deploy, for one, blocks its
+#: whole server for a moment.
 CONFIRMED_BY_SECOND_POLL = frozenset(
     {
         IncidentKind.BOT_UNRESPONSIVE,
@@ -77,26 +77,28 @@ CONFIRMED_BY_SECOND_POLL = frozenset(
 )
 
 
-#: What is about somebody else's things, which may be named after anybody's client: for who sees all of them.
+#: These are about unmanaged instances, which may be named after any client: only for users who see all clients.
 MAY_CONTAIN_NAMES = frozenset({IncidentKind.UNMANAGED_INSTANCE})
 
-#: What somebody asks for so that a bot trades no more.
+#: Operations with which a user ends a bot's trading.
 TRADE_ENDING_OPERATIONS = frozenset({"stop", "pause", "archive"})
-#: With which of these one fails that had nothing left to end: the crash is an incident of its own.
+#: With these errors, such an operation had nothing left to end: the crash is an incident of its own.
 _NOTHING_LEFT = frozenset({ContainerExited.code, InstanceMissing.code})
-#: Why a server is not down: it answers, and no further look makes that more certain.
+#: With these errors, a server is not down: it answers, and no further check makes that more certain.
 LOGIN_REFUSED = frozenset({WrongPassword.code})
 
 
 def may_trade_on(kind: str, code: str) -> bool:
-    """Whether a bot may trade on after an operation of this kind has failed with this error, and nobody wants that."""
+    """Return whether a bot may still trade, against a user's wish, after an operation of this kind failed with this
+    error.
+    """
     return kind in TRADE_ENDING_OPERATIONS and code not in _NOTHING_LEFT
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
     def visible_to(self, user: AnyUser) -> Self:
-        """Those of the user's own clients, and those of the servers that these or their bots are on. Not those that
-        may name somebody else's client.
+        """Return those of the user's own clients, and those of the servers that these or their bots are on, except
+        those that may name another manager's client.
         """
         if sees_every_client(user):
             return self
@@ -105,11 +107,11 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
         return self.filter(Q(client__in=clients) | Q(client=None) & servers & ~Q(kind__in=MAY_CONTAIN_NAMES))
 
     def opened(self) -> Self:
-        """Those that a second look confirmed, where it takes one."""
+        """Return those that a second check confirmed, where one is needed."""
         return self.filter(opened_at__isnull=False)
 
     def current(self) -> Self:
-        """Those that are not over, confirmed or not."""
+        """Return those that are not resolved, confirmed or not."""
         return self.filter(resolved_at__isnull=True)
 
     def open(self) -> Self:
@@ -117,7 +119,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
 
 
 class Incident(models.Model):
-    """Something that went wrong: told once when it is noticed, and once when it is over."""
+    """Something that went wrong: notified once when it is noticed, and once when it is resolved."""
 
     kind = models.CharField(max_length=20, choices=IncidentKind)
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
@@ -179,7 +181,7 @@ class Incident(models.Model):
 
     @property
     def title(self) -> str:
-        """What went wrong in two or three words."""
+        """A title of two or three words."""
         if self.login_is_refused:
             return "server rejects the login"
         if self.kind == IncidentKind.OPERATION_FAILED and self.operation:
@@ -192,12 +194,12 @@ class Incident(models.Model):
 
     @property
     def resolved_by_acknowledgement(self) -> bool:
-        """Whether somebody ends it by having seen it, as opposed to what lasts until it is over."""
+        """Whether a user's acknowledgement ends it, as opposed to one that lasts until it is resolved."""
         return FAMILIES[self.kind] == "operation" and not self.may_trade_on
 
     @property
     def may_trade_on(self) -> bool:
-        """Whether a bot trades on, for all that is known, that somebody wanted to trade no more."""
+        """Whether a bot still trades, as far as is known, although a user wanted it to stop trading."""
         return may_trade_on(self.operation_kind, self.code)
 
     @property
@@ -228,11 +230,11 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         return self.filter(Q(client__in=Client.objects.visible_to(user)) | Q(manager=user))
 
     def listening(self) -> Self:
-        """Those that are switched on, and not of a user who may not sign in any more."""
+        """Return those that are enabled, and not of a user who may no longer sign in."""
         return self.filter(Q(manager=None) | Q(manager__is_active=True, manager__is_staff=True), active=True)
 
     def notified_of(self, incident: Incident) -> Self:
-        """The active ones that are to be told of this incident."""
+        """Return the active channels to notify of this incident."""
         if incident.client is not None:
             clients = Q(client=incident.client)
             managers = Q(manager__clients=incident.client)
@@ -246,7 +248,7 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
 
 
 class Channel(models.Model):
-    """Where incidents are told: which ones, and whose."""
+    """A channel for notifications: of which incidents, and of whose."""
 
     name = models.CharField(max_length=80, unique=True)
     kind = models.CharField(max_length=10, choices=ChannelKind)
@@ -299,7 +301,7 @@ class Channel(models.Model):
 
     def clean(self) -> None:
         if self.kind not in ChannelKind.values:
-            return  # that is said of the kind, and what else there must be depends on it
+            return  # the error is reported for the kind, and the other required fields depend on it
         errors: dict[str, Any] = {}
         if self.kind == ChannelKind.EMAIL:
             if not self.addresses:
@@ -332,7 +334,7 @@ class Channel(models.Model):
 
     @property
     def whose(self) -> str:
-        """Whose incidents it tells of, in words."""
+        """The owners of the incidents that it covers, as text."""
         if self.client:
             return str(self.client)
         if self.manager is None:
@@ -341,7 +343,7 @@ class Channel(models.Model):
         return f"the clients of {self.manager}" if may_sign_in else f"nobody ({self.manager} is disabled)"
 
     def read_secret(self) -> str:
-        """The address or token in clear, for the request that needs it and for nothing else.
+        """Return the address or token in clear, for the request that needs it and for nothing else.
 
         Raises:
             ChannelUnreadable
@@ -358,7 +360,7 @@ class Event(models.TextChoices):
 
 class DeliveryQuerySet(OutgoingQuerySet):
     def due(self, now: datetime) -> Self:
-        """Those to be tried now. That it is over is told after that it happened, whatever comes in between."""
+        """Return those to try now. The resolution is always sent after the opening, whatever comes in between."""
         earlier = Delivery.objects.filter(
             incident=models.OuterRef("incident"),
             channel=models.OuterRef("channel"),
@@ -381,7 +383,7 @@ class Delivery(Outgoing):
         ordering = ["-pk"]
         verbose_name_plural = "deliveries"
         constraints = [
-            # Told once when it happened, and once when it is over.
+            # One notification when it happened, and one when it is resolved.
             models.UniqueConstraint(
                 fields=["incident", "channel", "event"], name="unique_event_per_incident_and_channel"
             ),

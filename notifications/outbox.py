@@ -1,7 +1,7 @@
-"""What is to be sent, as rows: written down before it is sent, tried again after a pause, and in the end not any more.
+"""Outgoing messages as rows: recorded before they are sent, retried after a pause, and given up in the end.
 
-Whoever has something to send makes a model of ``Outgoing``, one row for each thing and receiver, and an ``Outbox`` that
-knows how such a row is handed over. A row arrives at least once: a worker may die between handing over and recording.
+An app that sends messages creates a model of ``Outgoing``, one row for each message and receiver, and an ``Outbox``
+that delivers such a row. A row arrives at least once: a worker may die between the delivery and its record.
 """
 
 import logging
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 #: Seconds until the next try after the first, second, ... one. The first is also what a try may take at the most.
 BACKOFF = (60, 300, 900, 3600, 3 * 3600)
 MAX_ATTEMPTS = len(BACKOFF) + 1
-#: The longest that a receiver may ask to wait, in seconds.
+#: The longest pause that a receiver may request, in seconds.
 MAX_WAIT = 3600
 
 
@@ -34,12 +34,12 @@ class DeliveryState(models.TextChoices):
 
 class OutgoingQuerySet(models.QuerySet[Any]):
     def due(self, now: datetime) -> Self:
-        """Those to be tried now."""
+        """Return those to be tried now."""
         return self.filter(state=DeliveryState.WAITING, next_attempt_at__lte=now)
 
 
 class Outgoing(models.Model):
-    """One thing for one receiver, and how far it got."""
+    """One message for one receiver, and its progress."""
 
     state = models.CharField(max_length=7, choices=DeliveryState, default=DeliveryState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -54,7 +54,7 @@ class Outgoing(models.Model):
         abstract = True
 
     def claim(self, now: datetime) -> bool:
-        """Take it for one try, in a single conditional UPDATE which also says when it is tried again if we die."""
+        """Claim it for one try, in a single conditional UPDATE that also sets the next try in case this worker dies."""
         pause = BACKOFF[min(self.attempts, len(BACKOFF) - 1)]
         mine = type(self).objects.due(now).filter(pk=self.pk, attempts=self.attempts)
         taken = bool(mine.update(attempts=self.attempts + 1, next_attempt_at=now + timedelta(seconds=pause)))
@@ -72,7 +72,7 @@ class Outbox:
 
     Attributes:
         model: what is sent.
-        receiver: the row's foreign key to whom it is for.
+        receiver: the row's foreign key to its receiver.
         deliver: tries to send one row, once, and raises a ``Problem`` when that fails.
     """
 
@@ -121,13 +121,13 @@ class Outbox:
             logger.warning("%s %s was not handed over: %s", self.model._meta.verbose_name, row.pk, problem.code)
             return problem
         except Exception as error:
-            # Named only: its trace could hold an address or a token.
+            # Only its name: its traceback could contain an address or a token.
             logger.error("%s %s met an unexpected %s", self.model._meta.verbose_name, row.pk, type(error).__name__)  # noqa: TRY400
             return PanelFault(f"{PanelFault.meaning} ({type(error).__name__})")
         return None
 
     def _give_up_unanswered(self) -> None:
-        """A worker that died in its last try has left no answer, and there is no further one."""
+        """Give up on rows whose worker died in the last try: there is no further one."""
         left = self.model.objects.due(timezone.now()).filter(attempts__gte=MAX_ATTEMPTS)
         left.update(
             state=DeliveryState.FAILED, error_code=NotificationExpired.code, last_error=NotificationExpired.meaning

@@ -7,7 +7,7 @@ from core.problems import Problem
 
 
 class BotCrashed(Problem):
-    """The container of a bot that ran has exited, and nobody had asked for that here."""
+    """The container of a running bot has exited without a request from the panel."""
 
     code = "bot_crashed"
     fix_target = "bot"
@@ -19,7 +19,7 @@ class BotCrashed(Problem):
 
 
 class BotUnresponsive(Problem):
-    """A bot that was heard before is not heard any more, and its container is up."""
+    """A bot that was connected before is no longer connected, and its container is up."""
 
     code = "bot_unresponsive"
     fix_target = "bot"
@@ -31,7 +31,7 @@ class BotUnresponsive(Problem):
 
 
 class BotStopped(Problem):
-    """A bot's strategy ended, and nobody had asked for that here."""
+    """A bot's strategy ended without a request from the panel."""
 
     code = "bot_stopped"
     fix_target = "bot"
@@ -61,7 +61,7 @@ class DuplicateInstance(Problem):
 
 
 class UnmanagedInstanceFound(Problem):
-    """The server runs a bot that the panel did not deploy, and nobody has said that it is known."""
+    """The server runs a bot that the panel did not deploy, and no user has acknowledged it."""
 
     code = "unmanaged_instance"
     fix_target = "server"
@@ -73,7 +73,7 @@ class UnmanagedInstanceFound(Problem):
 
 
 class LowBalance(Problem):
-    """Less lies at the exchange than somebody has entered as the minimum for its key."""
+    """The balance at the exchange is below the minimum that was entered for its key."""
 
     code = "low_balance"
     fix_target = "key"
@@ -82,7 +82,7 @@ class LowBalance(Problem):
 
 
 class ChannelUnreachable(Problem):
-    """No connection to where the message goes, or no answer in time. Whether it arrived may not be known."""
+    """No connection to the receiver, or no answer in time. The message may have arrived."""
 
     code = "channel_unreachable"
     fix_target = "channel"
@@ -92,10 +92,10 @@ class ChannelUnreachable(Problem):
 
 
 class ChannelBusy(Problem):
-    """The receiver asked to wait, or failed itself.
+    """The receiver requested a pause, or failed itself.
 
     Attributes:
-        wait: seconds until it may be tried again, as the receiver said; 0 when it did not.
+        wait: seconds until the next try, as the receiver requested; 0 when it did not.
     """
 
     code = "channel_busy"
@@ -110,7 +110,7 @@ class ChannelBusy(Problem):
 
 
 class ChannelRefused(Problem):
-    """The receiver said no: an address that was revoked, a wrong chat, a wrong token."""
+    """The receiver rejected the message: an address that was revoked, a wrong chat, a wrong token."""
 
     code = "channel_refused"
     fix_target = "channel"
@@ -158,7 +158,7 @@ class MailFailed(Problem):
 
 
 class NotificationExpired(Problem):
-    """Every try to hand a message over was begun, and none came to an end."""
+    """Every try to deliver a message was started, and none was completed."""
 
     code = "notification_expired"
     fix_target = "channel"
@@ -167,7 +167,7 @@ class NotificationExpired(Problem):
 
 
 class ChannelOff(Problem):
-    """The channel, or the user whose it is, was disabled before the message was handed over."""
+    """The channel, or its user, was disabled before the message was delivered."""
 
     code = "channel_off"
     fix_target = "channel"

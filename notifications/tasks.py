@@ -1,4 +1,4 @@
-"""The queue's side of notifications: look for incidents, tell of them, forget them in the end."""
+"""The queue's side of notifications: detect incidents, notify channels, prune in the end."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from notifications.delivery import outbox
 from notifications.detection import detect
 from notifications.models import Incident
 
-#: What is over for so long is forgotten.
+#: Resolved incidents are pruned after this time.
 KEPT = timedelta(days=90)
 
 
@@ -23,5 +23,5 @@ def detect_and_notify() -> None:
 
 @db_task()
 def prune_old() -> None:
-    """With an incident go its deliveries."""
+    """Prune incidents with their deliveries."""
     Incident.objects.filter(resolved_at__lt=timezone.now() - KEPT).delete()

@@ -1,7 +1,7 @@
-"""Buttons in the admin for what the panel can do to the outside: one mixin for lists and detail pages.
+"""Buttons in the admin for the operations: one mixin for lists and detail pages.
 
-A button never acts by being followed as a link: it leads to a page that says what will happen and asks, or is itself a
-form that posts. Either way the click ends on the page of the operation that it asked for.
+A button never acts when it is followed as a link: it leads to a page that explains what will happen and requests
+confirmation, or is itself a form that posts. Either way the click ends on the page of the submitted operation.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,15 +36,15 @@ class OperatesMixin(PanelAdmin):
 
     operation_kinds: Sequence[str] = ()
     change_form_outer_before_template = "operations/before_form.html"
-    #: What the object's page says about it, above the form.
+    #: The template for the object's facts, above the form.
     facts_template = ""
 
     def operation_subject(self, obj: Any, kind: OperationType) -> Any:
-        """What an operation of this kind is about when it is asked for on this object's page."""
+        """Return the subject of an operation of this kind that is submitted on this object's page."""
         return obj
 
     def operations_about(self, obj: Any) -> models.QuerySet[Operation]:
-        """What was done that this object's page shows."""
+        """Return the operations that this object's page shows."""
         return Operation.objects.of(obj)
 
     def permitted_kinds(self, request: HttpRequest) -> list[OperationType]:
@@ -77,7 +77,7 @@ class OperatesMixin(PanelAdmin):
         return super().change_view(request, object_id, form_url, extra_context)
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:
-        """What the user may have done with the object, for ``operations/buttons.html``."""
+        """Return the operations that the user may submit for the object, for ``operations/buttons.html``."""
         return [
             self._button(kind, obj)
             for kind in self.permitted_kinds(request)
@@ -94,7 +94,7 @@ class OperatesMixin(PanelAdmin):
         }
 
     def operate_view(self, request: HttpRequest, object_id: str, kind: str) -> HttpResponse:
-        """GET asks, POST acts."""
+        """Show the confirmation on GET, submit on POST."""
         obj = self.get_object(request, object_id)
         if obj is None or kind not in self.operation_kinds:
             raise Http404
@@ -129,7 +129,7 @@ class OperatesMixin(PanelAdmin):
         back: str,
         form: forms.Form | None = None,
     ) -> HttpResponse:
-        """Say what the operation will do to each of the objects, and ask for its options."""
+        """Show what the operation will do to each of the objects, and the form for its options."""
         subjects = self._subjects(objects, kind)
         blockers = {subject.pk: kind.blocker(subject) for subject in subjects}
         possible = [subject for subject in subjects if blockers[subject.pk] is None]
@@ -193,13 +193,13 @@ class OperatesMixin(PanelAdmin):
         return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
 
     def _subjects(self, objects: Iterable[Any], kind: OperationType) -> list[Any]:
-        """What the operation is about, each once."""
+        """Return the operation's subjects, each once."""
         return list({(s := self.operation_subject(obj, kind)).pk: s for obj in objects}.values())
 
     def _options_form(
         self, request: HttpRequest, kind: OperationType, subjects: Sequence[Any], data: QueryDict | None
     ) -> forms.Form | None:
-        """The form for the options, without those that the user may not choose; ``None`` when there are none."""
+        """Return the form for the options, without those that the user may not choose; ``None`` when there are none."""
         form_class = kind.form_class(subjects) if subjects else None
         if form_class is None:
             return None
@@ -211,7 +211,7 @@ class OperatesMixin(PanelAdmin):
 
 
 def is_submission(request: HttpRequest, kind: OperationType) -> bool:
-    """Whether the request submits, rather than asks: a list posts to ask, too."""
+    """Return whether the request submits, rather than opens the confirmation: a list posts to open it, too."""
     return request.method == "POST" and ("answered" in request.POST or not kind.confirm)
 
 
@@ -221,7 +221,7 @@ def reason_of(blocker: Problem) -> str:
 
 
 def _label_for(kind: OperationType, count: int) -> str:
-    """The operation's label, with the number of its subjects when there are several."""
+    """Return the operation's label, with the number of its subjects when there are several."""
     if count < 2:
         return kind.label
     between = ": " if " " in kind.label else " "
@@ -229,7 +229,7 @@ def _label_for(kind: OperationType, count: int) -> str:
 
 
 def link_to_active(problem: OperationActive) -> str:
-    """What to do about it, and where."""
+    """Return what to do about the active operation, with a link."""
     return format_html('{} {} <a href="{}">View operation</a>.', problem.message, problem.remedy, problem.url)
 
 

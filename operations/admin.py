@@ -1,4 +1,4 @@
-"""The operations' pages: what was asked for, how far it is, why it failed, what to do next."""
+"""The operations' pages: what was requested, how far it is, why it failed, what to do next."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -115,7 +115,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
         return TemplateResponse(request, "operations/operation.html", context)
 
     def live_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The part of the page that changes, for the page itself to fetch while the operation is active."""
+        """Render the part of the page that changes, which the page fetches while the operation is active."""
         operation = self._operation(request, pk)
         return render(request, "operations/operation_live.html", self.live_context(request, operation))
 
@@ -130,7 +130,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
         return operation
 
     def live_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
-        """What the live part of a page shows; ``live_url`` is where it fetches itself."""
+        """Return the data of a page's live part; ``live_url`` is where the page fetches it."""
         followups = list(operation.followups.order_by("pk"))
         kind = operation.definition
         problem = Problem.with_code(operation.error_code)

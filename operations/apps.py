@@ -10,6 +10,6 @@ class OperationsConfig(AppConfig):
     verbose_name = "Administration"
 
     def ready(self) -> None:
-        # Each app says in its own ``operations.py`` what it can do to the outside.
+        # Each app registers its operations in its own ``operations.py``.
         autodiscover_modules("operations")
         pre_migrate.connect(require_known_history, sender=self)

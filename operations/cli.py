@@ -1,4 +1,4 @@
-"""Operations from a terminal: asked for, worked on here unless a background worker is quicker, told step by step."""
+"""Operations from a terminal: submitted, run here unless a background worker is quicker, reported step by step."""
 
 import time
 from typing import Any
@@ -14,14 +14,14 @@ from operations.services import operation_request
 class OperationCommand(BaseCommand):
     """A command that does something to the outside."""
 
-    #: Where the steps are told: ``--json`` leaves standard output to the result.
+    #: Where the steps are reported: ``--json`` leaves standard output to the result.
     steps_to: Any = None
 
     def perform(self, kind: str, subject: Any, **options: Any) -> Operation:
-        """The operation after its success; ``subject`` is brought up to date.
+        """Run the operation to its success and return it; ``subject`` is refreshed.
 
         Raises:
-            CommandError: it failed, or could not be asked for; with the cause and the remedy.
+            CommandError: it failed, or could not be submitted; with the cause and the remedy.
         """
         try:
             operation = operation_request(kind=kind, subject=subject, options=options)
@@ -41,7 +41,7 @@ class OperationCommand(BaseCommand):
         return operation
 
     def _follow(self, operation: Operation) -> None:
-        """A background worker was quicker to take it: print its steps as they end."""
+        """Print the steps as they end, after a background worker has claimed the operation first."""
         printed: set[int] = set()
         active = True
         while active:

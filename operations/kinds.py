@@ -34,7 +34,7 @@ class StepContext(Protocol):
         """Keep something for later steps, also across a crash. Never a secret."""
 
     def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
-        """Call ``look`` until it returns something, for ``seconds`` at most; ``None`` when the time is over."""
+        """Call ``look`` until it returns something, for ``seconds`` at most; return ``None`` when the time is over."""
 
     def hold(self) -> None:
         """Renew the lease, right before something that two workers must not do.
@@ -44,14 +44,14 @@ class StepContext(Protocol):
         """
 
     def exclusive(self, resource: str) -> AbstractContextManager[None]:
-        """Hold a resource that operations of several locks use; wait for it while another one holds it.
+        """Hold a resource that operations of several locks use; wait while another one holds it.
 
         Raises:
             OperationActive: the other one has not released it in time.
         """
 
     def raise_if_cancelled(self) -> None:
-        """Renew the lease and see whether somebody cancelled.
+        """Renew the lease and check whether a user canceled.
 
         Raises:
             LeaseLost, CancelRequested
@@ -59,7 +59,7 @@ class StepContext(Protocol):
 
 
 class ActiveOperation(Protocol):
-    """What a type may ask of an operation that is active on the same lock."""
+    """What a type can read from an operation that is active on the same lock."""
 
     kind: str
     state: str
@@ -73,10 +73,10 @@ class NotDone(str):
 
 @dataclass(frozen=True)
 class StepDefinition:
-    """One step: ``act`` does it and returns what it found or did, in a sentence; ``NotDone`` when it could not.
+    """One step: ``act`` does it and returns a sentence about the result, or ``NotDone`` when it could not.
 
-    ``act`` may be called again after a crash, at any point of an earlier call: it must be safe to repeat, or look
-    first for what the earlier call left behind. It raises a ``Problem`` when it fails.
+    ``act`` may be called again after a crash, at any point of an earlier call: it must be safe to repeat, or first
+    check for the results of the earlier call. It raises a ``Problem`` when it fails.
     """
 
     key: str
@@ -93,7 +93,7 @@ def raised(rule: Callable[..., None], *args: Any) -> Iterator[Problem]:
 
 
 class OperationType:
-    """One kind of operation: what it is called, whom it concerns, what it does step by step.
+    """One type of operation: its labels, its subjects, and its steps.
 
     Subclasses are never instantiated with state: an instance is a description.
     """
@@ -103,84 +103,86 @@ class OperationType:
     subject_model: ClassVar[type[models.Model]]
     permission: ClassVar[str]
     icon: ClassVar[str] = "bolt"
-    #: Asks before it begins, because it touches money or what others rely on.
+    #: Needs confirmation before it starts, because it touches money or what others rely on.
     confirm: ClassVar[bool] = False
     #: Marked as dangerous where it is offered.
     dangerous: ClassVar[bool] = False
-    #: What the confirmation page asks beyond yes or no, whatever the subjects.
+    #: Further questions on the confirmation page, for any subjects.
     options_form: ClassVar[type[forms.Form] | None] = None
-    #: Options that take a permission of their own: the page asks nobody else for them.
+    #: Options that take a permission of their own: the page hides them from users without it.
     option_permissions: ClassVar[Mapping[str, str]] = {}
     steps: ClassVar[Sequence[StepDefinition]]
 
     def permitted_to(self, user: AnyUser, options: Mapping[str, Any]) -> bool:
-        """Whether the user may ask for this with these options."""
+        """Return whether the user may submit this with these options."""
         of_options = {permission for option, permission in self.option_permissions.items() if options.get(option)}
         return bool(user.has_perms({self.permission, *of_options}))
 
     def form_class(self, subjects: Sequence[Any]) -> type[forms.Form] | None:
-        """What the confirmation page asks about these subjects, one or many, beyond yes or no."""
+        """Return the form for further questions about these subjects, one or many, on the confirmation page."""
         return self.options_form
 
     def blockers(self, subject: Any, options: Mapping[str, Any] | None) -> Iterator[Problem]:
-        """Yield what stands in the way, the first cause first. ``NotPossibleNow`` says that it makes no sense for the
-        subject as it was last seen; any other problem is a rule, which a submission may not break.
+        """Yield what blocks the operation, the first cause first. ``NotPossibleNow`` means that it makes no sense for
+        the subject as it was last seen; any other problem is a rule, which a submission may not break.
 
         Args:
-            options: what was decided; ``None`` while nobody was asked yet.
+            options: the user's decisions; ``None`` before the user was asked.
         """
         return iter(())
 
     def blocker(self, subject: Any, options: Mapping[str, Any] | None = None) -> Problem | None:
-        """Return the first of the ``blockers``; ``None`` when nothing stands in the way."""
+        """Return the first of the ``blockers``; ``None`` when nothing blocks it."""
         return next(self.blockers(subject, options), None)
 
     def confirm_label(self, subject: Any) -> str:
-        """What the confirmation page calls it, where it does less for this one subject than its label says."""
+        """Return the label on the confirmation page, for a subject to which it does less than its label means."""
         return self.label
 
     def connector(self, subject: Any, options: Mapping[str, Any]) -> str:
-        """The connector that it is about, for the badge that says whose money that is; empty for none or many."""
+        """Return the operation's connector, for the account type badge; empty for none or many."""
         return ""
 
     def consequence(self, subject: Any, options: Mapping[str, Any]) -> str:
-        """What will happen to this subject, in words, for the confirmation page."""
+        """Describe what will happen to this subject, for the confirmation page."""
         return ""
 
     def preview(self, subject: Any, options: Mapping[str, Any]) -> Sequence[Any]:
-        """What will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
+        """Return what will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
         return ()
 
     def applies_to(self, subject: Any) -> bool:
-        """Whether this is offered for such a subject at all, now or later."""
+        """Return whether this is offered for such a subject at all, now or later."""
         return True
 
     def supersedes(self, active: ActiveOperation) -> bool:
-        """Whether it does not wait for an active operation on the same thing, and has that end instead."""
+        """Return whether it ends an active operation on the same subject instead of waiting for it."""
         return False
 
     def lock(self, subject: Any) -> str:
-        """What an operation of this kind has to itself."""
+        """Return the name of the lock that an operation of this kind holds exclusively."""
         return f"{subject._meta.label_lower}:{subject.pk}"
 
     def concurrency_group(self, subject: Any) -> str:
-        """What bounds how many run at once."""
+        """Return the group that limits how many operations run at once."""
         return ""
 
     def failed(self, context: StepContext) -> None:
-        """Called once after the operation failed or was cancelled, to note down what that means for the subject."""
+        """Called once after the operation failed or was canceled, to note down what that means for the subject."""
 
     def link_for(self, subject: Any, concern: str) -> tuple[str, str] | None:
-        """Where the thing is mended that an error concerns: a label and a URL. See ``Problem.fix_target``."""
+        """Return a link, as label and URL, to the page that fixes an error about ``concern``. See
+        ``Problem.fix_target``.
+        """
         return None
 
     def next_step(self, operation: Any) -> tuple[str, str] | None:
-        """Where to go after success: a label and a URL."""
+        """Return the link to follow after success: a label and a URL."""
         return None
 
 
 class RemovedOperationType(OperationType):
-    """Stands in for a kind that an earlier release had: what was done is still shown, and can't be asked for again."""
+    """Stands in for a type of an earlier release: its operations are still shown, and can't be submitted again."""
 
     subject_model = models.Model
     permission = ""
@@ -191,7 +193,7 @@ class RemovedOperationType(OperationType):
         self.name = self.label = name  # type: ignore[misc]
 
 
-#: The permission that it takes to mend what a problem concerns, see ``Problem.fix_target``.
+#: The permission that fixing a problem takes, by what it concerns, see ``Problem.fix_target``.
 _FIX_PERMISSIONS = {
     "server": "accounts.change_server",
     "key": "accounts.change_exchangekey",
@@ -205,7 +207,9 @@ _FIX_PERMISSIONS = {
 
 
 def who_can_fix(concern: str, user: AnyUser) -> str:
-    """A sentence for a user who may not mend what a problem concerns; empty for who may, and where nothing is."""
+    """Return a sentence for a user without permission to fix a problem; empty for others, and where nothing is to
+    fix.
+    """
     if not concern or user.has_perm(_FIX_PERMISSIONS[concern]):
         return ""
     return f"Only an administrator can fix the {concern}."
@@ -224,7 +228,7 @@ def get(name: str) -> OperationType:
 
 
 def of_row(name: str) -> OperationType:
-    """The kind that a row names, which this release may not have any more."""
+    """Return the kind that a row names, or a stand-in if this release no longer has it."""
     return _kinds.get(name) or RemovedOperationType(name)
 
 

@@ -4,11 +4,11 @@ from core.problems import Problem
 
 
 class OperationActive(Problem):
-    """Another operation on the same thing has not ended.
+    """Another operation on the same subject has not ended.
 
     Attributes:
         operation_id: its number.
-        label: what it is called, with its subject.
+        label: its label, with its subject.
         state: whether it is queued or running.
         url: its page.
     """
@@ -45,7 +45,7 @@ class SubjectGone(Problem):
 
 
 class OperationTypeRemoved(Problem):
-    """This release of the panel does nothing of that kind any more."""
+    """This release of the panel no longer has operations of that kind."""
 
     code = "operation_type_removed"
     meaning = "The panel was updated since this operation was requested, and no longer supports it."

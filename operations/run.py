@@ -1,4 +1,4 @@
-"""What a worker holds while it runs an operation: its lease, and the context that each step is given."""
+"""What a worker holds while it runs an operation: its lease, and the context for each step."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ class LeaseLost(Exception):
 
 
 class CancelRequested(Exception):
-    """Somebody cancelled the operation while it ran."""
+    """A user canceled the operation while it ran."""
 
 
 def worker_name() -> str:
@@ -64,7 +64,7 @@ class Lease:
             raise LeaseLost
 
     def held(self) -> Any:
-        """The operation's row, as long as this worker holds it: the condition of every write."""
+        """Return the operation's row while this worker holds it: the condition of every write."""
         return Operation.objects.filter(pk=self.operation_id, state=State.RUNNING, worker=self.holder)
 
     def _keep(self) -> None:
@@ -85,7 +85,7 @@ class LeasedContext:
     def __init__(self, operation: Operation, lease: Lease) -> None:
         self.operation = operation
         self._lease = lease
-        #: The step at hand was begun before, by a worker that did not live to record its end.
+        #: The current step was started before, by a worker that died before it recorded the end.
         self.resumed = False
 
     @cached_property
@@ -102,7 +102,7 @@ class LeasedContext:
             raise LeaseLost
 
     def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
-        """Call ``look`` until it returns something, for ``seconds`` at the most; ``None`` when the time is over."""
+        """Call ``look`` until it returns something, for ``seconds`` at most; return ``None`` when the time is over."""
         deadline = time.monotonic() + seconds
         while True:
             self.raise_if_cancelled()
@@ -147,7 +147,7 @@ class LeasedContext:
         return True
 
     def raise_if_cancelled(self) -> None:
-        """Renew the lease and see whether somebody cancelled.
+        """Renew the lease and check whether a user canceled.
 
         Raises:
             LeaseLost, CancelRequested

@@ -1,13 +1,13 @@
-"""Runs operations: claims a row, holds its lease, goes through its steps, writes down how each ended.
+"""Runs operations: claims a row, holds its lease, runs its steps, and records how each ended.
 
 A worker may die at any line of this module. What then holds:
 
-- A step is written as running *before* it acts and as done *after* it was answered, so that whoever takes over knows
+- A step is recorded as running *before* it acts and as done *after* it was answered, so that the next worker knows
   which step may have acted without having been recorded.
 - The lease is renewed by a thread of its own while a step waits for a slow server. When it runs out, another worker
-  claims the row and goes on at the first step that is not done.
-- A worker that was thought dead and wakes up again finds its lease lost: it records nothing, and a step that does what
-  can't be undone asks first (``LeasedContext.hold``).
+  claims the row and continues at the first step that is not done.
+- A worker that was presumed dead and wakes up again finds its lease lost: it records nothing, and a step that can't
+  be undone checks the lease first (``LeasedContext.hold``).
 """
 
 import logging
@@ -48,7 +48,7 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
 
 
 def _claim(operation_id: int, holder: str) -> bool:
-    """Take the operation for this worker. One that takes over from another waits for whatever has come in between."""
+    """Claim the operation for this worker. One that supersedes another waits for any that came in between."""
     try:
         with transaction.atomic():
             return Operation.objects.claim(operation_id, holder)
@@ -61,7 +61,7 @@ def _claim(operation_id: int, holder: str) -> bool:
 
 
 def _work(context: LeasedContext, lease: Lease, on_step: Callable[[Step], None]) -> None:
-    """Bring the operation to an end that is written down: when that of its steps can't be, as the panel's fault."""
+    """Run the operation to a recorded end: when a step's end can't be recorded, as the panel's fault."""
     try:
         _go_through_steps(context, lease, on_step)
     except LeaseLost:
@@ -100,18 +100,18 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
         logger.exception("operation %s met an unexpected error", operation.pk)
         _fail(context, lease, step, _fault(error), on_step)
     else:
-        # Every step is done, so that it was done is true, also when somebody cancelled during the last one.
+        # Every step is done, so success is true, even if a user canceled during the last one.
         _finish(context, lease, State.SUCCEEDED, summary=_summary(operation, step))
 
 
 def _summary(operation: Operation, last: Step | None) -> str:
-    """What the last step found, after what could not be done: a success must not hide that."""
+    """Return the result of the last step, after what could not be done: a success must not hide that."""
     undone = operation.steps.filter(state=StepState.SKIPPED).values_list("detail", flat=True)
     return " ".join([*undone, *([last.detail] if last and last.state == StepState.DONE else [])])
 
 
 def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
-    """The operation's steps with their rows, which are written down the first time that it is claimed.
+    """Return the operation's steps with their rows, which are created when it is first claimed.
 
     Raises:
         OperationTypeRemoved
@@ -161,7 +161,7 @@ def _fail(
 
 
 def _fault(error: Exception) -> PanelFault:
-    """What is told of an error that is not in the catalog: its text could hold anything."""
+    """Return what is reported for an error that is not in the catalog: its own text could contain anything."""
     return PanelFault(f"{PanelFault.meaning} ({type(error).__name__})")
 
 

@@ -23,18 +23,18 @@ def operation_request(
     retry_of: Operation | None = None,
     caused_by: Operation | None = None,
 ) -> Operation:
-    """Write an operation down and ring for a worker once the surrounding transaction has committed.
+    """Record an operation and wake a worker once the surrounding transaction has committed.
 
-    An active one on the same lock that the kind takes over from is asked to end, and this one follows it at once.
+    An active operation on the same lock that this kind supersedes is requested to end, and this one follows at once.
 
     Raises:
         OperationActive: another one on the same lock has not ended; nothing was written.
-        Problem: the subject may not have this done to it, or the options leave open what the kind wants decided;
+        Problem: the subject's state or a rule blocks the operation, or an option that the kind requires is undecided;
             nothing was written.
     """
     definition = kinds.get(kind)
     for problem in definition.blockers(subject, options or {}):
-        # What was last seen may have changed: the steps look for themselves.
+        # What was last seen may have changed: the steps check it themselves.
         if not isinstance(problem, NotPossibleNow):
             raise problem
     facts = {
@@ -77,7 +77,7 @@ def _create(facts: dict[str, Any], definition: kinds.OperationType) -> Operation
 
 
 def operation_retry(*, operation: Operation, requested_by: AnyUser | None = None) -> Operation:
-    """Ask for the same again, as an operation of its own.
+    """Submit the same again, as an operation of its own.
 
     Raises:
         SubjectGone, and what ``operation_request`` raises.
@@ -96,7 +96,7 @@ def operation_retry(*, operation: Operation, requested_by: AnyUser | None = None
 
 
 def enqueue(operation_id: int) -> None:
-    """Tell the workers that there is something to do. A bell that does not ring is rung again every 20 seconds."""
+    """Notify the workers of an operation. If a wake-up gets lost, recovery repeats it every 20 seconds."""
     try:
         tasks.run_operation(operation_id)
     except Exception:

@@ -1,4 +1,4 @@
-"""The queue's side of operations: a bell per operation, and rounds every 20 seconds for bells that were missed."""
+"""The queue's side of operations: a wake-up per operation, and a recovery every 20 seconds for those that got lost."""
 
 from datetime import timedelta
 from threading import BoundedSemaphore
@@ -10,11 +10,11 @@ from huey.contrib.djhuey import db_task
 from operations import runner
 from operations.models import Operation, State, WorkerHeartbeat
 
-#: Before what only looks: nobody's stop waits in the queue behind looks at servers that don't answer.
+#: Before tasks that only read: a stop must not wait behind polls of servers that don't answer.
 FIRST = 100
 
 
-#: Operations mostly wait, each in a thread. Some threads are kept for looking at the fleet and for making rounds.
+#: Operations mostly wait, each in a thread. Some threads are reserved for polling the fleet and for recovery.
 RESERVED_THREADS = 4
 _slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - RESERVED_THREADS))
 
@@ -22,7 +22,7 @@ _slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - RESERVED
 @db_task(priority=FIRST)
 def run_operation(operation_id: int) -> None:
     if not _slots.acquire(blocking=False):
-        return  # whoever gives a slot back rings for the next one
+        return  # the operation that frees a slot enqueues the next one
     try:
         taken = runner.run(operation_id)
     finally:
@@ -32,7 +32,9 @@ def run_operation(operation_id: int) -> None:
 
 
 def enqueue_next(operation_id: int) -> None:
-    """Something ended: ring for what takes over from it, for what has waited longest in its lane, and at all."""
+    """Enqueue what can follow an ended operation: one that supersedes it, the oldest of its group, and the oldest of
+    all.
+    """
     concurrency_group = Operation.objects.filter(pk=operation_id).values("concurrency_group")
     with_room = Operation.objects.filter(state=State.QUEUED).claimable().in_groups_with_capacity()
     queued = with_room.order_by("pk").values_list("pk", flat=True)
@@ -43,7 +45,7 @@ def enqueue_next(operation_id: int) -> None:
 
 @db_task(priority=FIRST)
 def enqueue_claimable() -> None:
-    """Ring for what nobody works on: bells lost with a worker, leases that ran out, lanes that were full."""
+    """Enqueue what no worker runs, after lost wake-ups, expired leases, and full concurrency groups."""
     now = timezone.now()
     WorkerHeartbeat.objects.update_or_create(worker=runner.worker_name(), defaults={"last_seen_at": now})
     WorkerHeartbeat.objects.filter(last_seen_at__lt=now - timedelta(hours=1)).delete()

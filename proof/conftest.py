@@ -20,7 +20,7 @@ from stage import CONTROLLERS, REAL_CONTROLLERS, START, SimulatedTime, Stage, bi
 
 
 class Runner(StrategyV2Base):
-    """Runs controllers and executors, and adds nothing: what a bot without limits of its own does."""
+    """Runs controllers and executors, and adds nothing: like a bot without limits of its own."""
 
     def create_actions_proposal(self) -> list[Any]:
         return []
@@ -42,7 +42,9 @@ class Play(Stage):
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Closes with what was proven of each strategy, so that nobody takes a proof that did not run for one that held."""
+    """List at the end what was proven of each strategy, so that a proof that did not run is not taken for one that
+    held.
+    """
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
@@ -75,7 +77,7 @@ def describe(name: str, count: Counter[str]) -> str:
 
 @pytest.fixture
 def application(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one thing that a strategy looks up globally (for MQTT)."""
+    """The only object that a strategy looks up globally (for MQTT)."""
     app = SimpleNamespace(_mqtt=None, notify=lambda message: None)
     monkeypatch.setattr(HummingbotApplication, "main_application", classmethod(lambda cls, **_: app))
     monkeypatch.setattr(MarketsRecorder, "_shared_instance", None)

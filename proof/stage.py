@@ -111,7 +111,7 @@ class OfflineBitmart(BitmartExchange):
         self.order_book_tracker._order_books[PAIR] = book
 
     def fill(self, price: str) -> None:
-        """The exchange says that the order at this price is filled, without a fee."""
+        """Have the exchange report the order at this price as filled, without a fee."""
         (order,) = [o for o in self.in_flight_orders.values() if o.price == Decimal(price)]
         self._fill(order.client_order_id, order.price)
 
@@ -144,7 +144,7 @@ def bitmart(usdt: str = "1000", sharp: str = "100000") -> OfflineBitmart:
 
 
 class SimulatedTime:
-    """Stands in for `asyncio.sleep`: who sleeps wakes when the stage's clock has come so far."""
+    """Stands in for `asyncio.sleep`: a sleeping task wakes when the stage's clock has come so far."""
 
     def __init__(self) -> None:
         self.now = 0.0

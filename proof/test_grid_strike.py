@@ -28,7 +28,7 @@ needs_module = pytest.mark.skipif(
     not REAL_CONTROLLERS, reason="NOT PROVEN: grid_strike's own module is not in the wheel; set PROOF_CONTROLLERS"
 )
 
-# Mid 0.0126. A level is worth at least 20 * 1.05 = 21, so 100 make four: 0.012, 0.0125, 0.013, 0.0135; of
+# Mid 0.0126. The minimum value of a level is 20 * 1.05 = 21, so 100 make four: 0.012, 0.0125, 0.013, 0.0135; of
 # 100 / 4 / 0.0126 = 1984.1 SHARP each. The nearest to the mid price first: 0.0125, then 0.013, then 0.012.
 AMOUNT = Decimal("1984.1")
 FIRST = ("bid", Decimal("0.0125"), AMOUNT)
@@ -158,7 +158,7 @@ def test_a_grid_that_sells_is_stopped_out_above_its_end():
 # --- trading ---
 
 
-async def test_it_places_the_nearest_levels_first_and_no_more_than_asked_for(grid):
+async def test_it_places_the_nearest_levels_first_up_to_the_limit(grid):
     show = grid()
     await show.until(2)
     assert show.orders == [FIRST]
@@ -211,7 +211,7 @@ async def test_a_filled_level_is_closed_with_its_profit_and_opens_again(grid):
 
 
 async def test_a_profit_below_the_market_is_taken_at_the_market(grid):
-    """0.0125 * 1.001 is below the best ask, 0.01265, so that is asked for, and 0.0001 of it more: 0.012651265."""
+    """0.0125 * 1.001 is below the best ask, 0.01265, so that is used, plus 0.0001 of it: 0.012651265."""
     show = grid()
     await show.until(6)
     show.market.fill("0.0125")

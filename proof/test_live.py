@@ -1,8 +1,8 @@
 # ruff: noqa: S101
-"""Proof of what the panel says of a running bot: which settings it takes over, and how soon.
+"""Proof of what the panel documents about a running bot: which settings it applies, and how soon.
 
-Proven for what is in the wheel: the market makers' base, and what every controller has. Of pmm_v1, grid_strike and
-pmm_dynamic's own settings the server's modules say it: those run with `PROOF_CONTROLLERS`.
+Proven for what is in the wheel: the market makers' base, and what every controller has. For pmm_v1, grid_strike and
+pmm_dynamic's own settings, the server's modules are the proof: those run with `PROOF_CONTROLLERS`.
 """
 
 from types import SimpleNamespace
@@ -37,7 +37,7 @@ def live(name: str) -> set[str]:
     return {setting for setting, rules in BUNDLED[name]["schema"]["properties"].items() if rules.get("live")}
 
 
-def test_the_market_makers_live_settings_are_those_that_the_base_class_takes_over():
+def test_the_market_makers_live_settings_are_those_that_the_base_class_applies():
     settings = set(BUNDLED["pmm_simple"]["schema"]["properties"])
     assert live("pmm_simple") == settings & adopted(MarketMakingControllerConfigBase)
 
@@ -45,16 +45,16 @@ def test_the_market_makers_live_settings_are_those_that_the_base_class_takes_ove
 @pytest.mark.parametrize(
     "name", ["pmm_simple", *(pytest.param(name, marks=needs_module) for name in REQUIRED if name != "pmm_simple")]
 )
-def test_the_live_settings_are_those_that_the_controllers_class_takes_over(name, load):
+def test_the_live_settings_are_those_that_the_controllers_class_applies(name, load):
     (config,) = load(name, **REQUIRED[name]).load_controller_configs()
     assert live(name) == set(BUNDLED[name]["schema"]["properties"]) & adopted(type(config))
 
 
-def test_every_controller_takes_its_kill_switch_over():
+def test_every_controller_applies_its_kill_switch():
     assert KILL_SWITCH in adopted(ControllerConfigBase)
 
 
-def test_a_running_controller_takes_the_live_settings_over_and_no_others():
+def test_a_running_controller_applies_only_the_live_settings():
     former = rendered("pmm_simple", total_amount_quote=80)
     changed = former | {"stop_loss": 0.05, "leverage": 3, KILL_SWITCH: True}
     controller = SimpleNamespace(config=MarketMakingControllerConfigBase(**former))
@@ -63,10 +63,10 @@ def test_a_running_controller_takes_the_live_settings_over_and_no_others():
     assert (float(config.stop_loss), config.leverage, config.manual_kill_switch) == (0.05, 1, True)
 
 
-def test_a_bot_looks_into_its_files_every_ten_seconds():
+def test_a_bot_reads_its_files_every_ten_seconds():
     assert StrategyV2Base.config_update_interval == 10
 
 
 def test_an_executor_that_is_stopped_by_the_kill_switch_does_not_keep_its_position():
-    """The script that kills, which is not in the wheel, says nothing else: this default decides."""
+    """The script that kills, which is not in the wheel, sets nothing else: this default decides."""
     assert StopExecutorAction(controller_id="sharp", executor_id="x").keep_position is False

@@ -1,8 +1,8 @@
 # ruff: noqa: S101
 """Proof of the settings of `pmm_dynamic` on the wheel's own market making base.
 
-The indicators are the module's own and not in the wheel: without `PROOF_CONTROLLERS` what they say is given, with it
-the module works it out, from candles that are made to say just that.
+The indicators are the module's own and not in the wheel: without `PROOF_CONTROLLERS` their values are given, with it
+the module calculates them, from candles that are made for these values.
 """
 
 from decimal import Decimal

@@ -1,7 +1,7 @@
 # ruff: noqa: S101
 """Proof of the settings of `pmm_simple` on the wheel's own market making base, executors and BitMart connector.
 
-All that pmm_simple does is in that base; its module adds only which executor it wants. With `PROOF_CONTROLLERS`
+All that pmm_simple does is in that base; its module only adds the choice of the executor. With `PROOF_CONTROLLERS`
 the same tests run the server's module.
 """
 
@@ -94,7 +94,7 @@ def test_a_spread_that_is_no_number_is_refused_by_an_error_of_its_own(load):
     [("buy_spreads", [-0.003, 5]), ("sell_spreads", None), ("total_amount_quote", -1), ("leverage", 0)],
 )
 def test_what_only_the_panel_refuses(load, field, value):
-    """Hummingbot takes these, so the bounds in the panel's schema are all that stands before them."""
+    """Hummingbot accepts these, so only the bounds in the panel's schema block them."""
     load("pmm_simple", **SETTINGS | {field: value}).load_controller_configs()
 
 
@@ -192,14 +192,14 @@ async def test_it_places_only_what_the_balance_pays_for(play, usdt, sharp, sides
     assert [side for side, _, _ in show.orders] == sides
 
 
-async def test_by_default_it_buys_nothing_that_no_order_asked_for(play):
+async def test_by_default_it_buys_nothing_without_an_order(play):
     show = play("pmm_simple", **SETTINGS)
     await show.until(30)
     assert show.market.market_orders == []
 
 
 async def test_with_rebalancing_it_first_buys_at_market_what_the_account_holds_already(play):
-    """Why the panel turns it off: 100000 SHARP are there, and 40 USDT / 0.0125 = 3200 are bought all the same."""
+    """Why the panel turns it off: 100000 SHARP are there, and 40 USDT / 0.0125 = 3200 are bought anyway."""
     show = play("pmm_simple", **SETTINGS, skip_rebalance=False)
     await show.until(30)
     assert show.market.market_orders == [("buy", Decimal("3200.0"))]

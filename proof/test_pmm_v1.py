@@ -55,7 +55,7 @@ def level(side: TradeType, price: str, amount: str = "1600") -> OrderExecutorCon
 
 @pytest.fixture
 def executors(play):
-    """A play with an executor for each of these levels, as the controller would ask for them."""
+    """A play with an executor for each of these levels, as the controller would create them."""
 
     def make(*levels: OrderExecutorConfig, market=None):
         show = play(market=market)
@@ -230,8 +230,9 @@ async def test_a_filled_level_stays_empty_for_its_delay(play):
 
 @needs_module
 async def test_inventory_skew_leans_the_amounts(play):
-    """3600 SHARP are worth 45 of 100 USDT, 5 below the half. The range is all four orders: 6400 SHARP, worth 80,
-    but no more than half of everything, 50. So a tenth of the way: bids 1.1 times, asks 0.9 times, less a trace."""
+    """3600 SHARP have a value of 45 of 100 USDT, 5 below the half. The range is all four orders: 6400 SHARP, a value of
+    80, limited to half of everything, 50. So a tenth of the way: bids 1.1 times, asks 0.9 times, less a trace.
+    """
     show = play("pmm_v1", bitmart(usdt="55", sharp="3600"), **SETTINGS, inventory_skew_enabled=True)
     await show.until(3)
     assert sorted({(side, amount) for side, _, amount in show.orders}) == [

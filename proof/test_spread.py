@@ -1,5 +1,5 @@
 # ruff: noqa: S101
-"""Proof that `bots/strategies/bundled_scripts/spread.py` does what it says, inside the real Hummingbot package.
+"""Proof that `bots/strategies/bundled_scripts/spread.py` does what it documents, inside the real Hummingbot package.
 
 Nothing of Hummingbot's trading code is replaced. The markets are the package's own simulated exchange and,
 where the moment of a confirmation matters, its real BitMart connector with the two HTTP requests (place,
@@ -229,7 +229,7 @@ async def test_it_refreshes_on_time_and_at_the_new_price(stage):
     move_mid(play.market, 0.01251)  # too little to fill either order: best bid 0.01246, best ask 0.01256
     await play.until(61)
     assert play.ids == first
-    await play.until(62)  # 2 + 60: cancelled, nothing placed in the same tick
+    await play.until(62)  # 2 + 60: canceled, nothing placed in the same tick
     assert play.orders == []
     await play.until(63)
     assert play.orders == [
@@ -331,7 +331,7 @@ async def test_an_amount_below_the_exchange_step_is_not_sent(stage, caplog):
 
 
 class SlowToFree(MockPaperExchange):
-    """Frees the money of cancelled orders some seconds late, as an exchange's balance messages do."""
+    """Frees the money of canceled orders some seconds late, as an exchange's balance messages do."""
 
     late = False
 
@@ -407,7 +407,7 @@ async def test_it_waits_while_there_is_no_mid_price(stage, caplog):
     assert play.orders == []
     assert warnings_of(caplog) == ["The order book has no mid price: waiting, nothing is placed."]
     move_mid(play.market, 0.0125)
-    await play.until(105)  # it looks again every five seconds
+    await play.until(105)  # it checks again every five seconds
     assert play.orders == [BID, ASK]
 
 

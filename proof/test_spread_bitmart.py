@@ -16,7 +16,7 @@ from test_spread import (
 )
 
 
-async def test_new_orders_wait_until_the_old_ones_are_confirmed_gone(stage):
+async def test_new_orders_wait_for_the_confirmed_end_of_the_old_ones(stage):
     market = bitmart()
     play = stage(market)
     await play.first_quotes()

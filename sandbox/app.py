@@ -13,14 +13,14 @@ from sandbox.world import VERSION, World
 
 
 def build_app(world: World, faults: Faults, *, username: str, password: str, legacy_config_map: bool) -> FastAPI:
-    """The application with all routes; every one but ``GET /`` asks for the login."""
+    """Build the application with all routes; every one but ``GET /`` requires the login."""
     app = FastAPI(title="Hummingbot API", version=VERSION, docs_url=None, redoc_url=None)
     app.state.world = world
     app.state.faults = faults
     app.state.legacy_config_map = legacy_config_map
 
     async def check_login(login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())], faulty: Faulty) -> None:
-        # Each by itself: what stands behind a colon in the name was read as the password's beginning.
+        # Compared separately: a colon in the name would otherwise start the password.
         pairs = (login.username, username), (login.password, password)
         right = all(secrets.compare_digest(given.encode(), own.encode()) for given, own in pairs)
         if not right or faulty("wrong_password"):

@@ -19,7 +19,7 @@ def _one_of(*classes: str) -> str:
     return f"typing.Union[{', '.join(_INJECTIVE + name for name in classes)}]"
 
 
-#: Those with guides, and two that ask for more than text.
+#: Those with guides, and two that require more than text.
 CONNECTORS: dict[str, tuple[ConnectorField, ...]] = KNOWN_CONNECTORS | {
     "injective_v2": (
         ConnectorField("receive_connector_configuration", "bool", False),
@@ -45,7 +45,7 @@ CONNECTORS: dict[str, tuple[ConnectorField, ...]] = KNOWN_CONNECTORS | {
 
 
 def why_not_of_type(field: ConnectorField, value: object) -> str:
-    """What the connector's own class says of a value of another type, in Pydantic's words; empty when it takes it."""
+    """Return Pydantic's error for a value that the connector's own class rejects for its type; empty if valid."""
     modes = modes_of(field)
     title = isinstance(value, str) and value in modes
     group = isinstance(value, dict) and any(set(value) == {inner.name for inner in asked} for asked in modes.values())
@@ -175,7 +175,7 @@ class Controller:
         config_class: the name that its validation errors mention.
         settings: name of each field with its default and its type, as the server writes them: JSON has no enums and
             no nested models, so a default of either kind is the text that Python prints for it.
-        broken: whether the server fails to import it, and lists it all the same.
+        broken: whether the server fails to import it, and lists it anyway.
     """
 
     controller_type: ControllerType

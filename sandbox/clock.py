@@ -17,13 +17,13 @@ class Clock:
         self._stopped = False
 
     def now(self) -> float:
-        """The sandbox's time in epoch seconds; it never goes back."""
+        """Return the sandbox's time in epoch seconds; it never goes back."""
         if self._stopped:
             return self._epoch
         return self._epoch + (time.monotonic() - self._origin) * self.speed
 
     def stop(self) -> None:
-        """Stand still from now on, for whoever looks twice at the same moment. It can still jump."""
+        """Stand still from now on, for tests that compare the same moment. It can still jump."""
         self._epoch, self._stopped = self.now(), True
 
     def advance(self, seconds: float) -> None:
@@ -40,5 +40,5 @@ class Clock:
 
 
 def utc(moment: float) -> datetime:
-    """The moment (epoch seconds) as a date in UTC."""
+    """Return the moment (epoch seconds) as a date in UTC."""
     return datetime.fromtimestamp(moment, UTC)

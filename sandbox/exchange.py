@@ -1,7 +1,7 @@
-"""The exchange behind the sandbox's bots: what it refuses, and which of their orders stand on its books.
+"""The exchange behind the sandbox's bots: what it rejects, and which of their orders are on its books.
 
-An order lives at the exchange and not in the container that placed it: whatever ends without cancelling leaves its
-orders there. They are worked out from the moments of an instance's life, like all that the sandbox shows.
+An order lives at the exchange and not in the container that placed it: whatever ends without canceling leaves its
+orders there. They are calculated from the moments of an instance's life, like all that the sandbox shows.
 """
 
 import zlib
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RECOVERY_INTERVAL = 60.0
 #: From a controller's first orders until it cancels them, when its kill switch was on before it started.
 KILLED_AFTER = 1.0
-#: What a bot quotes in a market that the sandbox knows nothing of.
+#: The market of a pair that the sandbox does not know.
 _ANY_MARKET = Market(1.0, 1.0, 1.0, 0.0001)
 
 Side = Literal["BUY", "SELL"]
@@ -27,12 +27,12 @@ Side = Literal["BUY", "SELL"]
 
 @dataclass
 class Order:
-    """A limit order. Moments are epoch seconds of the sandbox's clock, and may lie ahead.
+    """A limit order. Moments are epoch seconds of the sandbox's clock, and may be in the future.
 
     Attributes:
         price: in the quote asset.
         amount: in the base asset.
-        cancelled_at: ``None`` for one that nobody has cancelled.
+        cancelled_at: ``None`` for one that was not canceled.
     """
 
     client_order_id: str
@@ -49,7 +49,7 @@ class Order:
         return self.placed_at <= moment and (self.cancelled_at is None or self.cancelled_at > moment)
 
     def last_status(self, moment: float) -> str:
-        """As Hummingbot's database has it: the name of the order's last event."""
+        """Return the name of the order's last event, as Hummingbot's database has it."""
         return f"{self.side.title()}OrderCreated" if self.is_open(moment) else "OrderCancelled"
 
 
@@ -69,11 +69,11 @@ class Exchange:
     empty_since: float | None = None
 
     def refuse_keys(self) -> None:
-        """From now on, refuse every key, as after a revocation."""
+        """Refuse every key from now on, as after a revocation."""
         self.refusals.append((self.clock.now(), None))
 
     def accept_keys(self) -> None:
-        """From now on, accept them again."""
+        """Accept the keys again from now on."""
         self.refusals = [(since, until or self.clock.now()) for since, until in self.refusals]
 
     def accepts(self, moment: float) -> bool:
@@ -83,7 +83,7 @@ class Exchange:
         return self.empty_since is None or moment < self.empty_since
 
     def record(self) -> dict[str, object]:
-        """All that is needed to make it again, but the clock."""
+        """Return all that is needed to create it again, except the clock."""
         return {"refusals": self.refusals, "unlisted": sorted(self.unlisted), "empty_since": self.empty_since}
 
     @classmethod
@@ -93,7 +93,7 @@ class Exchange:
 
 
 def orders_of(instance: "Instance") -> list[Order]:
-    """Every order that the instance has placed up to now, in this life of its container and in those before."""
+    """Return every order that the instance has placed up to now, in this life of its container and in those before."""
     now = instance.clock.now()
     orders = [Order(**order) for order in instance.previous_orders]  # type: ignore[arg-type]
     for order in orders:
@@ -103,12 +103,12 @@ def orders_of(instance: "Instance") -> list[Order]:
 
 
 def settled(instance: "Instance") -> list[dict[str, object]]:
-    """The same at the end of a life, to be kept for the next one."""
+    """Return the same at the end of a life, to be kept for the next one."""
     return [asdict(order) for order in orders_of(instance)]
 
 
 def quoting_spans(instance: "Instance") -> Iterator[tuple[float, float | None]]:
-    """From when until when this life's strategy wants orders on the book; ``None`` when nothing ended that in order."""
+    """Yield the spans in which this life's strategy keeps orders on the book; ``None`` without an orderly end."""
     ready = instance.starts_at + instance.exchange_ready
     if not instance.quotes_from(ready):
         return
@@ -126,7 +126,7 @@ def quoting_spans(instance: "Instance") -> Iterator[tuple[float, float | None]]:
 
 
 def refused_rounds(instance: "Instance") -> Iterator[float]:
-    """The moments at which this life tried to place orders and the exchange refused its key."""
+    """Return the moments at which this life tried to place orders and the exchange rejected its key."""
     for begin, end in quoting_spans(instance):
         until = min(instance.acts_until, instance.clock.now(), *(() if end is None else (end,)))
         moment = begin
@@ -156,7 +156,7 @@ def _placed_in_this_life(instance: "Instance") -> Iterator[Order]:
 
 
 def _cancels_previous_at(instance: "Instance") -> float | None:
-    """When this life cancels what an earlier one left open: ``spread`` before it quotes, any strategy as it stops."""
+    """Return when this life cancels what an earlier one left open: ``spread`` first, any strategy at its stop."""
     moments = []
     ready = instance.starts_at + instance.exchange_ready
     if not instance.controllers and instance.quotes_from(ready):

@@ -87,7 +87,7 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Switch all faults off and let go of the requests that hang on one."""
+        """Clear all faults and release the requests that hang on one."""
         with self._lock:
             for fault in self._faults:
                 fault.cleared = True
@@ -95,17 +95,17 @@ class Faults:
         self.on_change()
 
     def has(self, name: str) -> bool:
-        """Whether such a fault is on, for whatever route."""
+        """Return whether such a fault is on, for any route."""
         with self._lock:
             return any(fault.name == name for fault in self._faults)
 
     def paths_of(self, name: str) -> list[str]:
-        """The prefixes of the paths that faults of this name concern."""
+        """Return the prefixes of the paths that faults of this name concern."""
         with self._lock:
             return [fault.path or "/" for fault in self._faults if fault.name == name]
 
     def take(self, name: str, method: str, path: str, when: Callable[[Fault], bool] = _always) -> Fault | None:
-        """The fault that spoils this request, if there is one; it counts as used."""
+        """Return the fault that spoils this request, if there is one; it counts as used."""
         with self._lock:
             for fault in self._faults:
                 if fault.name == name and fault.matches(method, path) and when(fault):

@@ -1,4 +1,4 @@
-"""One bot container on the sandbox's host, its state told by the moments at which things happen to it."""
+"""One bot container on the sandbox's host. Its state follows from the moments of its events."""
 
 import math
 from collections.abc import Mapping
@@ -18,23 +18,23 @@ RELOAD_EVERY = 10.0
 EXCHANGE_READY = 10.0
 #: From the start of a container until it exits because the configuration that it was given does not exist.
 NO_CONFIG_EXITS_AFTER = 4.0
-#: How long the server goes on listing a bot that it does not hear any more.
+#: How long the server continues to list a bot that is no longer connected.
 SEEN_RECENTLY = 30.0
 #: What ``stop-and-archive-bot`` does in the background, counted from the request.
 LOG_KEPT_AFTER_END, ARCHIVE_EXITS_AFTER, ARCHIVED_AFTER = 2.0, 25.0, 30.0
 #: How long ``spread`` waits for cancels that the exchange does not confirm, before it stops anyway.
 UNCONFIRMED_CANCELS = 10.0
-#: Exit codes of a container that failed by itself, and of one that Docker had to kill.
+#: Exit codes of a container that failed on its own, and of one that Docker had to kill.
 FAILED, KILLED = 1, 137
 
 
 @dataclass
 class Instance:
-    """A container that a deploy made. Moments are epoch seconds of the sandbox's clock, and may lie ahead.
+    """A container that a deploy created. Moments are epoch seconds of the sandbox's clock, and may be in the future.
 
     Attributes:
         name: the unique name, with the timestamp that the server appended.
-        base_name: the name that was asked for.
+        base_name: the requested name.
         strategy_type: ``script`` or ``controller``, as the run history calls it.
         script: what the deploy named as script; recorded, never used.
         script_config: the file name that the deploy named as configuration.
@@ -45,7 +45,7 @@ class Instance:
         deployment: the deploy's body, for the run history.
         problem: why no strategy comes up at this start; empty when one does.
         doomed: the strategy needs a connector whose key is missing, so that the container fails.
-        connected_before: when an earlier life of the container was last heard.
+        connected_before: when an earlier life of the container was last connected.
         ends_at, ends_with: when the container exits, and its exit code.
         paused_at: since when Docker has it paused: it does nothing, and is in neither list of containers.
         stop_cancels: whether the stop that it was sent cancels its orders.
@@ -53,7 +53,7 @@ class Instance:
         previous_log: what the server still has of an earlier life's log, general and errors.
         forgotten_at: when the server stops listing it, because it is being archived.
         keeps_data: whether removing the container archives its data.
-        final_status: what the bot said when it was told to stop, as JSON text.
+        final_status: the bot's last report after it was requested to stop, as JSON text.
         kill_switches: when which controller's ``manual_kill_switch`` was set to what, since the deploy.
     """
 
@@ -93,7 +93,7 @@ class Instance:
     previous_log: list[list[dict[str, object]]] = field(default_factory=lambda: [[], []])
 
     def record(self) -> dict[str, object]:
-        """All that is needed to make the instance again, but what it shares with others."""
+        """Return all that is needed to create the instance again, except what it shares with others."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"clock", "exchange"}}
 
     # --- what is ---
@@ -129,12 +129,12 @@ class Instance:
 
     @property
     def starts_at(self) -> float:
-        """When this life of the container is first heard, and starts its strategy."""
+        """When this life of the container first connects, and starts its strategy."""
         return self.started_at + self.warm_up
 
     @property
     def talks_until(self) -> float:
-        """The last moment so far at which this life of the container could be heard."""
+        """The last moment so far at which this life of the container could be connected."""
         return min(self.clock.now(), self._first(self.unresponsive_since, self.forgotten_at), self.acts_until)
 
     @property
@@ -149,7 +149,7 @@ class Instance:
 
     @property
     def stop_confirmed_at(self) -> float | None:
-        """When its log says that it has stopped: at once, or when it has waited for cancels in vain."""
+        """When its log reports the stop: at once, or when it has waited for cancels in vain."""
         if self.stopped_at is None:
             return None
         refused = self.stop_cancels and not self.key_is_accepted(self.stopped_at)
@@ -167,11 +167,11 @@ class Instance:
         return self.market_config.get("trading_pair") not in self.exchange.unlisted
 
     def key_is_accepted(self, moment: float) -> bool:
-        """Whether the exchange takes its requests; paper trade has neither an exchange nor a key."""
+        """Return whether the exchange accepts its requests; paper trade has neither an exchange nor a key."""
         return str(self.market_config.get("connector_name")).endswith("_paper_trade") or self.exchange.accepts(moment)
 
     def quotes_from(self, ready: float) -> bool:
-        """Whether this life's strategy gets so far that it can trade, at the moment when its exchange is ready."""
+        """Return whether this life's strategy can trade at the moment when its exchange is ready."""
         stopped = self.stopped_at is not None and self.stopped_at <= ready
         return not self.problem and self.is_listed_at_the_exchange and ready < self.acts_until and not stopped
 
@@ -192,17 +192,17 @@ class Instance:
         return not self._past(self.forgotten_at) and (self.live or self.recently_active)
 
     def trading_span(self) -> tuple[float, float] | None:
-        """From when until when this life's strategy ran and was heard; ``None`` when it never did."""
+        """Return from when until when this life's strategy ran and was connected; ``None`` if never."""
         until = self.talks_until if self.stopped_at is None else min(self.talks_until, self.stopped_at)
         if self.problem or not self.headless or until <= self.starts_at:
             return None
         return self.starts_at, until
 
     def kill_switch_obeyed(self) -> list[tuple[float, str, bool]]:
-        """When this life's strategy stopped (true) and restarted (false) which controller, by its kill switch.
+        """Return when this life's strategy stopped (true) and restarted (false) controllers by kill switch.
 
-        It looks at its controllers' files when the exchange is ready, and every so many seconds from then on: of
-        several changes between two looks it sees the last one.
+        It reads its controllers' files when the exchange is ready, and every so many seconds from then on: of several
+        changes between two reads it sees the last one.
         """
         span = self.trading_span()
         if span is None:
@@ -250,13 +250,13 @@ class Instance:
         return self.headless and self.live and self.starts_at <= self.clock.now() <= self.talks_until
 
     def stop_strategy(self, final_status: str, *, cancels: bool = True) -> None:
-        """What the server does with a stop: one that is sent before the bot is connected is lost."""
+        """Do what the server does with a stop: one that is sent before the bot is connected is lost."""
         if self.is_connected and self.stopped_at is None:
             self.final_status = final_status
             self.stopped_at, self.stop_cancels = self.clock.now(), cancels
 
     def end(self, exit_code: int, at: float | None = None) -> None:
-        """Let the container exit, now unless a moment is given; an earlier end stands."""
+        """Let the container exit, now unless a moment is given; an earlier end is kept."""
         moment = self.clock.now() if at is None else at
         if self.ends_at is None or moment < self.ends_at:
             self.ends_at, self.ends_with = moment, exit_code

@@ -1,4 +1,4 @@
-"""The exchanges' markets, made up: what each asks of orders, and the last traded prices."""
+"""The exchanges' markets, made up: their trading rules, and the last traded prices."""
 
 from dataclasses import dataclass
 
@@ -55,7 +55,7 @@ MARKETS = {
 
 
 def trading_rules(trading_pairs: list[str] | None) -> dict[str, dict[str, object]]:
-    """By pair. One that is not listed is no failure: it has an error where its rules would be."""
+    """Return rules by pair. One that is not listed is no failure: it has an error in place of its rules."""
     if trading_pairs is None:
         return {pair: market.rule for pair, market in MARKETS.items()}
     return {

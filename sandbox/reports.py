@@ -16,7 +16,7 @@ LOG_EVERY = 60.0
 LOG_LENGTH = 100
 #: Sandbox seconds between two snapshots in the server's database.
 SNAPSHOT_EVERY = 300
-#: How far apart, in the same seconds, a history's entries may be asked for.
+#: The valid distances between a history's entries, in the same seconds.
 INTERVALS = {"5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "12h": 43200, "1d": 86400}
 
 #: From a controller's stop until its bot says "running" once more, with nothing to report.
@@ -31,7 +31,7 @@ _MQTT = "hummingbot.remote_iface.mqtt"
 
 
 def bot_status(instance: Instance, *, mqtt_up: bool) -> dict[str, object]:
-    """One bot's entry: a script bot is always ``stopped``, because only controllers report."""
+    """Return one bot's entry: a script bot is always ``stopped``, because only controllers report."""
     reports = controller_reports(instance)
     recently_active = instance.recently_active and mqtt_up
     general, errors = logs_of(instance)
@@ -49,7 +49,7 @@ def bot_status(instance: Instance, *, mqtt_up: bool) -> dict[str, object]:
 
 
 def controller_reports(instance: Instance) -> dict[str, dict[str, object]]:
-    """What the controllers last reported, by controller id; a stop clears it."""
+    """Return what the controllers last reported, by controller id; a stop clears it."""
     span = instance.trading_span()
     if span is None or instance.stopped_at is not None:
         return {}
@@ -57,7 +57,7 @@ def controller_reports(instance: Instance) -> dict[str, dict[str, object]]:
 
 
 def snapshots(instance: Instance, every: int = SNAPSHOT_EVERY) -> Iterator[dict[str, Any]]:
-    """The controllers' reports as the database keeps them, one per so many seconds, the newest first."""
+    """Yield the controllers' reports as the database keeps them, one per so many seconds, the newest first."""
     span = instance.trading_span()
     if span is None:
         return
@@ -94,14 +94,14 @@ def balances(account: str, connector: str, moment: float) -> list[dict[str, obje
 
 
 def _report(instance: Instance, controller: str, moment: float) -> dict[str, object]:
-    """A controller's report at a moment; its figures are missing until the exchange is ready."""
+    """Return a controller's report at a moment; its figures are missing until the exchange is ready."""
     elapsed = moment - instance.starts_at
     figures = _performance(_seed(instance.name, controller), elapsed) if elapsed > EXCHANGE_READY else {}
     return {"status": "running", "performance": figures, "custom_info": {}}
 
 
 def _performance(seed: int, elapsed: float) -> dict[str, object]:
-    """Figures in quote that drift with the volume and swing with the price, on a capital of 1000."""
+    """Return figures in quote that drift with the volume and swing with the price, on a capital of 1000."""
     capital = 1000.0
     volume = elapsed * (0.5 + seed % 100 / 50)
     realized = volume * (seed % 11 - 3) / 10_000
@@ -121,8 +121,8 @@ def _performance(seed: int, elapsed: float) -> dict[str, object]:
 
 
 def logs_of(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """The general and the error log as the server has them, the oldest entry first: of the present life of a bot that
-    was heard, and of an earlier one that the server has not forgotten yet.
+    """Return the general and the error log as the server has them, the oldest entry first: of the present life of a bot
+    that was connected, and of an earlier one that the server has not dropped yet.
     """
     general, errors = (list(entries) for entries in instance.previous_log)
     start, end = instance.starts_at, instance.talks_until
@@ -152,7 +152,7 @@ def logs_of(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str,
 def _strategy_lines(
     instance: Instance, start: float, end: float
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """What a strategy, and the connector that it trades through, logged from its start to its end."""
+    """Return what a strategy, and the connector that it trades through, logged from its start to its end."""
     if not instance.is_listed_at_the_exchange:
         seconds = range(max(0, int(end - start) - LOG_LENGTH), int(end - start) + 1)
         waiting = f"{instance.market_config.get('connector_name')} is not ready. Please wait..."
@@ -188,7 +188,7 @@ def _strategy_lines(
 
 
 def _refused_submissions(instance: Instance, moment: float) -> Iterator[dict[str, object]]:
-    """What Hummingbot logs of orders that the exchange refuses: nothing of it is in the error log."""
+    """Return Hummingbot's log of orders that the exchange rejects: nothing of it is in the error log."""
     name = str(instance.market_config.get("connector_name", "")).title()
     for side in ("BUY", "SELL"):
         yield _entry(
@@ -205,7 +205,7 @@ def _refused_submissions(instance: Instance, moment: float) -> Iterator[dict[str
 
 
 def _uncancelled(instance: Instance) -> list[str]:
-    """The ids of the orders that a stop should have cancelled, and that stand."""
+    """Return the ids of the orders that a stop should have canceled, and that are still open."""
     return [order.client_order_id for order in orders_of(instance) if order.cancelled_at is None]
 
 
@@ -216,14 +216,14 @@ def _refused_cancels(
         _entry("ERROR", f"Failed to cancel order {order}\nOSError: Invalid API key", begun_at, _CONNECTOR)
         for order in left
     ]
-    if instance.controllers:  # a controller says nothing of it, and the connector just this
+    if instance.controllers:  # a controller logs nothing about it, and the connector just this
         return [], errors
     words = f"Stopping, but these cancels are not confirmed: {', '.join(left)}"
     return [_entry("WARNING", words, given_up_at, _STRATEGY)], errors
 
 
 def _is_killed(instance: Instance, moment: float) -> bool:
-    """Whether the kill switches had stopped all of the instance's controllers at a moment."""
+    """Return whether the kill switches had stopped all of the instance's controllers at a moment."""
     killed = {controller: on for obeyed_at, controller, on in instance.kill_switch_obeyed() if obeyed_at <= moment}
     return bool(killed) and all(killed.get(controller, False) for controller in instance.controllers)
 

@@ -38,7 +38,7 @@ def read_config_class(source: str) -> ConfigClass:
 
 
 def config_template(name: str, source: str) -> dict[str, object]:
-    """What the server offers as a new configuration of a script; raises as ``read_config_class`` does."""
+    """Return what the server offers as a new configuration of a script; raises as ``read_config_class`` does."""
     defaults = read_config_class(source).defaults
     own_name = defaults.pop("script_file_name", None)
     named_by_literal = isinstance(own_name, str) and own_name.endswith(".py")
@@ -50,7 +50,7 @@ def config_template(name: str, source: str) -> dict[str, object]:
 
 
 def why_not_startable(source: str) -> str:
-    """The error that a bot logs instead of starting the script; empty when it starts."""
+    """Return the error that a bot logs instead of starting the script; empty when it starts."""
     try:
         read_config_class(source)
     except SyntaxError as error:
@@ -61,7 +61,7 @@ def why_not_startable(source: str) -> str:
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """Every dotted name that an import statement mentions."""
+    """Return every dotted name that an import statement mentions."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -84,7 +84,7 @@ def _fields(node: ast.ClassDef) -> list[tuple[str, object]]:
 
 
 def _default(value: ast.expr | None) -> object:
-    """The default as the server's JSON shows it: literals as they are, anything else as text."""
+    """Return the default as the server's JSON shows it: literals as they are, anything else as text."""
     if value is None:
         return UNDEFINED
     if isinstance(value, ast.Call):

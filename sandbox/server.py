@@ -17,7 +17,7 @@ from sandbox.transport import Connection, Front, RecordedRequest
 from sandbox.world import World
 
 HOST = "127.0.0.1"
-#: How often the server looks whether it is to leave, in seconds of the wall.
+#: How often the server checks whether it has to stop, in seconds of real time.
 _POLL_SECONDS = 0.01
 
 
@@ -28,7 +28,7 @@ class Sandbox:
 
     Args:
         speed: how much faster than the wall's the sandbox's time passes.
-        state_file: where the state survives a restart; ``None`` to forget it.
+        state_file: where the state survives a restart; ``None`` to drop it.
         legacy_config_map: answer config-map with a plain list of names, as older servers do.
     """
 
@@ -71,8 +71,8 @@ class Sandbox:
             thread.join()
 
     def reset(self, speed: float | None = None) -> None:
-        """Begin anew at the same address, as a sandbox that was just made: what was asked of it before has no effect
-        any more. Making an application and a server takes a hundred times as long.
+        """Start again at the same address, like a new sandbox: earlier requests no longer have an effect. Creating an
+        application and a server takes a hundred times as long.
         """
         self.faults.clear()
         if self._serving is not None:
@@ -111,7 +111,7 @@ class _Server(uvicorn.Server):
         self.servers = []
 
     def follow_faults(self) -> None:
-        """Called from any other thread: refuse or accept connections from now on, as the faults say."""
+        """Called from any other thread: refuse or accept connections from now on, as the faults require."""
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._follow_faults(), self._loop).result()
 

@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 class CrashError(Exception):
-    """The real server raises here what nobody catches: plain-text 500, and a connection that is dropped."""
+    """Stands for an uncaught exception of the real server: plain-text 500, and a connection that is dropped."""
 
 
 @dataclass
 class RecordedRequest:
-    """One request that reached the server; ``status`` is 0 while it is not answered, or for ever."""
+    """One request that reached the server; ``status`` is 0 while it is not answered, or forever."""
 
     method: str
     path: str
@@ -161,7 +161,7 @@ def _recorded(scope: Scope, body: bytes) -> RecordedRequest:
 
 
 async def _hang(connection: Connection, fault: Fault) -> None:
-    """Say nothing until the fault is cleared, the client gives up or the server stops; then hang up."""
+    """Send nothing until the fault is cleared, the client gives up or the server stops; then hang up."""
     while not fault.cleared and not connection.transport.is_closing():
         await asyncio.sleep(0.02)
     connection.transport.abort()

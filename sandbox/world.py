@@ -27,7 +27,7 @@ class World:
     """The state of one server, safe to read and change from any thread.
 
     Attributes:
-        version: of the server, as it says at its root.
+        version: of the server, as reported at its root.
         controllers: the modules that it has, by type and name.
         accounts: account, then connector, then the credential's values.
         scripts: source by name, without ``.py``.
@@ -55,7 +55,7 @@ class World:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold the lock, and keep the state on disk afterwards."""
+        """Hold the lock, and store the state on disk afterwards."""
         with self.lock:
             yield
             if self._state_file is not None:
@@ -64,23 +64,23 @@ class World:
     # --- instances ---
 
     def live(self, base_name: str | None = None) -> list[Instance]:
-        """The instances whose container runs, of one bot or of all."""
+        """Return the instances whose container runs, of one bot or of all."""
         with self.lock:
             return [i for i in self.instances.values() if i.live and base_name in (None, i.base_name)]
 
     def listed(self) -> list[Instance]:
-        """What the server counts as active bots."""
+        """Return the bots that the server counts as active."""
         with self.lock:
             return [instance for instance in self.instances.values() if instance.listed]
 
     def open_orders(self) -> list[Order]:
-        """What stands on the exchanges' books now, whatever became of the bots that placed it."""
+        """Return the orders on the exchanges' books now, whatever became of the bots that placed them."""
         with self.lock:
             now = self.clock.now()
             return [o for i in self.instances.values() for o in orders_of(i) if o.is_open(now)]
 
     def unique_name(self, base_name: str) -> str:
-        """The name with the timestamp appended, which is the same for two deploys within a second."""
+        """Return the name with the timestamp appended, which is the same for two deploys within a second."""
         return f"{base_name}-{utc(self.clock.now()):%Y%m%d-%H%M%S}"
 
     def deploy(
@@ -130,7 +130,7 @@ class World:
             self.instances[name] = instance
             self._start(instance, WARM_UP)
             if profile in self.unreadable:
-                instance.end(0)  # “Invalid password.” stands in its own log only, which nobody sees
+                instance.end(0)  # “Invalid password.” is in its own log only, which no route returns
             return instance
 
     def restart(self, name: str) -> None:
@@ -154,7 +154,7 @@ class World:
             self.instances[name].paused_at = None
 
     def silence(self, name: str) -> None:
-        """Let the container stay up, not heard any more."""
+        """Keep the container up, but no longer connected."""
         with self.changing():
             self.instances[name].unresponsive_since = self.clock.now()
 
@@ -164,27 +164,27 @@ class World:
             self.instances[name].remove(keeps_data=False)
 
     def _start(self, instance: Instance, warm_up: float) -> None:
-        # A server forgets a bot's log with the bot: half a minute after it was heard last.
+        # A server drops a bot's log with the bot: half a minute after its last contact.
         instance.previous_log = [*logs_of(instance)] if instance.started_at and instance.recently_active else [[], []]
         problem = self._problem(instance)
         doomed = not problem and not self._needed_connectors(instance) <= set(instance.connectors)
         instance.start(problem=problem, doomed=doomed, warm_up=warm_up)
 
     def _script_config(self, file_name: str | None) -> Values | None:
-        """The configuration of that file name, which only a name with ``.yml`` can be."""
+        """Return the configuration of that file name, which only a name with ``.yml`` can be."""
         if file_name is None or not file_name.endswith(".yml"):
             return None
         return self.script_configs.get(file_name.removesuffix(".yml"))
 
     def _problem(self, instance: Instance) -> str:
-        """Why the instance's strategy would not start now; empty when it would."""
+        """Return why the instance's strategy would not start now; empty when it would."""
         if instance.script_file is None:
             return f"no configuration {instance.script_config!r}"
         source = self.scripts.get(instance.script_file)
         return f"no script {instance.script_file!r}" if source is None else why_not_startable(source)
 
     def _needed_connectors(self, instance: Instance) -> set[str]:
-        """The exchanges that a startable strategy logs in to, by its configurations and their defaults."""
+        """Return the exchanges that a startable strategy logs in to, by its configurations and their defaults."""
         if isinstance(instance.config, list):
             configs = [{**self._controller_defaults(config), **config} for config in instance.config]
         else:
@@ -203,11 +203,11 @@ class World:
     # --- accounts ---
 
     def credential_refusal(self, account: str, connector: str, values: Mapping[str, object]) -> str:
-        """Why the server itself does not take such a credential; empty when it goes on to the exchange."""
+        """Return why the server itself rejects such a credential; empty when it passes it to the exchange."""
         if account not in self.accounts:
             return f"Directory 'credentials/{account}/connectors' not found"
         if account in self.unreadable:
-            # Its own password's proof was made anew once new accounts are good.
+            # The proof of its own password was created again once new accounts are good.
             return f"Failed to authenticate for {account}" if MASTER_ACCOUNT in self.unreadable else "MAC mismatch"
         if connector not in CONNECTORS:
             return repr(connector)
@@ -223,7 +223,8 @@ class World:
         """Start with another password: no key that is stored can be read.
 
         Args:
-            proof_anew: whether ``.password_verification`` was made anew: accounts that are made from now on are good.
+            proof_anew: whether ``.password_verification`` was created again: accounts that are created from now on are
+            good.
         """
         with self.changing():
             self.unreadable = set(self.accounts) - ({MASTER_ACCOUNT} if proof_anew else set())

@@ -1,7 +1,7 @@
 """Import and export in the admin: a mixin for a model that has a ``Sheet``.
 
-A file is sent twice, to be checked and to be saved, and kept nowhere in between: it may hold secrets. The browser still
-has it chosen when it shows the check's outcome, so nobody has to look for it again.
+A file is sent twice, to be checked and to be saved, and stored nowhere in between: it may contain secrets. The browser
+still has it selected when it shows the check's outcome, so users need not select it again.
 """
 
 from typing import Any
@@ -59,7 +59,7 @@ class SheetMixin(ModelAdmin):
     # --- out --------------------------------------------------------------------------------------------------------
 
     def export_view(self, request: HttpRequest, file_type: str) -> HttpResponse:
-        """The rows of the list, as it is filtered."""
+        """Export the rows of the list, as it is filtered."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
@@ -71,7 +71,7 @@ class SheetMixin(ModelAdmin):
         return _file(file_type, name, columns, rows)
 
     def template_view(self, request: HttpRequest, file_type: str) -> HttpResponse:
-        """The columns, with a row of made-up values."""
+        """Export the columns, with a row of made-up values."""
         self._check_may_import(request)
         columns = self.sheet_class(signed_in_user(request)).template(request.GET.get("group", ""))
         row = [column.example for column in columns]
@@ -117,7 +117,7 @@ class SheetMixin(ModelAdmin):
         try:
             return import_file(sheet=sheet, content=content, may=may, log=log, seal=seal)
         except IntegrityError:
-            # Somebody saved the same between the check of a row and its saving. Now it is there to be compared with.
+            # Another user saved the same between the check of a row and its saving. Now it exists and can be compared.
             return import_file(sheet=sheet, content=content, may=may, log=log)
 
     def _check_may_import(self, request: HttpRequest) -> None:
@@ -126,7 +126,7 @@ class SheetMixin(ModelAdmin):
 
 
 def _content(request: HttpRequest) -> bytes:
-    """What was uploaded. Django keeps it in memory, and does not take more than its limit: see the settings.
+    """Return the uploaded content. Django keeps it in memory, and limits its size: see the settings.
 
     Raises:
         FileRefused

@@ -29,10 +29,10 @@ class Column:
     """A column that a table may have.
 
     Attributes:
-        help: for people, in a sentence.
+        help: for users, in a sentence.
         example: made up, for the template.
-        required: whether a new row can't do without it.
-        read_only: whether it is exported, and not looked at when it comes back.
+        required: whether a new row needs it.
+        read_only: whether it is exported, and ignored when it is imported again.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Change:
-    """What a row changes; ``before`` and ``after`` are in words, and empty where they are nobody's to see."""
+    """What a row changes; ``before`` and ``after`` are texts, and empty where no one may see them."""
 
     column: str
     before: str = ""
@@ -85,7 +85,7 @@ class Outcome:
 
 
 class Sheet:
-    """The columns of one model, and what they say, for one user: who may do what is asked by ``may``."""
+    """The columns of one model and their values, for one user: ``may`` checks the user's permissions."""
 
     model: ClassVar[type[models.Model]]
     columns: ClassVar[tuple[Column, ...]]
@@ -93,9 +93,9 @@ class Sheet:
     key: ClassVar[tuple[str, ...]]
     #: What a row may write: nothing else is saved of an object that is there already. ``None`` for all of it.
     fields: ClassVar[tuple[str, ...] | None] = None
-    #: The column that says which group a row is of.
+    #: The column that names a row's group.
     group_word: ClassVar[str] = ""
-    #: What the columns can't say, in a sentence.
+    #: A sentence about what the columns don't explain.
     note: ClassVar[str] = ""
     #: What to do once the rows are saved.
     next_step: ClassVar[str]
@@ -104,11 +104,11 @@ class Sheet:
         self.user = user
 
     def groups(self) -> list[Group]:
-        """The columns that only some rows have."""
+        """Return the columns that only some rows have."""
         return []
 
     def template(self, group_name: str = "") -> tuple[Column, ...]:
-        """The columns of a new file: for rows of this group, or of the first."""
+        """Return the columns of a new file: for rows of this group, or of the first."""
         groups = self.groups()
         group = next((group for group in groups if group.name == group_name), groups[0] if groups else None)
         columns = tuple(column for column in self.columns if not column.read_only)
@@ -118,7 +118,7 @@ class Sheet:
         return (*columns, *group.columns)
 
     def column_names(self) -> set[str]:
-        """The columns that some row may have."""
+        """Return the columns that some row may have."""
         groups = [self.columns, *(group.columns for group in self.groups())]
         return {column.name for columns in groups for column in columns}
 
@@ -129,11 +129,11 @@ class Sheet:
         raise NotImplementedError
 
     def find(self, row: Row) -> Any:
-        """The object that the row is about, or a new one. Without one the row says why in its ``errors``."""
+        """Return the object of the row, or a new one. Without one, the row's ``errors`` explain why."""
         raise NotImplementedError
 
     def fill(self, obj: Any, row: Row) -> None:
-        """Set what the row says. What is wrong is said in its ``errors``."""
+        """Set the row's values on the object, and add what is wrong to the row's ``errors``."""
         raise NotImplementedError
 
     def validate(self, obj: Any, row: Row) -> None:
@@ -144,19 +144,19 @@ class Sheet:
         obj.full_clean(exclude=set(row.errors))
 
     def warnings(self, obj: Any) -> Iterable[str]:
-        """What is to be known about an object that a row has added or changed."""
+        """Return the warnings about an object that a row has added or changed."""
         return ()
 
     def cells(self, obj: Any) -> dict[str, Any]:
-        """The object's row: column → value. Never a secret."""
+        """Return the object's row: column → value. Never a secret."""
         raise NotImplementedError
 
     def snapshot(self, obj: Any) -> dict[str, Any]:
-        """What is compared to see whether a row changes anything."""
+        """Return the values that are compared to see whether a row changes anything."""
         return self.cells(obj)
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> tuple[Change, ...]:
-        """From one snapshot to the next, in words."""
+        """Return the changes from one snapshot to the next, as text."""
         return tuple(
             Change(column, describe(before.get(column)), describe(after.get(column)))
             for column in {**after, **before}
@@ -166,11 +166,11 @@ class Sheet:
     # --- many objects to rows ---------------------------------------------------------------------------------------
 
     def for_export(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        """With what ``cells`` needs."""
+        """Return the rows with the related rows that ``cells`` needs."""
         return queryset
 
     def export(self, queryset: models.QuerySet[Any]) -> tuple[list[str], list[list[Any]]]:
-        """The columns, and a row for each object."""
+        """Return the columns, and a row for each object."""
         rows = [self.cells(obj) for obj in self.for_export(queryset)]
         columns = list(
             dict.fromkeys([*(column.name for column in self.columns), *(name for row in rows for name in row)])
@@ -204,7 +204,7 @@ class Import:
 
     @property
     def in_order(self) -> list[Outcome]:
-        """What has to be looked at first."""
+        """The outcomes, with those that need attention first."""
         return sorted(self.outcomes, key=lambda outcome: (list(STATES).index(outcome.state), not outcome.warnings))
 
     @property
@@ -216,14 +216,14 @@ class Import:
 def import_file(
     *, sheet: Sheet, content: bytes, may: Callable[[str, Any], bool], seal: str = "", log: Callable[..., None]
 ) -> Import:
-    """Check a file, and save it when ``seal`` is the one that the check of this very file gave and still gives.
+    """Check a file, and save it when ``seal`` is the one that the check of this file returned and still returns.
 
     Args:
         may: whether the user may ``add`` or ``change`` this object.
-        log: writes down who added and changed which objects.
+        log: records who added and changed which objects.
 
     Raises:
-        FileRefused: it can't be read, or has not the columns that it needs.
+        FileRefused: it can't be read, or lacks required columns.
     """
     table = read_table(content)
     _check_columns(sheet, table)
@@ -250,7 +250,7 @@ class _Taken:
         self.changed: list[Any] = []
 
     def take(self, row: Row) -> Outcome:
-        """What becomes of a row; its object is saved unless something is wrong."""
+        """Process a row and return the outcome; its object is saved unless something is wrong."""
         obj = self._find(row)
         if obj is None:
             return Outcome(row.number, "wrong", errors=tuple(row.errors.items()))
@@ -306,7 +306,7 @@ class _Taken:
 
 def _check_columns(sheet: Sheet, table: Table) -> None:
     if missing := [name for name in sheet.key if name not in table.columns]:
-        # A first row that names no columns may hold anything, also a key: it is not repeated.
+        # A first row that names no columns may contain anything, such as a key: it is not repeated.
         raise FileRefused(f"The first row must name the columns. These are missing: “{'”, “'.join(missing)}”.")
     names = sheet.column_names()
     if unknown := [name for name in table.columns if name not in names]:

@@ -1,4 +1,4 @@
-"""CSV and XLSX, read and written in memory: what came from a person's spreadsheet may hold secrets."""
+"""CSV and XLSX, read and written in memory: a user's spreadsheet may contain secrets."""
 
 import csv
 import io
@@ -20,11 +20,11 @@ MAX_ROWS = 1000
 MAX_COLUMNS = 200
 #: How far down a sheet is searched for rows below empty ones.
 _MAX_DEPTH = 10 * MAX_ROWS
-#: What an XLSX file, which is compressed, may hold: bytes, and tags of XML, of which the shortest take most memory. A
+#: What an XLSX file, which is compressed, may contain: bytes, and XML tags, of which the shortest take most memory. A
 #: cell with a value has four, and four more for a text of its own.
 _MAX_UNPACKED = 8 * 1024 * 1024
 _MAX_TAGS = 500_000
-#: How many cells are looked at, with the empty ones to the left of what a row names.
+#: How many cells are read, including the empty ones to the left of a row's values.
 _MAX_CELLS = 1_000_000
 _XLSX, _XLS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 #: Spreadsheets run a text that begins so.
@@ -39,7 +39,7 @@ _RETYPE = "Format the cell as text, then enter the value again."
 
 
 class FileRefused(Exception):
-    """The file can't be read as a table; the text says why and what to do. Never with a cell's content in it."""
+    """The file can't be read as a table; the text explains why and what to do. It never quotes a cell."""
 
 
 @dataclass(repr=False)
@@ -50,9 +50,9 @@ class Row:
         number: as the spreadsheet shows it.
         values: column → text, as it was entered.
         numeric: the columns whose cells a spreadsheet holds as numbers: 0091 became 91.
-        days: what a spreadsheet holds as dates. For any other column than a day's that is an error.
-        errors: column → what is wrong there, in a sentence. Filled by whoever reads the row.
-        points_may_group: whether it may come from where 1.600 is a thousand and six hundred.
+        days: the cells that a spreadsheet holds as dates. For any other column than a day's that is an error.
+        errors: column → what is wrong there, in a sentence. Filled by the code that reads the row.
+        points_may_group: whether its locale may be one where 1.600 means a thousand and six hundred.
     """
 
     number: int
@@ -63,18 +63,18 @@ class Row:
     points_may_group: bool = False
 
     def text(self, column: str) -> str:
-        """The cell's text, as it was before an export guarded it; empty when there is none."""
+        """Return the cell's text, as it was before an export guarded it; empty when there is none."""
         return _unguarded(self.values.get(column, ""))
 
     def verbatim(self, column: str) -> str:
-        """The cell's text for a value of which every character counts; what Excel made of it is an error."""
+        """Return the cell's text for a value of which every character counts; what Excel made of it is an error."""
         value = self.values.get(column, "")
         if column in self.numeric or _MANGLED_NUMBER.fullmatch(value):
             self.wrong(column, f"Excel read this as a number, and may have changed it. {_RETYPE}")
         return value
 
     def two_readings(self, column: str) -> str:
-        """A question, when a cell holds a number, or several, that can be read in two ways; empty otherwise."""
+        """Return a question, when a cell holds a number, or several, that can be read in two ways; empty otherwise."""
         if column in self.numeric:
             return ""
         for part in self.text(column).split(", "):
@@ -86,7 +86,7 @@ class Row:
         return ""
 
     def day(self, column: str) -> date | None:
-        """The cell's day, if there is one; what is none is an error."""
+        """Return the cell's day, if there is one; an invalid one is an error."""
         if column in self.days:
             del self.errors[column]
             return self.days[column]
@@ -108,7 +108,7 @@ class Table:
 
 
 def read_table(content: bytes) -> Table:
-    """The first sheet of an XLSX file, or a CSV file as Excel and others write it.
+    """Return the first sheet of an XLSX file, or a CSV file as Excel and others write it.
 
     Raises:
         FileRefused
@@ -116,7 +116,7 @@ def read_table(content: bytes) -> Table:
     if content.startswith(_XLS):
         raise FileRefused("This is an old or password-protected Excel file. Save it as .xlsx without a password.")
     if content.startswith(_XLSX):
-        # A number is one, whatever it looks like; what was entered as text may be written in any way.
+        # A number cell is unambiguous; a text cell may be written in any way.
         found, points_may_group = _xlsx_lines(content), True
     else:
         text = _decoded(content)
@@ -147,7 +147,7 @@ def read_table(content: bytes) -> Table:
 
 
 def _bounded(lines: Iterable[tuple[int, list[Any]]]) -> Iterator[tuple[int, list[Any]]]:
-    """The lines, as long as there are not too many: also above the first one that has something in it."""
+    """Yield the lines, as long as there are not too many, also above the first one with content."""
     polled_at = 0
     for number, cells in lines:
         polled_at += len(cells)
@@ -216,7 +216,7 @@ def _decoded(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class _Refused:
-    """Stands for a cell that can't be taken."""
+    """Stands for a cell that can't be accepted."""
 
     sentence: str
 
@@ -227,12 +227,12 @@ def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
         sheet = book.worksheets[0]
-        # What a file says of its own size is not always so.
+        # The size that a file declares is not always right.
         sheet.reset_dimensions()
-        # A row may say of itself that it is the billionth, and openpyxl makes up those above.
+        # A row may declare itself to be the billionth, and openpyxl makes up those above.
         for number, cells in enumerate(sheet.iter_rows(max_row=_MAX_DEPTH + 1), 1):
             yield number, [_xlsx_value(cell) for cell in cells]
-    except Exception:  # whatever openpyxl stumbles over; its words may hold what a cell holds
+    except Exception:  # any error of openpyxl; its message may quote a cell
         raise FileRefused(_UNREADABLE) from None
 
 
@@ -244,12 +244,12 @@ def _is_too_large(content: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             parts = packed.infolist()
-            # No part unpacks to more than it says.
+            # No part unpacks to more than it declares.
             return (
                 sum(part.file_size for part in parts) > _MAX_UNPACKED
                 or sum(packed.read(part).count(b"<") for part in parts) > _MAX_TAGS
             )
-    except Exception:  # not only BadZipFile: a password, a compression that nobody knows
+    except Exception:  # not only BadZipFile: a password, an unknown compression
         raise FileRefused(_UNREADABLE) from None
 
 
@@ -266,7 +266,7 @@ def _xlsx_value(cell: Any) -> Any:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """With the mark by which Excel knows UTF-8."""
+    """Write CSV with the mark by which Excel detects UTF-8."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerows([_text(value) for value in row] for row in [columns, *rows])
@@ -274,7 +274,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def write_xlsx(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """What is entered below is text, so that Excel leaves a key as it is."""
+    """Write XLSX whose cells are formatted as text, so that Excel leaves a key as it is."""
     book = Workbook()
     sheet = book.active
     for number, row in enumerate([columns, *rows], 1):
@@ -301,7 +301,7 @@ WRITERS: dict[str, tuple[str, Callable[[Sequence[str], Iterable[Sequence[Any]]],
 
 
 def _text(value: Any) -> str:
-    """A value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
+    """Return a value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
     text = describe(value)
     return f"'{text}" if isinstance(value, str | list) and text.startswith(_FORMULA_STARTS) else text
 
@@ -311,7 +311,7 @@ def _unguarded(text: str) -> str:
 
 
 def describe(value: Any) -> str:
-    """A value as a person would enter it."""
+    """Return a value as a user would enter it."""
     match value:
         case None:
             return ""

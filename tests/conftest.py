@@ -19,7 +19,7 @@ from sandbox import Sandbox
 
 #: Twenty seconds of the sandbox pass in a tenth of a second.
 SPEED = 200
-#: Made up. Tests hunt for these values where they must not be.
+#: Made up. Tests search for these values where they must not be.
 PLANTED = {
     "bitmart_api_key": "planted-api-key-7f3a9c01",
     "bitmart_secret_key": "planted-secret-key-52be88d4",
@@ -27,7 +27,7 @@ PLANTED = {
 }
 PLANTED_PASSWORD = "planted-server-password-c4"
 
-#: How long an example takes says something of the machine and what else it does.
+#: How long an example takes depends on the machine and its load.
 hypothesis.settings.register_profile("panel", deadline=None)
 hypothesis.settings.load_profile("panel")
 
@@ -89,7 +89,7 @@ def client_sharp(server: Server) -> Client:
 
 
 def stored_key(client: Client, connector: str = "bitmart", values: Mapping[str, Any] = PLANTED) -> ExchangeKey:
-    """A key as it is stored, whatever the connector asks for."""
+    """Return a key as it is stored, with any values, for any connector."""
     key = ExchangeKey(client=client, connector=connector)
     key.set_values(values)
     key.save()
@@ -147,7 +147,7 @@ def make_pmm(make_bot: Callable[..., Bot]) -> Callable[..., Bot]:
 
 @pytest.fixture
 def perform(db: None) -> Callable[..., Operation]:
-    """Ask for an operation and work on it here and now, as a worker would."""
+    """Submit an operation and run it here and now, as a worker would."""
 
     def perform(kind: str, subject: Any, **options: Any) -> Operation:
         operation = operation_request(kind=kind, subject=subject, options=options)

@@ -3,7 +3,7 @@
 from controlpanel.settings import *  # noqa: F403
 from controlpanel.settings import FLEET
 
-#: Operations look again at once what they wait for; the sandbox's time passes faster than the wall's.
+#: Operations poll at once what they wait for; the sandbox's time passes faster than real time.
 FLEET = FLEET | {"POLL": 0.1}
 #: The right one takes a third of a second for each sign-in, on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

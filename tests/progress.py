@@ -1,7 +1,7 @@
 """How far a run is and how long it will still take; ``--full``, for what a shorter run leaves out, and
 ``--with-database``, for a run on another database.
 
-The time left is reckoned from how long each test took the last time, which pytest's cache keeps. At the end it says
+The time left is calculated from how long each test took the last time, which pytest's cache keeps. At the end it lists
 what was skipped and why.
 """
 

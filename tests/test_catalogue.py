@@ -80,7 +80,7 @@ def test_a_problem_says_its_meaning_and_remedy_unless_it_knows_better():
     assert (str(problem), problem.message, problem.remedy) == ("It broke.", "It broke.", "Mend it.")
 
 
-def test_of_each_thing_that_a_problem_concerns_it_is_known_who_may_mend_it():
+def test_every_fix_target_has_a_permission():
     fix_targets = {problem.fix_target for problem in Problem.catalog()} - {""}
     assert all(who_can_fix(concern, AnonymousUser()) for concern in fix_targets)
     assert not any(who_can_fix(concern, User(is_superuser=True, is_active=True)) for concern in fix_targets)

@@ -68,7 +68,7 @@ def found_in(text: str) -> list[str]:
 
 
 def database() -> Iterator[tuple[str, str, str]]:
-    """Every value of every column of every table, as the database holds it."""
+    """Every value of every column of every table, as the database stores it."""
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
@@ -81,7 +81,7 @@ def database() -> Iterator[tuple[str, str, str]]:
 
 @pytest.fixture
 def problems(monkeypatch) -> list[Problem]:
-    """Every problem that is made from here on, whether or not somebody catches it."""
+    """Every problem that is created from here on, caught or not."""
     made: list[Problem] = []
     original = Problem.__init__
 
@@ -197,7 +197,7 @@ def everything_was_tried(
 
 
 def tell_of_everything(server, perform, settings) -> None:
-    """Every kind of channel is told of incidents, and is sent a test message: taken, refused with an echo, cut off."""
+    """Send incidents and a test message to every kind of channel: accepted, rejected with an echo, cut off."""
     with running_stub() as receiver:
         settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"TELEGRAM_API": receiver.url}
         for name, kind, secret in (
@@ -227,7 +227,7 @@ def tell_of_everything(server, perform, settings) -> None:
 
 
 def tell_tools(perform) -> None:
-    """Webhooks are told of all that was done: taken, refused with an echo, cut off, and to nobody."""
+    """Send all events to webhooks: accepted, rejected with an echo, cut off, and without a receiver."""
     root = get_user_model().objects.create_superuser("root")
     with running_stub() as receiver:
         for name, address in (("tool", receiver.url), ("dead", "http://127.0.0.1:9")):

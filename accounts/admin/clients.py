@@ -37,7 +37,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
     search_help_text = "Search by client or account name"
 
     def operations_about(self, obj: Client) -> models.QuerySet[Operation]:
-        """What was done to the client's keys and bots was done for the client."""
+        """Return the operations of the client, of its keys and of its bots."""
         of_each = Operation.objects.of_each
         return super().operations_about(obj) | of_each(obj.keys.all()) | of_each(obj.bots.all())
 
@@ -52,7 +52,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        """With its balances counted, and neither read nor listed: they are thousands."""
+        """Count the client's balances instead of reading and listing them: they are thousands."""
         collector = _WithoutBalances(using=DEFAULT_DB_ALIAS, origin=objs)
         collector.collect(objs)
         rows: dict[Any, Any] = collector.model_objs
@@ -68,12 +68,13 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
         return collector.nested(as_listed), counts, lacking, list(map(as_listed, collector.protected))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
-        # Nobody takes a client, or hands one on, who may not: one that is added is the own one, see ``save_model``.
+        # A user without the permission can neither claim nor reassign a client: a new one is their own, see
+        # ``save_model``.
         return () if request.user.has_perm("accounts.assign_client") else ("manager",)
 
     @display(description="account manager")
     def manager(self, client: Client) -> str:
-        """Without the link to a user's page that Django gives such a field: who may not assign may not open it."""
+        """Return the manager's name, without Django's link to a user's page: users who can't assign may not open it."""
         return str(client.account_manager or "")
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -49,7 +49,7 @@ class RenewalFilter(admin.SimpleListFilter):
 
 @admin.register(ExchangeKey)
 class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
-    """A key is entered on its first page and on that for its rotation; its own page never asks for it."""
+    """A key is entered on its first page and on the page for its rotation; its own page never shows fields for it."""
 
     sheet_class = KeySheet
     form = KeyPageForm
@@ -71,7 +71,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
         return obj if kind.subject_model is ExchangeKey else obj.client
 
     def operations_about(self, obj: ExchangeKey) -> models.QuerySet[Operation]:
-        """What was done to the client's profile, and to bots, sent the key too."""
+        """Return the operations of the client's profile and bots, which sent the key too."""
         of_bots = Operation.objects.of_each(obj.client.bots.filter(connector=obj.connector))
         return super().operations_about(obj) | Operation.objects.of(obj.client) | of_bots
 
@@ -89,7 +89,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
         return [path("<path:object_id>/rotate/", view, name="accounts_exchangekey_rotate"), *super().get_urls()]
 
     def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The form for a key's new values. Saved, it leads to the page that asks for sending them."""
+        """Show the form for a key's new values. Saving redirects to the confirmation of sending them."""
         key = self.get_object(request, object_id)
         if key is None:
             raise Http404
@@ -105,7 +105,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
 
     def save_model(self, request: HttpRequest, obj: ExchangeKey, form: Any, change: bool) -> None:
         if change and not self._rotates(request):
-            # And nothing else: new values, or what the exchange said of them, may have been written meanwhile.
+            # And nothing else: new values, or the exchange's answer about them, may have been written meanwhile.
             obj.save(update_fields=("expires_on", "minimum_balances"))
         else:
             super().save_model(request, obj, form, change)
@@ -136,7 +136,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     def get_fieldsets(self, request: HttpRequest, obj: ExchangeKey | None = None) -> Any:
         identity = ("client", "connector")
         if obj and not self._rotates(request):
-            # Who may only look finds them above the form, in words.
+            # A user with view permission only finds them above the form, as text.
             minimums = ("minimum_balances",) if self.has_change_permission(request, obj) else ()
             return [(None, {"fields": (*identity, "expires_on", *minimums)})]
         connector, server = self.chosen(request, obj)
@@ -173,7 +173,9 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def chosen(self, request: HttpRequest, obj: ExchangeKey | None) -> tuple[str, Server]:
-        """The connector and the server that say what the form asks for; without a client, a server of no host."""
+        """Return the connector and the server that define the form's fields; without a client, a server without a
+        host.
+        """
         if obj is not None:
             return obj.connector, obj.client.server
         chosen = request.POST if request.method == "POST" else request.GET
@@ -206,7 +208,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
 
 
 def _guide(connector: str, server: Server, *, rotates: bool) -> str:
-    """How a key for the connector is made, above its fields."""
+    """Return the guide for creating a key for the connector, shown above its fields."""
     exchange, market = exchange_of(connector), market_of(connector)
     facts: dict[str, Any] = {"connector": connector, "exchange": exchange, "host": server.host, "rotates": rotates}
     if exchange:
@@ -216,7 +218,7 @@ def _guide(connector: str, server: Server, *, rotates: bool) -> str:
 
 
 def _say_what_stays(request: HttpRequest, key: ExchangeKey) -> None:
-    """A key that was deleted here and had been pushed is on each of those servers still."""
+    """Warn that a deleted key remains on the servers to which it was pushed."""
     for profile in key.client.profiles.all():
         if profile.fingerprint_of(key.connector) is not None:
             messages.warning(

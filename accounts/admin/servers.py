@@ -70,12 +70,12 @@ class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
         return self.search_fields if self.has_change_permission(request) else ("name",)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        # Asked letter by letter, a filter tells what no column shows.
+        # Probed letter by letter, a filter reveals what no column shows.
         hidden = () if self.has_change_permission(request) else ("base_url", "username", "password", "verify_tls")
         return lookup.partition("__")[0] not in hidden and super().lookup_allowed(lookup, value, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Server | None = None) -> bool:
-        # What is asked before a server is deleted names the clients on it.
+        # The confirmation of a server's deletion names the clients on it.
         return super().has_delete_permission(request, obj) and sees_every_client(request.user)
 
     @display(
@@ -95,6 +95,6 @@ class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
 
 
 def as_listed(row: Any) -> str:
-    """A row among those that are deleted: what it is, with a link where it has a page."""
+    """Return a row of the list of deleted objects: what it is, with a link where it has a page."""
     what, url = capfirst(row._meta.verbose_name), getattr(row, "get_absolute_url", None)
     return format_html('{}: <a href="{}">{}</a>', what, url(), row) if url else f"{what}: {row}"

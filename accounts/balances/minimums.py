@@ -1,6 +1,6 @@
-"""How much shall lie at an exchange at least: entered for a key, held against what its server told last.
+"""The minimum balances at an exchange: entered for a key, compared with what its server last reported.
 
-Amounts of assets and no worth: a server counts a token that it finds no price for as nothing.
+Amounts of assets instead of a value: a server counts a token that it finds no price for as nothing.
 """
 
 import re
@@ -16,7 +16,7 @@ from django.db.models import F
 from accounts.models import Balance, ExchangeKey
 from hummingbot_api.names import is_asset, suggest_case
 
-#: What is read every five minutes says nothing any more when it is older.
+#: The balance is read every five minutes and proves nothing when it is older.
 BALANCE_MAX_AGE = timedelta(minutes=20)
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?) +(\S+)", re.ASCII)
 
@@ -49,13 +49,13 @@ def describe(minimums: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class HeldBalance:
-    """What lies at a key's exchange of the assets that have a minimum.
+    """The balance at a key's exchange of the assets that have a minimum.
 
     Attributes:
-        taken_at: when its server told so.
-        units: by asset; an asset that the server did not list among others is not there, and ``None`` is what it
-            listed without a number.
-        below: those of which less is there than shall be.
+        taken_at: the time of its server's report.
+        units: by asset; an asset that the server left out of its list is missing, and ``None`` is one that it listed
+            without a number.
+        below: the assets whose balance is below the minimum.
     """
 
     taken_at: datetime
@@ -75,8 +75,8 @@ class HeldBalance:
 
 
 def balances_by_key(keys: Collection[ExchangeKey], now: datetime) -> dict[int, HeldBalance]:
-    """By the keys' primary keys, without those that nobody knows it of: a server tells the same of an exchange that it
-    could not read and of one where nothing is left.
+    """Return the balances by the keys' primary keys, without unknown ones: a server reports the same for an exchange
+    that it could not read and for one where nothing is left.
     """
     notified = Balance.objects.filter(
         profile__client__in={key.client_id for key in keys},

@@ -1,4 +1,4 @@
-"""What clients hold at their exchanges: read from the servers in the background, kept over time."""
+"""Clients' balances at their exchanges: read from the servers in the background, kept over time."""
 
 import logging
 from bisect import bisect_right
@@ -20,15 +20,15 @@ from hummingbot_api.results import Holdings
 
 logger = logging.getLogger(__name__)
 
-#: A balance is kept every five minutes; after a longer pause the server is asked for what it kept meanwhile.
+#: A balance is stored every five minutes; after a longer gap, the server's own history fills it.
 GAP = timedelta(minutes=20)
-#: For how long a balance stands for what the profile is worth: a server may be out of reach for hours.
+#: How long a balance counts as the profile's value: a server may be out of reach for hours.
 VALUATION_MAX_AGE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Valuation:
-    """What a profile is worth now, and what it was worth before: ``None`` when nobody had looked by then."""
+    """A profile's value now and before: ``None`` when there is no balance for that time."""
 
     now: Balance
     before: float | None
@@ -39,7 +39,7 @@ class Valuation:
 
 
 def valuations(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[Valuation]:
-    """The newest balance of each profile and what it was by then, the greatest first. One query."""
+    """Return each profile's newest balance and the one of that time, the greatest first. One query."""
     of_profile = Balance.objects.filter(profile=OuterRef("pk")).order_by("-taken_at")
     newest = profiles.annotate(newest=Subquery(of_profile.values("pk")[:1]))
     earlier = Balance.objects.filter(profile=OuterRef("profile"), taken_at__lte=since).order_by("-taken_at")
@@ -55,7 +55,7 @@ def valuations(profiles: QuerySet[CredentialsProfile], since: datetime) -> list[
 
 @dataclass(frozen=True)
 class ValuationHistory:
-    """What profiles were worth together at each of the moments, in US dollars; ``None`` where none of them is known."""
+    """The profiles' total value at each of the moments, in US dollars; ``None`` where none is known."""
 
     moments: list[datetime]
     values: list[float | None]
@@ -80,7 +80,7 @@ class ValuationHistory:
 
 
 def valuation_history(profiles: QuerySet[CredentialsProfile], span: Span, now: datetime) -> ValuationHistory | None:
-    """Each profile counts as it was seen last, for a day at most. ``None`` with too little for a line. One query."""
+    """Count each profile's last balance for a day at most. ``None`` with too little for a line. One query."""
     moments = span.moments(now)
     balances = Balance.objects.filter(profile__in=profiles.values("pk")).since(moments[0] - VALUATION_MAX_AGE)
     seen = sorted(getattr(balances, span.downsampled)().order_by().values_list("profile", "taken_at", "value"))
@@ -98,10 +98,10 @@ def _at_each(moments: list[datetime], seen: list[tuple[int, datetime, float]]) -
 
 
 def read_balances(server: Server, *, within: float | None = None) -> None:
-    """Keep what the clients' accounts on a server hold now, and what they held while nobody asked.
+    """Store the current balances of the clients' accounts on a server, and those since the last read.
 
-    Accounts that are no client's are not asked for. A server that can't be asked is left for the next time: whether it
-    is out of reach is for the fleet's poll to say.
+    Accounts without a client are skipped. A server that can't be read is left for the next time: the fleet's poll
+    reports whether it is out of reach.
 
     Args:
         within: seconds that its requests may take together.
@@ -131,7 +131,7 @@ def _keep_history(api: HummingbotAPI, profile: CredentialsProfile, since: dateti
         [
             Balance(profile=profile, taken_at=snapshot.taken_at, value=value_of(snapshot.holdings))
             for snapshot in snapshots
-            # A server's clock may be fast: what it holds now stays the newest.
+            # A server's clock may be fast: its current balance stays the newest.
             if is_known(snapshot.holdings) and since < snapshot.taken_at < until
         ],
         ignore_conflicts=True,
@@ -149,12 +149,12 @@ def _keep(profile: CredentialsProfile, taken_at: datetime, holdings: Holdings) -
 
 
 def is_known(holdings: Holdings) -> bool:
-    """Whether the server has read anything: after its restart, or without its exchange, it tells of no token at all,
-    or of no value.
+    """Return whether the server has read anything: after its restart, or without its exchange, it reports no token at
+    all, or none with a value.
     """
     return any(holding.value is not None for tokens in holdings.values() for holding in tokens)
 
 
 def value_of(holdings: Holdings) -> float:
-    """In US dollars as the server reckons them; what it does not report is left out."""
+    """Return the value in US dollars as the server calculates it; what it does not report is left out."""
     return sum(holding.value or 0.0 for tokens in holdings.values() for holding in tokens)

@@ -47,7 +47,7 @@ class ClientForm(forms.ModelForm):
             self.fields["existing_profile"].choices = [("", "No, create a new one"), *self._existing_profiles()]  # type: ignore[attr-defined]
 
     def _existing_profiles(self) -> Iterable[tuple[str, list[tuple[str, str]]]]:
-        """By server, without those that are another client's already."""
+        """Return the profiles by server, without those that are another client's already."""
         others = Client.objects.exclude(pk=self.instance.pk).values_list("server", "account_name")
         taken = {*others, *CredentialsProfile.objects.values_list("server", "account_name")}
         for server in self.fields["server"].queryset:  # type: ignore[attr-defined]
@@ -70,13 +70,13 @@ class ClientForm(forms.ModelForm):
         return cleaned
 
     def _post_clean(self) -> None:
-        """What is wrong with the name of a profile that was chosen is said where it was chosen."""
+        """Report an error in the name of a chosen profile at the field where it was chosen."""
         super()._post_clean()  # type: ignore[misc]
         if self.cleaned_data.get("existing_profile") and "account_name" in self.errors:
             self.add_error("existing_profile", self.errors.pop("account_name").as_data())
 
     def validate_unique(self) -> None:
-        """With a name that is taken the account name made from it is, too: to say it once is enough."""
+        """Report a taken name once: the account name that is derived from it is taken, too."""
         super().validate_unique()
         if self.has_error("name", "unique"):
             self.errors.pop(NON_FIELD_ERRORS, None)

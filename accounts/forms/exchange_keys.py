@@ -39,7 +39,7 @@ ENTERED_AS = {
 
 
 class KeyDetailsForm(forms.ModelForm):
-    """What can be said of a key without entering it again."""
+    """The details of a key that can change without entering it again."""
 
     class Meta:
         model = ExchangeKey
@@ -77,7 +77,7 @@ class KeyPageForm(KeyDetailsForm):
 class ExchangeKeyForm(KeyDetailsForm):
     """A key's fields are those of its connector, see ``exchange_key_form``. What was stored is never shown."""
 
-    #: What the connector asks for, and the same as it is entered, one value each.
+    #: The connector's fields, and the same as form fields, one for each value.
     connector_fields: tuple[ConnectorField, ...] = ()
     entries: tuple[ConnectorField, ...] = ()
     values: dict[str, Any]
@@ -90,7 +90,7 @@ class ExchangeKeyForm(KeyDetailsForm):
         super().__init__(*args, **kwargs)
         # Another key has another last day.
         self.initial["expires_on"] = None
-        # What is entered takes the place of the values that this stands for: see ``core.admin.edit_conflicts``.
+        # The input replaces the values that this stands for: see ``core.admin.edit_conflicts``.
         self.initial["the key's values"] = self.instance.fingerprint
         if "connector" in self.fields and not self.connector_fields:
             self.fields["connector"].help_text = self.connector_help
@@ -113,7 +113,7 @@ class ExchangeKeyForm(KeyDetailsForm):
         return cleaned
 
     def _post_clean(self) -> None:
-        """Whatever is wrong, a page never holds a secret: those that were entered are gone, which has to be said."""
+        """Drop the entered secrets after any error, and report that: a page never contains a secret."""
         super()._post_clean()  # type: ignore[misc]
         secrets = [field.name for field in self.entries if field.secret]
         if self.errors and any(self.data.get(self.add_prefix(name)) for name in secrets):
@@ -125,7 +125,7 @@ class ExchangeKeyForm(KeyDetailsForm):
 
 
 def exchange_key_form(connector: str, fields: tuple[ConnectorField, ...] | None) -> type[ExchangeKeyForm]:
-    """The form for a connector that asks for ``fields``."""
+    """Return the form for a connector with these ``fields``."""
     attributes: dict[str, Any] = {"connector_fields": fields or (), "entries": entries(fields or ())}
     for field in attributes["entries"]:
         attributes[field.name] = _form_field(connector, field)
@@ -173,7 +173,7 @@ _GROUPS = {
 
 
 def connector_choices(servers: Iterable[Server]) -> list[tuple[str, Any]]:
-    """Every connector that one of the servers has, and the known ones while none was asked; by what is at stake."""
+    """Return every connector of the servers, or the known ones before any was read, grouped by account type."""
     names = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
     titles = sorted((title_of(name), name) for name in names.union(PAPER_TRADE))
     groups = [

@@ -38,7 +38,7 @@ class ServerForm(forms.ModelForm):
         if not password and not self.instance.pk:
             raise ValidationError("Enter the server's password.")
         if not password and self._leads_elsewhere():
-            # Or whoever may change the address could have the stored one sent to a host of their own.
+            # Otherwise a user who may change the address could have the stored password sent to a host of their own.
             raise ValidationError("The stored password belongs to the previous base URL. Enter the password again.")
         return password or self.instance.password
 

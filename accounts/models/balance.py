@@ -1,4 +1,4 @@
-"""What clients' profiles were worth over time."""
+"""The value of clients' profiles over time."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ class BalanceQuerySet(SampleQuerySet):
 
 
 class Balance(models.Model):
-    """What a client's profile was worth at a moment, over all its connectors.
+    """The value of a client's profile at a moment, over all its connectors.
 
-    The value is in US dollars as the server reckons them: a token with “USD” in its name counts 1, another one its
+    The value is in US dollars as the server calculates them: a token with “USD” in its name counts 1, another one its
     price in USDT, and one that the server finds no price for counts nothing.
     """
 
@@ -45,12 +45,12 @@ class Balance(models.Model):
 
     @property
     def unreported(self) -> list[str]:
-        """The connectors with a key in the profile of which the server told nothing: they are not in the value."""
+        """The connectors with a key in the profile that the server did not report: they are not in the value."""
         return [connector for connector in self.profile.connectors if connector not in (self.holdings or {})]
 
     @property
     def tokens(self) -> list[tuple[str, dict[str, Any]]]:
-        """Each token with the connector that it lies on, the most valuable first."""
+        """Each token with its connector, the most valuable first."""
         tokens = [(connector, token) for connector, tokens in (self.holdings or {}).items() for token in tokens]
         return sorted(tokens, key=lambda held: -(held[1]["value"] or 0.0))
 

@@ -1,4 +1,4 @@
-"""A customer of the agency: whose bots trade, on which server, and who looks after them."""
+"""A customer of the agency: whose bots trade, on which server, and who manages them."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ class Client(models.Model):
     """A customer of the agency.
 
     Attributes:
-        means_master_account: whoever chooses that account for the client now was warned of it. Not stored.
+        means_master_account: the user who chooses that account for the client now has been warned. Not stored.
     """
 
     means_master_account = False
@@ -94,7 +94,7 @@ class Client(models.Model):
         return reverse("admin:accounts_client_change", args=[self.pk])
 
     def unique_error_message(self, model_class: type[models.Model], unique_check: Sequence[str]) -> ValidationError:
-        """Say nothing of the other one: who asks may not look after that client."""
+        """Return an error that reveals nothing about the other client, which the user may not manage."""
         if tuple(unique_check) == ("name",):
             return ValidationError(NAME_TAKEN, code="unique")
         return super().unique_error_message(model_class, unique_check)
@@ -154,6 +154,6 @@ class Client(models.Model):
 
     @property
     def profile_text(self) -> str:
-        """How the keys stand to what the server has: the worst of them."""
+        """The state of the keys compared with the server: the worst of them."""
         states = [key.state for key in self.keys.all()]
         return min(states, key=lambda state: state.rank).label if states else "no keys yet"

@@ -13,12 +13,12 @@ class ControllerQuerySet(models.QuerySet["Controller"]):
         return self.filter(server__in=Server.objects.visible_to(user))
 
     def in_short(self) -> Self:
-        """Without their settings, which are long."""
+        """Leave out the settings, which are long."""
         return self.defer("settings")
 
 
 class Controller(models.Model):
-    """A controller that a server offers, with what the server told of its settings. Observed, never edited."""
+    """A controller that a server offers, with the settings that the server reported. Observed, never edited."""
 
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="controllers")
     controller_type = models.CharField("type", max_length=255)
@@ -42,5 +42,5 @@ class Controller(models.Model):
         return f"{self.controller_type}/{self.name}"
 
     def is_outdated(self, version: str) -> bool:
-        """Whether a server of this version is to be asked again."""
+        """Return whether a server of this version must be read again."""
         return bool(self.problem) or self.version != version

@@ -19,14 +19,14 @@ from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import entries
 from hummingbot_api.secret_values import secrets_in
 
-#: How many of a key's former values are known, in case that no bot was redeployed with those in between.
+#: How many of a key's previous values are kept, because bots may not have been redeployed with those in between.
 PREVIOUS_VALUES_KEPT = 5
 #: How long before its last day a key is due for rotation.
 EXPIRY_NOTICE = timedelta(days=14)
 
 
 def too_old_since() -> datetime | None:
-    """Keys that were entered before this moment are due for rotation; nothing when age does not matter."""
+    """Return the time before which entered keys are due for rotation; nothing when age does not matter."""
     days = settings.KEY_ROTATION_DAYS
     return timezone.now() - timedelta(days=days) if days else None
 
@@ -40,7 +40,7 @@ class Renewal(models.TextChoices):
 
 
 class KeyState(models.TextChoices):
-    """How a stored key stands to what the server has, the worst first."""
+    """The state of a stored key compared with the server, the worst first."""
 
     UNREADABLE = "unreadable", "can't be read"
     NOT_PUSHED = "not_pushed", "not pushed"
@@ -56,7 +56,7 @@ class KeyState(models.TextChoices):
 
 class ExchangeKeyQuerySet(OfClientsQuerySet["ExchangeKey"]):
     def to_renew(self, renewal: str) -> Self:
-        """By ``ExchangeKey.renewal``."""
+        """Return the keys to renew, by ``ExchangeKey.renewal``."""
         today = timezone.localdate()
         expired = Q(expires_on__lt=today)
         due = Q(expires_on__lt=today + EXPIRY_NOTICE)
@@ -71,7 +71,7 @@ class ExchangeKeyQuerySet(OfClientsQuerySet["ExchangeKey"]):
 
 
 class ExchangeKey(models.Model):
-    """A client's credentials for one connector: what that connector asks for, encrypted, never read back."""
+    """A client's credentials for one connector: the values that it requires, encrypted, never shown again."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="keys")
     connector = models.CharField(max_length=80, help_text="Hummingbot's name for the exchange.")
@@ -135,7 +135,7 @@ class ExchangeKey(models.Model):
         self.tested_at, self.test_passed, self.test_outcome = None, None, ""
 
     def read_values(self) -> dict[str, Any]:
-        """The key in clear, for the request that needs it and for nothing else.
+        """Return the key in clear, for the request that needs it and for nothing else.
 
         Raises:
             KeyUnreadable
@@ -146,7 +146,9 @@ class ExchangeKey(models.Model):
         return values
 
     def known_values(self) -> list[dict[str, Any]]:
-        """The key in clear and the former ones that a bot may still have; without what can't be read."""
+        """Return the decrypted key and the previous ones that a bot may still have; without those that can't be
+        decrypted.
+        """
         known: list[dict[str, Any]] = []
         if isinstance(self.encrypted_values, str) and self.encrypted_values:
             known.append(self.read_values())
@@ -155,12 +157,12 @@ class ExchangeKey(models.Model):
         return known
 
     def secret_values(self, *words: str) -> list[str]:
-        """Return what must be masked in what is kept and shown: the secrets among ``known_values``.
+        """Return what must be masked in stored and shown texts: the secrets among ``known_values``.
 
         A memo or an account's id is none unless it is long and random: people choose these as they choose names.
 
         Args:
-            words: names that stand in a log, besides the client's own.
+            words: names that occur in a log, besides the client's own.
         """
         fields = self.client.server.fields_of(self.connector)
         declared = None if fields is None else {field.name for field in entries(fields) if field.secret}
@@ -174,14 +176,14 @@ class ExchangeKey(models.Model):
         return not isinstance(self.encrypted_values, Unreadable)
 
     def was_tried(self, *, passed: bool, outcome: str) -> None:
-        """Write down what the exchange said of these values, unless others have been entered meanwhile."""
+        """Record the exchange's answer about these values, unless others have been entered meanwhile."""
         ExchangeKey.objects.filter(pk=self.pk, fingerprint=self.fingerprint).update(
             tested_at=timezone.now(), test_passed=passed, test_outcome=outcome
         )
 
     @property
     def test_text(self) -> str:
-        """What is known of the key by its last try at the exchange, in a few words."""
+        """What is known about the key since its last test at the exchange, in a few words."""
         if self.test_passed is None:
             return "not tested at the exchange yet"
         if not self.test_passed:
@@ -204,7 +206,7 @@ class ExchangeKey(models.Model):
 
     @property
     def state(self) -> KeyState:
-        """How the key stands to what is on the client's server."""
+        """The state of the key compared with the client's server."""
         profile = self.client.profile
         if not self.is_readable:
             return KeyState.UNREADABLE
@@ -217,7 +219,7 @@ class ExchangeKey(models.Model):
 
 
 def _hint(values: Mapping[str, Any]) -> str:
-    """The last four characters of the API key, which exchanges show too. Nothing of a short value or of a secret."""
+    """Return the last four characters of the API key, which exchanges show too; nothing of a short or secret value."""
     for name, value in values.items():
         if name.endswith("api_key") and isinstance(value, str) and len(value) >= 12:
             return value[-4:]

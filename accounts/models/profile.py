@@ -29,12 +29,12 @@ class CredentialsProfile(models.Model):
         return f"{self.account_name} on {self.server}"
 
     def fingerprint_of(self, connector: str) -> str | None:
-        """The fingerprint of the key that the panel last pushed for this connector."""
+        """Return the fingerprint of the key that the panel last pushed for this connector."""
         return next((p.fingerprint for p in self.pushed_keys.all() if p.connector == connector), None)
 
 
 class PushedKey(models.Model):
-    """Which key a profile holds for a connector: the fingerprint of what the server accepted.
+    """The key of a profile for a connector: the fingerprint of what the server accepted.
 
     Empty from the moment that a key is sent until the server has accepted it.
     """

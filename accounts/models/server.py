@@ -1,4 +1,4 @@
-"""One Hummingbot API host: how to reach it, and what it showed when it was last asked."""
+"""One Hummingbot API host: how to reach it, and what it showed when it was last polled."""
 
 from datetime import timedelta
 from typing import Any, Self
@@ -23,7 +23,7 @@ from hummingbot_api.http.connections import check_address
 from hummingbot_api.http.urls import check_base_url, is_readable_by_others
 from hummingbot_api.results import ConnectorField
 
-#: Characters that are kept of a server's version: whatever answers there may say anything.
+#: Characters that are kept of a server's version, because the host's answer may contain anything.
 VERSION_LENGTH = 40
 
 UNENCRYPTED = (
@@ -49,7 +49,7 @@ def validate_base_url(value: str) -> None:
         forbidden = problem_of(error)
         raise ValidationError(f"{forbidden.message} {forbidden.remedy}", code=error.code) from None
     except ValueError:
-        pass  # where a name leads is looked at with each connection
+        pass  # each connection checks where a name leads
 
 
 class ServerQuerySet(models.QuerySet["Server"]):
@@ -59,14 +59,16 @@ class ServerQuerySet(models.QuerySet["Server"]):
         return self.filter(pk__in=Server.objects.filter(clients__account_manager=user.pk).values("pk"))
 
     def choosable_by(self, user: AnyUser) -> Self:
-        """Where the user may put a client: also on servers that are open, of which no more than the name is shown."""
+        """Return the servers that the user may choose for a client, including open ones, of which only the name is
+        shown.
+        """
         if sees_every_client(user):
             return self
         return self.filter(Q(open_to_new_clients=True) | Q(pk__in=self.visible_to(user).values("pk")))
 
 
 class Server(models.Model):
-    """One Hummingbot API host: how to reach it, and apart from that what it showed when it was last asked."""
+    """One Hummingbot API host: how to reach it, and separately what it showed when it was last polled."""
 
     name = models.CharField(max_length=80, unique=True)
     base_url = models.CharField(
@@ -153,14 +155,14 @@ class Server(models.Model):
         try:
             self.base_url = check_base_url(self.base_url)
         except InvalidBaseURL:
-            return  # the field's validator has said so already
+            return  # the field's validator has reported it already
         if self.is_readable_by_others and not self.allow_unencrypted:
             raise ValidationError({"base_url": UNENCRYPTED})
         # What was allowed for one address is not left for the next one.
         self.allow_unencrypted = self.is_readable_by_others
 
     def _login_errors(self) -> dict[str, str]:
-        """What can't be sent as HTTP Basic: the server would call each such login wrong, for ever."""
+        """Return errors for a login that HTTP Basic can't send: the server would reject each such login forever."""
         errors = {}
         if ":" in self.username:
             errors["username"] = "The username can't contain a colon: the server would read the rest as the password."
@@ -172,11 +174,11 @@ class Server(models.Model):
 
     @property
     def is_readable_by_others(self) -> bool:
-        """Whether what is sent there could be read on the way, for all that the base URL says."""
+        """Whether the base URL lets others read what is sent there."""
         return is_readable_by_others(self.base_url)
 
     def api(self, **options: Any) -> HummingbotAPI:
-        """A client for this server; ``options`` are those of ``HummingbotAPI``.
+        """Return a client for this server; ``options`` are those of ``HummingbotAPI``.
 
         Raises:
             PasswordUnreadable
@@ -187,7 +189,7 @@ class Server(models.Model):
 
     @property
     def password_text(self) -> str:
-        """What can be said of the stored password without showing it."""
+        """A description of the stored password that does not show it."""
         if isinstance(self.password, Unreadable):
             return "can't be decrypted"
         count = len(self.password)
@@ -195,7 +197,7 @@ class Server(models.Model):
         return f"{count} character{'' if count == 1 else 's'}, {spaces}"
 
     def fields_of(self, connector: str) -> tuple[ConnectorField, ...] | None:
-        """What the connector asks for: as this server said, or as known beforehand while it was not asked.
+        """Return the connector's fields: as this server reported them, or the known ones before the server was read.
 
         ``None`` when there is no such connector.
         """
@@ -209,7 +211,7 @@ class Server(models.Model):
 
     @property
     def connector_names(self) -> list[str]:
-        """The connectors to choose from: this server's, or the known ones while it has not been asked."""
+        """The connectors to choose from: this server's, or the known ones before it was read."""
         return sorted(self.connectors or KNOWN_CONNECTORS)
 
     @property
@@ -230,7 +232,7 @@ class Server(models.Model):
 
     @property
     def health_summary(self) -> str:
-        """The same where there is room for a few words only."""
+        """The same in a few words."""
         return self.last_error_code.replace("_", " ") or self.health
 
     @property
@@ -241,16 +243,16 @@ class Server(models.Model):
 
     @property
     def instances_are_current(self) -> bool:
-        """Whether what ran there at the last look is true still, for all that is known."""
+        """Whether the instances of the last poll are still current, as far as is known."""
         lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
         return self.instances_at is not None and self.instances_at >= lately
 
     def contact_succeeded(self, **observed: Any) -> None:
-        """Write down what the server showed. Touches nothing that an operator entered."""
+        """Record what the server showed. Touches nothing that an operator entered."""
         self._apply_snapshot(reachable=True, last_error_code="", last_error="", **observed)
 
     def contact_failed(self, problem: Problem | HummingbotAPIError, *, reachable: bool = False) -> None:
-        """Write down why the server could not be asked; what else it had shown counts no more."""
+        """Record why the server could not be polled; anything else that it had shown no longer counts."""
         self._apply_snapshot(
             reachable=reachable,
             docker_running=None,

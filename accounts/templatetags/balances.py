@@ -1,4 +1,4 @@
-"""What a client's profiles are worth, for pages that show a client."""
+"""The value of a client's profiles, for pages that show a client."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ SMALL = 1e-5
 
 @register.filter
 def reported(number: float | None) -> str:
-    """An amount or a price of a token with the decimals that matter, ``1,234.5`` or ``0.00000000105``."""
+    """Return an amount or a price of a token with the decimals that matter, ``1,234.5`` or ``0.00000000105``."""
     if number is None:
         return "not reported"
     if 0 < abs(number) < SMALL:
@@ -31,7 +31,7 @@ def reported(number: float | None) -> str:
 
 @register.inclusion_tag("accounts/client_balances.html")
 def client_balances(client: Client) -> dict[str, Any]:
-    """A card with what its profiles were worth within a week, each one's value now, and what that consists of."""
+    """Return a card with the history of its profiles' value within a week, and each one's value and tokens now."""
     profiles, now, span = client.profiles.all(), timezone.now(), SPANS["week"]
     return {
         "client": client,
@@ -43,5 +43,5 @@ def client_balances(client: Client) -> dict[str, Any]:
 
 @register.inclusion_tag("accounts/key_minimums.html")
 def key_minimums(key: ExchangeKey) -> dict[str, Any]:
-    """What shall lie at the key's exchange at least, and what does as far as is known."""
+    """Return the minimum balances at the key's exchange, and the actual ones as far as they are known."""
     return {"minimums": describe(key.minimum_balances), "held": balances_by_key([key], timezone.now()).get(key.pk)}

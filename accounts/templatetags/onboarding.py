@@ -11,5 +11,5 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def clients_being_onboarded(context: dict[str, Any]) -> int:
-    """Of those that the user of the page may see."""
+    """Return the clients being onboarded that the user of the page may see."""
     return Client.objects.visible_to(context["request"].user).filter(status=ClientStatus.ONBOARDING).count()

@@ -1,4 +1,4 @@
-"""A bot's pages beside its form: how it is now, its log, its performance, what was done. They show what is stored."""
+"""A bot's pages beside its form: its state, its log, its performance, its activity. They show stored data."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from operations.models import Operation
 ROWS = 50
 #: How many of a bot's runs its performance page names, the newest ones.
 RUNS = 10
-#: Label, days back, how the samples are thinned, and how far apart the points are then: some hundred in a chart.
+#: Label, days back, how the samples are downsampled, and the resulting distance between points: some hundred per chart.
 SPANS = {
     "day": ("24 hours", 1, None, timedelta(minutes=5)),
     "week": ("7 days", 7, "hourly", timedelta(hours=1)),
@@ -43,7 +43,7 @@ SPANS = {
 
 
 class LogFilter(forms.Form):
-    """What a reader of the log asks for."""
+    """What a reader filters the log by."""
 
     q = forms.CharField(label="Search", required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "search"}))
     kind = forms.ChoiceField(
@@ -60,7 +60,7 @@ class LogFilter(forms.Form):
         self.fields["run"].queryset = bot.deployments.all()  # type: ignore[attr-defined]
 
     def apply(self) -> QuerySet[LogLine]:
-        """The lines that were asked for, newest first. What was asked wrongly is left out and named by the form."""
+        """Return the matching lines, newest first. Invalid filters are ignored and reported by the form."""
         self.is_valid()
         asked = self.cleaned_data
         lines = self.lines.select_related("deployment")
@@ -80,7 +80,7 @@ class BotList(ChangeList):
 
 
 class BotPagesMixin(OperatesMixin):
-    """Gives a bot pages of its own for how it is and for what was seen over time. Its form is one more of them."""
+    """Adds pages for a bot's current state and for its history. The bot's form is one more of them."""
 
     def get_urls(self) -> list[URLPattern]:
         views = {
@@ -107,7 +107,7 @@ class BotPagesMixin(OperatesMixin):
         return self._to_what_is_next(request, obj)
 
     def _to_what_is_next(self, request: HttpRequest, bot: Bot) -> HttpResponse:
-        """Saved is not sent: the page to which this leads says what is left to do."""
+        """Redirect to the page that lists what is left to do: saving a bot does not send anything."""
         kept = {"opts": self.opts, "preserved_filters": self.get_preserved_filters(request)}
         return HttpResponseRedirect(add_preserved_filters(kept, bot.get_absolute_url()))
 
@@ -171,7 +171,7 @@ class BotPagesMixin(OperatesMixin):
 
 
 def _current_state(bot: Bot) -> dict[str, Any]:
-    """How the bot is, what was done with it last, what was saved and not sent, and what its log said last."""
+    """Return the bot's state, its recent operations, its saved but unsent changes, and the last lines of its log."""
     deployment = bot.deployment
     operations = list(Operation.objects.of(bot).select_related("requested_by")[:RECENT])
     shown = {
@@ -208,7 +208,7 @@ class RunFigures:
 
 
 def _figures_of(runs: Iterable[Deployment]) -> list[RunFigures]:
-    """From the same reports as the controllers' own figures: the poll's may be newer, and are another page's.
+    """Return figures of the controllers' own reports: the poll's may be newer, and are on another page.
 
     Of runs that ended before reports were kept there are only the poll's.
     """
@@ -239,7 +239,8 @@ def _samples(run: Deployment | None, span: str) -> QuerySet[PerformanceSample]:
 
 
 def _chart(samples: Iterable[PerformanceSample], step: timedelta, quote: str) -> dict[str, Any] | None:
-    """The controllers' profit and loss over time, for Unfold's chart, and the same in a sentence for each of them.
+    """Return the controllers' profit and loss over time, for Unfold's chart, and the same in a sentence for each of
+    them.
 
     The chart's points are as far apart in time as on the screen: where nothing was reported there is none.
     """

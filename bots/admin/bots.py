@@ -58,7 +58,7 @@ admin.site.register(Strategy, StrategyAdmin)
 
 
 def shown_state_of(deployment: Deployment) -> tuple[str, str]:
-    """What its color goes by, and its words."""
+    """Return the state's color and label."""
     return "troubled" if deployment.shown_trouble else deployment.state, deployment.state_text
 
 
@@ -119,7 +119,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         return own + super().get_urls()
 
     def settings_view(self, request: HttpRequest) -> HttpResponse:
-        """For the form's switch between fields and JSON."""
+        """Answer the form's switch between fields and JSON."""
         if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
         return convert_settings(request)
@@ -149,7 +149,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         strategies: Iterable[Strategy] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """With the settings of these strategies, of all by default."""
+        """Return the form with the settings of these strategies, of all by default."""
         servers = Server.objects.visible_to(request.user)
         connectors = {name for server in servers for name in server.connectors} or set(KNOWN_CONNECTORS)
         kwargs["form"] = bot_form(strategies or Strategy.objects.all(), connectors.union(PAPER_TRADE))
@@ -192,7 +192,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         return ("client", "settings_shown") if obj else ()
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """With the values, which for a bot are no secrets: what was it before somebody changed it?"""
+        """Record the values too, which are no secrets for a bot, so that a reader can see what a change replaced."""
         changes = [change for name in form.changed_data if (change := _change(form[name]))]
         if add or not changes:
             return super().construct_change_message(request, form, formsets, add)
@@ -204,7 +204,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
             messages.warning(request, sentence)
 
     def save_warnings(self, bot: Bot) -> Iterable[str]:
-        """What whoever saved the bot is told of it."""
+        """Return the warnings for the user who saved the bot."""
         return save_warnings(bot)
 
     @display(description="settings")
@@ -239,7 +239,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
 
 
 def _change(field: BoundField) -> str:
-    """From what to what, unless it is a whole page of text; empty when it came to the same."""
+    """Return the old and new value, unless it is a whole page of text; empty when they are equal."""
     if isinstance(field.field.widget, forms.Textarea):
         return str(field.label)
     before, after = field.initial, field.form.cleaned_data.get(field.name)
@@ -256,7 +256,7 @@ def _shown(value: Any) -> str:
 
 
 def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A strategy's settings; its advanced ones are folded away below, until one of them has an error."""
+    """Yield a strategy's settings; its advanced ones are folded away below, until one of them has an error."""
     settings = list(settings_in(strategy.settings_schema))
     shown = f"settings-of-{strategy.pk}"  # by strategy_settings.js
     main = [field_name(strategy.pk, *setting.path) for setting in settings if not setting.advanced]
@@ -267,13 +267,13 @@ def settings_fieldsets(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]
 
 
 def clone_of(bot: Bot) -> dict[str, Any]:
-    """What the form for a new bot is filled with: all of this one's definition, under a name that is free."""
+    """Return the initial values of the form for a new bot: this one's whole definition, under a name that is free."""
     form = bot_form([bot.strategy], ())(instance=bot)
     return {name: form.initial[name] for name in form.fields if name in form.initial} | {"name": bot.name_for_a_clone()}
 
 
 def url_to_repeat(deployment: Deployment) -> str:
-    """Where to ask for the same once more: in place of what runs now, if anything does."""
+    """Return the URL for submitting the same again, in place of what runs now, if anything does."""
     kind = "redeploy" if deployment.bot.deployments.open().exists() else "deploy"
     page = reverse("admin:bots_bot_operate", args=[deployment.bot_id, kind])
     return f"{page}?{urlencode({'like': deployment.pk})}"

@@ -28,7 +28,7 @@ COMMON = ("image", "headless")
 
 @dataclass(frozen=True)
 class Change:
-    """One field of a bot, as it is and as it would be, in words."""
+    """One field of a bot, with its old and new value as text."""
 
     label: str
     before: str
@@ -40,7 +40,7 @@ class Change:
 
 
 class Draft:
-    """One bot with the values that were asked for, checked by the same form as on its own page."""
+    """One bot with the requested values, checked by the same form as on its own page."""
 
     def __init__(self, form_class: type[BotForm], bot: Bot, asked: Mapping[str, Any]) -> None:
         self.bot = bot
@@ -57,7 +57,7 @@ class Draft:
         return str(self.form[name].label) if name in self.form.fields else ""
 
     def _after(self, name: str) -> str:
-        """As it would be saved, or as it was typed when it can't be."""
+        """Return the value as it would be saved, or the invalid input."""
         if name in self.form.errors:
             return _describe(self.form.data[name])
         return _describe(self.form.fields[name].prepare_value(self.form.cleaned_data[name]))
@@ -76,7 +76,7 @@ class BulkEditMixin(OperatesMixin):
     def bulk_edit(self, request: HttpRequest, queryset: models.QuerySet[Bot]) -> HttpResponse | None:
         """Choose values, review what comes of them for each bot, save: a page that posts to itself."""
         step = request.POST.get("step", "")
-        # A filter of the list may let go of a bot between two steps; what was chosen stays chosen.
+        # A list filter may drop a bot between two steps; the selection stays as it was.
         keys = request.POST.getlist(ACTION_CHECKBOX_NAME) if step else queryset.values_list("pk", flat=True)
         chosen = self.get_queryset(request).filter(pk__in=list(keys))
         strategies = {bot.strategy for bot in chosen}
@@ -91,7 +91,7 @@ class BulkEditMixin(OperatesMixin):
         drafts: list[Draft] = []
         if step == "save" and asked:
             with transaction.atomic():
-                # Locked, so that nobody's change of another field is undone by the save.
+                # Locked, so that the save does not undo another user's change of another field.
                 drafts = [Draft(form_class, bot, asked) for bot in chosen.select_for_update(of=("self",))]
                 if len(drafts) == len(keys) and not any(draft.errors for draft in drafts):
                     return self._save(request, drafts)
@@ -132,7 +132,7 @@ class BulkEditMixin(OperatesMixin):
         return HttpResponseRedirect(f"{reverse('admin:bots_bot_unsent')}?{query}")
 
     def unsent_view(self, request: HttpRequest) -> HttpResponse:
-        """The running bots, or those of them that the address names, that differ from what was deployed."""
+        """List the running bots, or those of them that the address names, that differ from what was deployed."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         bots = self.get_queryset(request).filter(deployment__isnull=False)
@@ -153,20 +153,20 @@ class BulkEditMixin(OperatesMixin):
 
 
 def _offered(form_class: type[BotForm], strategy: Strategy) -> list[str]:
-    """The fields that can be changed for several bots of a strategy."""
+    """Return the fields that can be changed for several bots of a strategy."""
     limits = LIMITS if strategy.kind == StrategyKind.CONTROLLER else ()
     return [*form_class.settings_of[strategy.pk], *COMMON, *limits]
 
 
 def _asked(form_class: type[BotForm], offered: Iterable[str], typed: QueryDict) -> dict[str, Any]:
-    """The values of the fields that were ticked, as they were typed."""
+    """Return the values of the fields that were ticked, as they were typed."""
     ticked = typed.getlist("change")
     widgets = {name: form_class.base_fields[name].widget for name in offered if name in ticked}
     return {name: widget.value_from_datadict(typed, MultiValueDict(), name) for name, widget in widgets.items()}
 
 
 def _present(form_class: type[BotForm], bot: Bot) -> dict[str, Any]:
-    """What the bot's own form holds when it is opened."""
+    """Return the values with which the bot's own form opens."""
     form = form_class(instance=bot)
     return {name: form[name].value() for name in form.fields}
 
@@ -174,7 +174,7 @@ def _present(form_class: type[BotForm], bot: Bot) -> dict[str, Any]:
 def _chooser(
     form_class: type[BotForm], offered: Iterable[str], present: list[dict[str, Any]], asked: Mapping[str, Any]
 ) -> forms.Form:
-    """The fields with what was typed, or else with the value that all of the bots have; empty where they differ."""
+    """Return the fields with the input, or else with the value that all of the bots have; empty where they differ."""
     form = forms.Form(use_required_attribute=False)
     for name in offered:
         field = deepcopy(form_class.base_fields[name])

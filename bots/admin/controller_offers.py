@@ -1,4 +1,4 @@
-"""Strategies made of what servers tell of their controllers, and kept up with it."""
+"""Strategies made from the controllers that servers report, and kept up to date with them."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Offer:
     """A server's controller, next to the strategy that runs it.
 
     Attributes:
-        differs: the server tells other settings than those that the strategy's schema was made of.
+        differs: the server reports other settings than those that the strategy's schema was made from.
     """
 
     controller: Controller
@@ -28,7 +28,7 @@ class Offer:
 
 
 def offers_by_server(user: AnyUser) -> list[tuple[Server, list[tuple[Controller, list[Strategy]]]]]:
-    """The servers that the user sees, each with its controllers, each with the strategies that run it."""
+    """Return the servers that the user sees, each with its controllers, each with the strategies that run it."""
     strategies = defaultdict(list)
     for strategy in Strategy.objects.filter(kind=StrategyKind.CONTROLLER):
         strategies[strategy.controller_type, strategy.server_name].append(strategy)
@@ -38,7 +38,7 @@ def offers_by_server(user: AnyUser) -> list[tuple[Server, list[tuple[Controller,
 
 
 def offers_for(strategy: Strategy, user: AnyUser) -> list[Offer]:
-    """The servers on which the user may use the strategy's controller, by name."""
+    """Return the servers on which the user may use the strategy's controller, by name."""
     if strategy.kind != StrategyKind.CONTROLLER:
         return []
     found = Controller.objects.visible_to(user).filter(
@@ -55,10 +55,10 @@ def _differs(strategy: Strategy, controller: Controller) -> bool:
 
 
 def strategy_from(controller: Controller) -> Strategy:
-    """A strategy for the controller, with the settings that its server told. Saved under a name that is free.
+    """Return a strategy for the controller, with the settings that its server reported, under a name that is free.
 
     Raises:
-        ValidationError: the server told what no strategy can be called or hold.
+        ValidationError: the server reported a name or settings that no strategy can have.
     """
     strategy = Strategy(
         name=_free_name(slug(controller.name, "_") or "controller"),
@@ -75,7 +75,7 @@ def strategy_from(controller: Controller) -> Strategy:
 
 
 def _free_name(wanted: str) -> str:
-    """The name, or the same with a number: strategies of the same controller may stand side by side."""
+    """Return the name, or the same with a number: several strategies may use the same controller."""
     wanted = wanted[:50]
     taken = set(Strategy.objects.filter(name__startswith=wanted).values_list("name", flat=True))
     names = [wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3))]
@@ -83,9 +83,9 @@ def _free_name(wanted: str) -> str:
 
 
 def updated(strategy: Strategy, controller: Controller) -> Strategy:
-    """The strategy with the settings that the server tells now; what was edited by hand stays. Not saved."""
+    """Return the strategy with the settings that the server reports now, keeping manual edits. Does not save it."""
     after = schema_from_template(controller.settings)
-    # A schema that was written by hand stays as it is; what it does not describe comes.
+    # A schema that was written by hand is kept; settings that it does not describe are added.
     before = schema_from_template(strategy.template) if strategy.template else described_by(strategy.schema, after)
     gone = before["properties"].keys() - after["properties"].keys()
     planned = Strategy.objects.get(pk=strategy.pk)
@@ -96,7 +96,7 @@ def updated(strategy: Strategy, controller: Controller) -> Strategy:
 
 
 def changes(strategy: Strategy, planned: Strategy) -> list[Part]:
-    """What an update changes, for people: each part as it will be, with the lines that differ."""
+    """Return an update's changes for display: each part as it will be, with the lines that differ."""
     parts = [
         ("Settings schema", strategy.schema, planned.schema),
         ("Default settings", strategy.default_settings, planned.default_settings),
@@ -109,7 +109,7 @@ def _part(title: str, before: str, after: str) -> Part:
 
 
 def describe(strategy: Strategy, planned: Strategy) -> Iterable[str]:
-    """Which settings come, go and change."""
+    """Describe which settings are added, removed and changed."""
     before, after = strategy.schema.get("properties", {}), planned.schema.get("properties", {})
     for output, names in (
         ("New", [name for name in after if name not in before]),

@@ -1,4 +1,4 @@
-"""The pages on which a server's controllers become strategies: no server is asked, all was read beforehand."""
+"""The pages on which a server's controllers become strategies. They use stored data and send no request to a server."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from core.http import is_row_number
 
 
 class ControllersMixin(ModelAdmin):
-    """Adds strategies from servers, and brings them to what servers tell now."""
+    """Adds strategies from servers, and updates them to what the servers report now."""
 
     list_before_template = "bots/add_from_server.html"
 
@@ -42,7 +42,7 @@ class ControllersMixin(ModelAdmin):
         return super().change_view(request, object_id, form_url, {**facts, **(extra_context or {})})
 
     def from_server_view(self, request: HttpRequest) -> HttpResponse:
-        """GET lists the controllers of the servers that the user sees, POST makes a strategy of one."""
+        """List the controllers of the servers that the user sees on GET, create a strategy from one on POST."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         controllers = Controller.objects.visible_to(request.user)
@@ -64,7 +64,7 @@ class ControllersMixin(ModelAdmin):
         return self._page(request, "bots/from_server.html", context)
 
     def update_view(self, request: HttpRequest, pk: int, controller_pk: int) -> HttpResponse:
-        """GET shows what would change, POST changes it."""
+        """Show what would change on GET, change it on POST."""
         strategy = get_object_or_404(Strategy, pk=pk)
         if not self.has_change_permission(request, strategy):
             raise PermissionDenied

@@ -135,21 +135,21 @@ class BotForm(forms.ModelForm):
         return cleaned
 
     def add_setting_error(self, strategy: Strategy, name: str, message: str) -> None:
-        """Say what is wrong with a setting where it was entered, unless something is said there already."""
+        """Report what is wrong with a setting next to its field, unless the field has an error already."""
         if self.cleaned_data["settings_as_json"]:
             self.add_error("settings_json", f"{name}: {message}")
         elif (place := self.field_of(strategy, name)) not in self.errors:
             self.add_error(place, message)
 
     def _post_clean(self) -> None:
-        """With all of the definition at hand: would the exchange take such orders? No server is asked."""
+        """Check the whole definition: would the exchange accept such orders? Sends no request to a server."""
         super()._post_clean()  # type: ignore[misc]
         if not self.errors:
             for name, reason in self.instance.refused_settings().items():
                 self.add_setting_error(self.instance.strategy, name, reason)
 
     def entered_settings(self, strategy: Strategy, cleaned: Mapping[str, Any]) -> dict[str, Any]:
-        """What was entered, next to what has no field. An emptied field is none, where that may be.
+        """Return the entered values, and those without a field. An emptied field is none, where that may be.
 
         Raises:
             ValidationError: it was entered as JSON, and is none.
@@ -175,7 +175,7 @@ class BotForm(forms.ModelForm):
         return entered
 
     def field_of(self, strategy: Strategy, name: str) -> str | None:
-        """The field of a setting, or of the setting that holds it; nothing when no field does."""
+        """Return the field of a setting, or of the setting that contains it; nothing when no field does."""
         fields = self.settings_of[strategy.pk]
         path = name.split(".")
         names = (field_name(strategy.pk, *path[:length]) for length in range(len(path), 0, -1))
@@ -187,7 +187,7 @@ def field_name(strategy_pk: int, *path: str) -> str:
 
 
 def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[BotForm]:
-    """The form with the settings of these strategies."""
+    """Return the form with the settings of these strategies."""
     settings_of: dict[int, dict[str, Setting]] = {}
     attributes: dict[str, Any] = {"settings_of": settings_of}
     for strategy in strategies:
@@ -206,7 +206,7 @@ def bot_form(strategies: Iterable[Strategy], connectors: Iterable[str]) -> type[
 
 
 def _describe_strategy(strategy: Any) -> str:
-    """Its name and what it does: the first sentence of its description, up to a semicolon."""
+    """Return its name and purpose: the first sentence of its description, up to a semicolon."""
     first = re.split(r"\.(?:\s|$)|[;:]\s", strategy.description.strip())[0]
     return f"{strategy.name}: {first}" if first else strategy.name
 
@@ -217,7 +217,7 @@ def _describe_account_type(connector: str) -> str:
 
 
 def setting_field(setting: Setting, default: Any) -> forms.Field:
-    """The form field for one setting. Bounds are the schema's to check, in ``BotForm.clean``.
+    """Return the form field for one setting. ``BotForm.clean`` checks the bounds of its schema.
 
     A field that is left empty gives ``None``, or the empty text or list that is the default.
     """
@@ -253,7 +253,7 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
 
 
 def _choice(setting: Setting, values: list[Any], labels: Iterable[str], common: dict[str, Any]) -> forms.Field:
-    """A select whose values keep their type."""
+    """Return a select whose values keep their type."""
     label_of = dict(zip(map(str, values), labels, strict=False))
     value_of = {str(value): value for value in values if value is not None}
     choices = [(text, label_of.get(text, text)) for text in value_of]

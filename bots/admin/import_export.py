@@ -21,7 +21,7 @@ from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
 from spreadsheets.tables import Row, describe
 
-#: What may stand before a setting's name, and must where the bot has a column of that name.
+#: An optional prefix of a setting's name, required where the bot has a column of that name.
 PREFIX = "settings."
 _ONE_NUMBER_OR_TWO = re.compile(r"\d+,\d+")
 
@@ -192,7 +192,7 @@ class BotSheet(Sheet):
 
 
 def read_setting(setting: Setting, text: str) -> Any:
-    """A cell as the strategy wants it. Its bounds are the schema's to check.
+    """Return a cell's value as the strategy needs it. The schema checks its bounds.
 
     Raises:
         ValidationError
@@ -229,7 +229,7 @@ def _read_cell(setting: Setting, row: Row, column: str) -> Any:
         ValidationError: the strategy can't take it, or it can be read in two ways.
     """
     text = row.text(column)
-    # Of one comma in a list something else is asked.
+    # A single comma in a list is ambiguous and leads to another question.
     one_or_two = "array" in setting.types and _ONE_NUMBER_OR_TWO.fullmatch(text)
     is_number = "enum" not in setting.schema and "string" not in setting.types and not one_or_two
     if is_number and (question := row.two_readings(column)):
@@ -249,7 +249,7 @@ def _number(text: str) -> Decimal:
 
 
 def _column_of(name: str, row: Row) -> str:
-    """The column in which a row gives a setting."""
+    """Return the column in which a row gives a setting."""
     given = (column for column in (f"{PREFIX}{name.lower()}", name.lower()) if column in row.values)
     return next(given, name)
 
@@ -267,7 +267,7 @@ def _column(name: str, setting: Setting) -> Column:
 
 
 def _example(setting: Setting) -> str:
-    """The default, or some number where one has to be given."""
+    """Return the default, or some number where one has to be given."""
     default = setting.schema.get("default")
     if default is None and setting.types <= {"integer", "number"}:
         return "100"

@@ -18,9 +18,9 @@ from core.http import is_row_number
 
 @require_POST
 def convert_settings(request: HttpRequest) -> JsonResponse:
-    """What the other half of the form shows, or why it can't: ``{json, note}``, ``{fields}`` or ``{refused}``.
+    """Return the other half of the form, or why it can't be filled: ``{json, note}``, ``{fields}`` or ``{refused}``.
 
-    The form is posted as it stands, its switch in the new position.
+    The form is posted unchanged, its switch in the new position.
     """
     strategy_pk = request.POST.get("strategy", "")
     strategy = Strategy.objects.filter(pk=strategy_pk).first() if is_row_number(strategy_pk) else None
@@ -46,7 +46,7 @@ def _to_json(form: BotForm, strategy: Strategy, typed: QueryDict) -> dict[str, s
             if value not in field.empty_values:
                 left_out.append(str(field.label))
     with suppress(ValidationError):
-        # What has no field is taken over from the JSON as it stood.
+        # What has no field is kept from the JSON as it was entered.
         form.instance.settings = parse_settings(typed.get("settings_json", ""))
     note = f"Left out because it is not valid: {', '.join(left_out)}." if left_out else ""
     return {"json": as_json(form.entered_settings(strategy, cleaned)), "note": note}
@@ -68,5 +68,5 @@ def _to_fields(form: BotForm, strategy: Strategy, typed: QueryDict) -> dict[str,
 
 
 def _shown(value: Any) -> str | bool:
-    """As an input holds it."""
+    """Return the value as a form field contains it."""
     return value if isinstance(value, bool) else "" if value is None else str(value)

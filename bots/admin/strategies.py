@@ -19,9 +19,9 @@ from core.admin.scoped import OwnFieldsMixin
 from core.visibility import sees_every_client
 from core.widgets import CodeEditor
 
-#: Whoever may write a script has code run with clients' keys.
+#: A user who may write a script can run code with clients' keys.
 WRITE_SCRIPT = "bots.write_script"
-#: In the example, for what each bot has of its own.
+#: A placeholder in the example for the values that each bot sets itself.
 TO_BE_ENTERED = "(entered for each bot)"
 EDITORS = {
     "source": CodeEditor("python", file_type=".py", attrs={"rows": 30}),
@@ -43,7 +43,9 @@ class StrategyForm(forms.ModelForm):
             self.instance.kind = StrategyKind.CONTROLLER  # whatever was sent: a script needs a source
 
     def clean_source(self) -> str:
-        """As a file has it: a browser sends its lines with the ends of Windows, and the hash is made of every byte."""
+        """Return the source with the line ends of a file: a browser sends those of Windows, and the hash covers every
+        byte.
+        """
         source: str = self.cleaned_data["source"].replace("\r\n", "\n").replace("\r", "\n").rstrip()
         return f"{source}\n" if source else ""
 
@@ -91,7 +93,7 @@ class StrategyAdmin(ControllersMixin, EditConflictMixin, OwnFieldsMixin):
         return super().has_change_permission(request, obj) and self._may_be_written(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Strategy | None = None) -> bool:
-        # What is asked before a strategy is deleted names the bots that use it, whoever's they are.
+        # The confirmation of a delete names the bots that use the strategy, including those of other clients.
         may_delete = super().has_delete_permission(request, obj) and sees_every_client(request.user)
         return may_delete and self._may_be_written(request, obj)
 
@@ -116,7 +118,7 @@ class StrategyAdmin(ControllersMixin, EditConflictMixin, OwnFieldsMixin):
 
 
 def strategy_facts(strategy: Strategy) -> dict[str, Any]:
-    """What a server would get of a saved strategy: read from its source, which is not run."""
+    """Return what a server would get of a saved strategy: read from its source, which is not run."""
     schema, defaults = strategy.settings_schema, strategy.defaults
     entered = {name: TO_BE_ENTERED for name in schema.get("required", ()) if name not in defaults}
     bot = Bot(
@@ -136,6 +138,6 @@ def strategy_facts(strategy: Strategy) -> dict[str, Any]:
 
 
 def _default(setting: Setting, defaults: Mapping[str, Any]) -> str:
-    """As it is written in the file; nothing when there is none."""
+    """Return the default as the file contains it; nothing when there is none."""
     value = setting.value_in(defaults, setting.schema.get("default", ...))
     return "" if value is ... else as_json(value)

@@ -1,4 +1,4 @@
-"""Saying of an instance that is not of this panel that it is known, and taking it back: buttons on a server's page."""
+"""Buttons on a server's page that acknowledge an unmanaged instance, and withdraw that."""
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -39,7 +39,7 @@ def _instance(request: HttpRequest, pk: int) -> UnmanagedInstance:
 
 
 def _log(request: HttpRequest, instance: UnmanagedInstance, words: str) -> None:
-    """In the history of its server, which is also for those who may not know the name."""
+    """Log it in the history of its server, which is also visible to users who may not know the name."""
     admin.site.get_model_admin(Server).log_change(request, instance.server, words)
 
 

@@ -1,4 +1,4 @@
-"""A bot's settings as JSON, for whoever would rather write them than fill in a form's fields."""
+"""A bot's settings as JSON, for users who prefer it to a form's fields."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from core.strict_json import read_json
 
 
 def parse_settings(text: str) -> dict[str, Any]:
-    """Settings from their JSON text; none from an empty one.
+    """Return settings from their JSON text; none from an empty one.
 
     Raises:
         ValidationError: see ``read_json``, or it is not a group of settings.

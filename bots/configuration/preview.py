@@ -9,7 +9,7 @@ from typing import Any
 from bots.models import Bot, Deployment
 from bots.strategies.comparison import describe_settings
 
-#: The part that is for whoever decides; the others are for whoever wants to see each byte.
+#: The part for the user who decides; the others are for a user who wants to see every byte.
 SETTINGS = "Settings"
 
 
@@ -18,11 +18,12 @@ class Part:
     """One thing that is sent.
 
     Attributes:
-        title: what it is, for people.
+        title: the title that users see.
         content: the text as the server gets it; secrets are masked.
-        changes: the lines of a unified diff against the former deployment; empty without one, or when nothing changed.
-        is_new: there is a former deployment, and it had no such part.
-        is_open: shown at once, also when nothing changed.
+        changes: the lines of a unified diff against the previous deployment; empty without one, or when nothing
+        changed.
+        is_new: there is a previous deployment, and it had no such part.
+        is_open: shown expanded, even when nothing changed.
     """
 
     title: str
@@ -33,7 +34,7 @@ class Part:
 
 
 def preview(planned: Deployment, previous: Deployment | None) -> list[Part]:
-    """Every part of ``planned``, compared with what ``previous`` was made of."""
+    """Return every part of ``planned``, compared with what ``previous`` was made from."""
     before = dict(_parts(previous, planned.bot)) if previous else {}
     return [
         Part(
@@ -48,7 +49,7 @@ def preview(planned: Deployment, previous: Deployment | None) -> list[Part]:
 
 
 def preview_live(bot: Bot) -> list[Part]:
-    """The settings that the running instance gets, compared with those that it has."""
+    """Return the settings that the running instance gets, compared with those that it has."""
     instance = bot.open_deployment
     if instance is None:
         return []
@@ -62,14 +63,14 @@ def preview_live(bot: Bot) -> list[Part]:
 
 
 def difference(before: str, after: str) -> Iterable[str]:
-    """The lines of a unified diff."""
+    """Return the lines of a unified diff."""
     lines = unified_diff(before.splitlines(), after.splitlines(), n=2, lineterm="")
     # The first two lines name files, which these are not.
     return list(lines)[2:]
 
 
 def _parts(deployment: Deployment, bot: Bot) -> Iterable[tuple[str, str]]:
-    """``bot`` says what the settings are called today, and what its base asset costs."""
+    """Yield the parts. ``bot`` provides the settings' current labels, and the price of its base asset."""
     price = bot.trading_rules.rules.price if bot.trading_rules else None
     yield SETTINGS, "\n".join(describe_settings(bot.strategy.settings_schema, deployment.config, price))
     yield "Deploy request", as_json(_request(deployment.order()))
@@ -84,7 +85,7 @@ def as_json(value: Any) -> str:
 
 
 def _request(order: dict[str, Any]) -> dict[str, Any]:
-    """The order in the server's own words."""
+    """Return the order as the server's API expects it."""
     common = {name: value for name, value in order.items() if name not in {"config_name", "controllers"}}
     if "config_name" in order:
         return common | {"script_config": f"{order['config_name']}.yml"}
@@ -92,6 +93,6 @@ def _request(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _masked_key(deployment: Deployment) -> dict[str, str]:
-    """The fields that the profile gets for the connector. Their values are nobody's to read."""
+    """Return the fields that the profile gets for the connector, without their values, which no one may read."""
     fields = deployment.server.fields_of(deployment.connector) or ()
     return {field.name: "•••" for field in fields if field.secret and field.required}

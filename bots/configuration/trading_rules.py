@@ -1,4 +1,4 @@
-"""Exchanges' trading rules: read by way of a server, kept for the forms, read anew before a deployment."""
+"""Exchanges' trading rules: read through a server, stored for the forms, and read again before a deployment."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,12 +15,12 @@ from hummingbot_api.connectors import real_exchange
 from hummingbot_api.errors import HummingbotAPIError
 from operations.kinds import NotDone
 
-#: The server asks the exchange, which may hang: seconds to wait, once.
+#: The server queries the exchange, which may hang: seconds to wait, without a retry.
 PATIENCE = {"long_read_timeout": 30.0, "read_retries": 0}
 
 
 def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingRules:
-    """Have the server ask the exchange now, and keep what it tells, or why it tells nothing.
+    """Have the server query the exchange now, and store the rules, or the reason why there are none.
 
     The rules may be those of another spelling: of the pair as given or in upper case, the one that the exchange lists.
     """
@@ -56,13 +56,13 @@ def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingR
 def rules_check(
     *, rules: TradingRules, schema: Mapping[str, Any], settings: Mapping[str, Any], unlisted: bool = False
 ) -> str:
-    """Hold settings against rules; what was found, in words.
+    """Check settings against the rules, and return the findings as text.
 
     Args:
-        unlisted: somebody answers for it that the pair is traded, whatever the server says.
+        unlisted: a user vouches that the pair is traded, whatever the server reports.
 
     Raises:
-        TradingRuleBroken: the exchange would refuse the orders.
+        TradingRuleBroken: the exchange would reject the orders.
         PairNotListed
     """
     if rules.unlisted and not unlisted:
@@ -81,7 +81,7 @@ def rules_check(
 
 
 def doubts(bot: Bot, rules: TradingRules | None) -> Iterator[str]:
-    """What may be a slip of the pen in a bot's settings, by what is known of its market."""
+    """Return the settings that may be typos, by what is known about the bot's market."""
     schema = bot.strategy.settings_schema
     for name, reason in too_wide(schema, bot.settings).items():
         yield f"{name}: {reason}"
@@ -91,7 +91,7 @@ def doubts(bot: Bot, rules: TradingRules | None) -> Iterator[str]:
 
 
 def save_warnings(bot: Bot) -> Iterator[str]:
-    """What is to be known about a bot that was saved, and is no reason to refuse it."""
+    """Return warnings about a saved bot that are no reason to reject it."""
     rules = bot.trading_rules
     yield from doubts(bot, rules)
     if (rules is None or rules.problem) and amounts_in(bot.strategy.settings_schema):

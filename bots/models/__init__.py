@@ -1,4 +1,4 @@
-"""What trades: strategies, bots (what we want), deployments (what we did, and what the server shows of it)."""
+"""Trading: strategies, bots (the desired state), deployments (what was done, and what the server shows of it)."""
 
 from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, validate_image
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble

@@ -1,4 +1,4 @@
-"""The definition of a bot: what we want."""
+"""The definition of a bot: the desired state."""
 
 import re
 from itertools import count
@@ -27,9 +27,9 @@ from operations.models import Operation
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
-#: What a definition says, besides its client and its name.
+#: The fields of a definition, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
-#: What operations and the poll write about a bot, each with an UPDATE of its own.
+#: What operations and the poll record about a bot, each with an UPDATE of its own.
 OBSERVED = {"deployment"}
 
 
@@ -39,7 +39,7 @@ def validate_image(value: str) -> None:
 
 
 class Bot(models.Model):
-    """The definition of a bot: what we want. What was done about it is in its deployments."""
+    """The definition of a bot: the desired state. Its deployments record what was done."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
     name = models.CharField(max_length=60, help_text="Any name, spaces included. The server gets a safe version of it.")
@@ -110,7 +110,7 @@ class Bot(models.Model):
         return f"{self.client} · {self.name}"
 
     def save(self, **options: Any) -> None:
-        """Once it is there, save what people define and not what was observed: both may be written at once."""
+        """Save only the definition of an existing row, not what was observed: both may be written at once."""
         if not self._state.adding and options.get("update_fields") is None:
             names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
             options["update_fields"] = names - OBSERVED
@@ -121,7 +121,7 @@ class Bot(models.Model):
 
     @property
     def instance_name(self) -> str:
-        """The name that instances are asked for with; the server appends a timestamp to it.
+        """The name that instances are requested with; the server appends a timestamp to it.
 
         No two bots of a server share one: what joins the account and the bot occurs in neither of them. A dash may be
         part of an account, and then two join them, which the bot's part never has.
@@ -150,7 +150,7 @@ class Bot(models.Model):
 
     @property
     def trading_rules(self) -> TradingRules | None:
-        """What the exchange asks of the bot's orders, when a server has told it."""
+        """The exchange's rules for the bot's orders, once a server has reported them."""
         return TradingRules.objects.of(self.server, self.connector, self.trading_pair)
 
     @property
@@ -176,7 +176,7 @@ class Bot(models.Model):
 
     @property
     def live_settings(self) -> set[str]:
-        """The names of the settings that the instance takes over while it runs.
+        """The names of the settings that the instance applies while it runs.
 
         None for a script, which reads its settings at its start, nor when the definition is for another market or of
         another strategy by now: an amount that is meant for one token must not reach the orders of another.
@@ -190,7 +190,7 @@ class Bot(models.Model):
         return live_settings(self.strategy.settings_schema)
 
     def compare_settings(self) -> list[Row]:
-        """Its settings as saved, as deployed and live; none without an instance."""
+        """Return its settings as saved, as deployed and live; none without an instance."""
         deployment = self.open_deployment
         if deployment is None:
             return []
@@ -204,7 +204,7 @@ class Bot(models.Model):
         )
 
     def settings_to_apply(self) -> list[Row]:
-        """Those that the instance would take over as they are saved now."""
+        """Return the settings that the instance would apply as they are saved now."""
         return [row for row in self.compare_settings() if row.difference == Difference.APPLY]
 
     @property
@@ -223,12 +223,12 @@ class Bot(models.Model):
 
     @property
     def has_unsent_changes(self) -> bool:
-        """Whether the instance goes by another definition than today's."""
+        """Whether the instance runs by another definition than the current one."""
         return self.needs_redeploy or bool(self.settings_to_apply())
 
     @property
     def has_newer_key(self) -> bool:
-        """Whether the live instance holds an exchange key that has been replaced since."""
+        """Whether the live instance has an exchange key that has been replaced since."""
         instance = self.open_deployment
         if instance is None or not instance.key_fingerprint:
             return False
@@ -291,22 +291,22 @@ class Bot(models.Model):
             raise DefinitionInvalid(" ".join(error.messages)) from None
 
     def refused_settings(self) -> dict[str, str]:
-        """The settings with which the exchange would refuse orders, and why, by its rules as they are stored."""
+        """Return the settings with which the exchange would refuse orders, and why, by its rules as they are stored."""
         rules = self.trading_rules
         return rules.refusals(self.strategy.settings_schema, self.settings) if rules else {}
 
     def take_spelling(self, pair: str) -> None:
-        """Write the pair as its exchange lists it, in the definition as it is stored too."""
+        """Write the pair as its exchange lists it, also in the stored definition."""
         previous, self.trading_pair = self.trading_pair, pair
         self.settings = replace_pair(self.settings, previous, pair)
         with transaction.atomic():
             row = Bot.objects.select_for_update().filter(pk=self.pk, trading_pair=previous).first()
-            if row is not None:  # or else somebody has chosen another market since
+            if row is not None:  # or else the market has been changed since
                 row.trading_pair, row.settings = pair, replace_pair(row.settings, previous, pair)
                 row.save(update_fields=["trading_pair", "settings"])
 
     def is_defined_like(self, other: "Bot") -> bool:
-        """Whether both say the same, whoever's they are and whatever their names."""
+        """Return whether both definitions are equal, regardless of their clients and names."""
         return all(getattr(self, name) == getattr(other, name) for name in DEFINITION)
 
     def remove(self) -> None:
@@ -328,7 +328,7 @@ class Bot(models.Model):
             self.delete()
 
     def name_for_a_clone(self) -> str:
-        """A name that no bot of the client has, nor one that looks the same to a server."""
+        """Return a name that no bot of the client has, and that a server can tell from all others."""
         taken = set(map(slug, self.client.bots.values_list("name", flat=True)))
         names = (f"{self.name[:50]} copy {number}" if number > 1 else f"{self.name[:50]} copy" for number in count(1))
         return next(name for name in names if slug(name) not in taken)
@@ -338,7 +338,7 @@ class Bot(models.Model):
         return slug(self.name) in map(slug, others)
 
     def render_config(self, config_name: str) -> dict[str, Any]:
-        """The configuration file's content for the server: the market, and the settings with their defaults."""
+        """Return the configuration file's content for the server: the market, and the settings with their defaults."""
         market = self.connector, self.trading_pair
         chosen = self.strategy.defaults | self.settings
         if self.is_controller:
@@ -353,7 +353,7 @@ class Bot(models.Model):
         return script_config(self.strategy.script_name, market, chosen)
 
     def plan_deployment(self) -> Deployment:
-        """What a deployment of today's definition would be made of. Not saved."""
+        """Return an unsaved deployment of the current definition."""
         is_script = self.strategy.kind == StrategyKind.SCRIPT
         return Deployment(
             bot=self,

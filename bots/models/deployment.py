@@ -23,7 +23,7 @@ from operations.models import Operation
 
 #: At which loss a controller's bot or one controller of it stops, in the quote asset. Scripts have none.
 LIMITS = ("max_global_drawdown_quote", "max_controller_drawdown_quote")
-#: What a deployment takes over from the bot's definition.
+#: The fields that a deployment copies from the bot's definition.
 DEFINING_FIELDS = (
     "server_id",
     "profile",
@@ -74,11 +74,11 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
     account_manager = "bot__client__account_manager"
 
     def open(self) -> Self:
-        """Those that were sent to a server and have not ended."""
+        """Return those that were sent to a server and have not ended."""
         return self.filter(sent_at__isnull=False, ended_at__isnull=True)
 
     def crashed_beside(self, deployment: "Deployment") -> Self:
-        """Those of other bots of the client in its market whose container is not up, and that may have orders."""
+        """Return those of the client's other bots in its market whose container is not up, and that may have orders."""
         in_market = self.open().filter(
             bot__client=deployment.bot.client_id,
             connector=deployment.connector,
@@ -89,7 +89,7 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
         return in_market.exclude(bot=deployment.bot_id).select_related("bot")
 
     def in_state(self, state: str, now: datetime) -> Self:
-        """By the state that is shown, see ``Deployment.state``."""
+        """Filter by the state that is shown, see ``Deployment.state``."""
         polled_recently = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
         certain = polled_recently | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
         if state == BotState.UNKNOWN:
@@ -223,7 +223,7 @@ class Deployment(models.Model):
 
     @property
     def shown_trouble(self) -> Trouble | None:
-        """What keeps a running bot from quoting; an exchange that has just begun to get ready is no trouble yet."""
+        """What keeps a running bot from quoting; an exchange that has just started to get ready is not an issue yet."""
         if not self.trouble or self.state != BotState.RUNNING:
             return None
         young = self.trouble_since is not None and timezone.now() - self.trouble_since < NOT_READY_FOR
@@ -255,7 +255,7 @@ class Deployment(models.Model):
         return self.sent_at is not None and self.ended_at is None
 
     def exposed(self) -> datetime | None:
-        """Since when it may have orders at an exchange, if it is up now; simulated ones die with their bot."""
+        """Return since when it may have orders at an exchange, if it is up now; simulated ones end with their bot."""
         if market_of(self.connector).account_type is AccountType.PAPER:
             return None
         return self.exposed_since or timezone.now()
@@ -267,12 +267,12 @@ class Deployment(models.Model):
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody wants it not to quote: paused, or told to pause and not confirmed yet."""
+        """Whether a user wants it not to quote: it is paused, or a pause is requested and not confirmed yet."""
         switched = self.live_config.get(KILL_SWITCH) if self.kill_switch_before is None else self.kill_switch_before
         return self.paused_at is not None or switched is True
 
     def plan_again(self) -> "Deployment":
-        """The same strategy, settings and image once more, for today's profile and server of the bot. Not saved."""
+        """Return an unsaved copy with the same strategy, settings and image, for the bot's profile and server now."""
         planned = self.bot.plan_deployment()
         identity = {"id": planned.config_name} if self.is_controller else {}
         for name in set(DEFINING_FIELDS) - {"server_id", "profile"}:
@@ -281,7 +281,7 @@ class Deployment(models.Model):
         return planned
 
     def plan_as_it_runs(self) -> "Deployment":
-        """The same once more, on its own server, with the settings that were changed live since. Not saved."""
+        """Return an unsaved copy for its own server, with the settings that were changed live since."""
         planned = self.plan_again()
         planned.server = self.server
         strategy = Strategy.objects.filter(name=self.strategy_name).first()
@@ -297,7 +297,7 @@ class Deployment(models.Model):
         self.update(trading_pair=pair, config=replace_pair(self.config, self.trading_pair, pair))
 
     def order(self) -> dict[str, Any]:
-        """What the server is asked for: the arguments of the API's ``deploy_script`` or ``deploy_controllers``."""
+        """Return the arguments of the API's ``deploy_script`` or ``deploy_controllers``."""
         common = {
             "instance_name": self.requested_name,
             "credentials_profile": self.profile,
@@ -310,7 +310,7 @@ class Deployment(models.Model):
         return common | {"controllers": [self.config_name]} | limits
 
     def find_instance(self, container_names: Iterable[str]) -> str:
-        """Which container is this deployment's: its own, or what came of a deploy that was never answered."""
+        """Find this deployment's container: its own, or the one of a deploy that was never answered."""
         if self.instance_name:
             return self.instance_name
         others = set(Deployment.objects.filter(server=self.server_id).values_list("instance_name", flat=True))
@@ -319,16 +319,16 @@ class Deployment(models.Model):
         return max(set(mine) - others, default="")
 
     def is_instance(self, container_name: str) -> bool:
-        """Whether a container on the server can be this deployment's: its name, with the server's timestamp."""
+        """Return whether a container on the server can be this deployment's: its name, with the server's timestamp."""
         prefix, rest = self.requested_name, container_name.removeprefix(self.requested_name)
         return container_name.startswith(prefix) and bool(DEPLOY_TIMESTAMP.fullmatch(rest))
 
     def observe(self, state: BotState, **also: Any) -> None:
-        """Write down what the server shows now."""
+        """Record what the server shows now."""
         self.update(observed_state=state, observed_at=timezone.now(), **also)
 
     def end(self, state: BotState, **also: Any) -> None:
-        """Nothing of it is on the server any more."""
+        """Record that the instance is no longer on the server."""
         self.observe(state, ended_at=timezone.now(), **also)
 
     def update(self, **values: Any) -> None:

@@ -1,4 +1,4 @@
-"""What bots logged, as far as it is kept."""
+"""What bots logged, as far as it is stored."""
 
 from django.db import models
 

@@ -22,7 +22,7 @@ class OrphanedOrdersQuerySet(OfClientsQuerySet["OrphanedOrders"]):
         return self.filter(resolved_at__isnull=True)
 
     def in_the_way_of(self, deployment: Deployment) -> Self:
-        """Those on top of which a deployment would quote: of its bot, and of its client in the same market."""
+        """Return those on top of which a deployment would quote: of its bot, and of its client in the same market."""
         same_market = Q(
             deployment__bot__client=deployment.bot.client_id,
             deployment__connector=deployment.connector,
@@ -31,7 +31,7 @@ class OrphanedOrdersQuerySet(OfClientsQuerySet["OrphanedOrders"]):
         return self.unresolved().filter(same_market | Q(deployment__bot=deployment.bot_id))
 
     def resolved_by_person(self, deployment: Deployment) -> set[str]:
-        """The bot's own ids of the orders of an instance that a person has dealt with."""
+        """Return the bot's own ids of the orders of an instance that a person has dealt with."""
         resolved = self.filter(deployment=deployment, resolved_at__isnull=False)
         return {order["client_order_id"] for record in resolved for order in record.orders}
 
@@ -84,13 +84,13 @@ class OrphanedOrders(models.Model):
 
     @property
     def version(self) -> str:
-        """What somebody was shown who confirms it: changes with every order that is named since."""
+        """Identifies the orders that the confirming user was shown: changes with every order that is added later."""
         names = "\n".join(sorted(order["client_order_id"] for order in self.orders))
         return hashlib.sha256(names.encode()).hexdigest()[:16]
 
     def resolve(self, user: AnyUser | None) -> bool:
-        """Record that the user has dealt with them, as they are at hand here; false when more were named meanwhile, or
-        somebody has done so before.
+        """Record that the user has dealt with the orders as loaded here. Return false when orders were added meanwhile,
+        or when another user was first.
         """
         unresolved = OrphanedOrders.objects.unresolved().filter(pk=self.pk, orders=self.orders)
         with transaction.atomic():

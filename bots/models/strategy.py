@@ -32,7 +32,7 @@ def validate_controller(value: str) -> None:
 
 class StrategyQuerySet(models.QuerySet["Strategy"]):
     def update_bundled(self) -> None:
-        """Bring the rows of the bundled strategies to what this version of the product says."""
+        """Update the rows of the bundled strategies to this version of the product."""
         for name, facts in bundled.BUNDLED.items():
             self.update_or_create(
                 name=name,
@@ -139,18 +139,18 @@ class Strategy(models.Model):
 
     @property
     def settings_schema(self) -> dict[str, Any]:
-        """JSON Schema of the settings: as entered, or as the script's config class or the defaults tell it."""
+        """The JSON Schema of the settings: as entered, or derived from the script's config class or the defaults."""
         return self.schema or read_script(self.source).schema or schema_from(self.default_settings)
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The settings that a bot gets when it does not say otherwise."""
+        """The settings that a bot gets unless it sets its own."""
         properties = self.settings_schema.get("properties", {})
         return {name: s["default"] for name, s in properties.items() if "default" in s} | self.default_settings
 
     @property
     def script_name(self) -> str:
-        """The script's name on servers. It holds a hash of the source, so that an upload never changes what a
+        """The script's name on servers. It contains a hash of the source, so that an upload never changes what a
         running bot loads at its next start.
         """
         return f"{self.name}_{hashlib.sha256(self.source.encode()).hexdigest()[:8]}"

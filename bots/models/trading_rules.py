@@ -1,4 +1,4 @@
-"""Exchanges' trading rules, as servers told them."""
+"""Exchanges' trading rules, as servers reported them."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,7 +19,7 @@ PRICE_MAX_AGE = timedelta(hours=1)
 
 class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
     def of(self, server: Server, connector: str, trading_pair: str) -> "TradingRules | None":
-        """What is stored for the market. A paper trade connector's rules are those of the exchange it simulates."""
+        """Return the stored rules of the market. A paper trade connector has those of its exchange."""
         return self.filter(server=server, connector=real_exchange(connector), trading_pair=trading_pair).first()
 
     def spelling(self, server_id: int | None, connector: str, text: str) -> str:
@@ -43,7 +43,7 @@ class TradingRulesQuerySet(models.QuerySet["TradingRules"]):
 
 
 class TradingRules(models.Model):
-    """What an exchange asks of orders for a trading pair, and the price there, when a server was last asked."""
+    """An exchange's rules for orders in a trading pair, and the price there, as of the server's last report."""
 
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="+")
     connector = models.CharField(max_length=80)
@@ -82,7 +82,7 @@ class TradingRules(models.Model):
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What was told, in words."""
+        """Return the reported rules as labels and texts."""
         base, quote = self.trading_pair.split("-")
         notified = [
             ("Minimum order size", self.min_order_size, base),
@@ -93,7 +93,7 @@ class TradingRules(models.Model):
         return [(name, f"{in_digits(value)} {asset}" if value else "not available") for name, value, asset in notified]
 
     def refusals(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
-        """The settings with which the exchange would refuse orders, and why, as of when. See
+        """Return the settings with which the exchange would refuse orders, and why, as of when. See
         ``bots.strategies.amounts``.
         """
         as_of = f"(Rules as of {date_format(self.read_at, 'j M Y')}.)"
@@ -101,5 +101,5 @@ class TradingRules(models.Model):
         return {name: f"{reason} {as_of}" for name, reason in refused.items()}
 
     def warnings(self, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
-        """The settings that the exchange takes in another way than they are meant."""
+        """Return the settings that the exchange takes in another way than they are meant."""
         return too_narrow(schema, settings, self.rules)

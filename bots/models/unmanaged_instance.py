@@ -16,7 +16,7 @@ REMEMBERED = timedelta(days=7)
 
 class UnmanagedInstanceQuerySet(models.QuerySet["UnmanagedInstance"]):
     def visible_to(self, user: AnyUser) -> Self:
-        """Those of every server or none: an instance's name may name anybody's client."""
+        """Return those of every server or none: an instance's name may contain any client's name."""
         return self if sees_every_client(user) else self.none()
 
     def prune(self, now: datetime) -> None:
@@ -24,7 +24,7 @@ class UnmanagedInstanceQuerySet(models.QuerySet["UnmanagedInstance"]):
 
 
 class UnmanagedInstance(models.Model):
-    """An instance that somebody else made. The panel never touches it; a person may say that they know it."""
+    """An instance that the panel did not create and never touches. A user may acknowledge it."""
 
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="unmanaged_instances")
     name = models.TextField()
@@ -63,15 +63,15 @@ class UnmanagedInstance(models.Model):
 
     @property
     def runs(self) -> bool:
-        """Whether the last look at its server found it."""
+        """Whether the last poll of its server found it."""
         return self.name in self.server.instances
 
     def acknowledge(self, user: AnyUser) -> bool:
-        """Write down that the user knows it; false when somebody had said so before."""
+        """Record that the user knows it; return false when it was acknowledged already."""
         unknown = UnmanagedInstance.objects.filter(pk=self.pk, known_at=None)
         return bool(unknown.update(known_at=timezone.now(), known_by=user))
 
     def withdraw_acknowledgement(self) -> bool:
-        """Nobody knows it any more; false when nobody did."""
+        """Remove the acknowledgement; return false when there was none."""
         known = UnmanagedInstance.objects.filter(pk=self.pk, known_at__isnull=False)
         return bool(known.update(known_at=None, known_by=None))

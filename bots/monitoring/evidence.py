@@ -1,5 +1,5 @@
-"""What a bot's own log and live settings prove. Raw entries are judged; only what is kept or shown has its secrets
-masked, for a mask may eat the very words that prove something.
+"""What a bot's own log and live settings prove. Raw entries are evaluated; secrets are masked only in what is stored or
+shown, because a mask may hide the very text that proves something.
 """
 
 import re
@@ -22,9 +22,9 @@ from hummingbot_api.text import MASK, mask_secrets
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
-#: How the error begins that a bot logs when its strategy raised at its start. It lives on, idle, and is heard.
+#: The start of the error that a bot logs when its strategy raised at its start. The bot stays up, idle and connected.
 FAILED_START = "Failed to start strategy"
-#: What a bot logs when its kill switch stops a controller, and lets it go on (read in
+#: What a bot logs when its kill switch stops a controller, and when it resumes it (read in
 #: ``scripts/v2_with_controllers.py`` of hummingbot/hummingbot, which is what runs controllers).
 PAUSED_LINE = "Manual cash out for controller {}."
 RESUMED_LINE = "Restarting controller {}."
@@ -45,16 +45,16 @@ _NO_BALANCE = re.compile(r"Not enough budget to|No (?:bid|ask) of .*: the availa
 
 @dataclass(frozen=True)
 class BotLogs:
-    """What the newest entries of a bot's log say of the present run of its container.
+    """What the newest entries of a bot's log show about the present run of its container.
 
     Attributes:
         newest_at: the time of the newest general entry, on the bot's clock.
-        says_stopped: whether that entry says that its strategy has stopped.
-        is_connected: whether it has said in this run that commands reach it.
+        says_stopped: whether that entry reports that the strategy has stopped.
+        is_connected: whether the bot has logged in this run that commands reach it.
         newest_error, failed_start: with secrets masked, to be shown.
-        orders: what it may have at its exchange, of this and of earlier runs.
+        orders: the orders that it may have at its exchange, of this and of earlier runs.
         paused: whether its controller was paused or resumed last; ``None`` when neither is among the entries.
-        switched_at: when it was, on the bot's clock, in epoch seconds.
+        switched_at: the time of that, on the bot's clock, in epoch seconds.
         trouble: what keeps it from quoting now, with the cause and since when; ``None`` when nothing does.
     """
 
@@ -69,7 +69,7 @@ class BotLogs:
     trouble: tuple[Trouble, str, datetime] | None = None
 
     def paused_after(self, timestamp: float) -> bool:
-        """Whether it was paused, and not before that time on the bot's clock."""
+        """Return whether it was paused, and not before that time on the bot's clock."""
         return bool(self.paused) and self.switched_at > timestamp
 
     @property
@@ -88,8 +88,8 @@ class BotLogs:
 def apply_log_evidence(
     deployment: Deployment, state: BotState, logs: BotLogs, live: dict[str, Any]
 ) -> tuple[BotState, dict[str, Any]]:
-    """What its logs and its live configuration add to the state of a bot: somebody else, or a loss limit, may have
-    stopped it, paused it, or started it again. With the columns to write.
+    """Return what a bot's logs and its live configuration add to its state, with the columns to write: another user or
+    a loss limit may have stopped it, paused it, or started it again.
     """
     values: dict[str, Any] = {"logs_read_at": timezone.now()} | live
     if logs.newest_error:
@@ -110,8 +110,8 @@ def apply_log_evidence(
 
 
 def exposure(deployment: Deployment, logs: BotLogs) -> datetime | None:
-    """Since when the bot may have orders: until its log says that it stopped, and shows the end of every order. Of one
-    that somebody else stopped, and whose log has gaps, nobody knows.
+    """Return since when the bot may have orders: until its log shows that it stopped and that every order ended.
+    Nothing can be known about a bot that was stopped outside the panel and whose log has gaps.
     """
     if logs.says_stopped and logs.orders.complete and not logs.orders.open:
         return None
@@ -124,14 +124,16 @@ def trouble_columns(logs: BotLogs) -> dict[str, Any]:
 
 
 def up_and_connected(deployment: Deployment) -> BotState:
-    """What a connected bot does, by what is known of it."""
+    """Return the state of a connected bot, by what is known about it."""
     if deployment.stopped_at:
         return BotState.STOPPED
     return BotState.PAUSED if deployment.paused_at else BotState.RUNNING
 
 
 def _is_paused(deployment: Deployment, logs: BotLogs, live: dict[str, Any]) -> bool:
-    """Paused is a bot that has said so, as long as its kill switch is on. A switch that was set is no proof."""
+    """Return whether the bot has logged that it paused and its kill switch is still on. The switch alone is no
+    proof.
+    """
     was_paused = deployment.paused_at is not None
     if not live:
         return was_paused and logs.paused is not False
@@ -140,8 +142,8 @@ def _is_paused(deployment: Deployment, logs: BotLogs, live: dict[str, Any]) -> b
 
 
 def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
-    """The live configuration as columns to write. None for a script, whose settings can't be changed while it runs,
-    nor when the server has no file of it or can't read it just now: what was read last stays, with its time.
+    """Return the live configuration as columns to write. None for a script, whose settings can't be changed while it
+    runs, nor when the server has no file of it or can't read it just now: what was read last stays, with its time.
     """
     if not deployment.is_controller:
         return {}
@@ -153,9 +155,9 @@ def read_live(api: HummingbotAPI, deployment: Deployment) -> dict[str, Any]:
 
 
 def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
-    """What one bot's logs say; nothing when the server has no live bot of that name, which has read no further then.
+    """Read one bot's logs. They are empty when the server has no live bot of that name, and nothing was read then.
 
-    Keeps what is new in them, and which orders are open by them.
+    Stores the new entries, and which orders are open according to them.
     """
     try:
         status = api.bots.status(deployment.instance_name)
@@ -186,7 +188,7 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
 
 
 def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
-    """Masks what a bot logs: whatever its libraries do, requests with their keys included."""
+    """Return a function that masks what a bot logs: its libraries may log requests with their keys."""
     keys = deployment.bot.client.keys.all()
     # Also those that were replaced: the bot may have been deployed before.
     mask = mask_secrets([key.secret_values(deployment.trading_pair, deployment.bot.name) for key in keys])
@@ -199,7 +201,7 @@ def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
 
 
 def _in_order(entries: Iterable[LogEntry]) -> list[LogEntry]:
-    """By time; of several in the same instant the later one stays the later one."""
+    """Sort entries by time; entries of the same instant keep their order."""
     return sorted(entries, key=lambda entry: entry.timestamp)
 
 
@@ -208,7 +210,7 @@ def _newest(entries: Sequence[LogEntry], matches: Callable[[str], bool] = lambda
 
 
 def _logs_stopped(general: Sequence[LogEntry]) -> bool:
-    """Whether the newest entry says so. That an order has ended may be confirmed a moment later."""
+    """Return whether the newest entry reports a stop. The end of an order may be confirmed a moment later."""
     return (
         next((e.message.strip() for e in reversed(general) if not ended_order(e.message.strip())), "") == STOPPED_LINE
     )
@@ -221,9 +223,9 @@ def _known_orders(deployment: Deployment) -> Orders:
 
 
 def _keep_orders(deployment: Deployment, general: Sequence[LogEntry], errors: Sequence[LogEntry]) -> Orders:
-    """The orders that are open by the log, written down with how far it was read. A log goes on naming those that a
-    person has dealt with at the exchange: they are left out. What an earlier run left, when somebody else has started
-    the container again, is named: a new run quotes on top of it.
+    """Record the orders that are open according to the log, with how far it was read. A log continues to name orders
+    that a person has dealt with at the exchange: they are left out. Orders of an earlier run, when the container was
+    started outside the panel, are named: a new run quotes on top of them.
     """
     known = _known_orders(deployment)
     orders = orders_after(known, deployment.log_read_to, general, errors)
@@ -248,8 +250,8 @@ def _keep_orders(deployment: Deployment, general: Sequence[LogEntry], errors: Se
 
 
 def _restarted_elsewhere(deployment: Deployment, connected_at: datetime | None) -> bool:
-    """Whether a run of the container has begun that the panel did not begin. A bot says once in each that it is
-    connected (``MQTTCommands.start_mqtt_async`` of Hummingbot 20260922).
+    """Return whether a run of the container has started that the panel did not start. A bot logs once in each run that
+    it is connected (``MQTTCommands.start_mqtt_async`` of Hummingbot 20260922).
     """
     before, began_after = deployment.connected_at, deployment.run_began_after
     if connected_at is None or before is None or connected_at <= before:
@@ -258,7 +260,7 @@ def _restarted_elsewhere(deployment: Deployment, connected_at: datetime | None) 
 
 
 def record_unconfirmed_stop(deployment: Deployment, logs: BotLogs) -> None:
-    """Write down what a bot left open that has stopped by itself or by somebody else."""
+    """Record what a bot left open that stopped on its own, or that was stopped outside the panel."""
     if logs.says_stopped and logs.orders.open:
         record_orphaned(deployment, logs.orders.open, STOP_NOT_CONFIRMED)
 
@@ -266,14 +268,14 @@ def record_unconfirmed_stop(deployment: Deployment, logs: BotLogs) -> None:
 def _trouble(
     deployment: Deployment, entries: Sequence[LogEntry], clean: Callable[[LogEntry], LogEntry]
 ) -> tuple[Trouble, str, datetime] | None:
-    """What keeps a connected bot from quoting, by the newest entries that say anything of it."""
+    """Return what keeps a connected bot from quoting, by the newest entries that show it."""
     quoted = _newest(entries, is_created)
     since_quoted = [entry for entry in entries if quoted is None or entry.timestamp > quoted.timestamp]
     if not since_quoted or since_quoted[-1].message.strip() == STOPPED_LINE:
         return None
     noted = deployment.trouble if quoted is None and deployment.trouble_since else ""
     if rejected := [entry for entry in since_quoted if _REJECTED.match(entry.message)]:
-        # Of the two entries for each order the one with the traceback has the exchange's words.
+        # Of the two entries for each order, the one with the traceback quotes the exchange.
         newest = next((entry for entry in reversed(rejected) if "\n" in entry.message.strip()), rejected[-1])
         return Trouble.ORDERS_REJECTED, _cause(clean(newest)), _since(deployment, Trouble.ORDERS_REJECTED, rejected[0])
     if _NOT_READY.match(since_quoted[-1].message.strip()):
@@ -289,18 +291,18 @@ def _trouble(
     if short:
         return Trouble.NO_BALANCE, clean(short[-1]).message.strip(), _since(deployment, Trouble.NO_BALANCE, short[0])
     if noted and noted != Trouble.NOT_READY and deployment.trouble_since:
-        # What said so has fallen out of the log, and nothing was quoted since.
+        # The entry that showed it has dropped out of the log, and the bot has not quoted since.
         return Trouble(noted), deployment.trouble_reason, deployment.trouble_since
     return None
 
 
 def _since(deployment: Deployment, trouble: Trouble, first: LogEntry) -> datetime:
-    """When it began: entries fall out of the log, so what was noted before counts."""
+    """Return when it started: entries fall out of the log, so what was noted before counts."""
     if deployment.trouble == trouble and deployment.trouble_since is not None:
         return min(deployment.trouble_since, first.timestamp)
     return first.timestamp
 
 
 def _cause(entry: LogEntry) -> str:
-    """The last line of a traceback, which names the exception, or the whole of a single line."""
+    """Return the last line of a traceback, which names the exception, or the whole of a single line."""
     return entry.message.strip().rpartition("\n")[2].strip()

@@ -1,4 +1,4 @@
-"""Whether a deployment may be judged now: not while an operation works on it."""
+"""Whether a deployment may be updated from a poll: not while an operation works on it."""
 
 from datetime import datetime
 
@@ -8,12 +8,12 @@ from django.db import models
 from bots.models import Bot, Deployment, DeploymentQuerySet
 from operations.models import Operation, State
 
-#: Operations that only look at a bot: they leave it to the poll, and hinder none that acts.
+#: Operations that only read a bot: they leave its state to the poll, and do not block operations that act.
 OBSERVING_OPERATIONS = ("refresh", "check_bot")
 
 
 def busy_bots() -> models.QuerySet[Operation, int]:
-    """The bots that an operation works on: not one that waits for its turn, nor one that only looks."""
+    """Return the bots that an operation works on, without queued operations and those that only read."""
     bots = ContentType.objects.get_for_model(Bot)
     being_worked_on = Operation.objects.filter(state=State.RUNNING, subject_type=bots).exclude(
         kind__in=OBSERVING_OPERATIONS
@@ -22,7 +22,7 @@ def busy_bots() -> models.QuerySet[Operation, int]:
 
 
 def unchanged_since(polled_at: datetime) -> DeploymentQuerySet:
-    """The open deployments of which a look at that time may say what is true: no operation has begun on their bots
-    since, nor has one, or a later look, said so.
+    """Return the open deployments that a poll at that time may update: since then, no operation has started on their
+    bots, and neither an operation nor a later poll has updated them.
     """
     return Deployment.objects.open().filter(observed_at__lte=polled_at).exclude(bot__in=busy_bots())

@@ -1,4 +1,4 @@
-"""The bots' logs, kept: a server forgets a bot's log half a minute after its end."""
+"""Stored copies of the bots' logs: a server drops a bot's log half a minute after the bot ends."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -17,10 +17,10 @@ Clean = Callable[[LogEntry], LogEntry]
 
 
 def keep_lines(deployment: Deployment, kind: LogKind, entries: Iterable[LogEntry], clean: Clean) -> None:
-    """Keep what is new in a bot's log as the server told it: its last hundred entries, most of them seen before.
+    """Store the new entries of a bot's log. The server returns the last hundred entries, most of them known already.
 
-    What is older than the newest that is kept was there at an earlier reading. It is not looked at again, because a key
-    that was deleted since then is not known any more and would not be masked.
+    Entries older than the newest stored one were there at an earlier reading. They are skipped, because a key that was
+    deleted since then is no longer known and would not be masked.
 
     Args:
         clean: masks the secrets in an entry.
@@ -51,7 +51,7 @@ def _line(deployment: Deployment, kind: LogKind, entry: LogEntry) -> LogLine:
 
 
 def truncated_trace(message: str) -> str:
-    """A message without its middle: the end of a traceback names its cause."""
+    """Return a message without its middle: the end of a traceback names its cause."""
     if len(message) <= BEGINNING + END:
         return message
     return f"{message[:BEGINNING]}\n[…]\n{message[-END:]}"

@@ -1,5 +1,5 @@
-"""Every order is accounted for: what an instance left open is written down, and stays so until a person has dealt with
-it. Nothing is said to be cancelled that was not seen to be.
+"""Accounting for every order: what an instance left open is recorded, and stays open until a person has dealt with it.
+No order is reported as canceled without proof.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ RESTARTED_ELSEWHERE = "The bot's container ended and was restarted outside the p
 
 
 def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason: str) -> OrphanedOrders | None:
-    """Write down what an instance may have left open, beside what is known already; ``None`` when a person has dealt
-    with all of it, and when its orders were simulated.
+    """Record what an instance may have left open, in addition to what is known already. Return ``None`` when a person
+    has dealt with all of it, and when its orders were simulated.
 
     Args:
-        orders: those that are known by name; none when only that there may be some is known.
+        orders: the orders that are known by name; empty when only the possibility is known.
     """
     if deployment.exposed() is None:
         return None
@@ -40,7 +40,7 @@ def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason:
         record, _ = OrphanedOrders.objects.select_for_update().get_or_create(
             deployment=deployment, resolved_at=None, defaults={"reason": reason}
         )
-        # What is known later may be less: nothing that was named is forgotten.
+        # Later readings may know less: an order that was recorded is never dropped.
         record.orders = [o.as_json() for o in ({o.client_order_id: o for o in record.open_orders} | left).values()]
         record.reason = reason
         record.save(update_fields=["orders", "reason"])
@@ -48,8 +48,8 @@ def record_orphaned(deployment: Deployment, orders: Sequence[OpenOrder], reason:
 
 
 def record_exposure(deployment: Deployment, orders: Sequence[OpenOrder], reason: str) -> OrphanedOrders | None:
-    """The same of an instance of which no more can be found out, if it may have had orders at all: one that never
-    connected, and is not known to have placed any, has none.
+    """Record the same for an instance about which nothing more can be found out, if it may have had orders at all: one
+    that never connected, and is not known to have placed any, has none.
     """
     if deployment.exposed_since is None or (deployment.verified_at is None and not orders):
         return deployment.orphaned_orders.unresolved().first()
@@ -57,10 +57,10 @@ def record_exposure(deployment: Deployment, orders: Sequence[OpenOrder], reason:
 
 
 def account_for_end(api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
-    """What an instance left open whose container is not on the server any more. Its archive says so for sure; without
-    one, what its log showed last.
+    """Record what an instance left open whose container is no longer on the server. Its archive is proof; without one,
+    the last state of its log counts.
 
-    Safe to repeat, and to be done before the end itself is written down.
+    Safe to repeat, and safe to call before the end itself is recorded.
     """
     try:
         archived = api.archives.open_orders(deployment.instance_name)
@@ -75,8 +75,8 @@ def account_for_end(api: HummingbotAPI, deployment: Deployment) -> OrphanedOrder
 
 
 def _ended_by_log(deployment: Deployment, order: ArchivedOrder) -> bool:
-    """Whether an order whose last event is a fill has ended before that: the fill of a cancelled or completed order may
-    be booked late.
+    """Return whether an order whose last event is a fill has ended before that: the fill of a canceled or completed
+    order may be booked late.
     """
     if order.last_status != "OrderFilled":
         return False
@@ -85,7 +85,7 @@ def _ended_by_log(deployment: Deployment, order: ArchivedOrder) -> bool:
 
 
 def require_no_open_orders(deployment: Deployment, options: Mapping[str, Any]) -> None:
-    """Make sure that nothing is quoted on top of orders that nobody has dealt with, unless somebody has said so.
+    """Make sure that nothing is quoted on top of unresolved orders, unless the user accepted that.
 
     Raises:
         OrdersMayBeOpen

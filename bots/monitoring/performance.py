@@ -17,10 +17,10 @@ AGAIN = timedelta(minutes=20)
 
 
 def read_performance(server: Server, *, within: float | None = None) -> None:
-    """Keep the snapshots that the server took since it was last asked, however long ago that was, up to a month.
+    """Store the snapshots that the server took since the last read, up to a month back.
 
-    Instances that are not the panel's are left out. A server that can't be asked is left for the next time: whether it
-    is out of reach is for the fleet's poll to say.
+    Unmanaged instances are left out. A server that can't be read is left for the next time: the fleet's poll reports
+    whether it is out of reach.
 
     Args:
         within: seconds that its requests may take together.

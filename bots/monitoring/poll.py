@@ -1,4 +1,4 @@
-"""What is true on the servers: a light look at each of them, and what it means for every deployment there."""
+"""Polling: what is true on the servers, by a light read of each, and what it means for every deployment there."""
 
 import logging
 from collections.abc import Iterable
@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 
 
 def poll_server(server: Server, *, within: float | None = None) -> None:
-    """Look at a server and bring its open deployments up to date.
+    """Poll a server and update its open deployments.
 
-    Of a bot that an operation works on, that operation says what is true: the look only finds that its server answers.
-    One that changed after the look began is left alone. A server that can't be reached makes its bots unknown, not
-    whatever they were.
+    While an operation works on a bot, the operation decides about the bot's state: the poll only finds that the server
+    answers. A deployment that changed after the poll started is left alone. The bots of a server that can't be reached
+    become unknown instead of keeping their last state.
 
     Args:
         within: seconds that its requests may take together.
@@ -46,7 +46,7 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
     busy = set(busy_bots())
     open_here = list(Deployment.objects.open().filter(server=server).select_related("bot__client"))
     deployments = [deployment for deployment in open_here if deployment.bot_id not in busy]
-    # A poll does not wait for a slow server as an operation does: the next look comes soon.
+    # A poll does not wait for a slow server as an operation does: the next poll comes soon.
     try:
         with talking_to(server, read_timeout=5, read_retries=0, total_timeout=within) as api:
             snapshot = Snapshot.take(api)
@@ -70,7 +70,7 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
             server.contact_succeeded(docker_running=False)
         else:
             server.contact_failed(problem, reachable=not problem.no_contact)
-        # Nobody has seen them now: when they were seen last stays as it is.
+        # This poll has not seen them: the time when they were last seen stays as it is.
         unchanged_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
             observed_state=BotState.UNKNOWN
         )
@@ -86,10 +86,10 @@ def _apply_snapshot(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployme
         "observed_at": snapshot.taken_at,
     }
     if state == BotState.NOT_LISTED and previous != BotState.NOT_LISTED:
-        # The history is heavy: it is asked once, when the instance is not listed any more.
+        # The history is heavy: it is read once, when the instance is no longer listed.
         values |= _ended_state(api, snapshot, deployment)
     if state == BotState.CRASHED and previous != BotState.CRASHED:
-        # Its last words: the server forgets them half a minute after its end.
+        # Its last log lines: the server drops them half a minute after its end.
         with suppress(Unanswered):
             values |= apply_log_evidence(deployment, state, read_logs(api, deployment), {})[1]
     if state in {*WORKING, BotState.UNRESPONSIVE}:
@@ -102,14 +102,14 @@ def _apply_snapshot(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployme
             "volume_quote": _total(report.volume_traded for report in reports),
         }
     if values.get("ended_at"):
-        account_for_end(api, deployment)  # by somebody else, who may have left its orders
+        account_for_end(api, deployment)  # archived outside the panel, maybe with open orders
     updated = unchanged_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
     if updated and deployment.instance_name and deployment.stop_wanted_at is not None:
         _stop_requested(deployment)
 
 
 def _stop_requested(deployment: Deployment) -> None:
-    """Somebody wanted it stopped while nobody knew whether it would ever appear."""
+    """Handle a requested stop of a bot that may never have appeared."""
     with suppress(OperationActive):
         operation_request(kind="stop", subject=deployment.bot)
     deployment.update(stop_wanted_at=None)
@@ -121,7 +121,7 @@ def _total(figures: Iterable[float | None]) -> float | None:
 
 
 def _ended_state(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> dict[str, object]:
-    """What the server's history says of an instance that it does not list: archived by somebody, or never there."""
+    """Return what the server's history shows about an instance that it does not list: archived, or never there."""
     runs = api.bots.runs(bot_name=deployment.instance_name, limit=1)
     if not runs:
         return {"observed_state": BotState.UNKNOWN, "last_error": InstanceUnknownHere.meaning}
@@ -148,7 +148,8 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterabl
             logs = read_logs(api, deployment)
             state, values = apply_log_evidence(deployment, state, logs, live)
         except Unanswered as problem:
-            # One bot's log that can't be had takes nothing from what the look has shown of all, nor the others' turn.
+            # One bot's unreadable log affects neither what the poll has shown about all bots nor the reading of other
+            # logs.
             logger.warning("The log of %s was not read: %s", deployment, problem.code)
             Deployment.objects.filter(pk=deployment.pk).update(logs_read_at=timezone.now())
             return

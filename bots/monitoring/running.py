@@ -1,4 +1,4 @@
-"""What runs on servers, as the last look at each showed it: the panel's own instances, and others."""
+"""What runs on servers, as the last poll of each showed it: the panel's own instances, and others."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,9 +11,11 @@ from bots.models import Deployment
 
 @dataclass(frozen=True)
 class Running:
-    """Attributes:
-    own: the deployments whose instances ran.
-    unmanaged: the names of the instances that the panel knows nothing of.
+    """The instances that run on a server.
+
+    Attributes:
+        own: the deployments whose instances ran.
+        unmanaged: the names of the unmanaged instances.
     """
 
     own: list[Deployment]
@@ -21,8 +23,8 @@ class Running:
 
 
 def running_on(servers: Collection[Server]) -> dict[int, Running]:
-    """By the servers' primary keys."""
-    # One that has ended since the look was the panel's when it ran.
+    """Return what runs, by the servers' primary keys."""
+    # An instance that has ended since the poll was the panel's while it ran.
     of_then = Q(ended_at=None) | Q(ended_at__gte=F("server__instances_at"))
     known: dict[int, list[Deployment]] = {server.pk: [] for server in servers}
     deployments = Deployment.objects.filter(of_then, server__in=known, sent_at__isnull=False)

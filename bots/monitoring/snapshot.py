@@ -1,4 +1,4 @@
-"""What a server shows in one poll, and what that says about a deployment."""
+"""What a server shows in one poll, and what that means for a deployment."""
 
 import re
 from dataclasses import dataclass, field
@@ -25,22 +25,22 @@ BOT_IMAGE = re.compile(r"hummingbot/hummingbot(?=[:@]|$)")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look at a server with its four light calls: a fleet's worth of it is a few hundred bytes."""
+    """One poll of a server with its four light calls: a few hundred bytes for a whole fleet."""
 
     taken_at: datetime
     connected: frozenset[str]
     active: frozenset[str]
     exited: frozenset[str]
-    #: The active containers that are bots: a host runs other things too, such as a database.
+    #: The active containers that are bots: a host also runs others, such as a database.
     instances: frozenset[str] = frozenset()
     mqtt_connected: bool = True
     performance: dict[str, list[ControllerPerformance]] = field(default_factory=dict)
 
     @classmethod
     def take(cls, api: HummingbotAPI, *, performance: bool = True, name: str = "") -> Self:
-        """Look at all instances, or at those with ``name`` in their names.
+        """Read all instances, or those with ``name`` in their names.
 
-        The active containers are asked for before the exited ones, so that one which ends in between is found.
+        The active containers are read before the exited ones, so that one which ends in between is found.
         """
         taken_at = timezone.now()
         mqtt = api.bots.mqtt()
@@ -60,12 +60,12 @@ class Snapshot:
 
 
 def _is_bot(container: Container) -> bool:
-    """By the name that a server gives to those that it deploys, or by the image of those made by hand."""
+    """Recognize a bot by the name that a server gives it at a deploy, or by the image if created by hand."""
     return bool(INSTANCE_TIMESTAMP.search(container.name) or BOT_IMAGE.match(container.image))
 
 
 def state_in(snapshot: Snapshot, deployment: Deployment) -> BotState:
-    """What a snapshot says of an open deployment that no operation is working on."""
+    """Return the state that a snapshot shows for an open deployment that no operation is working on."""
     name = deployment.instance_name
     if not name:
         return BotState.UNCONFIRMED
@@ -74,10 +74,10 @@ def state_in(snapshot: Snapshot, deployment: Deployment) -> BotState:
     if name not in snapshot.active:
         return BotState.NOT_LISTED
     if not snapshot.mqtt_connected:
-        # Nobody is heard then, which says nothing about the bot.
+        # Then no bot is connected, which proves nothing about this one.
         return BotState.UNKNOWN
     if name in snapshot.connected:
-        # The process lives. Whether its strategy runs is for its log to say, see ``evidence``.
+        # The process runs. Only its log shows whether its strategy runs, see ``evidence``.
         return up_and_connected(deployment)
     started_at = deployment.started_at or deployment.planned_at
     within_deadline = snapshot.taken_at < started_at + timedelta(seconds=settings.FLEET["CONNECT_DEADLINE"])

@@ -25,7 +25,7 @@ def record_duplicates(server: Server, snapshot: Snapshot) -> None:
 
 
 def record_unmanaged(server: Server, snapshot: Snapshot) -> None:
-    """Record which instances somebody else made. One that has a bot's name is that bot's duplicate."""
+    """Record which instances were created outside the panel. One that has a bot's name is that bot's duplicate."""
     names = {name: INSTANCE_TIMESTAMP.sub("", name) for name in running_on([server])[server.pk].unmanaged}
     namesakes = Deployment.objects.filter(server=server, requested_name__in=names.values())
     bots_names = set(namesakes.values_list("requested_name", flat=True)) if names else ()
@@ -33,7 +33,7 @@ def record_unmanaged(server: Server, snapshot: Snapshot) -> None:
 
 
 def _record(server: Server, snapshot: Snapshot, found: Mapping[str, int | None]) -> None:
-    """Write down instances by their names, with the bot that each is a duplicate of."""
+    """Record instances by name, with the bot that each is a duplicate of."""
     seen = {"first_seen_at": snapshot.taken_at, "last_seen_at": snapshot.taken_at}
     UnmanagedInstance.objects.bulk_create(
         [

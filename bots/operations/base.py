@@ -1,4 +1,4 @@
-"""What all operations on bots have in common, and the words in which they say what they will do."""
+"""What all operations on bots have in common, and the texts that describe what they do."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,24 +25,24 @@ def check_server(server: Server) -> str:
 
 
 def server_of(context: StepContext) -> Server:
-    """Where the instance is: the bot's definition may name another server by now."""
+    """Return the instance's server: the bot's definition may name another one by now."""
     return instances.current_deployment(context.subject).server
 
 
 def at_hand(bot: Bot) -> Deployment:
-    """What an operation on the bot's instance is about; its definition, when it has none."""
+    """Return the deployment that an operation on the bot's instance is about, or a plan when there is none."""
     return bot.open_deployment or bot.plan_deployment()
 
 
 def planned_by(bot: Bot, options: Mapping[str, Any]) -> Deployment:
-    """What a deployment with these options would be made of: today's definition, or a former one's."""
+    """Return the deployment that these options lead to: from the current definition, or like a previous deployment."""
     like = str(options.get("like") or "")
     previous = bot.deployments.filter(pk=like).first() if is_row_number(like) else None
     return previous.plan_again() if previous else bot.plan_deployment()
 
 
 def market(deployment: Deployment) -> str:
-    """The market and whose money it is, of a deployment: the bot's definition may have been edited since."""
+    """Return a deployment's market and account type: the bot's definition may have been edited since."""
     pair, connector = deployment.trading_pair, deployment.connector
     account_type = market_of(connector).account_type
     if account_type is AccountType.PAPER:
@@ -57,7 +57,7 @@ def trading(deployment: Deployment) -> str:
 
 
 def end_of(instance: Deployment) -> str:
-    """What its end does to an instance's trading and its orders, by what is known of it."""
+    """Describe what the end of an instance does to its trading and its orders, by what is known about it."""
     state = instance.state
     if state == BotState.STOPPED and instance.exposed_since is None:
         return "The bot is already stopped, and its orders are cancelled."
@@ -72,7 +72,7 @@ def end_of(instance: Deployment) -> str:
 
 
 def left_open(deployment: Deployment) -> str:
-    """A word of warning about orders on top of which a deployment would quote."""
+    """Return a warning about orders on top of which a deployment would quote."""
     records = OrphanedOrders.objects.in_the_way_of(deployment).select_related("deployment")
     crashed = Deployment.objects.crashed_beside(deployment)
     return paragraphs(
@@ -90,7 +90,7 @@ FIRST_RECOVERED = (
 
 
 def company(deployment: Deployment) -> str:
-    """A word of warning when the client has another bot on the same market: the two may trade with each other."""
+    """Return a warning when the client has another bot on the same market: the two may trade with each other."""
     others = (
         Deployment.objects.open()
         .filter(bot__client=deployment.bot.client, connector=deployment.connector, trading_pair=deployment.trading_pair)
@@ -104,13 +104,13 @@ def company(deployment: Deployment) -> str:
 
 
 def doubts(deployment: Deployment) -> str:
-    """What may be a slip of the pen in the settings."""
+    """Return the settings that may be typos."""
     wide = too_wide(deployment.bot.strategy.settings_schema, deployment.config)
     return "\n".join(f"{name}: {reason}" for name, reason in wide.items())
 
 
 def paragraphs(*parts: str) -> str:
-    """What is to be read before the answer, one thing in a paragraph."""
+    """Join the texts to read before the confirmation, one paragraph each."""
     return "\n\n".join(filter(None, parts))
 
 
@@ -119,12 +119,12 @@ def is_held(bot: Bot) -> bool:
 
 
 def pause_ends(bot: Bot) -> str:
-    """What becomes of a pause is said before it is asked."""
+    """Return the text about the end of a pause that is shown before the user confirms."""
     return f"{bot.name} is paused, but the new instance will not be. It starts quoting at once." if is_held(bot) else ""
 
 
 def doubts_about(bot: Bot, planned: Deployment) -> tuple[str, ...]:
-    """What speaks against a deployment."""
+    """Return the warnings about a deployment."""
     return pause_ends(bot), left_open(planned), company(planned), doubts(planned)
 
 

@@ -1,4 +1,4 @@
-"""Looking at a bot, and asking what its server and its exchange think of its definition."""
+"""Refreshing a bot, and validating its definition with its server and its exchange."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,9 +13,9 @@ from operations.models import Operation
 
 
 class ObservingOperation(BotOperation):
-    """Only looks, so no bot that has to be stopped at once waits for it: it has a lock and a lane of its own."""
+    """Only reads, so a bot's urgent stop never waits for it: it has its own lock and concurrency group."""
 
-    # The permission to check a server: a look keeps the server busy and is written down under its user's name.
+    # The permission to check a server: a check keeps the server busy and is recorded under its user's name.
     permission = "accounts.check_server"
 
     def lock(self, subject: Bot) -> str:
@@ -30,7 +30,7 @@ class ObservingOperation(BotOperation):
 
 @register
 class Refresh(ObservingOperation):
-    """Looks at one bot now, its logs included. Changes nothing on the server."""
+    """Refreshes one bot now, including its logs. Changes nothing on the server."""
 
     name = "refresh"
     label = "Refresh"
@@ -40,7 +40,7 @@ class Refresh(ObservingOperation):
 
 @register
 class CheckBot(ObservingOperation):
-    """Asks the server what it and the exchange think of the definition. Changes nothing on either."""
+    """Has the server validate the definition, also against the exchange. Changes nothing on either."""
 
     name = "check_bot"
     label = "Check"

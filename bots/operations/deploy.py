@@ -105,7 +105,7 @@ class Deploy(TradingOperation):
             yield from raised(require_no_open_orders, planned_by(subject, options), options)
 
     def replaces(self, subject: Bot) -> Iterator[Problem]:
-        """Yield what speaks against it in the instance that the bot has, or has not."""
+        """Yield the problems that the bot's current instance, or its absence, causes."""
         deployment = subject.open_deployment
         if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.NOT_LISTED}:
             yield NotPossibleNow(f"{deployment} is already on the server. Use “Redeploy” to replace it.")

@@ -42,7 +42,7 @@ class LiveOperation(BotOperation):
 
 @register
 class ApplySettings(LiveOperation):
-    """Sends to the running instance what was saved since, as far as a running bot takes it over."""
+    """Sends the saved changes to the running instance, as far as a running bot applies them."""
 
     name = "apply_settings"
     label = "Apply settings"
@@ -84,7 +84,7 @@ class ApplySettings(LiveOperation):
 
 @register
 class Pause(LiveOperation):
-    """Stops quoting while the instance lives on. Only its own log confirms it."""
+    """Stops quoting while the instance stays up. Only the bot's own log confirms it."""
 
     name = "pause"
     label = "Pause"

@@ -1,4 +1,4 @@
-"""What the confirmation pages ask about bots beyond yes or no, and what only some people may answer."""
+"""The further questions of the confirmation pages about bots, and the permissions that some answers require."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ class ResumeSomeOption(forms.Form):
 
 
 class OpenOrdersOption(forms.Form):
-    """For a bot that would quote on top of orders which nobody has dealt with."""
+    """For a bot that would quote on top of unresolved orders."""
 
     open_orders = forms.BooleanField(
         label="Deploy although orders may be open",
@@ -59,7 +59,7 @@ class UnlistedOption(forms.Form):
     )
 
 
-#: The person who says so answers for it that no second instance begins to trade.
+#: The user who confirms this vouches that no second instance starts to trade.
 GONE_PERMISSION = {"gone": "bots.declare_gone"}
 
 
@@ -73,20 +73,22 @@ class WhenGone(forms.Form):
 
 
 def may_be_gone(bot: Bot) -> bool:
-    """Whether the panel can't tell what became of the bot's instance."""
+    """Return whether the panel can't find out what became of the bot's instance."""
     instance = bot.open_deployment
     return instance is not None and instance.state in {BotState.UNCONFIRMED, BotState.NOT_LISTED, BotState.UNKNOWN}
 
 
 def open_orders_option(subjects: Sequence[Bot]) -> type[forms.Form] | None:
-    """For a bot that has an instance already. Of several, those that would quote on top of orders are left out."""
+    """Return the option for a bot with an instance. Of several bots, those that would quote on top of orders are left
+    out.
+    """
     if len(subjects) != 1 or (instance := subjects[0].open_deployment) is None:
         return None
     return OpenOrdersOption if may_quote_on_top_of_orders(instance) else None
 
 
 def may_quote_on_top_of_orders(deployment: Deployment) -> bool:
-    """Whether somebody has to say that it may."""
+    """Return whether the user has to confirm that it may."""
     try:
         require_no_open_orders(deployment, {})
     except OrdersMayBeOpen:

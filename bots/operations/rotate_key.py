@@ -21,7 +21,7 @@ from operations.problems import NotPossibleNow
 
 
 def _choose_bots(deployments: Iterable[Deployment]) -> type[forms.Form]:
-    """Which bots to redeploy now: each of them, unless somebody leaves it for later."""
+    """Return a form for the bots to redeploy now: all of them, unless the user deselects some."""
     choices = [
         (d.bot_id, f"{d.bot.name}: {d.trading_pair} on {title_of(d.connector)}, {d.state.label}") for d in deployments
     ]
@@ -39,7 +39,7 @@ def _choose_bots(deployments: Iterable[Deployment]) -> type[forms.Form]:
 
 @register
 class RotateKey(KeyOperation):
-    """Puts a key's new values to use: on the server, and in the bots that trade with the former ones."""
+    """Sends a key's new values to the server, and redeploys the bots that still run with the previous ones."""
 
     name = "rotate_key"
     label = "Push and redeploy"

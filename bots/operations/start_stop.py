@@ -73,7 +73,7 @@ class Start(TradingOperation):
             yield from raised(require_no_open_orders, at_hand(subject), options)
 
 
-#: What stops a bot itself: a stop has nothing to take over from these.
+#: Operations that stop a bot themselves: a stop does not supersede them.
 ENDING = frozenset({"stop", "recover", "archive"})
 
 
@@ -117,7 +117,7 @@ class Stop(BotOperation):
             yield from super().blockers(subject, options)
 
     def supersedes(self, active: ActiveOperation) -> bool:
-        # What stops the bot itself goes on, once it has begun; until then a stop is sooner.
+        # An operation that stops the bot itself continues once it has started; before that, a stop is faster.
         return active.kind not in ENDING or (active.state == State.QUEUED and active.kind != self.name)
 
     def concurrency_group(self, subject: Bot) -> str:

@@ -1,6 +1,6 @@
-"""From a signed contract to a running bot: what a client has, what is wrong, and the one thing to do next.
+"""From a signed contract to a running bot: what a client has, what is wrong, and the one next step.
 
-All of it is read from the database; nobody is asked. What a line offers is left to those who may do it.
+All of it is read from the database, without requests to servers. Only users with permission are offered the actions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,8 +58,8 @@ class Line:
     """One line of the checklist.
 
     Attributes:
-        connector: which key it is about.
-        comes_by_itself: nobody needs to do anything: what comes before it brings it about.
+        connector: the connector of a key's line.
+        comes_by_itself: no one needs to act: an earlier line leads to it.
     """
 
     part: Part
@@ -81,10 +81,10 @@ class BotLine:
 
 @dataclass(frozen=True)
 class Checklist:
-    """All lines, in the order in which they are seen to.
+    """All lines, in the order in which a user handles them.
 
     Attributes:
-        rests: the client shall not trade now, so that nothing waits for anybody.
+        rests: the client must not trade now, so nothing waits for a user.
     """
 
     lines: Sequence[Line]
@@ -93,7 +93,7 @@ class Checklist:
 
     @property
     def next(self) -> Line | None:
-        """The line to see to first: what is wrong, then what waits for somebody, then what comes by itself."""
+        """The line to handle first: what is wrong, then what waits for a user, then what follows on its own."""
         waiting = [line for line in self.lines if line.state == LineState.WAITING and not self.rests]
         wrong = [line for line in self.lines if line.state == LineState.WRONG]
         by_people = [line for line in waiting if not line.comes_by_itself]
@@ -101,19 +101,19 @@ class Checklist:
 
     @property
     def missing(self) -> Line | None:
-        """The first line that waits for somebody to enter something."""
+        """The first line that waits for a user to enter something."""
         entered = {Part.KEY, Part.BOT}
         return next((x for x in self.lines if x.part in entered and x.state == LineState.WAITING), None)
 
 
 def checklist_for(client: Client, user: AnyUser) -> Checklist:
-    """What the client has, with the actions that the user may take; who else may is said where they may not."""
+    """Return the client's checklist, with the actions that the user may take; other lines name who may take them."""
     (found,) = checklists_of([client])
     return replace(found, lines=[_for_user(line, client, user) for line in found.lines])
 
 
 def checklists_of(clients: Sequence[Client]) -> list[Checklist]:
-    """Of each of the clients, in their order, whoever looks; in as many queries for many as for one."""
+    """Return the clients' checklists, in their order, for any viewer. The number of queries does not grow with them."""
     models.prefetch_related_objects(
         clients,
         "keys",
@@ -170,7 +170,7 @@ def _operate(kind_name: str, subject: models.Model) -> Action:
 
 
 def _add(label: str, model: type[models.Model], **chosen: Any) -> Action:
-    """The form for a new row, filled with what is known."""
+    """Return the form for a new row, filled with what is known."""
     name = f"{model._meta.app_label}_{model._meta.model_name}"
     permission = f"{model._meta.app_label}.add_{model._meta.model_name}"
     return Action(label, f"{reverse(f'admin:{name}_add')}?{urlencode(chosen)}", permission)
@@ -199,7 +199,7 @@ def _keys(client: Client, bots: Sequence[Bot]) -> list[Line]:
 
 
 def _needed_key(client: Client, connector: str, keys: Mapping[str, ExchangeKey], bots: Sequence[Bot]) -> Line:
-    """The key for a connector. Where the client has keys, but not this one, it says which bot asks for it."""
+    """Return the line for a connector's key. If the client has other keys, it names the bot that needs this one."""
     line = _key(client, connector, keys.get(connector))
     if line.state != LineState.WAITING:
         return line
@@ -317,7 +317,9 @@ def _deployed(bots: Sequence[Bot], deploys: Mapping[int, Operation]) -> Line:
 
 
 def _key_change(bot: Bot, refused: Operation) -> str:
-    """What speaks for another try since the exchange refused the bot's key at a deploy; empty when nothing does."""
+    """Return the change since the exchange rejected the bot's key at a deploy that justifies a retry; empty without
+    one.
+    """
     key = next((key for key in bot.client.keys.all() if key.connector == bot.connector), None)
     failed_at = refused.finished_at
     if key is None or failed_at is None:
@@ -328,12 +330,12 @@ def _key_change(bot: Bot, refused: Operation) -> str:
 
 
 def _archived_since(bot: Bot, deploy: Operation) -> bool:
-    """Whether what came of a failed deploy has been cleared away by somebody."""
+    """Return whether the remains of a failed deploy have been archived."""
     made = bot.deployment
     return made is not None and made.operation_id == deploy.pk and made.state == BotState.ARCHIVED
 
 
-#: What an open deployment can be that nobody wants, in words.
+#: Unwanted states of an open deployment, as text.
 _TROUBLES = {
     BotState.UNCONFIRMED: "may have been deployed: the server never responded",
     BotState.CRASHED: "has crashed",

@@ -1,4 +1,4 @@
-"""Whether somebody has corrected what a deploy failed for, so that nothing warns of it any more."""
+"""Whether the cause of a failed deploy has been corrected, so that nothing warns of it any longer."""
 
 from bots.models import Bot
 from bots.models.deployment import DEFINING_FIELDS

@@ -1,4 +1,4 @@
-"""What a bot's state means for whom looks after it, and what to do next."""
+"""What a bot's state means for its operators, and what to do next."""
 
 from dataclasses import dataclass, replace
 
@@ -8,12 +8,12 @@ from hummingbot_api.connectors import AccountType, market_of
 
 @dataclass(frozen=True)
 class Advice:
-    """For a state that asks for something to be done.
+    """Advice for a state that requires action.
 
     Attributes:
-        kinds: the operations that do it, the best one first.
+        kinds: the operations that help, the best one first.
         alarming: money may be at risk meanwhile.
-        paper_remedy: where the money is simulated and it says something else: no exchange has such a bot's orders.
+        paper_remedy: the remedy for paper trading, where it differs: no exchange has such a bot's orders.
     """
 
     meaning: str
@@ -111,7 +111,7 @@ TROUBLE_ADVICE = {
 
 
 def advice_for(bot: Bot) -> Advice | None:
-    """What the state of the bot's newest deployment asks for, with its money and its definition in mind."""
+    """Return the advice for the bot's newest deployment, given its state, its account type and its definition."""
     deployment = bot.deployment
     if deployment is None:
         return None
@@ -141,7 +141,7 @@ def advice_for(bot: Bot) -> Advice | None:
 
 
 def paper_remedy(deployment: Deployment) -> str:
-    """What there is to do in its state when its money is simulated; empty when that is not so, or no different."""
+    """Return the remedy for its state in paper trading; empty for other bots, or where it is no different."""
     advice = ADVICE.get(deployment.state)
     simulated = market_of(deployment.connector).account_type is AccountType.PAPER
     return advice.paper_remedy if advice and simulated else ""

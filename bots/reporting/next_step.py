@@ -2,7 +2,7 @@
 
 from bots.reporting.checklist import Checklist, LineState, Part
 
-#: What there is to do about a line that is wrong, or that waits for somebody, in two or three words.
+#: The next step for a line that is wrong, or that waits for a user, in two or three words.
 _TO_FIX = {
     Part.DETAILS: "fix its server",
     Part.KEY: "enter a new key",
@@ -20,7 +20,7 @@ _TO_DO = {
 
 
 def next_summary(checklist: Checklist) -> str:
-    """The same in a few words, for a client who is being onboarded."""
+    """Return the next step in a few words, for a client who is being onboarded."""
     line = checklist.next
     if line is None:
         return "mark as active"

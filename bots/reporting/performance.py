@@ -1,4 +1,4 @@
-"""What bots earned and traded in a time, counted from their controllers' figures, which begin anew with each run.
+"""What bots earned and traded in a period, from their controllers' figures, which restart at zero with each run.
 
 Quote assets are never added to each other, and neither is simulated money to real money.
 """
@@ -29,7 +29,7 @@ class Owner(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """A sample, with whose it is."""
+    """A sample, with the deployment that it belongs to."""
 
     deployment: int
     controller: str
@@ -81,7 +81,7 @@ class Contribution:
 
 
 def coverage(reporting: set[int], traded: set[int]) -> str:
-    """How many bots report of those that traded; empty when all do."""
+    """Return how many of the bots that traded have reported; empty when all have."""
     if not (unresponsive := traded - reporting):
         return ""
     return f"{len(reporting)} of {len(reporting) + len(unresponsive)} bots report"
@@ -162,7 +162,7 @@ class PerformanceReport:
 def performance_report(
     samples: PerformanceQuerySet, span: Span, now: datetime, *, by_bot: bool
 ) -> list[PerformanceReport]:
-    """What was earned and traded in the span until now, real money first; shares are clients', or bots'. One query."""
+    """Report the span until now, live accounts first; shares are clients', or bots'. One query."""
     moments = span.moments(now)
     found: dict[tuple[AccountType, str], PerformanceReport] = {}
     for record in _pnl_records(_read(samples, moments[0], span), moments[0]):
@@ -196,15 +196,15 @@ def count_bots(
 
 
 def _read(samples: PerformanceQuerySet, begin: datetime, span: Span) -> list[Figures]:
-    """By deployment, controller and time."""
+    """Return the samples by deployment, controller and time."""
     recent = samples.since(begin - LOOKBACK)
     downsampled = getattr(recent, span.downsampled)().exclude(global_pnl_quote=None)
-    # Sorted here: asked for this order, SQLite walks through every sample that there is.
+    # Sorted here: with an ORDER BY, SQLite scans through every sample that there is.
     return sorted(map(Figures._make, downsampled.order_by().values_list(*_COLUMNS)))
 
 
 def _pnl_records(figures: Iterable[Figures], begin: datetime) -> Iterator[PnlRecord]:
-    """From each of the figures to the next."""
+    """Yield the differences between consecutive figures."""
     for _, run in groupby(figures, key=lambda now: (now.deployment, now.controller)):
         before: tuple[float, float] | None = None
         for now in run:

@@ -1,6 +1,6 @@
-"""Whether the orders that settings lead to are ones that an exchange takes. No Django here.
+"""Whether an exchange accepts the orders that settings lead to. No Django here.
 
-Which settings are amounts is said by the strategy's schema:
+The strategy's schema defines which settings are amounts:
 
 - ``"unit"``: ``"base asset"`` or ``"quote asset"``; with ``"per"``: ``"order"`` for the amount of each order, or
   ``"all orders"`` for what all of them have together.
@@ -19,17 +19,17 @@ from bots.strategies.schema import Setting, settings_in
 _UNITS = ("base asset", "quote asset")
 #: A fraction of the price from which on a spread is doubted. Who quotes a market stays far below.
 WIDE = 0.05
-#: What was told as 5 and reckoned as 4.999999999 is 5.
+#: A value that was entered as 5 and calculated as 4.999999999 counts as 5.
 _ENOUGH = 1 - 1e-9
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the exchange asks of an order; ``None`` where that is not known.
+    """The exchange's requirements for an order; ``None`` where one is not known.
 
     Attributes:
         min_order_size: in the base asset.
-        min_notional_size: what it must be worth, in the quote asset.
+        min_notional_size: its minimum value, in the quote asset.
         min_price_increment: the step of prices, in the quote asset.
         price: about what the base asset costs now, in the quote asset.
     """
@@ -41,12 +41,12 @@ class Rules:
 
 
 def amounts_in(schema: Mapping[str, Any]) -> list[Setting]:
-    """The settings that say how much is traded."""
+    """Return the settings that define how much is traded."""
     return [s for s in settings_in(schema) if s.schema.get("per") and s.schema.get("unit") in _UNITS]
 
 
 def too_small(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Rules, pair: str) -> dict[str, str]:
-    """The settings whose smallest order the exchange would refuse, with the reason for people."""
+    """Return the settings whose smallest order the exchange would reject, with the reason as text."""
     return {
         ".".join(amount.path): reason
         for amount in amounts_in(schema)
@@ -56,7 +56,7 @@ def too_small(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Rul
 
 
 def too_narrow(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Rules) -> dict[str, str]:
-    """The spreads that are smaller than one step of the exchange's prices: their orders are placed elsewhere."""
+    """Return the spreads that are smaller than one step of the exchange's prices: their orders are placed elsewhere."""
     if not rules.price or not rules.min_price_increment:
         return {}
     step = rules.min_price_increment / rules.price
@@ -71,7 +71,7 @@ def too_narrow(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Ru
 
 
 def too_wide(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
-    """The spreads that look as if percent were meant: 0.3 is 30 %."""
+    """Return the spreads that were probably meant as percent: 0.3 is 30 %."""
     return {
         ".".join(spread.path): f"{in_digits(widest)} of the price is {in_digits(widest * 100)} %, so the orders may "
         f"never fill. For {in_digits(widest)} %, enter {in_digits(widest / 100)}."
@@ -82,7 +82,7 @@ def too_wide(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
 
 
 def in_percent(setting: Setting, value: Any) -> str:
-    """A fraction, or several, as people speak of it; empty for what is none, such as a -1 for “always”."""
+    """Return a fraction, or several, as percent; empty for other values, such as a -1 for “always”."""
     if not str(setting.schema.get("unit", "")).startswith("fraction"):
         return ""
     values = value if isinstance(value, list) else [value]
@@ -90,7 +90,7 @@ def in_percent(setting: Setting, value: Any) -> str:
 
 
 def quote_value(amount: Setting, value: Any, price: float | None) -> float | None:
-    """What an amount in the base asset is worth at that price, in the quote asset; ``None`` for what is none."""
+    """Return the value of a base asset amount at that price, in the quote asset; ``None`` for any other setting."""
     of_base = amount.schema.get("per") and amount.schema.get("unit") == "base asset"
     if price is None or not of_base or not _is_number(value):
         return None
@@ -118,7 +118,7 @@ def _refusal(amount: Setting, value: float, share: float, rules: Rules, pair: st
 
 
 def _smallest_share(amount: Setting, schema: Mapping[str, Any], settings: Mapping[str, Any]) -> float:
-    """The part of the amount that the smallest order gets."""
+    """Return the part of the amount that the smallest order gets."""
     if amount.schema["per"] == "order":
         return 1.0
     weights = list(_weights(schema, settings))
@@ -136,7 +136,7 @@ def _weights(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator
 
 
 def _numbers(value: Any) -> list[float]:
-    """The numbers above zero in a setting's value, the smallest first. Zero means that the setting is not used."""
+    """Return the numbers above zero in a setting's value, the smallest first. Zero means that the setting is unused."""
     values = value if isinstance(value, list) else [value]
     return sorted(v for v in values if _is_number(v) and v > 0)
 
@@ -150,5 +150,5 @@ def _is_less(value: float | None, least: float | None) -> bool:
 
 
 def in_digits(number: float | None, digits: int = 8) -> str:
-    """The number without an exponent; empty for none."""
+    """Return the number without an exponent; empty for none."""
     return "" if number is None else f"{Decimal(f'{number:.{digits}g}'):f}"

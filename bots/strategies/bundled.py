@@ -48,7 +48,7 @@ BUNDLED: dict[str, dict[str, Any]] = {
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """The bundled strategy's settings where nobody says otherwise."""
+    """Return the bundled strategy's default settings."""
     properties = BUNDLED[name]["schema"]["properties"]
     return {key: setting["default"] for key, setting in properties.items() if "default" in setting}
 

@@ -29,7 +29,7 @@ class Difference(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One setting, in words for people; a dash where it is absent."""
+    """One setting as text; a dash where it is absent."""
 
     name: str
     label: str
@@ -44,12 +44,12 @@ class Row:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the running bot goes by what is saved."""
+        """Whether the running bot uses what is saved."""
         return self.difference in {Difference.NONE, Difference.CHANGED_LIVE}
 
     @property
     def change(self) -> str:
-        """What brings the instance from what it goes by to what is saved."""
+        """The operation that brings the instance to what is saved."""
         return f"{self.label}: {self.live if self.difference == Difference.APPLY else self.deployed} → {self.saved}"
 
 
@@ -84,9 +84,9 @@ def compare(
 def describe_settings(
     schema: Mapping[str, Any], config: Mapping[str, Any], price: float | None = None
 ) -> Iterator[str]:
-    """What a configuration has a bot do, one setting a line, as people read it.
+    """Yield a configuration's settings as readable text, one a line.
 
-    Fractions are told in percent too, and amounts of the base asset in the quote asset, when its ``price`` is known.
+    Fractions are shown in percent too, and amounts of the base asset in the quote asset, when its ``price`` is known.
     """
     quote = str(config.get("trading_pair", "")).partition("-")[2]
     for setting in _settings(schema, config):
@@ -100,7 +100,7 @@ def describe_settings(
 
 
 def _settings(schema: Mapping[str, Any], *configs: Mapping[str, Any]) -> Iterator[Setting]:
-    """The market, the strategy's settings, what else there is in one of the files, and the pause."""
+    """Yield the market, the strategy's settings, what else there is in one of the files, and the pause."""
     for name, label in MARKET.items():
         yield _undescribed(name, label)
     described = list(settings_in(schema))
@@ -131,7 +131,7 @@ def _difference(name: str, saved: Any, deployed: Any, live: Any, *, adopted: boo
 
 
 def describe(setting: Setting, value: Any) -> str:
-    """A setting's value for people."""
+    """Return a setting's value as text."""
     schema = setting.schema
     if value is ABSENT:
         return "—"

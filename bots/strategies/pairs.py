@@ -44,5 +44,5 @@ def spellings(pair: str) -> list[str]:
 
 
 def replace_pair(settings: Mapping[str, Any], previous: str, pair: str) -> dict[str, Any]:
-    """Return settings in which each value that was the former spelling of a pair is the other one."""
+    """Return settings in which each value that was the previous spelling of a pair is the other one."""
     return {name: pair if value == previous else value for name, value in settings.items()}

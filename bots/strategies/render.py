@@ -5,7 +5,7 @@ from typing import Any
 
 #: The settings that hold the bot's connector and trading pair, unless the strategy's schema names others.
 MARKET = ("connector_name", "trading_pair")
-#: A boolean of every controller: true stops it while the instance lives on. The panel's “Pause” and “Resume” set it.
+#: A boolean of every controller: true stops it while the instance stays up. The panel's “Pause” and “Resume” set it.
 KILL_SWITCH = "manual_kill_switch"
 #: What the panel itself writes into the file. No setting may have such a name.
 RESERVED = (
@@ -28,7 +28,7 @@ def controller_config(
     settings: Mapping[str, Any],
     market_settings: Sequence[str] = MARKET,
 ) -> dict[str, Any]:
-    """A controller's file: its settings, who it is, its connector and trading pair.
+    """Return a controller's file: its settings, who it is, its connector and trading pair.
 
     Args:
         market_settings: where it expects these two; empty for a controller that has no place for them.
@@ -38,12 +38,12 @@ def controller_config(
 
 
 def script_config(script_name: str, market: tuple[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A script's file: its settings, the script's own name, its connector and trading pair."""
+    """Return a script's file: its settings, the script's own name, its connector and trading pair."""
     identity = {"script_file_name": f"{script_name}.py", "controllers_config": []}
     return _config(identity, dict(zip(MARKET, market, strict=True)), settings)
 
 
 def _config(identity: dict[str, Any], market: dict[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The bot's identity and market, which its owner has confirmed, and no setting that has the name of such."""
+    """Return the bot's identity and market, which its owner has confirmed, and no setting that has the name of such."""
     own = {name: value for name, value in settings.items() if name not in RESERVED}
     return own | identity | market

@@ -1,4 +1,4 @@
-"""A strategy's settings against its JSON Schema, with messages for people."""
+"""A strategy's settings against its JSON Schema, with messages for users."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,7 @@ def _increasing(validator: Any, names: Any, settings: Any, _schema: Any) -> Iter
 #: each of which must be less than the next.
 _Validator = jsonschema_validators.extend(Draft202012Validator, {"increasing": _increasing})
 
-#: Holds nothing and fetches nothing. The default one opens what a ``$ref`` names: a web page, or a file of the host.
+#: Resolves and fetches nothing. The default one opens what a ``$ref`` names: a web page, or a file of the host.
 _NOTHING_ELSE: Registry[Any] = Registry()
 
 _NO_TEXT = "Text can't contain the character NUL (U+0000) or an incomplete character."
@@ -71,7 +71,7 @@ _SENTENCES: dict[str, Callable[[ValidationError], str]] = {
 
 
 def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
-    """What is wrong with the settings: a sentence per setting, empty when nothing is.
+    """Return what is wrong with the settings: a sentence per setting, empty when nothing is.
 
     A setting within a group is named after both: ``group.setting``.
     """
@@ -97,7 +97,7 @@ def setting_errors(schema: Mapping[str, Any], settings: Any) -> dict[str, str]:
 
 
 def _statuses(error: ValidationError) -> list[str]:
-    """The settings that an error is about: what is missing, or what holds the wrong value."""
+    """Return the settings that an error is about: a missing one, or one with a wrong value."""
     path = [str(part) for part in takewhile(lambda part: isinstance(part, str), error.path)]
     if error.validator == "required":
         needed: Any = error.validator_value
@@ -115,7 +115,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def schema_error(schema: Any) -> str:
-    """Why this is no schema that settings can be checked against, or nothing."""
+    """Return why settings can't be checked against this schema, or nothing."""
     if not isinstance(schema, Mapping):
         return "A schema must be a group of names and values."
     try:
@@ -133,7 +133,7 @@ def schema_error(schema: Any) -> str:
 
 
 def _foreign_references(schema: Any) -> set[str]:
-    """What the schema refers to outside of itself, or where it holds nothing."""
+    """Return what the schema refers to outside of itself, or where a reference leads nowhere."""
     root = DRAFT202012.create_resource(schema)
     foreign = set()
     schemas = [(_NOTHING_ELSE.resolver_with_root(root), root)]
@@ -156,16 +156,16 @@ def _describes_each(schema: Mapping[str, Any]) -> bool:
 
 
 def title_from(*path: str) -> str:
-    """A title made of a setting's name, after those of the groups that hold it."""
+    """Return a title made from a setting's name, after those of the groups that contain it."""
     return " ".join(path).replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One value that a person enters.
+    """One value that a user enters.
 
     Attributes:
-        path: its name, after those of the groups that hold it.
+        path: its name, after those of the groups that contain it.
         schema: its JSON Schema.
         required: whether it can't be left out.
         advanced: whether it is folded away.
@@ -178,7 +178,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """What it is called for people."""
+        """Its label."""
         return str(self.schema.get("title", title_from(*self.path)))
 
     @property
@@ -188,7 +188,7 @@ class Setting:
 
     @property
     def types(self) -> set[str]:
-        """The kinds of values that it may have; where the schema does not say, its default does."""
+        """The types that its value may have; where the schema defines none, the default's type."""
         names = self.schema.get("type") or type_of(self.schema.get("default", ""))
         return {names} if isinstance(names, str) else set(names)
 
@@ -207,7 +207,7 @@ class Setting:
         )
 
     def value_in(self, settings: Mapping[str, Any], otherwise: Any = None) -> Any:
-        """Its value among a strategy's settings."""
+        """Return its value among a strategy's settings."""
         value: Any = settings
         for name in self.path:
             if not isinstance(value, Mapping) or name not in value:
@@ -217,7 +217,7 @@ class Setting:
 
 
 def settings_in(schema: Mapping[str, Any], path: tuple[str, ...] = (), advanced: bool = False) -> Iterator[Setting]:
-    """Each setting of a schema, in its order, with those that groups hold."""
+    """Yield each setting of a schema, in its order, with those that groups hold."""
     for name, rules in schema.get("properties", {}).items():
         setting = Setting(
             path=(*path, name),
@@ -232,12 +232,13 @@ def settings_in(schema: Mapping[str, Any], path: tuple[str, ...] = (), advanced:
 
 
 def live_settings(schema: Mapping[str, Any]) -> set[str]:
-    """The settings that a running bot takes over: those whose schema says ``live``."""
+    """Return the settings that a running bot applies: those whose schema has ``live``."""
     return {name for name, rules in schema.get("properties", {}).items() if rules.get("live")}
 
 
 def schema_from(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema for a strategy of which only the default settings are known: their names, and the kinds of values.
+    """Return a schema for a strategy of which only the default settings are known: their names, and the kinds of
+    values.
 
     Of a strategy of which nothing is known, any settings may be given.
     """
@@ -254,7 +255,7 @@ def _described(value: Any) -> dict[str, Any]:
 
 
 def type_of(value: Any) -> str | list[str]:
-    """The JSON Schema type of a value like this one."""
+    """Return the JSON Schema type of a value like this one."""
     match value:
         case bool():
             return "boolean"

@@ -1,6 +1,6 @@
-"""What a script says of itself, read from its syntax tree. A script is never run here: it is somebody's code.
+"""A script's classes and settings, read from its syntax tree. A script is never run here: it is a user's code.
 
-A Hummingbot server takes any text for a script and says nothing when it can't start it. So the panel looks first.
+A Hummingbot server accepts any text as a script and reports no error when it can't start it. So the panel checks first.
 """
 
 import ast
@@ -36,7 +36,7 @@ class Script:
         strategy_class: on ``StrategyV2Base``; empty when there is none.
         config_class: on ``StrategyV2ConfigBase``; empty when there is none.
         schema: JSON Schema of the config class's own fields, the market's left out.
-        problems: why a server could not start it, a sentence each with the way out; empty when nothing was found.
+        problems: why a server could not start it, a sentence each with the fix; empty when nothing was found.
         marks: those of the problems that are in one place, each with the number of its line.
     """
 
@@ -75,7 +75,7 @@ def read_script(source: str) -> Script:
 def _problems(
     tree: ast.Module, strategy: ast.ClassDef | None, config: ast.ClassDef | None
 ) -> Iterator[tuple[int, str]]:
-    """Each with the number of its line, or 0 for the whole script."""
+    """Yield each problem with the number of its line, or 0 for the whole script."""
     for name, reason in GONE.items():
         if name in _names(tree):
             yield 0, f"This script can't start: {reason}. {FIX_HINT}"
@@ -118,7 +118,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _names(tree: ast.Module) -> set[str]:
-    """Every name that the script imports or builds on."""
+    """Return every name that the script imports or builds on."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -149,7 +149,7 @@ def _schema(config: ast.ClassDef) -> dict[str, Any]:
 
 
 def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
-    """A setting as its declaration tells it: type, default, bounds and description."""
+    """Return a setting as its declaration defines it: type, default, bounds and description."""
     setting: dict[str, Any] = {"title": title_from(name), **annotated(node.annotation)}
     keywords = _keywords(node.value)
     notified = {"default": _default(node.value), "description": keywords.get("description")}
@@ -159,14 +159,14 @@ def _property(name: str, node: ast.AnnAssign) -> dict[str, Any]:
 
 
 def _keywords(value: ast.expr | None) -> dict[str, ast.expr]:
-    """What a field is declared with: ``Field(…, gt=0)``."""
+    """Return the keywords of a field's declaration: ``Field(…, gt=0)``."""
     if isinstance(value, ast.Call) and _last_name(value.func) == "Field":
         return {keyword.arg: keyword.value for keyword in value.keywords if keyword.arg}
     return {}
 
 
 def _default(value: ast.expr | None) -> ast.expr | None:
-    """The expression for a field's default; nothing when it has none and must be given."""
+    """Return the expression for a field's default; nothing when it has none and must be given."""
     if isinstance(value, ast.Call) and _last_name(value.func) == "Field":
         keywords = _keywords(value)
         value = value.args[0] if value.args else keywords.get("default", keywords.get("default_factory"))
@@ -178,7 +178,7 @@ def _unknown(name: str) -> dict[str, Any]:
 
 
 def annotated(annotation: ast.expr, named: Callable[[str], dict[str, Any]] = _unknown) -> dict[str, Any]:
-    """The JSON Schema for an annotation; empty for what only running its module would tell.
+    """Return the JSON Schema for an annotation; empty for what is known only at run time.
 
     Args:
         named: the schema for a class by its name, where it is no plain type.
@@ -214,7 +214,7 @@ def _generic(outer: str, inner: ast.expr, named: Callable[[str], dict[str, Any]]
 
 
 def _either(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What may be empty is understood; of another choice nothing is."""
+    """Return the schema of an optional type; any other union is unknown."""
     nothing = {"type": "null"}
     setting = other if one == nothing else one if other == nothing else {}
     if "enum" in setting:
@@ -223,7 +223,7 @@ def _either(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _literal(node: ast.expr | None) -> Any:
-    """The value of a literal or of ``Decimal("…")``; ``...`` for what only running the script would tell."""
+    """Return the value of a literal or of ``Decimal("…")``; ``...`` for what is known only at run time."""
     if isinstance(node, ast.Call) and _last_name(node.func) == "Decimal" and len(node.args) == 1:
         try:
             number = float(_literal(node.args[0]))

@@ -1,8 +1,8 @@
-"""A settings schema from what a server tells of a controller.
+"""A settings schema from what a server reports about a controller.
 
-A server tells little: a Python annotation and a default for each setting, both as text. It does not tell bounds, nor
-the members of an enum, nor what is in a nested group. What it leaves open here, it checks itself when it is asked to
-validate a configuration.
+A server reports little: a Python annotation and a default for each setting, both as text. It reports neither bounds,
+nor the members of an enum, nor the contents of a nested group. The server checks what the schema leaves open when it
+validates a configuration.
 """
 
 import ast
@@ -26,7 +26,7 @@ _FOLDED = {"initial_positions", "candles_config"}
 _MARKETS = (MARKET, ("maker_connector", "maker_trading_pair"))
 _CLASS = re.compile(r"<(class|enum) '([\w.]+)'>")
 _MEMBER = re.compile(r"([A-Z]\w*)\.(\w+)")
-#: How Python prints a nested group of settings: nothing that a configuration could hold.
+#: How Python prints a nested group of settings: no value for a configuration.
 _PRINTED = re.compile(r"\w+=|<")
 _ABSENT = object()
 _LEVERAGE = "The server's default is {}. On perpetual markets only. With leverage a position can exceed the balance."
@@ -68,7 +68,7 @@ def carried_over(current: Mapping[str, Any], before: Mapping[str, Any], after: M
 
 
 def described_by(schema: Mapping[str, Any], notified: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of what a server told that a schema describes, in whatever way."""
+    """Return the part of the server's report that a schema describes, in any way."""
     known = schema.get("properties", {})
     return {
         **notified,
@@ -87,7 +87,7 @@ def _property(notified: Mapping[str, Any]) -> dict[str, Any]:
     if name in _FOLDED:
         rules["advanced"] = True
     if name == "leverage":
-        # Somebody else's 20 is no default for a client's money.
+        # A developer's default of 20 is no default for a client's money.
         return rules | {"minimum": 1, "description": _LEVERAGE.format(default)}
     if notified["required"]:
         return rules
@@ -96,7 +96,7 @@ def _property(notified: Mapping[str, Any]) -> dict[str, Any]:
     if value is _ABSENT:
         return rules if default is None else rules | {"description": f"If empty, the server's default: {default}"}
     if setting_errors({"properties": {name: rules}}, {name: value}):
-        # The server takes its own default, so it takes more than the annotation says: levels as one text, for example.
+        # The server accepts its own default, so it accepts more than the annotation: levels as one text, for example.
         kind = type_of(value)
         rules |= {"type": [kind, "null"] if setting.is_nullable else kind}
         for rule in ("items", "enum", "labels"):
@@ -116,15 +116,15 @@ def _type(annotation: str) -> dict[str, Any]:
 
 
 def _named(name: str) -> dict[str, Any]:
-    """The schema for a class that is no plain type of Python: an enum, or a group of settings."""
+    """Return the schema for a class that is no plain type of Python: an enum, or a group of settings."""
     return _ENUMS.get(name) or {"type": {"list": "array"}.get(name, "object")}
 
 
 def _value(default: Any, setting: Setting) -> Any:
-    """The default as a configuration would hold it; ``_ABSENT`` when that can't be told from its text."""
+    """Return the default as a configuration would hold it; ``_ABSENT`` when the text does not show it."""
     rules, kinds = setting.schema, setting.types - {"null"}
     if default is None:
-        # Not every setting with such a default takes it from a configuration: only those that say so.
+        # Not every setting with such a default accepts it from a configuration: only those that are declared so.
         return None if setting.is_nullable else _ABSENT
     if not isinstance(default, str):
         return default

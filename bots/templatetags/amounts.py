@@ -1,4 +1,4 @@
-"""Amounts for people."""
+"""Amounts as text."""
 
 from math import floor, log10
 
@@ -9,7 +9,7 @@ register = template.Library()
 
 @register.filter
 def amount(value: float | None) -> str:
-    """A sum with the decimals that matter at its size, ``1,234.50`` or ``0.00012``; a dash when it is not known."""
+    """Return a sum with the decimals that matter at its size, ``1,234.50`` or ``0.00012``; a dash if unknown."""
     if value is None:
         return "—"
     if abs(value) >= 1 or abs(value) < 1e-10:

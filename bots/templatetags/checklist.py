@@ -1,4 +1,4 @@
-"""The client's checklist for its page, which belongs to an app that knows no bots."""
+"""The client's checklist for the client page, whose app does not depend on bots."""
 
 from typing import Any
 
@@ -12,5 +12,5 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def client_checklist(context: dict[str, Any], client: Client) -> Checklist:
-    """As the user of the page sees it."""
+    """Return the checklist as the user of the page sees it."""
     return checklist_for(client, context["request"].user)

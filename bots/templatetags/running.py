@@ -1,4 +1,4 @@
-"""What runs on a server for its page, which belongs to an app that knows no bots."""
+"""What runs on a server, for the server page, whose app does not depend on bots."""
 
 from typing import Any
 
@@ -14,7 +14,9 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def running_instances(context: dict[str, Any], server: Server) -> dict[str, Any]:
-    """Those that the user of the page may see, and how many others. An unmanaged instance may name anybody's client."""
+    """Return those that the user of the page may see, and how many others. The name of an unmanaged instance may
+    contain any client's name.
+    """
     user, running = context["request"].user, running_on([server])[server.pk]
     if sees_every_client(user):
         # A duplicate of a bot can not be acknowledged.

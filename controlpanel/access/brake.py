@@ -25,7 +25,7 @@ def recent_failures(username: str | None = None) -> dict[str, list[int]]:
 
 
 def is_braked(failures: Collection[int]) -> bool:
-    """Whether so many addresses guessed one user's password that unknown browsers have to wait."""
+    """Return whether so many addresses guessed one user's password that unknown browsers have to wait."""
     return bool(settings.LOGIN_ATTEMPTS_PER_USER) and sum(failures) >= settings.LOGIN_ATTEMPTS_PER_USER
 
 

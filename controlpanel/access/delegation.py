@@ -1,4 +1,4 @@
-"""Who may change whom: nobody gets, or gives away, more than they have themselves."""
+"""Who may change whom: users can neither grant nor revoke more permissions than they have themselves."""
 
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet
@@ -7,12 +7,12 @@ from core.visibility import AnyUser
 
 
 def permissions_of(user: AnyUser) -> QuerySet[Permission]:
-    """What the user was given. Unlike ``get_all_permissions`` also of one who is switched off, and may come back."""
+    """Return what the user was granted; unlike ``get_all_permissions``, also for a disabled user."""
     return Permission.objects.filter(Q(group__user=user) | Q(user=user))
 
 
 def may_change(user: AnyUser, other: User) -> bool:
-    """Whether the user has all that the other has, whose password and roles they would then decide on."""
+    """Return whether the user has all that the other has, whose password and roles they would then decide on."""
     if user.is_superuser:
         return True
     own = permissions_of(user).values("pk")
@@ -20,7 +20,7 @@ def may_change(user: AnyUser, other: User) -> bool:
 
 
 def grantable_groups(user: AnyUser) -> QuerySet[Group]:
-    """The groups that hold nothing which the user lacks."""
+    """Return the groups without permissions that the user lacks."""
     if user.is_superuser:
         return Group.objects.all()
     lacking = Permission.objects.exclude(pk__in=permissions_of(user).values("pk"))

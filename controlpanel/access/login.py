@@ -26,7 +26,7 @@ from controlpanel.access.two_factor import NO_CODE, WRONG_CODE
 from controlpanel.models import SecondFactor
 from core.http import client_address
 
-#: Where somebody may go who must set up a second factor first, or has no role yet.
+#: The pages for a user who must set up a second factor first, or has no role yet.
 ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor"}
 #: A browser is known for so long after a user signed in with it, in seconds.
 BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
@@ -70,7 +70,7 @@ class SignInForm(AuthenticationForm):
 
 
 class AdmissionMiddleware:
-    """Who is signed in goes no further without the second factor that is set up or required, or without any role."""
+    """Blocks signed-in users without the second factor that is set up or required, or without any role."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -103,7 +103,7 @@ class AdmissionMiddleware:
 
 
 def address_block(request: HttpRequest) -> str | None:
-    """Where a try to sign in is counted: the address, of IPv6 the first one of the 2⁶⁴ that a single line has."""
+    """Return the address that sign-in tries are counted for: for IPv6, the first of the 2⁶⁴ that a single line has."""
     address = ip_address(text) if (text := client_address(request)) else None
     address = getattr(address, "ipv4_mapped", None) or address
     if address is None or address.version == 4:
@@ -115,7 +115,7 @@ def address_block(request: HttpRequest) -> str | None:
 
 
 def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
-    """Leave a mark with a browser whose user is signed in: no stranger's guessing keeps that user out of it."""
+    """Set a cookie in the browser of a signed-in user: guesses from other browsers can't lock that user out of it."""
     if isinstance(request.user, User):
         response.set_cookie(
             f"known_browser_{request.user.pk}",
@@ -129,7 +129,7 @@ def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def is_known_browser(request: HttpRequest, username: str) -> bool:
-    """Whether the user of this name has signed in with the request's browser, and has the same password since."""
+    """Return whether the user of this name has signed in with the request's browser, with the same password since."""
     user = get_user_model().objects.filter(username=username).first()
     return user is not None and constant_time_compare(request.COOKIES.get(f"known_browser_{user.pk}", ""), _mark(user))
 
@@ -139,8 +139,9 @@ def _mark(user: User) -> str:
 
 
 class SignInHandler(AxesDatabaseHandler):
-    """Besides the pause of one user at one address, a brake on one user wherever from, for many addresses that each
-    try a little. It lets known browsers pass, or strangers could keep the operators from stopping a bot."""
+    """Adds to the lockout per user and address a brake per user, against many addresses that each try a little. The
+    brake lets known browsers pass: an attacker must not keep the operators from stopping a bot.
+    """
 
     def is_locked(self, request: Any, credentials: Any = None) -> bool:
         return self.is_braked(request, credentials) or super().is_locked(request, credentials)
@@ -153,14 +154,14 @@ class SignInHandler(AxesDatabaseHandler):
 
     def user_login_failed(self, sender: Any, credentials: Any, request: Any = None, **kwargs: Any) -> None:
         if request is not None and self.is_braked(request, credentials):
-            # Not written down: whoever keeps on trying must not keep the brake on.
+            # Not recorded: repeated attempts must not keep the brake on.
             request.axes_locked_out, request.axes_credentials, request.is_braked = True, credentials, True
             return
         super().user_login_failed(sender, credentials, request, **kwargs)
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """The page from the fifth wrong password on, and for strange browsers while a user is braked."""
+    """Show the lockout page, from the fifth wrong password on, and for unknown browsers while a user is braked."""
     pause = get_cool_off(request)
     seconds = int(pause.total_seconds()) if pause else 0
     context = {

@@ -15,13 +15,13 @@ from controlpanel.models import RoleGrant
 ROLES = {
     "A": "Administrator",  # runs the panel: users, scripts, and all that an operator may
     "O": "Operator",  # keeps every client's bots running
-    "M": "Account manager",  # looks after own clients and sees no others
-    "V": "Viewer",  # looks at every client and touches nothing
+    "M": "Account manager",  # manages their own clients and sees no others
+    "V": "Viewer",  # sees every client and changes nothing
 }
 
-#: Who may do what. What is in here for nobody takes a superuser, or a permission that was given by hand.
+#: Permissions by role. One without a role takes a superuser, or an individual grant.
 WHO_MAY = {
-    # clients; whom an account manager sees is said by each client's row
+    # clients; each client's row names its account manager
     "accounts.view_client": "A O M V",
     "accounts.add_client": "A O M",
     "accounts.change_client": "A O M",
@@ -41,7 +41,7 @@ WHO_MAY = {
     "accounts.add_server": "A O",
     "accounts.change_server": "A O",
     "accounts.delete_server": "A",
-    "accounts.check_server": "A O M",  # and have it asked about a bot; a viewer sees what the panel saw last
+    "accounts.check_server": "A O M",  # and refresh a bot; a viewer sees the last known state
     # bots
     "bots.view_bot": "A O M V",
     "bots.add_bot": "A O M",
@@ -52,7 +52,7 @@ WHO_MAY = {
     "bots.stop_bot": "A O M",
     "bots.archive_bot": "A O M",
     "bots.change_live_settings": "A O M",
-    "bots.declare_gone": "A O",  # takes a look on the server's host
+    "bots.declare_gone": "A O",  # requires a check on the server's host
     "bots.resolve_orders": "A O M",
     "bots.acknowledge_instance": "A O",  # ends the warning of it for everybody
     "bots.view_deployment": "A O M V",
@@ -62,7 +62,7 @@ WHO_MAY = {
     "bots.change_strategy": "A",
     "bots.delete_strategy": "A",
     "bots.write_script": "A",
-    # being told
+    # notifications
     "notifications.view_incident": "A O M V",
     "notifications.acknowledge_incident": "A O M",
     "notifications.view_channel": "A O",
@@ -75,7 +75,8 @@ WHO_MAY = {
     "json_api.add_token": "A O M V",
     "json_api.change_token": "A O M V",
     "json_api.delete_token": "A O M V",
-    # webhooks: everybody's own, each is told what its user sees; like a channel it has the host connect somewhere
+    # webhooks: each user's own, with the events that the user may see; like a channel, one makes the host connect to an
+    # address
     "json_api.view_webhook": "A O",
     "json_api.add_webhook": "A O",
     "json_api.change_webhook": "A O",
@@ -95,7 +96,7 @@ WHO_MAY = {
 
 
 def permissions_that_count() -> models.QuerySet[Permission]:
-    """Those that the table decides on: the others of Django's allow nothing here."""
+    """Return the permissions that the table decides on: Django's others allow nothing here."""
     label = Concat("content_type__app_label", models.Value("."), "codename")
     return Permission.objects.alias(label=label).filter(label__in=WHO_MAY)
 
@@ -115,7 +116,7 @@ def roles_update() -> None:
         if not due:
             continue
         if not given:
-            # A group of the host's own that has this name by chance: nobody in it gains anything by an upgrade.
+            # The host's own group may have this name by chance: an upgrade must not grant its users anything.
             Group.objects.filter(name=name).update(name=f"{name} (before roles)")
             Group.objects.create(name=name)
         for group in Group.objects.filter(name=name):

@@ -44,7 +44,7 @@ class CodeForm(forms.Form):
 
 @require_http_methods(["GET", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """GET shows how it stands; POST begins to set it up, or does what takes a code: confirm, renew, remove."""
+    """Show the second factor's state on GET; on POST, set it up, or act with a code: confirm, renew, remove."""
     if request.method == "GET":
         return _page(request, SecondFactor.objects.filter(user=request.user.pk).first())
     if request.POST.get("act") == "begin":
@@ -95,6 +95,6 @@ def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> Htt
 
 
 def log_change(request: HttpRequest, user: User, sentence: str) -> None:
-    """Write into the user's history what somebody did about their signing in."""
+    """Record a change of the user's sign-in methods in the user's history."""
     actor: Any = request.user
     LogEntry.objects.log_actions(actor.pk, [user], CHANGE, sentence, single_object=True)

@@ -1,4 +1,4 @@
-"""What needs somebody: incidents, keys and bots that are not as they should be, each with what to do about it."""
+"""Alerts: incidents, keys and bots that need attention, each with what to do about it."""
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """A way out: a page that asks, or that shows more."""
+    """A fix link: to a confirmation page, or to a page that shows more."""
 
     label: str
     url: str
@@ -50,13 +50,13 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """Something that needs somebody.
+    """Something that needs attention.
 
     Attributes:
-        source: the list that has all of its like, see ``SOURCES``.
-        about: whom it concerns, with the page at ``url``.
+        source: the list of all such alerts, see ``SOURCES``.
+        about: the subject, with its page at ``url``.
         since: when it was first seen, if that is known.
-        acknowledged_by_name: who has seen it and takes care, if anybody.
+        acknowledged_by_name: the user who acknowledged it, if any.
     """
 
     source: str
@@ -71,7 +71,7 @@ class Alert:
     acknowledged_by_name: str = ""
 
 
-#: The lists of what there is to see to: what it is called there, the list, and its filter.
+#: The lists behind the alerts: the label, the list, and its filter.
 SOURCES = {
     "incidents": ("open incidents", "admin:notifications_incident_changelist", "?state=open"),
     "keys": ("exchange keys", "admin:accounts_exchangekey_changelist", ""),
@@ -93,7 +93,7 @@ _SUPERSEDES = {"pause": ("stop",), "stop": ("archive",)}
 
 
 def alerts(user: AnyUser, bots: Collection[Bot], servers: Collection[Server]) -> list[Alert]:
-    """What the user may see and has to see to, the most urgent first and of these the newest.
+    """Return the alerts for the user, the most urgent first and of these the newest.
 
     ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
     and deployment.
@@ -107,7 +107,7 @@ def alerts(user: AnyUser, bots: Collection[Bot], servers: Collection[Server]) ->
         found += (
             _incident_alert(incident, user, open_pages, bots)
             for incident in incidents
-            # The check that follows a new password says so before the next look does.
+            # The check after a new password shows it before the next poll does.
             if not (incident.login_is_refused and incident.server_id in well)
         )
         notified = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
@@ -139,7 +139,7 @@ def _incident_alert(incident: Incident, user: AnyUser, open_pages: Container[str
 
 
 def _fix_links(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
-    """On whose page which operations help, and how urgent it is."""
+    """Return the operations that help, on which page, and how urgent it is."""
     match FAMILIES[incident.kind]:
         case "instance":
             advice = ADVICE[_STATES[IncidentKind(incident.kind)]]
@@ -160,7 +160,7 @@ def _fix_links(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
 
 
 def steps_of(incident: Incident, user: AnyUser, bots: Iterable[Bot], *, is_open: bool) -> list[Step]:
-    """What helps; ``is_open`` says whether the user may see what it is about, which may be one of ``bots``."""
+    """Return the steps that help; ``is_open``: the user may see the subject, which may be one of ``bots``."""
     page, names, _ = _fix_links(incident)
     bot = next((bot for bot in bots if bot.pk == incident.subject_id), None) if _is_about(incident, Bot) else None
     helping = [name for name in names if not (bot and _is_refused(name, bot))]
@@ -180,20 +180,20 @@ def steps_of(incident: Incident, user: AnyUser, bots: Iterable[Bot], *, is_open:
 
 
 def _is_refused(name: str, bot: Bot) -> bool:
-    """Whether a rule forbids it, whatever state the bot is in."""
+    """Return whether a rule forbids it, whatever state the bot is in."""
     blocker = kinds.get(name).blocker(bot)
     return blocker is not None and not isinstance(blocker, NotPossibleNow)
 
 
 def who_can_fix(incident: Incident, user: AnyUser) -> str:
-    """A sentence for a user who may not do what the incident asks for; empty for who may."""
+    """Return a sentence for a user without permission to fix the incident; empty for others."""
     problem = Problem.with_code(incident.code)
     alert = "server" if FAMILIES[incident.kind] == "server" else problem.fix_target if problem else ""
     return kinds.who_can_fix(alert, user)
 
 
 def _page_for_a_new_key(incident: Incident, bot: Bot | None) -> str:
-    """The form for the key that was refused, or the client's keys when it may be any of them."""
+    """Return the form for the key that was refused, or the client's keys when it may be any of them."""
     key = incident.subject_id if _is_about(incident, ExchangeKey) else None
     if bot is not None:
         key = next((key.pk for key in bot.client.keys.all() if key.connector == bot.connector), None)
@@ -207,7 +207,7 @@ def _is_about(incident: Incident, model: type[Model]) -> bool:
 
 
 def _steps(page: str, names: Iterable[str], user: AnyUser) -> list[Step]:
-    """The pages that ask for those of these operations that the user may have done."""
+    """Return links to the confirmations of those of these operations that the user may submit."""
     model, pk = page.split("/")
     return [
         Step(kind.label, reverse(f"admin:{model}_operate", args=[pk, kind.name]), kind.icon)
@@ -282,7 +282,7 @@ def _renewal_alert(key: ExchangeKey, steps: Sequence[Step], common: dict[str, An
 
 
 def _duplicate_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
-    """Those that a look has just found, and of which no incident tells yet."""
+    """Yield the duplicates that a poll has just found, and that have no incident yet."""
     for bot in bots:
         if bot.duplicate_names:
             yield Alert(
@@ -298,7 +298,7 @@ def _duplicate_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[A
 
 
 def _leftover_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
-    """Those of clients who have left. Nobody may offboard such a client here, but a bot can be deployed later."""
+    """Yield the bots of offboarded clients. The panel offboards no client with bots, but one can be deployed later."""
     for bot in bots:
         instance = bot.open_deployment
         if not bot.client.is_offboarded or instance is None:
@@ -317,13 +317,13 @@ def _leftover_instance_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Al
 
 
 def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
-    """Those that run with an older key, or by another definition than today's."""
+    """Yield the bots that run with an older key, or by another definition than the current one."""
     for bot in bots:
         if bot.client.is_offboarded:
-            continue  # nothing of it is sent anywhere again
+            continue  # it is never sent again
         previous_key, instance = bot.has_newer_key, bot.open_deployment
         ended = instance is not None and (not instance.may_trade or instance.state == BotState.NOT_LISTED)
-        # What does not run is not behind its definition: its page says what to do before it is started.
+        # A bot that does not run can't lag behind its definition: its page shows what to do before it is started.
         redeploy, apply = (False, []) if ended else (bot.needs_redeploy, bot.settings_to_apply())
         if not (redeploy or apply or previous_key):
             continue
@@ -350,7 +350,7 @@ def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
 
 
 def _onboarding_alerts(user: AnyUser) -> Iterator[Alert]:
-    """Half onboarded, nobody would remember them. One reminder for all of them: what is wrong has one of its own."""
+    """Yield one reminder of all clients whose onboarding is incomplete. What is wrong has an alert of its own."""
     clients = list(
         Client.objects.visible_to(user)
         .filter(status=ClientStatus.ONBOARDING)

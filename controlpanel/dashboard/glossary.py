@@ -1,4 +1,4 @@
-"""The page that explains the panel's words."""
+"""The page that explains the panel's terms."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse

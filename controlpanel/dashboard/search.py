@@ -11,12 +11,12 @@ from unfold.dataclasses import SearchResult
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
 
-#: Each is looked for among what the user sees in its list.
+#: The search covers the rows that the user sees in each model's list.
 SEARCHED = (Client, Bot, ExchangeKey, Server, Strategy)
 
 
 def search(request: HttpRequest) -> HttpResponse:
-    """Unfold's search, where a page that it does not have is not an error of the panel.
+    """Run Unfold's search, and handle a page number that does not exist.
 
     Raises:
         Http404
@@ -30,7 +30,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 
 def found(request: HttpRequest, term: str) -> list[SearchResult]:
-    """The rows that the request's user may look at, each with the page that it calls its own."""
+    """Return the matching rows that the request's user may see, each with its own page."""
     results: list[SearchResult] = []
     for model in SEARCHED:
         lists = admin.site.get_model_admin(model)

@@ -1,4 +1,4 @@
-"""The first page: what needs somebody, what is true now, and how it went. All of it stored before, nothing is asked."""
+"""The dashboard: alerts, current states, and performance. It reads stored data and sends no request to a server."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -50,7 +50,7 @@ class FiguresFilter(forms.Form):
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What was asked for. What was asked wrongly is left out, and named by the form."""
+        """The requested options. Invalid ones are ignored, and reported by the form."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
@@ -73,7 +73,7 @@ class FiguresFilter(forms.Form):
 
 @dataclass(frozen=True)
 class MonitoringStatus:
-    """Whether anybody looks: without a worker nothing on the page is news."""
+    """Whether monitoring works: without a worker, nothing on the page is current."""
 
     worker_alive: bool
     worker_last_seen_at: datetime | None
@@ -102,7 +102,7 @@ class More:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """For Unfold, as ``DASHBOARD_CALLBACK``: what the page shows of what the user may see."""
+    """Return the page's data for the user, as Unfold's ``DASHBOARD_CALLBACK``."""
     true_now = current_state(request.user)
     sees, now = true_now["sees"], true_now["now"]
     form = FiguresFilter(request.user, request.GET)
@@ -131,12 +131,12 @@ def _performance(form: FiguresFilter, span: Span, now: datetime) -> list[Perform
 
 
 def dashboard_now(request: HttpRequest) -> HttpResponse:
-    """The part of the page that renews itself: all but the figures."""
+    """Render the part of the page that refreshes itself: all but the figures."""
     return render(request, "controlpanel/now.html", current_state(request.user) | {"renews": True})
 
 
 def current_state(user: AnyUser) -> dict[str, Any]:
-    """What needs the user, and how servers, bots and operations are, of those that the user may see."""
+    """Return the alerts, and the states of the servers, bots and operations that the user may see."""
     now = timezone.now()
     sees = {model.__name__.lower(): user.has_perm(_view(model)) for model in (Server, Bot, Client, Operation)}
     servers = _servers(user) if sees["server"] else []
@@ -161,7 +161,7 @@ def current_state(user: AnyUser) -> dict[str, Any]:
 
 
 def _summary_sentence(monitoring: MonitoringStatus, found: Collection[Alert], states: Iterable[StateCount]) -> str:
-    """What the page says now, for those who only hear it."""
+    """Return the page's current state as a sentence for screen readers."""
     nobody = "" if monitoring.worker_alive and monitoring.looks else "Monitoring is not running. "
     bots = ", ".join(f"{state.count} {state.label}" for state in states) or "none"
     return f"{nobody}Needs attention: {len(found)}. Bots: {bots}."
@@ -176,13 +176,13 @@ def _operations(user: AnyUser) -> QuerySet[Operation]:
 
 
 def _servers(user: AnyUser) -> list[Server]:
-    """Those that are down first."""
+    """Return the servers, those that are down first."""
     servers = Server.objects.visible_to(user).defer("password", "connectors", "account_names")
     return sorted(servers, key=lambda server: server.health_summary == "ok" and server.was_polled_recently)
 
 
 def _bots(user: AnyUser) -> list[Bot]:
-    """With all that it takes to say how they stand to their definitions."""
+    """Return the bots with the data for comparing them with their definitions."""
     keys = ExchangeKey.objects.only("client", "connector", "fingerprint")
     return list(
         Bot.objects.visible_to(user)
@@ -199,14 +199,14 @@ def monitoring_status(servers: Iterable[Server], now: datetime) -> MonitoringSta
     return MonitoringStatus(
         worker_alive=last_seen_at is not None and last_seen_at >= now - timedelta(seconds=WorkerHeartbeat.UNRESPONSIVE),
         worker_last_seen_at=last_seen_at,
-        # Of servers that were just added nobody expects a look.
+        # A server that was just added need not have been polled yet.
         looks=polled_at is None or polled_at >= lately,
         polled_at=polled_at,
     )
 
 
 def count_states(bots: Collection[Bot]) -> tuple[list[AccountType], list[StateCount]]:
-    """The kinds of money that bots trade with, and the states that they are in."""
+    """Count the bots by account type and by state."""
     counts = Counter((_state_of(bot), market_of(bot.trades_on).account_type) for bot in bots)
     account_types = [account_type for account_type in AccountType if any(account_type is found for _, found in counts)]
     page = reverse("admin:bots_bot_changelist")

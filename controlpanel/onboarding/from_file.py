@@ -30,11 +30,11 @@ _GROUPS = {"values", "settings"}
 
 
 class FileInvalid(Exception):
-    """The file does not say what it must; the text tells what is wrong."""
+    """The file is invalid; the text explains why."""
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The file's content.
+    """Return the file's content.
 
     Raises:
         FileInvalid: it can't be read, is not JSON, or lacks a part.
@@ -80,7 +80,7 @@ def bot_define(*, facts: dict[str, Any], server: Server) -> Bot:
 
 
 def _sentences(errors: Errors) -> Iterator[str]:
-    """What is wrong, each sentence after the name of the field; a setting by its own name."""
+    """Return the errors, each sentence after the name of the field; a setting by its own name."""
     for name, messages in errors.items():
         for message in messages:
             yield {NON_FIELD_ERRORS: message, "settings": f"settings.{message}"}.get(name, f"{name}: {message}")

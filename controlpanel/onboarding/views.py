@@ -1,7 +1,7 @@
 """Guided onboarding: from a new client to a running bot in five pages.
 
-Nothing is remembered beside the rows themselves: where somebody stands who comes back is read off the client's
-checklist. The forms are the admin's own with fewer fields: the same rules, the same scope, the same permissions.
+The flow stores nothing besides the rows themselves: a returning user's position follows from the client's checklist.
+The forms are the admin's own with fewer fields: the same rules, the same scope, the same permissions.
 """
 
 from dataclasses import replace
@@ -65,13 +65,13 @@ def bot_page(request: HttpRequest, client_id: int) -> HttpResponse:
 
 @require_GET
 def resume(request: HttpRequest, client_id: int) -> HttpResponse:
-    """Where somebody goes on who left."""
+    """Redirect to the page on which the user continues."""
     return redirect(onboarding_of(request, client_id).url)
 
 
 @require_http_methods(["GET", "POST"])
 def review(request: HttpRequest, client_id: int) -> HttpResponse:
-    """GET says what will happen, POST asks for it."""
+    """Show what will happen on GET, submit the launch on POST."""
     onboarding = onboarding_of(request, client_id)
     bot, kind = onboarding.bot, kinds.get("deploy")
     if bot is None:
@@ -114,7 +114,7 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
 
 
 def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
-    """What the launch's page shows of its operation; done, it leads to the client and not to the bot."""
+    """Return the launch page's data of its operation; done, it leads to the client and not to the bot."""
     operation, client = onboarding.launch, onboarding.client
     if operation is None:
         raise Http404
@@ -126,13 +126,13 @@ def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
         context["fix_link"] = (f"Go to {client}", client.get_absolute_url())
     elif not operation.is_active and (line := onboarding.wrong_key) and line.action:
         context["fix_link"] = (line.action.label, page_url("key", client, connector=line.connector))
-    # Here it is asked for again on the page before, which shows what will happen.
+    # Here it is submitted again on the page before, which shows what will happen.
     urls = {"live_url": reverse("onboard_live", args=[client.pk]), "review_url": page_url("review", client)}
     return {**context, **urls, "may_retry": False}
 
 
 def _lead(onboarding: Onboarding, operation: Operation) -> str:
-    """The headline of the launch's page, as it is now."""
+    """Return the current headline of the launch page."""
     if operation.is_active:
         return PAGES[-1].lead
     if operation.state == State.SUCCEEDED:
@@ -160,7 +160,7 @@ def live(request: HttpRequest, client_id: int) -> HttpResponse:
 
 @require_POST
 def finish(request: HttpRequest, client_id: int) -> HttpResponse:
-    """The client is no longer being onboarded: it trades."""
+    """Mark the client as active: it is no longer being onboarded."""
     onboarding = onboarding_of(request, client_id)
     client, clients = onboarding.client, admin.site.get_model_admin(Client)
     if not clients.has_change_permission(request, client):

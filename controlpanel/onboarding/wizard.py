@@ -27,7 +27,7 @@ from operations.models import Operation
 
 @dataclass(frozen=True)
 class Page:
-    """One of the five: ``lead`` says what it is for."""
+    """One of the five pages; ``lead`` describes its purpose."""
 
     name: str
     label: str
@@ -51,18 +51,18 @@ class Onboarding:
         self.checklist: Checklist = checklist_for(client, user)
         #: The one that is onboarded: the client's first.
         self.bot: Bot | None = min((line.bot for line in self.checklist.bots), key=lambda bot: bot.pk, default=None)
-        #: The last time that somebody asked to launch it.
+        #: The last launch that a user submitted.
         self.launch: Operation | None = (
             Operation.objects.of(self.bot).filter(kind__in=("deploy", "redeploy")).first() if self.bot else None
         )
 
     @property
     def wrong_key(self) -> Line | None:
-        """The first key that has to be entered anew, when the user may do so."""
+        """The first key that has to be entered again, if the user may do so."""
         return next((line for line in self._wrong if line.part == Part.KEY and line.action), None)
 
     def key_to_replace(self, connector: str) -> ExchangeKey | None:
-        """The key for the connector, when it is there and no good."""
+        """Return the connector's key, when it exists and is invalid."""
         if not any(line.part == Part.KEY and line.connector == connector for line in self._wrong):
             return None
         return next((key for key in self.client.keys.all() if key.connector == connector), None)
@@ -75,10 +75,10 @@ class Onboarding:
 
     @property
     def url(self) -> str:
-        """Where it goes on: to mend what is wrong, then to enter what is missing, then to launch it.
+        """The URL on which the flow continues: to fix what is wrong, then to enter what is missing, then to launch.
 
-        The client's page says whom to ask when the user may not do what is next, and offers the last step when nothing
-        is left.
+        The client's page names who can help when the user may not take the next step, and offers the last step when
+        nothing is left.
         """
         if self.launch and self.launch.is_active:
             return page_url("launch", self.client)
@@ -92,7 +92,7 @@ class Onboarding:
         deployed = next(line for line in self.checklist.lines if line.part == Part.DEPLOYED)
         if deployed.state == LineState.WAITING and not deployed.comes_by_itself:
             return page_url("review", self.client)
-        # The pages of the failed launch tell of it what its operation's would, and lead back to the review.
+        # The pages of the failed launch show its error as its operation's would, and lead back to the review.
         elsewhere = [line for line in self._wrong if line.part != Part.DEPLOYED and line.action]
         pages = (line.action.url for line in elsewhere if line.action and not line.action.posts)
         return next(pages, page_url("launch", self.client))
@@ -111,7 +111,7 @@ def page_url(name: str, client: Client, connector: str = "") -> str:
 
 
 def frame(name: str, onboarding: Onboarding | None) -> dict[str, Any]:
-    """What every page shows around its own part: which of the five it is, and the way to the others."""
+    """Return what every page shows around its own part: the current step, and the links to the others."""
     position = [page.name for page in PAGES].index(name)
     urls = [page_url(p.name, onboarding.client) if onboarding and onboarding.reaches(p.name) else "" for p in PAGES]
     return {
@@ -136,10 +136,10 @@ def onboarding_of(request: HttpRequest, client_id: int) -> Onboarding:
 
 
 class FormPage(ModelAdmin):
-    """One of the admin's forms as a page of the flow: it leads on when it is saved.
+    """One of the admin's forms as a page of the flow: saving it leads to the next page.
 
     Attributes:
-        left_out: fields that are not asked here.
+        left_out: fields that this page omits.
     """
 
     name: str
@@ -151,10 +151,10 @@ class FormPage(ModelAdmin):
         self.onboarding = onboarding
 
     def answer(self, request: HttpRequest, obj: models.Model | None = None) -> HttpResponse:
-        """The form for a new row, or for the one that there is.
+        """Render the form for a new row, or for the existing one.
 
         Raises:
-            PermissionDenied: who may only look has nothing to do here.
+            PermissionDenied: users with view permission only can't do anything here.
         """
         if not (self.has_change_permission(request, obj) if obj else self.has_add_permission(request)):
             raise PermissionDenied
@@ -165,7 +165,7 @@ class FormPage(ModelAdmin):
         return response
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The admin's, without what the flow does not ask."""
+        """Return the admin's fieldsets, without the fields that the flow omits."""
         shown = []
         for title, options in super().get_fieldsets(request, obj):
             if fields := [field for field in options["fields"] if field not in self.left_out]:
@@ -174,7 +174,7 @@ class FormPage(ModelAdmin):
         return shown
 
     def folds(self, fields: list[str]) -> bool:
-        """Whether a group of fields is shut until somebody opens it, or until there is a mistake in it."""
+        """Return whether a group of fields is collapsed until a user opens it, or until it contains an error."""
         return False
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -195,7 +195,7 @@ class FormPage(ModelAdmin):
 
 
 def _describe_server(server: Any) -> str:
-    """Its name, and whether it could run a bot now. What is wrong with it is for those who may see its page."""
+    """Return its name, and whether it could run a bot now. Only users who may see its page see the problem."""
     return f"{server}" if server.health in {"ok", "not checked yet"} else f"{server} (can't run bots now)"
 
 
@@ -228,13 +228,13 @@ class KeyPage(FormPage, ExchangeKeyAdmin):
 
     @staticmethod
     def _rotates(request: HttpRequest) -> bool:
-        """A key that is no good gets its new values here: the launch sends them."""
+        """Return whether the page replaces the values of an invalid key, which the launch sends."""
         return True
 
 
 class BotPage(FormPage, BotAdmin):
     name = "bot"
-    #: The client's server, and what hardly anybody changes. It is all on the bot's own page.
+    #: The client's server, and fields that are rarely changed. All are on the bot's own page.
     exclude = ("server", "image", "headless")
     left_out = frozenset({"client", *exclude})
 
@@ -249,7 +249,7 @@ class BotPage(FormPage, BotAdmin):
         return "settings_as_json" in fields
 
     def save_warnings(self, bot: Bot) -> Iterable[str]:
-        """Without what was not checked: the review says so, and the launch checks it."""
+        """Omit the warnings about unchecked rules: the review shows them, and the launch checks them."""
         return doubts(bot, bot.trading_rules)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

@@ -44,7 +44,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "controlpanel.request_id.RequestIdMiddleware",
-    # Before what looks at the request's host: a probe may ask under any.
+    # Before middleware that checks the request's host: a probe may use any host.
     "controlpanel.health.ProbeMiddleware",
     "controlpanel.proxies.RedirectMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -103,8 +103,8 @@ LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
 # How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
 TRUSTED_PROXIES = env("TRUSTED_PROXIES")
-# Locked out is one user at one address: a stranger elsewhere can't keep the operators from stopping a bot. The handler
-# adds a brake on one user wherever from, which lets the browsers pass that the user has signed in with.
+# A lockout is for one user at one address: attackers elsewhere can't keep the operators from stopping a bot. The
+# handler adds a brake per user from all addresses, which lets the browsers pass that the user has signed in with.
 AXES_HANDLER = "controlpanel.access.login.SignInHandler"
 LOGIN_ATTEMPTS_PER_USER = env("LOGIN_ATTEMPTS_PER_USER")
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -134,22 +134,22 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-# Off production nobody runs collectstatic: the files are served from where they lie.
+# Outside of production, collectstatic is not run: the files are served from their source directories.
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 
-# Uploaded tables hold exchange keys: they stay in memory, and none is taken that does not fit there.
+# Uploaded tables contain exchange keys: they stay in memory, and larger ones are rejected.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- security ---------------------------------------------------------------------------------------------------
 
 if PRODUCTION:
-    # Heroku and Railway end TLS in front of the panel and say so in this header, which they also strip from outside.
+    # Heroku and Railway end TLS in front of the panel and set this header, which they also strip from outside requests.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = env("SECURE_SSL_REDIRECT")
     SECURE_HSTS_SECONDS = env("SECURE_HSTS_SECONDS")
-    # For the panel's own name, unless it is said otherwise: what else its domain has may not answer https.
+    # For the panel's own name only by default: other hosts of its domain may not answer https.
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env("SECURE_HSTS_INCLUDE_SUBDOMAINS")
     SECURE_HSTS_PRELOAD = env("SECURE_HSTS_PRELOAD")
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -188,49 +188,50 @@ FIRST_SERVER = {
 #: How old an exchange key may grow before its pages remind of replacing it, in days; 0 for no reminder.
 KEY_ROTATION_DAYS = env("KEY_ROTATION_DAYS")
 
-#: How long an operation that has ended is kept, in days; 0 for ever.
+#: How long an operation that has ended is kept, in days; 0 forever.
 OPERATIONS_KEPT_DAYS = env("OPERATIONS_KEPT_DAYS")
 
-#: All in seconds unless they say otherwise.
+#: All in seconds unless noted otherwise.
 OPERATIONS: dict[str, float] = {
-    # A worker that has not renewed its lease for so long is taken for dead, and another one takes over.
+    # A worker that has not renewed its lease for this long is presumed dead, and another one claims its operations.
     "LEASE": 45,
     # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits; and fewer
     # than a worker takes, so that a server that hangs never keeps it from the others.
     "MAX_PER_SERVER": 6,
-    # An operation waits so long for a profile that another one writes to: the exchange is asked about each of its keys.
+    # How long an operation waits for a profile that another one writes to: the exchange is queried for each of its
+    # keys.
     "EXCLUSIVE_TIMEOUT": 300,
 }
 FLEET: dict[str, float] = {
-    # How often every server is asked what is true there.
+    # How often every server is polled.
     "INTERVAL": 20,
     # What has not been seen for so long is unknown.
     "STALE": 60,
-    # Whose logs are read with each look: they are heavy, and tell a stopped strategy from a running one.
+    # How many bots' logs each poll reads: they are heavy, and distinguish a stopped strategy from a running one.
     "LOGS_PER_POLL": 2,
     # An image may be pulled for so long before an unanswered deploy makes its instance.
     "UNCONFIRMED": 900,
-    # How often a waiting step looks again.
+    # How often a waiting step polls.
     "POLL": 2,
-    # A bot is heard about 20 s after its deploy; pulling an image or a slow host takes longer.
+    # A bot connects about 20 s after its deploy; pulling an image or a slow host takes longer.
     "CONNECT_DEADLINE": 120,
-    # A stopped bot logs so within seconds, after its orders are cancelled.
+    # A stopped bot logs so within seconds, after its orders are canceled.
     "STOPPED": 60,
     # How often a stop is sent again that the bot's log does not confirm.
     "RESEND": 10,
-    # A bot whose log says that it stopped before is believed after so long: a new run would have logged something.
+    # A log that shows an earlier stop counts as proof after this long: a new run would have logged something.
     "QUIET": 12,
     # How much later than its stop a bot may log the end of its last order.
     "CANCELS": 6,
-    # A bot looks every 10 s whether it was paused or resumed, and logs that it obeys.
+    # A bot checks every 10 s whether it was paused or resumed, and logs that it obeys.
     "RELOADED": 45,
     # The server archives in the background for 20 to 60 s.
     "ARCHIVED": 150,
     # An archived instance's database is listed a moment after its container is gone.
     "ARCHIVE_LISTED": 15,
-    # After a restart of the API a bot that is up counts as unknown until it is heard again.
+    # After a restart of the API, a bot that is up counts as unknown until it connects again.
     "RECONNECT_GRACE": 40,
-    # How long an unanswered deploy is looked for before it is called unconfirmed.
+    # How long an unanswered deploy's instance is searched for before the deploy counts as unconfirmed.
     "SETTLE": 30,
 }
 

@@ -1,4 +1,4 @@
-"""The ways out of an incident for its page, which belongs to an app that knows no buttons of bots and servers."""
+"""The fix links of an incident for its page, whose app does not depend on the buttons of bots and servers."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def fix_links(context: dict[str, Any], incident: Incident, subject: Any) -> list[Step]:
-    """For a subject that the user of the page may see."""
+    """Return the fix links for a subject that the user of the page may see."""
     return steps_of(incident, context["request"].user, [subject] if isinstance(subject, Bot) else [], is_open=True)
 
 
 @register.simple_tag(takes_context=True)
 def who_can_fix(context: dict[str, Any], incident: Incident) -> str:
-    """For a user of the page who may not do what it asks for."""
+    """Return a sentence for a user of the page without permission to fix the incident."""
     return alerts.who_can_fix(incident, context["request"].user)

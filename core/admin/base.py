@@ -35,7 +35,8 @@ class PanelAdmin(ModelAdmin):
         except (ValueError, OverflowError, DatabaseError) as error:
             if set(request.GET) <= {ERROR_FLAG}:
                 raise
-            # The address asks for what no column can hold, a number of thirty digits: only the database knew.
+            # The address filters by a value that no column can hold, such as a number of thirty digits: only the
+            # database detects it.
             raise IncorrectLookupParameters(error) from error
         plural = str(self.opts.verbose_name_plural)
         changelist.title = self.list_title or plural[:1].upper() + plural[1:]
@@ -49,13 +50,13 @@ class PanelAdmin(ModelAdmin):
         return super().response_action(request, queryset, *args, **kwargs)
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
-        # Django's history begins with the oldest, and has no other place to say otherwise.
+        # Django's history starts with the oldest entry, and has no other hook for the order.
         if getattr(queryset, "model", None) is LogEntry:
             queryset = queryset.order_by("-action_time", "-pk")
         return super().get_paginator(request, queryset, *args, **kwargs)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponseRedirect:
-        """As Django does, in a whole sentence."""
+        """Redirect as Django does, with a whole sentence."""
         messages.warning(request, f"The {opts.verbose_name} {object_id} does not exist. It may have been deleted.")
         return HttpResponseRedirect(reverse("admin:index"))
 
@@ -72,14 +73,14 @@ class PanelAdmin(ModelAdmin):
         if isinstance(db_field, models.DateTimeField) and field is not None:
             field.help_text = f"{field.help_text} In {zone}.".strip()
         if isinstance(field and field.widget, RelatedFieldWidgetWrapper):
-            # Nobody deletes a client from inside a bot's form.
+            # A bot's form must not offer to delete its client.
             field.widget.can_delete_related = False
             if db_field.many_to_many:  # a box for each row is enough
                 field.widget = field.widget.widget
         return field
 
 
-@cache  # a list that can be sorted looks its columns up among themselves
+@cache  # a sortable list resolves its columns through itself
 def moment_column(field: "models.DateTimeField[Any, Any]") -> Callable[[models.Model], SafeString | None]:
     @display(description=field.verbose_name, ordering=field.name)
     def column(row: models.Model) -> SafeString | None:

@@ -1,8 +1,8 @@
-"""One form open in two places: what somebody has saved is not written over unawares by who opened it before.
+"""One form open in two places: a save must not silently overwrite another user's newer save.
 
-A page carries what it showed, as hashes: of the form's own fields, so that what is observed in the background never
-counts. A save that would put an older value back is refused once, with what was typed still in the form. The page that
-says so shows the values of that moment: saved again, it was meant.
+A page carries hashes of the values that it showed, of the form's own fields only, so that values observed in the
+background never count. A save that would restore an older value is rejected once, with the input still in the form. The
+page with the error shows the current values: saving it again is intentional.
 """
 
 import json
@@ -53,7 +53,7 @@ class OpenedForm(forms.ModelForm):
         }
 
     def _carried(self) -> dict[str, Any]:
-        """What the page carried; nothing when no page of the panel's has sent this."""
+        """Return the hashes that the page carried; nothing when no page of the panel sent the request."""
         try:
             carried: dict[str, Any] = signing.loads(self.data.get("opened_with", ""), salt=__name__)
         except signing.BadSignature:
@@ -61,14 +61,14 @@ class OpenedForm(forms.ModelForm):
         return carried
 
     def _changed_meanwhile(self) -> list[str]:
-        """What is not as the page showed it and would be written over."""
+        """Return the fields that differ from what the page showed and would be overwritten."""
         shown = self._carried().get("values", {})
         left_as_it_is = set(self.fields).difference(self.changed_data)
         now = self._hashes()
         return [name for name in now if shown.get(name, now[name]) != now[name] and name not in left_as_it_is]
 
     def _by_whom(self) -> str:
-        """Who has saved the row since, as far as its history knows."""
+        """Return the users who have saved the row since, as far as its history shows."""
         saved = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(self.instance),
             object_id=str(self.instance.pk),
@@ -83,7 +83,7 @@ class OpenedForm(forms.ModelForm):
 
 
 class EditConflictMixin(PanelAdmin):
-    """For what decides over money: a change form that was opened before somebody else's save is not saved at once."""
+    """For models that affect money: a change form opened before another user's save is not saved at once."""
 
     change_form_before_template = "core/opened_with.html"
 
@@ -103,6 +103,6 @@ class EditConflictMixin(PanelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if context["adminform"].form.has_error(NON_FIELD_ERRORS, CHANGED):
-            # Where it is seen: the form may stand far down on its page, and the next save counts.
+            # As a message at the top: the form may be far down on its page, and the next save counts.
             messages.error(request, "Nothing was saved: the object changed meanwhile. See the message above the form.")
         return super().render_change_form(request, context, *args, **kwargs)

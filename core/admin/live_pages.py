@@ -1,4 +1,4 @@
-"""Pages, and parts of pages, that fetch themselves again while somebody looks at them."""
+"""Pages, and parts of pages, that refresh themselves while a user views them."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from core.admin.base import PanelAdmin
 
 
 def wants_fragment(request: HttpRequest) -> bool:
-    """Whether a page asks for the part of itself that renews itself, rather than somebody for the page."""
+    """Return whether the request is for the refreshing part of a page, instead of the whole page."""
     return "HX-Request" in request.headers
 
 
 def redirect_to_login(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Let a page whose session has ended load itself again, which leads to the login and back here.
 
-    htmx would follow the redirect to the login by itself, and put that page into the panel.
+    htmx would follow the redirect to the login on its own, and put that page into the panel.
     """
 
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -43,11 +43,11 @@ class LiveListMixin(PanelAdmin):
     empty_value_display = '<span class="panel-none">—</span>'
 
     def state_label(self, row: Any) -> tuple[str, str]:
-        """A row's state, and what it is called."""
+        """Return a row's state and its label."""
         raise NotImplementedError
 
     def hurries(self, rows: Sequence[Any]) -> bool:
-        """Whether these rows change by the second."""
+        """Return whether these rows change by the second."""
         return False
 
     def get_urls(self) -> list[URLPattern]:
@@ -56,7 +56,7 @@ class LiveListMixin(PanelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)
-        # What an action answers with is a page of its own.
+        # The response of an action is a page of its own.
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
             rows = response.context_data["cl"].result_list
             response.context_data |= {
@@ -70,7 +70,7 @@ class LiveListMixin(PanelAdmin):
         return response
 
     def _summary_sentence(self, rows: Sequence[Any]) -> str:
-        """What the list says now, for those who only hear it."""
+        """Return the list's current state as a sentence for screen readers."""
         counts = Counter(self.state_label(row)[1] for row in rows)
         states = ", ".join(f"{count} {label}" for label, count in sorted(counts.items())) or "none"
         return f"{str(self.opts.verbose_name_plural).capitalize()}: {states}."

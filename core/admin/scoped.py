@@ -22,8 +22,9 @@ class VisibleFilter(admin.RelatedFieldListFilter):
 
 
 class OwnFieldsMixin(PanelAdmin):
-    """A list's address may ask for the model's own fields only. Which rows of another model lead to one of its rows,
-    ``?bots=7``, would tell whose it is."""
+    """A list's address may filter by the model's own fields only. A filter over another model, such as ``?bots=7``,
+    would reveal whose the other row is.
+    """
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         leading_here = {relation.name for relation in self.opts.related_objects}
@@ -31,7 +32,9 @@ class OwnFieldsMixin(PanelAdmin):
 
 
 class ScopedMixin(OwnFieldsMixin):
-    """Lists, pages, choices and actions hold what the user may see: each model's manager knows which rows these are."""
+    """Limits lists, pages, choices and actions to what the user may see: each model's manager knows which rows these
+    are.
+    """
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).visible_to(request.user)

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-#: A chart tells this many lines apart by color.
+#: A chart distinguishes this many lines by color.
 COLORS = 5
 
 
 def chart_data(moments: Sequence[datetime], values: Mapping[str, Sequence[float | None]], unit: str) -> str:
-    """What a line or bar chart shows: of each name one value per moment, in ``unit``. As JSON.
+    """Return the data of a line or bar chart as JSON: for each name one value per moment, in ``unit``.
 
     ``times.js`` writes the moments in the reader's zone before the chart is drawn.
     """
@@ -34,5 +34,5 @@ def chart_data(moments: Sequence[datetime], values: Mapping[str, Sequence[float 
 
 
 def color_of(number: int) -> int:
-    """Which of the colours the line of this number has."""
+    """Return the color of the line of this number."""
     return number % COLORS + 1

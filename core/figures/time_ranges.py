@@ -1,4 +1,4 @@
-"""How far back figures are looked at, and how far apart a chart's points are."""
+"""The ranges of charts: the lookback, and the distance between points."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True)
 class Span:
-    """How far to look back, how far apart a chart's points are, and how samples are thinned for that."""
+    """A lookback, the distance between a chart's points, and how samples are downsampled for that."""
 
     label: str
     length: timedelta
@@ -14,7 +14,7 @@ class Span:
     downsampled: str
 
     def moments(self, now: datetime) -> list[datetime]:
-        """The span's begin, its full steps in UTC, where the samples are that it is thinned to, and now."""
+        """Return the span's start, its full steps in UTC, at which downsampled samples are, and now."""
         step = self.step.total_seconds()
         last = int(now.timestamp() // step)
         full = [

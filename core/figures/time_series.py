@@ -22,7 +22,7 @@ def sum_of_known(figures: Iterable[float | None]) -> float | None:
 
 
 class SampleQuerySet(OfClientsQuerySet[Any]):
-    """Rows with ``taken_at``. Those that agree in what ``series`` names are the samples of one thing over time."""
+    """Rows with ``taken_at``. Those with equal ``series`` fields are the samples of one series over time."""
 
     series: tuple[str, ...] = ()
 
@@ -30,19 +30,19 @@ class SampleQuerySet(OfClientsQuerySet[Any]):
         return self.filter(taken_at__gte=moment)
 
     def newest(self) -> Self:
-        """The last sample of each series."""
+        """Return the last sample of each series."""
         return self._last_of_each()
 
     def hourly(self) -> Self:
-        """The last sample of each series in each hour, in UTC."""
+        """Return the last sample of each series in each hour, in UTC."""
         return self._last_of_each(_beginning("2026-01-31 23"))
 
     def daily(self) -> Self:
-        """The last sample of each series in each day, in UTC."""
+        """Return the last sample of each series in each day, in UTC."""
         return self._last_of_each(_beginning("2026-01-31"))
 
     def downsample(self, now: datetime) -> None:
-        """Let go of the detail of what is older than two days, and of more of what is older than a month."""
+        """Downsample what is older than two days, and further what is older than a month."""
         older = self.filter(taken_at__lt=now - KEPT_IN_DETAIL)
         older.exclude(pk__in=older.hourly().values("pk")).delete()
         oldest = self.filter(taken_at__lt=now - KEPT_HOURLY)
@@ -56,7 +56,7 @@ class SampleQuerySet(OfClientsQuerySet[Any]):
 
 
 def _beginning(of: str) -> Substr:
-    """As much of the time, written out, as there is in this example.
+    """Return the start of the time as text, as long as this example.
 
     The database keeps times in UTC. For SQLite this is four times as fast as to truncate them.
     """

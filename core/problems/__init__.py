@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class Problem(Exception):
-    """Something went wrong that a person can do something about.
+    """An error that a user can do something about.
 
     Attributes:
         code: stable, for programs and searches.
@@ -18,7 +18,7 @@ class Problem(Exception):
         retryable: whether the same request may succeed later without anything being changed.
         fix_target: what has to be fixed, so that a page can link to it: ``server``, ``key``, ``bot``, ``settings``,
             ``strategy``, ``client``; empty where there is no such place.
-        no_contact: whether it means that a server could not be asked at all, as opposed to saying no.
+        no_contact: whether the server could not be reached at all, as opposed to rejecting the request.
     """
 
     code: ClassVar[str] = "problem"
@@ -35,9 +35,9 @@ class Problem(Exception):
 
     @classmethod
     def catalog(cls) -> Iterator[type["Problem"]]:
-        """Every kind of problem that has been defined, in order of definition, families before their members.
+        """Yield every kind of problem that has been defined, in order of definition, families before their members.
 
-        A family without a code of its own is none: it only says what its members have in common.
+        A family without a code of its own is excluded: it only holds what its members have in common.
         """
         for kind in cls.__subclasses__():
             if "code" in vars(kind):
@@ -46,5 +46,5 @@ class Problem(Exception):
 
     @classmethod
     def with_code(cls, code: str) -> "type[Problem] | None":
-        """The kind of problem that a stored code stands for; ``None`` when there is none any more."""
+        """Return the kind of problem that a stored code stands for; ``None`` when it no longer exists."""
         return next((kind for kind in cls.catalog() if kind.code == code), None)

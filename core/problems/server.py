@@ -191,7 +191,9 @@ REMEDIES: dict[type[HummingbotAPIError], Remedy] = {
 
 
 class ServerProblem(Problem):
-    """An error of the API client, with the panel's remedy. Its classes are made of the client's, one for each code."""
+    """An error of the API client, with the panel's remedy. Its classes are derived from the client's, one for each
+    code.
+    """
 
 
 _problem_classes: dict[type[HummingbotAPIError], type[ServerProblem]] = {}
@@ -233,5 +235,5 @@ def _with_codes(family: type[HummingbotAPIError]) -> None:
 
 
 _with_codes(HummingbotAPIError)
-#: What can go wrong when a server is asked: the panel's own problems, and the client's errors.
+#: What can go wrong in requests to a server: the panel's own problems, and the client's errors.
 FAILURES = (Problem, HummingbotAPIError)

@@ -1,4 +1,4 @@
-"""A connector on a page: its name, and a badge that says whose money is at stake. Everywhere the same."""
+"""A connector on a page: its name, and a badge with its account type. The same on all pages."""
 
 from django import template
 from django.utils.html import format_html
@@ -24,5 +24,5 @@ def account_type_badge(connector: str) -> SafeString:
 
 @register.filter
 def with_badge(connector: str) -> SafeString:
-    """Hummingbot's name for it, with the badge."""
+    """Return Hummingbot's name for it, with the badge."""
     return format_html('<span title="{}">{}</span> {}', title_of(connector), connector, account_type_badge(connector))

@@ -1,4 +1,4 @@
-"""A word with its meaning: on hover, and behind the link for whoever has no mouse."""
+"""A term with its meaning: on hover, and behind a link for users without a mouse."""
 
 from django import template
 from django.urls import reverse

@@ -16,9 +16,9 @@ FORMS = {"second": "j M Y H:i:s", "minute": "j M Y H:i", "short": "j M H:i:s"}
 
 @register.simple_tag
 def when(value: datetime | None, form: str = "second", none: str = "—") -> SafeString:
-    """A moment as an element that says it to people and to programs; ``none`` when there is no moment.
+    """Return a moment as an element for users and programs; ``none`` when there is no moment.
 
-    ``form`` is one of ``FORMS``, or "ago". Where no script runs, it is in UTC and says so.
+    ``form`` is one of ``FORMS``, or "ago". Without scripts, it is in UTC and labeled so.
     """
     if value is None:
         return format_html("{}", none)

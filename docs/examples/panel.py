@@ -37,7 +37,7 @@ class Panel:
     token: str = field(repr=False)
 
     def call(self, method: str, path: str, *, body: Json | None = None, headers: dict[str, str] | None = None) -> Json:
-        """One call.
+        """Return one call.
 
         Raises:
             PanelProblem: the panel said no.
@@ -82,14 +82,14 @@ class Panel:
         return answer
 
     def follow(self, operation_url: str, every: float = 2) -> Json:
-        """The operation when it has ended, however that was."""
+        """Return the operation when it has ended, however that was."""
         while (operation := self.call("GET", operation_url))["state"] in {"queued", "running"}:
             time.sleep(every)
         return operation
 
 
 def verify(secret: str, headers: dict[str, str], body: bytes, tolerance: float = 300) -> bool:
-    """Whether a webhook's message comes from the panel and is new.
+    """Return whether a webhook's message comes from the panel and is new.
 
     Args:
         headers: of the request. Their names are compared as they are written here.

@@ -1,10 +1,10 @@
 """Connections to addresses that staff entered: where they may lead, and how long and how large an answer may be.
 
-Whoever may edit servers or channels chooses where the panel's host connects to. So a name is resolved here, its address
-is checked, and the connection goes to that very address: no change of the name in between gets around the check.
+A user who may edit servers or channels chooses where the panel's host connects to. So this module resolves the name,
+checks the address, and connects to the same address: a change of the name in between can't bypass the check.
 
-Whatever answers there may be broken or hostile. The timeouts of requests begin anew with every byte, and it reads and
-unzips without bound: here the whole answer, its headers included, has one deadline and one largest size.
+The host may be broken or hostile. The timeouts of requests restart with every byte, and requests reads and unzips
+without bound: here the whole answer, its headers included, has one deadline and one largest size.
 """
 
 import io
@@ -28,8 +28,8 @@ from urllib3.util.connection import allowed_gai_family
 
 from hummingbot_api.errors import AddressForbidden
 
-#: Bytes of an answer, before and after unzipping. The largest that is asked for is a month of hourly balances: 744
-#: times 100 bytes for each token, of which some accounts have hundreds.
+#: Bytes of an answer, before and after unzipping. The largest request is for a month of hourly balances: 744 times 100
+#: bytes for each token, of which some accounts have hundreds.
 MAX_SIZE = 20_000_000
 #: Bytes that are read at a time.
 PIECE = 64 * 1024
@@ -110,8 +110,8 @@ def limited(*, until: float, loopback: bool) -> Iterator[None]:
 
 
 def guarded_session() -> requests.Session:
-    """A session for use within ``limited``. It repeats nothing, and takes nothing from the environment: a proxy would
-    decide where it goes, a ``.netrc`` would replace the login.
+    """Return a session for use within ``limited``. It repeats nothing, and reads nothing from the environment: a proxy
+    would decide where requests go, a ``.netrc`` would replace the login.
     """
     session = requests.Session()
     session.trust_env = False
@@ -121,7 +121,7 @@ def guarded_session() -> requests.Session:
 
 
 def content_of(response: requests.Response) -> bytes:
-    """The body of a response that was requested with ``stream=True``, unzipped.
+    """Return the body of a response that was requested with ``stream=True``, unzipped.
 
     Raises:
         AnswerTooLarge

@@ -54,7 +54,7 @@ RETRIED_STATUSES = {502, 503, 504}
 MAX_VALUES = 1_000_000
 TIMED_OUT = "The server was too slow: the time limit for all its requests was reached."
 
-#: What the server's framework answers, as opposed to the server, which says what it is that it did not find.
+#: The answers of the server's framework, as opposed to the server's own, which name what was not found.
 _NO_ROUTE = ({"detail": "Not Found"}, {"detail": "Method Not Allowed"})
 _TUNNEL_CODE = re.compile(r"ERR_NGROK_\d+")
 _TUNNEL_ERRORS: dict[str, type[TunnelError]] = {
@@ -69,13 +69,13 @@ _TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,500})", re.IGNORECASE)
 
 
 class Answer:
-    """What the API itself answered, be it a result or a refusal.
+    """The API's own answer, a result or a rejection.
 
     Attributes:
         status: the HTTP status.
         plain: whether the body is not JSON: the server crashed (``Internal Server Error``).
-        words: what the server says went wrong, on one line, without secrets; for a result mostly empty.
-        raw: the same with all that is in it. It decides what the answer means, and is never shown or kept.
+        words: the server's message about what went wrong, on one line, without secrets; mostly empty for a result.
+        raw: the same unmasked. It decides what the answer means, and is never shown or stored.
     """
 
     def __init__(self, status: int, body: Any, words: str, mask: Callable[[str], str], plain: bool) -> None:
@@ -90,7 +90,7 @@ class Answer:
         """Make sure that the answer is a result.
 
         Raises:
-            NotFound, RequestRejected, ServerFailed: it is a refusal, and the caller knows no more of it.
+            NotFound, RequestRejected, ServerFailed: it is a rejection without a more precise meaning.
         """
         if self.status >= 500:
             raise problem(server_fault(self.raw) or ServerFailed, self.words)
@@ -119,7 +119,7 @@ class Transport:
     """Sends requests to one server. Reads are repeated when the server is not reached, writes never.
 
     Reads share pooled connections. Every write opens a connection of its own: the server drops a kept-alive
-    connection after a failure without saying so, and a write that is reset on it can't be told from one that
+    connection after a failure without notice, and a write that is reset on it can't be told from one that
     took effect, so it could not be repeated either (a deploy sent twice makes two bots).
     """
 
@@ -148,7 +148,7 @@ class Transport:
         self._read_pauses = BACKOFF[:read_retries]
         self._reads = self._new_session()
         if not verify_tls:
-            # Whoever switched it off knows; a warning at every request would only drown the others.
+            # The operator who disabled it knows; a warning at every request would only drown the others.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     def close(self) -> None:
@@ -272,7 +272,7 @@ def _read(response: requests.Response, content: bytes, mask: Callable[[str], str
     status = response.status_code
     content_type = response.headers.get("Content-Type", "")
     text = storable(content.decode("utf-8", errors="replace"))
-    # Only where the API can't be speaking: a bot's log may well hold such a code.
+    # Only where the API can't be the sender: a bot's log may contain such a code.
     tunnel_code = response.headers.get("ngrok-error-code", "") + ("" if "json" in content_type else text)
     if match := _TUNNEL_CODE.search(tunnel_code):
         return _tunnel_error(match[0])
@@ -307,7 +307,7 @@ def _tunnel_error(code: str) -> TunnelError:
 
 
 def _without_secrets(url: str) -> str:
-    """The URL without what may be a secret: user name, password, query and fragment."""
+    """Return the URL without possible secrets: user name, password, query and fragment."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -316,7 +316,7 @@ def _without_secrets(url: str) -> str:
 
 
 def _no_answer(error: Exception, method: str, waited: float) -> HummingbotAPIError:
-    """Name the cause in words of ours: an exception of requests may quote the URL and the body."""
+    """Name the cause in the client's own text: an exception of requests may quote the URL and the body."""
     causes = list(_causes(error))
 
     def caused_by(*kinds: type[BaseException]) -> bool:

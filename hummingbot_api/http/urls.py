@@ -8,10 +8,10 @@ from hummingbot_api.errors import InvalidBaseURL
 
 
 def check_base_url(url: str) -> str:
-    """Return the base URL in one form: ``https://host[:port]``, in lower case, without a slash at the end or a port
-    that goes without saying.
+    """Return the base URL in one form: ``https://host[:port]``, in lower case, without a trailing slash or a default
+    port.
 
-    No message quotes the URL, for it may hold a password.
+    No message quotes the URL, because it may contain a password.
 
     Raises:
         InvalidBaseURL: anything but http or https, a host and perhaps a port.
@@ -35,13 +35,13 @@ def check_base_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(default_port)}"
 
 
-#: Ends of names that nobody can have in the internet.
+#: Suffixes of names that can't exist on the internet.
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 
 
 def is_readable_by_others(base_url: str) -> bool:
-    """Whether a login and keys that go to this base URL could be read on the way: by http, and to a public host, for
-    all that the address says. Names are not resolved; one without a dot is of a private network.
+    """Return whether others could read a login and keys sent to this base URL: by http, and to a public host, as far as
+    the address shows. Names are not resolved; one without a dot is of a private network.
     """
     parts = urlsplit(base_url)
     host = (parts.hostname or "").rstrip(".")

@@ -1,8 +1,8 @@
-"""What can be asked of a server, by subject: ``api.accounts.add("client_sharp")``.
+"""The requests to a server, by subject: ``api.accounts.add("client_sharp")``.
 
 Every call may raise what ``Transport.request`` raises (no connection, no answer in time, wrong password),
-``UnexpectedAnswer`` for an answer of another shape, and ``InvalidName``. A refusal that means nothing more
-precise is ``NotFound`` (404), ``RequestRejected`` (other 4xx) or ``ServerFailed`` (5xx).
+``UnexpectedAnswer`` for an answer of another shape, and ``InvalidName``. A rejection that means nothing more precise is
+``NotFound`` (404), ``RequestRejected`` (other 4xx) or ``ServerFailed`` (5xx).
 The docstrings name what comes on top of these.
 """
 

@@ -15,7 +15,7 @@ class Accounts(Resource):
     """Credentials profiles: one directory per client, with one entry per connector."""
 
     def list(self) -> Names:
-        """The names of all accounts, ``master_account`` included."""
+        """Return the names of all accounts, ``master_account`` included."""
         return reading.texts(self._http.get("/accounts/").value, "the list of accounts")
 
     def add(self, name: str) -> None:
@@ -41,7 +41,7 @@ class Accounts(Resource):
         answer.check()
 
     def credentials(self, name: str) -> Names:
-        """The connectors that the account has a key for. The values can't be read back.
+        """Return the connectors that the account has a key for. The values can't be read back.
 
         Raises:
             ProfileMissing: the server has no such account.
@@ -60,13 +60,13 @@ class Accounts(Resource):
             values: by the names that ``connectors.fields`` gives.
 
         Raises:
-            KeyRefused: the exchange said so, with its HTTP status or a code of its own.
-            IpNotAllowed, RegionBlocked, ServerClockWrong: the exchange takes no request from this server as it is.
+            KeyRefused: the exchange rejected it, with its HTTP status or a code of its own.
+            IpNotAllowed, RegionBlocked, ServerClockWrong: the exchange accepts no request from this server as it is.
             ExchangeUnreachable: the server could not try it.
-            WrongKeyField: a value is not one that the connector asks for, or one is missing.
+            WrongKeyField: a value is not one of the connector's fields, or one is missing.
             ProfileMissing, UnknownConnector: the server lacks the account or the connector.
-            ServerFailed: the server met an error of its own, such as keys that it can't read any more.
-            KeyUndecided: its words don't tell whose fault it is.
+            ServerFailed: the server met an error of its own, such as keys that it can no longer read.
+            KeyUndecided: the server's message does not show the cause.
         """
         answer = self._http.post(
             path("accounts", "add-credential", check_name(name, "an account"), check_name(connector, "a connector")),

@@ -20,7 +20,9 @@ class Archives(Resource):
     """The databases of archived instances."""
 
     def has(self, instance_name: str) -> bool:
-        """Whether the archive has a database of that instance yet: it comes a moment after the container is gone."""
+        """Return whether the archive has the instance's database yet: it appears a moment after the container's
+        removal.
+        """
         try:
             self._database(instance_name)
         except NotFound:
@@ -28,7 +30,7 @@ class Archives(Resource):
         return True
 
     def open_orders(self, instance_name: str) -> list[ArchivedOrder]:
-        """The orders that the instance never saw end: as far as anybody knows, they are open at the exchange.
+        """Return the orders that the instance never saw end: as far as is known, they are open at the exchange.
 
         A partly filled one is among them, and so is one whose last event the panel has no name for.
 

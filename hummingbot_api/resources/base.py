@@ -2,7 +2,7 @@
 
 from hummingbot_api.http.transport import Transport
 
-#: By this name, because in a resource ``list`` is what can be asked for.
+#: By this name, because in a resource ``list`` is a request.
 Names = list[str]
 
 

@@ -39,7 +39,7 @@ _NO_IMAGE = re.compile(
 class Bots(Resource):
     """Instances: deploy, watch, stop, archive.
 
-    There is no ``start``: the server's ``start-bot`` says success and does nothing, because Hummingbot
+    There is no ``start``: the server's ``start-bot`` reports success and does nothing, because Hummingbot
     rejects its arguments. A stopped bot is started by ``docker.stop`` and then ``docker.start``.
     """
 
@@ -54,12 +54,12 @@ class Bots(Resource):
     ) -> str:
         """Create an instance that runs a script's configuration, and return its unique name.
 
-        The name is ``instance_name`` with a timestamp. Success means that a container was made, not that it
-        trades. Sent twice it makes two bots on the same account: when no answer came, look before repeating.
+        The name is ``instance_name`` with a timestamp. Success means that a container was created, not that it trades.
+        Sent twice, it creates two bots on the same account: when no answer came, check before repeating.
 
         Args:
             config_name: without ``.yml``. One that does not exist goes unnoticed: the container exits after seconds.
-            headless: needed for a bot without a terminal to be heard.
+            headless: needed for a bot without a terminal to connect.
 
         Raises:
             ProfileMissing, ImageMissing, DockerDown: what the server lacks.
@@ -117,7 +117,7 @@ class Bots(Resource):
         return reading.text(made, "unique_instance_name")
 
     def status(self, name: str) -> BotStatus:
-        """One live bot's state, with its logs.
+        """Return one live bot's state, with its logs.
 
         Raises:
             BotNotFound: it is gone, or exited, or the server was restarted a moment ago.
@@ -129,7 +129,7 @@ class Bots(Resource):
         return _bot_status(data)
 
     def mqtt(self) -> MqttStatus:
-        """Which bots were heard within 30 s, and whether the server can hear any."""
+        """Return which bots were connected within 30 s, and whether the server can receive any messages."""
         data = reading.an_object(_data(self._http.get("/bot-orchestration/mqtt")), "the MQTT state")
         return MqttStatus(
             connected=reading.flag(data.get("mqtt_connected"), "“mqtt_connected”"),
@@ -137,15 +137,17 @@ class Bots(Resource):
         )
 
     def performance(self) -> list[ControllerPerformance]:
-        """The latest snapshot of each controller, up to five minutes old."""
+        """Return the latest snapshot of each controller, up to five minutes old."""
         answer = self._http.get("/bot-orchestration/controller-performance-latest")
         return reading.readable(reading.a_list(_data(answer), "the performance"), _performance)
 
     def performance_history(self, since: datetime, pages: int = 50) -> list[ControllerPerformance]:
-        """Every controller's snapshots since then, newest first; of a very long time the newest ``pages`` thousand.
+        """Return every controller's snapshots since then, newest first; of a very long time the newest ``pages``
+        thousand.
 
-        Pages are cut by time and not by the server's cursor. All controllers' snapshots of one moment bear the same
-        timestamp: when they fall on two pages the cursor leaves the rest of them out.
+        Pages are cut by time and not by the server's cursor. All controllers' snapshots of one moment share one
+        timestamp:
+        when they fall on two pages, the cursor skips the rest of them.
         """
         found: dict[tuple[str, str, datetime], ControllerPerformance] = {}
         params = {"start_time": since.isoformat(), "limit": PAGE}
@@ -160,8 +162,8 @@ class Bots(Resource):
         return list(found.values())
 
     def stop(self, name: str) -> None:
-        """Tell the bot to stop its strategy and to cancel its orders; its container stays up, and nothing waits for the
-        bot to obey.
+        """Request the bot to stop its strategy and to cancel its orders; its container stays up, and the call does not
+        wait for the bot to obey.
 
         Raises:
             BotNotFound: it is not live.
@@ -193,7 +195,7 @@ class Bots(Resource):
             raise answer.refusal(_command_problem, result.get("message"))
 
     def runs(self, bot_name: str | None = None, limit: int = 20) -> list[BotRun]:
-        """The latest deployments, newest first. Each brings its final logs along: hundreds of kB in all."""
+        """Return the latest deployments, newest first. Each includes its final logs: hundreds of kB in all."""
         params = {"bot_name": bot_name, "limit": limit}
         answer = self._http.get("/bot-orchestration/bot-runs", params)
         return reading.readable(reading.a_list(_data(answer), "the history"), _bot_run)

@@ -23,11 +23,11 @@ class Connectors(Resource):
     """Exchanges as Hummingbot names them."""
 
     def list(self) -> Names:
-        """The names of all connectors, except those for paper trade."""
+        """Return the names of all connectors, except those for paper trade."""
         return reading.texts(self._http.get("/connectors/").value, "the list of connectors")
 
     def fields(self, connector: str) -> tuple[ConnectorField, ...]:
-        """What the connector asks for in a key, in the server's order.
+        """Return the connector's fields for a key, in the server's order.
 
         Raises:
             UnknownConnector: the server crashes on this name, as it does on those for paper trade.
@@ -38,20 +38,20 @@ class Connectors(Resource):
         fields = answer.value
         if isinstance(fields, dict):
             return tuple(_field(name, reading.an_object(fact, f"“{name}”")) for name, fact in fields.items())
-        # Older servers name the fields and say nothing else of them.
+        # Older servers name the fields and report nothing else.
         known = {field.name: field for field in KNOWN_CONNECTORS.get(connector, ())}
         names = reading.texts(fields, "the list of fields")
         return tuple(known.get(name) or ConnectorField(name, "SecretStr", True) for name in names)
 
     def trading_rules(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, TradingRule]:
-        """Smallest orders and price steps, by trading pair. The server asks the exchange for them.
+        """Return smallest orders and price steps, by trading pair. The server queries the exchange for them.
 
         A pair that the exchange does not list is left out: the server answers 200, with an error in the rules' place.
 
         Raises:
-            ExchangeUnreachable: the server could not ask.
+            ExchangeUnreachable: the server could not query it.
             UnknownConnector: the server has no such connector.
-            ServerFailed: it met another error while it asked.
+            ServerFailed: it met another error meanwhile.
         """
         answer = self._http.get(
             path("connectors", check_name(connector, "a connector"), "trading-rules"),
@@ -65,10 +65,10 @@ class Connectors(Resource):
         return {pair: _trading_rule(facts) for pair, facts in notified.items() if "error" not in facts}
 
     def prices(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, float]:
-        """The last traded prices in the quote asset, by trading pair, of those that the exchange has.
+        """Return the last traded prices in the quote asset, by trading pair, of those that the exchange has.
 
         Raises:
-            ExchangeUnreachable: the server could not ask.
+            ExchangeUnreachable: the server could not query it.
         """
         answer = self._http.post(
             "/market-data/prices",
@@ -82,7 +82,7 @@ class Connectors(Resource):
 
 
 def _why_no_rules(words: str) -> type[HummingbotAPIError]:
-    """The server answers “not found or error” to whatever it met."""
+    """Return the problem behind “not found or error”, which the server answers to any error."""
     met = words.partition(" or error: ")[2]
     if NO_EXCHANGE.search(met):
         return ExchangeUnreachable

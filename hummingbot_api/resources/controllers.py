@@ -21,12 +21,12 @@ class Controllers(Resource):
     """Strategies that the server has, and their configurations."""
 
     def list(self) -> dict[str, Names]:
-        """The names of all controllers, by type: ``generic``, ``market_making``, ``directional_trading``."""
+        """Return the names of all controllers, by type: ``generic``, ``market_making``, ``directional_trading``."""
         by_type = reading.an_object(self._http.get("/controllers/").value, "the controllers")
         return {kind: reading.texts(names, f"“{kind}”") for kind, names in by_type.items()}
 
     def config_template(self, type: str, name: str) -> tuple[ControllerSetting, ...]:
-        """The controller's settings, in the server's order. The server imports the controller for it.
+        """Return the controller's settings, in the server's order. The server imports the controller for it.
 
         Raises:
             ControllerInvalid: it can't, or there is no such controller.
@@ -49,18 +49,18 @@ class Controllers(Resource):
         answer.check()
 
     def save_config(self, id: str, config: Mapping[str, object]) -> None:
-        """Add or replace a configuration; it must hold ``controller_name`` and ``controller_type``."""
+        """Add or replace a configuration; it must contain ``controller_name`` and ``controller_type``."""
         self._http.post(path("controllers", "configs", check_name(id, "a configuration")), dict(config)).check()
 
     def get_config(self, id: str) -> dict[str, Any]:
-        """The configuration as the server holds it."""
+        """Return the configuration as the server holds it."""
         answer = self._http.get(path("controllers", "configs", check_name(id, "a configuration")))
         return reading.an_object(answer.value, "the configuration")
 
     def instance_configs(self, name: str) -> dict[str, dict[str, Any]]:
-        """The configurations of an instance's controllers as its own files hold them now, by id.
+        """Return the configurations of an instance's controllers as its own files contain them now, by id.
 
-        What the files hold, not what the bot has taken over: see ``change_instance_config``.
+        The files may differ from what the bot has applied: see ``change_instance_config``.
 
         Raises:
             BotNotFound: the server has no files of such an instance.
@@ -71,19 +71,19 @@ class Controllers(Resource):
         configs = {}
         for entry in reading.a_list(answer.value, "the instance's configurations"):
             config = reading.an_object(entry, "a configuration")
-            name_of_file = reading.text(config, "_config_name")  # stands among the settings, and is none of them
+            name_of_file = reading.text(config, "_config_name")  # is among the settings, and is none of them
             configs[name_of_file] = {name: value for name, value in config.items() if name != "_config_name"}
         return configs
 
     def change_instance_config(self, name: str, id: str, changes: Mapping[str, object]) -> None:
-        """Set some settings of one of an instance's controllers; those that are not named stay.
+        """Change some settings of one of an instance's controllers; the others stay.
 
-        The server merges the changes into the instance's own file, unchecked, and tells the bot nothing (read in
+        The server merges the changes into the instance's own file, unchecked, and does not notify the bot (read in
         ``routers/controllers.py`` of hummingbot/hummingbot-api). The bot reads the file every 10 seconds while its
-        exchange is ready and takes over the fields that its config class marks ``is_updatable``, no others; a file
-        that the class refuses, as with an unknown field, is an error at each of these looks (read in
-        ``StrategyV2Base.update_controllers_configs`` and ``ControllerBase.update_config`` of hummingbot 20260922).
-        The whole file counts at the next start of the container. So have ``validate`` check the outcome first.
+        exchange is ready, and applies the fields that its config class marks ``is_updatable``, no others; a file that
+        the class rejects, as with an unknown field, is an error at each of these reads (read in
+        ``StrategyV2Base.update_controllers_configs`` and ``ControllerBase.update_config`` of hummingbot 20260922). The
+        whole file counts at the next start of the container. So have ``validate`` check the outcome first.
 
         Raises:
             BotNotFound: the server has no files of such an instance.
@@ -99,7 +99,7 @@ class Controllers(Resource):
 
     @staticmethod
     def _of_controller(answer: Answer) -> Answer:
-        """What was answered about a controller that the server could import."""
+        """Return what was answered about a controller that the server could import."""
         if answer.status == 500 and answer.plain:
             raise ControllerInvalid(f"{ControllerInvalid.meaning} It crashed while importing it, as on a syntax error.")
         if answer.status == 404:

@@ -18,31 +18,31 @@ class Docker(Resource):
     """The containers on the server's host. An instance's container has its unique name."""
 
     def is_running(self) -> bool:
-        """Whether the Docker engine answers the server."""
+        """Return whether the Docker engine answers the server."""
         return reading.flag(self._http.get("/docker/running").value, "the answer")
 
     def active(self, name_filter: str = "") -> list[Container]:
-        """The running containers whose name contains ``name_filter``.
+        """Return the running containers whose name contains ``name_filter``.
 
         Raises:
-            DockerDown: the server can't ask the engine.
+            DockerDown: the server can't reach the engine.
         """
         return self._containers("/docker/active-containers", name_filter)
 
     def exited(self, name_filter: str = "") -> list[Container]:
-        """The stopped and crashed containers whose name contains ``name_filter``.
+        """Return the stopped and crashed containers whose name contains ``name_filter``.
 
         Raises:
-            DockerDown: the server can't ask the engine.
+            DockerDown: the server can't reach the engine.
         """
         return self._containers("/docker/exited-containers", name_filter)
 
     def start(self, name: str) -> None:
-        """Start a container; a bot begins its strategy again and is heard 5 to 10 s later.
+        """Start a container; a bot starts its strategy again and connects 5 to 10 s later.
 
         Raises:
             NotFound, DockerDown: the container, or the engine, is not there.
-            CommandRefused: the engine refused for another reason.
+            CommandRefused: the engine rejected it for another reason.
         """
         self._command("start-container", name)
 
@@ -79,7 +79,7 @@ class Docker(Resource):
     def _command(self, command: str, name: str) -> None:
         answer = self._http.post(path("docker", command, check_name(name, "an instance")), long=True)
         refusal = answer.value
-        if refusal is not None:  # the server answers null when it worked, and the engine's words when not
+        if refusal is not None:  # the server answers null when it worked, and the engine's message when not
             raise answer.refusal(_command_problem, refusal)
 
 

@@ -1,7 +1,7 @@
-"""Why a key was not stored. The server answers 400 with whatever exception it met, its own or an exchange's.
+"""Why a key was not stored. The server answers 400 with any exception that it met, its own or an exchange's.
 
-Nothing is blamed on the key but what an exchange said with its HTTP status or a code of its own, and what the server
-says of the key's form. All else is the server's, or not known.
+The key is blamed only for what an exchange reported with its HTTP status or a code of its own, and for what the server
+reports about the key's format. All else is the server's fault, or unknown.
 """
 
 import re
@@ -28,7 +28,7 @@ class IpNotAllowed(Refused):
 
 
 class RegionBlocked(Refused):
-    """The exchange serves nobody at the server's place."""
+    """The exchange serves no users at the server's location."""
 
     code = "region_blocked"
     may_have_acted = True
@@ -45,7 +45,7 @@ class ServerClockWrong(Refused):
 
 
 class KeyUndecided(Refused):
-    """The server did not store the key, and its words don't tell whether an exchange has refused it."""
+    """The server did not store the key, and its message does not show whether an exchange rejected it."""
 
     code = "key_undecided"
     may_have_acted = True
@@ -57,7 +57,7 @@ _CODE = r"(code|status|err)[\"']?\W{1,4}(is )?-?"
 _WRONG_FIELD = re.compile(
     r"^Object has no attribute '|object has no field \"|Field required|Extra inputs are not permitted"
     r"|: Input should be |: Value error, |: String should "
-    # What a library says of a private key, a seed phrase or a secret that it can't make sense of.
+    # A library's message about a private key, a seed phrase or a secret that it can't parse.
     r"|Non-hexadecimal digit|Odd-length string|private key must be |Incorrect padding|Invalid base64-encoded"
     r"|Could not deserialize key data|Unable to load PEM|Invalid mnemonic|mnemonic (words|phrase)",
     re.IGNORECASE,
@@ -94,10 +94,10 @@ _EXCHANGE_SAID = re.compile(
 
 
 def why_not_stored(words: str, connector: str) -> type[HummingbotAPIError]:
-    """Return the kind of problem that a refusal of a key is.
+    """Return the kind of problem that the rejection of a key is.
 
     Args:
-        words: the server's, with all that is in them: masked words may have lost what tells.
+        words: the server's unmasked message: masking may remove what decides.
     """
     if NO_PROFILE.search(words):
         return ProfileMissing
@@ -107,7 +107,7 @@ def why_not_stored(words: str, connector: str) -> type[HummingbotAPIError]:
         return ExchangeUnreachable if NO_EXCHANGE.search(words) else fault
     if _WRONG_FIELD.search(words):
         return WrongKeyField
-    # A blocked country, a clock that is wrong: exchanges say these with the status of a refusal, or as “unavailable”.
+    # A blocked country, a wrong clock: exchanges report these with the status of a rejection, or as “unavailable”.
     for kind, pattern in ((RegionBlocked, _REGION), (ServerClockWrong, _CLOCK), (IpNotAllowed, _IP)):
         if pattern.search(words):
             return kind

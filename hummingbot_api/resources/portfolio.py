@@ -10,26 +10,26 @@ from hummingbot_api.results import Holding, Holdings, PortfolioSnapshot
 
 
 class Portfolio(Resource):
-    """What accounts hold at their exchanges, as the server last read it there; it does so every five minutes."""
+    """Accounts' balances at their exchanges, as the server last read them; it does so every five minutes."""
 
     def state(self, accounts: Sequence[str]) -> dict[str, Holdings]:
-        """What each of these accounts holds now. No exchange is asked for it.
+        """Return what each of these accounts holds now. The server does not query the exchange for it.
 
-        A connector that could not be read, there or here, has no holdings, as has one without money: the server makes
-        no difference. An account of which nothing can be read is left out.
+        A connector that could not be read, there or here, has no holdings, like one without money: the server makes no
+        difference. An account of which nothing can be read is left out.
         """
         if not accounts:
-            return {}  # for no names the server tells of every account
+            return {}  # without names the server returns every account
         body = {"account_names": [check_name(name, "an account") for name in accounts], "skip_gateway": True}
         state = reading.an_object(self._http.post("/portfolio/state", body).value, "the portfolio")
         listed = ((name, state[name]) for name in accounts if name in state)
         return dict(reading.readable(listed, lambda account: (account[0], _holdings(account[1]))))
 
     def history(self, account: str, since: datetime) -> list[PortfolioSnapshot]:
-        """What the account held since then, once an hour, newest first, for a month at most.
+        """Return what the account held since then, once an hour, newest first, for a month at most.
 
         The oldest snapshot is left out: the server cuts its answer off anywhere, and some of the account's connectors
-        may be missing from it. With an account's name there is no second page, whatever the server says.
+        may be missing from it. With an account's name there is no second page, despite the server's cursor.
         """
         body = {
             "account_names": [check_name(account, "an account")],

@@ -1,10 +1,10 @@
-"""What the server's words mean, where several resources hear them. It has no codes for these: a refusal is mostly the
-text of a Python exception.
+"""The meaning of the server's messages, where several resources receive them. It has no codes for these: a rejection is
+mostly the text of a Python exception.
 """
 
 import re
 
-#: The account's directory itself: a file in it that can't be written is another thing.
+#: The account's directory itself: a file in it that can't be written is a different error.
 NO_PROFILE = re.compile(
     r"(No such file or directory: |Directory )'([^']{0,200}/)?credentials/[^/']{1,200}(/connectors)?'",
     re.IGNORECASE,

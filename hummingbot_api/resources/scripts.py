@@ -15,7 +15,7 @@ class Scripts(Resource):
     """Strategies as Python source, and their configurations."""
 
     def get(self, name: str) -> str:
-        """The script's source."""
+        """Return the script's source."""
         answer = self._http.get(path("scripts", check_name(name, "a script")))
         return reading.text(reading.an_object(answer.value, "the script"), "content")
 
@@ -24,7 +24,7 @@ class Scripts(Resource):
         self._http.post(path("scripts", check_name(name, "a script")), {"content": content}).check()
 
     def config_template(self, name: str) -> dict[str, Any]:
-        """The script's settings with their defaults. The server imports the script for it: proof that it can.
+        """Return the script's settings with their defaults. The server imports the script for it: proof that it can.
 
         Raises:
             ScriptInvalid: it can't, or the script has no configuration class, or there is no such script.
@@ -41,6 +41,6 @@ class Scripts(Resource):
         self._http.post(path("scripts", "configs", check_name(name, "a configuration")), dict(config)).check()
 
     def get_config(self, name: str) -> dict[str, Any]:
-        """The configuration as the server holds it."""
+        """Return the configuration as the server holds it."""
         answer = self._http.get(path("scripts", "configs", check_name(name, "a configuration")))
         return reading.an_object(answer.value, "the configuration")

@@ -12,7 +12,7 @@ class System(Resource):
     """The server itself."""
 
     def version(self) -> str:
-        """The server's version, ``1.0.1``. The server does not check the login for this.
+        """Return the server's version, ``1.0.1``. The server does not check the login for this.
 
         Raises:
             UnexpectedAnswer: something answers there, but not a Hummingbot API.
@@ -26,7 +26,7 @@ class System(Resource):
         return reading.text(about, "version")
 
     def missing_routes(self) -> list[str]:
-        """Those of ``ROUTES`` that the server does not list in its OpenAPI document, a few hundred kilobytes.
+        """Return those of ``ROUTES`` that the server does not list in its OpenAPI document, a few hundred kilobytes.
 
         Raises:
             NotSupportedByServer, UnexpectedAnswer: it has no such document.

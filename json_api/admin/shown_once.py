@@ -9,7 +9,7 @@ from core.admin.base import PanelAdmin
 
 
 def show_once(model_admin: PanelAdmin, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    """In the answer itself: a message would keep it in a cookie or in the session."""
+    """Show a secret in the response itself: a message would store it in a cookie or in the session."""
     context = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, **context}
     response = TemplateResponse(request, template, context)
     response["Cache-Control"] = "no-store"

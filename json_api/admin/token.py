@@ -63,7 +63,7 @@ class TokenAdmin(PanelAdmin):
     def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
         if not change:
             obj.user = request.user  # type: ignore[assignment]
-            # Kept for the answer to this very request, and nowhere else.
+            # Kept for the answer to this request only, and nowhere else.
             obj.secret = obj.renew()  # type: ignore[attr-defined]
         super().save_model(request, obj, form, change)
 

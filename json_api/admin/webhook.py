@@ -1,4 +1,4 @@
-"""Webhooks in the admin: registered there, their secret shown once, and the log of what each was told."""
+"""Webhooks in the admin: registered there, their secret shown once, and the log of their deliveries."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ class WebhookAdmin(ReceiverMixin):
         return ((None, {"fields": ("name", *address, "events", "active")}),)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Its deliveries go with it: their number says enough."""
+        """Omit the deliveries, which are deleted as well: their number is enough."""
         count = WebhookDelivery.objects.filter(webhook__in=objs).count()
         counts = {Webhook._meta.verbose_name_plural: len(objs), WebhookDelivery._meta.verbose_name_plural: count}
         return [str(webhook) for webhook in objs], counts, set(), []

@@ -1,4 +1,4 @@
-"""Who may call the JSON API, which requests it has taken already, and whom it tells of what happens."""
+"""Who may call the JSON API, which requests it has accepted already, and which webhooks it notifies."""
 
 from json_api.models.idempotency_record import IdempotencyRecord
 from json_api.models.token import Scope, Token, token_hash, validate_networks

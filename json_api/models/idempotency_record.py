@@ -16,9 +16,9 @@ class IdempotencyRecordQuerySet(models.QuerySet["IdempotencyRecord"]):
 
 
 class IdempotencyRecord(models.Model):
-    """A request that came with an ``Idempotency-Key``, and the operation that it asked for.
+    """A request that came with an ``Idempotency-Key``, and the operation that it submitted.
 
-    The row is written in the transaction that asks for the operation: there is one when there is the other.
+    The row is written in the transaction that submits the operation: either both exist or neither.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

@@ -37,7 +37,7 @@ def validate_networks(text: str) -> None:
 
 
 def token_hash(token: str) -> str:
-    """What is stored of a token. It holds 256 random bits, which no one guesses: a plain hash will do."""
+    """Return the stored hash of a token. It holds 256 random bits, which can't be guessed: a plain hash will do."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -63,7 +63,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
         def count() -> int:
             return running.update(window_count=F("window_count") + 1, last_used_at=now)
 
-        # A third look, because another request may have begun the new window between the first two.
+        # A third try, because another request may have started the new window between the first two.
         return bool(count() or over.update(window_count=1, window_began_at=now, last_used_at=now) or count())
 
 
@@ -125,13 +125,13 @@ class Token(models.Model):
         return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
 
     def allows(self, address: str) -> bool:
-        """Whether it may be used from this IP address."""
+        """Return whether it may be used from this IP address."""
         networks = self.allowed_networks.split()
         if not networks:
             return True
         try:
             caller = ip_address(address)
-        except ValueError:  # no address is known: behind a proxy that does not tell
+        except ValueError:  # no address is known: behind a proxy that does not send it
             return False
         caller = getattr(caller, "ipv4_mapped", None) or caller
         return any(caller in ip_network(network) for network in networks)

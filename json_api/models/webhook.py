@@ -1,4 +1,4 @@
-"""Webhooks out: tools that are told of what happens, and what they were told."""
+"""Webhooks: tools that are notified of events, and the log of their notifications."""
 
 import base64
 import secrets
@@ -21,7 +21,7 @@ from operations.models import Operation
 
 #: Characters that are kept of what an event is about.
 MAX_SUBJECT = 200
-#: A secret begins with this, as the convention wants it; what follows is the key in Base64.
+#: A secret starts with this, by convention; what follows is the key in Base64.
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the part that is no secret
 
 
@@ -32,22 +32,22 @@ class EventType(models.TextChoices):
     BOT_STATE_CHANGED = "bot.state_changed", "a bot's state changed"
 
 
-#: What takes part in what a tool may be told, besides which rows it may see.
+#: The permissions that an event requires, besides access to its rows.
 PERMISSIONS = {Operation: "operations.view_operation", Bot: "bots.view_bot"}
 
 
 class WebhookQuerySet(models.QuerySet["Webhook"]):
     def visible_to(self, user: AnyUser) -> Self:
-        """Everybody's own."""
+        """Return the user's own webhooks."""
         return self if user.is_superuser else self.filter(user=user)
 
     def listening(self) -> Self:
-        """Those that are switched on, of users who may still sign in."""
+        """Return those that are enabled, of users who may still sign in."""
         return self.filter(active=True, user__is_active=True, user__is_staff=True).select_related("user")
 
 
 class Webhook(models.Model):
-    """An address that is told of events. It is told what its user may see, and no more."""
+    """An address that is notified of events, limited to what its user may see."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="webhooks")
     name = models.CharField(max_length=60, help_text="What the receiver is: “billing”, “status page”.")
@@ -98,14 +98,14 @@ class Webhook(models.Model):
 
     @property
     def host(self) -> str:
-        """Whom it tells; what follows in the address may be a password."""
+        """The receiver's host; the rest of the address may contain a password."""
         return "can't be read" if isinstance(self.address, Unreadable) else urlsplit(self.address).hostname or ""
 
     def wants(self, event_type: str) -> bool:
         return not self.events or event_type in self.events
 
     def may_be_notified_of(self, model: type[Operation] | type[Bot], pk: int | None) -> bool:
-        """Whether its user may see this row now; of what was deleted, whether they see everything."""
+        """Return whether its user may see this row now; for a deleted row, whether they see everything."""
         user: Any = self.user
         if not (user.is_active and user.is_staff and user.has_perm(PERMISSIONS[model])):
             return False
@@ -113,7 +113,7 @@ class Webhook(models.Model):
 
 
 class LastNotifiedState(models.Model):
-    """The state of a bot that events went by last: what it is now compared with."""
+    """The last state of a bot in an event, which the current state is compared with."""
 
     bot = models.OneToOneField(Bot, on_delete=models.CASCADE, primary_key=True, related_name="+")
     state = models.CharField(max_length=12, default="none")
@@ -124,7 +124,7 @@ class LastNotifiedState(models.Model):
 
 
 class WebhookDelivery(Outgoing):
-    """One event for one webhook, with what is said of it: as things were when it was noticed."""
+    """One event for one webhook, with its payload: as things were when it was noticed."""
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event_id = models.CharField("event", max_length=60)

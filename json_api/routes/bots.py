@@ -1,4 +1,4 @@
-"""Bots: defined, deployed, started, stopped, archived, looked at."""
+"""Bots: defined, deployed, started, stopped, archived, refreshed."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -92,7 +92,7 @@ def list_bots(request: HttpRequest, asked: Query[BotFilters]) -> Any:
         "client__account_name": asked.account,
         "server__name": asked.server,
         "connector": asked.connector,
-        # A person who looks for a pair need not know how its exchange spells it.
+        # A user who searches for a pair need not know how its exchange spells it.
         "trading_pair__iexact": asked.pair and asked.pair.replace("/", "-"),
         "strategy__name": asked.strategy,
     }

@@ -1,4 +1,4 @@
-"""Operations: what was asked for, how far it is, why it failed."""
+"""Operations: what was requested, how far it is, why it failed."""
 
 from typing import Any, Literal
 

@@ -74,7 +74,7 @@ def list_orphaned_orders(request: HttpRequest, bot_id: Path[Id]) -> Any:
 
 @router.post("/bots/{bot_id}/orders/resolve", response=list[OrphanedOrdersOut], auth=may_deploy)
 def resolve_orphaned_orders(request: HttpRequest, bot_id: Path[Id], body: Confirmation | None = None) -> Any:
-    """Confirm that a user has checked the exchange and cancelled any open orders. Returns the records that were
+    """Confirm that a user has checked the exchange and canceled any open orders. Returns the records that were
     resolved. Records that changed since they were listed stay unresolved.
 
     Only after that can bots be deployed or started in that market for the client again.

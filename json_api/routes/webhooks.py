@@ -1,4 +1,4 @@
-"""Webhooks: registered, tested, their deliveries looked at."""
+"""Webhooks: registered, tested, with their deliveries."""
 
 from typing import Any, Literal
 

@@ -122,7 +122,7 @@ class BotOut(Schema):
 
     @staticmethod
     def rows(bots: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
-        """With what is needed of other tables, in a constant number of queries."""
+        """Return the rows with their related rows, in a constant number of queries."""
         return bots.select_related("client", "server", "strategy", "deployment").prefetch_related("client__keys")
 
     @staticmethod

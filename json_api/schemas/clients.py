@@ -45,7 +45,7 @@ class ClientOut(Schema):
 
     @staticmethod
     def rows(clients: models.QuerySet[Client]) -> models.QuerySet[Client]:
-        """With what is needed of other tables, in a constant number of queries."""
+        """Return the rows with their related rows, in a constant number of queries."""
         return clients.select_related("server", "account_manager").prefetch_related(
             "keys__client__profiles__pushed_keys", "keys__client__server", "profiles__pushed_keys"
         )

@@ -40,7 +40,7 @@ class OperationOut(Schema):
 
     @staticmethod
     def rows(operations: models.QuerySet[Operation]) -> models.QuerySet[Operation]:
-        """With what is needed of other tables, in a constant number of queries."""
+        """Return the rows with their related rows, in a constant number of queries."""
         return operations.select_related("requested_by")
 
     @staticmethod

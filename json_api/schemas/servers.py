@@ -28,7 +28,7 @@ class ServerOut(Schema):
 
     @staticmethod
     def resolve_base_url(server: Server, context: dict[str, Any] | None) -> str:
-        # The terminal has no request: whoever is at it has the host.
+        # The terminal has no request: its user has access to the host.
         may_see = context is None or context["request"].user.has_perm("accounts.change_server")
         return server.base_url if may_see else ""
 

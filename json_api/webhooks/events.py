@@ -1,8 +1,8 @@
-"""Finds what webhooks are to be told: compares what is stored with what was told before.
+"""Finds the events to send to webhooks: compares what is stored with what was sent before.
 
-Nothing is hooked in where it happens: an operation that has ended and of which there is no delivery yet is told, and a
-bot whose state is another one than that which was told last. A look that was missed, made twice, or made by two workers
-at once changes nothing: each event has an id that follows from what happened, and stands once for each webhook.
+Nothing is hooked in where it happens: an event is an operation that has ended and has no delivery yet, or a bot whose
+state differs from the one that was last sent. A check that was missed, made twice, or made by two workers at once
+changes nothing: each event has an id that follows from what happened, and is recorded once for each webhook.
 """
 
 import json
@@ -20,13 +20,13 @@ from json_api.schemas.bots import BotOut, BotStateEvent
 from json_api.schemas.operations import OperationEvent
 from operations.models import ACTIVE_STATES, Operation, State
 
-#: What ended longer ago is history: a webhook is not told of it when the worker was away for so long.
+#: Older events are history: a webhook is not notified of them if the worker was down for that long.
 FRESH = timedelta(days=1)
 ENDS = [state for state in State if state not in ACTIVE_STATES]
 
 
 def detect(now: datetime) -> None:
-    """Write down what the webhooks are to be told."""
+    """Record the events to send to the webhooks."""
     for webhook in Webhook.objects.listening():
         _operations(webhook, now)
     _bots(now)
@@ -70,7 +70,7 @@ def _bots(now: datetime) -> None:
 
 
 def _poll_is_stale(bot: Bot, now: datetime) -> bool:
-    """Whether the state is unknown because the panel itself was away, which says nothing of the bot."""
+    """Return whether the state is unknown because the panel itself was down, which proves nothing about the bot."""
     checked_at = bot.deployment.server.checked_at if bot.deployment else None
     return checked_at is None or checked_at < now - timedelta(seconds=settings.FLEET["STALE"])
 
@@ -78,7 +78,7 @@ def _poll_is_stale(bot: Bot, now: datetime) -> bool:
 def _notify_change(bot_id: int, notified: LastNotifiedState, state: str, now: datetime) -> None:
     with transaction.atomic():
         row, _ = LastNotifiedState.objects.get_or_create(bot_id=bot_id)
-        # Of two workers one tells.
+        # Only one of two workers sends it.
         same = LastNotifiedState.objects.filter(pk=row.pk, changes=notified.changes)
         if not same.update(state=state, changes=F("changes") + 1):
             return

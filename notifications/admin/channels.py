@@ -47,7 +47,7 @@ class ChannelAdmin(ReceiverMixin):
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
         if not sees_every_client(request.user):
-            # Who looks after some clients is told of these, and not of everybody's.
+            # A user who manages some clients is notified of their incidents only.
             obj.manager_id = None if obj.client else request.user.pk
         super().save_model(request, obj, form, change)
 

@@ -1,4 +1,4 @@
-"""The form for channels. An address or a token goes in, and never comes out again."""
+"""The form for channels. An address or a token can be entered, and is never shown again."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def _recipient(label: str, help_text: str) -> forms.CharField:
 
 
 class ChannelForm(forms.ModelForm):
-    """Each kind has fields of its own. Those of the others are not looked at, whatever was typed there."""
+    """Each kind has its own fields. The fields of other kinds are ignored, even if they have values."""
 
     email_recipient = _recipient("E-mail addresses", "Separate addresses with commas.")
     slack_secret = _secret("Webhook address", "As shown by Slack: https://hooks.slack.com/services/…")
@@ -75,7 +75,7 @@ class ChannelForm(forms.ModelForm):
         return cleaned
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """What is wrong with a column is said at the field for it."""
+        """Report an error in a column at the form field for it."""
         if field is None and hasattr(error, "error_dict"):
             own = fields_of(self.cleaned_data.get("kind", ""))
             error = ValidationError({own.get(name, name): errors for name, errors in error.error_dict.items()})
@@ -83,7 +83,7 @@ class ChannelForm(forms.ModelForm):
 
 
 def fields_of(kind: str) -> dict[str, str]:
-    """A kind's own fields in the form, by the columns that they are for."""
+    """Return a kind's own fields in the form, by the columns that they are for."""
     names = {column: f"{kind}_{column}" for column in COLUMNS}
     return {column: name for column, name in names.items() if name in ChannelForm.declared_fields}
 

@@ -25,7 +25,7 @@ from operations.models import WorkerHeartbeat
 
 
 def count_of_open_incidents(request: HttpRequest) -> str:
-    """For the sidebar, on every page."""
+    """Return the number of open incidents for the sidebar, on every page."""
     return str(Incident.objects.visible_to(request.user).open().count())
 
 
@@ -70,7 +70,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         return describe(incident.duration)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Incidents go with their client or server, whoever may delete these, and by themselves in the end."""
+        """Incidents are deleted together with their client or server, and pruned in the end."""
         match = request.resolver_match
         return match is not None and not str(match.url_name).startswith("notifications_incident")
 

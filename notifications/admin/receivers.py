@@ -1,4 +1,4 @@
-"""What the admin has for everything that an outbox tells: channels here, webhooks in the JSON API."""
+"""The admin for everything that an outbox notifies: channels here, webhooks in the JSON API."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retrying", Deliv
 
 
 class ReceiverMixin(OperatesMixin, ScopedMixin):
-    """For a model with ``deliveries``: its list tells how the last one went, its page the newest ones."""
+    """For a model with ``deliveries``: its list shows the last delivery, its page the newest ones."""
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         deliveries: Any = self.opts.get_field("deliveries")
@@ -37,15 +37,17 @@ class ReceiverMixin(OperatesMixin, ScopedMixin):
         return receiver
 
     def deliveries_shown(self, request: HttpRequest, receiver: Any) -> models.QuerySet[Any]:
-        """Those that the user may see, the newest first."""
+        """Return those that the user may see, the newest first."""
         deliveries: models.QuerySet[Any] = receiver.deliveries.all()
         return deliveries
 
     def may_enter_secret(self, request: HttpRequest, receiver: Any) -> bool:
-        """Who may only look is shown each field's value, and the secret is nobody's to see."""
+        """Return false for a user with view permission only: they see each field's value, and no one may see the
+        secret.
+        """
         return receiver is None or self.has_change_permission(request, receiver)
 
 
 def outcome_of(receiver: Any) -> tuple[str, str]:
-    """How the last delivery to it went, for a column with ``STATE_COLORS``."""
+    """Return the state of its last delivery, for a column with ``STATE_COLORS``."""
     return receiver.last_outcome or "none", OUTCOMES.get(receiver.last_outcome, "none yet")

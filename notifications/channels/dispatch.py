@@ -11,7 +11,7 @@ def deliver(message: Message, channel: Channel) -> None:
     """Send the message, once.
 
     Raises:
-        Problem: one of ``notifications.problems``; the message may have arrived all the same where that says so.
+        Problem: one of ``notifications.problems``; the message may have arrived anyway where that says so.
     """
     _SENDERS[ChannelKind(channel.kind)](message, channel)
 

@@ -20,7 +20,7 @@ def send(message: Message, channel: Channel) -> None:
 
 def _try_to_send(message: Message, channel: Channel) -> Problem | None:
     try:
-        # A headline holds names that people entered; a line end in one would begin a header of its own.
+        # A headline contains names that users entered; a line break in one would start a header of its own.
         send_mail(" ".join(message.headline.split()), message.text, None, channel.addresses)
     except smtplib.SMTPException as error:
         return MailFailed(f"{MailFailed.meaning} ({type(error).__name__})")

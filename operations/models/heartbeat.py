@@ -7,9 +7,9 @@ from django.utils import timezone
 
 
 class WorkerHeartbeat(models.Model):
-    """When each background worker was last heard: one row per worker process."""
+    """When each background worker last responded: one row per worker process."""
 
-    #: A worker makes itself heard every 20 s; one that was not heard for so long, in seconds, is not there.
+    #: A worker writes a heartbeat every 20 s; after this many seconds without one, it counts as stopped.
     UNRESPONSIVE = 90
 
     worker = models.CharField(max_length=80, primary_key=True)
@@ -20,5 +20,5 @@ class WorkerHeartbeat(models.Model):
 
     @classmethod
     def is_alive(cls) -> bool:
-        """Whether any worker is there."""
+        """Return whether any worker is alive."""
         return cls.objects.filter(last_seen_at__gte=timezone.now() - timedelta(seconds=cls.UNRESPONSIVE)).exists()

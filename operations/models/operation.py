@@ -1,6 +1,6 @@
-"""What the panel did to the outside: one durable row per operation, one per step of it.
+"""What the panel did outside of itself: one durable row per operation, one per step of it.
 
-The row is the truth about the action, the queue is only its doorbell. See ``runner.py`` for who writes when.
+The row is the truth about the operation, the queue only wakes a worker. See ``runner.py`` for who writes when.
 """
 
 from collections.abc import Sequence
@@ -45,11 +45,11 @@ MAX_SUMMARY = 500
 
 
 def lease_end() -> models.Expression:
-    """When a lease runs out that is taken or renewed now, by the database's clock."""
+    """Return when a lease that is taken or renewed now expires, by the database's clock."""
     return Now() + timedelta(seconds=settings.OPERATIONS["LEASE"])
 
 
-#: Left behind by a worker whose lease ran out.
+#: Abandoned by a worker whose lease ran out.
 _ABANDONED = Q(state=State.RUNNING, lease_until__lt=Now())
 
 
@@ -58,20 +58,20 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(state__in=ACTIVE_STATES)
 
     def claimable(self) -> Self:
-        """Those that nobody works on: queued, with nothing left to take over from, or left behind by a worker whose
-        lease ran out. By the database's clock: those of the workers may differ by more than a lease.
+        """Return the operations that no worker runs: queued with nothing left to supersede, or abandoned by a worker
+        whose lease ran out. Uses the database's clock: those of the workers may differ by more than a lease.
         """
         in_progress = Operation.objects.active().exclude(_ABANDONED)
         queued = Q(state=State.QUEUED) & (Q(waits_for=None) | ~Q(waits_for__in=in_progress.values("pk")))
         return self.filter(_ABANDONED | queued)
 
     def abandoned(self) -> Self:
-        """Those whose worker was lost, by the database's clock."""
+        """Return those whose worker was lost, by the database's clock."""
         return self.filter(_ABANDONED)
 
     def prunable(self, before: datetime) -> Self:
-        """Those that ended before that time, without the last of each kind on each subject, which says how it came to
-        be as it is, and without those that something else refers to: a deployment, an incident.
+        """Return those that ended before that time, except the last of each kind on each subject, which explains the
+        subject's state, and except those that other rows refer to: a deployment, an incident.
         """
         own = {Operation, Step}
         others = [relation for relation in Operation._meta.related_objects if relation.related_model not in own]
@@ -86,7 +86,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         )
 
     def prune(self, before: datetime) -> None:
-        """Delete what ended before that time, with its steps, in portions that keep no other writer waiting."""
+        """Delete what ended before that time, with its steps, in batches that block no other writer."""
         prunable = self.prunable(before).order_by("pk").values_list("pk", flat=True)
         while portion := list(prunable[:PRUNE_BATCH]):
             self.filter(pk__in=portion).delete()
@@ -98,14 +98,14 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         )
 
     def of_each(self, subjects: models.QuerySet[Any]) -> Self:
-        """Those about any of the subjects, which are of one model."""
+        """Return those about any of the subjects, which are of one model."""
         return self.filter(
             subject_type=ContentType.objects.get_for_model(subjects.model),
             subject_id__in=subjects.values("pk"),
         )
 
     def newest_of_each(self, subjects: Sequence[models.Model]) -> dict[int, "Operation"]:
-        """The last of these operations on each of the subjects, which are of one model, by the subject's key."""
+        """Return the last of these operations on each of the subjects, which are of one model, by the subject's key."""
         if not subjects:
             return {}
         of_them = self.filter(
@@ -116,7 +116,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return {operation.subject_id: operation for operation in self.filter(pk__in=newest)}
 
     def visible_to(self, user: AnyUser) -> Self:
-        """Those whose subject the user may see; each subject's manager knows which these are."""
+        """Return those whose subject the user may see; each subject's manager knows which these are."""
         visible = Q(pk__in=[])
         for model in kinds.subject_models():
             subjects = model._default_manager.visible_to(user)  # type: ignore[attr-defined]
@@ -128,7 +128,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(visible)
 
     def in_groups_with_capacity(self) -> Self:
-        """Those whose lane (their server) takes one more."""
+        """Return those whose concurrency group (their server) has capacity for one more."""
         running_in_group = (
             Operation.objects.filter(
                 concurrency_group=OuterRef("concurrency_group"), state=State.RUNNING, lease_until__gte=Now()
@@ -144,11 +144,11 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         )
 
     def claim(self, pk: int, worker: str) -> bool:
-        """Take one operation for ``worker`` in a single conditional UPDATE; false when it is not to be had.
+        """Claim one operation for ``worker`` in a single conditional UPDATE; return false when it can't be claimed.
 
-        It is not to be had while another worker's lease holds, or while its lane is full. The count for the lane is
-        part of the same statement. On PostgreSQL two claims at the same instant may still exceed it by one, which
-        costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
+        It can't be claimed while another worker holds the lease, or while its concurrency group is full. The count for
+        the group is part of the same statement. On PostgreSQL two claims at the same instant may still exceed it by
+        one, which costs a wait and nothing else: what must never happen twice is guarded by ``lock``.
         """
         return bool(
             self.filter(pk=pk)
@@ -165,7 +165,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
 
 class Operation(models.Model):
-    """One thing that the panel does to the outside: who asked, when, its steps, its outcome."""
+    """One thing that the panel does outside of itself: who requested it, when, its steps, its outcome."""
 
     kind = models.CharField(max_length=40)
     subject_type = models.ForeignKey(ContentType, on_delete=models.PROTECT)
@@ -276,7 +276,7 @@ class Operation(models.Model):
 
     @property
     def fix_link(self) -> tuple[str, str] | None:
-        """After a failure, where to mend it: a label and a URL. After success, where to go on."""
+        """A link, as label and URL: after a failure, to what fixes it; after success, to what comes next."""
         if self.subject is None:
             return None
         if self.state == State.SUCCEEDED:
@@ -285,7 +285,7 @@ class Operation(models.Model):
         return self.definition.link_for(self.subject, problem.fix_target if problem else "")
 
     def as_problem(self) -> OperationActive:
-        """The problem that another operation meets while this one is active."""
+        """Return the problem that another operation meets while this one is active."""
         return OperationActive(
             operation_id=self.pk,
             label=str(self),
@@ -295,7 +295,7 @@ class Operation(models.Model):
         )
 
     def cancel(self) -> None:
-        """End it at once while it is queued; ask it to end at its next safe point while it runs."""
+        """End it at once while it is queued; request its end at the next safe point while it runs."""
         ended = Operation.objects.filter(pk=self.pk, state=State.QUEUED).update(
             state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it started."
         )
@@ -303,11 +303,11 @@ class Operation(models.Model):
             Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
 
     def supersede(self, active: "Operation") -> None:
-        """Take over from an active operation: end that one as soon as it is safe, and begin then. Both say so."""
+        """Supersede an active operation: end that one as soon as it is safe, then start. Both record it."""
         self.waits_for, self.checkpoint = active, self.checkpoint | {"superseded": str(active)}
         self.save(update_fields=["waits_for", "checkpoint"])
         active.cancel()
-        # Where its worker was lost, nobody reaches a safe point. A worker that wakes up finds its lease lost.
+        # Without its worker, it never reaches a safe point. A worker that wakes up finds its lease lost.
         Operation.objects.abandoned().filter(pk=active.pk).update(
             state=State.CANCELLED,
             finished_at=timezone.now(),
@@ -319,7 +319,7 @@ class Operation(models.Model):
 
     @property
     def newer(self) -> "Operation | None":
-        """The last operation on the same thing since this one."""
+        """The last operation on the same subject since this one."""
         return Operation.objects.filter(lock=self.lock, pk__gt=self.pk).first()
 
     @property
@@ -329,7 +329,7 @@ class Operation(models.Model):
 
     @property
     def can_be_retried(self) -> bool:
-        """The last thing that was tried on its subject, which did not succeed: an older one may no longer be wanted."""
+        """Whether it failed and is the last operation on its subject: an older one may no longer be wanted."""
         failed = self.state in {State.FAILED, State.CANCELLED}
         possible = self.subject is not None and not isinstance(self.definition, kinds.RemovedOperationType)
         return failed and possible and self.newer is None

@@ -133,7 +133,7 @@ async def portfolio_state(
 
 @router.post("/portfolio/history")
 async def portfolio_history(wanted: PortfolioHistoryFilterRequest, world: TheWorld) -> dict[str, Any]:
-    """The holdings at each snapshot since the sandbox began, the newest first; times are asked for in milliseconds."""
+    """Return the holdings at each snapshot since the sandbox started, the newest first; times are in milliseconds."""
     every = INTERVALS.get(wanted.interval or "", SNAPSHOT_EVERY)
     newest = int(world.clock.now() // SNAPSHOT_EVERY * SNAPSHOT_EVERY)
     oldest = max(world.born_at - SNAPSHOT_EVERY, (wanted.start_time or 0) / 1000 - 1)
@@ -163,8 +163,8 @@ async def portfolio_history(wanted: PortfolioHistoryFilterRequest, world: TheWor
 def _holdings(
     world: World, wanted: PortfolioStateFilterRequest | PortfolioHistoryFilterRequest, moment: float
 ) -> dict[str, dict[str, list[Any]]]:
-    """Balances by account and connector; the master account only shows up once it has a key, and an empty list of
-    names stands for all.
+    """Return balances by account and connector; the master account only shows up once it has a key, and an empty list
+    of names means all.
     """
     with world.lock:
         return {

@@ -8,7 +8,7 @@ class Script(BaseModel):
 
 
 class Deployment(BaseModel):
-    """What both kinds of deploy ask for."""
+    """The fields that both kinds of deploy share."""
 
     instance_name: str
     credentials_profile: str

@@ -151,7 +151,7 @@ async def bot_run_stats(world: TheWorld) -> dict[str, Any]:
 
 @router.post("/start-bot")
 async def start_bot(action: StartBotAction, world: TheWorld, faulty: Faulty) -> dict[str, Any]:
-    """Does nothing and says that it worked: today's bots reject the command's arguments."""
+    """Do nothing and report success: today's bots reject the command's arguments."""
     if _listed(world, action.bot_name) is None:
         return _response({"success": False, "message": f"Bot {action.bot_name} not found"})
     return _response({"success": not faulty("mqtt_down")})
@@ -187,7 +187,7 @@ async def stop_and_archive_bot(
                 "reason": "Bot must be actively managed via MQTT for graceful shutdown",
             },
         }
-    if not faulty("mqtt_down"):  # without MQTT the work in the background fails, which nobody hears of
+    if not faulty("mqtt_down"):  # without MQTT the work in the background fails, which is reported nowhere
         with world.changing():
             instance.archive(_final_status(instance), cancels=not skip_order_cancellation)
     return {
@@ -226,13 +226,13 @@ def _final_status(instance: Instance) -> str:
 
 
 def _instances(world: World, bot_name: str | None) -> list[Instance]:
-    """All instances, or the one of that name."""
+    """Return all instances, or the one of that name."""
     with world.lock:
         return [instance for instance in world.instances.values() if bot_name in (None, instance.name)]
 
 
 def _runs(world: World) -> list[dict[str, Any]]:
-    """The run history, the newest first."""
+    """Return the run history, the newest first."""
     with world.lock:
         return [_run(number, i) for number, i in enumerate(world.instances.values(), start=1)][::-1]
 

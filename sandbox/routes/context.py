@@ -1,4 +1,4 @@
-"""What the routes ask the application for."""
+"""What the routes read from the application."""
 
 from collections.abc import Callable
 from typing import Annotated

@@ -50,7 +50,7 @@ async def deploy_v2_controllers(deployment: V2ControllerDeployment, world: TheWo
 
 
 def _checked_name(deployment: Deployment) -> str:
-    """The name that was asked for; the real server crashes while it reports one that it does not accept."""
+    """Return the requested name; the real server crashes while it reports one that it does not accept."""
     if not NAME.fullmatch(deployment.instance_name) or not NAME.fullmatch(deployment.credentials_profile):
         raise CrashError(deployment.instance_name)
     return deployment.instance_name
@@ -65,7 +65,7 @@ def _create(
     *,
     docker_down: bool,
 ) -> dict[str, Any]:
-    """Create the instance while nothing else is served; success means that there is a container, no more."""
+    """Create the instance while nothing else is served; success only means that there is a container."""
     profile = deployment.credentials_profile
     if profile not in world.accounts:
         raise HTTPException(500, f"[Errno 2] No such file or directory: 'bots/credentials/{profile}'")

@@ -172,7 +172,7 @@ def _order(instance: Instance, order: Order) -> dict[str, Any]:
 
 
 def _containers(world: World, status: str, name_filter: str | None) -> list[dict[str, str]]:
-    """The containers in that status, the newest first, whose name contains the filter in whatever case."""
+    """Return the containers in that status, the newest first, whose name contains the filter in whatever case."""
     with world.lock:
         instances: list[Instance] = list(world.instances.values())[::-1]
     return [
@@ -193,7 +193,7 @@ def _is_there(world: World, name: str) -> bool:
 
 
 def _docker_refusal(world: World, name: str, *, docker_down: bool) -> str:
-    """What Docker says against touching that container; empty when it goes along."""
+    """Return Docker's error for an action on that container; empty when it succeeds."""
     if docker_down:
         return DOCKER_IS_DOWN
     if _is_there(world, name):

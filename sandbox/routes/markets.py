@@ -1,4 +1,4 @@
-"""What the server asks the exchanges without a key: trading rules, prices."""
+"""What the server reads from the exchanges without a key: trading rules, prices."""
 
 from typing import Annotated, Any
 
@@ -41,7 +41,7 @@ async def prices(wanted: PriceRequest, world: TheWorld, faulty: Faulty) -> dict[
 
 
 def _why_not(connector_name: str, *, offline: bool) -> str:
-    """Why the server can't ask that exchange; empty when it can."""
+    """Return why the server can't query that exchange; empty when it can."""
     if connector_name not in KNOWN_CONNECTORS:
         return f"Connector {connector_name} not found"
     host = f"{connector_name}.example:443"

@@ -151,7 +151,7 @@ async def validate_controller_config(
 
 
 def _controller(world: World, controller_type: ControllerType, name: str) -> Controller:
-    """The controller, when the server can import it."""
+    """Return the controller, when the server can import it."""
     controller = world.controllers.get((controller_type, name))
     if controller is None or controller.broken:
         raise HTTPException(404, f"Controller configuration class for '{name}' not found")
@@ -159,7 +159,7 @@ def _controller(world: World, controller_type: ControllerType, name: str) -> Con
 
 
 def _bot_configs(world: World, bot_name: str) -> dict[str, Values]:
-    """A bot's own copies of its controllers' configurations, by name, while its directory is there."""
+    """Return a bot's own copies of its controllers' configurations, by name, while its directory is there."""
     instance = world.instances.get(bot_name)
     if instance is None or instance.container == "removed":
         raise HTTPException(404, f"Bot '{bot_name}' not found")

@@ -8,7 +8,7 @@ from django.db import connection, models
 
 @pytest.fixture
 def unreadable(db: None) -> Callable[[models.Model], bytes]:
-    """Let a row's secret be one that was encrypted with a key that nobody has any more."""
+    """Encrypt a row's secret with a key that no longer exists."""
 
     def spoil(row: models.Model) -> bytes:
         column = "password" if hasattr(row, "password") else "encrypted_values"

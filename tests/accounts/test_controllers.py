@@ -52,14 +52,14 @@ def test_settings_are_read_once_for_each_version(server, perform, sandbox):
     perform("check_server", server)
     sandbox.requests.clear()
     perform("check_server", server)
-    assert templates_asked(sandbox) == 1  # the broken one, which may have been mended
+    assert templates_asked(sandbox) == 1  # the broken one, which may have been fixed
     sandbox.world.version = "1.1.0"
     perform("check_server", server)
     assert templates_asked(sandbox) == 1 + len(CONTROLLERS)
     assert {c.version for c in server.controllers.all()} == {"1.1.0"}
 
 
-def test_they_are_read_again_when_somebody_asks_for_it(server, perform, sandbox):
+def test_they_are_read_again_on_request(server, perform, sandbox):
     perform("check_server", server)
     bollinger = sandbox.world.controllers[BOLLINGER]
     sandbox.world.controllers[BOLLINGER] = replace(bollinger, settings={"interval": ("5m", "<class 'str'>")})
@@ -69,7 +69,7 @@ def test_they_are_read_again_when_somebody_asks_for_it(server, perform, sandbox)
     assert setting == {"name": "interval", "type": "<class 'str'>", "default": "5m", "required": False}
 
 
-def test_a_controller_that_is_gone_or_new_is_noticed_without_a_new_version(server, perform, sandbox):
+def test_a_removed_or_new_controller_is_noticed_without_a_new_version(server, perform, sandbox):
     perform("check_server", server)
     controller = sandbox.world.controllers.pop(BOLLINGER)
     sandbox.world.controllers["generic", "new"] = replace(controller, controller_type="generic", name="new")
@@ -99,7 +99,7 @@ def test_a_server_that_does_not_list_its_controllers_is_still_checked(server, pe
     assert not server.controllers.exists()
 
 
-def test_a_server_that_stops_answering_is_not_asked_for_the_rest_and_then_where_it_stopped(server, perform, sandbox):
+def test_reading_stops_when_the_server_does_and_later_resumes_there(server, perform, sandbox):
     (first, second, *_) = ["/".join(key) for key in CONTROLLERS]
     sandbox.faults.add("tunnel_offline", path=f"/controllers/{first}/config")
     operation = perform("check_server", server)
@@ -107,6 +107,6 @@ def test_a_server_that_stops_answering_is_not_asked_for_the_rest_and_then_where_
     assert "Check again" in operation.summary
     assert kept(server).keys() == {first}
     perform("check_server", server)
-    # The one that failed comes last, so that it holds up no other.
+    # The one that failed comes last, so that it delays no other.
     assert kept(server)[second].settings
     assert len(kept(server)) == len(CONTROLLERS)

@@ -147,7 +147,7 @@ def test_a_value_of_another_kind_is_refused(values, named):
 @pytest.mark.parametrize(
     ("given", "taken"), [("yes", True), ("FALSE", False), (True, True), (False, False), ("on", True)]
 )
-def test_yes_and_no_are_taken_in_words(given, taken):
+def test_yes_and_no_are_accepted_as_words(given, taken):
     values = {"hyperliquid_address": "0xa", "hyperliquid_secret_key": "b", "use_vault": given}
     assert read_key(values, KNOWN_CONNECTORS["hyperliquid"])[0]["use_vault"] is taken
 
@@ -193,7 +193,7 @@ def test_paper_trade_takes_no_key(client_sharp):
         ("typing.Union[a.b.One, a.b.Two]", "object"),
     ],
 )
-def test_the_kind_of_a_value_is_told_by_its_type(type, kind):
+def test_the_kind_of_a_value_follows_from_its_type(type, kind):
     assert ConnectorField("x", type, True).kind == kind
 
 
@@ -238,7 +238,7 @@ def test_a_group_is_entered_field_by_field_or_nested(entered):
     assert read_key(entered, CONNECTORS["injective_v2"]) == ({"account_type": DELEGATE}, {})
 
 
-def test_the_form_says_which_choice_asks_for_what(admin_client, client_sharp, perform):
+def test_the_form_shows_the_fields_of_each_choice(admin_client, client_sharp, perform):
     perform("check_server", client_sharp.server)
     page = admin_client.get(
         reverse("admin:accounts_exchangekey_add"), {"client": client_sharp.pk, "connector": "injective_v2"}
@@ -299,7 +299,7 @@ def test_a_group_of_which_nothing_is_known_is_entered_as_json():
 
 @pytest.mark.parametrize("connector", ["xrpl", "injective_v2"])
 @pytest.mark.parametrize("enter", [by_form, by_table])
-def test_a_key_that_is_not_all_text_reaches_the_server_as_it_wants_it(
+def test_a_key_with_typed_values_reaches_the_server_as_required(
     connector, enter, admin_client, client_sharp, perform, sandbox
 ):
     assert perform("check_server", client_sharp.server).state == State.SUCCEEDED

@@ -1,4 +1,4 @@
-"""A key's age and last day, and what the exchange said when it was tried."""
+"""A key's age and expiry date, and the exchange's answer when it was tested."""
 
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ def test_the_same_values_once_more_make_a_key_no_younger_and_new_ones_do(key):
     assert (key.renewal, key.test_passed, key.test_outcome) == (Renewal.NOT_DUE, None, "")
 
 
-def test_what_the_exchange_said_of_former_values_is_not_written_to_new_ones(key):
+def test_the_exchanges_answer_about_old_values_is_not_recorded_for_new_ones(key):
     tried = fresh(key)
     key.set_values(PLANTED | {"bitmart_memo": "another"})
     key.save()
@@ -78,7 +78,7 @@ def test_a_test_sends_the_one_key_also_when_it_is_there_and_keeps_what_came_of_i
     assert fresh(other).state == KeyState.NOT_PUSHED
 
 
-def test_a_refusal_is_kept_in_the_exchanges_words_with_the_key_masked(key, perform, sandbox):
+def test_a_rejection_is_stored_with_the_exchanges_message_and_a_masked_key(key, perform, sandbox):
     sandbox.faults.add("exchange_refuses_key", message=f"401 Unauthorized: no such key {PLANTED['bitmart_api_key']}")
     operation = perform("test_key", key)
     assert (operation.state, operation.error_code) == (State.FAILED, "key_refused")

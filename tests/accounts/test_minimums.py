@@ -1,4 +1,4 @@
-"""Minimum balances of a key: entered in words, and shown with what lies there."""
+"""Minimum balances of a key: entered as text, and shown with the actual balances."""
 
 from datetime import timedelta
 
@@ -82,7 +82,7 @@ def test_they_are_entered_on_the_keys_page_and_stay_when_its_values_are_rotated(
     assert key.minimum_balances == {"USDT": "500"}
 
 
-def test_a_keys_page_says_what_is_there_and_when_it_was_seen_or_that_nobody_knows(key, admin_client):
+def test_a_keys_page_shows_the_balance_with_its_time_or_that_it_is_unknown(key, admin_client):
     def shown() -> str:
         return " ".join(text_of(admin_client.get(url_of(key))).partition("Minimum balances")[2][:600].split())
 
@@ -101,7 +101,7 @@ def test_a_keys_page_says_what_is_there_and_when_it_was_seen_or_that_nobody_know
     assert "no recent balance from the server" in shown()
 
 
-def test_who_may_only_look_reads_them_above_the_form(key, make_user, browse):  # noqa: F811
+def test_a_user_with_view_permission_reads_them_above_the_form(key, make_user, browse):  # noqa: F811
     ExchangeKey.objects.update(minimum_balances={"USDT": "500"})
     viewer = make_user("viewer", {"accounts.view_exchangekey", "accounts.view_every_client"})
     page = text_of(browse(viewer).get(url_of(key)))

@@ -217,7 +217,7 @@ def test_a_connector_that_cannot_be_read_is_left_out_and_named(answer, server, p
     assert "/connectors/bitmart/config-map" in [request.path for request in sandbox.requests]
 
 
-def test_a_server_that_stops_answering_is_not_asked_for_each_connector(server, perform, sandbox):
+def test_a_server_that_stops_answering_gets_no_request_for_each_connector(server, perform, sandbox):
     sandbox.faults.add("tunnel_offline", path="/connectors/")
     assert perform("check_server", server).error_code == "tunnel_offline"
     assert asked_for_fields(sandbox) == 0
@@ -248,7 +248,7 @@ def test_an_account_name_is_made_from_the_clients_name(name, account_name, nowhe
     assert client.account_name == account_name
 
 
-def test_a_name_of_which_no_account_name_can_be_made_asks_for_one(nowhere):
+def test_a_name_that_gives_no_account_name_requires_one(nowhere):
     assert "Enter one" in errors_of(Client(name="夏普", server=nowhere))["account_name"][0]
     client = Client(name="夏普", account_name="client_xiapu", server=nowhere)
     client.full_clean()
@@ -260,7 +260,7 @@ def test_an_account_name_that_would_crash_a_server_is_refused_on_its_field(name,
     assert list(errors_of(Client(name="Sharp", account_name=name, server=nowhere))) == ["account_name"]
 
 
-def test_an_account_name_stands_once_on_a_server_and_again_on_another(sharp, nowhere):
+def test_an_account_name_is_unique_per_server(sharp, nowhere):
     twin = Client(name="sharp!", server=nowhere)
     assert "This account name can't be used on this server. Choose another one." in str(errors_of(twin))
     twin.server = Server.objects.create(name="2", base_url="http://127.0.0.1:10", password="x")
@@ -280,7 +280,7 @@ def test_an_account_name_can_be_changed_until_the_profile_was_pushed_and_not_aft
     fresh.full_clean()
 
 
-def test_master_account_is_no_clients_unless_that_is_said_and_then_it_stays(nowhere):
+def test_master_account_belongs_to_a_client_only_if_chosen(nowhere):
     house = Client(name="House", account_name="master_account", server=nowhere)
     assert "copy of master_account" in errors_of(house)["account_name"][0]
     house.means_master_account = True
@@ -300,7 +300,7 @@ def test_account_managers_see_their_own_clients_and_keys_only(stored, django_use
 # --- keys ---
 
 
-def test_a_key_stands_once_for_a_client_and_connector(stored, sharp):
+def test_a_key_is_unique_per_client_and_connector(stored, sharp):
     twin = ExchangeKey(client=sharp, connector="bitmart")
     twin.set_values(PLANTED)
     assert "already has a key for this connector" in str(errors_of(twin))
@@ -314,7 +314,7 @@ def test_a_missing_key_field_is_named(field, value):
     assert key_errors(PLANTED | {field: value}, KNOWN_CONNECTORS["bitmart"]) == {field: f"{field} is missing."}
 
 
-def test_an_unknown_key_field_is_named_with_the_ones_that_are_asked_for():
+def test_an_unknown_key_field_is_named_with_the_required_ones():
     (sentence,) = key_errors(PLANTED | {"memo": "planted"}, KNOWN_CONNECTORS["bitmart"]).values()
     assert sentence.startswith("“memo” is not a field")
     assert all(name in sentence for name in PLANTED)

@@ -27,7 +27,7 @@ def turn(server: Server, read) -> None:
     Poll(due="next_poll", read=read, every=EVERY, max_duration=MAX_DURATION).run_if_due(server.pk)
 
 
-def test_nobody_else_reads_while_one_reads_however_long_it_takes(place):
+def test_only_one_worker_reads_a_server_however_long_it_takes(place):
     begun = []
 
     def read(server, within):
@@ -67,12 +67,12 @@ def test_a_reading_ends_before_its_turn_does(place):
     assert 0 < given[0] < MAX_DURATION.total_seconds()
 
 
-def test_one_that_does_not_come_back_holds_one_thread_of_its_process_and_no_more(place):
+def test_a_hanging_poll_holds_one_thread_of_its_process(place):
     begun = []
 
     def read(server, within):
         begun.append(server.name)
-        # Somebody takes it for dead: its turn is over, and the next one is due.
+        # Another worker presumes it dead: its time is over, and the next poll is due.
         Server.objects.update(next_poll=timezone.now())
         turn(place, read)
 

@@ -1,4 +1,4 @@
-"""What clients hold: read from the servers in the background, kept over time, theirs alone."""
+"""Clients' balances: read from the servers in the background, kept over time, of clients only."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ def holds(**values: float) -> dict[str, tuple[Holding, ...]]:
 
 @pytest.fixture
 def answer(monkeypatch):
-    """Let the server tell this of the accounts, and nothing of the past."""
+    """Have the server report this about the accounts, and no history."""
     state: dict = {}
     monkeypatch.setattr(Portfolio, "state", lambda self, accounts: {name: state[name] for name in accounts})
     monkeypatch.setattr(Portfolio, "history", lambda self, account, since: [])
@@ -61,7 +61,7 @@ def test_what_a_client_holds_is_kept_with_its_value_and_its_tokens(profile, serv
     assert (balance.unreported, balance.unpriced) == ([], [])
 
 
-def test_nobody_elses_account_is_asked_for_or_kept(profile, server, sandbox):
+def test_only_clients_accounts_are_requested_and_stored(profile, server, sandbox):
     sandbox.world.accounts["somebody_elses"] = {"bitmart": PLANTED}
     sandbox.requests.clear()
     read_balances(server)
@@ -75,7 +75,7 @@ def test_a_server_without_clients_is_not_asked(server, sandbox):
     assert not sandbox.requests
 
 
-def test_two_looks_in_the_same_minute_keep_one_balance_the_later_one(profile, server, answer, monkeypatch):
+def test_two_polls_in_the_same_minute_keep_the_later_balance(profile, server, answer, monkeypatch):
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     for value in (10, 20):
         answer["client_sharp"] = holds(bitmart=value)
@@ -106,7 +106,7 @@ def test_a_connector_that_was_not_read_and_a_token_without_a_price_are_named(pro
     assert (balance.value, balance.unreported, balance.unpriced) == (7, ["okx"], ["SHARP"])
 
 
-def test_a_gap_is_filled_with_what_the_server_kept_and_nothing_else_is_asked_for(profile, server, answer, monkeypatch):
+def test_a_gap_is_filled_from_the_servers_history_and_nothing_else_is_requested(profile, server, answer, monkeypatch):
     answer["client_sharp"] = holds(bitmart=9)
     asked: list[datetime] = []
 
@@ -132,7 +132,7 @@ def test_a_gap_is_filled_with_what_the_server_kept_and_nothing_else_is_asked_for
     assert asked == [last]
 
 
-def test_of_a_new_client_the_last_month_is_asked_for(profile, server, sandbox):
+def test_the_last_month_is_requested_for_a_new_client(profile, server, sandbox):
     sandbox.world.born_at -= 5 * 3600
     sandbox.requests.clear()
     read_balances(server)
@@ -200,7 +200,7 @@ def over_time(span: str = "day", profiles: QuerySet[CredentialsProfile] | None =
 
 
 def hold(profile: CredentialsProfile, **values: float) -> None:
-    """What it was worth so many hours ago: ``h30=…`` is 30 hours."""
+    """Store the profile's value so many hours ago: ``h30=…`` is 30 hours."""
     for hours, value in values.items():
         profile.balances.create(taken_at=AT - timedelta(hours=float(hours[1:])), value=value)
 
@@ -211,7 +211,7 @@ def other(profile, server) -> CredentialsProfile:
     return CredentialsProfile.objects.create(client=blunt, server=server, account_name="client_blunt")
 
 
-def test_what_a_client_was_worth_is_told_for_each_hour_of_a_day_and_for_now(profile):
+def test_a_clients_value_is_shown_for_each_hour_of_a_day_and_for_now(profile):
     hold(profile, h26=1, h3=5, h2=7, h0=4)
     answer = over_time()
     assert answer.moments[-1] == AT
@@ -251,7 +251,7 @@ def test_however_far_it_goes_back_it_is_one_query_and_some_thirty_points(
     assert None not in answer.values
 
 
-def test_a_clients_page_draws_its_last_week_and_tells_it_in_a_table(profile, admin_client):
+def test_a_clients_page_shows_its_last_week_as_a_chart_and_a_table(profile, admin_client):
     for hours, value in ((30, 900), (0, 1000.5)):
         profile.balances.create(taken_at=timezone.now() - timedelta(hours=hours), value=value)
     page = " ".join(admin_client.get(profile.client.get_absolute_url()).content.decode().split())
@@ -272,7 +272,7 @@ def test_of_what_is_older_than_two_days_each_hours_last_is_kept_and_after_a_mont
     assert [balance.value for balance in kept(profile)] == [23 * 60, 23 * 60, 5, 23 * 60, 0, 5, 23 * 60]
 
 
-def test_series_are_thinned_each_for_itself(profile, other):
+def test_series_are_downsampled_separately(profile, other):
     hour = NOW.replace(minute=0, second=0, microsecond=0)
     for owner in (profile, other):
         for minutes in (0, 5, 65):

@@ -1,4 +1,4 @@
-"""Profiles on a server: made or taken over, filled, verified, and how their keys stand to the stored ones."""
+"""Profiles on a server: created or adopted, filled, verified, and how their keys compare with the stored ones."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -23,7 +23,7 @@ def state_of(key: ExchangeKey) -> KeyState:
 
 @pytest.fixture
 def ask_as(django_user_model):
-    """An account manager with these permissions asks for an operation, and a worker does it."""
+    """Submit an operation as an account manager with these permissions, and have a worker run it."""
 
     def ask(kind: str, client: Client, *permissions: str) -> Operation:
         user = django_user_model.objects.create_user(f"manager {django_user_model.objects.count()}")
@@ -37,7 +37,7 @@ def ask_as(django_user_model):
 
 
 def sent(sandbox) -> list[str]:
-    """What was changed there: the portfolio is asked for with a POST, too."""
+    """Return what was changed there: the portfolio is read with a POST, too."""
     posts = [request.path for request in sandbox.requests if request.method == "POST"]
     return [path for path in posts if path != "/portfolio/state"]
 
@@ -117,7 +117,7 @@ def test_a_key_that_cannot_be_decrypted_is_named_before_anything_is_sent(key, pe
     assert sent(sandbox) == []
 
 
-def test_a_push_that_is_not_answered_counts_as_not_pushed_even_if_the_former_key_comes_back(key, perform, sandbox):
+def test_an_unanswered_push_counts_as_not_pushed_even_if_the_old_key_is_back(key, perform, sandbox):
     perform("push_profile", key.client)
     key.set_values(PLANTED | {"bitmart_memo": "rotated"})
     key.save()
@@ -125,7 +125,7 @@ def test_a_push_that_is_not_answered_counts_as_not_pushed_even_if_the_former_key
     assert ended(perform("push_profile", key.client)) == (State.FAILED, "unexpected_answer")
     assert state_of(key) == KeyState.NOT_PUSHED
     sandbox.faults.clear()
-    key.set_values(PLANTED)  # the operator takes the change back; the server holds the rotated one
+    key.set_values(PLANTED)  # the operator reverts the change; the server has the rotated one
     key.save()
     assert perform("push_profile", key.client).state == State.SUCCEEDED
     assert sandbox.world.accounts["client_sharp"]["bitmart"] == PLANTED
@@ -183,7 +183,7 @@ def test_the_state_of_a_key_follows_what_is_stored_and_what_the_server_lists(key
     assert state_of(key) == KeyState.UNREADABLE
 
 
-def test_a_key_that_somebody_removed_from_the_server_is_noticed_by_verify_and_pushed_again(key, perform, sandbox):
+def test_verify_notices_a_key_that_was_removed_and_it_is_pushed_again(key, perform, sandbox):
     perform("push_profile", key.client)
     sandbox.world.accounts["client_sharp"].clear()
     assert perform("verify_profile", key.client).state == State.SUCCEEDED
@@ -192,7 +192,7 @@ def test_a_key_that_somebody_removed_from_the_server_is_noticed_by_verify_and_pu
     assert state_of(key) == KeyState.PUSHED
 
 
-def test_an_account_that_somebody_deleted_is_made_again_with_its_keys(key, perform, sandbox):
+def test_an_account_that_was_deleted_is_created_again_with_its_keys(key, perform, sandbox):
     perform("push_profile", key.client)
     del sandbox.world.accounts["client_sharp"]
     assert ended(perform("verify_profile", key.client)) == (State.FAILED, "profile_missing")
@@ -204,7 +204,7 @@ def test_an_account_that_somebody_deleted_is_made_again_with_its_keys(key, perfo
 # --- taking over ---
 
 
-def test_a_profile_that_was_made_by_hand_is_found_by_verify_and_taken_over(client_sharp, perform, sandbox):
+def test_verify_adopts_a_profile_that_was_created_by_hand(client_sharp, perform, sandbox):
     assert ended(perform("verify_profile", client_sharp)) == (State.FAILED, "profile_missing")
     sandbox.world.accounts["client_sharp"] = {"kucoin": {}, "bitmart": {}}
     operation = perform("verify_profile", client_sharp)
@@ -214,7 +214,7 @@ def test_a_profile_that_was_made_by_hand_is_found_by_verify_and_taken_over(clien
     assert (profile.adopted, profile.connectors) == (True, ["bitmart", "kucoin"])
 
 
-def test_a_push_touches_no_profile_that_nobody_has_chosen_to_take_over(key, perform, sandbox):
+def test_a_push_touches_no_profile_that_was_not_chosen_for_adoption(key, perform, sandbox):
     theirs = {"bitmart": {"bitmart_api_key": "theirs"}}
     sandbox.world.accounts["client_sharp"] = dict(theirs)
     operation = perform("push_profile", key.client)
@@ -228,7 +228,7 @@ def test_a_push_touches_no_profile_that_nobody_has_chosen_to_take_over(key, perf
     assert not key.client.is_pushed  # so that it can still be given another account name
 
 
-def test_a_profile_is_taken_over_by_those_only_who_may(client_sharp, ask_as, sandbox):
+def test_a_profile_is_adopted_only_with_permission(client_sharp, ask_as, sandbox):
     sandbox.world.accounts["client_sharp"] = {"bitmart": {}}
     refused = ask_as("verify_profile", client_sharp, "push_profile")
     assert ended(refused) == (State.FAILED, "profile_exists")
@@ -237,7 +237,7 @@ def test_a_profile_is_taken_over_by_those_only_who_may(client_sharp, ask_as, san
     assert client_sharp.profiles.get().adopted
 
 
-def test_nobody_gets_at_a_profile_by_typing_its_name(key, ask_as, sandbox):
+def test_typing_a_profiles_name_does_not_give_access_to_it(key, ask_as, sandbox):
     sandbox.world.accounts["somebody_elses"] = {"bitmart": {"bitmart_api_key": "theirs"}}
     key.client.account_name = "somebody_elses"
     key.client.full_clean()
@@ -263,7 +263,7 @@ def test_an_account_whose_maker_crashed_is_the_panels_own(key, perform, sandbox,
     assert not key.client.profiles.get().adopted
 
 
-def test_a_push_into_a_profile_that_was_taken_over_keeps_what_is_in_it(key, perform, sandbox):
+def test_a_push_into_an_adopted_profile_keeps_its_keys(key, perform, sandbox):
     sandbox.world.accounts["client_sharp"] = {"kucoin": {"kucoin_api_key": "theirs"}}
     perform("verify_profile", key.client)
     assert perform("push_profile", key.client).state == State.SUCCEEDED
@@ -280,7 +280,7 @@ def test_a_profile_of_the_panel_stays_its_own_when_it_is_verified(key, perform):
     assert not key.client.profiles.get().adopted
 
 
-def test_master_account_can_be_taken_over_and_nothing_is_deleted_from_it(server, perform, sandbox):
+def test_master_account_can_be_adopted_and_nothing_is_deleted_from_it(server, perform, sandbox):
     client = Client(name="House", account_name="master_account", server=server)
     client.means_master_account = True
     client.full_clean()
@@ -318,7 +318,7 @@ def test_a_pushed_key_belongs_to_one_profile_and_connector(key, perform):
 
 
 @pytest.mark.parametrize("kind", ["push_profile", "test_key", "rotate_key"])
-def test_no_push_goes_on_while_a_deploy_pushes_to_the_same_profile(kind, bot, key, perform, monkeypatch, settings):
+def test_no_push_continues_while_a_deploy_pushes_to_the_same_profile(kind, bot, key, perform, monkeypatch, settings):
     """The exchange takes its time over a key; whose answer comes last must not decide which one the server has."""
     settings.OPERATIONS = settings.OPERATIONS | {"EXCLUSIVE_TIMEOUT": 0}
     add, meanwhile = Accounts.add_credential, []

@@ -71,7 +71,7 @@ def test_a_bot_is_not_retired_for_one_that_could_not_start(kind, proof_anew, bot
     assert perform("redeploy", bot).state == State.SUCCEEDED
 
 
-def test_a_bot_without_a_key_that_does_not_start_for_it_is_told_so_and_lacks_no_key(key, make_pmm, perform, sandbox):
+def test_a_bot_that_fails_over_unreadable_keys_reports_that_and_no_missing_key(key, make_pmm, perform, sandbox):
     paper = make_pmm(connector="binance_paper_trade", trading_pair="BTC-USDT")
     assert perform("push_profile", key.client).state == State.SUCCEEDED
     sandbox.world.change_config_password()
@@ -124,7 +124,7 @@ def test_the_servers_check_finds_it(key, perform, sandbox):
     assert server.connectors and server.reachable
 
 
-def test_the_servers_check_names_one_profile_of_several_and_goes_on(key, perform, sandbox):
+def test_the_servers_check_names_one_profile_of_several_and_continues(key, perform, sandbox):
     other = valid_client("Other", key.client.server)
     stored_key(other, "kucoin", KUCOIN)
     for client in (key.client, other):
@@ -190,7 +190,7 @@ def test_nothing_is_deleted_that_could_not_be_pushed_again(key, perform, sandbox
     assert sent(sandbox, "delete-account") == []
 
 
-def test_a_profile_that_was_taken_over_is_not_recreated(key, perform, sandbox):
+def test_an_adopted_profile_is_not_recreated(key, perform, sandbox):
     sandbox.world.accounts["client_sharp"] = {"bitmart": PLANTED}
     perform("verify_profile", key.client)
     client = Client.objects.get()
@@ -201,7 +201,7 @@ def test_a_profile_that_was_taken_over_is_not_recreated(key, perform, sandbox):
         operation_request(kind="recreate_profile", subject=client)
 
 
-def test_a_recreation_goes_on_where_a_lost_worker_had_deleted_the_account(key, perform, sandbox, monkeypatch):
+def test_a_recreation_continues_where_a_lost_worker_had_deleted_the_account(key, perform, sandbox, monkeypatch):
     perform("push_profile", key.client)
     sandbox.world.change_config_password(proof_anew=True)
     with monkeypatch.context() as lost:
@@ -212,7 +212,7 @@ def test_a_recreation_goes_on_where_a_lost_worker_had_deleted_the_account(key, p
     assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED}
 
 
-def test_running_bots_go_on_while_their_profile_is_recreated(bot, perform, sandbox):
+def test_running_bots_continue_while_their_profile_is_recreated(bot, perform, sandbox):
     perform("deploy", bot)
     sandbox.world.change_config_password(proof_anew=True)
     assert perform("recreate_profile", bot.client).state == State.SUCCEEDED
@@ -221,7 +221,7 @@ def test_running_bots_go_on_while_their_profile_is_recreated(bot, perform, sandb
     assert perform("redeploy", bot).state == State.SUCCEEDED
 
 
-def test_the_client_of_the_api_tells_it_from_a_refused_key(sandbox, server):
+def test_the_api_client_distinguishes_it_from_a_rejected_key(sandbox, server):
     sandbox.world.accounts["client_x"] = {}
     sandbox.world.change_config_password()
     api = HummingbotAPI(sandbox.url, "admin", server.password)

@@ -1,4 +1,4 @@
-"""What tests about orders ask: what the panel says, and what stands on the sandbox's book."""
+"""Helpers for tests about orders: what the panel reports, and what is on the sandbox's book."""
 
 from bots.models import Bot, Deployment, OrphanedOrders
 from bots.monitoring.poll import poll_server
@@ -16,7 +16,7 @@ def look(bot: Bot) -> Deployment:
 
 
 def named(bot: Bot) -> set[str]:
-    """The bot's own ids of the orders that the panel says may be open."""
+    """The bot's own ids of the orders that the panel reports as possibly open."""
     records = OrphanedOrders.objects.unresolved().filter(deployment__bot=bot)
     return {order.client_order_id for record in records for order in record.open_orders}
 

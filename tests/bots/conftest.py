@@ -18,7 +18,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture
 def retry() -> Callable[[Operation], Operation]:
-    """Ask for the same again and work on it, as a person and a worker would."""
+    """Submit the same again and run it, as a user and a worker would."""
 
     def retry(operation: Operation) -> Operation:
         again = operation_retry(operation=operation)

@@ -1,4 +1,4 @@
-"""Bots and strategies: what is refused on the field before anything is sent, and what is made of the rest."""
+"""Bots and strategies: what is rejected on the field before anything is sent, and how the rest is processed."""
 
 import math
 from decimal import Decimal
@@ -69,7 +69,7 @@ def test_a_name_without_a_letter_or_digit_is_refused_on_its_field(name, bot):
 
 
 @pytest.mark.parametrize("name", ["Sharp Spread", "sharp-spread", "SHARP  spread!"])
-def test_two_bots_of_a_client_never_look_the_same_to_a_server(name, bot, sharp):
+def test_two_bots_of_a_client_have_distinct_names_on_a_server(name, bot, sharp):
     bot.full_clean()
     bot.save()
     bot.full_clean()  # not in its own way

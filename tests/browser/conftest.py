@@ -102,7 +102,7 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
 
 @pytest.fixture(scope="session")
 def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Demo]]:
-    """The demo of each group of modules, started when the first one asks for it."""
+    """The demo of each group of modules, started when the first one requests it."""
     running: dict[str, Demo] = {}
     with ExitStack() as until_the_end:
 
@@ -116,8 +116,8 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 @pytest.fixture(scope="module")
 def demo(request: pytest.FixtureRequest, demos: Callable[[str], Demo]) -> Demo:
-    """What one test makes there, those after it see, in other modules too. Each makes what it is about by a name of
-    its own, or leaves it as it was.
+    """The demo of the module's group. Later tests see what a test creates there, in other modules too. So each test
+    creates its objects under names of its own, or restores what it changes.
     """
     return demos(group_of(request.path))
 

@@ -1,4 +1,4 @@
-"""Runs ``manage.py`` again and again: loading Django takes longer than most of what it is asked for.
+"""Runs ``manage.py`` again and again: loading Django takes longer than most of the commands.
 
 A process that has loaded it forks for each command, which so has an environment, output and status of its own.
 """

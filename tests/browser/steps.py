@@ -13,7 +13,7 @@ def sign_in(page: Page, demo: Demo, to: str = "/") -> None:
 
 
 def sign_in_as(page: Page, username: str, password: str, to: str = "/") -> None:
-    """By way of a page that asks for it; ``/`` leads to the first one."""
+    """Sign in through a page that requires it; ``/`` leads to the first one."""
     page.goto(to)
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
@@ -27,7 +27,7 @@ def save(page: Page) -> None:
 
 
 def operate(page: Page, label: str, expected: str = "succeeded") -> None:
-    """Press the button, say yes where it asks, and follow the operation's page to the end, as it shows it."""
+    """Press the button, confirm if needed, and follow the operation's page to the end, as it shows it."""
     buttons = page.get_by_role("group", name="Actions")
     buttons.get_by_role("link", name=label, exact=True).or_(
         buttons.get_by_role("button", name=label, exact=True)

@@ -44,7 +44,7 @@ print(WebhookDelivery.objects.create(webhook_id=1, event_id="evt_given_up", stat
 """,
 }
 
-#: A call that the demo has no cause for, and how it is refused there: its server can read the keys that it stored.
+#: A call that the demo has no cause for, and its error there: the demo's server can read the keys that it stored.
 REFUSED = {"/clients/1/profile/recreate": "profile_readable"}
 
 
@@ -63,7 +63,7 @@ def prepared(call: str, demo: Demo, receiver: Stub) -> str:
     return call.replace("https://status.example.com", receiver.url)
 
 
-def test_every_documented_call_works_as_it_stands(demo: Demo) -> None:
+def test_every_documented_call_works_unchanged(demo: Demo) -> None:
     scopes = [word for scope in ("read", "deploy", "keys", "admin") for word in ("--scope", scope)]
     token = demo.manage("token", "--user", "admin", "--name", "every documented call", *scopes)
     environment = os.environ | {"PANEL": demo.url, "TOKEN": token}
@@ -161,7 +161,7 @@ def test_a_token_is_made_in_the_admin_and_opens_the_api(page: Page, demo: Demo, 
     expect(page.get_by_text("Requests with it are rejected")).to_be_visible()
 
 
-def test_a_webhook_is_made_in_the_admin_and_told_of_a_deployment(
+def test_a_webhook_is_added_in_the_admin_and_notified_of_a_deployment(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
     sign_in(page, demo, to="/admin/json_api/webhook/")

@@ -1,4 +1,4 @@
-"""The form for a channel asks for what its kind needs, and for nothing else."""
+"""The form for a channel shows the fields that its kind needs, and no others."""
 
 import pytest
 from playwright.sync_api import Page, expect

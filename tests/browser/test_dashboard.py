@@ -11,7 +11,7 @@ from tests.browser.steps import sign_in
 
 pytestmark = pytest.mark.browser
 
-#: Reads what the worker reads every five minutes, and says whether that has figures by now.
+#: Reads what the worker reads every five minutes, and reports whether that has figures by now.
 READ = (
     "from accounts.models import Server; from accounts.balances.portfolio import read_balances;"
     "from bots.monitoring.performance import read_performance; from bots.models import PerformanceSample;"
@@ -51,7 +51,7 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     expect(page).to_have_title("Sharp · Paper Maker: performance | Perch · Hummingbot control panel")
 
 
-def test_the_first_page_renews_itself_while_nobody_is_at_it(page: Page, demo: Demo) -> None:
+def test_the_dashboard_refreshes_itself_while_it_is_idle(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     page.clock.install()
     page.goto("/admin/")

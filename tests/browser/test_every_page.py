@@ -1,7 +1,7 @@
-"""Every page that links lead to: no error, nothing that a policy refused, nothing cut off, readable for everybody.
+"""Every page that links lead to: no error, no blocked resource, nothing cut off, accessible to everyone.
 
-The pages are found by following links from the start page, so a new page is walked as soon as one leads to it; that
-none is without a link is held against the admin's addresses. Pictures of all of them, in both widths and both themes:
+The pages are found by following links from the start page, so a new page is included as soon as one links to it; the
+admin's addresses show whether any is without a link. Pictures of all of them, in both widths and both themes:
 ``SCREENSHOTS_ALL=/tmp/pictures ./run test tests/browser/test_every_page.py``.
 """
 
@@ -25,11 +25,11 @@ from tests.browser.steps import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-#: Width and theme, and whether axe looks at it. What the two in between have in neither of the others is the wide
-#: menu in the dark and the narrow one in the light, which every page has alike: they are looked at on the first one.
+#: Width and theme, and whether axe checks it. What the two in between have in neither of the others is the wide menu in
+#: the dark and the narrow one in the light, which every page has alike: they are checked on the first one.
 VARIANTS = [(1400, "light", True), (1400, "dark", False), (390, "light", False), (390, "dark", True)]
 FIRST = "index"
-#: Pages of which two objects' are looked at: they differ with the object's state.
+#: Pages that are checked for two objects: they differ with the object's state.
 LOOKED_AT_TWICE = {
     "bots_bot_now",
     "bots_bot_change",
@@ -39,7 +39,7 @@ LOOKED_AT_TWICE = {
     "bots_strategy_change",
     "operations_operation_change",
 }
-#: What nothing links to: where the browser is sent by itself, and histories of what nobody changes by hand.
+#: Pages without a link: where the browser is redirected, and histories of objects that no one edits.
 UNLINKED = {
     "onboard_launch",
     "login",
@@ -155,7 +155,7 @@ def world(demo: Demo, tmp_path: Path) -> None:
 
 
 class Walk:
-    """Goes from page to page and notes what is wrong with each, in every variant."""
+    """Goes from page to page and records what is wrong with each, in every variant."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -217,7 +217,7 @@ class Walk:
 
 
 def page_name(path: str) -> str | None:
-    """What kind of page is there: its address's name, and what is asked for there. None for what is no admin's page."""
+    """Return the kind of page: its address's name and parameters. None for a page outside of the admin."""
     try:
         match = resolve(path)
     except Resolver404:
@@ -253,7 +253,7 @@ def test_every_page_works_fits_and_can_be_read_by_everybody(page: Page, demo: De
 
     for number, (name, path) in enumerate(walk.lists.items()):
         page.goto(f"{path}?q=nothing-is-called-so")
-        walk.look_at(f"{name}-empty", examined=number == 0)  # one template says of all lists that they are empty
+        walk.look_at(f"{name}-empty", examined=number == 0)  # all empty lists share one template
     for model, actions in ASKED_OF_LISTS.items():
         for action in actions:
             page.goto(f"/admin/{model}/")

@@ -1,4 +1,4 @@
-"""A table of keys, through the pages: the file is chosen once, checked, mended, and saved."""
+"""A table of keys, through the pages: the file is chosen once, checked, fixed, and saved."""
 
 import csv
 from collections.abc import Callable
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.usefixtures("hunted")
-def test_a_file_is_checked_mended_and_saved_without_being_looked_for_twice(
+def test_a_file_is_checked_fixed_and_saved_without_selecting_it_twice(
     page: Page, demo: Demo, tmp_path: Path, shoot: Callable[[str], None]
 ) -> None:
     sign_in(page, demo)

@@ -22,7 +22,7 @@ def confirm(page: Page, label: str) -> None:
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
 
 
-def test_a_connectors_form_asks_in_words_and_offers_its_choices(page: Page, demo: Demo) -> None:
+def test_a_connectors_form_has_labels_and_offers_its_choices(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     page.goto("/admin/accounts/exchangekey/add/")
     page.locator("select[name=client]").select_option(label="Sharp")

@@ -11,7 +11,7 @@ from tests.browser.steps import choose_strategy, setting, sign_in_as
 pytestmark = pytest.mark.browser
 
 PASSWORD = "made-for-the-onboarding-test"
-#: Not a superuser: what the role may do, and no more.
+#: Not a superuser: limited to what the role may do.
 ADD_MANAGER = f"""
 from django.contrib.auth.models import Group, User
 user = User.objects.create_user("anna", password="{PASSWORD}", is_staff=True)
@@ -51,7 +51,7 @@ def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middl
     expect_step(page, "Bot")
     expect(page.locator("[name=connector]")).to_have_value("bitmart")
 
-    # Away, and back through the clients: it goes on where it was left.
+    # Away, and back through the clients: it continues where it was left.
     page.goto("/admin/")
     page.get_by_role("link", name="In onboarding").click()
     page.get_by_role("link", name="Keen", exact=True).click()

@@ -1,4 +1,4 @@
-"""Lists and pages that renew themselves while somebody watches, and keep still while somebody is at them."""
+"""Lists and pages that refresh themselves while a user watches, and pause while a user works on them."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def running(demo: Demo) -> None:
 
 @pytest.fixture
 def watched(page: Page, demo: Demo, running: None) -> None:
-    """Somebody who watches, with a clock that can be put forward."""
+    """A watched page, with a clock that can be put forward."""
     sign_in(page, demo)
     page.clock.install()
 
@@ -54,14 +54,14 @@ def renewed(page: Page) -> None:
 
 @pytest.fixture
 def asked(page: Page) -> list[str]:
-    """What the page asks for by itself from now on."""
+    """The requests that the page sends on its own from now on."""
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url) if "hx-request" in request.headers else None)
     return addresses
 
 
 def stays(page: Page, asked: list[str]) -> bool:
-    """Whether it asks for nothing in the next two minutes."""
+    """Return whether it sends no request in the next two minutes."""
     asked.clear()
     page.clock.fast_forward(120_000)
     page.wait_for_timeout(500)
@@ -134,11 +134,11 @@ def test_what_was_chosen_while_the_answer_was_on_its_way_stays_chosen(page: Page
 
 
 @pytest.mark.usefixtures("watched")
-def test_a_list_that_can_not_be_renewed_says_so_until_it_can(page: Page) -> None:
+def test_a_list_that_cannot_be_refreshed_reports_it_until_it_can(page: Page) -> None:
     page.goto("/admin/bots/bot/")
     warning = page.get_by_text("This page has not updated since")
     expect(warning).to_be_hidden()
-    # What htmx says when nothing answers. An address that really fails would be noted as a trouble of the page.
+    # The event of htmx when nothing answers. An address that really fails would be recorded as an error of the page.
     page.evaluate("htmx.trigger(document.querySelector('#rows'), 'htmx:timeout')")
     expect(warning).to_be_visible()
     renewed(page)
@@ -159,7 +159,7 @@ def test_a_list_stays_where_it_was_scrolled_to(page: Page, demo: Demo) -> None:
     assert page.evaluate(f"[scrollY, {sideways}.scrollLeft]") == before == [400, 60]
 
 
-def test_what_was_asked_for_in_a_list_is_followed_to_its_end(page: Page, demo: Demo) -> None:
+def test_an_operation_submitted_in_a_list_is_followed_to_its_end(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.locator("#action-toggle").check()
@@ -172,7 +172,7 @@ def test_what_was_asked_for_in_a_list_is_followed_to_its_end(page: Page, demo: D
 
 
 @pytest.mark.usefixtures("watched")
-def test_how_a_bot_is_renews_itself_and_is_said_when_it_has_changed(page: Page, demo: Demo) -> None:
+def test_a_bots_state_refreshes_itself_and_announces_changes(page: Page, demo: Demo) -> None:
     page.goto("/admin/bots/bot/?q=Sharp+Spread")
     page.get_by_role("link", name="Sharp Spread").click()
     renewed(page)

@@ -26,7 +26,7 @@ CLIENT, SERVER = "admin:accounts_client", "admin:accounts_server"
 KEY, BOT = "admin:accounts_exchangekey", "admin:bots_bot"
 OPERATION = "admin:operations_operation"
 
-#: What somebody who looks after clients may do; whom they look after is said by each client's row.
+#: The permissions of an account manager; each client's row names its manager.
 MANAGER_PERMISSIONS = {permission for permission, roles in WHO_MAY.items() if "M" in roles}
 
 
@@ -39,7 +39,7 @@ def operate_url(row: Model, kind: str) -> str:
 
 
 def text_of(response: Any) -> str:
-    """The page in the words of its reader: without the escapes of HTML."""
+    """Return the page's text as its reader sees it: without the escapes of HTML."""
     from html import unescape
 
     return unescape(response.content.decode())
@@ -64,7 +64,7 @@ def pages_of(model: type[Model]) -> Iterator[str]:
 
 
 def pages_of_row(row: Model) -> Iterator[str]:
-    """The addresses of one object that may be looked at."""
+    """Yield the addresses of one object's pages."""
     for page in ("change", "history", "delete"):
         yield url_of(row, page)
     model_admin = admin.site._registry[type(row)]
@@ -87,7 +87,7 @@ def every_row() -> list[Model]:
 
 
 def every_page() -> list[str]:
-    """Each address of the admin that is made to be looked at."""
+    """Return the address of each page of the admin."""
     general = [
         reverse("admin:index"),
         reverse("dashboard_now"),

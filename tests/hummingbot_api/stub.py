@@ -1,4 +1,4 @@
-"""An HTTP server that says what a test tells it to, for answers that the sandbox does not give."""
+"""An HTTP server that sends what a test defines, for answers that the sandbox does not give."""
 
 import json
 import os
@@ -23,9 +23,9 @@ class Seen(NamedTuple):
 
 @dataclass
 class Reply:
-    """``body`` is sent as it is when it is text, else as JSON; the last ``cut`` bytes are kept back.
+    """``body`` is sent unchanged when it is text, else as JSON; the last ``cut`` bytes are kept back.
 
-    Seconds: ``after`` which it begins, ``stall`` before the connection ends. Instead of an answer the connection may be
+    Seconds: ``after`` which it starts, ``stall`` before the connection ends. Instead of an answer the connection may be
     ``reset``, or ``garbled``: over TLS comes what is none.
     """
 
@@ -41,7 +41,7 @@ class Reply:
 
 
 class Stub(ThreadingHTTPServer):
-    """Gives its replies in turn, the last one again and again."""
+    """Gives its replies one after the other, the last one again and again."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""What each call asks of a server and makes of its answer: the sandbox, and a stub for odd answers."""
+"""The request of each call to a server and the result of its answer: the sandbox, and a stub for odd answers."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -98,7 +98,7 @@ def until(condition, seconds=3.0):
         time.sleep(0.01)
 
 
-def test_the_version_is_told_without_a_valid_login(sandbox):
+def test_the_version_is_returned_without_a_valid_login(sandbox):
     assert HummingbotAPI(sandbox.url, "admin", "wrong").system.version() == "1.0.1"
 
 
@@ -112,7 +112,7 @@ def test_the_version_is_told_without_a_valid_login(sandbox):
         Reply("null"),
     ],
 )
-def test_what_is_not_a_hummingbot_api_is_told_by_its_root(stub, stubbed, reply):
+def test_another_api_is_recognized_by_its_root(stub, stubbed, reply):
     stub.will(reply)
 
     with pytest.raises(UnexpectedAnswer):
@@ -137,7 +137,7 @@ def test_the_template_of_a_script_shows_its_settings(api):
 
 
 @pytest.mark.parametrize("source", ["def (", "x = 1"], ids=["syntax error", "no configuration class"])
-def test_a_script_that_the_server_can_not_use(api, source):
+def test_a_script_that_the_server_cannot_use(api, source):
     api.scripts.save("broken", source)
 
     with pytest.raises(ScriptInvalid):
@@ -156,12 +156,12 @@ def test_controllers_are_listed_by_type_and_describe_their_settings(api):
     assert "pmm_v1" in api.controllers.list()["generic"]
     settings = {setting.name: setting for setting in api.controllers.config_template("generic", "pmm_v1")}
     assert settings["order_amount"] == ControllerSetting("order_amount", "<class 'decimal.Decimal'>", "1", False)
-    # The server says of none that it is required.
+    # The server marks none as required.
     assert (settings["id"].required, settings["id"].default) == (True, None)
 
 
 @pytest.mark.parametrize("ask", ["config_template", "validate"])
-def test_a_controller_that_the_server_can_not_import_or_does_not_have(api, sandbox, ask):
+def test_a_controller_that_the_server_cannot_import_or_does_not_have(api, sandbox, ask):
     ask = partial(getattr(api.controllers, ask), **({} if ask == "config_template" else {"config": {}}))
     for name in ("lp_rebalancer", "ghost"):
         with pytest.raises(ControllerInvalid, match=name):
@@ -191,7 +191,7 @@ def test_a_live_bot(api, deploy):
     status = api.bots.status(name)
 
     assert status.recently_active
-    assert status.status == "stopped"  # as any script bot says of itself
+    assert status.status == "stopped"  # as any script bot reports
     assert status.general_logs[0].level == "INFO"
     assert status.general_logs[0].timestamp.tzinfo == UTC
 
@@ -337,7 +337,7 @@ def test_the_performance_history_is_whole_although_pages_cut_a_moment_in_two(
     assert len(api.bots.performance_history(since, pages=2)) == 5
 
 
-def test_the_performance_history_begins_where_it_is_asked_to(api, two_controllers, sandbox):
+def test_the_performance_history_starts_at_the_requested_time(api, two_controllers, sandbox):
     whole = api.bots.performance_history(datetime.fromtimestamp(sandbox.world.born_at, UTC))
     since = whole[5].timestamp
     assert {entry.timestamp >= since for entry in api.bots.performance_history(since)} == {True}
@@ -353,7 +353,7 @@ def test_a_page_of_one_single_moment_is_the_last(stub, stubbed, monkeypatch):
     assert len(stub.seen) == 1
 
 
-def test_the_portfolio_is_told_of_the_accounts_that_were_asked_for(api, sandbox):
+def test_the_portfolio_contains_the_requested_accounts(api, sandbox):
     sandbox.world.accounts |= {"client_sharp": {"bitmart": KEY}, "client_blunt": {"bitmart": KEY}}
     state = api.portfolio.state(["client_sharp", "client_new"])
     assert state.keys() == {"client_sharp"}
@@ -363,12 +363,12 @@ def test_the_portfolio_is_told_of_the_accounts_that_were_asked_for(api, sandbox)
     assert btc.available_units < btc.units
 
 
-def test_for_no_account_the_server_is_not_asked_because_it_would_tell_of_all(stub, stubbed):
+def test_without_accounts_no_request_is_sent_because_the_server_would_return_all(stub, stubbed):
     assert stubbed.portfolio.state([]) == {}
     assert not stub.seen
 
 
-def test_what_an_account_held_is_told_by_the_hour_without_the_oldest_which_may_be_cut(api, sandbox):
+def test_an_accounts_history_is_hourly_without_the_oldest_which_may_be_cut(api, sandbox):
     sandbox.world.accounts["client_sharp"] = {"bitmart": KEY}
     sandbox.world.clock.advance(6 * 3600)
     since = datetime.fromtimestamp(sandbox.world.born_at, UTC)

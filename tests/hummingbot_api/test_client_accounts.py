@@ -48,7 +48,7 @@ def test_an_account_that_does_not_exist(api):
         api.accounts.delete("ghost")
 
 
-def test_the_master_account_can_not_be_deleted(api):
+def test_the_master_account_cannot_be_deleted(api):
     with pytest.raises(RequestRejected, match="Cannot delete master account"):
         api.accounts.delete("master_account")
 
@@ -144,7 +144,7 @@ def test_the_fields_of_a_connector_that_the_server_does_not_know(api, connector)
         api.connectors.fields(connector)
 
 
-def test_trading_rules_are_asked_for_by_pair(stub, stubbed):
+def test_trading_rules_are_requested_by_pair(stub, stubbed):
     stub.will(Reply({"BTC-USDT": {"min_order_size": 0.0001, "min_notional_size": 0, "min_price_increment": 1e-56}}))
 
     rules = stubbed.connectors.trading_rules("binance", ["BTC-USDT", "ETH-USDT"])
@@ -161,7 +161,7 @@ def test_trading_rules_are_asked_for_by_pair(stub, stubbed):
         ("Connector 'bitmart' not found or error: No module named 'bitmart'", ServerModuleMissing),
     ],
 )
-def test_trading_rules_that_can_not_be_had(stub, stubbed, words, kind):
+def test_trading_rules_that_cannot_be_read(stub, stubbed, words, kind):
     stub.will(Reply({"detail": words}, 404))
 
     with pytest.raises(kind):
@@ -172,14 +172,14 @@ def test_a_pair_that_the_exchange_does_not_list_has_no_rules(api):
     assert api.connectors.trading_rules("bitmart", ["SHARP-USDT", "NO-USDT"]).keys() == {"SHARP-USDT"}
 
 
-def test_prices_are_asked_for_by_pair(api):
+def test_prices_are_requested_by_pair(api):
     assert api.connectors.prices("bitmart", ["SHARP-USDT"]) == {"SHARP-USDT": 0.0125}
 
 
 @pytest.mark.parametrize(
     ("connector", "pair", "kind"), [("nope", "SHARP-USDT", ServerFailed), ("bitmart", "NO-USDT", ServerFailed)]
 )
-def test_prices_that_can_not_be_had(api, connector, pair, kind):
+def test_prices_that_cannot_be_read(api, connector, pair, kind):
     with pytest.raises(kind):
         api.connectors.prices(connector, [pair])
 

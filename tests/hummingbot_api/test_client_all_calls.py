@@ -1,4 +1,4 @@
-"""What holds for every call of the client."""
+"""What is true for every call of the client."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 

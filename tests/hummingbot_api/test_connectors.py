@@ -1,4 +1,4 @@
-"""What the project knows of connectors agrees with what a real server said of them."""
+"""What the project knows about connectors agrees with a real server's report."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_a_connectors_name_says_where_and_with_what_it_trades(connector, market)
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded answers are not part of the project")
-def test_no_recorded_connector_but_those_of_test_networks_is_taken_for_one():
+def test_only_recorded_connectors_of_test_networks_count_as_such():
     names = [name for name in json.loads(RECORDED.read_text()) if market_of(name).account_type is not AccountType.REAL]
     assert names == [name for name in json.loads(RECORDED.read_text()) if name.endswith(("_testnet", "_sandbox"))]
 

@@ -1,4 +1,4 @@
-"""Whose fault it is that a key was not stored, by what the server said: the words are those of real answers."""
+"""The cause of a key that was not stored, by the server's message: the messages are real answers."""
 
 import pytest
 
@@ -137,7 +137,7 @@ def test_a_refusal_is_whose_fault_it_is(kind, words):
     assert why_not_stored(words, "bitmart") is kind
 
 
-def test_nothing_but_the_exchanges_own_word_blames_the_key():
+def test_only_the_exchanges_own_message_blames_the_key():
     """Each kind that is not the key's fault leads to the server, or to the key's settings at the exchange."""
     assert {problem_class(kind).fix_target for kind in REFUSALS} == {"server", "key", ""}
     assert all(problem_class(kind).fix_target == "server" for kind in REFUSALS if issubclass(kind, ServerFailed))

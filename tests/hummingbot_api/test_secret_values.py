@@ -1,4 +1,4 @@
-"""Which values are masked, and that a mask eats no words and gives nothing away."""
+"""Which values are masked, and that a mask hides no words and reveals nothing."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_an_accounts_id_and_name_are_none(name):
 
 
 @pytest.mark.parametrize("word", ["hummingbot", "Stopped", "controller", "northwind", "client_northwind", "bitmart"])
-def test_no_word_of_the_product_or_of_the_clients_names_is_one_wherever_it_is_entered(word):
+def test_words_of_the_product_and_clients_names_are_no_secrets_in_any_field(word):
     assert secrets_in({"kucoin_passphrase": word}, words=["Northwind", "client_northwind", "bitmart"]) == []
 
 
@@ -46,7 +46,7 @@ def test_a_secret_within_a_group_or_a_list_is_one():
     [("a1b2c3d4", True), ("aBcDeFgH", True), ("northwind", False), ("Northwind", False), ("NORTHWIND", False),
      ("12345678", False), ("a1b2", False), ("the 3rd memo", False)],
 )  # fmt: skip
-def test_random_is_what_nobody_uses_as_a_word(text, random):
+def test_text_that_is_no_word_counts_as_random(text, random):
     assert looks_random(text) is random
 
 
@@ -66,7 +66,7 @@ def test_a_secret_is_masked_as_a_whole_only(output, shown):
 
 
 @pytest.mark.parametrize("around", ["{}", "x{}y", "%20{}%20", "\\n{}", "apiKey={}&z", "_{}_"])
-def test_a_long_random_one_wherever_it_is(around):
+def test_a_long_random_value_is_a_secret_in_any_field(around):
     secret = "planted-7f3a9c01-key"
     assert secret not in mask_secrets([secret])(around.format(secret))
 

@@ -1,4 +1,4 @@
-"""A tool that calls the JSON API with a token, and a worker that does at once what is asked for."""
+"""A tool that calls the JSON API with a token, and a worker that runs submitted operations at once."""
 
 import json
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def make_tool(db: None) -> Callable[..., Tool]:
 
 @pytest.fixture
 def make_manager(db: None) -> Callable[[Client], Any]:
-    """An account manager who looks after this client."""
+    """An account manager who manages this client."""
 
     def make(client: Client) -> Any:
         manager = get_user_model().objects.create_user("manager", is_staff=True)
@@ -70,7 +70,7 @@ def tool(make_tool: Callable[..., Tool]) -> Tool:
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Works on what was asked for while a request waits for it."""
+    """Run the submitted operations while a request waits for them."""
 
     def work(seconds: float) -> None:
         for pk in Operation.objects.claimable().values_list("pk", flat=True):

@@ -25,7 +25,7 @@ def test_nothing_is_answered_without_a_token(client):
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer hbp_made-up"}])
 @pytest.mark.parametrize(("method", "path"), [("POST", "/bots/create"), ("PATCH", "/bots/1"), ("POST", "/bots/1/stop")])
-def test_of_a_stranger_s_body_nothing_is_read(method, path, headers, monkeypatch):
+def test_the_body_of_an_unauthenticated_request_is_not_read(method, path, headers, monkeypatch):
     def body(request):
         pytest.fail("It may come as slowly as the stranger likes.")
 
@@ -74,7 +74,7 @@ def test_a_token_does_what_its_scopes_say(make_tool, bot):
     assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
 
 
-def test_a_token_does_no_more_than_its_user_may(make_tool, bot):
+def test_a_token_is_limited_to_what_its_user_may(make_tool, bot):
     nobody = get_user_model().objects.create_user("nobody", is_staff=True)
 
     refused = make_tool(nobody).get("/bots")
@@ -114,7 +114,7 @@ def test_a_new_password_ends_the_users_sessions_and_names_the_tokens_that_stay(
     assert tool.get("/bots").status_code == 200
 
 
-def test_an_administrator_revokes_every_token_of_a_user_and_nobody_elses(make_tool, make_manager, bot, admin_client):
+def test_an_administrator_revokes_every_token_of_one_user_only(make_tool, make_manager, bot, admin_client):
     manager = make_manager(bot.client)
     tools, others = [make_tool(manager), make_tool(manager)], make_tool()
 
@@ -139,7 +139,7 @@ def test_a_forged_header_does_not_change_the_callers_address(make_tool):
     assert tool.get("/bots", X_Forwarded_For="203.0.113.7").status_code == 403
 
 
-def test_a_request_that_went_past_a_proxy_can_not_name_its_own_address(make_tool, settings):
+def test_a_request_that_bypassed_a_proxy_cannot_name_its_own_address(make_tool, settings):
     settings.TRUSTED_PROXIES = 2
     tool = make_tool(allowed_networks="203.0.113.7")
 

@@ -21,7 +21,7 @@ WANTED = {
 }
 
 
-def test_create_answers_201_with_the_bot_when_it_was_heard(tool, key, worker, sandbox):
+def test_create_answers_201_with_the_bot_once_it_is_connected(tool, key, worker, sandbox):
     response = tool.post("/bots/create", WANTED)
 
     assert response.status_code == 201
@@ -285,7 +285,7 @@ def test_a_managers_token_sees_and_steers_own_clients_only(make_tool, make_bot, 
     assert [bot["id"] for bot in tool.get("/bots").json()["results"]] == [foreign.pk]
 
 
-def test_an_account_manager_has_no_bot_run_somebodys_image(make_tool, make_manager, bot):
+def test_an_account_manager_cannot_run_a_custom_image(make_tool, make_manager, bot):
     tool = make_tool(make_manager(bot.client))
 
     for answer in (

@@ -56,8 +56,8 @@ def test_every_wrong_field_of_a_client_is_named_at_once(tool, client_sharp):
     assert Client.objects.count() == 1
 
 
-def test_a_name_that_is_taken_tells_of_nobody(make_tool, make_manager, client_sharp):
-    """Of a client that the token's user does not look after, nor of one that they do."""
+def test_a_name_that_is_taken_reveals_no_client(make_tool, make_manager, client_sharp):
+    """Neither a client that the token's user does not manage, nor one that they do."""
     own = client_sharp.server.clients.create(name="Own", account_name="client_own")
     tool = make_tool(make_manager(own))
     for name in ("Sharp", "Own"):
@@ -81,7 +81,7 @@ def test_a_servers_password_is_never_answered(tool, server):
     assert server.password not in tool.get("/servers").content.decode()
 
 
-def test_where_a_server_is_stays_with_those_who_may_change_it(tool, make_tool, make_manager, client_sharp):
+def test_a_servers_address_is_shown_only_to_users_who_may_change_it(tool, make_tool, make_manager, client_sharp):
     by_manager = make_tool(make_manager(client_sharp))
     assert tool.get("/servers").json()[0]["base_url"] == client_sharp.server.base_url
     assert by_manager.get("/servers").json()[0]["base_url"] == ""
@@ -105,7 +105,7 @@ def test_an_address_that_is_not_there_is_a_problem_for_tools_and_a_page_in_the_a
     assert admin_client.get("/admin/nonsense/")["Content-Type"].startswith("text/html")
 
 
-def test_the_account_that_every_other_is_a_copy_of_is_nobodys_by_the_api(tool, server):
+def test_the_master_account_cannot_be_claimed_through_the_api(tool, server):
     refused = tool.post("/clients", {"name": "Sharp", "server": server.name, "account_name": "master_account"})
 
     assert [error["field"] for error in refused.json()["errors"]] == ["account_name"]

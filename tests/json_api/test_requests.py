@@ -79,7 +79,7 @@ def test_an_address_that_is_not_there_is_a_problem_whatever_is_sent_to_it(method
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml"])
-def test_a_body_of_another_kind_is_read_as_json_all_the_same(kind, tool):
+def test_a_body_of_another_content_type_is_still_read_as_json(kind, tool):
     answer = tool.http.generic("POST", "/bots/create", b"name=x", content_type=kind, headers=tool.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "body_unreadable")
     assert answer["Content-Type"] == "application/problem+json"
@@ -99,7 +99,7 @@ def test_amounts_that_the_exchange_would_refuse_are_named(tool, bot):
     assert Bot.objects.count() == 1
 
 
-def test_a_repeated_request_whose_bot_is_gone_by_now_is_answered_404(tool, key, worker):
+def test_a_repeated_request_whose_bot_was_deleted_is_answered_404(tool, key, worker):
     url = tool.post("/bots/create", WANTED, Idempotency_Key="one").json()["url"]
     tool.post(f"{url}/archive")
     tool.call("DELETE", url)
@@ -123,7 +123,7 @@ def test_what_another_request_was_faster_with_is_a_conflict(tool, server, monkey
     assert (answer.status_code, answer.json()["code"]) == (409, "changed_meanwhile")
 
 
-def test_the_request_that_begins_a_new_minute_at_the_same_time_as_another_is_counted(make_tool):
+def test_concurrent_requests_at_the_start_of_a_minute_are_counted(make_tool):
     make_tool()
     token = Token.objects.get()
     now = timezone.now()
@@ -189,7 +189,7 @@ def test_a_bot_that_runs_a_script_is_neither_paused_nor_changed_live(action, too
     assert (refused.status_code, refused.json()["code"]) == (409, "not_possible_now")
 
 
-# --- how much is asked of the database ------------------------------------------------------------------------------
+# --- number of database queries -------------------------------------------------------------------------------------
 
 
 def test_every_read_takes_the_same_number_of_queries_for_any_number_of_rows(tool, make_live):

@@ -23,7 +23,7 @@ schema.app = application
 
 @pytest.fixture
 def headers(tool: Any, bot: Any, settings: Any) -> Iterator[dict[str, str]]:
-    """A token of somebody who may do everything, in a panel with a client, a key, a bot and an operation."""
+    """The token of a user who may do everything, in a panel with a client, a key, a bot and an operation."""
     settings.API = settings.API | {"PER_MINUTE": 1_000_000}
     tool.post(f"/bots/{bot.pk}/deploy?wait=0")
     # A request of a real application closes the connection, and on PostgreSQL with it the test's transaction.
@@ -39,7 +39,7 @@ def headers(tool: Any, bot: Any, settings: Any) -> Iterator[dict[str, str]]:
 def test_every_call_answers_as_described(case: Any, headers: dict[str, str]) -> None:
     if "wait" in str(case.operation.query):
         case.query["wait"] = 0
-    # A case that spoils the headers may have taken the token away: to send it all the same would mend the request.
+    # A case that spoils the headers may have taken the token away: sending it anyway would fix the request.
     header = case.meta.components.get(ParameterLocation.HEADER)
     sent = {} if header is not None and header.mode.is_negative else headers
     # The document can't tell which names exist, so what fits it may be refused.

@@ -97,7 +97,7 @@ def test_every_wrong_field_is_named(server, tmp_path):
     assert not Bot.objects.exists()
 
 
-def test_what_is_not_there_or_not_possible_is_said(bot):
+def test_missing_rows_and_impossible_actions_are_reported(bot):
     with pytest.raises(CommandError, match="The bot 77 does not exist"):
         run("bot", "stop", "77")
     with pytest.raises(CommandError, match="Deploy it first"):

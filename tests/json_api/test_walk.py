@@ -1,6 +1,6 @@
 """Every call of the JSON API, made by the token of each role for what it sees and for what it does not see.
 
-The calls come from the OpenAPI document, so that a new one is walked by itself; what each takes is said here.
+The calls come from the OpenAPI document, so that a new one is included; their parameters are defined here.
 """
 
 import re
@@ -65,7 +65,7 @@ TAKES = {
     "GET /webhooks/{webhook_id}/deliveries": ["json_api.view_webhook"],
     "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/retry": ["json_api.view_webhook", "json_api.change_webhook"],
 }
-#: The kind of the operation that an action asks for, where it is called otherwise.
+#: The kind of the operation that an action submits, where it has another name.
 KINDS = {
     "check": {"bots": "check_bot", "servers": "check_server"},
     "test": {"clients": "test_key"},
@@ -129,7 +129,7 @@ def make(tool: Tool, call: Call) -> Any:
 
 
 @pytest.mark.parametrize("letter", ROLES, ids=ROLES.get)
-def test_each_role_is_answered_what_it_may_have_and_no_more(letter, users, make_tool, settings):
+def test_each_role_gets_exactly_what_it_may_see(letter, users, make_tool, settings):
     settings.API = settings.API | {"PER_MINUTE": 1_000_000}
     tool, world = make_tool(users[letter]), world_of("Own", users[letter])
     for call in calls(world):
@@ -175,7 +175,7 @@ def test_a_scope_opens_its_own_calls_and_no_others(scope, users, make_tool, sett
     )
 
 
-def test_the_token_of_one_who_deploys_neither_ends_nor_repeats_what_is_done_with_keys(users, make_tool):
+def test_a_deployers_token_neither_cancels_nor_retries_key_operations(users, make_tool):
     tool, world = make_tool(users["A"], scopes=[Scope.READ, Scope.DEPLOY]), world_of("Own", users["A"])
     for verb in ("cancel", "retry"):
         refused = tool.post(f"/operations/{world['push'].pk}/{verb}")
@@ -202,7 +202,7 @@ def test_repeating_a_rotation_takes_what_asking_for_it_takes(redeploys, scopes, 
     assert (answer.json().get("code") == "scope_missing") == (status == 403)
 
 
-def test_nobody_repeats_what_was_asked_for_with_an_option_that_they_may_not_have(users, make_tool):
+def test_an_operation_with_a_privileged_option_needs_its_permission_to_repeat(users, make_tool):
     tool, world = make_tool(users["M"]), world_of("Own", users["M"])
     operation = world["deploy"]
     type(operation).objects.filter(pk=operation.pk).update(state="failed", options={"gone": True})

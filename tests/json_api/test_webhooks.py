@@ -1,4 +1,4 @@
-"""Webhooks: what is told, to whom, once for each event, signed; their API and their pages."""
+"""Webhooks: their events and receivers, once for each event, signed; their API and their pages."""
 
 import base64
 import hashlib
@@ -75,11 +75,11 @@ def later(**passed: float) -> None:
         delivery.save()
 
 
-# --- what is told ---------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
-def test_the_end_of_an_operation_is_told_once_as_the_api_answers_it(state, live, register, receiver, tool):
+def test_the_end_of_an_operation_is_sent_once_as_the_api_answers_it(state, live, register, receiver, tool):
     register()
     operation = ended("deploy", live, state, code="key_refused" if state == State.FAILED else "")
 
@@ -91,7 +91,7 @@ def test_the_end_of_an_operation_is_told_once_as_the_api_answers_it(state, live,
     assert event["data"] == {name: value for name, value in answered.items() if name != "steps"}
 
 
-def test_a_change_of_a_bots_state_is_told_once_with_what_it_was_before(live, register, receiver, tool):
+def test_a_change_of_a_bots_state_is_sent_once_with_the_previous_state(live, register, receiver, tool):
     register()
     tell(2)
     shows(live, BotState.CRASHED)
@@ -109,7 +109,7 @@ def test_a_change_of_a_bots_state_is_told_once_with_what_it_was_before(live, reg
     assert ids == [f"evt_bot_{live.pk}_1", f"evt_bot_{live.pk}_2"]
 
 
-def test_of_two_workers_that_notice_the_same_one_tells(live, register, monkeypatch):
+def test_of_two_workers_that_notice_the_same_event_one_sends_it(live, register, monkeypatch):
     register()
     former = LastNotifiedState.objects.in_bulk()
     detect(timezone.now())
@@ -120,7 +120,7 @@ def test_of_two_workers_that_notice_the_same_one_tells(live, register, monkeypat
     assert LastNotifiedState.objects.get().changes == 1
 
 
-def test_a_state_that_is_unknown_because_the_panel_was_away_is_not_told(live, register, receiver):
+def test_a_state_that_is_unknown_because_the_panel_was_down_is_not_sent(live, register, receiver):
     register()
     tell()
     long_ago = timezone.now() - timedelta(hours=1)
@@ -134,7 +134,7 @@ def test_a_state_that_is_unknown_because_the_panel_was_away_is_not_told(live, re
     assert reported(receiver)[-1]["data"]["state"] == "unknown"
 
 
-def test_what_ended_before_the_webhook_was_there_or_switched_on_is_not_told(live, register, receiver):
+def test_what_ended_before_the_webhook_was_added_or_enabled_is_not_sent(live, register, receiver):
     ended("deploy", live, State.SUCCEEDED, ago=timedelta(minutes=1))
     webhook = register(events=["operation.succeeded"])
     tell()
@@ -161,7 +161,7 @@ def test_what_ended_longer_ago_than_events_are_kept_for_is_history(live, registe
     assert [event["data"]["kind"] for event in reported(receiver)] == ["stop"]
 
 
-def test_only_what_was_asked_for_is_told(live, register, receiver):
+def test_only_selected_events_are_sent(live, register, receiver):
     register(events=["operation.failed"])
     ended("deploy", live, State.SUCCEEDED)
     ended("stop", live, State.FAILED, code="docker_down")
@@ -169,10 +169,10 @@ def test_only_what_was_asked_for_is_told(live, register, receiver):
     assert [event["type"] for event in reported(receiver)] == ["operation.failed"]
 
 
-# --- to whom --------------------------------------------------------------------------------------------------------
+# --- receivers ------------------------------------------------------------------------------------------------------
 
 
-def test_a_managers_webhook_is_told_of_own_clients_only(live, make_live, register, receiver, manager):
+def test_a_managers_webhook_gets_events_of_own_clients_only(live, make_live, register, receiver, manager):
     own = make_live("Own", manager=manager)
     register(manager)
     for bot in (live, own):
@@ -184,7 +184,7 @@ def test_a_managers_webhook_is_told_of_own_clients_only(live, make_live, registe
 
 
 @pytest.mark.parametrize("loses", ["the client", "the permission", "the account"])
-def test_what_its_user_may_no_longer_see_is_not_sent_although_it_was_written_down(
+def test_a_recorded_event_is_not_sent_if_its_user_may_no_longer_see_it(
     loses,
     make_live,
     register,
@@ -206,7 +206,7 @@ def test_what_its_user_may_no_longer_see_is_not_sent_although_it_was_written_dow
     assert WebhookDelivery.objects.get().error_code == "webhook_not_allowed"
 
 
-def test_what_was_deleted_meanwhile_is_told_only_to_who_sees_everything(make_live, register, receiver, manager):
+def test_events_of_deleted_rows_are_sent_only_to_users_who_see_everything(make_live, register, receiver, manager):
     own = make_live("Own", manager=manager)
     register()
     register(manager)
@@ -218,7 +218,7 @@ def test_what_was_deleted_meanwhile_is_told_only_to_who_sees_everything(make_liv
     assert own.name in receiver.seen[0].body.decode()
 
 
-def test_a_webhook_that_was_switched_off_is_not_told(live, register, receiver):
+def test_a_disabled_webhook_is_not_notified(live, register, receiver):
     register()
     detect(timezone.now())
     Webhook.objects.update(active=False)
@@ -264,7 +264,7 @@ def test_an_address_or_secret_that_cannot_be_decrypted_is_named(live, register):
     assert WebhookDelivery.objects.get().error_code == "webhook_unreadable"
 
 
-def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(live, make_live, register):
+def test_a_check_takes_as_many_queries_for_ten_bots_as_for_one(live, make_live, register):
     register()
     detect(timezone.now())
     few = count_queries(lambda: detect(timezone.now()))
@@ -311,7 +311,7 @@ def test_a_test_event_is_sent_at_once_and_its_failure_is_answered(tool, register
     assert "who are you?" in refused.json()["detail"]
 
 
-def test_the_log_says_what_was_told_and_what_was_given_up_is_tried_again(tool, live, register, receiver):
+def test_the_log_shows_deliveries_and_failed_ones_can_be_retried(tool, live, register, receiver):
     webhook = register()
     tell()
     log = f"/webhooks/{webhook.pk}/deliveries"

@@ -1,4 +1,4 @@
-"""A bot that runs, as the panel has stored it; a receiver of webhooks over real HTTP; a look, as a worker makes it."""
+"""A bot that runs, as the panel has stored it; a receiver of webhooks over real HTTP; a check, as a worker makes it."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -25,13 +25,13 @@ def receiver() -> Iterator[Stub]:
 
 @pytest.fixture(autouse=True)
 def known_at_once(settings: Any) -> None:
-    """A bot that is not heard in two looks in a row is silent, however short the time between them."""
+    """A bot that is not connected in two polls in a row is unresponsive, however short the time between them."""
     settings.FLEET = settings.FLEET | {"RECONNECT_GRACE": 0}
 
 
 @pytest.fixture
 def make_live(db: None) -> Callable[..., Bot]:
-    """A client with a bot that was heard a moment ago, on a server that answered."""
+    """A client with a bot that was connected a moment ago, on a server that answered."""
 
     def make(name: str = "Sharp", server: Server | None = None, manager: Any = None) -> Bot:
         server = server or Server.objects.create(
@@ -78,17 +78,17 @@ def channel(db: None, receiver: Stub) -> Channel:
 
 
 def shows(bot: Bot, state: BotState) -> None:
-    """The next look at its server shows the bot in this state."""
+    """Have the next poll of its server show the bot in this state."""
     bot.deployment.observe(state)
 
 
 def answers(server: Server, **observed: Any) -> None:
-    """The next look at the server finds it well, but for what is said."""
+    """Have the next poll of the server find it well, except for these values."""
     server.contact_succeeded(**{"docker_running": True, "mqtt_connected": True, **observed})
 
 
 def runs(server: Server, *names: str) -> None:
-    """The next look at the server finds these instances of somebody else, and no other."""
+    """Have the next poll of the server find these unmanaged instances, and no others."""
     now = timezone.now()
     Server.objects.filter(pk=server.pk).update(instances=[*names], instances_at=now)
     for name in names:
@@ -98,14 +98,14 @@ def runs(server: Server, *names: str) -> None:
 
 
 def polls(times: int = 1) -> list[Incident]:
-    """Look at what is stored; the incidents that are open then, in the order in which they were noticed."""
+    """Check what is stored; return the incidents that are open then, in the order in which they were noticed."""
     for _ in range(times):
         detect(timezone.now())
     return list(Incident.objects.open().order_by("pk"))
 
 
 def ended(kind: str, subject: Any, state: State, code: str = "", ago: timedelta = timedelta(0)) -> Operation:
-    """An operation that was asked for, and ended like this."""
+    """An operation that was submitted, and ended like this."""
     operation = operation_request(kind=kind, subject=subject)
     now = timezone.now() - ago
     Operation.objects.filter(pk=operation.pk).update(

@@ -24,7 +24,7 @@ from tests.notifications.conftest import polls
 from tests.notifications.test_pages import CHANNELS, SLACK, crashed, two_clients, words
 
 
-def test_without_a_channel_the_list_says_that_nobody_is_told(admin_client, channel):
+def test_without_a_channel_the_list_reports_that_no_one_is_notified(admin_client, channel):
     page = reverse(f"{CHANNELS}_changelist")
     assert "Until you add one" not in words(admin_client.get(page))
     channel.delete()
@@ -99,7 +99,7 @@ def test_without_a_mail_server_no_email_channel_is_made(admin_client, settings, 
     assert "must set EMAIL_URL" in errors_of(response)["kind"]
 
 
-def test_a_stored_secret_is_never_taken_for_another_kinds(admin_client, db):
+def test_a_stored_secret_is_never_used_for_another_kind(admin_client, db):
     save(admin_client)
     channel = Channel.objects.get()
     response = save(admin_client, channel, kind="discord", slack_secret="")
@@ -137,7 +137,7 @@ def test_every_kind_has_fields_of_its_own(admin_client, db):
     assert shown_when == [f"kind == '{kind}'" for kind in FIELDS_OF_KINDS.values()]
 
 
-def test_a_secret_that_cannot_be_decrypted_is_said_so_and_kept_as_it_is(admin_client, db):
+def test_an_undecryptable_secret_is_reported_and_kept(admin_client, db):
     save(admin_client)
     Channel.objects.update(secret=Unreadable(b"encrypted with another key"))
     channel = Channel.objects.get()
@@ -147,7 +147,7 @@ def test_a_secret_that_cannot_be_decrypted_is_said_so_and_kept_as_it_is(admin_cl
     assert (channel.name, channel.secret) == ("Renamed", Unreadable(b"encrypted with another key"))
 
 
-def test_a_manager_who_may_have_channels_has_own_ones_about_own_clients(two_clients, browse):
+def test_a_manager_with_permission_has_own_channels_for_own_clients(two_clients, browse):
     own, foreign = two_clients
     manager = own.client.account_manager
     colleague = Channel.objects.create(
@@ -170,7 +170,7 @@ def test_a_manager_who_may_have_channels_has_own_ones_about_own_clients(two_clie
         assert browser.post(operate_url(channel, "test_channel")).status_code == 404
 
 
-def test_who_may_only_look_at_channels_has_no_secret_field_and_no_button(channel, make_user, browse):
+def test_a_user_with_view_permission_has_no_secret_field_and_no_button(channel, make_user, browse):
     viewer = make_user("viewer", {"notifications.view_channel", "accounts.view_every_client"})
     page = browse(viewer).get(url_of(channel))
     assert page.status_code == 200
@@ -201,7 +201,7 @@ def test_a_test_message_shows_whether_the_channel_works(channel, receiver, admin
     page = admin_client.get(operation.get_absolute_url())
     assert "The receiver responded with 404: no_service." in words(page)
     assert channel.get_absolute_url() in text_of(page)
-    assert polls() == []  # it failed before the eyes of whoever asked for it
+    assert polls() == []  # it failed before the eyes of the user who submitted it
 
 
 def test_a_test_message_by_email_goes_to_the_channels_addresses(channel, admin_client):

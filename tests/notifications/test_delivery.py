@@ -1,4 +1,4 @@
-"""Telling: in each channel's own form, written down before it is sent, tried again, and never twice without need."""
+"""Delivery: in each channel's own format, recorded before it is sent, retried, and never twice without need."""
 
 import json
 import smtplib
@@ -48,7 +48,7 @@ def bodies(receiver) -> list[dict]:
     return [json.loads(request.body) for request in receiver.seen]
 
 
-# --- what is said ---
+# --- content ---
 
 
 def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(crashed, receiver, settings):
@@ -65,7 +65,7 @@ def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(cra
     assert (body["event"], body["kind"], body["client"], body["over"]) == ("opened", "bot_crashed", "Sharp", None)
 
 
-def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, receiver, settings):
+def test_a_resolution_message_says_how_and_after_how_long(crashed, bot, receiver, settings):
     settings.PANEL_URL = ""
     outbox.send_due()
     Incident.objects.update(seen_at=timezone.now() - timedelta(hours=25, minutes=3))
@@ -81,11 +81,11 @@ def test_a_message_that_it_is_over_says_how_and_after_how_long(crashed, bot, rec
 @pytest.mark.parametrize(
     ("passed", "words"), [({"seconds": 20}, "less than a minute"), ({"minutes": 61}, "1 h 1 min"), ({"days": 2}, "2 d")]
 )
-def test_a_duration_in_words(passed, words):
+def test_a_duration_as_text(passed, words):
     assert messages.describe(timedelta(**passed)) == words
 
 
-def test_each_kind_is_told_in_its_own_form(bot, receiver, settings):
+def test_each_kind_is_notified_in_its_own_format(bot, receiver, settings):
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"TELEGRAM_API": receiver.url}
     Client.objects.update(name="<!channel> & Co")
     for kind, secret, recipient in (
@@ -114,7 +114,7 @@ def test_each_kind_is_told_in_its_own_form(bot, receiver, settings):
     assert set(Delivery.objects.values_list("state", flat=True)) == {DeliveryState.SENT}
 
 
-def test_a_name_with_a_line_end_in_it_begins_no_header_of_its_own(crashed, channel):
+def test_a_name_with_a_line_break_starts_no_header(crashed, channel):
     channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
     channel.save()
     Incident.objects.update(subject_label="Sharp\nBcc: everybody@example.com")
@@ -142,9 +142,7 @@ def test_of_two_workers_that_take_one_delivery_one_sends_it(crashed, receiver):
 
 
 @pytest.mark.parametrize("dies", ["before it sends", "after it sent"])
-def test_a_worker_that_dies_between_writing_and_recording_is_made_up_for_once_the_time_of_a_try_is_over(
-    dies, crashed, receiver, monkeypatch
-):
+def test_a_message_of_a_dead_worker_is_retried_after_the_time_of_a_try(dies, crashed, receiver, monkeypatch):
     def die(message, channel):
         if dies == "after it sent":
             dispatch.deliver(message, channel)
@@ -156,7 +154,7 @@ def test_a_worker_that_dies_between_writing_and_recording_is_made_up_for_once_th
             outbox.send_due()
     answered = len(receiver.seen)
     outbox.send_due()
-    assert len(receiver.seen) == answered  # its time is not over: it may be at it still
+    assert len(receiver.seen) == answered  # its time is not over: it may still be in progress
     later(seconds=BACKOFF[0])
     outbox.send_due()
     assert len(receiver.seen) == answered + 1
@@ -247,7 +245,7 @@ def test_a_receiver_that_asks_to_wait_longer_is_waited_for_and_not_for_ever(cras
         later(days=1)
 
 
-def test_that_it_is_over_is_told_after_that_it_happened(crashed, bot, receiver):
+def test_the_resolution_is_sent_after_the_opening(crashed, bot, receiver):
     receiver.will(Reply("", 503), Reply())
     outbox.send_due()
     shows(bot, BotState.RUNNING)
@@ -260,7 +258,7 @@ def test_that_it_is_over_is_told_after_that_it_happened(crashed, bot, receiver):
     assert [body["event"] for body in bodies(receiver)] == ["opened", "opened", "closed"]
 
 
-def test_where_it_could_not_be_told_that_it_happened_it_is_not_told_that_it_is_over(crashed, bot, receiver):
+def test_without_a_sent_opening_no_resolution_is_sent(crashed, bot, receiver):
     receiver.will(Reply("", 404))
     outbox.send_due()
     shows(bot, BotState.RUNNING)
@@ -279,7 +277,7 @@ def test_a_channel_out_of_reach_is_tried_once_in_a_pass_and_keeps_no_other_waiti
     assert sorted(dead.values_list("attempts", flat=True)) == [0, 0, 1]
 
 
-def test_a_channel_that_was_switched_off_is_told_nothing(crashed, channel, receiver, bot, make_live):
+def test_a_disabled_channel_is_not_notified(crashed, channel, receiver, bot, make_live):
     Channel.objects.update(active=False)
     outbox.send_due()
     assert (the_delivery().state, the_delivery().error_code) == (DeliveryState.FAILED, "channel_off")
@@ -289,7 +287,7 @@ def test_a_channel_that_was_switched_off_is_told_nothing(crashed, channel, recei
     assert receiver.seen == []
 
 
-def test_a_bug_in_telling_is_recorded_without_its_words_and_tried_again(crashed, monkeypatch, caplog):
+def test_a_bug_in_a_delivery_is_recorded_without_its_text_and_retried(crashed, monkeypatch, caplog):
     def broken(message, channel):
         raise ValueError(channel.secret)
 
@@ -311,7 +309,7 @@ def test_an_address_that_cannot_be_decrypted_is_named(crashed, channel, receiver
 
 
 @pytest.mark.parametrize("error", [smtplib.SMTPAuthenticationError(535, b"planted"), ConnectionRefusedError("planted")])
-def test_a_mail_server_that_fails_is_tried_again_and_its_words_are_not_kept(error, crashed, channel, monkeypatch):
+def test_a_failing_mail_server_is_retried_and_its_message_is_not_stored(error, crashed, channel, monkeypatch):
     channel.kind, channel.recipient = ChannelKind.EMAIL, "ops@example.com"
     channel.save()
 
@@ -333,10 +331,10 @@ def test_without_a_mail_server_no_email_counts_as_sent(crashed, channel, setting
     assert mail.outbox == []
 
 
-# --- who is told ---
+# --- receivers ---
 
 
-def test_each_channel_is_told_of_its_own(bot, make_live, make_user):
+def test_each_channel_is_notified_of_its_own_incidents(bot, make_live, make_user):
     manager = make_user("manager")
     Client.objects.update(account_manager=manager)
     other = make_live("Blunt")
@@ -379,7 +377,7 @@ def test_a_server_concerns_also_the_clients_that_have_but_a_bot_there(bot, make_
 
 
 @pytest.mark.parametrize("lost", [{"is_active": False}, {"is_staff": False}])
-def test_the_channel_of_a_user_who_may_not_sign_in_any_more_is_told_nothing(lost, bot, make_user):
+def test_the_channel_of_a_user_who_can_no_longer_sign_in_is_not_notified(lost, bot, make_user):
     manager = make_user("manager")
     Client.objects.update(account_manager=manager)
     facts = {"kind": ChannelKind.WEBHOOK, "secret": "http://127.0.0.1:9"}
@@ -392,7 +390,7 @@ def test_the_channel_of_a_user_who_may_not_sign_in_any_more_is_told_nothing(lost
     assert Channel.objects.get(name="theirs").whose == "nobody (manager is disabled)"
 
 
-def test_what_was_to_be_told_when_the_user_was_disabled_is_not_sent_any_more(bot, make_user, receiver):
+def test_pending_messages_are_not_sent_after_the_user_was_disabled(bot, make_user, receiver):
     manager = make_user("manager")
     Client.objects.update(account_manager=manager)
     Channel.objects.create(name="theirs", kind=ChannelKind.WEBHOOK, secret=f"{receiver.url}/hook", manager=manager)
@@ -475,7 +473,7 @@ def test_what_the_receiver_says_is_quoted_short_without_the_address(receiver):
     assert refusal.value.__context__ is None
 
 
-def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
+def test_an_endless_answer_blocks_no_worker(receiver, monkeypatch):
     monkeypatch.setattr(http, "TIMEOUT", (1, 0.2))
     receiver.will(Reply("x" * 100, 404, cut=50, stall=5))
     with pytest.raises(ChannelRefused):
@@ -485,7 +483,7 @@ def test_an_endless_answer_keeps_nobody(receiver, monkeypatch):
         post(f"{receiver.url}/hook", b"{}")
 
 
-def test_a_receiver_whose_answer_comes_byte_by_byte_keeps_nobody(monkeypatch):
+def test_a_receiver_that_answers_byte_by_byte_blocks_no_worker(monkeypatch):
     monkeypatch.setattr(http, "TIMEOUT", (0.1, 0.2))
     with (
         listening(trickling(b"HTTP/1.1 200 OK\r\n", piece=b"X-More: 1\r\n")) as url,

@@ -56,7 +56,7 @@ def test_an_operation_that_failed_because_of_them_is_no_second_incident(bot, orp
     assert kinds_of(polls()) == ["orders_open"]
 
 
-def test_orders_of_which_nothing_is_known_are_an_incident_all_the_same(bot):
+def test_unknown_orders_are_an_incident_too(bot):
     bot.deployment.orphaned_orders.create(reason="The instance is gone.")
     (incident,) = polls()
     assert "Check all open orders" in incident.sentence or "Check all open orders" in incident.sentence
@@ -88,12 +88,12 @@ def test_a_bot_that_is_up_and_does_not_quote_is_an_incident_until_it_quotes_agai
     assert Incident.objects.get().resolution == "The bot is quoting again."
 
 
-def test_an_exchange_that_has_just_begun_to_get_ready_is_none(bot):
+def test_an_exchange_that_just_started_to_get_ready_is_no_incident(bot):
     in_trouble(bot, Trouble.NOT_READY, ago=timedelta(minutes=1))
     assert polls(3) == []
 
 
-def test_a_bot_that_is_stopped_since_is_none_any_more(bot):
+def test_a_bot_that_was_stopped_since_is_no_longer_an_incident(bot):
     assert kinds_of(in_trouble_for_two_looks(bot, Trouble.ORDERS_REJECTED)) == ["bot_not_quoting"]
     for _ in range(2):
         shows(bot, BotState.STOPPED)
@@ -101,7 +101,7 @@ def test_a_bot_that_is_stopped_since_is_none_any_more(bot):
     assert "bot_not_quoting" not in kinds_of(incidents)
 
 
-def test_what_nobody_knows_ends_nothing(bot):
+def test_unknown_states_resolve_nothing(bot):
     in_trouble_for_two_looks(bot, Trouble.ORDERS_REJECTED)
     shows(bot, BotState.UNKNOWN)
     assert kinds_of(polls(3)) == ["bot_not_quoting"]

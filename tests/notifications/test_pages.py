@@ -1,4 +1,4 @@
-"""Incidents and channels in the admin: what is wrong, whom it concerns, who is told, and who may see that."""
+"""Incidents and channels in the admin: what is wrong, with what, who is notified, and who may see that."""
 
 import re
 from html import unescape
@@ -45,20 +45,20 @@ def words(response) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.content.decode())).split())
 
 
-def test_without_a_worker_the_list_says_that_nobody_is_looking_rather_than_that_nothing_is_wrong(bot, admin_client):
+def test_without_a_worker_the_list_reports_that_monitoring_is_down(bot, admin_client):
     page = words(admin_client.get(reverse(f"{INCIDENTS}_changelist")))
     assert "Monitoring is not running" in page
     assert "All clear" not in page
 
 
-def test_what_helps_stands_out_and_not_the_mark_as_seen(crashed, admin_client):
+def test_the_fix_stands_out_and_not_acknowledge(crashed, admin_client):
     page = text_of(admin_client.get(url_of(crashed)))
     (primary,) = re.findall(r'<(?:a|button)[^>]*class="panel-button is-primary".*?</(?:a|button)>', page, re.S)
     assert operate_url(crashed.subject, "recover") in primary
     assert "Acknowledge" in page
 
 
-def test_who_may_add_no_channel_is_told_who_can(crashed, admin_client, django_user_model):
+def test_a_user_who_may_not_add_a_channel_sees_who_can(crashed, admin_client, django_user_model):
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_incident", "view_every_client"]))
     assert "Add a channel" in words(admin_client.get(url_of(crashed)))
@@ -73,7 +73,7 @@ def test_when_nothing_is_wrong_the_list_says_so_and_the_sidebar_has_no_badge(bot
     assert badge(text_of(page)) == ""
 
 
-def test_the_list_begins_with_what_is_open_and_the_sidebar_counts_it_on_every_page(bot, make_live, admin_client):
+def test_the_list_starts_with_open_incidents_and_the_sidebar_counts_them(bot, make_live, admin_client):
     shows(bot, BotState.CRASHED)
     polls()
     other = make_live("Blunt")
@@ -98,9 +98,7 @@ def test_a_suspicion_is_shown_nowhere(bot, admin_client):
     assert admin_client.get(suspicion.get_absolute_url()).status_code == 404
 
 
-def test_an_incidents_page_says_what_to_do_who_was_told_and_leads_to_what_it_is_about(
-    bot, channel, receiver, admin_client
-):
+def test_an_incidents_page_shows_remedy_notified_channels_and_subject(bot, channel, receiver, admin_client):
     operation = ended("deploy", bot, State.FAILED, "docker_down")
     (incident,) = polls()
     receiver.will(Reply("gone", 404))
@@ -132,11 +130,11 @@ def test_an_incidents_page_has_the_buttons_that_help_and_the_way_to_the_log(
     assert operate_url(bot, "redeploy") not in text_of(admin_client.get(url_of(crashed)))
 
 
-def test_what_nobody_was_told_is_only_certain(crashed, admin_client):
+def test_an_incident_without_notifications_is_only_confirmed(crashed, admin_client):
     assert "Certain, and told" not in text_of(admin_client.get(url_of(crashed)))
 
 
-def test_a_stop_that_failed_is_not_over_by_being_seen(bot, admin_client):
+def test_a_failed_stop_is_not_resolved_by_acknowledging_it(bot, admin_client):
     ended("stop", bot, State.FAILED, "server_unreachable")
     (incident,) = polls()
     page = admin_client.post(url_of(incident, "acknowledge"), follow=True)
@@ -145,7 +143,7 @@ def test_a_stop_that_failed_is_not_over_by_being_seen(bot, admin_client):
     assert polls() == [incident]
 
 
-def test_marking_as_seen_ends_a_failed_operations_incident_and_only_notes_it_on_others(bot, admin_client):
+def test_acknowledging_resolves_only_a_failed_operations_incident(bot, admin_client):
     shows(bot, BotState.CRASHED)
     ended("deploy", bot, State.FAILED, "docker_down")
     for incident in polls():
@@ -158,7 +156,7 @@ def test_marking_as_seen_ends_a_failed_operations_incident_and_only_notes_it_on_
     assert "was already acknowledged" in words(again)
 
 
-def test_several_are_marked_as_seen_from_the_list(bot, make_live, admin_client):
+def test_several_are_acknowledged_from_the_list(bot, make_live, admin_client):
     for live in (bot, make_live("Blunt")):
         ended("deploy", live, State.FAILED, "docker_down")
     chosen = [incident.pk for incident in polls()]
@@ -167,15 +165,13 @@ def test_several_are_marked_as_seen_from_the_list(bot, make_live, admin_client):
     assert polls() == []
 
 
-def test_looking_at_the_address_that_marks_as_seen_marks_nothing(crashed, admin_client):
+def test_opening_the_address_that_acknowledges_changes_nothing(crashed, admin_client):
     assert admin_client.get(url_of(crashed, "acknowledge")).status_code == 405
     crashed.refresh_from_db()
     assert crashed.acknowledged_at is None
 
 
-def test_without_the_permission_there_is_no_button_no_action_and_no_way_to_mark_as_seen(
-    bot, crashed, make_user, browse
-):
+def test_without_the_permission_nothing_can_be_acknowledged(bot, crashed, make_user, browse):
     user = make_user("trainee", MANAGER_PERMISSIONS - {"notifications.acknowledge_incident"})
     Client.objects.update(account_manager=user)
     browser = browse(user)
@@ -190,7 +186,7 @@ def test_without_the_permission_there_is_no_button_no_action_and_no_way_to_mark_
     assert crashed.acknowledged_at is None
 
 
-def test_an_incident_goes_with_its_client_and_not_by_itself(client_sharp, admin_client):
+def test_an_incident_is_deleted_with_its_client_and_not_alone(client_sharp, admin_client):
     ended("push_profile", client_sharp, State.FAILED, "key_refused")
     (incident,) = polls()
     assert admin_client.get(url_of(incident, "delete")).status_code == 403
@@ -201,7 +197,7 @@ def test_an_incident_goes_with_its_client_and_not_by_itself(client_sharp, admin_
 
 @pytest.fixture
 def two_clients(make_live, make_user) -> tuple[Bot, Bot]:
-    """On one server: one with a manager who looks after it, and a colleague's."""
+    """On one server: one with its own manager, and a colleague's."""
     own = make_live("Own", manager=make_user("manager"))
     foreign = make_live("Foreign", server=own.server, manager=make_user("colleague"))
     return own, foreign
@@ -253,9 +249,7 @@ def unknown(bot) -> Incident:
     return incident
 
 
-def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_until_it_is_taken_back(
-    unknown, bot, admin_client
-):
+def test_an_acknowledged_instance_names_the_user_until_it_is_withdrawn(unknown, bot, admin_client):
     known, back = (
         reverse(act, args=[unknown.subject_id])
         for act in ("acknowledge_unmanaged_instance", "withdraw_instance_acknowledgement")
@@ -277,15 +271,13 @@ def test_who_knows_it_says_so_on_the_incidents_page_and_is_named_on_the_servers_
     assert "hummingbot-other" not in history  # which is also for those who may not know the name
 
 
-def test_looking_at_the_address_that_says_it_is_known_says_nothing(unknown, admin_client):
+def test_opening_the_address_that_acknowledges_an_instance_changes_nothing(unknown, admin_client):
     address = reverse("acknowledge_unmanaged_instance", args=[unknown.subject_id])
     assert admin_client.get(address).status_code == 405
     assert len(polls()) == 1
 
 
-def test_who_may_not_say_so_has_no_button_and_who_sees_own_clients_only_does_not_find_it(
-    unknown, bot, make_user, browse
-):
+def test_acknowledging_an_instance_needs_permission_and_every_client(unknown, bot, make_user, browse):
     address = reverse("acknowledge_unmanaged_instance", args=[unknown.subject_id])
     viewer = make_user("viewer", {"accounts.view_every_client", "accounts.view_server", "notifications.view_incident"})
     for page in (unknown, bot.server):

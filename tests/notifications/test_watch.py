@@ -1,4 +1,4 @@
-"""What is an incident, when it begins and when it is over: once each, however often and by whomever it is looked at."""
+"""What counts as an incident, when it starts and when it is resolved: once each, however often it is checked."""
 
 from datetime import timedelta
 
@@ -64,14 +64,14 @@ def test_a_bot_that_ran_and_does_not_is_an_incident_until_it_runs_again(state, k
     assert incident.resolution == "The bot is running again."
 
 
-def test_nobody_is_sent_to_an_exchange_for_the_orders_of_a_bot_with_simulated_money(bot):
+def test_simulated_orders_have_no_remedy_at_an_exchange(bot):
     bot.deployment.update(connector="binance_paper_trade")
     shows(bot, BotState.CRASHED)
     (incident,) = polls()
     assert incident.remedy.startswith("Read the last lines of its log")
 
 
-def test_a_bot_that_is_started_again_and_stays_paused_is_no_incident_any_more(bot):
+def test_a_bot_that_is_started_again_and_stays_paused_is_no_longer_an_incident(bot):
     shows(bot, BotState.CRASHED)
     assert kinds_of(polls()) == ["bot_crashed"]
     shows(bot, BotState.PAUSED)
@@ -82,7 +82,7 @@ def test_a_bot_that_is_started_again_and_stays_paused_is_no_incident_any_more(bo
 @pytest.mark.parametrize(
     "state", [s for s in BotState if s not in {*WRONG, *WORKING, BotState.PLANNED, BotState.ARCHIVED}]
 )
-def test_what_is_not_known_or_just_starts_begins_nothing_and_ends_nothing(state, bot):
+def test_unknown_and_starting_bots_open_and_resolve_nothing(state, bot):
     shows(bot, state)
     assert polls(3) == []
     shows(bot, BotState.CRASHED)
@@ -91,14 +91,14 @@ def test_what_is_not_known_or_just_starts_begins_nothing_and_ends_nothing(state,
     assert kinds_of(polls(3)) == ["bot_crashed"]
 
 
-def test_what_was_not_seen_lately_begins_nothing_and_ends_nothing(bot):
+def test_outdated_states_open_and_resolve_nothing(bot):
     long_ago = timezone.now() - timedelta(minutes=10)
     bot.deployment.update(observed_state=BotState.CRASHED, observed_at=long_ago)
     Server.objects.update(checked_at=long_ago, last_error_code="server_unreachable", last_error="x")
     assert polls(3) == []
 
 
-def test_one_silent_look_is_no_incident_and_neither_is_looking_at_it_twice(bot, channel):
+def test_one_unresponsive_poll_is_no_incident_even_if_checked_twice(bot, channel):
     shows(bot, BotState.UNRESPONSIVE)
     assert polls(3) == []
     shows(bot, BotState.RUNNING)
@@ -110,7 +110,7 @@ def test_one_silent_look_is_no_incident_and_neither_is_looking_at_it_twice(bot, 
     assert kinds_of(polls()) == ["bot_unresponsive"]
 
 
-def test_bots_that_are_not_heard_for_as_long_as_a_restarted_server_takes_are_not_silent(bot, settings):
+def test_bots_may_reconnect_as_slowly_as_after_a_server_restart(bot, settings):
     settings.FLEET = settings.FLEET | {"RECONNECT_GRACE": 40}
     now = timezone.now()
     for seconds, kinds in ((0, []), (20, []), (39, []), (41, ["bot_unresponsive"])):
@@ -118,7 +118,7 @@ def test_bots_that_are_not_heard_for_as_long_as_a_restarted_server_takes_are_not
         assert kinds_of(polls()) == kinds
 
 
-def test_one_good_look_between_bad_ones_ends_no_incident_that_took_two(bot, channel):
+def test_one_good_poll_between_bad_ones_resolves_no_incident_that_took_two(bot, channel):
     for state in (
         BotState.UNRESPONSIVE,
         BotState.UNRESPONSIVE,
@@ -133,7 +133,7 @@ def test_one_good_look_between_bad_ones_ends_no_incident_that_took_two(bot, chan
     assert polls() == []
 
 
-def test_a_silent_bot_that_crashes_is_one_incident_that_became_another(bot, channel):
+def test_an_unresponsive_bot_that_crashes_is_one_incident_followed_by_another(bot, channel):
     for state in (BotState.UNRESPONSIVE, BotState.UNRESPONSIVE, BotState.CRASHED):
         shows(bot, state)
         incidents = polls()
@@ -144,7 +144,7 @@ def test_a_silent_bot_that_crashes_is_one_incident_that_became_another(bot, chan
     assert reported() == [("bot_unresponsive", "opened"), ("bot_crashed", "opened"), ("bot_crashed", "closed")]
 
 
-def test_who_was_told_of_the_former_incident_and_is_not_told_of_what_it_became_is_told_that_it_is_over(bot, channel):
+def test_channels_that_do_not_get_the_following_incident_get_the_resolution(bot, channel):
     Channel.objects.update(kinds=["bot_unresponsive"])
     for state in (BotState.UNRESPONSIVE, BotState.UNRESPONSIVE, BotState.CRASHED):
         shows(bot, state)
@@ -162,7 +162,7 @@ def test_a_suspicion_of_silence_ends_with_the_crash(bot):
     assert not Incident.objects.current().exists()
 
 
-def test_a_bot_that_was_stopped_here_is_no_incident_and_one_that_stopped_by_itself_is(bot):
+def test_a_stop_by_the_panel_is_no_incident_and_any_other_is(bot):
     ended("stop", bot, State.SUCCEEDED)
     shows(bot, BotState.STOPPED)
     assert polls() == []
@@ -172,7 +172,7 @@ def test_a_bot_that_was_stopped_here_is_no_incident_and_one_that_stopped_by_itse
 
 
 @pytest.mark.parametrize("kind", ["recover", "stop", "start", "redeploy"])
-def test_a_bot_that_was_recovered_here_did_not_stop_by_itself(kind, bot):
+def test_a_bot_that_the_panel_recovered_did_not_stop_on_its_own(kind, bot):
     """Its container was started for it, and the operation failed because of its orders."""
     operation = ended(kind, bot, State.FAILED, "orders_may_be_open")
     began = operation.finished_at - timedelta(seconds=20)
@@ -203,14 +203,14 @@ def test_a_bot_whose_operation_waits_for_its_turn_is_not_left_alone(bot):
     assert kinds_of(polls()) == ["bot_crashed"]
 
 
-def test_a_bot_that_never_ran_is_told_of_by_the_operation_that_should_have_started_it(bot):
+def test_a_bot_that_never_ran_is_reported_by_its_failed_operation(bot):
     bot.deployment.update(verified_at=None)
     shows(bot, BotState.CRASHED)
     ended("deploy", bot, State.FAILED, "container_exited")
     assert [(i.kind, i.title) for i in polls()] == [("operation_failed", "“Deploy” failed")]
 
 
-def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
+def test_archiving_a_crashed_bot_resolves_its_incident(bot):
     shows(bot, BotState.CRASHED)
     assert kinds_of(polls()) == ["bot_crashed"]
     bot.deployment.end(BotState.ARCHIVED)
@@ -218,7 +218,7 @@ def test_a_crashed_bot_whose_instance_is_archived_here_is_over(bot):
     assert Incident.objects.get().resolution == "Its instance was removed."
 
 
-def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, channel):
+def test_a_second_instance_is_an_incident_that_names_it_until_it_ends(bot, channel):
     record_duplicate("hummingbot-sharp-20261122-999999")
     (incident,) = polls(3)
     assert incident.kind == IncidentKind.DUPLICATE_INSTANCE
@@ -231,7 +231,7 @@ def test_a_second_instance_is_an_incident_that_names_it_until_it_is_gone(bot, ch
     assert reported() == [("duplicate_instance", "opened"), ("duplicate_instance", "closed")]
 
 
-def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(server, channel):
+def test_an_unmanaged_instance_is_reported_once_until_it_no_longer_runs(server, channel):
     for _ in range(3):
         runs(server, "hummingbot-other-20261122-105939")
         (incident,) = polls()
@@ -244,7 +244,7 @@ def test_a_bot_that_is_not_of_this_panel_is_told_once_until_it_runs_no_more(serv
     assert Incident.objects.get().resolution == "It is no longer running."
 
 
-def test_each_of_several_is_told_for_itself(server, channel):
+def test_each_of_several_is_reported_separately(server, channel):
     runs(server, "one")
     polls()
     runs(server, "one", "another")
@@ -252,7 +252,7 @@ def test_each_of_several_is_told_for_itself(server, channel):
     assert len(reported()) == 2
 
 
-def test_what_somebody_knows_is_not_told_and_what_they_take_back_is_told_again(server, channel, admin_user):
+def test_acknowledged_instances_are_not_reported_until_that_is_withdrawn(server, channel, admin_user):
     runs(server, "known", "unknown")
     polls()
     known = server.unmanaged_instances.get(name="known")
@@ -260,7 +260,7 @@ def test_what_somebody_knows_is_not_told_and_what_they_take_back_is_told_again(s
     runs(server, "known", "unknown")
     assert [incident.subject_label for incident in polls(3)] == ["unknown"]
     assert Incident.objects.get(subject_label="known").resolution == "admin marked it as known."
-    assert not known.acknowledge(None)  # somebody has
+    assert not known.acknowledge(None)  # a user has already
     assert known.withdraw_acknowledgement()
     assert not known.withdraw_acknowledgement()
     assert {incident.subject_label for incident in polls(3)} == {"unknown", "known"}
@@ -278,7 +278,7 @@ def test_a_known_one_that_was_away_for_a_moment_is_known_still(server, channel, 
     assert reported() == []
 
 
-def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
+def test_nothing_is_reported_about_it_while_its_server_is_down(server):
     runs(server, "unknown")
     (incident,) = polls()
     long_ago = timezone.now() - timedelta(minutes=10)
@@ -289,7 +289,7 @@ def test_while_its_server_cannot_be_asked_nothing_is_said_of_it(server):
     assert polls() == []
 
 
-def test_only_channels_for_every_client_are_told_of_a_bot_that_may_be_named_after_anybodys(make_live, admin_user):
+def test_only_channels_for_every_client_are_notified_of_unmanaged_instances(make_live, admin_user):
     live = make_live(manager=admin_user)
     everybodys = Channel.objects.create(name="Desk", kind="slack", secret="x")
     Channel.objects.create(name="Client's", kind="slack", secret="x", client=live.client)
@@ -299,7 +299,7 @@ def test_only_channels_for_every_client_are_told_of_a_bot_that_may_be_named_afte
     assert [delivery.channel for delivery in Delivery.objects.all()] == [everybodys]
 
 
-def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(bot):
+def test_correcting_the_definition_resolves_a_failed_deploy(bot):
     bot.deployment.end(BotState.ARCHIVED)
     bot.settings = {"order_amount": 1600}
     bot.full_clean()
@@ -316,7 +316,7 @@ def test_a_deploy_that_failed_for_the_definition_is_over_when_that_is_corrected(
 
 @pytest.fixture
 def key(bot) -> ExchangeKey:
-    """At least 500 USDT and 20000 SHARP shall lie at its exchange."""
+    """A key with minimum balances of 500 USDT and 20000 SHARP."""
     key = ExchangeKey(client=bot.client, connector="bitmart", minimum_balances={"USDT": "500", "SHARP": "20000"})
     key.set_values(PLANTED)
     key.save()
@@ -324,7 +324,7 @@ def key(bot) -> ExchangeKey:
     return key
 
 
-def test_a_server_that_refuses_the_login_is_told_as_such_at_the_first_look_and_over_at_the_first_good_one(server):
+def test_a_refused_login_opens_and_resolves_at_the_first_poll(server):
     server.contact_failed(WrongPassword(), reachable=True)
     (incident,) = polls()
     assert incident.title == "server rejects the login"
@@ -390,8 +390,8 @@ def test_one_failed_contact_is_no_incident(bot):
     assert not Incident.objects.exists()
 
 
-def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, monkeypatch):
-    """The other worker has looked in full, between this one's reading and its writing."""
+def test_two_workers_that_check_at_once_open_and_report_one_incident(bot, channel, monkeypatch):
+    """The other worker has checked everything between this one's reading and its writing."""
     shows(bot, BotState.CRASHED)
     bots, meanwhile = detection._bots, []
 
@@ -411,7 +411,7 @@ def test_two_workers_that_look_at_once_open_and_tell_one_incident(bot, channel, 
     assert Incident.objects.count() == 1
 
 
-def test_a_look_that_ends_in_a_bug_does_not_keep_messages_back(channel, bot, receiver, monkeypatch):
+def test_a_check_that_ends_in_a_bug_does_not_hold_messages_back(channel, bot, receiver, monkeypatch):
     shows(bot, BotState.CRASHED)
     polls()
 
@@ -424,18 +424,18 @@ def test_a_look_that_ends_in_a_bug_does_not_keep_messages_back(channel, bot, rec
     assert len(receiver.seen) == 1
 
 
-def test_a_look_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
+def test_a_check_takes_as_many_queries_for_ten_bots_as_for_one(bot, make_live):
     def queries() -> int:
         return count_queries(lambda: detect(timezone.now()))
 
-    queries()  # what is cached between looks is there from now on
+    queries()  # what is cached between checks exists from now on
     few = queries()
     for number in range(9):
         make_live(f"Client {number}")
     assert queries() == few
 
 
-def test_what_is_over_for_ninety_days_is_forgotten_and_what_is_open_is_not(bot, channel):
+def test_incidents_are_pruned_ninety_days_after_their_resolution(bot, channel):
     shows(bot, BotState.CRASHED)
     polls()
     shows(bot, BotState.RUNNING)

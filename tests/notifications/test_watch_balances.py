@@ -1,4 +1,4 @@
-"""Balances below what somebody wants."""
+"""Balances below the minimum."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
@@ -14,7 +14,7 @@ from tests.notifications.test_watch import key, kinds_of, reported
 
 
 def holds(key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float) -> None:
-    """Its server tells that this lies there, and of the exchange nothing when it is nothing."""
+    """Have its server report these balances, and nothing about the exchange when there are none."""
     profile = key.client.profiles.get()
     tokens = [{"token": t, "units": u, "available_units": 0, "price": 0, "value": 0} for t, u in units.items()]
     profile.balances.update(holdings=None)
@@ -38,7 +38,7 @@ def test_less_than_the_minimum_in_two_readings_is_an_incident_until_two_show_tha
     assert Incident.objects.get().resolution == "The balance is 20000 SHARP, 500 USDT again."
 
 
-def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
+def test_it_shows_the_balance_its_time_and_the_minimum(key):
     for _ in range(2):
         holds(key, USDT=480.25, SHARP=30000)
         incidents = polls()
@@ -47,7 +47,7 @@ def test_it_says_what_is_there_when_that_was_seen_and_what_shall_be_there(key):
     assert incident.sentence.endswith(" UTC. The minimum is 20000 SHARP, 500 USDT.")
 
 
-def test_an_asset_that_is_not_among_those_told_of_is_not_there(key):
+def test_an_asset_that_the_server_did_not_report_has_no_balance(key):
     for _ in range(2):
         holds(key, USDT=1000)
         incidents = polls()
@@ -88,7 +88,7 @@ def test_enough_is_no_incident_whatever_else_is_there(key):
     ],
     ids=["nothing of it", "of another exchange", "long ago", "never"],
 )
-def test_what_is_not_known_lately_begins_nothing_and_ends_nothing(unknown, key):
+def test_outdated_balances_open_and_resolve_nothing(unknown, key):
     for _ in range(2):
         unknown(key)
         assert polls(2) == []

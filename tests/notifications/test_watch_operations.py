@@ -48,7 +48,7 @@ def test_a_failure_that_is_tried_again_is_the_same_incident(bot, channel):
     assert reported() == [("operation_failed", "opened")]
 
 
-def test_an_operation_that_is_tried_again_at_once_is_not_told_of_before_that_ended(bot):
+def test_a_failure_that_is_retried_at_once_is_not_reported_before_the_retry_ends(bot):
     ended("deploy", bot, State.FAILED, "server_timed_out")
     again = operation_request(kind="deploy", subject=bot)
     assert polls() == []
@@ -67,7 +67,7 @@ def test_a_refused_key_is_an_incident_by_that_name(kind, bot):
     assert (incident.kind, incident.client, incident.subject) == ("key_refused", bot.client, subject)
 
 
-def test_what_failed_for_unreadable_keys_is_over_when_the_profile_was_recreated(bot):
+def test_a_failure_over_unreadable_keys_is_resolved_by_a_recreated_profile(bot):
     key = ExchangeKey(client=bot.client, connector="bitmart")
     key.set_values({"bitmart_api_key": "x"})
     key.save()
@@ -80,7 +80,7 @@ def test_what_failed_for_unreadable_keys_is_over_when_the_profile_was_recreated(
 
 
 @pytest.mark.parametrize("kind", ["deploy", "push_profile", "test_key"])
-def test_a_refused_key_is_over_when_the_exchange_accepts_it(kind, bot):
+def test_a_rejected_key_is_resolved_when_the_exchange_accepts_it(kind, bot):
     key = ExchangeKey(client=bot.client, connector="bitmart")
     key.set_values({"bitmart_api_key": "x"})
     key.save()
@@ -93,7 +93,7 @@ def test_a_refused_key_is_over_when_the_exchange_accepts_it(kind, bot):
 
 
 @pytest.mark.parametrize("kind", ["stop", "pause", "archive"])
-def test_a_bot_that_could_not_be_stopped_stays_an_incident_whoever_has_seen_it_until_it_ends(kind, bot, admin_user):
+def test_a_bot_that_could_not_be_stopped_stays_an_incident_when_acknowledged(kind, bot, admin_user):
     ended(kind, bot, State.FAILED, "server_unreachable")
     (incident,) = polls()
     assert incident.remedy.startswith("The bot may still be trading. To stop it now, disable the API key")
@@ -116,7 +116,7 @@ def test_a_bot_that_could_not_be_stopped_stays_an_incident_whoever_has_seen_it_u
         ("archive", BotState.STOPPED, False),
     ],
 )
-def test_what_failed_and_happened_all_the_same_is_over(failed, state, is_over, bot):
+def test_a_failure_whose_goal_was_reached_anyway_is_resolved(failed, state, is_over, bot):
     ended("stop", bot, State.CANCELLED)
     bot.deployment.update(stopped_at=timezone.now())
     ended(failed, bot, State.FAILED, "stop_unconfirmed")
@@ -125,7 +125,7 @@ def test_what_failed_and_happened_all_the_same_is_over(failed, state, is_over, b
     assert ("operation_failed" not in kinds_of(polls())) is is_over
 
 
-def test_a_stop_that_succeeds_at_last_is_over(bot):
+def test_a_stop_that_finally_succeeds_is_resolved(bot):
     ended("stop", bot, State.FAILED, "server_unreachable")
     polls()
     ended("stop", bot, State.SUCCEEDED)
@@ -133,7 +133,7 @@ def test_a_stop_that_succeeds_at_last_is_over(bot):
 
 
 @pytest.mark.parametrize(("code", "connector"), [("container_exited", "bitmart"), ("x", "binance_paper_trade")])
-def test_where_no_money_is_at_risk_nobody_is_sent_to_the_exchange(code, connector, bot):
+def test_without_real_money_the_remedy_does_not_mention_the_exchange(code, connector, bot):
     bot.deployment.update(connector=connector)
     ended("stop", bot, State.FAILED, code)
     assert [incident.remedy for incident in polls()] == ["Mend it."]
@@ -151,18 +151,18 @@ def test_an_operation_that_did_not_fail_is_no_incident(state, bot):
     assert polls() == []
 
 
-def test_what_only_looked_and_failed_is_no_incident(bot):
+def test_a_failed_read_only_operation_is_no_incident(bot):
     ended("refresh", bot, State.FAILED, "server_unreachable")
     ended("check_server", bot.server, State.FAILED, "server_unreachable")
     assert polls() == []
 
 
-def test_what_failed_before_anybody_could_be_told_is_history(bot):
+def test_old_failures_are_not_reported(bot):
     ended("deploy", bot, State.FAILED, "docker_down", ago=timedelta(days=2))
     assert polls() == []
 
 
-def test_a_failure_that_was_marked_as_seen_is_over_and_is_not_told_again(bot, channel, admin_user):
+def test_an_acknowledged_failure_is_resolved_and_not_reported_again(bot, channel, admin_user):
     ended("deploy", bot, State.FAILED, "docker_down")
     (incident,) = polls()
     acknowledge(incident, admin_user)
@@ -174,7 +174,7 @@ def test_a_failure_that_was_marked_as_seen_is_over_and_is_not_told_again(bot, ch
     assert len(polls()) == 1
 
 
-def test_a_crash_that_was_marked_as_seen_stays_open_until_it_is_over(bot, admin_user):
+def test_an_acknowledged_crash_stays_open_until_it_is_resolved(bot, admin_user):
     shows(bot, BotState.CRASHED)
     (incident,) = polls()
     acknowledge(incident, admin_user)
@@ -183,7 +183,7 @@ def test_a_crash_that_was_marked_as_seen_stays_open_until_it_is_over(bot, admin_
     assert polls() == []
 
 
-def test_what_it_was_about_is_deleted_and_it_is_over(bot):
+def test_deleting_its_subject_resolves_it(bot):
     ended("deploy", bot, State.FAILED, "docker_down")
     assert len(polls()) == 1
     Bot.objects.update(deployment=None)

@@ -1,4 +1,4 @@
-"""A kind of operation whose steps are the test's own, on a server that is never asked."""
+"""An operation kind with the test's own steps, on a server that gets no requests."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ def subject(db: None) -> Server:
 
 @pytest.fixture
 def make_kind(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OperationType]:
-    """Make a kind of these steps, ``name=act``; its lock, its lane and what it takes over from can be given."""
+    """Make a kind of these steps, ``name=act``; its lock, its concurrency group and what it supersedes can be set."""
 
     def make(
         kind: str = "test",

@@ -19,13 +19,13 @@ answer_the_bell = tasks.run_operation.call_local
 
 @pytest.fixture
 def rung(monkeypatch) -> list[int]:
-    """What the queue was told of; nothing of it is worked on."""
+    """The operations that were enqueued; none of them is run."""
     rung: list[int] = []
     monkeypatch.setattr(tasks, "run_operation", rung.append)
     return rung
 
 
-def test_what_nobody_works_on_is_rung_for_again(make_kind, request_operation, rung):
+def test_abandoned_operations_are_enqueued_again(make_kind, request_operation, rung):
     for number in range(4):
         make_kind(f"test{number}", lock=f"lock{number}", one=done)
     queued, left_behind, worked_on, ended = (request_operation(f"test{number}") for number in range(4))
@@ -38,7 +38,7 @@ def test_what_nobody_works_on_is_rung_for_again(make_kind, request_operation, ru
     assert rung == [queued.pk, left_behind.pk]
 
 
-def test_each_round_leaves_a_heartbeat_and_forgets_workers_that_are_long_gone(db, rung):
+def test_each_recovery_writes_a_heartbeat_and_prunes_old_workers(db, rung):
     WorkerHeartbeat.objects.create(worker="gone", last_seen_at=timezone.now() - timedelta(hours=2))
     tasks.enqueue_claimable.call_local()
     tasks.enqueue_claimable.call_local()
@@ -47,9 +47,7 @@ def test_each_round_leaves_a_heartbeat_and_forgets_workers_that_are_long_gone(db
     assert timezone.now() - heartbeat.last_seen_at < timedelta(seconds=5)
 
 
-def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane_and_the_next_at_all(
-    make_kind, request_operation, rung
-):
+def test_the_end_of_an_operation_enqueues_the_next_in_its_group_and_overall(make_kind, request_operation, rung):
     lanes = {"first": "server:1", "elsewhere": "server:2", "next": "server:1", "later": "server:1"}
     for name, concurrency_group in lanes.items():
         make_kind(name, lock=name, concurrency_group=concurrency_group, one=done)
@@ -59,9 +57,7 @@ def test_the_end_of_an_operation_rings_for_the_next_one_in_its_lane_and_the_next
     assert set(rung) == {operations["next"].pk, operations["elsewhere"].pk}
 
 
-def test_what_waits_for_a_full_lane_does_not_keep_the_others_from_their_turn(
-    make_kind, request_operation, rung, settings
-):
+def test_operations_of_a_full_concurrency_group_do_not_block_others(make_kind, request_operation, rung, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
     lanes = {"hangs": "server:1", "waits": "server:1", "first": "server:2", "elsewhere": "server:3"}
     for name, concurrency_group in lanes.items():
@@ -73,7 +69,7 @@ def test_what_waits_for_a_full_lane_does_not_keep_the_others_from_their_turn(
     assert rung == [operations["elsewhere"].pk]
 
 
-def test_some_threads_stay_free_of_operations_for_looking_at_the_fleet(make_kind, request_operation, rung, monkeypatch):
+def test_some_threads_are_reserved_for_polling_the_fleet(make_kind, request_operation, rung, monkeypatch):
     monkeypatch.setattr(tasks, "_slots", BoundedSemaphore(1))
     make_kind("waits", lock="waits", one=done)
     operation = request_operation("waits")
@@ -87,7 +83,7 @@ def test_some_threads_stay_free_of_operations_for_looking_at_the_fleet(make_kind
     assert operation.state == State.SUCCEEDED
 
 
-def test_a_bell_and_a_round_are_taken_before_the_looks_that_wait_in_the_queue(tmp_path):
+def test_wake_ups_and_recovery_run_before_queued_polls(tmp_path):
     queue = SqliteHuey(filename=str(tmp_path / "queue.sqlite3"))
     queue._registry = HUEY._registry
     looks = [poll.s(1), poll.s(2)]
@@ -97,7 +93,7 @@ def test_a_bell_and_a_round_are_taken_before_the_looks_that_wait_in_the_queue(tm
     assert [b"poll" in task for task in taken] == [False, False, True, True]
 
 
-def test_a_bell_for_what_another_worker_has_rings_for_nothing_else(make_kind, request_operation, rung):
+def test_a_wake_up_for_a_claimed_operation_enqueues_nothing_else(make_kind, request_operation, rung):
     for name in ("first", "next"):
         make_kind(name, lock=name, concurrency_group="server:1", one=done)
     first = request_operation("first")

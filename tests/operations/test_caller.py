@@ -9,7 +9,7 @@ from core.http import client_address
 @pytest.mark.parametrize(
     ("proxies", "forwarded", "address"),
     [
-        (0, "6.6.6.6", "10.1.1.1"),  # nobody in front who could have written it
+        (0, "6.6.6.6", "10.1.1.1"),  # no proxy in front that could have added it
         (1, "6.6.6.6, 203.0.113.7", "203.0.113.7"),  # Heroku appends; what was before is made up
         (1, "203.0.113.7", "203.0.113.7"),
         (1, "2001:db8::7", "2001:db8::7"),

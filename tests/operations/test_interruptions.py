@@ -1,4 +1,4 @@
-"""An operation that loses its lease or is cancelled while it runs."""
+"""An operation that loses its lease or is canceled while it runs."""
 
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ def test_what_a_failure_writes_about_its_subject_is_undone_when_the_lease_was_lo
     assert runner.run(operation.pk)
     subject.refresh_from_db()
     assert subject.name == "Nowhere"
-    # What was taken away was taken away within what was undone: nobody had it but this worker.
+    # The deletion was part of the transaction that was rolled back: only this worker had the row.
     assert facts(operation)[0] == State.RUNNING
 
 
@@ -75,7 +75,7 @@ def test_renewing_prolongs_the_lease_and_fails_once_it_is_anothers(make_kind, re
         lease.renew()
 
 
-def test_a_running_operation_is_cancelled_after_the_step_at_hand(make_kind, request_operation):
+def test_a_running_operation_is_canceled_after_the_current_step(make_kind, request_operation):
     failures = []
 
     def act(run):

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
 
 
-def test_a_moment_is_written_in_utc_for_whoever_has_no_script() -> None:
+def test_a_moment_is_shown_in_utc_without_scripts() -> None:
     in_paris = NOON.astimezone(timezone(timedelta(hours=1)))
     assert when(in_paris) == (
         '<time datetime="2026-11-22T12:00:05+00:00" title="22 Nov 2026 12:00:05 UTC" data-when="second">'
@@ -40,7 +40,7 @@ def test_no_moment_is_a_dash() -> None:
     assert when(None) == "—"
 
 
-def test_a_word_has_its_meaning_on_hover_and_behind_its_link() -> None:
+def test_a_term_has_its_meaning_on_hover_and_behind_its_link() -> None:
     linked = word("MQTT")
     assert f'href="{reverse("glossary")}#mqtt"' in linked
     assert "the protocol between a server and its instances" in linked.lower()
@@ -82,7 +82,7 @@ def test_a_field_for_a_time_says_which_zone_it_means_and_no_other(admin_client, 
 
 
 @pytest.mark.django_db
-def test_what_can_not_be_had_is_said_in_words(admin_client) -> None:
+def test_missing_pages_are_explained(admin_client) -> None:
     nowhere = admin_client.get("/admin/nowhere/")
     assert nowhere.status_code == 404
     assert "Go to dashboard" in nowhere.content.decode()
@@ -92,7 +92,7 @@ def test_what_can_not_be_had_is_said_in_words(admin_client) -> None:
 
 
 @pytest.mark.django_db
-def test_a_history_begins_with_what_was_done_last_and_says_when_as_every_page_does(admin_client, admin_user) -> None:
+def test_a_history_starts_with_the_newest_entry_and_formats_times_like_all_pages(admin_client, admin_user) -> None:
     group = Group.objects.first()
     about = {"user": admin_user, "object_id": group.pk, "action_flag": CHANGE}
     for hours, words in ((2, "The first."), (1, "The second."), (0, "The last.")):

@@ -1,4 +1,4 @@
-"""Who may work on an operation, and what is written down however its steps end."""
+"""Who may work on an operation, and what is recorded however its steps end."""
 
 import logging
 from datetime import timedelta
@@ -28,7 +28,7 @@ def claim(operation: Operation, worker: str = "worker") -> bool:
 
 
 def let_time_pass(operation: Operation, seconds: float) -> None:
-    """As far as the operation's lease goes."""
+    """Let time pass, as far as the operation's lease is concerned."""
     operation.refresh_from_db()
     earlier = operation.lease_until - timedelta(seconds=seconds)
     Operation.objects.filter(pk=operation.pk).update(lease_until=earlier)
@@ -82,7 +82,7 @@ def test_an_operation_is_claimed_again_only_when_its_lease_has_run_out(make_kind
 
 
 @pytest.mark.parametrize("ahead", [90, 3600, -90])
-def test_a_worker_whose_clock_is_wrong_takes_over_nothing_that_a_live_one_holds(
+def test_a_worker_with_a_wrong_clock_claims_nothing_that_a_live_one_holds(
     ahead, make_kind, request_operation, monkeypatch
 ):
     make_kind(one=done)
@@ -108,9 +108,7 @@ def test_an_ended_operation_is_never_claimed(state, make_kind, request_operation
 
 
 @pytest.mark.parametrize(("concurrency_group", "wins"), [("server:1", 2), ("", 4)])
-def test_a_lane_bounds_how_many_run_and_no_lane_bounds_nothing(
-    concurrency_group, wins, make_kind, request_operation, settings
-):
+def test_a_concurrency_group_limits_how_many_run(concurrency_group, wins, make_kind, request_operation, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 2}
     for number in range(4):
         make_kind(f"test{number}", lock=f"lock{number}", concurrency_group=concurrency_group, one=done)
@@ -120,7 +118,7 @@ def test_a_lane_bounds_how_many_run_and_no_lane_bounds_nothing(
     assert operations[-1].waits_for_capacity == bool(concurrency_group)
 
 
-def test_an_operation_whose_worker_died_takes_no_place_in_its_lane(make_kind, request_operation, settings):
+def test_an_abandoned_operation_does_not_count_in_its_concurrency_group(make_kind, request_operation, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
     for number in range(2):
         make_kind(f"test{number}", lock=f"lock{number}", concurrency_group="server:1", one=done)
@@ -158,7 +156,7 @@ def test_what_one_operation_has_to_itself_another_one_waits_for(make_kind, reque
     assert facts(other)[0] == facts(operation)[0] == State.SUCCEEDED
 
 
-def test_what_a_dead_worker_had_to_itself_is_left_to_the_one_that_takes_over(make_kind, request_operation, settings):
+def test_a_dead_workers_exclusive_resource_passes_to_the_next_worker(make_kind, request_operation, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"EXCLUSIVE_TIMEOUT": 0}
     dying = [True]
 
@@ -212,7 +210,7 @@ def test_steps_are_written_before_they_act_and_after_they_were_answered(make_kin
     assert (operation.lease_until, operation.finished_at is None) == (None, False)
 
 
-def test_a_step_that_is_done_is_not_repeated_by_the_worker_that_takes_over(make_kind, request_operation):
+def test_a_done_step_is_not_repeated_by_the_next_worker(make_kind, request_operation):
     acted, resumed = [], []
 
     def act(run):
@@ -222,7 +220,7 @@ def test_a_step_that_is_done_is_not_repeated_by_the_worker_that_takes_over(make_
     def die(run):
         resumed.append(run.resumed)
         if len(resumed) == 1:
-            raise SystemExit  # no Exception, so nothing is written down: as good as a kill
+            raise SystemExit  # no Exception, so nothing is recorded: as good as a kill
         return "done"
 
     make_kind(one=act, two=die)
@@ -237,7 +235,7 @@ def test_a_step_that_is_done_is_not_repeated_by_the_worker_that_takes_over(make_
     assert [step.attempts for step in operation.steps.all()] == [1, 2]
 
 
-def test_a_note_reaches_the_worker_that_takes_over(make_kind, request_operation):
+def test_a_checkpoint_reaches_the_next_worker(make_kind, request_operation):
     def note(run):
         run.save(found="it")
         return ""
@@ -248,7 +246,7 @@ def test_a_note_reaches_the_worker_that_takes_over(make_kind, request_operation)
     assert facts(operation)[2] == "it"
 
 
-def test_each_step_is_reported_as_it_begins_and_as_it_ends(make_kind, request_operation):
+def test_each_step_is_reported_when_it_starts_and_when_it_ends(make_kind, request_operation):
     make_kind(one=done, two=done)
     reported = []
     runner.run(request_operation().pk, on_step=lambda step: reported.append((step.key, step.state)))
@@ -298,9 +296,7 @@ def test_a_worker_on_a_host_with_a_long_name_can_claim(make_kind, request_operat
 
 
 @pytest.mark.parametrize("resolution", ["well", "ill"])
-def test_an_operation_whose_end_can_not_be_written_down_ends_all_the_same(
-    resolution, make_kind, request_operation, monkeypatch
-):
+def test_an_operation_whose_end_cannot_be_recorded_ends_anyway(resolution, make_kind, request_operation, monkeypatch):
     monkeypatch.setattr(runner, "MAX_SUMMARY", 5000)  # the column has no room for that
 
     make_kind(one=tells_at_length(resolution))
@@ -312,9 +308,7 @@ def test_an_operation_whose_end_can_not_be_written_down_ends_all_the_same(
 
 
 @pytest.mark.parametrize("text", ["It is gone.", "no text for a database: \0"])
-def test_an_operation_whose_subject_can_not_be_told_of_its_failure_ends_all_the_same(
-    text, make_kind, request_operation
-):
+def test_an_operation_whose_subject_rejects_its_failure_ends_anyway(text, make_kind, request_operation):
     def fail(run):
         raise ServerUnreachable(text)
 
@@ -371,14 +365,14 @@ def test_a_step_that_could_not_do_its_part_is_not_shown_as_done_and_hinders_no_o
     assert [step.state for step in operation.steps.all()] == [StepState.SKIPPED, StepState.DONE]
 
 
-def test_it_is_said_once_where_it_is_the_last_one(make_kind, request_operation):
+def test_it_is_reported_once_where_it_is_the_last_one(make_kind, request_operation):
     make_kind(one=done, two=lambda run: NotDone("Nothing to read."))
     operation = request_operation()
     assert runner.run(operation.pk)
     assert facts(operation) == (State.SUCCEEDED, "", "Nothing to read.")
 
 
-def test_a_worker_that_takes_over_does_not_try_it_again(make_kind, request_operation):
+def test_the_next_worker_does_not_try_it_again(make_kind, request_operation):
     tried = []
     make_kind(one=lambda run: NotDone(f"try {tried.append(1) or len(tried)}"), two=done)
     operation = request_operation()

@@ -1,4 +1,4 @@
-"""Asking for operations, cancelling and retrying them."""
+"""Submitting operations, canceling and retrying them."""
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -20,7 +20,7 @@ def rung(monkeypatch) -> list[int]:
     return rung
 
 
-def test_an_operation_is_written_down_with_who_asked_and_rung_for_after_the_commit(
+def test_an_operation_is_recorded_with_its_requester_and_enqueued_after_commit(
     make_kind, request_operation, rung, admin_user, django_capture_on_commit_callbacks
 ):
     make_kind(concurrency_group="server:7", one=fine)
@@ -140,7 +140,7 @@ def test_a_retry_is_refused_while_another_operation_is_active(make_kind, request
     assert refusal.value.operation_id == second.pk
 
 
-def test_what_is_asked_for_is_seen_only_by_those_who_see_what_it_is_about(
+def test_operations_are_visible_only_to_users_who_see_their_subject(
     make_kind, request_operation, subject, django_user_model
 ):
     make_kind(one=fine)

@@ -1,4 +1,4 @@
-"""An operation that takes over: what is in progress ends at its next safe point, and it follows at once."""
+"""An operation that supersedes another: the active one ends at its next safe point, and it follows at once."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def state(operation: Operation) -> str:
     return operation.state
 
 
-def test_it_ends_what_is_queued_and_can_begin(make_kind, request_operation):
+def test_it_ends_what_is_queued_and_can_start(make_kind, request_operation):
     make_kind(one=fine)
     former, urgent = request_operation(), request_operation("urgent")
     assert state(former) == State.CANCELLED
@@ -29,7 +29,7 @@ def test_it_ends_what_is_queued_and_can_begin(make_kind, request_operation):
     assert state(urgent) == State.SUCCEEDED
 
 
-def test_it_begins_when_what_runs_has_reached_a_safe_point_and_both_say_so(make_kind, request_operation):
+def test_it_starts_when_the_active_one_reaches_a_safe_point_and_both_record_it(make_kind, request_operation):
     seen = []
 
     def act(run):
@@ -91,7 +91,7 @@ def test_while_it_waits_nothing_else_may_come_in_between(make_kind, request_oper
     assert refused == ["urgent", "urgent"]
 
 
-def test_what_came_in_between_all_the_same_gives_way_too(make_kind, request_operation):
+def test_operations_that_came_in_between_are_superseded_too(make_kind, request_operation):
     make_kind(one=fine)
     former, urgent = request_operation(), request_operation("urgent")
     assert state(former) == State.CANCELLED
@@ -103,7 +103,7 @@ def test_what_came_in_between_all_the_same_gives_way_too(make_kind, request_oper
     assert runner.run(urgent.pk)
 
 
-def test_what_it_does_not_take_over_from_it_waits_for_like_any_other(make_kind, request_operation):
+def test_it_waits_for_operations_that_it_does_not_supersede(make_kind, request_operation):
     make_kind("other", one=fine)
     request_operation("other")
     with pytest.raises(OperationActive):
@@ -121,6 +121,6 @@ def test_a_worker_that_died_is_no_hindrance(make_kind, request_operation):
     urgent = request_operation("urgent")
     assert not runner.run(urgent.pk)
     Operation.objects.filter(pk=former.pk).update(lease_until="2026-01-01T00:00Z")
-    assert runner.run(former.pk)  # the worker that takes it up finds that it is to end
+    assert runner.run(former.pk)  # the worker that claims it finds that it must end
     assert state(former) == State.CANCELLED
     assert runner.run(urgent.pk)

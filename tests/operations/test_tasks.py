@@ -1,4 +1,4 @@
-"""What happens by the clock: rounds within a minute, and forgetting."""
+"""Periodic tasks: recovery within a minute, and pruning."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -62,7 +62,7 @@ def ended(make_kind: Callable[..., Any], request_operation: Callable[..., Operat
     return ended
 
 
-def test_what_ended_long_ago_is_forgotten_with_its_steps(ended, settings, monkeypatch):
+def test_old_operations_are_pruned_with_their_steps(ended, settings, monkeypatch):
     monkeypatch.setattr(operation_model, "PRUNE_BATCH", 2)
     settings.OPERATIONS_KEPT_DAYS = 30
     for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
@@ -80,7 +80,7 @@ def test_the_last_of_each_kind_is_kept_however_old(ended, settings):
     assert {*Operation.objects.all()} == kept
 
 
-def test_nothing_is_forgotten_where_all_is_kept_or_what_has_not_ended(ended, settings):
+def test_nothing_is_pruned_where_all_is_kept_or_what_has_not_ended(ended, settings):
     settings.OPERATIONS_KEPT_DAYS = 30
     ended(400, state=State.RUNNING)
     Operation.objects.update(lock="another")
@@ -107,7 +107,7 @@ def test_what_a_deployment_or_an_incident_refers_to_is_kept(ended, settings, bot
     assert {*Operation.objects.all()} == {of_a_deployment, of_an_incident, last}
 
 
-def test_sessions_that_ended_are_forgotten(db):
+def test_ended_sessions_are_pruned(db):
     for key, days in (("ended", -1), ("lives", 1)):
         Session.objects.create(session_key=key, session_data="", expire_date=timezone.now() + timedelta(days=days))
     prune_sessions.call_local()

@@ -126,7 +126,7 @@ def test_starts_and_stops_at_once():
     assert time.perf_counter() - leaving < 0.2
 
 
-def test_every_route_but_the_root_asks_for_the_login(sandbox):
+def test_every_route_but_the_root_requires_the_login(sandbox):
     assert requests.get(sandbox.url + "/", timeout=5).status_code == 200
     assert requests.get(sandbox.url + "/accounts/", timeout=5).status_code == 401
     wrong = requests.get(sandbox.url + "/accounts/", auth=("admin", "guess"), timeout=5)
@@ -240,7 +240,7 @@ def test_a_deploy_blocks_the_whole_server(sandbox, profile):
     assert sandbox.world.clock.now() - started >= 4 * 0.34
 
 
-def test_a_script_bot_is_heard_after_20_seconds_and_always_says_stopped(api, world, profile):
+def test_a_script_bot_connects_after_20_seconds_and_always_reports_stopped(api, world, profile):
     name = deploy(api)
     assert discovered(api) == []
     world.clock.advance(21)
@@ -275,7 +275,7 @@ def test_the_performance_history_comes_in_pages(api, world, profile):
     assert second["pagination"]["has_more"] is False
 
 
-def test_without_headless_a_bot_is_never_heard(api, world, profile):
+def test_without_headless_a_bot_never_connects(api, world, profile):
     deploy(api, headless=False)
     world.clock.advance(100)
     assert discovered(api) == []
@@ -323,7 +323,7 @@ def test_a_script_that_cant_run_leaves_the_bot_idle_with_an_error_log(api, world
         {"markets": {"okx": ["BTC-USDT"]}},
     ],
 )
-def test_a_missing_key_ends_the_container_before_it_is_heard(api, world, profile, config):
+def test_a_missing_key_ends_the_container_before_it_connects(api, world, profile, config):
     world.script_configs["sharp"].update(config)
     name = deploy(api)
     assert containers(api, "active") == [name]
@@ -350,7 +350,7 @@ def test_a_crashed_bot_stays_listed_for_30_seconds(api, world, profile):
     assert status(api, name) == {"status": "not_found", "error": f"Bot {name} not found"}
 
 
-def test_a_silent_bot_keeps_its_container_and_is_not_heard(api, world, profile):
+def test_an_unresponsive_bot_keeps_its_container_and_is_not_connected(api, world, profile):
     name = deploy(api)
     world.clock.advance(21)
     world.silence(name)
@@ -367,7 +367,7 @@ def test_a_vanished_bot_leaves_nothing(api, world, profile):
     assert api.post(f"/docker/remove-container/{name}").status_code == 500
 
 
-def test_after_a_stop_the_process_lives_on_and_says_so_in_its_log(api, world, profile):
+def test_after_a_stop_the_process_stays_up_and_logs_it(api, world, profile):
     name = deploy(api)
     world.clock.advance(200)
     api.ok("POST", "/bot-orchestration/stop-bot", json={"bot_name": name})
@@ -405,7 +405,7 @@ def test_restarting_the_container_starts_a_stopped_bot(api, world, profile):
     assert status(api, name)["general_logs"][-1]["msg"] != "Hummingbot stopped."
 
 
-def test_archiving_goes_on_in_the_background(api, world, profile):
+def test_archiving_continues_in_the_background(api, world, profile):
     name = deploy(api)
     world.clock.advance(21)
     assert api.ok("POST", f"/bot-orchestration/stop-and-archive-bot/{name}")["status"] == "success"
@@ -442,9 +442,7 @@ def test_the_portfolio_shows_the_balances_of_every_stored_connector(api, profile
     assert history["data"][0]["state"] == state
 
 
-def test_the_portfolios_history_moves_is_asked_for_in_milliseconds_and_has_one_page_for_one_account(
-    api, world, profile
-):
+def test_the_portfolio_history_takes_milliseconds_and_has_one_page_for_one_account(api, world, profile):
     world.clock.advance(7200)
     whole = api.ok("POST", "/portfolio/history", json={})["data"]
     assert len({json.dumps(entry["state"]) for entry in whole}) == len(whole) > 20
@@ -455,5 +453,5 @@ def test_the_portfolios_history_moves_is_asked_for_in_milliseconds_and_has_one_p
         assert (len(answer["data"]), answer["pagination"]["has_more"]) == (3, has_more)
 
 
-def test_for_an_empty_list_of_names_the_portfolio_tells_of_every_account(api, profile):
+def test_for_an_empty_list_of_names_the_portfolio_returns_every_account(api, profile):
     assert profile in api.ok("POST", "/portfolio/state", json={"account_names": []})

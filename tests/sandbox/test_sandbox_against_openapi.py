@@ -1,6 +1,6 @@
-"""The sandbox held against what was recorded from a real server: its OpenAPI document and its answers.
+"""The sandbox compared with recordings of a real server: its OpenAPI document and its answers.
 
-The recordings lie next to the repository and are no part of it; without them these tests are skipped.
+The recordings are next to the repository and no part of it; without them these tests are skipped.
 """
 
 import json
@@ -183,7 +183,7 @@ SHAPE_ONLY = {
     "/archived-bots/",
     "/system/resources",
 }
-#: What the recorded server could not do for want of a network, and the sandbox can.
+#: What the recorded server could not do without a network, and the sandbox can.
 OFFLINE = "Cannot connect to host"
 
 
@@ -204,7 +204,7 @@ def shape(value):
 
 
 def fits(mine, recorded):
-    """Whether a shape is the recorded one, where an empty or an absent value says nothing."""
+    """Return whether a shape is the recorded one, where an empty or an absent value proves nothing."""
     if "NoneType" in (mine, recorded) or [] in (mine, recorded) or {} in (mine, recorded):
         return True
     if isinstance(mine, dict) and isinstance(recorded, dict):
@@ -217,7 +217,7 @@ def fits(mine, recorded):
 
 
 def names_of_things(recorded):
-    """Whether the keys are names that somebody gave: of bots, accounts, controllers, kinds of run."""
+    """Return whether the keys are names that users gave: of bots, accounts, controllers, kinds of run."""
     return any("-" in key or key in ("client_demo", "client_sharp", "script", "CREATED") for key in recorded)
 
 

@@ -17,7 +17,7 @@ def ran(monkeypatch):
     return ran
 
 
-def test_it_says_its_address_and_the_faults_that_are_on(ran):
+def test_it_prints_its_address_and_the_active_faults(ran):
     out = StringIO()
     call_command("sandbox", "--port", "8123", "--fault", "slow:/docker", "--fault", "mqtt_down", stdout=out)
     assert "http://127.0.0.1:8123" in out.getvalue()

@@ -143,7 +143,7 @@ def test_without_docker_containers_and_deploys_fail_with_200(sandbox, call):
     assert not sandbox.world.instances
 
 
-def test_without_mqtt_no_bot_is_heard_or_commanded(sandbox, call):
+def test_without_mqtt_no_bot_is_connected_or_commanded(sandbox, call):
     name = call("POST", DEPLOY, json=BODY).json()["unique_instance_name"]
     sandbox.world.clock.advance(21)
     sandbox.faults.add("mqtt_down")

@@ -76,7 +76,7 @@ def test_a_bot_quotes_on_both_sides_of_the_price_and_logs_it(api, world, script)
 
 
 @pytest.mark.parametrize("end", ["crash", "vanish"])
-def test_orders_outlive_a_container_that_ends_by_itself(end, world, script):
+def test_orders_outlive_a_container_that_exits_on_its_own(end, world, script):
     getattr(world, end)(script)
     world.clock.advance(3600)
     assert sides(world) == ["BUY", "SELL"]
@@ -164,7 +164,7 @@ def test_a_restarted_bot_is_recently_active_before_it_is_connected(api, world, s
     assert messages(api, script).count("MQTT Bridge connected with success.") == 2
 
 
-def test_a_log_of_an_earlier_life_is_forgotten_half_a_minute_after_its_end(api, world, script):
+def test_a_log_of_an_earlier_life_is_dropped_half_a_minute_after_its_end(api, world, script):
     world.crash(script)
     world.clock.advance(31)
     api.ok("POST", f"/docker/start-container/{script}")
@@ -172,7 +172,7 @@ def test_a_log_of_an_earlier_life_is_forgotten_half_a_minute_after_its_end(api, 
     assert messages(api, script).count("MQTT Bridge connected with success.") == 1
 
 
-# --- the archive names what stands ---
+# --- the archive names the open orders ---
 
 
 def test_the_archive_of_a_killed_bot_names_the_orders_that_stand(api, world, script):
@@ -270,7 +270,7 @@ def test_a_paused_container_is_in_neither_list_and_alive(api, world, script):
     assert sides(world) == ["BUY", "SELL"]
 
 
-def test_stop_container_tells_a_paused_one_from_one_that_is_gone(api, world, script):
+def test_stop_container_distinguishes_a_paused_one_from_a_removed_one(api, world, script):
     world.pause(script)
     assert api.ok("POST", f"/docker/stop-container/{script}") is None
     assert containers(api, "exited") == [script]

@@ -34,7 +34,7 @@ def test_the_template_shows_a_scripts_fields_with_their_defaults(api, profile):
         ("def (", 500),
     ],
 )
-def test_the_template_tells_whether_a_script_is_usable(api, source, expected):
+def test_the_template_shows_whether_a_script_is_usable(api, source, expected):
     api.ok("POST", "/scripts/demo", json={"content": source})
     assert api.get("/scripts/demo/config/template").status_code == expected
 
@@ -60,7 +60,7 @@ def test_a_controllers_own_defaults_are_valid(api, name):
     assert api.ok("POST", f"/controllers/{name}/config/validate", json=config)
 
 
-def test_a_controller_that_can_not_be_imported_is_listed_all_the_same(api):
+def test_a_controller_that_cannot_be_imported_is_listed_anyway(api):
     assert "lp_rebalancer" in api.ok("GET", "/controllers/")["generic"]
     for method, page in (("GET", "template"), ("POST", "validate")):
         assert api.request(method, f"/controllers/generic/lp_rebalancer/config/{page}", json={}).status_code == 404
@@ -115,7 +115,7 @@ def test_a_connector_that_the_server_does_not_list_has_no_trading_rules(api, con
     assert api.get(f"/connectors/{connector}/trading-rules").status_code == 404
 
 
-def test_an_exchange_that_does_not_answer_looks_like_a_connector_that_is_not_there(api, sandbox):
+def test_an_unresponsive_exchange_looks_like_a_missing_connector(api, sandbox):
     sandbox.faults.add("exchange_unreachable")
     answer = api.get("/connectors/bitmart/trading-rules?trading_pairs=SHARP-USDT")
     assert answer.status_code == 404
@@ -137,7 +137,7 @@ def said_of_controllers(api, name):
     return [line["msg"] for line in lines if "controller" in line["msg"]]
 
 
-def test_a_bot_obeys_its_controllers_kill_switch_at_its_next_look_into_the_file(api, world, profile):
+def test_a_bot_obeys_its_controllers_kill_switch_when_it_next_reads_the_file(api, world, profile):
     name = deploy_controller(api, world, profile)
     world.clock.advance(60)
     path = f"/controllers/bots/{name}/pmm/config"
@@ -145,7 +145,7 @@ def test_a_bot_obeys_its_controllers_kill_switch_at_its_next_look_into_the_file(
     assert said_of_controllers(api, name) == []
     world.clock.advance(11)
     assert said_of_controllers(api, name) == ["Manual cash out for controller pmm."]
-    # Of two changes between two looks it sees the last one.
+    # Of two changes between two reads it sees the last one.
     api.ok("POST", path, json={"manual_kill_switch": False})
     api.ok("POST", path, json={"manual_kill_switch": True})
     world.clock.advance(11)

@@ -1,4 +1,4 @@
-"""What Excel and others make of a table, read as it was meant or refused in words."""
+"""Tables from Excel and others, read as they were meant or rejected with a sentence."""
 
 import csv
 import io
@@ -80,7 +80,7 @@ def test_numbers_and_ticks_of_a_sheet_are_read_as_a_person_sees_them():
         (timedelta(hours=30), "a date"),
     ],
 )
-def test_a_cell_that_can_not_be_taken_is_named_with_what_to_do(cell, words):
+def test_an_invalid_cell_is_named_with_what_to_do(cell, words):
     [row] = read_table(xlsx(["name", "order_amount"], ["Sharp", cell])).rows
     assert list(row.errors) == ["order_amount"]
     assert words in row.errors["order_amount"]
@@ -101,7 +101,7 @@ def test_a_number_is_no_value_of_a_key_for_it_may_have_had_zeros_in_front():
 
 
 @pytest.mark.parametrize("value", ["planted-1E5", "0091", "12345678901234567", "2E8f"])
-def test_a_key_that_only_looks_a_bit_like_a_number_is_taken(value):
+def test_a_key_that_only_resembles_a_number_is_accepted(value):
     row = Row(2, {"memo": value})
     assert row.verbatim("memo") == value
     assert not row.errors
@@ -123,7 +123,7 @@ def test_a_key_that_only_looks_a_bit_like_a_number_is_taken(value):
         (xlsx(["name"], *[[None]] * 20_000, ["x"]), "goes below row"),
     ],
 )
-def test_a_file_that_can_not_be_taken_is_refused_in_words(content, words):
+def test_an_invalid_file_is_refused_with_a_sentence(content, words):
     assert words in refusal(content)
 
 
@@ -165,7 +165,7 @@ HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>name</t></is></c></row>'
     ],
     ids=["a header far away", "a row far away", "columns far away", "many empty cells"],
 )
-def test_a_small_file_that_stands_for_an_endless_sheet_is_refused_at_once(rows, words):
+def test_a_small_file_with_an_endless_sheet_is_refused_at_once(rows, words):
     content = sheet_of(rows)
     assert len(content) < 100_000
     assert words in refusal(content)
@@ -218,7 +218,7 @@ def test_the_name_of_a_column_is_guarded_alike(text):
         assert read_table(content).columns == [text]
 
 
-def test_what_is_written_is_read_back_in_words():
+def test_what_is_written_is_read_back_as_text():
     moment = datetime(2026, 11, 22, 16, 30, tzinfo=ZoneInfo("Europe/Berlin"))
     row = [True, False, None, 1600, -0.5, [0.003, 0.006], Decimal("10.50000000"), moment, {"a": [1]}]
     columns = list("abcdefghi")

@@ -1,4 +1,4 @@
-"""The steps of a check: what would stand in a deployment's way, found out without changing anything."""
+"""The steps of a check: find what would block a deployment, without changing anything."""
 
 from accounts.connection import reach, sign_in, talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
@@ -28,7 +28,7 @@ def read_rules(context: StepContext) -> str:
 
 
 def check_settings(context: StepContext) -> str:
-    """The panel's own rules for the definition; for a controller the server's word on the settings, too.
+    """Check the definition by the panel's own rules; a controller's settings also by the server's validation.
 
     Raises:
         DefinitionInvalid, ControllerInvalid, ConfigInvalid
@@ -42,7 +42,7 @@ def check_settings(context: StepContext) -> str:
 
 
 def check_amounts(context: StepContext) -> str:
-    """Would the exchange take the orders?
+    """Check whether the exchange would accept the orders.
 
     Raises:
         PairNotListed, TradingRuleBroken

@@ -1,10 +1,11 @@
 """The steps of a deployment. Each is safe to repeat after a crash at any line, see ``operations.runner``.
 
-The one request that is not safe to repeat is the deploy itself: sent twice it makes two bots on one account. Around
-it stand guards. ``sent_at`` is written before it is sent, which the database allows for one open deployment of
-a bot only. Whenever it may have been sent before, the server is searched for what came of it, and that is adopted.
-And when no answer came, or its worker died, it is not sent again before the time is over in which its instance may
-appear: "nothing there" counts for nobody before. A worker that was frozen right before it sends finds its lease lost.
+The one request that is not safe to repeat is the deploy itself: sent twice, it creates two bots on one account. These
+guards protect it. ``sent_at`` is written before the request is sent, and the database allows it for only one open
+deployment of a bot. If the request may have been sent before, the step searches the server for the resulting instance
+and adopts it. If no answer came, or the worker died, the request is not sent again until the instance can no longer
+appear: before that, "nothing there" proves nothing. A worker that was frozen right before it sends finds its lease
+lost.
 """
 
 from django.db import IntegrityError, transaction
@@ -41,10 +42,10 @@ from operations.problems import SubjectGone
 
 
 def archive_previous(context: StepContext) -> str:
-    """Archive the instance that this deployment replaces. Only now, when everything else is ready.
+    """Archive the instance that this deployment replaces, only now that everything else is ready.
 
     Raises:
-        OrdersMayBeOpen: it left some; the deployment goes no further, unless somebody has said that it may.
+        OrdersMayBeOpen: it left some; the deployment stops here, unless the user accepted that.
     """
     previous = (
         deployment_of(context).bot.deployments.open().exclude(pk=context.operation.checkpoint["deployment"]).first()
@@ -61,9 +62,9 @@ def deploy(context: StepContext) -> str:
     """Send the deploy, once. See the module's docstring for what guards it.
 
     Raises:
-        AlreadyRunning: the database says that another deployment of the bot is open.
+        AlreadyRunning: the database reports that another deployment of the bot is open.
         ClientOffboarded
-        DeployUnconfirmed: no answer, and no instance was found. What becomes of it is looked for by the next try.
+        DeployUnconfirmed: no answer, and no instance was found. The next try searches for it.
     """
     deployment = deployment_of(context)
     if deployment.instance_name:
@@ -71,7 +72,7 @@ def deploy(context: StepContext) -> str:
     with talking_to(deployment.server) as api:
         if deployment.sent_at is not None and (found := _sent_by_previous_worker(context, api, deployment)):
             return f"{found} was created earlier by the worker, and is adopted."
-        # Once more, at the last moment: pushing keys and archiving the former instance may have taken minutes.
+        # Checked again at the last moment: pushing keys and archiving the previous instance may have taken minutes.
         deployment.bot.require_active_client()
         require_no_open_orders(deployment, context.operation.options)
         require_no_duplicates(api, deployment)
@@ -111,7 +112,9 @@ def _mark_as_sent(context: StepContext, api: HummingbotAPI, deployment: Deployme
 
 
 def _send_once(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
-    """Send it unless another worker has taken over since it was marked: this one may have been frozen in between."""
+    """Send it unless another worker has taken the lease since it was marked: this one may have been frozen
+    meanwhile.
+    """
     context.hold()
     return _send(api, deployment)
 
@@ -123,9 +126,9 @@ def _send(api: HummingbotAPI, deployment: Deployment) -> str:
 
 
 def _sent_by_previous_worker(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
-    """What came of a deploy whose worker died. "Nothing" counts only when its instance may not appear any more, as it
-    may of a request that a slow network delays, and only as an answer of the server: while that works on the deploy it
-    answers nobody.
+    """Find what came of a deploy whose worker died. "Nothing" counts only once the instance can no longer appear, as it
+    may after a request that a slow network delays, and only as an answer of the server: while the server works on the
+    deploy, it answers no request.
 
     Raises:
         DeployUnconfirmed
@@ -140,7 +143,7 @@ def _sent_by_previous_worker(context: StepContext, api: HummingbotAPI, deploymen
 
 
 def wait_until_connected(context: StepContext) -> str:
-    """The proof of success: heard over MQTT from a container that is up.
+    """Wait for the proof of success: an MQTT connection from a container that is up.
 
     Raises:
         ContainerExited, InstanceMissing, BotNeverConnected, StrategyNotStarted
@@ -170,7 +173,7 @@ def wait_until_connected(context: StepContext) -> str:
 
 
 def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
-    """What can still be found out: the server keeps no log of a container that has exited."""
+    """Find out what is still possible: the server keeps no log of a container that has exited."""
     if error := read_logs(api, deployment).newest_error:
         return f"Last error in its log: {truncate(error.message, 500)}"
     if uses_no_key(api, deployment.profile):
@@ -182,7 +185,7 @@ def _why_it_exited(api: HummingbotAPI, deployment: Deployment) -> str:
 
 
 def abandon_deployment(context: StepContext) -> None:
-    """After a failure or a cancel: a plan that was never sent is no deployment."""
+    """End a plan that was never sent, after a failure or a cancel: it is no deployment."""
     Deployment.objects.filter(operation=context.operation, sent_at=None, ended_at=None).update(
         observed_state=BotState.NOT_CREATED, ended_at=timezone.now()
     )

@@ -40,7 +40,7 @@ class ContainerStatus(Enum):
 
 
 def tolerating_outages(look: Callable[[], Found | None]) -> Callable[[], Found | None]:
-    """For waiting: a look that finds the server out of reach for a moment has just not found anything yet."""
+    """Wrap a read for waiting: if the server is out of reach for a moment, the read has just not found anything yet."""
 
     def tolerant_poll() -> Found | None:
         try:
@@ -52,7 +52,7 @@ def tolerating_outages(look: Callable[[], Found | None]) -> Callable[[], Found |
 
 
 def current_deployment(bot: Bot) -> Deployment:
-    """The bot's open deployment.
+    """Return the bot's open deployment.
 
     Raises:
         NotDeployed
@@ -64,7 +64,7 @@ def current_deployment(bot: Bot) -> Deployment:
 
 
 def adopt(api: HummingbotAPI, deployment: Deployment) -> str:
-    """The instance's name; when its deploy was never answered, the name of what came of it, or nothing."""
+    """Return the instance's name; for a deploy that was never answered, adopt its instance, or return nothing."""
     if not deployment.instance_name:
         prefix = deployment.requested_name
         containers = [*api.docker.active(prefix), *api.docker.exited(prefix)]
@@ -74,7 +74,7 @@ def adopt(api: HummingbotAPI, deployment: Deployment) -> str:
 
 
 def locate(api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
-    """Where the deployment's container is. Adopts the instance of a deploy that was never answered."""
+    """Return the status of the deployment's container. Adopts the instance of a deploy that was never answered."""
     name = adopt(api, deployment)
     if not name:
         return ContainerStatus.GONE
@@ -86,12 +86,12 @@ def locate(api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
 
 
 def locate_surely(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
-    """The same, with nothing taken for gone that is only out of sight: a container that is paused or restarting is in
-    neither list, and alive. Docker is asked to stop what is not listed. It answers that it has no such container, or
-    had one, which has exited then.
+    """Locate the container without mistaking one that is out of sight for a removed one: a container that is paused or
+    restarting is in neither list, and alive. Docker is requested to stop what is not listed. It answers that it has no
+    such container, or that it had one, which has exited then.
 
     Raises:
-        CommandRefused: the engine says neither.
+        CommandRefused: the engine reports neither.
     """
     place = locate(api, deployment)
     if place != ContainerStatus.GONE or not deployment.instance_name:
@@ -106,10 +106,10 @@ def locate_surely(context: StepContext, api: HummingbotAPI, deployment: Deployme
 
 
 def confirm_removed(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
-    """Make sure that an instance which the server does not list is not trading somewhere all the same.
+    """Make sure that an instance which the server does not list is not still trading somewhere.
 
-    What an unanswered deploy makes may appear late, and a base URL may lead to another host than before. Somebody who
-    has looked there may overrule this with the option ``gone``.
+    An unanswered deploy may create its instance late, and a base URL may lead to another host than before. A user who
+    has checked the host may overrule this with the option ``gone``.
 
     Raises:
         DeployUnconfirmed, InstanceUnknownHere
@@ -131,17 +131,17 @@ def confirm_removed(context: StepContext, api: HummingbotAPI, deployment: Deploy
 
 
 def may_appear_until(deployment: Deployment) -> datetime:
-    """Until when what an unanswered deploy makes may appear: the one deadline for a retry and for a takeover."""
+    """Return until when an unanswered deploy's instance may appear: the deadline for a retry and a next worker."""
     sent_at = deployment.sent_at or deployment.planned_at
     return sent_at + timedelta(seconds=settings.FLEET["UNCONFIRMED"])
 
 
 def find(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> ContainerStatus:
-    """Where the deployment's container is, on a server that still has it.
+    """Return where the deployment's container is, on a server that still has it.
 
     Raises:
-        InstanceMissing: it is gone, which is written down, and so is what it may have left open.
-        DeployUnconfirmed, InstanceUnknownHere: it is not there, and may be trading all the same.
+        InstanceMissing: it was removed, which is recorded, and so is what it may have left open.
+        DeployUnconfirmed, InstanceUnknownHere: it is not there, and may still be trading.
     """
     place = locate_surely(context, api, deployment)
     if place == ContainerStatus.GONE:
@@ -152,7 +152,9 @@ def find(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> Co
 
 
 def end_as_removed(api: HummingbotAPI, deployment: Deployment) -> tuple[str, OrphanedOrders | None]:
-    """Write down that an instance is not on its server any more, in words, and what it may have left open."""
+    """Record that an instance is no longer on its server, and what it may have left open. Return both, the first as
+    text.
+    """
     orphaned = account_for_end(api, deployment) if deployment.instance_name else None
     ended = BotState.ARCHIVED if deployment.archive_sent_at else BotState.GONE
     deployment.end(ended if deployment.instance_name else BotState.NOT_CREATED)
@@ -161,10 +163,10 @@ def end_as_removed(api: HummingbotAPI, deployment: Deployment) -> tuple[str, Orp
 
 
 def find_up(api: HummingbotAPI, deployment: Deployment, *, or_else: str) -> None:
-    """Make sure that the deployment's container is up. What it is instead is written down, and nothing is stopped.
+    """Make sure that the deployment's container is up. Any other status is recorded, and nothing is stopped.
 
     Args:
-        or_else: the end of a sentence that begins with the container's having exited by itself.
+        or_else: the end of a sentence that starts with the container's exit.
 
     Raises:
         ContainerExited, InstanceNotListed
@@ -181,10 +183,10 @@ def find_up(api: HummingbotAPI, deployment: Deployment, *, or_else: str) -> None
 def wait_for_state(
     context: StepContext, api: HummingbotAPI, deployment: Deployment, *, counts: Callable[[], bool] = lambda: True
 ) -> BotState:
-    """Wait until the bot is heard, or its container has exited. What is seen meanwhile is written down.
+    """Wait until the bot is connected, or its container has exited. States in between are recorded.
 
     Args:
-        counts: asked when it is heard, whether that proves anything.
+        counts: called when the bot is connected; returns whether that proves anything.
 
     Raises:
         InstanceMissing, BotNeverConnected
@@ -198,10 +200,10 @@ def wait_for_state(
         deployment.observe(state, **exposed)
         return state if state in {*WORKING, BotState.CRASHED} else None
 
-    # The last look is not a patient one: a server that is out of reach is another failure than a silent bot.
+    # The last read tolerates no outage: a server that is out of reach is another failure than an unresponsive bot.
     state = context.wait_for(tolerating_outages(see), settings.FLEET["CONNECT_DEADLINE"]) or see()
     if state is None and deployment.observed_state == BotState.NOT_LISTED:
-        find(context, api, deployment)  # says so when it is gone
+        find(context, api, deployment)  # raises when it was removed
         deployment.observe(BotState.CRASHED)
         return BotState.CRASHED
     if state is None:
@@ -212,9 +214,9 @@ def wait_for_state(
 
 
 def refresh(context: StepContext) -> str:
-    """Look at one bot closely: its state, and its logs, which a poll of the fleet leaves out.
+    """Refresh one bot: its state, and its logs, which a poll of the fleet leaves out.
 
-    An operation that acts does not wait for this one. What such a one does, and says of the bot, goes before.
+    An operation that acts does not wait for this one, and what it records about the bot takes precedence.
     """
     bot: Bot = context.subject
     server = current_deployment(bot).server
@@ -226,7 +228,7 @@ def refresh(context: StepContext) -> str:
 
 
 def _refresh_closely(api: HummingbotAPI, deployment: Deployment) -> str | None:
-    """What was seen, and is written down unless something else was since the look began."""
+    """Return the state, after recording it unless another process has updated it since the refresh started."""
     adopt(api, deployment)
     snapshot = Snapshot.take(api, performance=False, name=deployment.instance_name)
     unchanged = unchanged_since(snapshot.taken_at).filter(pk=deployment.pk, live_config_at=deployment.live_config_at)

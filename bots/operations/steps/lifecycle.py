@@ -47,11 +47,11 @@ CANCELLED = "Its log confirms that it stopped, and shows no open orders."
 
 
 class Archived(NamedTuple):
-    """How an instance came to its end.
+    """How an instance ended.
 
     Attributes:
-        said: in a sentence.
-        orphaned: the orders that it left, as far as anybody knows; ``None`` when it left none.
+        said: as a sentence.
+        orphaned: the orders that it left, as far as is known; ``None`` when it left none.
     """
 
     output: str
@@ -59,7 +59,7 @@ class Archived(NamedTuple):
 
 
 def insist_on_no_orders(orphaned: OrphanedOrders | None, output: str = "") -> None:
-    """Make sure that nothing was left open. ``output``: what happened, when there is more to say than what was left.
+    """Make sure that nothing was left open. ``output``: what happened, when there is more to report than the orders.
 
     Raises:
         OrdersMayBeOpen: naming it.
@@ -72,8 +72,8 @@ def insist_on_no_orders(orphaned: OrphanedOrders | None, output: str = "") -> No
 
 
 def stop(context: StepContext) -> str:
-    """Have the bot stop its strategy and cancel its orders, until its log says so. The container stays up; one that had
-    ended by itself, or that Docker had paused, is brought up for it.
+    """Have the bot stop its strategy and cancel its orders, until its log confirms it. The container stays up; one that
+    exited on its own, or that Docker paused, is started for it.
 
     Raises:
         OrdersMayBeOpen, StopNotDelivered, StopUnconfirmed, and what ``find`` and ``recover`` raise.
@@ -84,7 +84,7 @@ def stop(context: StepContext) -> str:
 
 
 def recover_instance(context: StepContext) -> str:
-    """The same, and a container whose bot takes no command is ended and brought up again."""
+    """Stop an instance, restarting a container whose bot accepts no command."""
     return _stop_or_recover(context, by_force=True)
 
 
@@ -114,7 +114,7 @@ def _stop_or_recover(context: StepContext, *, by_force: bool) -> str:
 def _end(
     context: StepContext, api: HummingbotAPI, deployment: Deployment, *, soft: bool = False
 ) -> OrphanedOrders | None:
-    """Stop an instance in order, bringing it up first unless ``soft``. What it may have left open is written down."""
+    """Stop an instance in order, starting it first unless ``soft``. What it may have left open is recorded."""
     try:
         left = (stop_with_cancellation if soft else recover)(context, api, deployment)
     except CANT_BE_ENDED:
@@ -171,7 +171,7 @@ def recover_before_start(context: StepContext) -> str:
 
 
 def restart_container(context: StepContext) -> str:
-    """The only thing that starts a stopped bot: its container, stopped and started. ``start-bot`` does nothing."""
+    """Start a stopped bot in the only way: stop and start its container. ``start-bot`` does nothing."""
     if context.operation.checkpoint["runs"]:
         return "The bot is already running."
     deployment = current_deployment(context.subject)
@@ -190,7 +190,7 @@ def restart_container(context: StepContext) -> str:
 
 
 def confirm_start(context: StepContext) -> str:
-    """Connected, and its log goes on in this run of its container.
+    """Confirm that the bot is connected, and that its log continues in this run of its container.
 
     Raises:
         BotNeverConnected, ContainerExited, InstanceMissing
@@ -219,7 +219,7 @@ def archive(context: StepContext, deployment: Deployment) -> Archived:
         gone = tolerating_outages(lambda: locate(api, deployment) == ContainerStatus.GONE or None)
         begun_at = deployment.archive_sent_at
         if begun_at and timezone.now() - begun_at < timedelta(seconds=deadline):
-            # Begun before, maybe by a worker that died: the server works on it for up to a minute.
+            # Started before, maybe by a worker that died: the server works on it for up to a minute.
             context.wait_for(gone, deadline - (timezone.now() - begun_at).total_seconds())
         place = locate_surely(context, api, deployment)
         if place == ContainerStatus.GONE:
@@ -241,7 +241,7 @@ def archive(context: StepContext, deployment: Deployment) -> Archived:
 
 
 def _account_for_archive(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> OrphanedOrders | None:
-    """The server removes the container first, and moves its data then. One that never connected may have none."""
+    """Wait for the data: the server removes the container first. One that never connected may have none."""
     if deployment.verified_at is not None:
         there = tolerating_outages(lambda: api.archives.has(deployment.instance_name) or None)
         with suppress(NotSupportedByServer):
@@ -250,7 +250,7 @@ def _account_for_archive(context: StepContext, api: HummingbotAPI, deployment: D
 
 
 def _stop_best_effort(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
-    """Stop what is to be archived, or find out that it can't be; in words. Its archive shows what it left open."""
+    """Stop an instance before its archive, or explain why it can't be stopped. Its archive shows what it left open."""
     if locate(api, deployment) == ContainerStatus.EXITED and deployment.exposed_since is None:
         return "had already ended without open orders."
     try:

@@ -1,9 +1,9 @@
 """Changing an instance while it runs: its settings, and its pause. Each step is safe to repeat after a crash.
 
-The server keeps the settings in a file of the instance and tells the bot nothing. The bot looks into the file every 10
-seconds; see ``Controllers.change_instance_config`` for what it takes over and where that is known from. So a change has
-succeeded when the server shows it. A pause has succeeded when the bot's own log says so: nobody may believe that a bot
-is quiet which still quotes.
+The server keeps the settings in a file of the instance and does not notify the bot. The bot reads the file every 10
+seconds; see ``Controllers.change_instance_config`` for what it applies and where that is known from. So a change has
+succeeded when the server shows it. A pause has succeeded when the bot's own log confirms it: a bot that still quotes
+must never be taken for quiet.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ def plan(context: StepContext) -> str:
 
 
 def prove(context: StepContext) -> str:
-    """Have the server's controller accept what the file will hold: a file that it refuses breaks the running bot.
+    """Have the server's controller validate the new file: a file that it rejects breaks the running bot.
 
     Raises:
         ConfigInvalid, LiveUnreadable, and what ``find_up`` raises.
@@ -64,8 +64,8 @@ def prove(context: StepContext) -> str:
 
 
 def check_rules(context: StepContext) -> str:
-    """Would the exchange take the orders? Asked anew, before anything is sent. That its list lacks the pair is no
-    reason to leave a bot that trades there as it is.
+    """Check again whether the exchange would accept the orders, before anything is sent. A pair that is missing from
+    its list is no reason to leave a bot that trades there as it is.
 
     Raises:
         TradingRuleBroken
@@ -122,7 +122,7 @@ def switch(context: StepContext, *, paused: bool) -> str:
             context.save(last_switch=read_logs(api, deployment).switched_at)
             context.hold()
             if paused:
-                deployment.update(paused_at=None)  # an earlier pause, which somebody else has ended
+                deployment.update(paused_at=None)  # an earlier pause, which was ended outside the panel
             deployment.update(kill_switch_before=None)  # whatever a recovery wanted to put back
             changes = {KILL_SWITCH: paused}
             api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)
@@ -132,7 +132,7 @@ def switch(context: StepContext, *, paused: bool) -> str:
 
 
 def confirm_pause(context: StepContext) -> str:
-    """Only the bot's own log says that it stopped quoting, in a line that came after the switch was set.
+    """Wait until the bot's own log confirms that it stopped quoting, in a line that came after the switch was set.
 
     Raises:
         PauseUnconfirmed
@@ -149,7 +149,7 @@ def confirm_pause(context: StepContext) -> str:
 
 
 def confirm_resume(context: StepContext) -> str:
-    """Its log says that it goes on, or has never said that it paused.
+    """Wait until its log confirms that it continues, or shows that it never paused.
 
     Raises:
         ResumeUnconfirmed
@@ -165,7 +165,7 @@ def confirm_resume(context: StepContext) -> str:
 
 
 def _read(api: HummingbotAPI, deployment: Deployment, *, changed: bool = False) -> dict[str, Any]:
-    """The instance's settings as the server shows them now, written down with the time.
+    """Return the instance's settings as the server shows them now, and record them with the time.
 
     Raises:
         LiveUnreadable: it does not show them; LiveUnconfirmed when that comes after a change.

@@ -37,7 +37,7 @@ from operations.kinds import StepContext
 
 
 def deployment_of(context: StepContext) -> Deployment:
-    """The deployment that this operation makes, or that of an earlier try, which it has adopted."""
+    """Return the deployment that this operation makes, or that of an earlier try, which it has adopted."""
     return Deployment.objects.select_related("server", "bot__client").get(pk=context.operation.checkpoint["deployment"])
 
 
@@ -46,12 +46,12 @@ def has_adopted(context: StepContext) -> bool:
 
 
 def plan(context: StepContext) -> str:
-    """Check the definition and write down what will be deployed, so that later edits don't mix with it."""
+    """Check the definition and record what will be deployed, so that later edits don't mix with it."""
     bot: Bot = context.subject
     bot.require_active_client()
     deployment = Deployment.objects.filter(operation=context.operation).first() or _planned(context, bot)
     require_no_open_orders(deployment, context.operation.options)
-    # Names were joined in another way once, so that two bots could have the same. What has ended is in nobody's way.
+    # Names were once built in another way, so that two bots could share one. Deployments that have ended don't matter.
     namesakes = Deployment.objects.open().filter(server=deployment.server, requested_name=deployment.requested_name)
     if namesakes.exclude(bot=bot).exists():
         raise InstanceNameTaken
@@ -62,7 +62,9 @@ def plan(context: StepContext) -> str:
 
 
 def _planned(context: StepContext, bot: Bot) -> Deployment:
-    """From the bot's definition, or like one of its former deployments when that was asked for."""
+    """Return a deployment from the bot's definition, or like one of its previous deployments if the options request
+    it.
+    """
     if like := context.operation.options.get("like"):
         previous = bot.deployments.filter(pk=like).first()
         if previous is None:
@@ -73,7 +75,7 @@ def _planned(context: StepContext, bot: Bot) -> Deployment:
 
 
 def require_pause_kept(current: Deployment | None, options: Mapping[str, Any]) -> None:
-    """A new instance is made from the definition, which knows no pause: somebody has to say that it may quote.
+    """Make sure that the user accepts the end of a pause: a new instance is made from the definition, and would quote.
 
     Raises:
         PauseWouldEnd
@@ -92,7 +94,7 @@ def look(context: StepContext, *, replace: bool) -> str:
     """
     planned = deployment_of(context)
     current = planned.bot.deployments.open().select_related("server").first()
-    # Once more: another tool may have paused it since this was asked for.
+    # Checked again: another tool may have paused it since the operation was submitted.
     require_pause_kept(current, context.operation.options)
     name = ""
     output = "No instance of this bot is on the server."
@@ -138,7 +140,7 @@ def require_no_duplicates(api: HummingbotAPI, planned: Deployment, *, known: str
 
 
 def check_rules(context: StepContext) -> str:
-    """Would the exchange take the orders? Asked before anything is changed for them.
+    """Check whether the exchange would accept the orders, before anything is changed for them.
 
     Raises:
         PairNotListed, TradingRuleBroken
@@ -218,10 +220,10 @@ def validate_controller_config(api: HummingbotAPI, deployment: Deployment) -> st
 
 
 def write_config(context: StepContext) -> str:
-    """Write the configuration and read it back: one that is not there would start nothing, without a word.
+    """Write the configuration and read it back: a missing one would start nothing, without an error.
 
     Raises:
-        ConfigInvalid: the server holds something else than was sent.
+        ConfigInvalid: the server stored something else than was sent.
     """
     deployment = deployment_of(context)
     if has_adopted(context):

@@ -1,8 +1,8 @@
-"""Ending an instance in order: stopped, with its orders seen to be cancelled, also when its container ended by itself.
+"""Ending an instance in order: stopped, with proof that its orders were canceled, even if its container exited.
 
-Orders outlive the container of their bot, and nobody but the bot can cancel them. So an instance that did not stop in
-order is brought up first: Hummingbot restores its orders from its own database, and its stop cancels them. Each
-function is safe to repeat after a crash at any line.
+Orders outlive the container of their bot, and only the bot can cancel them. So an instance that did not stop in order
+is started first: Hummingbot restores its orders from its own database, and its stop cancels them. Each function is
+safe to repeat after a crash at any line.
 """
 
 from contextlib import suppress
@@ -30,18 +30,18 @@ CANT_BE_ENDED = (ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefu
 
 
 def stop_with_cancellation(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
-    """Have a bot whose container is up stop and cancel its orders, until its own log says that it has.
+    """Have a bot whose container is up stop and cancel its orders, until its own log confirms it.
 
     A stop that is sent before the bot is connected is lost, and still answers success. So it is sent when the
     bot is connected in this run of its container, and once more while the log does not confirm it, which does no harm.
 
     Returns:
-        The orders that the log does not show to be cancelled.
+        The orders that the log does not show to be canceled.
 
     Raises:
         MqttDown: nothing can be sent to any bot.
         StopNotDelivered: it was not connected by the deadline.
-        StopUnconfirmed: it was, and its log does not say that it stopped.
+        StopUnconfirmed: it was, and its log does not confirm that it stopped.
         ContainerExited: meanwhile.
     """
     sent: list[float] = []
@@ -52,7 +52,7 @@ def stop_with_cancellation(context: StepContext, api: HummingbotAPI, deployment:
         if logs.says_stopped and (sent or context.operation.checkpoint.get("stop_sent")):
             return logs
         if logs.says_stopped:
-            # It may be the log of an earlier run, whose container somebody else has just started again.
+            # It may be the log of an earlier run, whose container was just started again outside the panel.
             return logs if monotonic() - begun >= settings.FLEET["QUIET"] else None
         if logs.newest_at is None and locate(api, deployment) != ContainerStatus.ACTIVE:
             raise ContainerExited(
@@ -91,16 +91,18 @@ def stop_with_cancellation(context: StepContext, api: HummingbotAPI, deployment:
 
 
 def insist_on_mqtt(api: HummingbotAPI) -> None:
-    """Raises:
-    MqttDown: no bot hears the server, which says nothing about any of them.
+    """Make sure that bots can be reached over MQTT.
+
+    Raises:
+        MqttDown: no bot is connected to the server, which proves nothing about any of them.
     """
     if not api.bots.mqtt().connected:
         raise MqttDown
 
 
 def _is_connected(api: HummingbotAPI, deployment: Deployment, logs: BotLogs) -> bool:
-    """Whether commands reach the bot in this run of its container. The line that says so falls out of a long log, and
-    what the server calls recently active may be an earlier run.
+    """Return whether commands reach the bot in this run of its container. The log line that proves it drops out of a
+    long log, and the server's "recently active" may refer to an earlier run.
     """
     if logs.is_connected:
         return True
@@ -109,15 +111,15 @@ def _is_connected(api: HummingbotAPI, deployment: Deployment, logs: BotLogs) -> 
 
 
 def _patience(deployment: Deployment) -> float:
-    """Seconds that a bot gets to connect: one that has just been started as long as at its deploy, another one as long
-    as a server needs that was itself restarted.
+    """Return the seconds that a bot gets to connect: one that has just been started as long as at its deploy, another
+    one as long as a server needs that was itself restarted.
     """
     age = (timezone.now() - (deployment.started_at or deployment.planned_at)).total_seconds()
     return max(settings.FLEET["RECONNECT_GRACE"], settings.FLEET["CONNECT_DEADLINE"] - age)
 
 
 def stopped_in_order(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> bool | None:
-    """Whether a bot that is up has stopped, with its orders seen to be cancelled; ``None`` while it has not stopped."""
+    """Return whether a running bot has stopped, with its orders seen to be canceled; ``None`` before."""
     logs = read_logs(api, deployment)
     if not logs.says_stopped:
         return None
@@ -162,7 +164,7 @@ def _recover_exited(context: StepContext, api: HummingbotAPI, deployment: Deploy
         api.docker.start(deployment.instance_name)
         return stop_with_cancellation(context, api, deployment)
     except (HummingbotAPIError, CancelRequested, StopNotDelivered, StopUnconfirmed, ContainerExited):
-        # It was down, and must not go on trading because somebody wanted it to end.
+        # It was down, and must not continue trading because a user wanted it to end.
         with suppress(HummingbotAPIError):
             api.docker.stop(deployment.instance_name)
             deployment.observe(BotState.CRASHED)
@@ -172,8 +174,8 @@ def _recover_exited(context: StepContext, api: HummingbotAPI, deployment: Deploy
 
 
 def begin_run(api: HummingbotAPI, deployment: Deployment) -> None:
-    """Write down that a new run of the container begins: what was logged up to now is of an earlier one, and it may
-    place orders from now on.
+    """Record that a new run of the container starts: what was logged up to now is from an earlier one, and it may place
+    orders from now on.
     """
     with suppress(Unanswered):
         read_logs(api, deployment)
@@ -190,7 +192,7 @@ def begin_run(api: HummingbotAPI, deployment: Deployment) -> None:
 
 
 def _set_kill_switch(api: HummingbotAPI, deployment: Deployment) -> None:
-    """A controller whose switch is on quotes for about a second when it is brought up, and not until it is stopped."""
+    """Set the switch before a start: the controller then quotes for about a second, instead of until it is stopped."""
     live = read_live(api, deployment).get("live_config")
     if live is None:  # a script has none; a controller whose file can't be read is brought up without it
         return

@@ -1,4 +1,4 @@
-"""Putting a key's new values to use: which bots still trade with the former ones, and having them redeployed."""
+"""Steps of a key rotation: find the bots that still run with the previous values, and have them redeployed."""
 
 from django.db import models, transaction
 
@@ -10,7 +10,7 @@ from operations.kinds import StepContext
 from operations.problems import OperationActive
 from operations.services import operation_request
 
-#: Nothing of these trades, or nobody can tell: a redeploy would start something that nobody asked for.
+#: Bots in these states don't trade, or may not: a redeploy would start something that no one requested.
 _NOT_TRADING = (
     BotState.STOPPED,
     BotState.PAUSED,
@@ -23,7 +23,7 @@ _REQUESTED = "{}: redeploy requested."
 
 
 def running_with_previous_key(key: ExchangeKey) -> models.QuerySet[Deployment]:
-    """The live instances that hold other values for the key's connector than the key has now."""
+    """Return the live instances that hold other values for the key's connector than the key has now."""
     return (
         Deployment.objects.open()
         .filter(bot__client=key.client, connector=key.connector)
@@ -34,8 +34,8 @@ def running_with_previous_key(key: ExchangeKey) -> models.QuerySet[Deployment]:
 
 
 def to_redeploy(key: ExchangeKey) -> models.QuerySet[Deployment]:
-    """Those of them that trade. What is stopped or paused stays so: a new instance would trade at once, and that is
-    somebody's decision.
+    """Return those of them that trade. A stopped or paused bot stays so: a new instance would trade at once, and that
+    is a decision for a user.
     """
     return (
         running_with_previous_key(key).filter(stopped_at=None, paused_at=None).exclude(observed_state__in=_NOT_TRADING)
@@ -43,16 +43,16 @@ def to_redeploy(key: ExchangeKey) -> models.QuerySet[Deployment]:
 
 
 def prune_previous_values() -> None:
-    """Former values are kept to mask them in the logs of bots that have them: of no other bot's key."""
+    """Delete previous values, except those that mask the logs of bots which still have them."""
     for key in ExchangeKey.objects.filter(previous_values__isnull=False).select_related("client"):
         if not running_with_previous_key(key).exists():
             ExchangeKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint).update(previous_values=None)
 
 
 def ask_for_redeploys(context: StepContext) -> str:
-    """Ask for a redeploy of each chosen bot, as an operation of its own, with the settings that it runs with now.
+    """Submit a redeploy of each chosen bot, as an operation of its own, with the settings that it runs with now.
 
-    Asked for once, also when a worker dies in the middle: what it asked for is linked to this operation.
+    Submitted once, even if a worker dies in the middle: each submitted operation is linked to this one.
     """
     asked = Bot.objects.filter(pk__in=context.operation.followups.values("subject_id"))
     output = [_REQUESTED.format(bot.name) for bot in asked]

@@ -142,7 +142,7 @@ class Spread(StrategyV2Base):
             await asyncio.sleep(0.1)
 
     def _quote(self) -> None:
-        """ContainerStatus one bid and one ask, as far as the exchange's rules and the balances allow."""
+        """Place one bid and one ask, as far as the exchange's rules and the balances allow."""
         now = self.current_timestamp
         mid_price = self._connector.get_mid_price(self.config.trading_pair)
         if mid_price.is_nan() or mid_price <= 0:

@@ -1,13 +1,12 @@
-"""What settings are made of: one JSON Schema each, with what a form needs."""
+"""The building blocks of settings: one JSON Schema each, with what a form needs."""
 
 from collections.abc import Collection
 from typing import Any
 
-#: A setting's JSON Schema holds what a form needs: title, help, bounds, default. ``unit`` is for people,
-#: ``advanced`` folds it away, ``labels`` are the words for the values of an ``enum``, ``named`` are values that mean
-#: something of their own, by what they mean. ``live``: a running bot takes it over, because the controller's config
-#: class marks the field ``is_updatable``.
-#: What tells amounts from other numbers is in ``bots.strategies.amounts``.
+#: A setting's JSON Schema contains what a form needs: title, help, bounds, default. ``unit`` is for users, ``advanced``
+#: folds it away, ``labels`` are the labels of the values of an ``enum``, ``named`` maps a meaning to the special value
+#: that stands for it. ``live``: a running bot applies it, because the controller's config class marks the field
+#: ``is_updatable``. The keys that mark amounts are documented in ``bots.strategies.amounts``.
 Schema = dict[str, Any]
 
 
@@ -51,8 +50,9 @@ def group(properties: dict[str, Schema], **words: str) -> Schema:
 
 
 def schema(properties: dict[str, Schema], *, live_except: Collection[str] | None = None, **rules: Any) -> Schema:
-    """A strategy's settings: all live but ``live_except``, none when that is not said. ``live_effect`` says what a
-    running bot does with changed ones, ``pause_effect`` what becomes of its orders when it is paused.
+    """Return the schema of a strategy's settings: all live but ``live_except``, and none live without it.
+    ``live_effect`` describes what a running bot does with changed ones, ``pause_effect`` what becomes of its orders
+    when it is paused.
     """
     if live_except is not None:
         properties = {
@@ -62,7 +62,7 @@ def schema(properties: dict[str, Schema], *, live_except: Collection[str] | None
 
 
 def when(conditions: dict[str, Schema], then: Schema) -> Schema:
-    """A rule for the settings that are as these say."""
+    """Return a rule for the settings that match these conditions."""
     return {"if": {"properties": conditions}, "then": then}
 
 

@@ -133,7 +133,7 @@ SCHEMA = schema(
     pause_effect="Its open orders are cancelled. The grid's position is closed at market price, even if “Keep "
     "position” is on.",
     increasing=["start_price", "end_price"],
-    # The server's check takes these all the same, and the bot that comes of it never trades: see the proof.
+    # The server's check accepts these anyway, and the resulting bot never trades: see the proof.
     allOf=[
         when({"side": {"const": 1}, "limit_price": _SET}, {"increasing": ["limit_price", "start_price"]}),
         when({"side": {"const": 2}, "limit_price": _SET}, {"increasing": ["end_price", "limit_price"]}),

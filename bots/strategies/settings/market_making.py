@@ -173,6 +173,6 @@ PMM_DYNAMIC = schema(
     | _CANDLES,
     live_except=(*_FIXED, *_CANDLES),
     **_EFFECTS,
-    # The server takes others all the same, and the bot that comes of it never quotes: see the proof.
+    # The server accepts others anyway, and the resulting bot never quotes: see the proof.
     increasing=["macd_fast", "macd_slow"],
 )

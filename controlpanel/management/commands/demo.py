@@ -130,7 +130,7 @@ class Command(BaseCommand):
         user.is_staff = user.is_superuser = True
         user.set_password(password)
         user.save()
-        # What kept somebody out of a former run does not keep them out of this one.
+        # A lockout from a previous run must not last into this one.
         reset(username=user.get_username())
         SecondFactor.objects.filter(user=user).delete()
         return password

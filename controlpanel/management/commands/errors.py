@@ -1,4 +1,4 @@
-"""``manage.py errors``: the catalog of everything that can go wrong, as ``docs/errors.md`` holds it."""
+"""``manage.py errors``: the catalog of everything that can go wrong, as ``docs/errors.md`` contains it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
 
 def catalog() -> str:
-    """The whole catalog as a Markdown page, by code."""
+    """Return the whole catalog as a Markdown page, by code."""
     rows = [
         f"| `{kind.code}` | {kind.meaning} | {kind.default_remedy} | {'yes' if kind.retryable else 'no'} |"
         for kind in sorted(Problem.catalog(), key=lambda kind: kind.code)

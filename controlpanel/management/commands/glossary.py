@@ -1,4 +1,4 @@
-"""``manage.py glossary``: the panel's words as Markdown, as ``docs/glossary.md`` holds them."""
+"""``manage.py glossary``: the panel's terms as Markdown, as ``docs/glossary.md`` contains them."""
 
 from typing import Any
 

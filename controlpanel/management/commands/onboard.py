@@ -42,7 +42,7 @@ class Command(OperationCommand):
         self.stdout.write(self.style.SUCCESS(f"{bot.name} is {deployment.state.label}: {deployment}"))
 
     def _deploy(self, bot: Bot) -> None:
-        """Deploy it, unless an earlier run did; what is true of that one is asked, not remembered."""
+        """Deploy it, unless an earlier run did; the state of that deployment is read, not remembered."""
         deploy = kinds.get("deploy")
         if deploy.blocker(bot):
             self.perform("refresh", bot)

@@ -1,6 +1,6 @@
-"""``manage.py reencrypt``: encrypt every stored secret anew with the first of ``FERNET_KEYS``.
+"""``manage.py reencrypt``: encrypt every stored secret again with the first of ``FERNET_KEYS``.
 
-After it a key that stood further back in the list can be taken out. Safe to repeat, and to run while the panel works.
+After that, the other keys can be removed from the list. Safe to repeat, and to run while the panel works.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         for model in apps.get_models():
             names = [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)]
             for pk in model._default_manager.values_list("pk", flat=True) if names else ():
-                # Locked, so that a value which somebody replaces meanwhile is not put back.
+                # Locked, so that a value that a user replaces meanwhile is not overwritten.
                 with transaction.atomic():
                     row: Any = model._default_manager.select_for_update().filter(pk=pk).first()
                     if row is None:

@@ -75,7 +75,7 @@ class Command(NounCommand):
         except ValueError as error:
             raise CommandError(f"The file is not valid JSON: {error}.") from None
         with transaction.atomic():
-            # Whoever has a terminal on the host sees every client.
+            # A user with a terminal on the host sees every client.
             bot = wanted.define(User(is_superuser=True, is_active=True))
         self.answer(self.act("deploy", bot), options)
 

@@ -35,12 +35,12 @@ class Command(NounCommand):
         key = self.add_verb(verbs, "key", "store an exchange key, replacing the existing one")
         key.add_argument("id")
         key.add_argument("--connector", required=True)
-        # Never as an argument: those are seen by everybody on the host.
+        # Never as an argument: arguments are visible to every user of the host.
         key.add_argument("--file", type=FileType(), required=True, help="JSON with a value for each field; - for stdin")
 
     def create(self, options: dict[str, Any]) -> None:
         wanted = ClientIn(name=options["name"], server=options["server"], account_name=options["account_name"])
-        # Whoever has a terminal on the host may do everything.
+        # A user with a terminal on the host may do everything.
         self.answer(client_define(user=User(is_superuser=True, is_active=True), **wanted.model_dump()), options)
 
     def key(self, options: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Stands in for the server's pmm_dynamic, which is not in the wheel: its indicators are not proven, they are given.
 
-Its own settings (candles, NATR, MACD) are passed over: the base class would refuse them.
+Its own settings (candles, NATR, MACD) are skipped: the base class would reject them.
 """
 
 from decimal import Decimal

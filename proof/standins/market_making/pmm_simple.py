@@ -1,4 +1,4 @@
-"""Stands in for the server's pmm_simple, which is not in the wheel: the wheel's base, and no more than makes it run."""
+"""Stands in for the server's pmm_simple, which is not in the wheel: the wheel's base, with just enough to run it."""
 
 from decimal import Decimal
 

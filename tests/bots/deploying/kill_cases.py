@@ -1,7 +1,7 @@
 """A worker that dies at any boundary of any operation loses nothing and makes no second instance.
 
-How it dies is said by the module that takes the cases over, with a fixture ``work``: ``test_kill.py`` lets each of them
-die in the tests' own process, ``test_sigkill.py`` kills real ones.
+The module that imports the cases defines how it dies, with a fixture ``work``: ``test_kill.py`` lets each of them die
+in the tests' own process, ``test_sigkill.py`` kills real ones.
 """
 
 from collections.abc import Callable
@@ -37,8 +37,8 @@ SHOWN = {
 
 
 def boundaries(*steps: str) -> list[Any]:
-    """Of these steps, one after the other. Where one is recorded, the next one is about to begin: a run that is not
-    full looks at that once, with the begin written down, which says more to the worker that takes over.
+    """Return the boundaries of these steps, one after the other. Where one is recorded, the next one is about to start:
+    a run that is not full tests that once, with the start recorded, which gives the next worker more information.
     """
     return [
         pytest.param(f"{step}:{moment}", marks=REPEATED if moment == "recorded" and step != steps[-1] else ())
@@ -73,7 +73,7 @@ def sandbox(sandbox: Sandbox) -> Sandbox:
 
 @pytest.fixture
 def killed_and_taken_over(work) -> Callable[[Operation, str], None]:
-    """One worker dies at the boundary; another one takes over when the first one's lease has run out."""
+    """Have one worker die at the boundary, and another one continue when the first one's lease has run out."""
 
     def run(operation: Operation, boundary: str) -> None:
         assert work(operation, signal_at=boundary) == KILLED
@@ -134,7 +134,7 @@ def test_a_redeploy_whose_worker_is_killed_never_lets_two_instances_live(
     ("kind", "boundary"),
     each({kind: boundaries_of(kind) for kind in ("stop", "archive")}),
 )
-def test_an_end_whose_worker_is_killed_comes_all_the_same(kind, boundary, deployed, sandbox, killed_and_taken_over):
+def test_an_ending_operation_survives_a_killed_worker(kind, boundary, deployed, sandbox, killed_and_taken_over):
     operation = ask(kind, deployed)
     killed_and_taken_over(operation, boundary)
     assert_well_ended(operation, deployed, sandbox, *AFTER[kind])
@@ -258,7 +258,7 @@ def test_a_push_whose_worker_is_killed_is_finished_by_another(boundary, key, san
     assert profile.fingerprint_of("bitmart") == key.fingerprint
 
 
-def test_a_refused_key_is_cleaned_up_by_the_worker_that_takes_over(key, sandbox, killed_and_taken_over):
+def test_a_rejected_key_is_cleaned_up_by_the_next_worker(key, sandbox, killed_and_taken_over):
     sandbox.faults.add("exchange_refuses_key", leaves_file=True)
     operation = ask("push_profile", key.client)
     killed_and_taken_over(operation, "push:refused")
@@ -271,14 +271,14 @@ def test_a_refused_key_is_cleaned_up_by_the_worker_that_takes_over(key, sandbox,
 def test_an_adoption_whose_worker_is_killed_keeps_the_adopted_instance_open(
     boundary, deployed, sandbox, killed_and_taken_over
 ):
-    deployed.deployment.update(verified_at=None)  # as an earlier try leaves it that never heard the bot
+    deployed.deployment.update(verified_at=None)  # like after an earlier try to which the bot never connected
     operation = ask("deploy", deployed)
     killed_and_taken_over(operation, boundary)
     assert_well_ended(operation, deployed, sandbox, made=1, live=1)
     assert "adopted" in operation.steps.get(key="look").detail
 
 
-def test_a_worker_that_dies_three_times_over_still_makes_one_instance(bot, sandbox, work):
+def test_a_worker_that_dies_three_times_still_creates_one_instance(bot, sandbox, work):
     operation = ask("deploy", bot)
     for boundary in ("deploy:marked", "deploy:marked", "deploy:answered", "connected:begun"):
         assert work(operation, signal_at=boundary) == KILLED

@@ -113,7 +113,7 @@ def test_a_deploy_to_a_server_that_refuses_the_connection_was_certainly_not_sent
 
 
 @pytest.mark.parametrize("fault", ["time_out_before", "server_error"])
-def test_a_deploy_without_answer_and_without_effect_is_unconfirmed_and_a_retry_deploys_anew(
+def test_a_deploy_without_answer_and_effect_is_unconfirmed_and_a_retry_deploys_again(
     fault, bot, perform, sandbox, impatient, retry
 ):
     sandbox.faults.add(fault, path=DEPLOY, always=True)
@@ -189,7 +189,7 @@ def test_an_instance_that_appears_late_is_adopted_by_the_retry(bot, perform, san
     assert_one_running(bot, sandbox)
 
 
-def test_a_worker_that_takes_over_does_not_send_while_the_server_answers_nobody(bot, sandbox, monkeypatch, retry):
+def test_the_next_worker_does_not_send_while_the_server_answers_no_request(bot, sandbox, monkeypatch, retry):
     def die(api, deployment):
         raise SystemExit
 
@@ -264,9 +264,7 @@ def test_a_profile_that_is_deleted_between_push_and_deploy_is_named_and_made_aga
     assert_one_running(bot, sandbox)
 
 
-def test_an_unexpected_error_amid_the_deploy_leaves_it_unconfirmed_not_forgotten(
-    bot, perform, sandbox, monkeypatch, retry
-):
+def test_an_unexpected_error_during_the_deploy_leaves_it_unconfirmed(bot, perform, sandbox, monkeypatch, retry):
     send = deploy._send
 
     def send_and_fail(api, deployment):
@@ -308,7 +306,7 @@ def test_the_database_refuses_a_second_open_deployment_before_anything_is_sent(b
 
 
 @pytest.mark.parametrize("kind", ["deploy", "redeploy"])
-def test_a_stranger_that_bears_the_bots_name_is_never_joined_by_a_second_one(kind, bot, perform, sandbox):
+def test_an_unmanaged_instance_with_the_bots_name_blocks_its_deploy(kind, bot, perform, sandbox):
     deploy_by_hand(sandbox)
     operation = perform(kind, bot)
     assert ended(operation) == (State.FAILED, "already_running")
@@ -317,7 +315,7 @@ def test_a_stranger_that_bears_the_bots_name_is_never_joined_by_a_second_one(kin
     assert len(sandbox.world.instances) == 1
 
 
-def test_an_instance_that_was_taken_for_gone_and_is_there_again_is_never_joined_by_a_second_one(bot, perform, sandbox):
+def test_an_instance_that_reappears_is_never_joined_by_a_second_one(bot, perform, sandbox):
     perform("deploy", bot)
     bot.deployment.end(BotState.NOT_LISTED)
     operation = perform("deploy", bot)
@@ -325,13 +323,13 @@ def test_an_instance_that_was_taken_for_gone_and_is_there_again_is_never_joined_
     assert len(sandbox.world.instances) == 1
 
 
-def test_a_bot_with_a_longer_name_is_no_stranger(bot, perform, sandbox):
+def test_a_bot_with_a_longer_name_is_not_unmanaged(bot, perform, sandbox):
     deploy_by_hand(sandbox, f"{NAME}-2")
     assert perform("deploy", bot).state == State.SUCCEEDED
     assert len(sandbox.world.live()) == 2
 
 
-def test_an_instance_that_was_never_heard_is_adopted_by_the_retry(make_bot, key, perform, sandbox, settings, retry):
+def test_an_instance_that_never_connected_is_adopted_by_the_retry(make_bot, key, perform, sandbox, settings, retry):
     settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 0.3}
     bot = make_bot(headless=False)
     failed = perform("deploy", bot)
@@ -371,13 +369,13 @@ def test_an_unchanged_key_and_an_unchanged_script_are_not_sent_again(bot, perfor
         f"/scripts/configs/{NAME}",
         "/bot-orchestration/stop-bot",
         f"/bot-orchestration/stop-and-archive-bot/{former}",
-        f"/docker/stop-container/{former}",  # Docker says that it is gone
+        f"/docker/stop-container/{former}",  # Docker reports that it was removed
         "/bot-orchestration/deploy-v2-script",
     ]
     assert latter == bot.deployment.instance_name
 
 
-def test_a_redeploy_that_fails_early_leaves_the_former_instance_trading(bot, key, perform, sandbox):
+def test_a_redeploy_that_fails_early_leaves_the_previous_instance_trading(bot, key, perform, sandbox):
     perform("deploy", bot)
     key.set_values(PLANTED | {"bitmart_memo": "wrong"})
     key.save()
@@ -387,7 +385,7 @@ def test_a_redeploy_that_fails_early_leaves_the_former_instance_trading(bot, key
     assert_one_running(bot, sandbox)
 
 
-def test_a_former_instance_that_cannot_be_archived_is_not_replaced(bot, perform, sandbox, settings):
+def test_a_previous_instance_that_cannot_be_archived_is_not_replaced(bot, perform, sandbox, settings):
     settings.FLEET = settings.FLEET | {"ARCHIVED": 0.2}
     perform("deploy", bot)
     sandbox.faults.add("mqtt_down", path="/bot-orchestration/stop-and-archive-bot")

@@ -136,7 +136,7 @@ def test_two_bots_whose_names_could_be_joined_alike_both_run(
     assert not second.is_instance(first.instance_name)
 
 
-def test_an_open_instance_that_was_named_alike_before_is_not_mistaken_for_this_one(bot, perform, make_bot, server):
+def test_an_open_instance_with_a_similar_old_name_is_not_this_one(bot, perform, make_bot, server):
     other = server.clients.create(name="Other", account_name="client_sharp-sharp")
     namesake = make_bot(client=other, name="spread", connector="binance_paper_trade")
     perform("deploy", namesake)
@@ -146,7 +146,7 @@ def test_an_open_instance_that_was_named_alike_before_is_not_mistaken_for_this_o
     assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
 
 
-def test_an_instance_that_was_deployed_under_a_former_name_is_still_this_bots(perform, make_bot, server):
+def test_an_instance_deployed_under_a_previous_name_is_still_this_bots(perform, make_bot, server):
     client = server.clients.create(name="B", account_name="b-sharp")
     bot = make_bot(client=client, name="spread", connector="binance_paper_trade")
     former = "hummingbot-b-sharp-spread"

@@ -1,4 +1,4 @@
-"""A deploy of which nobody can be sure what came of it."""
+"""A deploy with an unknown outcome."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
@@ -35,7 +35,7 @@ def test_an_unanswered_deploy_is_not_sent_again_while_its_instance_may_still_app
     assert_one_running(bot, sandbox)
 
 
-def test_a_base_url_that_leads_to_another_host_makes_no_second_bot_there(bot, perform, sandbox):
+def test_a_base_url_of_another_host_creates_no_second_bot_there(bot, perform, sandbox):
     assert perform("deploy", bot).state == State.SUCCEEDED
     with Sandbox(password=PLANTED_PASSWORD, speed=200).serve() as other_host:
         Server.objects.update(base_url=other_host.url)
@@ -49,7 +49,7 @@ def test_a_base_url_that_leads_to_another_host_makes_no_second_bot_there(bot, pe
     assert bot.deployment.is_open
 
 
-def test_a_redeploy_stops_when_the_former_instance_may_have_left_orders_open(bot, perform, sandbox, monkeypatch):
+def test_a_redeploy_stops_when_the_previous_instance_may_have_left_orders_open(bot, perform, sandbox, monkeypatch):
     assert perform("deploy", bot).state == State.SUCCEEDED
     monkeypatch.setattr(Instance, "listed", False)
     operation = perform("redeploy", bot)
@@ -59,9 +59,7 @@ def test_a_redeploy_stops_when_the_former_instance_may_have_left_orders_open(bot
     assert not sandbox.world.live()
 
 
-def test_a_container_that_was_there_before_the_deploy_is_never_taken_for_its_instance(
-    bot, perform, sandbox, server, impatient
-):
+def test_a_container_from_before_the_deploy_is_never_its_instance(bot, perform, sandbox, server, impatient):
     assert perform("deploy", bot).state == State.SUCCEEDED
     with server.api() as api:
         stranger = api.bots.deploy_script(**bot.deployment.order())

@@ -1,4 +1,4 @@
-"""A worker dies at each boundary of each operation, in the tests' own process; another one takes over."""
+"""A worker dies at each boundary of each operation, in the tests' own process; another one continues."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ class Killed(BaseException):
 
 
 class Death:
-    """What SIGKILL does to a worker. From the strike on, nothing that it still does on its way out, in a ``finally``
+    """What SIGKILL does to a worker. From the strike on, nothing that it still does during its exit, in a ``finally``
     for instance, reaches its database or a server; a transaction that it was in is rolled back.
     """
 

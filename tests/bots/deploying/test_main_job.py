@@ -3,7 +3,7 @@
 from bots.models import BotState
 
 
-def test_a_bot_is_deployed_heard_stopped_started_redeployed_and_archived(bot, perform, sandbox):
+def test_a_bot_is_deployed_connected_stopped_started_redeployed_and_archived(bot, perform, sandbox):
     for kind in ("check_server",):
         operation = perform(kind, bot.server)
         assert operation.state == "succeeded", operation.error_message

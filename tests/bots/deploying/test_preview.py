@@ -54,7 +54,7 @@ def test_a_changed_setting_is_shown_as_a_difference(deployed):
     assert '+  "bid_spread": 0.005,' in changes
 
 
-def test_the_settings_come_first_and_in_words(deployed):
+def test_the_settings_come_first_and_as_text(deployed):
     settings, *others = preview(deployed.plan_deployment(), deployed.deployment)
     assert (settings.title, settings.is_open, {part.is_open for part in others}) == ("Settings", True, {False})
     assert settings.content.splitlines() == [
@@ -67,7 +67,7 @@ def test_the_settings_come_first_and_in_words(deployed):
     ]
 
 
-def test_a_spread_that_looks_like_percent_is_doubted_when_it_is_saved_and_before_it_is_deployed(bot, admin_client):
+def test_a_spread_in_percent_is_questioned_when_saved_and_before_a_deploy(bot, admin_client):
     bot.settings |= {"ask_spread": 0.3}
     bot.save()
     doubt = "0.3 of the price is 30 %, so the orders may never fill. For 0.3 %, enter 0.003."
@@ -113,7 +113,7 @@ def test_another_bots_deployment_is_not_repeated(deployed, make_bot, perform):
     assert (operation.state, operation.error_code) == ("failed", "definition_invalid")
 
 
-def test_a_value_that_means_something_of_its_own_is_told_as_that():
+def test_a_special_value_is_shown_by_its_meaning():
     schema = BUNDLED["pmm_v1"]["schema"]
     lines = list(describe_settings(schema, {"price_ceiling": -1, "price_floor": 0.5}))
     assert lines == ["Price ceiling (quote asset): off", "Price floor (quote asset): 0.5"]

@@ -1,4 +1,4 @@
-"""A deploy is sent once: also when a slow network delays it, its worker dies, or another one takes over."""
+"""A deploy is sent once: also when a slow network delays it, its worker dies, or another one continues."""
 
 import time
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.bots.deploying.test_deploying import DEPLOY, assert_one_running, clie
 
 
 def die_after_sending(monkeypatch, bot) -> Operation:
-    """A worker that is killed while its deploy is on its way: as good as a kill, for nothing is written down."""
+    """Kill a worker while its deploy is on its way: as good as a kill, because nothing is recorded."""
     send = deploy._send
 
     def send_and_die(api, deployment):
@@ -34,11 +34,11 @@ def die_after_sending(monkeypatch, bot) -> Operation:
 
 
 @pytest.mark.parametrize("takeovers", [1, 3])
-def test_a_deploy_that_a_slow_network_delays_is_sent_once_also_after_a_takeover(
+def test_a_delayed_deploy_is_sent_once_even_by_the_next_worker(
     takeovers, bot, sandbox, monkeypatch, settings, retry, perform
 ):
     settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
-    # It takes effect long after the takeover has looked, while other requests pass.
+    # It takes effect long after the next worker has checked, while other requests pass.
     sandbox.faults.add("late", path=DEPLOY, seconds=400, times=1)
     operation = die_after_sending(monkeypatch, bot)
     assert runner.run(operation.pk)
@@ -63,9 +63,7 @@ def until_made(sandbox) -> None:
         time.sleep(0.02)
 
 
-def test_once_its_time_is_over_a_deploy_that_came_to_nothing_is_sent_again_by_a_takeover(
-    bot, sandbox, monkeypatch, settings
-):
+def test_after_its_deadline_the_next_worker_sends_a_lost_deploy_again(bot, sandbox, monkeypatch, settings):
     settings.FLEET = settings.FLEET | {"UNCONFIRMED": 900}
     sandbox.faults.add("time_out_before", path=DEPLOY, times=1)
     operation = die_after_sending(monkeypatch, bot)

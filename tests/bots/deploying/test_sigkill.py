@@ -24,7 +24,7 @@ from tests.databases import new_database, url_of
 
 DEPLOYED = "test_a_deploy_whose_worker_is_killed_is_finished_by_another_with_one_instance"
 REDEPLOYED = "test_a_redeploy_whose_worker_is_killed_never_lets_two_instances_live"
-ENDED = "test_an_end_whose_worker_is_killed_comes_all_the_same"
+ENDED = "test_an_ending_operation_survives_a_killed_worker"
 RECOVERED = "test_a_recovery_whose_worker_is_killed_leaves_no_order"
 CHANGED = "test_a_live_change_whose_worker_is_killed_is_made_once"
 ASLEEP = "test_a_worker_that_was_only_asleep_wakes_up_and_does_nothing"
@@ -47,9 +47,9 @@ EVERY_RUN = {
     f"{CHANGED}[apply_settings-send:acted]",
     f"{CHANGED}[pause-switch:acted]",
     "test_a_push_whose_worker_is_killed_is_finished_by_another[push:acted]",
-    "test_a_refused_key_is_cleaned_up_by_the_worker_that_takes_over",
+    "test_a_rejected_key_is_cleaned_up_by_the_next_worker",
     "test_an_adoption_whose_worker_is_killed_keeps_the_adopted_instance_open[deploy:acted]",
-    "test_a_worker_that_dies_three_times_over_still_makes_one_instance",
+    "test_a_worker_that_dies_three_times_still_creates_one_instance",
     "test_a_retry_after_a_cancel_amid_the_kill_adopts_what_was_made",
     f"{ASLEEP}[deploy:marked]",
     "test_a_consumer_killed_while_the_server_works_on_its_deploy_is_followed_by_one_that_adopts",
@@ -162,7 +162,7 @@ def until(true: Callable[[], object], seconds: float = 30) -> None:
 
 def test_a_consumer_killed_while_the_server_works_on_its_deploy_is_followed_by_one_that_adopts(bot, sandbox, consumer):
     operation = ask("deploy", bot)
-    # Nobody rings for it: the row is all that the first consumer has, and all that the second one has.
+    # No wake-up is sent: the row is all that the first consumer has, and all that the second one has.
     sandbox.faults.add("time_out_after", path="/bot-orchestration/deploy")
     first = consumer()
     until(lambda: sandbox.world.instances)

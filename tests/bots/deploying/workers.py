@@ -2,7 +2,8 @@
 
 Loading Django takes a second, so one process, the nursery, loads it once and forks a worker for each order. A worker
 has a process, a database connection and HTTP connections of its own; what it runs is the production runner. It can be
-told to signal itself at a boundary: that is what "killed at this line" means here, without a hook in production code.
+instructed to signal itself at a boundary: that is what "killed at this line" means here, without a hook in production
+code.
 """
 
 import json
@@ -18,12 +19,12 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parents[3]
 #: Short, so that a takeover does not keep the tests waiting.
 LEASE = 0.2
-#: How long a worker tries to get hold of an operation.
+#: How long a worker tries to claim an operation.
 PATIENCE = 10.0
 
 
 class Nursery:
-    """The tests' side: orders workers, one after another, and says how each ended."""
+    """The tests' side: starts workers, one after another, and returns how each ended."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -45,7 +46,7 @@ class Nursery:
         assert self._order(do="migrate", database=database) == "exited with 0"
 
     def work(self, database: str, operation_id: int, signal_at: str = "", signal_number: int = 9) -> str:
-        """Let a worker work on an operation, and say how the worker ended.
+        """Let a worker work on an operation, and return how the worker ended.
 
         ``signal_at`` is where it signals itself: the step's key and the moment in it, ``deploy:acted``.
         """
@@ -58,7 +59,7 @@ class Nursery:
         )
 
     def wake(self) -> str:
-        """Let the worker go on that was stopped last, and say how it ended."""
+        """Let the worker continue that was stopped last, and return how it ended."""
         return self._order(do="wake")
 
     def _order(self, **order: Any) -> str:

@@ -63,7 +63,7 @@ def test_a_bot_whose_keys_memo_is_a_word_of_its_log_is_seen_to_stop(memo, kind, 
 
 
 @pytest.mark.parametrize("memo", ["controller", "client_sharp", "cash", "Manual cash out"])
-def test_a_pause_is_seen_though_the_memo_is_a_word_of_its_line(memo, make_pmm, key, perform):
+def test_a_pause_is_detected_though_the_memo_is_a_word_of_its_line(memo, make_pmm, key, perform):
     key.set_values(PLANTED | {"bitmart_memo": memo})
     key.save()
     bot = make_pmm()
@@ -109,7 +109,7 @@ def test_every_way_in_which_hummingbot_logs_a_refused_order_is_understood(line, 
 
 
 @pytest.mark.parametrize("lines", [(SUBMIT_FAILED, CREATED), (NO_BALANCE, CREATED), (NOT_READY, "ready", CREATED)])
-def test_trouble_is_over_with_the_first_order_that_is_taken(lines, logs):
+def test_trouble_ends_with_the_first_accepted_order(lines, logs):
     assert logs(*lines).trouble is None
 
 
@@ -146,7 +146,7 @@ def quoting(bot: Bot, sandbox) -> Bot:
 
 
 @pytest.mark.parametrize("definition", ["script", "controller"])
-def test_a_key_that_is_revoked_while_its_bot_runs_is_shown_within_two_rounds(
+def test_a_key_that_is_revoked_while_its_bot_runs_is_shown_within_two_polls(
     definition, bot, make_pmm, perform, sandbox
 ):
     bot = bot if definition == "script" else make_pmm()

@@ -1,4 +1,4 @@
-"""What the panel shows of its bots: what a server last showed, or that nobody knows."""
+"""The state that the panel shows of its bots: what a server last showed, or unknown."""
 
 import time
 from collections.abc import Callable
@@ -164,19 +164,19 @@ def test_a_log_that_cannot_be_had_makes_no_bot_unknown_and_takes_no_others_turn(
     assert Server.objects.get().last_error == ""
 
 
-def test_a_crash_is_shown_though_the_server_cannot_tell_the_last_words(live, sandbox):
+def test_a_crash_is_shown_though_the_server_cannot_return_the_last_log_lines(live, sandbox):
     sandbox.faults.add("server_error", path=f"/bot-orchestration/{live.deployment.instance_name}")
     sandbox.world.crash(live.deployment.instance_name)
     assert look(live).state == BotState.CRASHED
 
 
-def test_a_bot_that_somebody_else_stopped_is_shown_as_stopped(live, server):
+def test_a_bot_stopped_outside_the_panel_is_shown_as_stopped(live, server):
     with server.api() as api:
         api.bots.stop(live.deployment.instance_name)
     wait_until(lambda: look(live).state == BotState.STOPPED)
 
 
-def test_a_stopped_bot_whose_container_somebody_restarted_is_shown_as_running(live, perform, server, sandbox):
+def test_a_stopped_bot_whose_container_was_restarted_is_shown_as_running(live, perform, server, sandbox):
     assert perform("stop", live).state == State.SUCCEEDED
     with server.api() as api:
         api.docker.stop(live.deployment.instance_name)
@@ -186,7 +186,7 @@ def test_a_stopped_bot_whose_container_somebody_restarted_is_shown_as_running(li
     assert live.deployment.stopped_at is None
 
 
-def test_a_second_live_instance_of_a_bot_raises_the_alarm_until_it_is_gone(live, server, sandbox, admin_client):
+def test_a_second_live_instance_of_a_bot_raises_the_alarm_until_it_ends(live, server, sandbox, admin_client):
     order = live.deployment.order()
     with server.api() as api:
         stranger = api.bots.deploy_script(**order)
@@ -231,7 +231,7 @@ def test_a_logged_key_is_masked_before_it_is_stored(live, perform, monkeypatch):
     assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in live.deployment.last_error]
 
 
-def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll_which_reads_its_last_words_once(live, sandbox):
+def test_the_next_poll_shows_a_crash_and_reads_the_last_log_lines_once(live, sandbox):
     sandbox.world.crash(live.deployment.instance_name)
     assert look(live).state == BotState.CRASHED
     last_words = f"/bot-orchestration/{live.deployment.instance_name}/status"
@@ -241,10 +241,10 @@ def test_a_bot_that_crashes_is_shown_as_crashed_by_the_next_poll_which_reads_its
     assert {request.path for request in sandbox.requests} == LIGHT_ROUTES
 
 
-def test_a_bot_that_falls_silent_is_shown_as_silent_once_the_server_notices(live, sandbox, settings):
+def test_a_bot_becomes_unresponsive_once_the_server_notices(live, sandbox, settings):
     settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 0}
     sandbox.world.silence(live.deployment.instance_name)
-    assert look(live).state == BotState.RUNNING  # heard within the last 30 s, as the server counts
+    assert look(live).state == BotState.RUNNING  # connected within the last 30 s, as the server counts
     sandbox.world.clock.advance(31)
     assert look(live).state == BotState.UNRESPONSIVE
     assert live.deployment.is_open
@@ -256,7 +256,7 @@ def test_a_bot_that_vanishes_is_shown_as_missing(live, sandbox):
     assert live.deployment.is_open
 
 
-def test_a_bot_that_somebody_else_archived_is_shown_as_archived_and_is_over(live, sandbox):
+def test_a_bot_archived_outside_the_panel_is_shown_as_archived_and_ended(live, sandbox):
     sandbox.world.instances[live.deployment.instance_name].archive("{}")
     sandbox.world.clock.advance(60)
     assert look(live).state == BotState.ARCHIVED
@@ -264,7 +264,7 @@ def test_a_bot_that_somebody_else_archived_is_shown_as_archived_and_is_over(live
     assert "/bot-orchestration/bot-runs" in {request.path for request in sandbox.requests}
 
 
-def test_a_stopped_bot_stays_stopped_over_polls(live, perform):
+def test_a_stopped_bot_stays_stopped_across_polls(live, perform):
     assert perform("stop", live).state == State.SUCCEEDED
     assert look(live).state == BotState.STOPPED
 
@@ -311,7 +311,7 @@ def test_a_bot_that_an_operation_works_on_is_seen_and_its_state_left_to_it(live,
 
 
 @pytest.mark.parametrize("kind", OBSERVING_OPERATIONS)
-def test_a_bot_that_an_operation_only_looks_at_is_watched(kind, live, sandbox):
+def test_a_bot_with_a_read_only_operation_is_monitored(kind, live, sandbox):
     begin(kind, live)
     sandbox.world.crash(live.deployment.instance_name)
     assert look(live).observed_state == BotState.CRASHED
@@ -324,7 +324,7 @@ def test_a_bot_is_watched_while_its_operation_waits_for_its_turn(live, sandbox):
 
 
 @pytest.mark.parametrize("fault", [None, "server_error"])
-def test_a_poll_says_nothing_of_a_bot_whose_operation_began_after_the_look(fault, live, sandbox, monkeypatch):
+def test_a_poll_skips_a_bot_whose_operation_started_after_the_read(fault, live, sandbox, monkeypatch):
     if fault:
         sandbox.faults.add(fault)
     sandbox.world.crash(live.deployment.instance_name)
@@ -352,7 +352,7 @@ def test_a_poll_that_fails_does_not_hide_what_an_operation_found_meanwhile(live,
     assert look(live).observed_state == BotState.STOPPED
 
 
-def test_a_second_instance_is_not_forgotten_while_an_operation_works_on_the_bot(live, server):
+def test_a_second_instance_is_kept_while_an_operation_works_on_the_bot(live, server):
     with server.api() as api:
         stranger = api.bots.deploy_script(**live.deployment.order())
     look(live)
@@ -361,7 +361,7 @@ def test_a_second_instance_is_not_forgotten_while_an_operation_works_on_the_bot(
     assert live.duplicate_names == stranger
 
 
-def test_a_second_instance_is_told_with_the_time_while_the_server_cannot_be_asked(live, sandbox, server, admin_client):
+def test_a_second_instance_is_shown_with_the_time_while_the_server_is_down(live, sandbox, server, admin_client):
     with server.api() as api:
         api.bots.deploy_script(**live.deployment.order())
     look(live)
@@ -390,7 +390,7 @@ def test_of_two_workers_that_come_to_a_server_at_once_one_polls_it(shown, observ
     assert observed == ["Nowhere"]
 
 
-def test_a_server_is_polled_again_when_its_interval_is_over(shown, observed, settings):
+def test_a_server_is_polled_again_after_its_interval(shown, observed, settings):
     tasks.poll.call_local(shown.server_id)
     server = Server.objects.get(pk=shown.server_id)
     wait = (server.next_poll - timezone.now()).total_seconds()
@@ -400,7 +400,7 @@ def test_a_server_is_polled_again_when_its_interval_is_over(shown, observed, set
     assert observed == ["Nowhere"] * 2
 
 
-def test_the_fleets_round_rings_for_each_server_that_is_due(shown, monkeypatch):
+def test_the_fleet_task_enqueues_each_server_that_is_due(shown, monkeypatch):
     rung: list[int] = []
     monkeypatch.setattr(tasks, "poll", rung.append)
     later = timezone.now() + timedelta(seconds=10)

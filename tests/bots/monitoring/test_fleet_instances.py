@@ -29,7 +29,7 @@ def test_an_instance_that_is_no_bot_of_the_panel_is_kept_on_its_servers_row(live
     assert live.duplicate_names == ""
 
 
-def test_an_instance_of_somebody_else_is_noted_once_however_often_it_is_seen(live, sandbox, server):
+def test_an_unmanaged_instance_is_recorded_once_however_often_it_is_seen(live, sandbox, server):
     with server.api() as api:
         name = api.bots.deploy_script(**live.deployment.order() | {"instance_name": "hummingbot-someone-else"})
     look(live)
@@ -40,24 +40,24 @@ def test_an_instance_of_somebody_else_is_noted_once_however_often_it_is_seen(liv
     assert again.first_seen_at == first.first_seen_at < again.last_seen_at
 
 
-def test_a_second_instance_of_a_bot_is_no_instance_of_somebody_else_that_could_be_waved_through(live, sandbox, server):
+def test_a_second_instance_of_a_bot_cannot_be_acknowledged_as_unmanaged(live, sandbox, server):
     with server.api() as api:
         api.bots.deploy_script(**live.deployment.order())
     look(live)
-    begin("stop", live)  # nobody looks for a second instance of a bot that an operation works on
+    begin("stop", live)  # a bot that an operation works on is not checked for duplicates
     look(live)
     assert live.duplicate_names
     assert not UnmanagedInstance.objects.filter(duplicate_of=None).exists()
 
 
-def test_what_the_panel_runs_or_ran_is_noted_as_nobody_elses(live, server):
+def test_the_panels_own_instances_are_never_unmanaged(live, server):
     look(live)
     live.deployment.end(BotState.ARCHIVED)
     look(live)
     assert not UnmanagedInstance.objects.filter(duplicate_of=None).exists()
 
 
-def test_an_instance_of_somebody_else_is_forgotten_when_it_was_not_seen_for_a_week(server):
+def test_an_unmanaged_instance_is_pruned_a_week_after_it_was_last_seen(server):
     for days in (6, 8):
         seen = timezone.now() - timedelta(days=days)
         server.unmanaged_instances.create(name=f"seen {days} days ago", first_seen_at=seen, last_seen_at=seen)
@@ -74,11 +74,11 @@ def test_an_instance_of_somebody_else_is_forgotten_when_it_was_not_seen_for_a_we
         ("hummingbot-postgres", "postgres:16", False),
     ],
 )
-def test_a_bot_is_told_from_what_else_runs_on_a_host(name, image, is_bot):
+def test_a_bot_is_distinguished_from_other_instances_on_a_host(name, image, is_bot):
     assert _is_bot(Container(name, image)) is is_bot
 
 
-def test_what_has_ended_since_the_look_or_is_being_deployed_is_not_foreign(live, server):
+def test_what_ended_since_the_poll_or_is_being_deployed_is_not_unmanaged(live, server):
     look(live)
     live.deployment.end(BotState.ARCHIVED)
     server.refresh_from_db()
@@ -102,7 +102,7 @@ def test_a_server_that_answers_with_failures_only_says_so_on_its_row(live, sandb
 
 
 @pytest.mark.parametrize("fault", [None, "server_error"])
-def test_a_poll_undoes_nothing_that_an_operation_did_after_the_look_began(fault, live, sandbox, monkeypatch):
+def test_a_poll_undoes_nothing_that_an_operation_did_after_the_read_started(fault, live, sandbox, monkeypatch):
     if fault:
         sandbox.faults.add(fault)
     take = Snapshot.take
@@ -117,7 +117,7 @@ def test_a_poll_undoes_nothing_that_an_operation_did_after_the_look_began(fault,
     assert look(live).observed_state == BotState.ARCHIVED
 
 
-def test_a_bot_first_heard_by_a_poll_counts_as_verified_from_then_on(live):
+def test_a_bot_that_a_poll_first_finds_connected_counts_as_verified(live):
     live.deployment.update(verified_at=None, observed_state=BotState.UNRESPONSIVE)
     assert look(live).verified_at is not None
 

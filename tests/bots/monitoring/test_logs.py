@@ -28,7 +28,7 @@ def live(bot, perform) -> Bot:
 
 @pytest.fixture
 def output(monkeypatch) -> dict[str, list[LogEntry]]:
-    """What the bot's log holds, in place of what the sandbox makes up."""
+    """The content of the bot's log, in place of what the sandbox makes up."""
     log: dict[str, list[LogEntry]] = {"general_logs": [], "error_logs": []}
     status = Bots.status
 
@@ -88,7 +88,7 @@ def test_of_each_kind_the_newest_lines_are_kept(live, output):
     assert messages == ["the only error", *(str(n) for n in range(100, KEPT + 100))]
 
 
-def test_a_crash_leaves_the_last_words(live, output, sandbox, settings, monkeypatch):
+def test_a_crash_leaves_the_last_log_lines(live, output, sandbox, settings, monkeypatch):
     settings.FLEET = settings.FLEET | {"LOGS_PER_POLL": 0}
     output["error_logs"] = [entry("the exchange closed the account", 5, "ERROR")]
     sandbox.world.crash(live.deployment.instance_name)
@@ -113,7 +113,7 @@ def test_no_secret_is_kept_in_a_line_of_any_kind_or_in_its_loggers_name(live, ou
     assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in text]
 
 
-def test_a_line_is_not_kept_again_with_a_key_that_was_replaced_since_and_is_not_known_any_more(live, output, key):
+def test_a_line_is_not_stored_again_with_a_replaced_key_that_is_no_longer_known(live, output, key):
     output["general_logs"] = [entry(f"refused {PLANTED['bitmart_memo']}"), entry("and then", 1)]
     assert read(live) == ["refused •••", "and then"]
     key.set_values(PLANTED | {"bitmart_memo": "another memo"})
@@ -153,7 +153,7 @@ def test_a_bot_that_runs_with_a_key_that_was_rotated_since_leaks_neither(live, k
     assert read(live) == ["signed with ••• for •••, •••"]
 
 
-def test_former_values_are_forgotten_when_no_bot_has_them_any_more(live, key, perform):
+def test_previous_values_are_pruned_when_no_bot_has_them(live, key, perform):
     key.set_values(PLANTED | {"bitmart_memo": "rotated"})
     key.save()
     prune_previous_values()
@@ -179,7 +179,7 @@ def test_former_values_are_forgotten_when_no_bot_has_them_any_more(live, key, pe
         ("spread", "Sharp Spread quotes with a spread of 0.3 %"),
     ],
 )
-def test_a_memo_that_is_a_word_or_a_name_eats_nothing(memo, line, live, output, key):
+def test_a_memo_that_is_a_word_or_a_name_masks_nothing(memo, line, live, output, key):
     key.set_values(PLANTED | {"bitmart_memo": memo})
     key.save()
     output["general_logs"] = [entry(line)]

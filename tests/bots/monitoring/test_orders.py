@@ -57,7 +57,7 @@ def test_every_way_in_which_hummingbot_logs_a_new_order_is_understood(line, orde
         "Order BSPUT66 has failed. Order Update: OrderUpdate(trading_pair='SHARP-USDT')",
     ],
 )
-def test_an_order_is_over_when_the_log_says_so(end):
+def test_an_order_ends_when_the_log_shows_it(end):
     assert ids(orders_after([], None, log(BID, ASK, end))) == ["SSPUT67"]
 
 
@@ -88,7 +88,7 @@ def test_what_was_open_before_is_open_until_its_end_is_logged():
     assert ids(orders_after(known, earlier[-1].timestamp, later)) == ["BSPUT66"]
 
 
-def test_a_new_run_whose_log_begins_anew_still_has_the_orders_of_the_one_before():
+def test_a_new_run_with_a_new_log_still_has_the_orders_of_the_previous_one():
     known = orders_after([], None, log(BID, ASK))
     anew = log("MQTT Bridge connected with success.", start=START + timedelta(hours=1))
     assert ids(orders_after(known, START, anew)) == ["BSPUT66", "SSPUT67"]
@@ -120,7 +120,7 @@ def test_orders_that_a_stop_could_not_cancel_are_open_however_old_they_are(lines
 
 
 @pytest.mark.parametrize("line", ["Failed to cancel order OLD1", "Failed to cancel order OLD1 (order not found)"])
-def test_a_cancel_that_failed_while_the_bot_ran_says_nothing_of_an_order_that_nobody_knows(line):
+def test_a_failed_cancel_while_the_bot_ran_proves_nothing_about_an_unknown_order(line):
     assert orders_after([], START, log(line)) == []
 
 
@@ -153,13 +153,13 @@ def test_an_archived_order_is_named_as_the_exchange_names_it():
     ("changes", "side"),
     [
         ({"last_status": "SellOrderCreated"}, "SELL"),
-        ({"last_status": "OrderFilled"}, "BUY"),  # in part: its id says the side
+        ({"last_status": "OrderFilled"}, "BUY"),  # in part: its id contains the side
         ({"last_status": "OrderFilled", "client_order_id": "x-HBOTSSPUT66"}, "SELL"),
         ({"last_status": "OrderFilled", "client_order_id": "4711"}, ""),
         ({"last_status": "OrderFilled", "trading_pair": ""}, ""),
     ],
 )
-def test_the_side_of_an_archived_order_is_read_where_it_stands(changes, side):
+def test_the_side_of_an_archived_order_is_read_from_its_own_field(changes, side):
     assert OpenOrder.from_archive(archived(**changes)).side == side
 
 
@@ -176,5 +176,5 @@ def test_an_order_of_which_little_is_known_is_named_by_what_is_known():
     assert str(OpenOrder.from_archive(archived(price=None, amount=None))).startswith("buy SHARP-USDT (exchange order")
 
 
-def test_a_long_list_is_cut_with_its_length_said():
+def test_a_long_list_is_cut_and_shows_its_length():
     assert describe([OpenOrder(str(n)) for n in range(23)]).endswith("; 3 more")

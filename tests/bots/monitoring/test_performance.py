@@ -28,13 +28,13 @@ def pmm(make_pmm, key, perform, sandbox) -> Bot:
 
 
 def read(bot: Bot) -> int:
-    """How many samples are kept after a look."""
+    """Poll, and return how many samples are stored."""
     read_performance(Server.objects.get(pk=bot.server_id))
     return bot.deployment.performance.count()
 
 
 def test_the_snapshots_of_a_controller_are_kept_with_their_figures(pmm, sandbox):
-    sandbox.world.clock.stop()  # or else the next snapshot may come between the two looks
+    sandbox.world.clock.stop()  # or else the next snapshot may come between the two polls
     assert read(pmm) >= 11
     newest = pmm.deployment.performance.first()
     with pmm.server.api() as api:
@@ -63,24 +63,24 @@ def test_a_controller_whose_id_is_too_long_to_be_kept_whole_hides_no_other(pmm, 
     assert read(pmm) == 2
 
 
-def test_a_look_keeps_what_is_new_and_nothing_twice(pmm, sandbox):
+def test_a_poll_stores_new_snapshots_once(pmm, sandbox):
     first = read(pmm)
     assert read(pmm) == first
     sandbox.world.clock.advance(600)
     assert read(pmm) == first + 2
 
 
-def test_what_was_reported_while_nobody_asked_is_fetched_later(pmm, sandbox):
+def test_missed_snapshots_are_fetched_later(pmm, sandbox):
     first = read(pmm)
     sandbox.faults.add("refused_connection")
     sandbox.world.clock.advance(24 * 3600)
     assert read(pmm) == first
     sandbox.faults.clear()
-    # Its clock runs on between the two looks, two hundred times as fast.
+    # Its clock runs on between the two polls, two hundred times as fast.
     assert 24 * 12 <= read(pmm) - first <= 24 * 12 + 2
 
 
-def test_a_look_that_died_before_it_stored_anything_is_made_good(pmm, monkeypatch):
+def test_a_poll_that_died_before_it_stored_anything_is_made_up_for(pmm, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(PerformanceSample.objects, "bulk_create", lambda *args, **options: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -88,7 +88,7 @@ def test_a_look_that_died_before_it_stored_anything_is_made_good(pmm, monkeypatc
     assert read(pmm) >= 11
 
 
-def test_the_usual_look_asks_for_minutes_and_the_first_for_a_month(pmm, monkeypatch):
+def test_a_usual_poll_requests_minutes_and_the_first_a_month(pmm, monkeypatch):
     asked = []
     monkeypatch.setattr(Bots, "performance_history", lambda self, since: asked.append(since) or [])
     read(pmm)
@@ -106,7 +106,7 @@ def test_other_peoples_instances_and_controllers_that_are_not_ready_are_left_out
     reports = [report("somebody-elses", volume_traded=1), report(pmm.deployment.instance_name)]
     monkeypatch.setattr(Bots, "performance_history", lambda self, since: reports)
     assert read(pmm) == 0
-    # They were seen all the same: the next look goes on from there.
+    # They were read anyway: the next poll continues from there.
     assert Server.objects.get().performance_read_until == NOW
 
 
@@ -118,7 +118,7 @@ def test_a_figure_that_is_missing_is_not_made_up(pmm, monkeypatch):
     assert (sample.volume_quote, sample.global_pnl_quote, sample.realized_pnl_quote) == (1, None, None)
 
 
-def test_the_newest_of_each_controller_is_told_whatever_the_order_of_storing(pmm):
+def test_the_newest_of_each_controller_counts_in_any_order_of_storing(pmm):
     for controller, minutes in (("a", 5), ("a", 0), ("b", 0)):
         taken_at = NOW + timedelta(minutes=minutes)
         pmm.deployment.performance.create(controller_id=controller, taken_at=taken_at, volume_quote=minutes)

@@ -124,7 +124,7 @@ def test_a_deploy_makes_the_profile_with_its_key_and_verifies_it_before_it_deplo
 
 @pytest.mark.parametrize("leaves_file", [True, False])
 @pytest.mark.parametrize("kind", ["push_profile", "deploy"])
-def test_a_refused_key_fails_with_the_exchanges_words_and_leaves_nothing_behind(
+def test_a_rejected_key_fails_with_the_exchanges_message_and_leaves_nothing(
     kind, leaves_file, bot, key, perform, sandbox
 ):
     sandbox.faults.add("exchange_refuses_key", leaves_file=leaves_file, message=REFUSAL)
@@ -180,12 +180,12 @@ def test_nothing_is_ever_deleted_from_a_profile_that_was_made_by_hand(known, key
     assert not [request.path for request in sandbox.requests if "delete" in request.path]
 
 
-# --- 6. the server says success and the container exits ---
+# --- 6. the server reports success and the container exits ---
 
 
 @pytest.fixture
 def doomed(sandbox, monkeypatch):
-    """The server loses the profile's key between the read-back and the deploy: the container exits by itself."""
+    """Have the server lose the profile's key between the read-back and the deploy: the container exits on its own."""
     made = sandbox.world.deploy
 
     def deploy(**facts):
@@ -265,7 +265,7 @@ def test_the_panels_own_request_starts_the_strategy_with_its_settings(bot, perfo
     }
 
 
-def test_a_strategy_that_fails_at_its_start_is_no_success_although_the_bot_is_heard(bot, perform, sandbox, monkeypatch):
+def test_a_strategy_that_fails_at_its_start_is_a_failure_of_a_connected_bot(bot, perform, sandbox, monkeypatch):
     send = deploying._send
 
     def send_for_a_broken_script(api, deployment):

@@ -59,12 +59,12 @@ def look_that_meets(problem: Problem):
 @pytest.mark.parametrize(
     "kind", [ServerUnreachable, TLSFailed, TunnelOffline, ServerTimedOut, UnexpectedAnswer, ServerFailed]
 )
-def test_who_waits_goes_on_waiting_while_the_server_is_out_of_reach(kind):
+def test_a_waiting_step_keeps_waiting_while_the_server_is_out_of_reach(kind):
     assert look_that_meets(kind())() is None
 
 
 @pytest.mark.parametrize("kind", [WrongPassword, DockerDown, NotFound, InstanceMissing])
-def test_who_waits_is_told_at_once_what_no_waiting_mends(kind):
+def test_a_waiting_step_fails_at_once_if_waiting_does_not_help(kind):
     with pytest.raises(kind):
         look_that_meets(kind())()
 
@@ -72,7 +72,7 @@ def test_who_waits_is_told_at_once_what_no_waiting_mends(kind):
 # --- archive ---
 
 
-def test_a_silent_bot_is_archived(live, instance, perform, sandbox):
+def test_an_unresponsive_bot_is_archived(live, instance, perform, sandbox):
     sandbox.world.silence(instance.name)
     sandbox.world.clock.advance(60)
     operation = perform("archive", live)
@@ -83,7 +83,7 @@ def test_a_silent_bot_is_archived(live, instance, perform, sandbox):
 def test_a_bot_that_the_server_does_not_list_is_archived_by_force_and_its_orders_are_named(
     live, instance, perform, sandbox, monkeypatch
 ):
-    monkeypatch.setattr(Instance, "listed", False)  # the server was restarted and has not heard it since
+    monkeypatch.setattr(Instance, "listed", False)  # the server was restarted and it has not connected since
     operation = perform("archive", live)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
     left = sandbox.world.open_orders()
@@ -115,7 +115,7 @@ def test_a_crashed_bot_is_cleaned_up_by_its_archive(live, instance, perform, san
     assert sandbox.world.open_orders() == []
 
 
-def test_a_bot_that_is_gone_counts_as_ended_and_its_last_known_orders_are_named(live, instance, perform, sandbox):
+def test_a_removed_bot_counts_as_ended_and_its_last_known_orders_are_named(live, instance, perform, sandbox):
     sandbox.world.vanish(instance.name)
     operation = perform("archive", live)
     assert ended(operation) == (State.FAILED, "orders_may_be_open")
@@ -140,7 +140,7 @@ def test_an_archive_that_does_not_take_place_is_unconfirmed_and_works_when_it_is
 # --- stop ---
 
 
-def test_a_bot_that_is_gone_cannot_be_stopped_and_is_shown_as_what_it_is(live, instance, perform, sandbox):
+def test_a_removed_bot_cannot_be_stopped_and_is_shown_as_removed(live, instance, perform, sandbox):
     sandbox.world.vanish(instance.name)
     assert ended(perform("stop", live)) == (State.FAILED, "instance_missing")
     assert live.deployment.state == BotState.GONE
@@ -210,7 +210,7 @@ def test_a_start_of_a_crashed_bot_starts_the_same_container(live, instance, perf
     assert live.deployment.state == BotState.RUNNING
 
 
-def test_a_start_of_a_bot_that_is_gone_fails(live, instance, perform, sandbox):
+def test_a_start_of_a_removed_bot_fails(live, instance, perform, sandbox):
     sandbox.world.vanish(instance.name)
     assert ended(perform("start", live)) == (State.FAILED, "instance_missing")
 
@@ -222,12 +222,12 @@ def test_a_start_of_a_bot_whose_container_exits_again_fails_with_that(live, inst
     assert live.deployment.state == BotState.CRASHED
 
 
-# --- what looks hinders nothing that acts ---
+# --- read-only operations block none that act ---
 
 
 @pytest.mark.parametrize("kind", OBSERVING_OPERATIONS)
 @pytest.mark.parametrize("urgent", ["stop", "archive"])
-def test_a_bot_is_stopped_while_somebody_looks_at_it(kind, urgent, live, perform, settings):
+def test_a_bot_is_stopped_during_a_refresh(kind, urgent, live, perform, settings):
     settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
     looking = operation_request(kind=kind, subject=live)
     assert Operation.objects.claim(looking.pk, "worker")
@@ -242,8 +242,8 @@ def test_a_refresh_leaves_a_bot_to_the_operation_that_works_on_it(live, instance
     assert live.deployment.state == BotState.RUNNING
 
 
-def test_a_refresh_looks_again_when_the_bot_was_stopped_while_it_looked(live, perform, monkeypatch, settings):
-    settings.FLEET = settings.FLEET | {"SETTLE": 10}  # the stop may take longer than a look
+def test_a_refresh_reads_again_when_the_bot_was_stopped_meanwhile(live, perform, monkeypatch, settings):
+    settings.FLEET = settings.FLEET | {"SETTLE": 10}  # the stop may take longer than a refresh
     read, stops = instances.read_logs, ["stop"]
 
     def slow_read(api, deployment):
@@ -260,7 +260,7 @@ def test_a_refresh_looks_again_when_the_bot_was_stopped_while_it_looked(live, pe
 # --- refresh ---
 
 
-def test_a_refresh_notices_that_somebody_else_stopped_or_started_the_bot(live, instance, perform):
+def test_a_refresh_notices_a_stop_or_start_outside_the_panel(live, instance, perform):
     instance.stop_strategy("{}")
     assert perform("refresh", live).state == State.SUCCEEDED
     assert live.deployment.state == BotState.STOPPED

@@ -89,9 +89,7 @@ def test_after_a_deploy_live_is_what_the_server_shows_and_nothing_differs(pmm):
     assert not pmm.has_unsent_changes
 
 
-def test_a_bot_that_is_heard_is_deployed_although_the_server_hangs_over_its_live_settings(
-    make_bot, key, perform, sandbox, monkeypatch
-):
+def test_a_connected_bot_is_deployed_although_its_live_settings_hang(make_bot, key, perform, sandbox, monkeypatch):
     monkeypatch.setattr(Server, "api", lambda server, **options: client_with(server, 0.5))
     sandbox.faults.add("time_out_before", path="/controllers/bots")
     bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=dict(PMM))
@@ -108,7 +106,7 @@ def test_a_saved_change_is_shown_next_to_what_was_deployed_and_what_is_live(pmm)
     assert (pmm.has_unsent_changes, pmm.needs_redeploy) == (True, False)
 
 
-def test_settings_that_a_running_bot_does_not_take_over_need_a_redeploy(simple):
+def test_settings_that_a_running_bot_does_not_apply_need_a_redeploy(simple):
     save(simple, leverage=3, stop_loss=0.05)
     assert differences(simple) == {"leverage": Difference.REDEPLOY, "stop_loss": Difference.APPLY}
     assert simple.needs_redeploy
@@ -212,7 +210,7 @@ def test_what_needs_a_redeploy_is_named_and_not_sent(simple, instance, perform):
 
 def test_nothing_is_sent_that_the_exchange_would_refuse(pmm, instance, perform, sandbox):
     save(pmm, order_amount=160)
-    TradingRules.objects.update(min_notional_size=0)  # an old word: it asks for more by now
+    TradingRules.objects.update(min_notional_size=0)  # outdated: the exchange requires more by now
     sandbox.requests.clear()
     operation = perform("apply_settings", pmm)
     assert ended(operation) == (State.FAILED, "trading_rule_broken")
@@ -221,7 +219,7 @@ def test_nothing_is_sent_that_the_exchange_would_refuse(pmm, instance, perform, 
     assert file_of(instance)["order_amount"] == 1600
 
 
-def test_settings_are_applied_though_the_rules_can_not_be_had(pmm, instance, perform, sandbox):
+def test_settings_are_applied_though_the_rules_cannot_be_read(pmm, instance, perform, sandbox):
     save(pmm, order_amount=1800)
     sandbox.faults.add("exchange_unreachable", always=True)
     operation = perform("apply_settings", pmm)
@@ -231,7 +229,7 @@ def test_settings_are_applied_though_the_rules_can_not_be_had(pmm, instance, per
 
 
 def test_nothing_is_sent_that_the_controller_refuses(pmm, instance, perform, sandbox):
-    """The server takes anything into the file, and the bot would choke on it at every look."""
+    """The server accepts anything into the file, and the bot would fail on it at every read."""
     instance.change_controller(pmm.deployment.config_name, {"not_a_setting": 1})
     save(pmm, order_amount=1800)
     sandbox.requests.clear()
@@ -261,9 +259,7 @@ def out_of_sight_once_changed(monkeypatch, sandbox):
 
 
 @pytest.mark.parametrize("kind", ["apply_settings", "pause"])
-def test_a_change_that_was_sent_and_can_not_be_read_back_is_not_said_to_be_none(
-    kind, pmm, perform, out_of_sight_once_changed
-):
+def test_a_sent_change_that_cannot_be_read_back_is_reported(kind, pmm, perform, out_of_sight_once_changed):
     save(pmm, order_amount=1800)
     operation = perform(kind, pmm)
     assert ended(operation) == (State.FAILED, "live_unconfirmed")
@@ -384,7 +380,7 @@ def test_a_redeploy_ends_the_pause_and_says_so_before(pmm, perform):
     assert (pmm.deployment.state, pmm.deployment.live_config.get(KILL_SWITCH)) == (BotState.RUNNING, None)
 
 
-def test_what_a_pause_does_is_not_told_from_another_strategy_than_the_running_one(pmm):
+def test_the_effect_of_a_pause_is_described_by_the_running_strategy(pmm):
     pmm.strategy, pmm.settings = Strategy.objects.get(name="pmm_simple"), dict(SIMPLE)
     save(pmm)
     assert "The controller decides" in kinds.get("pause").consequence(pmm, {})
@@ -419,7 +415,7 @@ def paused(pmm, perform):
     return pmm
 
 
-def test_a_redeploy_of_a_paused_bot_is_refused_unless_somebody_says_that_it_may_quote(paused, perform):
+def test_a_redeploy_of_a_paused_bot_is_refused_unless_its_pause_may_end(paused, perform):
     with pytest.raises(PauseWouldEnd):
         operation_request(kind="redeploy", subject=paused)
     assert not Operation.objects.filter(kind="redeploy").exists()
@@ -428,7 +424,7 @@ def test_a_redeploy_of_a_paused_bot_is_refused_unless_somebody_says_that_it_may_
     assert paused.deployment.state == BotState.RUNNING
 
 
-def test_a_pause_that_is_noticed_after_a_redeploy_was_asked_for_is_kept(pmm, sandbox):
+def test_a_pause_that_is_noticed_after_a_redeploy_was_submitted_is_kept(pmm, sandbox):
     operation = operation_request(kind="redeploy", subject=pmm)
     pmm.deployment.update(paused_at=timezone.now())
     assert runner.run(operation.pk)
@@ -451,7 +447,7 @@ def test_a_paused_bot_that_crashed_does_not_quote_by_a_deploy(paused):
         operation_request(kind="deploy", subject=paused)
 
 
-def test_the_page_asks_for_the_decision_only_when_there_is_one(pmm, perform, admin_client):
+def test_the_page_requests_the_decision_only_when_there_is_one(pmm, perform, admin_client):
     page = operate_url(pmm, "redeploy")
     assert "Resume trading" not in text_of(admin_client.get(page))
     perform("pause", pmm)
@@ -463,7 +459,7 @@ def test_the_page_asks_for_the_decision_only_when_there_is_one(pmm, perform, adm
     assert Operation.objects.get(kind="redeploy").options["resume"] is True
 
 
-def test_of_several_bots_those_that_are_paused_are_left_out_unless_somebody_says_so(paused, simple, admin_client):
+def test_of_several_bots_paused_ones_are_left_out_unless_included(paused, simple, admin_client):
     bots = {"action": "redeploy", ACTION_CHECKBOX_NAME: [paused.pk, simple.pk]}
     page = reverse(f"{BOT}_changelist")
     assert "Resume trading for paused bots" in text_of(admin_client.post(page, bots))

@@ -1,4 +1,4 @@
-"""A key's new values reach the server and the bots that trade with the former ones, and start nothing else."""
+"""A key's new values reach the server and the bots that trade with the previous ones, and start nothing else."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -24,7 +24,7 @@ def trading(bot, perform) -> Bot:
 
 @pytest.fixture
 def rotated(trading, key) -> ExchangeKey:
-    """New values are stored, and the bot still trades with the former ones."""
+    """New values are stored, and the bot still trades with the previous ones."""
     key = ExchangeKey.objects.get(pk=key.pk)
     key.set_values(NEW)
     key.save()
@@ -36,9 +36,7 @@ def work_off(operation: Operation) -> None:
         assert runner.run(followup.pk)
 
 
-def test_a_rotation_pushes_the_new_values_and_redeploys_the_bot_that_has_the_former_ones(
-    rotated, trading, perform, sandbox
-):
+def test_a_rotation_pushes_the_new_values_and_redeploys_bots_with_previous_ones(rotated, trading, perform, sandbox):
     former = trading.deployment
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     assert operation.state == State.SUCCEEDED, operation.error_message
@@ -53,7 +51,7 @@ def test_a_rotation_pushes_the_new_values_and_redeploys_the_bot_that_has_the_for
     assert not running_with_previous_key(rotated).exists()
 
 
-def test_its_page_follows_the_redeploys_that_it_asked_for(rotated, trading, perform, admin_client):
+def test_its_page_follows_the_redeploys_that_it_submitted(rotated, trading, perform, admin_client):
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     live = url_of(operation, "live")
     page = text_of(admin_client.get(live))
@@ -98,7 +96,7 @@ def test_a_stopped_bot_is_not_started_by_a_rotation(rotated, trading, perform):
         "These bots are not known to be trading, so they stay as they are until their next deploy: Sharp Spread."
         in kinds.get("rotate_key").consequence(rotated, {})
     )
-    # Also when it was stopped after somebody had chosen it.
+    # Also when it was stopped after a user had chosen it.
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     assert operation.state == State.SUCCEEDED
     assert not operation.followups.exists()
@@ -120,7 +118,7 @@ def enter_new_values(key: ExchangeKey) -> ExchangeKey:
     return key
 
 
-def test_a_paused_bot_does_not_begin_to_quote_by_a_rotation(paused, key, perform):
+def test_a_rotation_does_not_make_a_paused_bot_quote(paused, key, perform):
     rotated = enter_new_values(key)
     assert not to_redeploy(rotated).exists()
     operation = perform("rotate_key", rotated, bots=[paused.pk])
@@ -171,7 +169,7 @@ def test_a_bot_that_something_else_is_done_with_is_left_and_named(rotated, tradi
     assert "Sharp Spread: not redeployed, because “Start" in operation.summary
 
 
-def test_a_redeploy_is_asked_for_once_though_the_worker_dies_after_asking(rotated, trading, monkeypatch):
+def test_a_redeploy_is_submitted_once_though_the_worker_dies_afterwards(rotated, trading, monkeypatch):
     operation = operation_request(kind="rotate_key", subject=rotated, options={"bots": [trading.pk]})
     end = runner._end
 
@@ -185,17 +183,18 @@ def test_a_redeploy_is_asked_for_once_though_the_worker_dies_after_asking(rotate
         with pytest.raises(KeyboardInterrupt):
             runner.run(operation.pk)
     first = operation.followups.get()
-    # It fails before another worker takes over: then the bot has the former key still, and nobody is active on it.
+    # It fails before another worker continues: then the bot still has the previous key, and no operation is active on
+    # it.
     Operation.objects.filter(pk=first.pk).update(state=State.FAILED)
     Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now())
     assert runner.run(operation.pk)
     assert operation.followups.get() == first
     operation.refresh_from_db()
-    # Nobody may take it for a word that the former key can go.
+    # The summary must not sound as if the previous key could be deleted.
     assert operation.summary == "Sharp Spread: redeploy requested."
 
 
-def test_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_model):
+def test_a_user_who_may_not_operate_bots_redeploys_none(rotated, trading, django_user_model):
     user = django_user_model.objects.create_user("clerk")
     user.user_permissions.set(Permission.objects.filter(codename="push_profile"))
     operation = operation_request(kind="rotate_key", subject=rotated, requested_by=user, options={"bots": [trading.pk]})
@@ -211,7 +210,7 @@ def test_there_is_nothing_to_rotate_before_new_values_are_entered(trading, key):
     assert "nothing to push" in kinds.get("rotate_key").blocker(key).message
 
 
-def test_the_page_that_asks_says_what_stops_and_whose_money_it_is(rotated, trading, admin_client):
+def test_the_confirmation_shows_what_stops_and_the_account_type(rotated, trading, admin_client):
     page = operate_url(rotated, "rotate_key")
     asked = text_of(admin_client.get(page))
     assert "stops trading for Sharp for about a minute" in asked

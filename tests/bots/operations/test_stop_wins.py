@@ -12,7 +12,7 @@ from operations.services import operation_request
 
 @pytest.fixture
 def stop_amid(monkeypatch):
-    """Somebody asks for a stop when the bot is looked at for the first time after its deploy, or its start."""
+    """Submit a stop when the bot is first polled after its deploy, or its start."""
 
     def arm(bot: Bot) -> list[Operation]:
         asked: list[Operation] = []
@@ -30,8 +30,8 @@ def stop_amid(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["deploy", "redeploy", "start"])
-def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox, stop_amid):
-    sandbox.reset(speed=20)  # or else, on a busy machine, it could be there when it is looked at for the first time
+def test_a_stop_supersedes_the_operation_in_progress(kind, bot, perform, sandbox, stop_amid):
+    sandbox.reset(speed=20)  # or else, on a busy machine, it could be there at the first poll
     if kind != "deploy":
         assert perform("deploy", bot).state == State.SUCCEEDED
     if kind == "start":
@@ -49,7 +49,7 @@ def test_a_stop_takes_over_from_what_is_in_progress(kind, bot, perform, sandbox,
     assert {instance.strategy for instance in sandbox.world.live()} == {"stopped"}
 
 
-def test_whoever_is_asked_about_a_stop_is_told_what_it_ends(bot):
+def test_the_confirmation_of_a_stop_names_what_it_ends(bot):
     output = kinds.get("stop").consequence(bot, {})
     assert "is running now" not in output
     operation_request(kind="refresh", subject=bot)

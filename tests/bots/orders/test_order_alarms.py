@@ -1,4 +1,4 @@
-"""What is no alarm: a deploy is held back by orders that are open, and not by a log that is read too strictly."""
+"""False alarms: a deploy is blocked by orders that are open, and not by a log that is read too strictly."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -59,7 +59,7 @@ def test_what_keeps_a_bot_from_quoting_lasts_until_it_was_seen_to_quote():
     assert trouble is not None and trouble[0] == Trouble.NO_BALANCE
 
 
-def test_an_order_that_was_not_acknowledged_when_the_bot_stopped_is_not_said_to_be_cancelled():
+def test_an_unacknowledged_order_at_the_stop_is_not_reported_as_canceled():
     """As ``ExchangePyBase._execute_order_cancel`` of 20260922 logs it, of an order that has no id yet."""
     lines = (
         "stop command initiated.",
@@ -176,7 +176,7 @@ def test_a_kill_switch_that_could_not_be_put_back_does_not_outlive_the_next_star
     assert sandbox.world.instances[name].config[0]["manual_kill_switch"] is False
 
 
-def test_a_start_does_not_restart_a_running_bot_that_the_server_has_not_heard_again(pmm, name, perform, sandbox):
+def test_a_start_does_not_restart_a_running_bot_that_has_not_reconnected(pmm, name, perform, sandbox):
     """After a restart of the API a live bot is listed with ``recently_active: false`` for a moment."""
     began = sandbox.world.instances[name].started_at
     mqtt, calls = Bots.mqtt, []
@@ -192,7 +192,7 @@ def test_a_start_does_not_restart_a_running_bot_that_the_server_has_not_heard_ag
     assert sandbox.world.instances[name].started_at == began
 
 
-def test_an_archive_asks_docker_before_it_believes_that_the_container_is_gone(pmm, name, perform, sandbox, monkeypatch):
+def test_an_archive_asks_docker_whether_the_container_was_removed(pmm, name, perform, sandbox, monkeypatch):
     """“Everything that is about to deploy, archive or declare gone asks”: here only the two lists were asked."""
     monkeypatch.setattr(lifecycle, "_remove_container", lambda run, api, deployment: sandbox.world.pause(name))
     operation = perform("archive", pmm)
@@ -200,7 +200,7 @@ def test_an_archive_asks_docker_before_it_believes_that_the_container_is_gone(pm
     assert pmm.deployment.ended_at is None or sandbox.world.instances[name].container == "removed"
 
 
-def test_one_rejected_order_beside_an_open_one_does_not_open_an_incident_at_the_first_look():
+def test_one_rejected_order_beside_an_open_one_is_no_incident_at_the_first_poll():
     lines = (
         "Created LIMIT BUY order BSPUT66 for 1600 SHARP-USDT at 0.012462.",
         "Failed to submit SELL order to Bitmart. Check API key and network connection.",
@@ -210,9 +210,7 @@ def test_one_rejected_order_beside_an_open_one_does_not_open_an_incident_at_the_
     assert trouble is None or Incident(kind=IncidentKind.BOT_NOT_QUOTING).needs_second_poll
 
 
-def test_an_archive_whose_database_appears_a_moment_after_the_container_is_gone_is_read(
-    pmm, perform, sandbox, monkeypatch
-):
+def test_an_archives_database_that_appears_after_the_removal_is_read(pmm, perform, sandbox, monkeypatch):
     """The server removes the container first, and moves its data then."""
     database, calls = Archives._database, []
 
@@ -241,9 +239,7 @@ def test_an_order_that_was_filled_during_the_stop_is_not_open_because_its_cancel
     assert orders_after([], None, entries) == []
 
 
-def test_the_advice_for_a_bot_that_stopped_in_order_before_its_container_ended_speaks_of_no_orders(
-    pmm, name, perform, sandbox
-):
+def test_the_advice_for_a_bot_that_stopped_in_order_mentions_no_orders(pmm, name, perform, sandbox):
     assert perform("stop", pmm).state == State.SUCCEEDED
     sandbox.world.crash(name)
     assert look(pmm).state == BotState.CRASHED
@@ -251,7 +247,7 @@ def test_the_advice_for_a_bot_that_stopped_in_order_before_its_container_ended_s
     assert "were not cancelled" not in f"{advice}" and "Recover it first" not in f"{advice}"
 
 
-def test_a_new_run_that_logs_much_at_once_does_not_forget_the_orders_of_the_one_before(pmm):
+def test_a_new_run_that_logs_much_at_once_keeps_the_previous_runs_orders(pmm):
     """A bot that is not ready logs a line each second: after 100 s its log is full, and nothing has fallen out."""
     known = [OpenOrder("OLD", "BUY", "1", "1", "A-B")]
     lines = ["MQTT Bridge connected with success.", *["bitmart is not ready. Please wait..."] * (LOG_LENGTH - 1)]
@@ -260,7 +256,7 @@ def test_a_new_run_that_logs_much_at_once_does_not_forget_the_orders_of_the_one_
     assert orders_after(known, START, entries) == known
 
 
-def test_orders_that_a_person_has_not_dealt_with_outlast_an_archive_by_somebody_else(pmm, name, perform, sandbox):
+def test_unresolved_orders_outlast_an_archive_outside_the_panel(pmm, name, perform, sandbox):
     """Once its archive proves some, the record that was there keeps those that the archive leaves out."""
     record_orphaned(pmm.deployment, [OpenOrder("EARLIER", "BUY", "1", "1", "SHARP-USDT")], "Seen.")
     sandbox.world.instances[name].archive("{}", cancels=False)

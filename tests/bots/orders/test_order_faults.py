@@ -1,5 +1,5 @@
-"""Orders, stops and recoveries under faults that come at the worst moment: workers that die, servers that hide, people
-who act meanwhile. Each of these lost money, or said something untrue, once.
+"""Orders, stops and recoveries under faults at the worst moment: workers that die, servers that hide, users who act
+meanwhile. Each of these lost money, or reported something untrue, once.
 """
 
 import re
@@ -72,9 +72,7 @@ def test_a_bot_that_quoted_before_the_panel_saw_it_connected_is_recovered_before
 
 
 @pytest.mark.parametrize("unseen_by", ["restarted between two polls", "an unreachable server", "a refresh"])
-def test_a_container_that_docker_restarted_has_its_former_orders_named_whoever_looked_in_between(
-    unseen_by, pmm, name, perform, sandbox
-):
+def test_a_container_that_docker_restarted_has_its_previous_orders_named(unseen_by, pmm, name, perform, sandbox):
     former = standing(sandbox)
     sandbox.world.crash(name)
     if unseen_by != "restarted between two polls":
@@ -114,9 +112,7 @@ def test_orders_that_a_person_dealt_with_hide_no_others_of_the_same_instance(pmm
     assert mine <= named(pmm)
 
 
-def test_a_stop_elsewhere_that_skipped_the_cancels_is_not_taken_for_one_in_order_after_a_gap_of_the_log(
-    pmm, name, perform, sandbox
-):
+def test_an_external_stop_without_cancels_is_not_orderly_after_a_log_gap(pmm, name, perform, sandbox):
     sandbox.world.clock.advance(3 * 3600)  # more entries than the server keeps
     look(pmm)
     left = standing(sandbox)
@@ -148,9 +144,7 @@ def test_a_stop_elsewhere_that_skipped_the_cancels_names_the_orders(pmm, name, s
     assert named(pmm) == left
 
 
-def test_a_second_bot_is_not_deployed_in_the_market_of_a_crashed_one_without_a_word(
-    pmm, name, make_pmm, perform, sandbox
-):
+def test_a_second_bot_in_the_market_of_a_crashed_one_gets_a_warning(pmm, name, make_pmm, perform, sandbox):
     sandbox.world.crash(name)
     look(pmm)
     second = make_pmm(name="Second")
@@ -168,7 +162,7 @@ def test_a_pause_after_a_recovery_that_failed_outlives_the_next_recovery(pmm, na
     sandbox.world.instances[name].connectors.clear()
     assert perform("recover", pmm).error_code == "container_exited"
     sandbox.world.instances[name].connectors.update(keys)
-    sandbox.world.restart(name)  # somebody mends it by hand; its kill switch is still set
+    sandbox.world.restart(name)  # an operator fixes it by hand; its kill switch is still set
     sandbox.world.clock.advance(QUOTING)
     look(pmm)
     resumed = perform("resume", pmm, open_orders=True)
@@ -195,7 +189,7 @@ def test_a_stop_of_a_deploy_that_was_not_answered_stops_what_appears_later(
     with monkeypatch.context() as patch:
         patch.setattr(deploy, "_send", lose)
         assert perform("deploy", bot).error_code == "deploy_unconfirmed"
-    perform("stop", bot)  # wanted: nothing of this bot trades
+    perform("stop", bot)  # intended: no instance of this bot trades
     with talking_to(bot.server) as api:
         send(api, bot.deployment)  # it arrives after all
     for _ in range(3):
@@ -206,7 +200,7 @@ def test_a_stop_of_a_deploy_that_was_not_answered_stops_what_appears_later(
     assert sandbox.world.open_orders() == []
 
 
-def test_a_stop_does_not_wait_behind_an_archive_that_has_not_begun(pmm, perform, sandbox):
+def test_a_stop_does_not_wait_behind_an_archive_that_has_not_started(pmm, perform, sandbox):
     operation_request(kind="archive", subject=pmm)  # waits for a place at its server
     stop = operation_request(kind="stop", subject=pmm)
     assert runner.run(stop.pk)
@@ -217,7 +211,7 @@ def test_a_stop_does_not_wait_behind_an_archive_that_has_not_begun(pmm, perform,
 # --- wrong truth ------------------------------------------------------------------------------------------------
 
 
-def test_a_stop_that_takes_over_a_redeploy_in_its_archive_does_not_fail(pmm, name, perform, sandbox, monkeypatch):
+def test_a_stop_that_supersedes_a_redeploy_in_its_archive_does_not_fail(pmm, name, perform, sandbox, monkeypatch):
     remove, stops = lifecycle._remove_container, []
 
     def remove_and_be_stopped(run, api, deployment):
@@ -250,9 +244,7 @@ def test_a_stop_is_not_held_up_by_a_dead_predecessor_at_a_busy_server(pmm, make_
     assert stop.state == State.SUCCEEDED
 
 
-def test_a_stop_right_after_somebody_restarted_a_stopped_container_is_not_believed_by_the_log_of_before(
-    pmm, name, perform, sandbox
-):
+def test_a_stop_right_after_an_external_restart_ignores_the_earlier_log(pmm, name, perform, sandbox):
     assert perform("stop", pmm).state == State.SUCCEEDED
     sandbox.world.crash(name)
     sandbox.world.restart(name)
@@ -273,7 +265,7 @@ def test_without_mqtt_no_bot_that_quotes_is_killed(kind, pmm, name, perform, san
     assert (instance.started_at, instance.ends_at) == (began, None), (operation.error_code, operation.error_message)
 
 
-def test_a_recovery_that_failed_is_no_pause_that_somebody_wanted(pmm, name, perform, sandbox):
+def test_a_failed_recovery_is_no_requested_pause(pmm, name, perform, sandbox):
     sandbox.world.crash(name)
     keys = dict(sandbox.world.instances[name].connectors)
     sandbox.world.instances[name].connectors.clear()
@@ -299,7 +291,7 @@ def test_a_confirmation_covers_only_the_orders_that_were_shown(pmm, name, sandbo
     assert "B" in named(pmm)
 
 
-def test_names_of_orders_are_not_lost_when_a_later_look_knows_fewer(pmm, name, perform, sandbox):
+def test_names_of_orders_are_kept_when_a_later_poll_knows_fewer(pmm, name, perform, sandbox):
     sandbox.world.crash(name)
     look(pmm)
     sandbox.world.restart(name)
@@ -316,13 +308,13 @@ def test_names_of_orders_are_not_lost_when_a_later_look_knows_fewer(pmm, name, p
 
 
 @pytest.mark.parametrize("kind", ["archive", "redeploy"])
-def test_a_server_without_archive_routes_ends_an_archive_all_the_same(kind, pmm, perform, sandbox):
+def test_a_server_without_archive_routes_still_ends_an_archive(kind, pmm, perform, sandbox):
     sandbox.faults.add("route_missing", "/archived-bots")
     operation = perform(kind, pmm)
     assert operation.state == State.SUCCEEDED, (operation.error_code, operation.error_message)
 
 
-def test_a_server_without_archive_routes_is_polled_all_the_same(pmm, name, sandbox):
+def test_a_server_without_archive_routes_is_still_polled(pmm, name, sandbox):
     sandbox.faults.add("route_missing", "/archived-bots")
     sandbox.world.instances[name].archive("{}")
     sandbox.world.clock.advance(60)

@@ -1,7 +1,7 @@
-"""Orders outlive their bot. Whatever ends or restarts an instance cancels them first, or names what is left.
+"""Orders outlive their bot. Any end or restart of an instance cancels them first, or names what is left.
 
-The exchange of the sandbox is the judge: after each fault and each operation, what stands on its book is what the
-panel says.
+The sandbox's exchange is the reference: after each fault and each operation, the orders on its book are those that the
+panel reports.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def instance(quoting, sandbox) -> Instance:
 
 
 def assert_every_order_is_named(bot: Bot, sandbox: Sandbox) -> None:
-    """What stands at the exchange was placed by the run that goes on, or is named."""
+    """Assert that each order at the exchange was placed by the run that continues, or is named."""
     bot.refresh_from_db()
     of_this_run = {
         order.client_order_id
@@ -141,7 +141,7 @@ def test_after_each_fault_and_each_operation_no_order_is_left_that_the_panel_doe
 
 
 def blocked(kind: str, bot: Bot) -> bool:
-    """Whether the panel refuses to begin: orders are named already, and nobody has dealt with them."""
+    """Return whether the panel refuses to start: orders are named already, and unresolved."""
     return kind in {"start", "deploy", "redeploy"} and bool(named(bot))
 
 
@@ -223,13 +223,11 @@ def test_a_stop_that_cannot_be_delivered_says_so(bot, perform, sandbox, settings
     assert "Recover" in operation.error_remedy
 
 
-# --- nothing is said to be cancelled that was not seen to be ----------------------------------------------------
+# --- no order is reported as canceled without proof -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["stop", "archive", "redeploy", "recover"])
-def test_orders_whose_cancels_the_exchange_refuses_are_named_and_not_said_to_be_cancelled(
-    kind, quoting, instance, perform, sandbox
-):
+def test_orders_whose_cancels_the_exchange_rejects_are_named_as_open(kind, quoting, instance, perform, sandbox):
     before = standing(sandbox)
     sandbox.world.exchange.refuse_keys()
     operation = perform(kind, quoting)
@@ -292,7 +290,7 @@ def test_an_order_that_a_person_has_dealt_with_is_not_named_again_by_its_archive
     assert not OrphanedOrders.objects.unresolved().exists()
 
 
-def test_a_bot_with_orders_that_nobody_has_dealt_with_is_not_deleted(quoting, orphaned):
+def test_a_bot_with_unresolved_orders_is_not_deleted(quoting, orphaned):
     with pytest.raises(Exception, match="left orders open"):
         quoting.remove()
 
@@ -307,9 +305,7 @@ def test_a_rotated_key_leaves_a_bot_alone_that_has_orders_to_be_dealt_with(bot, 
     assert not operation.followups.exists()
 
 
-def test_a_container_that_somebody_else_started_again_has_its_former_orders_named(
-    make_pmm, key, perform, sandbox, server
-):
+def test_a_container_restarted_outside_the_panel_has_its_previous_orders_named(make_pmm, key, perform, sandbox, server):
     bot = make_pmm()
     assert perform("deploy", bot).state == State.SUCCEEDED
     sandbox.world.clock.advance(QUOTING)
@@ -338,7 +334,7 @@ def test_a_paused_bot_is_never_joined_by_a_second_one(kind, quoting, instance, p
     assert len(sandbox.world.open_orders()) == 2
 
 
-def test_a_look_stops_nothing(quoting, instance, sandbox, perform):
+def test_a_refresh_stops_nothing(quoting, instance, sandbox, perform):
     paused(sandbox, instance.name)
     sandbox.requests.clear()
     look(quoting)

@@ -1,4 +1,4 @@
-"""From contract to running bot: what each line says in each state, and the one that comes next."""
+"""From contract to running bot: the text of each line in each state, and the next one."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -84,7 +84,7 @@ def test_with_a_key_the_bot_is_next_and_with_both_the_deploy_is(key, make_bot, c
     assert checklist().next.part == Part.BOT
     make_bot()
     found = checklist()
-    # The profile comes with the deploy: nobody needs to push it before.
+    # The profile comes with the deploy: no one needs to push it before.
     assert found.next.part == Part.DEPLOYED
     assert found.missing is None
 
@@ -98,7 +98,7 @@ def test_a_bot_whose_orders_are_rejected_is_not_done(bot, checklist, perform):
     assert heard.sentence == "Sharp Spread is running, orders rejected: Invalid API key"
 
 
-def test_a_bot_that_was_deployed_and_heard_leaves_nothing_to_do(bot, checklist, perform):
+def test_a_bot_that_was_deployed_and_connected_leaves_nothing_to_do(bot, checklist, perform):
     assert perform("deploy", bot).state == State.SUCCEEDED
     found = checklist()
     assert {line.state for line in found.lines} == {DONE}
@@ -111,14 +111,14 @@ def test_what_is_wrong_goes_before_what_waits(server, checklist):
     assert checklist().next.part == Part.DETAILS
 
 
-def test_what_comes_by_itself_is_next_only_when_nothing_else_is(key, make_bot, checklist):
+def test_automatic_lines_are_next_only_when_nothing_else_is(key, make_bot, checklist):
     ask(make_bot(), State.RUNNING)
     assert checklist().next.part == Part.PROFILE
     assert checklist().next.comes_by_itself
 
 
 @pytest.mark.parametrize("status", [ClientStatus.PAUSED, ClientStatus.OFFBOARDED])
-def test_nothing_waits_while_the_client_shall_not_trade_but_what_is_wrong_stays_so(status, bot, checklist):
+def test_nothing_waits_while_the_client_must_not_trade_but_errors_stay(status, bot, checklist):
     Client.objects.update(status=status)
     assert checklist().next is None
     deploy(bot, BotState.CRASHED)
@@ -221,7 +221,7 @@ def test_a_profile_that_is_not_there_comes_with_the_first_deploy(bot, line):
     assert found.action.label == "Push keys"
 
 
-def test_a_profile_that_the_panel_did_not_make_is_said_before_anything_is_sent(server, bot, line):
+def test_an_unadopted_profile_is_reported_before_anything_is_sent(server, bot, line):
     server.contact_succeeded(account_names=["client_sharp"])
     found = line(Part.PROFILE)
     assert found.state == WRONG and "Does it belong to this client?" in found.sentence
@@ -258,7 +258,7 @@ def test_a_bot_that_was_never_deployed_can_be(bot, line):
     assert found.action.url.endswith(f"/bot/{bot.pk}/operate/deploy/")
 
 
-def test_a_deploy_under_way_comes_by_itself(bot, line):
+def test_a_deploy_in_progress_needs_no_action(bot, line):
     operation = ask(bot, State.RUNNING)
     found = line(Part.DEPLOYED)
     assert (found.state, found.comes_by_itself) == (WAITING, True)
@@ -303,7 +303,7 @@ def test_a_deploy_with_a_refused_key_is_offered_again_once_there_is_news_of_the_
         ("config_invalid", {"settings": {"bid_spread": 0.02, "ask_spread": 0.01, "order_amount": 1600}}),
     ],
 )
-def test_a_corrected_mistake_warns_no_more(code, change, bot, line):
+def test_a_corrected_mistake_no_longer_warns(code, change, bot, line):
     operation = ask(bot, State.FAILED, error_code=code, error_message="The exchange does not list it.")
     deployment = bot.plan_deployment()
     deployment.operation = operation
@@ -330,7 +330,7 @@ def test_a_mistake_that_is_still_known_to_be_one_is_not_corrected(bot, line):
 
 
 @pytest.mark.parametrize("code", ["server_unreachable", "deploy_unconfirmed", "key_refused", "panel_fault", ""])
-def test_a_change_of_the_bot_mends_nothing_else(code, bot, line):
+def test_a_change_of_the_bot_fixes_nothing_else(code, bot, line):
     operation = ask(bot, State.FAILED, error_code=code, error_message="It failed.")
     deployment = bot.plan_deployment()
     deployment.operation = operation
@@ -376,7 +376,7 @@ def test_only_a_bot_that_trades_or_may_is_named_as_company(state, trades, bot, m
     words = "Other of the same client trades the same market"
     consequence = kinds.get("deploy").consequence
     assert (words in consequence(bot, {})) == trades
-    # Not seen for long, it may have been started by somebody.
+    # Without a recent poll, it may have been started outside the panel.
     deployment.update(observed_at=timezone.now() - timedelta(hours=1))
     assert words in consequence(bot, {})
     deployment.end(BotState.ARCHIVED)
@@ -388,7 +388,7 @@ def test_an_open_deployment_is_done(bot, line):
     assert line(Part.DEPLOYED).state == DONE
 
 
-# --- heard ---
+# --- connected ---
 
 
 @pytest.mark.parametrize(
@@ -403,7 +403,7 @@ def test_an_open_deployment_is_done(bot, line):
         (BotState.NOT_LISTED, WRONG),
     ],
 )
-def test_a_deployed_bot_is_heard_or_not(state, expected, bot, line):
+def test_a_deployed_bot_is_connected_or_not(state, expected, bot, line):
     deploy(bot, state)
     assert line(Part.CONNECTED).state == expected
 
@@ -429,7 +429,7 @@ def test_a_second_instance_is_wrong_although_the_bot_runs(bot, line):
 # --- who may ---
 
 
-def test_who_may_not_do_something_is_told_whom_to_ask(client_sharp, key, django_user_model, line):
+def test_a_user_without_permission_sees_who_can_help(client_sharp, key, django_user_model, line):
     viewer = django_user_model.objects.create_user("viewer")
     found = line(Part.BOT, viewer)
     assert found.action is None
@@ -442,5 +442,5 @@ def test_who_may_not_do_something_is_told_whom_to_ask(client_sharp, key, django_
     assert line(Part.BOT, manager).action.label == "Add bot"
 
 
-def test_nobody_is_offered_anything_without_a_permission(bot, checklist):
+def test_actions_are_offered_only_with_permission(bot, checklist):
     assert not [line for line in checklist(AnonymousUser()).lines if line.action]

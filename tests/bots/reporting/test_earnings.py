@@ -1,4 +1,4 @@
-"""What bots earned and traded in a time: counted between figures that begin anew with each run and each start."""
+"""What bots earned and traded in a period: differences of figures that restart with each run and each start."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -51,7 +51,7 @@ def test_nothing_reported_is_nothing_earned(deploy):
     assert earned() == []
 
 
-def test_it_is_said_when_the_newest_of_the_figures_was_reported(deploy):
+def test_the_time_of_the_newest_figures_is_shown(deploy):
     run = deploy()
     for hours in (5, 2, 3):
         report(run, hours, 1)
@@ -74,7 +74,7 @@ def test_a_run_that_began_in_the_time_counts_from_zero(deploy):
     assert totals() == (3, 80)
 
 
-def test_a_run_that_nobody_looked_at_before_counts_from_its_first_figures(deploy):
+def test_a_run_without_earlier_samples_counts_from_its_first_figures(deploy):
     run = deploy(days=20)
     report(run, 4, 500, 5000)
     report(run, 1, 503, 5080)
@@ -144,7 +144,7 @@ def test_over_time_shows_profit_so_far_and_volume_of_each_step(deploy):
 
 
 @pytest.mark.parametrize("span", ["week", "month"])
-def test_what_is_thinned_out_for_a_longer_time_is_counted_all_the_same(span, deploy):
+def test_downsampled_figures_of_a_longer_time_are_still_counted(span, deploy):
     run = deploy(days=29)
     for hours in range(28 * 24, 0, -1):
         report(run, hours, 1000 - hours, 10 * (1000 - hours))

@@ -1,4 +1,4 @@
-"""Orders that an exchange would refuse are seen in the settings, by what the schema says of them."""
+"""Orders that an exchange would reject are detected in the settings, with the help of the schema."""
 
 import pytest
 
@@ -65,21 +65,21 @@ def test_a_quote_amount_is_turned_into_the_base_asset_at_the_price():
     assert reason.startswith("An order is 800 SHARP at a price of 0.0125.")
 
 
-def test_without_a_price_only_what_is_told_in_the_same_asset_is_judged():
+def test_without_a_price_only_amounts_in_the_same_asset_are_checked():
     assert bundled("spread", NO_PRICE, order_amount=100) == {}
     assert bundled("spread", NO_PRICE, order_amount=99) != {}
     assert bundled("grid_strike", NO_PRICE, total_amount_quote=4) != {}
 
 
 @pytest.mark.parametrize("rules", [Rules(), Rules(min_order_size=0, min_notional_size=0, price=1)])
-def test_an_exchange_that_asks_for_nothing_refuses_nothing(rules):
+def test_an_exchange_without_rules_rejects_nothing(rules):
     assert bundled("spread", rules, order_amount=0.0001) == {}
 
 
 def test_a_strategy_of_one_s_own_says_which_settings_are_amounts():
     assert own(RULES, unit="base asset", per="order").keys() == {"amount"}
     assert own(RULES, unit="quote asset", per="order") == {}
-    assert own(RULES, unit="base asset") == {}  # not said to be an amount
+    assert own(RULES, unit="base asset") == {}  # not declared as an amount
     assert own(RULES, unit="seconds", per="order") == {}
 
 
@@ -91,12 +91,12 @@ def test_an_amount_in_a_group_is_found_by_both_names():
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, "many", [], True])
-def test_what_is_no_amount_is_not_judged(value):
+def test_settings_that_are_no_amounts_are_not_checked(value):
     # Zero means that a controller does not use the setting; the schema's bounds are for the rest.
     assert bundled("spread", order_amount=value) == {}
 
 
-def test_what_was_reckoned_with_rounding_is_not_refused():
+def test_amounts_within_rounding_are_accepted():
     schema = BUNDLED["pmm_simple"]["schema"]
     settings = defaults("pmm_simple") | {"total_amount_quote": 0.3, "buy_spreads": [0.1, 0.2]}
     assert too_small(schema, settings, Rules(min_notional_size=0.1), PAIR) == {}

@@ -19,7 +19,7 @@ def script(fields: str = "", *, config: str = "MineConfig(StrategyV2ConfigBase)"
 
 
 def setting(declaration: str) -> dict:
-    """What a declaration says of the setting ``it``."""
+    """Return what a declaration defines about the setting ``it``."""
     read = read_script(script(f"    it{declaration}"))
     assert not read.problems
     described = read.schema["properties"]["it"]
@@ -93,7 +93,7 @@ def test_a_default_is_read_however_it_is_written(value, default):
 
 
 @pytest.mark.parametrize("value", ["60 * 60", "{1, 2}", "b'x'", "Decimal('x')", "DAY", "Field(default_factory=list)"])
-def test_a_default_that_only_running_it_would_tell_is_left_to_the_server(value):
+def test_a_default_known_only_at_run_time_is_left_to_the_server(value):
     assert "default" not in setting(f": Any = {value}")
     assert not is_required(f": Any = {value}")
 
@@ -195,13 +195,13 @@ def test_a_bundled_script_reads_as_its_settings_say(name):
         ),
     ],
 )
-def test_what_no_server_could_start_is_told_with_the_reason(source, reason):
+def test_a_script_that_no_server_could_start_is_reported_with_the_reason(source, reason):
     (problem,) = read_script(source).problems
     assert problem.startswith(reason)
 
 
 @pytest.mark.parametrize("source", [IMPORTS + STRATEGY, "class Mine(PureMarketMakingStrategyV2): pass"])
-def test_the_way_out_is_told_too(source):
+def test_the_fix_is_reported_too(source):
     (problem,) = read_script(source).problems
     assert problem.endswith(FIX_HINT)
 

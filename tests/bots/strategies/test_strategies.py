@@ -124,7 +124,7 @@ def test_the_defaults_and_what_is_required_satisfy_it(name):
     assert set(settings) == set(schema["properties"]) == set(schema["required"])
 
 
-def test_every_word_that_json_schema_does_not_have_stands_in_a_table_of_the_documentation():
+def test_every_own_schema_keyword_is_documented():
     def words(schema: dict) -> set[str]:
         nested = schema.get("properties", {}).values()
         return set(schema).union(*(words(rules) for rules in nested))
@@ -178,12 +178,12 @@ def test_settings_that_contradict_each_other_are_refused(name, changes, errors):
         ("grid_strike", {"side": 2, "limit_price": 0}),
     ],
 )
-def test_settings_that_are_switched_off_contradict_nothing(name, changes):
+def test_disabled_settings_contradict_nothing(name, changes):
     assert setting_errors(schema_of(name), defaults(name) | REQUIRED[name] | changes) == {}
 
 
 @pytest.mark.parametrize("rule", ["macd_fast", [], ["a"], ["a", ["b"]], ["a", "b"], [1, 2]])
-def test_a_rule_that_is_none_is_passed_over(rule):
+def test_an_invalid_rule_is_skipped(rule):
     assert setting_errors({"increasing": rule}, {"a": "x", "1": True, "2": 0}) == {}
 
 
@@ -224,7 +224,7 @@ def test_a_setting_within_a_group_is_named_after_both():
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_what_has_no_leverage_to_set_trades_spot_markets_only(name):
-    """With leverage a position can outgrow the balance, so it must be somebody's choice."""
+    """With leverage a position can outgrow the balance, so it must be a user's choice."""
     assert BUNDLED[name].get("spot_only", False) == ("leverage" not in schema_of(name)["properties"])
 
 

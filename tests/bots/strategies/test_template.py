@@ -1,4 +1,4 @@
-"""What becomes of a server's word on a controller's settings: a schema that a form can be made of."""
+"""A server's report about a controller's settings becomes a schema that a form can be made from."""
 
 from dataclasses import asdict
 

@@ -133,7 +133,7 @@ def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callab
     shoot("change-many-done")
 
 
-def test_what_was_entered_and_not_saved_is_not_left_behind_without_a_question(page: Page, demo: Demo) -> None:
+def test_leaving_unsaved_input_needs_confirmation(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Paper Maker").click()

@@ -11,7 +11,7 @@ from tests.browser.steps import enter_bot, open_bot, open_settings, operate, sav
 
 pytestmark = pytest.mark.browser
 
-#: What the form can't fill in by itself, by the labels that a person reads.
+#: What the form can't fill in on its own, by the labels that a user reads.
 ENTERED = {
     "spread": {"Order amount": "1600"},
     "pmm_v1": {"Buy spreads": "0.003, 0.006", "Order amount": "0.01"},

@@ -36,7 +36,7 @@ def arrives(page: Page, demo: Demo) -> Callable[[str, str], None]:
 
 @pytest.fixture
 def sharp_bot(demo: Demo, tmp_path: Path) -> str:
-    """The page of a bot of the demo's client, that runs and that no account manager looks after."""
+    """The page of a bot of the demo's client, that runs and that no account manager manages."""
     wanted = {
         "name": "Day and Night",
         "account": "client_sharp",
@@ -124,7 +124,7 @@ def test_a_viewer_sees_every_client_and_can_change_nothing(
     for path in (sharp_bot, settings, "/admin/accounts/client/1/change/", "/admin/accounts/server/1/change/"):
         page.goto(path)
         expect(page.locator("main")).to_contain_text(re.compile("Sharp|Sandbox"))
-        # These two only look.
+        # These two only read.
         offered = page.locator("[role=group][aria-label='Actions'] .panel-button").all_inner_texts()
         assert {text.splitlines()[-1] for text in offered} <= {"Check", "Refresh"}
         expect(page.get_by_role("button", name=re.compile("^Save|^Delete"))).to_have_count(0)

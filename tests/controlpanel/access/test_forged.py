@@ -13,13 +13,13 @@ from tests.controlpanel.conftest import BOT, KEY, every_row, make_world, operate
 
 #: No row has such a number: too great for a column, too long for Python to read, a digit that no number has.
 NUMBERS = ["9" * 30, "9" * 5000, "²"]
-#: What the database alone refuses, each in its way; PostgreSQL holds no NUL.
+#: Values that only the database rejects, each in its own way; PostgreSQL stores no NUL.
 VALUES = [*NUMBERS[:2], "a\0b"]
 
 
 @pytest.fixture(params=["Administrator", "Account manager"])
 def visitor(request, make_user, browse):
-    """Somebody with a client; what the panel fails at is answered, as it would be on a host, and not raised."""
+    """A user with a client; the panel's own errors are answered, as on a host, and not raised."""
     user = make_user("visitor", set())
     user.groups.add(Group.objects.get(name=request.param))
     make_world("Own", user)

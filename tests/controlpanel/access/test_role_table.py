@@ -69,7 +69,7 @@ def test_what_a_release_adds_is_given_to_the_roles_that_it_is_for(db, monkeypatc
     assert not start.group_set.exists()
 
 
-def test_nobody_in_a_group_that_has_a_roles_name_by_chance_gains_anything(db):
+def test_a_group_with_a_roles_name_by_chance_gains_no_permissions(db):
     RoleGrant.objects.all().delete()
     Group.objects.all().delete()
     member = User.objects.create_user("member", is_staff=True)

@@ -1,4 +1,4 @@
-"""Every address of the project, walked by every role: found by the resolver, so that a new one is walked by itself."""
+"""Every address of the project, walked by every role: found by the resolver, so that a new one is included."""
 
 import re
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ VERBS = {"changelist": "view", "change": "view", "history": "view", "add": "add"
 #: Models whose rows belong to no client.
 OF_NOBODY = {Strategy, User, Group}
 
-#: What stands for the parameters that name no row.
+#: The values of the parameters that name no row.
 SAMPLES = {"action": "stop", "connector": "bitmart", "name": "spread", "code": "wrong_password", "file_type": "csv"}
 
 
@@ -110,7 +110,7 @@ def rows_of(model: type[Model], world: dict[str, Model]) -> list[Model]:
 
 
 def expected(letter: str, address: Address, *, visible: bool) -> set[int]:
-    """How the address answers a role that is asked to look at it."""
+    """Return how the address answers a GET of a role."""
 
     def may(permission: str) -> bool:
         return letter in WHO_MAY.get(permission, "").split()
@@ -161,7 +161,7 @@ def users(make_user) -> dict[str, User]:
 
 
 def complete(world: dict[str, Model]) -> dict[str, Model]:
-    """With the token of a tool, and what belongs to no client and has pages all the same."""
+    """Add the token of a tool, and what belongs to no client and has pages anyway."""
     custom, _ = Strategy.objects.get_or_create(name="custom", kind="controller", controller_type="generic")
     colleague, _ = User.objects.get_or_create(username="somebody")
     client: Any = world["client"]
@@ -218,7 +218,7 @@ def stored() -> str:
     return serializers.serialize("json", rows)
 
 
-def test_nobody_gets_in_without_signing_in(own):
+def test_no_page_opens_without_signing_in(own):
     browser = Browser()
     before = stored()
     for address in addresses(own):
@@ -280,7 +280,7 @@ def test_the_token_of_an_account_manager_meets_nothing_of_other_clients_either(o
     assert stored() == before
 
 
-def test_who_may_only_look_changes_nothing_wherever_a_form_is_sent(users, own, browse):
+def test_a_user_with_view_permission_changes_nothing_with_any_form(users, own, browse):
     browser = browse(users["V"])
     Operation.objects.update(state="failed")
     before = stored()
@@ -291,7 +291,7 @@ def test_who_may_only_look_changes_nothing_wherever_a_form_is_sent(users, own, b
     assert stored() == before
 
 
-def test_who_may_only_look_has_no_server_asked(users, own, browse):
+def test_a_user_with_view_permission_causes_no_server_requests(users, own, browse):
     browser, bot = browse(users["V"]), own["bot"]
     Operation.objects.update(state="failed")
     asked_for = Operation.objects.count()

@@ -67,7 +67,7 @@ def test_lists_and_their_filters_name_own_clients_only(browser, own, foreign):
         assert "foreign" not in page.lower(), name
 
 
-def test_a_filter_or_a_search_for_somebody_elses_client_finds_nothing(browser, own, foreign):
+def test_a_filter_or_a_search_for_another_managers_client_finds_nothing(browser, own, foreign):
     client = foreign["client"]
     for name, query in (
         (BOT, {"client__id__exact": client.pk}),
@@ -87,12 +87,12 @@ def test_own_pages_open(browser, own):
     assert {page: browser.get(page).status_code for page in allowed} == dict.fromkeys(allowed, 200)
 
 
-def test_own_pages_name_nobody_elses_client(browser, own, foreign):
+def test_own_pages_do_not_name_other_managers_clients(browser, own, foreign):
     for page in [*addresses(own), *(reverse(f"{name}_add") for name in (CLIENT, KEY, BOT)), reverse("admin:index")]:
         assert "foreign" not in text_of(browser.get(page)).lower(), page
 
 
-def test_a_guessed_address_of_somebody_elses_leads_nowhere(browser, foreign):
+def test_a_guessed_address_of_another_managers_row_is_not_found(browser, foreign):
     before = list(Operation.objects.values())
     for page in addresses(foreign):
         response = browser.get(page)
@@ -114,7 +114,7 @@ def test_a_guessed_address_of_somebody_elses_leads_nowhere(browser, foreign):
     assert list(Operation.objects.values()) == before
 
 
-def test_a_change_sent_to_somebody_elses_page_changes_nothing(browser, foreign):
+def test_a_change_sent_to_another_managers_page_changes_nothing(browser, foreign):
     browser.post(url_of(foreign["client"]), {"name": "Stolen", "server": foreign["server"].pk, "status": "active"})
     browser.post(url_of(foreign["key"], "rotate"), dict.fromkeys(PLANTED, "stolen"))
     browser.post(url_of(foreign["bot"]), {"name": "Stolen"})
@@ -174,7 +174,7 @@ def test_profiles_that_are_other_clients_are_not_offered(own, foreign, manager, 
     assert "Colleague" not in text_of(browser.get(url_of(server)))
 
 
-def test_without_the_permission_no_profile_is_taken_over_by_choosing_it(browser, own):
+def test_without_the_permission_no_profile_is_adopted_by_choosing_it(browser, own):
     server = own["server"]
     server.contact_succeeded(account_names=["free"])
     page = browser.get(reverse(f"{CLIENT}_add"))
@@ -186,7 +186,7 @@ def test_without_the_permission_no_profile_is_taken_over_by_choosing_it(browser,
     assert (new.account_name, new.is_pushed) == ("client_new", False)
 
 
-def test_only_who_may_choose_is_asked_who_looks_after_a_client(browser, own, manager, admin_client):
+def test_only_users_with_permission_choose_a_clients_manager(browser, own, manager, admin_client):
     page = browser.get(reverse(f"{CLIENT}_add"))
     assert "account_manager" not in text_of(page)
     assert admin_client.get(reverse(f"{CLIENT}_add")).context["adminform"].form["account_manager"].value() is None
@@ -198,9 +198,7 @@ def test_an_account_manager_is_not_led_to_a_users_page_that_is_closed_to_it(brow
     assert "/auth/user/" not in page
 
 
-def test_the_first_client_is_put_on_a_server_that_is_open_of_which_the_name_is_shown_and_no_more(
-    foreign, make_user, browse
-):
+def test_a_first_client_can_use_an_open_server_of_which_only_the_name_is_shown(foreign, make_user, browse):
     server = foreign["server"]
     newcomer = make_user("newcomer")
     browser = browse(newcomer)
@@ -229,7 +227,7 @@ def test_a_manager_neither_takes_a_client_nor_hands_one_on(browser, own, manager
         assert (own["client"].status, own["client"].account_manager) == ("paused", manager)
 
 
-def test_who_may_choose_the_manager_hands_a_client_to_somebody_else(own, make_user, browse):
+def test_a_user_with_permission_reassigns_a_client(own, make_user, browse):
     colleague = make_user("colleague")
     browser = browse(make_user("head", MANAGER_PERMISSIONS | {"accounts.view_every_client", "accounts.assign_client"}))
     facts = {"name": "Own", "server": own["server"].pk, "status": "active", "account_manager": colleague.pk}
@@ -252,7 +250,7 @@ def test_what_others_use_too_is_not_deleted_by_who_does_not_see_them(own, foreig
         row.refresh_from_db()
 
 
-def test_only_who_may_says_that_an_instance_is_gone(own, manager, make_user, browse):
+def test_only_users_with_permission_declare_an_instance_gone(own, manager, make_user, browse):
     Operation.objects.all().delete()
     bot, deployment = own["bot"], own["deployment"]
     deployment.update(sent_at=timezone.now(), observed_state=BotState.NOT_LISTED)
@@ -271,7 +269,7 @@ def test_only_who_may_says_that_an_instance_is_gone(own, manager, make_user, bro
     assert browse(manager).post(url_of(operation, "retry")).status_code == 403
 
 
-def test_somebody_who_may_see_every_client_sees_them(own, foreign, make_user, browse):
+def test_a_user_with_permission_sees_every_client(own, foreign, make_user, browse):
     browser = browse(make_user("head", MANAGER_PERMISSIONS | {"accounts.view_every_client"}))
     for name in LISTS:
         page = text_of(browser.get(reverse(f"{name}_changelist")))
@@ -315,7 +313,7 @@ def test_without_the_permission_there_is_no_button_no_action_and_no_way(missing,
     assert Operation.objects.count() == before
 
 
-def test_what_may_not_be_looked_at_may_not_be_operated_either(make_user, browse):
+def test_rows_that_are_not_visible_cannot_be_operated_on_either(make_user, browse):
     user = make_user("blind", MANAGER_PERMISSIONS - {"bots.view_bot", "bots.change_bot"})
     world = make_world("Own", user)
     before = Operation.objects.count()
@@ -338,7 +336,7 @@ def test_without_the_permission_an_operation_can_be_read_and_neither_retried_nor
     assert operation.state == State.QUEUED
 
 
-def test_a_saved_bot_of_ones_own_needs_no_more_than_the_managers_permissions(browser, own):
+def test_saving_ones_own_bot_needs_only_the_managers_permissions(browser, own):
     spread = Strategy.objects.get(name="spread")
     facts = {
         "name": "Own bot",
@@ -367,7 +365,7 @@ def test_a_user_who_is_no_staff_has_no_panel(own, make_user, browse):
 @pytest.mark.parametrize(
     "image", ["evil.example/hummingbot:latest", "hummingbot/hummingbot-x", "hummingbot/hummingbot:5/x"]
 )
-def test_an_account_manager_has_no_bot_run_somebodys_image(browser, own, image, post_bot):
+def test_an_account_manager_cannot_run_a_custom_image(browser, own, image, post_bot):
     refused = post_bot(own["bot"], image=image)
 
     assert list(refused.context["adminform"].form.errors) == ["image"]
@@ -380,13 +378,13 @@ def test_an_account_manager_chooses_among_hummingbots_own_images(own, image, pos
     assert Bot.objects.get(pk=own["bot"].pk).image == image
 
 
-def test_an_image_that_somebody_who_may_has_chosen_can_be_chosen_for_others(own, foreign, post_bot):
+def test_an_image_that_an_authorized_user_chose_can_be_reused(own, foreign, post_bot):
     Bot.objects.filter(pk=foreign["bot"].pk).update(image="registry.example.com/ours:1")
 
     assert post_bot(own["bot"], image="registry.example.com/ours:1").status_code == 302
 
 
-def test_nobodys_image_comes_in_by_changing_several_bots(browser, own):
+def test_a_bulk_edit_does_not_introduce_a_custom_image(browser, own):
     chosen = {ACTION_CHECKBOX_NAME: [own["bot"].pk], "action": "bulk_edit", "change": "image", "image": "evil/x"}
     for step in ("review", "save"):
         browser.post(reverse(f"{BOT}_changelist"), {**chosen, "step": step})
@@ -404,13 +402,13 @@ def post_bot(browser, own):
     return post
 
 
-# --- what an address may ask ----------------------------------------------------------------------------------------
+# --- what an address may filter by ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "query"), [(SERVER, "clients"), (CLIENT, "bots__isnull"), ("admin:bots_strategy", "bots")]
 )
-def test_a_list_does_not_tell_which_rows_of_others_lead_to_its_own(browser, name, query):
+def test_a_list_does_not_reveal_related_rows_of_others(browser, name, query):
     assert browser.get(reverse(f"{name}_changelist"), {query: 1}).status_code == 400
 
 
@@ -418,7 +416,7 @@ def test_a_list_does_not_tell_which_rows_of_others_lead_to_its_own(browser, name
     "query",
     [{"base_url__startswith": "http"}, {"username__startswith": "a"}, {"password__isnull": 0}, {"username": "a"}],
 )
-def test_the_list_of_servers_does_not_tell_by_a_filter_what_is_hidden_in_it(query, own, make_user, browse):
+def test_a_filter_of_the_server_list_does_not_reveal_hidden_fields(query, own, make_user, browse):
     servers = reverse(f"{SERVER}_changelist")
     looks = {"accounts.view_server", "accounts.view_every_client"}
     assert browse(make_user("viewer", looks)).get(servers, query).status_code == 400
@@ -443,7 +441,7 @@ def test_the_search_of_all_pages_finds_own_clients_and_bots_only(browser, own, f
     assert "admin/auth" not in found("colleague")
 
 
-def test_the_search_forgets_a_client_as_soon_as_it_is_somebody_else_s(browser, own):
+def test_the_search_drops_a_client_as_soon_as_it_is_reassigned(browser, own):
     term = {"s": "own", "extended": "1"}
     assert "Own" in text_of(browser.get(reverse("admin:search"), term))
     Client.objects.update(account_manager=None)
@@ -455,7 +453,7 @@ def test_a_page_that_the_search_does_not_have_is_not_there(page, browser, own):
     assert browser.get(reverse("admin:search"), {"s": "own", "extended": "1", "page": page}).status_code == 404
 
 
-def test_the_search_finds_nothing_of_what_may_not_be_looked_at(own, make_user, browse):
+def test_the_search_finds_nothing_without_view_permission(own, make_user, browse):
     user = make_user("helper", {"accounts.add_client", "accounts.view_every_client"})
     page = text_of(browse(user).get(reverse("admin:search"), {"s": "own", "extended": "1"}))
     assert own["client"].get_absolute_url() not in page

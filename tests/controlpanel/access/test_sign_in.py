@@ -1,4 +1,4 @@
-"""Signing in: a pause from the fifth wrong try on, a second factor, and nobody inside without the one that is due."""
+"""Signing in: a lockout from the fifth wrong try on, a second factor, and no access without the one that is due."""
 
 import re
 import time
@@ -81,7 +81,7 @@ def test_another_user_and_another_address_are_not_paused(user):
     assert Browser(REMOTE_ADDR="10.0.0.9").post(LOGIN, {"username": "mia", "password": PASSWORD}).status_code == 302
 
 
-def test_a_good_sign_in_forgets_the_wrong_ones_before(user):
+def test_a_good_sign_in_resets_the_wrong_ones_before(user):
     for _ in range(2):
         for _ in range(4):
             try_to_sign_in(password="wrong")
@@ -123,7 +123,7 @@ def test_a_try_is_counted_for_an_address_or_a_line_of_ipv6(address, block):
 
 @pytest.fixture
 def guessed(user, settings):
-    """Strangers with enough addresses have tried so many passwords that a strange browser is not let in."""
+    """Attackers with enough addresses have tried so many passwords that an unknown browser is not let in."""
     settings.LOGIN_ATTEMPTS_PER_USER = 8
     assert {guess(number).status_code for number in range(8)} == {200}
 
@@ -145,13 +145,13 @@ def test_who_keeps_on_guessing_does_not_keep_the_brake_on(guessed):
     assert guess(100, password=PASSWORD).status_code == 302
 
 
-def test_tries_during_the_brake_are_not_written_down(guessed):
+def test_tries_during_the_brake_are_not_recorded(guessed):
     before = AccessAttempt.objects.count()
     guess(100)
     assert AccessAttempt.objects.count() == before
 
 
-def test_one_address_alone_brakes_nobody_elsewhere(user, settings):
+def test_one_address_alone_brakes_no_other(user, settings):
     settings.LOGIN_ATTEMPTS_PER_USER = 8
     for number in range(30):
         try_to_sign_in(Browser(HTTP_USER_AGENT=f"agent {number}"), password="wrong")
@@ -163,7 +163,7 @@ def test_another_user_is_not_braked(guessed):
     assert guess(100, username="max", password=PASSWORD).status_code == 302
 
 
-def test_a_name_that_nobody_has_is_braked_like_one_that_somebody_has(db, settings):
+def test_an_unknown_user_name_is_braked_like_a_known_one(db, settings):
     settings.LOGIN_ATTEMPTS_PER_USER = 8
     assert [guess(number).status_code for number in range(9)] == [200] * 8 + [429]
 
@@ -180,7 +180,7 @@ def known_browser(**facts) -> Browser:
     return browser
 
 
-def test_strangers_keep_nobody_out_of_a_browser_that_they_have_signed_in_with(user, request):
+def test_attackers_cannot_lock_users_out_of_their_known_browsers(user, request):
     browser = known_browser()
     request.getfixturevalue("guessed")
     assert try_to_sign_in(browser).status_code == 302
@@ -287,7 +287,7 @@ def test_a_code_is_taken_once(factor):
     assert "is wrong" in text_of(try_to_sign_in(code=code))
 
 
-def test_with_a_wrong_password_a_right_code_is_neither_asked_for_nor_used_up(factor):
+def test_with_a_wrong_password_a_right_code_is_neither_requested_nor_used_up(factor):
     code = app_code(factor)
     page = text_of(try_to_sign_in(password="wrong", code=code))
     assert "is wrong" not in page and "Enter the current code" not in page
@@ -303,7 +303,7 @@ def test_wrong_codes_count_like_wrong_passwords(factor):
     assert try_to_sign_in(code=app_code(factor)).status_code == 429
 
 
-def test_after_a_wrong_code_no_code_is_taken_for_a_moment_from_whatever_address(factor):
+def test_after_a_wrong_code_no_address_can_try_one_for_a_moment(factor):
     assert not factor.verify_token("000000")
     assert not factor.verify_token(app_code(factor))
     may_try_again(factor)
@@ -316,7 +316,7 @@ def test_nonsense_is_no_code(code, factor):
     assert not factor.verify_token(code)
 
 
-def test_a_session_from_before_the_second_factor_is_over(user):
+def test_a_session_from_before_the_second_factor_has_ended(user):
     browser, elsewhere = Browser(), Browser()
     try_to_sign_in(browser)
     try_to_sign_in(elsewhere)
@@ -389,7 +389,7 @@ def test_neither_the_key_nor_the_recovery_codes_lie_in_the_database_as_they_are(
     assert factor.key not in f"{factor} {factor!r}"
 
 
-def test_a_key_that_can_not_be_decrypted_takes_no_code_and_breaks_no_page(user, factor, settings, admin_client):
+def test_a_key_that_cannot_be_decrypted_accepts_no_code_and_breaks_no_page(user, factor, settings, admin_client):
     from cryptography.fernet import Fernet
     from django.db import connection
 
@@ -402,7 +402,7 @@ def test_a_key_that_can_not_be_decrypted_takes_no_code_and_breaks_no_page(user, 
 # --- without a role ---
 
 
-def test_staff_without_a_role_are_told_what_to_do(db, browse):
+def test_staff_without_a_role_see_what_to_do(db, browse):
     browser = browse(User.objects.create_user("nobody", is_staff=True))
     for page in (reverse("admin:index"), reverse("admin:bots_bot_changelist")):
         answer = browser.get(page)

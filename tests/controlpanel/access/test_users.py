@@ -1,4 +1,4 @@
-"""Users: nobody gets or gives more than they have."""
+"""Users: no one can get or give more permissions than they have."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
@@ -53,12 +53,12 @@ def test_a_new_user_has_a_role_and_is_let_in(panel, browse):
     assert "Account manager" in users and "Two-factor" in users and "Last login" in users
 
 
-def test_which_roles_one_may_give_is_not_left_behind_for_another_request(admin_client, panel):
+def test_which_roles_one_may_grant_does_not_leak_into_another_request(admin_client, panel):
     admin_client.get(reverse("admin:auth_user_add"))
     assert not NewUserForm.base_fields["role"].queryset.exists()
 
 
-def test_an_administrator_makes_nobody_a_superuser_and_gives_no_permission_by_hand(panel, administrator, users):
+def test_an_administrator_grants_neither_superuser_nor_single_permissions(panel, administrator, users):
     for user in (administrator, users["V"]):
         page = text_of(panel.get(user_page(user)))
         assert "is_superuser" not in page and "user_permissions" not in page
@@ -83,7 +83,7 @@ def test_an_administrator_gives_no_group_that_may_more_than_they_may(panel, admi
 
 @pytest.mark.parametrize("active", [True, False], ids=["active", "disabled"])
 @pytest.mark.parametrize("how", ["superuser", "by hand", "by group"])
-def test_nobody_changes_somebody_who_may_more(how, active, panel, make_user):
+def test_no_user_changes_one_with_more_permissions(how, active, panel, make_user):
     mighty = make_user("mighty", {"auth.change_group"} if how == "by hand" else set())
     if how == "by group":
         group = Group.objects.create(name="Mighty")
@@ -133,6 +133,6 @@ def test_a_group_is_offered_what_means_something_here_and_keeps_the_rest(admin_c
     assert set(group.permissions.all()) == {foreign, stop}
 
 
-def test_who_may_only_look_at_a_role_reads_what_it_allows(panel):
+def test_a_user_with_view_permission_reads_what_a_role_allows(panel):
     page = panel.get(reverse("admin:auth_group_change", args=[Group.objects.get(name="Viewer").pk]))
     assert "<li>Can view bot</li>" in page.content.decode()

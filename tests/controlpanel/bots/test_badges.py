@@ -1,4 +1,4 @@
-"""Whose money it is stands wherever a connector is named, so that nobody trades real money by mistake."""
+"""The account type is shown wherever a connector is named, so that no one trades real money by mistake."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ REAL, PAPER, TESTNET = badge("real", "live"), badge("paper", "paper"), badge("te
 @pytest.mark.parametrize(
     ("connector", "shown"), [("bitmart", REAL), ("binance_paper_trade", PAPER), ("bybit_testnet", TESTNET)]
 )
-def test_a_bots_money_is_said_in_lists_on_pages_and_before_it_is_deployed(connector, shown, make_bot, admin_client):
+def test_a_bots_account_type_is_shown_in_lists_on_pages_and_before_a_deploy(connector, shown, make_bot, admin_client):
     bot = make_bot(connector=connector, trading_pair="BTC-USDT")
     for page in (reverse(f"{BOT}_changelist"), url_of(bot, "now"), url_of(bot.client), operate_url(bot, "deploy")):
         text = text_of(admin_client.get(page))
@@ -49,7 +49,7 @@ def test_a_bot_that_was_edited_to_paper_trade_is_shown_as_what_it_still_trades(b
 @pytest.mark.parametrize(
     ("connector", "shown"), [("bitmart", REAL), ("binance_paper_trade", PAPER), ("bybit_testnet", TESTNET)]
 )
-def test_an_operations_money_is_said_on_its_page_and_wherever_it_is_listed(connector, shown, make_bot, admin_client):
+def test_an_operations_account_type_is_shown_on_its_page_and_in_lists(connector, shown, make_bot, admin_client):
     bot = make_bot(connector=connector, trading_pair="BTC-USDT")
     operation = operation_request(kind="deploy", subject=bot)
     Bot.objects.update(connector="okx")
@@ -60,7 +60,7 @@ def test_an_operations_money_is_said_on_its_page_and_wherever_it_is_listed(conne
 
 
 @pytest.mark.parametrize("page", ["now", "change", "logs", "performance", "runs"])
-def test_each_of_a_bots_pages_says_whose_money_it_is(page, bot, admin_client):
+def test_each_of_a_bots_pages_shows_its_account_type(page, bot, admin_client):
     assert REAL in text_of(admin_client.get(url_of(bot, page)))
 
 
@@ -70,7 +70,7 @@ def test_an_operation_on_many_connectors_has_no_badge(server, admin_client):
     assert not [b for b in (REAL, PAPER, TESTNET) if b in text]
 
 
-def test_a_keys_money_is_said_in_its_list_on_its_page_on_its_clients_and_before_it_is_sent(key, admin_client):
+def test_a_keys_account_type_is_shown_in_lists_on_pages_and_before_a_push(key, admin_client):
     for page in (reverse(f"{KEY}_changelist"), url_of(key), url_of(key.client), operate_url(key, "test_key")):
         assert REAL in text_of(admin_client.get(page)), page
 

@@ -100,7 +100,7 @@ def test_a_bot_name_that_no_server_takes_is_refused(name, save_bot):
     assert refused(save_bot(name=name)) == {"name": ["Enter a name with at least one letter (a-z) or digit."]}
 
 
-def test_two_bots_of_a_client_that_look_the_same_to_a_server_are_refused(make_bot, save_bot):
+def test_two_bots_of_a_client_with_the_same_server_name_are_refused(make_bot, save_bot):
     make_bot()
     errors = refused(save_bot(name="sharp-spread"))
     assert errors == {"name": ["This client has a bot whose server name would be the same. Choose another name."]}
@@ -238,7 +238,7 @@ def test_a_setting_that_may_be_left_out_is_left_out(save_bot):
     assert Bot.objects.get().settings == {}
 
 
-def test_what_is_wrong_within_json_is_said_on_its_field(save_bot):
+def test_errors_within_json_are_shown_on_its_field(save_bot):
     rules = {"type": ["object", "null"], "properties": {"a": {"type": "integer"}}, "default": None}
     mine = Strategy.objects.create(name="mine", kind="controller", schema={"properties": {"it": rules}})
     field = field_name(mine.pk, "it")
@@ -278,7 +278,7 @@ def test_changing_the_strategy_keeps_the_new_ones_settings_and_none_of_the_old(s
     assert set(bot.settings) == set(spread.settings_schema["properties"])
 
 
-def test_what_was_typed_for_another_strategy_is_in_nobodys_way(save_bot, pmm):
+def test_input_for_another_strategy_is_ignored(save_bot, pmm):
     saved = save_bot(**{field_name(pmm.pk, "buy_spreads"): "not a number", field_name(pmm.pk, "order_amount"): "-"})
     assert saved.status_code == 302
     assert "buy_spreads" not in Bot.objects.get().settings
@@ -346,7 +346,7 @@ def test_a_script_that_no_server_can_start_is_refused_with_the_reason(source, re
     assert not Strategy.objects.filter(name="mine").exists()
 
 
-def test_the_history_of_a_bot_says_from_what_to_what_somebody_changed_it(bot, save_bot):
+def test_the_history_of_a_bot_shows_old_and_new_values(bot, save_bot):
     assert save_bot(bot, settings=bot.settings | {"order_amount": 1700}, name="Renamed").status_code == 302
     (entry,) = LogEntry.objects.filter(object_id=str(bot.pk))
     assert entry.get_change_message() == (

@@ -44,7 +44,7 @@ def test_the_log_shows_the_newest_lines_first_with_tracebacks_folded(pmm, admin_
         ({"page": "nonsense"}, {"quoting", "careful", "broken"}),
     ],
 )
-def test_the_log_is_filtered_by_what_the_address_asks_for(query, found, pmm, admin_client):
+def test_the_log_is_filtered_by_the_addresss_parameters(query, found, pmm, admin_client):
     log(pmm, "quoting")
     log(pmm, "careful", level="WARNING")
     log(pmm, "broken", kind=LogKind.ERROR, level="ERROR")
@@ -65,7 +65,7 @@ def test_the_log_of_one_run_is_shown_alone(pmm, admin_client):
     assert f"?run={first.pk}" in text_of(admin_client.get(url_of(first)))
 
 
-def test_a_long_log_comes_in_pages_that_keep_what_was_asked_for(pmm, admin_client):
+def test_a_long_log_is_paginated_and_keeps_its_filters(pmm, admin_client):
     for number in range(ROWS + 1):
         log(pmm, f"line {number}.", seconds=number)
     page = shown(admin_client, pmm, "logs", q="line")
@@ -94,7 +94,7 @@ def test_the_performance_is_shown_as_figures_as_a_chart_and_as_a_table(pmm, admi
     assert 'data-label="PnL">-2.25<' in page
 
 
-def test_controllers_are_told_apart_and_a_missing_moment_is_a_gap(pmm, admin_client):
+def test_controllers_are_distinguished_and_a_missing_moment_is_a_gap(pmm, admin_client):
     at = now()
     earn(pmm.deployment, 1, at=at, hours=10 / 60, by="a")
     earn(pmm.deployment, 2, at=at, hours=5 / 60, by="a")
@@ -129,7 +129,7 @@ def test_a_chart_has_some_hundred_points_however_far_it_goes_back(span, points, 
     assert len(json.loads(response.context["chart"]["data"])["labels"]) == pytest.approx(points, abs=1)
 
 
-def test_a_former_runs_last_day_is_shown_when_it_is_chosen(pmm, admin_client):
+def test_a_previous_runs_last_day_is_shown_when_it_is_chosen(pmm, admin_client):
     first = pmm.deployment
     earn(first, 7, hours=101)
     earn(first, 8, hours=100)
@@ -155,7 +155,7 @@ def test_a_run_of_which_no_report_is_kept_shows_the_polls_figure(pmm, admin_clie
     assert "5.62 USDT" in shown(admin_client, pmm, "performance")
 
 
-def test_another_bots_run_is_not_shown_whatever_the_address_asks_for(pmm, make_bot, admin_client):
+def test_another_bots_run_is_not_shown_for_any_parameters(pmm, make_bot, admin_client):
     other = make_bot(name="Other")
     deployment = deploy(other, "hummingbot-other")
     earn(deployment, 98765.43)

@@ -1,4 +1,4 @@
-"""A bot's page and the pages beside it: what is true, what asks for attention, and what was seen over time."""
+"""A bot's page and the pages beside it: what is true, what needs attention, and its history."""
 
 from datetime import datetime, timedelta
 from re import search
@@ -23,7 +23,7 @@ def pmm(make_pmm) -> Bot:
 
 
 def deploy(bot: Bot, name: str, **facts) -> Deployment:
-    """A run that is there without a server having been asked."""
+    """A deployment that exists without a request to a server."""
     deployment = bot.plan_deployment()
     deployment.instance_name = name
     for column, value in {"sent_at": now(), "observed_at": now(), "observed_state": BotState.RUNNING, **facts}.items():
@@ -76,7 +76,7 @@ def test_a_crashed_bots_last_line_leads_to_its_log(pmm, admin_client):
 
 
 @pytest.mark.parametrize("state", [BotState.CRASHED, BotState.NOT_LISTED, BotState.UNRESPONSIVE])
-def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm, admin_client):
+def test_only_orders_at_an_exchange_have_to_be_checked(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state, exposed_since=now())
     advice = shown(admin_client, pmm, "now")
     advice = advice[advice.index("Needs attention") :]
@@ -88,7 +88,7 @@ def test_only_where_an_exchange_has_them_are_orders_to_be_looked_for(state, pmm,
     assert not search("to cancel them|orders are cancelled|orders cancelled", page)
 
 
-def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(pmm, admin_client):
+def test_a_stopped_bot_with_changed_settings_shows_what_a_start_uses(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.STOPPED)
     assert "with the same settings" in shown(admin_client, pmm, "now")
     Bot.objects.filter(pk=pmm.pk).update(settings=pmm.settings | {"order_amount": 20})
@@ -124,7 +124,7 @@ def test_a_stopped_bot_with_other_settings_saved_says_what_a_start_goes_on_with(
         ),
     ],
 )
-def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, state, connector, words, pmm, admin_client):
+def test_the_text_about_ending_an_instance_fits_its_state(kind, state, connector, words, pmm, admin_client):
     has_orders = connector == "kucoin" or (state != BotState.STOPPED and connector == "bitmart")
     exposed_since = now() if has_orders else None
     pmm.deployment.update(observed_state=state, connector=connector, exposed_since=exposed_since)
@@ -134,12 +134,12 @@ def test_what_ends_an_instance_promises_no_more_than_its_state_allows(kind, stat
 
 
 def advice_of(page: str) -> str:
-    """The part of a bot's page that says what to do in its state."""
+    """Return the part of a bot's page with the advice for its state."""
     advice = page[page.index("What to do") :]
     return advice[: advice.index("</section>")]
 
 
-def test_what_a_crashed_bot_is_advised_begins_with_its_recovery_and_names_its_orders(pmm, admin_client):
+def test_the_advice_for_a_crashed_bot_starts_with_recovery_and_names_orders(pmm, admin_client):
     order = {"client_order_id": "BSBX1", "side": "BUY", "price": "0.0124", "amount": "1600.0"}
     pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=now(), open_orders=[order])
     page = shown(admin_client, pmm, "now")
@@ -149,14 +149,14 @@ def test_what_a_crashed_bot_is_advised_begins_with_its_recovery_and_names_its_or
     assert places == sorted(places)
 
 
-def test_a_crashed_bot_without_orders_is_not_said_to_have_some(pmm, admin_client):
+def test_a_crashed_bot_without_orders_is_not_reported_to_have_some(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, exposed_since=None)
     page = shown(admin_client, pmm, "now")
     assert "It left no orders at an exchange." in page
     assert operate_url(pmm, "recover") not in advice_of(page) and operate_url(pmm, "redeploy") in advice_of(page)
 
 
-def test_a_stopped_bot_whose_orders_nobody_saw_cancelled_is_not_said_to_have_none(pmm, admin_client):
+def test_a_stopped_bot_with_unconfirmed_cancels_may_have_orders(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.STOPPED, exposed_since=now())
     page = shown(admin_client, pmm, "now")
     assert "its orders are not confirmed as cancelled" in page and "its orders are cancelled" not in page
@@ -191,7 +191,7 @@ def test_the_question_before_a_deploy_says_each_thing_in_a_paragraph(pmm, admin_
     )
 
 
-def test_each_page_of_a_bot_has_its_buttons_and_asks_for_what_it_speaks_of(pmm, admin_client):
+def test_each_page_of_a_bot_has_its_buttons_and_needed_queries(pmm, admin_client):
     for page in ("logs", "performance", "runs"):
         assert operate_url(pmm, "stop") in shown(admin_client, pmm, page)
     pmm.deployment.update(live_config=pmm.deployment.config)
@@ -207,7 +207,7 @@ def part(browser, bot: Bot) -> str:
     return text_of(browser.get(url_of(bot, "now"), headers={"HX-Request": "true"}))
 
 
-def test_how_a_bot_is_renews_itself_with_its_buttons_and_says_in_a_sentence_what_it_is(pmm, admin_client):
+def test_a_bots_state_refreshes_with_its_buttons_and_a_summary(pmm, admin_client):
     assert f'hx-get="{url_of(pmm, "now")}"' in shown(admin_client, pmm, "now")
     running = part(admin_client, pmm)
     assert "<html" not in running and 'data-summary="The bot is running."' in running
@@ -218,7 +218,7 @@ def test_how_a_bot_is_renews_itself_with_its_buttons_and_says_in_a_sentence_what
     assert f'href="{operate_url(pmm, "start")}"' in stopped and f'href="{operate_url(pmm, "stop")}"' not in stopped
 
 
-def test_how_a_bot_is_renews_itself_more_often_while_something_is_done_with_it(pmm, admin_client):
+def test_a_bots_state_refreshes_more_often_during_an_operation(pmm, admin_client):
     assert "every 25s" in shown(admin_client, pmm, "now")
     operation = operation_request(kind="refresh", subject=pmm)
     page = shown(admin_client, pmm, "now")
@@ -255,7 +255,7 @@ def test_how_a_bot_is_and_how_it_is_set_are_pages_of_their_own(pmm, admin_client
             assert f'<a href="{url_of(pmm, other)}"' in page
 
 
-def test_wherever_a_bot_is_named_its_name_leads_to_how_it_is(pmm, admin_client):
+def test_a_bots_name_links_to_its_state_page_everywhere(pmm, admin_client):
     link = f'<a href="{url_of(pmm, "now")}'
     operation = operation_request(kind="refresh", subject=pmm)
     for page in (
@@ -332,7 +332,7 @@ def test_a_new_bot_leads_to_its_deploy(client_sharp, admin_client):
     assert "Not deployed yet" in following and operate_url(bot, "deploy") in following
 
 
-def test_a_deploy_that_failed_says_so_where_the_next_one_begins(bot, perform, sandbox, admin_client):
+def test_a_failed_deploy_is_shown_where_the_next_one_starts(bot, perform, sandbox, admin_client):
     sandbox.faults.add("wrong_password")
     failed = perform("deploy", bot)
     assert failed.state == State.FAILED
@@ -347,7 +347,7 @@ def test_a_run_that_has_ended_leaves_the_next_deploy_to_do(pmm, admin_client):
     assert "The bot's last run has ended." in page and "not in effect" not in page
 
 
-def test_what_the_form_mends_leads_to_the_form(bot, perform, admin_client):
+def test_what_the_form_fixes_links_to_the_form(bot, perform, admin_client):
     Bot.objects.filter(pk=bot.pk).update(settings={"order_amount": -1})
     failed = perform("deploy", bot)
     assert failed.error_code == "definition_invalid"
@@ -370,7 +370,7 @@ def test_the_way_back_to_a_filtered_list_leads_through_all_of_a_bots_pages(pmm, 
     assert saved["Location"] == f"{url_of(pmm, 'now')}?_changelist_filters=q%3DPMM"
 
 
-def test_who_may_only_look_has_no_dangerous_button_and_settings_that_can_not_be_changed(pmm, make_user, browse):
+def test_a_user_with_view_permission_has_no_buttons_and_read_only_settings(pmm, make_user, browse):
     viewer = browse(make_user("viewer", {"bots.view_bot", "accounts.view_every_client"}))
     for page in ("now", "change"):
         text = shown(viewer, pmm, page)
@@ -379,7 +379,7 @@ def test_who_may_only_look_has_no_dangerous_button_and_settings_that_can_not_be_
     assert 'name="name"' not in shown(viewer, pmm, "change")
 
 
-def test_a_crash_that_left_no_log_says_where_to_look(pmm, admin_client):
+def test_a_crash_without_a_log_says_where_to_find_one(pmm, admin_client):
     pmm.deployment.update(observed_state=BotState.CRASHED, last_error="")
     assert "docker logs" in shown(admin_client, pmm, "now")
 
@@ -393,12 +393,12 @@ def test_a_reason_that_is_not_in_the_log_is_shown_beside_it(pmm, admin_client):
 
 
 @pytest.mark.parametrize("state", [BotState.RUNNING, BotState.STARTING])
-def test_a_healthy_bot_asks_for_nothing(state, pmm, admin_client):
+def test_a_healthy_bot_requires_no_action(state, pmm, admin_client):
     pmm.deployment.update(observed_state=state)
     assert "What to do" not in shown(admin_client, pmm, "now")
 
 
-def test_who_may_only_look_is_advised_without_buttons(pmm, make_user, browse):
+def test_a_user_with_view_permission_gets_advice_without_buttons(pmm, make_user, browse):
     pmm.deployment.update(observed_state=BotState.CRASHED)
     viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
     page = shown(browse(viewer), pmm, "now")
@@ -416,7 +416,7 @@ def test_what_was_done_names_who_asked_what_came_of_it_and_the_run(pmm, admin_cl
     assert pmm.deployment.get_absolute_url() in page
 
 
-def test_the_pages_of_somebody_elses_bot_are_not_found(pmm, make_user, browse):
+def test_the_pages_of_another_managers_bot_are_not_found(pmm, make_user, browse):
     manager = make_user("manager")
     for page in ("now", "logs", "performance", "runs"):
         assert browse(manager).get(url_of(pmm, page)).status_code == 404

@@ -100,7 +100,7 @@ def test_the_page_lists_what_can_be_used_what_is_in_use_and_what_can_t(checked, 
     assert "lp_rebalancer" in page and "can't be used" in page
 
 
-def test_looking_at_the_page_asks_no_server(checked, admin_client, sandbox):
+def test_opening_the_page_sends_no_server_request(checked, admin_client, sandbox):
     sandbox.requests.clear()
     admin_client.get(reverse(FROM_SERVER))
     admin_client.post(reverse(FROM_SERVER), {"controller": Controller.objects.get(name="bollinger_v1").pk})
@@ -146,7 +146,7 @@ def test_a_controller_of_a_server_that_is_not_one_s_own_is_neither_listed_nor_us
     assert stranger.post(reverse(FROM_SERVER), {"controller": controller.pk}).status_code == 404
 
 
-def test_who_may_not_add_strategies_does_not_see_the_page(checked, browse, make_user):
+def test_a_user_who_may_not_add_strategies_does_not_see_the_page(checked, browse, make_user):
     assert browse(make_user("mia")).get(reverse(FROM_SERVER)).status_code == 403
 
 
@@ -179,7 +179,7 @@ def update_url(strategy):
     return reverse("admin:bots_strategy_update", args=[strategy.pk, Controller.objects.get(name="bollinger_v1").pk])
 
 
-def test_the_strategy_s_page_says_that_a_server_tells_other_settings(changed, admin_client):
+def test_the_strategys_page_shows_that_a_server_reports_other_settings(changed, admin_client):
     page = text_of(admin_client.get(url_of(changed)))
     assert "version 1.1.0" in page
     assert "View changes" in page
@@ -202,7 +202,7 @@ def test_the_difference_is_shown_before_anything_changes(changed, admin_client):
     assert changed.schema == before
 
 
-def test_an_update_takes_over_what_changed_and_keeps_what_was_edited(changed, admin_client, sandbox):
+def test_an_update_applies_changes_and_keeps_edits(changed, admin_client, sandbox):
     sandbox.requests.clear()
     assert admin_client.post(update_url(changed)).status_code == 302
     changed.refresh_from_db()
@@ -215,7 +215,7 @@ def test_an_update_takes_over_what_changed_and_keeps_what_was_edited(changed, ad
     assert not sandbox.requests
 
 
-def test_a_bot_whose_setting_is_gone_is_not_deployed_with_it(changed, admin_client, make_bot, key, perform):
+def test_a_removed_setting_is_not_deployed(changed, admin_client, make_bot, key, perform):
     bot = make_bot(strategy=changed, settings=REQUIRED["bollinger_v1"])
     admin_client.post(update_url(changed))
     operation = perform("deploy", bot)
@@ -236,7 +236,7 @@ def test_a_bundled_strategy_is_not_updated_from_a_server(checked, admin_client):
     assert "on servers" in text_of(admin_client.get(url_of(pmm)))
 
 
-def test_another_controller_s_settings_are_not_taken_over(changed, admin_client):
+def test_another_controllers_settings_are_not_applied(changed, admin_client):
     other = Controller.objects.get(name="grid_strike")
     assert admin_client.get(reverse("admin:bots_strategy_update", args=[changed.pk, other.pk])).status_code == 404
 

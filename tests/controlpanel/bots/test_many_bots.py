@@ -1,4 +1,4 @@
-"""Bots are cloned one by one, and changed many at once: locally, all or none, and nobody else's."""
+"""Bots are cloned one by one, and changed many at once: locally, all or none, and only the user's own."""
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -37,7 +37,7 @@ def test_the_name_of_a_clone_fits_however_long_the_first_ones_is(make_bot):
     make_bot(name=bot.name_for_a_clone()).full_clean()
 
 
-def test_nobody_clones_what_they_do_not_see(second_client, make_bot, make_user, browse, admin_client):
+def test_a_bot_that_is_not_visible_cannot_be_cloned(second_client, make_bot, make_user, browse, admin_client):
     foreign = make_bot()
     browser = browse(make_user("manager"))
     for chosen in (foreign.pk, "x", 999999):
@@ -121,7 +121,7 @@ def test_saving_changes_what_was_ticked_and_nothing_else(two, change, sandbox):
     assert not Operation.objects.exists() and not sandbox.requests
 
 
-def test_a_value_that_one_bot_can_not_have_is_refused_for_all_with_that_bots_name(two, change, server):
+def test_a_value_that_one_bot_cannot_have_is_refused_for_all_with_its_name(two, change, server):
     Bot.objects.filter(pk=two[1].pk).update(connector="nowhere")
     server.contact_succeeded(connectors={"bitmart": []})
     before = state_of(*two)
@@ -167,7 +167,7 @@ def test_bots_of_several_strategies_are_not_changed_together(two, make_bot, chan
     assert "Select bots with the same strategy. The selected bots use pmm_v1, spread." in page
 
 
-def test_a_bot_that_is_gone_by_then_keeps_the_others_from_being_saved(two, change):
+def test_a_bot_that_was_deleted_meanwhile_blocks_the_save_of_the_others(two, change):
     gone, left = two
     Bot.objects.filter(pk=gone.pk).delete()
     response = change(two, step="save", order_amount="9")
@@ -176,7 +176,7 @@ def test_a_bot_that_is_gone_by_then_keeps_the_others_from_being_saved(two, chang
     assert left.settings["order_amount"] == 1700
 
 
-def test_somebody_elses_bot_is_neither_shown_nor_changed(two, second_client, make_bot, make_user, browse, change):
+def test_another_managers_bot_is_neither_shown_nor_changed(two, second_client, make_bot, make_user, browse, change):
     user = make_user("manager")
     second_client.account_manager = user
     second_client.save()

@@ -17,7 +17,7 @@ from operations.models import State, StepState
 from sandbox.markets import MARKETS
 from tests.controlpanel.conftest import BOT, operate_url, prefilled, text_of, url_of
 
-#: 16 USDT at the sandbox's price; it asks for 5.
+#: 16 USDT at the sandbox's price; it requires 5.
 ENOUGH, TOO_LITTLE = 1280, 160
 
 
@@ -126,7 +126,7 @@ def test_the_rules_of_another_market_are_not_taken(read, save):
     assert any("not checked" in message for message in output(save(order_amount=TOO_LITTLE)))
 
 
-def test_an_old_price_is_not_reckoned_with_and_the_rules_are(read, save):
+def test_an_old_price_is_ignored_and_the_rules_are_not(read, save):
     read(read_at=timezone.now() - PRICE_MAX_AGE - timedelta(minutes=1))
     assert not errors_of(save(order_amount=TOO_LITTLE))
 
@@ -205,11 +205,11 @@ def test_a_check_of_a_definition_that_became_invalid_says_what_is_wrong(bot, per
     assert bot.trading_rules is not None
 
 
-# --- what can't be told is a note and no failure ---
+# --- unreadable rules are a note and no failure ---
 
 
 @pytest.mark.parametrize("kind", ["check_bot", "deploy"])
-def test_rules_that_can_t_be_told_are_a_note(kind, make_bot, key, perform, sandbox):
+def test_unreadable_rules_are_a_note(kind, make_bot, key, perform, sandbox):
     bot = make_bot(settings={"order_amount": 0.1})
     sandbox.faults.add("exchange_unreachable")
     operation = perform(kind, bot)
@@ -244,7 +244,7 @@ def test_rules_without_a_price_are_checked_as_far_as_they_go(bot, perform, sandb
     assert "No price was available" in operation.summary
 
 
-def test_paper_trade_asks_for_the_rules_of_the_exchange_that_it_simulates(make_bot, perform, sandbox, admin_client):
+def test_paper_trade_requests_the_rules_of_the_simulated_exchange(make_bot, perform, sandbox, admin_client):
     bot = make_bot(connector="kucoin_paper_trade")
     operation = perform("check_bot", bot)
     assert "SHARP-USDT on kucoin" in operation.summary
@@ -273,7 +273,7 @@ def test_a_pair_that_the_exchange_does_not_list_is_refused_before_anything_is_se
     assert not [request for request in sandbox.requests if request.method != "GET"]
 
 
-def test_it_is_deployed_all_the_same_when_somebody_says_so(make_bot, key, perform, admin_client):
+def test_it_is_deployed_anyway_on_confirmation(make_bot, key, perform, admin_client):
     bot = make_bot(trading_pair="BLUNT-USDT")
     page = operate_url(bot, "deploy")
     assert "Deploy anyway" not in text_of(admin_client.get(page))
@@ -342,7 +342,7 @@ def test_lower_case_that_the_exchange_lists_can_be_entered_once_upper_case_was_n
     assert bot.trading_pair == "purr-usdc"
 
 
-def test_a_deployment_reads_the_rules_anew(make_bot, key, perform, read):
+def test_a_deployment_reads_the_rules_again(make_bot, key, perform, read):
     read(min_notional_size=1000)
     operation = perform("deploy", make_bot())
     assert operation.state == State.SUCCEEDED, operation.error_message

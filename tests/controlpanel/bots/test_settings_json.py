@@ -1,4 +1,4 @@
-"""A bot's settings as JSON: the switch says which of the two counts, and turns one into the other."""
+"""A bot's settings as JSON: the switch decides which of the two counts, and converts one into the other."""
 
 import json
 
@@ -56,7 +56,7 @@ def test_while_it_is_off_the_fields_count(save_json, spread):
         ('{"a":' * 60 + "1" + "}" * 60, "nested too deeply"),
     ],
 )
-def test_what_is_wrong_is_said_beside_the_json_with_the_settings_name(text, message, save_json):
+def test_errors_are_shown_beside_the_json_with_the_settings_name(text, message, save_json):
     response = save_json(text)
     errors = refused(response)
     assert list(errors) == ["settings_json"]

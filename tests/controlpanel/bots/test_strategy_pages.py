@@ -1,4 +1,4 @@
-"""A strategy's page: who may write a script, and what the page says of what a server gets."""
+"""A strategy's page: who may write a script, and what the page shows about what a server gets."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def author(make_user, browse):
 
 @pytest.fixture
 def modest(make_user, browse):
-    """Somebody who may write strategies, and no scripts."""
+    """A user who may write strategies, and no scripts."""
     return browse(make_user("modest", WRITES))
 
 
@@ -84,7 +84,7 @@ def test_the_permission_alone_writes_nothing(make_user, browse, script):
     assert reader.post(url_of(script), SCRIPT).status_code == 403
 
 
-def test_a_bundled_script_is_read_in_the_editor_and_written_by_nobody(admin_client):
+def test_a_bundled_script_is_read_only_in_the_editor(admin_client):
     spread = Strategy.objects.get(name="spread")
     response = admin_client.get(url_of(spread))
     assert "code_editor.js" in text_of(response)

@@ -17,7 +17,7 @@ def refused(response) -> dict[str, list[str]]:
 
 
 def shown(response, field: str):
-    """What a refused form's field holds."""
+    """Return the value of a rejected form's field."""
     return response.context["adminform"].form[field].value()
 
 
@@ -150,7 +150,7 @@ def test_an_account_name_is_made_from_the_clients_name(save_client):
     assert Client.objects.get().account_name == "client_under_cover_sons"
 
 
-def test_a_name_that_gives_no_account_name_asks_for_one(save_client):
+def test_a_name_that_gives_no_account_name_requires_one(save_client):
     response = save_client(name="锋利")
     assert refused(response) == {"account_name": ["No account name can be made from this client name. Enter one."]}
     assert (shown(response, "name"), shown(response, "notes")) == ("锋利", "kept")
@@ -167,12 +167,12 @@ def test_an_account_name_that_a_server_would_choke_on_is_refused(name, save_clie
     assert not Client.objects.exists()
 
 
-def test_an_account_name_stands_once_on_a_server(client_sharp, save_client):
+def test_an_account_name_is_unique_on_a_server(client_sharp, save_client):
     errors = refused(save_client(account_name="client_sharp"))
     assert "This account name can't be used on this server. Choose another one." in str(errors)
 
 
-def test_a_name_that_is_taken_is_refused_in_one_sentence_that_tells_of_nobody(client_sharp, save_client):
+def test_a_taken_name_is_refused_in_one_sentence_that_reveals_no_client(client_sharp, save_client):
     errors = refused(save_client(name=client_sharp.name))
     assert errors == {"name": ["This name can't be used. Choose another one."]}
 
@@ -211,7 +211,7 @@ def offered(response) -> list[str]:
     return [value for _, group in choices if isinstance(group, list) for value, _ in group]
 
 
-def test_a_profile_is_taken_over_from_the_servers_own_list(listed, client_sharp, save_client, admin_client):
+def test_a_profile_is_adopted_from_the_servers_own_list(listed, client_sharp, save_client, admin_client):
     page = admin_client.get(reverse(f"{CLIENT}_add"))
     assert offered(page) == [f"{listed.pk}:by_hand", f"{listed.pk}:master_account"]
     assert save_client(existing_profile=f"{listed.pk}:by_hand").status_code == 302
@@ -222,7 +222,7 @@ def test_a_profile_is_taken_over_from_the_servers_own_list(listed, client_sharp,
     assert "not verified yet" in text_of(admin_client.get(url_of(blunt)))
 
 
-def test_a_profile_that_is_not_on_the_list_is_not_taken_over(listed, save_client):
+def test_a_profile_that_is_not_on_the_list_is_not_adopted(listed, save_client):
     assert list(refused(save_client(existing_profile=f"{listed.pk}:invented"))) == ["existing_profile"]
     assert not Client.objects.exists()
 
@@ -238,7 +238,7 @@ def test_a_profile_and_a_name_of_ones_own_do_not_go_together(listed, save_client
     assert errors == {"existing_profile": ["Choose a profile or enter an account name, not both."]}
 
 
-def test_a_client_that_has_a_name_already_may_still_take_a_profile_over(listed, client_sharp, save_client):
+def test_a_client_that_has_a_name_already_may_still_adopt_a_profile(listed, client_sharp, save_client):
     saved = save_client(
         client_sharp, name="Sharp", account_name="client_sharp", existing_profile=f"{listed.pk}:by_hand"
     )
@@ -248,7 +248,7 @@ def test_a_client_that_has_a_name_already_may_still_take_a_profile_over(listed, 
     assert client_sharp.profiles.get().adopted
 
 
-def test_a_client_with_a_new_profile_takes_none_over(listed, save_client):
+def test_a_client_with_a_new_profile_adopts_none(listed, save_client):
     assert save_client(existing_profile="").status_code == 302
     assert not CredentialsProfile.objects.exists()
 

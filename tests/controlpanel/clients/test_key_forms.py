@@ -25,7 +25,7 @@ def save_key(client_sharp, admin_client):
     return save
 
 
-def test_the_form_asks_for_what_the_chosen_connector_needs(client_sharp, admin_client):
+def test_the_form_shows_the_fields_of_the_chosen_connector(client_sharp, admin_client):
     page = reverse(f"{KEY}_add")
     assert "Choose an exchange to see the fields it requires" in text_of(admin_client.get(page))
     for connector in ("bitmart", "kraken"):
@@ -131,28 +131,28 @@ def test_a_key_is_replaced_as_a_whole_and_never_shown(key, admin_client):
     assert (key.connector, key.read_values()) == ("bitmart", new)
 
 
-def test_a_keys_own_page_asks_for_no_values_and_changes_none(key, admin_client):
+def test_a_keys_own_page_has_no_fields_for_values_and_changes_none(key, admin_client):
     assert "bitmart_api_key" not in text_of(admin_client.get(url_of(key)))
     assert admin_client.post(url_of(key), {"bitmart_memo": "another", "expires_on": "2100-01-31"}).status_code == 302
     key.refresh_from_db()
     assert (key.read_values(), key.expires_on) == (PLANTED, date(2100, 1, 31))
 
 
-def test_new_values_are_saved_and_nothing_is_sent_before_somebody_says_so(key, admin_client, sandbox):
+def test_new_values_are_saved_and_only_sent_on_confirmation(key, admin_client, sandbox):
     response = admin_client.post(url_of(key, "rotate"), PLANTED | {"bitmart_memo": "another", "expires_on": ""})
     assert response["Location"] == url_of(key, "operate", "rotate_key")
     assert not sandbox.requests
     assert "</span>Push\n" in text_of(admin_client.get(response["Location"]))
 
 
-def test_new_values_do_not_inherit_the_former_ones_last_day(key, admin_client):
+def test_new_values_do_not_inherit_the_previous_expiry_date(key, admin_client):
     ExchangeKey.objects.update(expires_on=date(2020, 1, 31))
     assert shown(admin_client.get(url_of(key, "rotate")), "expires_on") is None
     assert admin_client.post(url_of(key, "rotate"), PLANTED).status_code == 302
     assert ExchangeKey.objects.get().expires_on is None
 
 
-def test_who_may_enter_a_key_and_not_push_it_is_led_back_to_the_key(key, make_user, browse):
+def test_a_user_who_may_not_push_a_new_key_returns_to_the_key(key, make_user, browse):
     may = {"accounts.view_exchangekey", "accounts.change_exchangekey", "accounts.view_every_client"}
     browser = browse(make_user("clerk", may))
     assert browser.post(url_of(key, "rotate"), PLANTED)["Location"] == url_of(key)
@@ -192,7 +192,7 @@ def test_connectors_are_offered_by_what_is_at_stake(client_sharp, admin_client):
     assert ("binance_perpetual", "Binance futures (perpetual) · binance_perpetual") in choices[1][1]
 
 
-def test_the_form_speaks_in_words_and_says_how_a_key_is_made(client_sharp, admin_client):
+def test_the_form_has_labels_and_explains_how_a_key_is_created(client_sharp, admin_client):
     def guide(connector: str) -> str:
         return text_of(admin_client.get(reverse(f"{KEY}_add"), {"client": client_sharp.pk, "connector": connector}))
 
@@ -255,7 +255,7 @@ def test_a_key_that_is_deleted_here_and_not_on_the_server_says_so(several, pushe
 
 @pytest.fixture
 def other_keys():
-    """Former FERNET_KEYS: what is saved meanwhile can't be read with the present ones."""
+    """Previous FERNET_KEYS: what is saved meanwhile can't be read with the present ones."""
 
     def use():
         patch = pytest.MonkeyPatch()

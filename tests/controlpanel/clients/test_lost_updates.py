@@ -22,7 +22,7 @@ def colleague(django_user_model, browse):
 
 
 def opened(browser, page: str) -> dict[str, str]:
-    """What the page's form would send as it is."""
+    """Return the data that the page's form would send unchanged."""
     response = browser.get(page)
     form = response.context["adminform"].form
     values = {name: form[name].value() for name in form.fields}
@@ -42,7 +42,7 @@ def amount_of(bot: Bot) -> str:
     return field_name(bot.strategy_id, "order_amount")
 
 
-def test_a_save_that_would_undo_a_colleagues_is_refused_and_says_what_and_by_whom(bot, admin_client, colleague):
+def test_a_save_that_would_undo_a_colleagues_is_refused_with_the_details(bot, admin_client, colleague):
     page, amount = url_of(bot), amount_of(bot)
     mine = opened(admin_client, page) | {"image": "hummingbot/hummingbot:version-2.5.0"}
     assert colleague.post(page, opened(colleague, page) | {amount: "1800"}).status_code == 302
@@ -124,7 +124,7 @@ def test_the_history_names_no_setting_that_did_not_count(bot, admin_client):
         ("strategy", "spot_only", True, "“Spot only”"),
     ],
 )
-def test_the_other_forms_that_decide_over_money_are_kept_alike(row, field, theirs, label, key, admin_client):
+def test_the_other_forms_that_affect_money_are_protected_too(row, field, theirs, label, key, admin_client):
     strategy = Strategy.objects.create(name="own", kind="controller", controller_type="generic")
     rows = {"server": key.client.server, "client": key.client, "key": key, "strategy": strategy}
     page = url_of(rows[row])

@@ -1,4 +1,4 @@
-"""A client who leaves: not while a bot may trade, wherever that is said; and nothing begins to trade afterwards."""
+"""Offboarding: blocked on every path while a bot may trade; and nothing starts to trade afterwards."""
 
 from dataclasses import replace
 from io import StringIO
@@ -85,7 +85,7 @@ def test_one_that_was_offboarded_before_may_be_changed_in_all_else(live, admin_c
         (BotState.STOPPED, "Offboarded but still on a server", {"archive"}),
     ],
 )
-def test_a_bot_of_one_that_was_offboarded_needs_somebody(state, title, steps, live, admin_client):
+def test_a_bot_of_an_offboarded_client_is_an_alert(state, title, steps, live, admin_client):
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     live.deployment.observe(state)
     page = text_of(admin_client.get(reverse("admin:index")))
@@ -95,7 +95,7 @@ def test_a_bot_of_one_that_was_offboarded_needs_somebody(state, title, steps, li
 
 # --- nothing begins to trade for one who has left ---
 
-#: What makes a bot trade, with the state of its instance in which it is asked for; without one for a first deploy.
+#: What makes a bot trade, with the state of its instance in which it is submitted; without one for a first deploy.
 BEGINNINGS = {"deploy": None, "redeploy": BotState.RUNNING, "start": BotState.STOPPED, "resume": BotState.PAUSED}
 REFUSED = "Sharp is offboarded, so none of its bots can be deployed or started."
 
@@ -129,7 +129,7 @@ def test_a_button_that_makes_a_bot_trade_is_off_and_says_why(beginning, bot, adm
     assert not Operation.objects.exists()
 
 
-def test_it_is_refused_with_its_code_and_remedy_whoever_asks(beginning, bot, make_tool):  # noqa: F811
+def test_it_is_refused_with_its_code_and_remedy_on_every_path(beginning, bot, make_tool):  # noqa: F811
     with pytest.raises(ClientOffboarded) as refused:
         operation_request(kind=beginning, subject=bot, options={"resume": True})
     assert refused.value.remedy == ClientOffboarded.default_remedy
@@ -143,7 +143,7 @@ def test_it_is_refused_with_its_code_and_remedy_whoever_asks(beginning, bot, mak
     assert not Operation.objects.exists()
 
 
-def test_it_is_refused_for_many_as_well_and_the_others_go_on(bot, second_client, admin_client):
+def test_it_is_refused_for_many_as_well_and_the_others_continue(bot, second_client, admin_client):
     Client.objects.filter(pk=bot.client_id).update(status=ClientStatus.OFFBOARDED)
     other = Bot.objects.create(
         client=second_client,
@@ -159,7 +159,7 @@ def test_it_is_refused_for_many_as_well_and_the_others_go_on(bot, second_client,
     assert [operation.subject for operation in Operation.objects.all()] == [other]
 
 
-def test_a_tool_can_not_define_and_deploy_a_bot_for_one_who_has_left(key, make_tool):  # noqa: F811
+def test_a_tool_cannot_define_and_deploy_a_bot_for_an_offboarded_client(key, make_tool):  # noqa: F811
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     answer = make_tool().post("/bots/create", WANTED)
     assert (answer.status_code, answer.json()["code"]) == (409, "client_offboarded")
@@ -217,7 +217,7 @@ def test_a_start_that_waited_while_its_client_left_starts_nothing(bot, key, sand
     assert instance.strategy == "stopped"
 
 
-def test_what_runs_is_still_looked_at_stopped_and_archived(bot, key, perform):
+def test_running_bots_can_still_be_refreshed_stopped_and_archived(bot, key, perform):
     assert perform("deploy", bot).state == State.SUCCEEDED
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     for kind in ("refresh", "stop", "archive"):

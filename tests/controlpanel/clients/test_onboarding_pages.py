@@ -47,7 +47,7 @@ def bot_facts(client: Client, **changes):
 
 
 def run_next() -> Operation:
-    """Work on what was asked for last, as a worker would."""
+    """Run the last submitted operation, as a worker would."""
     operation = Operation.objects.first()
     assert operation and runner.run(operation.pk)
     operation.refresh_from_db()
@@ -110,7 +110,7 @@ def test_every_page_says_which_step_it_is(own, browser):
 # --- left and taken up again ---
 
 
-def test_it_goes_on_where_it_was_left(own, browser, make_bot):
+def test_it_continues_where_it_was_left(own, browser, make_bot):
     assert goes_on_at(browser, own) == page("key", own)
     add_key(own, "bitmart")
     assert goes_on_at(browser, own) == page("bot", own)
@@ -156,7 +156,7 @@ def test_a_key_for_another_exchange_than_the_bots_does_not_lead_round_without_a_
     assert "trades on" not in text_of(browser.get(page("key", own)))
 
 
-def test_before_there_is_a_bot_nothing_is_said_of_its_exchange(own, browser):
+def test_without_a_bot_no_exchange_is_mentioned(own, browser):
     assert "trades on" not in text_of(browser.get(page("key", own)))
     browser.post(page("bot", own), bot_facts(own))
     assert "BitMart key: Not entered yet. Sharp Spread trades on BitMart." in text_of(browser.get(page("key", own)))
@@ -200,7 +200,7 @@ def test_a_second_key_for_a_connector_is_refused(own, key, browser):
     assert "Edit that key instead" in text_of(refused)
 
 
-def test_a_profile_that_is_there_is_taken_over_by_choosing_it(server, admin_client):
+def test_an_existing_profile_is_adopted_by_choosing_it(server, admin_client):
     server.contact_succeeded(account_names=["by_hand"])
     assert "Adopt a profile" in text_of(admin_client.get(reverse("onboard")))
     chosen = {"name": "Keen", "server": server.pk, "existing_profile": f"{server.pk}:by_hand"}
@@ -254,7 +254,7 @@ def test_a_running_bot_is_not_launched_again(own, key, make_bot, browser, perfor
     assert Operation.objects.count() == 1
 
 
-def test_a_failed_launch_says_what_to_do_and_is_asked_for_again_on_the_review(
+def test_a_failed_launch_shows_the_remedy_and_is_resubmitted_on_the_review(
     own, key, make_bot, browser, perform, sandbox
 ):
     sandbox.faults.add("docker_down")
@@ -291,7 +291,7 @@ def test_after_a_refused_key_a_new_one_is_entered_here_and_then_launched(
     assert goes_on_at(browser, own) == url_of(own)
 
 
-def test_a_key_that_is_tried_by_itself_leads_back_to_the_review(own, key, make_bot, browser, perform, sandbox):
+def test_a_key_that_is_tested_alone_leads_back_to_the_review(own, key, make_bot, browser, perform, sandbox):
     sandbox.faults.add("exchange_refuses_key")
     perform("deploy", make_bot())
     sandbox.faults.clear()
@@ -319,7 +319,7 @@ def test_a_bot_that_crashed_leads_to_its_page(own, key, make_bot, browser, perfo
     assert goes_on_at(browser, own) == url_of(bot, "now")
 
 
-def test_a_server_that_is_down_is_somebody_elses_to_mend(own, key, make_bot, browser, admin_client, perform, sandbox):
+def test_only_users_with_permission_fix_a_server(own, key, make_bot, browser, admin_client, perform, sandbox):
     sandbox.faults.add("docker_down")
     failed = perform("deploy", make_bot())
     whom = "Only an administrator can fix the server."
@@ -337,7 +337,7 @@ def test_a_server_that_is_down_is_marked_where_it_is_chosen(server, browser):
     assert f">{server} (can't run bots now)</option>" in text_of(browser.get(reverse("onboard")))
 
 
-def test_the_headline_of_the_launch_changes_with_it_while_somebody_watches(own, key, make_bot, browser, sandbox):
+def test_the_headline_of_the_launch_changes_while_a_user_watches(own, key, make_bot, browser, sandbox):
     make_bot()
     browser.post(page("review", own))
     watching = text_of(browser.get(page("live", own)))
@@ -383,7 +383,7 @@ def test_who_is_not_done_is_not_set_active(own, browser):
 # --- whose, and who may ---
 
 
-def test_somebody_elses_client_is_not_to_be_found(make_user, browser):
+def test_another_managers_client_is_not_found(make_user, browser):
     client = make_world("Foreign", make_user("colleague"))["client"]
     for name in PAGES:
         assert browser.get(page(name, client)).status_code == 404, name
@@ -408,7 +408,7 @@ def test_a_page_takes_the_permission_for_its_form(name, permission, own, manager
     assert browse(own.account_manager).get(page(name, own)).status_code == 403
 
 
-def test_only_who_may_add_clients_is_offered_to_onboard_one(make_user, browse):
+def test_onboarding_is_offered_only_to_users_who_may_add_clients(make_user, browse):
     viewer = browse(make_user("viewer", {"accounts.view_client", "accounts.view_every_client"}))
     for address in (reverse("admin:index"), reverse("admin:accounts_client_changelist")):
         assert "Onboard client" not in text_of(viewer.get(address))
@@ -418,7 +418,7 @@ def test_only_who_may_add_clients_is_offered_to_onboard_one(make_user, browse):
         assert "Onboard client" in text_of(manager.get(address))
 
 
-def test_who_may_not_do_what_is_next_is_led_to_whom_to_ask(own, make_user, browse):
+def test_a_user_without_permission_for_the_next_step_sees_who_can_help(own, make_user, browse):
     own.account_manager = make_user("bob", MANAGER_PERMISSIONS - {"accounts.add_exchangekey"})
     own.save()
     browser = browse(own.account_manager)
@@ -426,7 +426,7 @@ def test_who_may_not_do_what_is_next_is_led_to_whom_to_ask(own, make_user, brows
     assert "“Add key”." in text_of(browser.get(url_of(own)))
 
 
-def test_who_may_not_deploy_reviews_and_does_not_launch(own, key, make_bot, make_user, browse):
+def test_a_user_who_may_not_deploy_reviews_and_cannot_launch(own, key, make_bot, make_user, browse):
     make_bot()
     own.account_manager = make_user("bob", MANAGER_PERMISSIONS - {"bots.deploy_bot"})
     own.save()
@@ -449,7 +449,7 @@ def test_a_page_takes_as_many_queries_for_ten_bots_and_keys_as_for_one(own, quer
     assert {url: queries(url) for url in pages} == few
 
 
-def test_who_may_not_look_at_clients_or_bots_meets_no_onboarding(make_user, browse, own, bot):
+def test_without_view_permission_for_clients_and_bots_there_is_no_onboarding(make_user, browse, own, bot):
     stranger = browse(make_user("stranger", {"accounts.view_every_client", "operations.view_operation"}))
 
     for name in ("resume", "review", "launch"):

@@ -1,4 +1,4 @@
-"""What a host sees of the panel: it starts when it is configured, says what is missing when it is not, and answers."""
+"""The panel on a host: it starts when it is configured, reports what is missing when it is not, and answers."""
 
 import json
 import os
@@ -214,7 +214,7 @@ def test_the_first_server_comes_from_the_environment(probe):
     assert probe["servers"] == [["https://bots.example.com", "panel"]]
 
 
-def test_a_host_asks_for_health_over_plain_http_and_everything_else_is_sent_to_https(probe):
+def test_health_checks_use_plain_http_and_all_else_is_redirected_to_https(probe):
     assert probe["answers"] == {
         "/healthz": [200, ""],
         "/readyz": [503, ""],
@@ -321,7 +321,7 @@ def test_alive_needs_neither_sign_in_nor_database(client):
     assert "no-store" in response["Cache-Control"]
 
 
-def test_ready_needs_a_worker_that_was_heard_lately(client, db):
+def test_ready_needs_a_worker_that_responded_recently(client, db):
     assert client.get("/readyz").status_code == 503
     heard(WorkerHeartbeat.UNRESPONSIVE + 5)
     response = client.get("/readyz")
@@ -362,7 +362,7 @@ def test_the_answer_to_head_has_no_body(page, client, db):
 
 
 @pytest.mark.parametrize("page", ["/healthz", "/readyz"])
-def test_health_is_for_looking_only(page, client, db):
+def test_health_checks_accept_only_reads(page, client, db):
     assert client.post(page).status_code == 405
 
 
@@ -482,10 +482,10 @@ def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
         environment.database()
 
 
-# --- what is written down ---
+# --- what is recorded ---
 
 
-def test_every_variable_that_is_read_stands_in_the_example():
+def test_every_variable_that_is_read_is_in_the_example():
     example = (ROOT / ".env.example").read_text()
     documented = set(re.findall(r"^#?\s?([A-Z][A-Z_]+)=", example, re.MULTILINE))
     assert documented == set(environment.env.scheme)
@@ -494,7 +494,7 @@ def test_every_variable_that_is_read_stands_in_the_example():
 def test_the_processes_of_the_procfile_are_commands_that_exist():
     processes = dict(line.split(": ", 1) for line in Path(ROOT / "Procfile").read_text().splitlines())
     assert set(processes) == {"release", "web", "worker"}
-    # As a child of the shell gunicorn would never be told to end.
+    # As a child of the shell, gunicorn would never receive the signal to end.
     assert processes["web"].endswith("&& exec gunicorn controlpanel.wsgi")
     commands = re.findall(r"manage\.py (\w+)", " ".join(processes.values()))
     from django.core.management import get_commands

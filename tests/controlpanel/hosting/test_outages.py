@@ -1,4 +1,4 @@
-"""A queue or a database that is out of reach is asked again after growing waits, and named once a minute."""
+"""A queue or a database that is out of reach is polled after growing waits, and logged once a minute."""
 
 import logging
 from threading import Event, Thread

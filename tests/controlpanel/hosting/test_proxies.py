@@ -1,4 +1,4 @@
-"""Behind proxies and probes: who may ask under which name, and what a page says when a proxy keeps something back."""
+"""Behind proxies and probes: the allowed host names, and the page's text when a proxy withholds something."""
 
 import pytest
 from django.test import Client as Browser
@@ -85,7 +85,7 @@ def test_the_json_api_names_the_cause_as_a_problem(production, db):
     assert "X-Forwarded-Proto" in response.json()["remedy"]
 
 
-def test_the_redirect_itself_says_what_to_do_if_it_repeats(production, db):
+def test_the_redirect_itself_explains_what_to_do_if_it_repeats(production, db):
     response = behind(host=PANEL).get("/admin/login/")
     assert response.status_code == 301
     assert "X-Forwarded-Proto" in response.content.decode()
@@ -98,7 +98,7 @@ def test_a_proxy_that_names_the_scheme_is_redirected_and_let_in(production, db):
         assert browser.get("/admin/login/", headers={"x-forwarded-proto": "https"}).status_code == 200
 
 
-def test_the_cookie_of_a_stranger_makes_no_error(production, db):
+def test_an_unknown_cookie_causes_no_error(production, db):
     browser = behind(host=PANEL)
     for value in ("x", "-1", "9" * 5000, "²"):
         browser.cookies["https_redirects"] = value
@@ -139,7 +139,7 @@ def test_a_changed_host_name_is_named(production, settings, db):
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example.com", "https://<b>evil</b>", "http://[", "https://x.y:port"])
-def test_nobody_is_advised_to_trust_another_site(origin, production, db):
+def test_no_advice_to_trust_another_site_is_given(origin, production, db):
     text = text_of(send_form(origin, host=PANEL, **{"x-forwarded-proto": "https"}))
     assert "CSRF_TRUSTED_ORIGINS" not in text
     assert "another site" in text
@@ -147,7 +147,7 @@ def test_nobody_is_advised_to_trust_another_site(origin, production, db):
 
 
 @pytest.mark.parametrize("origin", ["null", None])
-def test_a_browser_that_withholds_the_origin_is_told_so(origin, production, db):
+def test_a_browser_that_withholds_the_origin_gets_an_explanation(origin, production, db):
     text = text_of(send_form(origin, host=PANEL, **{"x-forwarded-proto": "https"}))
     assert "has expired" not in text
     assert "did not report" in text and "CSRF_TRUSTED_ORIGINS" not in text

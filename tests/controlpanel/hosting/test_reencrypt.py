@@ -27,7 +27,7 @@ def rotate(settings):
     rotate("only-for-tests")
 
 
-def test_what_was_encrypted_anew_needs_the_old_key_no_longer(key, server, rotate):
+def test_reencrypted_values_no_longer_need_the_old_key(key, server, rotate):
     rotate("a-new-key", "only-for-tests")
     output = StringIO()
 
@@ -39,7 +39,7 @@ def test_what_was_encrypted_anew_needs_the_old_key_no_longer(key, server, rotate
     assert "2 secrets" in output.getvalue()
 
 
-def test_the_former_values_of_a_key_are_encrypted_anew_too(key, rotate):
+def test_the_previous_values_of_a_key_are_reencrypted_too(key, rotate):
     key.set_values(PLANTED | {"bitmart_memo": "rotated"})
     key.save()
     rotate("a-new-key", "only-for-tests")

@@ -1,4 +1,4 @@
-"""What stands in the queue is read when the panel has signed it, and dropped in a line otherwise."""
+"""Messages in the queue are read when the panel has signed them, and dropped with one log line otherwise."""
 
 import logging
 import pickle

@@ -1,4 +1,4 @@
-"""The first page: what needs somebody, what is true now, how it went; of each user's own clients only."""
+"""The dashboard: alerts, current states, performance; of each user's own clients only."""
 
 from datetime import timedelta
 from re import findall, search
@@ -67,7 +67,7 @@ def held(token: str, value: float) -> dict[str, object]:
 
 
 def deploy(bot: Bot, state: BotState = BotState.RUNNING, **facts) -> Deployment:
-    """A run that is there without a server having been asked, with figures of an hour ago and of now."""
+    """A deployment that exists without a request to a server, with figures of an hour ago and of now."""
     deployment = bot.plan_deployment()
     common = {"instance_name": str(bot), "observed_state": state, "sent_at": now() - timedelta(hours=2)}
     for column, value in (common | facts).items():
@@ -128,7 +128,7 @@ def test_without_a_worker_the_page_says_so_loudly_and_never_that_all_is_well(sha
     assert "All clear." not in page
 
 
-def test_a_worker_that_does_not_look_is_told_of(sharp, admin_client):
+def test_a_worker_that_does_not_poll_is_reported(sharp, admin_client):
     Server.objects.update(checked_at=now() - timedelta(minutes=10))
     page = shown(admin_client)
     assert "no server has been polled since" in page
@@ -142,7 +142,7 @@ def test_a_server_that_was_just_added_raises_no_alarm(admin_client):
     assert "not checked yet" in card(page, "servers")
 
 
-def test_servers_are_told_with_health_version_latency_and_the_time(sharp, admin_client):
+def test_servers_are_shown_with_health_version_latency_and_time(sharp, admin_client):
     up = card(shown(admin_client), "servers")
     assert "up</span>" in up
     assert "version 1.2, responded in 23 ms" in up
@@ -169,7 +169,7 @@ def test_bots_are_counted_by_state_and_money_and_lead_to_their_list(sharp, admin
     assert "Sharp bot" not in text_of(admin_client.get(lists[1]))
 
 
-def test_the_newest_operations_are_told_with_their_outcome(sharp, admin_client, admin_user):
+def test_the_newest_operations_are_shown_with_their_outcome(sharp, admin_client, admin_user):
     operation = operation_request(kind="push_profile", subject=sharp.client, requested_by=admin_user)
     Operation.objects.filter(pk=operation.pk).update(state=State.FAILED, error_message="The password is wrong.")
     done = card(shown(admin_client), "operations")
@@ -178,7 +178,7 @@ def test_the_newest_operations_are_told_with_their_outcome(sharp, admin_client, 
         assert part in done
 
 
-def test_profit_volume_and_balances_are_told_in_words_and_tables(sharp, admin_client):
+def test_profit_volume_and_balances_are_shown_as_text_and_tables(sharp, admin_client):
     page = shown(admin_client)
     earned = card(page, "earned-1")
     assert "PnL in USDT" in earned
@@ -239,11 +239,11 @@ def test_of_one_client_or_server_only_its_figures_are_shown(sharp, admin_client)
 
 
 @pytest.mark.parametrize("query", [{"client": "9" * 30}, {"server": "nonsense"}, {"span": "year"}])
-def test_an_address_that_asks_for_nonsense_is_answered_all_the_same(query, sharp, admin_client):
+def test_an_address_with_invalid_parameters_is_answered(query, sharp, admin_client):
     assert "7.25 USDT" in shown(admin_client, **query)
 
 
-def test_a_clients_page_and_a_servers_lead_here_and_the_clients_tells_its_balances(sharp, admin_client):
+def test_clients_and_servers_pages_link_here_and_the_clients_shows_balances(sharp, admin_client):
     page = text_of(admin_client.get(url_of(sharp.client)))
     assert f"{INDEX}?client={sharp.client.pk}#figures" in page
     balances = card(" ".join(page.split()), "balances")
@@ -252,7 +252,7 @@ def test_a_clients_page_and_a_servers_lead_here_and_the_clients_tells_its_balanc
     assert f"{INDEX}?server={sharp.server.pk}#figures" in text_of(admin_client.get(url_of(sharp.server)))
 
 
-def test_nothing_of_somebody_elses_client_is_shown(make_user, browse):
+def test_nothing_of_another_managers_client_is_shown(make_user, browse):
     manager = make_user("manager")
     own, foreign = make_world("Own", manager), make_world("Foreign")
     for bot in (own, foreign):
@@ -320,7 +320,7 @@ def test_ten_of_everything_take_as_many_queries_as_two(queries, admin_user):
     assert [queries(page) for page in pages] == few
 
 
-def test_the_part_that_says_how_things_are_renews_itself_and_speaks_only_of_what_is_new(sharp, admin_client):
+def test_the_current_state_refreshes_itself_and_announces_only_changes(sharp, admin_client):
     page = shown(admin_client)
     assert f'hx-get="{reverse("dashboard_now")}"' in page
     assert 'data-summary="Needs attention: 0. Bots: 1 running."' in page

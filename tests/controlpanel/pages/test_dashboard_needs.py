@@ -1,4 +1,4 @@
-"""What needs somebody, on the first page."""
+"""Alerts on the dashboard."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
@@ -24,7 +24,7 @@ def test_when_all_is_well_the_page_says_so(sharp, admin_client):
     assert "All clear." in card(shown(admin_client), "alerts")
 
 
-def test_a_crash_is_told_with_what_to_do_and_the_buttons_for_it(sharp, admin_client):
+def test_a_crash_is_shown_with_the_remedy_and_its_buttons(sharp, admin_client):
     incident = crash(sharp)
     needs = card(shown(admin_client), "alerts")
     for part in ("Bot crashed", "Correct what its log names.", incident.get_absolute_url()):
@@ -33,7 +33,7 @@ def test_a_crash_is_told_with_what_to_do_and_the_buttons_for_it(sharp, admin_cli
     assert operate_url(sharp, "archive") in needs
 
 
-def test_who_may_not_deploy_is_told_without_the_button(sharp, make_user, browse):
+def test_a_user_who_may_not_deploy_sees_it_without_the_button(sharp, make_user, browse):
     crash(sharp)
     viewer = make_user("viewer", {"bots.view_bot", "notifications.view_incident", "accounts.view_every_client"})
     needs = card(shown(browse(viewer)), "alerts")
@@ -46,7 +46,7 @@ def test_a_server_that_is_down_leads_to_its_check(sharp, admin_client):
     assert operate_url(sharp.server, "check_server") in card(shown(admin_client), "alerts")
 
 
-def test_who_may_not_mend_a_server_is_told_whom_to_ask(make_user, browse, admin_client):
+def test_a_user_who_may_not_fix_a_server_sees_who_can(make_user, browse, admin_client):
     manager = make_user("manager")
     bot = make_world("Sharp", manager)
     incident = crash(bot, kind=IncidentKind.SERVER_DOWN, subject=bot.server, code="server_unreachable")
@@ -99,12 +99,12 @@ def test_a_failed_operation_leads_to_its_page(sharp, admin_client):
     assert operation.get_absolute_url() in needs
 
 
-def test_what_is_over_needs_nobody(sharp, admin_client):
+def test_a_resolved_incident_is_no_alert(sharp, admin_client):
     crash(sharp, resolved_at=now())
     assert "All clear." in shown(admin_client)
 
 
-def test_what_somebody_takes_care_of_comes_after_what_nobody_has_seen(sharp, admin_client, admin_user):
+def test_acknowledged_alerts_come_after_the_others(sharp, admin_client, admin_user):
     crash(sharp, subject_label="Seen", acknowledged_at=now(), acknowledged_by=admin_user)
     crash(sharp, subject_label="Unseen", kind=IncidentKind.DUPLICATE_INSTANCE, seen_at=now() - timedelta(days=1))
     needs = card(shown(admin_client), "alerts")
@@ -121,7 +121,7 @@ def test_what_somebody_takes_care_of_comes_after_what_nobody_has_seen(sharp, adm
         ({"changed_at": now() - timedelta(days=9999)}, "It was entered on", "rotate/"),
     ],
 )
-def test_a_key_that_is_not_as_it_should_be_is_told_with_the_way_out(change, words, step, sharp, admin_client):
+def test_a_key_problem_is_shown_with_its_fix_link(change, words, step, sharp, admin_client):
     key = ExchangeKey.objects.get()
     ExchangeKey.objects.filter(pk=key.pk).update(**change)
     needs = card(shown(admin_client), "alerts")
@@ -129,14 +129,14 @@ def test_a_key_that_is_not_as_it_should_be_is_told_with_the_way_out(change, word
     assert f"{key.pk}/{step}" in needs or f"{key.pk}/operate/{step}" in needs
 
 
-def test_a_key_that_is_gone_from_its_server_is_pushed_again(sharp, admin_client):
+def test_a_key_that_was_removed_from_its_server_is_pushed_again(sharp, admin_client):
     CredentialsProfile.objects.update(connectors=[])
     needs = card(shown(admin_client), "alerts")
     assert "missing on the server" in needs
     assert operate_url(ExchangeKey.objects.get(), "push_profile") in needs
 
 
-def test_the_keys_of_a_client_who_left_need_nobody(sharp, admin_client):
+def test_the_keys_of_an_offboarded_client_are_no_alert(sharp, admin_client):
     ExchangeKey.objects.update(expires_on=localdate() - timedelta(days=1))
     Client.objects.update(status=ClientStatus.OFFBOARDED)
     sharp.deployment.end(BotState.ARCHIVED)
@@ -160,7 +160,7 @@ def test_a_bot_that_differs_is_redeployed_or_changed_while_it_runs(sharp, admin_
 
 
 @pytest.mark.parametrize("state", [BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED])
-def test_a_bot_that_does_not_run_is_not_said_to_run_as_it_was_before(state, sharp, admin_client):
+def test_a_bot_that_does_not_run_is_not_reported_as_outdated(state, sharp, admin_client):
     Bot.objects.update(settings=sharp.settings | {"sell_spreads": [0.02]}, image="hummingbot/hummingbot:other")
     sharp.deployment.observe(state)
     page = shown(admin_client)
@@ -172,7 +172,7 @@ def test_a_bot_that_does_not_run_is_not_said_to_run_as_it_was_before(state, shar
 
 
 @pytest.mark.parametrize("state", [BotState.RUNNING, BotState.PAUSED, BotState.UNRESPONSIVE])
-def test_one_that_runs_or_may_is_said_to(state, sharp, admin_client):
+def test_a_bot_that_runs_or_may_run_is_reported_as_outdated(state, sharp, admin_client):
     Bot.objects.update(image="hummingbot/hummingbot:other")
     sharp.deployment.observe(state)
     assert "Unapplied changes" in card(shown(admin_client), "alerts")
@@ -187,7 +187,7 @@ def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admi
             expires_on=localdate(),
             fingerprint="x",
         )
-        assert key.state  # not pushed yet: that alone needs nobody
+        assert key.state  # not pushed yet: that alone is no alert
     crash(sharp)
     needs = card(shown(admin_client), "alerts")
     assert len(findall("<h3>", needs)) == MOST
@@ -195,7 +195,7 @@ def test_what_is_too_much_for_the_page_is_counted_with_the_way_to_it(sharp, admi
     assert reverse("admin:accounts_exchangekey_changelist") in needs
 
 
-def test_a_second_instance_is_told_before_an_incident_tells_of_it_and_once(sharp, admin_client):
+def test_a_second_instance_is_shown_once_before_its_incident_opens(sharp, admin_client):
     record_duplicate("hummingbot-sharp-20261122-105939")
     needs = card(shown(admin_client), "alerts")
     assert "Second instance of a bot" in needs
@@ -204,7 +204,7 @@ def test_a_second_instance_is_told_before_an_incident_tells_of_it_and_once(sharp
     assert card(shown(admin_client), "alerts").count("Second instance of a bot") == 1
 
 
-def test_a_bot_that_is_not_of_the_panel_is_told_to_who_sees_every_client(sharp, admin_client, make_user, browse):
+def test_an_unmanaged_instance_is_shown_to_users_who_see_every_client(sharp, admin_client, make_user, browse):
     names = ["hummingbot-someone-else-20261122-105939", sharp.deployment.instance_name]
     Server.objects.update(instances=names, instances_at=now())
     foreign = UnmanagedInstance.objects.create(
@@ -235,7 +235,7 @@ def test_a_bot_that_is_not_of_the_panel_is_told_to_who_sees_every_client(sharp, 
     assert "Other" not in page
 
 
-def test_a_client_who_is_being_onboarded_is_not_forgotten(sharp, admin_client, make_user, browse):
+def test_a_client_who_is_being_onboarded_is_listed(sharp, admin_client, make_user, browse):
     manager = make_user("manager")
     client = Client.objects.create(name="Half", account_name="half", server=sharp.server, account_manager=manager)
     Client.objects.create(name="Foreign", account_name="foreign", server=sharp.server)

@@ -80,7 +80,7 @@ def test_a_page_whose_session_has_ended_loads_itself_again_instead_of_showing_th
     assert client.get(live).status_code == 302
 
 
-def test_what_renews_itself_says_its_state_in_a_sentence_and_is_not_read_out_whole(server, admin_client):
+def test_a_refreshing_part_announces_its_state_in_a_sentence(server, admin_client):
     operation = operation_request(kind="check_server", subject=server)
     page = text_of(admin_client.get(operation.get_absolute_url()))
     assert page.count('role="status"') == 1
@@ -123,7 +123,7 @@ def test_the_page_of_an_operation_whose_subject_was_deleted_keeps_its_name(serve
     assert operation.get_absolute_url() in text_of(admin_client.get(reverse(f"{OPERATION}_changelist")))
 
 
-def test_an_operation_whose_subject_was_deleted_leads_nowhere_and_can_not_be_retried(bot, perform, admin_client):
+def test_an_operation_with_a_deleted_subject_has_no_link_and_no_retry(bot, perform, admin_client):
     failed = perform("stop", bot)
     assert failed.state == State.FAILED
     done = operation_request(kind="refresh", subject=bot)

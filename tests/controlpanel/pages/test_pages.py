@@ -1,4 +1,4 @@
-"""Every page of the admin: it answers, it shows no secret, and looking at it changes nothing."""
+"""Every page of the admin: it answers, it shows no secret, and viewing it changes nothing."""
 
 import json
 
@@ -72,9 +72,7 @@ def addresses_that_act() -> list[str]:
     return [url_of(row, page) for row in Operation.objects.all() for page in ("retry", "cancel")]
 
 
-def test_looking_at_every_page_answers_a_superuser_shows_no_secret_changes_nothing_and_asks_no_server(
-    history, admin_client, sandbox
-):
+def test_every_page_shows_no_secret_changes_nothing_and_asks_no_server(history, admin_client, sandbox):
     before, refused = snapshot(), set()
     for page in every_page():
         response = admin_client.get(page)
@@ -97,7 +95,7 @@ def test_looking_at_every_page_answers_a_superuser_shows_no_secret_changes_nothi
     assert not sandbox.requests
 
 
-def test_every_page_answers_somebody_who_may_only_look_and_shows_no_secret(history, make_user, browse):
+def test_every_page_answers_a_viewer_and_shows_no_secret(history, make_user, browse):
     models = admin.site._registry
     permissions = {f"{model._meta.app_label}.view_{model._meta.model_name}" for model in models}
     viewer = make_user("viewer", permissions | {"accounts.view_every_client"})
@@ -121,7 +119,7 @@ def test_asking_for_the_head_of_any_address_changes_nothing_and_asks_no_server(h
     assert not sandbox.requests
 
 
-def test_nobody_sees_a_page_without_signing_in(history, client):
+def test_no_page_is_visible_without_signing_in(history, client):
     for page in every_page():
         if page != reverse("admin:jsi18n"):
             response = client.get(page)
@@ -146,7 +144,7 @@ def test_an_address_that_leads_nowhere_is_not_found(history, admin_client):
         assert admin_client.get(page).status_code == 404, page
 
 
-def test_nothing_is_at_an_address_that_no_database_can_look_for(history, admin_client):
+def test_an_address_that_no_database_can_search_is_not_found(history, admin_client):
     for page in (
         "/admin/bots/bot/?state=%00",
         "/admin/bots/bot/?connector=a%00b",
@@ -213,7 +211,7 @@ def test_a_button_makes_one_queued_operation_and_leads_to_its_page(server, admin
     assert not sandbox.requests
 
 
-def test_what_touches_money_asks_before_it_begins(bot, admin_client):
+def test_operations_on_money_need_confirmation(bot, admin_client):
     for kind in ("deploy", "push_profile"):
         subject = bot if kind == "deploy" else bot.client
         asked = admin_client.post(operate_url(subject, kind))
@@ -270,7 +268,7 @@ def test_what_a_failure_kept_from_being_done_was_not_reached(server, perform, sa
     operation = perform("check_server", server)
     page = text_of(admin_client.get(url_of(operation)))
     assert page.count("not reached") == 5 and ">waiting<" not in page
-    # The way out is the server's page: there is no second button to it.
+    # The fix link leads to the server's page: there is no second button to it.
     assert page.count(f'href="{server.get_absolute_url()}">Open the server') == 1 and "Back to Sandbox" not in page
 
 
@@ -318,7 +316,7 @@ def test_an_action_leaves_out_what_it_makes_no_sense_for_and_says_why(key, secon
     assert reason in text_of(done)
 
 
-def test_an_action_without_a_question_begins_at_once(server, admin_client):
+def test_an_action_without_confirmation_starts_at_once(server, admin_client):
     other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
     act(admin_client, SERVER, "check_server", server, other)
     assert Operation.objects.count() == 2
@@ -330,7 +328,7 @@ def test_an_action_on_two_keys_of_one_client_pushes_its_profile_once(key, admin_
     assert Operation.objects.get().subject == key.client
 
 
-def test_a_list_says_in_words_what_is_known_of_each_row(make_bot, key, perform, sandbox, admin_client):
+def test_a_list_describes_each_row_as_text(make_bot, key, perform, sandbox, admin_client):
     bot = make_bot()
     assert "not deployed" in text_of(admin_client.get(reverse(f"{BOT}_changelist")))
     sandbox.faults.add("wrong_password")
@@ -339,7 +337,7 @@ def test_a_list_says_in_words_what_is_known_of_each_row(make_bot, key, perform, 
     assert bot.server.last_error in text_of(admin_client.get(url_of(bot.server)))
 
 
-def test_the_servers_login_is_described_to_those_who_may_change_it_and_to_nobody_else(
+def test_the_servers_login_is_described_only_to_users_who_may_change_it(
     server, client_sharp, perform, make_user, browse, admin_client
 ):
     password = f" {PLANTED_PASSWORD} "
@@ -359,7 +357,7 @@ def test_the_servers_login_is_described_to_those_who_may_change_it_and_to_nobody
     assert not browser.get(reverse(f"{SERVER}_changelist"), {"q": server.base_url}).context["cl"].result_count
 
 
-def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_user, browse):
+def test_a_user_with_view_permission_sees_a_bots_settings(make_bot, key, make_user, browse):
     bot = make_bot()
     viewer = make_user("viewer", {"bots.view_bot", "accounts.view_every_client"})
     page = text_of(browse(viewer).get(url_of(bot)))
@@ -370,7 +368,7 @@ def test_somebody_who_may_only_look_sees_a_bots_settings(make_bot, key, make_use
     assert "operate" not in page
 
 
-def test_what_an_earlier_release_did_is_still_shown_and_can_not_be_asked_for_again(bot, admin_client):
+def test_removed_operation_types_are_shown_and_cannot_be_submitted(bot, admin_client):
     operation = operation_request(kind="refresh", subject=bot)
     Operation.objects.filter(pk=operation.pk).update(kind="conjure", state=State.FAILED)
     page = url_of(operation)

@@ -1,4 +1,4 @@
-"""The lists that renew themselves: what they fetch, how often, and what they say of it."""
+"""The lists that refresh themselves: what they fetch, how often, and what they announce."""
 
 import pytest
 from django.db import connection
@@ -53,7 +53,7 @@ def test_operations_are_followed_closely_until_they_have_ended(server, admin_cli
     assert "every 25s" in text_of(rows_of(admin_client, OPERATION, **these))
 
 
-def test_a_message_is_left_for_the_page_that_somebody_looks_at(bot, admin_client):
+def test_a_message_is_kept_for_the_page_that_a_user_opens(bot, admin_client):
     admin_client.post(reverse(f"{BOT}_changelist"), {"action": "stop", "_selected_action": bot.pk, "answered": "yes"})
     assert "has no instance on a server" not in text_of(rows_of(admin_client, BOT))
     assert "has no instance on a server" in text_of(admin_client.get(reverse(f"{BOT}_changelist")))

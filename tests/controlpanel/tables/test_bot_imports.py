@@ -94,7 +94,7 @@ def test_only_the_settings_that_are_given_change(send, bot):
         ("buy_spreads", "0.003", "This is not a setting of spread. Its settings are: bid_spread, ask_spread,"),
     ],
 )
-def test_what_is_wrong_with_a_bot_is_said_of_its_column(send, bot, column, value, sentence):
+def test_errors_of_a_bot_are_reported_by_column(send, bot, column, value, sentence):
     [wrong] = errors(check(send, BOT, f"client,name,{column}", f"Sharp,Sharp Spread,{value}"))
     assert wrong[column].startswith(sentence)
 
@@ -107,7 +107,7 @@ def test_an_amount_that_the_exchange_would_refuse_is_wrong(send, bot):
     assert "10 SHARP" in wrong["settings.order_amount"]
 
 
-def test_what_the_form_would_warn_of_is_said_of_the_row_before_and_after_it_is_saved(send, bot):
+def test_the_forms_warnings_are_shown_for_the_row_before_and_after_the_save(send, bot):
     wide = ("client,name,bid_spread", "Sharp,Sharp Spread,0.005")
     assert "The amounts were not checked" in text_of(send(BOT, table(*wide)))
 

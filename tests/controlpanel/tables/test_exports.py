@@ -92,7 +92,7 @@ def test_a_template_is_right_but_for_the_names_of_client_and_server(send, admin_
     assert states(result_of(send(CLIENT, content)).outcomes) == [(2, "new")]
 
 
-def test_excel_is_told_that_the_cells_of_a_template_are_text(admin_client, server):
+def test_the_cells_of_a_template_are_formatted_as_text(admin_client, server):
     book = load_workbook(io.BytesIO(template(admin_client, KEY, "xlsx", "bitmart")))
     assert {dimension.number_format for dimension in book.active.column_dimensions.values()} == {"@"}
 

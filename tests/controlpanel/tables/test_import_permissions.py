@@ -34,7 +34,7 @@ def test_for_an_account_manager_other_clients_are_not_there(manager, browse, for
     assert "client_foreign" not in text_of(page)
 
 
-def test_an_account_manager_gives_clients_to_nobody_else_and_adds_own_ones(manager, browse, make_user):
+def test_an_account_manager_adds_own_clients_and_reassigns_none(manager, browse, make_user):
     make_user("colleague")
     send = send_with(browse(manager))
     header = "name,server,account_manager"
@@ -47,14 +47,14 @@ def test_an_account_manager_gives_clients_to_nobody_else_and_adds_own_ones(manag
     assert Client.objects.get(name="New").account_manager == manager
 
 
-def test_a_server_of_nobodys_own_client_is_not_there(manager, browse):
+def test_a_server_without_own_clients_is_not_there(manager, browse):
     Server.objects.create(name="Other", base_url="http://other.example.com", password="x", open_to_new_clients=False)
     send = send_with(browse(manager))
     assert errors(check(send, CLIENT, "name,server", "New,Other")) == [{"server": "The server “Other” does not exist."}]
 
 
 @pytest.mark.parametrize(("missing", "row"), [("add", "New,Sandbox"), ("change", "Sharp,")])
-def test_who_may_not_add_or_change_is_told_so_on_the_row(missing, row, make_user, browse, client_sharp):
+def test_a_missing_permission_is_reported_on_the_row(missing, row, make_user, browse, client_sharp):
     user = make_user("trainee", MANAGER_PERMISSIONS - {f"accounts.{missing}_client"})
     Client.objects.update(account_manager=user)
     rows = check(send_with(browse(user)), CLIENT, "name,server,status", f"{row},paused")
@@ -64,7 +64,7 @@ def test_who_may_not_add_or_change_is_told_so_on_the_row(missing, row, make_user
 @pytest.mark.parametrize(
     ("name", "model"), [(CLIENT, "accounts.{}_client"), (KEY, "accounts.{}_exchangekey"), (BOT, "bots.{}_bot")]
 )
-def test_who_may_only_look_can_export_and_not_import(name, model, make_user, browse, bot):
+def test_a_user_with_view_permission_can_export_and_not_import(name, model, make_user, browse, bot):
     user = make_user("viewer", {model.format("view"), "accounts.view_every_client"})
     browser = browse(user)
     page = text_of(browser.get(reverse(f"{name}_changelist")))

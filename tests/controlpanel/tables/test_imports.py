@@ -69,7 +69,7 @@ def check(send: Send, name: str, *lines: str) -> list[Any]:
 
 
 def save(send: Send, name: str, content: bytes | str, *lines: str) -> Any:
-    """Check a file, and save it as its page says."""
+    """Check a file, and save it with the form on its page."""
     content = content if isinstance(content, bytes) else table(content, *lines)
     seal = result_of(send(name, content)).seal
     response = send(name, content, seal)
@@ -133,7 +133,7 @@ def test_another_file_than_the_checked_one_is_checked_and_not_saved(send, server
     assert Client.objects.get().name == "Sharp"
 
 
-def test_what_somebody_else_saved_since_the_check_is_shown_before_it_is_overwritten(send, client_sharp):
+def test_another_users_save_since_the_check_is_shown_before_overwriting(send, client_sharp):
     content = table("name,status", "Sharp,paused")
     seal = result_of(send(CLIENT, content)).seal
     Client.objects.update(status="active")
@@ -142,7 +142,7 @@ def test_what_somebody_else_saved_since_the_check_is_shown_before_it_is_overwrit
     assert Client.objects.get().status == "active"
 
 
-def test_a_check_that_another_user_saw_is_not_taken_for_ones_own(send, client_sharp, make_user, browse):
+def test_another_users_check_does_not_count_as_ones_own(send, client_sharp, make_user, browse):
     content = table("name,status", "Sharp,paused")
     seal = result_of(send(CLIENT, content)).seal
     head = browse(make_user("head", MANAGER_PERMISSIONS | {"accounts.view_every_client"}))
@@ -200,7 +200,7 @@ def test_saving_writes_nothing_that_the_file_does_not_say(send, bot, monkeypatch
     assert (bot.settings["bid_spread"], bot.duplicate_names) == (0.005, "seen meanwhile")
 
 
-def test_a_row_that_somebody_saved_in_the_same_moment_is_shown_and_not_saved(send, server, monkeypatch):
+def test_a_row_that_another_user_saved_meanwhile_is_shown_and_not_saved(send, server, monkeypatch):
     content = table("name,server", "Blunt,Sandbox")
     seal = result_of(send(CLIENT, content)).seal
     calls = []
@@ -227,7 +227,7 @@ def test_a_row_that_somebody_saved_in_the_same_moment_is_shown_and_not_saved(sen
         (b"name\n" + b"x\n" * (MAX_ROWS + 1), "more than 1000 rows"),
     ],
 )
-def test_a_file_that_can_not_be_taken_is_refused_on_the_page(send, content, words):
+def test_an_invalid_file_is_refused_on_the_page(send, content, words):
     page = send(CLIENT, content)
     assert page.status_code == 200
     assert words in text_of(page)
@@ -300,7 +300,7 @@ def test_a_replaced_key_says_that_it_changes_and_not_what(send, key):
     assert key.read_values() == PLANTED | {"bitmart_memo": "another-memo"}
 
 
-def test_a_key_that_is_not_what_its_connector_asks_for_is_refused(send, client_sharp):
+def test_a_key_that_does_not_fit_its_connector_is_refused(send, client_sharp):
     secret = PLANTED["bitmart_secret_key"]
     page = send(
         KEY,
@@ -426,7 +426,7 @@ def test_an_export_takes_as_many_queries_for_ten_rows_as_for_one(admin_client, b
     assert counts() == few
 
 
-def test_an_account_manager_imports_no_bot_that_runs_somebodys_image(manager, browse):
+def test_an_account_manager_imports_no_bot_with_a_custom_image(manager, browse):
     send = send_with(browse(manager))
     outcomes = check(
         send, BOT, f"{BOT_HEADER},image", f"{BOT_ROW},evil.example/x", f"{BOT_ROW},".replace("Spread,", "Two,", 1)

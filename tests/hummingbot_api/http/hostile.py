@@ -1,4 +1,4 @@
-"""TCP servers that say what no HTTP server says."""
+"""TCP servers that send what no HTTP server sends."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ Talk = Callable[[socket.socket], None]
 
 @contextmanager
 def listening(talk: Talk) -> Iterator[str]:
-    """A TCP server that reads a request and then does as ``talk`` says, for each connection; its base URL."""
+    """A TCP server that reads a request and then does what ``talk`` defines, for each connection; its base URL."""
 
     def serve(connection: socket.socket) -> None:
         with connection, suppress(OSError):

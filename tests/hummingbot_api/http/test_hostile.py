@@ -1,4 +1,4 @@
-"""What a broken or hostile server can't do to the panel: hold a thread, fill the memory, spin, lead elsewhere."""
+"""What a broken or hostile server can't do to the panel: block a thread, fill the memory, spin, redirect elsewhere."""
 
 import gzip
 import socket
@@ -188,7 +188,7 @@ def test_after_an_answer_that_was_not_read_the_next_one_is():
         assert api.accounts.list() == ["two"]
 
 
-# --- words --------------------------------------------------------------------------------------------------
+# --- messages -----------------------------------------------------------------------------------------------
 
 
 def quickly(call: Callable[[], object]) -> None:
@@ -310,7 +310,7 @@ def test_the_panels_own_machine_is_a_server_and_no_channel(address):
 
 
 def test_the_connection_goes_to_the_very_address_that_was_checked(monkeypatch):
-    """A name that leads elsewhere the next time it is asked for gets nowhere with it."""
+    """A name that resolves to another address the next time does not get around the check."""
     real, answers = socket.getaddrinfo, iter(["127.0.0.1"])
 
     def getaddrinfo(host, *args):

@@ -126,7 +126,7 @@ def test_a_read_is_repeated_when_the_server_is_not_reached(stub, api, trouble):
     assert len(stub.seen) == 3
 
 
-def test_a_read_is_repeated_as_often_as_was_asked_and_no_more(stub):
+def test_a_read_is_repeated_as_often_as_configured(stub):
     stub.will(Reply(reset=True))
     with HummingbotAPI(stub.url, "admin", PASSWORD, read_retries=1) as api:
         error = error_of(api.accounts.list)
@@ -204,7 +204,7 @@ def test_no_such_host():
 @pytest.mark.parametrize(
     ("status", "kind"), [(400, RequestRejected), (403, RequestRejected), (404, NotFound), (500, ServerFailed)]
 )
-def test_a_refusal_quotes_the_servers_words(stub, api, status, kind):
+def test_a_rejection_quotes_the_servers_message(stub, api, status, kind):
     stub.will(Reply({"detail": "Disk   is\n full"}, status))
     error = error_of(api.accounts.list)
 
@@ -230,13 +230,13 @@ def test_a_validation_error_names_its_fields_and_does_not_echo_what_was_sent(stu
     assert error_of(api.accounts.list).message.endswith("responded: instance_name: Field required; Too short")
 
 
-def test_long_words_are_cut(stub, api):
+def test_long_messages_are_cut(stub, api):
     stub.will(Reply({"detail": "x" * 5000}, 400))
 
     assert len(error_of(api.accounts.list).message) < 400
 
 
-def test_what_no_database_stores_is_replaced_wherever_it_stands(stub, api):
+def test_characters_that_no_database_stores_are_replaced_everywhere(stub, api):
     stub.will(Reply({"detail": "a\0b\ud800c\U0001f600"}, 400))
     assert error_of(api.accounts.list).message.endswith("responded: a�b�c\U0001f600")
     stub.will(
@@ -286,7 +286,7 @@ def test_no_error_no_log_and_no_repr_shows_a_secret(stub, api, caplog, spelling,
     assert error.__cause__ is None
 
 
-def test_a_secret_is_masked_within_the_servers_words(stub, api):
+def test_a_secret_is_masked_within_the_servers_message(stub, api):
     stub.will(Reply({"detail": f"{{'code': '50111', 'msg': 'API key {SECRET} is not valid'}}"}, 400))
     error = error_of(api.accounts.add_credential, "client", "binance", {"binance_api_key": SECRET})
 
@@ -294,7 +294,7 @@ def test_a_secret_is_masked_within_the_servers_words(stub, api):
     assert error.message.endswith("API key ••• is not valid'}")
 
 
-def test_a_secret_of_one_character_eats_no_words(stub, api):
+def test_a_secret_of_one_character_masks_nothing(stub, api):
     stub.will(Reply({"detail": "memo m is not mine"}, 400))
     error = error_of(api.accounts.add_credential, "client", "bitmart", {"bitmart_memo": "m"})
 

@@ -45,7 +45,7 @@ def test_a_tunnels_code_in_a_bots_log_means_nothing(stub, api):
     assert api.scripts.get("pmm") == "# ERR_NGROK_3200"
 
 
-def test_the_tunnels_warning_page_is_known_by_its_words_too(stub, api):
+def test_the_tunnels_warning_page_is_recognized_by_its_text_too(stub, api):
     stub.will(Reply("<html><h1>You are about to visit: demo.ngrok-free.app</h1></html>", content_type=HTML))
 
     assert isinstance(error_of(api.accounts.list), TunnelInterstitial)

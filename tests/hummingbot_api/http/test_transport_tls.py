@@ -45,7 +45,7 @@ def tls_stub(stub, tmp_path):
     return stub
 
 
-def test_a_self_signed_certificate_is_refused_once_and_in_plain_words(tls_stub):
+def test_a_self_signed_certificate_is_rejected_once_with_a_clear_message(tls_stub):
     error = error_of(HummingbotAPI(tls_stub.url, "admin", PASSWORD).system.version)
 
     assert isinstance(error, TLSFailed)
@@ -61,7 +61,7 @@ def test_a_self_signed_certificate_is_accepted_where_verification_is_off(tls_stu
     assert not recwarn.list
 
 
-def test_https_to_a_port_that_speaks_plain_http(stub):
+def test_https_to_a_plain_http_port(stub):
     error = error_of(HummingbotAPI(stub.url.replace("http", "https"), "admin", PASSWORD).system.version)
 
     assert isinstance(error, ServerUnreachable)
