@@ -55,9 +55,9 @@ def test_every_controller_applies_its_kill_switch():
 
 
 def test_a_running_controller_applies_only_the_live_settings():
-    former = rendered("pmm_simple", total_amount_quote=80)
-    changed = former | {"stop_loss": 0.05, "leverage": 3, KILL_SWITCH: True}
-    controller = SimpleNamespace(config=MarketMakingControllerConfigBase(**former))
+    previous = rendered("pmm_simple", total_amount_quote=80)
+    changed = previous | {"stop_loss": 0.05, "leverage": 3, KILL_SWITCH: True}
+    controller = SimpleNamespace(config=MarketMakingControllerConfigBase(**previous))
     ControllerBase.update_config(controller, MarketMakingControllerConfigBase(**changed))
     config = controller.config
     assert (float(config.stop_loss), config.leverage, config.manual_kill_switch) == (0.05, 1, True)

@@ -183,8 +183,8 @@ class Instance:
 
     @property
     def recently_active(self) -> bool:
-        heard = self.last_seen
-        return heard is not None and not self._past(self.forgotten_at) and self.clock.now() - heard < SEEN_RECENTLY
+        last = self.last_seen
+        return last is not None and not self._past(self.forgotten_at) and self.clock.now() - last < SEEN_RECENTLY
 
     @property
     def listed(self) -> bool:

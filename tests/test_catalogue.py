@@ -26,7 +26,7 @@ from hummingbot_api.errors import (
 from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
 from operations.kinds import who_can_fix
 
-CATALOGUE = list(Problem.catalog())
+CATALOG = list(Problem.catalog())
 #: Nothing was sent, or it did not arrive.
 NEVER_ARRIVED = {InvalidBaseURL, InvalidName, TLSFailed, TunnelBackendDown, TunnelInterstitial, TunnelOffline}
 #: The server stores a key before its exchange refuses it.
@@ -40,16 +40,16 @@ def descendants(kind: type[Problem]) -> Iterator[type[Problem]]:
 
 
 def test_the_catalogue_holds_the_problems_of_every_app():
-    modules = {kind.__module__ for kind in CATALOGUE}
+    modules = {kind.__module__ for kind in CATALOG}
     apps = {"operations", "accounts", "bots", "json_api"}
     assert {"hummingbot_api.errors", *(f"{app}.problems" for app in apps)} <= modules
 
 
 def test_no_two_problems_share_a_code():
-    assert [code for code, count in Counter(kind.code for kind in CATALOGUE).items() if count > 1] == []
+    assert [code for code, count in Counter(kind.code for kind in CATALOG).items() if count > 1] == []
 
 
-@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", CATALOG, ids=lambda kind: kind.__name__)
 def test_a_problem_has_its_own_code_a_sentence_and_a_remedy(kind):
     assert "code" in vars(kind)
     assert "meaning" in vars(kind)
@@ -64,7 +64,7 @@ def test_a_problem_has_its_own_code_a_sentence_and_a_remedy(kind):
 
 
 def test_what_has_no_code_of_its_own_is_a_family():
-    assert [kind for kind in descendants(Problem) if kind not in CATALOGUE and not kind.__subclasses__()] == []
+    assert [kind for kind in descendants(Problem) if kind not in CATALOG and not kind.__subclasses__()] == []
 
 
 def test_a_request_may_have_acted_unless_it_never_arrived_or_was_refused():
@@ -76,8 +76,8 @@ def test_a_request_may_have_acted_unless_it_never_arrived_or_was_refused():
 def test_a_problem_says_its_meaning_and_remedy_unless_it_knows_better():
     problem = Problem()
     assert (problem.message, problem.remedy) == (Problem.meaning, Problem.default_remedy)
-    problem = Problem("It broke.", remedy="Mend it.")
-    assert (str(problem), problem.message, problem.remedy) == ("It broke.", "It broke.", "Mend it.")
+    problem = Problem("It broke.", remedy="Fix it.")
+    assert (str(problem), problem.message, problem.remedy) == ("It broke.", "It broke.", "Fix it.")
 
 
 def test_every_fix_target_has_a_permission():

@@ -121,7 +121,7 @@ class Server(models.Model):
     instances = models.JSONField(
         default=list,
         editable=False,
-        help_text="The names of all bots that ran at the last poll, whoever deployed them.",
+        help_text="The names of all bots that ran at the last poll, regardless of who deployed them.",
     )
     instances_at = models.DateTimeField(null=True, editable=False, help_text="When that poll was.")
     next_poll = models.DateTimeField(

@@ -136,7 +136,7 @@ class Deployment(models.Model):
     started_at = models.DateTimeField("started", null=True, help_text="The latest deploy or start.")
     verified_at = models.DateTimeField("first connected", null=True)
     stopped_at = models.DateTimeField(
-        "stopped", null=True, help_text="When its log first showed that it stopped, whoever stopped it."
+        "stopped", null=True, help_text="When its log first showed that it stopped, regardless of who stopped it."
     )
     exposed_since = models.DateTimeField(
         "may have orders since",

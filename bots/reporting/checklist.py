@@ -156,9 +156,9 @@ def _for_user(line: Line, client: Client, user: AnyUser) -> Line:
         return replace(line, action=None)
     manager = client.account_manager
     may_help = manager is not None and manager != user and manager.has_perm(line.action.permission)
-    whom = f"{manager}, who manages {client}" if may_help else "an administrator"
+    which = f"{manager}, who manages {client}" if may_help else "an administrator"
     return replace(
-        line, action=None, sentence=f"{line.sentence} You don't have permission for “{line.action.label}”. Ask {whom}."
+        line, action=None, sentence=f"{line.sentence} You don't have permission for “{line.action.label}”. Ask {which}."
     )
 
 

@@ -159,14 +159,14 @@ def test_a_server_that_keeps_no_history_is_believed_about_the_present(profile, s
 
 
 def test_servers_with_clients_are_asked_and_others_are_left_alone(profile, monkeypatch):
-    rung: list[int] = []
-    monkeypatch.setattr(tasks, "balances", rung.append)
+    enqueued: list[int] = []
+    monkeypatch.setattr(tasks, "balances", enqueued.append)
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
     tasks.poll_balances.call_local()
-    assert rung == [profile.server_id]
+    assert enqueued == [profile.server_id]
     Server.objects.update(reachable=False)  # the poll tells when it is back
     tasks.poll_balances.call_local()
-    assert rung == [profile.server_id]
+    assert enqueued == [profile.server_id]
 
 
 def test_the_task_reads(profile):

@@ -35,7 +35,7 @@ def test_a_file_is_checked_fixed_and_saved_without_selecting_it_twice(
     expect(page.get_by_text("okx_passphrase is missing.")).to_be_visible()
     expect(page.get_by_role("button", name="Import these rows")).to_have_count(0)
     shoot("import-refused")
-    choose(page, tmp_path / "mended.csv", f"{rows}Imported Two,bitmart,{values}")
+    choose(page, tmp_path / "fixed.csv", f"{rows}Imported Two,bitmart,{values}")
     check_and_save(page)
     expect(page.get_by_text("Next, select the clients in their list and use “Push keys”")).to_be_visible()
     page.get_by_role("link", name="Imported Two · bitmart").click()

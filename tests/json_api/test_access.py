@@ -27,7 +27,7 @@ def test_nothing_is_answered_without_a_token(client):
 @pytest.mark.parametrize(("method", "path"), [("POST", "/bots/create"), ("PATCH", "/bots/1"), ("POST", "/bots/1/stop")])
 def test_the_body_of_an_unauthenticated_request_is_not_read(method, path, headers, monkeypatch):
     def body(request):
-        pytest.fail("It may come as slowly as the stranger likes.")
+        pytest.fail("It may come as slowly as the caller likes.")
 
     monkeypatch.setattr(HttpRequest, "body", property(body))
     answer = HttpClient().generic(method, path, b"{}", content_type="application/json", headers=headers)

@@ -144,8 +144,8 @@ def test_each_role_gets_exactly_what_it_may_see(letter, users, make_tool, settin
 def test_no_role_meets_what_it_does_not_see(letter, users, make_tool, settings):
     """An account manager other managers' clients; the others, who see every client, other users' webhooks."""
     settings.API = settings.API | {"PER_MINUTE": 1_000_000}
-    stranger = User.objects.create_user("stranger", is_staff=True)
-    tool, foreign = make_tool(users[letter]), world_of("Foreign", stranger)
+    unmanaged = User.objects.create_user("unmanaged", is_staff=True)
+    tool, foreign = make_tool(users[letter]), world_of("Foreign", unmanaged)
     sees_every_client = letter in WHO_MAY["accounts.view_every_client"].split()
     for call in calls(foreign):
         if call.about == "webhook" or (call.about and not sees_every_client):

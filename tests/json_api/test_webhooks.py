@@ -111,9 +111,9 @@ def test_a_change_of_a_bots_state_is_sent_once_with_the_previous_state(live, reg
 
 def test_of_two_workers_that_notice_the_same_event_one_sends_it(live, register, monkeypatch):
     register()
-    former = LastNotifiedState.objects.in_bulk()
+    previous = LastNotifiedState.objects.in_bulk()
     detect(timezone.now())
-    monkeypatch.setattr(LastNotifiedState.objects.__class__, "in_bulk", lambda self: former)
+    monkeypatch.setattr(LastNotifiedState.objects.__class__, "in_bulk", lambda self: previous)
     detect(timezone.now())
 
     assert WebhookDelivery.objects.count() == 1

@@ -114,7 +114,7 @@ def ended(kind: str, subject: Any, state: State, code: str = "", ago: timedelta 
         finished_at=now,
         error_code=code,
         error_message=f"{kind} said no." if code else "",
-        error_remedy="Mend it." if code else "",
+        error_remedy="Fix it." if code else "",
     )
     operation.refresh_from_db()
     return operation

@@ -106,7 +106,7 @@ def test_an_incidents_page_shows_remedy_notified_channels_and_subject(bot, chann
     response = admin_client.get(incident.get_absolute_url())
     page = words(response)
     assert "“Deploy” failed open" in page
-    assert "What to do Mend it." in page
+    assert "What to do Fix it." in page
     assert "Alerts opened given up The receiver responded with 404: gone." in page
     for row in (bot, bot.client, operation, channel):
         assert f'href="{row.get_absolute_url()}"' in text_of(response)
@@ -131,7 +131,7 @@ def test_an_incidents_page_has_the_buttons_that_help_and_the_way_to_the_log(
 
 
 def test_an_incident_without_notifications_is_only_confirmed(crashed, admin_client):
-    assert "Certain, and told" not in text_of(admin_client.get(url_of(crashed)))
+    assert "Confirmed, notifications sent" not in text_of(admin_client.get(url_of(crashed)))
 
 
 def test_a_failed_stop_is_not_resolved_by_acknowledging_it(bot, admin_client):

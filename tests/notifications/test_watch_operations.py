@@ -19,7 +19,7 @@ def test_a_failed_operation_is_an_incident_until_one_of_its_kind_succeeds(bot, c
     operation = ended("start", bot, State.FAILED, "bot_never_connected")
     (incident,) = polls(3)
     assert (incident.kind, incident.operation, incident.code) == ("operation_failed", operation, "bot_never_connected")
-    assert (incident.sentence, incident.remedy) == ("start said no.", "Mend it.")
+    assert (incident.sentence, incident.remedy) == ("start said no.", "Fix it.")
     ended("stop", bot, State.SUCCEEDED)
     assert polls() == [incident]
     ended("start", bot, State.SUCCEEDED)
@@ -97,7 +97,7 @@ def test_a_bot_that_could_not_be_stopped_stays_an_incident_when_acknowledged(kin
     ended(kind, bot, State.FAILED, "server_unreachable")
     (incident,) = polls()
     assert incident.remedy.startswith("The bot may still be trading. To stop it now, disable the API key")
-    assert "Mend it." in incident.remedy
+    assert "Fix it." in incident.remedy
     acknowledge(incident, admin_user)
     assert polls() == [incident]
     shows(bot, BotState.UNKNOWN)
@@ -136,7 +136,7 @@ def test_a_stop_that_finally_succeeds_is_resolved(bot):
 def test_without_real_money_the_remedy_does_not_mention_the_exchange(code, connector, bot):
     bot.deployment.update(connector=connector)
     ended("stop", bot, State.FAILED, code)
-    assert [incident.remedy for incident in polls()] == ["Mend it."]
+    assert [incident.remedy for incident in polls()] == ["Fix it."]
 
 
 def test_two_kinds_that_fail_on_one_bot_are_two_incidents(bot):

@@ -14,22 +14,22 @@ def fine(run) -> str:
 
 
 @pytest.fixture
-def rung(monkeypatch) -> list[int]:
-    rung: list[int] = []
-    monkeypatch.setattr(tasks, "run_operation", rung.append)
-    return rung
+def enqueued(monkeypatch) -> list[int]:
+    enqueued: list[int] = []
+    monkeypatch.setattr(tasks, "run_operation", enqueued.append)
+    return enqueued
 
 
 def test_an_operation_is_recorded_with_its_requester_and_enqueued_after_commit(
-    make_kind, request_operation, rung, admin_user, django_capture_on_commit_callbacks
+    make_kind, request_operation, enqueued, admin_user, django_capture_on_commit_callbacks
 ):
     make_kind(concurrency_group="server:7", one=fine)
     with django_capture_on_commit_callbacks() as callbacks:
         operation = request_operation(requested_by=admin_user, options={"force": True})
-    assert rung == []
+    assert enqueued == []
     for callback in callbacks:
         callback()
-    assert rung == [operation.pk]
+    assert enqueued == [operation.pk]
     operation.refresh_from_db()
     assert (operation.state, operation.requested_by, operation.concurrency_group) == (
         State.QUEUED,
@@ -40,13 +40,13 @@ def test_an_operation_is_recorded_with_its_requester_and_enqueued_after_commit(
 
 
 def test_an_operation_whose_transaction_is_rolled_back_is_never_rung_for(
-    make_kind, request_operation, rung, django_capture_on_commit_callbacks
+    make_kind, request_operation, enqueued, django_capture_on_commit_callbacks
 ):
     make_kind(one=fine)
     with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
         request_operation()
         transaction.set_rollback(True)
-    assert (rung, Operation.objects.count()) == ([], 0)
+    assert (enqueued, Operation.objects.count()) == ([], 0)
 
 
 def test_a_queue_that_fails_does_not_lose_the_operation(

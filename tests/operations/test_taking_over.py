@@ -23,8 +23,8 @@ def state(operation: Operation) -> str:
 
 def test_it_ends_what_is_queued_and_can_start(make_kind, request_operation):
     make_kind(one=fine)
-    former, urgent = request_operation(), request_operation("urgent")
-    assert state(former) == State.CANCELLED
+    previous, urgent = request_operation(), request_operation("urgent")
+    assert state(previous) == State.CANCELLED
     assert runner.run(urgent.pk)
     assert state(urgent) == State.SUCCEEDED
 
@@ -38,27 +38,27 @@ def test_it_starts_when_the_active_one_reaches_a_safe_point_and_both_record_it(m
         return "acted"
 
     make_kind(one=act, two=fine)
-    former = request_operation()
-    assert runner.run(former.pk)
+    previous = request_operation()
+    assert runner.run(previous.pk)
     urgent, began = seen
     assert not began
-    assert state(former) == State.CANCELLED
-    assert former.summary == f"Ended for “{urgent}”, which replaces it. Completed steps are not undone."
-    assert [step.state for step in former.steps.all()] == ["done", "waiting"]
+    assert state(previous) == State.CANCELLED
+    assert previous.summary == f"Ended for “{urgent}”, which replaces it. Completed steps are not undone."
+    assert [step.state for step in previous.steps.all()] == ["done", "waiting"]
     assert runner.run(urgent.pk)
     urgent.refresh_from_db()
-    assert (urgent.state, urgent.checkpoint["superseded"]) == (State.SUCCEEDED, str(former))
+    assert (urgent.state, urgent.checkpoint["superseded"]) == (State.SUCCEEDED, str(previous))
 
 
 def test_it_is_enqueued_as_soon_as_what_ran_has_ended(make_kind, request_operation, monkeypatch):
     enqueued = []
     urgent = []
     make_kind(one=lambda run: urgent.append(request_operation("urgent")) or "")
-    former = request_operation()
+    previous = request_operation()
     with monkeypatch.context() as queue:
         queue.setattr(tasks, "run_operation", enqueued.append)
-        assert runner.run(former.pk)
-        tasks.enqueue_next(former.pk)
+        assert runner.run(previous.pk)
+        tasks.enqueue_next(previous.pk)
     assert enqueued == [urgent[0].pk]
 
 
@@ -70,9 +70,9 @@ def test_a_wait_in_progress_is_a_safe_point(make_kind, request_operation):
             asked.append(request_operation("urgent"))
 
     make_kind(one=lambda run: run.wait_for(look, 60) or "")
-    former = request_operation()
-    assert runner.run(former.pk)
-    assert state(former) == State.CANCELLED
+    previous = request_operation()
+    assert runner.run(previous.pk)
+    assert state(previous) == State.CANCELLED
 
 
 def test_while_it_waits_nothing_else_may_come_in_between(make_kind, request_operation):
@@ -93,9 +93,9 @@ def test_while_it_waits_nothing_else_may_come_in_between(make_kind, request_oper
 
 def test_operations_that_came_in_between_are_superseded_too(make_kind, request_operation):
     make_kind(one=fine)
-    former, urgent = request_operation(), request_operation("urgent")
-    assert state(former) == State.CANCELLED
-    between = Operation.objects.get(pk=former.pk)
+    previous, urgent = request_operation(), request_operation("urgent")
+    assert state(previous) == State.CANCELLED
+    between = Operation.objects.get(pk=previous.pk)
     between.pk, between.state = None, State.QUEUED
     between.save(force_insert=True)
     assert not runner.run(urgent.pk)
@@ -115,12 +115,12 @@ def test_a_worker_that_died_is_no_hindrance(make_kind, request_operation):
         raise SystemExit
 
     make_kind(one=die)
-    former = request_operation()
+    previous = request_operation()
     with pytest.raises(SystemExit):
-        runner.run(former.pk)
+        runner.run(previous.pk)
     urgent = request_operation("urgent")
     assert not runner.run(urgent.pk)
-    Operation.objects.filter(pk=former.pk).update(lease_until="2026-01-01T00:00Z")
-    assert runner.run(former.pk)  # the worker that claims it finds that it must end
-    assert state(former) == State.CANCELLED
+    Operation.objects.filter(pk=previous.pk).update(lease_until="2026-01-01T00:00Z")
+    assert runner.run(previous.pk)  # the worker that claims it finds that it must end
+    assert state(previous) == State.CANCELLED
     assert runner.run(urgent.pk)

@@ -142,8 +142,10 @@ def prepare_start(context: StepContext) -> str:
         connected = False
         if place == ContainerStatus.ACTIVE and not logs.says_stopped:
             # A server that was itself restarted knows a healthy bot again after a while.
-            heard = tolerating_outages(lambda: deployment.instance_name in api.bots.mqtt().discovered_bots or None)
-            connected = bool(context.wait_for(heard, settings.FLEET["RECONNECT_GRACE"]))
+            is_connected = tolerating_outages(
+                lambda: deployment.instance_name in api.bots.mqtt().discovered_bots or None
+            )
+            connected = bool(context.wait_for(is_connected, settings.FLEET["RECONNECT_GRACE"]))
     runs = place == ContainerStatus.ACTIVE and connected and not logs.says_stopped
     if runs:
         deployment.update(stopped_at=None)

@@ -108,8 +108,8 @@ def assert_well_ended(operation: Operation, bot: Bot, sandbox: Sandbox, made: in
     assert bot.deployment.instance_name == instances[-1].name
     assert [instance.name for instance in sandbox.world.live()] == [i.name for i in instances[-1:] if live]
     assert bot.deployments.open().count() == live
-    for former, latter in pairwise(instances):
-        assert former.ends_at is not None and former.ends_at <= latter.deployed_at
+    for previous, latter in pairwise(instances):
+        assert previous.ends_at is not None and previous.ends_at <= latter.deployed_at
 
 
 @pytest.mark.parametrize("boundary", [*boundaries_of("deploy"), "deploy:marked", "deploy:answered"])

@@ -345,15 +345,15 @@ def test_an_instance_that_never_connected_is_adopted_by_the_retry(make_bot, key,
 
 def test_a_redeploy_brings_a_changed_key_to_the_server_and_into_the_new_instance(bot, key, perform, sandbox):
     perform("deploy", bot)
-    former = bot.deployment
+    previous = bot.deployment
     key.set_values(PLANTED | {"bitmart_memo": "rotated"})
     key.save()
     operation = perform("redeploy", bot)
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert sandbox.world.live()[0].connectors["bitmart"]["bitmart_memo"] == "rotated"
-    assert bot.deployment.key_fingerprint == key.fingerprint != former.key_fingerprint
-    former.refresh_from_db()
-    assert (former.observed_state, former.is_open) == (BotState.ARCHIVED, False)
+    assert bot.deployment.key_fingerprint == key.fingerprint != previous.key_fingerprint
+    previous.refresh_from_db()
+    assert (previous.observed_state, previous.is_open) == (BotState.ARCHIVED, False)
     assert_one_running(bot, sandbox, made=2)
 
 
@@ -362,14 +362,14 @@ def test_an_unchanged_key_and_an_unchanged_script_are_not_sent_again(bot, perfor
     sandbox.requests.clear()
     perform("redeploy", bot)
     sent = [request.path for request in sandbox.requests if request.method == "POST"]
-    (former, latter) = sandbox.world.instances
+    (previous, latter) = sandbox.world.instances
     assert sent == [
         "/market-data/prices",  # these are questions, for all that
         "/portfolio/state",
         f"/scripts/configs/{NAME}",
         "/bot-orchestration/stop-bot",
-        f"/bot-orchestration/stop-and-archive-bot/{former}",
-        f"/docker/stop-container/{former}",  # Docker reports that it was removed
+        f"/bot-orchestration/stop-and-archive-bot/{previous}",
+        f"/docker/stop-container/{previous}",  # Docker reports that it was removed
         "/bot-orchestration/deploy-v2-script",
     ]
     assert latter == bot.deployment.instance_name

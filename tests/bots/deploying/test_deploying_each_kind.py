@@ -149,12 +149,12 @@ def test_an_open_instance_with_a_similar_old_name_is_not_this_one(bot, perform, 
 def test_an_instance_deployed_under_a_previous_name_is_still_this_bots(perform, make_bot, server):
     client = server.clients.create(name="B", account_name="b-sharp")
     bot = make_bot(client=client, name="spread", connector="binance_paper_trade")
-    former = "hummingbot-b-sharp-spread"
+    previous = "hummingbot-b-sharp-spread"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Bot, "instance_name", former)
+        patch.setattr(Bot, "instance_name", previous)
         assert ended(perform("deploy", bot)) == (State.SUCCEEDED, "")
     name = bot.deployment.instance_name
-    assert name.startswith(f"{former}-2")
+    assert name.startswith(f"{previous}-2")
     perform("refresh", bot)
     assert (bot.deployment.state, bot.duplicate_names) == (BotState.RUNNING, "")
     assert ended(perform("redeploy", bot)) == (State.SUCCEEDED, "")

@@ -62,8 +62,8 @@ def test_a_redeploy_stops_when_the_previous_instance_may_have_left_orders_open(b
 def test_a_container_from_before_the_deploy_is_never_its_instance(bot, perform, sandbox, server, impatient):
     assert perform("deploy", bot).state == State.SUCCEEDED
     with server.api() as api:
-        stranger = api.bots.deploy_script(**bot.deployment.order())
-    sandbox.world.crash(stranger)
+        unmanaged = api.bots.deploy_script(**bot.deployment.order())
+    sandbox.world.crash(unmanaged)
     assert perform("archive", bot).state == State.SUCCEEDED
     sandbox.faults.add("time_out_before", path=DEPLOY, times=1)
     assert ended(perform("deploy", bot)) == (State.FAILED, "deploy_unconfirmed")

@@ -83,7 +83,7 @@ def database(migrated: str, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def db(database: str, django_db_blocker) -> Iterator[None]:
     """Takes the place of pytest-django's: everything here is about the database that the workers have open."""
-    former = connections["default"]
+    previous = connections["default"]
     ContentType.objects.clear_cache()
     with django_db_blocker.unblock():
         connection = connections.create_connection("default")
@@ -91,7 +91,7 @@ def db(database: str, django_db_blocker) -> Iterator[None]:
         connections["default"] = connection
         yield
         connection.close()
-    connections["default"] = former
+    connections["default"] = previous
     ContentType.objects.clear_cache()
 
 

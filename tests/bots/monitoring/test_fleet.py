@@ -189,11 +189,11 @@ def test_a_stopped_bot_whose_container_was_restarted_is_shown_as_running(live, p
 def test_a_second_live_instance_of_a_bot_raises_the_alarm_until_it_ends(live, server, sandbox, admin_client):
     order = live.deployment.order()
     with server.api() as api:
-        stranger = api.bots.deploy_script(**order)
+        unmanaged = api.bots.deploy_script(**order)
     look(live)
-    assert live.duplicate_names == stranger
-    assert stranger in admin_client.get(live.get_absolute_url()).content.decode()
-    sandbox.world.vanish(stranger)
+    assert live.duplicate_names == unmanaged
+    assert unmanaged in admin_client.get(live.get_absolute_url()).content.decode()
+    sandbox.world.vanish(unmanaged)
     look(live)
     assert live.duplicate_names == ""
 
@@ -354,11 +354,11 @@ def test_a_poll_that_fails_does_not_hide_what_an_operation_found_meanwhile(live,
 
 def test_a_second_instance_is_kept_while_an_operation_works_on_the_bot(live, server):
     with server.api() as api:
-        stranger = api.bots.deploy_script(**live.deployment.order())
+        unmanaged = api.bots.deploy_script(**live.deployment.order())
     look(live)
     begin("stop", live)
     look(live)
-    assert live.duplicate_names == stranger
+    assert live.duplicate_names == unmanaged
 
 
 def test_a_second_instance_is_shown_with_the_time_while_the_server_is_down(live, sandbox, server, admin_client):
@@ -401,9 +401,9 @@ def test_a_server_is_polled_again_after_its_interval(shown, observed, settings):
 
 
 def test_the_fleet_task_enqueues_each_server_that_is_due(shown, monkeypatch):
-    rung: list[int] = []
-    monkeypatch.setattr(tasks, "poll", rung.append)
+    enqueued: list[int] = []
+    monkeypatch.setattr(tasks, "poll", enqueued.append)
     later = timezone.now() + timedelta(seconds=10)
     Server.objects.create(name="Later", base_url="http://127.0.0.1:10", password="x", next_poll=later)
     tasks.poll_fleet.call_local()
-    assert rung == [shown.server_id]
+    assert enqueued == [shown.server_id]

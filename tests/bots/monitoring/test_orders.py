@@ -90,8 +90,8 @@ def test_what_was_open_before_is_open_until_its_end_is_logged():
 
 def test_a_new_run_with_a_new_log_still_has_the_orders_of_the_previous_one():
     known = orders_after([], None, log(BID, ASK))
-    anew = log("MQTT Bridge connected with success.", start=START + timedelta(hours=1))
-    assert ids(orders_after(known, START, anew)) == ["BSPUT66", "SSPUT67"]
+    again = log("MQTT Bridge connected with success.", start=START + timedelta(hours=1))
+    assert ids(orders_after(known, START, again)) == ["BSPUT66", "SSPUT67"]
 
 
 def test_what_happened_in_a_gap_of_the_log_is_not_guessed():

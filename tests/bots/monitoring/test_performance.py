@@ -127,14 +127,14 @@ def test_the_newest_of_each_controller_counts_in_any_order_of_storing(pmm):
 
 
 def test_servers_with_controllers_are_asked_and_others_are_left_alone(pmm, monkeypatch):
-    rung: list[int] = []
-    monkeypatch.setattr(tasks, "performance", rung.append)
+    enqueued: list[int] = []
+    monkeypatch.setattr(tasks, "performance", enqueued.append)
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
     tasks.poll_performance.call_local()
-    assert rung == [pmm.server_id]
+    assert enqueued == [pmm.server_id]
     Server.objects.update(reachable=False)  # the poll tells when it is back
     tasks.poll_performance.call_local()
-    assert rung == [pmm.server_id]
+    assert enqueued == [pmm.server_id]
 
 
 def test_the_task_reads_and_the_nightly_one_thins(pmm):

@@ -37,7 +37,7 @@ def work_off(operation: Operation) -> None:
 
 
 def test_a_rotation_pushes_the_new_values_and_redeploys_bots_with_previous_ones(rotated, trading, perform, sandbox):
-    former = trading.deployment
+    previous = trading.deployment
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert sandbox.world.accounts["client_sharp"]["bitmart"] == NEW
@@ -46,8 +46,8 @@ def test_a_rotation_pushes_the_new_values_and_redeploys_bots_with_previous_ones(
     work_off(operation)
     trading.refresh_from_db()
     assert (trading.deployment.state, trading.deployment.key_fingerprint) == (BotState.RUNNING, rotated.fingerprint)
-    former.refresh_from_db()
-    assert former.ended_at is not None
+    previous.refresh_from_db()
+    assert previous.ended_at is not None
     assert not running_with_previous_key(rotated).exists()
 
 

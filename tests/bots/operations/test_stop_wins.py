@@ -37,9 +37,9 @@ def test_a_stop_supersedes_the_operation_in_progress(kind, bot, perform, sandbox
     if kind == "start":
         assert perform("stop", bot).state == State.SUCCEEDED
     asked = stop_amid(bot)
-    former = perform(kind, bot)
-    assert former.state == State.CANCELLED
-    assert "Ended for “Stop Sharp · Sharp Spread”" in former.summary
+    previous = perform(kind, bot)
+    assert previous.state == State.CANCELLED
+    assert "Ended for “Stop Sharp · Sharp Spread”" in previous.summary
     (stop,) = asked
     assert runner.run(stop.pk)
     stop.refresh_from_db()

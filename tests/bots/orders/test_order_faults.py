@@ -73,7 +73,7 @@ def test_a_bot_that_quoted_before_the_panel_saw_it_connected_is_recovered_before
 
 @pytest.mark.parametrize("unseen_by", ["restarted between two polls", "an unreachable server", "a refresh"])
 def test_a_container_that_docker_restarted_has_its_previous_orders_named(unseen_by, pmm, name, perform, sandbox):
-    former = standing(sandbox)
+    previous = standing(sandbox)
     sandbox.world.crash(name)
     if unseen_by != "restarted between two polls":
         assert look(pmm).state == BotState.CRASHED
@@ -87,7 +87,7 @@ def test_a_container_that_docker_restarted_has_its_previous_orders_named(unseen_
         perform("refresh", pmm)
     look(pmm)
     assert len(sandbox.world.open_orders()) == 4
-    assert named(pmm) == former
+    assert named(pmm) == previous
 
 
 def test_orders_that_a_person_dealt_with_hide_no_others_of_the_same_instance(pmm, name, sandbox, admin_user):
@@ -96,13 +96,13 @@ def test_orders_that_a_person_dealt_with_hide_no_others_of_the_same_instance(pmm
     sandbox.world.restart(name)
     sandbox.world.clock.advance(QUOTING)
     look(pmm)
-    former = named(pmm)
-    assert len(former) == 2
+    previous = named(pmm)
+    assert len(previous) == 2
     assert OrphanedOrders.objects.get().resolve(admin_user)  # the two of the earlier run
     OrphanedOrders.objects.update(
         resolved_at=datetime.fromtimestamp(sandbox.world.clock.now(), UTC)
     )  # its clock runs ahead
-    mine = standing(sandbox) - former
+    mine = standing(sandbox) - previous
     assert len(mine) == 2
     sandbox.world.clock.advance(60)
     look(pmm)
@@ -297,14 +297,14 @@ def test_names_of_orders_are_kept_when_a_later_poll_knows_fewer(pmm, name, perfo
     sandbox.world.restart(name)
     sandbox.world.clock.advance(QUOTING)
     look(pmm)
-    former = named(pmm)
-    assert len(former) == 2
+    previous = named(pmm)
+    assert len(previous) == 2
     sandbox.world.clock.advance(3 * 3600)
     look(pmm)
     sandbox.world.exchange.refuse_keys()
     sandbox.world.vanish(name)
     perform("archive", pmm)
-    assert former <= named(pmm), OrphanedOrders.objects.get().summary
+    assert previous <= named(pmm), OrphanedOrders.objects.get().summary
 
 
 @pytest.mark.parametrize("kind", ["archive", "redeploy"])

@@ -93,9 +93,9 @@ def test_a_bot_whose_orders_are_rejected_is_not_done(bot, checklist, perform):
     perform("deploy", bot)
     since = timezone.now()
     bot.deployment.update(trouble="orders_rejected", trouble_reason="Invalid API key", trouble_since=since)
-    heard = next(line for line in checklist().lines if line.title == "Connected")
-    assert heard.state == WRONG
-    assert heard.sentence == "Sharp Spread is running, orders rejected: Invalid API key"
+    report_alive = next(line for line in checklist().lines if line.title == "Connected")
+    assert report_alive.state == WRONG
+    assert report_alive.sentence == "Sharp Spread is running, orders rejected: Invalid API key"
 
 
 def test_a_bot_that_was_deployed_and_connected_leaves_nothing_to_do(bot, checklist, perform):
@@ -232,7 +232,7 @@ def test_an_unadopted_profile_is_reported_before_anything_is_sent(server, bot, l
     ("fingerprint", "connectors", "state", "words"),
     [
         ("", ("bitmart",), DONE, "has the key for BitMart"),
-        ("former", ("bitmart",), WRONG, "still has the previous key for BitMart"),
+        ("previous", ("bitmart",), WRONG, "still has the previous key for BitMart"),
         ("", (), WRONG, "no longer has the key for BitMart"),
     ],
 )
@@ -340,7 +340,7 @@ def test_a_change_of_the_bot_fixes_nothing_else(code, bot, line):
 
 
 def test_a_failed_deploy_whose_instance_was_archived_is_no_longer_wrong(bot, line):
-    operation = ask(bot, State.FAILED, error_message="The bot was not heard.")
+    operation = ask(bot, State.FAILED, error_message="The bot was not connected.")
     deploy(bot, BotState.ARCHIVED, ended_at=timezone.now(), operation=operation)
     assert line(Part.DEPLOYED).state == WAITING
 

@@ -269,11 +269,11 @@ def test_a_user_sets_a_second_factor_up_and_signs_in_with_it(user):
     assert is_inside(browser)
     assert codes[0] not in page and factor.key_text not in page
 
-    stranger = Browser()
-    assert "Enter the current code" in text_of(try_to_sign_in(stranger))
-    assert not is_inside(stranger)
-    assert try_to_sign_in(stranger, code=app_code(factor, steps_ahead=1)).status_code == 302
-    assert is_inside(stranger)
+    unmanaged = Browser()
+    assert "Enter the current code" in text_of(try_to_sign_in(unmanaged))
+    assert not is_inside(unmanaged)
+    assert try_to_sign_in(unmanaged, code=app_code(factor, steps_ahead=1)).status_code == 302
+    assert is_inside(unmanaged)
     lost_phone = Browser()
     assert try_to_sign_in(lost_phone, code=codes[3].upper()).status_code == 302
     assert is_inside(lost_phone)

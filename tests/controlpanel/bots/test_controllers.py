@@ -140,10 +140,10 @@ def test_a_second_strategy_of_a_controller_has_a_name_of_its_own(use):
 
 
 def test_a_controller_of_a_server_that_is_not_one_s_own_is_neither_listed_nor_used(checked, browse, make_user):
-    stranger = browse(make_user("mia", {"bots.add_strategy", "bots.view_strategy", "bots.change_strategy"}))
-    assert "bollinger_v1" not in text_of(stranger.get(reverse(FROM_SERVER)))
+    unmanaged = browse(make_user("mia", {"bots.add_strategy", "bots.view_strategy", "bots.change_strategy"}))
+    assert "bollinger_v1" not in text_of(unmanaged.get(reverse(FROM_SERVER)))
     controller = Controller.objects.get(name="bollinger_v1")
-    assert stranger.post(reverse(FROM_SERVER), {"controller": controller.pk}).status_code == 404
+    assert unmanaged.post(reverse(FROM_SERVER), {"controller": controller.pk}).status_code == 404
 
 
 def test_a_user_who_may_not_add_strategies_does_not_see_the_page(checked, browse, make_user):

@@ -352,9 +352,9 @@ def test_a_deployment_reads_the_rules_again(make_bot, key, perform, read):
 def test_a_deployment_that_is_repeated_is_checked_by_the_settings_that_it_had(make_bot, key, perform):
     bot = make_bot()
     assert perform("deploy", bot).state == State.SUCCEEDED
-    former = bot.deployment
+    previous = bot.deployment
     perform("archive", bot)
     bot.settings["order_amount"] = TOO_LITTLE
     bot.save()
-    again = perform("deploy", bot, like=former.pk)
+    again = perform("deploy", bot, like=previous.pk)
     assert again.state == State.SUCCEEDED, again.error_message

@@ -270,9 +270,9 @@ def test_an_unreadable_key_says_so_on_its_row_and_its_page_and_can_be_entered_ag
     key, second_client, other_keys, admin_client
 ):
     stored_key(second_client)
-    former = other_keys()
+    previous = other_keys()
     key.save()
-    former.undo()
+    previous.undo()
     page = text_of(admin_client.get(reverse(f"{KEY}_changelist")))
     assert page.count("can't be read") == 1
     assert page.count("not pushed") == 1
@@ -288,9 +288,9 @@ def test_an_unreadable_password_says_so_on_its_row_and_its_page_and_can_be_enter
     server, other_keys, admin_client
 ):
     Server.objects.create(name="Readable", base_url="http://127.0.0.1:9", password="x")
-    former = other_keys()
+    previous = other_keys()
     server.save()
-    former.undo()
+    previous.undo()
     page = text_of(admin_client.get(reverse(f"{SERVER}_changelist")))
     assert page.count("password can't be read") == 1
     assert page.count("not checked yet") == 1

@@ -322,13 +322,13 @@ def test_a_bot_that_crashed_leads_to_its_page(own, key, make_bot, browser, perfo
 def test_only_users_with_permission_fix_a_server(own, key, make_bot, browser, admin_client, perform, sandbox):
     sandbox.faults.add("docker_down")
     failed = perform("deploy", make_bot())
-    whom = "Only an administrator can fix the server."
+    client_name = "Only an administrator can fix the server."
     for address in (url_of(failed), page("launch", own)):
         shown = text_of(browser.get(address))
-        assert whom in shown
+        assert client_name in shown
         assert "Open the server" not in shown
-    mended = text_of(admin_client.get(url_of(failed)))
-    assert whom not in mended and "Open the server" in mended
+    fixed = text_of(admin_client.get(url_of(failed)))
+    assert client_name not in fixed and "Open the server" in fixed
 
 
 def test_a_server_that_is_down_is_marked_where_it_is_chosen(server, browser):
@@ -450,7 +450,7 @@ def test_a_page_takes_as_many_queries_for_ten_bots_and_keys_as_for_one(own, quer
 
 
 def test_without_view_permission_for_clients_and_bots_there_is_no_onboarding(make_user, browse, own, bot):
-    stranger = browse(make_user("stranger", {"accounts.view_every_client", "operations.view_operation"}))
+    unmanaged = browse(make_user("unmanaged", {"accounts.view_every_client", "operations.view_operation"}))
 
     for name in ("resume", "review", "launch"):
-        assert stranger.get(page(name, own)).status_code == 403, name
+        assert unmanaged.get(page(name, own)).status_code == 403, name

@@ -54,7 +54,7 @@ print(json.dumps({
     "health": [answers["/healthz"].json(), answers["/readyz"].json()],
     "headers": dict(secure.headers),
     "cookies": [settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE],
-    "stranger": [
+    "caller": [
         Client(headers={"host": "evil.example.com"}).get(path, secure=True).status_code
         for path in ("/healthz", "/admin/login/")
     ],
@@ -235,7 +235,7 @@ def test_production_answers_with_headers_that_protect_it(probe):
     assert headers["Referrer-Policy"] == "same-origin"
     assert "object-src 'none'" in headers["Content-Security-Policy"]
     assert probe["cookies"] == [True, True]
-    assert probe["stranger"] == [200, 400]
+    assert probe["unmanaged"] == [200, 400]
 
 
 def test_the_whole_domain_is_bound_to_https_only_when_the_host_says_so(tmp_path):
@@ -310,7 +310,7 @@ def test_a_database_may_be_migrated_step_by_step_and_back(tmp_path):
 # --- health ---
 
 
-def heard(seconds_ago: float) -> None:
+def report_alive(seconds_ago: float) -> None:
     moment = timezone.now() - timedelta(seconds=seconds_ago)
     WorkerHeartbeat.objects.update_or_create(worker="w", defaults={"last_seen_at": moment})
 
@@ -323,10 +323,10 @@ def test_alive_needs_neither_sign_in_nor_database(client):
 
 def test_ready_needs_a_worker_that_responded_recently(client, db):
     assert client.get("/readyz").status_code == 503
-    heard(WorkerHeartbeat.UNRESPONSIVE + 5)
+    report_alive(WorkerHeartbeat.UNRESPONSIVE + 5)
     response = client.get("/readyz")
     assert (response.status_code, response.json()["worker"]) == (503, False)
-    heard(5)
+    report_alive(5)
     response = client.get("/readyz")
     assert (response.status_code, response.json()) == (
         200,
@@ -341,7 +341,7 @@ def test_what_fails_is_named_without_a_detail_and_the_log_says_why_without_a_pas
     def fail() -> bool:
         raise ConnectionError("host=db.example.com password=hunted, redis://:so%20is%20this@queue.example.com")
 
-    heard(5)
+    report_alive(5)
     monkeypatch.setattr(health, f"_{part}", fail)
     monkeypatch.setitem(settings.DATABASES["default"], "PASSWORD", "hunted")
     monkeypatch.setenv("QUEUE_URL", "redis://:so%20is%20this@queue.example.com")
@@ -356,7 +356,7 @@ def test_what_fails_is_named_without_a_detail_and_the_log_says_why_without_a_pas
 @pytest.mark.parametrize("page", ["/healthz", "/readyz"])
 def test_the_answer_to_head_has_no_body(page, client, db):
     """Of which the web server would warn, once for every probe. Django's client drops it."""
-    heard(5)
+    report_alive(5)
     answer = health.ProbeMiddleware(lambda request: HttpResponse())(RequestFactory().head(page))
     assert (answer.status_code, answer.content) == (200, b"")
 
@@ -367,7 +367,7 @@ def test_health_checks_accept_only_reads(page, client, db):
 
 
 def test_ready_needs_a_database_that_takes_writes(client, db):
-    heard(5)
+    report_alive(5)
     with connection.cursor() as cursor:
         read_only = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
         cursor.execute(read_only[connection.vendor])

@@ -36,13 +36,13 @@ class MemoryQueue(BackoffQueue, MemoryHuey):
 
 
 @pytest.fixture
-def bells(settings) -> MemoryQueue:
+def huey(settings) -> MemoryQueue:
     return MemoryQueue("panel", serializer=settings.HUEY["serializer"], results=False)
 
 
-def consume(bells: MemoryQueue, seconds: float) -> None:
+def consume(huey: MemoryQueue, seconds: float) -> None:
     """As 12 threads of the consumer do, and its scheduler, with the panel's own settings."""
-    consumer = bells.create_consumer(workers=12, max_delay=0.5)
+    consumer = huey.create_consumer(workers=12, max_delay=0.5)
     threads = [thread for _, thread in consumer.worker_threads] + [consumer.scheduler]
     for thread in threads:
         thread.start()
@@ -62,23 +62,23 @@ def consume(bells: MemoryQueue, seconds: float) -> None:
         psycopg.errors.ReadOnlySqlTransaction("cannot execute DELETE in a read-only transaction"),
     ],
 )
-def test_an_outage_is_one_line_and_few_questions(error, bells, console):
-    bells.out_of_reach(error)
-    consume(bells, 3)
+def test_an_outage_is_one_line_and_few_questions(error, huey, console):
+    huey.out_of_reach(error)
+    consume(huey, 3)
     [line] = console.getvalue().splitlines()
     assert "WARNING" in line and "The queue is unreachable" in line and str(error.args[-1]) in line
     # 13 threads, each after 0, 0.5, 1 and 2 s.
-    assert bells.asked <= 13 * 4
+    assert huey.asked <= 13 * 4
 
 
-def test_its_end_is_a_line_and_what_waits_is_taken(bells, console):
+def test_its_end_is_a_line_and_what_waits_is_taken(huey, console):
     taken = Event()
-    enqueue = bells.task()(lambda: taken.set())
-    bells.out_of_reach(redis.ConnectionError("gone"))
-    thread = Thread(target=consume, args=(bells, 2))
+    enqueue = huey.task()(lambda: taken.set())
+    huey.out_of_reach(redis.ConnectionError("gone"))
+    thread = Thread(target=consume, args=(huey, 2))
     thread.start()
     Event().wait(0.7)
-    bells.back()
+    huey.back()
     enqueue()
     thread.join()
     assert taken.is_set()
@@ -86,44 +86,44 @@ def test_its_end_is_a_line_and_what_waits_is_taken(bells, console):
     assert "unreachable" in first and "The queue responds again" in last
 
 
-def test_an_outage_that_lasts_is_named_once_a_minute(bells, console, monkeypatch):
+def test_an_outage_that_lasts_is_named_once_a_minute(huey, console, monkeypatch):
     now = 1000.0
     monkeypatch.setattr(queues.time, "monotonic", lambda: now)
-    monkeypatch.setattr(bells, "_stop", type("Stop", (), {"wait": lambda self, seconds: waited.append(seconds)})())
+    monkeypatch.setattr(huey, "_stop", type("Stop", (), {"wait": lambda self, seconds: waited.append(seconds)})())
     waited: list[float] = []
-    bells.out_of_reach(redis.ConnectionError("gone"))
+    huey.out_of_reach(redis.ConnectionError("gone"))
     for _ in range(130):
-        assert bells.dequeue() is None
+        assert huey.dequeue() is None
         now += waited[-1]
     assert len(console.getvalue().splitlines()) == pytest.approx(sum(waited) / 60, abs=2)
     assert waited[0] == pytest.approx(0.5) and max(waited) == queues.MAX_WAIT
 
 
-def test_a_certificate_that_is_not_trusted_names_its_setting_and_no_password(bells, console, monkeypatch):
+def test_a_certificate_that_is_not_trusted_names_its_setting_and_no_password(huey, console, monkeypatch):
     monkeypatch.setenv("QUEUE_URL", f"rediss://:{PASSWORD}@queue.example.com:6380/0")
-    bells.out_of_reach(
+    huey.out_of_reach(
         redis.ConnectionError(
             "Error 1 connecting to rediss://:p@ss-hunted@queue.example.com:6380. [SSL: CERTIFICATE_VERIFY_FAILED] "
             "certificate verify failed: self-signed certificate (_ssl.c:1032)."
         )
     )
-    consume(bells, 0.2)
+    consume(huey, 0.2)
     [line] = console.getvalue().splitlines()
     assert "ssl_cert_reqs=none" in line and "ssl_ca_certs" in line and "QUEUE_URL" in line
     assert "hunted" not in line
 
 
-def test_a_fault_of_a_task_is_no_outage(bells, console):
-    bells.task()(lambda: 1 / 0)()
-    Worker(bells, Event(), default_delay=0, max_delay=0, backoff=1).loop()
+def test_a_fault_of_a_task_is_no_outage(huey, console):
+    huey.task()(lambda: 1 / 0)()
+    Worker(huey, Event(), default_delay=0, max_delay=0, backoff=1).loop()
     assert "ZeroDivisionError" in console.getvalue() and "unreachable" not in console.getvalue()
 
 
-def test_a_periodic_task_that_cannot_be_enqueued_adds_no_line(bells, console):
+def test_a_periodic_task_that_cannot_be_enqueued_adds_no_line(huey, console):
     for number in range(3):
-        bells.periodic_task(lambda now: True, name=f"task {number}")(lambda: None)
-    bells.out_of_reach(psycopg.OperationalError("connection refused"))
-    scheduler = Scheduler(bells, Event(), 1, True)
+        huey.periodic_task(lambda now: True, name=f"task {number}")(lambda: None)
+    huey.out_of_reach(psycopg.OperationalError("connection refused"))
+    scheduler = Scheduler(huey, Event(), 1, True)
     scheduler.loop()
     [line] = console.getvalue().splitlines()
     assert "The queue is unreachable" in line and "connection refused" in line
@@ -166,12 +166,12 @@ def test_an_operation_that_meets_an_outage_is_a_line(logger, console):
     assert "operation 7 met" in line and "shutting down" in line
 
 
-def test_the_log_of_the_worker_has_a_line_for_a_task_that_met_an_outage(bells, console):
+def test_the_log_of_the_worker_has_a_line_for_a_task_that_met_an_outage(huey, console):
     def meet() -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
-    bells.task()(meet)()
-    Worker(bells, Event(), default_delay=0, max_delay=0, backoff=1).loop()
+    huey.task()(meet)()
+    Worker(huey, Event(), default_delay=0, max_delay=0, backoff=1).loop()
     [line] = console.getvalue().splitlines()
     assert "server closed the connection" in line
     assert logging.getLogger("huey").handlers

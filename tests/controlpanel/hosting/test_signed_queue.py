@@ -31,17 +31,17 @@ def note(number: int) -> None:
 
 
 @pytest.fixture
-def bells() -> MemoryHuey:
+def huey() -> MemoryHuey:
     RAN.clear()
-    bells = MemoryHuey("panel", serializer=settings.HUEY["serializer"], results=False)
-    bells.note = bells.task()(note)
-    return bells
+    huey = MemoryHuey("panel", serializer=settings.HUEY["serializer"], results=False)
+    huey.note = huey.task()(note)
+    return huey
 
 
-def work(bells: MemoryHuey) -> None:
+def work(huey: MemoryHuey) -> None:
     """As a thread of the consumer does, until the queue is empty."""
-    worker = Worker(bells, Event(), default_delay=0, max_delay=0, backoff=1)
-    while bells.storage.queue_size():
+    worker = Worker(huey, Event(), default_delay=0, max_delay=0, backoff=1)
+    while huey.storage.queue_size():
         worker.loop()
 
 
@@ -62,10 +62,10 @@ STRANGE = pytest.mark.parametrize(
 
 
 @STRANGE
-def test_an_unsigned_message_runs_nothing_and_is_dropped_with_a_line_and_the_next_is_taken(message, bells, log):
-    bells.storage.enqueue(message)
-    bells.note(7)
-    work(bells)
+def test_an_unsigned_message_runs_nothing_and_is_dropped_with_a_line_and_the_next_is_taken(message, huey, log):
+    huey.storage.enqueue(message)
+    huey.note(7)
+    work(huey)
     assert RAN == [7]
     [line] = log.getvalue().splitlines()
     assert "WARNING" in line and "Dropped a message of the queue that was not signed" in line
@@ -73,11 +73,11 @@ def test_an_unsigned_message_runs_nothing_and_is_dropped_with_a_line_and_the_nex
 
 
 @STRANGE
-def test_one_that_was_planned_for_later_is_dropped_alike(message, bells, log):
+def test_one_that_was_planned_for_later_is_dropped_alike(message, huey, log):
     now = datetime.now()
-    bells.storage.add_to_schedule(message, now)
-    assert bells.read_schedule(now) == []
-    assert (RAN, bells.storage.schedule_size(), len(log.getvalue().splitlines())) == ([], 0, 1)
+    huey.storage.add_to_schedule(message, now)
+    assert huey.read_schedule(now) == []
+    assert (RAN, huey.storage.schedule_size(), len(log.getvalue().splitlines())) == ([], 0, 1)
 
 
 def test_every_kind_of_queue_signs_with_the_panel_s_secret(monkeypatch):

@@ -50,10 +50,10 @@ def test_a_user_who_may_not_fix_a_server_sees_who_can(make_user, browse, admin_c
     manager = make_user("manager")
     bot = make_world("Sharp", manager)
     incident = crash(bot, kind=IncidentKind.SERVER_DOWN, subject=bot.server, code="server_unreachable")
-    whom = "Only an administrator can fix the server."
+    client_name = "Only an administrator can fix the server."
     for address in (INDEX, url_of(incident)):
-        assert whom in text_of(browse(manager).get(address))
-        assert whom not in text_of(admin_client.get(address))
+        assert client_name in text_of(browse(manager).get(address))
+        assert client_name not in text_of(admin_client.get(address))
 
 
 def test_a_server_that_refuses_the_login_leads_to_its_page_until_a_check_went_well(sharp, admin_client):

@@ -296,11 +296,11 @@ def test_an_action_on_several_rows_makes_an_operation_for_each_and_lists_them(ma
     asked = text_of(act(admin_client, BOT, "deploy", *bots))
     assert all(f"<strong>{bot}</strong>" in asked for bot in bots)
     assert "<h2>Deploy 3 bots</h2>" in asked and "</span>Deploy 3 bots\n" in asked
-    former = operation_request(kind="check_server", subject=key.client.server)
+    previous = operation_request(kind="check_server", subject=key.client.server)
     done = act(admin_client, BOT, "deploy", *bots, answered="yes")
     assert done.redirect_chain[-1][0].startswith(reverse(f"{OPERATION}_changelist"))
     assert "3 operations are queued" in text_of(done)
-    asked_for = Operation.objects.exclude(pk=former.pk)
+    asked_for = Operation.objects.exclude(pk=previous.pk)
     assert set(done.context["cl"].result_list) == set(asked_for)
     assert {operation.subject for operation in asked_for} == set(bots)
 

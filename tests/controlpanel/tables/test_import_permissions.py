@@ -74,8 +74,8 @@ def test_a_user_with_view_permission_can_export_and_not_import(name, model, make
     assert browser.get(reverse(f"{name}_import")).status_code == 403
     assert browser.get(reverse(f"{name}_template", args=["csv"])).status_code == 403
     assert send_with(browser)(name, b"name\nx").status_code == 403
-    stranger = browse(make_user("stranger", set()))
-    assert stranger.get(reverse(f"{name}_export", args=["csv"])).status_code == 403
+    unmanaged = browse(make_user("unmanaged", set()))
+    assert unmanaged.get(reverse(f"{name}_export", args=["csv"])).status_code == 403
 
 
 def test_a_page_whose_session_has_ended_loads_itself_again(client):
