@@ -3,7 +3,7 @@
 A user who may edit channels chooses where the panel's host connects to, see ``hummingbot_api.http.connections``.
 Loopback addresses, link-local ones (a hoster's metadata service gives out the machine's own credentials there) and
 anything but a single host are blocked. Private networks are allowed: a desk's own chat or alerting is often there. This
-allows all other addresses of this machine, which can't be told from its neighbors'.
+allows all other addresses of this machine, which look like its neighbors'.
 """
 
 import re

@@ -194,7 +194,7 @@ class Incident(models.Model):
 
     @property
     def resolved_by_acknowledgement(self) -> bool:
-        """Whether a user's acknowledgement ends it, as opposed to one that lasts until it is resolved."""
+        """Whether a user's acknowledgment ends it, as opposed to one that lasts until it is resolved."""
         return FAMILIES[self.kind] == "operation" and not self.may_trade_on
 
     @property

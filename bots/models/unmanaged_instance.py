@@ -72,6 +72,6 @@ class UnmanagedInstance(models.Model):
         return bool(unknown.update(known_at=timezone.now(), known_by=user))
 
     def withdraw_acknowledgement(self) -> bool:
-        """Remove the acknowledgement; return false when there was none."""
+        """Remove the acknowledgment; return false when there was none."""
         known = UnmanagedInstance.objects.filter(pk=self.pk, known_at__isnull=False)
         return bool(known.update(known_at=None, known_by=None))

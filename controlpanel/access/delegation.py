@@ -1,4 +1,4 @@
-"""Who may change whom: users can neither grant nor revoke more permissions than they have themselves."""
+"""Who may change which users: no one can grant or revoke more permissions than they have themselves."""
 
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet

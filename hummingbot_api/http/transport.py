@@ -119,7 +119,7 @@ class Transport:
     """Sends requests to one server. Reads are repeated when the server is not reached, writes never.
 
     Reads share pooled connections. Every write opens a connection of its own: the server drops a kept-alive
-    connection after a failure without notice, and a write that is reset on it can't be told from one that
+    connection after a failure without notice, and a write that is reset on it can't be distinguished from one that
     took effect, so it could not be repeated either (a deploy sent twice makes two bots).
     """
 

@@ -1,4 +1,4 @@
-"""The bells that wake a worker."""
+"""The wake-ups of workers."""
 
 from datetime import timedelta
 from threading import BoundedSemaphore
@@ -13,7 +13,7 @@ from operations import runner, tasks
 from operations.models import Operation, State, WorkerHeartbeat
 from tests.operations.test_runner import claim, done, let_time_pass
 
-#: What a worker does when it is rung for.
+#: What a worker does when it is woken up.
 answer_the_bell = tasks.run_operation.call_local
 
 
