@@ -30,7 +30,7 @@ from stage import PAIR, Stage, bitmart, move_mid, simulated_market
 from bots.strategies.bundled import defaults
 from bots.strategies.render import script_config
 
-SCRIPT = Path(__file__).parent.parent / "bots" / "strategies" / "spread.py"
+SCRIPT = Path(__file__).parent.parent / "bots" / "strategies" / "bundled_scripts" / "spread.py"
 
 
 UPLOADED_NAME = "spread_1a2b3c4d"
