@@ -9,8 +9,9 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 #: Browser modules with demos of their own: the walk over all pages takes as long as the others together, the API's
-#: document is followed to the end of the sample client, and lists that renew themselves are watched undisturbed.
-APART = ("test_every_page", "test_api", "test_renewing")
+#: document is followed to the end of the sample client, lists that refresh themselves are watched undisturbed, and the
+#: dashboard counts what its demo has.
+APART = ("test_every_page", "test_api", "test_renewing", "test_dashboard")
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
