@@ -235,7 +235,7 @@ def test_production_answers_with_headers_that_protect_it(probe):
     assert headers["Referrer-Policy"] == "same-origin"
     assert "object-src 'none'" in headers["Content-Security-Policy"]
     assert probe["cookies"] == [True, True]
-    assert probe["unmanaged"] == [200, 400]
+    assert probe["caller"] == [200, 400]
 
 
 def test_the_whole_domain_is_bound_to_https_only_when_the_host_says_so(tmp_path):
