@@ -180,7 +180,7 @@ def test_it_imports_nothing_but_hummingbot_and_a_little_of_the_standard_library(
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     ours = {module for module in modules if not module.startswith("hummingbot.")}
-    assert ours == {"asyncio", "decimal", "pathlib", "pydantic"}
+    assert ours == {"asyncio", "collections.abc", "contextlib", "dataclasses", "decimal", "pathlib", "pydantic"}
     # Path is there for the file's own name and for nothing else.
     paths = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "Path"]
     assert len(paths) == 1
