@@ -11,6 +11,7 @@ from hummingbot_api.resources import (
     Connectors,
     Controllers,
     Docker,
+    MarketData,
     Portfolio,
     Scripts,
     System,
@@ -71,6 +72,7 @@ class HummingbotAPI:
         self.bots = Bots(self._http)
         self.archives = Archives(self._http)
         self.portfolio = Portfolio(self._http)
+        self.market_data = MarketData(self._http)
         self.docker = Docker(self._http)
 
     def __repr__(self) -> str:

@@ -216,6 +216,41 @@ class ArchivedOrder:
 
 
 @dataclass(frozen=True)
+class Fill:
+    """One execution of an order, in a bot's own database: of a live bot, or of an archived one.
+
+    Attributes:
+        exchange_trade_id: the exchange's name for it. Exchanges give both sides of one trade the same name.
+        side: ``BUY`` or ``SELL``.
+        price: in the quote asset.
+        amount: in the base asset.
+        fees: by asset. Empty when only their value is known.
+        fee_quote: their value in the quote asset, where the database has it.
+        order_id, order_type: only an archive has them.
+    """
+
+    exchange_trade_id: str
+    connector: str
+    trading_pair: str
+    side: str
+    price: Decimal
+    amount: Decimal
+    filled_at: datetime
+    fees: Mapping[str, Decimal]
+    fee_quote: Decimal | None = None
+    order_id: str = ""
+    order_type: str = ""
+
+
+@dataclass(frozen=True)
+class OrderBook:
+    """An order book as the server sees it: prices in the quote asset, amounts in the base asset, the best first."""
+
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+
+@dataclass(frozen=True)
 class Container:
     """A Docker container on the server's host. ``name`` is the instance's unique name."""
 

@@ -12,8 +12,20 @@ from hummingbot_api.resources.bots import Bots
 from hummingbot_api.resources.connectors import Connectors
 from hummingbot_api.resources.controllers import Controllers
 from hummingbot_api.resources.docker import Docker
+from hummingbot_api.resources.market_data import MarketData
 from hummingbot_api.resources.portfolio import Portfolio
 from hummingbot_api.resources.scripts import Scripts
 from hummingbot_api.resources.system import System
 
-__all__ = ["Accounts", "Archives", "Bots", "Connectors", "Controllers", "Docker", "Portfolio", "Scripts", "System"]
+__all__ = [
+    "Accounts",
+    "Archives",
+    "Bots",
+    "Connectors",
+    "Controllers",
+    "Docker",
+    "MarketData",
+    "Portfolio",
+    "Scripts",
+    "System",
+]

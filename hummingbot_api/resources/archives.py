@@ -6,9 +6,10 @@ from hummingbot_api import reading
 from hummingbot_api.errors import NotFound
 from hummingbot_api.http.urls import path
 from hummingbot_api.resources.base import Resource
-from hummingbot_api.results import ArchivedOrder
+from hummingbot_api.resources.fills import archived_fill
+from hummingbot_api.results import ArchivedOrder, Fill
 
-#: Orders on one page of an answer.
+#: Orders or fills on one page of an answer.
 PAGE = 1000
 #: How a bot's database calls orders that ended, by the last event of each: the names of Hummingbot's ``MarketEvent``.
 ENDED = frozenset(
@@ -37,7 +38,24 @@ class Archives(Resource):
         Raises:
             NotFound: the archive has no database of that instance, as of one that never started a strategy.
         """
-        return [order for order in self._orders(self._database(instance_name)) if order.last_status not in ENDED]
+        return [order for order in self.orders(instance_name) if order.last_status not in ENDED]
+
+    def orders(self, instance_name: str) -> Iterator[ArchivedOrder]:
+        """Yield every order that the instance ever placed.
+
+        Raises:
+            NotFound: the archive has no database of that instance.
+        """
+        yield from map(_order, self._pages(self._database(instance_name), "orders"))
+
+    def fills(self, instance_name: str) -> Iterator[Fill]:
+        """Yield every fill that the instance has recorded. An unreadable one is an UnexpectedAnswer: left out, it would
+        be missing for good.
+
+        Raises:
+            NotFound: the archive has no database of that instance.
+        """
+        yield from map(archived_fill, self._pages(self._database(instance_name), "trades"))
 
     def _database(self, instance_name: str) -> str:
         databases = reading.texts(self._http.get("/archived-bots/").value, "the list of archives")
@@ -46,15 +64,15 @@ class Archives(Resource):
                 return database
         raise NotFound(f"The server's archive has no database for {instance_name}.")
 
-    def _orders(self, database: str) -> Iterator[ArchivedOrder]:
-        endpoint = path("archived-bots", *database.split("/"), "orders")
+    def _pages(self, database: str, what: str) -> Iterator[object]:
+        endpoint = path("archived-bots", *database.split("/"), what)
         offset = 0
         while True:
             answer = reading.an_object(
-                self._http.get(endpoint, {"limit": PAGE, "offset": offset}).value, "the archived orders"
+                self._http.get(endpoint, {"limit": PAGE, "offset": offset}).value, f"the archived {what}"
             )
-            page = reading.a_list(answer.get("orders"), "“orders”")
-            yield from map(_order, page)
+            page = reading.a_list(answer.get(what), f"“{what}”")
+            yield from page
             offset += len(page)
             pagination = reading.an_object(answer.get("pagination") or {}, "“pagination”")
             if not page or not pagination.get("has_more"):

@@ -15,17 +15,21 @@ from hummingbot_api.errors import (
     ImageMissing,
     ProfileMissing,
     ServerFailed,
+    ServerTimedOut,
 )
 from hummingbot_api.http.transport import Answer
 from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
 from hummingbot_api.resources.base import Resource
+from hummingbot_api.resources.fills import live_fill
 from hummingbot_api.resources.refusals import DOCKER_DOWN, NO_BOT, NO_PROFILE
-from hummingbot_api.results import BotRun, BotStatus, ControllerPerformance, LogEntry, MqttStatus
+from hummingbot_api.results import BotRun, BotStatus, ControllerPerformance, Fill, LogEntry, MqttStatus
 from hummingbot_api.text import problem, strip_invisible
 
 #: The longest page of a history that the server gives.
 PAGE = 1000
+#: How a bot marks an answer that is what was asked for.
+HTTP_OK = 200
 
 #: Docker was there and ended the connection before it answered: it may have made the container.
 _HUNG_UP = re.compile(r"RemoteDisconnected|ConnectionResetError|BrokenPipeError|Read timed out", re.IGNORECASE)
@@ -160,6 +164,31 @@ class Bots(Resource):
                 break
             params["end_time"] = page[-1].timestamp.isoformat()
         return list(found.values())
+
+    def fills(self, name: str, days: int, *, timeout: float = 5.0) -> list[Fill]:
+        """Return the fills of a live bot, of any strategy, newest first. The server asks the bot itself.
+
+        Args:
+            days: how many days back, of 24 hours each on the bot's clock; 0 for all since its first deploy.
+            timeout: seconds that the server waits for the bot. One that does not answer takes all of it.
+
+        Raises:
+            BotNotFound: it is not live.
+            ServerTimedOut: the bot did not answer.
+            CommandRefused: the server or the bot refused for another reason.
+        """
+        endpoint = path("bot-orchestration", check_name(name, "an instance"), "history")
+        answer = self._http.get(endpoint, {"days": days, "timeout": timeout})
+        response = reading.an_object(reading.an_object(answer.value, "the answer").get("response"), "“response”")
+        if response.get("success") is not True:
+            if response.get("timeout") is True:
+                raise ServerTimedOut(f"{name} did not answer the server within {timeout:g} seconds.")
+            raise answer.refusal(_command_problem, response.get("message"))
+        envelope = reading.an_object(response.get("data"), "the bot's answer")
+        data = reading.an_object(envelope.get("data"), "the bot's answer")
+        if data.get("status") != HTTP_OK:  # the bot's own words, such as a traceback
+            raise answer.refusal(lambda words: CommandRefused, data.get("msg"))
+        return reading.readable(reading.a_list(data.get("trades") or [], "“trades”"), live_fill)
 
     def stop(self, name: str) -> None:
         """Request the bot to stop its strategy and to cancel its orders; its container stays up, and the call does not
