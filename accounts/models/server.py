@@ -133,6 +133,9 @@ class Server(models.Model):
     next_balance_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When its clients' balances are read next."
     )
+    next_market_poll = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its bots' quotes and trades are read next."
+    )
     performance_read_until = models.DateTimeField(
         null=True, editable=False, help_text="The newest controller snapshot that was read, on the server's clock."
     )

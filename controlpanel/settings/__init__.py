@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "operations",
     "accounts",
     "bots",
+    "markets",
     "notifications",
     "json_api",
     # Last: it gives the roles the permissions of all others.

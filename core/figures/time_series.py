@@ -22,9 +22,14 @@ def sum_of_known(figures: Iterable[float | None]) -> float | None:
 
 
 class SampleQuerySet(OfClientsQuerySet[Any]):
-    """Rows with ``taken_at``. Those with equal ``series`` fields are the samples of one series over time."""
+    """Rows with ``taken_at``. Those with equal ``series`` fields are the samples of one series over time.
+
+    Attributes:
+        kept_in_detail: for how long every sample is kept.
+    """
 
     series: tuple[str, ...] = ()
+    kept_in_detail = KEPT_IN_DETAIL
 
     def since(self, moment: datetime) -> Self:
         return self.filter(taken_at__gte=moment)
@@ -42,8 +47,8 @@ class SampleQuerySet(OfClientsQuerySet[Any]):
         return self._last_of_each(_beginning("2026-01-31"))
 
     def downsample(self, now: datetime) -> None:
-        """Downsample what is older than two days, and further what is older than a month."""
-        older = self.filter(taken_at__lt=now - KEPT_IN_DETAIL)
+        """Downsample what is no longer kept in detail, and further what is older than a month."""
+        older = self.filter(taken_at__lt=now - self.kept_in_detail)
         older.exclude(pk__in=older.hourly().values("pk")).delete()
         oldest = self.filter(taken_at__lt=now - KEPT_HOURLY)
         oldest.exclude(pk__in=oldest.daily().values("pk")).delete()

@@ -15,7 +15,6 @@ from hummingbot_api.errors import (
     ImageMissing,
     ProfileMissing,
     ServerFailed,
-    ServerTimedOut,
 )
 from hummingbot_api.http.transport import Answer
 from hummingbot_api.http.urls import path
@@ -174,15 +173,14 @@ class Bots(Resource):
 
         Raises:
             BotNotFound: it is not live.
-            ServerTimedOut: the bot did not answer.
-            CommandRefused: the server or the bot refused for another reason.
+            CommandRefused: the bot did not answer, or the server or the bot refused for another reason.
         """
         endpoint = path("bot-orchestration", check_name(name, "an instance"), "history")
         answer = self._http.get(endpoint, {"days": days, "timeout": timeout})
         response = reading.an_object(reading.an_object(answer.value, "the answer").get("response"), "“response”")
         if response.get("success") is not True:
             if response.get("timeout") is True:
-                raise ServerTimedOut(f"{name} did not answer the server within {timeout:g} seconds.")
+                raise CommandRefused(f"{name} did not answer the server within {timeout:g} seconds.")
             raise answer.refusal(_command_problem, response.get("message"))
         envelope = reading.an_object(response.get("data"), "the bot's answer")
         data = reading.an_object(envelope.get("data"), "the bot's answer")

@@ -12,7 +12,6 @@ from hummingbot_api.errors import (
     CommandRefused,
     ExchangeUnreachable,
     NotFound,
-    ServerTimedOut,
     UnexpectedAnswer,
 )
 from tests.hummingbot_api.stub import Reply, running_stub
@@ -109,7 +108,7 @@ def test_an_unreadable_live_fill_does_not_hide_the_others(stub, api, broken):
     ("reply", "error"),
     [
         (refusal(message="Bot a not found"), BotNotFound),
-        (refusal(message="No response received from a within 5.0 seconds", timeout=True), ServerTimedOut),
+        (refusal(message="No response received from a within 5.0 seconds", timeout=True), CommandRefused),
         (refusal(message="MQTT is not there"), CommandRefused),
         (history(status=400, msg="Traceback"), CommandRefused),
         (Reply({"status": "success", "response": {"success": True, "data": None}}), UnexpectedAnswer),

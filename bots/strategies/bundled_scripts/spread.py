@@ -352,7 +352,7 @@ class Spread(StrategyV2Base):
         self._quoting.running += seconds
         connector = self._connector
         if connector.ready and connector.network_status is NetworkStatus.CONNECTED and (prices := self._best_prices()):
-            self._quoting.add(seconds, sum(prices) / 2, [order for order, _ in self._confirmed_orders()])
+            self._quoting.add(seconds, middle(prices), [order for order, _ in self._confirmed_orders()])
 
     def _best_prices(self) -> tuple[Decimal, Decimal] | None:
         """The best bid and ask of the book. Asks the book itself: the connector warns when one is missing."""
@@ -379,7 +379,7 @@ class Spread(StrategyV2Base):
         if not self.mqtt_enabled or self._pub is None:
             return
         prices = self._best_prices()
-        mid_price = None if prices is None else sum(prices) / 2
+        mid_price = None if prices is None else middle(prices)
         performance = self._fills.performance(mid_price)
         self._pub({"spread": {"performance": performance, "custom_info": self._custom_info(prices, final=final)}})
 
@@ -434,7 +434,7 @@ class Spread(StrategyV2Base):
         }
         if prices is not None:
             bid, ask = prices
-            report |= {"mid_price": plain((bid + ask) / 2), "best_bid": plain(bid), "best_ask": plain(ask)}
+            report |= {"mid_price": plain(middle(prices)), "best_bid": plain(bid), "best_ask": plain(ask)}
         if self._last_rejection is not None:
             report["last_rejection"] = self._last_rejection
         return report
@@ -456,6 +456,11 @@ class Spread(StrategyV2Base):
             self._reasons[topic] = message
         else:
             self._reasons.pop(topic, None)
+
+
+def middle(prices: tuple[Decimal, Decimal]) -> Decimal:
+    """The mid price between the best bid and the best ask."""
+    return (prices[0] + prices[1]) / 2
 
 
 def filled(order: LimitOrder) -> Decimal:

@@ -1,0 +1,63 @@
+"""Reads from a server, once a minute, what its bots quote and trade, and the order books of their markets."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from accounts.models import Server
+from bots.models import Deployment
+from bots.monitoring.evidence import WORKING
+from core.problems.server import FAILURES
+from hummingbot_api import HummingbotAPI
+from hummingbot_api.errors import HummingbotAPIError
+from markets.reading.books import read_books
+from markets.reading.quotes import read_quotes
+from markets.reading.trades import complete_trades, read_trades
+
+logger = logging.getLogger(__name__)
+
+#: How long after its end an instance's archive is looked for: the server may be out of reach.
+COMPLETED_WITHIN = timedelta(days=30)
+
+
+def read_markets(server: Server, *, within: float | None = None) -> None:
+    """Read the quotes and the new trades of the bots that are up, all trades of those that have ended, and the books.
+
+    One bot that does not answer takes nothing from the others. A server that is out of reach is left for the next time:
+    the fleet's poll reports that.
+
+    Args:
+        within: seconds that its requests may take together.
+    """
+    up = Deployment.objects.open().filter(server=server, observed_state__in=WORKING).exclude(instance_name="")
+    # Those first that were read longest ago: time may run out.
+    up = up.select_related("bot", "trade_reading", "quote_state").order_by("quote_state__read_at", "pk")
+    now = timezone.now()
+    try:
+        with server.api(read_timeout=10, read_retries=0, total_timeout=within) as api:
+            deployments = list(up)
+            for deployment in deployments:
+                _read_bot(api, deployment, now)
+            read_books(api, server, deployments, now)
+            for ended in _ended_lately(server, now):
+                complete_trades(api, ended, now)
+    except FAILURES as problem:
+        logger.warning("The markets of %s were not read: %s", server, problem.code)
+
+
+def _read_bot(api: HummingbotAPI, deployment: Deployment, now: datetime) -> None:
+    report = None
+    try:
+        report = read_quotes(api, deployment, now)
+        read_trades(api, deployment, report, now)
+    except HummingbotAPIError as problem:
+        if problem.no_contact:
+            raise
+        logger.warning("The quotes and trades of %s were not read: %s", deployment, problem.code)
+
+
+def _ended_lately(server: Server, now: datetime) -> "list[Deployment]":
+    ended = Deployment.objects.filter(server=server, ended_at__gt=now - COMPLETED_WITHIN).exclude(instance_name="")
+    unread = ended.filter(trade_reading__completed_at=None)
+    return list(unread.select_related("bot", "trade_reading").order_by("ended_at")[:20])
