@@ -48,6 +48,7 @@ SCHEDULE = (
     Job(name="detect incidents and send notifications", task="notifications.tasks.detect_and_notify", every=20),
     Job(name="detect events and send webhooks", task="json_api.tasks.detect_and_send", every=20),
     Job(name="poll quotes, trades and order books", task="markets.tasks.poll_markets", every=60),
+    Job(name="judge obligations", task="markets.tasks.judge_obligations", every=60),
     # As often as the servers take snapshots.
     Job(name="poll controllers' performance", task="bots.tasks.poll_performance", every=300),
     Job(name="poll balances", task="accounts.tasks.poll_balances", every=300),

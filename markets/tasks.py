@@ -9,6 +9,7 @@ from accounts.models import Server
 from accounts.polling import Poll
 from markets.figures.ledgers import keep_ledgers
 from markets.models import BookSample, QuoteSample
+from markets.obligations.judging import judge_all
 from markets.reading.poll import read_markets
 
 #: A little less than the schedule's minute, because a task may start a little late.
@@ -28,6 +29,11 @@ def poll_markets() -> None:
 @db_task()
 def markets(server_id: int) -> None:
     MARKETS.run_if_due(server_id)
+
+
+@db_task()
+def judge_obligations() -> None:
+    judge_all(timezone.now())
 
 
 @db_task()

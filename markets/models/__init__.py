@@ -1,6 +1,7 @@
 """Markets: what bots quote and trade there, and what was agreed with their clients."""
 
 from markets.models.book_sample import BookSample
+from markets.models.obligation import Obligation, ObligationDay, Period
 from markets.models.quotes import QuoteSample, QuoteState, ReportSource
 from markets.models.trade import LedgerDay, Liquidity, Side, Trade, TradeQuerySet, TradeReading
 
@@ -8,6 +9,9 @@ __all__ = [
     "BookSample",
     "LedgerDay",
     "Liquidity",
+    "Obligation",
+    "ObligationDay",
+    "Period",
     "QuoteSample",
     "QuoteState",
     "ReportSource",

@@ -1,0 +1,1 @@
+"""Obligations: how they are judged, and how they stand."""
