@@ -27,6 +27,9 @@ from hummingbot_api.connectors import AccountType, market_of
 from hummingbot_api.errors import DockerDown, KeyRefused, MqttDown
 from hummingbot_api.server_faults import ServerKeysUnreadable
 from hummingbot_api.text import truncate
+from markets.models import Obligation
+from markets.obligations.standing import standings
+from markets.obligations.words import broken_words, remedy_for
 from notifications.incidents import Group, Verdict, apply_verdict, close
 from notifications.models import (
     FAMILIES,
@@ -42,6 +45,7 @@ from notifications.problems import (
     BotUnresponsive,
     DuplicateInstance,
     LowBalance,
+    ObligationBroken,
     UnmanagedInstanceFound,
 )
 from operations import kinds
@@ -77,7 +81,8 @@ def detect(now: datetime) -> None:
         {group[2] for group in current if group[1] == ContentType.objects.get_for_model(model).pk}
         for model in (Bot, ExchangeKey)
     )
-    for verdicts in (_servers(now), _bots(now, bots), _unmanaged(now), _balances(now, keys), _operations(now)):
+    found = _servers(now), _bots(now, bots), _unmanaged(now), _balances(now, keys), _operations(now), _obligations(now)
+    for verdicts in found:
         for verdict in verdicts:
             apply_verdict(verdict, current.get(verdict.group, []), now)
     _resolve_deleted_subjects(now)
@@ -249,6 +254,21 @@ def _balances(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdic
             yield Verdict(kind=IncidentKind.LOW_BALANCE, **_as_in(LowBalance, words), polled_at=seen.taken_at, **common)
         elif seen and seen.is_complete:
             yield Verdict(words=f"The balance is {seen.words} again.", polled_at=seen.taken_at, **common)
+
+
+def _obligations(now: datetime) -> Iterator[Verdict]:
+    """Yield what was promised to clients and has not been kept for longer than allowed, or can't be kept any more."""
+    for standing in standings(Obligation.objects.select_related("client__server"), now):
+        obligation = standing.obligation
+        common: dict[str, Any] = {"family": "obligation", "subject": obligation, "polled_at": now}
+        since = obligation.broken_since
+        if not obligation.active:
+            yield Verdict(words="The obligation has ended.", **common)
+        elif standing.is_lost or (since and now - since >= timedelta(minutes=obligation.alert_after_minutes)):
+            shown = _as_in(ObligationBroken, broken_words(standing)) | {"remedy": remedy_for(standing)}
+            yield Verdict(kind=IncidentKind.OBLIGATION_BROKEN, **shown, **common)
+        elif since is None and not obligation.reason:
+            yield Verdict(words="The obligation is met again.", **common)
 
 
 def _as_in(problem: type[Problem], words: str = "") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from accounts.models import Client, ExchangeKey, Server
 from bots.models import UnmanagedInstance
 from core.visibility import AnyUser
 from hummingbot_api.text import truncate
+from markets.models import Obligation
 from notifications.models import (
     MAX_RESOLUTION,
     Channel,
@@ -62,6 +63,8 @@ def _scope(subject: Any) -> tuple[Client | None, Server]:
     if isinstance(subject, Client):
         return subject, subject.server
     if isinstance(subject, ExchangeKey):
+        return subject.client, subject.client.server
+    if isinstance(subject, Obligation):
         return subject.client, subject.client.server
     # An instance stays where it is when its bot's definition is edited.
     return subject.client, (subject.deployment or subject).server

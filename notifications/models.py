@@ -44,6 +44,7 @@ class IncidentKind(models.TextChoices):
     MQTT_DOWN = "mqtt_down", "MQTT down"
     UNMANAGED_INSTANCE = "unmanaged_instance", "unmanaged bot on a server"
     LOW_BALANCE = "low_balance", "low balance"
+    OBLIGATION_BROKEN = "obligation_broken", "obligation broken"
 
 
 #: A subject has one incident of a family at a time: a bot that is unresponsive and then crashes has crashed.
@@ -62,6 +63,7 @@ FAMILIES: dict[str, str] = {
     IncidentKind.MQTT_DOWN: "server",
     IncidentKind.UNMANAGED_INSTANCE: "unknown",
     IncidentKind.LOW_BALANCE: "balance",
+    IncidentKind.OBLIGATION_BROKEN: "obligation",
 }
 #: These may be a passing hiccup, and so may their end: each takes two checks in a row. A deploy, for one, blocks its
 #: whole server for a moment.

@@ -51,6 +51,18 @@ class BotNotQuoting(Problem):
     default_remedy = "Read the bot's log, fix the cause, and redeploy the bot."
 
 
+class ObligationBroken(Problem):
+    """What a client's contract promises of a market has not been quoted for longer than its limit."""
+
+    code = "obligation_broken"
+    fix_target = "bot"
+    meaning = "An obligation to a client is broken."
+    default_remedy = (
+        "Check the client's bots in this market: whether they run, their spread and their order amount. Lower the "
+        "spread or raise the amount, or deploy a bot, so that every limit of the obligation is met."
+    )
+
+
 class DuplicateInstance(Problem):
     """The server runs an instance with a bot's name that the panel did not deploy."""
 

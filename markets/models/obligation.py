@@ -147,7 +147,7 @@ class Obligation(models.Model):
             depth = f"{plain(self.min_depth_quote)} {self.quote_asset}"
             parts.append(f"at least {depth} per side within {self.depth_within_percent} %")
         if self.min_uptime_percent is not None:
-            parts.append(f"{plain(self.min_uptime_percent)} % of {self.get_uptime_period_display().split()[-1]}")
+            parts.append(f"{plain(self.min_uptime_percent)} % of {self.get_uptime_period_display()}")
         if self.hours_from and self.hours_to:
             parts.append(f"{self.hours_from:%H:%M} to {self.hours_to:%H:%M} UTC")
         return ", ".join(parts)
