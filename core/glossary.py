@@ -16,6 +16,7 @@ GLOSSARY = {
     "Credentials profile": "A client's folder on a server. It holds the exchange keys that the client's bots use.",
     "Deployment": "One run of a bot on a server, with the settings and keys that it started with.",
     "Docker": "The software that runs each instance on a server in its own container.",
+    "Depth": "The value of the orders on one side of an order book within a distance of the mid price.",
     "Drawdown": "How far profit may fall from its peak before the bot stops itself.",
     "Exchange key": "The API key, secret and, at some exchanges, a third value. They let software trade for the "
     "client.",
@@ -23,7 +24,12 @@ GLOSSARY = {
     "Image": "The Docker image, and so the version, of Hummingbot that an instance runs.",
     "Incident": "A problem that needs attention, such as a crashed bot or a rejected key.",
     "Instance": "A Hummingbot program that runs one deployment on a server, in a Docker container.",
+    "Mid price": "The price between the best bid and the best ask of an order book.",
     "MQTT": "The protocol between a server and its instances. Without it, bots can't be stopped and don't respond.",
+    "Net PnL": "Realized and unrealized profit or loss, less fees, in the quote asset. What was bought counts at its "
+    "average cost, what is still held at the mid price.",
+    "Obligation": "What a client's contract asks for in a market: a largest spread, a least depth on each side, "
+    "a least uptime.",
     "Operation": "One action of the panel on a server, such as a deployment, with each of its steps.",
     "Paper trade": "Trading with simulated money at live prices, to test a bot.",
     "Pause": "Stops a controller from placing orders while its instance stays up. Resume ends the pause.",
@@ -36,9 +42,12 @@ GLOSSARY = {
     "Script": "A strategy as a Python file that the panel uploads to the server.",
     "Two-factor authentication": "A code from an authenticator app that is required in addition to the password.",
     "Server": "A Hummingbot API host that runs bots.",
-    "Spread": "The distance of a quoted price from the mid price, as a fraction: 0.003 is 0.3 %.",
+    "Spread": "In a bot's settings, the distance of a quoted price from the mid price, as a fraction: 0.003 is 0.3 %. "
+    "The quoted spread is the distance between the best bid and the best ask, in percent of the mid price.",
     "Stop": "Cancels a bot's orders and ends its strategy. Its instance stays and can be started again.",
     "Strategy": "How a bot trades: a script or a controller, with its settings and their limits.",
+    "Trade": "A fill of an order. An order may be filled in several trades.",
     "Trading rules": "An exchange's rules for orders in a pair: minimum amount, minimum value and price step.",
+    "Uptime": "The share of a time in which a bot had open orders on both sides.",
     "Token": "A credential that lets another program use the panel's JSON API.",
 }

@@ -32,31 +32,22 @@ class FileForm(forms.Form):
     file = forms.FileField(widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.txt,.xlsx"}), required=False)
 
 
-class SheetMixin(ModelAdmin):
-    """Offers import, export and a template on the list of a model."""
+class ExportMixin(ModelAdmin):
+    """Offers the rows of a model's list as a file, as the list is filtered."""
 
-    sheet_class: type[Sheet]
     list_before_template = "spreadsheets/buttons.html"
 
-    def get_urls(self) -> list[URLPattern]:
-        wrap, name = self.admin_site.admin_view, f"{self.opts.app_label}_{self.opts.model_name}"
-        imports = redirect_to_login(wrap(require_http_methods(["GET", "HEAD", "POST"])(self.import_view)))
-        own = [
-            path("import/", imports, name=f"{name}_import"),
-            path("template.<slug:file_type>", wrap(require_GET(self.template_view)), name=f"{name}_template"),
-            path("export.<slug:file_type>", wrap(require_GET(self.export_view)), name=f"{name}_export"),
-        ]
-        return own + super().get_urls()
+    def export(self, request: HttpRequest, queryset: Any) -> tuple[list[str], list[list[Any]]]:
+        """Return the columns and the rows of the file."""
+        raise NotImplementedError
 
-    def may_import(self, request: HttpRequest) -> bool:
-        return self.has_add_permission(request) or self.has_change_permission(request)
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        view = self.admin_site.admin_view(require_GET(self.export_view))
+        return [path("export.<slug:file_type>", view, name=name), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(
-            request, {"may_import": self.may_import(request), "file_types": WRITERS, **(extra_context or {})}
-        )
-
-    # --- out --------------------------------------------------------------------------------------------------------
+        return super().changelist_view(request, {"file_types": WRITERS, **(extra_context or {})})
 
     def export_view(self, request: HttpRequest, file_type: str) -> HttpResponse:
         """Export the rows of the list, as it is filtered."""
@@ -66,9 +57,35 @@ class SheetMixin(ModelAdmin):
             queryset = self.get_changelist_instance(request).get_queryset(request)
         except IncorrectLookupParameters:
             raise Http404 from None
-        columns, rows = self.sheet_class(signed_in_user(request)).export(queryset)
+        columns, rows = self.export(request, queryset)
         name = f"{self.opts.verbose_name_plural} {timezone.now():%Y-%m-%d}".replace(" ", "-")
-        return _file(file_type, name, columns, rows)
+        return file_response(file_type, name, columns, rows)
+
+
+class SheetMixin(ExportMixin):
+    """Offers import, export and a template on the list of a model."""
+
+    sheet_class: type[Sheet]
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap, name = self.admin_site.admin_view, f"{self.opts.app_label}_{self.opts.model_name}"
+        imports = redirect_to_login(wrap(require_http_methods(["GET", "HEAD", "POST"])(self.import_view)))
+        own = [
+            path("import/", imports, name=f"{name}_import"),
+            path("template.<slug:file_type>", wrap(require_GET(self.template_view)), name=f"{name}_template"),
+        ]
+        return own + super().get_urls()
+
+    def may_import(self, request: HttpRequest) -> bool:
+        return self.has_add_permission(request) or self.has_change_permission(request)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"may_import": self.may_import(request), **(extra_context or {})})
+
+    # --- out --------------------------------------------------------------------------------------------------------
+
+    def export(self, request: HttpRequest, queryset: Any) -> tuple[list[str], list[list[Any]]]:
+        return self.sheet_class(signed_in_user(request)).export(queryset)
 
     def template_view(self, request: HttpRequest, file_type: str) -> HttpResponse:
         """Export the columns, with a row of made-up values."""
@@ -76,7 +93,7 @@ class SheetMixin(ModelAdmin):
         columns = self.sheet_class(signed_in_user(request)).template(request.GET.get("group", ""))
         row = [column.example for column in columns]
         name = f"{self.opts.verbose_name_plural} template".replace(" ", "-")
-        return _file(file_type, name, [column.name for column in columns], [row])
+        return file_response(file_type, name, [column.name for column in columns], [row])
 
     # --- in ---------------------------------------------------------------------------------------------------------
 
@@ -141,7 +158,8 @@ def _content(request: HttpRequest) -> bytes:
     return content
 
 
-def _file(file_type: str, name: str, columns: list[str], rows: list[list[Any]]) -> HttpResponse:
+def file_response(file_type: str, name: str, columns: list[str], rows: list[list[Any]]) -> HttpResponse:
+    """Return the rows as a file of one of the ``WRITERS``' types."""
     if file_type not in WRITERS:
         raise Http404
     mime, write = WRITERS[file_type]

@@ -112,22 +112,22 @@ class BotPagesMixin(OperatesMixin):
         return HttpResponseRedirect(add_preserved_filters(kept, bot.get_absolute_url()))
 
     def now_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        bot = self._bot(request, pk)
+        bot = self.visible_bot(request, pk)
         shown = _current_state(bot)
         if wants_fragment(request):
             context = {"opts": self.opts, "original": bot, "buttons": self.buttons(request, bot), "renews": True}
             return render(request, "bots/now.html", context | shown)
-        return self._page(request, bot, "now", "", shown)
+        return self.bot_page(request, bot, "now", "", shown)
 
     def logs_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        bot = self._bot(request, pk)
+        bot = self.visible_bot(request, pk)
         form = LogFilter(bot, request.GET)
         lines = form.apply()
         context = {"form": form, "run": form.cleaned_data.get("run"), "page": _page_of(lines, request)}
-        return self._page(request, bot, "logs", "log", context)
+        return self.bot_page(request, bot, "logs", "log", context)
 
     def performance_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        bot = self._bot(request, pk)
+        bot = self.visible_bot(request, pk)
         asked = request.GET.get("run", "")
         run = bot.deployments.filter(pk=asked).first() if is_row_number(asked) else bot.deployment
         span = asked_span if (asked_span := request.GET.get("span", "")) in SPANS else "day"
@@ -141,14 +141,15 @@ class BotPagesMixin(OperatesMixin):
             "spans": {name: label for name, (label, *_) in SPANS.items()},
             "span": span,
         }
-        return self._page(request, bot, "performance", "performance", context)
+        return self.bot_page(request, bot, "performance", "performance", context)
 
     def runs_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        bot = self._bot(request, pk)
+        bot = self.visible_bot(request, pk)
         operations = Operation.objects.of(bot).select_related("requested_by", "deployment")
-        return self._page(request, bot, "runs", "activity", {"page": _page_of(operations, request)})
+        return self.bot_page(request, bot, "runs", "activity", {"page": _page_of(operations, request)})
 
-    def _bot(self, request: HttpRequest, pk: int) -> Bot:
+    def visible_bot(self, request: HttpRequest, pk: int) -> Bot:
+        """Return the bot, if the user may see it; else the answer is 403 or 404."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         bot: Bot | None = self.get_queryset(request).filter(pk=pk).first()
@@ -156,7 +157,10 @@ class BotPagesMixin(OperatesMixin):
             raise Http404
         return bot
 
-    def _page(self, request: HttpRequest, bot: Bot, name: str, title: str, context: dict[str, Any]) -> TemplateResponse:
+    def bot_page(
+        self, request: HttpRequest, bot: Bot, name: str, title: str, context: dict[str, Any], template: str = ""
+    ) -> TemplateResponse:
+        """Return one of a bot's pages, with the way to the others."""
         common = {
             "opts": self.opts,
             "title": f"{bot}: {title}" if title else str(bot),
@@ -166,7 +170,7 @@ class BotPagesMixin(OperatesMixin):
             "buttons": self.buttons(request, bot),
         }
         return TemplateResponse(
-            request, f"bots/bot_{name}.html", self.admin_site.each_context(request) | common | context
+            request, template or f"bots/bot_{name}.html", self.admin_site.each_context(request) | common | context
         )
 
 

@@ -56,6 +56,12 @@ WHO_MAY = {
     "bots.resolve_orders": "A O M",
     "bots.acknowledge_instance": "A O",  # ends the warning of it for everybody
     "bots.view_deployment": "A O M V",
+    # what bots trade, and what was agreed with clients
+    "markets.view_trade": "A O M V",
+    "markets.view_obligation": "A O M V",
+    "markets.add_obligation": "A O M",
+    "markets.change_obligation": "A O M",
+    "markets.delete_obligation": "A O",
     # strategies: a script runs with every client's keys
     "bots.view_strategy": "A O M V",
     "bots.add_strategy": "A",

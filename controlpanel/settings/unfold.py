@@ -54,6 +54,12 @@ UNFOLD = {
                     },
                     {"title": "Bots", "icon": "smart_toy", "link": reverse_lazy("admin:bots_bot_changelist")},
                     {
+                        "title": "Trades",
+                        "icon": "swap_horiz",
+                        "link": reverse_lazy("admin:markets_trade_changelist"),
+                        "permission": lambda request: request.user.has_perm("markets.view_trade"),
+                    },
+                    {
                         "title": "Deployments",
                         "icon": "rocket_launch",
                         "link": reverse_lazy("admin:bots_deployment_changelist"),
@@ -77,6 +83,12 @@ UNFOLD = {
                         "title": "Exchange keys",
                         "icon": "key",
                         "link": reverse_lazy("admin:accounts_exchangekey_changelist"),
+                    },
+                    {
+                        "title": "Obligations",
+                        "icon": "handshake",
+                        "link": reverse_lazy("admin:markets_obligation_changelist"),
+                        "permission": lambda request: request.user.has_perm("markets.view_obligation"),
                     },
                 ],
             },

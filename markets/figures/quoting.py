@@ -41,6 +41,18 @@ class Quoting:
         begin = before.taken_at if before else after.taken_at - timedelta(seconds=after.running)
         self.measured += max(0.0, (after.taken_at - begin).total_seconds())
 
+    def __add__(self, other: "Quoting") -> "Quoting":
+        """Return the sum of what two runs quoted, one after the other."""
+        return Quoting(
+            running=self.running + other.running,
+            connected=self.connected + other.connected,
+            quoting=self.quoting + other.quoting,
+            spread=self.spread + other.spread,
+            bid_depth={d: self.bid_depth.get(d, 0.0) + other.bid_depth.get(d, 0.0) for d in DISTANCES},
+            ask_depth={d: self.ask_depth.get(d, 0.0) + other.ask_depth.get(d, 0.0) for d in DISTANCES},
+            measured=self.measured + other.measured,
+        )
+
     def _grow(self, name: str, first: float, last: float) -> None:
         setattr(self, name, getattr(self, name) + max(0.0, last - first))
 

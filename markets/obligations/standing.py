@@ -31,6 +31,11 @@ class Kept:
         return self.met / measured if measured else None
 
     @property
+    def unmeasured_share(self) -> float | None:
+        """Share of the time that could not be measured, a fraction."""
+        return self.not_measured / self.seconds if self.seconds else None
+
+    @property
     def seconds(self) -> float:
         return self.met + self.broken + self.not_measured
 

@@ -1,7 +1,5 @@
 """Obligations to clients: broken for too long, or beyond reach, until they are met again."""
 
-# ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
-
 from datetime import timedelta
 from decimal import Decimal
 

@@ -1,0 +1,82 @@
+"""A bot's market on the bot's page, whose app does not depend on markets; and amounts as exchanges write them."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils import timezone
+
+from bots.models import Bot
+from core.fields import plain
+from markets.figures.bot_market import BotMarket, bot_market
+
+register = template.Library()
+
+#: Digits of an exact amount that are shown: prices and sizes of exchanges have no more that matter.
+SIGNIFICANT = 10
+
+
+@register.simple_tag
+def market_of_bot(bot: Bot) -> BotMarket | None:
+    return bot_market(bot, timezone.now())
+
+
+@register.filter
+def exact(value: Any) -> str:
+    """Return a price or a size with its own digits, ``1,600`` or ``0.012462``; a dash if unknown."""
+    if value is None or value == "":
+        return "—"
+    number = Decimal(str(value))
+    if number and len(number.as_tuple().digits) > SIGNIFICANT:
+        number = number.quantize(Decimal(1).scaleb(number.adjusted() - SIGNIFICANT + 1))
+    whole, _, rest = plain(number).partition(".")
+    return f"{int(whole):,}".replace("-0", "-0") + (f".{rest}" if rest else "") if whole.lstrip("-") else whole
+
+
+@register.filter
+def money(value: Any) -> str:
+    """Return a sum of money with its cents, ``-1,234.50``, and more digits only if it is smaller; a dash if unknown."""
+    if value is None:
+        return "—"
+    number = Decimal(str(value))
+    if number == 0 or abs(number) >= Decimal("0.1"):
+        return f"{number:,.2f}"
+    return f"{number:.{2 - number.adjusted()}f}" if number.adjusted() > -9 else "0.00"
+
+
+@register.filter
+def signed(value: Any) -> str:
+    """Return a profit with its sign, ``+12.40`` or ``-3.10``."""
+    text = money(value)
+    return text if text.startswith(("-", "—")) or not text.strip("0.,") else f"+{text}"
+
+
+@register.filter
+def percent(value: Any) -> str:
+    """Return a fraction in percent, ``99.4 %``; a dash if unknown."""
+    return "—" if value is None else f"{float(value) * 100:.1f} %"
+
+
+@register.filter
+def in_percent(value: Any) -> str:
+    """Return what is in percent already, ``0.61 %``."""
+    return "—" if value is None else f"{float(value):.3g} %"
+
+
+@register.filter
+def basis_points(value: Any) -> str:
+    """Return a distance in basis points, ``+30.4``."""
+    return "—" if value is None else f"{float(value):+.1f}"
+
+
+@register.filter
+def short_age(value: timedelta | None) -> str:
+    """Return a duration in its largest unit, ``45 s``, ``3 min``, ``2 h``; a dash if unknown."""
+    if value is None:
+        return "—"
+    seconds = int(value.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
