@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
+from client_reports.views import shared
 from controlpanel.access.two_factor import second_factor
 from controlpanel.dashboard.glossary import glossary
 from controlpanel.dashboard.search import search
@@ -19,6 +20,8 @@ urlpatterns = [
     path("admin/onboard/", include("controlpanel.onboarding.views")),
     path("admin/orders/", include("bots.admin.orphaned_orders")),
     path("admin/instances/", include("bots.admin.unmanaged_instances")),
+    path("admin/reports/", include("client_reports.views")),
+    path("reports/<str:token>/", shared, name="shared_report"),
     path("admin/glossary/", admin.site.admin_view(glossary), name="glossary"),
     path("admin/search/", admin.site.admin_view(search)),
     path("admin/", admin.site.urls),

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -275,8 +275,21 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 def write_xlsx(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """Write XLSX whose cells are formatted as text, so that Excel leaves a key as it is."""
+    return write_workbook({"": (columns, rows)})
+
+
+def write_workbook(sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[Any]]]]) -> bytes:
+    """Write XLSX with several sheets by title, each with its columns and rows. Numbers stay numbers."""
     book = Workbook()
-    sheet = book.active
+    book.remove(book.active)
+    for title, (columns, rows) in sheets.items():
+        _fill_sheet(book.create_sheet(title or None), columns, rows)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _fill_sheet(sheet: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for number, row in enumerate([columns, *rows], 1):
         for at, value in enumerate(row, 1):
             if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -288,9 +301,6 @@ def write_xlsx(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
         dimension = sheet.column_dimensions[get_column_letter(at)]
         dimension.number_format, dimension.width = "@", max(14, len(name) + 2)
     sheet.freeze_panes = "A2"
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
 
 
 #: The kinds of files, with their MIME types.

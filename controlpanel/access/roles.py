@@ -62,6 +62,12 @@ WHO_MAY = {
     "markets.add_obligation": "A O M",
     "markets.change_obligation": "A O M",
     "markets.delete_obligation": "A O",
+    # reports for clients; a link shows one report to anyone who has it
+    "client_reports.view_subscription": "A O M V",
+    "client_reports.add_subscription": "A O M",
+    "client_reports.change_subscription": "A O M",
+    "client_reports.delete_subscription": "A O M",
+    "client_reports.share_report": "A O M",
     # strategies: a script runs with every client's keys
     "bots.view_strategy": "A O M V",
     "bots.add_strategy": "A",

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "bots",
     "markets",
     "notifications",
+    "client_reports",
     "json_api",
     # Last: it gives the roles the permissions of all others.
     "controlpanel",

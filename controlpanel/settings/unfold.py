@@ -90,6 +90,12 @@ UNFOLD = {
                         "link": reverse_lazy("admin:markets_obligation_changelist"),
                         "permission": lambda request: request.user.has_perm("markets.view_obligation"),
                     },
+                    {
+                        "title": "Report subscriptions",
+                        "icon": "outgoing_mail",
+                        "link": reverse_lazy("admin:client_reports_subscription_changelist"),
+                        "permission": lambda request: request.user.has_perm("client_reports.view_subscription"),
+                    },
                 ],
             },
             {

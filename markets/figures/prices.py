@@ -23,7 +23,7 @@ def mid_prices_at(markets: Collection[Market], moment: datetime, now: datetime) 
     """
     if not markets:
         return {}
-    window = {"taken_at__gt": moment - _oldest(now - moment), "taken_at__lte": moment}
+    window = {"taken_at__gt": moment - oldest_price(now - moment), "taken_at__lte": moment}
     connectors, pairs = {connector for connector, _ in markets}, {pair for _, pair in markets}
     reported = QuoteSample.objects.filter(
         **window,
@@ -45,7 +45,8 @@ def mid_prices_at(markets: Collection[Market], moment: datetime, now: datetime) 
     return {market: found[market] for market in markets if market in found}
 
 
-def _oldest(age: timedelta) -> timedelta:
+def oldest_price(age: timedelta) -> timedelta:
+    """Return how long before a moment of this age a price may have been stored to count for it."""
     if age > KEPT_DAILY_FROM:
         return DAILY
     return HOURLY if age > KEPT_HOURLY_FROM else FRESH

@@ -1,7 +1,7 @@
 """What bots quote: the latest report of each, and its counters over time."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 
@@ -57,6 +57,12 @@ class QuoteSampleQuerySet(SampleQuerySet):
     series = ("deployment", "run_started_at")
     kept_in_detail = timedelta(days=7)
     account_manager = "deployment__bot__client__account_manager"
+
+    def edges(self) -> Self:
+        """Return the first and the last sample of each deployment among these."""
+        ends = self.order_by().values("deployment").annotate(first=models.Min("pk"), last=models.Max("pk"))
+        pks = [pk for row in ends for pk in (row["first"], row["last"])]
+        return self.model._default_manager.filter(pk__in=pks)
 
 
 class QuoteSample(models.Model):
