@@ -187,8 +187,8 @@ class OrdersMayBeOpen(Problem):
     )
     default_remedy = (
         "Check the exchange and cancel any open orders. Then use “Mark orders as resolved” on the bot's page (JSON "
-        "API: /bots/{id}/orders/resolve; terminal: “bot orders --resolve”). Until then, nothing is deployed or "
-        "started in this market unless you explicitly allow it."
+        "API: /bots/{id}/orphaned-orders/resolve; terminal: “bot orphaned_orders --resolve”). Until then, nothing is "
+        "deployed or started in this market unless you explicitly allow it."
     )
 
 

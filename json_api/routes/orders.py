@@ -58,7 +58,9 @@ class Confirmation(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
-    versions: list[str] = Field([], description="The “version” of each record, as listed by GET /bots/{id}/orders.")
+    versions: list[str] = Field(
+        [], description="The “version” of each record, as listed by GET /bots/{id}/orphaned-orders."
+    )
 
 
 def _unresolved(request: HttpRequest, bot_id: int) -> Any:
@@ -66,13 +68,13 @@ def _unresolved(request: HttpRequest, bot_id: int) -> Any:
     return OrphanedOrders.objects.unresolved().filter(deployment__bot=bot).select_related("deployment")
 
 
-@router.get("/bots/{bot_id}/orders", response=list[OrphanedOrdersOut], auth=may_read)
+@router.get("/bots/{bot_id}/orphaned-orders", response=list[OrphanedOrdersOut], auth=may_read)
 def list_orphaned_orders(request: HttpRequest, bot_id: Path[Id]) -> Any:
     """Lists the unresolved orders that the bot may have left open at its exchange."""
     return list(_unresolved(request, bot_id))
 
 
-@router.post("/bots/{bot_id}/orders/resolve", response=list[OrphanedOrdersOut], auth=may_deploy)
+@router.post("/bots/{bot_id}/orphaned-orders/resolve", response=list[OrphanedOrdersOut], auth=may_deploy)
 def resolve_orphaned_orders(request: HttpRequest, bot_id: Path[Id], body: Confirmation | None = None) -> Any:
     """Confirm that a user has checked the exchange and canceled any open orders. Returns the records that were
     resolved. Records that changed since they were listed stay unresolved.
@@ -83,7 +85,7 @@ def resolve_orphaned_orders(request: HttpRequest, bot_id: Path[Id], body: Confir
     unresolved, versions = _unresolved(request, bot_id), body.versions if body else []
     if not versions:
         raise FieldsInvalid(
-            {"versions": [f"List the versions that you have resolved, from GET /bots/{bot_id}/orders."]}
+            {"versions": [f"List the versions that you have resolved, from GET /bots/{bot_id}/orphaned-orders."]}
         )
     listed = [orphaned for orphaned in unresolved if orphaned.version in versions]
     return [orphaned for orphaned in listed if orphaned.resolve(request.user)]

@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from bots.models import Bot, Deployment
+from markets.figures.books import STALE, MarketNow, markets_now
 from markets.figures.profit import Total, profit_of_all, profits, totals
 from markets.figures.quoting import Quoting, quoting_between
-from markets.models import BookSample, QuoteState, ReportSource, Trade, TradeReading
+from markets.models import QuoteState, ReportSource, Trade, TradeReading
 from markets.report_format import QuotedOrder
 
-#: What was read longer ago is not what is true now: the panel reads once a minute.
-STALE = timedelta(minutes=3)
 #: How long the exchange's last rejection is shown as the reason of missing quotes.
 REJECTION_MATTERS = timedelta(minutes=10)
 #: Trades that the overview shows.
@@ -64,6 +63,7 @@ class BotMarket:
     all_time: list[Total] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     trades_problem: str = ""
+    book: MarketNow | None = None
     is_stale: bool = False
     reason: str = ""
 
@@ -98,7 +98,9 @@ def bot_market(bot: Bot, now: datetime) -> BotMarket | None:
         return None
     state = QuoteState.objects.filter(deployment=deployment).first()
     market = BotMarket(deployment, state)
-    _add_prices(market, now)
+    if deployment.is_open:
+        [market.book] = markets_now([deployment], now)
+    _add_prices(market)
     if state is not None:
         market.is_stale = deployment.is_open and now - state.read_at > STALE
         _add_orders(market, state, now)
@@ -115,20 +117,11 @@ def bot_market(bot: Bot, now: datetime) -> BotMarket | None:
     return market
 
 
-def _add_prices(market: BotMarket, now: datetime) -> None:
-    state, deployment = market.state, market.deployment
+def _add_prices(market: BotMarket) -> None:
+    state = market.state
     if state is not None and state.mid_price is not None:
         market.mid_price, market.best_bid, market.best_ask = state.mid_price, state.best_bid, state.best_ask
-        return
-    book = (
-        BookSample.objects.filter(
-            server=deployment.server_id, connector=deployment.connector, trading_pair=deployment.trading_pair
-        )
-        .filter(taken_at__gt=now - STALE, best_bid__isnull=False, best_ask__isnull=False)
-        .order_by("-taken_at")
-        .first()
-    )
-    if book is not None:
+    elif market.book is not None and (book := market.book.book) is not None:
         market.mid_price, market.best_bid, market.best_ask = book.mid_price, book.best_bid, book.best_ask
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from bots.models import Bot
 from core.fields import plain
+from markets.figures.books import MarketNow
 from markets.figures.bot_market import BotMarket, bot_market
 
 register = template.Library()
@@ -20,6 +21,12 @@ SIGNIFICANT = 10
 @register.simple_tag
 def market_of_bot(bot: Bot) -> BotMarket | None:
     return bot_market(bot, timezone.now())
+
+
+@register.filter
+def share(market: MarketNow, of: str) -> str:
+    """Return the bots' share of the order book: ``of`` is a side and a distance, “bid 2”."""
+    return percent(market.share(*of.split()))
 
 
 @register.filter

@@ -33,7 +33,7 @@ def orphaned(bot: Bot) -> OrphanedOrders:
 
 
 def test_they_are_listed_with_all_that_is_known(bot, orphaned, tool):
-    (listed,) = tool.get(f"/bots/{bot.pk}/orders").json()
+    (listed,) = tool.get(f"/bots/{bot.pk}/orphaned-orders").json()
     assert (listed["instance"], listed["connector"], listed["pair"]) == (
         "hummingbot-x-20261129-010101",
         "bitmart",
@@ -43,16 +43,16 @@ def test_they_are_listed_with_all_that_is_known(bot, orphaned, tool):
 
 
 def test_a_confirmation_names_what_was_listed(bot, orphaned, tool):
-    path = f"/bots/{bot.pk}/orders/resolve"
+    path = f"/bots/{bot.pk}/orphaned-orders/resolve"
     assert tool.post(path, {}).status_code == 422
-    (listed,) = tool.get(f"/bots/{bot.pk}/orders").json()
+    (listed,) = tool.get(f"/bots/{bot.pk}/orphaned-orders").json()
     orphaned.orders = [ORDER, ORDER | {"client_order_id": "S2"}]  # found since
     orphaned.save()
     assert tool.post(path, {"versions": [listed["version"]]}).json() == []
-    (listed,) = tool.get(f"/bots/{bot.pk}/orders").json()
+    (listed,) = tool.get(f"/bots/{bot.pk}/orphaned-orders").json()
     (confirmed,) = tool.post(path, {"versions": [listed["version"]]}).json()
     assert confirmed["version"] == listed["version"]
-    assert tool.get(f"/bots/{bot.pk}/orders").json() == []
+    assert tool.get(f"/bots/{bot.pk}/orphaned-orders").json() == []
     assert not OrphanedOrders.objects.unresolved().exists()
 
 
@@ -72,7 +72,7 @@ def test_only_what_makes_a_bot_quote_takes_that_decision(action, bot, tool):
 def test_a_terminal_names_them_and_takes_the_confirmation(bot, orphaned):
     def run(*words: str) -> str:
         out = StringIO()
-        call_command("bot", "orders", str(bot.pk), *words, stdout=out)
+        call_command("bot", "orphaned_orders", str(bot.pk), *words, stdout=out)
         return out.getvalue()
 
     assert "buy 1600 SHARP-USDT at 0.012462 (exchange order 1795925816268)" in run()

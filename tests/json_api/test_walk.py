@@ -30,8 +30,11 @@ TAKES = {
     "GET /bots/{bot_id}": ["bots.view_bot"],
     "GET /bots/{bot_id}/logs": ["bots.view_bot"],
     "GET /bots/{bot_id}/performance": ["bots.view_bot"],
+    "GET /bots/{bot_id}/orphaned-orders": ["bots.view_bot"],
+    "POST /bots/{bot_id}/orphaned-orders/resolve": ["bots.view_bot", "bots.resolve_orders"],
     "GET /bots/{bot_id}/orders": ["bots.view_bot"],
-    "POST /bots/{bot_id}/orders/resolve": ["bots.view_bot", "bots.resolve_orders"],
+    "GET /bots/{bot_id}/trades": ["bots.view_bot", "markets.view_trade"],
+    "GET /markets": ["bots.view_bot"],
     "PATCH /bots/{bot_id}": ["bots.view_bot", "bots.change_bot"],
     "DELETE /bots/{bot_id}": ["bots.view_bot", "bots.delete_bot"],
     "POST /bots/{bot_id}/{action}": ["bots.view_bot"],
@@ -39,6 +42,8 @@ TAKES = {
     "POST /clients": ["accounts.add_client"],
     "GET /clients/{client_id}": ["accounts.view_client"],
     "PATCH /clients/{client_id}": ["accounts.view_client", "accounts.change_client"],
+    "GET /clients/{client_id}/obligations": ["accounts.view_client", "markets.view_obligation"],
+    "GET /clients/{client_id}/report": ["accounts.view_client"],
     "GET /clients/{client_id}/keys": ["accounts.view_client", "accounts.view_exchangekey"],
     "PUT /clients/{client_id}/keys/{connector}": ["accounts.view_client", "accounts.change_exchangekey"],
     "DELETE /clients/{client_id}/keys/{connector}": ["accounts.view_client", "accounts.delete_exchangekey"],
@@ -163,7 +168,9 @@ def test_a_scope_opens_its_own_calls_and_no_others(scope, users, make_tool, sett
     assert (
         opened
         == {
-            Scope.READ: {("GET", noun) for noun in ("bots", "clients", "servers", "strategies", "api", "operations")},
+            Scope.READ: {
+                ("GET", noun) for noun in ("bots", "clients", "markets", "servers", "strategies", "api", "operations")
+            },
             Scope.DEPLOY: {*((verb, "bots") for verb in ("POST", "PATCH", "DELETE")), ("POST", "operations")},
             Scope.KEYS: {(verb, "clients") for verb in ("POST", "PUT", "DELETE")},
             Scope.ADMIN: {

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 from pydantic import ValidationError
 
 from bots.models import Bot, LogLine, OrphanedOrders
@@ -15,6 +16,9 @@ from json_api.cli import NounCommand, as_json
 from json_api.routes.bots import DECISIONS
 from json_api.routes.orders import OrphanedOrdersOut
 from json_api.schemas.bots import BotCreate, BotOut, Decisions, LogLineOut, SampleOut
+from json_api.schemas.markets import QuotesOut, TradeOut
+from markets.figures.bot_market import bot_market
+from markets.models import Trade
 
 #: Verbs that are called as their kinds of operation are.
 SAME_NAME = (
@@ -56,9 +60,13 @@ class Command(NounCommand):
         logs = self.add_verb(verbs, "logs", "the stored lines of its log, newest last")
         logs.add_argument("id")
         logs.add_argument("--lines", type=int, default=50)
-        orders = self.add_verb(verbs, "orders", "orders that it may have left open at its exchange")
-        orders.add_argument("id")
-        orders.add_argument(
+        self.add_verb(verbs, "orders", "its open orders, balances and market, as last read").add_argument("id")
+        trades = self.add_verb(verbs, "trades", "its trades, newest last")
+        trades.add_argument("id")
+        trades.add_argument("--lines", type=int, default=50)
+        orphaned = self.add_verb(verbs, "orphaned_orders", "orders that it may have left open at its exchange")
+        orphaned.add_argument("id")
+        orphaned.add_argument(
             "--resolve", action="store_true", help="confirm that you have resolved them at the exchange"
         )
         self.add_verb(verbs, "performance", "the latest figures of its controllers, in the quote asset").add_argument(
@@ -95,6 +103,26 @@ class Command(NounCommand):
             self.stdout.write(f"{fact['at']} {fact['level']:<8} {fact['message']}")
 
     def orders(self, options: dict[str, Any]) -> None:
+        quotes = QuotesOut.model_validate(QuotesOut.of(bot_market(self.find(options["id"]), timezone.now())))
+        if options["json"]:
+            self.stdout.write(as_json(quotes.model_dump()))
+            return
+        self.stdout.write(f"Quoting {quotes.quoting}. {quotes.not_quoting}".strip())
+        for order in quotes.orders:
+            self.stdout.write(f"{order.side:<5} {order.amount} at {order.price}")
+
+    def trades(self, options: dict[str, Any]) -> None:
+        bot = self.find(options["id"])
+        trades = Trade.objects.filter(client=bot.client_id, bot_number=bot.pk).select_related("deployment")
+        newest = reversed(trades.order_by("-traded_at", "-pk")[: max(1, options["lines"])])
+        facts = [TradeOut.from_orm(trade).model_dump() for trade in newest]
+        if options["json"]:
+            self.stdout.write(as_json(facts))
+            return
+        for fact in facts:
+            self.stdout.write(f"{fact['at']} {fact['side']:<4} {fact['amount']} {fact['pair']} at {fact['price']}")
+
+    def orphaned_orders(self, options: dict[str, Any]) -> None:
         records = OrphanedOrders.objects.unresolved().filter(deployment__bot=self.find(options["id"]))
         found = list(records.select_related("deployment"))
         if options["resolve"]:

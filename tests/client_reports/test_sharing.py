@@ -1,0 +1,229 @@
+"""Who reads a report: those who see the client, and whoever has a link to one. And who gets it by e-mail."""
+
+import re
+import smtplib
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.core import mail
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from client_reports.delivery import send, send_due
+from client_reports.models import LinkVisit, ShareLink, Subscription, hash_of
+from tests.controlpanel.conftest import browse, make_user, second_client  # noqa: F401 - fixtures
+
+NOVEMBER = "?first=2026-11-01&last=2026-11-30"
+NOW = datetime(2026, 12, 1, 6, 0, tzinfo=UTC)
+SEES = {"accounts.view_client"}
+SHARES = SEES | {"client_reports.share_report"}
+
+
+@pytest.fixture
+def manager(make_user, client_sharp):  # noqa: F811
+    user = make_user("manager", SHARES)
+    client_sharp.account_manager = user
+    client_sharp.save()
+    return user
+
+
+@pytest.fixture
+def link(admin_user, client_sharp) -> tuple[ShareLink, str]:
+    return ShareLink.make(client_sharp, date(2026, 11, 1), date(2026, 11, 30), admin_user)
+
+
+def read(token: str):
+    return Browser().get(reverse("shared_report", args=[token]))
+
+
+# --- in the panel ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["client_report", "client_report_json", "client_report_xlsx", "client_report_links"])
+def test_a_manager_reads_the_reports_of_own_clients_and_of_no_others(
+    name,
+    manager,
+    client_sharp,
+    second_client,  # noqa: F811
+    browse,  # noqa: F811
+):
+    browser = browse(manager)
+    assert browser.get(reverse(name, args=[client_sharp.pk]) + NOVEMBER).status_code == 200
+    assert browser.get(reverse(name, args=[second_client.pk]) + NOVEMBER).status_code == 404
+    assert Browser().get(reverse(name, args=[client_sharp.pk])).status_code == 302
+
+
+def test_without_the_permission_there_is_no_report_and_no_link(make_user, client_sharp, browse):  # noqa: F811
+    client_sharp.account_manager = make_user("other", set())
+    client_sharp.save()
+    assert browse(client_sharp.account_manager).get(reverse("client_report", args=[client_sharp.pk])).status_code == 403
+    client_sharp.account_manager = make_user("viewer", SEES)
+    client_sharp.save()
+    address = reverse("client_report_links", args=[client_sharp.pk])
+    assert browse(client_sharp.account_manager).post(address, {"days": 30}).status_code == 403
+    assert not ShareLink.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("?first=2026-11-30&last=2026-11-01", "The first day is after the last one"),
+        ("?first=2026-11-30", "Enter both days"),
+        ("?first=soon&last=2026-11-01", "Enter a valid date"),
+        ("?first=2999-01-01&last=2999-01-31", "has not begun yet"),
+        ("?first=2020-01-01&last=2026-01-01", "at most 366 days"),
+    ],
+)
+def test_a_period_that_makes_no_sense_says_so_and_shows_the_last_month(admin_client, client_sharp, query, words):
+    shown = admin_client.get(reverse("client_report", args=[client_sharp.pk]) + query)
+    assert shown.status_code == 200
+    assert words in shown.content.decode()
+
+
+# --- links ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_is_shown_once_and_only_its_hash_is_stored(admin_client, client_sharp):
+    address = reverse("client_report_links", args=[client_sharp.pk]) + NOVEMBER
+    shown = admin_client.post(address, {"days": 7}).content.decode()
+    token = re.search(r"/reports/([\w-]+)/", shown)[1]
+    made = ShareLink.objects.get()
+    assert made.token_hash == hash_of(token) and token not in made.token_hash
+    assert (made.first, made.last) == (date(2026, 11, 1), date(2026, 11, 30))
+    assert timedelta(days=6) < made.expires_at - timezone.now() < timedelta(days=7)
+    assert token not in admin_client.get(address).content.decode()
+    assert read(token).status_code == 200
+
+
+@pytest.mark.parametrize("days", ["", "0", "366", "soon"])
+def test_a_link_ends_within_a_year(admin_client, client_sharp, days):
+    admin_client.post(reverse("client_report_links", args=[client_sharp.pk]), {"days": days})
+    assert not ShareLink.objects.exists()
+
+
+def test_a_link_shows_its_report_and_no_way_to_anything_else(link, client_sharp):
+    _, token = link
+    response = Browser().get(reverse("shared_report", args=[token]) + "?first=2026-10-01&last=2026-10-31")
+    shown = response.content.decode()
+    assert "November 2026" in shown and str(client_sharp) in shown
+    assert "href=" not in shown and "<form" not in shown and "<script" not in shown
+    assert response["Cache-Control"] == "no-store"
+    assert response["Referrer-Policy"] == "no-referrer"
+    assert "noindex" in response["X-Robots-Tag"]
+
+
+def test_each_visit_is_recorded(link):
+    row, token = link
+    read(token)
+    read(token)
+    read("x" * 43)
+    assert [visit.address for visit in LinkVisit.objects.filter(link=row)] == ["127.0.0.1"] * 2
+
+
+@pytest.mark.parametrize("fate", ["expired", "revoked", "unknown", "its hash"])
+def test_a_link_that_has_ended_looks_like_one_that_never_was(link, admin_client, fate):
+    row, token = link
+    if fate == "expired":
+        ShareLink.objects.update(expires_at=timezone.now())
+    elif fate == "revoked":
+        admin_client.post(reverse("client_report_revoke", args=[row.pk]))
+    response = read({"unknown": "nothing", "its hash": row.token_hash}.get(fate, token))
+    assert response.status_code == 404
+    assert "This link does not work" in response.content.decode()
+    assert "Sharp" not in response.content.decode()
+
+
+def test_a_manager_revokes_no_link_of_another_ones_client(
+    link,
+    make_user,  # noqa: F811
+    browse,  # noqa: F811
+):
+    row, token = link
+    assert browse(make_user("other", SHARES)).post(reverse("client_report_revoke", args=[row.pk])).status_code == 404
+    assert read(token).status_code == 200
+
+
+def test_a_link_cannot_be_revoked_by_following_it(link, admin_client):
+    row, token = link
+    assert admin_client.get(reverse("client_report_revoke", args=[row.pk])).status_code == 405
+    assert read(token).status_code == 200
+
+
+# --- by e-mail ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def subscription(client_sharp, settings) -> Subscription:
+    settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": True}
+    return Subscription.objects.create(client=client_sharp, addresses="boss@sharp.example\ncfo@sharp.example")
+
+
+def test_the_last_months_report_is_sent_once(subscription):
+    send_due(NOW)
+    send_due(NOW + timedelta(days=1))
+    [sent] = mail.outbox
+    assert sent.to == ["boss@sharp.example", "cfo@sharp.example"]
+    assert sent.subject == "Market making report for Sharp, November 2026"
+    assert [name for name, _, _ in sent.attachments] == [
+        "report-client_sharp-2026-11.html",
+        "report-client_sharp-2026-11.xlsx",
+    ]
+    send_due(NOW + timedelta(days=31))
+    assert mail.outbox[1].subject.endswith("December 2026")
+
+
+def test_two_workers_send_it_once(subscription):
+    stale = Subscription.objects.get()
+    assert send(subscription, NOW)
+    assert not send(stale, NOW)
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(smtplib.SMTPServerDisconnected(), "SMTPServerDisconnected"), (ConnectionRefusedError(), "Could not connect")],
+)
+def test_one_that_could_not_be_sent_is_tried_again_and_says_why(subscription, monkeypatch, error, words):
+    def fail(*args, **kwargs):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django.core.mail.EmailMessage.send", fail)
+        send_due(NOW)
+    subscription.refresh_from_db()
+    assert (subscription.sent_for, words in subscription.problem) == (None, True)
+    send_due(NOW + timedelta(minutes=5))
+    assert mail.outbox == []
+    send_due(NOW + timedelta(hours=2))
+    assert len(mail.outbox) == 1
+    subscription.refresh_from_db()
+    assert (subscription.sent_for, subscription.problem) == (date(2026, 11, 1), "")
+
+
+def test_without_a_mail_server_it_says_what_to_set(subscription, settings):
+    settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": False}
+    send_due(NOW)
+    subscription.refresh_from_db()
+    assert "EMAIL" in subscription.problem.upper()
+
+
+def test_one_that_is_turned_off_is_not_sent(subscription):
+    Subscription.objects.update(active=False)
+    send_due(NOW)
+    assert mail.outbox == []
+
+
+def test_a_name_with_a_line_break_starts_no_header(subscription, client_sharp):
+    type(client_sharp).objects.update(name="Sharp\nBcc: thief@example.com")
+    send_due(NOW)
+    [sent] = mail.outbox
+    assert "\n" not in sent.subject and sent.bcc == []
+
+
+@pytest.mark.parametrize("addresses", ["boss", "boss@sharp.example; cfo@sharp.example", "@"])
+def test_addresses_are_checked_when_they_are_entered(admin_client, client_sharp, addresses):
+    address = reverse("admin:client_reports_subscription_add")
+    response = admin_client.post(address, {"client": client_sharp.pk, "addresses": addresses, "active": "on"})
+    assert response.status_code == 200
+    assert "is not an e-mail address" in response.content.decode()
