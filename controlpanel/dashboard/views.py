@@ -23,6 +23,7 @@ from controlpanel.dashboard.alerts import SOURCES, Alert, Urgency, alerts
 from core.figures.time_ranges import SPANS, Span
 from core.visibility import AnyUser
 from hummingbot_api.connectors import AccountType, market_of
+from markets.by_market import market_rows
 from operations.models import Operation, WorkerHeartbeat
 
 #: How many of each kind the page shows; the rest is counted and linked. Alarms are all shown.
@@ -61,6 +62,11 @@ class FiguresFilter(forms.Form):
 
     def deployments(self) -> DeploymentQuerySet:
         return Deployment.objects.visible_to(self.user).filter(**self._lookups(client="bot__client", server="server"))
+
+    def clients(self) -> QuerySet[Client]:
+        clients = Client.objects.visible_to(self.user)
+        lookups = self._lookups(client="pk", server="server")
+        return clients.filter(**{name: value.pk for name, value in lookups.items()})
 
     def profiles(self) -> QuerySet[CredentialsProfile]:
         return CredentialsProfile.objects.filter(
@@ -116,6 +122,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             "span": span,
             "spans": SPANS,
             "performance_report": _performance(form, span, now) if sees["bot"] else [],
+            "market_rows": market_rows(form.clients(), now - span.length, now) if sees["client"] else [],
             "valuations": valuations(form.profiles(), now - span.length) if sees["client"] else [],
             "over_time": valuation_history(form.profiles(), span, now) if sees["client"] else None,
         }

@@ -169,7 +169,7 @@ def _reason(market: BotMarket, state: QuoteState, now: datetime) -> str:
 
 def _add_quoting(market: BotMarket, bot: Bot, midnight: datetime, now: datetime) -> None:
     there = bot.deployments.filter(sent_at__isnull=False).exclude(ended_at__lt=midnight)
-    today = list(there.only("sent_at", "ended_at"))
+    today = list(there.only("bot", "sent_at", "ended_at"))
     found = quoting_between([deployment.pk for deployment in today], midnight, now)
     for deployment in today:
         begin = max(deployment.sent_at or now, midnight)

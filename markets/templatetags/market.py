@@ -1,14 +1,16 @@
 """A bot's market on the bot's page, whose app does not depend on markets; and amounts as exchanges write them."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.utils import timezone
 
+from accounts.models import Client
 from bots.models import Bot
 from core.fields import plain
+from markets.by_market import MarketRow, market_rows
 from markets.figures.books import MarketNow
 from markets.figures.bot_market import BotMarket, bot_market
 
@@ -16,6 +18,19 @@ register = template.Library()
 
 #: Digits of an exact amount that are shown: prices and sizes of exchanges have no more that matter.
 SIGNIFICANT = 10
+
+
+def is_unknown(value: Any) -> bool:
+    """Return whether there is no value: a template's lookup in nothing is empty."""
+    return value is None or value == ""
+
+
+@register.simple_tag
+def markets_of_client(client: Client) -> list[MarketRow]:
+    """Return the client's markets since the begin of the month."""
+    now = timezone.now()
+    month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return market_rows([client], month, now)
 
 
 @register.simple_tag
@@ -32,7 +47,7 @@ def share(market: MarketNow, of: str) -> str:
 @register.filter
 def exact(value: Any) -> str:
     """Return a price or a size with its own digits, ``1,600`` or ``0.012462``; a dash if unknown."""
-    if value is None or value == "":
+    if is_unknown(value):
         return "—"
     number = Decimal(str(value))
     if number and len(number.as_tuple().digits) > SIGNIFICANT:
@@ -44,7 +59,7 @@ def exact(value: Any) -> str:
 @register.filter
 def money(value: Any) -> str:
     """Return a sum of money with its cents, ``-1,234.50``, and more digits only if it is smaller; a dash if unknown."""
-    if value is None:
+    if is_unknown(value):
         return "—"
     number = Decimal(str(value))
     if number == 0 or abs(number) >= Decimal("0.1"):
@@ -62,19 +77,19 @@ def signed(value: Any) -> str:
 @register.filter
 def percent(value: Any) -> str:
     """Return a fraction in percent, ``99.4 %``; a dash if unknown."""
-    return "—" if value is None else f"{float(value) * 100:.1f} %"
+    return "—" if is_unknown(value) else f"{float(value) * 100:.1f} %"
 
 
 @register.filter
 def in_percent(value: Any) -> str:
     """Return what is in percent already, ``0.61 %``."""
-    return "—" if value is None else f"{float(value):.3g} %"
+    return "—" if is_unknown(value) else f"{float(value):.3g} %"
 
 
 @register.filter
 def basis_points(value: Any) -> str:
     """Return a distance in basis points, ``+30.4``."""
-    return "—" if value is None else f"{float(value):+.1f}"
+    return "—" if is_unknown(value) else f"{float(value):+.1f}"
 
 
 @register.filter
