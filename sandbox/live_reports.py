@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox.depth import order_book
+from sandbox.fills import LiveOrder
 from sandbox.lives import Life
-from sandbox.measures import Measure
+from sandbox.measures import Measure, plain
 
 if TYPE_CHECKING:
     from sandbox.instance import Instance
@@ -20,6 +21,7 @@ PUBLISH_EVERY, SNAPSHOT_EVERY = 10, 300
 CAPITAL = Decimal(1000)
 #: The name under which ``spread`` reports, whatever its file is called.
 SPREAD = "spread"
+_BOTH_SIDES = ("BUY", "SELL")
 
 
 def is_reporting_script(script_file: str | None, source: str) -> bool:
@@ -60,11 +62,13 @@ class LifeReports:
             self._next += SNAPSHOT_EVERY
 
     def _publication(self, moment: float) -> float | None:
-        """Return when the last report up to a moment was published; ``None`` before the exchange was ready."""
-        ready = self.life.ready_at
-        if ready is None or moment < ready:
+        """Return when the last report up to a moment was published: a controller's figures are missing until the
+        exchange is ready, and ``spread`` publishes from its start on. ``None`` before that.
+        """
+        first = self.life.starts_at if self.trader.is_script else self.life.ready_at
+        if first is None or moment < first:
             return None
-        return ready + (moment - ready) // PUBLISH_EVERY * PUBLISH_EVERY
+        return first + (moment - first) // PUBLISH_EVERY * PUBLISH_EVERY
 
     def _published(self, moment: float | None, *, final: bool = False) -> dict[str, dict[str, Any]]:
         if self.trader.is_script:
@@ -79,25 +83,30 @@ class LifeReports:
         figures = [self._controller_figures(moment), *([_NO_FIGURES] * (len(self.trader.instance.controllers) - 1))]
         return {name: _entry(f, {}) for name, f in zip(self.trader.instance.controllers, figures, strict=True)}
 
+    def _is_ready(self, moment: float) -> bool:
+        return self.life.ready_at is not None and self.life.ready_at <= moment
+
     def _mid(self, moment: float) -> Decimal:
         walk = self.trader.walk
         return walk.price(walk.ticks(int(moment)))
 
     def _script_figures(self, moment: float) -> dict[str, Any]:
         position = self._measure.position
-        unrealized = position.unrealized(self._mid(moment))
-        total = position.realized + unrealized - position.fees
-        return {
-            "realized_pnl_quote": _rounded(position.realized),
-            "unrealized_pnl_quote": _rounded(unrealized),
-            "global_pnl_quote": _rounded(total),
-            "global_pnl_pct": _rounded(total / position.volume) if position.volume else 0.0,
-            "volume_traded": _rounded(position.volume),
-            "fees_quote": _rounded(position.fees),
-            "inventory_base": _rounded(position.inventory),
-            "average_cost_quote": _rounded(position.average_cost, 12),
+        figures: dict[str, Any] = {
+            "realized_pnl_quote": float(position.realized),
+            "volume_traded": float(position.volume),
+            "fees_quote": float(position.fees),
+            "inventory_base": float(position.inventory),
+            "average_cost_quote": float(position.average_cost),
             "close_type_counts": {},
         }
+        if self._is_ready(moment):
+            unrealized = position.unrealized(self._mid(moment))
+            total = position.realized + unrealized - position.fees
+            figures["unrealized_pnl_quote"] = float(unrealized)
+            figures["global_pnl_quote"] = float(total)
+            figures["global_pnl_pct"] = float(total / position.volume) if position.volume else 0.0
+        return figures
 
     def _controller_figures(self, moment: float) -> dict[str, Any]:
         """Return what Hummingbot reports: the fees of a position that is held are in its summary only."""
@@ -130,59 +139,49 @@ class LifeReports:
         }
 
     def _report(self, moment: float, *, final: bool) -> dict[str, Any]:
-        trader, measure, position = self.trader, self._measure, self._measure.position
+        trader, measure = self.trader, self._measure
         orders = [trader.market.orders[number - 1] for number in measure.open]
-        mid = self._mid(moment)
-        bid, ask = order_book(trader.pair, mid, moment, orders, depth=5).best
         wallet = trader.market.wallet_of(trader)
         balances = {asset: wallet.balance(asset, moment) for asset in trader.pair.split("-", 1)}
-        sides = {order.side for order in orders}
-        missing = [f"The {name} is not on the book." for side, name in (("BUY", "bid"), ("SELL", "ask"))
-                   if side not in sides]  # fmt: skip
-        return {
+        report = {
             "report_version": 1,
             "connector": trader.connector,
             "trading_pair": trader.pair,
-            "reported_at": moment,
             "started_at": self.life.starts_at,
+            "reported_at": moment,
             "final": final,
-            "mid_price": str(mid),
-            "best_bid": str(bid),
-            "best_ask": str(ask),
             "balances": {
-                asset: {"total": _text(balance.total), "available": _text(balance.available)}
+                asset: {"total": plain(balance.total), "available": plain(balance.available)}
                 for asset, balance in balances.items()
             },
-            "orders": [
-                {
-                    "client_order_id": order.client_order_id,
-                    "exchange_order_id": order.exchange_order_id,
-                    "side": order.side.lower(),
-                    "price": str(order.limit),
-                    "amount": str(order.size),
-                    "filled": str(measure.open[order.number]),
-                    "created_at": order.placed_at,
-                }
-                for order in orders
-            ],
-            "not_quoting": (measure.not_quoting or " ".join(missing)) if missing else "",
-            **({"last_rejection": measure.last_rejection} if measure.last_rejection else {}),
-            "counters": {
-                "running_seconds": measure.running,
-                "connected_seconds": measure.connected,
-                "quoting_seconds": measure.quoting,
-                "spread_percent_seconds": round(measure.spread, 6),
-                "bid_depth_seconds": {depth: round(value, 6) for depth, value in measure.bid_depth.items()},
-                "ask_depth_seconds": {depth: round(value, 6) for depth, value in measure.ask_depth.items()},
-                "buys": position.buys,
-                "sells": position.sells,
-                "buy_volume_quote": _text(position.bought),
-                "sell_volume_quote": _text(position.sold),
-                "maker_volume_quote": _text(position.volume),
-                "fees_quote": _text(position.fees),
-                "rejections": measure.rejections,
-            },
+            "orders": [_order(order, measure.open[order.number]) for order in orders],
+            "not_quoting": self._why_not_quoting(moment, orders),
+            "counters": measure.counters(),
         }
+        if self._is_ready(moment):
+            mid = self._mid(moment)
+            bid, ask = order_book(trader.pair, mid, moment, orders, depth=5).best
+            report |= {"mid_price": plain(mid), "best_bid": plain(bid), "best_ask": plain(ask)}
+        if measure.last_rejection is not None:
+            report["last_rejection"] = measure.last_rejection
+        return report
+
+    def _why_not_quoting(self, moment: float, orders: list[LiveOrder]) -> str:
+        if not self._is_ready(moment):
+            return f"{self.trader.connector} is not ready."
+        return "" if len({order.side for order in orders}) == len(_BOTH_SIDES) else self._measure.not_quoting
+
+
+def _order(order: LiveOrder, filled: Decimal) -> dict[str, Any]:
+    return {
+        "client_order_id": order.client_order_id,
+        "exchange_order_id": order.exchange_order_id,
+        "side": order.side.lower(),
+        "price": plain(order.limit),
+        "amount": plain(order.size),
+        "filled": plain(filled),
+        "created_at": order.placed_at,
+    }
 
 
 def latest_reports(instance: "Instance", *, final: bool = False) -> dict[str, dict[str, Any]]:
@@ -224,10 +223,6 @@ def _entry(figures: dict[str, Any], custom_info: dict[str, Any]) -> dict[str, An
 
 def _rounded(number: Decimal, places: int = 8) -> float:
     return round(float(number), places)
-
-
-def _text(number: Decimal) -> str:
-    return f"{number.normalize():f}"
 
 
 _NO_FIGURES: dict[str, Any] = {}

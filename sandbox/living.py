@@ -94,6 +94,10 @@ class LivingMarket:
         self.catch_up()
         return sorted((o for orders in self._on_book.values() for o in orders.values()), key=lambda o: o.number)
 
+    def all_orders(self) -> list[LiveOrder]:
+        self.catch_up()
+        return self.orders
+
     def all_fills(self) -> list[Fill]:
         self.catch_up()
         return self.fills

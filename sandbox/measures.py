@@ -102,6 +102,26 @@ class Measure:
             self._apply(what, when, reference)
         self._count_until(moment)
 
+    def counters(self) -> dict[str, object]:
+        """Return the counters of a report, see ``docs/reports.md``."""
+        position = self.position
+        return {
+            "running_seconds": plain(self.running),
+            "connected_seconds": plain(self.connected),
+            "quoting_seconds": plain(self.quoting),
+            "spread_percent_seconds": plain(self.spread),
+            "bid_depth_seconds": {depth: plain(value) for depth, value in self.bid_depth.items()},
+            "ask_depth_seconds": {depth: plain(value) for depth, value in self.ask_depth.items()},
+            "buys": position.buys,
+            "sells": position.sells,
+            "buy_volume_quote": plain(position.bought),
+            "sell_volume_quote": plain(position.sold),
+            "maker_volume_quote": plain(position.volume),  # every order has rested on the book
+            "fees_quote": plain(position.fees),
+            "fees_other": {},
+            "rejections": self.rejections,
+        }
+
     def _apply(self, what: str, when: float, reference: int | str) -> None:
         if what in {PLACED, RESTORED}:
             order = self.orders[int(reference) - 1]
@@ -167,3 +187,8 @@ def _filled_before(order: LiveOrder, fills: Sequence[Fill], moment: float) -> De
     if not order.filled:
         return _ZERO
     return sum((f.amount for f in fills if f.order_number == order.number and f.moment <= moment), _ZERO)
+
+
+def plain(number: Decimal | float) -> str:
+    """Return the number as text without an exponent, to 12 places at most."""
+    return f"{Decimal(number):.12f}".rstrip("0").rstrip(".")

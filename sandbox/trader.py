@@ -216,7 +216,7 @@ class Trader:
             for line in refused_submission(self.connector, self.pair, side, str(size), str(price), moment):
                 self._log(line["level_name"], line["msg"], moment, CONNECTOR)
             self.life.note(REJECTED, moment, KEY_REFUSED)
-            return f"The exchange rejects the {name}: {KEY_REFUSED}."
+            return ""
         order = self.market.place(self, side, ticks, size, moment)
         self._report(side, "placed", "", moment)
         self.life.note(PLACED, moment, order.number)

@@ -13,7 +13,7 @@ from typing import Literal
 from sandbox.catalog import BUNDLED_SCRIPTS, CONNECTORS, CONTROLLERS, why_not_of_type
 from sandbox.clock import Clock, utc
 from sandbox.exchange import Exchange, Order, orders_of
-from sandbox.fills import Fill
+from sandbox.fills import Fill, LiveOrder
 from sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, Instance
 from sandbox.live_reports import is_reporting_script
 from sandbox.living import LivingMarket
@@ -228,6 +228,13 @@ class World:
                 return [*self.market.open_orders()]
             now = self.clock.now()
             return [o for i in self.instances.values() for o in orders_of(i) if o.is_open(now)]
+
+    def orders(self, instance: str | None = None) -> list[LiveOrder]:
+        """Return every order up to now in the order of placing, by number; or those of one instance. There are none on
+        a market that stands still.
+        """
+        orders: Sequence[LiveOrder] = () if self.market is None else self.market.all_orders()
+        return [order for order in orders if instance in (None, order.instance)]
 
     def fills(self, instance: str | None = None) -> list[Fill]:
         """Return every fill up to now in the order of trading, whether its bot knows of it or not, and whatever became
