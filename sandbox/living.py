@@ -244,7 +244,10 @@ class LivingMarket:
         trader.learn(fill, order, moment)
 
     def _wallet(self, account: str, connector: str) -> Wallet:
-        return self._wallets.setdefault((account, connector), Wallet(account, connector))
+        wallet = self._wallets.get((account, connector))
+        if wallet is None:
+            wallet = self._wallets[account, connector] = Wallet(account, connector)
+        return wallet
 
     def _keep_order(self, order: LiveOrder) -> None:
         self.orders.append(order)

@@ -6,7 +6,6 @@ same in every process and after every restart, whatever was asked before.
 """
 
 from array import array
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from random import Random
@@ -80,7 +79,7 @@ class Walk:
     def _block(self, number: int) -> "array[int]":
         if number not in self._blocks:
             scale = self.market.price / self.market.min_price_increment
-            prices = array("q", (max(1, round(scale * (1 + part))) for part in self._parts(number)))
+            prices = array("q", [max(1, round(scale * (1 + part))) for part in self._parts(number)])
             starts = range(0, BLOCK, CHUNK)
             self._ranges[number] = (
                 array("q", (min(prices[start : start + CHUNK]) for start in starts)),
@@ -89,18 +88,18 @@ class Walk:
             self._blocks[number] = prices
         return self._blocks[number]
 
-    def _parts(self, number: int) -> Iterator[float]:
-        """Yield by which fraction the price differs from the market's, for each second of a block."""
-        draw = Random(f"{self.trading_pair} block {number}").uniform
+    def _parts(self, number: int) -> list[float]:
+        """Return by which fraction the price differs from the market's, for each second of a block."""
+        draw = Random(f"{self.trading_pair} block {number}").random
         parts = [0.0] * (BLOCK + 1)
         parts[0], parts[BLOCK] = self._end(number), self._end(number + 1)
         span = BLOCK
         for step in _STEPS:
             half = span // 2
             for place in range(half, BLOCK, span):
-                parts[place] = (parts[place - half] + parts[place + half]) / 2 + draw(-step, step)
+                parts[place] = (parts[place - half] + parts[place + half]) / 2 + step * (2 * draw() - 1)
             span = half
-        yield from parts[:BLOCK]
+        return parts[:BLOCK]
 
     def _end(self, number: int) -> float:
         return Random(f"{self.trading_pair} end {number}").uniform(-_END, _END)

@@ -309,7 +309,7 @@ class World:
         }
         draft = path.with_name(f"{path.name}.draft")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(state, file)
+            file.write(json.dumps(state))  # many times as fast as json.dump
         draft.replace(path)
 
     def _load(self, state: dict) -> None:
