@@ -74,16 +74,19 @@ class Sandbox:
             server.should_exit = True
             thread.join()
 
-    def reset(self, speed: float | None = None) -> None:
+    def reset(self, speed: float | None = None, market: MarketMode | None = None) -> None:
         """Start again at the same address, like a new sandbox: earlier requests no longer have an effect. Creating an
         application and a server takes a hundred times as long.
+
+        Args:
+            speed, market: as for a new sandbox; ``None`` for what this one was created with.
         """
         self.faults.clear()
         if self._serving is not None:
             self._serving.drop_requests(self._front)
         self.requests.clear()
         clock = Clock(speed or self._speed)
-        self.world = World(clock, self._state_file, self._market)
+        self.world = World(clock, self._state_file, market or self._market)
         self._app.state.world = self.world
         self._front.clock = clock
 

@@ -109,6 +109,14 @@ def test_a_fill_names_its_order_and_its_fee(world, bot):
         assert order.placed_at < fill.moment == int(fill.moment)
 
 
+def test_a_sandbox_can_start_again_with_a_living_market():
+    sandbox = Sandbox()
+    sandbox.reset(market="living")
+    assert sandbox.world.market is not None
+    sandbox.reset()
+    assert sandbox.world.market is None
+
+
 def test_fills_do_not_depend_on_how_often_anyone_looks(world, api):
     deploy_spread(api)
     other = Sandbox(market="living")
