@@ -22,7 +22,7 @@ from sandbox.exchange import Side
 from sandbox.fills import FEE, Fill, LiveOrder
 from sandbox.instance import Instance
 from sandbox.prices import CHUNK, walk_of
-from sandbox.trader import Trader
+from sandbox.trader import Terms, Trader
 from sandbox.wallets import Wallet
 
 #: The order of events of one moment: the exchange first.
@@ -71,9 +71,9 @@ class LivingMarket:
                 heapq.heappop(self._events)[-1]()
             self._until = now
 
-    def enlist(self, instance: Instance, *, publishes: bool) -> None:
-        """Let an instance trade; ``publishes``: it runs a script that publishes a report."""
-        trader = Trader(len(self._traders), instance, self, publishes=publishes)
+    def enlist(self, instance: Instance, terms: Terms) -> None:
+        """Let an instance trade."""
+        trader = Trader(len(self._traders), instance, self, terms)
         self._traders[instance.name] = self._acting[instance.name] = trader
 
     def trader(self, instance: Instance) -> Trader:

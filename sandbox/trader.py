@@ -2,6 +2,8 @@
 
 import math
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,19 @@ READY, RENEW, PLACE, DROP = "ready", "renew", "place", "drop"
 _SIDES: tuple[tuple[Side, str], ...] = (("BUY", "bid"), ("SELL", "ask"))
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a strategy's source says about it.
+
+    Attributes:
+        defaults: its settings, where a configuration has none.
+        publishes: whether it is a script that publishes a report.
+    """
+
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    publishes: bool = False
+
+
 class Trader:
     """The strategy of one instance, through all lives of its container.
 
@@ -42,14 +57,15 @@ class Trader:
         left: the orders that a stop should have canceled and could not.
     """
 
-    def __init__(self, number: int, instance: Instance, market: "LivingMarket", *, publishes: bool) -> None:
+    def __init__(self, number: int, instance: Instance, market: "LivingMarket", terms: "Terms") -> None:
         self.number, self.instance, self.market = number, instance, market
         self.reports: dict[int, LifeReports] = {}
-        self.publishes = publishes
-        config = instance.market_config
+        self._defaults = terms.defaults
+        config = self._config
         names = ("connector_name", "exchange", "connector")
         self.connector = next((str(config[name]) for name in names if config.get(name)), "")
         self.pair = str(config.get("trading_pair") or "")
+        self.publishes = terms.publishes and bool(self.pair)
         self.lives: list[Life] = []
         self.lines: deque[dict[str, object]] = deque(maxlen=KEPT_LINES)
         self.failures: deque[dict[str, object]] = deque(maxlen=KEPT_LINES)
@@ -253,12 +269,17 @@ class Trader:
         return [o for o in self._standing() if self.is_script or o.placed_at >= self.life.started_at]
 
     @property
+    def _config(self) -> dict[str, object]:
+        """Its settings as they are now; a controller's can be changed while it runs."""
+        return {**self._defaults, **self.instance.market_config}
+
+    @property
     def _refresh(self) -> float:
-        return max(NEXT_TICK, _number(self.instance.market_config.get("order_refresh_time"), REFRESH))
+        return max(NEXT_TICK, _number(self._config.get("order_refresh_time"), REFRESH))
 
     def _size(self) -> Decimal:
         """Return the size of an order in whole steps of the market."""
-        config, step = self.instance.market_config, Decimal(str(self.walk.market.min_order_size))
+        config, step = self._config, Decimal(str(self.walk.market.min_order_size))
         if amount := config.get("order_amount"):
             wanted = Decimal(str(amount))
         else:
@@ -268,7 +289,7 @@ class Trader:
 
     def _ticks(self, side: Side, market_ticks: int) -> int:
         """Return the price of an order in ticks, rounded away from the market's."""
-        spread = Decimal(str(spread_of(self.instance.market_config, BID_SPREADS if side == "BUY" else ASK_SPREADS)))
+        spread = Decimal(str(spread_of(self._config, BID_SPREADS if side == "BUY" else ASK_SPREADS)))
         if side == "BUY":
             return min(market_ticks - 1, math.floor(market_ticks * (1 - spread)))
         return max(market_ticks + 1, math.ceil(market_ticks * (1 + spread)))
@@ -308,13 +329,14 @@ class Trader:
             "lines": [*self.lines],
             "failures": [*self.failures],
             "next": self.next,
+            "defaults": self._defaults,
             "publishes": self.publishes,
             "flags": flags,
         }
 
     def restore(self, record: dict[str, Any]) -> None:
         """Continue where a recorded trader was."""
-        self.publishes = record["publishes"]
+        self._defaults, self.publishes = record["defaults"], record["publishes"]
         self.lives = [Life.from_record(life) for life in record["lives"]]
         self.lines.extend(record["lines"])
         self.failures.extend(record["failures"])

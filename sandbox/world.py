@@ -20,7 +20,8 @@ from sandbox.living import LivingMarket
 from sandbox.markets import market_of
 from sandbox.prices import walk_of
 from sandbox.reports import LOG_LENGTH, logs_of
-from sandbox.scripts import config_template, why_not_startable
+from sandbox.scripts import UNDEFINED, config_template, why_not_startable
+from sandbox.trader import Terms
 from sandbox.wallets import Balance, Wallet
 
 MASTER_ACCOUNT = "master_account"
@@ -173,10 +174,17 @@ class World:
             self.instances[name].remove(keeps_data=False)
 
     def _enlist(self, instance: Instance) -> None:
-        if self.market is not None:
+        if self.market is None:
+            return
+        if isinstance(instance.config, list):
+            defaults, publishes = self._controller_defaults(instance.market_config), False
+        else:
             script = instance.script_file or ""
-            publishes = not instance.controllers and is_reporting_script(script, self.scripts.get(script, ""))
-            self.market.enlist(instance, publishes=publishes)
+            source = self.scripts.get(script, "")
+            defaults = {} if why_not_startable(source) else config_template(script, source)
+            publishes = is_reporting_script(script, source)
+        known = {name: value for name, value in defaults.items() if value not in (None, UNDEFINED)}
+        self.market.enlist(instance, Terms(known, publishes))
 
     def _start(self, instance: Instance, warm_up: float) -> None:
         # A server drops a bot's log with the bot: half a minute after its last contact.

@@ -140,6 +140,19 @@ def _facts(world):
     return [(f.trade_id, f.client_order_id, f.side, f.price, f.amount, f.moment) for f in world.fills()]
 
 
+def test_settings_that_a_configuration_leaves_out_have_the_defaults_of_their_strategy(world, api):
+    world.scripts["spread"] += (
+        "    bid_spread: Decimal = Field(default=Decimal('0.01'))\n    order_amount: int = 2000\n"
+    )
+    for name in ("bid_spread", "order_amount"):
+        del world.script_configs["sharp"][name]
+    deploy_spread(api)
+    world.clock.advance(QUOTING)
+    bid, _ = world.open_orders()
+    assert bid.size == 2000
+    assert bid.limit == (world.mid(PAIR) * Decimal("0.99")).quantize(TICK, ROUND_FLOOR)
+
+
 # --- balances ---
 
 

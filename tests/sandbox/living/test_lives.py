@@ -134,6 +134,21 @@ def test_orders_that_a_refused_key_would_place_are_logged_as_rejected(api, world
     assert len(world.orders()) == 2
 
 
+def test_a_stop_with_a_refused_key_leaves_orders_that_fill_without_the_bot(api, world, quoting):
+    left = ids(world)
+    world.exchange.refuse_keys()
+    stop(api, quoting)
+    world.clock.advance(11)
+    *_, before, last = messages(api, quoting)
+    assert before == f"Stopping, but these cancels are not confirmed: {', '.join(left)}"
+    assert last == "Hummingbot stopped."
+    assert set(ids(world)) | {fill.client_order_id for fill in world.fills()} == set(left)
+    known = len(trades(api, quoting))
+    until(world, lambda: len(world.fills()) > known)
+    assert len(trades(api, quoting)) == known
+    assert messages(api, quoting)[-2:] == [before, last]
+
+
 def test_a_kill_switch_cancels_and_its_end_quotes_again(api, world, controller):
     world.clock.advance(QUOTING + 3)
     config = f"/controllers/bots/{controller}/pmm/config"
