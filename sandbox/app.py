@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from sandbox.faults import Faults
-from sandbox.routes import accounts, bots, deploy, host, markets, strategies
+from sandbox.routes import accounts, archive, bots, deploy, host, markets, strategies
 from sandbox.routes.context import Faulty, TheWorld
 from sandbox.world import VERSION, World
 
@@ -30,7 +30,7 @@ def build_app(world: World, faults: Faults, *, username: str, password: str, leg
     async def root(world: TheWorld) -> dict[str, str]:
         return {"name": "Hummingbot API", "version": world.version, "status": "running"}
 
-    for routes in (accounts, strategies, deploy, bots, host, markets):
+    for routes in (accounts, strategies, deploy, bots, host, archive, markets):
         app.include_router(routes.router, dependencies=[Depends(check_login)])
     whole = app.openapi
 

@@ -10,17 +10,18 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sandbox.clock import Clock
-from sandbox.markets import MARKETS, Market
+from sandbox.markets import market_of
 
 if TYPE_CHECKING:
     from sandbox.instance import Instance
+    from sandbox.living import LivingMarket
 
 #: How often a bot that has no orders tries to place some, in sandbox seconds.
 RECOVERY_INTERVAL = 60.0
 #: From a controller's first orders until it cancels them, when its kill switch was on before it started.
 KILLED_AFTER = 1.0
-#: The market of a pair that the sandbox does not know.
-_ANY_MARKET = Market(1.0, 1.0, 1.0, 0.0001)
+#: The settings that hold a side's spread, of scripts and of controllers.
+BID_SPREADS, ASK_SPREADS = ("bid_spread", "buy_spreads"), ("ask_spread", "sell_spreads")
 
 Side = Literal["BUY", "SELL"]
 
@@ -48,9 +49,11 @@ class Order:
     def is_open(self, moment: float) -> bool:
         return self.placed_at <= moment and (self.cancelled_at is None or self.cancelled_at > moment)
 
-    def last_status(self, moment: float) -> str:
-        """Return the name of the order's last event, as Hummingbot's database has it."""
-        return f"{self.side.title()}OrderCreated" if self.is_open(moment) else "OrderCancelled"
+    def database_status(self, moment: float) -> tuple[str, float]:
+        """Return the name of the order's last event in the database of its bot, and when that was."""
+        if self.cancelled_at is not None and not self.is_open(moment):
+            return "OrderCancelled", self.cancelled_at
+        return f"{self.side.title()}OrderCreated", self.placed_at
 
 
 @dataclass
@@ -61,12 +64,14 @@ class Exchange:
         refusals: from when until when it refuses every request that is signed with a key.
         unlisted: trading pairs that it does not list, though a server's rules may.
         empty_since: since when there is no balance to trade with.
+        market: what makes prices walk and orders fill; ``None`` when everything stands still.
     """
 
     clock: Clock = field(repr=False)
     refusals: list[tuple[float, float | None]] = field(default_factory=list)
     unlisted: set[str] = field(default_factory=set)
     empty_since: float | None = None
+    market: "LivingMarket | None" = field(default=None, repr=False)
 
     def refuse_keys(self) -> None:
         """Refuse every key from now on, as after a revocation."""
@@ -94,6 +99,8 @@ class Exchange:
 
 def orders_of(instance: "Instance") -> list[Order]:
     """Return every order that the instance has placed up to now, in this life of its container and in those before."""
+    if instance.exchange.market is not None:
+        return [*instance.exchange.market.orders_of(instance)]
     now = instance.clock.now()
     orders = [Order(**order) for order in instance.previous_orders]  # type: ignore[arg-type]
     for order in orders:
@@ -103,7 +110,9 @@ def orders_of(instance: "Instance") -> list[Order]:
 
 
 def settled(instance: "Instance") -> list[dict[str, object]]:
-    """Return the same at the end of a life, to be kept for the next one."""
+    """Return the same at the end of a life, to be kept for the next one; a living market keeps them itself."""
+    if instance.exchange.market is not None:
+        return []
     return [asdict(order) for order in orders_of(instance)]
 
 
@@ -169,9 +178,9 @@ def _cancels_previous_at(instance: "Instance") -> float | None:
 def _pair_of_orders(instance: "Instance", number: int, placed_at: float) -> Iterator[Order]:
     config = instance.market_config
     connector, pair = str(config.get("connector_name", "")), str(config.get("trading_pair", ""))
-    price = MARKETS.get(pair, _ANY_MARKET).price
+    price = market_of(pair).price
     amount = float(str(config.get("order_amount") or 1))
-    for side, sign, names in (("BUY", -1, ("bid_spread", "buy_spreads")), ("SELL", 1, ("ask_spread", "sell_spreads"))):
+    for side, sign, names in (("BUY", -1, BID_SPREADS), ("SELL", 1, ASK_SPREADS)):
         seed = f"{instance.name}/{instance.started_at}/{number}/{side}"
         yield Order(
             client_order_id=f"{side[0]}SBX{zlib.crc32(seed.encode()):08x}{number:04x}",
@@ -179,13 +188,14 @@ def _pair_of_orders(instance: "Instance", number: int, placed_at: float) -> Iter
             connector=connector,
             trading_pair=pair,
             side=side,  # type: ignore[arg-type]
-            price=round(price * (1 + sign * _spread(config, names)), 10),
+            price=round(price * (1 + sign * spread_of(config, names)), 10),
             amount=amount,
             placed_at=placed_at,
         )
 
 
-def _spread(config: dict[str, object], names: tuple[str, str]) -> float:
+def spread_of(config: dict[str, object], names: tuple[str, str]) -> float:
+    """Return the first spread of one side, as a fraction of the price, under whichever name a configuration has it."""
     value = next((config[name] for name in names if config.get(name)), 0.003)
     first = value[0] if isinstance(value, list) else str(value).split(",")[0]
     return float(str(first))

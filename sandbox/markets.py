@@ -54,6 +54,14 @@ MARKETS = {
 }
 
 
+#: The market of a pair that the sandbox does not know.
+_ANY_MARKET = Market(1.0, 1.0, 1.0, 0.0001)
+
+
+def market_of(trading_pair: str) -> Market:
+    return MARKETS.get(trading_pair, _ANY_MARKET)
+
+
 def trading_rules(trading_pairs: list[str] | None) -> dict[str, dict[str, object]]:
     """Return rules by pair. One that is not listed is no failure: it has an error in place of its rules."""
     if trading_pairs is None:

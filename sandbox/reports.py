@@ -9,13 +9,12 @@ from typing import Any
 from sandbox.clock import utc
 from sandbox.exchange import orders_of, refused_rounds
 from sandbox.instance import EXCHANGE_READY, Instance
+from sandbox.live_reports import SNAPSHOT_EVERY, latest_reports, live_snapshots
 
 #: Sandbox seconds between two lines of a strategy's log.
 LOG_EVERY = 60.0
 #: Entries of each kind of log that the server keeps.
 LOG_LENGTH = 100
-#: Sandbox seconds between two snapshots in the server's database.
-SNAPSHOT_EVERY = 300
 #: The valid distances between a history's entries, in the same seconds.
 INTERVALS = {"5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "12h": 43200, "1d": 86400}
 
@@ -23,16 +22,23 @@ INTERVALS = {"5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "12h":
 RUNNING_AGAIN = 7.0
 
 _LEVELS = {"NETWORK": 16, "INFO": 20, "WARNING": 30, "ERROR": 40}
-_APPLICATION = "hummingbot.client.hummingbot_application"
-_STRATEGY = "hummingbot.strategy.strategy_v2_base"
-_CONNECTOR = "hummingbot.connector.exchange_py_base"
-_TRACKER = "hummingbot.connector.client_order_tracker"
-_MQTT = "hummingbot.remote_iface.mqtt"
+APPLICATION = "hummingbot.client.hummingbot_application"
+STRATEGY = "hummingbot.strategy.strategy_v2_base"
+CONNECTOR = "hummingbot.connector.exchange_py_base"
+EXECUTOR = "hummingbot.strategy_v2.executors.position_executor.position_executor"
+TRACKER = "hummingbot.connector.client_order_tracker"
+MQTT = "hummingbot.remote_iface.mqtt"
 
 
-def bot_status(instance: Instance, *, mqtt_up: bool) -> dict[str, object]:
-    """Return one bot's entry: a script bot is always ``stopped``, because only controllers report."""
-    reports = controller_reports(instance)
+def bot_status(instance: Instance, *, mqtt_up: bool, final: bool = False) -> dict[str, object]:
+    """Return one bot's entry: a script bot is always ``stopped``, because only controllers report.
+
+    On a living market ``spread`` reports as controllers do; where everything stands still it does not.
+
+    Args:
+        final: let the strategy publish its last report now.
+    """
+    reports = controller_reports(instance, final=final)
     recently_active = instance.recently_active and mqtt_up
     general, errors = logs_of(instance)
     reporting = "running" if recently_active else "idle"
@@ -48,8 +54,10 @@ def bot_status(instance: Instance, *, mqtt_up: bool) -> dict[str, object]:
     }
 
 
-def controller_reports(instance: Instance) -> dict[str, dict[str, object]]:
+def controller_reports(instance: Instance, *, final: bool = False) -> dict[str, dict[str, object]]:
     """Return what the controllers last reported, by controller id; a stop clears it."""
+    if instance.exchange.market is not None:
+        return latest_reports(instance, final=final)
     span = instance.trading_span()
     if span is None or instance.stopped_at is not None:
         return {}
@@ -58,6 +66,11 @@ def controller_reports(instance: Instance) -> dict[str, dict[str, object]]:
 
 def snapshots(instance: Instance, every: int = SNAPSHOT_EVERY) -> Iterator[dict[str, Any]]:
     """Yield the controllers' reports as the database keeps them, one per so many seconds, the newest first."""
+    for stored in live_snapshots(instance, every):
+        moment = stored.pop("moment")
+        yield {"timestamp": utc(moment).isoformat(), **stored}
+    if instance.exchange.market is not None:
+        return
     span = instance.trading_span()
     if span is None:
         return
@@ -128,23 +141,23 @@ def logs_of(instance: Instance) -> tuple[list[dict[str, object]], list[dict[str,
     start, end = instance.starts_at, instance.talks_until
     if not instance.headless or end <= start:
         return general, errors
-    general.append(_entry("INFO", "MQTT Bridge connected with success.", start, _MQTT))
-    general.append(_entry("INFO", "start command initiated.", start, _APPLICATION))
+    general.append(entry("INFO", "MQTT Bridge connected with success.", start, MQTT))
+    general.append(entry("INFO", "start command initiated.", start, APPLICATION))
     if instance.problem:
         failure = f"Failed to start strategy {instance.script_file}: {instance.problem}"
-        errors.append(_entry("ERROR", failure, start, _APPLICATION))
+        errors.append(entry("ERROR", failure, start, APPLICATION))
     elif span := instance.trading_span():
         lines, failures = _strategy_lines(instance, *span)
         general += lines
         errors += failures
     if (stopped_at := instance.stopped_at) is not None and stopped_at <= end:
-        general.append(_entry("INFO", "stop command initiated.", stopped_at, _APPLICATION))
+        general.append(entry("INFO", "stop command initiated.", stopped_at, APPLICATION))
         if (confirmed_at := instance.stop_confirmed_at or stopped_at) <= end:
             if left := _uncancelled(instance) if confirmed_at > stopped_at else []:
                 lines, failures = _refused_cancels(instance, left, stopped_at, confirmed_at)
                 general += lines
                 errors += failures
-            general.append(_entry("INFO", "Hummingbot stopped.", confirmed_at, _APPLICATION))
+            general.append(entry("INFO", "Hummingbot stopped.", confirmed_at, APPLICATION))
     general.sort(key=itemgetter("timestamp"))
     return general, errors
 
@@ -156,8 +169,14 @@ def _strategy_lines(
     if not instance.is_listed_at_the_exchange:
         seconds = range(max(0, int(end - start) - LOG_LENGTH), int(end - start) + 1)
         waiting = f"{instance.market_config.get('connector_name')} is not ready. Please wait..."
-        return [_entry("WARNING", waiting, start + second, _STRATEGY) for second in seconds], []
-    general = [_entry("WARNING", "The exchange is not ready. Please wait...", start, _STRATEGY)]
+        return [entry("WARNING", waiting, start + second, STRATEGY) for second in seconds], []
+    general = [entry("WARNING", "The exchange is not ready. Please wait...", start, STRATEGY)]
+    for moment, controller, killed in instance.kill_switch_obeyed():
+        deed = "Manual cash out for" if killed else "Restarting"
+        general.append(entry("INFO", f"{deed} controller {controller}.", moment, STRATEGY))
+    if instance.exchange.market is not None:
+        trader = instance.exchange.market.trader(instance)
+        return [*general, *trader.lines], [*trader.failures]
     rounds = int((end - start - EXCHANGE_READY) // LOG_EVERY)
     for number in range(max(0, rounds - LOG_LENGTH), rounds):
         moment = start + EXCHANGE_READY + number * LOG_EVERY
@@ -165,22 +184,19 @@ def _strategy_lines(
             pair = instance.market_config.get("trading_pair")
             for side in ("bid", "ask"):
                 words = f"No {side} of 1600 {pair} at 0.0125: the available balance does not pay for it."
-                general.append(_entry("WARNING", words, moment, _STRATEGY))
+                general.append(entry("WARNING", words, moment, STRATEGY))
         elif not _is_killed(instance, moment):
-            general.append(_entry("INFO", "Refreshed the buy and the sell orders.", moment, _STRATEGY))
-    for moment, controller, killed in instance.kill_switch_obeyed():
-        deed = "Manual cash out for" if killed else "Restarting"
-        general.append(_entry("INFO", f"{deed} controller {controller}.", moment, _STRATEGY))
+            general.append(entry("INFO", "Refreshed the buy and the sell orders.", moment, STRATEGY))
     for order in orders_of(instance):
         created = (
             f"Created LIMIT {order.side} order {order.client_order_id} for {order.amount} {order.trading_pair} "
             f"at {order.price}."
         )
         if start <= order.placed_at <= end:
-            general.append(_entry("INFO", created, order.placed_at, _TRACKER))
+            general.append(entry("INFO", created, order.placed_at, TRACKER))
         if order.cancelled_at is not None and start <= order.cancelled_at <= end:
             cancelled = f"Successfully canceled order {order.client_order_id}."
-            general.append(_entry("INFO", cancelled, order.cancelled_at, _TRACKER))
+            general.append(entry("INFO", cancelled, order.cancelled_at, TRACKER))
     for moment in refused_rounds(instance):
         if moment <= end:
             general += _refused_submissions(instance, moment)
@@ -188,24 +204,32 @@ def _strategy_lines(
 
 
 def _refused_submissions(instance: Instance, moment: float) -> Iterator[dict[str, object]]:
-    """Return Hummingbot's log of orders that the exchange rejects: nothing of it is in the error log."""
-    name = str(instance.market_config.get("connector_name", "")).title()
+    name, pair = str(instance.market_config.get("connector_name", "")), instance.market_config.get("trading_pair")
     for side in ("BUY", "SELL"):
-        yield _entry(
-            "NETWORK",
-            f"Error submitting {side.lower()} LIMIT order to {name} for 1600 "
-            f"{instance.market_config.get('trading_pair')} 0.0125.\nTraceback (most recent call last):\n"
-            '  File "exchange_py_base.py", line 470, in _create_order\n'
-            'OSError: Error executing request POST /orders. HTTP status is 401. Error: {"message":"Invalid API key"}',
-            moment,
-            _CONNECTOR,
-        )
-        words = f"Failed to submit {side} order to {name}. Check API key and network connection."
-        yield _entry("WARNING", words, moment, _CONNECTOR)
+        yield from refused_submission(name, str(pair), side, "1600", "0.0125", moment)
+
+
+def refused_submission(
+    connector: str, trading_pair: str, side: str, amount: str, price: str, moment: float
+) -> Iterator[dict[str, object]]:
+    """Return Hummingbot's log of an order that the exchange rejects: nothing of it is in the error log."""
+    yield entry(
+        "NETWORK",
+        f"Error submitting {side.lower()} LIMIT order to {connector.title()} for {amount} "
+        f"{trading_pair} {price}.\nTraceback (most recent call last):\n"
+        '  File "exchange_py_base.py", line 470, in _create_order\n'
+        'OSError: Error executing request POST /orders. HTTP status is 401. Error: {"message":"Invalid API key"}',
+        moment,
+        CONNECTOR,
+    )
+    words = f"Failed to submit {side} order to {connector.title()}. Check API key and network connection."
+    yield entry("WARNING", words, moment, CONNECTOR)
 
 
 def _uncancelled(instance: Instance) -> list[str]:
-    """Return the ids of the orders that a stop should have canceled, and that are still open."""
+    """Return the ids of the orders that a stop should have canceled, and could not."""
+    if instance.exchange.market is not None:
+        return instance.exchange.market.trader(instance).left
     return [order.client_order_id for order in orders_of(instance) if order.cancelled_at is None]
 
 
@@ -213,13 +237,13 @@ def _refused_cancels(
     instance: Instance, left: list[str], begun_at: float, given_up_at: float
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     errors = [
-        _entry("ERROR", f"Failed to cancel order {order}\nOSError: Invalid API key", begun_at, _CONNECTOR)
+        entry("ERROR", f"Failed to cancel order {order}\nOSError: Invalid API key", begun_at, CONNECTOR)
         for order in left
     ]
     if instance.controllers:  # a controller logs nothing about it, and the connector just this
         return [], errors
     words = f"Stopping, but these cancels are not confirmed: {', '.join(left)}"
-    return [_entry("WARNING", words, given_up_at, _STRATEGY)], errors
+    return [entry("WARNING", words, given_up_at, STRATEGY)], errors
 
 
 def _is_killed(instance: Instance, moment: float) -> bool:
@@ -228,7 +252,7 @@ def _is_killed(instance: Instance, moment: float) -> bool:
     return bool(killed) and all(killed.get(controller, False) for controller in instance.controllers)
 
 
-def _entry(level: str, message: str, moment: float, logger: str) -> dict[str, object]:
+def entry(level: str, message: str, moment: float, logger: str) -> dict[str, object]:
     return {
         "level_name": level,
         "msg": message,

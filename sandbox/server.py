@@ -14,7 +14,7 @@ from sandbox.app import build_app
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.transport import Connection, Front, RecordedRequest
-from sandbox.world import World
+from sandbox.world import MarketMode, World
 
 HOST = "127.0.0.1"
 #: How often the server checks whether it has to stop, in seconds of real time.
@@ -30,6 +30,8 @@ class Sandbox:
         speed: how much faster than the wall's the sandbox's time passes.
         state_file: where the state survives a restart; ``None`` to drop it.
         legacy_config_map: answer config-map with a plain list of names, as older servers do.
+        market: ``still``: prices and orders stand still, and nothing fills; ``living``: prices walk, bots replace their
+            orders, and orders fill.
     """
 
     def __init__(
@@ -39,15 +41,17 @@ class Sandbox:
         speed: float = 1.0,
         state_file: Path | str | None = None,
         legacy_config_map: bool = False,
+        market: MarketMode = "still",
     ) -> None:
         self.url = ""
         self.requests: list[RecordedRequest] = []
         self.faults = Faults()
         self._speed = speed
+        self._market: MarketMode = market
         self._state_file = Path(state_file) if state_file is not None else None
         self._serving: _Server | None = None
         clock = Clock(speed)
-        self.world = World(clock, self._state_file)
+        self.world = World(clock, self._state_file, self._market)
         self._app = build_app(
             self.world, self.faults, username=username, password=password, legacy_config_map=legacy_config_map
         )
@@ -70,16 +74,19 @@ class Sandbox:
             server.should_exit = True
             thread.join()
 
-    def reset(self, speed: float | None = None) -> None:
+    def reset(self, speed: float | None = None, market: MarketMode | None = None) -> None:
         """Start again at the same address, like a new sandbox: earlier requests no longer have an effect. Creating an
         application and a server takes a hundred times as long.
+
+        Args:
+            speed, market: as for a new sandbox; ``None`` for what this one was created with.
         """
         self.faults.clear()
         if self._serving is not None:
             self._serving.drop_requests(self._front)
         self.requests.clear()
         clock = Clock(speed or self._speed)
-        self.world = World(clock, self._state_file)
+        self.world = World(clock, self._state_file, market or self._market)
         self._app.state.world = self.world
         self._front.clock = clock
 

@@ -4,21 +4,32 @@ import copy
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from sandbox.catalog import BUNDLED_SCRIPTS, CONNECTORS, CONTROLLERS, why_not_of_type
 from sandbox.clock import Clock, utc
 from sandbox.exchange import Exchange, Order, orders_of
+from sandbox.fills import Fill, LiveOrder
 from sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, Instance
-from sandbox.reports import logs_of
-from sandbox.scripts import config_template, why_not_startable
+from sandbox.live_reports import is_reporting_script
+from sandbox.living import LivingMarket
+from sandbox.markets import market_of
+from sandbox.prices import walk_of
+from sandbox.reports import LOG_LENGTH, logs_of
+from sandbox.scripts import UNDEFINED, config_template, why_not_startable
+from sandbox.trader import Terms
+from sandbox.wallets import Balance, Wallet
 
 MASTER_ACCOUNT = "master_account"
 VERSION = "1.0.1"
 
 Values = dict[str, object]
+#: Whether prices stand still and no order fills, or prices walk and orders fill.
+MarketMode = Literal["still", "living"]
 #: Where a configuration names an exchange that its strategy logs in to.
 _MARKET_KEYS = ("connector_name", "exchange", "connector", "maker_connector", "taker_connector")
 
@@ -34,12 +45,14 @@ class World:
         script_configs, controller_configs: by name, without ``.yml``.
         instances: every instance ever made, by unique name, in the order of making.
         unreadable: the accounts whose keys it can't read, as after a change of its config password.
+        market: what makes prices walk and orders fill; ``None`` when everything stands still.
     """
 
-    def __init__(self, clock: Clock, state_file: Path | None = None) -> None:
+    def __init__(self, clock: Clock, state_file: Path | None = None, market: MarketMode = "still") -> None:
         self.clock = clock
-        self.exchange = Exchange(clock)
         self.lock = threading.RLock()
+        self.market = LivingMarket(clock, self.lock) if market == "living" else None
+        self.exchange = Exchange(clock, market=self.market)
         self.version = VERSION
         self.controllers = dict(CONTROLLERS)
         self.accounts: dict[str, dict[str, Values]] = {MASTER_ACCOUNT: {}}
@@ -57,6 +70,8 @@ class World:
     def changing(self) -> Iterator[None]:
         """Hold the lock, and store the state on disk afterwards."""
         with self.lock:
+            if self.market is not None:
+                self.market.catch_up()  # what happened before must not depend on what is changed now
             yield
             if self._state_file is not None:
                 self._save(self._state_file)
@@ -72,12 +87,6 @@ class World:
         """Return the bots that the server counts as active."""
         with self.lock:
             return [instance for instance in self.instances.values() if instance.listed]
-
-    def open_orders(self) -> list[Order]:
-        """Return the orders on the exchanges' books now, whatever became of the bots that placed them."""
-        with self.lock:
-            now = self.clock.now()
-            return [o for i in self.instances.values() for o in orders_of(i) if o.is_open(now)]
 
     def unique_name(self, base_name: str) -> str:
         """Return the name with the timestamp appended, which is the same for two deploys within a second."""
@@ -128,6 +137,7 @@ class World:
             for controller, settings in zip(controllers, configs, strict=True):
                 instance.kill_switches.append((self.clock.now(), controller, bool(settings.get("manual_kill_switch"))))
             self.instances[name] = instance
+            self._enlist(instance)
             self._start(instance, WARM_UP)
             if profile in self.unreadable:
                 instance.end(0)  # “Invalid password.” is in its own log only, which no route returns
@@ -163,9 +173,26 @@ class World:
         with self.changing():
             self.instances[name].remove(keeps_data=False)
 
+    def _enlist(self, instance: Instance) -> None:
+        if self.market is None:
+            return
+        if isinstance(instance.config, list):
+            defaults, publishes = self._controller_defaults(instance.market_config), False
+        else:
+            script = instance.script_file or ""
+            source = self.scripts.get(script, "")
+            defaults = {} if why_not_startable(source) else config_template(script, source)
+            publishes = is_reporting_script(script, source)
+        known = {name: value for name, value in defaults.items() if value not in (None, UNDEFINED)}
+        self.market.enlist(instance, Terms(known, publishes))
+
     def _start(self, instance: Instance, warm_up: float) -> None:
         # A server drops a bot's log with the bot: half a minute after its last contact.
-        instance.previous_log = [*logs_of(instance)] if instance.started_at and instance.recently_active else [[], []]
+        instance.previous_log = (
+            [log[-LOG_LENGTH:] for log in logs_of(instance)]
+            if instance.started_at and instance.recently_active
+            else [[], []]
+        )
         problem = self._problem(instance)
         doomed = not problem and not self._needed_connectors(instance) <= set(instance.connectors)
         instance.start(problem=problem, doomed=doomed, warm_up=warm_up)
@@ -199,6 +226,47 @@ class World:
     def _controller_defaults(self, config: Values) -> Values:
         key = (config.get("controller_type"), config.get("controller_name"))
         return next((c.defaults for known, c in self.controllers.items() if known == key), {})
+
+    # --- the exchanges' books ---
+
+    def open_orders(self) -> list[Order]:
+        """Return the orders on the exchanges' books now, whatever became of the bots that placed them."""
+        with self.lock:
+            if self.market is not None:
+                return [*self.market.open_orders()]
+            now = self.clock.now()
+            return [o for i in self.instances.values() for o in orders_of(i) if o.is_open(now)]
+
+    def orders(self, instance: str | None = None) -> list[LiveOrder]:
+        """Return every order up to now in the order of placing, by number; or those of one instance. There are none on
+        a market that stands still.
+        """
+        orders: Sequence[LiveOrder] = () if self.market is None else self.market.all_orders()
+        return [order for order in orders if instance in (None, order.instance)]
+
+    def fills(self, instance: str | None = None) -> list[Fill]:
+        """Return every fill up to now in the order of trading, whether its bot knows of it or not, and whatever became
+        of that bot; or those of one instance. There are none on a market that stands still.
+        """
+        fills: Sequence[Fill] = () if self.market is None else self.market.all_fills()
+        return [fill for fill in fills if instance in (None, fill.instance)]
+
+    def mid(self, trading_pair: str, moment: float | None = None) -> Decimal:
+        """Return the price of a market, now unless a moment is given, in the quote asset."""
+        if self.market is None:
+            return Decimal(str(market_of(trading_pair).price))
+        walk = walk_of(trading_pair)
+        return walk.price(walk.ticks(int(self.clock.now() if moment is None else moment)))
+
+    def balances(self, account: str, connector: str, moment: float | None = None) -> dict[str, Balance]:
+        """Return what an account has on an exchange by asset, now unless a moment is given: the assets that its bots
+        trade; an account without bots has what every account has.
+        """
+        if self.market is None:
+            wallet, assets = Wallet(account, connector), []
+        else:
+            wallet, assets = self.market.wallet(account, connector), self.market.traded_assets(account, connector)
+        return {asset: wallet.balance(asset, moment) for asset in assets or ("USDT", "BTC")}
 
     # --- accounts ---
 
@@ -245,16 +313,18 @@ class World:
             "script_configs": self.script_configs,
             "controller_configs": self.controller_configs,
             "instances": [instance.record() for instance in self.instances.values()],
+            "market": None if self.market is None else self.market.record(),
         }
         draft = path.with_name(f"{path.name}.draft")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(state, file)
+            file.write(json.dumps(state))  # many times as fast as json.dump
         draft.replace(path)
 
     def _load(self, state: dict) -> None:
         self.clock.advance(max(0.0, state["now"] - self.clock.now()))  # a fast run may have got ahead of us
         self.born_at = state["born_at"]
         self.exchange = Exchange.from_record(self.clock, state["exchange"])
+        self.exchange.market = self.market
         self.accounts = state["accounts"]
         self.scripts = state["scripts"]
         self.script_configs = state["script_configs"]
@@ -262,6 +332,11 @@ class World:
         self.instances = {
             record["name"]: Instance(self.clock, self.exchange, **record) for record in state["instances"]
         }
+        if self.market is not None:
+            for instance in self.instances.values():
+                self._enlist(instance)
+            if (market := state.get("market")) is not None:
+                self.market.restore(market)
 
 
 def _list(value: object) -> list[object]:

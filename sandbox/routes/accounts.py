@@ -9,6 +9,7 @@ from hummingbot_api.names import NAME
 from hummingbot_api.results import ConnectorField
 from sandbox.catalog import CONNECTORS
 from sandbox.clock import utc
+from sandbox.markets import MARKETS
 from sandbox.reports import INTERVALS, SNAPSHOT_EVERY, balances
 from sandbox.routes.bodies import PortfolioHistoryFilterRequest, PortfolioStateFilterRequest
 from sandbox.routes.context import Faulty, TheWorld
@@ -169,7 +170,7 @@ def _holdings(
     with world.lock:
         return {
             account: {
-                connector: balances(account, connector, moment)
+                connector: _tokens(world, account, connector, moment)
                 for connector in connectors
                 if account not in world.unreadable
                 and (not wanted.connector_names or connector in wanted.connector_names)
@@ -178,3 +179,23 @@ def _holdings(
             if (connectors or account != MASTER_ACCOUNT)
             and (not wanted.account_names or account in wanted.account_names)
         }
+
+
+def _tokens(world: World, account: str, connector: str, moment: float) -> list[dict[str, object]]:
+    """Return the tokens of one account on one exchange, with prices and values in dollars."""
+    if world.market is None:
+        return balances(account, connector, moment)
+    tokens: list[dict[str, object]] = []
+    for token, balance in world.balances(account, connector, moment).items():
+        pair = next((pair for pair in MARKETS if pair.partition("-")[0] == token), None)
+        price = float(world.mid(pair, moment)) if pair else 1.0
+        tokens.append(
+            {
+                "token": token,
+                "units": float(balance.total),
+                "price": price,
+                "value": round(float(balance.total) * price, 2),
+                "available_units": float(balance.available),
+            }
+        )
+    return tokens

@@ -46,6 +46,12 @@ class PriceRequest(BaseModel):
     trading_pairs: list[str]
 
 
+class OrderBookRequest(BaseModel):
+    connector_name: str
+    trading_pair: str
+    depth: int = Field(10, ge=1, le=1000)
+
+
 class PortfolioStateFilterRequest(BaseModel):
     account_names: list[str] | None = None
     connector_names: list[str] | None = None

@@ -13,7 +13,12 @@ from sandbox.instance import Instance
 from sandbox.reports import INTERVALS, bot_status, snapshots
 from sandbox.routes.bodies import StartBotAction, StopBotAction
 from sandbox.routes.context import Faulty, TheWorld
+from sandbox.trades import known_fills, trade_of_bot
 from sandbox.world import World
+
+#: How long the server waits for a bot's answer by default, in sandbox seconds.
+ANSWERS_WITHIN = 30.0
+SECONDS_PER_DAY = 86_400.0
 
 router = APIRouter(prefix="/bot-orchestration")
 
@@ -50,7 +55,7 @@ async def performance_latest(world: TheWorld, bot_name: str | None = None) -> di
         [
             snapshot
             for instance in _instances(world, bot_name)
-            for snapshot in islice(snapshots(instance), len(instance.controllers))
+            for snapshot in islice(snapshots(instance), max(1, len(instance.controllers)))
         ]
     )
 
@@ -101,10 +106,30 @@ async def one_status(bot_name: str, world: TheWorld, faulty: Faulty) -> dict[str
 
 
 @router.get("/{bot_name}/history")
-async def bot_history(bot_name: str, world: TheWorld) -> dict[str, Any]:
-    if _listed(world, bot_name) is None:
+async def bot_history(
+    bot_name: str, world: TheWorld, faulty: Faulty, days: int = 0, timeout: float = ANSWERS_WITHIN
+) -> dict[str, Any]:
+    """Return the trades in the bot's own database, the newest first. The bot itself is asked, over MQTT."""
+    instance = _listed(world, bot_name)
+    if instance is None:
         return _response({"success": False, "message": f"Bot {bot_name} not found"})
-    return _response({"success": True, "data": {"status": 200, "msg": "", "trades": []}})
+    if faulty("mqtt_down") or not instance.is_connected:
+        await world.clock.sleep(timeout)
+        message = f"No response received from {bot_name} within {timeout} seconds"
+        return _response({"success": False, "message": message, "timeout": True})
+    now = world.clock.now()
+    since = now - days * SECONDS_PER_DAY if days > 0 else 0.0
+    fills = [fill for fill in known_fills(instance) if fill.moment >= since]
+    fills.sort(key=lambda fill: (fill.moment, fill.trade_id), reverse=True)
+    header = {
+        "reply_to": "",
+        "timestamp": int(now * 1000),
+        "content_type": "json",
+        "encoding": "utf8",
+        "agent": "commlib",
+    }
+    data = {"status": 200, "msg": "", "trades": [trade_of_bot(fill) for fill in fills]}
+    return _response({"success": True, "data": {"header": header, "data": data}})
 
 
 @router.get("/bot-runs")
@@ -222,7 +247,7 @@ def _source(instance: Instance) -> str:
 
 
 def _final_status(instance: Instance) -> str:
-    return json.dumps(bot_status(instance, mqtt_up=True))
+    return json.dumps(bot_status(instance, mqtt_up=True, final=True))
 
 
 def _instances(world: World, bot_name: str | None) -> list[Instance]:

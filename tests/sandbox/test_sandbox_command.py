@@ -29,6 +29,14 @@ def test_it_prints_its_address_and_the_active_faults(ran):
     assert sandbox.faults.take("mqtt_down", "GET", "/accounts/")
 
 
+@pytest.mark.parametrize(("options", "moves"), [((), True), (("--market", "still"), False)])
+def test_prices_walk_unless_it_is_asked_for_a_still_market(options, moves, ran):
+    call_command("sandbox", *options, stdout=StringIO())
+    ((sandbox, _),) = ran
+    assert (sandbox.world.market is not None) == moves
+    assert (sandbox.world.mid("SHARP-USDT", 1) != sandbox.world.mid("SHARP-USDT", 1e6)) == moves
+
+
 def test_an_unknown_fault_is_an_error(ran):
     with pytest.raises(CommandError, match="no fault 'bogus'"):
         call_command("sandbox", "--fault", "bogus")

@@ -28,7 +28,7 @@ from controlpanel.onboarding.from_file import bot_define, read_file
 PATIENCE = 60
 Part = subprocess.Popen[bytes]
 
-#: The sample client's second bot: controllers report profit and loss, scripts don't.
+#: The sample client's second bot: a controller that trades on paper.
 MAKER = {
     "name": "Paper Maker",
     "strategy": "pmm_v1",
@@ -82,7 +82,8 @@ class Command(BaseCommand):
                 f"\n  The panel      {self.style.SUCCESS(f'http://127.0.0.1:{port}/')}\n"
                 f"  User           admin\n  Password       {password}   (created for this run)\n\n"
                 "  The client “Sharp” is defined but not deployed: open its bot “Sharp Spread” and press Deploy.\n"
-                "  Deploy “Paper Maker” too, and the dashboard shows its PnL within five minutes.\n"
+                "  Prices walk: its first orders fill within a minute. Deploy “Paper Maker” too.\n"
+                "  The dashboard shows their PnL within five minutes.\n"
                 "  Ctrl-C stops everything."
             )
             self._watch(parts)

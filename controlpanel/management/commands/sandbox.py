@@ -18,6 +18,12 @@ class Command(BaseCommand):
         parser.add_argument("--speed", type=float, default=1.0, help="how much faster than real time the sandbox runs")
         parser.add_argument("--state", type=Path, metavar="FILE", help="keep the state here across restarts")
         parser.add_argument(
+            "--market",
+            choices=("living", "still"),
+            default="living",
+            help="living: prices walk and orders fill; still: nothing moves",
+        )
+        parser.add_argument(
             "--fault",
             action="append",
             default=[],
@@ -43,6 +49,7 @@ class Command(BaseCommand):
                 speed=options["speed"],
                 state_file=options["state"],
                 legacy_config_map=options["legacy_config_map"],
+                market=options["market"],
             )
             for fault in options["fault"]:
                 name, _, path = fault.partition(":")
