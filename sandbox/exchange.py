@@ -49,11 +49,13 @@ class Order:
     def is_open(self, moment: float) -> bool:
         return self.placed_at <= moment and (self.cancelled_at is None or self.cancelled_at > moment)
 
-    def database_status(self, moment: float) -> tuple[str, float]:
-        """Return the name of the order's last event in the database of its bot, and when that was."""
-        if self.cancelled_at is not None and not self.is_open(moment):
-            return "OrderCancelled", self.cancelled_at
-        return f"{self.side.title()}OrderCreated", self.placed_at
+    def last_status(self, moment: float) -> str:
+        """Return the name of the order's last event, as Hummingbot's database has it."""
+        return f"{self.side.title()}OrderCreated" if self.is_open(moment) else "OrderCancelled"
+
+    def updated_at(self, moment: float) -> float:
+        """Return when that event was."""
+        return self.placed_at if self.is_open(moment) else self.cancelled_at or self.placed_at
 
 
 @dataclass

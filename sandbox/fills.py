@@ -45,18 +45,19 @@ class LiveOrder(Order):
     def ended_at(self) -> float | None:
         return self.cancelled_at if self.completed_at is None else self.completed_at
 
-    def database_status(self, moment: float) -> tuple[str, float]:
-        """Return the order's last event in the database of its bot, and when that was: a fill that the bot does
-        not know of is none.
-        """
+    def last_status(self, moment: float) -> str:
+        """Return the order's last event in the database of its bot: a fill that the bot does not know of is none."""
         side = self.side.title()
         if self.known_at is not None and self.known_filled == self.size:
-            return f"{side}OrderCompleted", self.known_at
+            return f"{side}OrderCompleted"
         if self.cancelled_at is not None and self.cancelled_at <= moment:
-            return "OrderCancelled", self.cancelled_at
-        if self.known_at is not None:
-            return "OrderFilled", self.known_at
-        return f"{side}OrderCreated", self.placed_at
+            return "OrderCancelled"
+        return f"{side}OrderCreated" if self.known_at is None else "OrderFilled"
+
+    def updated_at(self, moment: float) -> float:
+        if self.last_status(moment) == "OrderCancelled" and self.cancelled_at is not None:
+            return self.cancelled_at
+        return self.placed_at if self.known_at is None else self.known_at
 
     @property
     def left(self) -> Decimal:

@@ -70,7 +70,7 @@ def _archived(world: World, db_path: str) -> Instance:
 
 def _order(instance: Instance, order: Order) -> dict[str, Any]:
     base, _, quote = order.trading_pair.partition("-")
-    status, updated_at = order.database_status(instance.clock.now())
+    now = instance.clock.now()
     return {
         "id": order.client_order_id,
         "config_file_path": instance.script_config,
@@ -84,8 +84,8 @@ def _order(instance: Instance, order: Order) -> dict[str, Any]:
         "amount": order.amount,
         "leverage": 1,
         "price": order.price,
-        "last_status": status,
-        "last_update_timestamp": int(updated_at * 1000),
+        "last_status": order.last_status(now),
+        "last_update_timestamp": int(order.updated_at(now) * 1000),
         "exchange_order_id": order.exchange_order_id,
         "position": "NIL",
     }
