@@ -9,7 +9,7 @@ from huey.contrib.djhuey import db_task
 from accounts.models import Server
 from accounts.polling import Poll
 from accounts.tasks import EVERY, MAX_DURATION
-from bots.models import PerformanceSample, StrategyKind, UnmanagedInstance
+from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
 from bots.operations.steps.rotate_key import prune_previous_values
@@ -37,9 +37,9 @@ def poll(server_id: int) -> None:
 
 @db_task()
 def poll_performance() -> None:
-    """Read the performance, which only controllers report."""
+    """Read the performance that controllers report, and scripts that do as they do."""
     # Not servers that are out of reach: waiting for them would keep a worker from other work.
-    servers = Server.objects.exclude(reachable=False).filter(deployments__strategy_kind=StrategyKind.CONTROLLER)
+    servers = Server.objects.exclude(reachable=False).filter(deployments__sent_at__isnull=False)
     for pk in servers.distinct().values_list("pk", flat=True):
         performance(pk)
 

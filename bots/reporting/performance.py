@@ -181,7 +181,7 @@ def count_bots(
 ) -> None:
     """Note on each of the totals, and on clients' shares, which bots had an instance in the time. One query.
 
-    Scripts report nothing, and neither does a controller whose exchange is not ready.
+    Some scripts report nothing, and neither does a bot whose exchange is not ready.
     """
     by_market = {(earned.account_type, earned.quote): earned for earned in found}
     begin = span.moments(now)[0]

@@ -145,7 +145,7 @@ def list_log_lines(request: HttpRequest, bot_id: Path[Id], asked: Query[LogFilte
 
 @router.get("/bots/{bot_id}/performance", response=PerformanceOut, auth=may_read)
 def get_performance(request: HttpRequest, bot_id: Path[Id], asked: Query[PerformanceFilters]) -> Any:
-    """Returns each controller's performance over time for one deployment. Scripts report none."""
+    """Returns the performance over time that each controller, or the script, of one deployment has reported."""
     bot = get_object_or_404(visible(request), pk=bot_id)
     run = get_object_or_404(bot.deployments, instance_name=asked.instance) if asked.instance else bot.deployment
     if run is None:

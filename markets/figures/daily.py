@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from markets.figures.ledgers import Book, ledgers_at
+from markets.figures.ledgers import ALL, Book, ledgers_at
 from markets.figures.prices import Market, oldest_price
 from markets.figures.quoting import LOOKBACK, Quoting
 from markets.ledger import ZERO, profit_between
@@ -42,7 +42,7 @@ def days_of(trades: TradeQuerySet, first: date, last: date, now: datetime) -> di
     """Return every market's figures of every day, both days included. Days that have not ended go until now."""
     moments = [min(moment, now) for moment in midnights(first, last)]
     of_market: defaultdict[Market, list[Book]] = defaultdict(list)
-    books = ledgers_at(trades, *moments)
+    books = ledgers_at(trades, *(moment if moment < now else ALL for moment in moments))
     for book in books:
         of_market[book.connector, book.trading_pair].append(book)
     prices = prices_at(of_market, moments, now)

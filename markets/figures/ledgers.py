@@ -13,6 +13,8 @@ from markets.models import LedgerDay, Trade, TradeQuerySet
 
 #: Rows that are read at a time.
 CHUNK = 2000
+#: The moment after every trade, also after those of a bot whose clock is ahead.
+ALL = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Book(NamedTuple):

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from hummingbot_api.connectors import AccountType, market_of
-from markets.figures.ledgers import Book, ledgers_at
+from markets.figures.ledgers import ALL, Book, ledgers_at
 from markets.figures.prices import Market, mid_prices_at
 from markets.ledger import ZERO, Ledger, Profit, profit_between
 from markets.models import TradeQuerySet
@@ -111,7 +111,8 @@ def profits(trades: TradeQuerySet, begin: datetime, end: datetime, now: datetime
         trades: filtered by client, bot or market, and never by time.
         now: prices are known as exactly as they are still stored then.
     """
-    books = ledgers_at(trades, begin, end)
+    # What has happened until now has happened, whatever a bot's clock says.
+    books = ledgers_at(trades, begin, end if end < now else ALL)
     markets = {(book.connector, book.trading_pair) for book in books}
     before, after = mid_prices_at(markets, begin, now), mid_prices_at(markets, end, now)
     rows = []
@@ -125,7 +126,7 @@ def profits(trades: TradeQuerySet, begin: datetime, end: datetime, now: datetime
 
 def profit_of_all(trades: TradeQuerySet, end: datetime, now: datetime) -> list[BookProfit]:
     """Return what every bot earned in every market since its first trade."""
-    books = ledgers_at(trades, end)
+    books = ledgers_at(trades, end if end < now else ALL)
     prices = mid_prices_at({(book.connector, book.trading_pair) for book in books}, end, now)
     return [
         BookProfit(book, profit_between(Ledger(), ledger, None, price), price)

@@ -12,6 +12,7 @@ from bots.models import Bot
 from core.fields import plain
 from markets.by_market import MarketRow, market_rows
 from markets.figures.books import MarketNow
+from markets.figures.bot_charts import RANGES, BotCharts, Range, bot_charts
 from markets.figures.bot_market import BotMarket, bot_market
 
 register = template.Library()
@@ -31,6 +32,16 @@ def markets_of_client(client: Client) -> list[MarketRow]:
     now = timezone.now()
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return market_rows([client], month, now)
+
+
+@register.simple_tag
+def charts_of_bot(bot: Bot, span: str) -> BotCharts:
+    return bot_charts(bot, RANGES.get(span, RANGES["day"]), timezone.now())
+
+
+@register.simple_tag
+def ranges_of_charts() -> dict[str, Range]:
+    return RANGES
 
 
 @register.simple_tag
@@ -57,6 +68,12 @@ def exact(value: Any) -> str:
 
 
 @register.filter
+def average(value: Any) -> str:
+    """Return an average price, with as many digits as a price has."""
+    return "—" if is_unknown(value) else f"{float(value):.6g}"
+
+
+@register.filter
 def money(value: Any) -> str:
     """Return a sum of money with its cents, ``-1,234.50``, and more digits only if it is smaller; a dash if unknown."""
     if is_unknown(value):
@@ -77,7 +94,10 @@ def signed(value: Any) -> str:
 @register.filter
 def percent(value: Any) -> str:
     """Return a fraction in percent, ``99.4 %``; a dash if unknown."""
-    return "—" if is_unknown(value) else f"{float(value) * 100:.1f} %"
+    if is_unknown(value):
+        return "—"
+    number = float(value) * 100
+    return f"{number:.1f} %" if number >= 1 or number == 0 else f"{number:.2g} %"
 
 
 @register.filter

@@ -49,7 +49,7 @@ class Command(BaseCommand):
             "--port", type=int, default=8000, help="the panel's port; if it is taken, the next free one"
         )
         parser.add_argument("--sandbox-port", type=int, default=8010)
-        parser.add_argument("--speed", type=float, default=4, help="how much faster the sandbox's time passes")
+        parser.add_argument("--speed", type=float, default=1, help="how much faster the sandbox's time passes")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if PRODUCTION:
