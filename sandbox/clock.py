@@ -26,6 +26,11 @@ class Clock:
         """Stand still from now on, for tests that compare the same moment. It can still jump."""
         self._epoch, self._stopped = self.now(), True
 
+    def resume(self) -> None:
+        """Run again from where it stands, after a stop."""
+        if self._stopped:
+            self._origin, self._stopped = time.monotonic(), False
+
     def advance(self, seconds: float) -> None:
         """Jump forward at once."""
         self._epoch += seconds

@@ -68,13 +68,13 @@ def account_for_end(api: HummingbotAPI, deployment: Deployment) -> OrphanedOrder
         known = [OpenOrder.from_json(order) for order in deployment.open_orders]
         reason = ARCHIVE_UNREAD if deployment.archive_sent_at else GONE_WITH_ORDERS
         return record_exposure(deployment, known, reason)
-    left = [OpenOrder.from_archive(order) for order in archived if not _ended_by_log(deployment, order)]
+    left = [OpenOrder.from_archive(order) for order in archived if not ended_by_log(deployment, order)]
     if left:
         return record_orphaned(deployment, left, ARCHIVED_WITH_ORDERS)
     return deployment.orphaned_orders.unresolved().first()
 
 
-def _ended_by_log(deployment: Deployment, order: ArchivedOrder) -> bool:
+def ended_by_log(deployment: Deployment, order: ArchivedOrder) -> bool:
     """Return whether an order whose last event is a fill has ended before that: the fill of a canceled or completed
     order may be booked late.
     """

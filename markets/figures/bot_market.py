@@ -112,9 +112,17 @@ def bot_market(bot: Bot, now: datetime) -> BotMarket | None:
     market.today = totals(profits(trades, midnight, now, now))
     market.all_time = totals(profit_of_all(trades, now, now))
     market.trades = list(trades.order_by("-traded_at", "-pk")[:LAST_TRADES])
-    reading = TradeReading.objects.filter(deployment=deployment).first()
-    market.trades_problem = reading.problem if reading else ""
+    market.trades_problem = _trades_problem(bot)
     return market
+
+
+def _trades_problem(bot: Bot) -> str:
+    """Return why the bot's trades may be incomplete, of the last deployment with a gap; its profit is that of all."""
+    readings = TradeReading.objects.filter(deployment__bot=bot).exclude(problem="").select_related("deployment")
+    reading = readings.order_by("-deployment").first()
+    if reading is None:
+        return ""
+    return reading.problem if reading.deployment_id == bot.deployment_id else f"{reading.deployment}: {reading.problem}"
 
 
 def _add_prices(market: BotMarket) -> None:

@@ -6,6 +6,7 @@ nothing since, by its own report, is not asked. The archive comes last and is co
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,9 +15,11 @@ from django.db import transaction
 from django.db.models import Min
 
 from bots.models import Deployment
+from bots.monitoring.order_accounting import ended_by_log
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import HummingbotAPIError, NotFound
-from hummingbot_api.results import Fill
+from hummingbot_api.resources.archives import ENDED
+from hummingbot_api.results import ArchivedOrder, Fill
 from hummingbot_api.server_faults import NotSupportedByServer
 from markets.models import LedgerDay, Liquidity, Trade, TradeReading
 from markets.report_format import BotReport
@@ -37,6 +40,12 @@ NO_ARCHIVE = (
     "The server's archive has no database of this instance. Trades after the last reading of the bot's own history are "
     "missing. Compare with the exchange's own trade history."
 )
+NOT_ENDED = (
+    "The bot never saw these orders end: {}. If the exchange filled them after the bot had stopped, those trades are "
+    "missing. Compare with the exchange's own trade history."
+)
+#: Orders that the sentence names.
+MOST_NAMED = 5
 
 
 def read_trades(api: HummingbotAPI, deployment: Deployment, report: BotReport | None, now: datetime) -> None:
@@ -71,14 +80,33 @@ def complete_trades(api: HummingbotAPI, deployment: Deployment, now: datetime) -
     """
     reading = _reading_of(deployment)
     try:
-        placed_at = {order.client_order_id: order.created_at for order in api.archives.orders(deployment.instance_name)}
+        orders = list(api.archives.orders(deployment.instance_name))
         fills = list(api.archives.fills(deployment.instance_name))
     except (NotFound, NotSupportedByServer):
         _record_no_archive(deployment, reading, now)
         return
+    problem = _not_ended(deployment, orders, fills)
     with transaction.atomic():
-        record_fills(deployment, fills, placed_at)
-        TradeReading.objects.filter(pk=reading.pk).update(completed_at=now, problem="")
+        record_fills(deployment, fills, {order.client_order_id: order.created_at for order in orders})
+        TradeReading.objects.filter(pk=reading.pk).update(completed_at=now, problem=problem)
+
+
+def _not_ended(deployment: Deployment, orders: Iterable[ArchivedOrder], fills: Iterable[Fill]) -> str:
+    """Return which orders may have been filled without the bot, in a sentence; empty when all of them ended."""
+    if deployment.exposed() is None:
+        return ""  # simulated: what nobody simulates is not filled
+    filled: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for fill in fills:
+        filled[fill.order_id] += fill.amount
+    left = [
+        order.client_order_id
+        for order in orders
+        if order.last_status not in ENDED
+        and (order.amount is None or filled[order.client_order_id] < order.amount)
+        and not ended_by_log(deployment, order)
+    ]
+    more = f" and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else ""
+    return NOT_ENDED.format(", ".join(left[:MOST_NAMED]) + more) if left else ""
 
 
 def record_fills(

@@ -6,11 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from bots.models import Bot, BotState, Deployment
 from hummingbot_api.results import Fill
 from markets.models import BookSample, QuoteSample, Trade
 from markets.reading.trades import record_fills
+from operations.models import Operation
+from sandbox import Sandbox
+from tests.markets.exchange import QUOTING, PanelClock, Trial
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -83,3 +87,22 @@ def book_sample(deployment: Deployment, taken_at: datetime, bid: str, ask: str) 
         best_bid=Decimal(bid),
         best_ask=Decimal(ask),
     )
+
+
+@pytest.fixture
+def trial(
+    bot: Bot, sandbox: Sandbox, perform: Callable[..., Operation], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Trial]:
+    """Make a trial of a bot; of the sample bot unless another one is given."""
+    clock = PanelClock(timezone.now)
+    monkeypatch.setattr(timezone, "now", clock.now)
+
+    def trial(of: Bot | None = None, skew: timedelta = timedelta(0), *, deployed: bool = True) -> Trial:
+        made = Trial(of or bot, sandbox, clock, perform, skew)
+        if deployed:
+            made.perform("deploy")
+            made.wait(QUOTING)
+            made.poll()
+        return made
+
+    return trial
