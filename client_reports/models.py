@@ -1,4 +1,4 @@
-"""To whom reports are sent, and links under which one report can be read without signing in."""
+"""Who receives reports, and links under which one report can be read without signing in."""
 
 import hashlib
 import secrets

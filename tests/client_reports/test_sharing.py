@@ -1,4 +1,4 @@
-"""Who reads a report: those who see the client, and whoever has a link to one. And who gets it by e-mail."""
+"""Who reads a report: those who see the client, and anyone who has a link to one. And who gets it by e-mail."""
 
 import re
 import smtplib
