@@ -17,11 +17,19 @@ from sandbox import Sandbox
 from sandbox.exchange import orders_of
 from sandbox.instance import Instance
 from tests.bots.book import QUOTING, look, named, standing
-from tests.conftest import stored_key, valid_client
+from tests.conftest import SPEED, stored_key, valid_client
 
 
 def ended(operation: Operation) -> tuple[str, str]:
     return operation.state, operation.error_code
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox, settings) -> Sandbox:
+    """The shared one, in which five times as much time passes, and a deadline that is as much shorter."""
+    sandbox.reset(speed=5 * SPEED)
+    settings.FLEET = settings.FLEET | {"CONNECT_DEADLINE": 0.6, "STOPPED": 0.6}
+    return sandbox
 
 
 @pytest.fixture(params=["script", "controller"])
