@@ -19,6 +19,8 @@ from sandbox.world import World
 HOST = "127.0.0.1"
 #: How often the server checks whether it has to stop, in seconds of real time.
 _POLL_SECONDS = 0.01
+#: How long the server's thread may take for what another thread asks of it. One that is stuck does not hold up others.
+_PATIENCE_SECONDS = 30.0
 
 
 class Sandbox:
@@ -68,7 +70,7 @@ class Sandbox:
             self._serving = None
             self.faults.on_change = lambda: None
             server.should_exit = True
-            thread.join()
+            thread.join(_PATIENCE_SECONDS)
 
     def reset(self, speed: float | None = None) -> None:
         """Start again at the same address, like a new sandbox: earlier requests no longer have an effect. Creating an
@@ -113,12 +115,12 @@ class _Server(uvicorn.Server):
     def follow_faults(self) -> None:
         """Called from any other thread: refuse or accept connections from now on, as the faults require."""
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._follow_faults(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._follow_faults(), self._loop).result(_PATIENCE_SECONDS)
 
     def drop_requests(self, front: Front) -> None:
         """Called from any other thread: end every connection, and all that is still being done for one."""
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._drop_requests(front), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._drop_requests(front), self._loop).result(_PATIENCE_SECONDS)
 
     async def _drop_requests(self, front: Front) -> None:
         self._drop_connections()
