@@ -230,7 +230,7 @@ def _add_quoting(report: ClientReport, deployments: Sequence[Deployment]) -> Non
 
 
 def _add_balances(report: ClientReport, deployments: Sequence[Deployment]) -> None:
-    """Add what the account held at the begin and at the end: the first and the last report of the period."""
+    """Add what the account held at the start and at the end: the first and the last report of the period."""
     samples = QuoteSample.objects.filter(
         deployment__in=[d.pk for d in deployments], taken_at__gte=report.begin, taken_at__lt=report.end
     ).edges()

@@ -33,7 +33,7 @@ DEFINITIONS = (
     (
         "Unrealized PnL",
         "Change in the period of what the open inventory is worth at the mid price above its average cost.",
-        "the bots' trade records, and the order book at the begin and the end of the period",
+        "the bots' trade records, and the order book at the start and the end of the period",
     ),
     ("Fees", "Fees of all trades, in the quote asset.", "the bots' trade records"),
     ("Net PnL", "Realized PnL and unrealized PnL, less fees.", "the figures above"),

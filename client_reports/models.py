@@ -1,4 +1,4 @@
-"""To whom reports are sent, and links under which one report can be read without signing in."""
+"""Who receives reports, and links under which one report can be read without signing in."""
 
 import hashlib
 import secrets
@@ -55,6 +55,7 @@ class Subscription(models.Model):
     class Meta:
         ordering = ["client"]
         verbose_name = "report subscription"
+        permissions = [("share_report", "Can share a client's report by a link")]
 
     def __str__(self) -> str:
         return f"Monthly report for {self.client}"
@@ -87,7 +88,6 @@ class ShareLink(models.Model):
     class Meta:
         ordering = ["-pk"]
         default_permissions = ()
-        permissions = [("share_report", "Can share a client's report by a link")]
 
     def __str__(self) -> str:
         return f"Link to the report for {self.client}, {self.first} to {self.last}"

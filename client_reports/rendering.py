@@ -28,7 +28,7 @@ def _charts(market: MarketReport) -> list[SafeString]:
     labels = [(day, f"{day.day:%-d %b}") for day in market.days]
     quote = market.quote_asset
     charts = [
-        line_chart(_cumulative(market), "Net PnL since the begin", quote),
+        line_chart(_cumulative(market), "Net PnL since the start", quote),
         bar_chart([(label, float(day.volume)) for day, label in labels], "Volume per day", quote),
         line_chart([(label, float(day.inventory)) for day, label in labels], "Inventory", market.base_asset),
     ]
@@ -39,7 +39,7 @@ def _charts(market: MarketReport) -> list[SafeString]:
 
 
 def _cumulative(market: MarketReport) -> list[tuple[str, float | None]]:
-    """Return the profit since the begin at the end of each day; unknown from the first day on that has none."""
+    """Return the profit since the start, at the end of each day; unknown from the first day on that has none."""
     points: list[tuple[str, float | None]] = []
     total: float | None = 0.0
     for day in market.days:

@@ -1,4 +1,4 @@
-"""A client's report: for those who see the client, and for whoever has a link to one."""
+"""A client's report: for those who see the client, and for anyone who has a link to one."""
 
 from typing import Any
 

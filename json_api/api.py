@@ -71,6 +71,10 @@ def refuses_in_problems(view: Callable[..., HttpResponse]) -> Callable[..., Http
 
 
 class PanelAPI(NinjaAPI):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._schemas: dict[str, Any] = {}
+
     @property
     def urls(self) -> Any:
         patterns, *names = super().urls
@@ -78,9 +82,16 @@ class PanelAPI(NinjaAPI):
             pattern.callback = refuses_in_problems(pattern.callback)  # type: ignore[arg-type]
         return patterns, *names
 
-    def get_openapi_schema(self, **kwargs: Any) -> Any:
+    def get_openapi_schema(self, *, path_prefix: str | None = None, path_params: Any = None) -> Any:
+        """Return the schema. It is generated at the first request only: that takes most of a second."""
+        prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        if prefix not in self._schemas:
+            self._schemas[prefix] = self._generate_schema(prefix)
+        return self._schemas[prefix]
+
+    def _generate_schema(self, path_prefix: str) -> Any:
         """Return the schema, with problems in their own media type, and with the webhooks' events."""
-        schema = super().get_openapi_schema(**kwargs)
+        schema = super().get_openapi_schema(path_prefix=path_prefix)
         _, definitions = models_json_schema(
             [(event, "serialization") for event in EVENTS],
             by_alias=False,  # as ninja names what it answers

@@ -17,8 +17,10 @@ from sandbox.transport import Connection, Front, RecordedRequest
 from sandbox.world import MarketMode, World
 
 HOST = "127.0.0.1"
-#: How often the server checks whether it has to stop, in seconds of real time.
-_POLL_SECONDS = 0.01
+#: How often the server checks whether a signal has requested its end, in seconds of real time.
+_POLL_SECONDS = 0.2
+#: How long the server's thread may take for what another thread asks of it. One that is stuck does not hold up others.
+_PATIENCE_SECONDS = 30.0
 
 
 class Sandbox:
@@ -71,8 +73,8 @@ class Sandbox:
         finally:
             self._serving = None
             self.faults.on_change = lambda: None
-            server.should_exit = True
-            thread.join()
+            server.end()
+            thread.join(_PATIENCE_SECONDS)
 
     def reset(self, speed: float | None = None, market: MarketMode | None = None) -> None:
         """Start again at the same address, like a new sandbox: earlier requests no longer have an effect. Creating an
@@ -115,17 +117,24 @@ class _Server(uvicorn.Server):
         self.ready = threading.Event()
         self._refuses = refuses
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
         self.servers = []
+
+    def end(self) -> None:
+        """Called from any other thread: stop serving."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ended.set)
 
     def follow_faults(self) -> None:
         """Called from any other thread: refuse or accept connections from now on, as the faults require."""
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._follow_faults(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._follow_faults(), self._loop).result(_PATIENCE_SECONDS)
 
     def drop_requests(self, front: Front) -> None:
         """Called from any other thread: end every connection, and all that is still being done for one."""
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._drop_requests(front), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._drop_requests(front), self._loop).result(_PATIENCE_SECONDS)
 
     async def _drop_requests(self, front: Front) -> None:
         self._drop_connections()
@@ -142,7 +151,8 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         while not self.should_exit:
-            await asyncio.sleep(_POLL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _POLL_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stop_listening()

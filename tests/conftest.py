@@ -9,6 +9,7 @@ import pytest
 from django.db import DataError, connection, models
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
@@ -56,6 +57,21 @@ def texts_are_refused_as_by_postgresql() -> Iterator[None]:
     models.Field.get_db_prep_save, models.JSONField.get_db_prep_save = text, json
     yield
     models.Field.get_db_prep_save, models.JSONField.get_db_prep_save = prepare
+
+
+@pytest.fixture(scope="session")
+def migrated_file(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """A database for other processes to begin with: on SQLite a copy of this one's as the migrations left it. On
+    PostgreSQL none, because no database can be copied while it is open.
+    """
+    if connection.vendor != "sqlite":
+        return ""
+    path = tmp_path_factory.mktemp("migrated") / "panel.sqlite3"
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("VACUUM INTO %s", [str(path)])
+    return str(path)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ The time left is calculated from how long each test took the last time, which py
 what was skipped and why.
 """
 
+import gc
 import os
 import time
 from collections import Counter
@@ -41,6 +42,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if (mark := item.get_closest_marker("full")) is not None:
             item.add_marker(pytest.mark.skip(reason=f"only with --full: {mark.args[0]}"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end. It would search all modules again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def asks_database(item: pytest.Item) -> bool:

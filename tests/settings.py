@@ -18,7 +18,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FLEET = {
     "INTERVAL": 20,
     "STALE": 60,
-    "POLL": 0.02,
+    "POLL": 0.05,
     "CONNECT_DEADLINE": 3,
     "STOPPED": 3,
     "RESEND": 0.2,

@@ -12,6 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 #: document is followed to the end of the sample client, lists that refresh themselves are watched undisturbed, and the
 #: dashboard counts what its demo has.
 APART = ("test_every_page", "test_api", "test_renewing", "test_dashboard")
+#: Modules with processes that all of their tests use.
+WHOLE = ("tests/bots/deploying/test_sigkill.py", "tests/controlpanel/hosting/test_hosting.py")
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -26,4 +28,4 @@ class Sharing(LoadScopeScheduling):
         module = nodeid.partition("::")[0]
         if module.startswith("tests/browser/"):
             return "apart" if module.endswith(tuple(f"/{name}.py" for name in APART)) else "browser"
-        return module if module == "tests/bots/deploying/test_sigkill.py" else nodeid
+        return module if module in WHOLE else nodeid

@@ -2,7 +2,20 @@
 (() => {
   const source = document.getElementById("bot-charts");
   const HEIGHT = 220;
+  // A line of so few values has a mark for each: one that stands alone would not be seen.
+  const FEW = 40;
   let drawn = [];
+
+  const form = (options) => new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", ...options });
+  const hour = form({ hour: "2-digit", minute: "2-digit" });
+  const day = form({ day: "numeric", month: "short" });
+  const moment = form({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  // In the reader's zone, as all times of the panel. A day begins with its date.
+  const ticks = (plot, seconds, axis, space, step) =>
+    seconds.map((second) => {
+      const at = new Date(second * 1000);
+      return step >= 86400 || hour.format(at) === "00:00" ? day.format(at) : hour.format(at);
+    });
 
   function draw() {
     drawn.forEach((plot) => plot.destroy());
@@ -20,9 +33,9 @@
         width: place.clientWidth,
         height: HEIGHT,
         cursor: { drag: { x: true, y: false } },
-        axes: [axis, { ...axis, size: 76, values: (_, ticks) => ticks.map(digits) }],
+        axes: [{ ...axis, values: ticks }, { ...axis, size: 76, values: (_, ticks) => ticks.map(digits) }],
         series: [
-          {},
+          { label: "Time", value: (_, second) => (second == null ? "—" : moment.format(new Date(second * 1000))) },
           ...chart.series.map((series, number) => ({
             label: series.label,
             value: (_, value) => digits(value),
@@ -33,7 +46,7 @@
             paths: series.points ? () => null : undefined,
             points: series.points
               ? { show: true, size: 7, fill: series.label === "Buys" ? "#15803d" : "#dc2626" }
-              : { show: chart.times.length < 3, size: 5 },
+              : { show: series.values.filter((value) => value != null).length < FEW, size: 5 },
           })),
         ],
       };

@@ -77,7 +77,7 @@ class QuotesOut(Schema):
             "quoting": market.sides,
             "not_quoting": market.reason,
             "uptime_today": market.uptime,
-            "orders": [rung.order.as_json() for rung in [*market.asks, *market.bids]],
+            "orders": [row.order.as_json() for row in [*market.asks, *market.bids]],
             "balances": [
                 {
                     "asset": held.asset,

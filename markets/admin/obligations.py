@@ -2,12 +2,16 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
 
+from accounts.forms.exchange_keys import connector_choices
+from accounts.models import Server
 from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from markets.models import Obligation
@@ -45,6 +49,15 @@ class ObligationAdmin(EditConflictMixin, ScopedMixin):
         for obligation in changelist.result_list:
             obligation.standing = rows[obligation.pk]
         return changelist
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "connector":
+            return forms.ChoiceField(
+                label="Exchange",
+                choices=connector_choices(Server.objects.visible_to(request.user).only("connectors")),
+                widget=UnfoldAdminSelectWidget,
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Obligation | None = None) -> tuple[str, ...]:
         # Its history is that of one market.

@@ -43,7 +43,7 @@ class Step:
     """A moment, and what happened until it since the step before.
 
     Attributes:
-        net: profit less fees since the begin of the range; ``None`` without a price.
+        net: profit less fees since the start of the range; ``None`` without a price.
         spread: average quoted spread, in percent of the mid price.
         uptime: share of the step in which both sides were quoted, a fraction of what was reported.
         bid_depth, ask_depth: average value within 2 %, in the quote asset.

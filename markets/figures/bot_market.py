@@ -20,7 +20,7 @@ BASIS_POINTS = 10_000
 
 
 @dataclass(frozen=True)
-class Rung:
+class LadderRow:
     """One of the bot's orders on the ladder. ``distance`` is from the mid price, in basis points."""
 
     order: QuotedOrder
@@ -54,8 +54,8 @@ class BotMarket:
     mid_price: Decimal | None = None
     best_bid: Decimal | None = None
     best_ask: Decimal | None = None
-    asks: list[Rung] = field(default_factory=list)
-    bids: list[Rung] = field(default_factory=list)
+    asks: list[LadderRow] = field(default_factory=list)
+    bids: list[LadderRow] = field(default_factory=list)
     holdings: list[Holding] = field(default_factory=list)
     quoting: Quoting | None = None
     day_seconds: float = 0.0
@@ -136,22 +136,22 @@ def _add_prices(market: BotMarket) -> None:
 def _add_orders(market: BotMarket, state: QuoteState, now: datetime) -> None:
     if not market.deployment.is_open:
         return
-    rungs = sorted(
-        (_rung(QuotedOrder(**order), market.mid_price, now) for order in state.orders),
-        key=lambda rung: Decimal(rung.order.price),
+    rows = sorted(
+        (_ladder_row(QuotedOrder(**order), market.mid_price, now) for order in state.orders),
+        key=lambda row: Decimal(row.order.price),
         reverse=True,
     )
-    market.asks = [rung for rung in rungs if rung.order.side == "sell"]
-    market.bids = [rung for rung in rungs if rung.order.side == "buy"]
+    market.asks = [row for row in rows if row.order.side == "sell"]
+    market.bids = [row for row in rows if row.order.side == "buy"]
 
 
-def _rung(order: QuotedOrder, mid_price: Decimal | None, now: datetime) -> Rung:
+def _ladder_row(order: QuotedOrder, mid_price: Decimal | None, now: datetime) -> LadderRow:
     distance = (Decimal(order.price) / mid_price - 1) * BASIS_POINTS if mid_price else None
     age = None
     if order.created_at is not None:
         # The bot's clock may be a little ahead.
         age = max(timedelta(0), now - datetime.fromtimestamp(order.created_at, UTC))
-    return Rung(order, distance, age)
+    return LadderRow(order, distance, age)
 
 
 def _add_holdings(market: BotMarket, state: QuoteState) -> None:

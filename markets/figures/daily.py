@@ -20,7 +20,7 @@ class DayFigures:
     """One day of one market: what all of a client's bots there earned and traded.
 
     Attributes:
-        net: profit of the day less fees; ``None`` without a price for the inventory at its begin or end.
+        net: profit of the day less fees; ``None`` without a price for the inventory at its start or end.
         mid_price: at the end of the day.
     """
 
@@ -33,7 +33,7 @@ class DayFigures:
 
 
 def midnights(first: date, last: date) -> list[datetime]:
-    """Return the begin of each day, and the end of the last one."""
+    """Return the start of each day, and the end of the last one."""
     count = (last - first).days + 2
     return [datetime.combine(first + timedelta(days=number), time(), UTC) for number in range(count)]
 

@@ -37,8 +37,8 @@ class Obligation(models.Model):
     """
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="obligations")
-    connector = models.CharField("exchange", max_length=80, help_text="Hummingbot's name for it: bitmart")
-    trading_pair = models.CharField(max_length=40, help_text="SHARP-USDT")
+    connector = models.CharField("exchange", max_length=80)
+    trading_pair = models.CharField(max_length=40, help_text="Base and quote asset: SHARP-USDT")
     max_spread_percent = models.DecimalField(
         "largest spread",
         max_digits=8,

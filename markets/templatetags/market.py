@@ -28,7 +28,7 @@ def is_unknown(value: Any) -> bool:
 
 @register.simple_tag
 def markets_of_client(client: Client) -> list[MarketRow]:
-    """Return the client's markets since the begin of the month."""
+    """Return the client's markets since the start of the month."""
     now = timezone.now()
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return market_rows([client], month, now)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from tests.databases import new_database, url_of
 from tests.sharing import APART
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+#: The module whose demo makes its database itself, as at the first start; the others begin with a migrated one.
+BEGINS_EMPTY = "test_dashboard"
 FLAGS = [
     "--no-sandbox",  # CI runs as root, where Chromium's own sandbox refuses to
     "--disable-gpu",
@@ -29,10 +31,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-def group_of(module: Path) -> str:
-    return module.stem if module.stem in APART else "browser"
 
 
 @dataclass
@@ -56,9 +54,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_demo(data: Path) -> Iterator[Demo]:
+def running_demo(data: Path, template: str) -> Iterator[Demo]:
     """The demo on a database of the kind that the tests run on, with all else in the folder ``data``."""
-    with new_database(data) as database:
+    with new_database(data, template) as database:
         yield from _run_demo(data, url_of(database))
 
 
@@ -100,26 +98,25 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
     assert process.wait(20) == 0, "".join(lines)
 
 
-@pytest.fixture(scope="session")
-def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Demo]]:
-    """The demo of each group of modules, started when the first one requests it."""
-    running: dict[str, Demo] = {}
-    with ExitStack() as until_the_end:
-
-        def demo_of(group: str) -> Demo:
-            if group not in running:
-                running[group] = until_the_end.enter_context(running_demo(tmp_path_factory.mktemp("demo")))
-            return running[group]
-
-        yield demo_of
+@pytest.fixture(scope="package")
+def shared_demo(tmp_path_factory: pytest.TempPathFactory, migrated_file: str) -> Iterator[Demo]:
+    with running_demo(tmp_path_factory.mktemp("demo"), migrated_file) as demo:
+        yield demo
 
 
 @pytest.fixture(scope="module")
-def demo(request: pytest.FixtureRequest, demos: Callable[[str], Demo]) -> Demo:
-    """The demo of the module's group. Later tests see what a test creates there, in other modules too. So each test
-    creates its objects under names of its own, or restores what it changes.
+def demo(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated_file: str
+) -> Iterator[Demo]:
+    """The demo of all modules, or one of the module's own. Later tests see what a test creates there, in other modules
+    too. So each test creates its objects under names of its own, or restores what it changes.
     """
-    return demos(group_of(request.path))
+    if request.path.stem not in APART:
+        yield request.getfixturevalue("shared_demo")
+        return
+    template = "" if request.path.stem == BEGINS_EMPTY else migrated_file
+    with running_demo(tmp_path_factory.mktemp("demo"), template) as demo:
+        yield demo
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     expect(
         page.get_by_role("region", name="Bots by state and account type").get_by_role("link", name="running")
     ).to_be_visible()
-    earned = page.get_by_role("region", name="PnL in USDT paper")
+    earned = page.get_by_role("region", name="PnL in USDT, as bots report it paper")
     expect(earned.locator("canvas")).to_have_count(2)
     expect(page.get_by_role("region", name="Balances of clients").get_by_role("link", name="Sharp")).to_be_visible()
     shoot("dashboard")

@@ -42,7 +42,7 @@ def text_of(response: Any) -> str:
     """Return the page's text as its reader sees it: without the escapes of HTML."""
     from html import unescape
 
-    return unescape(response.content.decode())
+    return unescape(response.content.decode(errors="replace"))
 
 
 def prefilled(strategy: Strategy, **changes: Any) -> dict[str, Any]:

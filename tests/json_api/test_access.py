@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from controlpanel.models import SecondFactor
+from json_api.api import api
 from json_api.models import Scope, Token
 
 pytestmark = pytest.mark.django_db
@@ -173,6 +174,11 @@ def test_the_documentation_is_for_staff_and_tokens(client, admin_client, tool):
     assert admin_client.get("/api/docs").status_code == 200
     assert tool.get("/api/openapi.json").json()["openapi"].startswith("3.1")
     assert client.get("/api/openapi.json", headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+
+def test_the_document_is_generated_once():
+    assert api.get_openapi_schema() is api.get_openapi_schema(path_params={})
+    assert api.get_openapi_schema(path_prefix="/elsewhere/")["paths"] != api.get_openapi_schema()["paths"]
 
 
 # --- in the admin ---------------------------------------------------------------------------------------------------

@@ -146,9 +146,9 @@ def test_a_report_of_half_a_period_is_refused(quoting, tool, query, field):
     assert answer.json()["errors"][0]["field"] == field
 
 
-def run(*words: str) -> str:
+def run(*words: str, noun: str = "bot") -> str:
     out = StringIO()
-    call_command("bot", *words, stdout=out)
+    call_command(noun, *words, stdout=out)
     return out.getvalue()
 
 
@@ -158,3 +158,18 @@ def test_a_terminal_shows_orders_and_trades(quoting, now):
     assert json.loads(run("orders", str(quoting.pk), "--json"))["quoting"] == "both sides"
     assert "BUY  1600 SHARP-USDT at 0.0125" in run("trades", str(quoting.pk))
     assert json.loads(run("trades", str(quoting.pk), "--json"))[0]["trade_id"] == "1"
+
+
+def test_a_terminal_shows_markets_and_obligations(quoting):
+    Obligation.objects.create(
+        client=quoting.client,
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+        max_spread_percent=Decimal("0.5"),
+        reason="The spread was 0.6 %.",
+    )
+    assert "SHARP-USDT on bitmart, Sandbox: 0.01245 / 0.01255" in run(noun="markets")
+    assert json.loads(run("--json", noun="markets"))[0]["bots"] == [quoting.pk]
+    shown = run("obligations", str(quoting.client_id), noun="client")
+    assert "spread up to 0.5 %: not_measured" in shown and "The spread was 0.6 %." in shown
+    assert json.loads(run("obligations", str(quoting.client_id), "--json", noun="client"))[0]["pair"] == "SHARP-USDT"

@@ -54,10 +54,10 @@ BOTH = ("buy", "0.012462", "1600"), ("sell", "0.012538", "1600")
 def test_the_ladder_has_its_orders_around_the_mid_price(deployment):
     quotes(deployment, ("buy", "0.0124", "100"), *BOTH, ("sell", "0.0127", "100"))
     market = bot_market(deployment.bot, NOW)
-    assert [rung.order.price for rung in market.asks] == ["0.0127", "0.012538"]
-    assert [rung.order.price for rung in market.bids] == ["0.012462", "0.0124"]
+    assert [row.order.price for row in market.asks] == ["0.0127", "0.012538"]
+    assert [row.order.price for row in market.bids] == ["0.012462", "0.0124"]
     # 0.012538 / 0.0125 - 1 = 0.00304
-    assert [float(rung.distance) for rung in (market.asks[-1], market.bids[0])] == [
+    assert [float(row.distance) for row in (market.asks[-1], market.bids[0])] == [
         pytest.approx(30.4),
         pytest.approx(-30.4),
     ]

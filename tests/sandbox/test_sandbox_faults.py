@@ -1,11 +1,12 @@
 """Each fault of the sandbox, as a client meets it."""
 
+import threading
 import time
 
 import pytest
 import requests
 
-from sandbox import Sandbox
+from sandbox import Sandbox, server
 
 DEPLOY = "/bot-orchestration/deploy-v2-script"
 BODY = {"instance_name": "hummingbot-x", "credentials_profile": "master_account", "headless": True}
@@ -161,3 +162,13 @@ def test_the_exchange_refuses_a_key(sandbox, call, leaves_file):
     assert (answer.status_code, answer.json()) == (400, {"detail": "IP not allowed"})
     listed = call("GET", "/accounts/master_account/credentials").json()
     assert listed == (["binance"] if leaves_file else [])
+
+
+def test_a_server_that_is_stuck_does_not_hold_up_its_end(monkeypatch):
+    monkeypatch.setattr(server, "_PATIENCE_SECONDS", 0.1)
+    released = threading.Event()
+    with Sandbox().serve() as stuck:
+        stuck._serving._loop.call_soon_threadsafe(released.wait)
+        with pytest.raises(TimeoutError):
+            stuck.reset()
+    released.set()

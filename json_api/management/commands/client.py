@@ -7,12 +7,15 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from accounts.definitions import client_define
 from accounts.keys import key_store
 from accounts.models import Client
-from json_api.cli import NounCommand
+from json_api.cli import NounCommand, as_json
 from json_api.schemas.clients import ClientIn, ClientOut, KeyOut
+from json_api.schemas.markets import ObligationOut
+from markets.obligations.standing import standings
 
 
 class Command(NounCommand):
@@ -38,10 +41,23 @@ class Command(NounCommand):
         # Never as an argument: arguments are visible to every user of the host.
         key.add_argument("--file", type=FileType(), required=True, help="JSON with a value for each field; - for stdin")
 
+        self.add_verb(verbs, "obligations", "what was agreed with the client, and how it stands").add_argument("id")
+
     def create(self, options: dict[str, Any]) -> None:
         wanted = ClientIn(name=options["name"], server=options["server"], account_name=options["account_name"])
         # A user with a terminal on the host may do everything.
         self.answer(client_define(user=User(is_superuser=True, is_active=True), **wanted.model_dump()), options)
+
+    def obligations(self, options: dict[str, Any]) -> None:
+        obligations = self.find(options["id"]).obligations.select_related("client__server")
+        found = [ObligationOut.model_validate(ObligationOut.of(s)) for s in standings(obligations, timezone.now())]
+        if options["json"]:
+            self.stdout.write(as_json([obligation.model_dump() for obligation in found]))
+            return
+        for obligation in found:
+            self.stdout.write(f"{obligation.pair} on {obligation.connector}: {obligation.terms}: {obligation.state}")
+            if obligation.reason:
+                self.stdout.write(f"  {obligation.reason}")
 
     def key(self, options: dict[str, Any]) -> None:
         client = self.find(options["id"])

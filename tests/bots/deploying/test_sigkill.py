@@ -68,7 +68,10 @@ def nursery() -> Iterator[Nursery]:
 
 
 @pytest.fixture(scope="module")
-def migrated(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def migrated(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory, migrated_file: str) -> Iterator[str]:
+    if migrated_file:
+        yield migrated_file
+        return
     with new_database(tmp_path_factory.mktemp("migrated")) as database:
         nursery.migrate(database)
         yield database

@@ -17,8 +17,10 @@ from django.utils import timezone
 
 from accounts.models import Server
 from bots.models import Strategy
+from client_reports.models import ShareLink, Subscription
 from controlpanel.access.roles import ROLES, WHO_MAY
 from json_api.models import Scope, Token, Webhook, WebhookDelivery
+from markets.models import Trade
 from notifications.models import Channel, Incident, IncidentKind
 from operations import kinds
 from operations.models import Operation, WorkerHeartbeat
@@ -197,8 +199,29 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     Server.objects.filter(pk=server.pk).update(instances=[instance.name], instances_at=timezone.now())
     reported["instance"] = instance
     reported["orphaned"] = world["deployment"].orphaned_orders.create(reason=f"{client} may have orders open.")
+    reported |= market_rows(client, world["deployment"])
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
     return world | reported | nobodys | tools | {"operation": world["deploy"]}
+
+
+def market_rows(client: Any, deployment: Any) -> dict[str, Model]:
+    trade = Trade.objects.create(
+        client=client,
+        deployment=deployment,
+        bot_number=deployment.bot_id,
+        bot_name=f"{client} bot",
+        connector="bitmart",
+        trading_pair="SHARP-USDT",
+        exchange_trade_id="1",
+        side="BUY",
+        price=1,
+        amount=1,
+        traded_at=timezone.now(),
+    )
+    obligation = client.obligations.create(connector="bitmart", trading_pair="SHARP-USDT", max_spread_percent=1)
+    subscription = Subscription.objects.create(client=client, addresses=f"{client}@example.com")
+    link, _ = ShareLink.make(client, timezone.now().date(), timezone.now().date(), client.account_manager)
+    return {"trade": trade, "obligation": obligation, "subscription": subscription, "link": link}
 
 
 @pytest.fixture

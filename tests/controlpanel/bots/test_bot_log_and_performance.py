@@ -166,7 +166,7 @@ def test_another_bots_run_is_not_shown_for_any_parameters(pmm, make_bot, admin_c
 def test_a_script_and_a_bot_that_was_never_deployed_say_why_there_are_no_figures(bot, admin_client):
     assert "never been deployed" in shown(admin_client, bot, "performance")
     deploy(bot, "hummingbot-spread-1")
-    assert "only controllers report" in shown(admin_client, bot, "performance")
+    assert "Nothing reported yet" in shown(admin_client, bot, "performance")
 
 
 def test_the_list_says_what_the_run_earned_in_the_runs_own_quote_asset(pmm, admin_client):

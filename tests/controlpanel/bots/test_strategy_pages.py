@@ -112,7 +112,10 @@ def test_a_source_without_javascript_is_a_textarea(author):
     ("source", "marks"),
     [
         ("\n\ndef (:\n", [3]),
-        (SPREAD.replace("class SpreadConfig(", "class ZConfig("), [27]),
+        (
+            SPREAD.replace("class SpreadConfig(", "class ZConfig("),
+            [SPREAD.splitlines().index("class SpreadConfig(StrategyV2ConfigBase):") + 1],
+        ),
         ("# nothing\n", []),
     ],
 )

@@ -6,22 +6,16 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection
-from django.http import HttpResponse
-from django.test import RequestFactory
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import Server
 from bots.strategies.bundled import BUNDLED
-from controlpanel import environment, health
-from operations.models import WorkerHeartbeat
+from controlpanel import environment
 
 ROOT = settings.BASE_DIR
 NEEDED = {
@@ -307,81 +301,7 @@ def test_a_database_may_be_migrated_step_by_step_and_back(tmp_path):
     assert json.loads(probe.stdout.splitlines()[-1]) == [True, len(BUNDLED), 1]
 
 
-# --- health ---
-
-
-def report_alive(seconds_ago: float) -> None:
-    moment = timezone.now() - timedelta(seconds=seconds_ago)
-    WorkerHeartbeat.objects.update_or_create(worker="w", defaults={"last_seen_at": moment})
-
-
-def test_alive_needs_neither_sign_in_nor_database(client):
-    response = client.get("/healthz")
-    assert (response.status_code, response.json()) == (200, {"status": "alive"})
-    assert "no-store" in response["Cache-Control"]
-
-
-def test_ready_needs_a_worker_that_responded_recently(client, db):
-    assert client.get("/readyz").status_code == 503
-    report_alive(WorkerHeartbeat.UNRESPONSIVE + 5)
-    response = client.get("/readyz")
-    assert (response.status_code, response.json()["worker"]) == (503, False)
-    report_alive(5)
-    response = client.get("/readyz")
-    assert (response.status_code, response.json()) == (
-        200,
-        {"status": "ready", "database": True, "queue": True, "worker": True},
-    )
-
-
-@pytest.mark.parametrize("part", ["database", "queue"])
-def test_what_fails_is_named_without_a_detail_and_the_log_says_why_without_a_password(
-    part, client, db, monkeypatch, caplog
-):
-    def fail() -> bool:
-        raise ConnectionError("host=db.example.com password=hunted, redis://:so%20is%20this@queue.example.com")
-
-    report_alive(5)
-    monkeypatch.setattr(health, f"_{part}", fail)
-    monkeypatch.setitem(settings.DATABASES["default"], "PASSWORD", "hunted")
-    monkeypatch.setenv("QUEUE_URL", "redis://:so%20is%20this@queue.example.com")
-    response = client.get("/readyz")
-    assert (response.status_code, response.json()[part]) == (503, False)
-    assert "example" not in response.content.decode()
-    (output,) = [record.getMessage() for record in caplog.records if record.name == "controlpanel.health"]
-    assert f"the {part} does not respond" in output and "db.example.com" in output and "in fail" in output
-    assert "hunted" not in caplog.text and "so%20is%20this" not in caplog.text
-
-
-@pytest.mark.parametrize("page", ["/healthz", "/readyz"])
-def test_the_answer_to_head_has_no_body(page, client, db):
-    """Of which the web server would warn, once for every probe. Django's client drops it."""
-    report_alive(5)
-    answer = health.ProbeMiddleware(lambda request: HttpResponse())(RequestFactory().head(page))
-    assert (answer.status_code, answer.content) == (200, b"")
-
-
-@pytest.mark.parametrize("page", ["/healthz", "/readyz"])
-def test_health_checks_accept_only_reads(page, client, db):
-    assert client.post(page).status_code == 405
-
-
-def test_ready_needs_a_database_that_takes_writes(client, db):
-    report_alive(5)
-    with connection.cursor() as cursor:
-        read_only = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
-        cursor.execute(read_only[connection.vendor])
-    try:
-        response = client.get("/readyz")
-    finally:
-        if connection.vendor == "sqlite":
-            with connection.cursor() as cursor:
-                cursor.execute("PRAGMA query_only = OFF")
-    assert (response.status_code, response.json()["database"]) == (503, False)
-    assert response.json()["worker"] is True
-
-
-# --- the queue ---
+# --- the hoster ---
 
 
 def test_a_hoster_is_recognized_by_any_of_its_variables():
@@ -389,97 +309,6 @@ def test_a_hoster_is_recognized_by_any_of_its_variables():
     for name in HOSTERS:
         assert start("-c", ask, **{name: "x"}).stdout == "1\n", name
     assert start("-c", ask, RAILWAY_SERVICE_ID="", MY_RAILWAY="x").stdout == "0\n"
-
-
-def test_the_queue_in_postgresql_takes_one_connection_for_all_threads(monkeypatch):
-    monkeypatch.setenv("QUEUE_URL", "")
-    assert environment.queue({"ENGINE": "django.db.backends.postgresql", "NAME": "panel"})["blocking"] is False
-
-
-# --- e-mail ---
-
-
-def test_the_mail_server_comes_from_the_environment(monkeypatch):
-    monkeypatch.setenv("EMAIL_URL", "smtp+tls://panel:p%40ss@mail.example.com:587")
-    reported = environment.mail()
-    assert (reported["EMAIL_HOST"], reported["EMAIL_PORT"], reported["EMAIL_USE_TLS"]) == (
-        "mail.example.com",
-        587,
-        True,
-    )
-    assert (reported["EMAIL_HOST_USER"], reported["EMAIL_HOST_PASSWORD"]) == ("panel", "p@ss")
-
-
-# --- values that can't be used ---
-
-SECRET = "p%40ss-hunted"
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("ENVIRONMENT", "develpment"),
-        ("DEBUG", "perhaps"),
-        ("CSRF_TRUSTED_ORIGINS", "https://panel.example.com,panel.example.com"),
-        ("DATABASE_URL", SECRET),
-        ("DATABASE_URL", f"mysql://panel:{SECRET}@db.example.com/panel"),
-        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com:five/panel"),
-        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com"),
-        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com/panel?conn_max_age=ten"),
-        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com/panel?conn_health_checks=off"),
-        ("QUEUE_URL", f"amqp://panel:{SECRET}@queue.example.com"),
-        ("QUEUE_URL", f"redis://panel:{SECRET}@queue.example.com:six"),
-        ("EMAIL_URL", "mail.example.com"),
-        ("EMAIL_URL", f"https://{SECRET}@mail.example.com"),
-        ("EMAIL_URL", f"smtp://mail:{SECRET}"),
-        ("PANEL_URL", "panel.example.com"),
-        ("HUMMINGBOT_API_URL", "http://bots.example.com:80000"),
-        ("TIME_ZONE", "Mars/Jezero"),
-        ("TIME_ZONE", "../UTC"),
-        ("LOG_LEVEL", "LOUD"),
-        ("SECURE_HSTS_SECONDS", "1y"),
-        ("KEY_ROTATION_DAYS", "-1"),
-        ("PORT", "65536"),
-        ("WORKER_THREADS", "0"),
-    ],
-)
-def test_a_value_that_cannot_be_used_is_refused_in_a_sentence_without_being_shown(name, value, monkeypatch, recwarn):
-    monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as refusal:
-        environment.require_configuration()
-    heading, *sentences = str(refusal.value).splitlines()
-    assert heading == "The control panel does not start:"
-    assert [sentence.partition(" is not valid: it must be ")[0] for sentence in sentences] == [f"- {name}"]
-    assert "hunted" not in str(refusal.value) + "".join(str(warning.message) for warning in recwarn)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com:5432/panel?sslmode=require"),
-        ("DATABASE_URL", "postgresql:///panel"),
-        ("DATABASE_URL", "sqlite:////data/panel.sqlite3"),
-        ("QUEUE_URL", f"rediss://:{SECRET}@queue.example.com:6380/1"),
-        ("EMAIL_URL", f"smtp+ssl://panel:{SECRET}@mail.example.com:465"),
-        ("CSRF_TRUSTED_ORIGINS", "https://panel.example.com,https://*.example.org"),
-        ("HUMMINGBOT_API_URL", "http://10.0.0.7:8000/"),
-        ("TIME_ZONE", "Europe/Berlin"),
-        ("DEBUG", "No"),
-        ("KEY_ROTATION_DAYS", "0"),
-        ("WEB_CONCURRENCY", ""),
-    ],
-)
-def test_a_value_that_can_be_used_is_taken(name, value, monkeypatch):
-    monkeypatch.setenv(name, value)
-    environment.require_configuration()
-
-
-def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("DATABASE_URL", "")
-    monkeypatch.setattr(environment, "DATA_DIR", tmp_path / "file" / "folder")
-    with pytest.raises(SystemExit, match=r"The folder DATA_DIR can't be created: Not a directory\."):
-        environment.database()
 
 
 # --- what is recorded ---

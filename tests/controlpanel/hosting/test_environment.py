@@ -1,0 +1,90 @@
+"""The environment's values: what the panel takes from them, and the sentence for each that it can't use."""
+
+import pytest
+
+from controlpanel import environment
+
+SECRET = "p%40ss-hunted"
+
+
+def test_the_queue_in_postgresql_takes_one_connection_for_all_threads(monkeypatch):
+    monkeypatch.setenv("QUEUE_URL", "")
+    assert environment.queue({"ENGINE": "django.db.backends.postgresql", "NAME": "panel"})["blocking"] is False
+
+
+def test_the_mail_server_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("EMAIL_URL", "smtp+tls://panel:p%40ss@mail.example.com:587")
+    reported = environment.mail()
+    assert (reported["EMAIL_HOST"], reported["EMAIL_PORT"], reported["EMAIL_USE_TLS"]) == (
+        "mail.example.com",
+        587,
+        True,
+    )
+    assert (reported["EMAIL_HOST_USER"], reported["EMAIL_HOST_PASSWORD"]) == ("panel", "p@ss")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "develpment"),
+        ("DEBUG", "perhaps"),
+        ("CSRF_TRUSTED_ORIGINS", "https://panel.example.com,panel.example.com"),
+        ("DATABASE_URL", SECRET),
+        ("DATABASE_URL", f"mysql://panel:{SECRET}@db.example.com/panel"),
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com:five/panel"),
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com"),
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com/panel?conn_max_age=ten"),
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com/panel?conn_health_checks=off"),
+        ("QUEUE_URL", f"amqp://panel:{SECRET}@queue.example.com"),
+        ("QUEUE_URL", f"redis://panel:{SECRET}@queue.example.com:six"),
+        ("EMAIL_URL", "mail.example.com"),
+        ("EMAIL_URL", f"https://{SECRET}@mail.example.com"),
+        ("EMAIL_URL", f"smtp://mail:{SECRET}"),
+        ("PANEL_URL", "panel.example.com"),
+        ("HUMMINGBOT_API_URL", "http://bots.example.com:80000"),
+        ("TIME_ZONE", "Mars/Jezero"),
+        ("TIME_ZONE", "../UTC"),
+        ("LOG_LEVEL", "LOUD"),
+        ("SECURE_HSTS_SECONDS", "1y"),
+        ("KEY_ROTATION_DAYS", "-1"),
+        ("PORT", "65536"),
+        ("WORKER_THREADS", "0"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_in_a_sentence_without_being_shown(name, value, monkeypatch, recwarn):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as refusal:
+        environment.require_configuration()
+    heading, *sentences = str(refusal.value).splitlines()
+    assert heading == "The control panel does not start:"
+    assert [sentence.partition(" is not valid: it must be ")[0] for sentence in sentences] == [f"- {name}"]
+    assert "hunted" not in str(refusal.value) + "".join(str(warning.message) for warning in recwarn)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"postgres://panel:{SECRET}@db.example.com:5432/panel?sslmode=require"),
+        ("DATABASE_URL", "postgresql:///panel"),
+        ("DATABASE_URL", "sqlite:////data/panel.sqlite3"),
+        ("QUEUE_URL", f"rediss://:{SECRET}@queue.example.com:6380/1"),
+        ("EMAIL_URL", f"smtp+ssl://panel:{SECRET}@mail.example.com:465"),
+        ("CSRF_TRUSTED_ORIGINS", "https://panel.example.com,https://*.example.org"),
+        ("HUMMINGBOT_API_URL", "http://10.0.0.7:8000/"),
+        ("TIME_ZONE", "Europe/Berlin"),
+        ("DEBUG", "No"),
+        ("KEY_ROTATION_DAYS", "0"),
+        ("WEB_CONCURRENCY", ""),
+    ],
+)
+def test_a_value_that_can_be_used_is_taken(name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    environment.require_configuration()
+
+
+def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.setattr(environment, "DATA_DIR", tmp_path / "file" / "folder")
+    with pytest.raises(SystemExit, match=r"The folder DATA_DIR can't be created: Not a directory\."):
+        environment.database()

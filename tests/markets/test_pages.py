@@ -1,0 +1,100 @@
+"""Obligations and trades in the admin: what may be entered, what is shown, and to whom."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.urls import reverse
+
+from markets.models import Obligation
+from markets.reading.trades import record_fills
+from tests.controlpanel.conftest import browse, make_user, second_client, text_of  # noqa: F401 - fixtures
+from tests.markets.conftest import a_fill
+
+ADD = "admin:markets_obligation_add"
+TERMS = {
+    "connector": "bitmart",
+    "trading_pair": "sharp/usdt",
+    "max_spread_percent": "0.5",
+    "depth_within_percent": "2",
+    "uptime_period": "month",
+    "alert_after_minutes": "30",
+    "active": "on",
+}
+
+
+def test_an_obligation_is_entered_and_shows_how_it_stands(admin_client, client_sharp):
+    response = admin_client.post(reverse(ADD), TERMS | {"client": client_sharp.pk}, follow=True)
+    assert response.status_code == 200
+    obligation = Obligation.objects.get()
+    assert (obligation.trading_pair, obligation.max_spread_percent) == ("SHARP-USDT", Decimal("0.5"))
+    obligation.days.create(day=datetime.now(UTC).date(), met=90, broken=10)
+    Obligation.objects.update(broken_since=datetime.now(UTC), reason="The spread was 0.6 %.")
+    for page in (obligation.get_absolute_url(), reverse("admin:markets_obligation_changelist")):
+        shown = text_of(admin_client.get(page))
+        assert "90.0 %" in shown and "broken" in shown, page
+    assert "The spread was 0.6 %." in text_of(admin_client.get(obligation.get_absolute_url()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"max_spread_percent": ""}, "Enter at least one of"),
+        ({"hours_from": "09:00"}, "Enter both times, or neither"),
+        ({"connector": "nowhere"}, "Select a valid choice"),
+        ({"trading_pair": "SHARP"}, "SHARP"),
+        ({"max_spread_percent": "-1"}, "greater than or equal to 0"),
+    ],
+)
+def test_terms_that_make_no_sense_are_refused_with_the_reason(admin_client, client_sharp, changes, words):
+    response = admin_client.post(reverse(ADD), TERMS | {"client": client_sharp.pk} | changes)
+    assert response.status_code == 200
+    assert words in text_of(response)
+    assert not Obligation.objects.exists()
+
+
+def test_the_market_of_an_obligation_stays(admin_client, client_sharp):
+    obligation = Obligation.objects.create(
+        client=client_sharp, connector="bitmart", trading_pair="SHARP-USDT", max_spread_percent=1
+    )
+    changed = TERMS | {"trading_pair": "BTC-USDT", "max_spread_percent": "2"}
+    admin_client.post(obligation.get_absolute_url(), changed)
+    obligation.refresh_from_db()
+    assert (obligation.trading_pair, obligation.max_spread_percent) == ("SHARP-USDT", 2)
+
+
+def test_a_manager_gives_no_obligation_to_another_ones_client(
+    client_sharp,
+    second_client,  # noqa: F811
+    make_user,  # noqa: F811
+    browse,  # noqa: F811
+):
+    manager = make_user("manager", {"markets.add_obligation", "markets.view_obligation", "accounts.view_client"})
+    client_sharp.account_manager = manager
+    client_sharp.save()
+    browse(manager).post(reverse(ADD), TERMS | {"client": second_client.pk})
+    assert not Obligation.objects.exists()
+
+
+def test_trades_of_all_bots_are_listed_and_exported(admin_client, bot, deployed):
+    record_fills(deployed(bot), [a_fill(1), a_fill(2, "SELL", price="0.013")])
+    shown = text_of(admin_client.get(reverse("admin:markets_trade_changelist")))
+    assert "SHARP-USDT on bitmart" in shown and "20.80 USDT" in shown
+    exported = admin_client.get(reverse("admin:markets_trade_export", args=["csv"]) + "?side=SELL")
+    assert len(exported.content.decode("utf-8-sig").splitlines()) == 2
+
+
+def test_a_clients_page_shows_its_markets_the_broken_obligation_first(admin_client, bot, deployed):
+    record_fills(deployed(bot), [a_fill(1)])
+    Obligation.objects.create(
+        client=bot.client,
+        connector="okx",
+        trading_pair="BTC-USDT",
+        max_spread_percent=1,
+        broken_since=datetime.now(UTC),
+        reason="No bot of the client is quoting this market.",
+    )
+    shown = text_of(admin_client.get(bot.client.get_absolute_url()))
+    markets = shown[shown.index("Markets") :]
+    assert markets.index("BTC-USDT on OKX") < markets.index("SHARP-USDT on BitMart")
+    assert "No bot of the client is quoting this market." in markets
