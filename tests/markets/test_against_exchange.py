@@ -182,7 +182,7 @@ def check_page(trial: Trial) -> None:
     trial.poll()
     page, moment = trial.page(), trial.world.clock.now()
     on_book = {o.client_order_id: o for o in trial.world.orders(trial.name) if o.is_open(moment)}
-    shown = {rung.order.client_order_id: rung.order for rung in [*page.asks, *page.bids]}
+    shown = {row.order.client_order_id: row.order for row in [*page.asks, *page.bids]}
     assert set(shown) == set(on_book)
     for name, order in on_book.items():
         assert (shown[name].side, Decimal(shown[name].price)) == (order.side.lower(), order.limit)
