@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 150, 62, 22, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 190, 76, 28, 10
 
 #: A day's label, and its value; ``None`` where it is not known.
 Points = Sequence[tuple[str, float | None]]
 
 
 def line_chart(points: Points, title: str, unit: str) -> SafeString:
-    """Return a line through the known values; where one is missing, the line is interrupted."""
+    """Return a line through the known values; where one is missing, the line is interrupted, and a
+    value between two missing ones is a dot."""
     place = _scale([value for _, value in points if value is not None])
     pieces: list[str] = []
     piece: list[str] = []
@@ -27,11 +28,14 @@ def line_chart(points: Points, title: str, unit: str) -> SafeString:
             piece.append(f"{_x(number, len(points)):.1f},{place(value):.1f}")
     pieces.append(" ".join(piece))
     lines = format_html_join(
-        "",
-        '<polyline class="chart-line" points="{}"/>',
-        ((piece if " " in piece else f"{piece} {piece}",) for piece in pieces if piece),
+        "", '<polyline class="chart-line" points="{}"/>', ((piece,) for piece in pieces if " " in piece)
     )
-    return _chart(points, title, unit, place, lines)
+    alone = format_html_join(
+        "",
+        '<circle class="chart-bar" cx="{}" cy="{}" r="4"/>',
+        (piece.split(",") for piece in pieces if piece and " " not in piece),
+    )
+    return _chart(points, title, unit, place, lines + alone)
 
 
 def bar_chart(points: Points, title: str, unit: str) -> SafeString:
@@ -85,7 +89,7 @@ def _chart(points: Points, title: str, unit: str, place: _scale, drawn: SafeStri
                 f"{place(level):.1f}",
                 f"{place(level):.1f}",
                 LEFT - 6,
-                f"{place(level) + 4:.1f}",
+                f"{place(level) + 5:.1f}",
                 _short(level),
             )
             for level in levels
@@ -95,7 +99,7 @@ def _chart(points: Points, title: str, unit: str, place: _scale, drawn: SafeStri
     labels = format_html_join(
         "",
         '<text x="{}" y="{}" text-anchor="middle">{}</text>',
-        ((f"{_x(number, len(points)):.1f}", HEIGHT - 6, points[number][0]) for number in shown),
+        ((f"{_x(number, len(points)):.1f}", HEIGHT - 8, points[number][0]) for number in shown),
     )
     return format_html(
         '<figure class="chart"><figcaption>{title} <span class="muted">{unit}</span></figcaption>'

@@ -10,8 +10,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: Browser modules with demos of their own: the walk over all pages takes as long as the others together, the API's
 #: document is followed to the end of the sample client, lists that refresh themselves are watched undisturbed, and the
-#: dashboard counts what its demo has.
-APART = ("test_every_page", "test_api", "test_renewing", "test_dashboard")
+#: dashboard counts what its demo has, and a report has the trades of its client alone.
+APART = ("test_every_page", "test_api", "test_renewing", "test_dashboard", "test_markets")
 #: Modules with processes that all of their tests use.
 WHOLE = ("tests/bots/deploying/test_sigkill.py", "tests/controlpanel/hosting/test_hosting.py")
 

@@ -1,5 +1,6 @@
 """Obligations in the admin: what was agreed with a client, and how it stands."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -14,9 +15,18 @@ from accounts.forms.exchange_keys import connector_choices
 from accounts.models import Server
 from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
+from core.fields import plain
 from markets.models import Obligation
 from markets.obligations.standing import Standing, standings
 from markets.templatetags.market import percent
+
+
+class PlainDecimalField(forms.DecimalField):
+    """Shows a stored number without the zeros that its column adds."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return plain(value) if isinstance(value, Decimal) else value
+
 
 STATE_COLORS = {"met": "success", "broken": "danger", "lost": "danger", "not_measured": "warning", "ended": "info"}
 
@@ -57,6 +67,8 @@ class ObligationAdmin(EditConflictMixin, ScopedMixin):
                 choices=connector_choices(Server.objects.visible_to(request.user).only("connectors")),
                 widget=UnfoldAdminSelectWidget,
             )
+        if isinstance(db_field, models.DecimalField):
+            kwargs["form_class"] = PlainDecimalField
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Obligation | None = None) -> tuple[str, ...]:

@@ -36,6 +36,12 @@ def test_an_obligation_is_entered_and_shows_how_it_stands(admin_client, client_s
     assert "The spread was 0.6 %." in text_of(admin_client.get(obligation.get_absolute_url()))
 
 
+def test_the_terms_are_edited_as_they_were_entered(admin_client, client_sharp):
+    admin_client.post(reverse(ADD), TERMS | {"client": client_sharp.pk, "min_depth_quote": "10"})
+    form = admin_client.get(Obligation.objects.get().get_absolute_url()).context["adminform"].form
+    assert (form["max_spread_percent"].value(), form["min_depth_quote"].value()) == ("0.5", "10")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
