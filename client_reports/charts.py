@@ -95,7 +95,7 @@ def _chart(points: Points, title: str, unit: str, place: _scale, drawn: SafeStri
             for level in levels
         ),
     )
-    shown = range(0, len(points), max(1, len(points) // 8))
+    shown = range(0, len(points), max(1, len(points) // 6))
     labels = format_html_join(
         "",
         '<text x="{}" y="{}" text-anchor="middle">{}</text>',

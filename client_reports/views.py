@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts.models import Client
 from client_reports.as_json import as_json
@@ -31,7 +32,13 @@ PRIVATE = {
 
 
 class LinkForm(forms.Form):
-    days = forms.IntegerField(label="Works for (days)", min_value=1, max_value=365, initial=LINK_DAYS)
+    days = forms.IntegerField(
+        label="Expires after (days)",
+        min_value=1,
+        max_value=365,
+        initial=LINK_DAYS,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
 
 
 @require_GET

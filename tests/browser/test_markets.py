@@ -63,6 +63,9 @@ def report_is_fine(page: Page, name: str, width: int, scheme: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+    # No word is broken into letters: nothing is that much higher than its line.
+    cells = page.locator("th, td").evaluate_all("cells => cells.map(cell => cell.offsetHeight)")
+    assert max(cells) < 250, (name, width)
     page.evaluate(Axe().axe_script)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []
