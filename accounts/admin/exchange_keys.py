@@ -67,7 +67,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     class Media:
         js = ("connector_fields.js",)
 
-    def operation_subject(self, obj: ExchangeKey, kind: OperationType) -> Any:
+    def operation_subject(self, obj: ExchangeKey, kind: OperationType[Any]) -> Any:
         return obj if kind.subject_model is ExchangeKey else obj.client
 
     def operations_about(self, obj: ExchangeKey) -> models.QuerySet[Operation]:
