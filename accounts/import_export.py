@@ -22,7 +22,7 @@ from spreadsheets.tables import Row
 NO_SUCH_CLIENT = "This client does not exist."
 
 
-class ClientSheet(Sheet):
+class ClientSheet(Sheet[Client]):
     model = Client
     key = ("name",)
     fields = ("account_name", "server", "account_manager", "status", "notes")
@@ -108,7 +108,7 @@ class ClientSheet(Sheet):
         return queryset.select_related("server", "account_manager").prefetch_related(None)
 
 
-class KeySheet(Sheet):
+class KeySheet(Sheet[ExchangeKey]):
     """Values go in, and never come out. No sentence repeats a cell: it may be a secret in the wrong column."""
 
     model = ExchangeKey

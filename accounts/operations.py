@@ -23,12 +23,12 @@ from accounts.profiles import (
 from accounts.server_catalog import connectors_learn, controllers_learn
 from core.exchanges import title_of
 from core.problems import Problem
-from operations.kinds import OperationType, StepContext, StepDefinition, register
+from operations.kinds import OperationType, StepContext, StepDefinition, lock_on, register
 from operations.models import Operation
 from operations.problems import NotPossibleNow
 
 
-class ServerOperation(OperationType):
+class ServerOperation(OperationType[Server]):
     """An operation on a server itself."""
 
     subject_model = Server
@@ -170,7 +170,7 @@ class PushOptions(forms.Form):
 
 
 @register
-class PushProfile(OperationType):
+class PushProfile(OperationType[Client]):
     """Makes the client's account on its server contain the client's keys. Pushing them again does nothing."""
 
     name = "push_profile"
@@ -220,7 +220,7 @@ def _recreate_account(context: StepContext) -> str:
 
 
 @register
-class RecreateProfile(OperationType):
+class RecreateProfile(OperationType[Client]):
     """Deletes an account whose keys the server can no longer read, and pushes them into a new one of the same name."""
 
     name = "recreate_profile"
@@ -272,7 +272,7 @@ class RecreateProfile(OperationType):
         return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
 
-class KeyOperation(OperationType):
+class KeyOperation(OperationType[ExchangeKey]):
     """What all operations on one key have in common: they write to its client's profile, one at a time."""
 
     subject_model = ExchangeKey
@@ -283,7 +283,7 @@ class KeyOperation(OperationType):
         return subject.connector
 
     def lock(self, subject: ExchangeKey) -> str:
-        return super().lock(subject.client)
+        return lock_on(subject.client)
 
     def concurrency_group(self, subject: ExchangeKey) -> str:
         return server_group(subject.client.server)
@@ -324,7 +324,7 @@ def may_adopt(operation: Operation) -> bool:
 
 
 @register
-class VerifyProfile(OperationType):
+class VerifyProfile(OperationType[Client]):
     """Reads what the server has and changes nothing there. Adopts a profile that was created by hand."""
 
     name = "verify_profile"

@@ -19,6 +19,7 @@ urlpatterns = [
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     path("admin/onboard/", include("controlpanel.onboarding.views")),
     path("admin/orders/", include("bots.admin.orphaned_orders")),
+    path("admin/all-bots/", include("bots.admin.of_client")),
     path("admin/instances/", include("bots.admin.unmanaged_instances")),
     path("admin/reports/", include("client_reports.views")),
     path("reports/<str:token>/", shared, name="shared_report"),

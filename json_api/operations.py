@@ -18,7 +18,7 @@ def send_test_event(context: StepContext) -> str:
 
 
 @register
-class TestWebhook(OperationType):
+class TestWebhook(OperationType[Webhook]):
     name = "test_webhook"
     label = "Send a test event"
     icon = "send"

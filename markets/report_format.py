@@ -3,7 +3,7 @@
 Every part but the version may be missing or unreadable: what is there is taken, what is not is named.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -80,15 +80,18 @@ class BotReport:
     missing: list[str]
 
 
-def find_report(performance: Mapping[str, Any]) -> BotReport | None:
+def find_report(performance: Mapping[str, Any], mask: Callable[[str], str]) -> BotReport | None:
     """Return the report among what a bot's controllers or its script published; ``None`` when there is none of this
     version.
+
+    Args:
+        mask: masks the secrets in a text. An exchange's refusal may quote a request.
     """
     for published in performance.values():
         info = published.get("custom_info") if isinstance(published, Mapping) else None
         if isinstance(info, Mapping) and info.get("report_version") == VERSION:
             figures = published.get("performance")
-            return _read(dict(info), figures if isinstance(figures, Mapping) else {})
+            return _read(_masked(dict(info), mask), figures if isinstance(figures, Mapping) else {})
     return None
 
 
@@ -101,6 +104,16 @@ def value_within(orders: Iterable[QuotedOrder], side: str, mid_price: Decimal | 
         distance: float(sum(o.value for o in mine if abs(Decimal(o.price) / mid_price - 1) * 100 <= Decimal(distance)))
         for distance in DISTANCES
     }
+
+
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, list):
+        return [_masked(entry, mask) for entry in value]
+    if isinstance(value, dict):
+        return {mask(str(name)): _masked(entry, mask) for name, entry in value.items()}
+    return value
 
 
 def _read(info: dict[str, Any], performance: Mapping[str, Any]) -> BotReport:

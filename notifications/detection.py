@@ -172,7 +172,7 @@ def _orders_of(bot: Bot, orphaned: Sequence[OrphanedOrders], now: datetime, has_
     return Verdict(words=f"{who} marked them as resolved.", **common)
 
 
-def _work_of(bot: Any) -> Verdict | None:
+def _work_of(bot: Bot) -> Verdict | None:
     """Return whether a bot that is up does its work; ``None`` while that is unknown."""
     deployment = bot.deployment
     if deployment is None or deployment.state in {BotState.UNKNOWN, BotState.STARTING, BotState.UNCONFIRMED}:

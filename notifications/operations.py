@@ -14,7 +14,7 @@ def send_test_message(context: StepContext) -> str:
 
 
 @register
-class SendTestMessage(OperationType):
+class SendTestMessage(OperationType[Channel]):
     name = "test_channel"
     label = "Send a test message"
     icon = "send"

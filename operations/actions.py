@@ -39,7 +39,7 @@ class OperatesMixin(PanelAdmin):
     #: The template for the object's facts, above the form.
     facts_template = ""
 
-    def operation_subject(self, obj: Any, kind: OperationType) -> Any:
+    def operation_subject(self, obj: Any, kind: OperationType[Any]) -> Any:
         """Return the subject of an operation of this kind that is submitted on this object's page."""
         return obj
 
@@ -47,7 +47,7 @@ class OperatesMixin(PanelAdmin):
         """Return the operations that this object's page shows."""
         return Operation.objects.of(obj)
 
-    def permitted_kinds(self, request: HttpRequest) -> list[OperationType]:
+    def permitted_kinds(self, request: HttpRequest) -> list[OperationType[Any]]:
         offered = [kinds.get(name) for name in self.operation_kinds]
         return [kind for kind in offered if request.user.has_perm(kind.permission)]
 
@@ -76,7 +76,7 @@ class OperatesMixin(PanelAdmin):
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def buttons(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:
+    def buttons(self, request: HttpRequest, obj: models.Model) -> list[dict[str, Any]]:
         """Return the operations that the user may submit for the object, for ``operations/buttons.html``."""
         return [
             self._button(kind, obj)
@@ -84,7 +84,7 @@ class OperatesMixin(PanelAdmin):
             if kind.applies_to(self.operation_subject(obj, kind))
         ]
 
-    def _button(self, kind: OperationType, obj: Any) -> dict[str, Any]:
+    def _button(self, kind: OperationType[Any], obj: Any) -> dict[str, Any]:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"
         blocker = kind.blocker(self.operation_subject(obj, kind))
         return {
@@ -112,7 +112,7 @@ class OperatesMixin(PanelAdmin):
             actions[kind.name] = (self._list_action(kind), kind.name, kind.label)
         return actions
 
-    def _list_action(self, kind: OperationType) -> Callable[..., HttpResponse]:
+    def _list_action(self, kind: OperationType[Any]) -> Callable[..., HttpResponse]:
         def act(model_admin: "OperatesMixin", request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse:
             view = self.submit_view if is_submission(request, kind) else self.confirm_view
             return view(request, kind, list(queryset), back=request.get_full_path())
@@ -124,7 +124,7 @@ class OperatesMixin(PanelAdmin):
     def confirm_view(
         self,
         request: HttpRequest,
-        kind: OperationType,
+        kind: OperationType[Any],
         objects: list[Any],
         back: str,
         form: forms.Form | None = None,
@@ -161,7 +161,9 @@ class OperatesMixin(PanelAdmin):
             },
         )
 
-    def submit_view(self, request: HttpRequest, kind: OperationType, objects: list[Any], back: str) -> HttpResponse:
+    def submit_view(
+        self, request: HttpRequest, kind: OperationType[Any], objects: list[Any], back: str
+    ) -> HttpResponse:
         """Submit the operation for each of the objects, and lead to its page."""
         subjects = self._subjects(objects, kind)
         form = self._options_form(request, kind, subjects, data=request.POST) if "answered" in request.POST else None
@@ -192,12 +194,12 @@ class OperatesMixin(PanelAdmin):
         these = urlencode({"id__in": ",".join(str(pk) for pk, _ in operations)})
         return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
 
-    def _subjects(self, objects: Iterable[Any], kind: OperationType) -> list[Any]:
+    def _subjects(self, objects: Iterable[Any], kind: OperationType[Any]) -> list[Any]:
         """Return the operation's subjects, each once."""
         return list({(s := self.operation_subject(obj, kind)).pk: s for obj in objects}.values())
 
     def _options_form(
-        self, request: HttpRequest, kind: OperationType, subjects: Sequence[Any], data: QueryDict | None
+        self, request: HttpRequest, kind: OperationType[Any], subjects: Sequence[Any], data: QueryDict | None
     ) -> forms.Form | None:
         """Return the form for the options, without those that the user may not choose; ``None`` when there are none."""
         form_class = kind.form_class(subjects) if subjects else None
@@ -210,7 +212,7 @@ class OperatesMixin(PanelAdmin):
         return form
 
 
-def is_submission(request: HttpRequest, kind: OperationType) -> bool:
+def is_submission(request: HttpRequest, kind: OperationType[Any]) -> bool:
     """Return whether the request submits, rather than opens the confirmation: a list posts to open it, too."""
     return request.method == "POST" and ("answered" in request.POST or not kind.confirm)
 
@@ -220,7 +222,7 @@ def reason_of(blocker: Problem) -> str:
     return blocker.message if isinstance(blocker, NotPossibleNow) else f"{blocker.message} {blocker.remedy}"
 
 
-def _label_for(kind: OperationType, count: int) -> str:
+def _label_for(kind: OperationType[Any], count: int) -> str:
     """Return the operation's label, with the number of its subjects when there are several."""
     if count < 2:
         return kind.label

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import models
 
 from core.problems import Problem
 from operations import runner
@@ -17,7 +18,7 @@ class OperationCommand(BaseCommand):
     #: Where the steps are reported: ``--json`` leaves standard output to the result.
     steps_to: Any = None
 
-    def perform(self, kind: str, subject: Any, **options: Any) -> Operation:
+    def perform(self, kind: str, subject: models.Model, **options: Any) -> Operation:
         """Run the operation to its success and return it; ``subject`` is refreshed.
 
         Raises:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from django import forms
 from django.db import models
@@ -12,6 +12,8 @@ from core.problems import Problem
 from core.visibility import AnyUser
 
 Found = TypeVar("Found")
+#: What the operations of a type are about: a bot, a client, a server.
+Subject = TypeVar("Subject", bound=models.Model)
 
 
 class StepContext(Protocol):
@@ -92,7 +94,12 @@ def raised(rule: Callable[..., None], *args: Any) -> Iterator[Problem]:
         yield problem
 
 
-class OperationType:
+def lock_on(row: models.Model) -> str:
+    """Return the name of the lock that stands for a row."""
+    return f"{row._meta.label_lower}:{row.pk}"
+
+
+class OperationType(Generic[Subject]):
     """One type of operation: its labels, its subjects, and its steps.
 
     Subclasses are never instantiated with state: an instance is a description.
@@ -122,7 +129,7 @@ class OperationType:
         """Return the form for further questions about these subjects, one or many, on the confirmation page."""
         return self.options_form
 
-    def blockers(self, subject: Any, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+    def blockers(self, subject: Subject, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         """Yield what blocks the operation, the first cause first. ``NotPossibleNow`` means that it makes no sense for
         the subject as it was last seen; any other problem is a rule, which a submission may not break.
 
@@ -131,27 +138,27 @@ class OperationType:
         """
         return iter(())
 
-    def blocker(self, subject: Any, options: Mapping[str, Any] | None = None) -> Problem | None:
+    def blocker(self, subject: Subject, options: Mapping[str, Any] | None = None) -> Problem | None:
         """Return the first of the ``blockers``; ``None`` when nothing blocks it."""
         return next(self.blockers(subject, options), None)
 
-    def confirm_label(self, subject: Any) -> str:
+    def confirm_label(self, subject: Subject) -> str:
         """Return the label on the confirmation page, for a subject to which it does less than its label means."""
         return self.label
 
-    def connector(self, subject: Any, options: Mapping[str, Any]) -> str:
+    def connector(self, subject: Subject, options: Mapping[str, Any]) -> str:
         """Return the operation's connector, for the account type badge; empty for none or many."""
         return ""
 
-    def consequence(self, subject: Any, options: Mapping[str, Any]) -> str:
+    def consequence(self, subject: Subject, options: Mapping[str, Any]) -> str:
         """Describe what will happen to this subject, for the confirmation page."""
         return ""
 
-    def preview(self, subject: Any, options: Mapping[str, Any]) -> Sequence[Any]:
+    def preview(self, subject: Subject, options: Mapping[str, Any]) -> Sequence[Any]:
         """Return what will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
         return ()
 
-    def applies_to(self, subject: Any) -> bool:
+    def applies_to(self, subject: Subject) -> bool:
         """Return whether this is offered for such a subject at all, now or later."""
         return True
 
@@ -159,18 +166,18 @@ class OperationType:
         """Return whether it ends an active operation on the same subject instead of waiting for it."""
         return False
 
-    def lock(self, subject: Any) -> str:
+    def lock(self, subject: Subject) -> str:
         """Return the name of the lock that an operation of this kind holds exclusively."""
-        return f"{subject._meta.label_lower}:{subject.pk}"
+        return lock_on(subject)
 
-    def concurrency_group(self, subject: Any) -> str:
+    def concurrency_group(self, subject: Subject) -> str:
         """Return the group that limits how many operations run at once."""
         return ""
 
     def failed(self, context: StepContext) -> None:
         """Called once after the operation failed or was canceled, to note down what that means for the subject."""
 
-    def link_for(self, subject: Any, concern: str) -> tuple[str, str] | None:
+    def link_for(self, subject: Subject, concern: str) -> tuple[str, str] | None:
         """Return a link, as label and URL, to the page that fixes an error about ``concern``. See
         ``Problem.fix_target``.
         """
@@ -181,7 +188,7 @@ class OperationType:
         return None
 
 
-class RemovedOperationType(OperationType):
+class RemovedOperationType(OperationType[models.Model]):
     """Stands in for a type of an earlier release: its operations are still shown, and can't be submitted again."""
 
     subject_model = models.Model
@@ -215,19 +222,20 @@ def who_can_fix(concern: str, user: AnyUser) -> str:
     return f"Only an administrator can fix the {concern}."
 
 
-_kinds: dict[str, OperationType] = {}
+Kind = TypeVar("Kind", bound=OperationType[Any])
+_kinds: dict[str, OperationType[Any]] = {}
 
 
-def register(kind: type[OperationType]) -> type[OperationType]:
+def register(kind: type[Kind]) -> type[Kind]:
     _kinds[kind.name] = kind()
     return kind
 
 
-def get(name: str) -> OperationType:
+def get(name: str) -> OperationType[Any]:
     return _kinds[name]
 
 
-def of_row(name: str) -> OperationType:
+def of_row(name: str) -> OperationType[Any]:
     """Return the kind that a row names, or a stand-in if this release no longer has it."""
     return _kinds.get(name) or RemovedOperationType(name)
 

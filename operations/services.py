@@ -54,7 +54,7 @@ def operation_request(
     return operation
 
 
-def _create(facts: dict[str, Any], definition: kinds.OperationType) -> Operation:
+def _create(facts: dict[str, Any], definition: kinds.OperationType[Any]) -> Operation:
     on_lock = Operation.objects.active().filter(lock=facts["lock"])
     if successor := on_lock.filter(waits_for__isnull=False).first():
         raise successor.as_problem()

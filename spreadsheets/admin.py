@@ -65,7 +65,7 @@ class ExportMixin(ModelAdmin):
 class SheetMixin(ExportMixin):
     """Offers import, export and a template on the list of a model."""
 
-    sheet_class: type[Sheet]
+    sheet_class: type[Sheet[Any]]
 
     def get_urls(self) -> list[URLPattern]:
         wrap, name = self.admin_site.admin_view, f"{self.opts.app_label}_{self.opts.model_name}"
@@ -123,7 +123,7 @@ class SheetMixin(ExportMixin):
         }
         return TemplateResponse(request, "spreadsheets/import.html", context)
 
-    def _import(self, request: HttpRequest, sheet: Sheet, content: bytes, seal: str) -> Import:
+    def _import(self, request: HttpRequest, sheet: Sheet[Any], content: bytes, seal: str) -> Import:
         def may(verb: str, obj: Any) -> bool:
             return self.has_add_permission(request) if verb == "add" else self.has_change_permission(request, obj)
 

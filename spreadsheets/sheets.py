@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from django.contrib.auth.models import User
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -17,6 +17,8 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from spreadsheets.tables import FileRefused, Row, Table, describe, read_table
 
+#: The model whose rows a sheet reads and writes.
+Obj = TypeVar("Obj", bound=models.Model)
 #: What empties a cell's field: an empty cell leaves it alone.
 NONE = "none"
 #: What can become of a row, with the panel's color for it.
@@ -84,7 +86,7 @@ class Outcome:
         return STATES[self.state]
 
 
-class Sheet:
+class Sheet(Generic[Obj]):
     """The columns of one model and their values, for one user: ``may`` checks the user's permissions."""
 
     model: ClassVar[type[models.Model]]
@@ -132,26 +134,26 @@ class Sheet:
         """Return the object of the row, or a new one. Without one, the row's ``errors`` explain why."""
         raise NotImplementedError
 
-    def fill(self, obj: Any, row: Row) -> None:
+    def fill(self, obj: Obj, row: Row) -> None:
         """Set the row's values on the object, and add what is wrong to the row's ``errors``."""
         raise NotImplementedError
 
-    def validate(self, obj: Any, row: Row) -> None:
+    def validate(self, obj: Obj, row: Row) -> None:
         """
         Raises:
             ValidationError
         """
         obj.full_clean(exclude=set(row.errors))
 
-    def warnings(self, obj: Any) -> Iterable[str]:
+    def warnings(self, obj: Obj) -> Iterable[str]:
         """Return the warnings about an object that a row has added or changed."""
         return ()
 
-    def cells(self, obj: Any) -> dict[str, Any]:
+    def cells(self, obj: Obj) -> dict[str, Any]:
         """Return the object's row: column → value. Never a secret."""
         raise NotImplementedError
 
-    def snapshot(self, obj: Any) -> dict[str, Any]:
+    def snapshot(self, obj: Obj) -> dict[str, Any]:
         """Return the values that are compared to see whether a row changes anything."""
         return self.cells(obj)
 
@@ -214,7 +216,7 @@ class Import:
 
 
 def import_file(
-    *, sheet: Sheet, content: bytes, may: Callable[[str, Any], bool], seal: str = "", log: Callable[..., None]
+    *, sheet: Sheet[Any], content: bytes, may: Callable[[str, Any], bool], seal: str = "", log: Callable[..., None]
 ) -> Import:
     """Check a file, and save it when ``seal`` is the one that the check of this file returned and still returns.
 
@@ -243,7 +245,7 @@ def import_file(
 class _Taken:
     """Takes rows one after the other, and remembers which objects they were about."""
 
-    def __init__(self, sheet: Sheet, may: Callable[[str, Any], bool]) -> None:
+    def __init__(self, sheet: Sheet[Any], may: Callable[[str, Any], bool]) -> None:
         self.sheet, self.may = sheet, may
         self.rows: dict[tuple[str, ...], int] = {}
         self.added: list[Any] = []
@@ -292,7 +294,7 @@ class _Taken:
             return None
         return self.sheet.find(row)
 
-    def _fill(self, obj: Any, row: Row, is_new: bool) -> None:
+    def _fill(self, obj: Obj, row: Row, is_new: bool) -> None:
         for column in self.sheet.columns:
             if is_new and column.required and not row.values.get(column.name):
                 row.wrong(column.name, "This field is required.")
@@ -304,7 +306,7 @@ class _Taken:
                 row.wrong("" if place == NON_FIELD_ERRORS else place, " ".join(sentences))
 
 
-def _check_columns(sheet: Sheet, table: Table) -> None:
+def _check_columns(sheet: Sheet[Any], table: Table) -> None:
     if missing := [name for name in sheet.key if name not in table.columns]:
         # A first row that names no columns may contain anything, such as a key: it is not repeated.
         raise FileRefused(f"The first row must name the columns. These are missing: “{'”, “'.join(missing)}”.")
@@ -317,7 +319,7 @@ def _check_columns(sheet: Sheet, table: Table) -> None:
         )
 
 
-def _seal(sheet: Sheet, content: bytes, outcomes: Iterable[Outcome]) -> str:
+def _seal(sheet: Sheet[Any], content: bytes, outcomes: Iterable[Outcome]) -> str:
     shown = [replace(outcome, url="") for outcome in outcomes]
     facts = (sheet.user.pk, sheet.model._meta.label, hashlib.sha256(content).hexdigest(), shown)
     return salted_hmac("spreadsheets.seal", repr(facts), algorithm="sha256").hexdigest()

@@ -9,6 +9,8 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -56,7 +58,10 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     operation_kinds = ("test_key", "rotate_key", "push_profile")
     facts_template = "accounts/key_facts.html"
     when_empty = "An exchange key lets bots trade for a client. Enter it once per client and exchange."
-    list_display = ("client", "connector_label", "api_key_hint", "state_label", "renewal_label", "changed_at")
+    list_display = (
+        *("client", "connector_label", "api_key_hint", "state_label", "test_label", "expiry_label", "renewal_label"),
+        "changed_at",
+    )
     list_filter = (RenewalFilter, "connector", ("client", VisibleFilter))
     list_select_related = ("client__server",)
     search_fields = ("client__name", "connector")
@@ -67,7 +72,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     class Media:
         js = ("connector_fields.js",)
 
-    def operation_subject(self, obj: ExchangeKey, kind: OperationType) -> Any:
+    def operation_subject(self, obj: ExchangeKey, kind: OperationType[Any]) -> Any:
         return obj if kind.subject_model is ExchangeKey else obj.client
 
     def operations_about(self, obj: ExchangeKey) -> models.QuerySet[Operation]:
@@ -196,6 +201,21 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     def renewal_label(self, key: ExchangeKey) -> tuple[str, str]:
         renewal = key.renewal
         return renewal.value, renewal.label
+
+    @display(description="at the exchange", label={"accepted": "success", "rejected": "danger", "not tested": ""})
+    def test_label(self, key: ExchangeKey) -> str:
+        if key.test_passed is None:
+            return "not tested"
+        return "accepted" if key.test_passed else "rejected"
+
+    @display(description="expires", ordering=models.F("expires_on").asc(nulls_last=True), empty_value="—")
+    def expiry_label(self, key: ExchangeKey) -> str | None:
+        """Return the last day, with the days that are left."""
+        if key.expires_on is None:
+            return None
+        left = (key.expires_on - timezone.localdate()).days
+        when = "today" if left == 0 else f"{-left} days ago" if left < 0 else f"in {left} day{'' if left == 1 else 's'}"
+        return f"{date_format(key.expires_on, 'j M Y')}, {when}"
 
     @display(description="API key")
     def api_key_hint(self, key: ExchangeKey) -> str:

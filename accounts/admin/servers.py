@@ -94,7 +94,7 @@ class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
         return "—" if server.latency_ms is None else f"{server.latency_ms} ms"
 
 
-def as_listed(row: Any) -> str:
+def as_listed(row: models.Model) -> str:
     """Return a row of the list of deleted objects: what it is, with a link where it has a page."""
     what, url = capfirst(row._meta.verbose_name), getattr(row, "get_absolute_url", None)
     return format_html('{}: <a href="{}">{}</a>', what, url(), row) if url else f"{what}: {row}"

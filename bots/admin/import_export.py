@@ -26,7 +26,7 @@ PREFIX = "settings."
 _ONE_NUMBER_OR_TWO = re.compile(r"\d+,\d+")
 
 
-class BotSheet(Sheet):
+class BotSheet(Sheet[Bot]):
     model = Bot
     key = ("client", "name")
     fields = DEFINITION

@@ -187,17 +187,17 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
     )
 
 
-def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
-    """Return a function that masks what a bot logs: its libraries may log requests with their keys."""
+def masker(deployment: Deployment) -> Callable[[str], str]:
+    """Return a function that masks secrets in what a bot logs or reports: it may quote a request with a key."""
     keys = deployment.bot.client.keys.all()
     # Also those that were replaced: the bot may have been deployed before.
     mask = mask_secrets([key.secret_values(deployment.trading_pair, deployment.bot.name) for key in keys])
+    return lambda text: NAMED_SECRET.sub(rf"\1{MASK}", mask(text))
 
-    def clean(entry: LogEntry) -> LogEntry:
-        message = NAMED_SECRET.sub(rf"\1{MASK}", mask(entry.message))
-        return replace(entry, message=message, logger=mask(entry.logger))
 
-    return clean
+def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
+    mask = masker(deployment)
+    return lambda entry: replace(entry, message=mask(entry.message), logger=mask(entry.logger))
 
 
 def _in_order(entries: Iterable[LogEntry]) -> list[LogEntry]:

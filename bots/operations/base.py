@@ -128,7 +128,7 @@ def doubts_about(bot: Bot, planned: Deployment) -> tuple[str, ...]:
     return pause_ends(bot), left_open(planned), company(planned), doubts(planned)
 
 
-class BotOperation(OperationType):
+class BotOperation(OperationType[Bot]):
     """What all operations on bots have in common: one that acts per bot, a bounded number per server."""
 
     subject_model = Bot

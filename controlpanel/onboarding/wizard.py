@@ -194,7 +194,7 @@ class FormPage(ModelAdmin):
         return HttpResponseRedirect(reverse("onboard_resume", args=[client.pk]))
 
 
-def _describe_server(server: Any) -> str:
+def _describe_server(server: Server) -> str:
     """Return its name, and whether it could run a bot now. Only users who may see its page see the problem."""
     return f"{server}" if server.health in {"ok", "not checked yet"} else f"{server} (can't run bots now)"
 

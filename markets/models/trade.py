@@ -96,6 +96,11 @@ class TradeReading(models.Model):
     counted = models.CharField(
         max_length=60, blank=True, help_text="The run and its number of fills by its report, when the history was read."
     )
+    again_from = models.DateTimeField(
+        null=True, help_text="From when on the history is read again: after a restart, old fills are booked late."
+    )
+    again_until = models.DateTimeField(null=True, help_text="How long that is done.")
+    tried_at = models.DateTimeField(null=True, help_text="When its archive was last looked for.")
     completed_at = models.DateTimeField(null=True, help_text="When its archive was read, after its end.")
     problem = models.TextField(blank=True, help_text="Why its trades may be incomplete, in a sentence.")
 

@@ -20,6 +20,8 @@ from markets.models import Obligation, ObligationDay, QuoteSample
 
 #: Readings further apart are no measurement of what was quoted in between.
 LONGEST_INTERVAL = timedelta(minutes=5)
+#: A bot that is not up now was not up for so long, if it has reported nothing either.
+SAYS_NOW_UP_TO = timedelta(minutes=15)
 #: How long an interval is waited for: a reading may take a while, and several servers are read one after the other.
 DELAY = timedelta(minutes=2)
 #: After an outage of the panel, what is older is not measured.
@@ -198,7 +200,9 @@ def _broken_by(obligation: Obligation, counted: Sequence[Quoting]) -> str:
 
 
 def _without_report(deployments: Sequence[Deployment], begin: datetime, until: datetime) -> Interval:
-    """Judge a time without any report by what the bots are now."""
+    """Judge a time without any report by what the bots are now, which says nothing about long ago."""
+    if deployments and until - begin > SAYS_NOW_UP_TO:
+        return Interval(begin, until, "not_measured", "There was no report in this time.")
     live = [deployment for deployment in deployments if deployment.is_open and deployment.state not in NOT_QUOTING]
     if not live:
         return Interval(begin, until, "broken", "No bot of the client is quoting this market.")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from accounts.models import Server
 from bots.models import Deployment
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import HummingbotAPIError
+from hummingbot_api.errors import ConnectionFailed, HummingbotAPIError, ServerTimedOut
 from hummingbot_api.results import OrderBook
 from markets.models import BookSample
 from markets.report_format import DISTANCES
@@ -26,7 +26,7 @@ def read_books(api: HummingbotAPI, server: Server, deployments: Iterable[Deploym
             # Paper trade has no market of its own: it simulates orders on the exchange's.
             values = _depths(api.market_data.order_book(connector.removesuffix(PAPER), pair))
         except HummingbotAPIError as problem:
-            if problem.no_contact:
+            if isinstance(problem, ConnectionFailed | ServerTimedOut):
                 raise
             values = {"problem": problem.message}
         BookSample.objects.get_or_create(

@@ -1,8 +1,9 @@
 """Reads from a server, once a minute, what its bots quote and trade, and the order books of their markets."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
@@ -10,15 +11,17 @@ from bots.models import Deployment
 from bots.monitoring.evidence import WORKING
 from core.problems.server import FAILURES
 from hummingbot_api import HummingbotAPI
-from hummingbot_api.errors import HummingbotAPIError
+from hummingbot_api.errors import ConnectionFailed, HummingbotAPIError, ServerTimedOut
 from markets.reading.books import read_books
 from markets.reading.quotes import read_quotes
 from markets.reading.trades import complete_trades, read_trades
 
 logger = logging.getLogger(__name__)
 
-#: How long after its end an instance's archive is looked for: the server may be out of reach.
-COMPLETED_WITHIN = timedelta(days=30)
+#: After these, nothing else is asked of the server. An answer that can't be read concerns one bot alone.
+NO_SERVER = (ConnectionFailed, ServerTimedOut)
+#: Archives that are read in one poll: each takes a few requests.
+ARCHIVES_PER_POLL = 10
 
 
 def read_markets(server: Server, *, within: float | None = None) -> None:
@@ -40,8 +43,8 @@ def read_markets(server: Server, *, within: float | None = None) -> None:
             for deployment in deployments:
                 _read_bot(api, deployment, now)
             read_books(api, server, deployments, now)
-            for ended in _ended_lately(server, now):
-                complete_trades(api, ended, now)
+            for ended in _ended(server):
+                _complete(api, ended, now)
     except FAILURES as problem:
         logger.warning("The markets of %s were not read: %s", server, problem.code)
 
@@ -52,12 +55,24 @@ def _read_bot(api: HummingbotAPI, deployment: Deployment, now: datetime) -> None
         report = read_quotes(api, deployment, now)
         read_trades(api, deployment, report, now)
     except HummingbotAPIError as problem:
-        if problem.no_contact:
+        if isinstance(problem, NO_SERVER):
             raise
         logger.warning("The quotes and trades of %s were not read: %s", deployment, problem.code)
 
 
-def _ended_lately(server: Server, now: datetime) -> "list[Deployment]":
-    ended = Deployment.objects.filter(server=server, ended_at__gt=now - COMPLETED_WITHIN).exclude(instance_name="")
+def _complete(api: HummingbotAPI, deployment: Deployment, now: datetime) -> None:
+    try:
+        complete_trades(api, deployment, now)
+    except HummingbotAPIError as problem:
+        if isinstance(problem, NO_SERVER):
+            raise
+        # One archive that can't be read takes nothing from the others. It is tried again after them.
+        logger.warning("The archive of %s was not read: %s", deployment, problem.code)
+
+
+def _ended(server: Server) -> list[Deployment]:
+    """Return the instances whose archives were not read yet, those first that were tried longest ago."""
+    ended = Deployment.objects.filter(server=server, ended_at__isnull=False).exclude(instance_name="")
     unread = ended.filter(trade_reading__completed_at=None)
-    return list(unread.select_related("bot", "trade_reading").order_by("ended_at")[:20])
+    order = models.F("trade_reading__tried_at").asc(nulls_first=True)
+    return list(unread.select_related("bot", "trade_reading").order_by(order, "-ended_at")[:ARCHIVES_PER_POLL])

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from bots.models import Deployment
+from bots.monitoring.evidence import masker
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, HummingbotAPIError
 from markets.models import QuoteSample, QuoteState, ReportSource
@@ -23,7 +24,7 @@ def read_quotes(api: HummingbotAPI, deployment: Deployment, now: datetime) -> Bo
     except HummingbotAPIError as problem:
         QuoteState.objects.filter(deployment=deployment).update(problem=problem.message)
         raise
-    report = find_report(status.performance)
+    report = find_report(status.performance, masker(deployment))
     if report is None:
         _store_log_orders(deployment, now)
         return None

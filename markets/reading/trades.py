@@ -27,6 +27,8 @@ from markets.report_format import BotReport
 #: A bot is asked for this much more than the time since it was last asked: its clock may be off, and a fill may be
 #: booked late.
 OVERLAP = timedelta(hours=6)
+#: After a restart, what was filled while the bot was down is booked within this time, with the time of the fill.
+BOOKED_WITHIN = timedelta(hours=1)
 #: And at least this often, whatever its report says.
 ASKED_EVERY = timedelta(minutes=10)
 DAY = timedelta(days=1)
@@ -60,7 +62,7 @@ def read_trades(api: HummingbotAPI, deployment: Deployment, report: BotReport | 
     asked_lately = reading.read_at is not None and now - reading.read_at < ASKED_EVERY
     if counted and counted == reading.counted and asked_lately and not reading.problem:
         return
-    since = reading.read_at or deployment.sent_at or deployment.planned_at
+    since = _since(deployment, reading, counted, now)
     days = max(1, math.ceil((now - since + OVERLAP) / DAY))
     try:
         fills = api.bots.fills(deployment.instance_name, days, timeout=BOT_TIMEOUT)
@@ -72,6 +74,22 @@ def read_trades(api: HummingbotAPI, deployment: Deployment, report: BotReport | 
         TradeReading.objects.filter(pk=reading.pk).update(read_at=now, counted=counted, problem="")
 
 
+def _since(deployment: Deployment, reading: TradeReading, counted: str, now: datetime) -> datetime:
+    """Return from when on fills may be missing: since the last reading, and for a while after a restart since the last
+    reading before that.
+    """
+    read_at = reading.read_at or deployment.sent_at or deployment.planned_at
+    restarted = deployment.started_at is not None and deployment.started_at > read_at
+    of_another_run = bool(counted and reading.counted) and _run_of(counted) != _run_of(reading.counted)
+    if restarted or of_another_run:
+        earliest = reading.again_from if reading.again_until and now < reading.again_until else None
+        reading.again_from, reading.again_until = min(earliest or read_at, read_at), now + BOOKED_WITHIN
+        reading.save(update_fields=["again_from", "again_until"])
+    if reading.again_from is not None and reading.again_until is not None and now < reading.again_until:
+        return min(reading.again_from, read_at)
+    return read_at
+
+
 def complete_trades(api: HummingbotAPI, deployment: Deployment, now: datetime) -> None:
     """Store all fills of an instance that has ended, from its archive.
 
@@ -79,16 +97,20 @@ def complete_trades(api: HummingbotAPI, deployment: Deployment, now: datetime) -
         HummingbotAPIError: the server did not answer. It is read next time.
     """
     reading = _reading_of(deployment)
+    TradeReading.objects.filter(pk=reading.pk).update(tried_at=now)
     try:
         orders = list(api.archives.orders(deployment.instance_name))
         fills = list(api.archives.fills(deployment.instance_name))
     except (NotFound, NotSupportedByServer):
         _record_no_archive(deployment, reading, now)
         return
-    problem = _not_ended(deployment, orders, fills)
+    except HummingbotAPIError as problem:
+        TradeReading.objects.filter(pk=reading.pk).update(problem=problem.message)
+        raise
+    gap = _not_ended(deployment, orders, fills)
     with transaction.atomic():
         record_fills(deployment, fills, {order.client_order_id: order.created_at for order in orders})
-        TradeReading.objects.filter(pk=reading.pk).update(completed_at=now, problem=problem)
+        TradeReading.objects.filter(pk=reading.pk).update(completed_at=now, problem=gap)
 
 
 def _not_ended(deployment: Deployment, orders: Iterable[ArchivedOrder], fills: Iterable[Fill]) -> str:
@@ -209,6 +231,10 @@ def _counted(report: BotReport | None) -> str:
     if report is None or report.counters is None or report.counters.fills is None or report.run_started_at is None:
         return ""
     return f"{report.run_started_at.timestamp():.3f}/{report.counters.fills}"
+
+
+def _run_of(counted: str) -> str:
+    return counted.partition("/")[0]
 
 
 def _record_no_archive(deployment: Deployment, reading: TradeReading, now: datetime) -> None:

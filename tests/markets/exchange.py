@@ -18,6 +18,7 @@ from markets.reading.poll import read_markets
 from operations.models import Operation, State
 from sandbox import Sandbox
 from sandbox.fills import Fill
+from sandbox.instance import EXCHANGE_READY
 from tests.sandbox.living.steps import move_to
 
 PAIR = "SHARP-USDT"
@@ -168,7 +169,7 @@ class Trial:
     def quoting_seconds(self) -> int:
         """Return in how many seconds both sides were on the book, as far as the panel has read reports."""
         return sum(
-            len(both_sides(self.world.orders(name), begin, until) - set(self.frozen))
+            len(both_sides(self.world.orders(name), begin + EXCHANGE_READY, until) - set(self.frozen))
             for (name, begin), until in self.reported.items()
         )
 

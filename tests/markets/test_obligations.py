@@ -45,6 +45,14 @@ def each_minute(deployment, begin=BEGIN, minutes=10, **counters) -> datetime:
     return begin + minutes * MINUTE + DELAY
 
 
+def judge_often(obligation: Obligation, until: datetime) -> None:
+    """Judge every few minutes, as the schedule does."""
+    moment = BEGIN
+    while moment < until:
+        moment = min(moment + 5 * MINUTE, until)
+        judge(obligation, moment)
+
+
 # --- what is met ----------------------------------------------------------------------------------------------------
 
 
@@ -144,7 +152,7 @@ def test_a_gap_in_the_reports_is_not_measured(deployment, oblige):
 
 def test_a_bot_without_a_report_is_not_judged(deployment, oblige):
     obligation = oblige()
-    judge(obligation, NOW)
+    judge_often(obligation, NOW)
     assert seconds(obligation)[:2] == (0, 0)
     assert seconds(obligation)[2] > 0
     assert obligation.reason == "Sharp · Sharp Spread does not report what it quotes."
@@ -166,9 +174,16 @@ def test_beside_a_bot_without_a_report_only_what_is_met_is_certain(deployment, m
 def test_a_bot_that_is_not_up_quotes_nothing(deployment, oblige, state):
     deployment.update(observed_state=state)
     obligation = oblige()
-    judge(obligation, NOW)
+    judge_often(obligation, NOW)
     assert seconds(obligation)[1] > 3000
     assert obligation.reason == "No bot of the client is quoting this market."
+
+
+def test_that_a_bot_is_down_now_says_nothing_about_the_time_that_the_panel_was_down(deployment, oblige):
+    deployment.update(observed_state=BotState.CRASHED)
+    obligation = oblige()
+    judge(obligation, NOW)
+    assert seconds(obligation) == (0, 0, (NOW - DELAY - BEGIN).total_seconds())
 
 
 def test_a_client_without_a_bot_in_the_market_breaks_its_obligation(oblige):

@@ -1,15 +1,24 @@
 """Each fill is stored once, whatever is read again, and an archive adds what only it has."""
 
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
+from django.core import serializers
 
+from accounts.models import Server
+from hummingbot_api.errors import CommandRefused, NotFound, UnexpectedAnswer
+from hummingbot_api.results import ArchivedOrder
 from markets.figures.ledgers import keep_ledgers, ledgers_at
 from markets.figures.profit import profits, totals
-from markets.models import LedgerDay, Liquidity, Trade
-from markets.reading.trades import record_fills
-from tests.conftest import count_queries, valid_client
+from markets.models import LedgerDay, Liquidity, QuoteState, Trade, TradeReading
+from markets.reading.poll import read_markets
+from markets.reading.quotes import read_quotes
+from markets.reading.trades import NO_ARCHIVE, complete_trades, read_trades, record_fills
+from markets.report_format import BotReport, find_report
+from tests.conftest import PLANTED, count_queries, valid_client
 from tests.markets.conftest import MINUTE, NOW, a_fill, book_sample, trades_of
 
 D = Decimal
@@ -174,3 +183,179 @@ def test_figures_take_as_many_queries_for_many_bots(deployment, make_bot, deploy
         record_fills(deployed(make_bot(name=f"Bot {number}")), [a_fill(number), a_fill(number + 50, "SELL")])
     assert count_queries(look) == for_one
     assert len(look()) == 5
+
+
+# --- reading them from a server ---------------------------------------------------------------------------------
+
+
+class Bots:
+    """A server's bots: returns these fills, and notes for how many days it was asked."""
+
+    def __init__(self, *fills) -> None:
+        self.found, self.asked = list(fills), []
+
+    def fills(self, name, days, *, timeout):
+        self.asked.append(days)
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+@pytest.fixture
+def api():
+    return SimpleNamespace(bots=Bots())
+
+
+def report(fills: int, run: datetime = NOW) -> BotReport:
+    """The report of a bot with so many fills since its run began."""
+    info = {"report_version": 1, "started_at": run.timestamp(), "counters": {"buys": fills, "sells": 0}}
+    return find_report({"spread": {"custom_info": info, "performance": {}}}, str)
+
+
+def test_a_bot_that_filled_nothing_is_not_asked_again_for_ten_minutes(deployment, api):
+    for minutes, fills in ((0, 1), (1, 1), (5, 1), (6, 2), (7, 2), (17, 2)):
+        read_trades(api, deployment, report(fills), NOW + minutes * MINUTE)
+    assert len(api.bots.asked) == 3  # at once, with the second fill, and after ten minutes
+
+
+def test_a_bot_without_a_report_is_asked_each_time(deployment, api):
+    for minutes in range(3):
+        read_trades(api, deployment, None, NOW + minutes * MINUTE)
+    assert len(api.bots.asked) == 3
+
+
+@pytest.mark.parametrize(("hours", "days"), [(0.02, 1), (17, 1), (19, 2), (24 * 7, 8)])
+def test_only_days_in_which_fills_may_be_missing_are_asked_for(deployment, api, hours, days):
+    read_trades(api, deployment, None, NOW)
+    deployment.update(started_at=NOW - timedelta(days=30))
+    read_trades(api, deployment, None, NOW + timedelta(hours=hours))
+    assert api.bots.asked == [2, days]  # first since its deploy, a day ago
+
+
+@pytest.mark.parametrize("seen", ["started by the panel", "by its report"])
+def test_after_a_restart_what_was_filled_meanwhile_may_be_booked_late(deployment, api, seen):
+    run = NOW
+    read_trades(api, deployment, report(1, run), NOW)
+    back = NOW + timedelta(days=3)
+    if seen == "started by the panel":
+        deployment.update(started_at=back)
+    else:
+        run = back
+    for minutes, fills in ((1, 0), (5, 1), (59, 2), (90, 3)):
+        read_trades(api, deployment, report(fills, run), back + minutes * MINUTE)
+    assert api.bots.asked == [2, 4, 4, 4, 1]
+
+
+def test_a_bot_that_does_not_answer_is_asked_for_more_the_next_time(deployment, api):
+    read_trades(api, deployment, None, NOW)
+    api.bots.found = CommandRefused("It did not answer.")
+    with pytest.raises(CommandRefused):
+        read_trades(api, deployment, None, NOW + timedelta(days=2))
+    assert TradeReading.objects.get().problem == "It did not answer."
+    api.bots.found = [a_fill(1)]
+    read_trades(api, deployment, None, NOW + timedelta(days=3))
+    assert api.bots.asked == [2, 3, 4]
+    assert (Trade.objects.count(), TradeReading.objects.get().problem) == (1, "")
+
+
+class Archives:
+    def __init__(self, outcome) -> None:
+        self.outcome = outcome
+
+    def orders(self, name):
+        return iter(())
+
+    def fills(self, name):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return iter(self.outcome)
+
+
+@pytest.mark.parametrize(
+    ("verified", "ago", "complete", "problem"),
+    [
+        (True, timedelta(minutes=1), False, ""),  # it may still appear
+        (True, timedelta(hours=1), True, NO_ARCHIVE),
+        (False, timedelta(minutes=1), True, ""),  # it never connected, so it has none
+    ],
+)
+def test_without_an_archive_trades_may_be_missing(deployment, verified, ago, complete, problem):
+    deployment.update(ended_at=NOW - ago, verified_at=NOW if verified else None)
+    complete_trades(SimpleNamespace(archives=Archives(NotFound("none"))), deployment, NOW)
+    reading = TradeReading.objects.get()
+    assert (reading.completed_at is not None, reading.problem) == (complete, problem)
+
+
+def test_an_archive_that_cannot_be_read_takes_nothing_from_the_others(deployment, make_bot, deployed, monkeypatch):
+    deployment.update(ended_at=NOW - timedelta(hours=1))
+    other = deployed(make_bot(name="Second"), ended_at=NOW - timedelta(hours=2))
+    outcomes = {deployment.pk: Archives(UnexpectedAnswer("It is damaged.")), other.pk: Archives([a_fill(7)])}
+    tried = []
+
+    class API:
+        def __init__(self) -> None:
+            self.archives = self
+
+        def orders(self, name):
+            tried.append(name)
+            return iter(())
+
+        def fills(self, name):
+            [found] = [outcomes[d.pk] for d in (deployment, other) if d.instance_name == name]
+            return found.fills(name)
+
+    @contextmanager
+    def api(**options):
+        yield API()
+
+    monkeypatch.setattr(Server, "api", lambda self, **options: api())
+    monkeypatch.setattr("markets.reading.poll.read_books", lambda *args: None)
+    read_markets(deployment.server)
+    assert [trade.exchange_trade_id for trade in Trade.objects.all()] == ["7"]
+    assert deployment.trade_reading.problem == "It is damaged."
+    read_markets(deployment.server)
+    assert len(tried) == 3  # the one that is complete is not read again
+
+
+def test_a_secret_in_a_report_is_not_stored(deployment, key):
+    secret = PLANTED["bitmart_secret_key"]
+    info = {
+        "report_version": 1,
+        "not_quoting": f"Refused: secret={secret}",
+        "last_rejection": {"at": 1, "reason": f"POST /orders?signature=abcdef {secret}"},
+        "orders": [{"client_order_id": secret, "side": "buy", "price": "1", "amount": "1"}],
+        "balances": {secret: {"total": "1", "available": "1"}},
+    }
+    status = SimpleNamespace(performance={"spread": {"custom_info": info, "performance": {}}})
+    read_quotes(SimpleNamespace(bots=SimpleNamespace(status=lambda name: status)), deployment, NOW)
+    stored = serializers.serialize("json", QuoteState.objects.all())
+    assert secret not in stored and "abcdef" not in stored
+
+
+# --- orders of which the archive does not know the end -----------------------------------------------------------
+
+
+def archived_order(name: str, last_status: str) -> ArchivedOrder:
+    return ArchivedOrder(name, "7", "bitmart", "SHARP-USDT", D("0.0125"), D(1600), NOW, last_status)
+
+
+@pytest.mark.parametrize(
+    ("status", "filled", "named"),
+    [
+        ("BuyOrderCreated", "0", True),
+        ("OrderFilled", "600", True),
+        ("OrderFilled", "1600", False),
+        ("BuyOrderCompleted", "1600", False),
+        ("OrderCancelled", "600", False),
+        ("OrderCancelled", "0", False),
+    ],
+)
+def test_an_order_that_no_one_saw_end_is_named(deployment, status, filled, named):
+    orders = SimpleNamespace(
+        orders=lambda name: [archived_order("o1", status)],
+        fills=lambda name: [a_fill(1, order_id="o1", amount=filled)] if filled != "0" else [],
+    )
+    complete_trades(SimpleNamespace(archives=orders), deployment, NOW)
+    reading = TradeReading.objects.get()
+    assert reading.completed_at == NOW
+    assert ("o1" in reading.problem) is named

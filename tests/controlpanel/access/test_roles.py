@@ -39,7 +39,14 @@ VERBS = {"changelist": "view", "change": "view", "history": "view", "add": "add"
 OF_NOBODY = {Strategy, User, Group}
 
 #: The values of the parameters that name no row.
-SAMPLES = {"action": "stop", "connector": "bitmart", "name": "spread", "code": "wrong_password", "file_type": "csv"}
+SAMPLES = {
+    "action": "stop",
+    "connector": "bitmart",
+    "name": "spread",
+    "code": "wrong_password",
+    "file_type": "csv",
+    "kind": "stop",
+}
 
 
 @dataclass(frozen=True)

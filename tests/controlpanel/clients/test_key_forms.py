@@ -1,12 +1,14 @@
 """The forms of exchange keys, also of those that can't be decrypted."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.urls import reverse
+from django.utils import timezone
 
+from accounts.admin.exchange_keys import ExchangeKeyAdmin
 from accounts.forms.exchange_keys import KeyDetailsForm
 from accounts.keys import PAPER_NEEDS_NO_KEY
 from accounts.models import ExchangeKey, Server
@@ -302,3 +304,33 @@ def test_an_unreadable_password_says_so_on_its_row_and_its_page_and_can_be_enter
     assert admin_client.post(url_of(server), facts | {"password": PLANTED_PASSWORD}).status_code == 302
     server.refresh_from_db()
     assert server.password == PLANTED_PASSWORD
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(0, "today"), (1, "in 1 day"), (30, "in 30 days"), (-2, "2 days ago"), (None, "—")]
+)
+def test_a_keys_last_day_is_shown_with_the_days_that_are_left(days, words, client_sharp, admin_client):
+    key = stored_key(client_sharp)
+    key.expires_on = None if days is None else timezone.localdate() + timedelta(days=days)
+    key.save()
+    assert words in text_of(admin_client.get(reverse("admin:accounts_exchangekey_changelist")))
+
+
+def test_keys_are_sorted_by_their_last_day_those_without_one_last(client_sharp, admin_client):
+    for connector, days in (("okx", 30), ("bitmart", None), ("kucoin", 3)):
+        key = stored_key(client_sharp, connector)
+        key.expires_on = days and timezone.localdate() + timedelta(days=days)
+        key.save()
+    column = ExchangeKeyAdmin.list_display.index("expiry_label") + 1
+    page = text_of(admin_client.get(reverse("admin:accounts_exchangekey_changelist") + f"?o={column}"))
+    places = [page.index(f'title="{title}"') for title in ("KuCoin", "OKX", "BitMart")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("passed", "words"), [(True, "accepted"), (False, "rejected"), (None, "not tested")])
+def test_what_the_exchange_said_of_a_key_is_in_the_list(passed, words, client_sharp, admin_client):
+    ExchangeKey.objects.filter(pk=stored_key(client_sharp).pk).update(test_passed=passed)
+    assert words in text_of(admin_client.get(reverse("admin:accounts_exchangekey_changelist")))
