@@ -1,11 +1,13 @@
 """What the panel knows of a bot equals the exchange's books, whatever happens to bot, server and worker in an hour."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import ceil
 
 import pytest
+from django.utils import timezone
 
+from client_reports.build import build_report
 from markets.models import Trade, TradeReading
 from markets.reading import trades as reading
 from tests.markets.exchange import (
@@ -18,6 +20,8 @@ from tests.markets.exchange import (
     close,
     row_of_fill,
 )
+
+DAY = 24 * HOUR
 
 # --- what may happen in the hour ------------------------------------------------------------------------------------
 
@@ -174,6 +178,7 @@ def check_hour(trial: Trial, happens, monkeypatch) -> None:
     assert dict(Trade.objects.values_list("exchange_trade_id", "order_id")) == ids
     assert not TradeReading.objects.exclude(problem="").exists()
     check_money(trial, trial.page())
+    check_report(trial)
 
 
 def check_page(trial: Trial) -> None:
@@ -187,7 +192,7 @@ def check_page(trial: Trial) -> None:
     for name, order in on_book.items():
         assert (shown[name].side, Decimal(shown[name].price)) == (order.side.lower(), order.limit)
         assert Decimal(shown[name].amount) == order.size
-    assert len(page.trades) == 5
+    assert len(page.trades) == min(5, len(trial.fills()))
     check_money(trial, page)
     if not page.is_reported:
         return
@@ -213,6 +218,28 @@ def check_money(trial: Trial, page) -> None:
     if page.deployment.is_open:
         assert close(total.unrealized, books.unrealized(page.book.book.mid_price))
         assert close(total.net, books.realized + books.unrealized(page.book.book.mid_price) - books.fees)
+
+
+def check_report(trial: Trial) -> None:
+    """Compare the client's report of the days of the exchange's hour with the exchange's books."""
+    now = timezone.now()
+    days = [fill.moment // DAY for fill in trial.fills()] + [now.timestamp() // DAY]
+    first, last = (datetime.fromtimestamp(day * DAY, UTC).date() for day in (min(days), min(max(days), days[-1])))
+    report = build_report(trial.bot.client, first, last, now)
+    books, [total], [market] = Books.of(trial.fills()), report.totals, report.markets
+    for figures in (total, market.total):
+        assert close(figures.realized, books.realized)
+        assert close(figures.fees, books.fees)
+        assert close(figures.volume, books.volume)
+    assert close(market.inventory_end, books.held)
+    assert sum(day.trades for day in market.days) == len(trial.fills())
+    assert close(sum(day.volume for day in market.days), books.volume)
+
+
+def test_five_minutes_after_deploy_every_figure_equals_the_books(bot_of_kind, trial):
+    trial = trial(bot_of_kind)
+    trial.trade(5, every=1)
+    check_page(trial)
 
 
 @pytest.mark.parametrize("happens", OF_ANY_BOT)
