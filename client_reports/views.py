@@ -47,7 +47,8 @@ def report_page(request: HttpRequest, client_id: int) -> HttpResponse:
     report = _report(client, form)
     first, last = form.period
     toolbar = {
-        "form": form,
+        # Without a period in the address, its fields have the one that is shown.
+        "form": form if form.has_changed() else PeriodForm({"first": first, "last": last}),
         "query": f"?first={first}&last={last}",
         "may_share": request.user.has_perm("client_reports.share_report"),
     }

@@ -63,14 +63,15 @@ def exact(value: Any) -> str:
     number = Decimal(str(value))
     if number and len(number.as_tuple().digits) > SIGNIFICANT:
         number = number.quantize(Decimal(1).scaleb(number.adjusted() - SIGNIFICANT + 1))
-    whole, _, rest = plain(number).partition(".")
-    return f"{int(whole):,}".replace("-0", "-0") + (f".{rest}" if rest else "") if whole.lstrip("-") else whole
+    return f"{Decimal(plain(number)):,f}"
 
 
 @register.filter
 def average(value: Any) -> str:
     """Return an average price, with as many digits as a price has."""
-    return "—" if is_unknown(value) else f"{float(value):.6g}"
+    if is_unknown(value):
+        return "—"
+    return money(value) if abs(value) >= 10_000 else exact(_rounded(value, 6))
 
 
 @register.filter
@@ -97,13 +98,17 @@ def percent(value: Any) -> str:
     if is_unknown(value):
         return "—"
     number = float(value) * 100
-    return f"{number:.1f} %" if number >= 1 or number == 0 else f"{number:.2g} %"
+    if number < 1 and number != 0:
+        return f"{_rounded(number, 2)} %"
+    if 99.95 <= number < 100:
+        return f"{int(number * 100) / 100:.2f} %"  # not the whole: nothing is rounded up to it
+    return f"{number:.1f} %"
 
 
 @register.filter
 def in_percent(value: Any) -> str:
     """Return what is in percent already, ``0.61 %``."""
-    return "—" if is_unknown(value) else f"{float(value):.3g} %"
+    return "—" if is_unknown(value) else f"{_rounded(value, 3)} %"
 
 
 @register.filter
@@ -122,3 +127,8 @@ def short_age(value: timedelta | None) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def _rounded(value: Any, digits: int) -> str:
+    """Return a number with so many significant digits, and without an exponent."""
+    return plain(Decimal(f"{float(value):.{digits}g}"))

@@ -58,6 +58,7 @@ ASKED_OF_LISTS = {
 #: What there is to see besides the demo's own client and bots: a day of each list, chart and log.
 WORLD = """
 from datetime import timedelta
+from decimal import Decimal
 from math import sin
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
@@ -66,7 +67,12 @@ from accounts.models import Balance, CredentialsProfile, Server
 from accounts.balances.portfolio import read_balances
 from bots.monitoring.poll import poll_server
 from bots.models import Bot, LogKind, LogLine, PerformanceSample
+from client_reports.models import Subscription
+from hummingbot_api.results import Fill
 from json_api.models import Token, Webhook, WebhookDelivery
+from markets.models import Obligation, QuoteSample
+from markets.reading.poll import read_markets
+from markets.reading.trades import record_fills
 from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind
 from notifications.outbox import DeliveryState
 
@@ -82,6 +88,34 @@ incident, _ = Incident.objects.get_or_create(
     },
 )
 Channel.objects.get_or_create(name="Desk", kind=ChannelKind.EMAIL, recipient="desk@example.com")
+sharp = Bot.objects.get(name="Walked").client
+deployment = Bot.objects.get(name="Walked").deployment
+record_fills(deployment, [
+    Fill(
+        exchange_trade_id=str(number), connector="bitmart", trading_pair="SHARP-USDT", side=("BUY", "SELL")[number % 2],
+        price=Decimal("0.0125") + number % 3 * Decimal("0.0001"), amount=Decimal(1600), fees={"USDT": Decimal("0.05")},
+        filled_at=now - timedelta(minutes=20 * number),
+    )
+    for number in range(1, 40)
+])
+for number in range(120):
+    moment = now - timedelta(minutes=10 * number + 1)
+    seconds = 100_000 - 600 * number
+    QuoteSample.objects.create(
+        deployment=deployment, taken_at=moment, run_started_at=now - timedelta(seconds=100_000),
+        mid_price=Decimal("0.0125"), running=seconds, connected=seconds, quoting=0.9 * seconds, spread=0.6 * seconds,
+        bid_depth={"0.5": 20 * seconds, "1": 40 * seconds, "2": 40 * seconds},
+        ask_depth={"0.5": 20 * seconds, "1": 30 * seconds, "2": 30 * seconds},
+    )
+obligation = Obligation.objects.create(
+    client=sharp, connector="bitmart", trading_pair="SHARP-USDT", max_spread_percent=1, min_depth_quote=30,
+    min_uptime_percent=95, broken_since=now - timedelta(minutes=20), judged_until=now,
+    reason="Both sides were quoted 40% of the time.",
+)
+for days in range(9):
+    obligation.days.create(day=now.date() - timedelta(days=days), met=80000 - 2000 * days, broken=2000 * days)
+read_markets(deployment.server)
+Subscription.objects.create(client=sharp, addresses="reports@example.com")
 user, _ = User.objects.get_or_create(username="walker", defaults={"is_staff": True})
 user.groups.add(Group.objects.get(name="Account manager"))
 token = Token(name="curl", user=user, scopes=["read"])

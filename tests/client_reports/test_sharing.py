@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from client_reports.delivery import send, send_due
-from client_reports.models import LinkVisit, ShareLink, Subscription, hash_of
+from client_reports.models import LinkVisit, ShareLink, Subscription, hash_of, last_month
 from tests.controlpanel.conftest import browse, make_user, second_client  # noqa: F401 - fixtures
 
 NOVEMBER = "?first=2026-11-01&last=2026-11-30"
@@ -227,3 +227,11 @@ def test_addresses_are_checked_when_they_are_entered(admin_client, client_sharp,
     response = admin_client.post(address, {"client": client_sharp.pk, "addresses": addresses, "active": "on"})
     assert response.status_code == 200
     assert "is not an e-mail address" in response.content.decode()
+
+
+def test_the_fields_of_a_report_have_the_period_that_is_shown(admin_client, client_sharp):
+    page = reverse("client_report", args=[client_sharp.pk])
+    first, last = last_month(timezone.now().date())
+    shown = admin_client.get(page).content.decode()
+    assert f'value="{first}"' in shown and f'value="{last}"' in shown
+    assert 'value="2026-02-01"' in admin_client.get(f"{page}?first=2026-02-01&last=2026-02-10").content.decode()
