@@ -48,7 +48,7 @@ def report_page(request: HttpRequest, client_id: int) -> HttpResponse:
     first, last = form.period
     toolbar = {
         # Without a period in the address, its fields have the one that is shown.
-        "form": form if form.has_changed() else PeriodForm({"first": first, "last": last}),
+        "form": form if form.has_changed() else PeriodForm({"first": str(first), "last": str(last)}),
         "query": f"?first={first}&last={last}",
         "may_share": request.user.has_perm("client_reports.share_report"),
     }
