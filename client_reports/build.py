@@ -20,6 +20,7 @@ from markets.figures.daily import DayFigures, days_of, midnights, quoting_by_day
 from markets.figures.prices import Market
 from markets.figures.profit import BookProfit, Money, Total, profits, totals
 from markets.figures.quoting import Quoting
+from markets.in_market import InMarket, quote_of
 from markets.ledger import ZERO
 from markets.models import Obligation, QuoteSample, Trade, TradeQuerySet, TradeReading
 from markets.obligations.standing import Kept, kept_between
@@ -36,7 +37,7 @@ class Balances:
 
 
 @dataclass
-class MarketReport:
+class MarketReport(InMarket):
     """One market of the report.
 
     Attributes:
@@ -59,18 +60,6 @@ class MarketReport:
     @property
     def title(self) -> str:
         return f"{self.trading_pair} on {title_of(self.connector)}"
-
-    @property
-    def account_type(self) -> AccountType:
-        return market_of(self.connector).account_type
-
-    @property
-    def base_asset(self) -> str:
-        return self.trading_pair.partition("-")[0]
-
-    @property
-    def quote_asset(self) -> str:
-        return self.trading_pair.partition("-")[2]
 
     @property
     def uptime(self) -> float | None:
@@ -201,7 +190,7 @@ def _markets(rows: Sequence[BookProfit], deployments: Iterable[Deployment]) -> l
     found = []
     for connector, pair in sorted(of_market, key=lambda m: (order.index(market_of(m[0]).account_type), m)):
         in_market = of_market[connector, pair]
-        total = Total(Money(market_of(connector).account_type, pair.partition("-")[2]))
+        total = Total(Money(market_of(connector).account_type, quote_of(pair)))
         for row in in_market:
             total.add(row)
         found.append(MarketReport(connector, pair, total, in_market))

@@ -14,6 +14,7 @@ from bots.models import Deployment
 from hummingbot_api.connectors import AccountType, market_of
 from markets.figures.profit import Money, Total, profits
 from markets.figures.quoting import Quoting, quoting_between
+from markets.in_market import InMarket, quote_of
 from markets.models import Obligation, Trade
 from markets.obligations.standing import Standing, standings
 
@@ -22,7 +23,7 @@ _ORDER = ("lost", "broken", "not_measured", "met", "ended", "")
 
 
 @dataclass
-class MarketRow:
+class MarketRow(InMarket):
     """One market of one client in a time.
 
     Attributes:
@@ -39,10 +40,6 @@ class MarketRow:
     deployed_seconds: float = 0.0
     standing: Standing | None = None
     bots: set[int] = field(default_factory=set)
-
-    @property
-    def account_type(self) -> AccountType:
-        return market_of(self.connector).account_type
 
     @property
     def uptime(self) -> float | None:
@@ -82,7 +79,7 @@ class _Rows:
 
     def of(self, client: int, connector: str, pair: str) -> MarketRow:
         if (client, connector, pair) not in self.found:
-            total = Total(Money(market_of(connector).account_type, pair.partition("-")[2]))
+            total = Total(Money(market_of(connector).account_type, quote_of(pair)))
             self.found[client, connector, pair] = MarketRow(client, self.names[client], connector, pair, total)
         return self.found[client, connector, pair]
 

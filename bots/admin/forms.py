@@ -22,6 +22,7 @@ from bots.models import LIMITS, Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from core.exchanges import title_of
 from core.fields import JsonField
+from core.numbers import read_number
 from core.widgets import CodeEditor
 from hummingbot_api.connectors import AccountType, market_of
 
@@ -29,9 +30,15 @@ NUMBERS = {"integer", "number"}
 
 
 class NumberField(forms.FloatField):
-    """A number that is shown as it was entered: 1600, not 1600.0."""
+    """A number that is shown as it was entered: 1600, not 1600.0. A fraction may be typed as 0.3 % or 30 bps, too."""
+
+    def __init__(self, *, fraction: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fraction = fraction
 
     def to_python(self, value: Any) -> int | float | None:  # type: ignore[override]
+        if isinstance(value, str) and value.strip():
+            value = read_number(value, fraction=self.fraction)
         number = super().to_python(value)
         return int(number) if number is not None and number.is_integer() else number
 
@@ -231,6 +238,7 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
         "error_messages": {"required": "This field is required."},
     }
     text = UnfoldAdminTextInputWidget()
+    fraction = str(schema.get("unit", "")).startswith("fraction")
     if "enum" in schema:
         return _choice(setting, schema["enum"], schema.get("labels", ()), common)
     if kinds == {"boolean"}:
@@ -238,12 +246,15 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
             return _choice(setting, [True, False], ["yes", "no"], common)
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
     if kinds <= NUMBERS:
-        return NumberField(widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}), **common)
+        return NumberField(
+            fraction=fraction, widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}), **common
+        )
     if kinds == {"array"}:
         match schema.get("items"):
             case {"type": "integer" | "number"}:
-                refusal = "Separate numbers with commas: 0.003, 0.006."
-                return ListField(NumberField(), refusal, widget=text, empty_value=nothing, **common)
+                example = "0.3 %, 0.6 %" if fraction else "0.003, 0.006"
+                refusal = f"Separate numbers with commas: {example}."
+                return ListField(NumberField(fraction=fraction), refusal, widget=text, empty_value=nothing, **common)
             case {"type": "string"}:
                 refusal = "Separate values with commas: BTC-USDT, ETH-USDT."
                 return ListField(forms.CharField(), refusal, widget=text, empty_value=nothing, **common)

@@ -51,6 +51,10 @@
         ],
       };
       place.replaceChildren();
+      if (!chart.series.some((series) => series.values.some((value) => value != null))) {
+        place.textContent = "Not measured in this period.";
+        return [];
+      }
       return [new uPlot(options, [chart.times, ...chart.series.map((series) => series.values)], place)];
     });
   }

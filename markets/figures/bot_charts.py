@@ -82,7 +82,8 @@ class BotCharts:
 
     @property
     def is_empty(self) -> bool:
-        return not self.fills and not any(step.quoting or step.mid_price for step in self.steps)
+        # The price alone is that of the market, not of the bot.
+        return not self.fills and not any(step.quoting or step.inventory for step in self.steps)
 
     def as_json(self) -> dict[str, Any]:
         """Return the charts for ``charts.js``: each with its unit, its times in seconds and its series."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from hummingbot_api.connectors import AccountType, market_of
 from markets.figures.ledgers import ALL, Book, ledgers_at
 from markets.figures.prices import Market, mid_prices_at
+from markets.in_market import base_of, quote_of
 from markets.ledger import ZERO, Ledger, Profit, profit_between
 from markets.models import TradeQuerySet
 
@@ -37,7 +38,7 @@ class BookProfit:
 
     @property
     def money(self) -> Money:
-        return Money(market_of(self.book.connector).account_type, self.book.trading_pair.partition("-")[2])
+        return Money(market_of(self.book.connector).account_type, quote_of(self.book.trading_pair))
 
     @property
     def inventory(self) -> Decimal:
@@ -68,7 +69,7 @@ class Total:
     unpriced: set[Market] = field(default_factory=set)
 
     def add(self, row: BookProfit) -> None:
-        profit, base = row.profit, row.book.trading_pair.partition("-")[0]
+        profit, base = row.profit, base_of(row.book.trading_pair)
         self.realized += profit.realized
         self.fees += profit.fees
         self.volume += profit.volume

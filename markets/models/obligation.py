@@ -12,7 +12,7 @@ from accounts.models import Client
 from bots.models import normalize_pair
 from core.fields import plain
 from core.visibility import OfClientsQuerySet
-from hummingbot_api.connectors import market_of
+from markets.in_market import InMarket
 from markets.report_format import DISTANCES
 
 DAY_SECONDS = 24 * 60 * 60
@@ -30,7 +30,7 @@ class ObligationQuerySet(OfClientsQuerySet["Obligation"]):
         return self.filter(active=True)
 
 
-class Obligation(models.Model):
+class Obligation(InMarket, models.Model):
     """The quotes that a client's contract asks for in one market. Empty limits are not part of it.
 
     It is kept while orders on both sides meet every limit. Times are in UTC.
@@ -124,18 +124,6 @@ class Obligation(models.Model):
     def server(self) -> Any:
         """Where its client's bots run by default."""
         return self.client.server
-
-    @property
-    def base_asset(self) -> str:
-        return self.trading_pair.partition("-")[0]
-
-    @property
-    def quote_asset(self) -> str:
-        return self.trading_pair.partition("-")[2]
-
-    @property
-    def account_type(self) -> Any:
-        return market_of(self.connector).account_type
 
     @property
     def terms(self) -> str:

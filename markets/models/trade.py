@@ -10,6 +10,7 @@ from accounts.models import Client
 from bots.models import Deployment
 from core.fields import ExactDecimalField, OrderedJSONField
 from core.visibility import OfClientsQuerySet
+from markets.in_market import InMarket
 
 
 class Side(models.TextChoices):
@@ -35,7 +36,7 @@ class TradeQuerySet(OfClientsQuerySet["Trade"]):
         )
 
 
-class Trade(models.Model):
+class Trade(InMarket, models.Model):
     """One fill of one order. It outlives its deployment and its bot: the client's books have to be complete."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="trades")
@@ -78,14 +79,6 @@ class Trade(models.Model):
     def value(self) -> Decimal:
         """Price times amount, in the quote asset."""
         return self.price * self.amount
-
-    @property
-    def base_asset(self) -> str:
-        return self.trading_pair.partition("-")[0]
-
-    @property
-    def quote_asset(self) -> str:
-        return self.trading_pair.partition("-")[2]
 
 
 class TradeReading(models.Model):

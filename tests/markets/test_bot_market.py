@@ -207,3 +207,10 @@ def test_trades_are_exported_as_they_are_filtered(deployment, admin_client, file
         header, *rows = response.content.decode("utf-8-sig").splitlines()
         assert header.startswith("time (UTC),client,bot,exchange")
         assert len(rows) == 1 and "0.012462123456789012345" in rows[0]
+
+
+def test_a_bot_that_did_nothing_has_no_charts_although_its_market_has_a_price(deployment, make_bot, admin_client):
+    book_sample(deployment, datetime.now(UTC) - MINUTE, "0.0124", "0.0126")
+    idle = make_bot(name="Idle")
+    shown = admin_client.get(reverse("admin:bots_bot_performance", args=[idle.pk])).content.decode()
+    assert "Nothing was traded or reported in this period." in shown

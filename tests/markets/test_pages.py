@@ -1,4 +1,4 @@
-"""Obligations and trades in the admin: what may be entered, what is shown, and who may see it."""
+"""Obligations and trades in the admin: what may be entered, and who sees what."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

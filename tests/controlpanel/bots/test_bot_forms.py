@@ -119,10 +119,10 @@ def test_a_controllers_settings_are_lists(save_bot, pmm, admin_client):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("0.003; 0.006", "Separate numbers with commas: 0.003, 0.006."),
-        ("0.003, much", "Separate numbers with commas: 0.003, 0.006."),
+        ("0.003; 0.006", "Separate numbers with commas: 0.3 %, 0.6 %."),
+        ("0.003, much", "Separate numbers with commas: 0.3 %, 0.6 %."),
         (",", "This field is required."),
-        ("0.003, nan", "Separate numbers with commas: 0.003, 0.006."),
+        ("0.003, nan", "Separate numbers with commas: 0.3 %, 0.6 %."),
         ("0.003, -0.1", "This must be more than 0. You entered -0.1."),
         ("2", "This must be less than 1. You entered 2."),
     ],
@@ -352,3 +352,9 @@ def test_the_history_of_a_bot_shows_old_and_new_values(bot, save_bot):
     assert entry.get_change_message() == (
         "Changed Name from Sharp Spread to Renamed, Order amount (base asset) from 1600 to 1700."
     )
+
+
+@pytest.mark.parametrize("typed", ["0.003", "0.3 %", "0,3 %", "30 bps"])
+def test_a_spread_is_understood_as_it_is_typed(typed, save_bot):
+    assert save_bot(settings={"bid_spread": typed}).status_code == 302
+    assert Bot.objects.get().settings["bid_spread"] == 0.003
