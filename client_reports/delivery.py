@@ -33,13 +33,13 @@ def send(subscription: Subscription, now: datetime) -> bool:
     """Send the last month's report to one client, unless another worker does or did. Return whether it was sent."""
     first, last = last_month(now.date())
     row = Subscription.objects.filter(pk=subscription.pk)
-    # Claimed before it is sent: a report that arrives twice is worse than one that a person has to send again.
-    if not row.filter(sent_for=subscription.sent_for).update(sent_for=first, tried_at=now, problem=""):
+    # Claimed before it is sent. If its worker dies meanwhile it is sent again: twice is better than never.
+    if not row.filter(sent_for=subscription.sent_for, tried_at=subscription.tried_at).update(tried_at=now):
         return False
     problem = _try_to_send(subscription, build_report(subscription.client, first, last, now))
     if problem:
         logger.warning("The report for %s was not sent: %s", subscription.client, problem)
-        row.update(sent_for=subscription.sent_for, problem=problem)
+    row.update(problem=problem, **({} if problem else {"sent_for": first}))
     return not problem
 
 

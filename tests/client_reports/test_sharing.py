@@ -180,6 +180,20 @@ def test_two_workers_send_it_once(subscription):
     assert len(mail.outbox) == 1
 
 
+def test_one_whose_worker_died_is_sent_again(subscription, monkeypatch):
+    def die(*args, **kwargs):
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django.core.mail.EmailMessage.send", die)
+        with pytest.raises(SystemExit):
+            send_due(NOW)
+    send_due(NOW + timedelta(minutes=30))
+    assert mail.outbox == []
+    send_due(NOW + timedelta(hours=2))
+    assert len(mail.outbox) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [(smtplib.SMTPServerDisconnected(), "SMTPServerDisconnected"), (ConnectionRefusedError(), "Could not connect")],
