@@ -1,7 +1,9 @@
 """Reading a strategy script the way a server would by importing it, without running any of it."""
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: What pydantic calls a field without a default, as the server writes it into its answers.
 UNDEFINED = "PydanticUndefined"
@@ -18,11 +20,12 @@ class ConfigClass:
     """The configuration class of a script: its name and its fields with their defaults."""
 
     name: str
-    defaults: dict[str, object]
+    defaults: Mapping[str, object]
 
 
+@lru_cache(maxsize=64)
 def read_config_class(source: str) -> ConfigClass:
-    """Find the configuration class in a script's source.
+    """Find the configuration class in a script's source, which a server imports once.
 
     Raises:
         SyntaxError: the source is not Python.
@@ -39,7 +42,7 @@ def read_config_class(source: str) -> ConfigClass:
 
 def config_template(name: str, source: str) -> dict[str, object]:
     """Return what the server offers as a new configuration of a script; raises as ``read_config_class`` does."""
-    defaults = read_config_class(source).defaults
+    defaults = dict(read_config_class(source).defaults)
     own_name = defaults.pop("script_file_name", None)
     named_by_literal = isinstance(own_name, str) and own_name.endswith(".py")
     return {

@@ -3,6 +3,7 @@
 (``--dist loadgroup`` does not do it: pytest-xdist 3.8.0 marks the groups in a way that pytest 9.2 does not take over.)
 """
 
+from pathlib import PurePath
 from typing import Any
 
 import pytest
@@ -12,8 +13,12 @@ from xdist.scheduler import LoadScopeScheduling
 #: document is followed to the end of the sample client, lists that refresh themselves are watched undisturbed, and the
 #: dashboard counts what its demo has, and a report has the trades of its client alone.
 APART = ("test_every_page", "test_api", "test_renewing", "test_dashboard", "test_markets")
+#: Those of them that go to a process of their own, so that no group of browser tests takes as long as the whole run.
+WALK = ("test_every_page", "test_api")
 #: Modules with processes that all of their tests use.
 WHOLE = ("tests/bots/deploying/test_sigkill.py", "tests/controlpanel/hosting/test_hosting.py")
+#: What takes longest begins first.
+BEGIN = ("walk", "browser", "apart")
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -22,10 +27,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class Sharing(LoadScopeScheduling):
-    """Begins with what has most tests: with those that share something."""
+    """Begins with the browser tests, then with what has most tests: with those that share something."""
+
+    def _assign_work_unit(self, node: Any) -> None:
+        for scope in reversed(BEGIN):
+            if scope in self.workqueue:
+                self.workqueue.move_to_end(scope, last=False)
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
         if module.startswith("tests/browser/"):
-            return "apart" if module.endswith(tuple(f"/{name}.py" for name in APART)) else "browser"
+            name = PurePath(module).stem
+            return "walk" if name in WALK else "apart" if name in APART else "browser"
         return module if module in WHOLE else nodeid

@@ -4,7 +4,7 @@ The module that imports the cases defines how it dies, with a fixture ``work``: 
 in the tests' own process, ``test_sigkill.py`` kills real ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,7 @@ from sandbox import Sandbox
 KILLED = "killed by 9"
 #: Of the distinct boundaries none: left out unless the run is to be full.
 REPEATED = pytest.mark.full("the same boundary as the next step's begin")
+OTHER_STRATEGY = pytest.mark.full("the same boundary with the other kind of strategy")
 MOMENTS = ("begun", "acted", "recorded")
 #: How many instances were ever made, and how many live, after the operation on a bot that was deployed before.
 AFTER = {"redeploy": (2, 1), "stop": (1, 1), "start": (1, 1), "archive": (1, 0), "recover": (1, 1)}
@@ -58,6 +59,27 @@ def each(kinds_and_boundaries: dict[str, list[Any]]) -> list[Any]:
         for kind, found in kinds_and_boundaries.items()
         for boundary in map(as_param, found)
     ]
+
+
+def with_both_strategies(*groups: list[Any]) -> list[Any]:
+    """Each case with a bot of a script and with one of a controller. A run that is not full alternates between the two,
+    and begins each group with the other one: what one group has with a script, the next one has with a controller.
+    """
+    return [
+        pytest.param(strategy, *case.values, marks=[*case.marks, *([] if alternate else [OTHER_STRATEGY])])
+        for begin, group in enumerate(groups)
+        for number, case in numbered(map(as_param, group))
+        for place, strategy in enumerate(("script", "controller"))
+        for alternate in [(begin + number) % 2 == place]
+    ]
+
+
+def numbered(cases: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Number the cases of a run that is not full; a case that it leaves out has the number of the next one."""
+    number = 0
+    for case in cases:
+        yield number, case
+        number += not case.marks
 
 
 def as_param(boundary: Any) -> Any:
@@ -140,10 +162,10 @@ def test_an_ending_operation_survives_a_killed_worker(kind, boundary, deployed, 
     assert_well_ended(operation, deployed, sandbox, *AFTER[kind])
 
 
-@pytest.fixture(params=["script", "controller"])
-def quoting(request, bot, make_pmm, work, sandbox) -> Bot:
+@pytest.fixture
+def quoting(strategy, bot, make_pmm, work, sandbox) -> Bot:
     """With its two orders on the book. A script cleans up after an earlier run, a controller does not."""
-    bot = bot if request.param == "script" else make_pmm()
+    bot = bot if strategy == "script" else make_pmm()
     assert work(ask("deploy", bot)) == "exited with 0"
     bot.refresh_from_db()
     sandbox.world.clock.advance(31)
@@ -161,13 +183,11 @@ INSIDE = ["bringing_up", "starting", "started", "stopped"]
 
 
 @pytest.mark.parametrize(
-    ("kind", "boundary"),
-    each(
-        {
-            "recover": [*boundaries_of("recover"), *(f"recover:{moment}" for moment in INSIDE)],
-            "archive": [f"archive:{moment}" for moment in (*INSIDE, "removed", "accounted")],
-            "redeploy": [f"retire:{moment}" for moment in (*INSIDE, "removed", "accounted")],
-        }
+    ("strategy", "kind", "boundary"),
+    with_both_strategies(
+        each({"recover": [*boundaries_of("recover"), *(f"recover:{moment}" for moment in INSIDE)]}),
+        each({"archive": [f"archive:{moment}" for moment in (*INSIDE, "removed", "accounted")]}),
+        each({"redeploy": [f"retire:{moment}" for moment in (*INSIDE, "removed", "accounted")]}),
     ),
 )
 def test_a_recovery_whose_worker_is_killed_leaves_no_order(kind, boundary, crashed, sandbox, killed_and_taken_over):
@@ -178,7 +198,9 @@ def test_a_recovery_whose_worker_is_killed_leaves_no_order(kind, boundary, crash
     assert len(sandbox.world.open_orders()) == (2 if kind == "redeploy" else 0)
 
 
-@pytest.mark.parametrize("boundary", [f"recover:{moment}" for moment in (*MOMENTS, *INSIDE)])
+@pytest.mark.parametrize(
+    ("strategy", "boundary"), with_both_strategies([f"recover:{moment}" for moment in (*MOMENTS, *INSIDE)])
+)
 def test_a_start_whose_worker_is_killed_in_its_recovery_quotes_on_top_of_nothing(
     boundary, crashed, sandbox, killed_and_taken_over
 ):
@@ -190,7 +212,8 @@ def test_a_start_whose_worker_is_killed_in_its_recovery_quotes_on_top_of_nothing
 
 
 @pytest.mark.parametrize(
-    "boundary", [f"restart:{moment}" for moment in (*MOMENTS, "bringing_up", "starting", "started")]
+    ("strategy", "boundary"),
+    with_both_strategies([f"restart:{moment}" for moment in (*MOMENTS, "bringing_up", "starting", "started")]),
 )
 def test_a_start_of_a_stopped_bot_whose_worker_is_killed_quotes_once(
     boundary, quoting, sandbox, work, killed_and_taken_over

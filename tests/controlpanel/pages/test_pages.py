@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.core import serializers
 from django.test import Client as Browser
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
@@ -68,6 +68,12 @@ def secrets_in(text: str) -> set[str]:
 # --- looking ---
 
 
+def kind_of(page: str) -> tuple[str, ...]:
+    """Return the name of the view, and what it is asked for besides a row."""
+    match = resolve(page)
+    return (match.view_name, *(str(value) for name, value in match.kwargs.items() if name != "object_id"))
+
+
 def addresses_that_act() -> list[str]:
     return [url_of(row, page) for row in Operation.objects.all() for page in ("retry", "cancel")]
 
@@ -111,9 +117,13 @@ def test_every_page_answers_a_viewer_and_shows_no_secret(history, make_user, bro
         assert not secrets_in(text_of(response)), page
 
 
-def test_asking_for_the_head_of_any_address_changes_nothing_and_asks_no_server(history, admin_client, sandbox):
+def test_asking_for_the_head_of_any_address_changes_nothing_and_asks_no_server(
+    history, admin_client, sandbox, pytestconfig
+):
     before = snapshot()
-    for page in every_page():
+    pages = every_page()
+    # A view treats HEAD differently or not, whichever row it is about: of each kind of page one, in a full run all.
+    for page in pages if pytestconfig.getoption("--full") else {kind_of(page): page for page in pages}.values():
         assert admin_client.head(page).status_code != 500, page
     assert {admin_client.head(page).status_code for page in addresses_that_act()} == {405}
     assert snapshot() == before
