@@ -36,7 +36,8 @@ def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_fil
     page.locator("[name=name]").fill("mine")
     shoot("strategy-add")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(page.get_by_text("in line 91.").first).to_be_visible()
+    line = SPREAD.splitlines().index("    def on_tick(self) -> None:") + 1
+    expect(page.get_by_text(f"in line {line}.").first).to_be_visible()
     marked = page.locator(".cm-lintRange-error")
     expect(marked).to_contain_text("def on tick(self)")
     shoot("strategy-refused")
