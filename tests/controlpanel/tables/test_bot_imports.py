@@ -78,7 +78,7 @@ def test_only_the_settings_that_are_given_change(send, bot):
     [
         ("bid_spread", "-0.003", "This must be more than 0. You entered -0.003."),
         ("settings.bid_spread", "x", "Enter a number with a decimal point: 0.003."),
-        ("bid_spread", '"0,003"', "Enter a number with a decimal point: 0.003."),
+        ("bid_spread", '"0,0,3"', "Enter a number with a decimal point: 0.003."),
         ("order_refresh_time", "0.5", "This must be a whole number."),
         ("bid_spread", "none", "Enter a number with a decimal point: 0.003."),
         ("strategy", "nothing", "The strategy “nothing” does not exist. Available strategies: "),
