@@ -26,7 +26,8 @@ from tests.browser.steps import sign_in
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 #: Width and theme, and whether axe checks it. What the two in between have in neither of the others is the wide menu in
-#: the dark and the narrow one in the light, which every page has alike: they are checked on the first one.
+#: the dark and the narrow one in the light, which every page has alike: they are checked on the first one. The two in
+#: between belong to a full run.
 VARIANTS = [(1400, "light", True), (1400, "dark", False), (390, "dark", True), (390, "light", False)]
 FIRST = "index"
 #: Pages of one template whose objects only change its words: axe checks the first one, in a full run all.
@@ -237,6 +238,8 @@ class Walk:
         # A color on its way from one theme to the other is neither's.
         self.page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
         for width, theme, by_axe in VARIANTS:
+            if not (by_axe or self.full or self.folder):
+                continue
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
             variant = f"{name} at {width} px, {theme}"
