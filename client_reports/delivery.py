@@ -9,9 +9,9 @@ from django.core.mail import EmailMessage
 from django.db.models import Q
 
 from client_reports.build import ClientReport, build_report
+from client_reports.formats.rendering import page
+from client_reports.formats.workbook import workbook
 from client_reports.models import Subscription, last_month
-from client_reports.rendering import page
-from client_reports.workbook import workbook
 from markets.templatetags.market import signed
 from notifications.problems import MailFailed, MailNotConfigured
 

@@ -14,12 +14,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts.models import Client
-from client_reports.as_json import as_json
 from client_reports.build import ClientReport, build_report
+from client_reports.formats.as_json import as_json
+from client_reports.formats.rendering import page
+from client_reports.formats.workbook import workbook
 from client_reports.models import LINK_DAYS, LinkVisit, ShareLink, hash_of
 from client_reports.periods import PeriodForm
-from client_reports.rendering import page
-from client_reports.workbook import workbook
 from core.http import client_address, signed_in_user
 from spreadsheets.tables import WRITERS
 

@@ -14,7 +14,7 @@ from sandbox.markets import market_of
 
 if TYPE_CHECKING:
     from sandbox.instance import Instance
-    from sandbox.living import LivingMarket
+    from sandbox.living_market.living import LivingMarket
 
 #: How often a bot that has no orders tries to place some, in sandbox seconds.
 RECOVERY_INTERVAL = 60.0

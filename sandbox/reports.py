@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.clock import utc
 from sandbox.exchange import orders_of, refused_rounds
 from sandbox.instance import EXCHANGE_READY, Instance
-from sandbox.live_reports import SNAPSHOT_EVERY, latest_reports, live_snapshots
+from sandbox.living_market.live_reports import SNAPSHOT_EVERY, latest_reports, live_snapshots
 
 #: Sandbox seconds between two lines of a strategy's log.
 LOG_EVERY = 60.0

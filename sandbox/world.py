@@ -13,16 +13,16 @@ from typing import Literal
 from sandbox.catalog import BUNDLED_SCRIPTS, CONNECTORS, CONTROLLERS, why_not_of_type
 from sandbox.clock import Clock, utc
 from sandbox.exchange import Exchange, Order, orders_of
-from sandbox.fills import Fill, LiveOrder
 from sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, Instance
-from sandbox.live_reports import is_reporting_script
-from sandbox.living import LivingMarket
+from sandbox.living_market.fills import Fill, LiveOrder
+from sandbox.living_market.live_reports import is_reporting_script
+from sandbox.living_market.living import LivingMarket
+from sandbox.living_market.prices import walk_of
+from sandbox.living_market.trader import Terms
+from sandbox.living_market.wallets import Balance, Wallet
 from sandbox.markets import market_of
-from sandbox.prices import walk_of
 from sandbox.reports import LOG_LENGTH, logs_of
 from sandbox.scripts import UNDEFINED, config_template, why_not_startable
-from sandbox.trader import Terms
-from sandbox.wallets import Balance, Wallet
 
 MASTER_ACCOUNT = "master_account"
 VERSION = "1.0.1"

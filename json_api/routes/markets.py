@@ -11,8 +11,8 @@ from ninja import Field, Path, Query, Schema
 from pydantic import BeforeValidator
 
 from bots.models import Deployment
-from client_reports.as_json import as_json
 from client_reports.build import build_report
+from client_reports.formats.as_json import as_json
 from client_reports.models import last_month
 from client_reports.periods import check_period
 from json_api.auth import may_read, require

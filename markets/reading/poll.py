@@ -35,7 +35,8 @@ def read_markets(server: Server, *, within: float | None = None) -> None:
     """
     up = Deployment.objects.open().filter(server=server, observed_state__in=WORKING).exclude(instance_name="")
     # Those first that were read longest ago: time may run out.
-    up = up.select_related("bot", "trade_reading", "quote_state").order_by("quote_state__read_at", "pk")
+    longest_ago = models.F("quote_state__read_at").asc(nulls_first=True)
+    up = up.select_related("bot", "trade_reading", "quote_state").order_by(longest_ago, "pk")
     now = timezone.now()
     try:
         with server.api(read_timeout=10, read_retries=0, total_timeout=within) as api:

@@ -7,8 +7,8 @@ from fastapi import APIRouter, HTTPException
 
 from sandbox.exchange import Order, orders_of
 from sandbox.instance import Instance
+from sandbox.living_market.trades import known_fills, trades_of_archive
 from sandbox.routes.context import TheWorld
-from sandbox.trades import known_fills, trades_of_archive
 from sandbox.world import World
 
 router = APIRouter()

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query
 
 from sandbox.clock import utc
 from sandbox.instance import Instance
+from sandbox.living_market.trades import known_fills, trade_of_bot
 from sandbox.reports import INTERVALS, bot_status, snapshots
 from sandbox.routes.bodies import StartBotAction, StopBotAction
 from sandbox.routes.context import Faulty, TheWorld
-from sandbox.trades import known_fills, trade_of_bot
 from sandbox.world import World
 
 #: How long the server waits for a bot's answer by default, in sandbox seconds.

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 
 from hummingbot_api.connectors import KNOWN_CONNECTORS
-from sandbox.depth import order_book
+from sandbox.living_market.depth import order_book
 from sandbox.markets import MARKETS, trading_rules
 from sandbox.routes.bodies import OrderBookRequest, PriceRequest
 from sandbox.routes.context import Faulty, TheWorld

@@ -10,11 +10,11 @@ from django.core.management import CommandError, call_command
 from openpyxl import load_workbook
 
 from accounts.models import Balance, CredentialsProfile
-from client_reports.as_json import as_json
 from client_reports.build import build_report
+from client_reports.formats.as_json import as_json
+from client_reports.formats.rendering import page
+from client_reports.formats.workbook import workbook
 from client_reports.periods import read_month
-from client_reports.rendering import page
-from client_reports.workbook import workbook
 from markets.models import Obligation, ObligationDay, TradeReading
 from markets.reading.trades import record_fills
 from notifications.models import Incident, IncidentKind

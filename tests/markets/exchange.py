@@ -17,8 +17,8 @@ from markets.models import QuoteState, Trade
 from markets.reading.poll import read_markets
 from operations.models import Operation, State
 from sandbox import Sandbox
-from sandbox.fills import Fill
 from sandbox.instance import EXCHANGE_READY
+from sandbox.living_market.fills import Fill
 from tests.sandbox.living.steps import move_to
 
 PAIR = "SHARP-USDT"

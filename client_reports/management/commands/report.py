@@ -9,12 +9,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.models import Client
-from client_reports.as_json import as_json
 from client_reports.build import build_report
+from client_reports.formats.as_json import as_json
+from client_reports.formats.rendering import page
+from client_reports.formats.workbook import workbook
 from client_reports.models import last_month
 from client_reports.periods import read_month
-from client_reports.rendering import page
-from client_reports.workbook import workbook
 
 
 class Command(BaseCommand):

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from sandbox.living_market.prices import BLOCK, WIDEST, Walk
 from sandbox.markets import MARKETS
-from sandbox.prices import BLOCK, WIDEST, Walk
 
 START = 1_800_000_000
 DAY = 86_400

@@ -6,7 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from tests.sandbox.living.steps import HOUR, PAIR, QUOTING, QUOTING_AGAIN, deploy_spread, status, stop, trades, until
+from tests.sandbox.living.steps import (
+    HOUR,
+    PAIR,
+    QUOTING,
+    QUOTING_AGAIN,
+    deploy_spread,
+    status,
+    stop,
+    trades,
+    until,
+)
 
 
 def report(api, name):

@@ -7,8 +7,8 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from client_reports.build import ClientReport, MarketReport
-from client_reports.charts import bar_chart, line_chart
-from client_reports.definitions import DEFINITIONS
+from client_reports.formats.charts import bar_chart, line_chart
+from client_reports.formats.definitions import DEFINITIONS
 
 
 def page(report: ClientReport, request: HttpRequest | None = None, **toolbar: Any) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sandbox.exchange import Order
-from sandbox.fills import LiveOrder
+from sandbox.living_market.fills import LiveOrder
 from sandbox.markets import market_of
 
 #: From one level of the makers to the next, as a fraction of the price; at least one price increment.

@@ -6,9 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from sandbox.fills import Fill, LiveOrder
-from sandbox.lives import CANCELLED, FILLED, NOT_QUOTING, PAUSED, PLACED, REJECTED, RESTORED, RESUMED, Life
-from sandbox.prices import Walk
+from sandbox.living_market.fills import Fill, LiveOrder
+from sandbox.living_market.lives import (
+    CANCELLED,
+    FILLED,
+    NOT_QUOTING,
+    PAUSED,
+    PLACED,
+    REJECTED,
+    RESTORED,
+    RESUMED,
+    Life,
+)
+from sandbox.living_market.prices import Walk
 
 #: Distances from the price within which a report measures depth, in percent of it.
 DEPTHS = ("0.5", "1", "2")

@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from sandbox.fills import Fill
 from sandbox.instance import Instance
+from sandbox.living_market.fills import Fill
 
 
 def known_fills(instance: Instance) -> list[Fill]:

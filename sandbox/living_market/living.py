@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 
 from sandbox.clock import Clock
 from sandbox.exchange import Side
-from sandbox.fills import FEE, Fill, LiveOrder
 from sandbox.instance import Instance
-from sandbox.prices import CHUNK, walk_of
-from sandbox.trader import Terms, Trader
-from sandbox.wallets import Wallet
+from sandbox.living_market.fills import FEE, Fill, LiveOrder
+from sandbox.living_market.prices import CHUNK, walk_of
+from sandbox.living_market.trader import Terms, Trader
+from sandbox.living_market.wallets import Wallet
 
 #: The order of events of one moment: the exchange first.
 _SCAN, _FILL, _SWITCH, _STOP, _ACT = range(5)

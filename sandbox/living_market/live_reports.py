@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sandbox.depth import order_book
-from sandbox.fills import LiveOrder
-from sandbox.lives import Life
-from sandbox.measures import Measure, plain
+from sandbox.living_market.depth import order_book
+from sandbox.living_market.fills import LiveOrder
+from sandbox.living_market.lives import Life
+from sandbox.living_market.measures import Measure, plain
 
 if TYPE_CHECKING:
     from sandbox.instance import Instance
-    from sandbox.trader import Trader
+    from sandbox.living_market.trader import Trader
 
 #: Sandbox seconds between two reports of a strategy, and between two snapshots in the server's database.
 PUBLISH_EVERY, SNAPSHOT_EVERY = 10, 300

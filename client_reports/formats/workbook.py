@@ -4,7 +4,7 @@ from datetime import UTC
 from typing import Any
 
 from client_reports.build import ClientReport
-from client_reports.definitions import DEFINITIONS
+from client_reports.formats.definitions import DEFINITIONS
 from markets.models import Trade
 from spreadsheets.tables import write_workbook
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from client_reports.build import ClientReport, MarketReport, ObligationReport
-from client_reports.definitions import DEFINITIONS
+from client_reports.formats.definitions import DEFINITIONS
 from core.fields import plain
 from markets.figures.profit import Total
 from markets.figures.quoting import Quoting

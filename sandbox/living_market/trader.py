@@ -8,15 +8,25 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox.exchange import ASK_SPREADS, BID_SPREADS, KILLED_AFTER, Side, spread_of
-from sandbox.fills import Fill, LiveOrder
 from sandbox.instance import Instance
-from sandbox.live_reports import LifeReports
-from sandbox.lives import CANCELLED, FILLED, NOT_QUOTING, PAUSED, PLACED, REJECTED, RESTORED, RESUMED, Life
-from sandbox.prices import Walk, walk_of
+from sandbox.living_market.fills import Fill, LiveOrder
+from sandbox.living_market.live_reports import LifeReports
+from sandbox.living_market.lives import (
+    CANCELLED,
+    FILLED,
+    NOT_QUOTING,
+    PAUSED,
+    PLACED,
+    REJECTED,
+    RESTORED,
+    RESUMED,
+    Life,
+)
+from sandbox.living_market.prices import Walk, walk_of
 from sandbox.reports import CONNECTOR, EXECUTOR, STRATEGY, TRACKER, entry, refused_submission
 
 if TYPE_CHECKING:
-    from sandbox.living import LivingMarket
+    from sandbox.living_market.living import LivingMarket
 
 #: From a strategy's cancels until it places new orders: its next tick, in sandbox seconds.
 NEXT_TICK = 1.0

@@ -1,0 +1,1 @@
+"""What a report looks like: as a page, a spreadsheet, JSON."""
