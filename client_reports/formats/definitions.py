@@ -3,7 +3,8 @@
 DEFINITIONS = (
     (
         "Uptime",
-        "Share of the time in which a bot was deployed and had open orders on both sides of the book.",
+        "Share of the time in which a bot was deployed and had open orders on both sides of the book. With several "
+        "bots, their average.",
         "the bots' own reports, counted each second",
     ),
     (
@@ -15,7 +16,7 @@ DEFINITIONS = (
     (
         "Depth",
         "Value of the bot's open orders on one side within a distance of the mid price, averaged over the time in "
-        "which it was connected to the exchange.",
+        "which it was connected to the exchange. With several bots, their average.",
         "the bots' own reports",
     ),
     (
