@@ -9,7 +9,7 @@ from bots.models import Bot, Deployment
 from markets.figures.books import STALE, MarketNow, markets_now
 from markets.figures.profit import Total, profit_of_all, profits, totals
 from markets.figures.quoting import Quoting, quoting_between
-from markets.models import QuoteState, ReportSource, Trade, TradeReading
+from markets.models import QuoteState, ReportSource, Side, Trade, TradeReading
 from markets.report_format import QuotedOrder
 
 #: How long the exchange's last rejection is shown as the reason of missing quotes.
@@ -112,6 +112,7 @@ def bot_market(bot: Bot, now: datetime) -> BotMarket | None:
     market.today = totals(profits(trades, midnight, now, now))
     market.all_time = totals(profit_of_all(trades, now, now))
     market.trades = list(trades.order_by("-traded_at", "-pk")[:LAST_TRADES])
+    market.reason = market.reason or _filled_side(market)
     market.trades_problem = _trades_problem(bot)
     return market
 
@@ -173,6 +174,18 @@ def _reason(market: BotMarket, state: QuoteState, now: datetime) -> str:
     if state.last_rejection and state.last_rejection_at and now - state.last_rejection_at < REJECTION_MATTERS:
         return f"The exchange rejected an order: {state.last_rejection}"
     return market.deployment.trouble_reason
+
+
+def _filled_side(market: BotMarket) -> str:
+    """Return that the missing side was filled, when its last trade is younger than the orders of the other side."""
+    left = market.asks or market.bids
+    if not left or (market.asks and market.bids) or not market.trades:
+        return ""
+    side, name = (Side.BUY, "bid") if market.asks else (Side.SELL, "ask")
+    last, placed_at = market.trades[0], max(row.order.created_at or 0.0 for row in left)
+    if last.side != side or last.traded_at.timestamp() < placed_at:
+        return ""
+    return f"The {name} was filled at {last.traded_at:%H:%M} UTC. The bot has not replaced it yet."
 
 
 def _add_quoting(market: BotMarket, bot: Bot, midnight: datetime, now: datetime) -> None:

@@ -91,6 +91,14 @@ def test_a_missing_side_says_why(deployment, values, reason):
     assert market.reason.startswith(reason) and bool(market.reason) == bool(reason)
 
 
+@pytest.mark.parametrize(("side", "after", "says"), [("BUY", 10, True), ("BUY", -10, False), ("SELL", 10, False)])
+def test_a_side_that_was_filled_and_not_replaced_says_so(deployment, side, after, says):
+    quotes(deployment, BOTH[1])  # the ask, placed half a minute ago
+    record_fills(deployment, [a_fill(1, side, filled_at=NOW - timedelta(seconds=30 - after))])
+    reason = bot_market(deployment.bot, NOW).reason
+    assert reason == ("The bid was filled at 11:59 UTC. The bot has not replaced it yet." if says else "")
+
+
 def test_what_was_read_long_ago_is_marked(deployment):
     quotes(deployment, *BOTH, read_at=NOW - timedelta(minutes=4))
     assert bot_market(deployment.bot, NOW).is_stale
