@@ -106,6 +106,12 @@ def percent(value: Any) -> str:
 
 
 @register.filter
+def change(value: Any) -> str:
+    """Return a fraction by which something changed, ``+12 %``; a dash if unknown."""
+    return "—" if is_unknown(value) else f"{float(value):+,.0%}".replace("%", " %")
+
+
+@register.filter
 def in_percent(value: Any) -> str:
     """Return what is in percent already, ``0.61 %``."""
     return "—" if is_unknown(value) else f"{_rounded(value, 3)} %"

@@ -298,7 +298,7 @@ def test_what_is_not_reported_is_shown_as_such_and_never_as_zero(value, profile,
     row = page.partition('<th scope="row">BTC</th>')[2].partition("</tr>")[0]
     assert row.count("not reported") == 4
     assert "did not report a value: BTC" in page
-    assert "or more" in text_of(admin_client.get(reverse("admin:index")))
+    assert "or more" in text_of(admin_client.get(reverse("markets")))
 
 
 def test_a_balance_of_which_nothing_is_reported_is_not_kept(profile, server, answer):

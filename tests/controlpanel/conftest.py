@@ -90,7 +90,8 @@ def every_page() -> list[str]:
     """Return the address of each page of the admin."""
     general = [
         reverse("admin:index"),
-        reverse("dashboard_now"),
+        reverse("home_now"),
+        reverse("markets"),
         reverse("admin:password_change"),
         reverse("admin:jsi18n"),
         reverse(f"{BOT}_unsent"),
