@@ -21,6 +21,7 @@ class Place:
         permission: who sees it; empty for everybody.
         badge: the dotted path of what counts its open rows, if they are counted.
         parts: further lists that belong to it, as tabs beside its own.
+        pages: the beginning of the addresses of its objects' own pages, where its list's is not theirs.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Place:
     permission: str = ""
     badge: str = ""
     parts: tuple["Place", ...] = ()
+    pages: str = ""
 
     @property
     def model(self) -> str:
@@ -51,6 +53,7 @@ DAY = (
         "Clients",
         "group",
         "admin:accounts_client_changelist",
+        pages="/admin/clients/",
         parts=(Place("Exchange keys", "key", "admin:accounts_exchangekey_changelist", "accounts.view_exchangekey"),),
     ),
     Place(
@@ -123,7 +126,11 @@ def _allowed(place: Place) -> Callable[[HttpRequest], bool]:
 
 def _item(place: Place) -> dict[str, Any]:
     item: dict[str, Any] = {"title": place.title, "icon": place.icon, "link": place.link, "permission": _allowed(place)}
-    return item | ({"badge": place.badge} if place.badge else {})
+    if place.badge:
+        item["badge"] = place.badge
+    if place.pages:
+        item["active"] = lambda request: request.path.startswith((str(place.link), place.pages))
+    return item
 
 
 #: Unfold's menu.

@@ -27,7 +27,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
     sheet_class = ClientSheet
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile", "recreate_profile")
-    facts_template = "accounts/client_facts.html"
+    change_form_outer_before_template = "controlpanel/client/settings.html"
     list_before_template = "accounts/above_clients.html"
     when_empty = "A client is a customer whose money the bots trade. Add a client, then its exchange keys, then a bot."
     list_display = ("name", "account_name", "server", "account_manager", "status_label", "profile_label")

@@ -23,7 +23,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "controlpanel.dashboard.home.home",
+    "DASHBOARD_CALLBACK": "controlpanel.places.home.home",
     "COLORS": {
         "primary": {
             "50": "oklch(97% .02 190)",

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.text import capfirst
 
 from controlpanel.navigation import way_to
+from core.http import own_page
 
 register = template.Library()
 
@@ -34,8 +35,6 @@ def page_way(context: dict[str, Any]) -> list[Part]:
         changelist = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
         way = [Part(capfirst(opts.verbose_name_plural), changelist)]
     if shown and not isinstance(shown, str):
-        # The page that objects call their own: a bot's is not its form.
-        own = getattr(shown, "get_absolute_url", None)
         form = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[shown.pk])
-        way.append(Part(str(shown), own() if own else form))
+        way.append(Part(str(shown), own_page(shown) or form))
     return way

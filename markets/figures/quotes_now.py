@@ -82,6 +82,11 @@ def quotes_of(deployment: Deployment, state: QuoteState | None, now: datetime) -
     return QuotesNow(bid, ask, len(orders), spread, is_known=True)
 
 
+def quotes_by_bot(deployments: Iterable[Deployment], now: datetime) -> dict[int, QuotesNow]:
+    """Return what each of these deployments quotes, by its bot. One query."""
+    return {deployment.bot_id: quotes for deployment, quotes in _with_quotes(deployments, now)}
+
+
 def count_quoting(deployments: DeploymentQuerySet, now: datetime) -> list[QuotingCount]:
     """Return how many of the open ones quote, by account type: live accounts first. Two queries."""
     found: dict[AccountType, QuotingCount] = {}

@@ -11,7 +11,7 @@ from django.utils.timezone import localdate, now
 
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
-from controlpanel.dashboard.home import MOST
+from controlpanel.places.home import MOST
 from notifications.detection import detect
 from notifications.models import Incident, IncidentKind
 from operations.models import Operation

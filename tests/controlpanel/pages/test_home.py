@@ -249,7 +249,7 @@ def test_an_address_with_invalid_parameters_is_answered(query, sharp, admin_clie
 
 
 def test_clients_and_servers_pages_link_here_and_the_clients_shows_balances(sharp, admin_client):
-    page = text_of(admin_client.get(url_of(sharp.client)))
+    page = text_of(admin_client.get(reverse("client_keys", args=[sharp.client.pk])))
     assert f"{MARKETS}?client={sharp.client.pk}" in page
     balances = card(" ".join(page.split()), "balances")
     for part in ("1,000.50", "+100.50 since a day ago", "USDT"):

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.models import Client
 from bots.models import Bot
-from controlpanel.dashboard.search import MOST
+from controlpanel.places.search import MOST
 from operations.models import Operation
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.urls import reverse
 
 from accounts.models import Client
-from controlpanel.dashboard.week import weeks_of
+from controlpanel.places.week import weeks_of
 from tests.controlpanel.conftest import text_of
 from tests.markets.conftest import NOW, a_fill, deployed, trades_of  # noqa: F401
 

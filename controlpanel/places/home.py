@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment
-from controlpanel.dashboard.alerts import SOURCES, Alert, Urgency, alerts
-from controlpanel.dashboard.week import week_of
+from controlpanel.places.alerts import SOURCES, Alert, Urgency, alerts
+from controlpanel.places.week import week_of
 from core.visibility import AnyUser
 from hummingbot_api.connectors import AccountType, market_of
 from markets.figures.quotes_now import count_quoting

@@ -71,24 +71,28 @@ class FiguresFilter(forms.Form):
 
 @require_safe
 def markets(request: HttpRequest) -> HttpResponse:
-    user = request.user
-    sees = {"bot": user.has_perm("bots.view_bot"), "client": user.has_perm("accounts.view_client")}
-    if not any(sees.values()):
+    if not (request.user.has_perm("bots.view_bot") or request.user.has_perm("accounts.view_client")):
         raise PermissionDenied
-    form, now = FiguresFilter(user, request.GET), timezone.now()
+    context = {"title": "Markets", **figures_of(request, request.GET)}
+    return TemplateResponse(request, "controlpanel/markets.html", admin.site.each_context(request) | context)
+
+
+def figures_of(request: HttpRequest, asked: Any) -> dict[str, Any]:
+    """Return the figures of what the user sees and asks for, for ``controlpanel/figures.html``."""
+    user, now = request.user, timezone.now()
+    form = FiguresFilter(user, asked)
     span = SPANS[form.asked.get("span", "day")]
-    context = {
-        "title": "Markets",
-        "sees": sees,
+    sees_bots, sees_clients = user.has_perm("bots.view_bot"), user.has_perm("accounts.view_client")
+    return {
+        "sees": {"bot": sees_bots, "client": sees_clients},
         "form": form,
         "span": span,
         "spans": SPANS,
-        "performance_report": _performance(form, span, now) if sees["bot"] else [],
-        "market_rows": market_rows(form.clients(), now - span.length, now) if sees["client"] else [],
-        "valuations": valuations(form.profiles(), now - span.length) if sees["client"] else [],
-        "over_time": valuation_history(form.profiles(), span, now) if sees["client"] else None,
+        "performance_report": _performance(form, span, now) if sees_bots else [],
+        "market_rows": market_rows(form.clients(), now - span.length, now) if sees_clients else [],
+        "valuations": valuations(form.profiles(), now - span.length) if sees_clients else [],
+        "over_time": valuation_history(form.profiles(), span, now) if sees_clients else None,
     }
-    return TemplateResponse(request, "controlpanel/markets.html", admin.site.each_context(request) | context)
 
 
 def _performance(form: FiguresFilter, span: Span, now: datetime) -> list[PerformanceReport]:
