@@ -62,5 +62,6 @@ SCHEDULE = (
     Job(name="prune requests and deliveries", task="json_api.tasks.prune_old", daily_at=time(3, 22)),
     Job(name="prune incidents", task="notifications.tasks.prune_old", daily_at=time(3, 24)),
     Job(name="prune operations", task="operations.tasks.prune_old", daily_at=time(3, 30)),
+    Job(name="prune the audit trail", task="audit.tasks.prune_old", daily_at=time(3, 33)),
     Job(name="prune sessions", task="controlpanel.tasks.prune_sessions", daily_at=time(3, 35)),
 )

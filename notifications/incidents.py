@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import UnmanagedInstance
+from core.acting import note
 from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from markets.models import Obligation
@@ -178,5 +179,8 @@ def acknowledge(incident: Incident, user: AnyUser) -> None:
     now = timezone.now()
     with transaction.atomic():
         unseen = Incident.objects.open().filter(pk=incident.pk, acknowledged_at=None)
-        if unseen.update(acknowledged_at=now, acknowledged_by=user) and incident.resolved_by_acknowledgement:
+        if not unseen.update(acknowledged_at=now, acknowledged_by=user):
+            return
+        note(incident, "acknowledged")
+        if incident.resolved_by_acknowledgement:
             close(incident, f"Acknowledged by {user}.", now)

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "notifications",
     "client_reports",
     "json_api",
+    "audit",
     # Last: it gives the roles the permissions of all others.
     "controlpanel",
 ]
@@ -57,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "audit.middleware.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "controlpanel.access.login.AdmissionMiddleware",
@@ -192,6 +194,7 @@ KEY_ROTATION_DAYS = env("KEY_ROTATION_DAYS")
 
 #: How long an operation that has ended is kept, in days; 0 forever.
 OPERATIONS_KEPT_DAYS = env("OPERATIONS_KEPT_DAYS")
+AUDIT_KEPT_DAYS = env("AUDIT_KEPT_DAYS")
 
 #: All in seconds unless noted otherwise.
 OPERATIONS: dict[str, float] = {
