@@ -384,5 +384,6 @@ def _onboarding_alerts(user: AnyUser) -> Iterator[Alert]:
                 "arrow_forward",
             )
             for client in clients[:NAMED]
+            if user.has_perm("accounts.change_client")
         ],
     )

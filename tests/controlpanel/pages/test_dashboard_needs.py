@@ -265,6 +265,12 @@ def test_a_client_who_is_being_onboarded_is_listed(sharp, admin_client, make_use
     assert "In onboarding <" in shown(admin_client)
 
 
+def test_a_viewer_is_not_offered_to_continue_an_onboarding(sharp, make_user, browse):
+    Client.objects.create(name="Half", account_name="half", server=sharp.server)
+    page = shown(browse(make_user("viewer", {"accounts.view_client", "accounts.view_every_client", "bots.view_bot"})))
+    assert "In onboarding:" in page and "Continue" not in card(page, "alerts")
+
+
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
