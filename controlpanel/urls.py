@@ -6,6 +6,7 @@ from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from client_reports.views import shared
+from controlpanel.access.invitations import AcceptInvitation
 from controlpanel.access.two_factor import second_factor
 from controlpanel.dashboard.glossary import glossary
 from controlpanel.dashboard.search import search
@@ -17,6 +18,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/now/", redirect_to_login(admin.site.admin_view(require_safe(dashboard_now))), name="dashboard_now"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
+    path("admin/join/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="accept_invitation"),
     path("admin/onboard/", include("controlpanel.onboarding.views")),
     path("admin/orders/", include("bots.admin.orphaned_orders")),
     path("admin/all-bots/", include("bots.admin.of_client")),

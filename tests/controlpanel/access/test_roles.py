@@ -46,6 +46,7 @@ SAMPLES = {
     "code": "wrong_password",
     "file_type": "csv",
     "kind": "stop",
+    "uidb64": "MQ",
 }
 
 

@@ -133,7 +133,9 @@ def test_only_a_user_who_may_run_clients_can_become_an_account_manager(server, a
     offered = page.context["adminform"].form.fields["account_manager"].queryset
     assert manager in offered and viewer not in offered
     facts = {"name": "Sharp", "server": server.pk, "status": "onboarding"}
-    assert "account_manager" in refused(admin_client.post(reverse(f"{CLIENT}_add"), facts | {"account_manager": viewer.pk}))
+    assert "account_manager" in refused(
+        admin_client.post(reverse(f"{CLIENT}_add"), facts | {"account_manager": viewer.pk})
+    )
     # One who has lost the permission since stays until somebody else is chosen.
     client = Client.objects.create(name="Sharp", account_name="sharp", server=server, account_manager=viewer)
     kept = facts | {"account_name": "sharp", "account_manager": viewer.pk, "notes": "kept"}
