@@ -19,6 +19,8 @@ urlpatterns = [
     path("admin/now/", redirect_to_login(admin.site.admin_view(require_safe(dashboard_now))), name="dashboard_now"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     path("admin/join/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="accept_invitation"),
+    path("admin/my-notifications/", include("notifications.admin.personal")),
+    path("admin/whats-new/", include("notifications.admin.bell")),
     path("admin/onboard/", include("controlpanel.onboarding.views")),
     path("admin/orders/", include("bots.admin.orphaned_orders")),
     path("admin/all-bots/", include("bots.admin.of_client")),

@@ -21,7 +21,8 @@ from bots.reporting.guidance import ADVICE
 from bots.reporting.next_step import next_summary
 from core.problems import Problem
 from core.visibility import AnyUser
-from notifications.models import FAMILIES, Incident, IncidentKind
+from notifications.kinds import FAMILIES, IncidentKind
+from notifications.models import Incident
 from operations import kinds
 from operations.problems import NotPossibleNow
 

@@ -30,6 +30,10 @@ class ChannelAdmin(ReceiverMixin):
     search_fields = ("name",)
     search_help_text = "Search by name"
 
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Channel]:
+        channels: models.QuerySet[Channel] = super().get_queryset(request).filter(user=None)
+        return channels
+
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         notified = FIELDS_OF_KINDS if self.may_enter_secret(request, obj) else ("recipient",)
         if sees_every_client(request.user):

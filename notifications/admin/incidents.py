@@ -112,6 +112,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "incident": incident,
                 "subject": subject if shown else None,
                 "lasted": describe(incident.duration),
+                "others_notified": _others_notified(incident, request),
                 "deliveries": incident.deliveries.filter(channel__in=channels).select_related("channel").order_by("pk"),
                 "may_acknowledge_instance": unmanaged and request.user.has_perm("bots.acknowledge_instance"),
                 "may_acknowledge": self.has_acknowledge_permission(request) and _can_be_acknowledged(incident),
@@ -156,3 +157,9 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
 
 def _can_be_acknowledged(incident: Incident) -> bool:
     return incident.is_open and incident.acknowledged_at is None
+
+
+def _others_notified(incident: Incident, request: HttpRequest) -> int:
+    """Return how many other users were notified by ways of their own."""
+    own = Channel.objects.filter(user__isnull=False, deliveries__incident=incident).exclude(user=request.user.pk)
+    return own.values("user").distinct().count()

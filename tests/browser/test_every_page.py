@@ -74,7 +74,8 @@ from json_api.models import Token, Webhook, WebhookDelivery
 from markets.models import Obligation, QuoteSample
 from markets.reading.poll import read_markets
 from markets.reading.trades import record_fills
-from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Channel, ChannelKind, Delivery, Event, Incident
 from notifications.outbox import DeliveryState
 
 server, _ = Server.objects.get_or_create(

@@ -13,7 +13,8 @@ from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKe
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
 from controlpanel.dashboard.views import MOST
 from notifications.detection import detect
-from notifications.models import Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Incident
 from operations.models import Operation
 from tests.controlpanel.conftest import operate_url, text_of, url_of
 from tests.controlpanel.pages.test_dashboard import INDEX, card, crash, deploy, make_world, sharp, shown, watched
