@@ -161,11 +161,11 @@ class RoleTable:
 
     Attributes:
         roles: each with its description, if it is one of the panel's own.
-        rows: for each capability its label, and of each role the name and "yes", "own clients" or "no".
+        rows: for each capability its label, and for each role "yes", "own clients" or "no".
     """
 
     roles: list[tuple[Group, Description | None]]
-    rows: list[tuple[str, list[tuple[str, str]]]]
+    rows: list[tuple[str, list[str]]]
 
 
 def role_table() -> RoleTable:
@@ -181,7 +181,7 @@ def role_table() -> RoleTable:
     return RoleTable(
         roles=[(group, DESCRIPTIONS.get(group.name)) for group in held],
         rows=[
-            (label, [(group.name, answer(permission, own, per_client)) for group, own in held.items()])
+            (label, [answer(permission, own, per_client) for own in held.values()])
             for label, permission, per_client in CAPABILITIES
         ],
     )

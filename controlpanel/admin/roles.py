@@ -57,6 +57,7 @@ class GroupAdmin(PermissionsMixin, DjangoGroupAdmin):
     fieldsets = ((None, {"fields": ("name", "permissions")}),)
     shown_fieldsets = ((None, {"fields": ("name", "allowed")}),)
     list_title = "Roles"
+    search_fields = ()
     list_before_template = "controlpanel/role_table.html"
     ordering = ("pk",)
     when_empty = "“manage.py migrate” creates the roles."

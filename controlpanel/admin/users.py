@@ -75,6 +75,8 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
         *fieldsets,
         ("Advanced", {"fields": ("is_staff", "is_superuser", "user_permissions"), "classes": ("collapse",)}),
     )
+    show_add_link = False  # the list has “Invite user”
+    search_help_text = "Search by username, name or e-mail"
     list_before_template = "controlpanel/pending_invitations.html"
     change_form_outer_before_template = "controlpanel/user_facts.html"
     change_list_template = "controlpanel/users.html"
@@ -113,7 +115,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        more: dict[str, Any] = {"may_add": False}  # the button for another user belongs to the list
+        more: dict[str, Any] = {"show_save_and_add_another": False}
         if (user := self.get_object(request, object_id)) is not None:
             may_act = self.has_change_permission(request, user)
             more |= {

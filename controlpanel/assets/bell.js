@@ -18,6 +18,7 @@
     list().hidden = false;
     // To have opened the list is to have seen how much is new.
     link().querySelector(".panel-count")?.remove();
+    link().querySelector(".panel-unseen").textContent = "What's new: nothing";
     link().setAttribute("aria-expanded", "true");
     list().querySelector("a, button")?.focus();
   }
@@ -31,7 +32,7 @@
     } else if (!event.target.closest("#bell-list")) close(false);
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") close(list()?.contains(document.activeElement));
+    if (event.key === "Escape") close(true);
   });
 
   // Each event is shown by the tab that hears of it first: all tabs share where the last one was.
@@ -61,6 +62,8 @@
     notify();
   });
   document.addEventListener("htmx:load", ({ target }) => {
+    // The button that marked all as read is gone, and the keyboard with it.
+    if (target.matches("#bell-list .panel-news") && !list().hidden) target.querySelector("a, button")?.focus();
     if (target.id !== "bell") return;
     link().setAttribute("aria-expanded", String(isOpen()));
     link().setAttribute("aria-controls", "bell-list");

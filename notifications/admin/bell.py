@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -29,7 +30,7 @@ def whats_new(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     if not user.has_perm("notifications.view_incident"):
         raise PermissionDenied
-    context: dict[str, Any] = {"news": news_of(user)}
+    context = _news(user)
     mark_opened(user)
     if wants_fragment(request):
         return TemplateResponse(request, "notifications/news.html", context)
@@ -41,8 +42,13 @@ def whats_new(request: HttpRequest) -> HttpResponse:
 def read_all(request: HttpRequest) -> HttpResponse:
     mark_read(signed_in_user(request))
     if wants_fragment(request):
-        return TemplateResponse(request, "notifications/news.html", {"news": news_of(signed_in_user(request))})
+        return TemplateResponse(request, "notifications/news.html", _news(signed_in_user(request)))
     return redirect("whats_new")
+
+
+def _news(user: User) -> dict[str, Any]:
+    news = news_of(user)
+    return {"news": news, "any_unread": any(item.is_unread for item in news)}
 
 
 urlpatterns: list[URLPattern] = [

@@ -70,12 +70,12 @@ class PersonalForm(forms.Form):
         max_length=100,
         label="Chat ID",
         widget=UnfoldAdminTextInputWidget(),
-        help_text="Send your bot a message first. @userinfobot tells your chat ID.",
+        help_text="Send your bot a message, then ask @userinfobot for your chat ID.",
     )
     slack_severity = _level()
     slack_secret = _secret("Webhook address")
     browser_severity = _level()
-    quiet = forms.BooleanField(required=False, label="Quiet hours", widget=UnfoldBooleanSwitchWidget())
+    quiet = forms.BooleanField(required=False, label="Use quiet hours", widget=UnfoldBooleanSwitchWidget())
     quiet_from = forms.TimeField(required=False, label="From", widget=TimeInput(format="%H:%M"))
     quiet_to = forms.TimeField(required=False, label="To", widget=TimeInput(format="%H:%M"))
     time_zone = forms.ChoiceField(label="Time zone", widget=UnfoldAdminSelectWidget())
