@@ -6,17 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bots.models import Bot, Deployment, LogKind, LogLine, OrphanedOrders, PerformanceSample
@@ -72,13 +70,6 @@ class LogFilter(forms.Form):
         return lines
 
 
-class BotList(ChangeList):
-    """A row leads to how the bot is, and not to its form."""
-
-    def url_for_result(self, result: Bot) -> str:
-        return result.get_absolute_url()
-
-
 class BotPagesMixin(OperatesMixin):
     """Adds pages for a bot's current state and for its history. The bot's form is one more of them."""
 
@@ -96,20 +87,6 @@ class BotPagesMixin(OperatesMixin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         return super().change_view(request, object_id, form_url, {"shown": "settings", **(extra_context or {})})
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return BotList
-
-    def response_post_save_add(self, request: HttpRequest, obj: Bot) -> HttpResponse:
-        return self._to_what_is_next(request, obj)
-
-    def response_post_save_change(self, request: HttpRequest, obj: Bot) -> HttpResponse:
-        return self._to_what_is_next(request, obj)
-
-    def _to_what_is_next(self, request: HttpRequest, bot: Bot) -> HttpResponse:
-        """Redirect to the page that lists what is left to do: saving a bot does not send anything."""
-        kept = {"opts": self.opts, "preserved_filters": self.get_preserved_filters(request)}
-        return HttpResponseRedirect(add_preserved_filters(kept, bot.get_absolute_url()))
 
     def now_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         bot = self.visible_bot(request, pk)

@@ -1,4 +1,4 @@
-"""Users and roles in the panel's design, the dashboard as the first page, and the page for one's own password."""
+"""Users and roles in the panel's design, the home page, and the page for one's own password."""
 
 from typing import Any
 
@@ -22,6 +22,6 @@ def _change_own_password(request: HttpRequest, extra_context: dict[str, Any] | N
     return view(request)
 
 
-admin.site.index_template = "controlpanel/dashboard.html"
+admin.site.index_template = "controlpanel/home.html"
 # Unfold's own names its form in the view.
 admin.site.password_change = _change_own_password  # type: ignore[method-assign,assignment]

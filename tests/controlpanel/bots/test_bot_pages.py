@@ -260,7 +260,7 @@ def test_a_bots_name_links_to_its_state_page_everywhere(pmm, admin_client):
     operation = operation_request(kind="refresh", subject=pmm)
     for page in (
         reverse("admin:bots_bot_changelist"),
-        url_of(pmm.client),
+        pmm.client.get_absolute_url(),
         url_of(pmm.deployment),
         url_of(operation),
         url_of(pmm, "logs"),
