@@ -130,7 +130,7 @@ class Invitation(Outgoing):
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="invitation")
     invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     origin = models.CharField(max_length=200, help_text="The panel's address, as the inviter's browser has it.")
-    issued_at = models.DateTimeField(default=timezone.now, help_text="A new link ends the former one.")
+    issued_at = models.DateTimeField(default=timezone.now, help_text="A new link ends the previous one.")
 
     class Meta:
         ordering = ["-issued_at"]

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('error_code', models.CharField(blank=True, max_length=40)),
                 ('last_error', models.TextField(blank=True, help_text='Why the last attempt failed. Never contains a secret.')),
                 ('origin', models.CharField(help_text="The panel's address, as the inviter's browser has it.", max_length=200)),
-                ('issued_at', models.DateTimeField(default=django.utils.timezone.now, help_text='A new link ends the former one.')),
+                ('issued_at', models.DateTimeField(default=django.utils.timezone.now, help_text='A new link ends the previous one.')),
                 ('invited_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='invitation', to=settings.AUTH_USER_MODEL)),
             ],

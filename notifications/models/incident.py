@@ -156,7 +156,7 @@ class Incident(models.Model):
 
 
 def users_who_see(incident: Incident) -> models.QuerySet[User]:
-    """Return the active users to whom an incident is visible: ``visible_to`` from the other side."""
+    """Return the active users who see an incident: ``visible_to`` from the other side."""
     may_view = User.objects.with_perm("notifications.view_incident", backend=_BACKEND)
     every = User.objects.with_perm("accounts.view_every_client", backend=_BACKEND)
     sees = Q(pk__in=every.values("pk"))

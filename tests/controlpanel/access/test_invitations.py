@@ -181,7 +181,7 @@ def test_a_link_expires(panel, settings):
     assert "expired" in text_of(panel.get(USERS))
 
 
-def test_a_new_link_ends_the_former_one(panel):
+def test_a_new_link_ends_the_previous_one(panel):
     link = invitation_link(panel)
     again = link_in(text_of(panel.post(f"{USERS}{Invitation.objects.get().user_id}/invitation/resend/")))
     assert open_link(link)[1].status_code == 404
