@@ -21,8 +21,8 @@ class ChannelAdmin(ReceiverMixin):
     facts_template = "notifications/channel_facts.html"
     list_title = "Notifications"
     when_empty = (
-        "Until you add one, incidents are shown in the panel only. A channel notifies you by e-mail, "
-        "Slack, Discord, Telegram or webhook (JSON), when an incident opens and when it is resolved."
+        "Add a channel to notify everybody of incidents by e-mail, "
+        "Slack, Discord, Telegram or webhook (JSON). Your own are under “My notifications”."
     )
     list_display = ("name", "kind", "notified_of", "owner_label", "active", "outcome")
     list_filter = ("kind", "active")
