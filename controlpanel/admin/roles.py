@@ -58,6 +58,7 @@ class GroupAdmin(PermissionsMixin, DjangoGroupAdmin):
     shown_fieldsets = ((None, {"fields": ("name", "allowed")}),)
     list_title = "Roles"
     search_fields = ()
+    list_display = ("role",)
     list_before_template = "controlpanel/role_table.html"
     ordering = ("pk",)
     when_empty = "“manage.py migrate” creates the roles."
@@ -71,6 +72,10 @@ class GroupAdmin(PermissionsMixin, DjangoGroupAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
         return ("allowed", "name") if obj and obj.name in ROLES.values() else ("allowed",)
+
+    @display(description="role", ordering="name")
+    def role(self, group: Group) -> str:
+        return group.name
 
     @display(description="permissions")
     def allowed(self, group: Group) -> str:

@@ -65,5 +65,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
 // Unfold shows the page only when its scripts have begun, which is too late for the browser's own `autofocus`.
 document.addEventListener("alpine:initialized", () => {
-  if (document.activeElement === document.body) document.querySelector("main [autofocus]")?.focus();
+  requestAnimationFrame(() => {
+    if (document.activeElement === document.body) document.querySelector("main [autofocus]")?.focus();
+  });
 });

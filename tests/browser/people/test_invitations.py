@@ -39,7 +39,7 @@ def test_an_administrator_invites_an_account_manager_who_signs_in(
     sign_in(page, demo)
     click = Clicks()
     if size == "phone":
-        page.get_by_text("dock_to_right").locator("visible=true").click()  # the menu is not part of the job
+        page.get_by_role("button", name="Show or hide the menu").click()  # the menu is not part of the job
     click(
         page.locator("#nav-sidebar a[href='/admin/auth/user/'], #nav-sidebar-inner a[href='/admin/auth/user/']").first
     )
@@ -56,6 +56,7 @@ def test_an_administrator_invites_an_account_manager_who_signs_in(
     hers = context.new_page()
     hers.goto(link)
     expect(hers.get_by_text(email)).to_be_visible()
+    expect(hers.get_by_label("First name")).to_be_focused()
     assert_accessible(hers)
     hers.get_by_label("First name").fill("Mara")
     hers.locator("[name=new_password1]").fill("short")
