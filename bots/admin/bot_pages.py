@@ -25,10 +25,12 @@ from core.figures.charts import chart_data, color_of
 from core.figures.time_series import sum_of_known
 from core.http import is_row_number
 from operations.actions import RECENT, OperatesMixin
-from operations.models import Operation
+from operations.models import Operation, State
 
 #: Rows on one page.
 ROWS = 50
+#: How long a success stays on the page.
+SHOWN_DONE = timedelta(minutes=2)
 #: How many of a bot's runs its performance page names, the newest ones.
 RUNS = 10
 #: Label, days back, how the samples are downsampled, and the resulting distance between points: some hundred per chart.
@@ -72,6 +74,8 @@ class LogFilter(forms.Form):
 
 class BotPagesMixin(OperatesMixin):
     """Adds pages for a bot's current state and for its history. The bot's form is one more of them."""
+
+    shows_progress = True
 
     def get_urls(self) -> list[URLPattern]:
         views = {
@@ -155,7 +159,9 @@ def _current_state(bot: Bot) -> dict[str, Any]:
     """Return the bot's state, its recent operations, its saved but unsent changes, and the last lines of its log."""
     deployment = bot.deployment
     operations = list(Operation.objects.of(bot).select_related("requested_by")[:RECENT])
+    newest = operations[0] if operations else None
     shown = {
+        "just_done": newest is not None and _ended_just_now(newest),
         "orphaned": OrphanedOrders.objects.unresolved()
         .filter(deployment__bot=bot)
         .select_related("deployment__bot__client"),
@@ -176,6 +182,11 @@ def _current_state(bot: Bot) -> dict[str, Any]:
         # Mostly it is the newest of these.
         "reason": "" if any(line.message == deployment.last_error for line in errors) else reason,
     }
+
+
+def _ended_just_now(operation: Operation) -> bool:
+    ended = operation.finished_at if operation.state == State.SUCCEEDED else None
+    return ended is not None and timezone.now() - ended < SHOWN_DONE
 
 
 @dataclass

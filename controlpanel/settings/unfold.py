@@ -5,6 +5,9 @@ from django.urls import reverse_lazy
 
 from controlpanel.navigation import SIDEBAR, TABS
 
+#: Of every page.
+SCRIPTS = ("times", "keyboard", "renewing", "dialogs")
+
 UNFOLD = {
     "STYLES": [lambda request: static("panel.css")],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icon.svg")}],
@@ -16,7 +19,9 @@ UNFOLD = {
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
-    "SCRIPTS": [lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing", "bell")],
+    "SCRIPTS": [
+        lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing", "dialogs", "bell")
+    ],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",
     "SITE_SUBHEADER": "Hummingbot control panel",

@@ -12,6 +12,7 @@ from core.fields import plain
 from markets.figures.books import MarketNow
 from markets.figures.bot_charts import RANGES, BotCharts, Range, bot_charts
 from markets.figures.bot_market import BotMarket, bot_market
+from markets.figures.quotes_now import QuotesNow, quotes_by_bot
 
 register = template.Library()
 
@@ -37,6 +38,13 @@ def ranges_of_charts() -> dict[str, Range]:
 @register.simple_tag
 def market_of_bot(bot: Bot) -> BotMarket | None:
     return bot_market(bot, timezone.now())
+
+
+@register.simple_tag
+def quotes_of_bot(bot: Bot) -> QuotesNow | None:
+    """Return what the bot's instance quotes; ``None`` if it has none."""
+    deployment = bot.open_deployment
+    return quotes_by_bot([deployment], timezone.now())[bot.pk] if deployment else None
 
 
 @register.filter
