@@ -11,7 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import OuterRef, Q, Subquery, prefetch_related_objects
 
 from accounts.models import Balance, Client, CredentialsProfile, ExchangeKey, Server
-from bots.models import Bot, Deployment, OrphanedOrders
+from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from core.exchanges import title_of
 from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import AccountType, market_of
@@ -68,6 +68,8 @@ class AffectedBot:
             return _orders(self.orders)
         if self.deployment is None or not self.deployment.is_open:
             return "no instance"
+        if self.deployment.state == BotState.RUNNING and self.deployment.server.reachable:
+            return "trading"
         return "may still be trading" if self.deployment.may_trade else "no open orders"
 
 

@@ -128,6 +128,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "opts": self.opts,
                 "title": str(incident),
                 "incident": incident,
+                "original": incident,
                 "subject": subject if shown else None,
                 "impact": impact_of(incident, Bot.objects.visible_to(request.user)),
                 "lasted": describe(incident.duration),
