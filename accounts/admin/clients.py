@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import NestedObjects
-from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, models
 from django.http import HttpRequest
 from unfold.decorators import display
@@ -85,8 +84,6 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "server":
             kwargs["queryset"] = Server.objects.choosable_by(request.user)
-        if db_field.name == "account_manager":
-            kwargs["queryset"] = get_user_model().objects.filter(is_staff=True)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:

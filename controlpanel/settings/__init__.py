@@ -159,6 +159,8 @@ if PRODUCTION:
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+#: How long the link of an invitation works. Nothing else sends links for new passwords.
+PASSWORD_RESET_TIMEOUT = 7 * 24 * 60 * 60
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -261,6 +263,8 @@ DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL")
 NOTIFICATIONS = {
     # On a developer's machine e-mails are printed. In production that would be silence, so there they are refused.
     "MAIL": bool(env("EMAIL_URL")) or not PRODUCTION,
+    # Whether an e-mail reaches anyone. Otherwise invitations are links to copy.
+    "MAIL_SERVER": bool(env("EMAIL_URL")),
     # Webhooks may lead to this machine, without TLS.
     "LOCAL": not PRODUCTION,
     "TELEGRAM_API": "https://api.telegram.org",

@@ -14,12 +14,13 @@ UNFOLD = {
     "LOGIN": {"form": "controlpanel.access.login.SignInForm"},
     "ACCOUNT": {
         "navigation": [
+            {"title": "My notifications", "link": reverse_lazy("my_notifications")},
             {"title": "Two-factor authentication", "link": reverse_lazy("second_factor")},
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
     "SCRIPTS": [
-        lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing", "dialogs")
+        lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing", "dialogs", "bell")
     ],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",
