@@ -6,13 +6,17 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Seconds since the epoch, passing ``speed`` times as fast as on the wall since the clock was made."""
+    """Seconds since the epoch, passing ``speed`` times as fast as on the wall since the clock was made.
 
-    def __init__(self, speed: float = 1.0) -> None:
+    Args:
+        begin: what it shows at first, for a past that is to be lived through; ``None`` for the wall's time.
+    """
+
+    def __init__(self, speed: float = 1.0, begin: float | None = None) -> None:
         if speed <= 0:
             raise ValueError("speed must be greater than 0")
         self.speed = speed
-        self._epoch = time.time()
+        self._epoch = time.time() if begin is None else begin
         self._origin = time.monotonic()
         self._stopped = False
 

@@ -34,6 +34,7 @@ class Sandbox:
         legacy_config_map: answer config-map with a plain list of names, as older servers do.
         market: ``still``: prices and orders stand still, and nothing fills; ``living``: prices walk, bots replace their
             orders, and orders fill.
+        clock: one that several sandboxes share; ``None`` for one of its own.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Sandbox:
         state_file: Path | str | None = None,
         legacy_config_map: bool = False,
         market: MarketMode = "still",
+        clock: Clock | None = None,
     ) -> None:
         self.url = ""
         self.requests: list[RecordedRequest] = []
@@ -52,7 +54,7 @@ class Sandbox:
         self._market: MarketMode = market
         self._state_file = Path(state_file) if state_file is not None else None
         self._serving: _Server | None = None
-        clock = Clock(speed)
+        clock = clock or Clock(speed)
         self.world = World(clock, self._state_file, self._market)
         self._app = build_app(
             self.world, self.faults, username=username, password=password, legacy_config_map=legacy_config_map

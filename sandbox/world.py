@@ -74,7 +74,7 @@ class World:
                 self.market.catch_up()  # what happened before must not depend on what is changed now
             yield
             if self._state_file is not None:
-                self._save(self._state_file)
+                self.save(self._state_file)
 
     # --- instances ---
 
@@ -303,7 +303,8 @@ class World:
 
     # --- on disk ---
 
-    def _save(self, path: Path) -> None:
+    def save(self, path: Path) -> None:
+        """Store the state in a file, with which another sandbox can begin."""
         state = {
             "now": self.clock.now(),
             "born_at": self.born_at,

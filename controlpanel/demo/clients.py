@@ -1,0 +1,81 @@
+"""Who is in the demo: three clients of an agency, with keys and bots. Names and keys are invented."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+FIRST_SERVER, SECOND_SERVER = "Frankfurt", "Tokyo"
+
+
+@dataclass(frozen=True)
+class DemoBot:
+    """A bot with the script ``spread``.
+
+    Attributes:
+        days: how long ago it was deployed.
+    """
+
+    name: str
+    connector: str
+    trading_pair: str
+    order_amount: float
+    spread: float = 0.008
+    days: float = 14
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "bid_spread": self.spread,
+            "ask_spread": self.spread,
+            "order_amount": self.order_amount,
+            "order_refresh_time": 240,
+        }
+
+
+@dataclass(frozen=True)
+class DemoClient:
+    name: str
+    server: str
+    manager: str
+    connectors: tuple[str, ...]
+    bots: tuple[DemoBot, ...] = field(default=())
+
+
+#: The account managers, each with a first name, a last name and a role.
+PEOPLE = {
+    "maya": ("Maya", "Fischer"),
+    "jonas": ("Jonas", "Weber"),
+}
+
+NORTHWIND = DemoClient(
+    name="Northwind Labs",
+    server=FIRST_SERVER,
+    manager="maya",
+    connectors=("binance", "bitmart"),
+    bots=(
+        DemoBot("Northwind BTC", "binance", "BTC-USDT", 0.004, spread=0.010),
+        DemoBot("Northwind ETH", "binance", "ETH-USDT", 0.06),
+        DemoBot("Northwind WLD", "bitmart", "WLD-USDT", 200),
+    ),
+)
+SOUTHPAW = DemoClient(
+    name="Southpaw Tokens",
+    server=FIRST_SERVER,
+    manager="jonas",
+    connectors=("bitmart",),
+    bots=(
+        DemoBot("Southpaw SHARP", "bitmart", "SHARP-USDT", 12_000, spread=0.009),
+        # More than the account has of either asset: it never finds the money for an order.
+        DemoBot("Southpaw SOL", "bitmart", "SOL-USDT", 400, days=1),
+    ),
+)
+TOKYO_BAY = DemoClient(
+    name="Tokyo Bay",
+    server=SECOND_SERVER,
+    manager="maya",
+    connectors=("kucoin",),
+    bots=(
+        DemoBot("Tokyo ETH", "kucoin", "ETH-USDT", 0.05),
+        DemoBot("Tokyo SOL", "kucoin", "SOL-USDT", 1),
+    ),
+)
+CLIENTS = (NORTHWIND, SOUTHPAW, TOKYO_BAY)
