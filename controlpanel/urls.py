@@ -1,13 +1,15 @@
 """Where everything is: the admin is the panel's face."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 from django.views.generic import RedirectView
 
 from client_reports.views import shared
 from controlpanel.access.invitations import AcceptInvitation
 from controlpanel.access.two_factor import second_factor
+from controlpanel.demo.reset import reset
 from controlpanel.places.glossary import glossary
 from controlpanel.places.home import home_now
 from controlpanel.places.markets import markets
@@ -35,6 +37,10 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]
+
+if settings.DEMO:
+    asked = require_http_methods(["GET", "POST"])(reset)
+    urlpatterns.insert(0, path("admin/demo/reset/", redirect_to_login(admin.site.admin_view(asked)), name="demo_reset"))
 
 handler400 = "controlpanel.errors.bad_request"
 handler403 = "controlpanel.errors.not_allowed"

@@ -11,7 +11,7 @@ class DemoBot:
     """A bot with the script ``spread``.
 
     Attributes:
-        days: how long ago it was deployed.
+        late: whether it is deployed in the last hours only.
     """
 
     name: str
@@ -19,7 +19,7 @@ class DemoBot:
     trading_pair: str
     order_amount: float
     spread: float = 0.008
-    days: float = 14
+    late: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ SOUTHPAW = DemoClient(
     bots=(
         DemoBot("Southpaw SHARP", "bitmart", "SHARP-USDT", 12_000, spread=0.009),
         # More than the account has of either asset: it never finds the money for an order.
-        DemoBot("Southpaw SOL", "bitmart", "SOL-USDT", 400, days=1),
+        DemoBot("Southpaw SOL", "bitmart", "SOL-USDT", 400, late=True),
     ),
 )
 TOKYO_BAY = DemoClient(

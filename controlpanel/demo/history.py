@@ -24,7 +24,7 @@ from bots.models import Bot, Deployment, PerformanceSample, Strategy
 from bots.monitoring.evidence import WORKING
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
-from controlpanel.demo.clients import CLIENTS, FIRST_SERVER, PEOPLE, SECOND_SERVER, DemoBot, DemoClient
+from controlpanel.demo.clients import FIRST_SERVER, PEOPLE, SECOND_SERVER, DemoBot, DemoClient
 from controlpanel.demo.past import Past
 from core.acting import Actor, Door, acting
 from markets.figures.ledgers import keep_ledgers
@@ -39,10 +39,12 @@ from sandbox import Sandbox
 
 #: How long ago it begins. Home compares two weeks.
 LENGTH = timedelta(days=14, hours=6)
-#: How often quotes are read: every two hours at first, and for as long as charts and obligations show details often
-#: enough for an obligation to count as measured.
-SELDOM, OFTEN = timedelta(hours=2), timedelta(minutes=4)
-DETAILED = timedelta(hours=26)
+#: How often quotes are read: seldom at first, and then often enough for an obligation to count as measured.
+SELDOM, OFTEN = timedelta(hours=3), timedelta(minutes=5)
+#: For how long that is done before the end.
+DETAILED = timedelta(hours=8)
+#: How often order books are read and obligations are judged: less often would not be measured.
+JUDGED_EVERY = timedelta(minutes=10)
 
 
 class History:
@@ -100,9 +102,7 @@ class History:
 
     def add_client(self, facts: DemoClient) -> None:
         with self.acting(facts.manager) as user:
-            client = Client(
-                name=facts.name, server=Server.objects.get(name=facts.server), account_manager=user
-            )
+            client = Client(name=facts.name, server=Server.objects.get(name=facts.server), account_manager=user)
             client_save(client)
             for connector in facts.connectors:
                 self.add_key(client, connector)
@@ -147,7 +147,7 @@ class History:
             poll_server(server)
         detect(timezone.now())
 
-    def read_quotes(self) -> None:
+    def read_quotes(self, *, books: bool) -> None:
         now = timezone.now()
         for server in self.up():
             here = Deployment.objects.open().filter(server=server, observed_state__in=WORKING)
@@ -155,13 +155,20 @@ class History:
             with server.api() as api:
                 for deployment in deployments:
                     read_quotes(api, deployment, now)
-                read_books(api, server, deployments, now)
+                if books:
+                    read_books(api, server, deployments, now)
 
     def live_until(self, end: datetime, every: timedelta) -> None:
         """Let the time pass, and read every so often what the bots quote."""
+        judged = self.past.now
         while self.past.now < end:
             self.past.jump(min(end, self.past.now + every))
-            self.read_quotes()
+            due = self.past.now >= judged + JUDGED_EVERY
+            self.read_quotes(books=due)
+            if due:
+                judged = self.past.now
+                judge_all(timezone.now())
+                detect(timezone.now())
 
     def read_all(self) -> None:
         """Read what has been since the beginning: trades, balances and performance."""

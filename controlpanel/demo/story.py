@@ -10,22 +10,19 @@ from decimal import Decimal
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey
-from bots.models import Bot
+from bots.models import Bot, Deployment
 from controlpanel.demo.clients import CLIENTS, NORTHWIND, SECOND_SERVER, SOUTHPAW, TOKYO_BAY
 from controlpanel.demo.history import DETAILED, OFTEN, SELDOM, History
 from markets.models import Obligation
-from markets.obligations.judging import judge_all
 
 MINUTE = timedelta(minutes=1)
-#: What the exchange says about a key that it refuses.
-REFUSED = "Invalid API key"
 
 
 def tell(history: History) -> None:
     """Live through the two weeks."""
     set_up(history)
     quiet_weeks(history)
-    last_day(history)
+    last_hours_of_peace(history)
     last_hours(history)
     last_minutes(history)
 
@@ -36,7 +33,7 @@ def set_up(history: History) -> None:
     for client in CLIENTS:
         history.add_client(client)
         for bot in client.bots:
-            if bot.days > DETAILED / timedelta(days=1):
+            if not bot.late:
                 history.add_bot(client, bot)
     history.watch()
 
@@ -60,18 +57,16 @@ def quiet_weeks(history: History) -> None:
     history.live_until(history.end - DETAILED, SELDOM)
 
 
-def last_day(history: History) -> None:
+def last_hours_of_peace(history: History) -> None:
     """From here on it is measured what was promised."""
     for client, name, depth in ((NORTHWIND, "Northwind BTC", 100), (SOUTHPAW, "Southpaw SHARP", 80)):
         promise(history, client.manager, bot(name), depth)
     promise(history, TOKYO_BAY.manager, bot("Tokyo ETH"), 60)
     for client in CLIENTS:
         for late in client.bots:
-            if late.days <= DETAILED / timedelta(days=1):
+            if late.late:
                 history.add_bot(client, late)
-    for hours in (14, 3):
-        history.live_until(history.ago(hours=hours), OFTEN)
-        judge_all(timezone.now())
+    history.live_until(history.ago(hours=3), OFTEN)
     history.watch()
 
 
@@ -86,7 +81,6 @@ def last_hours(history: History) -> None:
     history.watch()
     set_limits(history)
     history.live_until(history.ago(minutes=50), OFTEN)
-    judge_all(timezone.now())
     history.watch()
     history.read_all()
     history.sandboxes[SECOND_SERVER].faults.add("refused_connection")
@@ -101,7 +95,7 @@ def last_minutes(history: History) -> None:
     history.live_until(history.ago(minutes=30), OFTEN)
     first = history.sandboxes[SOUTHPAW.server]
     southpaw = Client.objects.get(name=SOUTHPAW.name)
-    first.faults.add("exchange_refuses_key", message=REFUSED)
+    first.faults.add("exchange_refuses_key")
     with history.acting(SOUTHPAW.manager):
         history.add_key(southpaw, "gate_io")
     history.operate(SOUTHPAW.manager, "push_profile", southpaw)
@@ -113,7 +107,6 @@ def last_minutes(history: History) -> None:
     history.operate(NORTHWIND.manager, "redeploy", bot("Northwind ETH"))
     first.faults.clear()
     history.live_until(history.ago(minutes=1), OFTEN)
-    judge_all(timezone.now())
     history.watch()
     wait(history, MINUTE / 2)
     history.read_all()
@@ -141,9 +134,9 @@ def promise(history: History, username: str, of: Bot, depth: int) -> None:
             client=of.client,
             connector=of.connector,
             trading_pair=of.trading_pair,
-            max_spread_percent=Decimal(2),
+            max_spread_percent=Decimal("2.5"),
             min_depth_quote=Decimal(depth),
-            min_uptime_percent=Decimal(75),
+            min_uptime_percent=Decimal(70),
         )
 
 
@@ -163,6 +156,4 @@ def bot(name: str) -> Bot:
 
 
 def instance_of(name: str) -> str:
-    deployment = bot(name).deployment
-    assert deployment is not None
-    return deployment.instance_name
+    return Deployment.objects.open().get(bot__name=name).instance_name

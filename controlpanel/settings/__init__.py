@@ -1,10 +1,12 @@
 """Django's settings. What differs between hosts comes from the environment (``environment.py``, ``.env.example``)."""
 
+import os
 from datetime import timedelta
 
 from django.urls import reverse_lazy
 
-from controlpanel.environment import BASE_DIR, PRODUCTION, database, env, mail, queue, require_configuration
+from controlpanel.demo.mark import is_of_running_demo
+from controlpanel.environment import BASE_DIR, DATA_DIR, PRODUCTION, database, env, mail, queue, require_configuration
 from controlpanel.settings.logging import LOGGING as LOGGING
 from controlpanel.settings.unfold import UNFOLD as UNFOLD
 
@@ -65,6 +67,13 @@ MIDDLEWARE = [
     "controlpanel.errors.AddressMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
+
+# On in the processes of a running demo only: there is a button then that deletes everything.
+DEMO = is_of_running_demo(os.environ, DATA_DIR, production=PRODUCTION)
+if DEMO:
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("csp.middleware.CSPMiddleware") + 1, "controlpanel.demo.reset.ResettingMiddleware"
+    )
 
 ROOT_URLCONF = "controlpanel.urls"
 WSGI_APPLICATION = "controlpanel.wsgi.application"

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +54,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_demo(data: Path, template: str) -> Iterator[Demo]:
-    """The demo on a database of the kind that the tests run on, with all else in the folder ``data``."""
+def running_demo(data: Path, template: str, *options: str, within: float = 90) -> Iterator[Demo]:
+    """The demo on a database of the kind that the tests run on, with all else in the folder ``data``.
+
+    Args:
+        options: without any, it begins with one client whose bots are not deployed.
+        within: seconds until it is ready.
+    """
     with new_database(data, template) as database:
-        yield from _run_demo(data, url_of(database))
+        yield from _run_demo(data, url_of(database), options or ("--plain", "--speed", "40"), within)
 
 
-def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
+def _run_demo(data: Path, database_url: str, options: Sequence[str], within: float) -> Iterator[Demo]:
     environment = os.environ | {
         "ENVIRONMENT": "development",
         "SECRET_KEY": "only-for-the-browser-tests",
@@ -71,7 +76,7 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
         "DATABASE_URL": database_url,
         "ALLOWED_HOSTS": "",
     }
-    command = [sys.executable, "manage.py", "demo", "--speed", "40"]
+    command = [sys.executable, "manage.py", "demo", *options]
     ports = ["--port", str(free_port()), "--sandbox-port", str(free_port())]
     process = subprocess.Popen(
         command + ports, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -88,7 +93,7 @@ def _run_demo(data: Path, database_url: str) -> Iterator[Demo]:
         ready.set()
 
     threading.Thread(target=read, daemon=True).start()
-    assert ready.wait(90), "".join(lines)
+    assert ready.wait(within), "".join(lines)
     output = "".join(lines)
     url, password = re.search(r"http://\S+(?=/)", output), re.search(r"Password\s+(\S+)", output)
     assert url and password, output

@@ -16,16 +16,22 @@ from urllib.request import urlopen
 from axes.utils import reset
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Server
+from controlpanel.demo.clients import FIRST_SERVER, SECOND_SERVER
+from controlpanel.demo.mark import LOCK, MARK
+from controlpanel.demo.reset import end_reset, is_requested
 from controlpanel.environment import DATA_DIR, PRODUCTION
 from controlpanel.models import SecondFactor
 from controlpanel.onboarding.from_file import bot_define, read_file
 
 #: How long a part may take to answer after its start, in seconds.
 PATIENCE = 60
+#: The sandbox's state, and which database has the clients that belong to it.
+STATE, PREPARED = "sandbox.json", "prepared"
 Part = subprocess.Popen[bytes]
 
 #: The sample client's second bot: a controller that trades on paper.
@@ -38,10 +44,22 @@ MAKER = {
 }
 
 
+PLAIN = (
+    "  The client “Sharp” is defined but not deployed: open its bot “Sharp Spread” and press Deploy.\n"
+    "  Prices walk: its first orders fill within a minute. Deploy “Paper Maker” too.\n"
+    "  The dashboard shows their PnL within five minutes.\n"
+)
+FULL = (
+    "  Three clients, two weeks of trades, and a problem of each kind: Home shows what needs attention.\n"
+    "  “Reset demo”, above every page, brings all of it back.\n"
+)
+
+
 class Command(BaseCommand):
     help = (
-        "Start a sandbox Hummingbot API server, a background worker and the web server, with a sample client. "
-        "Everything is kept in DATA_DIR and reused at the next start."
+        "Start a sandbox Hummingbot API server, a background worker and the web server, with three clients whose bots "
+        "have traded for two weeks, and a problem of each kind. Everything is kept in DATA_DIR and reused at the next "
+        "start."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -49,6 +67,11 @@ class Command(BaseCommand):
             "--port", type=int, default=8000, help="the panel's port; if it is taken, the next free one"
         )
         parser.add_argument("--sandbox-port", type=int, default=8010)
+        parser.add_argument(
+            "--plain",
+            action="store_true",
+            help="begin with one client whose bots are not deployed, and without a past, as the browser tests do",
+        )
         parser.add_argument("--speed", type=float, default=1, help="how much faster the sandbox's time passes")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,7 +80,7 @@ class Command(BaseCommand):
                 "The demo creates its own users and keys. Set ENVIRONMENT=development, or use ./run demo."
             )
         DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # not there yet with a DATABASE_URL
-        lock = (DATA_DIR / "demo.lock").open("w")
+        lock = (DATA_DIR / LOCK).open("a")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -65,25 +88,30 @@ class Command(BaseCommand):
         # Ctrl-C and a polite kill end it alike, also where a shell started it in the background, deaf to Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        port, sandbox_port = _free_port(options["port"]), _free_port(options["sandbox_port"])
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        end_reset()
+        self.sandbox_port, self.speed = _free_port(options["sandbox_port"]), options["speed"]
+        port = _free_port(options["port"])
         os.environ["PANEL_URL"] = f"http://127.0.0.1:{port}"
         parts: dict[str, Part] = {}
         try:
             self._say("Preparing the database ...")
             call_command("migrate", verbosity=0)
+            if not options["plain"] and not Server.objects.exists():
+                self._prepare()
+            if self._is_prepared():
+                os.environ[MARK] = str(os.getpid())
             self._say("Starting the sandbox, the worker and the web server ...")
-            parts["the sandbox"] = self._start_sandbox(sandbox_port, options["speed"])
-            self._load_sample(f"http://127.0.0.1:{sandbox_port}")
+            self._start_background(parts)
             password = self._make_user()
-            parts["the worker"] = _manage("run_huey")
             parts["the web server"] = self._start_web(port)
             self._wait_for(parts, f"http://127.0.0.1:{port}/healthz")
             self._say(
                 f"\n  The panel      {self.style.SUCCESS(f'http://127.0.0.1:{port}/')}\n"
                 f"  User           admin\n  Password       {password}   (created for this run)\n\n"
-                "  The client “Sharp” is defined but not deployed: open its bot “Sharp Spread” and press Deploy.\n"
-                "  Prices walk: its first orders fill within a minute. Deploy “Paper Maker” too.\n"
-                "  The dashboard shows their PnL within five minutes.\n"
+                f"{FULL if self._is_prepared() else PLAIN}"
                 "  Ctrl-C stops everything."
             )
             self._watch(parts)
@@ -96,10 +124,57 @@ class Command(BaseCommand):
         self.stdout.write(text)
         self.stdout.flush()
 
-    def _start_sandbox(self, port: int, speed: float) -> Part:
-        state = DATA_DIR / "sandbox.json"
-        part = _manage("sandbox", "--port", str(port), "--speed", str(speed), "--state", str(state), quiet=True)
-        self._wait_for({"the sandbox": part}, f"http://127.0.0.1:{port}/")
+    def _prepare(self) -> None:
+        """Let the clients trade for two weeks, in a process of its own whose clock stands in the past."""
+        self._say("Simulating two weeks of trades (about a minute, the first time only) ...")
+        part = _manage("prepare_demo", "--state", str(DATA_DIR / STATE))
+        try:
+            status = part.wait()
+        finally:
+            _end({"the past": part})
+        if status:
+            raise CommandError("The demo's clients could not be prepared. See above.")
+        (DATA_DIR / PREPARED).write_text(_database())
+
+    def _is_prepared(self) -> bool:
+        """Return whether the database has the demo's own clients, and nothing that was there before them."""
+        file = DATA_DIR / PREPARED
+        return file.exists() and file.read_text() == _database()
+
+    def _reset(self, parts: dict[str, Part]) -> None:
+        """Bring everything back to the beginning. The web server stays, and says so; so does who is signed in."""
+        self._say("Resetting ...")
+        _end({name: parts.pop(name) for name in ("the sandbox", "the worker")})
+        password = get_user_model().objects.values_list("password", flat=True).get(username="admin")
+        sessions = [*Session.objects.all()]
+        call_command("flush", verbosity=0, interactive=False)
+        self._prepare()
+        get_user_model().objects.filter(username="admin").update(password=password)
+        Session.objects.bulk_create(sessions)
+        self._start_background(parts)
+        end_reset()
+        self._say("The demo is back at its beginning.")
+
+    def _start_background(self, parts: dict[str, Part]) -> None:
+        """Start what works behind the pages: the sandbox, and the worker that reads it."""
+        parts["the sandbox"] = self._start_sandbox()
+        url = f"http://127.0.0.1:{self.sandbox_port}"
+        if self._is_prepared():
+            Server.objects.filter(name=FIRST_SERVER).update(base_url=url)
+            # Nothing runs there: this server is down.
+            nowhere = f"http://127.0.0.1:{_free_port(self.sandbox_port + 1)}"
+            Server.objects.filter(name=SECOND_SERVER).update(base_url=nowhere)
+        else:
+            self._load_sample(url)
+        parts["the worker"] = _manage("run_huey")
+
+    def _start_sandbox(self) -> Part:
+        part = _manage(
+            *("sandbox", "--port", str(self.sandbox_port), "--speed", str(self.speed)),
+            *("--state", str(DATA_DIR / STATE)),
+            quiet=True,
+        )
+        self._wait_for({"the sandbox": part}, f"http://127.0.0.1:{self.sandbox_port}/")
         return part
 
     def _start_web(self, port: int) -> Part:
@@ -151,6 +226,8 @@ class Command(BaseCommand):
     def _watch(self, parts: dict[str, Part]) -> None:
         while True:
             _check_alive(parts)
+            if is_requested():
+                self._reset(parts)
             time.sleep(0.5)
 
 
@@ -181,6 +258,10 @@ def _end(parts: dict[str, Part]) -> None:
             part.wait(timeout=max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             part.kill()
+
+
+def _database() -> str:
+    return str(settings.DATABASES["default"]["NAME"])
 
 
 def _free_port(wanted: int) -> int:
