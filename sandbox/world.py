@@ -15,7 +15,7 @@ from sandbox.clock import Clock, utc
 from sandbox.exchange import Exchange, Order, orders_of
 from sandbox.instance import FAILED, RESTART_WARM_UP, WARM_UP, Instance
 from sandbox.living_market.fills import Fill, LiveOrder
-from sandbox.living_market.live_reports import is_reporting_script
+from sandbox.living_market.live_reports import is_reporting_script, latest_reports
 from sandbox.living_market.living import LivingMarket
 from sandbox.living_market.prices import walk_of
 from sandbox.living_market.trader import Terms
@@ -338,6 +338,9 @@ class World:
                 self._enlist(instance)
             if (market := state.get("market")) is not None:
                 self.market.restore(market)
+            for instance in self.live():
+                # The reports of a long life take seconds: a caller would not wait for them.
+                latest_reports(instance)
 
 
 def _list(value: object) -> list[object]:

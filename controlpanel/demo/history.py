@@ -43,7 +43,7 @@ LENGTH = timedelta(days=14, hours=6)
 SELDOM, OFTEN = timedelta(hours=3), timedelta(minutes=5)
 #: For how long that is done before the end.
 DETAILED = timedelta(hours=8)
-#: How often order books are read and obligations are judged: less often would not be measured.
+#: How often servers are polled then, and obligations judged: what was seen longer ago proves nothing.
 JUDGED_EVERY = timedelta(minutes=10)
 
 
@@ -142,9 +142,10 @@ class History:
         return [server for server in self.servers() if server.name not in self.down]
 
     def watch(self) -> None:
-        """Poll every server, and look for incidents."""
+        """Poll every server, judge what was promised by that, and look for incidents."""
         for server in self.servers():
             poll_server(server)
+        judge_all(timezone.now())
         detect(timezone.now())
 
     def read_quotes(self, *, books: bool) -> None:
@@ -165,10 +166,9 @@ class History:
             self.past.jump(min(end, self.past.now + every))
             due = self.past.now >= judged + JUDGED_EVERY
             self.read_quotes(books=due)
-            if due:
+            if due and every < JUDGED_EVERY:
                 judged = self.past.now
-                judge_all(timezone.now())
-                detect(timezone.now())
+                self.watch()
 
     def read_all(self) -> None:
         """Read what has been since the beginning: trades, balances and performance."""

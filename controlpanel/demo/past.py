@@ -44,18 +44,18 @@ class Past:
         """Be what Django takes for the present. Operations run at once, and poll often what they wait for."""
         clock = self.clock
 
-        class PastTime(datetime):
+        class EarlierTime(datetime):
             @classmethod
             def now(cls, tz: tzinfo | None = None) -> Self:
                 return cls.fromtimestamp(clock.now(), tz)
 
         poll, immediate = settings.FLEET["POLL"], HUEY.immediate
-        timezone.datetime = PastTime  # type: ignore[misc]  # all that asks for the time asks ``timezone``
+        timezone.datetime = EarlierTime  # type: ignore[attr-defined]  # all that asks for the time asks ``timezone``
         settings.FLEET["POLL"], HUEY.immediate = 0.05, True
         try:
             yield self
         finally:
-            timezone.datetime = datetime  # type: ignore[misc]
+            timezone.datetime = datetime  # type: ignore[attr-defined]
             settings.FLEET["POLL"], HUEY.immediate = poll, immediate
 
 

@@ -43,15 +43,16 @@ class ResettingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_requested():
             return self.get_response(request)
-        answer = render(None, "controlpanel/demo/resetting.html", status=503)  # type: ignore[arg-type]
+        answer = render(None, "controlpanel/demo/resetting.html", status=503)
         answer["Retry-After"] = "3"
+        answer["Refresh"] = f"3; url={reverse('admin:index')}"
         answer["Cache-Control"] = "no-store"
         return answer
 
 
 def reset(request: HttpRequest) -> HttpResponse:
     """Ask on GET, and request the reset on POST."""
-    if not request.user.is_superuser:  # type: ignore[union-attr]
+    if not request.user.is_superuser:
         raise PermissionDenied
     if request.method == "POST":
         request_reset()

@@ -73,7 +73,7 @@ def test_migrations_of_other_packages_that_are_no_longer_there_stop_nothing():
     old.delete()
 
 
-# --- resetting ---------------------------------------------------------------------------------------------------------
+# --- resetting ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_while_the_demo_is_reset_every_page_says_so_and_comes_back(rf, folder):
     answer = middleware(rf.get("/admin/clients/1/"))
     assert answer.status_code == 503
     assert b"Resetting" in answer.content
-    assert b'http-equiv="refresh"' in answer.content
+    assert answer["Refresh"] == "3; url=/admin/"
     resetting.end_reset()
     with pytest.raises(pytest.fail.Exception, match=r"A page was made\."):
         middleware(rf.get("/admin/clients/1/"))
@@ -171,7 +171,7 @@ def test_a_reset_deletes_what_was_changed_and_leaves_people_signed_in(folder, mo
     assert not resetting.is_requested()
 
 
-# --- its past ----------------------------------------------------------------------------------------------------------
+# --- its past -------------------------------------------------------------------------------------------------------
 
 
 def test_the_panel_and_the_sandbox_live_through_the_same_past():
