@@ -1,4 +1,7 @@
-"""Who is in the demo: three clients of an agency, with keys and bots. Names and keys are invented."""
+"""Who is in the demo: three clients of an agency, with keys and bots. Names and keys are invented.
+
+In each market, one bot is up when the demo opens. So its price is known, and the profit of the others too.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +57,7 @@ NORTHWIND = DemoClient(
     bots=(
         DemoBot("Northwind BTC", "binance", "BTC-USDT", 0.004, spread=0.010),
         DemoBot("Northwind ETH", "binance", "ETH-USDT", 0.06),
-        DemoBot("Northwind WLD", "bitmart", "WLD-USDT", 200),
+        DemoBot("Northwind SOL", "bitmart", "SOL-USDT", 1),
     ),
 )
 SOUTHPAW = DemoClient(
@@ -64,6 +67,8 @@ SOUTHPAW = DemoClient(
     connectors=("bitmart",),
     bots=(
         DemoBot("Southpaw SHARP", "bitmart", "SHARP-USDT", 12_000, spread=0.009),
+        # Further from the mid price than the client's contract allows.
+        DemoBot("Southpaw SHARP wide", "bitmart", "SHARP-USDT", 8_000, spread=0.012),
         # More than the account has of either asset: it never finds the money for an order.
         DemoBot("Southpaw SOL", "bitmart", "SOL-USDT", 400, late=True),
     ),
@@ -72,10 +77,10 @@ TOKYO_BAY = DemoClient(
     name="Tokyo Bay",
     server=SECOND_SERVER,
     manager="maya",
-    connectors=("kucoin",),
+    connectors=("binance",),
     bots=(
-        DemoBot("Tokyo ETH", "kucoin", "ETH-USDT", 0.05),
-        DemoBot("Tokyo SOL", "kucoin", "SOL-USDT", 1),
+        DemoBot("Tokyo BTC", "binance", "BTC-USDT", 0.002),
+        DemoBot("Tokyo ETH", "binance", "ETH-USDT", 0.05),
     ),
 )
 CLIENTS = (NORTHWIND, SOUTHPAW, TOKYO_BAY)

@@ -148,16 +148,22 @@ class History:
         judge_all(timezone.now())
         detect(timezone.now())
 
-    def read_quotes(self, *, books: bool) -> None:
+    def read_quotes(self, *, quotes: bool = True, books: bool = True) -> None:
         now = timezone.now()
         for server in self.up():
             here = Deployment.objects.open().filter(server=server, observed_state__in=WORKING)
             deployments = [*here.select_related("bot__client", "quote_state")]
             with server.api() as api:
-                for deployment in deployments:
+                for deployment in deployments if quotes else ():
                     read_quotes(api, deployment, now)
                 if books:
                     read_books(api, server, deployments, now)
+
+    def watch_prices(self, until: datetime, every: timedelta) -> None:
+        """Let the time pass, and read the order books alone."""
+        while self.past.now < until:
+            self.past.jump(min(until, self.past.now + every))
+            self.read_quotes(quotes=False)
 
     def live_until(self, end: datetime, every: timedelta) -> None:
         """Let the time pass, and read every so often what the bots quote."""
