@@ -41,9 +41,9 @@ def fits_a_phone(page: Page) -> bool:
 def test_the_demo_opens_with_figures_and_with_problems(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     expect(page.get_by_text("Demo: simulated exchange, no real money.")).to_be_visible()
-    week = page.get_by_role("region", name=re.compile("week", re.I)).first
+    week = page.get_by_role("region", name=re.compile("Last 7 days"))
     expect(week).to_contain_text("USDT")
-    expect(week).not_to_contain_text("no trade")
+    expect(week).not_to_contain_text("—")
     assert fits_a_phone(page)
 
     page.goto("/admin/notifications/incident/")
