@@ -105,9 +105,9 @@ def _user_of(actor: Actor) -> Any:
 def _name_of(actor: Actor, user: Any) -> str:
     if actor.door is Door.TERMINAL:
         return "a terminal on the host"
-    token = getattr(actor.request, "auth", None)
     name = str(user or "nobody signed in")
-    return f"{name}, token “{token.name}”" if actor.door is Door.API and hasattr(token, "name") else name
+    token = getattr(actor.request, "auth", None)
+    return f"{name}, token “{token.name}”" if actor.door is Door.API and token is not None else name
 
 
 # --- rows -----------------------------------------------------------------------------------------------------------
@@ -175,8 +175,8 @@ def requested(sender: Any, instance: Operation, created: bool = False, **kwargs:
 def logged(sender: Any, instance: LogEntry, created: bool = False, **kwargs: Any) -> None:
     """Record what the admin's history says of an object that left no trail in this request otherwise."""
     actor = current_actor()
-    if not created or actor is None or instance.content_type is None:
-        return
+    if not created or actor is None or instance.content_type is None or instance.change_message in ("", "[]"):
+        return  # a save that changed nothing is kept by the history alone
     label = ".".join(instance.content_type.natural_key())
     if (label, str(instance.object_id)) in actor.told:
         return
