@@ -9,6 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, models
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from accounts.admin.drafts import DraftsMixin
 from accounts.admin.exchange_keys import KEY_COLORS
 from accounts.admin.servers import as_listed
 from accounts.forms.clients import ClientForm, NewProfileClientForm
@@ -22,8 +23,11 @@ from operations.models import Operation
 from spreadsheets.admin import SheetMixin
 
 
+MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
 @admin.register(Client)
-class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
+class ClientAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin, ScopedMixin):
     sheet_class = ClientSheet
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile", "recreate_profile")
@@ -81,7 +85,9 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
         if db_field.name == "server":
             kwargs["queryset"] = Server.objects.choosable_by(request.user)
         if db_field.name == "account_manager":
-            kwargs["queryset"] = get_user_model().objects.filter(is_staff=True)
+            # Whoever may only look can't manage a client.
+            able = get_user_model().objects.with_perm("accounts.change_client", backend=MODEL_BACKEND)
+            kwargs["queryset"] = able.filter(is_staff=True)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
@@ -102,7 +108,9 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
         if not self._may_choose_profile(request, obj):
             # Not to show a field is not enough: a form takes each field that it declares.
             kwargs["form"] = NewProfileClientForm
-        return super().get_form(request, obj, **kwargs)
+        form = super().get_form(request, obj, **kwargs)
+        form.visible_clients = Client.objects.visible_to(request.user)
+        return form
 
     @staticmethod
     def _may_choose_profile(request: HttpRequest, client: Client | None) -> bool:

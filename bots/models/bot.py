@@ -17,9 +17,10 @@ from bots.strategies.comparison import Difference, Row, compare
 from bots.strategies.pairs import replace_pair
 from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
+from core.exchanges import connector_like, title_of
 from core.fields import OrderedJSONField
 from core.visibility import OfClientsQuerySet
-from hummingbot_api.connectors import is_paper_trade, market_of
+from hummingbot_api.connectors import PAPER_TRADE, is_paper_trade, market_of
 from hummingbot_api.names import slug
 from operations.models import Operation
 
@@ -262,8 +263,11 @@ class Bot(models.Model):
             self.trading_pair = TradingRules.objects.spelling(self.server_id, self.connector, self.trading_pair)
         except ValidationError as error:
             errors["trading_pair"] = error.messages
-        if self.server_id and not is_paper_trade(self.connector) and self.server.fields_of(self.connector) is None:
-            errors["connector"] = f"{self.server} has no connector “{self.connector}”."
+        is_named = self.server_id and self.connector and not is_paper_trade(self.connector)
+        if is_named and self.server.fields_of(self.connector) is None:
+            like = connector_like(self.connector, [*self.server.connector_names, *PAPER_TRADE])
+            meant = f" Did you mean {title_of(like)} ({like})?" if like else ""
+            errors["connector"] = f"{self.server} has no connector “{self.connector}”.{meant}"
         if self.strategy_id:
             if self.strategy.spot_only and market_of(self.connector).perpetual:
                 errors["connector"] = (

@@ -13,7 +13,9 @@ UNFOLD = {
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
-    "SCRIPTS": [lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing")],
+    "SCRIPTS": [
+        lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing", "forms", "secrets")
+    ],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",
     "SITE_SUBHEADER": "Hummingbot control panel",
