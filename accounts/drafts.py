@@ -42,9 +42,7 @@ def draft_keep(
 ) -> bool:
     """Keep what was typed on this page, in place of an earlier draft. Return whether there was room for it."""
     typed = {
-        name: list(entries)
-        for name, entries in values.items()
-        if name not in _NOT_TYPED and not name.startswith("_")
+        name: list(entries) for name, entries in values.items() if name not in _NOT_TYPED and not name.startswith("_")
     }
     text = json.dumps(typed)
     if len(text) > LONGEST or len(request.path) > 200:

@@ -22,7 +22,6 @@ from operations.actions import OperatesMixin
 from operations.models import Operation
 from spreadsheets.admin import SheetMixin
 
-
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 

@@ -52,7 +52,7 @@ def mark_kept(form: forms.BaseForm, names: set[str]) -> None:
 
 
 class DraftsMixin(PanelAdmin):
-    """Keeps what was typed into the model's forms. A refused form's secrets are kept, too, and need not be entered again."""
+    """Keeps what was typed into the model's forms. A refused form's secrets are kept, too: nobody enters them again."""
 
     def changeform_view(
         self,

@@ -12,21 +12,22 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from unfold.decorators import display
 from django.utils.safestring import mark_safe
+from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.admin.drafts import DraftsMixin
 from accounts.drafts import draft_of
 from accounts.forms.exchange_keys import KeyPageForm, connector_choices, exchange_key_form
 from accounts.import_export import KeySheet
+from accounts.keys import PAPER_NEEDS_NO_KEY
 from accounts.models import Client, ExchangeKey, FormDraft, KeyState, Renewal, Server
 from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.exchanges import exchange_of
 from core.http import is_row_number
 from core.templatetags.connectors import with_badge
-from hummingbot_api.connectors import AccountType, entries, market_of
+from hummingbot_api.connectors import AccountType, entries, is_paper_trade, market_of
 from operations import kinds
 from operations.actions import OperatesMixin
 from operations.kinds import OperationType
@@ -173,11 +174,9 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin
             return [(None, {"fields": (*identity, "expires_on", *minimums)})]
         connector, server = self.chosen(request, obj)
         names = [field.name for field in entries(server.fields_of(connector) or ())]
-        values = {
-            "fields": names,
-            "description": self.guide(request, connector, server, obj) if names else CHOOSE_FIRST,
-            "classes": ["connector-fields"],
-        }
+        guide = self.guide(request, connector, server, obj) if names else ""
+        without = PAPER_NEEDS_NO_KEY if is_paper_trade(connector) else CHOOSE_FIRST
+        values = {"fields": names, "description": guide or without, "classes": ["connector-fields"]}
         return [
             (None, {"fields": identity}),
             ("New API key" if obj else "API key", values),

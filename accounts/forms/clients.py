@@ -82,7 +82,9 @@ class ClientForm(forms.ModelForm):
         taken = own.exclude(pk=self.instance.pk).first() if self.has_error(NON_FIELD_ERRORS) else None
         if taken is not None:
             del self.errors[NON_FIELD_ERRORS]
-            self.add_error(None, f"The client {taken} already has the account name {taken.account_name} on this server.")
+            self.add_error(
+                None, f"The client {taken} already has the account name {taken.account_name} on {taken.server}."
+            )
         if self.cleaned_data.get("existing_profile") and "account_name" in self.errors:
             self.add_error("existing_profile", self.errors.pop("account_name").as_data())
 

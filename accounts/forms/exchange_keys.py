@@ -80,7 +80,6 @@ class ExchangeKeyForm(KeyDetailsForm):
     connector_fields: tuple[ConnectorField, ...] = ()
     entries: tuple[ConnectorField, ...] = ()
     values: dict[str, Any]
-    connector_help = "Choose an exchange to see the fields it requires."
 
     class Meta(KeyDetailsForm.Meta):
         fields = ("client", "connector", "expires_on")
@@ -91,8 +90,6 @@ class ExchangeKeyForm(KeyDetailsForm):
         self.initial["expires_on"] = None
         # The input replaces the values that this stands for: see ``core.admin.edit_conflicts``.
         self.initial["the key's values"] = self.instance.fingerprint
-        if "connector" in self.fields and not self.connector_fields:
-            self.fields["connector"].help_text = self.connector_help
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -123,8 +120,6 @@ def exchange_key_form(connector: str, fields: tuple[ConnectorField, ...] | None)
         attributes[field.name] = _form_field(connector, field)
         if choice := choice_for(field.name, fields or ()):
             attributes[field.name].help_text = f"Only for {choice}. {attributes[field.name].help_text}".strip()
-    if is_paper_trade(connector):
-        attributes["connector_help"] = PAPER_NEEDS_NO_KEY
     return type("ExchangeKeyFormFor", (ExchangeKeyForm,), attributes)
 
 

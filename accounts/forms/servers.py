@@ -21,7 +21,15 @@ class ServerForm(forms.ModelForm):
 
     class Meta:
         model = Server
-        fields = ("name", "base_url", "username", "verify_tls", "allow_unencrypted", "open_to_new_clients", "outbound_addresses")
+        fields = (
+            "name",
+            "base_url",
+            "username",
+            "verify_tls",
+            "allow_unencrypted",
+            "open_to_new_clients",
+            "outbound_addresses",
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -21,12 +21,15 @@
       return field ? enter(field) : summary.focus();
     }
     if (location.hash || document.activeElement !== document.body) return;
+    // A link that continues has nothing to fill in before it. A button does something, so it waits to be found.
+    const onward = document.querySelector("a[data-continues]");
+    if (onward) return onward.focus({ preventScroll: true });
     const wizard = document.querySelector("form[data-wizard]");
     const form = wizard || (location.pathname.endsWith("/add/") && document.querySelector("#content-main > form"));
     const first = form && [...form.querySelectorAll(FIELDS)].filter(usable)[0];
     if (first) {
-      const group = first.type === "radio" && form.querySelector(`[name="${first.name}"]:checked`);
-      (group || first).focus({ preventScroll: true });
+      const chosen = first.closest("[role=radiogroup]")?.querySelector(":checked");
+      (chosen || first).focus({ preventScroll: true });
     } else if (wizard) {
       document.getElementById("lead")?.focus({ preventScroll: true });
     }

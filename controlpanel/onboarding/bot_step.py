@@ -95,7 +95,7 @@ class BotPage(FormPage, BotAdmin):
 def exchange_field(client: Client, bot: Bot | None) -> forms.ChoiceField:
     """Return the exchanges to choose from: those with a key first, then paper trade, all others folded away."""
     notes = {key.connector: f"Key …{key.hint}" if key.hint else "Key saved" for key in client.keys.all()}
-    stored = {name: "Key on the server" for name in (client.profile.connectors if client.profile else ())}
+    stored = dict.fromkeys(client.profile.connectors if client.profile else (), "Key on the server")
     notes = stored | notes
     every = {*client.server.connector_names, *notes, *([bot.connector] if bot else [])}
     groups = {
@@ -209,4 +209,3 @@ def market_live(request: HttpRequest, client_id: int) -> HttpResponse:
     client = onboarding_of(request, client_id).client
     connector, pair = request.GET.get("connector", ""), request.GET.get("trading_pair", "")
     return render(request, "controlpanel/onboard/market.html", market_context(request, client, connector, pair))
-

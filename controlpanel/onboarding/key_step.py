@@ -1,5 +1,6 @@
 """The step of the exchange key: entered as the admin's form does, and tested at the exchange without leaving it."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -118,7 +119,11 @@ def _balances_of(key: ExchangeKey) -> dict[str, Any] | None:
     ).first()
     tokens = (newest.holdings or {}).get(key.connector, []) if newest else []
     held = sorted((t for t in tokens if t["units"]), key=lambda token: -(token["value"] or 0.0))
-    return {"taken_at": newest.taken_at, "tokens": held[:SHOWN_ASSETS], "more": held[SHOWN_ASSETS:]} if newest else None
+    if newest is None or not held:
+        return None
+    amounts = [f"{Decimal(str(token['units'])).normalize():,f} {token['token']}" for token in held]
+    more = f" and {len(amounts) - SHOWN_ASSETS} more" if len(amounts) > SHOWN_ASSETS else ""
+    return {"taken_at": newest.taken_at, "words": f"{', '.join(amounts[:SHOWN_ASSETS])}{more}"}
 
 
 def _key_of(onboarding: Onboarding, key_id: int) -> ExchangeKey:

@@ -91,7 +91,8 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
         "kind": kind,
         "obstacle": obstacle,
         "may_launch": may_launch,
-        "consequence": kind.consequence(bot, {}),
+        # The doubts stand at the box that confirms them.
+        "consequence": "\n".join(line for line in kind.consequence(bot, {}).splitlines() if line not in doubtful),
         "preview": [part for part in parts if part.is_open],
         "to_the_letter": [part for part in parts if not part.is_open],
         "doubts": doubtful,

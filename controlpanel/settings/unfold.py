@@ -14,7 +14,8 @@ UNFOLD = {
         ],
     },
     "SCRIPTS": [
-        lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing", "forms", "secrets")
+        lambda request, name=name: static(f"{name}.js")
+        for name in ("times", "keyboard", "renewing", "forms", "secrets")
     ],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",

@@ -63,7 +63,7 @@ def test_a_blank_inside_one_secret_does_not_cost_the_others(own, browser):
     assert shown.count("Kept, encrypted.") == 2
     assert not [secret for secret in BLANK_INSIDE.values() if secret in shown]
 
-    only_wrong = {name: "" for name in PLANTED} | {"bitmart_secret_key": PLANTED["bitmart_secret_key"]}
+    only_wrong = dict.fromkeys(PLANTED, "") | {"bitmart_secret_key": PLANTED["bitmart_secret_key"]}
     assert browser.post(address, {"client": own.pk, "connector": "bitmart", **only_wrong}).status_code == 302
     assert ExchangeKey.objects.get().read_values() == PLANTED
     assert not FormDraft.objects.exists()
@@ -148,7 +148,7 @@ def test_secrets_are_kept_through_the_login_and_never_shown(own, browser, manage
     again = browser.get(address)
     assert set(PLANTED) <= set(again.context["adminform"].form.fields), "of the exchange that was chosen"
     assert not [secret for secret in PLANTED.values() if secret in text_of(again)]
-    empty = {name: "" for name in PLANTED}
+    empty = dict.fromkeys(PLANTED, "")
     assert browser.post(address, {"client": own.pk, "connector": "bitmart", **empty}).status_code == 302
     assert ExchangeKey.objects.get().read_values() == PLANTED
 

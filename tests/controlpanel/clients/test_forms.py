@@ -169,7 +169,7 @@ def test_an_account_name_that_a_server_would_choke_on_is_refused(name, save_clie
 
 def test_an_account_name_is_unique_on_a_server(client_sharp, save_client):
     errors = refused(save_client(account_name="client_sharp"))
-    assert errors == {"__all__": ["The client Sharp already has the account name client_sharp on this server."]}
+    assert errors == {"__all__": ["The client Sharp already has the account name client_sharp on Sandbox."]}
 
 
 def test_a_name_that_an_own_client_has_is_said_to_be_ones_own(client_sharp, save_client):
@@ -212,7 +212,7 @@ def test_a_pushed_client_does_not_move_to_a_server_that_has_its_account_name(cli
     other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
     Client.objects.create(name="Namesake", server=other, account_name="client_sharp")
     errors = refused(save_client(client_sharp, name="Sharp", server=other.pk))
-    assert "The client Namesake already has the account name client_sharp on this server." in str(errors)
+    assert "The client Namesake already has the account name client_sharp on Other." in str(errors)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the onboarding finds out before the launch: a key's test, an exchange's pairs, the check, and doubtful settings."""
+"""What the onboarding finds out before the launch: a key's test, an exchange's pairs, the check, doubtful settings."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -170,7 +170,7 @@ def load(browser: Browser, client: Client, **typed: str):
 def test_the_exchanges_pairs_and_a_price_are_loaded_by_a_button(own, key, browser, sandbox):
     assert "have not been loaded yet" in text_of(browser.get(page("bot", own)))
     asked = text_of(load(browser, own, trading_pair="sharp/usdt"))
-    assert not sandbox.requests and "hx-trigger=\"every 1s\"" in asked
+    assert not sandbox.requests and 'hx-trigger="every 1s"' in asked
     assert run_next().state == State.SUCCEEDED
     shown = text_of(browser.get(page("market_live", own), {"connector": "bitmart", "trading_pair": "sharp/usdt"}))
     assert '<option value="SHARP-USDT">' in shown and "SHARP-USDT: 0.0125 USDT" in shown

@@ -12,7 +12,7 @@ from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED, stored_key
-from tests.controlpanel.conftest import MANAGER_PERMISSIONS, make_world, operate_url, prefilled, text_of, url_of
+from tests.controlpanel.conftest import MANAGER_PERMISSIONS, make_world, prefilled, text_of, url_of
 from tests.controlpanel.pages.test_queries import add_bot, add_key
 
 PAGES = ("resume", "client", "key", "bot", "review", "launch", "live")
