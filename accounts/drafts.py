@@ -1,8 +1,8 @@
 """Drafts: a form that was sent after the session had ended, or that was refused with secrets in it, loses nothing.
 
-A page carries a signed mark with its user and its address. Whoever sends that mark without a session has their input
-kept, encrypted, and gets a cookie. The input returns only to that user, in that browser, on that page, within an hour.
-Secrets never return into a page: they are taken from the draft when the form is sent again.
+A page carries a signed mark with its user and its address. If that mark is sent without a session, the input is kept,
+encrypted, and the browser gets a cookie. The input returns to that user alone, in that browser, on that page, within an
+hour. Secrets never return into a page: they are taken from the draft when the form is sent again.
 """
 
 import json

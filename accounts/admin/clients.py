@@ -84,7 +84,7 @@ class ClientAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin, Sco
         if db_field.name == "server":
             kwargs["queryset"] = Server.objects.choosable_by(request.user)
         if db_field.name == "account_manager":
-            # Whoever may only look can't manage a client.
+            # A user who may only look can't manage a client.
             able = get_user_model().objects.with_perm("accounts.change_client", backend=MODEL_BACKEND)
             kwargs["queryset"] = able.filter(is_staff=True)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)

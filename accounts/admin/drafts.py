@@ -30,7 +30,7 @@ class RestoredForm(forms.ModelForm):
         if not self.typed or isinstance(field.widget, SecretInput):
             return super().get_initial_for_field(field, field_name)
         data = MultiValueDict(self.typed)
-        return field.widget.value_from_datadict(data, MultiValueDict(), self.add_prefix(field_name))  # type: ignore[arg-type]
+        return field.widget.value_from_datadict(data, MultiValueDict(), self.add_prefix(field_name))
 
     @property
     def opened_with(self) -> str:

@@ -17,7 +17,7 @@ from accounts.models import Client, CredentialsProfile
 class ClientForm(forms.ModelForm):
     """A client, with a new profile or one that a server has already."""
 
-    #: Those whose names the user may be told.
+    #: Those whose names the user may see.
     visible_clients: models.QuerySet[Client] = Client.objects.none()
 
     existing_profile = forms.ChoiceField(

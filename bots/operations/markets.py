@@ -1,4 +1,4 @@
-"""Reading an exchange's pairs and a price, for whoever is about to choose a market."""
+"""Reading an exchange's pairs and a price, for users who are about to choose a market."""
 
 from collections.abc import Mapping
 from typing import Any

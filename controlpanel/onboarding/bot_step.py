@@ -60,7 +60,7 @@ class BotPage(FormPage, BotAdmin):
 
     def get_form(self, request: HttpRequest, obj: Bot | None = None, *args: Any, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, *args, **kwargs)
-        client = self.onboarding.client  # type: ignore[union-attr]
+        client = self.client
         form = type(form.__name__, (MarketCheckedForm, form), {"client": client})
         form.base_fields["connector"] = exchange_field(client, obj)  # type: ignore[attr-defined]
         pair = form.base_fields["trading_pair"]  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ class BotPage(FormPage, BotAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Choose the exchange only where there is no choice: what nobody chose is not traded."""
-        keys = list(self.onboarding.client.keys.all())  # type: ignore[union-attr]
+        keys = list(self.client.keys.all())
         only = {"connector": keys[0].connector} if len(keys) == 1 else {}
         return only | super().get_changeform_initial_data(request)
 

@@ -34,7 +34,7 @@ class KeyPage(FormPage, ExchangeKeyAdmin):
 
     def chosen(self, request: HttpRequest, obj: ExchangeKey | None) -> tuple[str, Server]:
         connector, _ = super().chosen(request, obj)
-        return connector, self.onboarding.client.server  # type: ignore[union-attr]
+        return connector, self.client.server
 
     @staticmethod
     def _rotates(request: HttpRequest) -> bool:
@@ -44,7 +44,7 @@ class KeyPage(FormPage, ExchangeKeyAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name != "connector":
             return super().formfield_for_dbfield(db_field, request, **kwargs)
-        client = self.onboarding.client  # type: ignore[union-attr]
+        client = self.client
         return forms.ChoiceField(
             label="Exchange",
             choices=tile_choices(client.server),

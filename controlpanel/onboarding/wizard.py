@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -153,6 +153,11 @@ class FormPage(ModelAdmin):
     def __init__(self, model: type[models.Model], onboarding: Onboarding | None) -> None:
         super().__init__(model, admin.site)
         self.onboarding = onboarding
+
+    @property
+    def client(self) -> Client:
+        """The client, which exists from the second step on."""
+        return cast(Onboarding, self.onboarding).client
 
     def answer(self, request: HttpRequest, obj: models.Model | None = None) -> HttpResponse:
         """Render the form for a new row, or for the existing one.
