@@ -20,6 +20,7 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bots.models import Bot, Deployment, LogKind, LogLine, OrphanedOrders, PerformanceSample
+from bots.reporting.corrections import is_corrected
 from bots.reporting.guidance import advice_for
 from bots.strategies.comparison import Difference
 from core.admin.live_pages import redirect_to_login, wants_fragment
@@ -27,7 +28,7 @@ from core.figures.charts import chart_data, color_of
 from core.figures.time_series import sum_of_known
 from core.http import is_row_number
 from operations.actions import RECENT, OperatesMixin
-from operations.models import Operation
+from operations.models import Operation, State
 
 #: Rows on one page.
 ROWS = 50
@@ -185,6 +186,7 @@ def _current_state(bot: Bot) -> dict[str, Any]:
         "now": timezone.now(),
         "recent_operations": operations,
         "hurries": any(operation.is_active for operation in operations),
+        "is_corrected": bool(operations) and operations[0].state == State.FAILED and is_corrected(bot, operations[0]),
     }
     if deployment is None:
         return shown | {"summary": "The bot is not deployed."}

@@ -1,5 +1,6 @@
 """The definition of a bot: the desired state."""
 
+import json
 import re
 from itertools import count
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.urls import reverse
+from django.utils.crypto import salted_hmac
 
 from accounts.models import Client, Server
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
@@ -308,6 +310,13 @@ class Bot(models.Model):
             if row is not None:  # or else the market has been changed since
                 row.trading_pair, row.settings = pair, replace_pair(row.settings, previous, pair)
                 row.save(update_fields=["trading_pair", "settings"])
+
+    @property
+    def definition_mark(self) -> str:
+        """A text that changes with everything that a check or a deployment looks at."""
+        planned = self.plan_deployment()
+        facts = json.dumps([getattr(planned, name) for name in DEFINING_FIELDS], default=str, sort_keys=True)
+        return salted_hmac(__name__, facts).hexdigest()[:16]
 
     def is_defined_like(self, other: "Bot") -> bool:
         """Return whether both definitions are equal, regardless of their clients and names."""

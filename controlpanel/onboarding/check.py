@@ -1,17 +1,14 @@
 """The check inside the review: the server and the exchange look at the bot before it is launched."""
 
-import json
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.crypto import salted_hmac
 from django.views.decorators.http import require_GET, require_POST
 
 from bots.models import Bot
-from bots.models.deployment import DEFINING_FIELDS
 from controlpanel.onboarding.wizard import Onboarding, onboarding_of, page_url
 from core.problems import Problem
 from operations import kinds
@@ -25,17 +22,10 @@ KIND = "check_bot"
 _STEPS = {"settings": "bot", "bot": "bot", "strategy": "bot", "key": "key", "client": "client"}
 
 
-def definition_mark(bot: Bot) -> str:
-    """Return a text that changes with everything that a check looks at."""
-    planned = bot.plan_deployment()
-    facts = json.dumps([getattr(planned, name) for name in DEFINING_FIELDS], default=str, sort_keys=True)
-    return salted_hmac(__name__, facts).hexdigest()[:16]
-
-
 def check_of(request: HttpRequest, onboarding: Onboarding, bot: Bot) -> dict[str, Any]:
     """Return the last check of the bot as it is defined now; one of an earlier definition says nothing any more."""
     newest = Operation.objects.of(bot).filter(kind=KIND).first()
-    is_current = newest is not None and newest.options.get("definition") == definition_mark(bot)
+    is_current = newest is not None and newest.checkpoint.get("definition") == bot.definition_mark
     checked = newest if newest is not None and (newest.is_active or is_current) else None
     steps = list(checked.steps.all()) if checked else []
     running = next((step for step in steps if step.state == StepState.RUNNING), None)
@@ -77,9 +67,7 @@ def check(request: HttpRequest, client_id: int) -> HttpResponse:
     if not request.user.has_perm(kinds.get(KIND).permission):
         raise PermissionDenied
     try:
-        operation_request(
-            kind=KIND, subject=bot, requested_by=request.user, options={"definition": definition_mark(bot)}
-        )
+        operation_request(kind=KIND, subject=bot, requested_by=request.user)
     except OperationActive:
         pass  # the review shows that one
     except Problem as problem:

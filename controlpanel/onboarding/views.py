@@ -19,7 +19,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import Client, ClientStatus
 from bots.configuration.trading_rules import doubts
+from bots.models import Bot
 from bots.reporting.checklist import LineState, Part
+from bots.strategies.schema import settings_in
 from controlpanel.onboarding import bot_step, key_step
 from controlpanel.onboarding.check import check, check_live, check_of
 from controlpanel.onboarding.wizard import PAGES, ClientPage, Onboarding, frame, onboarding_of, page_url
@@ -95,12 +97,20 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
         "consequence": "\n".join(line for line in kind.consequence(bot, {}).splitlines() if line not in doubtful),
         "preview": [part for part in parts if part.is_open],
         "to_the_letter": [part for part in parts if not part.is_open],
-        "doubts": doubtful,
+        "doubts": [_titled(bot, doubt) for doubt in doubtful],
         **check_of(request, onboarding, bot),
         "wrong": [line for line in onboarding.checklist.lines if line.state == LineState.WRONG],
         "who_can_fix": next(line.sentence for line in onboarding.checklist.lines if line.part == Part.DEPLOYED),
     }
     return TemplateResponse(request, "controlpanel/onboard/review.html", context)
+
+
+def _titled(bot: Bot, doubt: str) -> str:
+    """Return a doubt with the setting's title in the place of its name."""
+    name, _, reason = doubt.partition(": ")
+    settings = {".".join(setting.path): setting for setting in settings_in(bot.strategy.settings_schema)}
+    title = settings[name].schema.get("title", name) if name in settings else name
+    return f"{title}: {reason}"
 
 
 def _live(request: HttpRequest, onboarding: Onboarding) -> dict[str, Any]:
@@ -130,7 +140,8 @@ def _quotes(onboarding: Onboarding) -> str:
     if market is None or market.is_stale:
         return ""
     sides = {"bid": market.bids[:1], "ask": market.asks[-1:]}
-    return " / ".join(f"{side} {rows[0].order.price}" for side, rows in sides.items() if rows)
+    shown = [f"{side} {rows[0].order.price}" for side, rows in sides.items() if rows]
+    return f"only {shown[0]}" if len(shown) == 1 else " / ".join(shown)
 
 
 def _is_fresh(operation: Operation) -> bool:

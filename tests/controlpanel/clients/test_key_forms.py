@@ -29,7 +29,7 @@ def save_key(client_sharp, admin_client):
 
 def test_the_form_shows_the_fields_of_the_chosen_connector(client_sharp, admin_client):
     page = reverse(f"{KEY}_add")
-    assert "Choose an exchange to see the fields it requires" in text_of(admin_client.get(page))
+    assert "Choose an exchange to see what it needs" in text_of(admin_client.get(page))
     for connector in ("bitmart", "kraken"):
         chosen = text_of(admin_client.get(page, {"client": client_sharp.pk, "connector": connector}))
         assert all(f'name="{field.name}"' in chosen for field in KNOWN_CONNECTORS[connector])
