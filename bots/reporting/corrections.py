@@ -13,7 +13,7 @@ _TRIALS = {"deploy", "redeploy", "check_bot"}
 
 
 def is_corrected(bot: Bot, failed: Operation) -> bool:
-    """Return whether a deploy or a check failed for a definition that is another one now, with no fault that is known."""
+    """Return whether a deploy or a check failed for a definition that was replaced by one without a known fault."""
     problem = Problem.with_code(failed.error_code)
     if failed.kind not in _TRIALS or problem is None or problem.fix_target not in _DEFINITION_ERRORS:
         return False

@@ -48,7 +48,8 @@
   // Ctrl+Enter continues from anywhere in a step, also out of a text of several lines.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
-    const button = [...document.querySelectorAll("[data-continues]")].filter(usable)[0];
+    const form = document.activeElement.closest("form[data-wizard]") || document;
+    const button = [...form.querySelectorAll("[data-continues]")].filter(usable)[0];
     if (!button) return;
     event.preventDefault();
     button.click();
