@@ -80,18 +80,24 @@ def key_tests(request: HttpRequest, onboarding: Onboarding) -> list[dict[str, An
     """Return the client's keys, each with its last test."""
     keys = list(onboarding.client.keys.all())
     newest = Operation.objects.filter(kind="test_key").newest_of_each(keys)
-    return [key_test(request, onboarding, key, newest.get(key.pk)) for key in keys]
+    balance = _newest_balance(onboarding)
+    return [key_test(request, onboarding, key, newest.get(key.pk), balance) for key in keys]
 
 
 def key_test(
-    request: HttpRequest, onboarding: Onboarding, key: ExchangeKey, operation: Operation | None
+    request: HttpRequest,
+    onboarding: Onboarding,
+    key: ExchangeKey,
+    operation: Operation | None,
+    balance: Balance | None,
 ) -> dict[str, Any]:
     """Return what is known of a key from its test: only what the server really reported."""
     failed = operation is not None and operation.state == State.FAILED and operation.requested_at > key.changed_at
     refused = failed and operation is not None and operation.error_code == KeyRefused.code
     problem = Problem.with_code(operation.error_code) if failed and operation else None
     who_can_fix = kinds.who_can_fix(problem.fix_target, request.user) if problem else ""
-    running = next((step for step in operation.steps.all() if step.state == "running"), None) if operation else None
+    kind = kinds.get("test_key")
+    running = operation.current_step if operation is not None and operation.is_active else None
     return {
         "onboarding": onboarding,
         "key": key,
@@ -101,25 +107,28 @@ def key_test(
         "failed": failed,
         "who_can_fix": who_can_fix,
         "again": page_url("key", onboarding.client, connector=key.connector) if refused else "",
-        "fix_link": operation.fix_link if failed and operation and not refused and not who_can_fix else None,
+        # Of the key at hand: the operation would read it anew, with its client and its server.
+        "fix_link": kind.link_for(key, problem.fix_target) if problem and not refused and not who_can_fix else None,
         "address_only": proves_address_only(key.connector),
-        "balances": _balances_of(key) if key.test_passed else None,
+        "balances": _balances_of(key, balance) if key.test_passed else None,
         "no_worker": operation is not None and operation.state == State.QUEUED and not WorkerHeartbeat.is_alive(),
-        "may_test": request.user.has_perm(kinds.get("test_key").permission),
+        "may_test": request.user.has_perm(kind.permission),
     }
 
 
-def _balances_of(key: ExchangeKey) -> dict[str, Any] | None:
-    """Return what its exchange holds by the server's last report since these values were entered."""
-    newest = Balance.objects.filter(
-        profile__client=key.client_id,
-        profile__server=key.client.server_id,
-        holdings__isnull=False,
-        taken_at__gte=key.changed_at.replace(second=0, microsecond=0),
-    ).first()
-    tokens = (newest.holdings or {}).get(key.connector, []) if newest else []
+def _newest_balance(onboarding: Onboarding) -> Balance | None:
+    client = onboarding.client
+    reported = Balance.objects.filter(profile__client=client, profile__server=client.server, holdings__isnull=False)
+    return reported.first()
+
+
+def _balances_of(key: ExchangeKey, newest: Balance | None) -> dict[str, Any] | None:
+    """Return what its exchange holds, if that was reported since these values were entered."""
+    if newest is None or newest.taken_at < key.changed_at.replace(second=0, microsecond=0):
+        return None
+    tokens = (newest.holdings or {}).get(key.connector, [])
     held = sorted((t for t in tokens if t["units"]), key=lambda token: -(token["value"] or 0.0))
-    if newest is None or not held:
+    if not held:
         return None
     amounts = [f"{Decimal(str(token['units'])).normalize():,f} {token['token']}" for token in held]
     more = f" and {len(amounts) - SHOWN_ASSETS} more" if len(amounts) > SHOWN_ASSETS else ""
@@ -161,4 +170,5 @@ def key_live(request: HttpRequest, client_id: int, key_id: int) -> HttpResponse:
     if not request.user.has_perm("accounts.view_exchangekey"):
         raise PermissionDenied
     operation = Operation.objects.of(key).filter(kind="test_key").first()
-    return render(request, "controlpanel/onboard/key_test.html", key_test(request, onboarding, key, operation))
+    context = key_test(request, onboarding, key, operation, _newest_balance(onboarding))
+    return render(request, "controlpanel/onboard/key_test.html", context)

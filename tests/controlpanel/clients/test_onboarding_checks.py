@@ -9,7 +9,7 @@ from accounts.models import Client, ExchangeKey
 from bots.models import Bot, MarketListing, TradingRules
 from markets.models import QuoteState
 from operations.models import Operation, State
-from tests.conftest import PLANTED, stored_key
+from tests.conftest import PLANTED, count_queries, stored_key
 from tests.controlpanel.clients.test_onboarding_pages import bot_facts, page, run_next
 from tests.controlpanel.conftest import text_of, url_of
 
@@ -158,6 +158,15 @@ def test_balances_that_the_server_does_not_report_are_not_invented(own, key, bro
     assert operation.steps.get(key="balances").state == "skipped"
     shown = text_of(browser.get(of_key("key_live", key)))
     assert "BitMart accepts this key." in shown and "Balance:" not in shown
+
+
+def test_the_key_step_reads_no_more_with_more_keys(own, key, browser, perform):
+    perform("test_key", key)
+    before = count_queries(lambda: browser.get(page("key", own)))
+    for connector in ("kucoin", "okx", "mexc"):
+        stored_key(own, connector)
+        perform("test_key", ExchangeKey.objects.get(connector=connector))
+    assert count_queries(lambda: browser.get(page("key", own))) == before
 
 
 # --- the market ---
