@@ -25,7 +25,7 @@ from controlpanel.models import SecondFactor
 from core.admin.base import PanelAdmin
 from json_api.models import Token
 
-admin.site.index_template = "controlpanel/dashboard.html"
+admin.site.index_template = "controlpanel/home.html"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 

@@ -7,16 +7,19 @@ from django.views.generic import RedirectView
 
 from client_reports.views import shared
 from controlpanel.access.two_factor import second_factor
-from controlpanel.dashboard.glossary import glossary
-from controlpanel.dashboard.search import search
-from controlpanel.dashboard.views import dashboard_now
+from controlpanel.places.glossary import glossary
+from controlpanel.places.home import home_now
+from controlpanel.places.markets import markets
+from controlpanel.places.search import search
 from core.admin.live_pages import redirect_to_login
 from json_api.api import api
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/now/", redirect_to_login(admin.site.admin_view(require_safe(dashboard_now))), name="dashboard_now"),
+    path("admin/now/", redirect_to_login(admin.site.admin_view(require_safe(home_now))), name="home_now"),
+    path("admin/markets/", admin.site.admin_view(markets), name="markets"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
+    path("admin/clients/<int:client_id>/", include("controlpanel.places.client")),
     path("admin/onboard/", include("controlpanel.onboarding.views")),
     path("admin/orders/", include("bots.admin.orphaned_orders")),
     path("admin/all-bots/", include("bots.admin.of_client")),

@@ -1,4 +1,4 @@
-"""Who calls: the address that a request came from, with proxies of the panel's own in between or without."""
+"""Addresses: where a request came from, and which page an object calls its own."""
 
 from contextlib import suppress
 from ipaddress import ip_address
@@ -6,6 +6,7 @@ from typing import cast
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.http import HttpRequest
 
 
@@ -29,3 +30,9 @@ def is_row_number(text: str) -> bool:
 def signed_in_user(request: HttpRequest) -> User:
     """Return the user of a request that only signed-in users can make: the admin and the JSON API see to that."""
     return cast(User, request.user)
+
+
+def own_page(row: Model) -> str:
+    """Return the address of the row's own page; empty when it has none."""
+    address = getattr(row, "get_absolute_url", None)
+    return str(address()) if address else ""

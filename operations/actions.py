@@ -13,13 +13,14 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from core.admin.base import PanelAdmin
+from core.admin.live_pages import lead_to, redirect_to_login, wants_fragment
 from core.problems import Problem
 from operations import kinds
 from operations.kinds import OperationType
@@ -36,6 +37,8 @@ class OperatesMixin(PanelAdmin):
 
     operation_kinds: Sequence[str] = ()
     change_form_outer_before_template = "operations/before_form.html"
+    #: Whether the object's own page shows how its operations go on, so that a dialog on it leads nowhere else.
+    shows_progress = False
     #: The template for the object's facts, above the form.
     facts_template = ""
 
@@ -52,9 +55,9 @@ class OperatesMixin(PanelAdmin):
         return [kind for kind in offered if request.user.has_perm(kind.permission)]
 
     def get_urls(self) -> list[URLPattern]:
-        view = require_http_methods(["GET", "POST"])(self.operate_view)
+        view = redirect_to_login(self.admin_site.admin_view(require_http_methods(["GET", "POST"])(self.operate_view)))
         name = f"{self.opts.app_label}_{self.opts.model_name}_operate"
-        own = [path("<path:object_id>/operate/<slug:kind>/", self.admin_site.admin_view(view), name=name)]
+        own = [path("<path:object_id>/operate/<slug:kind>/", view, name=name)]
         return own + super().get_urls()
 
     # --- one object -------------------------------------------------------------------------------------------------
@@ -134,9 +137,10 @@ class OperatesMixin(PanelAdmin):
         blockers = {subject.pk: kind.blocker(subject) for subject in subjects}
         possible = [subject for subject in subjects if blockers[subject.pk] is None]
         label = kind.confirm_label(subjects[0]) if len(subjects) == 1 else _label_for(kind, len(possible))
+        in_dialog = wants_fragment(request)
         return TemplateResponse(
             request,
-            "operations/confirm.html",
+            "operations/confirm_form.html" if in_dialog else "operations/confirm.html",
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
@@ -158,13 +162,14 @@ class OperatesMixin(PanelAdmin):
                 "possible": possible,
                 "selected": [obj.pk for obj in objects] if ACTION_CHECKBOX_NAME in request.POST else [],
                 "checkbox_name": ACTION_CHECKBOX_NAME,
+                "in_dialog": in_dialog,
             },
         )
 
     def submit_view(
         self, request: HttpRequest, kind: OperationType[Any], objects: list[Any], back: str
     ) -> HttpResponse:
-        """Submit the operation for each of the objects, and lead to its page."""
+        """Submit the operation for each of the objects, and lead to its page, or back to a page that shows it."""
         subjects = self._subjects(objects, kind)
         form = self._options_form(request, kind, subjects, data=request.POST) if "answered" in request.POST else None
         if form is not None and not form.is_valid():
@@ -186,13 +191,13 @@ class OperatesMixin(PanelAdmin):
                 operations.append((problem.operation_id, problem.url))
             except Problem as problem:
                 messages.error(request, f"{subject}: {problem.message} {problem.remedy}")
-        if not operations:
-            return HttpResponseRedirect(back)
+        if not operations or (self.shows_progress and wants_fragment(request)):
+            return lead_to(request, back)
         if len(operations) == 1:
-            return HttpResponseRedirect(operations[0][1])
+            return lead_to(request, operations[0][1])
         messages.success(request, f"{len(operations)} operations are queued. This list shows their progress.")
         these = urlencode({"id__in": ",".join(str(pk) for pk, _ in operations)})
-        return HttpResponseRedirect(f"{reverse('admin:operations_operation_changelist')}?{these}")
+        return lead_to(request, f"{reverse('admin:operations_operation_changelist')}?{these}")
 
     def _subjects(self, objects: Iterable[Any], kind: OperationType[Any]) -> list[Any]:
         """Return the operation's subjects, each once."""

@@ -109,6 +109,8 @@ class OperationType(Generic[Subject]):
     label: ClassVar[str]
     subject_model: ClassVar[type[models.Model]]
     permission: ClassVar[str]
+    #: What is being done while it is active, “Stopping”; its label when it has no better word.
+    doing: ClassVar[str] = ""
     icon: ClassVar[str] = "bolt"
     #: Needs confirmation before it starts, because it touches money or what others rely on.
     confirm: ClassVar[bool] = False
@@ -119,6 +121,10 @@ class OperationType(Generic[Subject]):
     #: Options that take a permission of their own: the page hides them from users without it.
     option_permissions: ClassVar[Mapping[str, str]] = {}
     steps: ClassVar[Sequence[StepDefinition]]
+
+    @property
+    def progress(self) -> str:
+        return self.doing or self.label
 
     def permitted_to(self, user: AnyUser, options: Mapping[str, Any]) -> bool:
         """Return whether the user may submit this with these options."""

@@ -30,19 +30,24 @@ class ClientAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin, Sco
     sheet_class = ClientSheet
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile", "recreate_profile")
-    facts_template = "accounts/client_facts.html"
+    change_form_outer_before_template = "controlpanel/client/settings.html"
     list_before_template = "accounts/above_clients.html"
     when_empty = "A client is a customer whose money the bots trade. Add a client, then its exchange keys, then a bot."
     list_display = ("name", "account_name", "server", "account_manager", "status_label", "profile_label")
     list_filter = ("status", ("server", VisibleFilter), ("account_manager", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("server", "account_manager")
-    search_fields = ("name", "account_name")
-    search_help_text = "Search by client or account name"
+    search_fields = ("name", "account_name", "bots__trading_pair", "bots__connector")
+    search_help_text = "Search by client, account name, pair, exchange or a key's last characters"
 
     def operations_about(self, obj: Client) -> models.QuerySet[Operation]:
         """Return the operations of the client, of its keys and of its bots."""
         of_each = Operation.objects.of_each
         return super().operations_about(obj) | of_each(obj.keys.all()) | of_each(obj.bots.all())
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        # A search must not confirm guesses about keys to a user who may not see them.
+        of_keys = ("keys__connector", "keys__hint") if request.user.has_perm("accounts.view_exchangekey") else ()
+        return (*self.search_fields, *of_keys)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("keys", "profiles__pushed_keys")

@@ -74,8 +74,8 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin
     )
     list_filter = (RenewalFilter, "connector", ("client", VisibleFilter))
     list_select_related = ("client__server",)
-    search_fields = ("client__name", "connector")
-    search_help_text = "Search by client or connector"
+    search_fields = ("client__name", "connector", "hint")
+    search_help_text = "Search by client, exchange or the key's last characters"
 
     delete_confirmation_template = "accounts/delete_key.html"
 

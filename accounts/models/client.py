@@ -91,7 +91,8 @@ class Client(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("admin:accounts_client_change", args=[self.pk])
+        """Return the address of its home. Its form is one tab there."""
+        return reverse("client", args=[self.pk])
 
     def unique_error_message(self, model_class: type[models.Model], unique_check: Sequence[str]) -> ValidationError:
         """Return an error that reveals nothing about the other client, which the user may not manage."""

@@ -6,17 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bots.models import Bot, Deployment, LogKind, LogLine, OrphanedOrders, PerformanceSample
@@ -32,6 +30,8 @@ from operations.models import Operation, State
 
 #: Rows on one page.
 ROWS = 50
+#: How long a success stays on the page.
+SHOWN_DONE = timedelta(minutes=2)
 #: How many of a bot's runs its performance page names, the newest ones.
 RUNS = 10
 #: Label, days back, how the samples are downsampled, and the resulting distance between points: some hundred per chart.
@@ -73,15 +73,10 @@ class LogFilter(forms.Form):
         return lines
 
 
-class BotList(ChangeList):
-    """A row leads to how the bot is, and not to its form."""
-
-    def url_for_result(self, result: Bot) -> str:
-        return result.get_absolute_url()
-
-
 class BotPagesMixin(OperatesMixin):
     """Adds pages for a bot's current state and for its history. The bot's form is one more of them."""
+
+    shows_progress = True
 
     def get_urls(self) -> list[URLPattern]:
         views = {
@@ -97,20 +92,6 @@ class BotPagesMixin(OperatesMixin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         return super().change_view(request, object_id, form_url, {"shown": "settings", **(extra_context or {})})
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return BotList
-
-    def response_post_save_add(self, request: HttpRequest, obj: Bot) -> HttpResponse:
-        return self._to_what_is_next(request, obj)
-
-    def response_post_save_change(self, request: HttpRequest, obj: Bot) -> HttpResponse:
-        return self._to_what_is_next(request, obj)
-
-    def _to_what_is_next(self, request: HttpRequest, bot: Bot) -> HttpResponse:
-        """Redirect to the page that lists what is left to do: saving a bot does not send anything."""
-        kept = {"opts": self.opts, "preserved_filters": self.get_preserved_filters(request)}
-        return HttpResponseRedirect(add_preserved_filters(kept, bot.get_absolute_url()))
 
     def now_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         bot = self.visible_bot(request, pk)
@@ -179,7 +160,9 @@ def _current_state(bot: Bot) -> dict[str, Any]:
     """Return the bot's state, its recent operations, its saved but unsent changes, and the last lines of its log."""
     deployment = bot.deployment
     operations = list(Operation.objects.of(bot).select_related("requested_by")[:RECENT])
+    newest = operations[0] if operations else None
     shown = {
+        "just_done": newest is not None and _ended_just_now(newest),
         "orphaned": OrphanedOrders.objects.unresolved()
         .filter(deployment__bot=bot)
         .select_related("deployment__bot__client"),
@@ -201,6 +184,11 @@ def _current_state(bot: Bot) -> dict[str, Any]:
         # Mostly it is the newest of these.
         "reason": "" if any(line.message == deployment.last_error for line in errors) else reason,
     }
+
+
+def _ended_just_now(operation: Operation) -> bool:
+    ended = operation.finished_at if operation.state == State.SUCCEEDED else None
+    return ended is not None and timezone.now() - ended < SHOWN_DONE
 
 
 @dataclass

@@ -109,8 +109,8 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, DraftsMi
         "pnl",
     )
     list_filter = (StateFilter, ("client", VisibleFilter), ("server", VisibleFilter), "strategy", "connector")
-    search_fields = ("name", "client__name", "trading_pair")
-    search_help_text = "Search by bot, client or pair"
+    search_fields = ("name", "client__name", "trading_pair", "connector")
+    search_help_text = "Search by bot, client, pair or exchange"
 
     class Media:
         js = ("strategy_settings.js", "unsaved.js")

@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import Client
 from bots.models import Bot
+from core.admin.live_pages import redirect_to_login, wants_fragment
 from operations import kinds
 from operations.actions import reason_of
 
@@ -69,7 +70,9 @@ def act_on_all(request: HttpRequest, client_id: int, kind: str) -> HttpResponse:
         ],
         "possible": possible,
     }
-    return TemplateResponse(request, "bots/act_on_all.html", context)
+    in_dialog = wants_fragment(request)
+    template = "bots/act_on_all_form.html" if in_dialog else "bots/act_on_all.html"
+    return TemplateResponse(request, template, context | {"in_dialog": in_dialog})
 
 
 def _deployed(client: Client) -> list[Bot]:
@@ -80,7 +83,7 @@ def _deployed(client: Client) -> list[Bot]:
 urlpatterns: list[URLPattern] = [
     path(
         "<int:client_id>/<slug:kind>/",
-        admin.site.admin_view(require_http_methods(["GET", "POST"])(act_on_all)),
+        redirect_to_login(admin.site.admin_view(require_http_methods(["GET", "POST"])(act_on_all))),
         name="act_on_all_bots",
     ),
 ]

@@ -34,6 +34,7 @@ class Refresh(ObservingOperation):
 
     name = "refresh"
     label = "Refresh"
+    doing = "Refreshing"
     icon = "refresh"
     steps = (StepDefinition("look", "Read the instance's state and logs", instances.refresh),)
 
@@ -44,6 +45,7 @@ class CheckBot(ObservingOperation):
 
     name = "check_bot"
     label = "Check"
+    doing = "Checking"
     icon = "rule"
     steps = (
         StepDefinition("server", "Reach the server and sign in", check.sign_in_to_server),

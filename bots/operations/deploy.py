@@ -64,6 +64,7 @@ class Deploy(TradingOperation):
     permission = "bots.deploy_bot"
     option_permissions = GONE_PERMISSION
     label = "Deploy"
+    doing = "Deploying"
     icon = "rocket_launch"
     confirm = True
     steps = _deploy_steps(replace=False)
@@ -120,6 +121,7 @@ class Redeploy(Deploy):
 
     name = "redeploy"
     label = "Redeploy"
+    doing = "Redeploying"
     icon = "restart_alt"
     steps = _deploy_steps(replace=True)
 

@@ -46,6 +46,7 @@ class ApplySettings(LiveOperation):
 
     name = "apply_settings"
     label = "Apply settings"
+    doing = "Applying settings"
     icon = "tune"
     steps = (
         StepDefinition("plan", "Check the definition", live.plan),
@@ -88,6 +89,7 @@ class Pause(LiveOperation):
 
     name = "pause"
     label = "Pause"
+    doing = "Pausing"
     icon = "pause"
     dangerous = True
     steps = (
@@ -115,6 +117,7 @@ class Resume(TradingOperation, LiveOperation):
 
     name = "resume"
     label = "Resume"
+    doing = "Resuming"
     icon = "resume"
     steps = (
         StepDefinition("switch", "Resume the instance", lambda context: live.switch(context, paused=False)),

@@ -43,6 +43,7 @@ class RotateKey(KeyOperation):
 
     name = "rotate_key"
     label = "Push and redeploy"
+    doing = "Pushing and redeploying"
     icon = "autorenew"
     steps = (
         *push_steps(),

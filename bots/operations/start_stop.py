@@ -37,6 +37,7 @@ class Start(TradingOperation):
     name = "start"
     permission = "bots.start_bot"
     label = "Start"
+    doing = "Starting"
     icon = "play_arrow"
     confirm = True
     steps = (
@@ -87,6 +88,7 @@ class Stop(BotOperation):
     name = "stop"
     permission = "bots.stop_bot"
     label = "Stop"
+    doing = "Stopping"
     icon = "stop"
     confirm = True
     dangerous = True
@@ -131,6 +133,7 @@ class Recover(BotOperation):
     name = "recover"
     permission = "bots.stop_bot"
     label = "Recover"
+    doing = "Recovering"
     icon = "healing"
     confirm = True
     dangerous = True
@@ -174,6 +177,7 @@ class Archive(BotOperation):
     permission = "bots.archive_bot"
     option_permissions = GONE_PERMISSION
     label = "Archive"
+    doing = "Archiving"
     icon = "archive"
     confirm = True
     dangerous = True

@@ -1,7 +1,12 @@
-"""The admin's theme: its sidebar, its colors, its scripts."""
+"""The admin's theme: its colors, its scripts. The menu is in ``controlpanel/navigation.py``."""
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+
+from controlpanel.navigation import SIDEBAR, TABS
+
+#: Of every page.
+SCRIPTS = ("times", "keyboard", "renewing", "dialogs")
 
 UNFOLD = {
     "STYLES": [lambda request: static("panel.css")],
@@ -15,7 +20,7 @@ UNFOLD = {
     },
     "SCRIPTS": [
         lambda request, name=name: static(f"{name}.js")
-        for name in ("times", "keyboard", "renewing", "forms", "secrets")
+        for name in ("times", "keyboard", "renewing", "forms", "secrets", "dialogs")
     ],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",
@@ -24,8 +29,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
-    "COMMAND": {"search_callback": "controlpanel.dashboard.search.found"},
-    "DASHBOARD_CALLBACK": "controlpanel.dashboard.views.dashboard",
+    "DASHBOARD_CALLBACK": "controlpanel.places.home.home",
     "COLORS": {
         "primary": {
             "50": "oklch(97% .02 190)",
@@ -41,112 +45,6 @@ UNFOLD = {
             "950": "oklch(26% .045 190)",
         },
     },
-    "SIDEBAR": {
-        "show_search": False,
-        "navigation": [
-            {
-                "title": "Trading",
-                "items": [
-                    {"title": "Dashboard", "icon": "dashboard", "link": reverse_lazy("admin:index")},
-                    {
-                        "title": "Incidents",
-                        "icon": "notifications",
-                        "link": reverse_lazy("admin:notifications_incident_changelist"),
-                        "badge": "notifications.admin.incidents.count_of_open_incidents",
-                        "permission": lambda request: request.user.has_perm("notifications.view_incident"),
-                    },
-                    {"title": "Bots", "icon": "smart_toy", "link": reverse_lazy("admin:bots_bot_changelist")},
-                    {
-                        "title": "Trades",
-                        "icon": "swap_horiz",
-                        "link": reverse_lazy("admin:markets_trade_changelist"),
-                        "permission": lambda request: request.user.has_perm("markets.view_trade"),
-                    },
-                    {
-                        "title": "Deployments",
-                        "icon": "rocket_launch",
-                        "link": reverse_lazy("admin:bots_deployment_changelist"),
-                    },
-                    {
-                        "title": "Strategies",
-                        "icon": "description",
-                        "link": reverse_lazy("admin:bots_strategy_changelist"),
-                    },
-                ],
-            },
-            {
-                "title": "Clients",
-                "items": [
-                    {
-                        "title": "Clients",
-                        "icon": "group",
-                        "link": reverse_lazy("admin:accounts_client_changelist"),
-                    },
-                    {
-                        "title": "Exchange keys",
-                        "icon": "key",
-                        "link": reverse_lazy("admin:accounts_exchangekey_changelist"),
-                    },
-                    {
-                        "title": "Obligations",
-                        "icon": "handshake",
-                        "link": reverse_lazy("admin:markets_obligation_changelist"),
-                        "permission": lambda request: request.user.has_perm("markets.view_obligation"),
-                    },
-                    {
-                        "title": "Report subscriptions",
-                        "icon": "outgoing_mail",
-                        "link": reverse_lazy("admin:client_reports_subscription_changelist"),
-                        "permission": lambda request: request.user.has_perm("client_reports.view_subscription"),
-                    },
-                ],
-            },
-            {
-                "title": "Administration",
-                "items": [
-                    {
-                        "title": "Servers",
-                        "icon": "dns",
-                        "link": reverse_lazy("admin:accounts_server_changelist"),
-                    },
-                    {
-                        "title": "Activity",
-                        "icon": "history",
-                        "link": reverse_lazy("admin:operations_operation_changelist"),
-                    },
-                    {
-                        "title": "API tokens",
-                        "icon": "vpn_key",
-                        "link": reverse_lazy("admin:json_api_token_changelist"),
-                        "permission": lambda request: request.user.has_perm("json_api.view_token"),
-                    },
-                    {
-                        "title": "Webhooks",
-                        "icon": "webhook",
-                        "link": reverse_lazy("admin:json_api_webhook_changelist"),
-                        "permission": lambda request: request.user.has_perm("json_api.view_webhook"),
-                    },
-                    {
-                        "title": "Notifications",
-                        "icon": "campaign",
-                        "link": reverse_lazy("admin:notifications_channel_changelist"),
-                        "permission": lambda request: request.user.has_perm("notifications.view_channel"),
-                    },
-                    {
-                        "title": "Users",
-                        "icon": "person",
-                        "link": reverse_lazy("admin:auth_user_changelist"),
-                        "permission": lambda request: request.user.has_perm("auth.view_user"),
-                    },
-                    {
-                        "title": "Roles",
-                        "icon": "groups",
-                        "link": reverse_lazy("admin:auth_group_changelist"),
-                        "permission": lambda request: request.user.has_perm("auth.view_group"),
-                    },
-                    {"title": "Glossary", "icon": "menu_book", "link": reverse_lazy("glossary")},
-                ],
-            },
-        ],
-    },
+    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": SIDEBAR},
+    "TABS": TABS,
 }

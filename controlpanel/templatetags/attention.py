@@ -5,8 +5,8 @@ from typing import Any
 from django import template
 
 from bots.models import Bot
-from controlpanel.dashboard import alerts
-from controlpanel.dashboard.alerts import Step, steps_of
+from controlpanel.places import alerts
+from controlpanel.places.alerts import Step, steps_of
 from notifications.models import Incident
 
 register = template.Library()

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import BadRequest
@@ -18,9 +19,17 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
+from unfold.views import ChangeList
 
-from core.http import is_row_number
+from core.http import is_row_number, own_page
 from core.templatetags.times import when
+
+
+class OwnPageList(ChangeList):
+    """A row leads to the page that the object calls its own, which need not be its form."""
+
+    def url_for_result(self, result: Any) -> str:
+        return own_page(result) or super().url_for_result(result)
 
 
 class PanelAdmin(ModelAdmin):
@@ -41,6 +50,25 @@ class PanelAdmin(ModelAdmin):
         plural = str(self.opts.verbose_name_plural)
         changelist.title = self.list_title or plural[:1].upper() + plural[1:]
         return changelist
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OwnPageList
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self._to_own_page(request, obj) or super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self._to_own_page(request, obj) or super().response_post_save_change(request, obj)
+
+    def _to_own_page(self, request: HttpRequest, obj: models.Model) -> HttpResponse | None:
+        """Redirect to an object's page besides its form, if it has one: saving sends nothing, and it says what is left
+        to do.
+        """
+        own = own_page(obj)
+        if not own or own == reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk]):
+            return None
+        kept = {"opts": self.opts, "preserved_filters": self.get_preserved_filters(request)}
+        return HttpResponseRedirect(add_preserved_filters(kept, own))
 
     def response_action(
         self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any

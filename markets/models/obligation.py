@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from accounts.models import Client
 from bots.models import normalize_pair
+from core.exchanges import title_of
 from core.fields import plain
 from core.visibility import OfClientsQuerySet
 from markets.in_market import InMarket
@@ -105,7 +106,7 @@ class Obligation(InMarket, models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.trading_pair} on {self.connector} for {self.client}"
+        return f"{self.trading_pair} on {title_of(self.connector)} for {self.client}"
 
     def get_absolute_url(self) -> str:
         return reverse("admin:markets_obligation_change", args=[self.pk])

@@ -1,5 +1,6 @@
 """What to say of an obligation that is not kept: what happened, and what to change."""
 
+from core.exchanges import title_of
 from markets.models import Period
 from markets.obligations.standing import Standing
 
@@ -7,7 +8,7 @@ from markets.obligations.standing import Standing
 def broken_words(standing: Standing) -> str:
     """Return what is broken, since when, and how the uptime stands."""
     obligation = standing.obligation
-    words = [f"{obligation.trading_pair} on {obligation.connector}: {obligation.terms}."]
+    words = [f"{obligation.trading_pair} on {title_of(obligation.connector)}: {obligation.terms}."]
     if obligation.broken_since is not None:
         words.append(f"Broken since {obligation.broken_since:%Y-%m-%d %H:%M} UTC. {obligation.reason}".strip())
     if obligation.min_uptime_percent is not None and (uptime := standing.period.uptime) is not None:

@@ -1,19 +1,18 @@
 """A bot's market on the bot's page, whose app does not depend on markets; and amounts as exchanges write them."""
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.utils import timezone
 
-from accounts.models import Client
 from bots.models import Bot
 from core.fields import plain
-from markets.by_market import MarketRow, market_rows
 from markets.figures.books import MarketNow
 from markets.figures.bot_charts import RANGES, BotCharts, Range, bot_charts
 from markets.figures.bot_market import BotMarket, bot_market
+from markets.figures.quotes_now import QuotesNow, quotes_by_bot
 
 register = template.Library()
 
@@ -24,14 +23,6 @@ SIGNIFICANT = 10
 def is_unknown(value: Any) -> bool:
     """Return whether there is no value: a template's lookup in nothing is empty."""
     return value is None or value == ""
-
-
-@register.simple_tag
-def markets_of_client(client: Client) -> list[MarketRow]:
-    """Return the client's markets since the start of the month."""
-    now = timezone.now()
-    month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return market_rows([client], month, now)
 
 
 @register.simple_tag
@@ -47,6 +38,13 @@ def ranges_of_charts() -> dict[str, Range]:
 @register.simple_tag
 def market_of_bot(bot: Bot) -> BotMarket | None:
     return bot_market(bot, timezone.now())
+
+
+@register.simple_tag
+def quotes_of_bot(bot: Bot) -> QuotesNow | None:
+    """Return what the bot's instance quotes; ``None`` if it has none."""
+    deployment = bot.open_deployment
+    return quotes_by_bot([deployment], timezone.now())[bot.pk] if deployment else None
 
 
 @register.filter
@@ -103,6 +101,12 @@ def percent(value: Any) -> str:
     if 99.95 <= number < 100:
         return f"{int(number * 100) / 100:.2f} %"  # not the whole: nothing is rounded up to it
     return f"{number:.1f} %"
+
+
+@register.filter
+def change(value: Any) -> str:
+    """Return a fraction by which something changed, ``+12 %``; a dash if unknown."""
+    return "—" if is_unknown(value) else f"{float(value):+,.0%}".replace("%", " %")
 
 
 @register.filter

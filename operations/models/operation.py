@@ -328,6 +328,12 @@ class Operation(models.Model):
         return self.steps.filter(state=StepState.RUNNING).first() if self.state == State.RUNNING else None
 
     @property
+    def last_detail(self) -> str:
+        """The outcome of the last step that is done, in a sentence; empty before."""
+        done = self.steps.exclude(detail="").order_by("-position").first()
+        return done.detail if done else ""
+
+    @property
     def can_be_retried(self) -> bool:
         """Whether it failed and is the last operation on its subject: an older one may no longer be wanted."""
         failed = self.state in {State.FAILED, State.CANCELLED}

@@ -25,6 +25,8 @@ from tests.conftest import PLANTED, stored_key, valid_client
 CLIENT, SERVER = "admin:accounts_client", "admin:accounts_server"
 KEY, BOT = "admin:accounts_exchangekey", "admin:bots_bot"
 OPERATION = "admin:operations_operation"
+#: Beside its form.
+CLIENT_PAGES = ("client", "client_markets", "client_keys", "client_activity")
 
 #: The permissions of an account manager; each client's row names its manager.
 MANAGER_PERMISSIONS = {permission for permission, roles in WHO_MAY.items() if "M" in roles}
@@ -71,6 +73,8 @@ def pages_of_row(row: Model) -> Iterator[str]:
     if isinstance(model_admin, OperatesMixin):
         for kind in model_admin.operation_kinds:
             yield operate_url(row, kind)
+    if isinstance(row, Client):
+        yield from (reverse(name, args=[row.pk]) for name in CLIENT_PAGES)
     if isinstance(row, ExchangeKey):
         yield url_of(row, "rotate")
     if isinstance(row, Client):
@@ -90,7 +94,8 @@ def every_page() -> list[str]:
     """Return the address of each page of the admin."""
     general = [
         reverse("admin:index"),
-        reverse("dashboard_now"),
+        reverse("home_now"),
+        reverse("markets"),
         reverse("admin:password_change"),
         reverse("admin:jsi18n"),
         reverse(f"{BOT}_unsent"),

@@ -101,6 +101,6 @@ def test_a_clients_page_shows_its_markets_the_broken_obligation_first(admin_clie
         reason="No bot of the client is quoting this market.",
     )
     shown = text_of(admin_client.get(bot.client.get_absolute_url()))
-    markets = shown[shown.index("Markets") :]
+    markets = shown[shown.index('aria-label="Markets"') :]
     assert markets.index("BTC-USDT on OKX") < markets.index("SHARP-USDT on BitMart")
     assert "No bot of the client is quoting this market." in markets

@@ -85,7 +85,7 @@ def test_a_field_for_a_time_says_which_zone_it_means_and_no_other(admin_client, 
 def test_missing_pages_are_explained(admin_client) -> None:
     nowhere = admin_client.get("/admin/nowhere/")
     assert nowhere.status_code == 404
-    assert "Go to dashboard" in nowhere.content.decode()
+    assert "Go to Home" in nowhere.content.decode()
     refused = admin_client.get(reverse("admin:operations_operation_add"))
     assert refused.status_code == 403
     assert "Access denied" in refused.content.decode()

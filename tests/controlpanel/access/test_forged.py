@@ -74,7 +74,7 @@ def test_a_row_that_cannot_be_cannot_be_chosen(visitor):
 def test_a_pages_own_parameters_may_say_anything(visitor, value):
     bot, client = Bot.objects.get(), Client.objects.get()
     pages = {
-        reverse("admin:index"): ("client", "server", "span"),
+        reverse("markets"): ("client", "server", "span"),
         reverse(f"{BOT}_add"): ("clone", "client", "strategy"),
         reverse(f"{KEY}_add"): ("client", "connector"),
         reverse(f"{BOT}_unsent"): ("bot",),

@@ -24,7 +24,12 @@ REAL, PAPER, TESTNET = badge("real", "live"), badge("paper", "paper"), badge("te
 )
 def test_a_bots_account_type_is_shown_in_lists_on_pages_and_before_a_deploy(connector, shown, make_bot, admin_client):
     bot = make_bot(connector=connector, trading_pair="BTC-USDT")
-    for page in (reverse(f"{BOT}_changelist"), url_of(bot, "now"), url_of(bot.client), operate_url(bot, "deploy")):
+    for page in (
+        reverse(f"{BOT}_changelist"),
+        url_of(bot, "now"),
+        bot.client.get_absolute_url(),
+        operate_url(bot, "deploy"),
+    ):
         text = text_of(admin_client.get(page))
         assert [b for b in (REAL, PAPER, TESTNET) if b in text] == [shown], page
 
@@ -71,7 +76,12 @@ def test_an_operation_on_many_connectors_has_no_badge(server, admin_client):
 
 
 def test_a_keys_account_type_is_shown_in_lists_on_pages_and_before_a_push(key, admin_client):
-    for page in (reverse(f"{KEY}_changelist"), url_of(key), url_of(key.client), operate_url(key, "test_key")):
+    for page in (
+        reverse(f"{KEY}_changelist"),
+        url_of(key),
+        reverse("client_keys", args=[key.client.pk]),
+        operate_url(key, "test_key"),
+    ):
         assert REAL in text_of(admin_client.get(page)), page
 
 
@@ -90,5 +100,5 @@ def test_a_key_that_is_due_says_so_on_its_page_and_its_clients_and_is_found_in_t
     for age, due in ((10, False), (100, True)):
         ExchangeKey.objects.update(changed_at=timezone.now() - timedelta(days=age))
         assert (found("due"), found("not_due"), found("expired")) == (due, not due, 0)
-        for page in (url_of(key), url_of(key.client)):
+        for page in (url_of(key), reverse("client_keys", args=[key.client.pk])):
             assert (badge in text_of(admin_client.get(page))) == due, page

@@ -235,7 +235,7 @@ def test_a_profile_is_adopted_from_the_servers_own_list(listed, client_sharp, sa
     assert blunt.account_name == "by_hand"
     profile = blunt.profiles.get()
     assert (profile.server, profile.account_name, profile.adopted) == (listed, "by_hand", True)
-    assert "not verified yet" in text_of(admin_client.get(url_of(blunt)))
+    assert "not verified yet" in text_of(admin_client.get(reverse("client_keys", args=[blunt.pk])))
 
 
 def test_a_profile_that_is_not_on_the_list_is_not_adopted(listed, save_client):

@@ -242,6 +242,6 @@ def test_no_page_offers_what_would_be_refused(live, admin_client):
     page = text_of(admin_client.get(url_of(live, "now")))
     assert "The client is offboarded: archive the bot." in page
     live.deployment.end(BotState.ARCHIVED)
-    page = text_of(admin_client.get(url_of(live.client)))
+    page = text_of(admin_client.get(live.client.get_absolute_url()))
     assert "Sharp is offboarded, so its bots can't be deployed." in page
     assert operate_url(live, "deploy") not in page

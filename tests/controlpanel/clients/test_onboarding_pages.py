@@ -88,10 +88,10 @@ def test_five_pages_lead_from_nothing_to_an_operation(server, browser, manager, 
 
 def test_the_launch_done_leads_to_the_client_which_can_be_set_active(own, key, make_bot, browser, perform):
     perform("deploy", make_bot())
-    assert goes_on_at(browser, own) == url_of(own)
+    assert goes_on_at(browser, own) == own.get_absolute_url()
     for name in ("launch", "live"):
-        assert f'href="{url_of(own)}">Go to Sharp</a>' in text_of(browser.get(page(name, own)))
-    assert "Mark as active" in text_of(browser.get(url_of(own)))
+        assert f'href="{own.get_absolute_url()}">Go to Sharp</a>' in text_of(browser.get(page(name, own)))
+    assert "Mark as active" in text_of(browser.get(own.get_absolute_url()))
     done = browser.post(page("finish", own), follow=True)
     own.refresh_from_db()
     assert own.status == ClientStatus.ACTIVE
@@ -151,7 +151,7 @@ def test_a_key_for_another_exchange_than_the_bots_does_not_lead_round_without_a_
     stored_key(own, "okx", {"okx_api_key": "k", "okx_secret_key": "s", "okx_passphrase": "p"})
     again = text_of(browser.get(goes_on_at(browser, own)))
     assert "Sharp Spread trades on KuCoin, but the client only has a key for BitMart, OKX." in again
-    assert words.partition(",")[0] in text_of(browser.get(url_of(own))), "and so does the client's page"
+    assert words.partition(",")[0] in text_of(browser.get(own.get_absolute_url())), "and so does the client's page"
     browser.post(page("bot", own), bot_facts(own, connector="bitmart"))
     assert goes_on_at(browser, own) == page("review", own)
     assert "trades on" not in text_of(browser.get(page("key", own)))
@@ -277,7 +277,7 @@ def test_after_a_refused_key_a_new_one_is_entered_here_and_then_launched(
     sandbox.faults.clear()
     browser.post(page("review", own))
     assert run_next().state == State.SUCCEEDED
-    assert goes_on_at(browser, own) == url_of(own)
+    assert goes_on_at(browser, own) == own.get_absolute_url()
 
 
 def test_a_key_that_is_tested_alone_leads_back_to_the_review(own, key, make_bot, browser, perform, sandbox):
@@ -411,8 +411,8 @@ def test_a_user_without_permission_for_the_next_step_sees_who_can_help(own, make
     own.account_manager = make_user("bob", MANAGER_PERMISSIONS - {"accounts.add_exchangekey"})
     own.save()
     browser = browse(own.account_manager)
-    assert goes_on_at(browser, own) == url_of(own)
-    assert "“Add key”." in text_of(browser.get(url_of(own)))
+    assert goes_on_at(browser, own) == own.get_absolute_url()
+    assert "“Add key”." in text_of(browser.get(own.get_absolute_url()))
 
 
 def test_a_user_who_may_not_deploy_reviews_and_cannot_launch(own, key, make_bot, make_user, browse):

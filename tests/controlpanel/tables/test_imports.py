@@ -21,7 +21,7 @@ from operations.models import Operation
 from spreadsheets.sheets import Import
 from spreadsheets.tables import MAX_ROWS
 from tests.conftest import PLANTED, count_queries
-from tests.controlpanel.conftest import BOT, CLIENT, KEY, MANAGER_PERMISSIONS, text_of, url_of
+from tests.controlpanel.conftest import BOT, CLIENT, KEY, MANAGER_PERMISSIONS, text_of
 from tests.duplicates import record_duplicate
 
 KEY_HEADER = f"client,connector,{','.join(PLANTED)}"
@@ -102,8 +102,8 @@ def test_what_was_checked_is_saved_with_links_the_next_step_and_a_line_in_the_hi
     sharp, blunt = Client.objects.get(name="Sharp"), Client.objects.get(name="Blunt")
     assert (sharp.status, sharp.notes, blunt.account_name) == ("paused", "=1+1", "client_blunt")
     for part in (
-        url_of(sharp),
-        url_of(blunt),
+        sharp.get_absolute_url(),
+        blunt.get_absolute_url(),
         "Imported: 1 new, 1 changed.",
         "Next, add or import the clients' exchange keys",
     ):

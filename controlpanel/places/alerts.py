@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -92,17 +92,22 @@ _STATES = {
 _SUPERSEDES = {"pause": ("stop",), "stop": ("archive",)}
 
 
-def alerts(user: AnyUser, bots: Collection[Bot], servers: Collection[Server]) -> list[Alert]:
+def alerts(
+    user: AnyUser, bots: Collection[Bot], servers: Collection[Server], client: Client | None = None
+) -> list[Alert]:
     """Return the alerts for the user, the most urgent first and of these the newest.
 
-    ``bots`` and ``servers`` are those that the user may see; the bots come with client and its keys, strategy, server
-    and deployment.
+    Args:
+        bots, servers: those that the user may see, the bots with client and its keys, strategy, server and deployment.
+        client: only what is about this client, whose bots and server these are.
     """
     open_pages = {f"bots_bot/{bot.pk}" for bot in bots} | {f"accounts_server/{server.pk}" for server in servers}
     found: list[Alert] = []
     notified: set[tuple[str, int]] = set()
     if user.has_perm("notifications.view_incident"):
         incidents = Incident.objects.visible_to(user).open().select_related("operation", "acknowledged_by")
+        if client is not None:
+            incidents = incidents.filter(Q(client=client) | Q(client=None, server=client.server_id))
         well = {server.pk for server in servers if server.health == "ok"}
         found += (
             _incident_alert(incident, user, open_pages, bots)
@@ -112,11 +117,11 @@ def alerts(user: AnyUser, bots: Collection[Bot], servers: Collection[Server]) ->
         )
         notified = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
     if user.has_perm("accounts.view_exchangekey"):
-        found += _key_alerts(user)
+        found += _key_alerts(user, client)
     found += _duplicate_instance_alerts([bot for bot in bots if ("name", bot.pk) not in notified], user)
     found += _leftover_instance_alerts(bots, user)
     found += _bot_alerts(bots, user)
-    if user.has_perms(("accounts.view_client", "bots.view_bot")):
+    if client is None and user.has_perms(("accounts.view_client", "bots.view_bot")):
         found += _onboarding_alerts(user)
     return sorted(found, key=lambda alert: (alert.urgency, -alert.since.timestamp() if alert.since else 0))
 
@@ -216,9 +221,10 @@ def _steps(page: str, names: Iterable[str], user: AnyUser) -> list[Step]:
     ]
 
 
-def _key_alerts(user: AnyUser) -> Iterator[Alert]:
+def _key_alerts(user: AnyUser, client: Client | None) -> Iterator[Alert]:
     keys = (
         ExchangeKey.objects.visible_to(user)
+        .filter(**({"client": client} if client else {}))
         .exclude(client__status=ClientStatus.OFFBOARDED)
         .select_related("client__server")
         .defer("client__server__password", "client__server__connectors", "client__server__account_names")

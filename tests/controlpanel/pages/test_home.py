@@ -16,6 +16,7 @@ from tests.conftest import stored_key
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, text_of, url_of
 
 INDEX = "/admin/"
+MARKETS = "/admin/markets/"
 
 
 @pytest.fixture(autouse=True)
@@ -107,10 +108,14 @@ def sharp() -> Bot:
     return make_world("Sharp")
 
 
-def shown(browser, **query: object) -> str:
-    response = browser.get(INDEX, query)
+def shown(browser, page: str = INDEX, **query: object) -> str:
+    response = browser.get(page, query)
     assert response.status_code == 200
     return " ".join(text_of(response).split())
+
+
+def figures(browser, **query: object) -> str:
+    return shown(browser, MARKETS, **query)
 
 
 def card(page: str, name: str) -> str:
@@ -179,7 +184,7 @@ def test_the_newest_operations_are_shown_with_their_outcome(sharp, admin_client,
 
 
 def test_profit_volume_and_balances_are_shown_as_text_and_tables(sharp, admin_client):
-    page = shown(admin_client)
+    page = figures(admin_client)
     earned = card(page, "earned-1")
     assert "PnL in USDT" in earned
     assert ">live</span>" in earned
@@ -192,7 +197,7 @@ def test_profit_volume_and_balances_are_shown_as_text_and_tables(sharp, admin_cl
 
 
 def test_a_total_says_how_many_bots_report_until_all_do(sharp, admin_client):
-    assert "1 of 1" not in shown(admin_client)
+    assert "1 of 1" not in figures(admin_client)
     script = Bot.objects.create(
         client=sharp.client,
         name="Script",
@@ -204,52 +209,52 @@ def test_a_total_says_how_many_bots_report_until_all_do(sharp, admin_client):
     run = deploy(script)
     run.performance.all().delete()
     for query in ({}, {"client": sharp.client.pk}):
-        earned = card(shown(admin_client, **query), "earned-1")
+        earned = card(figures(admin_client, **query), "earned-1")
         assert "PnL <strong>7.25 USDT</strong> (1 of 2 bots report)" in earned
         assert "Volume <strong>725.00 USDT</strong> (1 of 2 bots report)" in earned
-    assert card(shown(admin_client), "earned-1").count("1 of 2 bots report") == 4, "the client's figures are totals too"
+    assert card(figures(admin_client), "earned-1").count("1 of 2 bots report") == 4, (
+        "the client's figures are totals too"
+    )
     for change in ({"connector": "binance_paper_trade"}, {"trading_pair": "SHARP-BTC"}, {"sent_at": None}):
         kept = {name: getattr(run, name) for name in change}
         run.update(**change)
-        assert "1 of 2 bots report" not in shown(admin_client), change
+        assert "1 of 2 bots report" not in figures(admin_client), change
         run.update(**kept)
     run.end(BotState.ARCHIVED)
-    assert "1 of 2 bots report" in shown(admin_client), "it traded in the time"
+    assert "1 of 2 bots report" in figures(admin_client), "it traded in the time"
     run.update(ended_at=now() - timedelta(days=2), sent_at=now() - timedelta(days=3))
-    assert "1 of 2 bots report" not in shown(admin_client)
+    assert "1 of 2 bots report" not in figures(admin_client)
     run.update(ended_at=now(), observed_state=BotState.NOT_CREATED)
-    assert "1 of 2 bots report" not in shown(admin_client)
+    assert "1 of 2 bots report" not in figures(admin_client)
 
 
 def test_a_longer_time_knows_no_change_of_what_was_not_seen_then(sharp, admin_client):
-    balances = " ".join(card(shown(admin_client, span="month"), "balances").split())
+    balances = " ".join(card(figures(admin_client, span="month"), "balances").split())
     assert ">—</td>" in balances.replace("> —", ">—").replace("— <", "—<")
 
 
 def test_of_one_client_or_server_only_its_figures_are_shown(sharp, admin_client):
     blunt = make_world("Blunt")
     for query in ({"client": sharp.client.pk}, {"server": sharp.server.pk}):
-        page = shown(admin_client, **query)
-        figures = page[page.index('id="figures"') : page.index('id="operations"')]
-        tables = " ".join(findall("<tbody>.*?</tbody>", figures))
+        tables = " ".join(findall("<tbody>.*?</tbody>", figures(admin_client, **query)))
         assert "Sharp" in tables, query
         assert "Blunt" not in tables, query
-    assert url_of(sharp, "performance") in shown(admin_client, client=sharp.client.pk)
+    assert url_of(sharp, "performance") in figures(admin_client, client=sharp.client.pk)
     assert "Blunt" in text_of(admin_client.get(url_of(blunt.client)))
 
 
 @pytest.mark.parametrize("query", [{"client": "9" * 30}, {"server": "nonsense"}, {"span": "year"}])
 def test_an_address_with_invalid_parameters_is_answered(query, sharp, admin_client):
-    assert "7.25 USDT" in shown(admin_client, **query)
+    assert "7.25 USDT" in figures(admin_client, **query)
 
 
 def test_clients_and_servers_pages_link_here_and_the_clients_shows_balances(sharp, admin_client):
-    page = text_of(admin_client.get(url_of(sharp.client)))
-    assert f"{INDEX}?client={sharp.client.pk}#figures" in page
+    page = text_of(admin_client.get(reverse("client_keys", args=[sharp.client.pk])))
+    assert f"{MARKETS}?client={sharp.client.pk}" in page
     balances = card(" ".join(page.split()), "balances")
     for part in ("1,000.50", "+100.50 since a day ago", "USDT"):
         assert part in balances
-    assert f"{INDEX}?server={sharp.server.pk}#figures" in text_of(admin_client.get(url_of(sharp.server)))
+    assert f"{MARKETS}?server={sharp.server.pk}" in text_of(admin_client.get(url_of(sharp.server)))
 
 
 def test_nothing_of_another_managers_client_is_shown(make_user, browse):
@@ -265,14 +270,14 @@ def test_nothing_of_another_managers_client_is_shown(make_user, browse):
     assert "Own" in page
     assert "Foreign" not in page
     for query in ({"client": foreign.client.pk}, {"server": foreign.server.pk}):
-        assert "Foreign" not in shown(browser, **query)
+        assert "Foreign" not in figures(browser, **query)
 
 
 def test_a_card_takes_the_permission_to_view_what_is_in_it(sharp, make_user, browse):
     crash(sharp)
     page = shown(browse(make_user("porter", {"accounts.view_every_client"})))
     assert "Sharp" not in page
-    for name in ("servers", "bots", "figures-title", "operations"):
+    for name in ("servers", "bots", "week", "quoting", "operations"):
         assert f'aria-labelledby="{name}"' not in page
 
 
@@ -311,7 +316,7 @@ def test_ten_of_everything_take_as_many_queries_as_two(queries, admin_user):
         crash(bot, kind=IncidentKind.SERVER_DOWN, subject=bot.server)
         operation_request(kind="push_profile", subject=bot.client, requested_by=admin_user)
 
-    pages = INDEX, reverse("dashboard_now")
+    pages = INDEX, reverse("home_now"), MARKETS
     for number in range(2):
         add(number)
     few = [queries(page) for page in pages]
@@ -322,10 +327,10 @@ def test_ten_of_everything_take_as_many_queries_as_two(queries, admin_user):
 
 def test_the_current_state_refreshes_itself_and_announces_only_changes(sharp, admin_client):
     page = shown(admin_client)
-    assert f'hx-get="{reverse("dashboard_now")}"' in page
+    assert f'hx-get="{reverse("home_now")}"' in page
     assert 'data-summary="Needs attention: 0. Bots: 1 running."' in page
     crash(sharp)
-    changed = text_of(admin_client.get(reverse("dashboard_now")))
+    changed = text_of(admin_client.get(reverse("home_now")))
     assert 'data-summary="Needs attention: 1. Bots: 1 ' in changed
     assert 'role="alert"' not in changed.replace('role="alert" data-not-renewed hidden', "")
 
@@ -334,6 +339,6 @@ def test_a_renewed_part_shows_own_clients_only_and_has_a_session_that_ended_sign
     own, foreign = make_user("own"), make_user("foreign")
     make_world("Own", own)
     crash(make_world("Foreign", foreign))
-    assert "Foreign" not in text_of(browse(own).get(reverse("dashboard_now")))
-    answer = client.get(reverse("dashboard_now"), headers={"HX-Request": "true"})
+    assert "Foreign" not in text_of(browse(own).get(reverse("home_now")))
+    answer = client.get(reverse("home_now"), headers={"HX-Request": "true"})
     assert answer.headers["HX-Refresh"] == "true" and not answer.content

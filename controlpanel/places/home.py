@@ -1,4 +1,4 @@
-"""The dashboard: alerts, current states, and performance. It reads stored data and sends no request to a server."""
+"""Home: alerts, who quotes, the week, current states. It reads stored data and sends no request to a server."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -6,75 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.db.models import Max, Model, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminSelectWidget
 
-from accounts.balances.portfolio import valuation_history, valuations
-from accounts.models import Client, CredentialsProfile, ExchangeKey, Server
-from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, PerformanceQuerySet, PerformanceSample
-from bots.reporting.performance import PerformanceReport, count_bots, performance_report
-from controlpanel.dashboard.alerts import SOURCES, Alert, Urgency, alerts
-from core.figures.time_ranges import SPANS, Span
+from accounts.models import Client, ExchangeKey, Server
+from bots.models import Bot, BotState, Deployment
+from controlpanel.places.alerts import SOURCES, Alert, Urgency, alerts
+from controlpanel.places.week import week_of
 from core.visibility import AnyUser
 from hummingbot_api.connectors import AccountType, market_of
-from markets.by_market import market_rows
+from markets.figures.quotes_now import count_quoting
 from operations.models import Operation, WorkerHeartbeat
 
 #: How many of each kind the page shows; the rest is counted and linked. Alarms are all shown.
 MOST = 8
-
-
-class FiguresFilter(forms.Form):
-    """Whose figures are shown, and how far back."""
-
-    client = forms.ModelChoiceField(
-        Client.objects.none(), required=False, empty_label="All clients", widget=UnfoldAdminSelectWidget
-    )
-    server = forms.ModelChoiceField(
-        Server.objects.none(), required=False, empty_label="All servers", widget=UnfoldAdminSelectWidget
-    )
-    span = forms.ChoiceField(
-        choices=[(name, span.label) for name, span in SPANS.items()], required=False, widget=forms.HiddenInput
-    )
-
-    def __init__(self, user: AnyUser, data: Any) -> None:
-        super().__init__(data, label_suffix="")
-        self.user = user
-        for name, model in (("client", Client), ("server", Server)):
-            self.fields[name].queryset = model.objects.visible_to(user).only("name")  # type: ignore[attr-defined]
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """The requested options. Invalid ones are ignored, and reported by the form."""
-        self.is_valid()
-        return {name: value for name, value in self.cleaned_data.items() if value}
-
-    def samples(self) -> PerformanceQuerySet:
-        return PerformanceSample.objects.visible_to(self.user).filter(
-            **self._lookups(client="deployment__bot__client", server="deployment__server")
-        )
-
-    def deployments(self) -> DeploymentQuerySet:
-        return Deployment.objects.visible_to(self.user).filter(**self._lookups(client="bot__client", server="server"))
-
-    def clients(self) -> QuerySet[Client]:
-        clients = Client.objects.visible_to(self.user)
-        lookups = self._lookups(client="pk", server="server")
-        return clients.filter(**{name: value.pk for name, value in lookups.items()})
-
-    def profiles(self) -> QuerySet[CredentialsProfile]:
-        return CredentialsProfile.objects.filter(
-            client__in=Client.objects.visible_to(self.user), **self._lookups(client="client", server="server")
-        )
-
-    def _lookups(self, **columns: str) -> dict[str, Any]:
-        return {column: self.asked[name] for name, column in columns.items() if name in self.asked}
 
 
 @dataclass(frozen=True)
@@ -107,37 +56,14 @@ class More:
     url: str
 
 
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Return the page's data for the user, as Unfold's ``DASHBOARD_CALLBACK``."""
     true_now = current_state(request.user)
-    sees, now = true_now["sees"], true_now["now"]
-    form = FiguresFilter(request.user, request.GET)
-    span = SPANS[form.asked.get("span", "day")]
-    return (
-        context
-        | true_now
-        | {
-            "title": "Dashboard",
-            "form": form,
-            "span": span,
-            "spans": SPANS,
-            "performance_report": _performance(form, span, now) if sees["bot"] else [],
-            "market_rows": market_rows(form.clients(), now - span.length, now) if sees["client"] else [],
-            "valuations": valuations(form.profiles(), now - span.length) if sees["client"] else [],
-            "over_time": valuation_history(form.profiles(), span, now) if sees["client"] else None,
-        }
-    )
+    week = week_of(request.user, true_now["now"]) if true_now["sees"]["client"] else []
+    return context | true_now | {"title": "Home", "week": week}
 
 
-def _performance(form: FiguresFilter, span: Span, now: datetime) -> list[PerformanceReport]:
-    by_bot = "client" in form.asked
-    found = performance_report(form.samples(), span, now, by_bot=by_bot)
-    if found:
-        count_bots(found, form.deployments(), span, now, by_bot=by_bot)
-    return found
-
-
-def dashboard_now(request: HttpRequest) -> HttpResponse:
+def home_now(request: HttpRequest) -> HttpResponse:
     """Render the part of the page that refreshes itself: all but the figures."""
     return render(request, "controlpanel/now.html", current_state(request.user) | {"renews": True})
 
@@ -151,7 +77,9 @@ def current_state(user: AnyUser) -> dict[str, Any]:
     found, monitoring = alerts(user, bots, servers), monitoring_status(servers, now)
     shown = max(MOST, sum(alert.urgency == Urgency.ALARM for alert in found))
     account_types, states = count_states(bots)
+    deployments = Deployment.objects.visible_to(user) if sees["bot"] else Deployment.objects.none()
     return {
+        "quoting": count_quoting(deployments, now),
         "now": now,
         "sees": sees,
         "monitoring_status": monitoring,

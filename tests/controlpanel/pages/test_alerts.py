@@ -11,12 +11,12 @@ from django.utils.timezone import localdate, now
 
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
-from controlpanel.dashboard.views import MOST
+from controlpanel.places.home import MOST
 from notifications.detection import detect
 from notifications.models import Incident, IncidentKind
 from operations.models import Operation
 from tests.controlpanel.conftest import operate_url, text_of, url_of
-from tests.controlpanel.pages.test_dashboard import INDEX, card, crash, deploy, make_world, sharp, shown, watched
+from tests.controlpanel.pages.test_home import INDEX, card, crash, deploy, make_world, sharp, shown, watched
 from tests.duplicates import record_duplicate
 
 

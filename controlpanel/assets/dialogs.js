@@ -1,0 +1,38 @@
+// Confirmations come as dialogs over the page, and menus close when somebody goes elsewhere.
+// Without this script each is a page of its own, or stays open: the same links and forms work.
+document.addEventListener("DOMContentLoaded", () => {
+  const dialog = document.getElementById("dialog");
+  if (!dialog) return;
+
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (detail.target.id !== "dialog-body") return;
+    if (!dialog.open) dialog.showModal();
+    // What was refused, or else what is asked first; a dialog without questions is read, then answered.
+    const first = dialog.querySelector("[aria-invalid=true], input:not([type=hidden]), select, textarea");
+    (first ?? dialog.querySelector("button[type=submit], [data-close]"))?.focus();
+  });
+
+  // A page that can't be shown in a dialog says on its own why.
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    if (detail.target.id === "dialog-body") location.assign(detail.pathInfo.requestPath);
+  });
+
+  dialog.addEventListener("click", (event) => {
+    if (event.target !== dialog && !event.target.closest("[data-close]")) return;
+    event.preventDefault();
+    dialog.close();
+  });
+  dialog.addEventListener("close", () => document.getElementById("dialog-body").replaceChildren());
+
+  const close = (except) => document.querySelectorAll("details.panel-menu[open]").forEach((menu) => {
+    if (!menu.contains(except)) menu.open = false;
+  });
+  document.addEventListener("click", ({ target }) => close(target));
+  document.addEventListener("focusin", ({ target }) => close(target));
+  document.addEventListener("keydown", ({ key, target }) => {
+    const menu = key === "Escape" && target.closest("details.panel-menu[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+});

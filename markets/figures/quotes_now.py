@@ -1,0 +1,109 @@
+"""Who quotes right now, and how tight: of many bots at once, from their last reports. One query."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bots.models import BotState, Deployment, DeploymentQuerySet
+from hummingbot_api.connectors import AccountType, market_of
+from markets.figures.books import STALE
+from markets.models import QuoteState, ReportSource
+from markets.report_format import QuotedOrder
+
+#: In these states a bot is not meant to quote.
+_AT_REST = frozenset({BotState.PAUSED, BotState.STOPPED, BotState.PLANNED, BotState.ARCHIVED, BotState.NOT_CREATED})
+
+
+@dataclass(frozen=True)
+class QuotesNow:
+    """What one bot quotes.
+
+    Attributes:
+        bid, ask: its best prices, in the quote asset; ``None`` where a side has no order.
+        orders: how many are open.
+        spread: between bid and ask, in percent of the mid price; ``None`` while a side or the mid price is missing.
+        is_known: whether its report is recent enough to say anything.
+    """
+
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    orders: int = 0
+    spread: Decimal | None = None
+    is_known: bool = False
+
+    @property
+    def both_sides(self) -> bool:
+        return self.bid is not None and self.ask is not None
+
+    @property
+    def text(self) -> str:
+        """What it quotes, in two or three words."""
+        if not self.is_known:
+            return "not reported"
+        if self.both_sides:
+            return "quoting"
+        return "bids only" if self.bid is not None else "asks only" if self.ask is not None else "not quoting"
+
+
+@dataclass
+class QuotingCount:
+    """How many bots quote both sides, of those with one kind of account that should.
+
+    Attributes:
+        unknown: of these, how many do not report what they quote.
+        widest: the widest spread among them, in percent of the mid price.
+    """
+
+    account_type: AccountType
+    expected: int = 0
+    quoting: int = 0
+    unknown: int = 0
+    widest: Decimal | None = None
+
+    @property
+    def not_quoting(self) -> int:
+        """How many are known not to quote both sides."""
+        return self.expected - self.quoting - self.unknown
+
+
+def quotes_of(deployment: Deployment, state: QuoteState | None, now: datetime) -> QuotesNow:
+    """Return what a deployment quotes, given its last report. It quotes nothing once its container is down."""
+    if state is None or state.source != ReportSource.REPORT or not deployment.is_open or now - state.read_at > STALE:
+        return QuotesNow()
+    if deployment.state != BotState.RUNNING:
+        return QuotesNow(is_known=deployment.state in _AT_REST)
+    orders = [QuotedOrder(**order) for order in state.orders]
+    bid = max((Decimal(order.price) for order in orders if order.side == "buy"), default=None)
+    ask = min((Decimal(order.price) for order in orders if order.side == "sell"), default=None)
+    spread = None
+    if bid is not None and ask is not None and state.mid_price:
+        spread = (ask - bid) / state.mid_price * 100
+    return QuotesNow(bid, ask, len(orders), spread, is_known=True)
+
+
+def quotes_by_bot(deployments: Iterable[Deployment], now: datetime) -> dict[int, QuotesNow]:
+    """Return what each of these deployments quotes, by its bot. One query."""
+    return {deployment.bot_id: quotes for deployment, quotes in _with_quotes(deployments, now)}
+
+
+def count_quoting(deployments: DeploymentQuerySet, now: datetime) -> list[QuotingCount]:
+    """Return how many of the open ones quote, by account type: live accounts first. Two queries."""
+    found: dict[AccountType, QuotingCount] = {}
+    for deployment, quotes in _with_quotes(deployments.open(), now):
+        if deployment.state in _AT_REST:
+            continue
+        account_type = market_of(deployment.connector).account_type
+        count = found.setdefault(account_type, QuotingCount(account_type))
+        count.expected += 1
+        count.quoting += quotes.both_sides
+        count.unknown += not quotes.is_known
+        if quotes.spread is not None:
+            count.widest = quotes.spread if count.widest is None else max(count.widest, quotes.spread)
+    return [found[account_type] for account_type in AccountType if account_type in found]
+
+
+def _with_quotes(deployments: Iterable[Deployment], now: datetime) -> list[tuple[Deployment, QuotesNow]]:
+    there = list(deployments)
+    states = {state.deployment_id: state for state in QuoteState.objects.filter(deployment__in=there)}
+    return [(deployment, quotes_of(deployment, states.get(deployment.pk), now)) for deployment in there]
