@@ -239,7 +239,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin
         client = clients.filter(pk=client_id).first() if is_row_number(client_id) else None
         return chosen.get("connector", ""), client.server if client else Server()
 
-    @display(description="connector", ordering="connector")
+    @display(description="exchange", ordering="connector")
     def connector_label(self, key: ExchangeKey) -> str:
         return with_badge(key.connector)
 

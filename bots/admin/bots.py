@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.forms import BoundField
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
@@ -105,6 +106,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, DraftsMi
         "connector_label",
         "strategy",
         "state_label",
+        "quotes",
         "seen",
         "pnl",
     )
@@ -138,7 +140,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, DraftsMi
         return (
             super()
             .get_queryset(request)
-            .select_related("client", "strategy", "server", "deployment")
+            .select_related("client", "strategy", "server", "deployment__quote_state")
             .prefetch_related("duplicates")
         )
 
@@ -215,7 +217,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, DraftsMi
             '<ul class="panel-points">{}</ul>', format_html_join("", "<li>{}</li>", ((line,) for line in lines))
         )
 
-    @display(description="connector", ordering="connector")
+    @display(description="exchange", ordering="connector")
     def connector_label(self, bot: Bot) -> str:
         return with_badge(bot.trades_on)
 
@@ -228,6 +230,11 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, DraftsMi
             )
             return "duplicates", f"a second instance is running{when_else}"
         return shown_state_of(bot.deployment) if bot.deployment else ("none", "not deployed")
+
+    @display(description="bid / ask, spread")
+    def quotes(self, bot: Bot) -> str:
+        # What a bot quotes is of an app that this one does not depend on.
+        return render_to_string("markets/quotes_cell.html", {"deployment": bot.open_deployment}).strip()
 
     @display(description="last contact")
     def seen(self, bot: Bot) -> str | None:

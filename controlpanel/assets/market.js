@@ -59,6 +59,12 @@ document.addEventListener("DOMContentLoaded", () => {
     pair.focus();
     pair.dispatchEvent(new Event("change", { bubbles: true }));
   });
-  document.addEventListener("htmx:afterSettle", show);
+  document.addEventListener("htmx:afterSettle", () => {
+    // Another market may have been chosen while the answer was on its way.
+    const { connector, typed } = market().dataset;
+    const chosen = form.querySelector("[name=connector]:checked")?.value ?? "";
+    if (connector !== chosen || typed !== pair.value) market().dispatchEvent(new Event("market-changed"));
+    show();
+  });
   show();
 });

@@ -153,6 +153,7 @@ def market_context(request: HttpRequest, client: Client, connector: str, entered
         "client": client,
         "connector": connector,
         "exchange": title_of(connector) if connector else "",
+        "typed": entered,
         "pair": pair,
         "listing": listing,
         "unlisted": bool(listing and listing.is_recent and listing.pairs and pair and not listing.lists(pair)),

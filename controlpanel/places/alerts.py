@@ -21,6 +21,7 @@ from bots.reporting.guidance import ADVICE
 from bots.reporting.next_step import next_summary
 from core.problems import Problem
 from core.visibility import AnyUser
+from notifications.impact import NO_IMPACT, Impact, impacts
 from notifications.models import FAMILIES, Incident, IncidentKind
 from operations import kinds
 from operations.problems import NotPossibleNow
@@ -55,6 +56,7 @@ class Alert:
     Attributes:
         source: the list of all such alerts, see ``SOURCES``.
         about: the subject, with its page at ``url``.
+        impact: the bots that it affects, if it is an incident of bots.
         since: when it was first seen, if that is known.
         acknowledged_by_name: the user who acknowledged it, if any.
     """
@@ -67,6 +69,7 @@ class Alert:
     words: str
     remedy: str
     steps: Sequence[Step]
+    impact: Impact = NO_IMPACT
     since: datetime | None = None
     acknowledged_by_name: str = ""
 
@@ -95,7 +98,7 @@ _SUPERSEDES = {"pause": ("stop",), "stop": ("archive",)}
 def alerts(
     user: AnyUser, bots: Collection[Bot], servers: Collection[Server], client: Client | None = None
 ) -> list[Alert]:
-    """Return the alerts for the user, the most urgent first and of these the newest.
+    """Return the alerts for the user, the most urgent first, and of these those about the most real money.
 
     Args:
         bots, servers: those that the user may see, the bots with client and its keys, strategy, server and deployment.
@@ -105,12 +108,13 @@ def alerts(
     found: list[Alert] = []
     notified: set[tuple[str, int]] = set()
     if user.has_perm("notifications.view_incident"):
-        incidents = Incident.objects.visible_to(user).open().select_related("operation", "acknowledged_by")
+        incidents = Incident.objects.visible_to(user).open().select_related("client", "operation", "acknowledged_by")
         if client is not None:
             incidents = incidents.filter(Q(client=client) | Q(client=None, server=client.server_id))
+        affected = impacts(incidents, Bot.objects.visible_to(user))
         well = {server.pk for server in servers if server.health == "ok"}
         found += (
-            _incident_alert(incident, user, open_pages, bots)
+            _incident_alert(incident, affected[incident.pk], user, open_pages, bots)
             for incident in incidents
             # The check after a new password shows it before the next poll does.
             if not (incident.login_is_refused and incident.server_id in well)
@@ -123,10 +127,17 @@ def alerts(
     found += _bot_alerts(bots, user)
     if client is None and user.has_perms(("accounts.view_client", "bots.view_bot")):
         found += _onboarding_alerts(user)
-    return sorted(found, key=lambda alert: (alert.urgency, -alert.since.timestamp() if alert.since else 0))
+    return sorted(found, key=_place)
 
 
-def _incident_alert(incident: Incident, user: AnyUser, open_pages: Container[str], bots: Iterable[Bot]) -> Alert:
+def _place(alert: Alert) -> tuple[Any, ...]:
+    """Return its place: what is urgent first, then real money, the most of it first, then what is new."""
+    return alert.urgency, alert.impact.rank, -alert.since.timestamp() if alert.since else 0
+
+
+def _incident_alert(
+    incident: Incident, impact: Impact, user: AnyUser, open_pages: Container[str], bots: Iterable[Bot]
+) -> Alert:
     page, _, urgency = _fix_links(incident)
     steps = steps_of(incident, user, bots, is_open=page in open_pages)
     return Alert(
@@ -138,6 +149,7 @@ def _incident_alert(incident: Incident, user: AnyUser, open_pages: Container[str
         words=incident.sentence,
         remedy=" ".join(filter(None, (incident.remedy, who_can_fix(incident, user)))),
         steps=steps,
+        impact=impact,
         since=incident.seen_at,
         acknowledged_by_name=str(incident.acknowledged_by or "somebody") if incident.acknowledged_at else "",
     )

@@ -24,5 +24,5 @@ def account_type_badge(connector: str) -> SafeString:
 
 @register.filter
 def with_badge(connector: str) -> SafeString:
-    """Return Hummingbot's name for it, with the badge."""
-    return format_html('<span title="{}">{}</span> {}', title_of(connector), connector, account_type_badge(connector))
+    """Return the exchange's name, with the badge; Hummingbot's own name for it is its tooltip."""
+    return format_html('<span title="{}">{}</span> {}', connector, title_of(connector), account_type_badge(connector))

@@ -7,12 +7,12 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from bots.models import Bot
+from bots.models import Bot, Deployment
 from core.fields import plain
 from markets.figures.books import MarketNow
 from markets.figures.bot_charts import RANGES, BotCharts, Range, bot_charts
 from markets.figures.bot_market import BotMarket, bot_market
-from markets.figures.quotes_now import QuotesNow, quotes_by_bot
+from markets.figures.quotes_now import QuotesNow, quotes_by_bot, quotes_of
 
 register = template.Library()
 
@@ -45,6 +45,14 @@ def quotes_of_bot(bot: Bot) -> QuotesNow | None:
     """Return what the bot's instance quotes; ``None`` if it has none."""
     deployment = bot.open_deployment
     return quotes_by_bot([deployment], timezone.now())[bot.pk] if deployment else None
+
+
+@register.simple_tag
+def quotes_in_row(deployment: Deployment | None) -> QuotesNow | None:
+    """Return what a deployment quotes, whose last report was read together with it; ``None`` without an instance."""
+    if deployment is None:
+        return None
+    return quotes_of(deployment, getattr(deployment, "quote_state", None), timezone.now())
 
 
 @register.filter

@@ -13,13 +13,15 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from bots.models import UnmanagedInstance
+from bots.models import Bot, UnmanagedInstance
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.http import is_row_number
 from core.templatetags.times import when
+from notifications.impact import impact_of, impacts
 from notifications.incidents import acknowledge
 from notifications.messages import describe
 from notifications.models import Channel, Incident
+from notifications.timeline import timeline
 from operations.actions import ReadOnlyMixin
 from operations.models import WorkerHeartbeat
 
@@ -43,7 +45,7 @@ class OpenFilter(admin.SimpleListFilter):
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
     when_empty = "Problems are listed here automatically."
-    list_display = ("what", "subject_label", "state_label", "since", "lasted", "sentence")
+    list_display = ("what", "subject_label", "impact", "state_label", "since", "lasted")
     list_filter = (OpenFilter, "kind", ("client", VisibleFilter), ("server", VisibleFilter))
     list_select_related = ("client", "server", "operation")
     list_before_template = "notifications/incidents_before.html"
@@ -54,6 +56,20 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
     @display(description="incident", ordering="kind")
     def what(self, incident: Incident) -> str:
         return capfirst(incident.title)
+
+    @display(description="affected")
+    def impact(self, incident: Incident) -> str:
+        return incident.affected.text  # type: ignore[attr-defined]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list with what each of its rows affects: looked up for the page, not row by row."""
+        changelist = super().get_changelist_instance(request)
+        rows = list(changelist.result_list)
+        found = impacts(rows, Bot.objects.visible_to(request.user))
+        for incident in rows:
+            incident.affected = found[incident.pk]
+        changelist.result_list = rows
+        return changelist
 
     @display(description="state", label={"open": "danger", "seen": "warning", "over": "success"})
     def state_label(self, incident: Incident) -> tuple[str, str]:
@@ -101,6 +117,8 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         channels = Channel.objects.visible_to(request.user)
         subject = incident.subject
         shown = subject and type(subject)._default_manager.visible_to(request.user).filter(pk=subject.pk).exists()
+        sent = incident.deliveries.filter(channel__in=channels).select_related("channel")
+        deliveries = list(sent.order_by("pk"))
         unmanaged = isinstance(subject, UnmanagedInstance) and subject.known_at is None
         return TemplateResponse(
             request,
@@ -110,9 +128,12 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "opts": self.opts,
                 "title": str(incident),
                 "incident": incident,
+                "original": incident,
                 "subject": subject if shown else None,
+                "impact": impact_of(incident, Bot.objects.visible_to(request.user)),
                 "lasted": describe(incident.duration),
-                "deliveries": incident.deliveries.filter(channel__in=channels).select_related("channel").order_by("pk"),
+                "deliveries": deliveries,
+                "timeline": timeline(incident, subject if shown else None, deliveries),
                 "may_acknowledge_instance": unmanaged and request.user.has_perm("bots.acknowledge_instance"),
                 "may_acknowledge": self.has_acknowledge_permission(request) and _can_be_acknowledged(incident),
             },

@@ -22,7 +22,7 @@ from tests.sharing import APART
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 #: The module whose demo makes its database itself, as at the first start; the others begin with a migrated one.
-BEGINS_EMPTY = "test_dashboard"
+BEGINS_EMPTY = "test_home"
 FLAGS = [
     "--no-sandbox",  # CI runs as root, where Chromium's own sandbox refuses to
     "--disable-gpu",

@@ -55,6 +55,8 @@ def make_live(db: None) -> Callable[..., Bot]:
             requested_name=f"hummingbot-{name.lower()}",
             instance_name=f"hummingbot-{name.lower()}-20261122-105939",
             config_name="x",
+            connector="bitmart",
+            trading_pair="SHARP-USDT",
             sent_at=an_hour_ago,
             started_at=an_hour_ago,
             verified_at=an_hour_ago,

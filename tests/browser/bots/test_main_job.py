@@ -6,7 +6,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import add_client, enter_bot, enter_key, open_bot, open_server, operate, save, setting, sign_in
+from tests.browser.steps import (
+    add_client,
+    enter_bot,
+    enter_key,
+    open_bot,
+    open_server,
+    operate,
+    press,
+    save,
+    setting,
+    sign_in,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -59,26 +70,33 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     setting(page, "Bid spread").fill("-0.003")
     setting(page, "Order amount").fill("1600")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("This must be more than 0. You entered -0.003.")).to_be_visible()
+    expect(page.get_by_text("This must be more than 0. You entered -0.003.").last).to_be_visible()
     shoot("bot-refused")
     setting(page, "Bid spread").fill("0.003")
     save(page)
 
     page.goto("/admin/accounts/client/")
     page.get_by_role("link", name="Blunt").click()
+    page.get_by_role("link", name="Keys and balances").click()
     operate(page, "Push keys")
     expect(page.get_by_text("client_blunt lists bitmart")).to_have_count(2)
     shoot("push-profile")
     page.get_by_role("link", name="Back to Blunt").click()
-    expect(page.get_by_text("pushed", exact=True)).to_be_visible()
     shoot("client")
+    page.get_by_role("link", name="Keys and balances").click()
+    expect(page.get_by_text("pushed", exact=True)).to_be_visible()
 
     open_bot(page, "Blunt Spread")
     expect(page.get_by_text("Not deployed yet")).to_be_visible()
-    page.get_by_role("link", name="Deploy", exact=True).last.click()
-    expect(page.get_by_text("with real money of Blunt")).to_be_visible()
+    page.get_by_role("group", name="Actions").get_by_role("link", name="Deploy", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("with real money of Blunt")).to_be_visible()
     shoot("deploy-confirm")
-    page.get_by_role("main").get_by_role("button", name="Deploy", exact=True).click()
+    dialog.get_by_role("link", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    press(page, "Deploy")
+    expect(page.get_by_text("Deploying…")).to_be_visible()
+    page.get_by_role("link", name="View steps").first.click()
     expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
     shoot("deploy")
     page.get_by_role("link", name="Open the bot").click()

@@ -74,7 +74,7 @@ def test_a_charts_times_are_in_the_readers_zone_like_those_around_it(page: Page,
         base_url=demo.url, timezone_id="Asia/Tokyo", storage_state=page.context.storage_state()
     )
     there = context.new_page()
-    for address in ("/admin/", f"/admin/bots/bot/{bot}/performance/?run={run}"):
+    for address in ("/admin/markets/", f"/admin/bots/bot/{bot}/performance/?run={run}"):
         there.goto(address)
         expect(there.locator("[data-zone]").first).to_have_text("Asia/Tokyo")
         drawn = there.evaluate("Chart.getChart(document.querySelector('canvas.chart')).data.labels")

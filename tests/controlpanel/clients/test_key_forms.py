@@ -325,7 +325,7 @@ def test_keys_are_sorted_by_their_last_day_those_without_one_last(client_sharp, 
         key.save()
     column = ExchangeKeyAdmin.list_display.index("expiry_label") + 1
     page = text_of(admin_client.get(reverse("admin:accounts_exchangekey_changelist") + f"?o={column}"))
-    places = [page.index(f'title="{title}"') for title in ("KuCoin", "OKX", "BitMart")]
+    places = [page.index(f'title="{title}"') for title in ("kucoin", "okx", "bitmart")]
     assert places == sorted(places)
 
 

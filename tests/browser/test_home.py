@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import sign_in
+from tests.browser.steps import operate, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -20,13 +20,11 @@ READ = (
 )
 
 
-def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
+def test_home_and_markets_show_how_the_demo_does(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
     sign_in(page, demo)
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Paper Maker").click()
-    page.get_by_role("link", name="Deploy", exact=True).first.click()
-    page.get_by_role("main").get_by_role("button", name="Deploy", exact=True).click()
-    expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
+    operate(page, "Deploy")
     demo.manage("client", "push", "1")
     deadline = monotonic() + 60
     # The sandbox reports every five minutes of its own time.
@@ -38,10 +36,13 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     expect(
         page.get_by_role("region", name="Bots by state and account type").get_by_role("link", name="running")
     ).to_be_visible()
+    expect(page.get_by_role("region", name="Quoting").get_by_text("0 of 1 quoting")).to_be_visible()
+    shoot("home")
+    page.get_by_role("link", name="Markets", exact=True).click()
     earned = page.get_by_role("region", name="PnL in USDT, as bots report it paper")
     expect(earned.locator("canvas")).to_have_count(2)
     expect(page.get_by_role("region", name="Balances of clients").get_by_role("link", name="Sharp")).to_be_visible()
-    shoot("dashboard")
+    shoot("markets")
 
     page.get_by_role("link", name="7 days").click()
     expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
@@ -51,7 +52,7 @@ def test_the_first_page_shows_how_the_demo_does(page: Page, demo: Demo, shoot: C
     expect(page).to_have_title("Sharp · Paper Maker: performance | Perch · Hummingbot control panel")
 
 
-def test_the_dashboard_refreshes_itself_while_it_is_idle(page: Page, demo: Demo) -> None:
+def test_home_refreshes_itself_while_it_is_idle(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
     page.clock.install()
     page.goto("/admin/")
