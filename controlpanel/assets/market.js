@@ -47,12 +47,26 @@ document.addEventListener("DOMContentLoaded", () => {
     preview.textContent = preview.hidden ? "" : `Bid ${digits(sides[0], 5)} · Ask ${digits(sides[1], 5)}`;
   }
 
+  // The answer to an earlier question may come after the one to the button, and would hide that it works on it.
+  const SETTLES = 3000;
+  let pressedAt = 0;
+  let waiting;
+  const ask = (delay) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => market().dispatchEvent(new Event("market-changed")), delay);
+  };
+
   form.addEventListener("input", show);
   form.addEventListener("change", ({ target }) => {
-    if (["connector", "trading_pair"].includes(target.name)) market().dispatchEvent(new Event("market-changed"));
+    // With a delay: going from the pair to the button is one step.
+    if (["connector", "trading_pair"].includes(target.name)) ask(300);
     show();
   });
   form.addEventListener("click", ({ target }) => {
+    if (target.closest("[data-loads-market]")) {
+      clearTimeout(waiting);
+      pressedAt = Date.now();
+    }
     const taken = target.closest("[data-takes-pair]");
     if (!taken) return;
     pair.value = taken.dataset.takesPair;
@@ -61,9 +75,10 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   document.addEventListener("htmx:afterSettle", () => {
     // Another market may have been chosen while the answer was on its way.
-    const { connector, typed } = market().dataset;
+    const { connector, typed, loading } = market().dataset;
     const chosen = form.querySelector("[name=connector]:checked")?.value ?? "";
-    if (connector !== chosen || typed !== pair.value) market().dispatchEvent(new Event("market-changed"));
+    if (connector !== chosen || typed !== pair.value) ask(300);
+    else if (!loading && Date.now() - pressedAt < SETTLES) ask(1000);
     show();
   });
   show();
