@@ -9,6 +9,7 @@ from django.db import models
 
 from accounts.models import Client, Server
 
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
 #: Sentences by the model's names for its fields.
 Errors = dict[str, list[str]]
 
@@ -26,6 +27,12 @@ def find_server(servers: models.QuerySet[Server], name: str, errors: Errors) -> 
     if server is None:
         errors["server"] = [not_found("server", name, servers.values_list("name", flat=True))]
     return server
+
+
+def account_managers(current: int | None = None) -> models.QuerySet[User]:
+    """Return the users who can be a client's account manager: those who may change clients, and the current one."""
+    able = User.objects.with_perm("accounts.change_client", backend=_BACKEND).filter(is_staff=True)
+    return User.objects.filter(models.Q(pk__in=able.values("pk")) | models.Q(pk=current))
 
 
 def errors_of(row: models.Model, exclude: Collection[str] = ()) -> Errors:

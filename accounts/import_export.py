@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.db import models
 from django.utils import timezone
 
-from accounts.definitions import not_found
+from accounts.definitions import account_managers, not_found
 from accounts.forms.exchange_keys import ENTERED_AS
 from accounts.keys import read_key
 from accounts.models import Client, ClientStatus, ExchangeKey, Server
@@ -48,10 +48,8 @@ class ClientSheet(Sheet[Client]):
         self.taken = set(Client.objects.filter(name__in=names).values_list("name", flat=True)) - set(self.clients)
         self.servers = {server.name: server for server in Server.objects.choosable_by(self.user).defer("connectors")}
         self.may_assign = self.user.has_perm("accounts.assign_client")
-        users = get_user_model().objects.filter(is_staff=True)
-        if not self.may_assign:
-            users = users.filter(pk=self.user.pk)
-        self.managers = {user.get_username(): user for user in users}
+        managers = account_managers() if self.may_assign else User.objects.filter(pk=self.user.pk)
+        self.managers = {user.get_username(): user for user in managers}
 
     def find(self, row: Row) -> Client | None:
         name = row.text("name")
@@ -91,7 +89,7 @@ class ClientSheet(Sheet[Client]):
         elif username in self.managers:
             client.account_manager = self.managers[username]
         else:
-            row.wrong("account_manager", "This user does not exist.")
+            row.wrong("account_manager", "No user of this name can manage clients.")
 
     def cells(self, obj: Client) -> dict[str, Any]:
         return {

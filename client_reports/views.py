@@ -20,6 +20,7 @@ from client_reports.formats.rendering import page
 from client_reports.formats.workbook import workbook
 from client_reports.models import LINK_DAYS, LinkVisit, ShareLink, hash_of
 from client_reports.periods import PeriodForm
+from core.acting import note
 from core.http import client_address, signed_in_user
 from spreadsheets.tables import WRITERS
 
@@ -60,6 +61,7 @@ def report_file(request: HttpRequest, client_id: int, file_type: str) -> HttpRes
     """Return the report as JSON or XLSX."""
     client = _client(request, client_id)
     report = _report(client, PeriodForm(request.GET))
+    note(client, "downloaded report", f"{report.first} to {report.last}, {file_type}")
     if file_type == "json":
         return JsonResponse(as_json(report))
     name = f"report-{client.account_name}-{report.first}-{report.last}.xlsx"
@@ -100,7 +102,8 @@ def revoke(request: HttpRequest, link_id: int) -> HttpResponse:
     link = get_object_or_404(ShareLink.objects.visible_to(request.user), pk=link_id)
     if not request.user.has_perm("client_reports.share_report"):
         raise PermissionDenied
-    ShareLink.objects.filter(pk=link.pk, revoked_at=None).update(revoked_at=timezone.now())
+    if ShareLink.objects.filter(pk=link.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        note(link, "revoked")
     messages.success(request, "The link was revoked. It no longer works.")
     return HttpResponseRedirect(reverse("client_report_links", args=[link.client_id]))
 

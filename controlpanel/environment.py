@@ -75,6 +75,7 @@ env = _Env(
     API_PER_MINUTE=(int, 120),
     KEY_ROTATION_DAYS=(int, 90),
     OPERATIONS_KEPT_DAYS=(int, 365),
+    AUDIT_KEPT_DAYS=(int, 730),
     PANEL_URL=(str, ""),
     EMAIL_URL=(str, ""),
     DEFAULT_FROM_EMAIL=(str, "panel@localhost"),

@@ -4,16 +4,20 @@ import re
 import secrets
 import time
 from base64 import b32encode
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import models
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
 from core.encryption import EncryptedTextField
+from notifications.outbox import Outgoing
 
 RECOVERY_CODES = 10
 
@@ -115,3 +119,30 @@ class SecondFactor(ThrottlingMixin, Device):
 
 def _hashed(code: str) -> str:
     return salted_hmac("recovery code", code, algorithm="sha256").hexdigest()
+
+
+class Invitation(Outgoing):
+    """A user who has not set a password yet, and the e-mail with the link to do so.
+
+    The link is made from the row and from the user, like Django's link for a new password: nothing of it is stored.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="invitation")
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    origin = models.CharField(max_length=200, help_text="The panel's address, as the inviter's browser has it.")
+    issued_at = models.DateTimeField(default=timezone.now, help_text="A new link ends the previous one.")
+
+    class Meta:
+        ordering = ["-issued_at"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Invitation of {self.user}"
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.issued_at + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()

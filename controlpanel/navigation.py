@@ -77,7 +77,13 @@ DAY = (
             ),
         ),
     ),
-    Place("Activity", "history", "admin:operations_operation_changelist"),
+    Place(
+        "Activity",
+        "history",
+        "admin:audit_auditevent_changelist",
+        "audit.view_auditevent",
+        parts=(Place("Operations", "bolt", "admin:operations_operation_changelist", "operations.view_operation"),),
+    ),
     Place(
         "Incidents",
         "notifications",

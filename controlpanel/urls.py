@@ -6,6 +6,7 @@ from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from client_reports.views import shared
+from controlpanel.access.invitations import AcceptInvitation
 from controlpanel.access.two_factor import second_factor
 from controlpanel.places.glossary import glossary
 from controlpanel.places.home import home_now
@@ -19,6 +20,9 @@ urlpatterns = [
     path("admin/now/", redirect_to_login(admin.site.admin_view(require_safe(home_now))), name="home_now"),
     path("admin/markets/", admin.site.admin_view(markets), name="markets"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
+    path("admin/join/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="accept_invitation"),
+    path("admin/my-notifications/", include("notifications.admin.personal")),
+    path("admin/whats-new/", include("notifications.admin.bell")),
     path("admin/clients/<int:client_id>/", include("controlpanel.places.client")),
     path("admin/onboard/", include("controlpanel.onboarding.views")),
     path("admin/orders/", include("bots.admin.orphaned_orders")),

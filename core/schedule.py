@@ -46,6 +46,7 @@ SCHEDULE = (
     Job(name="poll servers", task="bots.tasks.poll_fleet", every=20),
     Job(name="enqueue operations that nobody works on", task="operations.tasks.enqueue_claimable", every=20),
     Job(name="detect incidents and send notifications", task="notifications.tasks.detect_and_notify", every=20),
+    Job(name="send invitations", task="controlpanel.tasks.send_invitations", every=60),
     Job(name="detect events and send webhooks", task="json_api.tasks.detect_and_send", every=20),
     Job(name="poll quotes, trades and order books", task="markets.tasks.poll_markets", every=60),
     Job(name="judge obligations", task="markets.tasks.judge_obligations", every=60),
@@ -63,5 +64,6 @@ SCHEDULE = (
     Job(name="prune requests and deliveries", task="json_api.tasks.prune_old", daily_at=time(3, 22)),
     Job(name="prune incidents", task="notifications.tasks.prune_old", daily_at=time(3, 24)),
     Job(name="prune operations", task="operations.tasks.prune_old", daily_at=time(3, 30)),
+    Job(name="prune the audit trail", task="audit.tasks.prune_old", daily_at=time(3, 33)),
     Job(name="prune sessions", task="controlpanel.tasks.prune_sessions", daily_at=time(3, 35)),
 )

@@ -31,13 +31,8 @@ from markets.models import Obligation
 from markets.obligations.standing import standings
 from markets.obligations.words import broken_words, remedy_for
 from notifications.incidents import Group, Verdict, apply_verdict, close
-from notifications.models import (
-    FAMILIES,
-    TRADE_ENDING_OPERATIONS,
-    Incident,
-    IncidentKind,
-    may_trade_on,
-)
+from notifications.kinds import FAMILIES, TRADE_ENDING_OPERATIONS, IncidentKind, may_trade_on
+from notifications.models import Incident
 from notifications.problems import (
     BotCrashed,
     BotNotQuoting,

@@ -12,17 +12,12 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import UnmanagedInstance
+from core.acting import note
 from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from markets.models import Obligation
-from notifications.models import (
-    MAX_RESOLUTION,
-    Channel,
-    Delivery,
-    Event,
-    Incident,
-    IncidentKind,
-)
+from notifications.kinds import IncidentKind
+from notifications.models import MAX_RESOLUTION, Channel, Delivery, Event, Incident
 from notifications.outbox import DeliveryState
 from operations.models import MAX_LABEL, Operation
 
@@ -157,7 +152,9 @@ def close(incident: Incident, resolution: str, now: datetime, followed_by: Incid
     with transaction.atomic():
         # Of several workers one ends it.
         if row.update(resolved_at=now, resolution=truncate(resolution, MAX_RESOLUTION)):
-            notified = incident.deliveries.filter(event=Event.OPENED).exclude(state=DeliveryState.FAILED)
+            opening = incident.deliveries.filter(event=Event.OPENED)
+            opening.held(now).delete()  # over before the quiet hours: nobody needs to hear of it
+            notified = opening.exclude(state=DeliveryState.FAILED)
             if followed_by is not None:
                 notified = notified.exclude(channel__in=followed_by.deliveries.values("channel"))
             _create_deliveries(incident, Event.CLOSED, notified.values_list("channel", flat=True))
@@ -178,5 +175,8 @@ def acknowledge(incident: Incident, user: AnyUser) -> None:
     now = timezone.now()
     with transaction.atomic():
         unseen = Incident.objects.open().filter(pk=incident.pk, acknowledged_at=None)
-        if unseen.update(acknowledged_at=now, acknowledged_by=user) and incident.resolved_by_acknowledgement:
+        if not unseen.update(acknowledged_at=now, acknowledged_by=user):
+            return
+        note(incident, "acknowledged")
+        if incident.resolved_by_acknowledgement:
             close(incident, f"Acknowledged by {user}.", now)

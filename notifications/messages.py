@@ -42,6 +42,7 @@ def message_of(incident: Incident, event: Event) -> Message:
             "event": event.value,
             "incident": incident.pk,
             "kind": incident.kind,
+            "severity": incident.severity.value,
             "code": incident.code,
             "about": incident.subject_label,
             "client": str(incident.client) if incident.client else None,

@@ -53,6 +53,10 @@ class Outgoing(models.Model):
     class Meta:
         abstract = True
 
+    def held_until(self, now: datetime) -> datetime | None:
+        """Return until when it must not be sent although it is due, if so."""
+        return None
+
     def claim(self, now: datetime) -> bool:
         """Claim it for one try, in a single conditional UPDATE that also sets the next try in case this worker dies."""
         pause = BACKOFF[min(self.attempts, len(BACKOFF) - 1)]
@@ -97,7 +101,11 @@ class Outbox:
 
     def send(self, row: Outgoing) -> bool:
         """Try once, unless another worker does; false when the receiver is out of reach for now."""
-        if not row.claim(timezone.now()):
+        now = timezone.now()
+        if until := row.held_until(now):
+            self.model.objects.due(now).filter(pk=row.pk, attempts=row.attempts).update(next_attempt_at=until)
+            return True
+        if not row.claim(now):
             return True
         problem = self._try_to_deliver(row)
         stored = self.model.objects.filter(pk=row.pk)

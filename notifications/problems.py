@@ -185,3 +185,12 @@ class ChannelOff(Problem):
     fix_target = "channel"
     meaning = "The channel or its account manager was disabled, so the message was not sent."
     default_remedy = "Enable the channel, or choose another account manager for it, to receive future messages."
+
+
+class IncidentNotVisible(Problem):
+    """A user lost the client, or the permission, before the message to their own channel was delivered."""
+
+    code = "incident_not_visible"
+    fix_target = "channel"
+    meaning = "The user can no longer see this incident, so the message was not sent."
+    default_remedy = "Nothing to do. Assign the client to the user again if they should be notified of it."

@@ -46,7 +46,6 @@ class KindFilter(admin.SimpleListFilter):
 
 @admin.register(Operation)
 class OperationAdmin(LiveListMixin, ReadOnlyMixin):
-    list_title = "Activity"
     when_empty = "Use a button on a client, a bot or a server to start an operation."
     list_display = ("what", "about", "state_label", "summary", "requested_by", "requested_at", "took")
     list_filter = ("state", KindFilter)

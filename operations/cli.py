@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models
 
+from core.acting import Actor, Door, acting
 from core.problems import Problem
 from operations import runner
 from operations.models import Operation, State, Step, StepState
@@ -17,6 +18,10 @@ class OperationCommand(BaseCommand):
 
     #: Where the steps are reported: ``--json`` leaves standard output to the result.
     steps_to: Any = None
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        with acting(Actor(Door.TERMINAL)):
+            return super().execute(*args, **options)
 
     def perform(self, kind: str, subject: models.Model, **options: Any) -> Operation:
         """Run the operation to its success and return it; ``subject`` is refreshed.

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
+from core.acting import note
 from core.admin.live_pages import redirect_to_login
 from core.http import signed_in_user
 from spreadsheets.sheets import Import, Sheet, import_file
@@ -57,6 +58,7 @@ class ExportMixin(ModelAdmin):
             queryset = self.get_changelist_instance(request).get_queryset(request)
         except IncorrectLookupParameters:
             raise Http404 from None
+        note(None, "exported", f"{self.opts.verbose_name_plural} as {file_type}")
         columns, rows = self.export(request, queryset)
         name = f"{self.opts.verbose_name_plural} {timezone.now():%Y-%m-%d}".replace(" ", "-")
         return file_response(file_type, name, columns, rows)

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import NestedObjects
-from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, models
 from django.http import HttpRequest
 from unfold.decorators import display
@@ -21,8 +20,6 @@ from core.visibility import sees_every_client
 from operations.actions import OperatesMixin
 from operations.models import Operation
 from spreadsheets.admin import SheetMixin
-
-MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @admin.register(Client)
@@ -88,10 +85,6 @@ class ClientAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin, Sco
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "server":
             kwargs["queryset"] = Server.objects.choosable_by(request.user)
-        if db_field.name == "account_manager":
-            # A user who may only look can't manage a client.
-            able = get_user_model().objects.with_perm("accounts.change_client", backend=MODEL_BACKEND)
-            kwargs["queryset"] = able.filter(is_staff=True)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:

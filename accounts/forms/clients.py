@@ -11,6 +11,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from accounts.definitions import account_managers
 from accounts.models import Client, CredentialsProfile
 
 
@@ -47,6 +48,8 @@ class ClientForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk and self.instance.is_pushed and "account_name" in self.fields:
             self.fields["account_name"].disabled = True
+        if "account_manager" in self.fields:
+            self.fields["account_manager"].queryset = account_managers(self.instance.account_manager_id)  # type: ignore[attr-defined]
         if {"existing_profile", "server"} <= set(self.fields):
             self.fields["existing_profile"].choices = [("", "No, create a new one"), *self._existing_profiles()]  # type: ignore[attr-defined]
 

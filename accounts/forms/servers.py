@@ -36,7 +36,7 @@ class ServerForm(forms.ModelForm):
         if self.instance.pk:
             self.fields[
                 "password"
-            ].help_text = f"Stored password: {self.instance.password_text}. Leave this empty to keep it."
+            ].help_text = f"Current password: {self.instance.password_text}. Leave blank to keep it."
 
     def clean_password(self) -> str | Unreadable:
         password: str = self.cleaned_data["password"]

@@ -220,12 +220,10 @@ class Server(models.Model):
 
     @property
     def password_text(self) -> str:
-        """A description of the stored password that does not show it."""
+        """A description of the stored password that shows nothing of it, nor how long it is."""
         if isinstance(self.password, Unreadable):
             return "can't be decrypted"
-        count = len(self.password)
-        spaces = "with surrounding spaces" if self.password != self.password.strip() else "no surrounding spaces"
-        return f"{count} character{'' if count == 1 else 's'}, {spaces}"
+        return "set, with surrounding spaces" if self.password != self.password.strip() else "set"
 
     def fields_of(self, connector: str) -> tuple[ConnectorField, ...] | None:
         """Return the connector's fields: as this server reported them, or the known ones before the server was read.

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from bots.models.deployment import BotState, Deployment
 from bots.orders import OpenOrder, describe
+from core.acting import note
 from core.visibility import AnyUser, OfClientsQuerySet
 
 
@@ -100,6 +101,7 @@ class OrphanedOrders(models.Model):
             down = Deployment.objects.filter(pk=self.deployment_id).exclude(observed_state__in=up)
             if resolved:
                 down.update(exposed_since=None, open_orders=[])
+                note(self.deployment.bot, "marked orders as resolved", self.market)
         return bool(resolved)
 
 

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
+from core.acting import note
 from core.visibility import AnyUser, sees_every_client
 
 #: How long an instance is remembered after it was last seen: what comes back later under its name may be another one.
@@ -69,9 +70,15 @@ class UnmanagedInstance(models.Model):
     def acknowledge(self, user: AnyUser) -> bool:
         """Record that the user knows it; return false when it was acknowledged already."""
         unknown = UnmanagedInstance.objects.filter(pk=self.pk, known_at=None)
-        return bool(unknown.update(known_at=timezone.now(), known_by=user))
+        if not unknown.update(known_at=timezone.now(), known_by=user):
+            return False
+        note(self, "marked as known")
+        return True
 
     def withdraw_acknowledgement(self) -> bool:
         """Remove the acknowledgment; return false when there was none."""
         known = UnmanagedInstance.objects.filter(pk=self.pk, known_at__isnull=False)
-        return bool(known.update(known_at=None, known_by=None))
+        if not known.update(known_at=None, known_by=None):
+            return False
+        note(self, "no longer marked as known")
+        return True

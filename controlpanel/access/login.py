@@ -33,13 +33,13 @@ BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
 
 
 class SignInForm(AuthenticationForm):
-    error_messages = AuthenticationForm.error_messages | {"invalid_login": "Wrong username or password."}
+    error_messages = AuthenticationForm.error_messages | {"invalid_login": "Wrong username, password or code."}
 
     code = forms.CharField(
         required=False,
         max_length=20,
-        label="Two-factor code",
-        help_text="From your authenticator app, or a recovery code. Leave it empty if you don't use one.",
+        label="Two-factor code (only if you use one)",
+        help_text="From your authenticator app, or a recovery code.",
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "one-time-code",

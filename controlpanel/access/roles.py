@@ -6,6 +6,8 @@ remembered (``RoleGrant``) and never given again: what an administrator of the h
 was added by hand stays.
 """
 
+from dataclasses import dataclass
+
 from django.contrib.auth.models import Group, Permission
 from django.db import models, transaction
 from django.db.models.functions import Concat
@@ -18,6 +20,52 @@ ROLES = {
     "M": "Account manager",  # manages their own clients and sees no others
     "V": "Viewer",  # sees every client and changes nothing
 }
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a role may do, in a sentence, and what it may not."""
+
+    may: str
+    may_not: str
+
+
+DESCRIPTIONS = {
+    "Administrator": Description(
+        "Everything an operator can do, plus users, scripts and controllers.",
+        "Can't create superusers or change what a role may do.",
+    ),
+    "Operator": Description(
+        "Runs every client's bots, the servers and the shared notifications.", "Can't manage users or add scripts."
+    ),
+    "Account manager": Description(
+        "Runs own clients: their keys, bots, obligations and reports.", "Can't see other clients or change servers."
+    ),
+    "Viewer": Description(
+        "Sees every client, bot and incident, as the panel last saw them.", "Can't change anything or contact a server."
+    ),
+}
+
+#: The questions that the table of roles answers, each with the permission that decides, and whether a role that does
+#: not see every client may do it for own clients.
+CAPABILITIES = (
+    ("See clients, bots and incidents", "accounts.view_client", True),
+    ("Add and change clients", "accounts.change_client", True),
+    ("Enter exchange keys", "accounts.change_exchangekey", True),
+    ("Add and change bots", "bots.change_bot", True),
+    ("Deploy, stop and archive bots", "bots.deploy_bot", True),
+    ("Delete bots", "bots.delete_bot", True),
+    ("Define obligations", "markets.change_obligation", True),
+    ("Share reports", "client_reports.share_report", True),
+    ("Acknowledge incidents", "notifications.acknowledge_incident", True),
+    ("Create own API tokens", "json_api.add_token", False),
+    ("Choose account managers", "accounts.assign_client", False),
+    ("Add and change servers", "accounts.change_server", False),
+    ("Set up shared notifications", "notifications.change_channel", False),
+    ("Set up webhooks", "json_api.add_webhook", False),
+    ("Add scripts and controllers", "bots.write_script", False),
+    ("Invite and suspend users", "auth.change_user", False),
+)
 
 #: Permissions by role. One without a role takes a superuser, or an individual grant.
 WHO_MAY = {
@@ -96,6 +144,7 @@ WHO_MAY = {
     "json_api.view_webhookdelivery": "A O",
     # the panel itself
     "operations.view_operation": "A O M V",
+    "audit.view_auditevent": "A O M V",  # of their own clients and their own doing; of users for who sees users
     "auth.view_user": "A",
     "auth.add_user": "A",
     "auth.change_user": "A",
@@ -105,6 +154,38 @@ WHO_MAY = {
     "auth.change_group": "",
     "auth.delete_group": "",
 }
+
+
+@dataclass(frozen=True)
+class RoleTable:
+    """What each role may do now, also after its permissions were changed by hand.
+
+    Attributes:
+        roles: each with its description, if it is one of the panel's own.
+        rows: for each capability its label, and for each role "yes", "own clients" or "no".
+    """
+
+    roles: list[tuple[Group, Description | None]]
+    rows: list[tuple[str, list[str]]]
+
+
+def role_table() -> RoleTable:
+    held: dict[Group, set[str]] = {}
+    for group in Group.objects.order_by("pk").prefetch_related("permissions__content_type"):
+        held[group] = {f"{p.content_type.app_label}.{p.codename}" for p in group.permissions.all()}
+
+    def answer(permission: str, own: set[str], per_client: bool) -> str:
+        if permission not in own:
+            return "no"
+        return "own clients" if per_client and "accounts.view_every_client" not in own else "yes"
+
+    return RoleTable(
+        roles=[(group, DESCRIPTIONS.get(group.name)) for group in held],
+        rows=[
+            (label, [answer(permission, own, per_client) for own in held.values()])
+            for label, permission, per_client in CAPABILITIES
+        ],
+    )
 
 
 def permissions_that_count() -> models.QuerySet[Permission]:

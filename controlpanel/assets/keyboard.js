@@ -62,3 +62,10 @@ document.addEventListener("DOMContentLoaded", () => {
   // Read by Simplebar, which calls every part that scrolls the same.
   document.getElementById("nav-sidebar-apps")?.setAttribute("data-simplebar-aria-label", "Menu");
 });
+
+// Unfold shows the page only when its scripts have begun, which is too late for the browser's own `autofocus`.
+document.addEventListener("alpine:initialized", () => {
+  requestAnimationFrame(() => {
+    if (document.activeElement === document.body) document.querySelector("main [autofocus]")?.focus();
+  });
+});

@@ -189,7 +189,9 @@ def finish(request: HttpRequest, client_id: int) -> HttpResponse:
         raise PermissionDenied
     if line := onboarding.checklist.next:
         messages.warning(request, f"{client} is not ready yet. {line.title}: {line.sentence}")
-    elif Client.objects.filter(pk=client.pk, status=ClientStatus.ONBOARDING).update(status=ClientStatus.ACTIVE):
+    elif client.status == ClientStatus.ONBOARDING:
+        client.status = ClientStatus.ACTIVE
+        client.save(update_fields=["status"])
         clients.log_change(request, client, [{"changed": {"fields": ["status"]}}])
         messages.success(request, f"{client} is active.")
     return redirect(client)

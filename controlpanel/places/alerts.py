@@ -22,7 +22,8 @@ from bots.reporting.next_step import next_summary
 from core.problems import Problem
 from core.visibility import AnyUser
 from notifications.impact import NO_IMPACT, Impact, impacts
-from notifications.models import FAMILIES, Incident, IncidentKind
+from notifications.kinds import FAMILIES, IncidentKind
+from notifications.models import Incident
 from operations import kinds
 from operations.problems import NotPossibleNow
 
@@ -402,5 +403,6 @@ def _onboarding_alerts(user: AnyUser) -> Iterator[Alert]:
                 "arrow_forward",
             )
             for client in clients[:NAMED]
+            if user.has_perm("accounts.change_client")
         ],
     )

@@ -22,7 +22,7 @@ from operations import kinds
 
 #: Each with its icon. The search covers the rows that the user sees in each model's list.
 SEARCHED = {Client: "group", Bot: "smart_toy", ExchangeKey: "key", Server: "dns", Strategy: "description"}
-#: How many rows of each are offered; whoever types more of the name finds the others.
+#: How many rows of each are offered; more of the name finds the others.
 MOST = 8
 
 
@@ -62,11 +62,13 @@ def _pages(request: HttpRequest, term: str) -> Iterator[SearchResult]:
 
 
 def _new(request: HttpRequest, term: str) -> Iterator[SearchResult]:
-    """Yield the forms with which a client, a key or a bot is added."""
+    """Yield forms that are no list: for a new client, key, bot or user, and for one's own notifications."""
     offers = (
         ("Onboard client", "onboard", "accounts.add_client"),
         ("Add exchange key", "admin:accounts_exchangekey_add", "accounts.add_exchangekey"),
         ("Add bot", "admin:bots_bot_add", "bots.add_bot"),
+        ("Invite user", "admin:auth_user_invite", "auth.add_user"),
+        ("My notifications", "my_notifications", "notifications.view_incident"),
     )
     for title, page, permission in offers:
         if term in title.lower() and request.user.has_perm(permission):

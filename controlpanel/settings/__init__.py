@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "notifications",
     "client_reports",
     "json_api",
+    "audit",
     # Last: it gives the roles the permissions of all others.
     "controlpanel",
 ]
@@ -57,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "audit.middleware.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "controlpanel.access.login.AdmissionMiddleware",
@@ -158,6 +160,8 @@ if PRODUCTION:
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+#: How long the link of an invitation works. Nothing else sends links for new passwords.
+PASSWORD_RESET_TIMEOUT = 7 * 24 * 60 * 60
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -193,6 +197,7 @@ KEY_ROTATION_DAYS = env("KEY_ROTATION_DAYS")
 
 #: How long an operation that has ended is kept, in days; 0 forever.
 OPERATIONS_KEPT_DAYS = env("OPERATIONS_KEPT_DAYS")
+AUDIT_KEPT_DAYS = env("AUDIT_KEPT_DAYS")
 
 #: All in seconds unless noted otherwise.
 OPERATIONS: dict[str, float] = {
@@ -259,6 +264,8 @@ DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL")
 NOTIFICATIONS = {
     # On a developer's machine e-mails are printed. In production that would be silence, so there they are refused.
     "MAIL": bool(env("EMAIL_URL")) or not PRODUCTION,
+    # Whether an e-mail reaches anyone. Otherwise invitations are links to copy.
+    "MAIL_SERVER": bool(env("EMAIL_URL")),
     # Webhooks may lead to this machine, without TLS.
     "LOCAL": not PRODUCTION,
     "TELEGRAM_API": "https://api.telegram.org",

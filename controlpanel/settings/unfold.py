@@ -14,13 +14,14 @@ UNFOLD = {
     "LOGIN": {"form": "controlpanel.access.login.SignInForm"},
     "ACCOUNT": {
         "navigation": [
+            {"title": "My notifications", "link": reverse_lazy("my_notifications")},
             {"title": "Two-factor authentication", "link": reverse_lazy("second_factor")},
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
     "SCRIPTS": [
         lambda request, name=name: static(f"{name}.js")
-        for name in ("times", "keyboard", "renewing", "forms", "secrets", "dialogs")
+        for name in ("times", "keyboard", "renewing", "forms", "secrets", "dialogs", "bell")
     ],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",

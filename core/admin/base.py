@@ -54,13 +54,13 @@ class PanelAdmin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OwnPageList
 
-    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         return self._to_own_page(request, obj) or super().response_post_save_add(request, obj)
 
-    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         return self._to_own_page(request, obj) or super().response_post_save_change(request, obj)
 
-    def _to_own_page(self, request: HttpRequest, obj: models.Model) -> HttpResponse | None:
+    def _to_own_page(self, request: HttpRequest, obj: models.Model) -> HttpResponseRedirect | None:
         """Redirect to an object's page besides its form, if it has one: saving sends nothing, and it says what is left
         to do.
         """

@@ -21,14 +21,18 @@ class ChannelAdmin(ReceiverMixin):
     facts_template = "notifications/channel_facts.html"
     list_title = "Notifications"
     when_empty = (
-        "Until you add one, incidents are shown in the panel only. A channel notifies you by e-mail, "
-        "Slack, Discord, Telegram or webhook (JSON), when an incident opens and when it is resolved."
+        "Add a channel to notify everybody of incidents by e-mail, "
+        "Slack, Discord, Telegram or webhook (JSON). Your own are under “My notifications”."
     )
     list_display = ("name", "kind", "notified_of", "owner_label", "active", "outcome")
     list_filter = ("kind", "active")
     list_select_related = ("client", "manager")
     search_fields = ("name",)
     search_help_text = "Search by name"
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Channel]:
+        channels: models.QuerySet[Channel] = super().get_queryset(request).filter(user=None)
+        return channels
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         notified = FIELDS_OF_KINDS if self.may_enter_secret(request, obj) else ("recipient",)

@@ -11,7 +11,8 @@ from unfold.widgets import (
 )
 
 from core.widgets import SECRET_ATTRS, describe_stored
-from notifications.models import Channel, ChannelKind, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Channel, ChannelKind
 
 #: The columns that mean something else for each kind of channel. A kind's field for one is named after both.
 COLUMNS = ("secret", "recipient")

@@ -117,7 +117,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
         channels = Channel.objects.visible_to(request.user)
         subject = incident.subject
         shown = subject and type(subject)._default_manager.visible_to(request.user).filter(pk=subject.pk).exists()
-        sent = incident.deliveries.filter(channel__in=channels).select_related("channel")
+        sent = incident.deliveries.filter(channel__in=channels).select_related("channel__user")
         deliveries = list(sent.order_by("pk"))
         unmanaged = isinstance(subject, UnmanagedInstance) and subject.known_at is None
         return TemplateResponse(
@@ -132,6 +132,7 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
                 "subject": subject if shown else None,
                 "impact": impact_of(incident, Bot.objects.visible_to(request.user)),
                 "lasted": describe(incident.duration),
+                "others_notified": _others_notified(incident, request),
                 "deliveries": deliveries,
                 "timeline": timeline(incident, subject if shown else None, deliveries),
                 "may_acknowledge_instance": unmanaged and request.user.has_perm("bots.acknowledge_instance"),
@@ -177,3 +178,9 @@ class IncidentAdmin(ReadOnlyMixin, ScopedMixin):
 
 def _can_be_acknowledged(incident: Incident) -> bool:
     return incident.is_open and incident.acknowledged_at is None
+
+
+def _others_notified(incident: Incident, request: HttpRequest) -> int:
+    """Return how many other users were notified by ways of their own."""
+    own = Channel.objects.filter(user__isnull=False, deliveries__incident=incident).exclude(user=request.user.pk)
+    return own.values("user").distinct().count()

@@ -1,6 +1,7 @@
 """Incidents by e-mail."""
 
 import smtplib
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -12,16 +13,25 @@ from notifications.problems import MailFailed, MailNotConfigured
 
 
 def send(message: Message, channel: Channel) -> None:
+    send_text(message.headline, message.text, channel.addresses)
+
+
+def send_text(subject: str, text: str, addresses: Sequence[str]) -> None:
+    """Send an e-mail.
+
+    Raises:
+        MailNotConfigured, MailFailed
+    """
     if not settings.NOTIFICATIONS["MAIL"]:
         raise MailNotConfigured
-    if problem := _try_to_send(message, channel):
+    if problem := _try_to_send(subject, text, addresses):
         raise problem
 
 
-def _try_to_send(message: Message, channel: Channel) -> Problem | None:
+def _try_to_send(subject: str, text: str, addresses: Sequence[str]) -> Problem | None:
     try:
-        # A headline contains names that users entered; a line break in one would start a header of its own.
-        send_mail(" ".join(message.headline.split()), message.text, None, channel.addresses)
+        # A subject contains names that users entered; a line break in one would start a header of its own.
+        send_mail(" ".join(subject.split()), text, None, addresses)
     except smtplib.SMTPException as error:
         return MailFailed(f"{MailFailed.meaning} ({type(error).__name__})")
     except OSError as error:

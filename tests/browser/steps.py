@@ -33,7 +33,7 @@ def press(page: Page, label: str) -> None:
     action = actions.locator("a, button").filter(has_text=re.compile(rf"{label}\s*$"))
     expect(action).to_have_count(1)
     if not action.is_visible():
-        actions.get_by_text("More", exact=True).click()
+        actions.locator("summary").click()
     if action.get_attribute("href"):
         action.click()
         action = page.get_by_role("dialog").get_by_role("button", name=label, exact=True)

@@ -69,12 +69,14 @@ from accounts.balances.portfolio import read_balances
 from bots.monitoring.poll import poll_server
 from bots.models import Bot, LogKind, LogLine, PerformanceSample
 from client_reports.models import Subscription
+from controlpanel.access.invitations import invite
 from hummingbot_api.results import Fill
 from json_api.models import Token, Webhook, WebhookDelivery
 from markets.models import Obligation, QuoteSample
 from markets.reading.poll import read_markets
 from markets.reading.trades import record_fills
-from notifications.models import Channel, ChannelKind, Delivery, Event, Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Channel, ChannelKind, Delivery, Event, Incident
 from notifications.outbox import DeliveryState
 
 server, _ = Server.objects.get_or_create(
@@ -156,10 +158,12 @@ LogLine.objects.bulk_create(
     for level, logger, message in LINES
 )
 Delivery.objects.get_or_create(
-    incident=incident, channel=Channel.objects.get(), event=Event.OPENED,
+    incident=incident, channel=Channel.objects.get(name="Desk"), event=Event.OPENED,
     defaults={"state": DeliveryState.SENT, "attempts": 1, "sent_at": now},
 )
 admin = User.objects.get(username="admin")
+Channel.objects.create(user=admin, name="own", kind=ChannelKind.EMAIL, recipient="admin@example.com", severity="info")
+invite(email="new@example.com", role=Group.objects.get(name="Viewer"), inviter=admin, origin="https://panel.example.com")
 webhook = Webhook(user=admin, name="billing", address="https://billing.example.com/hook", active=False)
 webhook.renew_secret()
 webhook.save()

@@ -17,7 +17,8 @@ from client_reports.formats.workbook import workbook
 from client_reports.periods import read_month
 from markets.models import Obligation, ObligationDay, TradeReading
 from markets.reading.trades import record_fills
-from notifications.models import Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Incident
 from tests.conftest import count_queries
 from tests.markets.conftest import a_fill, book_sample, deployed, sample  # noqa: F401 - a fixture
 

@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from accounts.models import Client, Server
 from bots.models import Bot, BotState, Deployment, Strategy
 from notifications.detection import detect
-from notifications.models import Channel, ChannelKind, Incident
+from notifications.models import Channel, ChannelKind, Incident, PersonalSettings
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.controlpanel.conftest import browse, make_user  # noqa: F401 - fixtures
@@ -120,3 +121,38 @@ def ended(kind: str, subject: Any, state: State, code: str = "", ago: timedelta 
     )
     operation.refresh_from_db()
     return operation
+
+
+@pytest.fixture
+def users(db) -> dict[str, User]:
+    """One of each role, by the first letter of its name."""
+    made = {}
+    for group in Group.objects.all():
+        user = User.objects.create_user(group.name.lower(), f"{group.pk}@example.com", is_staff=True)
+        user.groups.add(group)
+        made[group.name[0]] = user
+    made["O"].is_active = False
+    made["O"].save()
+    return made | {"M": User.objects.get(username="account manager"), "A": User.objects.get(username="administrator")}
+
+
+@pytest.fixture
+def manager(users) -> User:
+    return users["M"]
+
+
+@pytest.fixture
+def own_bot(make_live, manager):
+    return make_live("Sharp", manager=manager)
+
+
+def crash(bot: Any) -> Incident:
+    shows(bot, BotState.CRASHED)
+    return polls()[-1]
+
+
+def quiet(user: User, **changes: Any) -> PersonalSettings:
+    """Quiet hours that began an hour ago and last another one."""
+    now = timezone.now()
+    begin, end = (now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time()
+    return PersonalSettings.objects.create(user=user, **{"quiet_from": begin, "quiet_to": end} | changes)

@@ -26,9 +26,9 @@ from tests.notifications.test_pages import CHANNELS, SLACK, crashed, two_clients
 
 def test_without_a_channel_the_list_reports_that_no_one_is_notified(admin_client, channel):
     page = reverse(f"{CHANNELS}_changelist")
-    assert "Until you add one" not in words(admin_client.get(page))
+    assert "Add a channel to notify everybody" not in words(admin_client.get(page))
     channel.delete()
-    assert "Until you add one" in words(admin_client.get(page))
+    assert "Add a channel to notify everybody" in words(admin_client.get(page))
 
 
 def facts(**changes) -> dict:

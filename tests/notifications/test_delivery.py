@@ -16,7 +16,8 @@ from notifications import http, messages
 from notifications.channels import dispatch, email
 from notifications.delivery import outbox
 from notifications.http import check_url, post
-from notifications.models import Channel, ChannelKind, Delivery, Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Channel, ChannelKind, Delivery, Incident
 from notifications.outbox import BACKOFF, MAX_ATTEMPTS, MAX_WAIT, DeliveryState
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
 from tests.hummingbot_api.http.hostile import listening, trickling

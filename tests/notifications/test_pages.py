@@ -13,7 +13,8 @@ from django.utils import timezone
 from accounts.models import Client
 from bots.models import Bot, BotState
 from notifications.delivery import outbox
-from notifications.models import Channel, Delivery, Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Channel, Delivery, Incident
 from operations.models import State, WorkerHeartbeat
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of, url_of
 from tests.hummingbot_api.stub import Reply
@@ -58,12 +59,12 @@ def test_the_fix_stands_out_and_not_acknowledge(crashed, admin_client):
     assert "Acknowledge" in page
 
 
-def test_a_user_who_may_not_add_a_channel_sees_who_can(crashed, admin_client, django_user_model):
+def test_where_nobody_was_notified_each_user_is_led_to_what_they_can_set_up(crashed, admin_client, django_user_model):
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_incident", "view_every_client"]))
-    assert "Add a channel" in words(admin_client.get(url_of(crashed)))
-    reported = django_test_client(viewer)
-    assert "Ask an administrator to add a channel" in words(reported.get(url_of(crashed)))
+    assert "Set up your notifications , or add a shared channel" in words(admin_client.get(url_of(crashed)))
+    seen = words(django_test_client(viewer).get(url_of(crashed)))
+    assert "Nobody was notified. Set up your notifications" in seen and "shared channel" not in seen
 
 
 def test_when_nothing_is_wrong_the_list_says_so_and_the_sidebar_has_no_badge(bot, admin_client):

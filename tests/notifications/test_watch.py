@@ -13,7 +13,8 @@ from core.problems.server import problem_class
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from notifications import detection, tasks
 from notifications.detection import detect
-from notifications.models import FAMILIES, Channel, Delivery, Event, Incident, IncidentKind
+from notifications.kinds import FAMILIES, IncidentKind
+from notifications.models import Channel, Delivery, Event, Incident
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED, count_queries

@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from core.acting import Actor, Door, acting
 from json_api.models import Scope, Token
 
 
@@ -19,6 +20,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scope", action="append", choices=Scope.values, help="may be given several times; read by default"
         )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        with acting(Actor(Door.TERMINAL)):
+            return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = get_user_model().objects.filter(username=options["user"]).first()

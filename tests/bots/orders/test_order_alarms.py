@@ -17,7 +17,8 @@ from hummingbot_api.resources.archives import Archives
 from hummingbot_api.resources.bots import Bots
 from hummingbot_api.resources.docker import Docker
 from hummingbot_api.results import LogEntry, MqttStatus
-from notifications.models import Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Incident
 from operations import runner
 from operations.models import Operation, State
 from operations.problems import OperationActive

@@ -417,3 +417,9 @@ def test_the_host_can_end_a_pause_from_the_command_line(user):
         try_to_sign_in(password="wrong")
     call_command("axes_reset_username", "mia", verbosity=0)
     assert try_to_sign_in().status_code == 302
+
+
+def test_the_sign_in_page_says_what_is_wrong_in_one_sentence_and_who_needs_a_code(user):
+    page = text_of(try_to_sign_in(password="wrong"))
+    assert "Wrong username, password or code." in page and "staff account" not in page
+    assert "Two-factor code (only if you use one)" in page

@@ -2,15 +2,19 @@
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
+import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
-from controlpanel.access.roles import WHO_MAY
-from controlpanel.admin import NewUserForm
+from controlpanel.access.roles import CAPABILITIES, DESCRIPTIONS, ROLES, WHO_MAY, role_table
+from controlpanel.access.sessions import sessions_of
+from controlpanel.admin.users import NewUserForm
 from tests.controlpanel.access.test_roles import a_worker_is_there, users
 from tests.controlpanel.conftest import BOT, text_of
 
@@ -104,6 +108,146 @@ def test_no_user_changes_one_with_more_permissions(how, active, panel, make_user
         answer = panel.post(users, {"action": action, "_selected_action": [mighty.pk]}, follow=True)
         assert "has more permissions than you" in text_of(answer)
     assert User.objects.values().get(pk=mighty.pk) == before
+
+
+# --- suspending, signing out, deleting ---
+
+
+def test_a_suspended_user_is_signed_out_and_can_be_restored(panel, users, browse):
+    operator = users["O"]
+    inside = browse(operator)
+    assert panel.post(user_page(operator, "suspend")).status_code == 302
+    assert inside.get(reverse("admin:index")).status_code == 302 and not sessions_of(operator)
+    assert "suspended" in text_of(panel.get(user_page(operator)))
+    panel.post(user_page(operator, "restore"))
+    operator.refresh_from_db()
+    assert operator.is_active
+    words = LogEntry.objects.filter(object_id=operator.pk).values_list("change_message", flat=True)
+    assert [*words.order_by("pk")] == ["Suspended.", "Restored."]
+
+
+def test_nobody_suspends_themselves(panel, administrator):
+    assert "Suspend" not in buttons(panel.get(user_page(administrator)))
+    panel.post(user_page(administrator, "suspend"))
+    administrator.refresh_from_db()
+    assert administrator.is_active
+
+
+def test_signing_out_everywhere_ends_all_sessions_but_ones_own(panel, administrator, users, browse):
+    tablet, phone, other = browse(users["O"]), browse(users["O"]), browse(administrator)
+    assert facts(panel.get(user_page(users["O"])))["Active sessions"] == "2"
+    panel.post(user_page(users["O"], "sign-out"))
+    assert {browser.get(reverse("admin:index")).status_code for browser in (tablet, phone)} == {302}
+    panel.post(user_page(administrator, "sign-out"))
+    assert other.get(reverse("admin:index")).status_code == 302
+    assert panel.get(reverse("admin:index")).status_code == 200
+
+
+@pytest.mark.parametrize("act", ["suspend", "restore", "sign-out"])
+@pytest.mark.parametrize("letter", ["O", "M", "V"])
+def test_only_administrators_act_on_users(act, letter, users, browse):
+    assert browse(users[letter]).post(user_page(users["A"], act)).status_code == 403
+
+
+def test_an_administrator_does_not_act_on_a_superuser(panel, admin_user):
+    for act in ("suspend", "restore", "sign-out"):
+        assert panel.post(user_page(admin_user, act)).status_code == 403
+    admin_user.refresh_from_db()
+    assert admin_user.is_active
+
+
+def test_a_user_with_a_history_is_never_deleted_not_even_by_a_superuser(admin_client, users, browse):
+    new, known = users["V"], users["O"]
+    User.objects.filter(pk=known.pk).update(last_login=timezone.now())
+    assert admin_client.post(user_page(known, "delete"), {"post": "yes"}).status_code == 403
+    assert "Delete" not in buttons(admin_client.get(user_page(known)))
+    marked = {"action": "delete_selected", "_selected_action": [known.pk], "post": "yes"}
+    admin_client.post(reverse("admin:auth_user_changelist"), marked)
+    assert User.objects.filter(pk=known.pk).exists()
+    assert admin_client.post(user_page(new, "delete"), {"post": "yes"}).status_code == 302
+
+
+# --- the page ---
+
+
+def test_a_users_page_begins_with_who_they_are_and_hides_permissions(admin_client, users):
+    User.objects.filter(pk=users["O"].pk).update(first_name="Olivia", last_name="Reed", email="olivia@example.com")
+    page = admin_client.get(user_page(users["O"]))
+    assert facts(page) | {"Added": ""} == {
+        "E-mail": "olivia@example.com",
+        "Role": "Operator",
+        "Last sign-in": "never",
+        "Two-factor authentication": "off",
+        "Active sessions": "0",
+        "Active API tokens": "0",
+        "Added": "",
+    }
+    folded = re.search(r"<details>\s*<summary>.*?</summary>(.*?)</details>", text_of(page), re.S)[1]  # type: ignore[index]
+    assert "user_permissions" in folded and "is_superuser" in folded
+    assert 'name="is_active"' not in text_of(page)
+
+
+def test_errors_in_a_password_stand_at_the_password(panel, administrator):
+    role = Group.objects.get(name="Viewer").pk
+    short = {"password1": "short", "password2": "short"}
+    new = panel.post(reverse("admin:auth_user_add"), {"username": "mia", "role": role, **short})
+    assert list(new.context["adminform"].form.errors) == ["password1"]
+    others = panel.post(user_page(administrator, "password_change"), short)
+    assert list(others.context["form"].errors) == ["password1"]
+    administrator.set_password("the old one, long enough")
+    administrator.save()
+    panel.force_login(administrator)
+    own = {"old_password": "the old one, long enough", "new_password1": "short", "new_password2": "short"}
+    assert list(panel.post(reverse("admin:password_change"), own).context["form"].errors) == ["new_password1"]
+
+
+def facts(response: Any) -> dict[str, str]:
+    """Return what the page says of the user, by its label."""
+    rows = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text_of(response), re.S)
+    return {label: re.sub(r"<[^>]*>", "", value).strip() for label, value in rows}
+
+
+def buttons(response: Any) -> str:
+    """Return the buttons and links of the page's content, as text."""
+    main = text_of(response).partition("<main")[2]
+    return " ".join(re.findall(r"<(?:button|a)\b[^>]*>(.*?)</(?:button|a)>", main, re.S))
+
+
+# --- roles ---
+
+
+def answers(capability: str) -> dict[str, str]:
+    table = role_table()
+    names = [group.name for group, _ in table.roles]
+    return dict(zip(names, dict(table.rows)[capability], strict=True))
+
+
+def test_the_list_of_roles_answers_what_each_may_do(panel):
+    page = text_of(panel.get(reverse("admin:auth_group_changelist")))
+    assert answers("Deploy, stop and archive bots") == {
+        "Administrator": "yes",
+        "Operator": "yes",
+        "Account manager": "own clients",
+        "Viewer": "no",
+    }
+    assert "Deploy, stop and archive bots" in page and "own clients" in page
+    for description in DESCRIPTIONS.values():
+        assert description.may in page and description.may_not in page
+    assert reverse("admin:auth_group_changelist") in text_of(
+        panel.get(user_page(User.objects.get(username="walker-v")))
+    )
+
+
+def test_the_table_of_roles_follows_what_was_changed_by_hand(db):
+    Group.objects.get(name="Viewer").permissions.add(Permission.objects.get(codename="deploy_bot"))
+    Group.objects.create(name="Night desk")
+    may = answers("Deploy, stop and archive bots")
+    assert (may["Viewer"], may["Night desk"]) == ("yes", "no")
+
+
+def test_every_role_is_described_by_permissions_that_exist():
+    assert set(DESCRIPTIONS) == set(ROLES.values())
+    assert {permission for _, permission, _ in CAPABILITIES} <= set(WHO_MAY)
 
 
 def test_an_administrator_changes_no_group(panel):

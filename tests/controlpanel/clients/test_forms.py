@@ -120,11 +120,26 @@ def test_a_new_server_needs_a_password_and_an_old_one_keeps_its_own(save_server,
     assert save_server(password=" spaced ").status_code == 302
     server = Server.objects.get()
     assert server.password == " spaced "
-    assert "8 characters, with surrounding spaces" in text_of(admin_client.get(url_of(server)))
+    assert "Current password: set, with surrounding spaces" in text_of(admin_client.get(url_of(server)))
     facts = {"name": "Renamed", "base_url": server.base_url, "username": "admin", "password": ""}
     assert admin_client.post(url_of(server), facts).status_code == 302
     server.refresh_from_db()
     assert (server.name, server.password) == ("Renamed", " spaced ")
+
+
+def test_only_a_user_who_may_run_clients_can_become_an_account_manager(server, admin_client, make_user):
+    manager, viewer = make_user("mara"), make_user("vera", {"accounts.view_client", "accounts.view_every_client"})
+    page = admin_client.get(reverse(f"{CLIENT}_add"))
+    offered = page.context["adminform"].form.fields["account_manager"].queryset
+    assert manager in offered and viewer not in offered
+    facts = {"name": "Sharp", "server": server.pk, "status": "onboarding"}
+    assert "account_manager" in refused(
+        admin_client.post(reverse(f"{CLIENT}_add"), facts | {"account_manager": viewer.pk})
+    )
+    # One who has lost the permission since stays until somebody else is chosen.
+    client = Client.objects.create(name="Sharp", account_name="sharp", server=server, account_manager=viewer)
+    kept = facts | {"account_name": "sharp", "account_manager": viewer.pk, "notes": "kept"}
+    assert admin_client.post(url_of(client), kept).status_code == 302
 
 
 def test_two_servers_of_one_name_are_refused(server, save_server):

@@ -13,7 +13,8 @@ from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKe
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
 from controlpanel.places.home import MOST
 from notifications.detection import detect
-from notifications.models import Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Incident
 from operations.models import Operation
 from tests.controlpanel.conftest import operate_url, text_of, url_of
 from tests.controlpanel.pages.test_home import INDEX, card, crash, deploy, make_world, sharp, shown, watched
@@ -263,6 +264,12 @@ def test_a_client_who_is_being_onboarded_is_listed(sharp, admin_client, make_use
     Client.objects.filter(pk=client.pk).update(status=ClientStatus.ACTIVE)
     assert "Next:" not in shown(browse(manager))
     assert "In onboarding <" in shown(admin_client)
+
+
+def test_a_viewer_is_not_offered_to_continue_an_onboarding(sharp, make_user, browse):
+    Client.objects.create(name="Half", account_name="half", server=sharp.server)
+    page = shown(browse(make_user("viewer", {"accounts.view_client", "accounts.view_every_client", "bots.view_bot"})))
+    assert "In onboarding:" in page and "Continue" not in card(page, "alerts")
 
 
 @pytest.mark.parametrize(

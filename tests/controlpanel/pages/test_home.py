@@ -9,7 +9,8 @@ from django.utils.timezone import localdate, now
 
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, Strategy
-from notifications.models import Incident, IncidentKind
+from notifications.kinds import IncidentKind
+from notifications.models import Incident
 from operations.models import Operation, State, WorkerHeartbeat
 from operations.services import operation_request
 from tests.conftest import stored_key

@@ -267,7 +267,7 @@ def test_the_rules_of_a_clients_page_hold(send, client_sharp, server):
             "inherit its keys. To use it anyway, turn on “Use master_account anyway (unsafe)” in the "
             "client's form."
         },
-        {"account_manager": "This user does not exist."},
+        {"account_manager": "No user of this name can manage clients."},
         {"account_name": "No account name can be made from this client name. Enter one."},
     ]
 

@@ -1,4 +1,4 @@
-"""The dashboard, and users and groups in the panel's design."""
+"""Users in the panel's design: who they are first, what they may do behind “Advanced”."""
 
 from copy import deepcopy
 from typing import Any
@@ -6,61 +6,36 @@ from typing import Any
 from axes.utils import reset
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.views.decorators.http import require_POST
 from unfold.decorators import display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from controlpanel.access.brake import locked_usernames
 from controlpanel.access.delegation import grantable_groups, may_change
-from controlpanel.access.roles import ROLES, permissions_that_count
+from controlpanel.access.invitations import is_mailed
+from controlpanel.access.passwords import NewUserPasswordForm, UserPasswordForm
+from controlpanel.access.sessions import sessions_of, sign_out
 from controlpanel.access.two_factor import log_change
-from controlpanel.models import SecondFactor
-from core.admin.base import PanelAdmin
+from controlpanel.admin.invitations import InvitesMixin
+from controlpanel.admin.roles import PermissionsMixin
+from controlpanel.models import Invitation, SecondFactor
 from json_api.models import Token
+from operations.models import Operation
 
-admin.site.index_template = "controlpanel/home.html"
 admin.site.unregister(User)
-admin.site.unregister(Group)
 
 
-class PermissionsField(forms.ModelMultipleChoiceField):
-    """A labeled checkbox for each."""
-
-    widget = UnfoldAdminCheckboxSelectMultipleWidget
-
-    def label_from_instance(self, obj: Any) -> str:
-        return str(obj.name)
-
-
-class PermissionsMixin(PanelAdmin):
-    """For the forms of users and groups, which hold permissions.
-
-    Attributes:
-        holders: the lookup from a permission to those who hold it.
-    """
-
-    holders: str
-
-    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
-        if db_field.related_model is Permission:
-            # Existing permissions are offered too, or the next save would remove them silently.
-            pk = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
-            held = Permission.objects.filter(**{self.holders: pk}) if pk else Permission.objects.none()
-            offered = Permission.objects.filter(
-                models.Q(pk__in=permissions_that_count().values("pk")) | models.Q(pk__in=held.values("pk"))
-            )
-            kwargs |= {"form_class": PermissionsField, "queryset": offered.select_related("content_type")}
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
-
-
-class NewUserForm(UserCreationForm):
+class NewUserForm(NewUserPasswordForm):
     """A user has a role from the beginning, and is let into the panel for it."""
 
     usable_password = None
@@ -81,25 +56,30 @@ class NewUserForm(UserCreationForm):
 
 
 @admin.register(User)
-class UserAdmin(PermissionsMixin, DjangoUserAdmin):
+class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
     holders = "user"
     when_empty = "A user signs in to the panel and has a role."
     form = UserChangeForm
     add_form = NewUserForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = UserPasswordForm
     list_display = ("username", "roles", "last_login", "second_factor_label", "sign_in_label")
     list_filter = ("groups", "is_active", "is_superuser")
     actions = ("unlock", "remove_second_factor", "revoke_tokens")
     add_fieldsets = ((None, {"fields": ("username", "role", "password1", "password2")}),)
     #: What a superuser alone decides on is not even shown to others.
     fieldsets = (
-        (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Role", {"fields": ("is_active", "is_staff", "groups")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "username")}),
+        ("Role", {"fields": ("groups",)}),
     )
-    superuser_fieldsets = (*fieldsets, ("Advanced permissions", {"fields": ("is_superuser", "user_permissions")}))
-    readonly_fields = ("last_login", "date_joined")
+    superuser_fieldsets = (
+        *fieldsets,
+        ("Advanced", {"fields": ("is_staff", "is_superuser", "user_permissions"), "classes": ("collapse",)}),
+    )
+    show_add_link = False  # the list has “Invite user”
+    search_help_text = "Search by username, name or e-mail"
+    list_before_template = "controlpanel/pending_invitations.html"
+    change_form_outer_before_template = "controlpanel/user_facts.html"
+    change_list_template = "controlpanel/users.html"
     # Django's two boxes side by side are neither for a phone nor for a screen reader.
     filter_horizontal = ()
 
@@ -108,7 +88,83 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         users = (
             super().get_queryset(request).annotate(is_locked=models.ExpressionWrapper(locked, models.BooleanField()))
         )
-        return users.select_related("second_factor").prefetch_related("groups")
+        return users.select_related("second_factor", "invitation").prefetch_related("groups")
+
+    def get_urls(self) -> list[URLPattern]:
+        acts = {"suspend": self.suspend_view, "restore": self.restore_view, "sign-out": self.sign_out_view}
+        own = [
+            path(f"<int:pk>/{act}/", self.admin_site.admin_view(require_POST(view)), name=f"auth_user_{act}")
+            for act, view in acts.items()
+        ]
+        return own + super().get_urls()
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        # Users are suspended. One who never signed in can be deleted on the user's page.
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    # --- the pages ------------------------------------------------------------------------------------------------
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        more = {
+            "invitations": self.pending_invitations(request),
+            "may_invite": self.has_add_permission(request),
+            "mailed": is_mailed(),
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **more})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        more: dict[str, Any] = {"show_save_and_add_another": False}
+        if (user := self.get_object(request, object_id)) is not None:
+            may_act = self.has_change_permission(request, user)
+            more |= {
+                "roles": self.roles(user),
+                "sign_in": self.sign_in_label(user),
+                "second_factor": self.second_factor_label(user),
+                "sessions": len(sessions_of(user)) if may_act else None,
+                "tokens": Token.objects.usable(timezone.now()).filter(user=user).count(),
+                "invitation": getattr(user, "invitation", None),
+                "may_act": may_act,
+                "is_self": user == request.user,
+                "mailed": is_mailed(),
+            }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def suspend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        user = self._user_to_act_on(request, pk)
+        if user == request.user:
+            messages.error(request, "You can't suspend yourself. Ask another administrator.")
+        elif User.objects.filter(pk=pk, is_active=True).update(is_active=False):
+            sign_out(user)
+            log_change(request, user, "Suspended.")
+            messages.success(
+                request, f"{user} is suspended: signed out everywhere, without access to pages or the API."
+            )
+        return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
+
+    def restore_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        user = self._user_to_act_on(request, pk)
+        if User.objects.filter(pk=pk, is_active=False).update(is_active=True):
+            log_change(request, user, "Restored.")
+            messages.success(request, f"{user} can sign in again. Their API tokens work again too.")
+        return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
+
+    def sign_out_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        user = self._user_to_act_on(request, pk)
+        own = user == request.user
+        count = sign_out(user, keep=request.session.session_key if own else None)
+        log_change(request, user, f"Signed out everywhere: {count}.")
+        messages.success(
+            request, f"Ended {count} session{'' if count == 1 else 's'}{' besides this one' if own else ''}."
+        )
+        return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
+
+    def _user_to_act_on(self, request: HttpRequest, pk: int) -> User:
+        user = get_object_or_404(User, pk=pk) if self.has_change_permission(request) else None
+        if user is None or not self.has_change_permission(request, user):
+            raise PermissionDenied
+        return user
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
@@ -129,7 +185,8 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
             kwargs["label"] = "Roles"
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
             kwargs["help_text"] = (
-                "The page “Roles” lists the permissions of each role. Account managers see only their own clients."
+                f'<a href="{reverse("admin:auth_group_changelist")}">What each role may do</a>. '
+                "Account managers see only their own clients."
             )
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
@@ -138,7 +195,10 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         return super().has_change_permission(request, obj) and (obj is None or may_change(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and (obj is None or may_change(request.user, obj))
+        """Only a user who has done nothing yet can be deleted: the history keeps the names of all others."""
+        if not super().has_delete_permission(request, obj):
+            return False
+        return obj is None or (may_change(request.user, obj) and not _has_history(obj))
 
     @display(description="role")
     def roles(self, user: User) -> str:
@@ -150,10 +210,14 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         factor = getattr(user, "second_factor", None)
         return "on" if factor is not None and factor.confirmed else "off"
 
-    @display(description="sign-in", label={"allowed": "success", "locked": "danger", "disabled": ""})
+    @display(
+        description="sign-in", label={"allowed": "success", "locked": "danger", "invited": "info", "suspended": ""}
+    )
     def sign_in_label(self, user: User) -> str:
         if not user.is_active:
-            return "disabled"
+            return "suspended"
+        if hasattr(user, "invitation"):
+            return "invited"
         return "locked" if user.is_locked else "allowed"  # type: ignore[attr-defined]
 
     @admin.action(description="Unlock", permissions=["change"])
@@ -190,6 +254,8 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         response = super().user_change_password(request, id, form_url)
+        if response.status_code == 302:
+            Invitation.objects.filter(user=int(id)).delete()  # its link would set another password
         if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=int(id)).count()):
             messages.warning(
                 request,
@@ -206,28 +272,9 @@ class UserAdmin(PermissionsMixin, DjangoUserAdmin):
         return [user for user in users if self.has_change_permission(request, user)]
 
 
-@admin.register(Group)
-class GroupAdmin(PermissionsMixin, DjangoGroupAdmin):
-    """The roles, and groups of the host's own. A role keeps its name, by which a new release finds it."""
-
-    holders = "group"
-    filter_horizontal = ()
-    fieldsets = ((None, {"fields": ("name", "permissions")}),)
-    shown_fieldsets = ((None, {"fields": ("name", "allowed")}),)
-    list_title = "Roles"
-    when_empty = "“manage.py migrate” creates the roles."
-
-    def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
-        writes = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
-        return self.fieldsets if writes else self.shown_fieldsets
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
-        return ("allowed", "name") if obj and obj.name in ROLES.values() else ("allowed",)
-
-    @display(description="permissions")
-    def allowed(self, group: Group) -> str:
-        names = group.permissions.values_list("name")
-        return format_html('<ul class="panel-points">{}</ul>', format_html_join("", "<li>{}</li>", names))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.name in ROLES.values())
+def _has_history(user: User) -> bool:
+    return (
+        user.last_login is not None
+        or LogEntry.objects.filter(user=user).exists()
+        or Operation.objects.filter(requested_by=user).exists()
+    )

@@ -1,0 +1,150 @@
+"""Activity: one list of who did what, from what to what, when, to which client and from where."""
+
+from collections.abc import Iterable
+from datetime import UTC, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from unfold.decorators import display
+
+from audit.models import AuditEvent, Outcome
+from core.admin.scoped import ScopedMixin, VisibleFilter
+from operations.actions import ReadOnlyMixin
+from spreadsheets.admin import ExportMixin
+
+COLUMNS = ("time (UTC)", "who", "what", "to what", "client", "changes", "outcome", "through", "address", "request")
+ROWS = 50
+
+
+class DayFilter(admin.SimpleListFilter):
+    """Whole days in the panel's time zone."""
+
+    title = "day"
+    parameter_name = "day"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("today", "today"), ("yesterday", "yesterday"), ("week", "last 7 days"), ("month", "last 30 days")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+        day = timedelta(days=1)
+        match self.value():
+            case "today":
+                return queryset.filter(at__gte=midnight)
+            case "yesterday":
+                return queryset.filter(at__gte=midnight - day, at__lt=midnight)
+            case "week":
+                return queryset.filter(at__gte=midnight - 6 * day)
+            case "month":
+                return queryset.filter(at__gte=midnight - 29 * day)
+        return queryset
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    title = "outcome"
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(Outcome.choices)
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> models.QuerySet[Any]:
+        return queryset.with_outcome(self.value()) if self.value() else queryset
+
+
+class PersonFilter(admin.SimpleListFilter):
+    """The people whose acts the user may see."""
+
+    title = "person"
+    parameter_name = "person"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        rows = AuditEvent.objects.visible_to(request.user).filter(user__isnull=False).order_by()
+        return [(str(pk), name) for pk, name in rows.values_list("user", "user__username").distinct()]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        chosen = self.value()
+        return queryset.filter(user=chosen) if chosen and chosen.isdecimal() else queryset
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
+    list_title = "Activity"
+    when_empty = "What people do in the panel, over the JSON API and in a terminal is listed here."
+    list_display = ("at", "actor", "what", "to_what", "client_name", "changed", "outcome_label", "origin")
+    list_filter = (DayFilter, PersonFilter, ("client", VisibleFilter), OutcomeFilter, "door")
+    list_select_related = ("client", "operation")
+    list_per_page = ROWS
+    show_full_result_count = False
+    search_fields = ("actor", "subject_label", "client_label", "verb", "detail", "request_id")
+    search_help_text = "Search by person, object, client or action"
+    fields = (
+        "at",
+        "actor",
+        "what",
+        "to_what",
+        "client_name",
+        "changes_listed",
+        "outcome_label",
+        "origin",
+        "request_id",
+    )
+
+    @display(description="what", ordering="verb")
+    def what(self, event: AuditEvent) -> str:
+        if event.operation is None:
+            return capfirst(event.verb)
+        return format_html('<a href="{}">{}</a>', event.operation.get_absolute_url(), capfirst(event.verb))
+
+    @display(description="to what", ordering="subject_label")
+    def to_what(self, event: AuditEvent) -> str:
+        return event.subject_label
+
+    @display(description="client", ordering="client_label")
+    def client_name(self, event: AuditEvent) -> str | None:
+        if event.client is None:
+            return event.client_label or None
+        return format_html('<a href="{}">{}</a>', event.client.get_absolute_url(), event.client)
+
+    @display(description="from what to what")
+    def changed(self, event: AuditEvent) -> str | None:
+        outcome = event.operation and (event.operation.error_message or event.operation.summary)
+        text = event.text or outcome or ""
+        return text if len(text) <= 160 else f"{text[:160]}…"
+
+    @display(description="from what to what")
+    def changes_listed(self, event: AuditEvent) -> str | None:
+        return event.text or None
+
+    @display(description="outcome", label={"done": "success", "failed": "danger", "active": "info"})
+    def outcome_label(self, event: AuditEvent) -> tuple[str, str]:
+        return event.result.value, event.result.label
+
+    @display(description="from")
+    def origin(self, event: AuditEvent) -> str:
+        return f"{event.door}, {event.address}" if event.address else event.door
+
+    def export(self, request: HttpRequest, queryset: Any) -> tuple[list[str], list[list[Any]]]:
+        return list(COLUMNS), _exported(queryset.select_related("operation").iterator(2000))
+
+
+def _exported(events: Iterable[AuditEvent]) -> list[list[Any]]:
+    return [
+        [
+            f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            event.actor,
+            event.verb,
+            event.subject_label,
+            event.client_label,
+            event.text,
+            event.result.label,
+            event.door,
+            event.address or "",
+            event.request_id,
+        ]
+        for event in events
+    ]

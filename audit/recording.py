@@ -1,0 +1,219 @@
+"""Writes the trail: listens to what is saved, deleted, requested, signed in, and noted while a person acts.
+
+It hooks into signals and not into pages, so that a form, a call of the JSON API and a command leave the same rows. A
+worker acts for nobody: what it does belongs to the operation that somebody requested.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from accounts.models import Client
+from audit.changes import changes_between
+from audit.models import AuditEvent, Outcome
+from core.acting import Actor, Door, current_actor, noted
+from core.http import client_address
+from hummingbot_api.text import truncate
+from operations.models import MAX_LABEL, Operation
+
+#: What leaves a trail when it is saved or deleted, with the way to its client: empty where it belongs to none.
+AUDITED: dict[str, str] = {
+    "accounts.client": "self",
+    "accounts.exchangekey": "client",
+    "accounts.server": "",
+    "auth.group": "",
+    "auth.user": "",
+    "bots.bot": "client",
+    "bots.strategy": "",
+    "client_reports.sharelink": "client",
+    "client_reports.subscription": "client",
+    "controlpanel.secondfactor": "",
+    "json_api.token": "",
+    "json_api.webhook": "",
+    "markets.obligation": "client",
+    "notifications.channel": "client",
+}
+
+
+def _is_audited(row: Any) -> bool:
+    return isinstance(row, models.Model) and row._meta.label_lower in AUDITED
+
+
+def client_of(row: Any) -> Client | None:
+    """Return the client that a row belongs to."""
+    if isinstance(row, Client):
+        return row
+    name = AUDITED.get(row._meta.label_lower, "client") if isinstance(row, models.Model) else ""
+    found = getattr(row, name, None) if name else None
+    return found if isinstance(found, Client) else None
+
+
+def write(
+    actor: Actor,
+    verb: str,
+    subject: Any = None,
+    *,
+    label: str = "",
+    changes: Iterable[tuple[str, str, str]] = (),
+    detail: str = "",
+    operation: Operation | None = None,
+    user: Any = None,
+    outcome: Outcome = Outcome.DONE,
+    client_goes: bool = False,
+) -> AuditEvent:
+    """Write one row.
+
+    Args:
+        client_goes: its client is being deleted with it, so that no row may refer to it any more.
+    """
+    request, who = actor.request, user or _user_of(actor)
+    client = client_of(subject)
+    is_row = isinstance(subject, models.Model)
+    actor.told.add((subject._meta.label_lower, str(subject.pk)) if is_row else ("", verb))
+    return AuditEvent.objects.create(
+        user=who if isinstance(who, User) else None,
+        actor=truncate(_name_of(actor, who), 200),
+        door=actor.door.value,
+        address=client_address(request) if request else None,
+        request_id=getattr(request, "id", ""),
+        verb=verb,
+        subject_type=ContentType.objects.get_for_model(subject) if is_row else None,
+        subject_id=str(subject.pk or "") if is_row else "",
+        subject_label=truncate(label or str(subject or ""), MAX_LABEL),
+        client=None if client_goes else client,
+        client_label=truncate(str(client or ""), 200),
+        changes=[list(change) for change in changes],
+        detail=detail,
+        operation=operation,
+        outcome=outcome,
+    )
+
+
+def _user_of(actor: Actor) -> Any:
+    user = getattr(actor.request, "user", None)
+    return user if getattr(user, "is_authenticated", False) else None
+
+
+def _name_of(actor: Actor, user: Any) -> str:
+    if actor.door is Door.TERMINAL:
+        return "a terminal on the host"
+    token = getattr(actor.request, "auth", None)
+    name = str(user or "nobody signed in")
+    return f"{name}, token “{token.name}”" if actor.door is Door.API and hasattr(token, "name") else name
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+@receiver(pre_save)
+def remember(sender: Any, instance: Any, raw: bool = False, **kwargs: Any) -> None:
+    """Keep the row as it is stored, to compare it once it is saved."""
+    if raw or current_actor() is None or not _is_audited(instance) or instance._state.adding:
+        return
+    instance._before_audit = sender._base_manager.filter(pk=instance.pk).first()
+
+
+@receiver(post_save)
+def saved(sender: Any, instance: Any, created: bool = False, raw: bool = False, **kwargs: Any) -> None:
+    actor = current_actor()
+    if raw or actor is None or not _is_audited(instance):
+        return
+    before = None if created else instance.__dict__.pop("_before_audit", None)
+    changes = changes_between(before, instance) if created or before is not None else []
+    if created or changes:
+        write(actor, "added" if created else "changed", instance, changes=changes)
+
+
+@receiver(post_delete)
+def deleted(sender: Any, instance: Any, origin: Any = None, **kwargs: Any) -> None:
+    actor = current_actor()
+    if actor is not None and _is_audited(instance):
+        began_with = origin.model if isinstance(origin, models.QuerySet) else type(origin)
+        write(actor, "deleted", instance, client_goes=began_with is Client)
+
+
+@receiver(m2m_changed)
+def related(sender: Any, instance: Any, action: str, pk_set: Any, model: Any, **kwargs: Any) -> None:
+    """Record roles and permissions that a user or a role was given or lost."""
+    actor = current_actor()
+    if (
+        actor is None
+        or not isinstance(instance, User | Group)
+        or action not in {"post_add", "post_remove"}
+        or not pk_set
+    ):
+        return
+    names = ", ".join(str(row) for row in model._base_manager.filter(pk__in=pk_set))
+    what = "Role" if model is Group else "Permission"
+    change = (f"{what} given", "", names) if action == "post_add" else (f"{what} taken", "", names)
+    write(actor, "changed", instance, changes=[change])
+
+
+@receiver(post_save, sender=Operation)
+def requested(sender: Any, instance: Operation, created: bool = False, **kwargs: Any) -> None:
+    actor = current_actor()
+    if created and actor is not None:
+        write(
+            actor,
+            instance.label.lower(),
+            instance.subject,
+            label=instance.subject_label,
+            operation=instance,
+            user=instance.requested_by,
+        )
+
+
+@receiver(post_save, sender=LogEntry)
+def logged(sender: Any, instance: LogEntry, created: bool = False, **kwargs: Any) -> None:
+    """Record what the admin's history says of an object that left no trail in this request otherwise."""
+    actor = current_actor()
+    if not created or actor is None or instance.content_type is None:
+        return
+    label = ".".join(instance.content_type.natural_key())
+    if (label, str(instance.object_id)) in actor.told:
+        return
+    subject = instance.get_edited_object() if _exists(instance) else None
+    write(actor, "changed", subject, label=instance.object_repr, detail=instance.get_change_message())
+
+
+def _exists(entry: LogEntry) -> bool:
+    model = entry.content_type.model_class() if entry.content_type else None
+    return model is not None and model._base_manager.filter(pk=entry.object_id).exists()
+
+
+# --- acts without a row ---------------------------------------------------------------------------------------------
+
+
+@receiver(noted)
+def was_noted(sender: Any, subject: Any, verb: str, detail: str, **kwargs: Any) -> None:
+    if actor := current_actor():
+        write(actor, verb, subject, detail=detail)
+
+
+@receiver(user_logged_in)
+def signed_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    write(Actor(Door.PAGES, request), "signed in", user, user=user)
+
+
+@receiver(user_logged_out)
+def signed_out(sender: Any, request: HttpRequest, user: User | None, **kwargs: Any) -> None:
+    if user is not None:
+        write(Actor(Door.PAGES, request), "signed out", user, user=user)
+
+
+@receiver(user_login_failed)
+def refused(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+    """Record a failed sign-in. What was typed as a name is kept only if there is such a user: it may be a password."""
+    if request is None:
+        return
+    user = User.objects.filter(username=str(credentials.get("username", ""))[:150]).first()
+    label = str(user) if user else "an unknown user"
+    write(Actor(Door.PAGES, request), "failed to sign in", user, label=label, user=user, outcome=Outcome.FAILED)

@@ -1,0 +1,139 @@
+"""Invitations: a new user with a role, whose password only they enter, by a link that works once.
+
+The link is Django's own for a new password: signed with ``SECRET_KEY``, and void as soon as the password, the last
+login, the address or the invitation changes.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.contrib.auth.views import PasswordResetConfirmView
+from django.db import transaction
+from django.http import HttpResponse
+from django.urls import reverse, reverse_lazy
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from controlpanel.access.passwords import WelcomeForm
+from controlpanel.models import Invitation
+from notifications.channels.email import send_text
+from notifications.messages import utc
+from notifications.outbox import DeliveryState, Outbox
+
+
+class InvitationTokens(PasswordResetTokenGenerator):
+    key_salt = "controlpanel.access.invitations"
+
+    def _make_hash_value(self, user: Any, timestamp: int) -> str:
+        return f"{super()._make_hash_value(user, timestamp)}{user.invitation.issued_at.isoformat()}"
+
+
+tokens = InvitationTokens()
+
+
+def is_mailed() -> bool:
+    """Return whether the panel can send the link; otherwise the inviter hands it over."""
+    return bool(settings.NOTIFICATIONS["MAIL_SERVER"])
+
+
+@transaction.atomic
+def invite(*, email: str, role: Group, inviter: User, origin: str) -> Invitation:
+    """Create the user with the role and the invitation, which is e-mailed if it can be."""
+    user = User(username=email, email=email, is_staff=True)
+    user.set_unusable_password()
+    user.save()
+    user.groups.set([role])
+    invitation = Invitation(user=user, invited_by=inviter, origin=origin)
+    _queue(invitation)
+    invitation.save()
+    _log(inviter, user, ADDITION, f"Invited as {role}.")
+    return invitation
+
+
+def renew(invitation: Invitation, inviter: User, origin: str) -> None:
+    """Make a new link, which ends the previous one, and send it."""
+    invitation.invited_by, invitation.origin, invitation.issued_at = inviter, origin, timezone.now()
+    _queue(invitation)
+    invitation.save()
+    _log(inviter, invitation.user, CHANGE, "Invited again, with a new link.")
+
+
+@transaction.atomic
+def revoke(invitation: Invitation, revoker: User) -> None:
+    """End the link, and remove the user, who has never signed in."""
+    user = invitation.user
+    _log(revoker, user, DELETION, "Revoked the invitation.")
+    invitation.delete()
+    if user.last_login is None:
+        user.delete()
+
+
+def link_of(invitation: Invitation) -> str:
+    user = invitation.user
+    path = reverse("accept_invitation", args=[urlsafe_base64_encode(force_bytes(user.pk)), tokens.make_token(user)])
+    return f"{settings.PANEL_URL.rstrip('/') or invitation.origin}{path}"
+
+
+def _queue(invitation: Invitation) -> None:
+    invitation.state = DeliveryState.WAITING if is_mailed() else DeliveryState.SENT
+    invitation.attempts, invitation.next_attempt_at, invitation.sent_at = 0, timezone.now(), None
+    invitation.error_code = invitation.last_error = ""
+
+
+def _log(actor: User, user: User, flag: int, sentence: str) -> None:
+    LogEntry.objects.log_actions(actor.pk, [user], flag, sentence, single_object=True)
+
+
+def _deliver(invitation: Invitation) -> None:
+    user = invitation.user
+    role = ", ".join(user.groups.values_list("name", flat=True))
+    lines = [
+        f"{invitation.invited_by or 'An administrator'} invites you to the {admin.site.site_title} as {role}.",
+        "",
+        "Choose your password here:",
+        link_of(invitation),
+        "",
+        f"The link works once, until {utc(invitation.expires_at)}. You sign in with {user.username}.",
+        "If you didn't expect this e-mail, ignore it.",
+    ]
+    send_text(f"Your invitation to the {admin.site.site_title}", "\n".join(lines), [user.email])
+
+
+outbox = Outbox(Invitation, "user", _deliver)
+
+
+class AcceptInvitation(PasswordResetConfirmView):
+    """The page that the link leads to: name and password, and then the panel."""
+
+    template_name = "controlpanel/accept_invitation.html"
+    form_class = WelcomeForm
+    token_generator = tokens
+    post_reset_login = True
+    post_reset_login_backend = "django.contrib.auth.backends.ModelBackend"
+    success_url = reverse_lazy("admin:index")
+
+    def get_user(self, uidb64: str) -> User | None:
+        user: Any = super().get_user(uidb64)
+        invitation = Invitation.objects.filter(user=user).first() if user and user.is_active else None
+        return None if invitation is None or invitation.is_expired else user
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        with transaction.atomic():
+            # Of two people with the same link, one gets in.
+            if not Invitation.objects.filter(user=form.user).delete()[0]:
+                self.validlink = False
+                return self.render_to_response(self.get_context_data(form=None))
+            _log(form.user, form.user, CHANGE, "Accepted the invitation.")
+            return super().form_valid(form)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        titles = {"title": "Welcome" if self.validlink else "This link does not work"}
+        return {**admin.site.each_context(self.request), **super().get_context_data(**kwargs), **titles}
+
+    def render_to_response(self, context: dict[str, Any], **response: Any) -> HttpResponse:
+        return super().render_to_response(context, **response, **({} if self.validlink else {"status": 404}))

@@ -1,0 +1,27 @@
+"""Users and roles in the panel's design, the home page, and the page for one's own password."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.views import PasswordChangeView
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse_lazy
+
+from controlpanel.access.passwords import OwnPasswordForm
+from controlpanel.admin import roles, users
+
+__all__ = ["roles", "users"]
+
+
+def _change_own_password(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    view = PasswordChangeView.as_view(
+        form_class=OwnPasswordForm,
+        success_url=reverse_lazy("admin:password_change_done"),
+        extra_context={**admin.site.each_context(request), **(extra_context or {})},
+    )
+    return view(request)
+
+
+admin.site.index_template = "controlpanel/home.html"
+# Unfold's own names its form in the view.
+admin.site.password_change = _change_own_password  # type: ignore[method-assign,assignment]

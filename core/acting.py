@@ -1,0 +1,60 @@
+"""Who acts now: the person behind a request or a command. A worker acts for nobody.
+
+What lower apps do that no saved row shows is told by ``note``; the app ``audit`` listens.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from django.db import models
+from django.dispatch import Signal
+from django.http import HttpRequest
+
+
+class Door(StrEnum):
+    """Where an act came in."""
+
+    PAGES = "pages"
+    API = "api"
+    TERMINAL = "terminal"
+
+
+@dataclass
+class Actor:
+    """Who acts.
+
+    Attributes:
+        request: of a page or of the JSON API. Its user is only known once it was let in.
+        told: the rows that this request or command has changed, as the trail has them.
+    """
+
+    door: Door
+    request: HttpRequest | None = None
+    told: set[tuple[str, str]] = field(default_factory=set)
+
+
+_current: ContextVar[Actor | None] = ContextVar("actor", default=None)
+
+#: Sent with ``subject``, ``verb`` and ``detail``.
+noted = Signal()
+
+
+@contextmanager
+def acting(actor: Actor) -> Iterator[Actor]:
+    token = _current.set(actor)
+    try:
+        yield actor
+    finally:
+        _current.reset(token)
+
+
+def current_actor() -> Actor | None:
+    return _current.get()
+
+
+def note(subject: models.Model | None, verb: str, detail: str = "") -> None:
+    """Tell what a person did besides saving a row, such as “acknowledged” or “exported”."""
+    noted.send(sender=type(subject), subject=subject, verb=verb, detail=detail)
