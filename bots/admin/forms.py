@@ -27,6 +27,8 @@ from core.widgets import CodeEditor
 from hummingbot_api.connectors import AccountType, market_of
 
 NUMBERS = {"integer", "number"}
+#: The side of a spread, by the first word of its name.
+SIDES = {"bid": "bid", "buy": "bid", "ask": "ask", "sell": "ask"}
 
 
 class NumberField(forms.FloatField):
@@ -246,21 +248,30 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
             return _choice(setting, [True, False], ["yes", "no"], common)
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
     if kinds <= NUMBERS:
-        return NumberField(
-            fraction=fraction, widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}), **common
-        )
+        attrs = {"inputmode": "decimal", **_previewed(setting)}
+        return NumberField(fraction=fraction, widget=UnfoldAdminTextInputWidget(attrs=attrs), **common)
     if kinds == {"array"}:
         match schema.get("items"):
             case {"type": "integer" | "number"}:
                 example = "0.3 %, 0.6 %" if fraction else "0.003, 0.006"
                 refusal = f"Separate numbers with commas: {example}."
-                return ListField(NumberField(fraction=fraction), refusal, widget=text, empty_value=nothing, **common)
+                numbers = UnfoldAdminTextInputWidget(attrs=_previewed(setting))
+                return ListField(NumberField(fraction=fraction), refusal, widget=numbers, empty_value=nothing, **common)
             case {"type": "string"}:
                 refusal = "Separate values with commas: BTC-USDT, ETH-USDT."
                 return ListField(forms.CharField(), refusal, widget=text, empty_value=nothing, **common)
     if "string" in kinds:
         return forms.CharField(widget=text, empty_value=nothing, **common)
     return JsonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "class": "font-mono"}), **common)
+
+
+def _previewed(setting: Setting) -> dict[str, str]:
+    """Return what ``market.js`` reads to show an amount with its value, and the prices at which orders are placed."""
+    if setting.schema.get("per") == "order" and setting.schema.get("unit") == "base asset":
+        return {"data-amount": "base"}
+    if setting.schema.get("of") == "price" and (side := SIDES.get(setting.path[-1].partition("_")[0])):
+        return {"data-spread": side}
+    return {}
 
 
 def _choice(setting: Setting, values: list[Any], labels: Iterable[str], common: dict[str, Any]) -> forms.Field:

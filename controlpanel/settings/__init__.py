@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "controlpanel.access.login.AdmissionMiddleware",
+    "accounts.drafts.DraftMiddleware",
     "controlpanel.errors.AddressMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

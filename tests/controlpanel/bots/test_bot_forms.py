@@ -76,8 +76,14 @@ def test_a_new_bot_s_form_holds_the_defaults(save_bot):
 
 
 def test_a_connector_that_the_server_does_not_have_is_refused(save_bot):
-    errors = refused(save_bot(connector="bitmort"))
-    assert errors == {"connector": ["Sandbox has no connector “bitmort”."]}
+    errors = refused(save_bot(connector="nowhere"))
+    assert errors == {"connector": ["Sandbox has no connector “nowhere”."]}
+
+
+@pytest.mark.parametrize("typed", ["bitmort", "BitMart", "bit mart"])
+def test_a_connector_that_is_nearly_one_of_the_servers_is_suggested(typed, save_bot):
+    errors = refused(save_bot(connector=typed))
+    assert errors == {"connector": [f"Sandbox has no connector “{typed}”. Did you mean BitMart (bitmart)?"]}
 
 
 def test_a_strategy_for_spot_markets_refuses_a_perpetual_connector(save_bot, pmm_simple):
