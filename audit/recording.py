@@ -77,7 +77,7 @@ def write(
     request, who = actor.request, user or _user_of(actor)
     client = client_of(subject)
     is_row = isinstance(subject, models.Model)
-    actor.told.add((subject._meta.label_lower, str(subject.pk)) if is_row else ("", verb))
+    actor.recorded.add((subject._meta.label_lower, str(subject.pk)) if is_row else ("", verb))
     return AuditEvent.objects.create(
         user=who if isinstance(who, User) else None,
         actor=truncate(_name_of(actor, who), 200),
@@ -178,7 +178,7 @@ def logged(sender: Any, instance: LogEntry, created: bool = False, **kwargs: Any
     if not created or actor is None or instance.content_type is None or instance.change_message in ("", "[]"):
         return  # a save that changed nothing is kept by the history alone
     label = ".".join(instance.content_type.natural_key())
-    if (label, str(instance.object_id)) in actor.told:
+    if (label, str(instance.object_id)) in actor.recorded:
         return
     subject = instance.get_edited_object() if _exists(instance) else None
     write(actor, "changed", subject, label=instance.object_repr, detail=instance.get_change_message())

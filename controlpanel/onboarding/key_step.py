@@ -107,7 +107,7 @@ def key_test(
         "failed": failed,
         "who_can_fix": who_can_fix,
         "again": page_url("key", onboarding.client, connector=key.connector) if refused else "",
-        # Of the key at hand: the operation would read it anew, with its client and its server.
+        # Of the key at hand: the operation would read it again, with its client and its server.
         "fix_link": kind.link_for(key, problem.fix_target) if problem and not refused and not who_can_fix else None,
         "address_only": proves_address_only(key.connector),
         "balances": _balances_of(key, balance) if key.test_passed else None,

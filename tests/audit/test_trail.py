@@ -1,4 +1,4 @@
-"""Every change that a person makes leaves a row: who, to what, from what to what, for whom, from where."""
+"""Every change that a person makes leaves a row: who, to what, from what to what, for which client, from where."""
 
 import json
 from typing import Any
