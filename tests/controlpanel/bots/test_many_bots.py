@@ -165,6 +165,8 @@ def test_bots_of_several_strategies_are_not_changed_together(two, make_bot, chan
     )
     page = text_of(change([*two, other], step="", follow=True))
     assert "Select bots with the same strategy. The selected bots use pmm_v1, spread." in page
+    for strategy, bots in (("pmm_v1", 1), ("spread", 2)):
+        assert f"Change {bots} bot{'s' if bots > 1 else ''} of {strategy}" in page, "the selection is kept"
 
 
 def test_a_bot_that_was_deleted_meanwhile_blocks_the_save_of_the_others(two, change):
