@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.urls import reverse
 
+from accounts.balances.portfolio import read_balance
 from accounts.connection import ask, check_engines, check_routes, reach, sign_in, talking_to
 from accounts.links import key_page, onboarding_page, server_page
 from accounts.models import Client, ExchangeKey, Server
@@ -23,7 +24,8 @@ from accounts.profiles import (
 from accounts.server_catalog import connectors_learn, controllers_learn
 from core.exchanges import title_of
 from core.problems import Problem
-from operations.kinds import OperationType, StepContext, StepDefinition, lock_on, register
+from core.problems.server import FAILURES
+from operations.kinds import NotDone, OperationType, StepContext, StepDefinition, lock_on, register
 from operations.models import Operation
 from operations.problems import NotPossibleNow
 
@@ -298,6 +300,20 @@ class KeyOperation(OperationType[ExchangeKey]):
         return onboarding_page(operation.subject)
 
 
+def _read_balances(context: StepContext) -> str:
+    """Store what the server reports of the key's exchange. It reads balances every five minutes, and may not yet."""
+    key: ExchangeKey = context.subject
+    profile = key.client.profile_on(key.client.server)
+    try:
+        with talking_to(key.client.server) as api:
+            balance = read_balance(api=api, profile=profile) if profile else None
+    except FAILURES as problem:
+        return NotDone(f"The key was accepted. Its balances could not be read: {problem.message}")
+    if balance is None or key.connector not in (balance.holdings or {}):
+        return NotDone("The server has not reported the balances yet. It reads them every five minutes.")
+    return f"The balances on {title_of(key.connector)} were read."
+
+
 @register
 class TestKey(KeyOperation):
     """Pushes one key, also when it is there already, because only that makes the server try it at the exchange."""
@@ -305,7 +321,10 @@ class TestKey(KeyOperation):
     name = "test_key"
     label = "Test key"
     icon = "verified_user"
-    steps = push_steps(force=lambda context: True)
+    steps = (
+        *push_steps(force=lambda context: True),
+        StepDefinition("balances", "Read the balances", _read_balances),
+    )
 
     def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
         return (

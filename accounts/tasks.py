@@ -1,4 +1,4 @@
-"""The queue's tasks for accounts: balances are polled every five minutes."""
+"""The queue's tasks for accounts: balances are polled every five minutes, drafts of forms pruned every ten."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from accounts.balances.portfolio import read_balances
-from accounts.models import Balance, Server
+from accounts.models import Balance, FormDraft, Server
 from accounts.polling import Poll
 
 #: A little less than the schedule's five minutes, because a task may start a little late.
@@ -30,3 +30,8 @@ def balances(server_id: int) -> None:
 @db_task()
 def downsample_balances() -> None:
     Balance.objects.downsample(timezone.now())
+
+
+@db_task()
+def prune_drafts() -> None:
+    FormDraft.objects.prune()

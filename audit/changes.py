@@ -11,8 +11,8 @@ from core.encryption import EncryptedTextField
 CHANGED = "changed"
 #: Columns that hold a secret or its hash without being encrypted.
 SECRET_NAMES = frozenset({"password", "hash", "token_hash", "secret_hash", "key"})
-#: Columns that follow from a secret: they say nothing that it does not.
-DERIVED = frozenset({"fingerprint", "hint", "previous_values"})
+#: Columns that follow from a secret, or from a sign-in: they say nothing that those do not.
+DERIVED = frozenset({"fingerprint", "hint", "previous_values", "last_login"})
 
 Change = tuple[str, str, str]
 

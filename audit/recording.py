@@ -77,7 +77,7 @@ def write(
     request, who = actor.request, user or _user_of(actor)
     client = client_of(subject)
     is_row = isinstance(subject, models.Model)
-    actor.told.add((subject._meta.label_lower, str(subject.pk)) if is_row else ("", verb))
+    actor.recorded.add((subject._meta.label_lower, str(subject.pk)) if is_row else ("", verb))
     return AuditEvent.objects.create(
         user=who if isinstance(who, User) else None,
         actor=truncate(_name_of(actor, who), 200),
@@ -105,9 +105,9 @@ def _user_of(actor: Actor) -> Any:
 def _name_of(actor: Actor, user: Any) -> str:
     if actor.door is Door.TERMINAL:
         return "a terminal on the host"
-    token = getattr(actor.request, "auth", None)
     name = str(user or "nobody signed in")
-    return f"{name}, token “{token.name}”" if actor.door is Door.API and hasattr(token, "name") else name
+    token = getattr(actor.request, "auth", None)
+    return f"{name}, token “{token.name}”" if actor.door is Door.API and token is not None else name
 
 
 # --- rows -----------------------------------------------------------------------------------------------------------
@@ -175,10 +175,10 @@ def requested(sender: Any, instance: Operation, created: bool = False, **kwargs:
 def logged(sender: Any, instance: LogEntry, created: bool = False, **kwargs: Any) -> None:
     """Record what the admin's history says of an object that left no trail in this request otherwise."""
     actor = current_actor()
-    if not created or actor is None or instance.content_type is None:
-        return
+    if not created or actor is None or instance.content_type is None or instance.change_message in ("", "[]"):
+        return  # a save that changed nothing is kept by the history alone
     label = ".".join(instance.content_type.natural_key())
-    if (label, str(instance.object_id)) in actor.told:
+    if (label, str(instance.object_id)) in actor.recorded:
         return
     subject = instance.get_edited_object() if _exists(instance) else None
     write(actor, "changed", subject, label=instance.object_repr, detail=instance.get_change_message())

@@ -1,6 +1,6 @@
 """Who acts now: the person behind a request or a command. A worker acts for nobody.
 
-What lower apps do that no saved row shows is told by ``note``; the app ``audit`` listens.
+What lower apps do that no saved row shows is recorded by ``note``; the app ``audit`` listens.
 """
 
 from collections.abc import Iterator
@@ -28,12 +28,12 @@ class Actor:
 
     Attributes:
         request: of a page or of the JSON API. Its user is only known once it was let in.
-        told: the rows that this request or command has changed, as the trail has them.
+        recorded: the rows that this request or command has changed, as the trail has them.
     """
 
     door: Door
     request: HttpRequest | None = None
-    told: set[tuple[str, str]] = field(default_factory=set)
+    recorded: set[tuple[str, str]] = field(default_factory=set)
 
 
 _current: ContextVar[Actor | None] = ContextVar("actor", default=None)

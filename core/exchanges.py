@@ -1,7 +1,8 @@
 """What a user needs to know to create a key at an exchange. The available connectors are in ``connectors``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 
 from hummingbot_api.connectors import AccountType, market_of
 
@@ -222,15 +223,30 @@ def exchange_of(connector: str) -> Exchange | None:
 
 def title_of(connector: str) -> str:
     """Return a connector's display name: ``Binance``, ``Binance futures (perpetual)``, ``Binance, paper trade``."""
+    account_type = market_of(connector).account_type
+    name = exchange_name(connector)
+    return name if account_type is AccountType.REAL else f"{name}, {account_type.value}"
+
+
+def exchange_name(connector: str) -> str:
+    """Return the same without the account type, for where its badge stands beside it."""
     market = market_of(connector)
     exchange = EXCHANGES.get(market.exchange)
     name = exchange.name if exchange else market.exchange.replace("_", " ").title()
-    futures = " futures (perpetual)" if market.perpetual else ""
-    return (
-        f"{name}{futures}"
-        if market.account_type is AccountType.REAL
-        else f"{name}{futures}, {market.account_type.value}"
-    )
+    return f"{name} futures (perpetual)" if market.perpetual else name
+
+
+def connector_like(text: str, connectors: Iterable[str]) -> str:
+    """Return the one of the connectors that a person may have meant: by its own name or its display name, with a
+    typing mistake or without. Empty for none.
+    """
+    words = {word: name for name in connectors for word in (_plain(title_of(name)), _plain(name))}
+    found = get_close_matches(_plain(text), words, n=1, cutoff=0.75)
+    return words[found[0]] if found else ""
+
+
+def _plain(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def wording_of(connector: str, field_name: str) -> FieldWords:

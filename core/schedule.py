@@ -53,6 +53,7 @@ SCHEDULE = (
     # As often as the servers take snapshots.
     Job(name="poll controllers' performance", task="bots.tasks.poll_performance", every=300),
     Job(name="poll balances", task="accounts.tasks.poll_balances", every=300),
+    Job(name="prune drafts of forms", task="accounts.tasks.prune_drafts", every=600),
     Job(name="send monthly reports", task="client_reports.tasks.send_reports", every=600),
     Job(name="prune previous key values", task="bots.tasks.prune_previous_keys", daily_at=time(3, 5)),
     Job(name="downsample performance", task="bots.tasks.downsample_performance", daily_at=time(3, 10)),

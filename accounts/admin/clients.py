@@ -8,6 +8,7 @@ from django.db import DEFAULT_DB_ALIAS, models
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from accounts.admin.drafts import DraftsMixin
 from accounts.admin.exchange_keys import KEY_COLORS
 from accounts.admin.servers import as_listed
 from accounts.forms.clients import ClientForm, NewProfileClientForm
@@ -22,7 +23,7 @@ from spreadsheets.admin import SheetMixin
 
 
 @admin.register(Client)
-class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
+class ClientAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin, ScopedMixin):
     sheet_class = ClientSheet
     form = ClientForm
     operation_kinds = ("push_profile", "verify_profile", "recreate_profile")
@@ -104,7 +105,9 @@ class ClientAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
         if not self._may_choose_profile(request, obj):
             # Not to show a field is not enough: a form takes each field that it declares.
             kwargs["form"] = NewProfileClientForm
-        return super().get_form(request, obj, **kwargs)
+        form = super().get_form(request, obj, **kwargs)
+        form.visible_clients = Client.objects.visible_to(request.user)
+        return form
 
     @staticmethod
     def _may_choose_profile(request: HttpRequest, client: Client | None) -> bool:

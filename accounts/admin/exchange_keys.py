@@ -1,6 +1,7 @@
 """Exchange keys in the admin: values go in, and never come out."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -11,18 +12,22 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.safestring import mark_safe
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from accounts.admin.drafts import DraftsMixin
+from accounts.drafts import draft_of
 from accounts.forms.exchange_keys import KeyPageForm, connector_choices, exchange_key_form
 from accounts.import_export import KeySheet
-from accounts.models import Client, ExchangeKey, KeyState, Renewal, Server
+from accounts.keys import PAPER_NEEDS_NO_KEY
+from accounts.models import Client, ExchangeKey, FormDraft, KeyState, Renewal, Server
 from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.exchanges import exchange_of
 from core.http import is_row_number
 from core.templatetags.connectors import with_badge
-from hummingbot_api.connectors import AccountType, entries, market_of
+from hummingbot_api.connectors import AccountType, entries, is_paper_trade, market_of
 from operations import kinds
 from operations.actions import OperatesMixin
 from operations.kinds import OperationType
@@ -36,6 +41,11 @@ KEY_COLORS = {
     KeyState.GONE: "danger",
     KeyState.UNREADABLE: "danger",
 }
+#: In place of the fields, until an exchange is chosen. The button is for browsers without scripts.
+CHOOSE_FIRST = mark_safe(
+    "<p>Choose an exchange to see what it needs.</p>"
+    '<noscript><button type="submit" name="_choose" value="1" formnovalidate>Show its fields</button></noscript>'
+)
 
 
 class RenewalFilter(admin.SimpleListFilter):
@@ -50,7 +60,7 @@ class RenewalFilter(admin.SimpleListFilter):
 
 
 @admin.register(ExchangeKey)
-class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin):
+class ExchangeKeyAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin, ScopedMixin):
     """A key is entered on its first page and on the page for its rotation; its own page never shows fields for it."""
 
     sheet_class = KeySheet
@@ -70,7 +80,25 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     delete_confirmation_template = "accounts/delete_key.html"
 
     class Media:
-        js = ("connector_fields.js",)
+        js = ("connector_fields.js", "tiles.js")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if request.method == "POST" and "_choose" in request.POST:
+            # Without scripts: the page again, with the fields of the exchange that was chosen.
+            names = ("client", "connector")
+            return HttpResponseRedirect(f"?{urlencode({name: request.POST.get(name, '') for name in names})}")
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def kept_names(self, request: HttpRequest, draft: FormDraft) -> set[str]:
+        """Return the values of the connector that the form is for; another one's don't count, whatever their names."""
+        connector = request.POST.get("connector", "")
+        return set(draft.values) if draft.values.get("connector", [connector]) == [connector] else set()
 
     def operation_subject(self, obj: ExchangeKey, kind: OperationType[Any]) -> Any:
         return obj if kind.subject_model is ExchangeKey else obj.client
@@ -146,10 +174,30 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
             return [(None, {"fields": (*identity, "expires_on", *minimums)})]
         connector, server = self.chosen(request, obj)
         names = [field.name for field in entries(server.fields_of(connector) or ())]
-        if not names:
-            return [(None, {"fields": identity})]
-        values = {"fields": [*names, "expires_on"], "description": _guide(connector, server, rotates=obj is not None)}
-        return [(None, {"fields": identity}), ("New API key" if obj else "API key", values)]
+        guide = self.guide(request, connector, server, obj) if names else ""
+        without = PAPER_NEEDS_NO_KEY if is_paper_trade(connector) else CHOOSE_FIRST
+        values = {"fields": names, "description": guide or without, "classes": ["connector-fields"]}
+        return [
+            (None, {"fields": identity}),
+            ("New API key" if obj else "API key", values),
+            ("Expiry", {"fields": ["expires_on"]}),
+        ]
+
+    def guide(self, request: HttpRequest, connector: str, server: Server, key: ExchangeKey | None) -> str:
+        """Return how a key for the connector is created, to be read beside its fields."""
+        exchange, market = exchange_of(connector), market_of(connector)
+        may_set = request.user.has_perm("accounts.change_server") and server.pk
+        facts: dict[str, Any] = {
+            "connector": connector,
+            "exchange": exchange,
+            "server": server,
+            "set_addresses": f"{server.get_absolute_url()}#id_outbound_addresses" if may_set else "",
+            "rotates": key is not None,
+        }
+        if exchange:
+            facts["url"] = exchange.test_url if market.account_type is AccountType.TESTNET else exchange.url
+            facts["allow"] = exchange.allow_perpetual if market.perpetual else exchange.allow
+        return render_to_string("accounts/key_guide.html", facts)
 
     def get_form(self, request: HttpRequest, obj: ExchangeKey | None = None, **kwargs: Any) -> Any:
         kwargs["fields"] = ("expires_on", "minimum_balances") if obj else None
@@ -173,7 +221,7 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
             servers = Server.objects.visible_to(request.user)
             return forms.ChoiceField(
                 choices=connector_choices(servers),
-                widget=UnfoldAdminSelectWidget(attrs={"data-reloads-fields": ""}),
+                widget=UnfoldAdminSelectWidget(attrs={"data-chooses-fields": ""}),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
@@ -183,7 +231,9 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
         """
         if obj is not None:
             return obj.connector, obj.client.server
-        chosen = request.POST if request.method == "POST" else request.GET
+        chosen: Any = request.POST if request.method == "POST" else request.GET
+        if request.method == "GET" and "connector" not in chosen and (draft := draft_of(request)):
+            chosen = {name: entries[0] for name, entries in draft.values.items() if entries}
         client_id = chosen.get("client", "")
         clients = Client.objects.visible_to(request.user)
         client = clients.filter(pk=client_id).first() if is_row_number(client_id) else None
@@ -225,16 +275,6 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, EditConflictMixin, ScopedMixin
     def state_label(self, key: ExchangeKey) -> tuple[str, str]:
         state = key.state
         return state.value, state.label
-
-
-def _guide(connector: str, server: Server, *, rotates: bool) -> str:
-    """Return the guide for creating a key for the connector, shown above its fields."""
-    exchange, market = exchange_of(connector), market_of(connector)
-    facts: dict[str, Any] = {"connector": connector, "exchange": exchange, "host": server.host, "rotates": rotates}
-    if exchange:
-        facts["url"] = exchange.test_url if market.account_type is AccountType.TESTNET else exchange.url
-        facts["allow"] = exchange.allow_perpetual if market.perpetual else exchange.allow
-    return render_to_string("accounts/key_guide.html", facts)
 
 
 def _say_what_stays(request: HttpRequest, key: ExchangeKey) -> None:

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from unfold.decorators import display
 
+from accounts.admin.drafts import DraftsMixin
 from accounts.forms.servers import ServerForm
 from accounts.models import Server
 from core.admin.edit_conflicts import EditConflictMixin
@@ -19,7 +20,7 @@ from operations.actions import OperatesMixin
 
 
 @admin.register(Server)
-class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
+class ServerAdmin(OperatesMixin, DraftsMixin, EditConflictMixin, ScopedMixin):
     form = ServerForm
     operation_kinds = ("check_server", "read_controllers")
     facts_template = "accounts/server_facts.html"
@@ -48,6 +49,7 @@ class ServerAdmin(OperatesMixin, EditConflictMixin, ScopedMixin):
                     "verify_tls",
                     "allow_unencrypted",
                     "open_to_new_clients",
+                    "outbound_addresses",
                 )
             },
         ),

@@ -120,6 +120,14 @@ def read_balances(server: Server, *, within: float | None = None) -> None:
         logger.warning("The balances on %s were not read: %s", server, problem.code)
 
 
+def read_balance(*, api: HummingbotAPI, profile: CredentialsProfile) -> Balance | None:
+    """Store one profile's balance as its server reports it now; ``None`` when it reports nothing of it yet."""
+    holdings = api.portfolio.state([profile.account_name]).get(profile.account_name, {})
+    now = timezone.now().replace(second=0, microsecond=0)
+    _keep(profile, now, holdings)
+    return profile.balances.filter(taken_at=now).first() if is_known(holdings) else None
+
+
 def _keep_history(api: HummingbotAPI, profile: CredentialsProfile, since: datetime, until: datetime) -> None:
     """Fill a gap. A server that keeps no history leaves it open."""
     try:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.db import models
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldBooleanSwitchWidget,
@@ -16,6 +17,9 @@ from accounts.models import Client, CredentialsProfile
 
 class ClientForm(forms.ModelForm):
     """A client, with a new profile or one that a server has already."""
+
+    #: Those whose names the user may see.
+    visible_clients: models.QuerySet[Client] = Client.objects.none()
 
     existing_profile = forms.ChoiceField(
         required=False,
@@ -73,16 +77,30 @@ class ClientForm(forms.ModelForm):
         return cleaned
 
     def _post_clean(self) -> None:
-        """Report an error in the name of a chosen profile at the field where it was chosen."""
+        """Report an error in the name of a chosen profile at the field where it was chosen, and which client of the
+        user's has the account name, if one has it.
+        """
         super()._post_clean()  # type: ignore[misc]
+        own = self.visible_clients.filter(server=self.instance.server_id, account_name=self.instance.account_name)
+        taken = own.exclude(pk=self.instance.pk).first() if self.has_error(NON_FIELD_ERRORS) else None
+        if taken is not None:
+            del self.errors[NON_FIELD_ERRORS]
+            self.add_error(
+                None, f"The client {taken} already has the account name {taken.account_name} on {taken.server}."
+            )
         if self.cleaned_data.get("existing_profile") and "account_name" in self.errors:
             self.add_error("existing_profile", self.errors.pop("account_name").as_data())
 
     def validate_unique(self) -> None:
-        """Report a taken name once: the account name that is derived from it is taken, too."""
+        """Report a taken name once: the account name that is derived from it is taken, too. What takes it is named if
+        the user manages it, and never otherwise.
+        """
         super().validate_unique()
         if self.has_error("name", "unique"):
             self.errors.pop(NON_FIELD_ERRORS, None)
+            if self.visible_clients.filter(name=self.instance.name).exists():
+                self.errors.pop("name")
+                self.add_error("name", "You already have a client with this name. Choose another one.")
 
     def adopt(self) -> None:
         """Keep the choice with the saved client: from now on the profile counts as this client's."""

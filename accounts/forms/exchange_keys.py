@@ -8,7 +8,6 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from unfold.widgets import (
-    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -16,10 +15,10 @@ from unfold.widgets import (
 )
 
 from accounts.balances.minimums import describe, read_minimums
-from accounts.keys import PAPER_NEEDS_NO_KEY, VERBATIM, read_key
+from accounts.keys import PAPER_NEEDS_NO_KEY, UNBROKEN, VERBATIM, read_key
 from accounts.models import ExchangeKey, Server
-from core.exchanges import title_of, wording_of
-from core.widgets import SECRET_ATTRS
+from core.exchanges import exchange_name, title_of, wording_of
+from core.widgets import SecretInput
 from hummingbot_api.connectors import (
     KNOWN_CONNECTORS,
     PAPER_TRADE,
@@ -81,7 +80,6 @@ class ExchangeKeyForm(KeyDetailsForm):
     connector_fields: tuple[ConnectorField, ...] = ()
     entries: tuple[ConnectorField, ...] = ()
     values: dict[str, Any]
-    connector_help = "Choose an exchange to see the fields it requires."
 
     class Meta(KeyDetailsForm.Meta):
         fields = ("client", "connector", "expires_on")
@@ -92,8 +90,6 @@ class ExchangeKeyForm(KeyDetailsForm):
         self.initial["expires_on"] = None
         # The input replaces the values that this stands for: see ``core.admin.edit_conflicts``.
         self.initial["the key's values"] = self.instance.fingerprint
-        if "connector" in self.fields and not self.connector_fields:
-            self.fields["connector"].help_text = self.connector_help
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -112,13 +108,6 @@ class ExchangeKeyForm(KeyDetailsForm):
                 self.add_error(name, message)
         return cleaned
 
-    def _post_clean(self) -> None:
-        """Drop the entered secrets after any error, and report that: a page never contains a secret."""
-        super()._post_clean()  # type: ignore[misc]
-        secrets = [field.name for field in self.entries if field.secret]
-        if self.errors and any(self.data.get(self.add_prefix(name)) for name in secrets):
-            self.add_error(None, "Enter the key's values again. For security, they are never shown again.")
-
     def save(self, commit: bool = True) -> Any:
         self.instance.set_values(self.values)
         return super().save(commit)
@@ -131,8 +120,6 @@ def exchange_key_form(connector: str, fields: tuple[ConnectorField, ...] | None)
         attributes[field.name] = _form_field(connector, field)
         if choice := choice_for(field.name, fields or ()):
             attributes[field.name].help_text = f"Only for {choice}. {attributes[field.name].help_text}".strip()
-    if is_paper_trade(connector):
-        attributes["connector_help"] = PAPER_NEEDS_NO_KEY
     return type("ExchangeKeyFormFor", (ExchangeKeyForm,), attributes)
 
 
@@ -161,7 +148,8 @@ def _form_field(connector: str, field: ConnectorField) -> forms.Field:
         return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}), **common)
     common["strip"] = not field.name.endswith(VERBATIM)
     if field.secret:
-        return forms.CharField(widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS), **common)
+        unbroken = field.name.endswith(UNBROKEN) and not field.name.endswith(VERBATIM)
+        return forms.CharField(widget=SecretInput(words.label, unbroken=unbroken), **common)
     return forms.CharField(widget=UnfoldAdminTextInputWidget(), **common)
 
 
@@ -181,3 +169,13 @@ def connector_choices(servers: Iterable[Server]) -> list[tuple[str, Any]]:
         for account_type, label in _GROUPS.items()
     ]
     return [("", "---------"), *((label, choices) for label, choices in groups if choices)]
+
+
+def tile_choices(server: Server) -> list[tuple[str, Any]]:
+    """Return the exchanges that a key can be entered for, in the order of their names, grouped by account type."""
+    titles = sorted((exchange_name(name), name) for name in server.connector_names)
+    groups = [
+        (_GROUPS[kind], [(name, title) for title, name in titles if market_of(name).account_type is kind])
+        for kind in (AccountType.REAL, AccountType.TESTNET)
+    ]
+    return [(label, choices) for label, choices in groups if choices]

@@ -4,13 +4,10 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import (
-    UnfoldAdminPasswordWidget,
-)
 
 from accounts.models import Server
 from core.encryption import Unreadable
-from core.widgets import SECRET_ATTRS
+from core.widgets import SecretInput
 from hummingbot_api.http.urls import check_base_url
 
 
@@ -18,13 +15,21 @@ class ServerForm(forms.ModelForm):
     password = forms.CharField(
         required=False,
         strip=False,
-        widget=UnfoldAdminPasswordWidget(attrs=SECRET_ATTRS),
+        widget=SecretInput("Password"),
         help_text="The password of the Hummingbot API. You can replace it, but nobody can view it after you save.",
     )
 
     class Meta:
         model = Server
-        fields = ("name", "base_url", "username", "verify_tls", "allow_unencrypted", "open_to_new_clients")
+        fields = (
+            "name",
+            "base_url",
+            "username",
+            "verify_tls",
+            "allow_unencrypted",
+            "open_to_new_clients",
+            "outbound_addresses",
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

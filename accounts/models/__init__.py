@@ -4,6 +4,7 @@ from accounts.models.balance import Balance
 from accounts.models.client import Client, ClientStatus, validate_name
 from accounts.models.controller import Controller
 from accounts.models.exchange_key import EXPIRY_NOTICE, ExchangeKey, KeyState, Renewal
+from accounts.models.form_draft import FormDraft
 from accounts.models.profile import CredentialsProfile, PushedKey
 from accounts.models.server import VERSION_LENGTH, Server, validate_base_url
 
@@ -16,6 +17,7 @@ __all__ = [
     "Controller",
     "CredentialsProfile",
     "ExchangeKey",
+    "FormDraft",
     "KeyState",
     "PushedKey",
     "Renewal",

@@ -1,6 +1,7 @@
 """One Hummingbot API host: how to reach it, and what it showed when it was last polled."""
 
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -52,6 +53,25 @@ def validate_base_url(value: str) -> None:
         pass  # each connection checks where a name leads
 
 
+def read_addresses(text: str) -> list[str]:
+    """Return IP addresses that are separated by commas or spaces.
+
+    Raises:
+        ValueError: one of them is none, or does not leave its own network.
+    """
+    addresses = [ip_address(part) for part in text.replace(",", " ").split()]
+    if not all(address.is_global and not address.is_multicast for address in addresses):
+        raise ValueError
+    return [str(address) for address in addresses]
+
+
+def validate_outbound_addresses(value: str) -> None:
+    try:
+        read_addresses(value)
+    except ValueError:
+        raise ValidationError("Enter public IP addresses, for example 203.0.114.7, separated by commas.") from None
+
+
 class ServerQuerySet(models.QuerySet["Server"]):
     def visible_to(self, user: AnyUser) -> Self:
         if sees_every_client(user):
@@ -98,6 +118,14 @@ class Server(models.Model):
         default=True,
         help_text="Account managers may assign clients to this server and can see its name. Turn this off for a "
         "server reserved for one client.",
+    )
+    outbound_addresses = models.CharField(
+        "outbound IP address",
+        max_length=200,
+        blank=True,
+        validators=[validate_outbound_addresses],
+        help_text="The public address from which the server's bots call exchanges, shown wherever a key is created. "
+        "Run “curl https://ifconfig.me” on the server's host to find it. Separate several with commas.",
     )
 
     reachable = models.BooleanField(null=True, editable=False)
@@ -216,9 +244,9 @@ class Server(models.Model):
         return sorted(self.connectors or KNOWN_CONNECTORS)
 
     @property
-    def host(self) -> str:
-        """Where the panel reaches it: not always the address from which it calls exchanges."""
-        return urlsplit(self.base_url).hostname or ""
+    def outbound_list(self) -> list[str]:
+        """The addresses from which it calls exchanges, which is not always where the panel reaches it."""
+        return read_addresses(self.outbound_addresses)
 
     @property
     def health(self) -> str:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bots.models import Bot, Deployment, LogKind, LogLine, OrphanedOrders, PerformanceSample
+from bots.reporting.corrections import is_corrected
 from bots.reporting.guidance import advice_for
 from bots.strategies.comparison import Difference
 from core.admin.live_pages import redirect_to_login, wants_fragment
@@ -168,6 +169,7 @@ def _current_state(bot: Bot) -> dict[str, Any]:
         "now": timezone.now(),
         "recent_operations": operations,
         "hurries": any(operation.is_active for operation in operations),
+        "is_corrected": bool(operations) and operations[0].state == State.FAILED and is_corrected(bot, operations[0]),
     }
     if deployment is None:
         return shown | {"summary": "The bot is not deployed."}

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from unfold.decorators import display
 
+from accounts.admin.drafts import DraftsMixin
 from accounts.models import Server
 from bots.admin.bot_pages import BotPagesMixin
 from bots.admin.bulk_edit import BulkEditMixin
@@ -81,7 +82,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Bot)
-class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConflictMixin, ScopedMixin):
+class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, DraftsMixin, EditConflictMixin, ScopedMixin):
     sheet_class = BotSheet
     operation_kinds = (
         "check_bot",
@@ -235,7 +236,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, EditConf
         # What a bot quotes is of an app that this one does not depend on.
         return render_to_string("markets/quotes_cell.html", {"deployment": bot.open_deployment}).strip()
 
-    @display(description="last contact")
+    @display(description="checked")
     def seen(self, bot: Bot) -> str | None:
         return when(bot.deployment.observed_at, "ago") if bot.deployment else None
 

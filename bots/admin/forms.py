@@ -22,15 +22,24 @@ from bots.models import LIMITS, Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from core.exchanges import title_of
 from core.fields import JsonField
-from core.numbers import read_number
+from core.numbers import as_percent, read_number
 from core.widgets import CodeEditor
 from hummingbot_api.connectors import AccountType, market_of
 
 NUMBERS = {"integer", "number"}
+#: The side of a spread, by the first word of its name.
+SIDES = {"bid": "bid", "buy": "bid", "ask": "ask", "sell": "ask"}
+
+
+#: A fraction without its unit from this on may be meant in percent: 0.3 beside fields that show 0.3 %.
+AMBIGUOUS = 0.01
+_BARE = re.compile(r"[\d.,]+")
 
 
 class NumberField(forms.FloatField):
-    """A number that is shown as it was entered: 1600, not 1600.0. A fraction may be typed as 0.3 % or 30 bps, too."""
+    """A number that is shown as it was entered: 1600, not 1600.0. A fraction is shown in percent, 0.3 %, and may be
+    typed as 0.003 or 30 bps, too.
+    """
 
     def __init__(self, *, fraction: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -38,9 +47,18 @@ class NumberField(forms.FloatField):
 
     def to_python(self, value: Any) -> int | float | None:  # type: ignore[override]
         if isinstance(value, str) and value.strip():
-            value = read_number(value, fraction=self.fraction)
+            value = self._read(value.strip())
         number = super().to_python(value)
         return int(number) if number is not None and number.is_integer() else number
+
+    def _read(self, text: str) -> float:
+        number = read_number(text, fraction=self.fraction)
+        if self.fraction and _BARE.fullmatch(text) and AMBIGUOUS <= number < 1:
+            raise ValidationError(f"Is this {text} % or {as_percent(number)}? Enter it with its percent sign.")
+        return number
+
+    def prepare_value(self, value: Any) -> Any:
+        return as_percent(value) if self.fraction and isinstance(value, int | float) else value
 
 
 class ListField(forms.CharField):
@@ -58,7 +76,9 @@ class ListField(forms.CharField):
             raise ValidationError(self.refusal) from None
 
     def prepare_value(self, value: Any) -> Any:
-        return ", ".join(map(str, value)) if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        return ", ".join(str(self.item.prepare_value(item)) for item in value)
 
 
 class Suggestions(UnfoldAdminTextInputWidget):
@@ -229,16 +249,17 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
     A field that is left empty gives ``None``, or the empty text or list that is the default.
     """
     schema, kinds = setting.schema, setting.types - {"null"}
+    fraction = str(schema.get("unit", "")).startswith("fraction")
     nothing = default if default in ("", []) else None
     common: dict[str, Any] = {
         "required": not setting.is_nullable and nothing is None and (setting.required or default is not None),
-        "label": setting.label,
+        # A fraction is shown in percent, so that its unit stands beside its value.
+        "label": setting.title if fraction else setting.label,
         "help_text": escape(schema.get("description", "")),
         "initial": default,
         "error_messages": {"required": "This field is required."},
     }
     text = UnfoldAdminTextInputWidget()
-    fraction = str(schema.get("unit", "")).startswith("fraction")
     if "enum" in schema:
         return _choice(setting, schema["enum"], schema.get("labels", ()), common)
     if kinds == {"boolean"}:
@@ -246,21 +267,30 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
             return _choice(setting, [True, False], ["yes", "no"], common)
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
     if kinds <= NUMBERS:
-        return NumberField(
-            fraction=fraction, widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}), **common
-        )
+        attrs = {"inputmode": "decimal", **_previewed(setting)}
+        return NumberField(fraction=fraction, widget=UnfoldAdminTextInputWidget(attrs=attrs), **common)
     if kinds == {"array"}:
         match schema.get("items"):
             case {"type": "integer" | "number"}:
                 example = "0.3 %, 0.6 %" if fraction else "0.003, 0.006"
                 refusal = f"Separate numbers with commas: {example}."
-                return ListField(NumberField(fraction=fraction), refusal, widget=text, empty_value=nothing, **common)
+                numbers = UnfoldAdminTextInputWidget(attrs=_previewed(setting))
+                return ListField(NumberField(fraction=fraction), refusal, widget=numbers, empty_value=nothing, **common)
             case {"type": "string"}:
                 refusal = "Separate values with commas: BTC-USDT, ETH-USDT."
                 return ListField(forms.CharField(), refusal, widget=text, empty_value=nothing, **common)
     if "string" in kinds:
         return forms.CharField(widget=text, empty_value=nothing, **common)
     return JsonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "class": "font-mono"}), **common)
+
+
+def _previewed(setting: Setting) -> dict[str, str]:
+    """Return what ``market.js`` reads to show an amount with its value, and the prices at which orders are placed."""
+    if setting.schema.get("per") == "order" and setting.schema.get("unit") == "base asset":
+        return {"data-amount": "base"}
+    if setting.schema.get("of") == "price" and (side := SIDES.get(setting.path[-1].partition("_")[0])):
+        return {"data-spread": side}
+    return {}
 
 
 def _choice(setting: Setting, values: list[Any], labels: Iterable[str], common: dict[str, Any]) -> forms.Field:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.connection import talking_to
 from accounts.models import Server
-from bots.models import Bot, TradingRules
+from bots.models import Bot, MarketListing, TradingRules
 from bots.problems import PairNotListed, TradingRuleBroken
 from bots.strategies.amounts import amounts_in, too_wide
 from bots.strategies.pairs import spellings
@@ -51,6 +51,21 @@ def rules_read(*, server: Server, connector: str, trading_pair: str) -> TradingR
         defaults=found | {"read_at": timezone.now()},
     )
     return rules
+
+
+def pairs_read(*, server: Server, connector: str) -> MarketListing:
+    """Have the server query the exchange for all of its pairs now, and store them.
+
+    Raises:
+        ExchangeUnreachable, UnknownConnector, ServerFailed
+    """
+    exchange = real_exchange(connector)
+    with talking_to(server, **PATIENCE) as api:
+        pairs = api.connectors.trading_pairs(exchange)
+    listing, _ = MarketListing.objects.update_or_create(
+        server=server, connector=exchange, defaults={"pairs": pairs, "read_at": timezone.now()}
+    )
+    return listing
 
 
 def rules_check(

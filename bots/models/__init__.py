@@ -3,6 +3,7 @@
 from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, validate_image
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble
 from bots.models.log_line import LogKind, LogLine
+from bots.models.market_listing import MarketListing
 from bots.models.orphaned_orders import OrphanedOrders
 from bots.models.performance_sample import MAX_ID, PerformanceQuerySet, PerformanceSample
 from bots.models.strategy import Strategy, StrategyKind, validate_controller
@@ -21,6 +22,7 @@ __all__ = [
     "DeploymentQuerySet",
     "LogKind",
     "LogLine",
+    "MarketListing",
     "OrphanedOrders",
     "PerformanceQuerySet",
     "PerformanceSample",

@@ -1,5 +1,6 @@
 """The definition of a bot: the desired state."""
 
+import json
 import re
 from itertools import count
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.urls import reverse
+from django.utils.crypto import salted_hmac
 
 from accounts.models import Client, Server
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
@@ -17,9 +19,10 @@ from bots.strategies.comparison import Difference, Row, compare
 from bots.strategies.pairs import replace_pair
 from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
+from core.exchanges import connector_like, title_of
 from core.fields import OrderedJSONField
 from core.visibility import OfClientsQuerySet
-from hummingbot_api.connectors import is_paper_trade, market_of
+from hummingbot_api.connectors import PAPER_TRADE, is_paper_trade, market_of
 from hummingbot_api.names import slug
 from operations.models import Operation
 
@@ -262,8 +265,11 @@ class Bot(models.Model):
             self.trading_pair = TradingRules.objects.spelling(self.server_id, self.connector, self.trading_pair)
         except ValidationError as error:
             errors["trading_pair"] = error.messages
-        if self.server_id and not is_paper_trade(self.connector) and self.server.fields_of(self.connector) is None:
-            errors["connector"] = f"{self.server} has no connector “{self.connector}”."
+        is_named = self.server_id and self.connector and not is_paper_trade(self.connector)
+        if is_named and self.server.fields_of(self.connector) is None:
+            like = connector_like(self.connector, [*self.server.connector_names, *PAPER_TRADE])
+            meant = f" Did you mean {title_of(like)} ({like})?" if like else ""
+            errors["connector"] = f"{self.server} has no connector “{self.connector}”.{meant}"
         if self.strategy_id:
             if self.strategy.spot_only and market_of(self.connector).perpetual:
                 errors["connector"] = (
@@ -304,6 +310,13 @@ class Bot(models.Model):
             if row is not None:  # or else the market has been changed since
                 row.trading_pair, row.settings = pair, replace_pair(row.settings, previous, pair)
                 row.save(update_fields=["trading_pair", "settings"])
+
+    @property
+    def definition_mark(self) -> str:
+        """A text that changes with everything that a check or a deployment looks at."""
+        planned = self.plan_deployment()
+        facts = json.dumps([getattr(planned, name) for name in DEFINING_FIELDS], default=str, sort_keys=True)
+        return salted_hmac(__name__, facts).hexdigest()[:16]
 
     def is_defined_like(self, other: "Bot") -> bool:
         """Return whether both definitions are equal, regardless of their clients and names."""

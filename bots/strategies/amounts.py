@@ -73,8 +73,8 @@ def too_narrow(schema: Mapping[str, Any], settings: Mapping[str, Any], rules: Ru
 def too_wide(schema: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the spreads that were probably meant as percent: 0.3 is 30 %."""
     return {
-        ".".join(spread.path): f"{in_digits(widest)} of the price is {in_digits(widest * 100)} %, so the orders may "
-        f"never fill. For {in_digits(widest)} %, enter {in_digits(widest / 100)}."
+        ".".join(spread.path): f"{in_digits(widest * 100)} % of the price is so wide that the orders may never fill. "
+        f"Did you mean {in_digits(widest)} %?"
         for spread in settings_in(schema)
         if spread.schema.get("of") == "price"
         and (widest := max(_numbers(spread.value_in(settings)), default=0)) >= WIDE

@@ -1,27 +1,47 @@
-// A connector decides which fields its key has: choosing another one (or another client, whose server decides)
-// loads the page again with that choice. What was typed until then is lost, for nothing secret goes into the address:
-// so it asks first.
+// An exchange decides which fields its key has: choosing one fetches them into the page. The keyboard stays where it is,
+// and what was typed stays in the fields that both exchanges have. Nothing that was typed goes into the address.
 document.addEventListener("DOMContentLoaded", () => {
-  const connector = document.querySelector("select[data-reloads-fields]");
-  if (!connector) return;
-  const client = document.querySelector("[name=client]");
-  const choices = [connector, client].filter(Boolean);
-  const before = new Map(choices.map((choice) => [choice, choice.value]));
-  const typed = "input[type=password], input[type=text], input[type=number]";
-  const hasTyped = () => [...connector.form.querySelectorAll(typed)].some((field) => field.value);
-  const reload = () => {
+  const chooser = document.querySelector("[data-chooses-fields]");
+  if (!chooser) return;
+  const form = chooser.closest("form");
+  const status = document.createElement("p");
+  status.className = "panel-unseen";
+  status.setAttribute("role", "status");
+  form.append(status);
+  let newest = 0;
+  let waiting;
+
+  async function load() {
+    const chosen = new FormData(form);
+    if (!chosen.get("connector")) return;
+    const number = ++newest;
     const address = new URL(window.location.href);
-    choices.forEach((choice) => address.searchParams.set(choice.name, choice.value));
-    window.location.assign(address);
-  };
-  choices.forEach((choice) =>
-    choice.addEventListener("change", () => {
-      if (!connector.value && choice === client) return;
-      if (hasTyped() && !window.confirm("The values that you entered will be lost. Continue?")) {
-        choice.value = before.get(choice);
-        return;
+    for (const name of ["connector", "client"]) if (chosen.get(name)) address.searchParams.set(name, chosen.get(name));
+    const part = () => form.querySelector(".connector-fields");
+    part().setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(address);
+      if (!answer.ok || answer.redirected) throw new Error(answer.status);
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".connector-fields");
+      if (number !== newest) return;
+      for (const field of fresh.querySelectorAll("input, select, textarea")) {
+        const typed = part().querySelector(`[name="${CSS.escape(field.name)}"]`);
+        if (typed && field.type !== "checkbox") field.value = typed.value;
       }
-      reload();
-    }),
-  );
+      part().replaceWith(document.adoptNode(fresh));
+      window.history.replaceState(null, "", address);
+      const count = fresh.querySelectorAll("input, select, textarea").length;
+      status.textContent = count ? `${count} fields for this exchange are below.` : "This exchange asks for no key.";
+    } catch {
+      part().removeAttribute("aria-busy");
+      status.classList.remove("panel-unseen");
+      status.textContent = "The fields could not be loaded. Choose the exchange again.";
+    }
+  }
+
+  form.addEventListener("change", ({ target }) => {
+    if (!["connector", "client"].includes(target.name)) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(load, target.type === "radio" ? 150 : 0); // arrows pass over tiles
+  });
 });

@@ -1,8 +1,8 @@
-"""The pages of the guided onboarding that are forms: client, exchange key, bot."""
+"""The guided onboarding: where a client stands, the frame of its pages, and what its forms have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -14,14 +14,10 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from accounts.admin.clients import ClientAdmin
-from accounts.admin.exchange_keys import ExchangeKeyAdmin
 from accounts.models import Client, ExchangeKey, Server
-from bots.admin.bots import BotAdmin
-from bots.configuration.trading_rules import doubts
-from bots.models import Bot, Strategy, StrategyKind
+from bots.models import Bot
 from bots.reporting.checklist import Checklist, Line, LineState, Part, checklist_for
 from core.visibility import AnyUser
-from hummingbot_api.connectors import PAPER_TRADE
 from operations.models import Operation
 
 
@@ -66,6 +62,11 @@ class Onboarding:
         if not any(line.part == Part.KEY and line.connector == connector for line in self._wrong):
             return None
         return next((key for key in self.client.keys.all() if key.connector == connector), None)
+
+    @property
+    def skips_key(self) -> bool:
+        """Whether no key was entered: a bot that trades simulated money needs none."""
+        return not self.client.keys.all()
 
     @property
     def key_to_enter(self) -> Line | None:
@@ -122,6 +123,7 @@ def frame(name: str, onboarding: Onboarding | None) -> dict[str, Any]:
         "pages": list(zip(PAGES, urls, strict=True)),
         "back": urls[position - 1] if position else "",
         "bot_url": urls[2],
+        "skipped": [PAGES[1]] if position > 1 and onboarding and onboarding.skips_key else [],
     }
 
 
@@ -144,11 +146,18 @@ class FormPage(ModelAdmin):
 
     name: str
     left_out: frozenset[str] = frozenset()
+    #: What the step shows besides its form.
+    around: Mapping[str, Any] = {}
     change_form_template = "controlpanel/onboard/form.html"
 
     def __init__(self, model: type[models.Model], onboarding: Onboarding | None) -> None:
         super().__init__(model, admin.site)
         self.onboarding = onboarding
+
+    @property
+    def client(self) -> Client:
+        """The client, which exists from the second step on."""
+        return cast(Onboarding, self.onboarding).client
 
     def answer(self, request: HttpRequest, obj: models.Model | None = None) -> HttpResponse:
         """Render the form for a new row, or for the existing one.
@@ -158,7 +167,7 @@ class FormPage(ModelAdmin):
         """
         if not (self.has_change_permission(request, obj) if obj else self.has_add_permission(request)):
             raise PermissionDenied
-        around = frame(self.name, self.onboarding)
+        around = {**frame(self.name, self.onboarding), **self.around}
         response: HttpResponse = self.changeform_view(request, str(obj.pk) if obj else None, "", around)
         if isinstance(response, TemplateResponse) and response.context_data:
             response.context_data["opts"] = None  # the page's title is the flow's, not the model's
@@ -168,7 +177,8 @@ class FormPage(ModelAdmin):
         """Return the admin's fieldsets, without the fields that the flow omits."""
         shown = []
         for title, options in super().get_fieldsets(request, obj):
-            if fields := [field for field in options["fields"] if field not in self.left_out]:
+            fields = [field for field in options["fields"] if field not in self.left_out]
+            if fields or not options["fields"]:
                 folded = {"classes": ["collapse"]} if self.folds(fields) else {}
                 shown.append((title, {**options, "fields": fields, **folded}))
         return shown
@@ -188,8 +198,7 @@ class FormPage(ModelAdmin):
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         return self._lead_on(request, obj)
 
-    @staticmethod
-    def _lead_on(request: HttpRequest, obj: Any) -> HttpResponse:
+    def _lead_on(self, request: HttpRequest, obj: Any) -> HttpResponse:
         client = obj if isinstance(obj, Client) else obj.client
         return HttpResponseRedirect(reverse("onboard_resume", args=[client.pk]))
 
@@ -216,43 +225,3 @@ class ClientPage(FormPage, ClientAdmin):
 
     def folds(self, fields: list[str]) -> bool:
         return "account_name" in fields
-
-
-class KeyPage(FormPage, ExchangeKeyAdmin):
-    name = "key"
-    left_out = frozenset({"client"})
-
-    def chosen(self, request: HttpRequest, obj: ExchangeKey | None) -> tuple[str, Server]:
-        connector, _ = super().chosen(request, obj)
-        return connector, self.onboarding.client.server  # type: ignore[union-attr]
-
-    @staticmethod
-    def _rotates(request: HttpRequest) -> bool:
-        """Return whether the page replaces the values of an invalid key, which the launch sends."""
-        return True
-
-
-class BotPage(FormPage, BotAdmin):
-    name = "bot"
-    #: The client's server, and fields that are rarely changed. All are on the bot's own page.
-    exclude = ("server", "image", "headless")
-    left_out = frozenset({"client", *exclude})
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The last group has nothing left but limits, which scripts refuse."""
-        *others, (_, limits) = super().get_fieldsets(request, obj)
-        controllers = Strategy.objects.filter(kind=StrategyKind.CONTROLLER).values_list("pk", flat=True)
-        classes = ["collapse", *(f"only-for-{pk}" for pk in controllers)]  # by strategy_settings.js
-        return [*others, ("Drawdown limits", {**limits, "classes": classes})]
-
-    def folds(self, fields: list[str]) -> bool:
-        return "settings_as_json" in fields
-
-    def save_warnings(self, bot: Bot) -> Iterable[str]:
-        """Omit the warnings about unchecked rules: the review shows them, and the launch checks them."""
-        return doubts(bot, bot.trading_rules)
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        client = self.onboarding.client  # type: ignore[union-attr]
-        key = client.keys.first()
-        return {"connector": key.connector if key else PAPER_TRADE[0], **super().get_changeform_initial_data(request)}

@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "controlpanel.access.login.AdmissionMiddleware",
+    "accounts.drafts.DraftMiddleware",
     "controlpanel.errors.AddressMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

@@ -20,7 +20,8 @@ UNFOLD = {
         ],
     },
     "SCRIPTS": [
-        lambda request, name=name: static(f"{name}.js") for name in ("times", "keyboard", "renewing", "dialogs", "bell")
+        lambda request, name=name: static(f"{name}.js")
+        for name in ("times", "keyboard", "renewing", "forms", "secrets", "dialogs", "bell")
     ],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",

@@ -44,7 +44,8 @@ class Connectors(Resource):
         return tuple(known.get(name) or ConnectorField(name, "SecretStr", True) for name in names)
 
     def trading_rules(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, TradingRule]:
-        """Return smallest orders and price steps, by trading pair. The server queries the exchange for them.
+        """Return smallest orders and price steps, by trading pair; of all pairs when none is named. The server queries
+        the exchange for them.
 
         A pair that the exchange does not list is left out: the server answers 200, with an error in the rules' place.
 
@@ -63,6 +64,14 @@ class Connectors(Resource):
         rules = reading.an_object(answer.value, "the trading rules")
         notified = {pair: reading.an_object(facts, f"“{pair}”") for pair, facts in rules.items()}
         return {pair: _trading_rule(facts) for pair, facts in notified.items() if "error" not in facts}
+
+    def trading_pairs(self, connector: str) -> Names:
+        """Return all pairs that the exchange lists. The server queries it for them.
+
+        Raises:
+            ExchangeUnreachable, UnknownConnector, ServerFailed: as for ``trading_rules``.
+        """
+        return sorted(self.trading_rules(connector, ()))
 
     def prices(self, connector: str, trading_pairs: Sequence[str]) -> dict[str, float]:
         """Return the last traded prices in the quote asset, by trading pair, of those that the exchange has.

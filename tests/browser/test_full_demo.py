@@ -18,7 +18,7 @@ KINDS = (
     "Bot not quoting",
     "Obligation broken",
     "Server down",
-    "Operation failed",
+    "“Redeploy” failed",
     "Exchange key rejected",
     "Low balance",
 )

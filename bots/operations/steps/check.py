@@ -8,7 +8,9 @@ from operations.kinds import NotDone, StepContext
 
 
 def sign_in_to_server(context: StepContext) -> str:
+    """Reach the server, and note down which definition is checked: one that was changed since has not been."""
     server = context.subject.server
+    context.save(definition=context.subject.definition_mark)
     return f"{reach(server)} {sign_in(server)}"
 
 
@@ -24,6 +26,7 @@ def read_rules(context: StepContext) -> str:
             f" The bot's pair was {bot.trading_pair}, which the exchange does not list. It has been corrected since."
         )
         bot.take_spelling(rules.trading_pair)
+        context.save(definition=bot.definition_mark)
     return output
 
 

@@ -70,7 +70,7 @@ def test_the_settings_come_first_and_as_text(deployed):
 def test_a_spread_in_percent_is_questioned_when_saved_and_before_a_deploy(bot, admin_client):
     bot.settings |= {"ask_spread": 0.3}
     bot.save()
-    doubt = "0.3 of the price is 30 %, so the orders may never fill. For 0.3 %, enter 0.003."
+    doubt = "30 % of the price is so wide that the orders may never fill. Did you mean 0.3 %?"
     assert f"ask_spread: {doubt}" in save_warnings(bot)
     page = admin_client.get(reverse("admin:bots_bot_operate", args=[bot.pk, "deploy"]))
     assert doubt in page.content.decode()

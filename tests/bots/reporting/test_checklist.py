@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.auth.models import AnonymousUser, Permission, User
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, PushedKey
@@ -316,6 +317,17 @@ def test_a_corrected_mistake_no_longer_warns(code, change, bot, line):
     found = line(Part.DEPLOYED)
     assert (found.state, found.action.label) == (WAITING, "Deploy again")
     assert "has been corrected since" in found.sentence and "does not list" not in found.sentence
+
+
+def test_a_mistake_that_a_check_found_and_that_was_corrected_no_longer_warns(make_bot, key, perform, admin_client):
+    bot = make_bot(trading_pair="SHRAP-USDT")
+    address = reverse("admin:bots_bot_now", args=[bot.pk])
+    assert perform("check_bot", bot).error_code == "pair_not_listed"
+    assert "View error" in admin_client.get(address).content.decode()
+    bot.trading_pair = "SHARP-USDT"
+    bot.save()
+    shown = admin_client.get(address).content.decode()
+    assert "View error" not in shown and "The bot has been corrected since." in shown
 
 
 def test_a_mistake_that_is_still_known_to_be_one_is_not_corrected(bot, line):

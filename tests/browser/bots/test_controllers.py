@@ -50,7 +50,7 @@ def test_a_servers_controller_is_used_and_its_amounts_are_checked(
     shoot("bot-trading-rules")
     setting(page, "Total amount quote").fill("4")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(page.get_by_text("The exchange requires at least 5 USDT")).to_be_visible()
+    expect(page.get_by_text("The exchange requires at least 5 USDT").last).to_be_visible()
     shoot("bot-amount-refused")
     setting(page, "Total amount quote").fill("100")
     page.get_by_role("button", name="Save", exact=True).click()

@@ -88,7 +88,7 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     page.locator(".field-settings_json .cm-content").fill('{"order_amount": 5, "bid_spread": -1}')
     shoot("bot-settings-json")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(page.get_by_text("bid_spread: This must be more than 0. You entered -1.")).to_be_visible()
+    expect(page.get_by_text("bid_spread: This must be more than 0. You entered -1.").last).to_be_visible()
     assert json.input_value() == '{"order_amount": 5, "bid_spread": -1}'
     shoot("bot-settings-json-refused")
     page.locator(".field-settings_json .cm-content").fill('{"order_amount": 5,')

@@ -70,7 +70,7 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     setting(page, "Bid spread").fill("-0.003")
     setting(page, "Order amount").fill("1600")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("This must be more than 0. You entered -0.003.")).to_be_visible()
+    expect(page.get_by_text("This must be more than 0. You entered -0.003.").last).to_be_visible()
     shoot("bot-refused")
     setting(page, "Bid spread").fill("0.003")
     save(page)

@@ -1,9 +1,10 @@
 """The admin's own JavaScript, in a real Chromium on a page of its own."""
 
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import ROOT
 
@@ -13,10 +14,11 @@ KEY_FORM = """
 <form>
   <input type="hidden" name="csrfmiddlewaretoken" value="x">
   <select name="client"><option value="1">Sharp</option><option value="2">Blunt</option></select>
-  <select name="connector" data-reloads-fields>
-    <option value="">-</option><option value="bitmart" selected>bitmart</option><option value="kucoin">kucoin</option>
+  <select name="connector" data-chooses-fields>
+    <option value="">-</option><option value="bitmart">bitmart</option><option value="kucoin">kucoin</option>
   </select>
-  <input type="password" name="bitmart_memo">
+  <fieldset class="connector-fields"><p>{connector} of {client}</p>
+    <input type="password" name="{connector}_secret"><input type="password" name="memo"></fieldset>
 </form>
 """
 
@@ -26,31 +28,43 @@ def page(browser: Browser) -> Iterator[Page]:
     def answer(route: Route) -> None:
         if route.request.url.endswith(".js"):
             route.fulfill(path=ROOT / "controlpanel" / "assets" / "connector_fields.js")
-        else:
-            route.fulfill(body=KEY_FORM, content_type="text/html")
+            return
+        chosen = parse_qs(urlsplit(route.request.url).query)
+        facts = {"connector": chosen.get("connector", ["bitmart"])[0], "client": chosen.get("client", ["1"])[0]}
+        route.fulfill(body=KEY_FORM.format(**facts), content_type="text/html")
 
     page = browser.new_page()
     page.route("**/*", answer)
     page.goto("http://panel.example.com/add/")
+    page.evaluate("window.isTheSamePage = true")
     yield page
     page.close()
 
 
-def test_another_connector_loads_its_fields_without_a_question_while_nothing_is_typed(page):
+def test_another_connector_brings_its_fields_and_leaves_the_keyboard_where_it_is(page):
     page.on("dialog", lambda dialog: pytest.fail("It asked."))
+    page.locator("[name=connector]").focus()
     page.locator("[name=connector]").select_option("kucoin")
-    page.wait_for_url("**/add/?connector=kucoin&client=1")
+    expect(page.locator("[name=kucoin_secret]")).to_be_visible()
+    assert page.locator("[name=bitmart_secret]").count() == 0
+    expect(page.locator("[name=connector]")).to_be_focused()
+    assert page.url == "http://panel.example.com/add/?connector=kucoin&client=1", "so that a reload shows it again"
+    assert page.evaluate("window.isTheSamePage")
+    expect(page.get_by_role("status")).to_have_text("2 fields for this exchange are below.")
 
 
-@pytest.mark.parametrize(("choice", "before", "after"), [("connector", "bitmart", "kucoin"), ("client", "1", "2")])
-def test_what_was_typed_is_dropped_only_after_a_yes(choice, before, after, page):
-    answers = iter(["dismiss", "accept"])
-    page.on("dialog", lambda dialog: getattr(dialog, next(answers))())
-    page.locator("[name=bitmart_memo]").fill("planted")
-    page.locator(f"[name={choice}]").select_option(after)
-    assert page.locator(f"[name={choice}]").input_value() == before
-    assert page.locator("[name=bitmart_memo]").input_value() == "planted"
-    assert page.url == "http://panel.example.com/add/"
-    page.locator(f"[name={choice}]").select_option(after)
-    page.wait_for_url(f"**{choice}={after}*")
+def test_what_was_typed_stays_in_the_fields_that_remain_and_out_of_the_address(page):
+    page.locator("[name=connector]").select_option("bitmart")
+    page.locator("[name=memo]").fill("planted")
+    page.locator("[name=client]").select_option("2")
+    expect(page.get_by_text("bitmart of 2")).to_be_visible()
+    assert page.locator("[name=memo]").input_value() == "planted"
     assert "planted" not in page.url
+
+
+def test_fields_that_can_not_be_loaded_are_reported_and_the_old_ones_stay(page):
+    page.unroute("**/*")
+    page.route("**/*", lambda route: route.abort())
+    page.locator("[name=connector]").select_option("kucoin")
+    expect(page.get_by_text("The fields could not be loaded. Choose the exchange again.")).to_be_visible()
+    assert page.locator("[name=bitmart_secret]").count() == 1

@@ -51,7 +51,7 @@ def test_a_bot_of_each_strategy_is_defined_through_forms_and_a_controller_runs(
     setting(page, "Cooldown time").fill("-1")
     setting(page, "Take profit order type").select_option("MARKET")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(page.get_by_text("This must be at least 0. You entered -1.")).to_be_visible()
+    expect(page.get_by_text("This must be at least 0. You entered -1.").last).to_be_visible()
     shoot("bot-advanced-refused")
     setting(page, "Cooldown time").fill("20")
     page.get_by_role("button", name="Save and continue editing").click()

@@ -16,6 +16,7 @@ from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
 from accounts.models import Server
+from audit.models import AuditEvent
 from bots.models import Strategy
 from client_reports.models import ShareLink, Subscription
 from controlpanel.access.roles import ROLES, WHO_MAY
@@ -231,7 +232,8 @@ def market_rows(client: Any, deployment: Any) -> dict[str, Model]:
     obligation = client.obligations.create(connector="bitmart", trading_pair="SHARP-USDT", max_spread_percent=1)
     subscription = Subscription.objects.create(client=client, addresses=f"{client}@example.com")
     link, _ = ShareLink.make(client, timezone.now().date(), timezone.now().date(), client.account_manager)
-    return {"trade": trade, "obligation": obligation, "subscription": subscription, "link": link}
+    event = AuditEvent.objects.create(actor=str(client.account_manager), verb="changed", client=client, door="pages")
+    return {"trade": trade, "obligation": obligation, "subscription": subscription, "link": link, "event": event}
 
 
 @pytest.fixture
@@ -245,8 +247,10 @@ def foreign(users) -> dict[str, Model]:
 
 
 def stored() -> str:
-    """Every row that has pages, and what is known of users; not when a token was last used."""
-    models = (model for model in admin.site._registry if model is not Token)
+    """Every row that has pages, and what is known of users; not when a token was last used, and not the trail, which
+    notes that lists were exported.
+    """
+    models = (model for model in admin.site._registry if model not in {Token, AuditEvent})
     rows = [row for model in models for row in model._default_manager.order_by("pk")]
     return serializers.serialize("json", rows)
 

@@ -184,12 +184,28 @@ def test_an_account_name_that_a_server_would_choke_on_is_refused(name, save_clie
 
 def test_an_account_name_is_unique_on_a_server(client_sharp, save_client):
     errors = refused(save_client(account_name="client_sharp"))
-    assert "This account name can't be used on this server. Choose another one." in str(errors)
+    assert errors == {"__all__": ["The client Sharp already has the account name client_sharp on Sandbox."]}
 
 
-def test_a_taken_name_is_refused_in_one_sentence_that_reveals_no_client(client_sharp, save_client):
+def test_a_name_that_an_own_client_has_is_said_to_be_ones_own(client_sharp, save_client):
     errors = refused(save_client(name=client_sharp.name))
-    assert errors == {"name": ["This name can't be used. Choose another one."]}
+    assert errors == {"name": ["You already have a client with this name. Choose another one."]}
+
+
+def test_a_name_that_another_managers_client_has_is_refused_without_revealing_it(client_sharp, make_user, browse):
+    browser, status = browse(make_user("anna")), {"status": "onboarding"}
+    named = browser.post(reverse(f"{CLIENT}_add"), {"name": "Sharp", "server": client_sharp.server_id} | status)
+    assert refused(named) == {"name": ["This name can't be used. Choose another one."]}
+    account = {"name": "Sharper", "server": client_sharp.server_id, "account_name": "client_sharp"}
+    taken = refused(browser.post(reverse(f"{CLIENT}_add"), account | status))
+    assert taken == {"__all__": ["This account name can't be used on this server. Choose another one."]}
+
+
+def test_only_users_who_may_change_clients_are_offered_as_account_managers(client_sharp, admin_client, make_user):
+    make_user("anna")
+    make_user("viewer", {"accounts.view_client", "accounts.view_every_client"})
+    offered = admin_client.get(reverse(f"{CLIENT}_add")).context["adminform"].form.fields["account_manager"].queryset
+    assert {user.username for user in offered} == {"admin", "anna"}
 
 
 def test_the_profile_of_a_pushed_client_keeps_its_name(client_sharp, save_client, admin_client):
@@ -211,7 +227,7 @@ def test_a_pushed_client_does_not_move_to_a_server_that_has_its_account_name(cli
     other = Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
     Client.objects.create(name="Namesake", server=other, account_name="client_sharp")
     errors = refused(save_client(client_sharp, name="Sharp", server=other.pk))
-    assert "This account name can't be used on this server. Choose another one." in str(errors)
+    assert "The client Namesake already has the account name client_sharp on Other." in str(errors)
 
 
 @pytest.fixture

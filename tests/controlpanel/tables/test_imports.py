@@ -408,10 +408,10 @@ def test_a_thousand_rows_take_a_few_queries_each_and_a_moment(send, client_sharp
 
     bots = BOT_HEADER, BOT_ROW.replace("Sharp Spread", "Bot {}")
     few, many = queries(BOT, *bots, 1), queries(BOT, *bots, 101)
-    assert (many - few) / 100 <= 9
+    assert (many - few) / 100 <= 10  # a row of the trail is one of them
     clients = "name,server", "Client {},Sandbox"
     few, many = queries(CLIENT, *clients, 1), queries(CLIENT, *clients, MAX_ROWS)
-    assert (many - few) / (MAX_ROWS - 1) <= 5
+    assert (many - few) / (MAX_ROWS - 1) <= 6
 
 
 def test_an_export_takes_as_many_queries_for_ten_rows_as_for_one(admin_client, bot, make_bot, key):

@@ -1,0 +1,136 @@
+"""Activity is one list: filtered by day, person, client and outcome, exported, and scoped to who reads it."""
+
+import csv
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Client
+from audit.models import AuditEvent, Outcome
+from audit.tasks import prune_old
+from tests.controlpanel.conftest import browse, make_user, text_of, url_of  # noqa: F401
+
+LIST = "/admin/audit/auditevent/"
+
+
+def happened(label: str, **facts) -> AuditEvent:
+    common = {"actor": "mara", "verb": "changed", "door": "pages", "subject_label": label}
+    return AuditEvent.objects.create(**common | facts)
+
+
+def found(browser, **query: str) -> set[str]:
+    """What the list has, but for the sign-ins of these tests."""
+    page = browser.get(LIST, query)
+    assert page.status_code == 200, page
+    return {event.subject_label for event in page.context["cl"].result_list if event.verb != "signed in"}
+
+
+def test_days_are_those_of_the_panels_zone(admin_client):
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    for label, at in (
+        ("now", timezone.now()),
+        ("late yesterday", midnight - timedelta(seconds=1)),
+        ("early yesterday", midnight - timedelta(days=1)),
+        ("before", midnight - timedelta(days=1, seconds=1)),
+        ("long ago", midnight - timedelta(days=40)),
+    ):
+        happened(label, at=at)
+    assert found(admin_client, day="today") == {"now"}
+    assert found(admin_client, day="yesterday") == {"late yesterday", "early yesterday"}
+    assert found(admin_client, day="week") == {"now", "late yesterday", "early yesterday", "before"}
+    assert "long ago" not in found(admin_client, day="month")
+    assert "long ago" in found(admin_client)
+
+
+def test_it_is_filtered_by_person_client_and_outcome(admin_client, admin_user, client_sharp, make_user):  # noqa: F811
+    mara = make_user("mara")
+    happened("by mara", user=mara, client=client_sharp)
+    happened("failed", outcome=Outcome.FAILED)
+    assert found(admin_client, person=str(mara.pk)) == {"by mara"}
+    assert found(admin_client, client__id__exact=str(client_sharp.pk)) == {"by mara"}
+    assert found(admin_client, outcome="failed") == {"failed"}
+    assert "by mara" in found(admin_client, outcome="done")
+    for nonsense in ("x", "9" * 30):
+        assert admin_client.get(LIST, {"person": nonsense}).status_code in {200, 302}
+
+
+def test_a_row_says_who_what_for_whom_and_from_where(admin_client, client_sharp):
+    event = happened("Sharp", client=client_sharp, address="203.0.113.9", changes=[["Status", "onboarding", "active"]])
+    for address in (LIST, url_of(event)):
+        page = " ".join(text_of(admin_client.get(address)).split())
+        for words in ("mara", "Changed", "Status: onboarding → active", "pages, 203.0.113.9", "Sharp"):
+            assert words in page, (address, words)
+
+
+def test_a_manager_reads_of_own_clients_and_own_deeds_only(make_user, browse, client_sharp):  # noqa: F811
+    manager = make_user("manager")
+    other = Client.objects.create(name="Blunt", server=client_sharp.server)
+    Client.objects.filter(pk=client_sharp.pk).update(account_manager=manager)
+    happened("of own client", client=client_sharp)
+    happened("of another", client=other)
+    happened("own deed", user=manager)
+    happened("of a server")
+    browser = browse(manager)
+    assert found(browser) == {"of own client", "own deed"}
+    assert "Blunt" not in text_of(browser.get(LIST))
+    exported = browser.get(f"{LIST}export.csv").content.decode()
+    assert "of own client" in exported and "of another" not in exported
+
+
+def test_who_sees_every_client_but_no_users_does_not_read_of_them(make_user, browse, server):  # noqa: F811
+    viewer = make_user("viewer", {"audit.view_auditevent", "accounts.view_every_client"})
+    happened("a sign-in", subject_type=ContentType.objects.get_for_model(viewer), subject_id="1")
+    happened("a server", subject_type=ContentType.objects.get_for_model(server), subject_id="1")
+    assert found(browse(viewer)) == {"a server"}
+    administrator = make_user("root", {"audit.view_auditevent", "accounts.view_every_client", "auth.view_user"})
+    assert found(browse(administrator)) == {"a sign-in", "a server"}
+
+
+def test_it_takes_a_permission(make_user, browse):  # noqa: F811
+    assert browse(make_user("porter", {"accounts.view_client"})).get(LIST).status_code == 403
+
+
+def test_nobody_changes_or_deletes_a_row(admin_client):
+    event = happened("Sharp")
+    for address in (url_of(event, "delete"), f"{LIST}add/"):
+        assert admin_client.get(address).status_code == 403
+    admin_client.post(url_of(event), {"actor": "nobody"})
+    assert AuditEvent.objects.get(pk=event.pk).actor == "mara"
+
+
+def test_the_export_has_the_filtered_rows_and_no_formula(admin_client):
+    happened("=1+1", detail="@SUM(A1)")
+    happened("yesterdays", at=timezone.now() - timedelta(days=3))
+    exported = admin_client.get(f"{LIST}export.csv", {"day": "today"}).content.decode("utf-8-sig")
+    rows = list(csv.reader(StringIO(exported)))
+    assert rows[0][:4] == ["time (UTC)", "who", "what", "to what"]
+    cells = [cell for row in rows[1:] for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "@"))]
+    assert "yesterdays" not in cells
+
+
+def test_ten_rows_take_as_many_queries_as_two(client_sharp, queries):
+    for number in range(2):
+        happened(str(number), client=client_sharp)
+    few = queries(LIST)
+    for number in range(10):
+        happened(str(number), client=client_sharp)
+    assert queries(LIST) == few
+
+
+def test_home_leads_to_it(admin_client, bot, perform):
+    perform("check_bot", bot)
+    assert LIST in text_of(admin_client.get(reverse("admin:index")))
+
+
+@pytest.mark.parametrize(("days", "left"), [(30, {"new"}), (0, {"new", "old"})])
+def test_it_is_kept_for_as_long_as_the_setting_says(days, left, settings, db):
+    settings.AUDIT_KEPT_DAYS = days
+    happened("new")
+    happened("old", at=timezone.now() - timedelta(days=31))
+    prune_old.call_local()
+    assert {event.subject_label for event in AuditEvent.objects.all()} == left
