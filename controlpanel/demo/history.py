@@ -25,7 +25,7 @@ from bots.monitoring.evidence import WORKING
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
 from controlpanel.demo.clients import FIRST_SERVER, PEOPLE, SECOND_SERVER, DemoBot, DemoClient
-from controlpanel.demo.past import Past
+from controlpanel.demo.past import CAREFUL, SPEED, Past
 from core.acting import Actor, Door, acting
 from markets.figures.ledgers import keep_ledgers
 from markets.obligations.judging import judge_all
@@ -43,6 +43,8 @@ LENGTH = timedelta(days=14, hours=6)
 SELDOM, OFTEN = timedelta(hours=3), timedelta(minutes=5)
 #: For how long that is done before the end.
 DETAILED = timedelta(hours=8)
+#: Operations that wait for a bot's log to prove that its orders are gone.
+TIMED = frozenset({"start", "redeploy"})
 #: How often servers are polled then, and obligations judged: what was seen longer ago proves nothing.
 JUDGED_EVERY = timedelta(minutes=10)
 
@@ -87,7 +89,8 @@ class History:
 
     def operate(self, username: str, kind: str, subject: models.Model, **options: Any) -> Operation:
         """Request an operation and wait for its end."""
-        with self.acting(username) as user, self.past.passing():
+        speed = CAREFUL if kind in TIMED else SPEED
+        with self.acting(username) as user, self.past.passing(speed):
             operation = operation_request(kind=kind, subject=subject, requested_by=user, options=options)
         operation.refresh_from_db()
         return operation

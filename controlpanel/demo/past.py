@@ -13,6 +13,8 @@ from sandbox.clock import Clock
 
 #: How much faster than the wall's the clock passes while an operation works on something.
 SPEED = 60
+#: The same where seconds count: a log that comes late proves no cancel.
+CAREFUL = 10
 
 
 class Past:
@@ -31,8 +33,9 @@ class Past:
         self.clock.advance(max(0.0, until.timestamp() - self.clock.now()))
 
     @contextmanager
-    def passing(self) -> Iterator[None]:
+    def passing(self, speed: float = SPEED) -> Iterator[None]:
         """Let the time pass, many times as fast as on the wall."""
+        self.clock.speed = speed
         self.clock.resume()
         try:
             yield

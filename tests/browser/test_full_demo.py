@@ -59,6 +59,9 @@ def test_the_demo_opens_with_figures_and_with_problems(page: Page, demo: Demo) -
 
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="Northwind BTC").click()
+    expect(page.get_by_role("heading", name="Inventory and profit")).to_be_visible()
+    assert fits_a_phone(page)
+    page.get_by_role("link", name="Performance", exact=True).click()
     expect(page.locator("canvas").first).to_be_visible()
     assert fits_a_phone(page)
 
