@@ -53,7 +53,7 @@ def test_the_demo_opens_with_figures_and_with_problems(page: Page, demo: Demo) -
     page.goto("/admin/")
     page.get_by_role("link", name="Clients", exact=True).first.click()
     page.get_by_role("link", name="Northwind Labs").first.click()
-    expect(page.get_by_role("heading", name="Northwind Labs")).to_be_visible()
+    expect(page.get_by_role("heading", name="Northwind Labs", exact=True)).to_be_visible()
     expect(page.get_by_text("Northwind BTC").first).to_be_visible()
     assert fits_a_phone(page)
 
