@@ -47,7 +47,8 @@ class ResettingMiddleware:
         answer["Retry-After"] = "3"
         answer["Refresh"] = f"3; url={reverse('admin:index')}"
         answer["Cache-Control"] = "no-store"
-        answer._has_been_logged = True  # it is no error, and comes every few seconds
+        # It is no error, and comes every few seconds: it would fill the log.
+        answer._has_been_logged = True  # type: ignore[attr-defined]
         return answer
 
 
