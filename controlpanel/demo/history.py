@@ -44,7 +44,7 @@ SELDOM, OFTEN = timedelta(hours=3), timedelta(minutes=5)
 #: For how long that is done before the end.
 DETAILED = timedelta(hours=8)
 #: Operations that wait for a bot's log to prove that its orders are gone.
-TIMED = frozenset({"start", "redeploy"})
+TIMED = frozenset({"redeploy"})
 #: How often servers are polled then, and obligations judged: what was seen longer ago proves nothing.
 JUDGED_EVERY = timedelta(minutes=10)
 

@@ -39,7 +39,7 @@ def set_up(history: History) -> None:
 
 
 def quiet_weeks(history: History) -> None:
-    """Two things happen: a bot gets larger orders, and another one crashes and is started again."""
+    """Two things happen: a bot gets larger orders, and a server is out of reach for some minutes."""
     # Home compares two weeks, whose beginnings move on while the demo runs: the prices of those hours are needed.
     history.watch_prices(history.ago(days=13, hours=12), timedelta(minutes=45))
     history.live_until(history.ago(days=7, minutes=20), SELDOM)
@@ -52,12 +52,12 @@ def quiet_weeks(history: History) -> None:
         sol.save()
     history.operate(NORTHWIND.manager, "redeploy", sol)
     history.live_until(history.ago(days=3), SELDOM)
-    eth = bot("Tokyo ETH")
-    crash(history, eth)
-    wait(history, 6 * MINUTE)
-    history.operate(TOKYO_BAY.manager, "start", bot(eth.name))
-    wait(history, MINUTE)
-    history.watch()
+    second = history.sandboxes[SECOND_SERVER].faults
+    second.add("refused_connection")
+    outage(history)
+    wait(history, 4 * MINUTE)
+    second.clear()
+    outage(history)
     history.live_until(history.end - DETAILED, SELDOM)
 
 
@@ -89,9 +89,7 @@ def last_hours(history: History) -> None:
     history.read_all()
     history.sandboxes[SECOND_SERVER].faults.add("refused_connection")
     history.down.add(SECOND_SERVER)
-    for _ in range(2):
-        wait(history, MINUTE)
-        history.watch()
+    outage(history)
 
 
 def last_minutes(history: History) -> None:
@@ -149,6 +147,13 @@ def crash(history: History, of: Bot) -> None:
     history.sandboxes[of.server.name].world.crash(instance_of(of.name))
     wait(history, MINUTE / 3)
     history.watch()
+
+
+def outage(history: History) -> None:
+    """Poll twice: only the second poll makes its beginning, or its end, certain."""
+    for _ in range(2):
+        wait(history, MINUTE)
+        history.watch()
 
 
 def wait(history: History, length: timedelta) -> None:
