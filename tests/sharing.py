@@ -11,8 +11,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: Browser modules with demos of their own: the walk over all pages takes as long as the others together, the API's
 #: document is followed to the end of the sample client, lists that refresh themselves are watched undisturbed, and the
-#: home counts what its demo has, and a report has the trades of its client alone.
-APART = ("test_every_page", "test_api", "test_renewing", "test_home", "test_markets")
+#: home counts what its demo has, a report has the trades of its client alone, and a day's jobs end with stopping all.
+APART = ("test_every_page", "test_api", "test_renewing", "test_home", "test_markets", "test_jobs")
 #: Those of them that go to a process of their own, so that no group of browser tests takes as long as the whole run.
 WALK = ("test_every_page", "test_api")
 #: Modules with processes that all of their tests use.
