@@ -43,7 +43,7 @@ def test_a_confirmation_opens_and_closes_by_keyboard_and_gives_the_focus_back(on
     stop = actions(on_bot).get_by_role("link", name="Stop", exact=True)
     stop.focus()
     on_bot.keyboard.press("Enter")
-    dialog = on_bot.get_by_role("dialog", name=re.compile("^Stop "))
+    dialog = on_bot.get_by_role("dialog", name=re.compile(f"^Stop.*{BOT}$"))
     expect(dialog.get_by_role("button", name="Stop", exact=True)).to_be_focused()
     assert_accessible(on_bot)
     on_bot.keyboard.press("Escape")

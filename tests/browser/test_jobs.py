@@ -2,6 +2,7 @@
 
 import json
 import re
+from time import monotonic
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -41,7 +42,7 @@ key.expires_on = today + timedelta(days=90)
 key.save()
 other = Client.objects.create(name="Early", server=Server.objects.get())
 early = ExchangeKey(client=other, connector="bitmart", expires_on=today + timedelta(days=20))
-early.set_values({"bitmart_api_key": "early-4821", "bitmart_secret_key": "made-up", "bitmart_memo": "made-up"})
+early.set_values({"bitmart_api_key": "early-made-up-4821", "bitmart_secret_key": "made-up", "bitmart_memo": "made-up"})
 early.save()
 mara, _ = User.objects.get_or_create(username="mara", defaults={"is_staff": True})
 yesterday = timezone.localtime().replace(hour=12) - timedelta(days=1)
@@ -55,11 +56,13 @@ AuditEvent.objects.create(
     changes=[["Order amount", "1600", "1800"]], **common
 )
 """
-#: What the worker does each minute.
+#: What the worker does each minute; prints whether a bot's quotes are known by now.
 READ = (
-    "from accounts.models import Server; from bots.monitoring.poll import poll_server;"
+    "from accounts.models import Server; from bots.models import Deployment; from bots.monitoring.poll import poll_server;"
+    "from django.utils import timezone; from markets.figures.quotes_now import count_quoting;"
     "from markets.reading.poll import read_markets;"
-    "server = Server.objects.get(); poll_server(server); read_markets(server)"
+    "server = Server.objects.get(); poll_server(server); read_markets(server);"
+    "print(any(count.widest is not None for count in count_quoting(Deployment.objects.all(), timezone.now())))"
 )
 
 
@@ -79,9 +82,9 @@ def running(demo: Demo, world: None) -> None:
 
 def make_run(demo: Demo, name: str) -> None:
     states = {bot["name"]: bot["state"] for bot in json.loads(demo.manage("bot", "list", "--json"))}
-    verb = {"running": "", "stopped": "start", "paused": "resume"}.get(states[name], "deploy")
-    if verb:
-        demo.manage("bot", verb, name)
+    if states[name] != "running":
+        # A bot that was paused would start paused.
+        demo.manage("bot", "deploy" if states[name] == "none" else "redeploy", name)
 
 
 @pytest.fixture
@@ -194,7 +197,9 @@ def test_what_a_colleague_changed_is_seen_in_three_clicks(page: Page, demo: Demo
 @pytest.mark.parametrize("size", SIZES)
 def test_home_answers_who_quotes_how_tight_and_how_the_week_was(page: Page, demo: Demo, size: str) -> None:
     page.set_viewport_size(SIZES[size])  # type: ignore[arg-type]
-    demo.manage("shell", "--no-imports", "-c", READ)
+    deadline = monotonic() + 60
+    while demo.manage("shell", "--no-imports", "-c", READ) != "True":
+        assert monotonic() < deadline
     sign_in(page, demo)
     quoting = page.get_by_role("region", name="Quoting")
     expect(quoting.get_by_text(re.compile(r"\d of 1 quoting"))).to_have_count(2)
