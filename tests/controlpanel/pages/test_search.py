@@ -18,7 +18,8 @@ SEARCH = "/admin/search/"
 def results(browser, term: str) -> dict[str, str]:
     """Each result's title with its link."""
     page = text_of(browser.get(SEARCH, {"s": term}))
-    return {title: link for link, title in re.findall(r'role="option"[^>]* href="([^"]+)".*?<span>([^<]+)</span>', page, re.S)}
+    found = re.findall(r'role="option"[^>]* href="([^"]+)".*?<span>([^<]+)</span>', page, re.DOTALL)
+    return {title: link for link, title in found}
 
 
 def test_a_client_is_found_by_name_pair_exchange_and_key_ending(admin_client, key, bot):
