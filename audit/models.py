@@ -86,8 +86,8 @@ class AuditEvent(models.Model):
     class Meta:
         ordering = ["-pk"]
         default_permissions = ("view",)
-        verbose_name = "activity"
-        verbose_name_plural = "activity"
+        verbose_name = "event"
+        verbose_name_plural = "events"
         indexes = [models.Index(fields=["client", "-id"]), models.Index(fields=["user", "-id"])]
 
     def __str__(self) -> str:

@@ -40,6 +40,11 @@ def read_number(text: str, *, fraction: bool = False) -> float:
     return float(number)
 
 
+def as_percent(fraction: float) -> str:
+    """Return a fraction in percent, ``0.3 %``, with all of its digits: read again, it is the same."""
+    return f"{(Decimal(repr(fraction)) * 100).normalize():f} %"
+
+
 def _with_point(digits: str) -> str:
     """Return the digits with a decimal point. Of a comma and a point, the last one is it; of several, none is."""
     if "_" in digits:  # Python would take it for a separator

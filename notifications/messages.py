@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
+from notifications.impact import NO_IMPACT, Impact
 from notifications.models import Channel, Event, Incident
 
 
@@ -22,10 +23,16 @@ class Message:
         return "\n".join([self.headline, *self.lines])
 
 
-def message_of(incident: Incident, event: Event) -> Message:
+def message_of(incident: Incident, event: Event, impact: Impact = NO_IMPACT) -> Message:
+    """Return the message about an incident.
+
+    Args:
+        impact: what it affects, as far as the channel's readers may know.
+    """
     over = event == Event.CLOSED
     url = panel_url(incident.get_absolute_url())
     lines = [
+        f"Affected: {impact.text}" if impact.text and not over else "",
         f"Client: {incident.client}" if incident.client else "",
         f"Server: {incident.server}",
         f"What happened: {incident.sentence}",
@@ -47,6 +54,7 @@ def message_of(incident: Incident, event: Event) -> Message:
             "about": incident.subject_label,
             "client": str(incident.client) if incident.client else None,
             "server": str(incident.server),
+            "affected": impact.text or None,
             "what_happened": incident.sentence,
             "what_to_do": incident.remedy,
             "since": incident.seen_at.isoformat(),

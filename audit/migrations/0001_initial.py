@@ -40,8 +40,8 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='audit_events', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'verbose_name': 'activity',
-                'verbose_name_plural': 'activity',
+                'verbose_name': 'event',
+                'verbose_name_plural': 'events',
                 'ordering': ['-pk'],
                 'default_permissions': ('view',),
                 'indexes': [models.Index(fields=['client', '-id'], name='audit_audit_client__5cbc2b_idx'), models.Index(fields=['user', '-id'], name='audit_audit_user_id_2eb2a2_idx')],

@@ -236,7 +236,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, DraftsMi
         # What a bot quotes is of an app that this one does not depend on.
         return render_to_string("markets/quotes_cell.html", {"deployment": bot.open_deployment}).strip()
 
-    @display(description="last contact")
+    @display(description="checked")
     def seen(self, bot: Bot) -> str | None:
         return when(bot.deployment.observed_at, "ago") if bot.deployment else None
 

@@ -81,9 +81,7 @@ class BulkEditMixin(OperatesMixin):
         chosen = self.get_queryset(request).filter(pk__in=list(keys))
         strategies = {bot.strategy for bot in chosen}
         if len(strategies) != 1:
-            names = ", ".join(sorted(map(str, strategies)))
-            messages.error(request, f"Select bots with the same strategy. The selected bots use {names}.")
-            return None
+            return self._ask_for_one_strategy(request, chosen)
         (strategy,) = strategies
         form_class = self.get_form(request, chosen[0], change=True, strategies=strategies)
         offered = _offered(form_class, strategy)
@@ -119,6 +117,21 @@ class BulkEditMixin(OperatesMixin):
                 "back": request.get_full_path(),
             },
         )
+
+    def _ask_for_one_strategy(self, request: HttpRequest, chosen: Iterable[Bot]) -> HttpResponse:
+        """Offer the chosen bots strategy by strategy: the selection is not lost."""
+        groups: dict[Strategy, list[Bot]] = {}
+        for bot in chosen:
+            groups.setdefault(bot.strategy, []).append(bot)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Change settings of multiple bots",
+            "groups": sorted(groups.items(), key=lambda group: group[0].name),
+            "names": ", ".join(sorted(map(str, groups))),
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "bots/one_strategy.html", context)
 
     def _save(self, request: HttpRequest, drafts: Iterable[Draft]) -> HttpResponse:
         changed = [draft for draft in drafts if draft.is_changed]

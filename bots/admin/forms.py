@@ -22,7 +22,7 @@ from bots.models import LIMITS, Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from core.exchanges import title_of
 from core.fields import JsonField
-from core.numbers import read_number
+from core.numbers import as_percent, read_number
 from core.widgets import CodeEditor
 from hummingbot_api.connectors import AccountType, market_of
 
@@ -31,8 +31,15 @@ NUMBERS = {"integer", "number"}
 SIDES = {"bid": "bid", "buy": "bid", "ask": "ask", "sell": "ask"}
 
 
+#: A fraction without its unit from this on may be meant in percent: 0.3 beside fields that show 0.3 %.
+AMBIGUOUS = 0.01
+_BARE = re.compile(r"[\d.,]+")
+
+
 class NumberField(forms.FloatField):
-    """A number that is shown as it was entered: 1600, not 1600.0. A fraction may be typed as 0.3 % or 30 bps, too."""
+    """A number that is shown as it was entered: 1600, not 1600.0. A fraction is shown in percent, 0.3 %, and may be
+    typed as 0.003 or 30 bps, too.
+    """
 
     def __init__(self, *, fraction: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -40,9 +47,18 @@ class NumberField(forms.FloatField):
 
     def to_python(self, value: Any) -> int | float | None:  # type: ignore[override]
         if isinstance(value, str) and value.strip():
-            value = read_number(value, fraction=self.fraction)
+            value = self._read(value.strip())
         number = super().to_python(value)
         return int(number) if number is not None and number.is_integer() else number
+
+    def _read(self, text: str) -> float:
+        number = read_number(text, fraction=self.fraction)
+        if self.fraction and _BARE.fullmatch(text) and AMBIGUOUS <= number < 1:
+            raise ValidationError(f"Is this {text} % or {as_percent(number)}? Enter it with its percent sign.")
+        return number
+
+    def prepare_value(self, value: Any) -> Any:
+        return as_percent(value) if self.fraction and isinstance(value, int | float) else value
 
 
 class ListField(forms.CharField):
@@ -60,7 +76,9 @@ class ListField(forms.CharField):
             raise ValidationError(self.refusal) from None
 
     def prepare_value(self, value: Any) -> Any:
-        return ", ".join(map(str, value)) if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        return ", ".join(str(self.item.prepare_value(item)) for item in value)
 
 
 class Suggestions(UnfoldAdminTextInputWidget):
@@ -231,16 +249,17 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
     A field that is left empty gives ``None``, or the empty text or list that is the default.
     """
     schema, kinds = setting.schema, setting.types - {"null"}
+    fraction = str(schema.get("unit", "")).startswith("fraction")
     nothing = default if default in ("", []) else None
     common: dict[str, Any] = {
         "required": not setting.is_nullable and nothing is None and (setting.required or default is not None),
-        "label": setting.label,
+        # A fraction is shown in percent, so that its unit stands beside its value.
+        "label": setting.title if fraction else setting.label,
         "help_text": escape(schema.get("description", "")),
         "initial": default,
         "error_messages": {"required": "This field is required."},
     }
     text = UnfoldAdminTextInputWidget()
-    fraction = str(schema.get("unit", "")).startswith("fraction")
     if "enum" in schema:
         return _choice(setting, schema["enum"], schema.get("labels", ()), common)
     if kinds == {"boolean"}:

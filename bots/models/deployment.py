@@ -222,6 +222,11 @@ class Deployment(models.Model):
         return BotState(self.observed_state)
 
     @property
+    def contact_word(self) -> str:
+        """What its newest time is: a bot that does not respond was looked at then, and gave no sign of life."""
+        return "last contact" if self.state in {BotState.RUNNING, BotState.PAUSED} else "checked"
+
+    @property
     def shown_trouble(self) -> Trouble | None:
         """What keeps a running bot from quoting; an exchange that has just started to get ready is not an issue yet."""
         if not self.trouble or self.state != BotState.RUNNING:

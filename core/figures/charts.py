@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 #: A chart distinguishes this many lines by color.
 COLORS = 5
@@ -13,6 +13,8 @@ def chart_data(moments: Sequence[datetime], values: Mapping[str, Sequence[float 
 
     ``times.js`` writes the moments in the reader's zone before the chart is drawn.
     """
+    # A label with its day is longer: six of them touch in a chart of half the page's width.
+    labels = 4 if moments and moments[-1] - moments[0] > timedelta(days=1) else 6
     return json.dumps(
         {
             "labels": [moment.astimezone(UTC).isoformat() for moment in moments],
@@ -25,7 +27,7 @@ def chart_data(moments: Sequence[datetime], values: Mapping[str, Sequence[float 
                     "spanGaps": True,
                     "displayYAxis": True,
                     "suffixYAxis": unit,
-                    "maxTicksXLimit": 6,
+                    "maxTicksXLimit": labels,
                 }
                 for number, (name, series) in enumerate(values.items())
             ],

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from accounts.models import Client
+from bots.models import Bot
 from core.encryption import EncryptedTextField, Unreadable
 from core.visibility import AnyUser, sees_every_client
 from notifications.http import check_url
@@ -176,6 +177,15 @@ class Channel(models.Model):
                     errors |= {"secret": "Enter a webhook address of Slack: https://hooks.slack.com/services/…"}
         if errors:
             raise ValidationError(errors)
+
+    @property
+    def bots(self) -> Any:
+        """The bots that its readers may know of: those of its client, of its manager, of its user, or all."""
+        if self.user is not None:
+            return Bot.objects.visible_to(self.user)
+        if self.client is not None:
+            return Bot.objects.filter(client=self.client)
+        return Bot.objects.filter(client__account_manager=self.manager) if self.manager else Bot.objects.all()
 
     @property
     def addresses(self) -> list[str]:

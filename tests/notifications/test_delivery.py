@@ -58,11 +58,13 @@ def test_a_message_says_who_what_where_since_when_what_to_do_and_leads_there(cra
     (body,) = bodies(receiver)
     lines = body["text"].splitlines()
     assert lines[0] == "Problem: Sharp · Sharp bot: bot crashed"
-    assert lines[1:3] == ["Client: Sharp", "Server: Sharp server"]
-    assert lines[3].startswith("What happened: The bot crashed and stopped trading.")
-    assert lines[4] == f"Since: {crashed.seen_at:%Y-%m-%d %H:%M:%S} UTC"
-    assert lines[5] == f"What to do: {crashed.remedy}"
-    assert lines[6] == f"https://panel.example.com{crashed.get_absolute_url()}" == body["url"]
+    assert lines[1] == "Affected: Sharp · SHARP-USDT on BitMart · live · no open orders"
+    assert lines[2:4] == ["Client: Sharp", "Server: Sharp server"]
+    assert lines[4].startswith("What happened: The bot crashed and stopped trading.")
+    assert lines[5] == f"Since: {crashed.seen_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert lines[6] == f"What to do: {crashed.remedy}"
+    assert lines[7] == f"https://panel.example.com{crashed.get_absolute_url()}" == body["url"]
+    assert body["affected"] == lines[1].removeprefix("Affected: ")
     assert (body["event"], body["kind"], body["client"], body["over"]) == ("opened", "bot_crashed", "Sharp", None)
 
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from accounts.models import Balance, Client
 from bots.models import Bot, BotState, LogKind, OrphanedOrders
 from notifications.impact import NO_IMPACT, impact_of, impacts
-from notifications.models import Incident
+from notifications.messages import message_of
+from notifications.models import Channel, ChannelKind, Event, Incident
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import stored_key
@@ -212,3 +213,24 @@ def test_there_is_one_primary_action_on_an_incident(state, bot, admin_client):
         Incident.objects.update(resolved_at=timezone.now(), resolution="The bot is running again.")
     page = text_of(admin_client.get(url_of(incident)))
     assert page.count("is-primary") == (state == "open")
+
+
+def line_of(incident: Incident, **channel) -> str:
+    """The line with which a channel says what is affected."""
+    made = Channel.objects.create(name="Alerts", kind=ChannelKind.WEBHOOK, secret="https://example.com/hook", **channel)
+    message = message_of(incident, Event.OPENED, impact_of(incident, made.bots))
+    made.delete()
+    return next((line for line in message.lines if line.startswith("Affected: ")), "")
+
+
+def test_a_message_says_first_what_is_affected_to_each_channel_what_its_readers_may_know(bot, make_live, make_user):
+    manager = make_user("manager")
+    other = make_live("Blunt", server=bot.server, manager=manager)
+    incident = server_down(bot.server)
+    assert line_of(incident) == "Affected: 2 live bots of 2 clients · may still be trading"
+    for channel in ({"client": other.client}, {"manager": manager}, {"user": manager}):
+        line = line_of(incident, **channel)
+        assert line.startswith("Affected: Blunt · SHARP-USDT on BitMart · live"), channel
+        assert line.endswith("1 bot of other clients") and "Sharp ·" not in line, channel
+    outsider = make_user("outsider", {"bots.view_bot"})
+    assert "Blunt" not in line_of(incident, user=outsider)

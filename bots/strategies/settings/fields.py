@@ -71,15 +71,12 @@ DAY = 86_400
 
 
 def spread(title: str, side: str) -> Schema:
-    help_text = f"Distance {side} the mid price, as a fraction: 0.003. You can type 0.3 % or 30 bps, too."
+    help_text = f"Distance {side} the mid price, for example 0.3 %. You can type 30 bps or 0.003, too."
     return number(title, help_text, "fraction", **FRACTION, of="price", default=0.003)
 
 
 def spreads(title: str, side: str) -> Schema:
-    help_text = (
-        f"One order per value. Each value is its distance {side} the mid price, as a fraction: 0.003, 0.006. You can "
-        "type 0.3 %, 0.6 %, too."
-    )
+    help_text = f"One order per value. Each value is its distance {side} the mid price, for example 0.3 %, 0.6 %."
     return numbers(title, help_text, "fractions", below=1, minItems=1, of="price", counts="orders", default=[0.003])
 
 

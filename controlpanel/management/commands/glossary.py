@@ -23,7 +23,7 @@ def markdown() -> str:
             "# Glossary",
             "",
             "The panel takes these words from Hummingbot, or uses them in a sense of its own. The page "
-            "**Administration → Glossary** shows the same list.",
+            "**Settings → Glossary** shows the same list.",
             "",
             "| Word | Meaning |",
             "|---|---|",

@@ -134,3 +134,18 @@ def test_stopping_all_is_a_dialog_that_takes_the_typed_name(pmm, admin_client): 
     answered = admin_client.post(address, {"answered": "yes", "name": "sharp"}, headers=HTMX)
     assert answered["HX-Redirect"] == pmm.client.get_absolute_url()
     assert Operation.objects.get().kind == "stop"
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (BotState.RUNNING, "last contact"),
+        (BotState.CRASHED, "checked"),
+        (BotState.UNRESPONSIVE, "checked"),
+        (BotState.STOPPED, "checked"),
+    ],
+)
+def test_a_bot_that_is_down_was_looked_at_and_not_in_contact(state, words, pmm, admin_client):  # noqa: F811
+    pmm.deployment.update(observed_state=state)
+    head = shown(admin_client, pmm, "now").partition('id="head"')[2].partition("</section>")[0]
+    assert f"· {words} <time" in " ".join(head.split())

@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from bots.admin.forms import field_name
 from bots.models import Bot, Strategy
+from core.numbers import as_percent
 from tests.controlpanel.clients.test_forms import EDITED_ON_SERVER, refused, shown
 from tests.controlpanel.conftest import BOT, text_of, url_of
 
@@ -119,7 +120,7 @@ def test_a_controllers_settings_are_lists(save_bot, pmm, admin_client):
     assert save_bot(strategy=pmm, settings=SPREADS).status_code == 302
     bot = Bot.objects.get()
     assert (bot.settings["buy_spreads"], bot.settings["sell_spreads"]) == ([0.003, 0.006], [0.003])
-    assert 'value="0.003, 0.006"' in text_of(admin_client.get(url_of(bot)))
+    assert 'value="0.3 %, 0.6 %"' in text_of(admin_client.get(url_of(bot)))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_a_group_of_settings_has_a_field_for_each_and_a_choice_keeps_its_type(sa
     assert bot.settings["triple_barrier_config"] == group
     assert grid.defaults["triple_barrier_config"]["take_profit"] == 0.001
     page = admin_client.get(url_of(bot))
-    assert shown(page, field_name(grid.pk, TAKE_PROFIT)) == 0.002
+    assert shown(page, field_name(grid.pk, TAKE_PROFIT)) == "0.2 %"
     assert '<option value="2" selected>sell</option>' in text_of(page)
     field = field_name(grid.pk, TAKE_PROFIT)
     for value, message in (("", "This field is required."), ("1", "This must be less than 1. You entered 1.")):
@@ -274,7 +275,7 @@ def test_only_a_controller_has_drawdown_limits_and_they_are_more_than_zero(limit
 
 
 def test_changing_the_strategy_keeps_the_new_ones_settings_and_none_of_the_old(save_bot, pmm, spread):
-    assert save_bot(settings={"bid_spread": "0.01"}).status_code == 302
+    assert save_bot(settings={"bid_spread": "1 %"}).status_code == 302
     bot = Bot.objects.get()
     assert save_bot(bot, strategy=pmm, settings=SPREADS).status_code == 302
     bot.refresh_from_db()
@@ -364,3 +365,26 @@ def test_the_history_of_a_bot_shows_old_and_new_values(bot, save_bot):
 def test_a_spread_is_understood_as_it_is_typed(typed, save_bot):
     assert save_bot(settings={"bid_spread": typed}).status_code == 302
     assert Bot.objects.get().settings["bid_spread"] == 0.003
+
+
+@pytest.mark.parametrize("value", ["0.3", "0,3", "0.01", "0.05"])
+def test_a_spread_without_a_unit_that_may_be_meant_in_percent_is_asked_about(value, save_bot):
+    page = text_of(save_bot(settings={"bid_spread": value}))
+    assert f"Is this {value} % or " in page
+    assert not Bot.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("0.3 %", 0.003), ("0.003", 0.003), ("30 bps", 0.003), ("0,3%", 0.003), ("5 %", 0.05), ("0.01 %", 0.0001)],
+)
+def test_a_spread_is_shown_in_percent_and_stays_as_it_is_when_it_is_saved_again(typed, kept, save_bot, admin_client):
+    assert save_bot(settings={"bid_spread": typed}).status_code == 302
+    bot = Bot.objects.get()
+    assert bot.settings["bid_spread"] == kept
+    form = admin_client.get(url_of(bot)).context["adminform"].form
+    values = {name: form[name].value() for name in form.fields}
+    assert values[field_name(bot.strategy_id, "bid_spread")] == as_percent(kept)
+    again = {name: value for name, value in values.items() if value not in (None, False)}
+    assert admin_client.post(url_of(bot), again).status_code == 302
+    assert Bot.objects.get().settings == bot.settings

@@ -277,7 +277,7 @@ def form(order_amount: float = 1600, **changes: object) -> dict[str, object]:
         "strategy": strategy.pk,
         "image": "hummingbot/hummingbot:latest",
         "headless": "on",
-        **prefilled(strategy, order_amount=order_amount, buy_spreads="0.01", sell_spreads="0.01"),
+        **prefilled(strategy, order_amount=order_amount, buy_spreads="1 %", sell_spreads="1 %"),
         **changes,
     }
 

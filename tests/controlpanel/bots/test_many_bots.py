@@ -87,7 +87,7 @@ def state_of(*bots):
 
 def test_the_page_shows_what_the_bots_have_in_common_and_where_they_differ(two, change, spread):
     form = change(two, step="").context["form"]
-    assert form[field_name(spread.pk, "bid_spread")].value() == 0.003
+    assert form[field_name(spread.pk, "bid_spread")].value() == "0.3 %"
     amount = form[field_name(spread.pk, "order_amount")]
     assert (amount.value(), amount.help_text) == (None, "Current values: 1600, 1700.")
     assert "max_global_drawdown_quote" not in form.fields
@@ -132,7 +132,7 @@ def test_a_value_that_one_bot_cannot_have_is_refused_for_all_with_its_name(two, 
         assert state_of(*two) == before
     page = text_of(change(two, bid_spread="-1"))
     for bot in two:
-        assert f"{bot}, Bid spread (fraction): This must be more than 0. You entered -1." in page
+        assert f"{bot}, Bid spread: This must be more than 0. You entered -1." in page
 
 
 def test_what_was_typed_is_there_again_when_other_values_are_chosen(two, change, spread):
@@ -165,6 +165,8 @@ def test_bots_of_several_strategies_are_not_changed_together(two, make_bot, chan
     )
     page = text_of(change([*two, other], step="", follow=True))
     assert "Select bots with the same strategy. The selected bots use pmm_v1, spread." in page
+    for strategy, bots in (("pmm_v1", 1), ("spread", 2)):
+        assert f"Change {bots} bot{'s' if bots > 1 else ''} of {strategy}" in page, "the selection is kept"
 
 
 def test_a_bot_that_was_deleted_meanwhile_blocks_the_save_of_the_others(two, change):
