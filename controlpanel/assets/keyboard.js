@@ -67,11 +67,17 @@ document.addEventListener("DOMContentLoaded", () => {
   document.getElementById("nav-sidebar-apps")?.setAttribute("data-simplebar-aria-label", "Menu");
 });
 
-// "?" lists the shortcuts, unless it is typed into something.
+// "?" lists the shortcuts, unless it is typed into something; and so does a button in the search.
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, [contenteditable=true]");
   if (event.key !== "?" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (!document.querySelector("dialog[open]")) document.getElementById("shortcuts")?.showModal();
+});
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-shortcuts]");
+  if (!button) return;
+  button.closest("dialog").close();
+  document.getElementById("shortcuts").showModal();
 });
 
 // Unfold shows the page only when its scripts have begun, which is too late for the browser's own `autofocus`.

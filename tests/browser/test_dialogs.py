@@ -71,6 +71,16 @@ def test_the_menu_opens_and_closes_by_keyboard_also_after_a_dialog(on_bot: Page)
     expect(more).to_be_focused()
 
 
+def test_on_a_phone_the_menu_fits_and_says_what_each_reason_is_about(on_bot: Page) -> None:
+    on_bot.set_viewport_size({"width": 390, "height": 844})
+    actions(on_bot).locator("summary").click()
+    box = actions(on_bot).locator(".panel-menu-items").bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390
+    reason = actions(on_bot).get_by_text("is already on the server")
+    expect(reason).to_be_visible()
+    expect(reason.locator("xpath=..").locator("[aria-disabled]", has_text=re.compile(r"Deploy\s*$"))).to_be_visible()
+
+
 def test_a_page_does_not_renew_itself_under_an_open_menu_or_dialog(on_bot: Page) -> None:
     asked: list[str] = []
     on_bot.on("request", lambda request: asked.append(request.url) if request.url == on_bot.url else None)
@@ -157,6 +167,11 @@ def test_a_question_mark_lists_the_shortcuts_unless_it_is_typed(page: Page, demo
     assert_accessible(page)
     page.keyboard.press("Escape")
     expect(shortcuts).to_be_hidden()
+    page.keyboard.press("Control+k")
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_role("dialog")).to_have_count(1)
+    expect(shortcuts).to_be_visible()
+    page.keyboard.press("Escape")
     page.keyboard.press("/")
     expect(page.locator("#searchbar")).to_be_focused()
     page.keyboard.type("why?")
