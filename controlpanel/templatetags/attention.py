@@ -5,8 +5,8 @@ from typing import Any
 from django import template
 
 from bots.models import Bot
-from controlpanel.places import alerts
-from controlpanel.places.alerts import Step, steps_of
+from controlpanel.places import fix_links as links
+from controlpanel.places.fix_links import Step, steps_of
 from notifications.models import Incident
 
 register = template.Library()
@@ -21,4 +21,4 @@ def fix_links(context: dict[str, Any], incident: Incident, subject: Any) -> list
 @register.simple_tag(takes_context=True)
 def who_can_fix(context: dict[str, Any], incident: Incident) -> str:
     """Return a sentence for a user of the page without permission to fix the incident."""
-    return alerts.who_can_fix(incident, context["request"].user)
+    return links.who_can_fix(incident, context["request"].user)
