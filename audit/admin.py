@@ -74,6 +74,7 @@ class PersonFilter(admin.SimpleListFilter):
 @admin.register(AuditEvent)
 class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     list_title = "Activity"
+    list_before_template = "audit/above_list.html"
     when_empty = "What people do in the panel, over the JSON API and in a terminal is listed here."
     list_display = ("at", "actor", "what", "to_what", "client_name", "changed", "outcome_label", "origin")
     list_filter = (DayFilter, PersonFilter, ("client", VisibleFilter), OutcomeFilter, "door")

@@ -33,7 +33,7 @@ urlpatterns = [
     path("admin/reports/", include("client_reports.views")),
     path("reports/<str:token>/", shared, name="shared_report"),
     path("admin/glossary/", admin.site.admin_view(glossary), name="glossary"),
-    path("admin/search/", admin.site.admin_view(search)),
+    path("admin/search/", admin.site.admin_view(search), name="search"),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

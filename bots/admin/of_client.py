@@ -25,7 +25,9 @@ TO_ALL = {"stop": "Stop", "pause": "Pause"}
 class NameForm(forms.Form):
     """The client's name, typed by hand."""
 
-    name = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}))
+    name = forms.CharField(
+        required=False, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "autofocus": True})
+    )
 
     def __init__(self, client: Client, data: Any = None) -> None:
         super().__init__(data, label_suffix="")

@@ -45,11 +45,14 @@
     enter(field);
   });
 
-  // Ctrl+Enter continues from anywhere in a step, also out of a text of several lines.
+  // Ctrl+Enter continues from anywhere in a step, and saves a form, also out of a text of several lines.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
-    const form = document.activeElement.closest("form[data-wizard]") || document;
-    const button = [...form.querySelectorAll("[data-continues]")].filter(usable)[0];
+    if (document.querySelector("dialog[open]")) return;
+    const step = document.activeElement.closest("form[data-wizard]") || document;
+    const onward = [...step.querySelectorAll("[data-continues]")].find(usable);
+    // Unfold has a form's buttons outside of it.
+    const button = onward || document.activeElement.form?.elements.namedItem("_save");
     if (!button) return;
     event.preventDefault();
     button.click();

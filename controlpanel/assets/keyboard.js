@@ -1,7 +1,11 @@
 // Unfold opens its menus, filters and sidebar by clicks on what no keyboard reaches, and has icons read out as words.
 document.addEventListener("DOMContentLoaded", () => {
-  // What shows nothing but an icon, and what it does.
+  // What shows nothing but an icon, and what it does; and what parts of a page are.
   const names = {
+    "#nav-sidebar-inner": "Main",
+    "#tabs-items": "Related lists",
+    "#tabs-dropdown": "More related lists",
+    "[x-on\\:click^='openTabsDropdown =']": "More related lists",
     "#searchbar-submit": "Search",
     "[x-on\\:click^='showActions =']": "More actions",
     "[x-on\\:click^='sidebar']": "Show or hide the menu",
@@ -61,6 +65,19 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   // Read by Simplebar, which calls every part that scrolls the same.
   document.getElementById("nav-sidebar-apps")?.setAttribute("data-simplebar-aria-label", "Menu");
+});
+
+// "?" lists the shortcuts, unless it is typed into something; and so does a button in the search.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable=true]");
+  if (event.key !== "?" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!document.querySelector("dialog[open]")) document.getElementById("shortcuts")?.showModal();
+});
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-shortcuts]");
+  if (!button) return;
+  button.closest("dialog").close();
+  document.getElementById("shortcuts").showModal();
 });
 
 // Unfold shows the page only when its scripts have begun, which is too late for the browser's own `autofocus`.

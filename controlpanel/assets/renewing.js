@@ -1,12 +1,13 @@
 // Parts of pages that fetch themselves again. Each has in `data-summary` what it shows, in a sentence.
 
-// Not under the hands of who is at it: has the keyboard in it, has chosen rows, marks a text, or has a menu over it.
+// Not under the hands of its user: they have the keyboard in it, rows chosen, a text marked, or a menu or dialog open.
 function mayRenew(part) {
   const marked = getSelection();
   return !(
     part.contains(document.activeElement) ||
     part.querySelector(".action-select:checked") ||
     (!marked.isCollapsed && part.contains(marked.anchorNode)) ||
+    document.querySelector("dialog[open], details.panel-menu[open]") ||
     document.body.classList.contains("overflow-hidden")
   );
 }

@@ -1,14 +1,12 @@
 """What Ctrl+K finds: pages, actions, and the rows that the user may see."""
 
-import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.views.decorators.http import require_safe
@@ -28,21 +26,12 @@ MOST = 8
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    """Answer with the results for ``s`` in Unfold's list. Unlike Unfold's own view it keeps none: they are scoped."""
-    term, begin = " ".join(request.GET.get("s", "").split()).lower(), time.monotonic()
+    """Answer with the results for ``s``, for the dialog that every page has. Unlike Unfold's own view it keeps none."""
+    term = " ".join(request.GET.get("s", "").split()).lower()
     if not term:
         return HttpResponse()
-    results = Paginator(list(found(request, term)), 100)
-    return TemplateResponse(
-        request,
-        "unfold/helpers/command_results.html",
-        {
-            "page_obj": results,
-            "results": results.get_page(1),
-            "page_counter": 0,
-            "execution_time": time.monotonic() - begin,
-        },
-    )
+    results = list(found(request, term))
+    return render(request, "controlpanel/search_results.html", {"results": results, "term": term})
 
 
 def found(request: HttpRequest, term: str) -> Iterator[SearchResult]:

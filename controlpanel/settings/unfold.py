@@ -6,7 +6,7 @@ from django.urls import reverse_lazy
 from controlpanel.navigation import SIDEBAR, TABS
 
 #: Of every page.
-SCRIPTS = ("times", "keyboard", "renewing", "dialogs")
+SCRIPTS = ("times", "keyboard", "renewing", "forms", "secrets", "dialogs", "search", "bell")
 
 UNFOLD = {
     "STYLES": [lambda request: static("panel.css")],
@@ -19,10 +19,7 @@ UNFOLD = {
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },
-    "SCRIPTS": [
-        lambda request, name=name: static(f"{name}.js")
-        for name in ("times", "keyboard", "renewing", "forms", "secrets", "dialogs", "bell")
-    ],
+    "SCRIPTS": [lambda request, name=name: static(f"{name}.js") for name in SCRIPTS],
     "SITE_TITLE": "Perch · Hummingbot control panel",
     "SITE_HEADER": "Perch",
     "SITE_SUBHEADER": "Hummingbot control panel",

@@ -1,11 +1,14 @@
 """Activity is one list: filtered by day, person, client and outcome, exported, and scoped to who reads it."""
 
 import csv
+import re
 from datetime import timedelta
+from html import unescape
 from io import StringIO
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
+from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
@@ -134,3 +137,26 @@ def test_it_is_kept_for_as_long_as_the_setting_says(days, left, settings, db):
     happened("old", at=timezone.now() - timedelta(days=31))
     prune_old.call_local()
     assert {event.subject_label for event in AuditEvent.objects.all()} == left
+
+
+def test_a_click_filters_by_day_or_outcome_and_another_removes_it(admin_client):
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    happened("failed yesterday", at=midnight - timedelta(hours=1), outcome=Outcome.FAILED)
+    happened("failed today", outcome=Outcome.FAILED)
+    happened("done yesterday", at=midnight - timedelta(hours=1))
+
+    yesterday = chips(admin_client, "?q=yesterday&p=0")["Yesterday"]
+    assert found(admin_client, **QueryDict(yesterday[1:]).dict()) == {"failed yesterday", "done yesterday"}
+    both = chips(admin_client, yesterday)["Failed"]
+    assert QueryDict(both[1:]).dict() == {"q": "yesterday", "day": "yesterday", "outcome": "failed"}
+    assert found(admin_client, **QueryDict(both[1:]).dict()) == {"failed yesterday"}
+    without = chips(admin_client, both)
+    assert QueryDict(without["Yesterday"][1:]).dict() == {"q": "yesterday", "outcome": "failed"}
+    assert QueryDict(without["Today"][1:]).dict() == {"q": "yesterday", "day": "today", "outcome": "failed"}
+
+
+def chips(browser, query: str) -> dict[str, str]:
+    """The quick filters above the list that is filtered by ``query``, each with its link."""
+    page = text_of(browser.get(f"{LIST}{query}"))
+    links = re.findall(r'class="panel-chip" href="([^"]*)"[^>]*>([^<]+)', page)
+    return {title.strip(): unescape(link) for link, title in links}

@@ -1,10 +1,23 @@
 """What people do again and again in the pages."""
 
+import json
 import re
+from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Demo
+
+
+class Clicks:
+    """Counts what a user clicks or taps."""
+
+    count = 0
+
+    def __call__(self, target: Locator) -> None:
+        target.click()
+        self.count += 1
 
 
 def sign_in(page: Page, demo: Demo, to: str = "/") -> None:
@@ -26,24 +39,48 @@ def save(page: Page) -> None:
     expect(page.get_by_text("was added successfully")).to_be_visible()
 
 
-def press(page: Page, label: str) -> None:
-    """Press one of the page's actions, from its menu if it is not up front, and confirm it if it asks."""
+def action(page: Page, label: str) -> Locator:
+    """One of the page's actions; its menu is opened if it is not up front."""
     actions = page.get_by_role("group", name="Actions")
     # By its text: its role has no name while it is in a closed menu.
-    action = actions.locator("a, button").filter(has_text=re.compile(rf"{label}\s*$"))
-    expect(action).to_have_count(1)
-    if not action.is_visible():
+    found = actions.locator("a, button").filter(has_text=re.compile(rf"{label}\s*$"))
+    expect(found).to_have_count(1)
+    if not found.is_visible():
         actions.locator("summary").click()
-    if action.get_attribute("href"):
-        action.click()
-        action = page.get_by_role("dialog").get_by_role("button", name=label, exact=True)
+    return found
+
+
+def ask(page: Page, label: str) -> Locator:
+    """Press an action that asks first: the dialog that says what will happen."""
+    action(page, label).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name=label, exact=True)).to_be_visible()
+    return dialog
+
+
+def press(page: Page, label: str) -> None:
+    """Press one of the page's actions, and confirm it if it asks."""
+    found = action(page, label)
+    if found.get_attribute("href"):
+        found = ask(page, label).get_by_role("button", name=label, exact=True)
     with page.expect_navigation():
-        action.click()
+        found.click()
 
 
 def operate(page: Page, label: str, expected: str = "succeeded") -> None:
-    """Press the action, and follow the operation's page to the end, as it shows it."""
+    """Press the action, and follow the operation to the end, as its page shows it."""
     press(page, label)
+    follow(page, expected)
+
+
+def confirm(page: Page, dialog: Locator, label: str) -> None:
+    """Answer the dialog, and follow the operation to its end."""
+    with page.expect_navigation():
+        dialog.get_by_role("button", name=label, exact=True).click()
+    follow(page)
+
+
+def follow(page: Page, expected: str = "succeeded") -> None:
     # A bot's page shows itself how its operation goes on.
     if "/now/" in page.url:
         page.locator("#now").get_by_role("link", name=re.compile("View (steps|error)")).first.click()
@@ -106,3 +143,20 @@ def choose_strategy(page: Page, name: str) -> None:
 def setting(page: Page, label: str) -> Locator:
     """A strategy's field: of those that are hidden, others may have the same label."""
     return page.get_by_label(label).locator("visible=true").first
+
+
+def make_bot(demo: Demo, folder: Path, name: str, **wanted: object) -> str:
+    """Create and deploy a bot of the demo's client, if it is not there yet. Return the address of its page."""
+    bots = json.loads(demo.manage("bot", "list", "--json"))
+    ids = [bot["id"] for bot in bots if bot["name"] == name]
+    if not ids:
+        bot = {"name": name, "account": "client_sharp", "strategy": "spread", **wanted}
+        (folder / "bot.json").write_text(json.dumps(bot))
+        ids = [json.loads(demo.manage("bot", "create", "--file", str(folder / "bot.json"), "--json"))["id"]]
+    return f"/admin/bots/bot/{ids[0]}/now/"
+
+
+def assert_accessible(page: Page) -> None:
+    """That axe finds nothing, with what is open on the page now."""
+    violations = Axe().run(page).response["violations"]
+    assert not violations, [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations]

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.browser
 def open_key(page: Page) -> None:
     page.goto("/admin/accounts/client/")
     page.get_by_role("link", name="Sharp", exact=True).click()
-    page.get_by_role("link", name="BitMart", exact=True).click()
+    page.get_by_role("link", name="Keys and balances").click()
+    page.get_by_role("main").get_by_role("link", name="BitMart", exact=True).last.click()
 
 
 def confirm(page: Page, label: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import enter_bot, open_bot, open_settings, operate, setting, sign_in
+from tests.browser.steps import ask, confirm, enter_bot, open_bot, open_settings, operate, setting, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -16,12 +16,7 @@ def row(page: Page, label: str) -> Locator:
 
 
 def state(page: Page) -> Locator:
-    return page.locator(".panel-card h2 .panel-state").first
-
-
-def say_yes(page: Page) -> None:
-    page.locator("button[name=answered]").click()
-    expect(page.locator("#operation h2 .panel-state").first).to_have_text("succeeded", timeout=60_000)
+    return page.locator("#head .panel-state").first
 
 
 def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
@@ -44,18 +39,19 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     expect(left).to_contain_text("Order amount (base asset): 0.01 → 0.02")
     shoot("bot-saved")
 
-    left.get_by_role("link", name="Apply settings").click()
-    expect(page.get_by_text("Order amount (base asset): 0.01 → 0.02")).to_be_visible()
+    dialog = ask(page, "Apply settings")
+    expect(dialog.get_by_text("Order amount (base asset): 0.01 → 0.02")).to_be_visible()
     shoot("apply-settings-confirm")
-    say_yes(page)
+    confirm(page, dialog, "Apply settings")
     open_settings(page, "Live PMM")
     expect(row(page, "Order amount").get_by_role("cell")).to_have_text(["0.02", "0.01", "0.02", "changed live"])
     expect(page.get_by_text("Redeploy to apply your changes")).to_have_count(0)
 
-    page.get_by_role("link", name="Pause", exact=True).click()
-    expect(page.get_by_text("Its open orders are cancelled. Filled amounts are kept.")).to_be_visible()
+    open_bot(page, "Live PMM")
+    dialog = ask(page, "Pause")
+    expect(dialog.get_by_text("Its open orders are cancelled. Filled amounts are kept.")).to_be_visible()
     shoot("pause-confirm")
-    say_yes(page)
+    confirm(page, dialog, "Pause")
     open_bot(page, "Live PMM")
     expect(state(page)).to_have_text("paused")
     shoot("paused")
@@ -65,7 +61,6 @@ def test_a_running_bot_is_changed_paused_and_resumed(page: Page, demo: Demo, sho
     expect(page.get_by_role("link", name="Live PMM")).to_be_visible()
 
     open_bot(page, "Live PMM")
-    page.get_by_role("link", name="Resume", exact=True).first.click()
-    say_yes(page)
+    operate(page, "Resume")
     open_bot(page, "Live PMM")
     expect(state(page)).to_have_text("running")

@@ -3,31 +3,15 @@
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import sign_in, sign_in_as
+from tests.browser.steps import Clicks, assert_accessible, sign_in, sign_in_as
 
 pytestmark = pytest.mark.browser
 
 PASSWORD = "a long first day of work"
 SIZES = {"desktop": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
-
-
-class Clicks:
-    """Counts what the inviter clicks."""
-
-    count = 0
-
-    def __call__(self, target: Locator) -> None:
-        target.click()
-        self.count += 1
-
-
-def assert_accessible(page: Page) -> None:
-    violations = Axe().run(page).response["violations"]
-    assert not violations, [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations]
 
 
 @pytest.mark.parametrize("size", SIZES)

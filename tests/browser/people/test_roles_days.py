@@ -1,6 +1,5 @@
 """A day of each role, through its pages: what each comes for works, and what is not its business is not there."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import add_client, enter_bot, enter_key, open_bot, operate, save, setting, sign_in, sign_in_as
+from tests.browser.steps import (
+    add_client,
+    enter_bot,
+    enter_key,
+    make_bot,
+    open_bot,
+    operate,
+    save,
+    setting,
+    sign_in,
+    sign_in_as,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -37,20 +47,8 @@ def arrives(page: Page, demo: Demo) -> Callable[[str, str], None]:
 @pytest.fixture
 def sharp_bot(demo: Demo, tmp_path: Path) -> str:
     """The page of a bot of the demo's client, that runs and that no account manager manages."""
-    wanted = {
-        "name": "Day and Night",
-        "account": "client_sharp",
-        "connector": "bitmart",
-        "pair": "SHARP/USDT",
-        "strategy": "spread",
-        "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600},
-    }
-    bots = json.loads(demo.manage("bot", "list", "--json"))
-    ids = [bot["id"] for bot in bots if bot["name"] == wanted["name"]]
-    if not ids:
-        (tmp_path / "bot.json").write_text(json.dumps(wanted))
-        ids = [json.loads(demo.manage("bot", "create", "--file", str(tmp_path / "bot.json"), "--json"))["id"]]
-    return f"/admin/bots/bot/{ids[0]}/now/"
+    config = {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600}
+    return make_bot(demo, tmp_path, "Day and Night", connector="bitmart", pair="SHARP/USDT", config=config)
 
 
 def menu(page: Page) -> list[str]:
