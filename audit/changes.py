@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import models
+from django.utils.text import capfirst
 
 from audit.models import MAX_VALUE
 from core.encryption import EncryptedTextField
@@ -13,6 +14,9 @@ CHANGED = "changed"
 SECRET_NAMES = frozenset({"password", "hash", "token_hash", "secret_hash", "key"})
 #: Columns that follow from a secret, or from a sign-in: they say nothing that those do not.
 DERIVED = frozenset({"fingerprint", "hint", "previous_values", "last_login"})
+
+#: What people call these columns.
+LABELS = {"encrypted_values": "API key"}
 
 Change = tuple[str, str, str]
 
@@ -32,8 +36,7 @@ def changes_between(before: models.Model | None, after: models.Model) -> list[Ch
 
 
 def _changes_of(field: Any, before: models.Model | None, after: models.Model) -> Iterator[Change]:
-    label = str(field.verbose_name)
-    label = label[:1].upper() + label[1:]
+    label = LABELS.get(field.name) or capfirst(field.verbose_name)
     if isinstance(field, EncryptedTextField) or field.name in SECRET_NAMES:
         yield label, "", "entered" if before is None else CHANGED
         return

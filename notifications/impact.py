@@ -73,10 +73,18 @@ class AffectedBot:
         return "may still be trading" if self.deployment.may_trade else "no open orders"
 
 
+#: How a risk of some bots among others is said.
+_OF_SEVERAL = {
+    "orders may still be open": "with orders that may still be open",
+    "no open orders": "without open orders",
+    "no instance": "without an instance",
+}
+
+
 def _orders(count: int | None) -> str:
     if count is None:
         return "orders may still be open"
-    return f"up to {count} order{'' if count == 1 else 's'} may still be open"
+    return f"up to {count} open order{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,7 @@ class Impact:
         risks = Counter(affected.risk for affected in self.live or self.bots)
         if len(risks) == 1:
             return next(iter(risks))
-        return ", ".join(f"{count} {risk}" for risk, count in risks.most_common())
+        return ", ".join(f"{count} {_OF_SEVERAL.get(risk, risk)}" for risk, count in risks.most_common())
 
 
 #: Of what affects no bot.

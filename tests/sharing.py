@@ -11,8 +11,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: Browser modules with demos of their own: the walk over all pages takes as long as the others together, the API's
 #: document is followed to the end of the sample client, lists that refresh themselves are watched undisturbed, the home
-#: counts what its demo has, a report has the trades of its client alone, a day's jobs end with stopping all, and one looks
-#: at the whole demo.
+#: counts what its demo has, a report has the trades of its client alone, a day's jobs end with stopping all, and the
+#: last one looks at the whole demo.
 APART = ("test_every_page", "test_api", "test_renewing", "test_home", "test_markets", "test_jobs", "test_full_demo")
 #: Those of them that go to a process of their own, so that no group of browser tests takes as long as the whole run.
 WALK = ("test_every_page", "test_api")

@@ -82,10 +82,10 @@ def test_what_a_person_only_looks_at_leaves_nothing(admin_client, key, bot):
 def test_a_key_that_is_entered_and_replaced_shows_no_secret(admin_client, client_sharp):
     facts = {"client": client_sharp.pk, "connector": "bitmart", **PLANTED}
     assert admin_client.post(reverse(f"{KEY}_add"), facts).status_code == 302
-    assert ["Encrypted values", "", "entered"] in last("added").changes
+    assert ["API key", "", "entered"] in last("added").changes
     replaced = {name: f"{value}-2" for name, value in PLANTED.items()}
     assert admin_client.post(url_of(ExchangeKey.objects.get(), "rotate"), replaced).status_code == 302
-    assert last("changed").changes == [["Encrypted values", "", "changed"]]
+    assert last("changed").changes == [["API key", "", "changed"]]
     written = json.dumps(list(AuditEvent.objects.values()), default=str)
     assert not [value for value in PLANTED.values() if value in written]
 

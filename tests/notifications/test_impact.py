@@ -44,9 +44,7 @@ def text(incident: Incident) -> str:
 def test_a_crash_names_whose_money_how_many_orders_and_how_much_is_there(bot):
     holds(bot.client, "bitmart", 8000.4, 27)
     incident = crash(bot, exposed_since=timezone.now(), open_orders=[ORDER, ORDER], open_orders_complete=True)
-    assert text(incident) == (
-        "Sharp · SHARP-USDT on BitMart · live · up to 2 orders may still be open · $8,027 in the account"
-    )
+    assert text(incident) == ("Sharp · SHARP-USDT on BitMart · live · up to 2 open orders · $8,027 in the account")
 
 
 def test_orders_that_nobody_counted_are_not_counted(bot):
@@ -62,7 +60,7 @@ def test_orders_of_an_instance_that_is_gone_still_count(bot):
     bot.deployment.update(exposed_since=None)
     OrphanedOrders.objects.create(deployment=bot.deployment, orders=[ORDER], reason="Its log does not say.")
     [incident] = polls()
-    assert "up to 1 order may still be open" in text(incident)
+    assert "up to 1 open order" in text(incident)
 
 
 def test_paper_money_is_named_as_such(bot):
@@ -234,3 +232,14 @@ def test_a_message_says_first_what_is_affected_to_each_channel_what_its_readers_
         assert line.endswith("1 bot of other clients") and "Sharp ·" not in line, channel
     outsider = make_user("outsider", {"bots.view_bot"})
     assert "Blunt" not in line_of(incident, user=outsider)
+
+
+def test_several_risks_are_counted_each_in_words_that_fit(bot, make_live):
+    other = make_live("Blunt", server=bot.server)
+    other.deployment.update(exposed_since=None)
+    bot.deployment.update(exposed_since=timezone.now())
+    for crashed in (bot, other):
+        shows(crashed, BotState.CRASHED)
+    risks = line_of(server_down(bot.server))
+    for part in ("1 with orders that may still be open", "1 without open orders"):
+        assert part in risks

@@ -95,6 +95,14 @@ def test_the_checklist_folds_away_once_everything_is_done(admin_client, running,
     assert "next: " in shown(admin_client, client)
 
 
+def test_what_is_wrong_later_does_not_unfold_the_onboarding_of_an_active_client(admin_client, running):
+    ExchangeKey.objects.all().delete()
+    Client.objects.update(status=ClientStatus.ACTIVE)
+    assert re.search(
+        r'<details class="panel-card panel-fold" >.{0,200}Onboarding', shown(admin_client, running.bot.client)
+    )
+
+
 def test_a_finished_checklist_is_folded_and_offers_to_mark_the_client_active(own_and_done, admin_client):
     page = shown(admin_client, own_and_done)
     assert re.search(r'<details class="panel-card panel-fold" >.{0,200}complete', page)
