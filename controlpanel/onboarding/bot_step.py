@@ -15,8 +15,8 @@ from accounts.models import Client
 from bots.admin.bots import BotAdmin
 from bots.admin.forms import BotForm
 from bots.models import Bot, MarketListing, Strategy, StrategyKind, TradingRules
-from bots.strategies.amounts import in_digits
 from bots.strategies.pairs import normalize_pair
+from controlpanel.onboarding.market_price import price_of
 from controlpanel.onboarding.wizard import FormPage, onboarding_of, page_url
 from core.exchanges import exchange_name, title_of
 from core.problems import Problem
@@ -145,6 +145,7 @@ def market_context(request: HttpRequest, client: Client, connector: str, entered
         pair = normalize_pair(entered)
     except ValidationError:
         pair = ""
+    now = timezone.now()
     listing = MarketListing.objects.of(client.server, connector) if connector else None
     rules = TradingRules.objects.of(client.server, connector, pair) if connector and pair else None
     loading = Operation.objects.of(client).filter(kind="load_markets").first()
@@ -158,14 +159,13 @@ def market_context(request: HttpRequest, client: Client, connector: str, entered
         "listing": listing,
         "unlisted": bool(listing and listing.is_recent and listing.pairs and pair and not listing.lists(pair)),
         "like": listing.like(pair) if listing and pair and not listing.lists(pair) else "",
-        "rules": rules if rules and rules.price else None,
-        "price": f"{in_digits(rules.price)} {pair.partition('-')[2]}" if rules and rules.price else "",
-        "is_recent": bool(rules and rules.rules.price),
+        "price": price_of(client.server, connector, rules, now),
+        "quote": pair.partition("-")[2],
         "loading": loading if loading and loading.is_active else None,
         "load_error": loading if failed and not (listing and listing.read_at > loading.requested_at) else None,  # type: ignore[union-attr]
         "no_worker": bool(loading and loading.state == State.QUEUED and not WorkerHeartbeat.is_alive()),
         "may_load": request.user.has_perm(kinds.get("load_markets").permission),
-        "now": timezone.now(),
+        "now": now,
     }
 
 

@@ -22,16 +22,26 @@ def read_books(api: HummingbotAPI, server: Server, deployments: Iterable[Deploym
         HummingbotAPIError: the server itself was not reached.
     """
     for connector, pair in sorted({(d.connector, d.trading_pair) for d in deployments}):
-        try:
-            # Paper trade has no market of its own: it simulates orders on the exchange's.
-            values = _depths(api.market_data.order_book(connector.removesuffix(PAPER), pair))
-        except HummingbotAPIError as problem:
-            if isinstance(problem, ConnectionFailed | ServerTimedOut):
-                raise
-            values = {"problem": problem.message}
-        BookSample.objects.get_or_create(
-            server=server, connector=connector, trading_pair=pair, taken_at=now, defaults=values
-        )
+        read_book(api, server, connector, pair, now)
+
+
+def read_book(api: HummingbotAPI, server: Server, connector: str, pair: str, now: datetime) -> BookSample:
+    """Store the book of one market; with the reason if it can't be read.
+
+    Raises:
+        HummingbotAPIError: the server itself was not reached.
+    """
+    try:
+        # Paper trade has no market of its own: it simulates orders on the exchange's.
+        values = _depths(api.market_data.order_book(connector.removesuffix(PAPER), pair))
+    except HummingbotAPIError as problem:
+        if isinstance(problem, ConnectionFailed | ServerTimedOut):
+            raise
+        values = {"problem": problem.message}
+    sample, _ = BookSample.objects.get_or_create(
+        server=server, connector=connector, trading_pair=pair, taken_at=now, defaults=values
+    )
+    return sample
 
 
 def _depths(book: OrderBook) -> dict[str, object]:

@@ -1,13 +1,17 @@
 """What the onboarding finds out before the launch: a key's test, an exchange's pairs, the check, doubtful settings."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey
 from bots.models import Bot, MarketListing, TradingRules
-from markets.models import QuoteState
+from controlpanel.onboarding.market_price import price_of
+from markets.models import BookSample, QuoteState
 from operations.models import Operation, State
 from tests.conftest import PLANTED, count_queries, stored_key
 from tests.controlpanel.clients.test_onboarding_pages import bot_facts, page, run_next
@@ -184,6 +188,38 @@ def test_the_exchanges_pairs_and_a_price_are_loaded_by_a_button(own, key, browse
     shown = text_of(browser.get(page("market_live", own), {"connector": "bitmart", "trading_pair": "sharp/usdt"}))
     assert '<option value="SHARP-USDT">' in shown and "SHARP-USDT: 0.0125 USDT" in shown
     assert 'data-price="0.0125"' in shown and 'data-pair="SHARP-USDT"' in shown
+    assert "mid price, " in shown
+
+
+@pytest.mark.parametrize(
+    ("book_age", "kind", "recent"),
+    [(timedelta(0), "mid price", True), (timedelta(hours=2), "last price", True), (None, "last price", True)],
+)
+def test_the_price_is_the_mid_price_unless_only_a_last_price_is_newer(book_age, kind, recent, server):
+    now = timezone.now()
+    rules = TradingRules.objects.create(
+        server=server, connector="bitmart", trading_pair="SHARP-USDT", price=0.0126, read_at=now - timedelta(minutes=5)
+    )
+    assert price_of(server, "bitmart", None, now) is None
+    if book_age is not None:
+        BookSample.objects.create(
+            server=server,
+            connector="bitmart",
+            trading_pair="SHARP-USDT",
+            taken_at=now - book_age,
+            best_bid="0.0124",
+            best_ask="0.0126",
+        )
+    found = price_of(server, "bitmart", rules, now)
+    assert (found.kind, found.value, found.is_recent) == (kind, 0.0125 if kind == "mid price" else 0.0126, recent)
+
+
+def test_an_old_price_is_shown_and_not_reckoned_with(server):
+    now = timezone.now()
+    rules = TradingRules.objects.create(
+        server=server, connector="bitmart", trading_pair="SHARP-USDT", price=0.0126, read_at=now - timedelta(hours=2)
+    )
+    assert not price_of(server, "bitmart", rules, now).is_recent
 
 
 def test_a_pair_that_the_exchange_does_not_list_is_refused_with_a_guess(own, key, browser):

@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
+
+from accounts.connection import talking_to
 from accounts.links import server_page
 from accounts.models import Client
 from accounts.operations import server_group
-from bots.configuration.trading_rules import pairs_read, rules_read
+from bots.configuration.trading_rules import PATIENCE, pairs_read, rules_read
 from core.exchanges import title_of
+from core.fields import plain
+from markets.reading.books import read_book
 from operations.kinds import NotDone, OperationType, StepContext, StepDefinition, lock_on, register
 
 
@@ -25,7 +30,11 @@ def _read_price(context: StepContext) -> str:
     rules = rules_read(server=context.subject.server, connector=options["connector"], trading_pair=pair)
     if rules.problem:
         return NotDone(rules.problem)
-    return f"The rules of {rules} were read." if rules.price is None else f"The price of {rules} was read."
+    with talking_to(context.subject.server, **PATIENCE) as api:
+        book = read_book(api, context.subject.server, options["connector"], rules.trading_pair, timezone.now())
+    if book.mid_price is None:
+        return NotDone(f"The rules of {rules} were read. {book.problem}")
+    return f"The mid price of {rules} is {plain(book.mid_price)}."
 
 
 @register
@@ -42,7 +51,7 @@ class LoadMarkets(OperationType[Client]):
     permission = "accounts.check_server"
     steps = (
         StepDefinition("pairs", "Read the exchange's trading pairs", _read_pairs),
-        StepDefinition("price", "Read the price", _read_price),
+        StepDefinition("price", "Read the rules and the mid price", _read_price),
     )
 
     def connector(self, subject: Client, options: Mapping[str, Any]) -> str:
