@@ -41,9 +41,12 @@ class NumberField(forms.FloatField):
     typed as 0.003 or 30 bps, too.
     """
 
-    def __init__(self, *, fraction: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, fraction: bool = False, asks: bool = True, **kwargs: Any) -> None:
+        """Args:
+        asks: whether a number that may be meant in percent is asked about: of a person, not of a file.
+        """
         super().__init__(**kwargs)
-        self.fraction = fraction
+        self.fraction, self.asks = fraction, asks
 
     def to_python(self, value: Any) -> int | float | None:  # type: ignore[override]
         if isinstance(value, str) and value.strip():
@@ -53,7 +56,7 @@ class NumberField(forms.FloatField):
 
     def _read(self, text: str) -> float:
         number = read_number(text, fraction=self.fraction)
-        if self.fraction and _BARE.fullmatch(text) and AMBIGUOUS <= number < 1:
+        if self.fraction and self.asks and _BARE.fullmatch(text) and AMBIGUOUS <= number < 1:
             raise ValidationError(f"Is this {text} % or {as_percent(number)}? Enter it with its percent sign.")
         return number
 
@@ -243,7 +246,7 @@ def _describe_account_type(connector: str) -> str:
     return f"{title}, live" if market_of(connector).account_type is AccountType.REAL else title
 
 
-def setting_field(setting: Setting, default: Any) -> forms.Field:
+def setting_field(setting: Setting, default: Any, *, asks: bool = True) -> forms.Field:
     """Return the form field for one setting. ``BotForm.clean`` checks the bounds of its schema.
 
     A field that is left empty gives ``None``, or the empty text or list that is the default.
@@ -268,14 +271,15 @@ def setting_field(setting: Setting, default: Any) -> forms.Field:
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **common | {"required": False})
     if kinds <= NUMBERS:
         attrs = {"inputmode": "decimal", **_previewed(setting)}
-        return NumberField(fraction=fraction, widget=UnfoldAdminTextInputWidget(attrs=attrs), **common)
+        return NumberField(fraction=fraction, asks=asks, widget=UnfoldAdminTextInputWidget(attrs=attrs), **common)
     if kinds == {"array"}:
         match schema.get("items"):
             case {"type": "integer" | "number"}:
                 example = "0.3 %, 0.6 %" if fraction else "0.003, 0.006"
                 refusal = f"Separate numbers with commas: {example}."
                 numbers = UnfoldAdminTextInputWidget(attrs=_previewed(setting))
-                return ListField(NumberField(fraction=fraction), refusal, widget=numbers, empty_value=nothing, **common)
+                number = NumberField(fraction=fraction, asks=asks)
+                return ListField(number, refusal, widget=numbers, empty_value=nothing, **common)
             case {"type": "string"}:
                 refusal = "Separate values with commas: BTC-USDT, ETH-USDT."
                 return ListField(forms.CharField(), refusal, widget=text, empty_value=nothing, **common)

@@ -217,10 +217,10 @@ def read_setting(setting: Setting, text: str) -> Any:
         )
     if kinds <= {"integer", "number"}:
         try:
-            return setting_field(setting, None).clean(text)
+            return setting_field(setting, None, asks=False).clean(text)
         except ValidationError:
             raise ValidationError("Enter a number with a decimal point: 0.003.") from None
-    return setting_field(setting, None).clean(text)
+    return setting_field(setting, None, asks=False).clean(text)
 
 
 def _read_cell(setting: Setting, row: Row, column: str) -> Any:

@@ -65,8 +65,9 @@ def _new(request: HttpRequest, term: str) -> Iterator[SearchResult]:
 
 
 def _actions(request: HttpRequest, term: str) -> Iterator[SearchResult]:
-    """Yield the operations that the first word begins, for the bots and clients that the others find: “stop sharp”.
+    """Yield the operations that the first word begins, for the bots and clients that the others name: “stop sharp”.
 
+    One that only trades a pair of that name is not meant: to stop the wrong one must not be an Enter away.
     Each leads to the page or dialog that says what will happen. Nothing is done by a search.
     """
     verb, _, rest = term.partition(" ")
@@ -75,17 +76,21 @@ def _actions(request: HttpRequest, term: str) -> Iterator[SearchResult]:
     for name, title in TO_ALL.items():
         kind = kinds.get(name)
         if title.lower().startswith(verb) and request.user.has_perm(kind.permission):
-            for client in _rows(request, Client, rest.removeprefix("all").strip()):
+            for client in _named(request, Client, rest.removeprefix("all").strip()):
                 url = reverse("act_on_all_bots", args=[client.pk, name])
                 yield _result(f"{title} all bots of {client}", "Action", url, kind.icon)
     bots: Any = admin.site.get_model_admin(Bot)
     for kind in bots.permitted_kinds(request):
         if kind.label.lower().startswith(verb):
-            for bot in _rows(request, Bot, rest):
+            for bot in _named(request, Bot, rest):
                 if kind.applies_to(bot) and kind.blocker(bot) is None:
                     url = reverse("admin:bots_bot_operate", args=[bot.pk, kind.name])
                     page = url if kind.confirm else bot.get_absolute_url()
                     yield _result(f"{kind.label} {bot}", "Action", page, kind.icon)
+
+
+def _named(request: HttpRequest, model: type[Any], name: str) -> Iterator[Any]:
+    return (row for row in _rows(request, model, name) if name in str(row).lower())
 
 
 def _rows(request: HttpRequest, model: type[Any], term: str) -> Iterator[Any]:

@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Demo, running_demo
 from tests.browser.steps import sign_in
 
-pytestmark = pytest.mark.browser
+#: Two weeks are lived through before it opens.
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 #: Of how many kinds the demo has an incident.
 KINDS = (

@@ -98,7 +98,7 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     page.locator(".field-settings_json .cm-content").fill('{"order_amount": 5, "bid_spread": 0.004}')
     switch.uncheck()
     expect(amount).to_have_value("5")
-    expect(page.get_by_label("Bid spread").locator("visible=true").first).to_have_value("0.004")
+    expect(page.get_by_label("Bid spread").locator("visible=true").first).to_have_value("0.4 %")
 
 
 def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:

@@ -56,6 +56,13 @@ def test_an_action_and_a_name_lead_to_the_confirmation(admin_client, bot):
     assert stop_all == reverse("act_on_all_bots", args=[bot.client.pk, "stop"])
 
 
+def test_an_action_is_not_offered_for_a_client_that_only_trades_a_pair_of_that_name(admin_client, bot):
+    Client.objects.update(name="Blunt")
+    assert "Blunt" in results(admin_client, "sharp"), "its bot trades SHARP-USDT"
+    assert "Stop all bots of Blunt" not in results(admin_client, "stop sharp")
+    assert "Stop all bots of Blunt" in results(admin_client, "stop blunt")
+
+
 def test_an_action_that_is_not_possible_now_is_not_offered(admin_client, bot):
     assert f"Stop {bot}" not in results(admin_client, "stop sharp"), "it is not deployed"
 
