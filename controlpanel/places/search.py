@@ -22,6 +22,8 @@ from operations import kinds
 SEARCHED = {Client: "group", Bot: "smart_toy", ExchangeKey: "key", Server: "dns", Strategy: "description"}
 #: How many rows of each are offered; more of the name finds the others.
 MOST = 8
+#: How many are looked at for those that the term names.
+LOOKED_AT = 100
 
 
 @require_safe
@@ -90,15 +92,16 @@ def _actions(request: HttpRequest, term: str) -> Iterator[SearchResult]:
 
 
 def _named(request: HttpRequest, model: type[Any], name: str) -> Iterator[Any]:
-    return (row for row in _rows(request, model, name) if name in str(row).lower())
+    named = (row for row in _rows(request, model, name, LOOKED_AT) if name in str(row).lower())
+    return islice(named, MOST)
 
 
-def _rows(request: HttpRequest, model: type[Any], term: str) -> Iterator[Any]:
+def _rows(request: HttpRequest, model: type[Any], term: str, most: int = MOST) -> Iterator[Any]:
     lists = admin.site.get_model_admin(model)
     if not lists.has_view_permission(request):
         return
     rows, may_repeat = lists.get_search_results(request, lists.get_queryset(request), term)
-    yield from islice(rows.distinct() if may_repeat else rows, MOST)
+    yield from (rows.distinct() if may_repeat else rows)[:most]
 
 
 def _result(title: Any, description: str, link: str, icon: str) -> SearchResult:
