@@ -36,7 +36,7 @@ def changes_between(before: models.Model | None, after: models.Model) -> list[Ch
 
 
 def _changes_of(field: Any, before: models.Model | None, after: models.Model) -> Iterator[Change]:
-    label = LABELS.get(field.name) or capfirst(field.verbose_name)
+    label = LABELS.get(field.name) or str(capfirst(field.verbose_name))  # Django's own names are lazy
     if isinstance(field, EncryptedTextField) or field.name in SECRET_NAMES:
         yield label, "", "entered" if before is None else CHANGED
         return

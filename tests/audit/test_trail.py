@@ -17,6 +17,7 @@ from audit.models import AuditEvent, Outcome
 from audit.recording import AUDITED
 from bots.models import Bot, OrphanedOrders
 from client_reports.models import ShareLink
+from core.acting import Actor, Door, acting
 from json_api.models import Scope, Token
 from notifications.models import Incident
 from operations.models import Operation, State
@@ -161,6 +162,16 @@ def test_signing_in_and_out_and_failing_to_are_kept(settings, db):
     browser.post(reverse("admin:login"), {"username": "a password typed here", "password": "x"})
     assert last().subject_label == "an unknown user"
     assert user.pk
+
+
+def test_a_changed_user_is_told_column_by_column_and_the_password_only_as_changed(admin_client, admin_user):
+    save(admin_client, admin_user, first_name="Ada")
+    assert last("changed").changes == [["First name", "nothing", "Ada"]]
+    admin_user.refresh_from_db()
+    admin_user.set_password("another long password")
+    with acting(Actor(Door.TERMINAL)):
+        admin_user.save()
+    assert last("changed").changes == [["Password", "", "changed"]]
 
 
 def test_roles_given_and_taken_are_named(admin_client, admin_user, make_user):  # noqa: F811
