@@ -185,7 +185,9 @@ def check_page(trial: Trial) -> None:
     """Compare the bot's page with the exchange's books, when the bot has just reported and was read."""
     trial.wait_for_report()
     trial.poll()
-    page, moment = trial.page(), trial.world.clock.now()
+    page = trial.page()
+    # A second of the exchange may begin between the report and now, and its price with it.
+    moment = page.state.reported_at.timestamp() if page.is_reported else trial.world.clock.now()
     on_book = {o.client_order_id: o for o in trial.world.orders(trial.name) if o.is_open(moment)}
     shown = {row.order.client_order_id: row.order for row in [*page.asks, *page.bids]}
     assert set(shown) == set(on_book)
