@@ -39,12 +39,14 @@ class Poll:
         read: reads it. It gets less time than ``max_duration``, so that it has ended when another worker may start.
         every: from the start of one poll to the next, unless the poll takes longer.
         max_duration: a worker that takes longer is presumed dead.
+        rest: from the end of a poll to the next, at least.
     """
 
     due: str
     read: Reader
     every: timedelta
     max_duration: timedelta
+    rest: timedelta = REST
 
     def run_if_due(self, server_id: int) -> None:
         """Poll the server if that is due and no other worker does it: the conditional UPDATE decides.
@@ -61,7 +63,7 @@ class Poll:
             try:
                 self.read(Server.objects.get(pk=server_id), within=(self.max_duration - MARGIN).total_seconds())
             finally:
-                following = max(started + self.every, timezone.now() + REST)
+                following = max(started + self.every, timezone.now() + self.rest)
                 Server.objects.filter(pk=server_id, **{self.due: mine}).update(**{self.due: following})
 
 

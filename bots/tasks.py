@@ -12,7 +12,9 @@ from accounts.tasks import EVERY, MAX_DURATION
 from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
+from bots.monitoring.waiting import servers_waited_for, wake_by_sight
 from bots.operations.steps.rotate_key import prune_previous_values
+from operations.tasks import FIRST, run_operation
 
 STATE = Poll(
     due="next_poll",
@@ -33,6 +35,32 @@ def poll_fleet() -> None:
 @db_task()
 def poll(server_id: int) -> None:
     STATE.run_if_due(server_id)
+
+
+@db_task(priority=FIRST)
+def look_for_waiting() -> None:
+    """Look at each server on which operations wait for something that its instances will show."""
+    for pk in servers_waited_for():
+        look(pk)
+
+
+@db_task(priority=FIRST)
+def look(server_id: int) -> None:
+    LOOK.run_if_due(server_id)
+
+
+def _look(server: Server, *, within: float) -> None:
+    for operation in wake_by_sight(server, within=within):
+        run_operation(operation)
+
+
+LOOK = Poll(
+    due="next_look",
+    read=_look,
+    every=timedelta(seconds=settings.FLEET["POLL"] / 2),
+    max_duration=timedelta(seconds=settings.FLEET["STALE"]),
+    rest=timedelta(0),
+)
 
 
 @db_task()

@@ -19,6 +19,7 @@ FLEET = {
     "INTERVAL": 20,
     "STALE": 60,
     "POLL": 0.05,
+    "GLANCE": 0.05,
     "CONNECT_DEADLINE": 3,
     "STOPPED": 3,
     "RESEND": 0.2,

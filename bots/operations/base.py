@@ -8,7 +8,7 @@ from django.urls import reverse
 from accounts.connection import check_engines, reach, sign_in
 from accounts.links import key_page, server_page
 from accounts.models import Server
-from accounts.operations import server_group
+from accounts.operations import owner, server_group
 from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from bots.operations.steps import instances
 from bots.strategies.amounts import too_wide
@@ -138,6 +138,9 @@ class BotOperation(OperationType[Bot]):
 
     def concurrency_group(self, subject: Bot) -> str:
         return server_group(subject.server)
+
+    def on_behalf_of(self, subject: Bot) -> str:
+        return owner(subject.client_id)
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if subject.open_deployment is None:
