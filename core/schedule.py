@@ -1,7 +1,7 @@
-"""Everything that happens by the clock, in one table. ``core.tasks`` hands it to the queue's timer."""
+"""Everything that happens by the clock, in one table. ``operations.tasks`` hands it to the queue's timer."""
 
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 
 from django.utils.module_loading import import_string
 from huey import crontab
@@ -24,6 +24,11 @@ class Job:
     task: str
     every: int = 0
     daily_at: time | None = None
+
+    @property
+    def interval(self) -> timedelta:
+        """From one call of ``start`` to the next."""
+        return timedelta(days=1) if self.daily_at else timedelta(seconds=max(self.every, SECONDS_IN_MINUTE))
 
     @property
     def starts_at(self) -> crontab:

@@ -1,4 +1,5 @@
-"""The queue's side of operations: a wake-up per operation, and a recovery every 20 seconds for those that got lost.
+"""The queue's side of operations: a wake-up per operation, a recovery every 20 seconds for those that got lost, and the
+timer of all that happens by the clock.
 
 A wake-up only says that there is something to do. A thread that is woken works on that operation, and then on whatever
 else nobody works on, in the order of ``OperationQuerySet.by_turn``, until there is nothing left.
@@ -6,14 +7,16 @@ else nobody works on, in the order of ``OperationQuerySet.by_turn``, until there
 
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.utils import timezone
-from huey.contrib.djhuey import HUEY, db_task
+from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 
+from core.schedule import SCHEDULE, Job
 from operations import runner
-from operations.models import Operation, OperationQuerySet, WorkerHeartbeat
+from operations.models import JobStart, Operation, OperationQuerySet, WorkerHeartbeat
 
 #: Before tasks that only read: a stop must not wait behind polls of servers that don't answer.
 FIRST = 100
@@ -71,6 +74,16 @@ def enqueue_claimable() -> None:
     WorkerHeartbeat.objects.filter(last_seen_at__lt=now - timedelta(hours=1)).delete()
     for pk in next_up(Operation.objects.all()):
         run_operation(pk)
+
+
+def _start_once(job: Job) -> None:
+    """Start a job of the schedule, unless the timer of another worker has just done so."""
+    if JobStart.claim(job.task, job.interval):
+        job.start()
+
+
+for job in SCHEDULE:
+    db_periodic_task(job.starts_at, name=f"start_{job.task.replace('.', '_')}")(partial(_start_once, job))
 
 
 @db_task()
