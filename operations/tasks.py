@@ -5,6 +5,7 @@ A wake-up only says that there is something to do. A thread that is woken works 
 else nobody works on, in the order of ``OperationQuerySet.by_turn``, until there is nothing left.
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
@@ -17,6 +18,8 @@ from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 from core.schedule import SCHEDULE, Job
 from operations import runner
 from operations.models import JobStart, Operation, OperationQuerySet, WorkerHeartbeat
+
+logger = logging.getLogger(__name__)
 
 #: Before tasks that only read: a stop must not wait behind polls of servers that don't answer.
 FIRST = 100
@@ -55,10 +58,18 @@ def _work_on_any(operations: Iterable[int]) -> bool:
             continue
         turn, pause = runner.take_turn(operation_id)
         if turn is runner.Turn.WAITS:
-            run_operation.schedule((operation_id,), delay=pause)
+            _look_again(operation_id, pause)
         if turn is not runner.Turn.NOT_TAKEN:
             return True
     return False
+
+
+def _look_again(operation_id: int, pause: float) -> None:
+    """Wake a worker when the operation has waited for so many seconds. A wake-up that is lost is repeated."""
+    try:
+        run_operation.schedule((operation_id,), delay=pause)
+    except Exception:
+        logger.exception("The queue could not be asked to wake operation %s. It will be enqueued again.", operation_id)
 
 
 def next_up(candidates: OperationQuerySet) -> list[int]:
