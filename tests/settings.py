@@ -28,6 +28,7 @@ FLEET = {
     "ARCHIVED": 3,
     "ARCHIVE_LISTED": 0.3,
     "LOGS_PER_POLL": 2,
+    "ENDS_PER_POLL": 20,
     "UNCONFIRMED": 0,
     "RECONNECT_GRACE": 0.3,
     "SETTLE": 0.5,

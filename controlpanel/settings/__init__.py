@@ -226,6 +226,8 @@ FLEET: dict[str, float] = {
     "STALE": 60,
     # How many bots' logs each poll reads: they are heavy, and distinguish a stopped strategy from a running one.
     "LOGS_PER_POLL": 2,
+    # Of how many bots that have just ended each poll reads the last log lines, or whether they were archived.
+    "ENDS_PER_POLL": 20,
     # An image may be pulled for so long before an unanswered deploy makes its instance.
     "UNCONFIRMED": 900,
     # How often a waiting step polls.
