@@ -322,7 +322,7 @@ class Deployment(models.Model):
         return self.newest_instance(set(container_names) - others)
 
     def newest_instance(self, free: Iterable[str]) -> str:
-        """Return which of these containers, that are no other deployment's, can be this one's; of several the newest."""
+        """Return which of these containers can be this one's, the newest of several. They are no other deployment's."""
         mine = [name for name in free if self.is_instance(name) and name not in self.seen_before]
         # The timestamp at the end sorts the newest last.
         return max(mine, default="")

@@ -1,6 +1,5 @@
 """What runs on servers, as the last poll of each showed it: the panel's own instances, and others."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db.models import F, Q
@@ -25,24 +24,21 @@ class Running:
 def running_on(server: Server) -> Running:
     """Return what runs on a server."""
     deployments = deployed_on(server).select_related("bot__client").defer("config", "live_config", "script_source")
-    known, names = list(deployments), set(server.instances)
-    own = [deployment for deployment in known if deployment.instance_name in names]
-    return Running(own, _unmanaged(server.instances, known))
+    names = set(server.instances)
+    return Running(
+        [deployment for deployment in deployments if deployment.instance_name in names], unmanaged_on(server)
+    )
 
 
 def unmanaged_on(server: Server) -> list[str]:
     """Return the names of the instances there that the panel did not deploy."""
-    return _unmanaged(server.instances, list(deployed_on(server).only("instance_name", "requested_name")))
+    named = set(deployed_on(server).exclude(instance_name="").values_list("instance_name", flat=True))
+    # What a deploy has just made may not be known by its full name yet.
+    unnamed = list(deployed_on(server).filter(instance_name="").only("requested_name"))
+    return [name for name in server.instances if name not in named and not any(d.is_instance(name) for d in unnamed)]
 
 
 def deployed_on(server: Server) -> DeploymentQuerySet:
     """Return the deployments that ran there at the last poll: an instance that has ended since was the panel's then."""
     of_then = Q(ended_at=None) | Q(ended_at__gte=F("server__instances_at"))
     return Deployment.objects.filter(of_then, server=server, sent_at__isnull=False)
-
-
-def _unmanaged(names: Collection[str], known: Collection[Deployment]) -> list[str]:
-    named = {deployment.instance_name for deployment in known}
-    # What a deploy has just made may not be known by its full name yet.
-    unnamed = [deployment for deployment in known if not deployment.instance_name]
-    return [name for name in names if name not in named and not any(d.is_instance(name) for d in unnamed)]

@@ -16,7 +16,7 @@ COLUMNS = ("observed_state", "instance_name", "exposed_since", "verified_at", "p
 STATE = COLUMNS.index("observed_state")
 #: What else decides about them. A poll reads no more: configurations and scripts are large.
 _READ = (
-    "server_id", "requested_name", "seen_before", "connector", "planned_at", "started_at", "stopped_at", "paused_at",
+    "server_id", "requested_name", "connector", "planned_at", "started_at", "stopped_at", "paused_at",
     "observed_at",
 )  # fmt: skip
 
@@ -64,11 +64,14 @@ def _name_instances(snapshot: Snapshot, deployments: Iterable[Deployment]) -> No
     unnamed = [deployment for deployment in deployments if not deployment.instance_name]
     if not unnamed:
         return
+    before = Deployment.objects.filter(pk__in=among([d.pk for d in unnamed])).values_list("pk", "seen_before")
+    seen_before = dict(before)
     here = snapshot.active | snapshot.exited
     possible = {name for name in here if any(deployment.is_instance(name) for deployment in unnamed)}
     others = Deployment.objects.filter(server=unnamed[0].server_id, instance_name__in=possible)
     free = possible.difference(others.values_list("instance_name", flat=True))
     for deployment in unnamed:
+        deployment.seen_before = seen_before[deployment.pk]
         deployment.instance_name = deployment.newest_instance(free)
         free.discard(deployment.instance_name)
 

@@ -17,11 +17,13 @@ from operations.models import Operation, State
 
 OLD = timedelta(minutes=2)
 #: Of a poll in which nothing ends and no log is read.
-QUERIES = 12
+QUERIES = 13
 
 
 def reported(name: str, pnl: float) -> ControllerPerformance:
-    return ControllerPerformance(name, "pmm", timezone.now(), "running", {"global_pnl_quote": pnl, "volume_traded": 2.0})
+    return ControllerPerformance(
+        name, "pmm", timezone.now(), "running", {"global_pnl_quote": pnl, "volume_traded": 2.0}
+    )
 
 
 @pytest.fixture
@@ -30,7 +32,10 @@ def fleet(make_bot, key) -> Callable[[int], list[str]]:
 
     def make(count: int) -> list[str]:
         first, sent_at = make_bot(), timezone.now() - OLD
-        rest = [Bot(client=first.client, name=f"Bot {n}", server=first.server, strategy=first.strategy) for n in range(1, count)]
+        rest = [
+            Bot(client=first.client, name=f"Bot {n}", server=first.server, strategy=first.strategy)
+            for n in range(1, count)
+        ]
         for bot in rest:
             bot.connector, bot.trading_pair = first.connector, first.trading_pair
         bots = [first, *Bot.objects.bulk_create(rest)]
@@ -53,7 +58,9 @@ def fleet(make_bot, key) -> Callable[[int], list[str]]:
 def shows(monkeypatch) -> Callable[..., None]:
     """What the server shows in the next polls."""
 
-    def show(names: list[str], *, crashed: list[str] = (), pnl: float = 1.0, during: Callable[[], object] = int) -> None:
+    def show(
+        names: list[str], *, crashed: list[str] = (), pnl: float = 1.0, during: Callable[[], object] = int
+    ) -> None:
         def take(api: object) -> Snapshot:
             taken_at = timezone.now()
             during()
