@@ -17,6 +17,8 @@ from controlpanel.settings import *  # noqa: F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FLEET = {
     "INTERVAL": 20,
+    "LONGEST_INTERVAL": 300,
+    "POLL_THREADS": 32,
     "STALE": 60,
     "POLL": 0.05,
     "CONNECT_DEADLINE": 3,

@@ -7,7 +7,6 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from accounts.connection import talking_to
 from accounts.models import Server
 from bots.models import BotState, Deployment, DeploymentQuerySet
 from bots.monitoring.evidence import (
@@ -31,6 +30,9 @@ from operations.services import operation_request
 
 logger = logging.getLogger(__name__)
 
+#: Seconds that a poll waits for a connection, or for the next byte; and of a server that did not answer the last poll.
+PATIENCE, PATIENCE_AGAIN = 5.0, 2.0
+
 
 def poll_server(server: Server, *, within: float | None = None) -> None:
     """Poll a server and update its open deployments, in a fixed number of queries however many they are.
@@ -45,9 +47,12 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
     begun_at = timezone.now()
     open_here = Deployment.objects.open().filter(server=server, sent_at__lte=begun_at)
     busy = list(open_here.filter(bot__in=busy_bots()).values_list("pk", flat=True))
-    # A poll does not wait for a slow server as an operation does: the next poll comes soon.
+    # A poll does not wait for a slow server as an operation does: the next poll comes soon. Still less for one that did
+    # not answer the last time.
+    patience = PATIENCE_AGAIN if server.failed_polls else PATIENCE
+    timeouts = {"connect_timeout": patience, "read_timeout": patience, "total_timeout": within}
     try:
-        with talking_to(server, read_timeout=5, read_retries=0, total_timeout=within) as api:
+        with server.api(read_retries=0, **timeouts) as api:
             snapshot = Snapshot.take(api)
             server.contact_succeeded(
                 docker_running=True,

@@ -222,6 +222,10 @@ OPERATIONS: dict[str, float] = {
 FLEET: dict[str, float] = {
     # How often every server is polled.
     "INTERVAL": 20,
+    # And a server that does not answer: less and less often, until it is this.
+    "LONGEST_INTERVAL": 300,
+    # How many servers are polled at once. A server that does not answer holds one for its first poll only.
+    "POLL_THREADS": 32,
     # What has not been seen for so long is unknown.
     "STALE": 60,
     # How many bots' logs each poll reads: they are heavy, and distinguish a stopped strategy from a running one.
