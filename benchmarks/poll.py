@@ -90,9 +90,10 @@ def serving(answers: dict[str, bytes]) -> Iterator[str]:
         server.shutdown()
 
 
-def make_fleet(url: str, count: int) -> Server:
-    server = Server.objects.create(name=f"{count} bots", base_url=url, password="x")  # noqa: S106
-    client = Client.objects.create(name=f"{count} bots", account_name=f"measured_{count}", server=server)
+def make_fleet(url: str, count: int, name: str = "") -> Server:
+    name = name or f"{count} bots"
+    server = Server.objects.create(name=name, base_url=url, password="x")  # noqa: S106
+    client = Client.objects.create(name=name, account_name=name.replace(" ", "_"), server=server)
     market = {"connector": "binance_paper_trade", "trading_pair": "BTC-USDT"}
     strategy, now = Strategy.objects.get(name="pmm_v1"), timezone.now()
     bots = Bot.objects.bulk_create(
