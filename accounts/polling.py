@@ -34,6 +34,7 @@ MOST_DOUBLED = 16
 
 _in_progress: set[tuple[int, str]] = set()
 _lock = threading.Lock()
+_of_thread = threading.local()
 
 
 class Reader(Protocol):
@@ -49,13 +50,19 @@ class Reader(Protocol):
 class Lane:
     """Threads that poll servers, started as they are needed. They end with the process, also in the middle of a poll:
     another one follows when that is presumed dead.
+
+    Args:
+        threads: how many there are at most.
+        database: how many of them use the database at the same time, each with a connection of its own. The others wait
+            for a server, see ``waiting_for_server``. All of them by default.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, database: int | None = None) -> None:
         self._limit = threads
         self._waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lock = threading.Lock()
         self._count = self._free = self._pending = 0
+        self.database = threading.BoundedSemaphore(database or threads)
 
     def put(self, poll: Callable[[], None]) -> None:
         with self._lock:
@@ -67,6 +74,7 @@ class Lane:
             threading.Thread(target=self._work, name="poll", daemon=True).start()
 
     def _work(self) -> None:
+        _of_thread.lane = self
         while True:
             with self._lock:
                 self._free += 1
@@ -74,12 +82,28 @@ class Lane:
             with self._lock:
                 self._free -= 1
                 self._pending -= 1
-            try:
-                poll()
-            except Exception:
-                logger.exception("A poll failed")
-            finally:
-                connections.close_all()
+            with self.database:
+                try:
+                    poll()
+                except Exception:
+                    logger.exception("A poll failed")
+                finally:
+                    connections.close_all()
+
+
+@contextmanager
+def waiting_for_server() -> Iterator[None]:
+    """Leave the database to other polls while this one waits for its server: many may wait at once."""
+    lane: Lane | None = getattr(_of_thread, "lane", None)
+    if lane is None:
+        yield
+        return
+    connections.close_all()
+    lane.database.release()
+    try:
+        yield
+    finally:
+        lane.database.acquire()
 
 
 @dataclass(frozen=True, kw_only=True)

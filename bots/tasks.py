@@ -21,7 +21,8 @@ STATE = Poll(
     every=timedelta(seconds=settings.FLEET["INTERVAL"] - 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     longest=timedelta(seconds=settings.FLEET["LONGEST_INTERVAL"]),
-    lane=Lane(settings.FLEET["POLL_THREADS"]),
+    lane=Lane(settings.FLEET["POLL_THREADS"], settings.FLEET["POLL_CONNECTIONS"]),
+    slow_lane=Lane(8),
 )
 PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVERY, max_duration=MAX_DURATION)
 

@@ -19,6 +19,7 @@ FLEET = {
     "INTERVAL": 20,
     "LONGEST_INTERVAL": 300,
     "POLL_THREADS": 32,
+    "POLL_CONNECTIONS": 8,
     "STALE": 60,
     "POLL": 0.05,
     "CONNECT_DEADLINE": 3,

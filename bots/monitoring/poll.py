@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
+from accounts.polling import waiting_for_server
 from bots.models import BotState, Deployment, DeploymentQuerySet
 from bots.monitoring.evidence import (
     WORKING,
@@ -53,7 +54,8 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
     timeouts = {"connect_timeout": patience, "read_timeout": patience, "total_timeout": within}
     try:
         with server.api(read_retries=0, **timeouts) as api:
-            snapshot = Snapshot.take(api)
+            with waiting_for_server():
+                snapshot = Snapshot.take(api)
             server.contact_succeeded(
                 docker_running=True,
                 mqtt_connected=snapshot.mqtt_connected,

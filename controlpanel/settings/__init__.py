@@ -224,8 +224,10 @@ FLEET: dict[str, float] = {
     "INTERVAL": 20,
     # And a server that does not answer: less and less often, until it is this.
     "LONGEST_INTERVAL": 300,
-    # How many servers are polled at once. A server that does not answer holds one for its first poll only.
-    "POLL_THREADS": 32,
+    # How many servers are polled at once: those that stop answering hold a thread each, for one poll. And how many of
+    # these threads use the database, whose connections are few on small plans.
+    "POLL_THREADS": 100,
+    "POLL_CONNECTIONS": 8,
     # What has not been seen for so long is unknown.
     "STALE": 60,
     # How many bots' logs each poll reads: they are heavy, and distinguish a stopped strategy from a running one.

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts import polling
 from accounts import tasks as accounts_tasks
 from accounts.models import Server
-from accounts.polling import Lane, Poll
+from accounts.polling import Lane, Poll, waiting_for_server
 from bots import tasks as bots_tasks
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from markets import tasks as markets_tasks
@@ -218,6 +218,25 @@ def test_a_lane_starts_no_more_threads_than_it_may():
     release.set()
     assert all(finished.acquire(timeout=10) for _ in range(20))
     assert len(seen) <= 3
+
+
+def test_of_many_polls_few_use_the_database_at_once():
+    """All wait for their servers at the same time, and one after another for the database."""
+    lane, count, using, most = Lane(6, database=2), 6, [], []
+    waiting, finished = threading.Barrier(count, timeout=10), threading.Semaphore(0)
+
+    def poll():
+        with waiting_for_server():
+            waiting.wait()
+        using.append(1)
+        most.append(len(using))
+        using.pop()
+        finished.release()
+
+    for _ in range(count):
+        lane.put(poll)
+    assert all(finished.acquire(timeout=10) for _ in range(count))
+    assert max(most) <= 2
 
 
 def test_a_poll_that_fails_ends_no_thread(caplog):
