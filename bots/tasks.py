@@ -7,7 +7,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from accounts.models import Server
-from accounts.polling import Poll
+from accounts.polling import Lane, Poll
 from accounts.tasks import EVERY, MAX_DURATION
 from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
@@ -22,6 +22,9 @@ STATE = Poll(
     # A little early, because the timer ticks in whole seconds.
     every=timedelta(seconds=settings.FLEET["INTERVAL"] - 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
+    longest=timedelta(seconds=settings.FLEET["LONGEST_INTERVAL"]),
+    lane=Lane(settings.FLEET["POLL_THREADS"], settings.FLEET["POLL_CONNECTIONS"]),
+    slow_lane=Lane(8),
 )
 PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVERY, max_duration=MAX_DURATION)
 
@@ -29,24 +32,14 @@ PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVE
 @db_task()
 def poll_fleet() -> None:
     for pk in Server.objects.filter(next_poll__lte=timezone.now()).values_list("pk", flat=True):
-        poll(pk)
-
-
-@db_task()
-def poll(server_id: int) -> None:
-    STATE.run_if_due(server_id)
+        STATE.start(pk)
 
 
 @db_task(priority=FIRST)
 def look_for_waiting() -> None:
     """Look at each server on which operations wait for something that its instances will show."""
     for pk in servers_waited_for():
-        look(pk)
-
-
-@db_task(priority=FIRST)
-def look(server_id: int) -> None:
-    LOOK.run_if_due(server_id)
+        LOOK.start(pk)
 
 
 def _look(server: Server, *, within: float) -> None:
@@ -66,15 +59,10 @@ LOOK = Poll(
 @db_task()
 def poll_performance() -> None:
     """Read the performance that controllers report, and scripts that do as they do."""
-    # Not servers that are out of reach: waiting for them would keep a worker from other work.
+    # Not servers that are out of reach: waiting for them would keep a thread from other servers.
     servers = Server.objects.exclude(reachable=False).filter(deployments__sent_at__isnull=False)
     for pk in servers.distinct().values_list("pk", flat=True):
-        performance(pk)
-
-
-@db_task()
-def performance(server_id: int) -> None:
-    PERFORMANCE.run_if_due(server_id)
+        PERFORMANCE.start(pk)
 
 
 @db_task()

@@ -6,7 +6,7 @@ incident, the server's; a bot that an operation works on has none before that op
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -95,7 +95,7 @@ def _servers(now: datetime) -> Iterator[Verdict]:
             problem = Problem.with_code(server.last_error_code) or Problem
             yield Verdict(
                 kind=IncidentKind.SERVER_DOWN,
-                words=server.last_error,
+                words=f"{server.last_error} {_next_try(server)}".strip(),
                 code=server.last_error_code,
                 remedy=problem.default_remedy,
                 **common,
@@ -106,6 +106,11 @@ def _servers(now: datetime) -> Iterator[Verdict]:
             yield Verdict(kind=IncidentKind.MQTT_DOWN, **_as_in(problem_class(MqttDown)), **common)
         else:
             yield Verdict(words="The server responds again.", **common)
+
+
+def _next_try(server: Server) -> str:
+    """Return when the panel polls a server again that does not answer: less and less often."""
+    return f"The panel tries again at {server.next_try.astimezone(UTC):%H:%M:%S} UTC." if server.next_try else ""
 
 
 def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:

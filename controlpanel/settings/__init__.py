@@ -222,10 +222,18 @@ OPERATIONS: dict[str, float] = {
 FLEET: dict[str, float] = {
     # How often every server is polled.
     "INTERVAL": 20,
+    # And a server that does not answer: less and less often, until it is this.
+    "LONGEST_INTERVAL": 300,
+    # How many servers are polled at once: those that stop answering hold a thread each, for one poll. And how many of
+    # these threads use the database, whose connections are few on small plans.
+    "POLL_THREADS": 100,
+    "POLL_CONNECTIONS": 8,
     # What has not been seen for so long is unknown.
     "STALE": 60,
     # How many bots' logs each poll reads: they are heavy, and distinguish a stopped strategy from a running one.
     "LOGS_PER_POLL": 2,
+    # Of how many bots that have just ended each poll reads the last log lines, or whether they were archived.
+    "ENDS_PER_POLL": 20,
     # An image may be pulled for so long before an unanswered deploy makes its instance.
     "UNCONFIRMED": 900,
     # How often a waiting step looks again, and how often a server is looked at while steps wait for its instances.

@@ -8,7 +8,7 @@ from django.utils import timezone
 from huey import SqliteHuey
 from huey.contrib.djhuey import HUEY
 
-from bots.tasks import poll
+from bots.tasks import poll_fleet, poll_performance
 from operations import runner, tasks
 from operations.models import Operation, State, WorkerHeartbeat
 from tests.operations.test_runner import claim, done, let_time_pass
@@ -116,7 +116,7 @@ def test_an_urgent_operation_has_a_thread_when_all_others_are_busy(make_kind, re
 def test_wake_ups_and_recovery_run_before_queued_polls(tmp_path):
     queue = SqliteHuey(filename=str(tmp_path / "queue.sqlite3"))
     queue._registry = HUEY._registry
-    looks = [poll.s(1), poll.s(2)]
+    looks = [poll_fleet.s(), poll_performance.s()]
     for task in (*looks, tasks.run_operation.s(3), tasks.enqueue_claimable.s()):
         queue.enqueue(task)
     taken = [queue.storage.dequeue() for _ in range(4)]

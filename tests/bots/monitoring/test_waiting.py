@@ -113,7 +113,7 @@ def test_two_workers_look_at_a_server_once(starting, sandbox, server, monkeypatc
     starting()
     sandbox.requests.clear()
     for _ in range(2):
-        tasks.look.call_local(server.pk)
+        tasks.LOOK.run_if_due(server.pk)
     assert len(sandbox.requests) == 3
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0003_server_outbound_addresses_formdraft'),
+        ('accounts', '0004_failed_polls'),
     ]
 
     operations = [
