@@ -147,9 +147,11 @@ def keys_are_pushed(*, api: HummingbotAPI, client: Client, server: Server, keys:
     if profile is None or any(profile.fingerprint_of(key.connector) != key.fingerprint for key in keys):
         return False
     name = profile.account_name
-    if name not in api.accounts.list():
+    try:
+        listed = api.accounts.credentials(name)
+    except ProfileMissing:
         return False
-    listed, used = api.accounts.credentials(name), api.portfolio.state([name]).get(name, {})
+    used = api.portfolio.state([name]).get(name, {})
     return all(key.connector in listed and key.connector in used for key in keys)
 
 

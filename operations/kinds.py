@@ -38,7 +38,14 @@ class StepContext(Protocol):
         """Keep something for later steps, also across a crash. Never a secret."""
 
     def wait_for(
-        self, what: str, look: Callable[[], Found | None], seconds: float, *, every: float = 0, sight: Sight = None
+        self,
+        what: str,
+        look: Callable[[], Found | None],
+        seconds: float,
+        *,
+        after: float = 0,
+        every: float = 0,
+        sight: Sight = None,
     ) -> Found | None:
         """Return what ``look`` finds; ``None`` when it has found nothing for ``seconds``.
 
@@ -49,6 +56,7 @@ class StepContext(Protocol):
         Args:
             what: what it waits for, to complete “Waiting for …”. Each wait of a step has another one: the first call
                 with it begins its time.
+            after: seconds before which there can be nothing to find, so that it does not look at once.
             every: seconds after which it looks again; a few by default.
             sight: returns where the instance is looked for and what was seen of it, after ``look`` found nothing. Then
                 it looks again as soon as something else is seen of it.

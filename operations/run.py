@@ -117,9 +117,19 @@ class LeasedContext:
             raise LeaseLost
 
     def wait_for(
-        self, what: str, look: Callable[[], Found | None], seconds: float, *, every: float = 0, sight: Sight = None
+        self,
+        what: str,
+        look: Callable[[], Found | None],
+        seconds: float,
+        *,
+        after: float = 0,
+        every: float = 0,
+        sight: Sight = None,
     ) -> Found | None:
         self.raise_if_cancelled()
+        if after and what not in self._waits:
+            self._waits[what] = time.time(), time.time() + seconds
+            raise Waiting(what, time.time() + seconds, after, ("", ""))
         begun, until = self._waits.get(what) or (time.time(), time.time() + seconds)
         found = look()
         now = time.time()
@@ -188,6 +198,6 @@ class LeasedContext:
         Raises:
             LeaseLost, CancelRequested
         """
-        self.hold()
-        if Operation.objects.filter(pk=self.operation.pk, cancel_requested=True).exists():
+        if not self._lease.held().filter(cancel_requested=False).update(lease_until=lease_end()):
+            self.hold()
             raise CancelRequested

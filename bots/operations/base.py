@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from accounts.connection import check_engines, reach, sign_in
+from accounts.connection import check_engines, sign_in
 from accounts.links import key_page, server_page
 from accounts.models import Server
 from accounts.operations import owner, server_group
@@ -21,7 +21,7 @@ from operations.problems import NotPossibleNow
 
 
 def check_server(server: Server) -> str:
-    return " ".join([reach(server), sign_in(server), check_engines(server)])
+    return " ".join([sign_in(server), check_engines(server)])
 
 
 def server_of(context: StepContext) -> Server:

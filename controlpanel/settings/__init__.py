@@ -240,7 +240,9 @@ FLEET: dict[str, float] = {
     "POLL": 2,
     # How often such a step looks by itself, in case the look at the server fails.
     "GLANCE": 30,
-    # A bot connects about 20 s after its deploy; pulling an image or a slow host takes longer.
+    # A bot connects about 20 s after its deploy; pulling an image or a slow host takes longer. None connects sooner
+    # than its process has loaded.
+    "CONNECT_SOONEST": 8,
     "CONNECT_DEADLINE": 120,
     # A stopped bot logs so within seconds, after its orders are canceled.
     "STOPPED": 60,

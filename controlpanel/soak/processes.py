@@ -18,21 +18,26 @@ from controlpanel.demo.ports import free_port
 Process = subprocess.Popen[bytes]
 #: How long a process may take to answer after its start, in seconds.
 PATIENCE = 120
+FIRST_REDIS_PORT = 6390
 
 
 class Processes:
     """Starts, kills and ends them.
 
+    Args:
+        folder: for their logs.
+        environment: what they are given beside this process's own. Without a ``QUEUE_URL`` they get a Redis of theirs.
+
     Attributes:
         killed: how many of each kind were killed.
     """
 
-    def __init__(self, folder: Path, workers: int, webs: int) -> None:
+    def __init__(self, folder: Path, workers: int, webs: int, **environment: str) -> None:
         self.killed: Counter[str] = Counter()
         self._folder = folder
-        self._redis_port = free_port(6400) if shutil.which("redis-server") else 0
-        self._environment = os.environ | {"DJANGO_SETTINGS_MODULE": "controlpanel.soak.settings", "LOG_LEVEL": "INFO"}
-        if self._redis_port:
+        self._redis_port = free_port(FIRST_REDIS_PORT) if shutil.which("redis-server") else 0
+        self._environment = os.environ | {"LOG_LEVEL": "INFO"} | environment
+        if self._redis_port and "QUEUE_URL" not in environment:
             self._environment["QUEUE_URL"] = f"redis://127.0.0.1:{self._redis_port}/0"
         self._redis: Process | None = None
         self._workers: list[Process] = []

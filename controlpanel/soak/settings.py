@@ -11,6 +11,7 @@ FLEET = FLEET | {
     "POLL": 1,
     "GLANCE": 5,
     "UNCONFIRMED": 15,
+    "CONNECT_SOONEST": 1,
     "CONNECT_DEADLINE": 30,
     "RECONNECT_GRACE": 6,
     "SETTLE": 4,

@@ -209,11 +209,16 @@ def wait_for_state(
         unconnected = sights and deployment.observed_state == BotState.STARTING and not sights[-1].is_connected
         return (place_of(deployment.server, name), str(sights[-1])) if unconnected else None
 
-    # The last read tolerates no outage: a server that is out of reach is another failure than an unresponsive bot.
-    state = (
-        context.wait_for("the bot to connect", tolerating_outages(see), settings.FLEET["CONNECT_DEADLINE"], sight=sight)
-        or see()
+    age = (timezone.now() - (deployment.started_at or deployment.planned_at)).total_seconds()
+    state = context.wait_for(
+        "the bot to connect",
+        tolerating_outages(see),
+        settings.FLEET["CONNECT_DEADLINE"],
+        after=max(0, settings.FLEET["CONNECT_SOONEST"] - age),
+        sight=sight,
     )
+    # The last read tolerates no outage: a server that is out of reach is another failure than an unresponsive bot.
+    state = state or see()
     if state is None and deployment.observed_state == BotState.NOT_LISTED:
         find(context, api, deployment)  # raises when it was removed
         deployment.observe(BotState.CRASHED)

@@ -54,7 +54,9 @@ class Command(BaseCommand):
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             fleet = build(stack, options["servers"], options["bots"])
-            processes = Processes(folder, options["workers"], options["webs"])
+            processes = Processes(
+                folder, options["workers"], options["webs"], DJANGO_SETTINGS_MODULE="controlpanel.soak.settings"
+            )
             stack.callback(processes.end)
             self._say("Starting the web servers, the workers and the queue ...")
             processes.start()
