@@ -14,7 +14,7 @@ from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
 from bots.monitoring.waiting import servers_waited_for, wake_by_sight
 from bots.operations.steps.rotate_key import prune_previous_values
-from operations.tasks import FIRST, run_operation
+from operations.tasks import FIRST, enqueue_due, run_operation
 
 STATE = Poll(
     due="next_poll",
@@ -40,6 +40,7 @@ def look_for_waiting() -> None:
     """Look at each server on which operations wait for something that its instances will show."""
     for pk in servers_waited_for():
         LOOK.start(pk)
+    enqueue_due()
 
 
 def _look(server: Server, *, within: float) -> None:
@@ -53,6 +54,8 @@ LOOK = Poll(
     every=timedelta(seconds=settings.FLEET["POLL"] / 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     rest=timedelta(0),
+    lane=STATE.lane,
+    slow_lane=STATE.slow_lane,
 )
 
 
