@@ -54,8 +54,9 @@ LOOK = Poll(
     every=timedelta(seconds=settings.FLEET["POLL"] / 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     rest=timedelta(0),
-    lane=STATE.lane,
-    slow_lane=STATE.slow_lane,
+    # A look takes some milliseconds, so a few threads are enough however many wait.
+    lane=Lane(4),
+    slow_lane=Lane(2),
 )
 
 
