@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -127,13 +128,13 @@ class Processes:
         with (self._folder / f"web{number}.log").open("ab") as log:
             return self._start([*command, "--workers", "1", "--threads", "4", "--log-level", "warning"], log)
 
-    def _start(self, command: list[str], log: object) -> Process:
+    def _start(self, command: list[str], log: BinaryIO) -> Process:
         return subprocess.Popen(  # noqa: S603 - arguments of our own
             command,
             cwd=settings.BASE_DIR,
             env=self._environment,
             start_new_session=True,
-            stdout=log,  # type: ignore[arg-type]
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
 

@@ -1,5 +1,5 @@
-"""What the panel did on servers: one durable row per operation, one per step of it; which workers are alive; and when jobs
-of the schedule were started.
+"""What the panel did on servers: one durable row per operation, one per step of it; which workers are alive; and when
+jobs of the schedule were started.
 """
 
 from operations.models.heartbeat import WorkerHeartbeat
