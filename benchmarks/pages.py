@@ -20,7 +20,7 @@ from django.db import connection, models
 from django.db.models.sql import compiler
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
@@ -194,11 +194,12 @@ def pages() -> dict[str, str]:
     """Return the addresses of Home and of every list."""
     found = {"Home": reverse("admin:index"), "Home, renewed": reverse("home_now"), "Markets": reverse("markets")}
     for model in admin.site._registry:
-        try:
-            address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-        except NoReverseMatch:
-            continue
-        found[f"list: {model._meta.verbose_name_plural}"] = address
+        names = model._meta.app_label, model._meta.model_name
+        found[f"list: {model._meta.verbose_name_plural}"] = reverse("admin:{}_{}_changelist".format(*names))
+    operations = reverse("admin:operations_operation_changelist")
+    found |= {
+        f"list: operations?{query}": f"{operations}?{query}" for query in ("state=failed", "since=1d", "kind=deploy")
+    }
     lists = ("bots", "bots?state=unresponsive", "operations", "clients", "servers", "markets")
     return found | {f"GET /{name}": f"/{name}" for name in lists}
 
