@@ -13,6 +13,7 @@ from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
 from bots.operations.steps.rotate_key import prune_previous_values
+from bots.unapplied import compare_bots
 
 STATE = Poll(
     due="next_poll",
@@ -40,6 +41,11 @@ def poll_performance() -> None:
     servers = Server.objects.exclude(reachable=False).filter(deployments__sent_at__isnull=False)
     for pk in servers.distinct().values_list("pk", flat=True):
         PERFORMANCE.start(pk)
+
+
+@db_task()
+def compare_definitions() -> None:
+    compare_bots()
 
 
 @db_task()
