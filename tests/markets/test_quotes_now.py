@@ -75,11 +75,11 @@ def test_a_bot_at_rest_is_not_expected_to_quote(state, running):
     assert counted() == []
 
 
-def test_live_and_paper_are_counted_apart_in_two_queries(running, bot, make_pmm, deployed, django_assert_num_queries):
+def test_live_and_paper_are_counted_apart_in_one_query(running, bot, make_pmm, deployed, django_assert_num_queries):
     quotes(running, *BOTH)
     paper = deployed(make_pmm(), connector="binance_paper_trade", observed_at=NOW)
     quotes(paper)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         live, simulated = counted()
     assert (live.account_type, live.quoting) == (AccountType.REAL, 1)
     assert (simulated.account_type, simulated.quoting) == (AccountType.PAPER, 0)
