@@ -146,6 +146,7 @@ class ExchangeKey(models.Model):
                 violation_error_message="This client already has a key for this connector. Edit that key instead.",
             ),
         ]
+        indexes = [models.Index(fields=["changed_at"], name="keys_by_change")]
 
     def __str__(self) -> str:
         return f"{self.client} · {self.connector}"

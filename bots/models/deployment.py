@@ -106,14 +106,6 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
         )
         return in_market.exclude(bot=deployment.bot_id).select_related("bot")
 
-    def in_state(self, state: str, now: datetime) -> Self:
-        """Filter by the state that is shown, see ``Deployment.state``."""
-        polled_recently = Q(observed_at__gte=_seen_since(now))
-        certain = polled_recently | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
-        if state == BotState.UNKNOWN:
-            return self.filter(~certain | Q(observed_state=state))
-        return self.filter(certain, observed_state=state)
-
 
 class Deployment(models.Model):
     """One run of a bot as an instance on a server: what we did, and apart from that what the server shows of it."""

@@ -7,20 +7,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Case, Count, F, Max, Model, Q, QuerySet, Value, When
+from django.db.models import Count, Exists, Max, Model, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, Server, ServerQuerySet
-from bots.models import Bot, BotState, Deployment, shown_state
+from bots.models import Bot, BotState, Deployment
 from controlpanel.places.alerts import SOURCES, Urgency, alerts
 from controlpanel.places.week import week_of
 from core.capped_count import capped_count
 from core.visibility import AnyUser
 from hummingbot_api.connectors import AccountType, market_of
-from markets.figures.quotes_now import count_quoting
+from markets.figures.quotes_now import OpenBots, count_quoting, open_bots
 from operations.models import Operation, WorkerHeartbeat
 
 #: How many of each kind the page shows; the rest is counted and linked. Alarms are all shown.
@@ -78,11 +78,12 @@ def current_state(user: AnyUser) -> dict[str, Any]:
     found, monitoring = alerts(user), monitoring_status(servers, now)
     # Alarms are all shown.
     shown = max(MOST, sum(alert.urgency == Urgency.ALARM for alert in found.alerts))
-    account_types, states = count_states(bots, now)
     deployments = Deployment.objects.visible_to(user) if sees["bot"] else Deployment.objects.none()
+    there = open_bots(deployments, now)
+    account_types, states = count_states(bots, there)
     left_out = found.left_out + Counter(alert.source for alert in found.alerts[shown:])
     return {
-        "quoting": count_quoting(deployments, now),
+        "quoting": count_quoting(there),
         "now": now,
         "sees": sees,
         "monitoring_status": monitoring,
@@ -128,16 +129,19 @@ def monitoring_status(servers: ServerQuerySet, now: datetime) -> MonitoringStatu
     )
 
 
-def count_states(bots: QuerySet[Bot], now: datetime) -> tuple[list[AccountType], list[StateCount]]:
-    """Count the bots by account type and by state. One query, which returns a row for each state and connector."""
-    is_open = Q(deployment__sent_at__isnull=False, deployment__ended_at=None)
-    found = bots.order_by().annotate(
-        shown=Case(When(deployment=None, then=Value("none")), default=shown_state(now, "deployment__")),
-        trades=Case(When(is_open, then=F("deployment__connector")), default=F("connector")),
-    )  # fmt: skip
+def count_states(bots: QuerySet[Bot], there: Iterable[OpenBots]) -> tuple[list[AccountType], list[StateCount]]:
+    """Count the bots by account type and by state. One query for those that are not on a server.
+
+    Args:
+        there: those that are.
+    """
     counts: Counter[tuple[str, AccountType]] = Counter()
-    for row in found.values("shown", "trades").annotate(count=Count("pk")):
-        counts[row["shown"], market_of(row["trades"]).account_type] += row["count"]
+    for row in there:
+        counts[row.state, market_of(row.connector).account_type] += row.count
+    elsewhere = bots.order_by().exclude(Exists(Deployment.objects.open().filter(bot=OuterRef("pk"))))
+    for found in elsewhere.values("deployment__observed_state", "connector").annotate(count=Count("pk")):
+        state = found["deployment__observed_state"] or "none"
+        counts[state, market_of(found["connector"]).account_type] += found["count"]
     account_types = [account_type for account_type in AccountType if any(account_type is found for _, found in counts)]
     page = reverse("admin:bots_bot_changelist")
     states = [(state.value, state.label, f"{page}?state={state}") for state in BotState]

@@ -83,30 +83,55 @@ def quotes_by_bot(deployments: Iterable[Deployment], now: datetime) -> dict[int,
     return {deployment.bot_id: quotes for deployment, quotes in _with_quotes(deployments, now)}
 
 
-def count_quoting(deployments: DeploymentQuerySet, now: datetime) -> list[QuotingCount]:
-    """Return how many of the open ones quote, by account type: live accounts first. One query, which returns a row for
-    each connector.
+@dataclass(frozen=True)
+class OpenBots:
+    """The open deployments with one connector in one state.
+
+    Attributes:
+        known: of how many it is known what they quote.
+        quoting: how many of these quote both sides.
+        widest: the widest spread of these, in percent of the mid price.
     """
-    known = Q(shown=BotState.RUNNING, quote_state__source=ReportSource.REPORT, quote_state__read_at__gte=now - STALE)
+
+    connector: str
+    state: str
+    count: int
+    known: int
+    quoting: int
+    widest: float | None
+
+
+def open_bots(deployments: DeploymentQuerySet, now: datetime) -> list[OpenBots]:
+    """Count the open ones of these deployments. One query, which returns a row for each connector and state."""
+    known = Q(quote_state__source=ReportSource.REPORT, quote_state__read_at__gte=now - STALE)
     both = known & Q(quote_state__both_sides=True)
-    should = deployments.open().alias(shown=shown_state(now)).exclude(shown__in=_AT_REST)
-    counts = should.order_by().values("connector").annotate(
-        expected=Count("pk"),
+    rows = deployments.open().order_by().annotate(state=shown_state(now)).values("connector", "state").annotate(
+        count=Count("pk"),
         known=Count("pk", filter=known),
         quoting=Count("pk", filter=both),
         widest=Max("quote_state__spread", filter=both),
     )  # fmt: skip
-    found: dict[AccountType, QuotingCount] = {}
-    for row in counts:
-        account_type = market_of(row["connector"]).account_type
-        count = found.setdefault(account_type, QuotingCount(account_type))
-        count.expected += row["expected"]
-        count.quoting += row["quoting"]
-        count.unknown += row["expected"] - row["known"]
-        if row["widest"] is not None:
-            widest = Decimal(str(row["widest"]))
+    return [OpenBots(**row) for row in rows]
+
+
+def count_quoting(found: Iterable[OpenBots]) -> list[QuotingCount]:
+    """Return how many quote, by account type: live accounts first. One that does not run quotes nothing."""
+    counts: dict[AccountType, QuotingCount] = {}
+    for row in found:
+        if row.state in _AT_REST:
+            continue
+        account_type = market_of(row.connector).account_type
+        count = counts.setdefault(account_type, QuotingCount(account_type))
+        count.expected += row.count
+        if row.state != BotState.RUNNING:
+            count.unknown += row.count
+            continue
+        count.quoting += row.quoting
+        count.unknown += row.count - row.known
+        if row.widest is not None:
+            widest = Decimal(str(row.widest))
             count.widest = widest if count.widest is None else max(count.widest, widest)
-    return [found[account_type] for account_type in AccountType if account_type in found]
+    return [counts[account_type] for account_type in AccountType if account_type in counts]
 
 
 def _with_quotes(deployments: Iterable[Deployment], now: datetime) -> list[tuple[Deployment, QuotesNow]]:

@@ -7,7 +7,7 @@ import pytest
 
 from bots.models import BotState, Deployment
 from hummingbot_api.connectors import AccountType
-from markets.figures.quotes_now import QuotingCount, count_quoting, quotes_of
+from markets.figures.quotes_now import QuotingCount, count_quoting, open_bots, quotes_of
 from markets.models import QuoteState, ReportSource
 from tests.markets.conftest import NOW
 from tests.markets.test_bot_market import BOTH, quotes
@@ -24,7 +24,7 @@ def running(bot, deployed) -> Deployment:
 
 
 def counted() -> list[QuotingCount]:
-    return count_quoting(Deployment.objects.all(), NOW)
+    return count_quoting(open_bots(Deployment.objects.all(), NOW))
 
 
 def test_the_best_order_of_each_side_and_the_spread_between_them(running):
