@@ -31,9 +31,9 @@ def compare_bots() -> int:
     keys = Prefetch("client__keys", ExchangeKey.objects.only("client", "connector", "fingerprint"))
     bots = Bot.objects.filter(_LIVE & since).select_related("client", "strategy", "deployment").prefetch_related(keys)
     found = {
-        bot.pk: (now, bot.has_unsent_changes or bot.has_newer_key) for bot in bots.order_by("compared_at", "pk")[:MOST]
+        bot.pk: (now, bot.has_unsent_changes, bot.has_newer_key) for bot in bots.order_by("compared_at", "pk")[:MOST]
     }
-    update_each(Bot, found, ("compared_at", "differs"))
+    update_each(Bot, found, ("compared_at", "differs", "runs_older_key"))
     return len(found)
 
 
@@ -44,7 +44,7 @@ def bots_to_renew(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     now = timezone.now()
     lately = {"changed_at__gte": now - JUST_SAVED}
     # Each of these is found by an index of its own.
-    noted = Bot.objects.filter(differs=True), Bot.objects.filter(**lately)
+    noted = (Bot.objects.filter(**found) for found in ({"differs": True}, {"runs_older_key": True}, lately))
     with_new_key = Bot.objects.filter(client__in=ExchangeKey.objects.filter(**lately).values("client"))
     some = reduce(or_, (Q(pk__in=found.order_by().values("pk")) for found in (*noted, with_new_key)))
     return bots.filter(some & _LIVE).exclude(client__status=ClientStatus.OFFBOARDED)

@@ -34,7 +34,7 @@ _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
 #: The fields of a definition, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
 #: What operations and the poll record about a bot, each with an UPDATE of its own.
-OBSERVED = {"deployment", "compared_at", "differs"}
+OBSERVED = {"deployment", "compared_at", "differs", "runs_older_key"}
 
 
 def validate_image(value: str) -> None:
@@ -96,6 +96,9 @@ class Bot(models.Model):
     differs = models.BooleanField(
         default=False, editable=False, help_text="Whether they differed then. See ``bots.unapplied``."
     )
+    runs_older_key = models.BooleanField(
+        default=False, editable=False, help_text="Whether it ran with an exchange key then that had been replaced."
+    )
 
     objects = OfClientsQuerySet["Bot"].as_manager()
 
@@ -121,6 +124,7 @@ class Bot(models.Model):
         indexes = [
             models.Index(fields=["changed_at"], name="bots_by_change"),
             models.Index(fields=["id"], condition=models.Q(differs=True), name="bots_that_differ"),
+            models.Index(fields=["id"], condition=models.Q(runs_older_key=True), name="bots_with_an_older_key"),
         ]
 
     def __str__(self) -> str:
@@ -245,6 +249,16 @@ class Bot(models.Model):
     def has_unsent_changes(self) -> bool:
         """Whether the instance runs by another definition than the current one."""
         return self.needs_redeploy or bool(self.settings_to_apply())
+
+    @property
+    def differs_now(self) -> bool:
+        """The same as it was noted, if nothing has changed since: a list has no time to compare each of its bots."""
+        instance = self.open_deployment
+        if instance is None or self.compared_at is None:
+            return self.has_unsent_changes
+        changes = (self.changed_at, self.strategy.changed_at, instance.sent_at, instance.live_config_at)
+        is_current = all(change is None or change < self.compared_at for change in changes)
+        return self.differs if is_current else self.has_unsent_changes
 
     @property
     def has_newer_key(self) -> bool:
