@@ -26,6 +26,7 @@ from django.utils import timezone
 from accounts.models import Client, ExchangeKey, Server
 from audit.models import AuditEvent
 from bots.models import Bot, BotState, Deployment, Strategy
+from bots.unapplied import compare_bots
 from json_api.models import Scope, Token
 from json_api.models.token import token_hash
 from markets.models import QuoteState, ReportSource
@@ -58,10 +59,11 @@ def multiply(row: models.Model, count: int, **expressions: str) -> None:
     columns = ", ".join(f'"{name}"' for name in fields)
     values = ", ".join(expressions.get(name, f't."{name}"') for name in fields)
     table, key = row._meta.db_table, row._meta.pk.column
+    # Nothing in it is from outside.
+    insert = f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM series, "{table}" AS t WHERE t."{key}" = %s'  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < %s) "
-            f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM series, "{table}" AS t WHERE t."{key}" = %s',
+            f"WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < %s) {insert}",  # noqa: S608
             [count, row.pk],
         )
 
@@ -183,7 +185,11 @@ def _make_past(operations: int) -> None:
     )  # fmt: skip
     bots = Bot.objects.count()
     moments = dict.fromkeys(("requested_at", "started_at", "finished_at"), _before(30))
-    multiply(operation, operations, subject_id=f"{bot.pk} + n %% {bots}", **moments)
+    several = {
+        "state": "CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'succeeded' END",
+        "kind": "CASE n %% 10 WHEN 0 THEN 'deploy' WHEN 1 THEN 'stop' WHEN 2 THEN 'archive' ELSE 'refresh' END",
+    }
+    multiply(operation, operations, subject_id=f"{bot.pk} + n %% {bots}", **several, **moments)
     event = AuditEvent.objects.create(
         actor="measured", door="page", verb="refresh", subject_label=str(bot)[:200], client=bot.client, operation=None
     )
@@ -244,6 +250,8 @@ def measure(small: tuple[int, int] = SMALL, large: tuple[int, int] = LARGE, only
     for size in (small, large):
         with new_database() as database:
             addresses = pages() | make_world(*size)
+            while compare_bots():
+                pass
             found.append({name: cost_of(at, ROUNDS) for name, at in addresses.items() if only in name})
     few, many = found
     return [
