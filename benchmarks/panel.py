@@ -21,9 +21,9 @@ os.environ |= {
     "FERNET_KEYS": "only-for-measuring",
     "ALLOWED_HOSTS": "*",
     "API_PER_MINUTE": "1000000",
-    "QUEUE_URL": "memory://",
 }
 os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
+os.environ.setdefault("QUEUE_URL", "memory://")
 
 import django
 

@@ -12,8 +12,10 @@ from accounts.tasks import EVERY, MAX_DURATION
 from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
+from bots.monitoring.waiting import servers_waited_for, wake_by_sight
 from bots.operations.steps.rotate_key import prune_previous_values
 from bots.unapplied import compare_bots
+from operations.tasks import FIRST, run_operation
 
 STATE = Poll(
     due="next_poll",
@@ -32,6 +34,27 @@ PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVE
 def poll_fleet() -> None:
     for pk in Server.objects.filter(next_poll__lte=timezone.now()).values_list("pk", flat=True):
         STATE.start(pk)
+
+
+@db_task(priority=FIRST)
+def look_for_waiting() -> None:
+    """Look at each server on which operations wait for something that its instances will show."""
+    for pk in servers_waited_for():
+        LOOK.start(pk)
+
+
+def _look(server: Server, *, within: float) -> None:
+    for operation in wake_by_sight(server, within=within):
+        run_operation(operation)
+
+
+LOOK = Poll(
+    due="next_look",
+    read=_look,
+    every=timedelta(seconds=settings.FLEET["POLL"] / 2),
+    max_duration=timedelta(seconds=settings.FLEET["STALE"]),
+    rest=timedelta(0),
+)
 
 
 @db_task()

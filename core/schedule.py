@@ -1,7 +1,7 @@
-"""Everything that happens by the clock, in one table. ``core.tasks`` hands it to the queue's timer."""
+"""Everything that happens by the clock, in one table. ``operations.tasks`` hands it to the queue's timer."""
 
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 
 from django.utils.module_loading import import_string
 from huey import crontab
@@ -26,6 +26,11 @@ class Job:
     daily_at: time | None = None
 
     @property
+    def interval(self) -> timedelta:
+        """From one call of ``start`` to the next."""
+        return timedelta(days=1) if self.daily_at else timedelta(seconds=max(self.every, SECONDS_IN_MINUTE))
+
+    @property
     def starts_at(self) -> crontab:
         """When the queue's timer calls ``start``. It knows whole minutes only."""
         if self.daily_at is not None:
@@ -45,6 +50,7 @@ class Job:
 SCHEDULE = (
     Job(name="poll servers", task="bots.tasks.poll_fleet", every=20),
     Job(name="compare bots with their definitions", task="bots.tasks.compare_definitions", every=20),
+    Job(name="look for what operations wait for", task="bots.tasks.look_for_waiting", every=2),
     Job(name="enqueue operations that nobody works on", task="operations.tasks.enqueue_claimable", every=20),
     Job(name="detect incidents and send notifications", task="notifications.tasks.detect_and_notify", every=20),
     Job(name="send invitations", task="controlpanel.tasks.send_invitations", every=60),

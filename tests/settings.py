@@ -22,6 +22,8 @@ FLEET = {
     "POLL_CONNECTIONS": 8,
     "STALE": 60,
     "POLL": 0.05,
+    "GLANCE": 0.05,
+    "CONNECT_SOONEST": 0,
     "CONNECT_DEADLINE": 3,
     "STOPPED": 3,
     "RESEND": 0.2,

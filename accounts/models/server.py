@@ -176,6 +176,11 @@ class Server(models.Model):
     next_market_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When its bots' quotes and trades are read next."
     )
+    next_look = models.DateTimeField(
+        default=timezone.now,
+        editable=False,
+        help_text="When it may be looked at next for what operations wait for. See ``bots.monitoring.waiting``.",
+    )
     performance_read_until = models.DateTimeField(
         null=True, editable=False, help_text="The newest controller snapshot that was read, on the server's clock."
     )

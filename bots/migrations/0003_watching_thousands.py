@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0005_watching_thousands'),
+        ('accounts', '0006_watching_thousands'),
         ('bots', '0002_marketlisting'),
     ]
 

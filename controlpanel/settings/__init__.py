@@ -212,9 +212,9 @@ AUDIT_KEPT_DAYS = env("AUDIT_KEPT_DAYS")
 OPERATIONS: dict[str, float] = {
     # A worker that has not renewed its lease for this long is presumed dead, and another one claims its operations.
     "LEASE": 45,
-    # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits; and fewer
-    # than a worker takes, so that a server that hangs never keeps it from the others.
-    "MAX_PER_SERVER": 6,
+    # Operations that act on a server at once; those that wait do not count. A deploy blocks the whole server, so more
+    # gain nothing; and fewer than a worker takes, so that a server that hangs never keeps it from the others.
+    "MAX_PER_SERVER": 3,
     # How long an operation waits for a profile that another one writes to: the exchange is queried for each of its
     # keys.
     "EXCLUSIVE_TIMEOUT": 300,
@@ -236,9 +236,13 @@ FLEET: dict[str, float] = {
     "ENDS_PER_POLL": 20,
     # An image may be pulled for so long before an unanswered deploy makes its instance.
     "UNCONFIRMED": 900,
-    # How often a waiting step polls.
+    # How often a waiting step looks again, and how often a server is looked at while steps wait for its instances.
     "POLL": 2,
-    # A bot connects about 20 s after its deploy; pulling an image or a slow host takes longer.
+    # How often such a step looks by itself, in case the look at the server fails.
+    "GLANCE": 30,
+    # A bot connects about 20 s after its deploy; pulling an image or a slow host takes longer. None connects sooner
+    # than its process has loaded.
+    "CONNECT_SOONEST": 8,
     "CONNECT_DEADLINE": 120,
     # A stopped bot logs so within seconds, after its orders are canceled.
     "STOPPED": 60,

@@ -1,6 +1,9 @@
-"""What the panel did on servers: one durable row per operation, one per step of it; and which workers are alive."""
+"""What the panel did on servers: one durable row per operation, one per step of it; which workers are alive; and when jobs
+of the schedule were started.
+"""
 
 from operations.models.heartbeat import WorkerHeartbeat
+from operations.models.job_start import JobStart
 from operations.models.operation import (
     ACTIVE_STATES,
     MAX_LABEL,
@@ -16,6 +19,7 @@ __all__ = [
     "ACTIVE_STATES",
     "MAX_LABEL",
     "MAX_SUMMARY",
+    "JobStart",
     "Operation",
     "OperationQuerySet",
     "State",

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0004_failed_polls'),
+        ('accounts', '0005_waiting'),
     ]
 
     operations = [
