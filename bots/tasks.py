@@ -24,8 +24,8 @@ STATE = Poll(
     every=timedelta(seconds=settings.FLEET["INTERVAL"] - 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     longest=timedelta(seconds=settings.FLEET["LONGEST_INTERVAL"]),
-    lane=Lane(settings.FLEET["POLL_THREADS"], settings.FLEET["POLL_CONNECTIONS"]),
-    slow_lane=Lane(8),
+    lane=Lane(int(settings.FLEET["POLL_THREADS"]), int(settings.FLEET["POLL_CONNECTIONS"])),
+    slow_lane=Lane(8, 2),
 )
 PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVERY, max_duration=MAX_DURATION)
 
@@ -54,6 +54,8 @@ LOOK = Poll(
     every=timedelta(seconds=settings.FLEET["POLL"] / 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     rest=timedelta(0),
+    lane=Lane(16, 4),
+    slow_lane=Lane(4, 1),
 )
 
 

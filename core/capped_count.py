@@ -32,4 +32,5 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def count(self) -> CappedCount:
-        return capped_count(self.object_list)
+        rows: Any = self.object_list
+        return capped_count(rows)

@@ -6,6 +6,7 @@ something else is seen of its instance than it saw itself, and then looks closel
 
 from accounts.connection import talking_to
 from accounts.models import Server
+from accounts.polling import waiting_for_server
 from bots.monitoring.snapshot import Snapshot, place_of
 from core.problems.server import FAILURES
 from operations.models import Operation
@@ -35,7 +36,7 @@ def wake_by_sight(server: Server, *, within: float | None = None) -> list[int]:
     if not seen:
         return []
     try:
-        with talking_to(server, read_timeout=5, read_retries=0, total_timeout=within) as api:
+        with talking_to(server, read_timeout=5, read_retries=0, total_timeout=within) as api, waiting_for_server():
             snapshot = Snapshot.take(api, performance=False)
     except FAILURES:
         return []  # the poll says so

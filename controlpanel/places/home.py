@@ -137,7 +137,7 @@ def count_states(bots: QuerySet[Bot], there: Iterable[OpenBots]) -> tuple[list[A
     """
     counts: Counter[tuple[str, AccountType]] = Counter()
     for row in there:
-        counts[row.state, market_of(row.connector).account_type] += row.count
+        counts[row.shown, market_of(row.connector).account_type] += row.count
     elsewhere = bots.order_by().exclude(Exists(Deployment.objects.open().filter(bot=OuterRef("pk"))))
     for found in elsewhere.values("deployment__observed_state", "connector").annotate(count=Count("pk")):
         state = found["deployment__observed_state"] or "none"

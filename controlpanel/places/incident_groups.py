@@ -52,7 +52,7 @@ class IncidentGroup:
     @property
     def url(self) -> str:
         """The list of these incidents."""
-        query = {"state": "open", "kind__exact": self.kind, "server__id__exact": self.server_id}
+        query = {"state": "open", "kind__exact": self.kind, "server__id__exact": str(self.server_id)}
         return f"{reverse('admin:notifications_incident_changelist')}?{urlencode(query)}"
 
     @property

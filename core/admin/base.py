@@ -45,7 +45,7 @@ class PanelAdmin(ModelAdmin):
     when_empty = ""
     #: The list's title; the model's plural name when it is empty.
     list_title = ""
-    paginator = CappedPaginator
+    paginator: Any = CappedPaginator
     show_full_result_count = False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:

@@ -94,7 +94,7 @@ class OpenBots:
     """
 
     connector: str
-    state: str
+    shown: str
     count: int
     known: int
     quoting: int
@@ -105,7 +105,7 @@ def open_bots(deployments: DeploymentQuerySet, now: datetime) -> list[OpenBots]:
     """Count the open ones of these deployments. One query, which returns a row for each connector and state."""
     known = Q(quote_state__source=ReportSource.REPORT, quote_state__read_at__gte=now - STALE)
     both = known & Q(quote_state__both_sides=True)
-    rows = deployments.open().order_by().annotate(state=shown_state(now)).values("connector", "state").annotate(
+    rows = deployments.open().order_by().annotate(shown=shown_state(now)).values("connector", "shown").annotate(
         count=Count("pk"),
         known=Count("pk", filter=known),
         quoting=Count("pk", filter=both),
@@ -118,12 +118,12 @@ def count_quoting(found: Iterable[OpenBots]) -> list[QuotingCount]:
     """Return how many quote, by account type: live accounts first. One that does not run quotes nothing."""
     counts: dict[AccountType, QuotingCount] = {}
     for row in found:
-        if row.state in _AT_REST:
+        if row.shown in _AT_REST:
             continue
         account_type = market_of(row.connector).account_type
         count = counts.setdefault(account_type, QuotingCount(account_type))
         count.expected += row.count
-        if row.state != BotState.RUNNING:
+        if row.shown != BotState.RUNNING:
             count.unknown += row.count
             continue
         count.quoting += row.quoting
