@@ -5,6 +5,7 @@ PostgreSQL server. The rows are made by the database, so that a million take sec
 """
 
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,16 +42,20 @@ ROUNDS = 7
 SECRET = "hbp_measured"  # noqa: S105
 COLUMNS = (
     "database", "page", "queries", "queries, large", "rows", "rows, large", "ms", "ms, large", "ratio",
+    "CPU ms", "CPU ms, large", "CPU ratio",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a page took: queries, rows that the database returned, and milliseconds, a median."""
+    """What a page took: queries, rows that the database returned, and milliseconds, medians; ``cpu`` are those in which
+    this process computed. Unlike the time, they do not depend on what else the machine does.
+    """
 
     queries: int
     rows: int
     ms: float
+    cpu: float
 
 
 def multiply(row: models.Model, count: int, **expressions: str) -> None:
@@ -241,7 +246,7 @@ def cost_of(address: str, rounds: int) -> Cost:
     look()
     with CaptureQueriesContext(connection) as queries, RowCounter() as counter:
         look()
-    return Cost(len(queries), counter.rows, median_ms(look, rounds))
+    return Cost(len(queries), counter.rows, median_ms(look, rounds), median_ms(look, rounds, time.thread_time))
 
 
 def measure(small: tuple[int, int] = SMALL, large: tuple[int, int] = LARGE, only: str = "") -> list[dict[str, Any]]:
@@ -258,7 +263,8 @@ def measure(small: tuple[int, int] = SMALL, large: tuple[int, int] = LARGE, only
         {
             "database": database, "page": name, "queries": few[name].queries, "queries, large": many[name].queries,
             "rows": few[name].rows, "rows, large": many[name].rows, "ms": few[name].ms, "ms, large": many[name].ms,
-            "ratio": many[name].ms / few[name].ms,
+            "ratio": many[name].ms / few[name].ms, "CPU ms": few[name].cpu, "CPU ms, large": many[name].cpu,
+            "CPU ratio": many[name].cpu / few[name].cpu,
         }
         for name in few
     ]  # fmt: skip

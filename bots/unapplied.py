@@ -48,3 +48,15 @@ def bots_to_renew(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     with_new_key = Bot.objects.filter(client__in=ExchangeKey.objects.filter(**lately).values("client"))
     some = reduce(or_, (Q(pk__in=found.order_by().values("pk")) for found in (*noted, with_new_key)))
     return bots.filter(some & _LIVE).exclude(client__status=ClientStatus.OFFBOARDED)
+
+
+def differs_now(bot: Bot) -> bool:
+    """Return ``Bot.has_unsent_changes`` as it was noted, if nothing has changed since: a list has no time to compare
+    each of its bots.
+    """
+    instance = bot.open_deployment
+    if instance is None or bot.compared_at is None:
+        return bot.has_unsent_changes
+    changes = (bot.changed_at, bot.strategy.changed_at, instance.sent_at, instance.live_config_at)
+    is_current = all(change is None or change < bot.compared_at for change in changes)
+    return bot.differs if is_current else bot.has_unsent_changes

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='bot',
             name='changed_at',
-            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, help_text='When its definition was last saved.'),
+            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, help_text="When it was last saved."),
         ),
         migrations.AddField(
             model_name='bot',

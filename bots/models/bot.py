@@ -1,7 +1,6 @@
 """The definition of a bot: the desired state."""
 
 import json
-import re
 from itertools import count
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.utils.crypto import salted_hmac
 
 from accounts.models import Client, Server
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
+from bots.models.docker_image import DEFAULT_IMAGE, validate_image
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
 from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid, OrdersMayBeOpen
@@ -29,17 +29,10 @@ from operations.models import Operation
 
 #: Every instance has this prefix: the server removes crashed containers only of that name.
 INSTANCE_PREFIX = "hummingbot"
-DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
 #: The fields of a definition, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
 #: What operations and the poll record about a bot, each with an UPDATE of its own.
 OBSERVED = {"deployment", "compared_at", "differs", "runs_older_key"}
-
-
-def validate_image(value: str) -> None:
-    if not _IMAGE.fullmatch(value):
-        raise ValidationError(f"This is not the name of a Docker image, such as {DEFAULT_IMAGE}.")
 
 
 class Bot(models.Model):
@@ -87,9 +80,7 @@ class Bot(models.Model):
         help_text="The latest deployment that was sent to a server.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    changed_at = models.DateTimeField(
-        default=timezone.now, editable=False, help_text="When its definition was last saved."
-    )
+    changed_at = models.DateTimeField(default=timezone.now, editable=False, help_text="When it was last saved.")
     compared_at = models.DateTimeField(
         null=True, editable=False, help_text="When its definition was last compared with what runs."
     )
@@ -249,16 +240,6 @@ class Bot(models.Model):
     def has_unsent_changes(self) -> bool:
         """Whether the instance runs by another definition than the current one."""
         return self.needs_redeploy or bool(self.settings_to_apply())
-
-    @property
-    def differs_now(self) -> bool:
-        """The same as it was noted, if nothing has changed since: a list has no time to compare each of its bots."""
-        instance = self.open_deployment
-        if instance is None or self.compared_at is None:
-            return self.has_unsent_changes
-        changes = (self.changed_at, self.strategy.changed_at, instance.sent_at, instance.live_config_at)
-        is_current = all(change is None or change < self.compared_at for change in changes)
-        return self.differs if is_current else self.has_unsent_changes
 
     @property
     def has_newer_key(self) -> bool:

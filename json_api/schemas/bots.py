@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 from accounts.models import ExchangeKey
 from bots.definitions import bot_define
 from bots.models import LIMITS, Bot
+from bots.unapplied import differs_now
 from core.visibility import AnyUser
 from json_api.schemas.common import Page
 
@@ -180,7 +181,7 @@ class BotOut(Schema):
 
     @staticmethod
     def resolve_has_unsent_changes(bot: Bot) -> bool:
-        return bot.differs_now
+        return differs_now(bot)
 
     @staticmethod
     def resolve_volume_quote(bot: Bot) -> float | None:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import ClientStatus
 from bots.models import Bot, Strategy
-from bots.unapplied import JUST_SAVED, bots_to_renew, compare_bots
+from bots.unapplied import JUST_SAVED, bots_to_renew, compare_bots, differs_now
 from operations.models import State
 from tests.conftest import PLANTED
 
@@ -82,9 +82,9 @@ def test_saving_a_bot_leaves_what_is_noted_of_it(live):
 def test_a_list_takes_what_is_noted_until_something_changes(live):
     Bot.objects.update(differs=True)
     bot = Bot.objects.select_related("deployment", "strategy").get()
-    assert bot.differs_now
+    assert differs_now(bot)
     bot.save()
-    assert not Bot.objects.get().differs_now
+    assert not differs_now(Bot.objects.get())
 
 
 def test_a_bot_of_an_offboarded_client_is_never_sent_again(live):
