@@ -15,7 +15,7 @@ from bots.monitoring.poll import poll_server
 from bots.monitoring.waiting import servers_waited_for, wake_by_sight
 from bots.operations.steps.rotate_key import prune_previous_values
 from bots.unapplied import compare_bots
-from operations.tasks import FIRST, run_operation
+from operations.tasks import FIRST, enqueue_due, run_operation
 
 STATE = Poll(
     due="next_poll",
@@ -41,6 +41,7 @@ def look_for_waiting() -> None:
     """Look at each server on which operations wait for something that its instances will show."""
     for pk in servers_waited_for():
         LOOK.start(pk)
+    enqueue_due()
 
 
 def _look(server: Server, *, within: float) -> None:
@@ -54,8 +55,9 @@ LOOK = Poll(
     every=timedelta(seconds=settings.FLEET["POLL"] / 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     rest=timedelta(0),
-    lane=Lane(16, 4),
-    slow_lane=Lane(4, 1),
+    # A look takes some milliseconds, so a few threads are enough however many wait.
+    lane=Lane(4),
+    slow_lane=Lane(2),
 )
 
 
