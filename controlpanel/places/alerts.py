@@ -72,7 +72,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Found:
-    """The alerts, the most urgent first, and how many more there are by source: a page reads no more than it can show."""
+    """The alerts, the most urgent first, and how many more there are by source: a page reads what it shows."""
 
     alerts: list[Alert]
     left_out: Counter[str]
