@@ -115,7 +115,7 @@ def alerts(user: AnyUser, client: Client | None = None, bots: Sequence[Bot] | No
 
 
 def _named(incidents: IncidentQuerySet, limit: int | None) -> tuple[list[Incident], int]:
-    """Return the first of these incidents, those first that are new to everybody and critical, and how many are left."""
+    """Return the first of these incidents, the new and critical ones before others, and how many are left."""
     severe = Case(When(kind__in=CRITICAL, then=0), default=1)
     first = incidents.select_related("client", "server", "operation", "acknowledged_by").order_by(
         Case(When(acknowledged_at=None, then=0), default=1), severe, "-pk"
