@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -146,19 +146,24 @@ class Poll:
             if server_id in self._started:
                 return
             self._started.add(server_id)
-        (self.slow_lane if server_id in self._slow else self.lane).put(lambda: self._run(server_id))
+        asked_at = timezone.now()
+        (self.slow_lane if server_id in self._slow else self.lane).put(lambda: self._run(server_id, asked_at))
 
-    def _run(self, server_id: int) -> None:
+    def _run(self, server_id: int, asked_at: datetime) -> None:
         try:
-            self.run_if_due(server_id)
+            self.run_if_due(server_id, asked_at)
         finally:
             self._started.discard(server_id)
 
-    def run_if_due(self, server_id: int) -> None:
+    def run_if_due(self, server_id: int, asked_at: datetime | None = None) -> None:
         """Poll the server if that is due and no other worker does it: the conditional UPDATE decides.
 
         A worker that was wrongly presumed dead is followed by one of another process: within one process, a server
         holds at most one thread per kind of poll.
+
+        Args:
+            asked_at: from when on the interval counts; now by default. Whoever waited for a thread is not polled less
+                often for that.
         """
         with _exclusive(server_id, self.due) as exclusive:
             started, begun = timezone.now(), time.monotonic()
@@ -171,7 +176,7 @@ class Poll:
                 self.read(server, within=(self.max_duration - MARGIN).total_seconds())
             finally:
                 every, also = self._following(server)
-                following = max(started + every, timezone.now() + self.rest)
+                following = max((asked_at or started) + every, timezone.now() + self.rest)
                 Server.objects.filter(pk=server_id, **{self.due: mine}).update(**{self.due: following}, **also)
                 is_slow = server.reachable is False or time.monotonic() - begun > SLOW
                 (self._slow.add if is_slow else self._slow.discard)(server_id)

@@ -55,6 +55,12 @@ def test_the_next_one_is_due_after_the_interval_and_a_rest(place):
     assert 0 < due_in(place) <= 5
 
 
+def test_a_poll_that_waited_for_a_thread_is_not_followed_any_later(place):
+    poll = Poll(due="next_poll", read=lambda server, within: None, every=EVERY, max_duration=MAX_DURATION)
+    poll.run_if_due(place.pk, timezone.now() - timedelta(seconds=8))
+    assert due_in(place) == pytest.approx(EVERY.total_seconds() - 8, abs=2)
+
+
 def test_a_reading_that_fails_takes_no_longer(place):
     with pytest.raises(ZeroDivisionError):
         turn(place, lambda server, within: 1 / 0)
