@@ -75,6 +75,14 @@ MEASUREMENTS = (
     ),
     Measurement("hanging", "Servers that hang", "they delay no other server's poll"),
     Measurement(
+        "queues",
+        "Wake-ups through each queue",
+        "more than all workers use: a deploy takes about five",
+        "threads",
+        ("taken a second",),
+        postgresql=True,
+    ),
+    Measurement(
         "pages",
         "Pages and lists, with 100 times as many rows",
         "as many queries, at most 1.5 times as long, and at most 300 ms",

@@ -38,8 +38,9 @@ class Processes:
         self._folder = folder
         self._redis_port = free_port(FIRST_REDIS_PORT) if shutil.which("redis-server") else 0
         self._environment = os.environ | {"LOG_LEVEL": "INFO"} | environment
-        if self._redis_port and "QUEUE_URL" not in environment:
-            self._environment["QUEUE_URL"] = f"redis://127.0.0.1:{self._redis_port}/0"
+        self.queue_url = f"redis://127.0.0.1:{self._redis_port}/0" if self._redis_port else ""
+        if self.queue_url and "QUEUE_URL" not in environment:
+            self._environment["QUEUE_URL"] = self.queue_url
         self._redis: Process | None = None
         self._workers: list[Process] = []
         self._webs: list[Process] = []
