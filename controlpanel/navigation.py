@@ -82,7 +82,10 @@ DAY = (
         "history",
         "admin:audit_auditevent_changelist",
         "audit.view_auditevent",
-        parts=(Place("Operations", "bolt", "admin:operations_operation_changelist", "operations.view_operation"),),
+        parts=(
+            Place("Operations", "bolt", "admin:operations_operation_changelist", "operations.view_operation"),
+            Place("Batches", "stacks", "admin:operations_batch_changelist", "operations.view_batch"),
+        ),
     ),
     Place(
         "Incidents",

@@ -131,6 +131,10 @@ class OperationType(Generic[Subject]):
         of_options = {permission for option, permission in self.option_permissions.items() if options.get(option)}
         return bool(user.has_perms({self.permission, *of_options}))
 
+    def with_related(self, subjects: "models.QuerySet[Subject]") -> "models.QuerySet[Subject]":
+        """Return the subjects with what the rules below read of other tables, for an operation on many."""
+        return subjects
+
     def form_class(self, subjects: Sequence[Any]) -> type[forms.Form] | None:
         """Return the form for further questions about these subjects, one or many, on the confirmation page."""
         return self.options_form

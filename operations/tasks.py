@@ -8,7 +8,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from operations import runner
-from operations.models import Operation, State, WorkerHeartbeat
+from operations.models import Batch, Operation, State, WorkerHeartbeat
 
 #: Before tasks that only read: a stop must not wait behind polls of servers that don't answer.
 FIRST = 100
@@ -56,4 +56,6 @@ def enqueue_claimable() -> None:
 @db_task()
 def prune_old() -> None:
     if days := settings.OPERATIONS_KEPT_DAYS:
-        Operation.objects.prune(before=timezone.now() - timedelta(days=days))
+        before = timezone.now() - timedelta(days=days)
+        Operation.objects.prune(before)
+        Batch.objects.prune(before)

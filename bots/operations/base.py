@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db import models
 from django.urls import reverse
 
 from accounts.connection import check_engines, reach, sign_in
@@ -132,6 +133,9 @@ class BotOperation(OperationType[Bot]):
     """What all operations on bots have in common: one that acts per bot, a bounded number per server."""
 
     subject_model = Bot
+
+    def with_related(self, subjects: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
+        return subjects.select_related("client", "server", "strategy", "deployment").prefetch_related("duplicates")
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return subject.trades_on

@@ -1,5 +1,8 @@
-"""What the panel did on servers: one durable row per operation, one per step of it; and which workers are alive."""
+"""What the panel did on servers: one durable row per operation, one per step of it, one per batch of them; and which
+workers are alive.
+"""
 
+from operations.models.batch import Batch, NotStarted, Progress, Reason, states_of_each
 from operations.models.heartbeat import WorkerHeartbeat
 from operations.models.operation import (
     ACTIVE_STATES,
@@ -16,11 +19,16 @@ __all__ = [
     "ACTIVE_STATES",
     "MAX_LABEL",
     "MAX_SUMMARY",
+    "Batch",
+    "NotStarted",
     "Operation",
     "OperationQuerySet",
+    "Progress",
+    "Reason",
     "State",
     "Step",
     "StepState",
     "WorkerHeartbeat",
     "lease_end",
+    "states_of_each",
 ]

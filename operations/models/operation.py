@@ -21,6 +21,7 @@ from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds
 from operations.models.step import Step, StepState
+from operations.models.subjects import about_visible
 from operations.problems import OperationActive
 
 
@@ -116,16 +117,8 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return {operation.subject_id: operation for operation in self.filter(pk__in=newest)}
 
     def visible_to(self, user: AnyUser) -> Self:
-        """Return those whose subject the user may see; each subject's manager knows which these are."""
-        visible = Q(pk__in=[])
-        for model in kinds.subject_models():
-            subjects = model._default_manager.visible_to(user)  # type: ignore[attr-defined]
-            of_model = Q(subject_type=ContentType.objects.get_for_model(model))
-            if subjects.query.has_filters():
-                of_model &= Q(subject_id__in=subjects.values("pk"))
-            # Who sees all subjects sees also what was done to those that are deleted by now.
-            visible |= of_model
-        return self.filter(visible)
+        """Return those whose subject the user may see."""
+        return self.filter(about_visible(user))
 
     def in_groups_with_capacity(self) -> Self:
         """Return those whose concurrency group (their server) has capacity for one more."""
@@ -210,6 +203,15 @@ class Operation(models.Model):
         related_name="followups",
         help_text="The operation that requested this one.",
     )
+    batch = models.ForeignKey(
+        "operations.Batch",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        db_index=False,
+        related_name="operations",
+        help_text="The batch that it was requested with.",
+    )
     cancel_requested = models.BooleanField(default=False)
     waits_for = models.ForeignKey(
         "self",
@@ -254,6 +256,7 @@ class Operation(models.Model):
             models.Index(fields=["state", "lease_until"]),
             models.Index(fields=["subject_type", "subject_id"]),
             models.Index(fields=["concurrency_group", "state"]),
+            models.Index(fields=["batch", "state"]),
         ]
 
     def __str__(self) -> str:
