@@ -19,7 +19,7 @@ from core.http import is_row_number
 from core.problems import Problem
 from operations.actions import ReadOnlyMixin
 from operations.batches import batch_cancel, batch_retry, to_retry
-from operations.models import ACTIVE_STATES, Batch, State, WorkerHeartbeat, states_of_each
+from operations.models import ACTIVE_STATES, Batch, State, WorkerHeartbeat
 
 #: How many of the operations that run now its page names.
 SHOWN = 10
@@ -27,41 +27,33 @@ SHOWN = 10
 
 class BatchAdmin(LiveListMixin, ReadOnlyMixin):
     when_empty = "Select several bots in the list of bots and choose an action to start a batch."
-    list_display = ("what", "state_label", "counts", "requested_by", "requested_at")
+    list_display = ("what", "state_label", "numbers", "requested_by", "requested_at")
     list_select_related = ("requested_by",)
     search_fields = ("kind", "reason")
     search_help_text = "Search by operation or reason"
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Batch]:
-        return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined]
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Return the list with the numbers of each batch, read at once."""
-        changelist = super().get_changelist_instance(request)
-        counts = states_of_each(changelist.result_list, request.user)
-        for batch in changelist.result_list:
-            batch.counted = counts[batch.pk]
-        return changelist
+        return super().get_queryset(request).visible_to(request.user).with_counts(request.user)  # type: ignore[attr-defined]
 
     @display(description="batch")
     def what(self, batch: Batch) -> str:
         return f"{batch} ({batch.reason})" if batch.reason else str(batch)
 
     @display(description="state", label={"active": "info", "failed": "danger", "done": "success", "none": "warning"})
-    def state_label(self, batch: Any) -> tuple[str, str]:
-        if any(batch.counted[state] for state in ACTIVE_STATES):
+    def state_label(self, batch: Batch) -> tuple[str, str]:
+        if any(batch.counts[state] for state in ACTIVE_STATES):
             return "active", "in progress"
-        if batch.counted[State.FAILED]:
+        if batch.counts[State.FAILED]:
             return "failed", "ended, some failed"
-        return ("done", "ended") if any(batch.counted.values()) else ("none", "nothing started")
+        return ("done", "ended") if batch.counts[State.SUCCEEDED] else ("none", "nothing started")
 
     @display(description="operations")
-    def counts(self, batch: Any) -> str:
-        labels = ((batch.counted[state], state.label) for state in State)
+    def numbers(self, batch: Batch) -> str:
+        labels = ((batch.counts[state], state.label) for state in State)
         return ", ".join(f"{count} {label}" for count, label in labels if count)
 
-    def hurries(self, rows: Sequence[Any]) -> bool:
-        return any(batch.counted[state] for batch in rows for state in ACTIVE_STATES)
+    def hurries(self, rows: Sequence[Batch]) -> bool:
+        return any(batch.counts[state] for batch in rows for state in ACTIVE_STATES)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

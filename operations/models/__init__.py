@@ -2,7 +2,7 @@
 workers are alive.
 """
 
-from operations.models.batch import Batch, NotStarted, Progress, Reason, states_of_each
+from operations.models.batch import Batch, NotStarted, Progress, Reason
 from operations.models.heartbeat import WorkerHeartbeat
 from operations.models.operation import (
     ACTIVE_STATES,
@@ -30,5 +30,4 @@ __all__ = [
     "StepState",
     "WorkerHeartbeat",
     "lease_end",
-    "states_of_each",
 ]

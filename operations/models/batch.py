@@ -1,7 +1,6 @@
 """Many operations that were requested at once: what became of them, how fast it goes, what failed and why."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -10,8 +9,8 @@ from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.urls import reverse
 from django.utils import timezone
 
@@ -99,10 +98,28 @@ class Reason:
         return self.count - len(self.rows)
 
 
+def _count(rows: models.QuerySet[Any]) -> Coalesce:
+    counted = rows.order_by().values("batch").annotate(rows=Count("pk")).values("rows")
+    return Coalesce(Subquery(counted), 0)
+
+
 class BatchQuerySet(models.QuerySet["Batch"]):
     def visible_to(self, user: AnyUser) -> Self:
         """Return all for users who see every client, and for others those that they requested."""
         return self if sees_every_client(user) else self.filter(requested_by__isnull=False, requested_by=user.pk)
+
+    def with_counts(self, user: AnyUser) -> Self:
+        """Annotate each with the numbers of its operations by state, and of what was not started, as ``n_...``.
+
+        An operation counts if the user may see it: a client may have changed hands since.
+        """
+        operations, not_started = Operation.objects.filter(batch=OuterRef("pk")), NotStarted.objects.filter(
+            batch=OuterRef("pk")
+        )
+        if not sees_every_client(user):
+            operations, not_started = operations.visible_to(user), not_started.filter(about_visible(user))
+        rows = {state: operations.filter(state=state) for state in State} | {NOT_STARTED: not_started}
+        return self.annotate(**{f"n_{name}": _count(each) for name, each in rows.items()})
 
     def prune(self, before: datetime) -> None:
         """Delete what was requested before that time and has ended. Operations that remain belong to none then."""
@@ -150,6 +167,11 @@ class Batch(models.Model):
     def label(self) -> str:
         return self.definition.label
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers of a row that was read ``with_counts``."""
+        return {name: getattr(self, f"n_{name}") for name in (*State.values, NOT_STARTED)}
+
     def operations_for(self, user: AnyUser) -> OperationQuerySet:
         """Return those of its operations that the user may see: a client may have changed hands since."""
         rows = Operation.objects.filter(batch=self)
@@ -177,7 +199,7 @@ class Batch(models.Model):
             until = now if active else max(ends)
             per_minute = worked * 60 / max((until - min(begins)).total_seconds(), 1)
         left = timedelta(minutes=active / per_minute) if active and per_minute else None
-        return Progress({name: counts[name] for name in (*State, NOT_STARTED)}, per_minute, left)
+        return Progress({name: counts[name] for name in (*State.values, NOT_STARTED)}, per_minute, left)
 
     def failures(self, user: AnyUser) -> list[Reason]:
         """Return what failed, by reason, the most frequent one first."""
@@ -219,12 +241,3 @@ def _by_reason(rows: models.QuerySet[Any]) -> list[Reason]:
             reasons[row.error_code].rows.append(row)
     return list(reasons.values())
 
-
-def states_of_each(batches: Sequence[Batch], user: AnyUser) -> dict[int, dict[str, int]]:
-    """Return how many operations of each batch are in which state, as far as the user sees them, in one query."""
-    counts: dict[int, dict[str, int]] = {batch.pk: dict.fromkeys(State, 0) for batch in batches}
-    operations = Operation.objects.filter(batch__in=counts)
-    seen = operations if sees_every_client(user) else operations.visible_to(user)
-    for row in seen.order_by().values("batch", "state").annotate(rows=Count("pk")):
-        counts[row["batch"]][row["state"]] = row["rows"]
-    return counts

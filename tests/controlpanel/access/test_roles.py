@@ -25,6 +25,7 @@ from markets.models import Trade
 from notifications.kinds import IncidentKind
 from notifications.models import Channel, Incident
 from operations import kinds
+from operations.batches import batch_request
 from operations.models import Operation, WorkerHeartbeat
 from tests.controlpanel.conftest import make_world, operate_url, text_of, url_of
 
@@ -203,7 +204,7 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     delivery = webhook.deliveries.create(
         event_id="evt_1", type="bot.state_changed", about=f"{client} bot", occurred_at=timezone.now(), body="{}"
     )
-    tools = {"webhook": webhook, "delivery": delivery, "token": token}
+    tools = {"webhook": webhook, "delivery": delivery, "token": token, "batch": batch_of(client, world["bot"])}
     instance = server.unmanaged_instances.create(
         name=f"hummingbot-{client}-20261122-105939", first_seen_at=timezone.now(), last_seen_at=timezone.now()
     )
@@ -213,6 +214,13 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     reported |= market_rows(client, world["deployment"])
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
     return world | reported | nobodys | tools | {"operation": world["deploy"]}
+
+
+def batch_of(client: Any, bot: Any) -> Model:
+    """A batch that the client's account manager requested, and that could not be started."""
+    return batch_request(
+        kind="apply_settings", subjects=[bot], requested_by=client.account_manager, reason=f"{client} has changed."
+    )
 
 
 def market_rows(client: Any, deployment: Any) -> dict[str, Model]:
