@@ -94,16 +94,23 @@ class BatchDetail(BatchOut):
     failures: list[ReasonOut] = Field(description="What failed, by reason, the most frequent one first.")
     not_started: list[ReasonOut] = Field(description="What could not be submitted, by reason.")
 
-    @classmethod
-    def of(cls, batch: Batch, user: Any) -> dict[str, Any]:
+    @staticmethod
+    def of(batch: Batch, user: Any) -> Any:
         """Return a batch with its progress and its failures, as far as the user sees them."""
+        row: Any = batch
         progress: Progress = batch.progress(user)
-        return BatchOut.from_orm(batch).model_dump() | {
-            "per_minute": progress.per_minute,
-            "seconds_left": progress.left.total_seconds() if progress.left else None,
-            "failures": batch.failures(user),
-            "not_started": batch.obstacles(user),
-        }
+        row.per_minute = progress.per_minute
+        row.seconds_left = progress.left.total_seconds() if progress.left else None
+        row.reasons = batch.failures(user), batch.obstacles(user)
+        return row
+
+    @staticmethod
+    def resolve_failures(batch: Any) -> list[Reason]:
+        return list(batch.reasons[0])
+
+    @staticmethod
+    def resolve_not_started(batch: Any) -> list[Reason]:
+        return list(batch.reasons[1])
 
 
 class NotStartedOut(Schema):

@@ -2,7 +2,7 @@
 workers are alive.
 """
 
-from operations.models.batch import Batch, NotStarted, Progress, Reason
+from operations.models.batch import NOT_STARTED, Batch, NotStarted, Progress, Reason
 from operations.models.heartbeat import WorkerHeartbeat
 from operations.models.operation import (
     ACTIVE_STATES,
@@ -19,6 +19,7 @@ __all__ = [
     "ACTIVE_STATES",
     "MAX_LABEL",
     "MAX_SUMMARY",
+    "NOT_STARTED",
     "Batch",
     "NotStarted",
     "Operation",

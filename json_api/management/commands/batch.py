@@ -59,7 +59,7 @@ class Command(NounCommand):
             bots=None if named is None else [int(number) for number in named.split(",")],
             client=options["client"],
             server=options["server"],
-            options=Decisions(**{name: True for name in Decisions.model_fields if options[name]}),
+            options={name: True for name in Decisions.model_fields if options[name]},
         )
         kind = KINDS.get(wanted.operation, wanted.operation)
         self._follow_batch(batch_request(kind=kind, subjects=chosen(wanted, HOST), options=decided(wanted)), options)
@@ -74,7 +74,7 @@ class Command(NounCommand):
         self.answer(batch, options)
 
     def answer(self, row: Any, options: dict[str, Any]) -> None:
-        self.tell(BatchDetail.model_validate(BatchDetail.of(self.rows().get(pk=row.pk), HOST)).model_dump(), options)
+        super().answer(BatchDetail.of(self.rows().get(pk=row.pk), HOST), options)
 
     def _follow_batch(self, batch: Batch, options: dict[str, Any]) -> None:
         """Print how far the batch is until it has ended. Without a background worker, work on it here.
