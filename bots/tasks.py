@@ -12,7 +12,9 @@ from accounts.tasks import EVERY, MAX_DURATION
 from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
+from bots.operations.emergency import continue_all
 from bots.operations.steps.rotate_key import prune_previous_values
+from operations.tasks import FIRST
 
 STATE = Poll(
     due="next_poll",
@@ -33,6 +35,12 @@ def poll_fleet() -> None:
 @db_task()
 def poll(server_id: int) -> None:
     STATE.run_if_due(server_id)
+
+
+@db_task(priority=FIRST)
+def continue_emergency_stops() -> None:
+    """Stop again what has not stopped under an emergency stop."""
+    continue_all()
 
 
 @db_task()

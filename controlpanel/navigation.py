@@ -60,7 +60,12 @@ DAY = (
         "Bots",
         "smart_toy",
         "admin:bots_bot_changelist",
-        parts=(Place("Deployments", "rocket_launch", "admin:bots_deployment_changelist", "bots.view_deployment"),),
+        parts=(
+            Place("Deployments", "rocket_launch", "admin:bots_deployment_changelist", "bots.view_deployment"),
+            Place(
+                "Emergency stops", "emergency_home", "admin:bots_emergencystop_changelist", "bots.view_emergencystop"
+            ),
+        ),
     ),
     Place(
         "Markets",

@@ -220,6 +220,7 @@ _FIX_PERMISSIONS = {
     "strategy": "bots.change_strategy",
     "channel": "notifications.change_channel",
     "webhook": "json_api.change_webhook",
+    "emergency_stop": "bots.emergency_stop",
 }
 
 
@@ -229,6 +230,8 @@ def who_can_fix(concern: str, user: AnyUser) -> str:
     """
     if not concern or user.has_perm(_FIX_PERMISSIONS[concern]):
         return ""
+    if concern == "emergency_stop":
+        return "Only an administrator or an operator can lift the emergency stop."
     return f"Only an administrator can fix the {concern}."
 
 

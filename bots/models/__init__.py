@@ -2,6 +2,7 @@
 
 from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, validate_image
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble
+from bots.models.emergency_stop import EmergencyStop, EmergencyStopQuerySet, StopScope, may_stop
 from bots.models.log_line import LogKind, LogLine
 from bots.models.market_listing import MarketListing
 from bots.models.orphaned_orders import OrphanedOrders
@@ -20,17 +21,21 @@ __all__ = [
     "BotState",
     "Deployment",
     "DeploymentQuerySet",
+    "EmergencyStop",
+    "EmergencyStopQuerySet",
     "LogKind",
     "LogLine",
     "MarketListing",
     "OrphanedOrders",
     "PerformanceQuerySet",
     "PerformanceSample",
+    "StopScope",
     "Strategy",
     "StrategyKind",
     "TradingRules",
     "Trouble",
     "UnmanagedInstance",
+    "may_stop",
     "normalize_pair",
     "validate_controller",
     "validate_image",

@@ -1,7 +1,7 @@
 """What all operations on bots have in common, and the texts that describe what they do."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.urls import reverse
@@ -10,7 +10,7 @@ from accounts.connection import check_engines, reach, sign_in
 from accounts.links import key_page, server_page
 from accounts.models import Server
 from accounts.operations import server_group
-from bots.models import Bot, BotState, Deployment, OrphanedOrders
+from bots.models import Bot, BotState, Deployment, EmergencyStop, OrphanedOrders
 from bots.operations.steps import instances
 from bots.strategies.amounts import too_wide
 from core.http import is_row_number
@@ -133,6 +133,8 @@ class BotOperation(OperationType[Bot]):
     """What all operations on bots have in common: one that acts per bot, a bounded number per server."""
 
     subject_model = Bot
+    #: Whether an emergency stop blocks it: what makes a bot trade, or trade in another way.
+    blocked_by_emergency_stop: ClassVar[bool] = False
 
     def with_related(self, subjects: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
         return subjects.select_related("client", "server", "strategy", "deployment").prefetch_related("duplicates")
@@ -155,15 +157,25 @@ class BotOperation(OperationType[Bot]):
             "settings": ("Open the bot's settings", reverse("admin:bots_bot_change", args=[subject.pk])),
             "strategy": (f"Open the strategy {subject.strategy}", subject.strategy.get_absolute_url()),
             "client": (f"Open the client {subject.client}", subject.client.get_absolute_url()),
+            "emergency_stop": ("Open emergency stops", reverse("admin:bots_emergencystop_changelist")),
         }.get(concern)
 
     def next_step(self, operation: Operation) -> tuple[str, str]:
         return "Open the bot", reverse("admin:bots_bot_now", args=[operation.subject_id])
 
 
+def stopped_by_emergency(bot: Bot) -> Iterator[Problem]:
+    """Yield the emergency stop that is in force for a bot, if there is one."""
+    if problem := EmergencyStop.objects.blocker_of(bot):
+        yield problem
+
+
 class TradingOperation(BotOperation):
     """What makes a bot trade."""
 
+    blocked_by_emergency_stop = True
+
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from stopped_by_emergency(subject)
         yield from raised(subject.require_active_client)
         yield from super().blockers(subject, options)
