@@ -17,7 +17,7 @@ from accounts.balances.minimums import balances_by_key, describe
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, OrphanedOrders, UnmanagedInstance
 from bots.monitoring.guards import busy_bots
-from bots.problems import InstanceNotListed, OrdersMayBeOpen
+from bots.problems import EmergencyStopActive, InstanceNotListed, OrdersMayBeOpen
 from bots.reporting.corrections import is_corrected
 from bots.reporting.guidance import TROUBLE_ADVICE, paper_remedy
 from core.exchanges import title_of
@@ -30,6 +30,7 @@ from hummingbot_api.text import truncate
 from markets.models import Obligation
 from markets.obligations.standing import standings
 from markets.obligations.words import broken_words, remedy_for
+from notifications.emergency import emergency_stops
 from notifications.incidents import Group, Verdict, apply_verdict, close
 from notifications.kinds import FAMILIES, TRADE_ENDING_OPERATIONS, IncidentKind, may_trade_on
 from notifications.models import Incident
@@ -76,7 +77,21 @@ def detect(now: datetime) -> None:
         {group[2] for group in current if group[1] == ContentType.objects.get_for_model(model).pk}
         for model in (Bot, ExchangeKey)
     )
-    found = _servers(now), _bots(now, bots), _unmanaged(now), _balances(now, keys), _operations(now), _obligations(now)
+    under_emergency_stop = [
+        incident.subject
+        for incidents in current.values()
+        for incident in incidents
+        if incident.kind == IncidentKind.EMERGENCY_STOP
+    ]
+    found = (
+        _servers(now),
+        _bots(now, bots),
+        _unmanaged(now),
+        _balances(now, keys),
+        _operations(now),
+        _obligations(now),
+        emergency_stops(now, under_emergency_stop),
+    )
     for verdicts in found:
         for verdict in verdicts:
             apply_verdict(verdict, current.get(verdict.group, []), now)
@@ -286,7 +301,8 @@ def _operations(now: datetime) -> Iterator[Verdict]:
     incidents = Incident.objects.filter(operation=OuterRef("pk"))
     failed = (
         Operation.objects.filter(state=State.FAILED, kind__in=changing)
-        .exclude(error_code=OrdersMayBeOpen.code)  # has its own incident, which lasts longer
+        # These have incidents of their own, which last longer.
+        .exclude(error_code__in=(OrdersMayBeOpen.code, EmergencyStopActive.code))
         .filter(subject_type__in=ContentType.objects.get_for_models(Bot, Client, ExchangeKey, Server).values())
         .annotate(known=Exists(incidents), current=Exists(incidents.current()), settled=Exists(settled))
         .filter(Q(finished_at__gte=now - FRESH, known=False, settled=False) | Q(current=True))

@@ -10,7 +10,7 @@ from ninja import Path, Query, Status
 from accounts.models import Client, Server
 from bots.models import Bot
 from core.visibility import AnyUser
-from json_api.auth import any_token, may_read, require, require_scope
+from json_api.auth import any_token, may_deploy_or_write_keys, may_read, require, require_scope
 from json_api.models import Scope
 from json_api.pagination import Paged, page
 from json_api.problems import FieldsInvalid, PermissionMissing
@@ -108,7 +108,7 @@ def list_batches(request: HttpRequest, asked: Query[BatchFilters]) -> Any:
     return page(request, batches.filter(kind=asked.kind) if asked.kind else batches, asked, asked.order_by)
 
 
-@router.post("/batches", response={202: BatchOut}, auth=any_token)
+@router.post("/batches", response={202: BatchOut}, auth=may_deploy_or_write_keys)
 def create_batch(request: HttpRequest, response: HttpResponse, body: BatchIn) -> Any:
     """Request an operation for many bots.
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from audit.models import AuditEvent
-from bots.models import Strategy
+from bots.models import EmergencyStop, StopScope, Strategy
 from client_reports.models import ShareLink, Subscription
 from controlpanel.access.roles import ROLES, WHO_MAY
 from json_api.models import Scope, Token, Webhook, WebhookDelivery
@@ -212,6 +212,9 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     reported["instance"] = instance
     reported["orphaned"] = world["deployment"].orphaned_orders.create(reason=f"{client} may have orders open.")
     reported |= market_rows(client, world["deployment"])
+    reported["stop"], _ = EmergencyStop.objects.declare(
+        scope=StopScope.CLIENT, client=client, requested_by=client.account_manager, reason=f"{client} wants it."
+    )
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
     return world | reported | nobodys | tools | {"operation": world["deploy"]}
 
