@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from core.acting import note
@@ -95,8 +95,9 @@ def batch_cancel(batch: Batch, user: AnyUser) -> int:
     Only what the user sees is canceled. It takes the same number of queries for any number of operations.
     """
     active = batch.operations_for(user).active()
-    running = active.filter(state=State.RUNNING, cancel_requested=False).update(cancel_requested=True)
-    queued = active.filter(state=State.QUEUED).update(
+    not_begun = Q(state=State.QUEUED, started_at__isnull=True)
+    running = active.exclude(not_begun).filter(cancel_requested=False).update(cancel_requested=True)
+    queued = active.filter(not_begun).update(
         state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it started, with its batch."
     )
     note(batch, "canceled", f"{queued} before they started, {running} at their next safe point.")

@@ -81,8 +81,8 @@ def _on_bots(kind_names: Sequence[str]) -> models.QuerySet[Operation]:
 
 def _cancel_queued(stop: EmergencyStop) -> None:
     """Cancel what has not begun and would make a bot trade, at once."""
-    queued = _on_bots(_blocked_kinds()).filter(state=State.QUEUED, subject_id__in=stop.bots_in_scope.values("pk"))
-    queued.update(state=State.CANCELLED, finished_at=timezone.now(), summary=f"Cancelled by the {lower(stop)}.")
+    queued = _on_bots(_blocked_kinds()).filter(state=State.QUEUED, started_at__isnull=True)
+    queued.filter(subject_id__in=stop.bots_in_scope.values("pk")).update(state=State.CANCELLED, finished_at=timezone.now(), summary=f"Cancelled by the {lower(stop)}.")
 
 
 def lower(stop: EmergencyStop) -> str:
