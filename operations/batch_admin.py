@@ -96,7 +96,8 @@ class BatchAdmin(LiveListMixin, ReadOnlyMixin):
         """Return the page's data, in the same number of queries however large the batch is."""
         user, progress = request.user, batch.progress(request.user)
         _, obstacles = to_retry(batch, user)
-        retriable = progress.counts[State.FAILED] + obstacles.count()
+        retriable_obstacles = obstacles.count()
+        retriable = progress.counts[State.FAILED] + retriable_obstacles
         running = batch.operations_for(user).filter(state=State.RUNNING).order_by("pk")[:SHOWN]
         listed = reverse("admin:operations_operation_changelist")
         waits = progress.counts[State.QUEUED] and not progress.counts[State.RUNNING]
@@ -112,7 +113,7 @@ class BatchAdmin(LiveListMixin, ReadOnlyMixin):
             "obstacles": batch.obstacles(user),
             "running": list(running),
             "retries": list(batch.retries.visible_to(user)),
-            "retriable": retriable,
+            "retriable_obstacles": retriable_obstacles,
             "may_retry": retriable and batch.definition.permitted_to(user, batch.options),
             "may_cancel": progress.active and user.has_perm(batch.definition.permission),
             "no_worker": bool(waits) and not WorkerHeartbeat.is_alive(),

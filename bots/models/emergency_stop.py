@@ -173,7 +173,7 @@ class EmergencyStop(models.Model):
         return Bot.objects.filter(Q(server=self.server_id) | Q(pk__in=there.values("bot")))
 
     def as_problem(self) -> EmergencyStopActive:
-        reason = f" Reason: {self.reason}" if self.reason else ""
+        reason = f" Reason: {self.reason.rstrip('.')}." if self.reason else ""
         return EmergencyStopActive(
             f"The emergency stop of {self.what} has been in force since {self.requested_at:%Y-%m-%d %H:%M} UTC, started "
             f"by {self.who}.{reason}",
