@@ -13,6 +13,7 @@ from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
 from bots.operations.emergency import continue_all
+from bots.operations.restarts import restart_crashed
 from bots.operations.steps.rotate_key import prune_previous_values
 from operations.tasks import FIRST
 
@@ -41,6 +42,12 @@ def poll(server_id: int) -> None:
 def continue_emergency_stops() -> None:
     """Stop again what has not stopped under an emergency stop."""
     continue_all()
+
+
+@db_task(priority=FIRST)
+def restart_crashed_bots() -> None:
+    """Start bots again that have crashed, if their restart policy says so."""
+    restart_crashed()
 
 
 @db_task()

@@ -7,6 +7,7 @@ incident, the server's; a bot that an operation works on has none before that op
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -44,6 +45,7 @@ from notifications.problems import (
     ObligationBroken,
     UnmanagedInstanceFound,
 )
+from notifications.restarts import restarts
 from operations import kinds
 from operations.models import ACTIVE_STATES, Operation, State
 
@@ -77,12 +79,10 @@ def detect(now: datetime) -> None:
         {group[2] for group in current if group[1] == ContentType.objects.get_for_model(model).pk}
         for model in (Bot, ExchangeKey)
     )
-    under_emergency_stop = [
-        incident.subject
-        for incidents in current.values()
-        for incident in incidents
-        if incident.kind == IncidentKind.EMERGENCY_STOP
-    ]
+    subjects: dict[str, list[Any]] = {IncidentKind.EMERGENCY_STOP: [], IncidentKind.RESTARTS_EXHAUSTED: []}
+    for incident in chain.from_iterable(current.values()):
+        if incident.kind in subjects:
+            subjects[incident.kind].append(incident.subject)
     found = (
         _servers(now),
         _bots(now, bots),
@@ -90,7 +90,8 @@ def detect(now: datetime) -> None:
         _balances(now, keys),
         _operations(now),
         _obligations(now),
-        emergency_stops(now, under_emergency_stop),
+        emergency_stops(now, subjects[IncidentKind.EMERGENCY_STOP]),
+        restarts(now, subjects[IncidentKind.RESTARTS_EXHAUSTED]),
     )
     for verdicts in found:
         for verdict in verdicts:

@@ -18,12 +18,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.datastructures import MultiValueDict
 
 from bots.admin.forms import BotForm
-from bots.models import LIMITS, Bot, Strategy, StrategyKind
+from bots.models import LIMITS, RESTARTING, Bot, Strategy, StrategyKind
 from core.http import is_row_number
 from operations.actions import OperatesMixin
 
 #: What can be changed besides the strategy's settings and a controller's limits.
-COMMON = ("image", "headless")
+COMMON = ("image", "headless", *RESTARTING)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,14 @@
 """Trading: strategies, bots (the desired state), deployments (what was done, and what the server shows of it)."""
 
-from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, validate_image
+from bots.models.bot import (
+    DEFAULT_IMAGE,
+    DEFINITION,
+    MAX_RESTARTS,
+    RESTARTING,
+    Bot,
+    RestartPolicy,
+    validate_image,
+)
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble
 from bots.models.emergency_stop import EmergencyStop, EmergencyStopQuerySet, StopScope, may_stop
 from bots.models.log_line import LogKind, LogLine
@@ -17,6 +25,8 @@ __all__ = [
     "DEFINITION",
     "LIMITS",
     "MAX_ID",
+    "MAX_RESTARTS",
+    "RESTARTING",
     "Bot",
     "BotState",
     "Deployment",
@@ -29,6 +39,7 @@ __all__ = [
     "OrphanedOrders",
     "PerformanceQuerySet",
     "PerformanceSample",
+    "RestartPolicy",
     "StopScope",
     "Strategy",
     "StrategyKind",

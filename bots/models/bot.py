@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
@@ -30,10 +31,30 @@ from operations.models import Operation
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
+#: How the panel keeps the bot running; its instance knows nothing of it.
+RESTARTING = ("restart_policy", "max_restarts_per_hour")
 #: The fields of a definition, besides its client and its name.
-DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
+DEFINITION = (
+    "server",
+    "strategy",
+    "connector",
+    "trading_pair",
+    "settings",
+    "image",
+    "headless",
+    *LIMITS,
+    *RESTARTING,
+)
 #: What operations and the poll record about a bot, each with an UPDATE of its own.
-OBSERVED = {"deployment"}
+OBSERVED = {"deployment", "restart_due_at", "restarts_exhausted_at"}
+MAX_RESTARTS = 20
+
+
+class RestartPolicy(models.TextChoices):
+    """What the panel does when a bot has crashed."""
+
+    NEVER = "never", "never"
+    AFTER_CRASH = "after_crash", "after a crash"
 
 
 def validate_image(value: str) -> None:
@@ -77,6 +98,24 @@ class Bot(models.Model):
         blank=True,
         help_text="Controllers only. Stops one controller at this loss, in the quote asset.",
     )
+    restart_policy = models.CharField(
+        "restart",
+        max_length=12,
+        choices=RestartPolicy,
+        default=RestartPolicy.NEVER,
+        help_text="After a crash, the panel cancels the orders that the bot left open, then starts it again. It never "
+        "starts what somebody stopped or paused.",
+    )
+    max_restarts_per_hour = models.PositiveSmallIntegerField(
+        "restarts per hour",
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_RESTARTS)],
+        help_text="After so many restarts within an hour, the bot stays as it is and an incident is opened.",
+    )
+    restart_due_at = models.DateTimeField(null=True, editable=False, help_text="When it is started again after a crash.")
+    restarts_exhausted_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since when it is not started again, until a person acts."
+    )
     deployment = models.ForeignKey(
         Deployment,
         null=True,
@@ -100,6 +139,11 @@ class Bot(models.Model):
             ("change_live_settings", "Can change, pause and resume running bots"),
             ("acknowledge_instance", "Can mark unmanaged bots as known"),
             ("resolve_orders", "Can mark orders that a bot left open as resolved"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["restart_policy"], condition=~models.Q(restart_policy="never"), name="bots_bot_restarts_idx"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
