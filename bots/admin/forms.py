@@ -140,7 +140,7 @@ class BotForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in set(RESTARTING) & set(self.fields):
-            self.fields[name].required = False  # what is not sent keeps its value
+            self.fields[name].required = False  # left empty, it keeps its value
         if "strategy" in self.fields:
             self.fields["strategy"].label_from_instance = _describe_strategy  # type: ignore[attr-defined]
         for field, setting in self.settings_of.get(self.instance.strategy_id, {}).items():
@@ -156,6 +156,12 @@ class BotForm(forms.ModelForm):
             field for pk, fields in self.settings_of.items() if as_json or str(pk) != chosen for field in fields
         } | (set() if as_json else {"settings_json"})
         return [name for name in super().changed_data if name not in left_out]
+
+    def clean_restart_policy(self) -> str:
+        return self.cleaned_data["restart_policy"] or self.instance.restart_policy
+
+    def clean_max_restarts_per_hour(self) -> int:
+        return self.cleaned_data["max_restarts_per_hour"] or self.instance.max_restarts_per_hour
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
