@@ -69,10 +69,12 @@ class EmergencyStopActive(Problem):
 
     code = "emergency_stop_active"
     fix_target = "emergency_stop"
-    meaning = "An emergency stop is in force. Until it is lifted, nothing is deployed, started, resumed or changed live."
+    meaning = (
+        "An emergency stop is in force. Until it is lifted, nothing is deployed, started, resumed or changed live."
+    )
     default_remedy = (
-        "Ask an administrator or an operator to lift the emergency stop on its page, then try again. An account manager "
-        "can lift one that they started for an own client. JSON API: /emergency-stops/{id}/lift; terminal: "
+        "Ask an administrator or an operator to lift the emergency stop on its page, then try again. An account "
+        "manager can lift one that they started for an own client. JSON API: /emergency-stops/{id}/lift; terminal: "
         "“emergency_stop lift”."
     )
 

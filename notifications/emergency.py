@@ -14,7 +14,7 @@ from notifications.kinds import IncidentKind
 def emergency_stops(now: datetime, with_incidents: Collection[Any]) -> Iterator[Verdict]:
     """Yield what is under an emergency stop, and what no longer is.
 
-    One of everything is an incident of each server that has bots, so that whoever looks after a client there hears of it.
+    One of everything is an incident of each server that has bots: all who look after a client there are notified.
 
     Args:
         with_incidents: the clients and servers that have such an incident now.

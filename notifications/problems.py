@@ -37,8 +37,8 @@ class RestartsExhausted(Problem):
     fix_target = "bot"
     meaning = "The bot keeps crashing. The panel has restarted it as often as its restart policy allows, and gave up."
     default_remedy = (
-        "Read the bot's log and fix the cause. Then use “Start” or “Redeploy”: from then on it is restarted again after "
-        "a crash."
+        "Read the bot's log and fix the cause. Then use “Start” or “Redeploy”: from then on it is restarted again "
+        "after a crash."
     )
 
 

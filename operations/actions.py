@@ -176,8 +176,8 @@ class OperatesMixin(PanelAdmin):
     def submit_view(
         self, request: HttpRequest, kind: OperationType[Any], objects: list[Any], back: str
     ) -> HttpResponse:
-        """Submit the operation for each of the objects, and lead to its page, to that of the batch of several, or back to
-        a page that shows it.
+        """Submit the operation for each of the objects, and lead to its page, to that of the batch of several, or back
+        to a page that shows it.
         """
         subjects = self._subjects(objects, kind)
         form = self._options_form(request, kind, subjects, data=request.POST) if "answered" in request.POST else None

@@ -144,7 +144,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
             "followups": followups,
             "changes": operation.is_active or any(followup.is_active for followup in followups),
             "subject": operation.subject,
-            "batch": Batch.objects.visible_to(request.user).filter(pk=operation.batch_id).first(),
+            "batch": Batch.objects.visible_to(request.user).filter(operations=operation).first(),
             "who_can_fix": who_can_fix,
             "fix_link": None if who_can_fix else operation.fix_link,
             "color": STATE_COLORS[State(operation.state)],

@@ -139,4 +139,3 @@ class BatchAdmin(LiveListMixin, ReadOnlyMixin):
         else:
             messages.warning(request, f"Nothing of “{batch}” is left to cancel.")
         return HttpResponseRedirect(batch.get_absolute_url())
-

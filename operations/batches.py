@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
@@ -48,7 +49,7 @@ def batch_request(
         options=options or {},
         reason=reason,
         size=len(rows) + len(not_started),
-        requested_by=requested_by,
+        requested_by=requested_by if isinstance(requested_by, User) else None,
         retry_of=retry_of,
     )
     subject_type = ContentType.objects.get_for_model(definition.subject_model)
@@ -113,7 +114,7 @@ def to_retry(batch: Batch, user: AnyUser) -> tuple[OperationQuerySet, "models.Qu
 def batch_retry(batch: Batch, user: AnyUser) -> Batch:
     """Request once more what failed, as a batch of its own with the same options.
 
-    What has been requested anew since, and what was deleted, is recorded in the new batch as not started.
+    What has been requested again since, and what was deleted, is recorded in the new batch as not started.
 
     Raises:
         NotPossibleNow: nothing has failed.

@@ -1,20 +1,13 @@
 """Trading: strategies, bots (the desired state), deployments (what was done, and what the server shows of it)."""
 
-from bots.models.bot import (
-    DEFAULT_IMAGE,
-    DEFINITION,
-    MAX_RESTARTS,
-    RESTARTING,
-    Bot,
-    RestartPolicy,
-    validate_image,
-)
+from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, validate_image
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble
 from bots.models.emergency_stop import EmergencyStop, EmergencyStopQuerySet, StopScope, may_stop
 from bots.models.log_line import LogKind, LogLine
 from bots.models.market_listing import MarketListing
 from bots.models.orphaned_orders import OrphanedOrders
 from bots.models.performance_sample import MAX_ID, PerformanceQuerySet, PerformanceSample
+from bots.models.restarting import MAX_RESTARTS, RESTARTING, RestartPolicy
 from bots.models.strategy import Strategy, StrategyKind, validate_controller
 from bots.models.trading_rules import TradingRules
 from bots.models.unmanaged_instance import UnmanagedInstance

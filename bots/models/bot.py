@@ -6,13 +6,13 @@ from itertools import count
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
 from accounts.models import Client, Server
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
+from bots.models.restarting import OBSERVED_RESTARTS, RESTARTING, Restarting
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
 from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid, OrdersMayBeOpen
@@ -31,8 +31,6 @@ from operations.models import Operation
 INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
-#: How the panel keeps the bot running; its instance knows nothing of it.
-RESTARTING = ("restart_policy", "max_restarts_per_hour")
 #: The fields of a definition, besides its client and its name.
 DEFINITION = (
     "server",
@@ -46,15 +44,7 @@ DEFINITION = (
     *RESTARTING,
 )
 #: What operations and the poll record about a bot, each with an UPDATE of its own.
-OBSERVED = {"deployment", "restart_due_at", "restarts_exhausted_at"}
-MAX_RESTARTS = 20
-
-
-class RestartPolicy(models.TextChoices):
-    """What the panel does when a bot has crashed."""
-
-    NEVER = "never", "never"
-    AFTER_CRASH = "after_crash", "after a crash"
+OBSERVED = {"deployment", *OBSERVED_RESTARTS}
 
 
 def validate_image(value: str) -> None:
@@ -62,7 +52,7 @@ def validate_image(value: str) -> None:
         raise ValidationError(f"This is not the name of a Docker image, such as {DEFAULT_IMAGE}.")
 
 
-class Bot(models.Model):
+class Bot(Restarting):
     """The definition of a bot: the desired state. Its deployments record what was done."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
@@ -97,24 +87,6 @@ class Bot(models.Model):
         null=True,
         blank=True,
         help_text="Controllers only. Stops one controller at this loss, in the quote asset.",
-    )
-    restart_policy = models.CharField(
-        "restart",
-        max_length=12,
-        choices=RestartPolicy,
-        default=RestartPolicy.NEVER,
-        help_text="After a crash, the panel cancels the orders that the bot left open, then starts it again. It never "
-        "starts what somebody stopped or paused.",
-    )
-    max_restarts_per_hour = models.PositiveSmallIntegerField(
-        "restarts per hour",
-        default=3,
-        validators=[MinValueValidator(1), MaxValueValidator(MAX_RESTARTS)],
-        help_text="After so many restarts within an hour, the bot stays as it is and an incident is opened.",
-    )
-    restart_due_at = models.DateTimeField(null=True, editable=False, help_text="When it is started again after a crash.")
-    restarts_exhausted_at = models.DateTimeField(
-        null=True, editable=False, help_text="Since when it is not started again, until a person acts."
     )
     deployment = models.ForeignKey(
         Deployment,

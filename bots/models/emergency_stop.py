@@ -67,7 +67,9 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
             if stop.concerns(bot):
                 raise stop.as_problem()
 
-    def declare(self, *, scope: StopScope, requested_by: Any, reason: str = "", **what: Any) -> tuple["EmergencyStop", bool]:
+    def declare(
+        self, *, scope: StopScope, requested_by: Any, reason: str = "", **what: Any
+    ) -> tuple["EmergencyStop", bool]:
         """Record one, which blocks trading from now on; return the active one of the same scope if there is one.
 
         Args:
@@ -175,8 +177,8 @@ class EmergencyStop(models.Model):
     def as_problem(self) -> EmergencyStopActive:
         reason = f" Reason: {self.reason.rstrip('.')}." if self.reason else ""
         return EmergencyStopActive(
-            f"The emergency stop of {self.what} has been in force since {self.requested_at:%Y-%m-%d %H:%M} UTC, started "
-            f"by {self.who}.{reason}",
+            f"The emergency stop of {self.what} has been in force since {self.requested_at:%Y-%m-%d %H:%M} UTC, "
+            f"started by {self.who}.{reason}",
             url=self.get_absolute_url(),
         )
 

@@ -20,7 +20,7 @@ from core.problems import Problem
 from core.visibility import AnyUser
 from hummingbot_api.connectors import AccountType, market_of
 from operations import kinds
-from operations.models import Operation, State
+from operations.models import Operation, OperationQuerySet, State
 from operations.services import operation_request
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def _blocked_kinds() -> list[str]:
     return [name for name, _ in kinds.choices() if getattr(kinds.get(name), "blocked_by_emergency_stop", False)]
 
 
-def _on_bots(kind_names: Sequence[str]) -> models.QuerySet[Operation]:
+def _on_bots(kind_names: Sequence[str]) -> OperationQuerySet:
     """Return the active operations of these kinds on bots."""
     of_bots = Operation.objects.active().filter(subject_type=ContentType.objects.get_for_model(Bot))
     return of_bots.filter(kind__in=kind_names)
@@ -82,7 +82,9 @@ def _on_bots(kind_names: Sequence[str]) -> models.QuerySet[Operation]:
 def _cancel_queued(stop: EmergencyStop) -> None:
     """Cancel what has not begun and would make a bot trade, at once."""
     queued = _on_bots(_blocked_kinds()).filter(state=State.QUEUED, started_at__isnull=True)
-    queued.filter(subject_id__in=stop.bots_in_scope.values("pk")).update(state=State.CANCELLED, finished_at=timezone.now(), summary=f"Cancelled by the {lower(stop)}.")
+    queued.filter(subject_id__in=stop.bots_in_scope.values("pk")).update(
+        state=State.CANCELLED, finished_at=timezone.now(), summary=f"Cancelled by the {lower(stop)}."
+    )
 
 
 def lower(stop: EmergencyStop) -> str:
@@ -164,7 +166,8 @@ def report(stop: EmergencyStop, user: AnyUser, now: datetime | None = None) -> R
         subject_type=ContentType.objects.get_for_model(Bot), subject_id=OuterRef("pk"), kind__in=ENDING
     )
     trading = not_stopped(stop.requested_at, now).filter(bot=OuterRef("pk"))
-    bots = Bot.objects.visible_to(user).filter(pk__in=stop.bots.through.objects.filter(emergencystop=stop).values("bot"))
+    its_own = stop.bots.through.objects.filter(emergencystop=stop)
+    bots: Any = Bot.objects.visible_to(user).filter(pk__in=its_own.values("bot"))
     bots = bots.annotate(
         at_work=Exists(of_bot.active()),
         trading=Exists(trading),

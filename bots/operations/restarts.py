@@ -2,8 +2,8 @@
 
 It looks at what the poll has stored and submits ordinary operations; it never calls a server itself. A “start” cancels
 what the crashed run left open before it starts anything, see ``lifecycle.recover_before_start``. Bots of one client in
-one market that crashed together, as after a reboot of their host, would each wait for the orders of the others: they are
-recovered first, all of them, and then started.
+one market that crashed together, as after a reboot of their host, would each wait for the orders of the others: they
+are recovered first, all of them, and then started.
 
 However many workers look at once, one of them claims a bot, by a conditional UPDATE in the transaction that submits its
 operation.
@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
@@ -27,7 +27,7 @@ from bots.problems import OrdersMayBeOpen
 from core.problems import Problem
 from operations import kinds
 from operations.batches import batch_request
-from operations.models import Operation, State
+from operations.models import Operation, OperationQuerySet, State
 from operations.services import operation_request
 
 #: How long after a crash the first restart comes, the second within an hour, and so on.
@@ -72,7 +72,7 @@ def _next_kind(bot: Bot) -> str:
     return "" if problem else "start"
 
 
-def _on_bot() -> models.QuerySet[Operation]:
+def _on_bot() -> OperationQuerySet:
     """Return the operations on a bot, in a query on bots."""
     return Operation.objects.filter(
         subject_type=ContentType.objects.get_for_model(Bot), subject_id=OuterRef("pk")
@@ -113,7 +113,7 @@ def _crashed(now: datetime) -> list[Any]:
     return [bot for bot in found if _should_run(bot) and not any(stop.concerns(bot) for stop in stops)]
 
 
-def _by_people() -> models.QuerySet[Operation]:
+def _by_people() -> OperationQuerySet:
     """Return the operations on a bot with which somebody acted on it."""
     return _on_bot().exclude(options__has_key="automatic").exclude(kind__in=OBSERVING_OPERATIONS)
 

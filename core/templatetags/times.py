@@ -37,7 +37,7 @@ def is_moment(value: object) -> bool:
 def rough_duration(value: timedelta) -> str:
     """Return a duration that is an estimate, in its largest unit or two: “40 s”, “3 min”, “2 h 10 min”."""
     seconds = round(value.total_seconds())
-    if seconds < 60:  # noqa: PLR2004 - a minute
+    if seconds < 60:
         return f"{max(seconds, 1)} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"

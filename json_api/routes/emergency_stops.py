@@ -86,9 +86,7 @@ def start(request: HttpRequest, response: HttpResponse, body: EmergencyStopIn) -
     what = named(body, request.user)
     if not may_stop(request.user, what.get("client"), what.get("server")):
         raise PermissionMissing("Only users who see every client may stop everything or a whole server.")
-    stop = emergency_stop(
-        scope=StopScope(body.scope), requested_by=signed_in_user(request), reason=body.reason, **what
-    )
+    stop = emergency_stop(scope=StopScope(body.scope), requested_by=signed_in_user(request), reason=body.reason, **what)
     response["Location"] = f"/emergency-stops/{stop.pk}"
     return Status(201, stop)
 

@@ -113,8 +113,9 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
         An operation counts if the user may see it: a client may have changed hands since.
         """
-        operations, not_started = Operation.objects.filter(batch=OuterRef("pk")), NotStarted.objects.filter(
-            batch=OuterRef("pk")
+        operations, not_started = (
+            Operation.objects.filter(batch=OuterRef("pk")),
+            NotStarted.objects.filter(batch=OuterRef("pk")),
         )
         if not sees_every_client(user):
             operations, not_started = operations.visible_to(user), not_started.filter(about_visible(user))
@@ -240,4 +241,3 @@ def _by_reason(rows: models.QuerySet[Any]) -> list[Reason]:
         if row.error_code in reasons:
             reasons[row.error_code].rows.append(row)
     return list(reasons.values())
-

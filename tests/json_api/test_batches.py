@@ -167,7 +167,7 @@ def test_a_terminal_submits_a_batch_and_works_on_it_with_progress(bots, tool):
 
 def test_a_terminal_fails_when_something_of_the_batch_failed_and_says_how_to_retry(bots, sandbox):
     sandbox.faults.add("exchange_refuses_key")
-    with pytest.raises(CommandError, match="1 failed. Retry them with “batch retry"):
+    with pytest.raises(CommandError, match=r"1 failed\. Retry them with “batch retry"):
         run("submit", "push", "--client", "Sharp")
     sandbox.faults.clear()
     out, _ = run("retry", str(Batch.objects.get().pk))

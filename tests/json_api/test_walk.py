@@ -12,10 +12,10 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
+from bots.models import EmergencyStop, StopScope
 from controlpanel.access.roles import ROLES, WHO_MAY
 from json_api.api import api
 from json_api.models import Scope, Webhook
-from bots.models import EmergencyStop, StopScope
 from operations import kinds
 from operations.batches import batch_request
 from operations.models import Operation

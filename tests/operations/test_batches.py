@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+# ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 import pytest
 from django.utils import timezone
 
@@ -14,7 +15,7 @@ from operations.models import NOT_STARTED, Batch, Operation, State
 from operations.problems import NotPossibleNow
 from operations.services import operation_request
 from tests.conftest import count_queries, valid_client
-from tests.controlpanel.conftest import make_user, second_client  # noqa: F401 - fixtures
+from tests.controlpanel.conftest import make_user, second_client
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class Command(NounCommand):
     columns = ("id", "kind", "total", "requested_by", "requested_at", "reason")
 
     def rows(self) -> QuerySet[Batch]:
-        return super().rows().with_counts(HOST).select_related("requested_by")
+        return Batch.objects.with_counts(HOST).select_related("requested_by")
 
     def add_more_verbs(self, verbs: Any) -> None:
         submit = self.add_verb(verbs, "submit", "request an operation for many bots, and follow it to its end")
@@ -54,13 +54,14 @@ class Command(NounCommand):
         named = options["bots"]
         if named is not None and not all(number.strip().isdecimal() for number in named.split(",")):
             raise CommandError("Give the numbers of the bots, separated by commas: --bots 3,5,8.")
-        wanted = BatchIn(
-            operation=options["operation"],
-            bots=None if named is None else [int(number) for number in named.split(",")],
-            client=options["client"],
-            server=options["server"],
-            options={name: True for name in Decisions.model_fields if options[name]},
-        )
+        facts = {
+            "operation": options["operation"],
+            "bots": None if named is None else [int(number) for number in named.split(",")],
+            "client": options["client"],
+            "server": options["server"],
+            "options": {name: True for name in Decisions.model_fields if options[name]},
+        }
+        wanted = BatchIn.model_validate(facts)
         kind = KINDS.get(wanted.operation, wanted.operation)
         self._follow_batch(batch_request(kind=kind, subjects=chosen(wanted, HOST), options=decided(wanted)), options)
 
@@ -105,5 +106,3 @@ class Command(NounCommand):
 
 def _rate(per_minute: float | None) -> str:
     return "" if per_minute is None else f" ({per_minute:.1f} per minute)"
-
-

@@ -33,7 +33,9 @@ class Command(NounCommand):
         return rows(super().rows())
 
     def add_more_verbs(self, verbs: Any) -> None:
-        start = self.add_verb(verbs, "start", "stop bots at once and block deploys, and follow it until all have stopped")
+        start = self.add_verb(
+            verbs, "start", "stop bots at once and block deploys, and follow it until all have stopped"
+        )
         scope = start.add_mutually_exclusive_group(required=True)
         scope.add_argument("--all", action="store_true", help="everything")
         scope.add_argument("--client", help="the bots of the client with this name")
@@ -45,9 +47,8 @@ class Command(NounCommand):
 
     def start(self, options: dict[str, Any]) -> None:
         scope = StopScope.EVERYTHING if options["all"] else StopScope.CLIENT if options["client"] else StopScope.SERVER
-        wanted = EmergencyStopIn(
-            scope=scope.value, client=options["client"], server=options["server"], reason=options["reason"]
-        )
+        facts = {name: options[name] for name in ("client", "server", "reason")}
+        wanted = EmergencyStopIn.model_validate({"scope": scope.value, **facts})
         stop = emergency_stop(scope=scope, reason=wanted.reason, **named(wanted, HOST))
         self._notify(f"{stop}, number {stop.pk}. Lift it with “emergency_stop lift {stop.pk}”.")
         if not options["no_wait"]:

@@ -1,4 +1,4 @@
-"""Emergency stops: everything in scope is stopped, whatever else goes on, and nothing begins to trade until the lift."""
+"""Emergency stops: everything in scope is stopped, whatever else goes on, and nothing trades again until the lift."""
 
 from datetime import timedelta
 

@@ -167,6 +167,6 @@ def test_its_page_and_every_other_take_the_same_number_of_queries_for_any_number
     for number in range(8):
         add_bot(client_sharp, f"More {number}")
     emergency_stop(scope=StopScope.EVERYTHING)
-    for number in range(3):
+    for _ in range(3):
         emergency_stop(scope=StopScope.CLIENT, client=client_sharp).lift(None, "")
     assert [queries(page) for page in pages] == few

@@ -33,7 +33,7 @@ def test_failures_are_shown_by_reason_with_what_to_do_and_links(batch, admin_cli
         state=State.FAILED, error_code="container_exited", error_message="It exited.", error_remedy="Look at its log."
     )
     page = text_of(admin_client.get(batch.get_absolute_url()))
-    assert "3 × The server reported success, but the bot's container exited." in page
+    assert "3: The server reported success, but the bot's container exited." in page
     assert "It exited." in page and "Look at its log." in page
     assert all(operation.get_absolute_url() in page for operation in batch.operations.all())
 
