@@ -32,17 +32,7 @@ INSTANCE_PREFIX = "hummingbot"
 DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
 #: The fields of a definition, besides its client and its name.
-DEFINITION = (
-    "server",
-    "strategy",
-    "connector",
-    "trading_pair",
-    "settings",
-    "image",
-    "headless",
-    *LIMITS,
-    *RESTARTING,
-)
+DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS, *RESTARTING)
 #: What operations and the poll record about a bot, each with an UPDATE of its own.
 OBSERVED = {"deployment", *OBSERVED_RESTARTS}
 
