@@ -15,10 +15,14 @@ from operations.kinds import NotDone
 
 @contextmanager
 def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
-    """Yield a client for the server, and record what it shows of the server's health on the server's row."""
+    """Yield a client for the server, and record what it shows of the server's health on the server's row. A server that
+    answers again is polled soon.
+    """
     try:
         with server.api(**options) as api:
             yield api
+        if server.failed_polls:
+            server.try_soon()
     except FAILURES as error:
         if error.no_contact or isinstance(error, WrongPassword):
             server.contact_failed(error, reachable=not error.no_contact)

@@ -92,6 +92,11 @@ def server_group(server: Server) -> str:
     return f"server:{server.pk}"
 
 
+def owner(client_id: int) -> str:
+    """Return what the operations of one client have in common."""
+    return f"client:{client_id}"
+
+
 def exclusive_profile(context: StepContext, client: Client, server: Server) -> AbstractContextManager[None]:
     """Have a client's profile on a server to oneself while writing to it. Pushes, tests and rotations of keys wait for
     each other as operations; a deploy, which pushes what its bot lacks, waits for them here.
@@ -198,6 +203,9 @@ class PushProfile(OperationType[Client]):
     def concurrency_group(self, subject: Client) -> str:
         return server_group(subject.server)
 
+    def on_behalf_of(self, subject: Client) -> str:
+        return owner(subject.pk)
+
     def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
         return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
@@ -270,6 +278,9 @@ class RecreateProfile(OperationType[Client]):
     def concurrency_group(self, subject: Client) -> str:
         return server_group(subject.server)
 
+    def on_behalf_of(self, subject: Client) -> str:
+        return owner(subject.pk)
+
     def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
         return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
@@ -289,6 +300,9 @@ class KeyOperation(OperationType[ExchangeKey]):
 
     def concurrency_group(self, subject: ExchangeKey) -> str:
         return server_group(subject.client.server)
+
+    def on_behalf_of(self, subject: ExchangeKey) -> str:
+        return owner(subject.client_id)
 
     def link_for(self, subject: ExchangeKey, concern: str) -> tuple[str, str] | None:
         return {
@@ -362,6 +376,9 @@ class VerifyProfile(OperationType[Client]):
 
     def concurrency_group(self, subject: Client) -> str:
         return server_group(subject.server)
+
+    def on_behalf_of(self, subject: Client) -> str:
+        return owner(subject.pk)
 
     def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
         return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)

@@ -1,23 +1,40 @@
-"""Polling servers in the background: one worker at a time, however slow the server is."""
+"""Polling servers in the background: one worker at a time, and no server waits for another one that is slow.
 
+Polls have threads of their own. A server that did not answer at its last poll, or was slow, waits for one of a few, so
+however many such servers there are, the others are polled as if these did not exist. One that does not answer is also
+polled less and less often.
+"""
+
+import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from queue import SimpleQueue
+from typing import Any, Protocol
 
+from django.db import connections
 from django.utils import timezone
+from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
+
+logger = logging.getLogger(__name__)
 
 #: A poll that took long is not followed by the next one at once.
 REST = timedelta(seconds=5)
 #: What a poll takes on top of its requests: to resolve the server's name, to record the results.
 MARGIN = timedelta(seconds=15)
+#: A server whose poll took more seconds than this is slow.
+SLOW = 4.0
+#: How often an interval is doubled at most: a server may be down for months.
+MOST_DOUBLED = 16
 
 _in_progress: set[tuple[int, str]] = set()
 _lock = threading.Lock()
+_of_thread = threading.local()
 
 
 class Reader(Protocol):
@@ -30,6 +47,65 @@ class Reader(Protocol):
     def __call__(self, server: Server, *, within: float) -> None: ...
 
 
+class Lane:
+    """Threads that poll servers, started as they are needed. They end with the process, also in the middle of a poll:
+    another one follows when that is presumed dead.
+
+    Args:
+        threads: how many there are at most.
+        database: how many of them use the database at the same time, each with a connection of its own. The others wait
+            for a server, see ``waiting_for_server``. All of them by default.
+    """
+
+    def __init__(self, threads: int, database: int | None = None) -> None:
+        self._limit = threads
+        self._waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._count = self._free = self._pending = 0
+        self.database = threading.BoundedSemaphore(database or threads)
+
+    def put(self, poll: Callable[[], None]) -> None:
+        with self._lock:
+            self._pending += 1
+            short = self._pending > self._free and self._count < self._limit
+            self._count += short
+        self._waiting.put(poll)
+        if short:
+            threading.Thread(target=self._work, name="poll", daemon=True).start()
+
+    def _work(self) -> None:
+        _of_thread.lane = self
+        while True:
+            with self._lock:
+                self._free += 1
+            poll = self._waiting.get()
+            with self._lock:
+                self._free -= 1
+                self._pending -= 1
+            with self.database:
+                try:
+                    poll()
+                except Exception:
+                    logger.exception("A poll failed")
+                finally:
+                    connections.close_all()
+
+
+@contextmanager
+def waiting_for_server() -> Iterator[None]:
+    """Leave the database to other polls while this one waits for its server: many may wait at once."""
+    lane: Lane | None = getattr(_of_thread, "lane", None)
+    if lane is None:
+        yield
+        return
+    connections.close_all()
+    lane.database.release()
+    try:
+        yield
+    finally:
+        lane.database.acquire()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Poll:
     """One kind of data that is read from servers repeatedly.
@@ -39,12 +115,40 @@ class Poll:
         read: reads it. It gets less time than ``max_duration``, so that it has ended when another worker may start.
         every: from the start of one poll to the next, unless the poll takes longer.
         max_duration: a worker that takes longer is presumed dead.
+        rest: from the end of a poll to the next, at least.
+        longest: to what ``every`` grows, doubled by each poll that does not reach the server.
+        lane, slow_lane: the threads for most servers, and those for servers that are slow or do not answer.
     """
 
     due: str
     read: Reader
     every: timedelta
     max_duration: timedelta
+    rest: timedelta = REST
+    longest: timedelta | None = None
+    lane: Lane = field(default_factory=lambda: Lane(8), compare=False)
+    slow_lane: Lane = field(default_factory=lambda: Lane(4), compare=False)
+    _slow: set[int] = field(default_factory=set, init=False, compare=False)
+    _started: set[int] = field(default_factory=set, init=False, compare=False)
+
+    def start(self, server_id: int) -> None:
+        """Poll the server in a thread, if that is due. In the terminal, where no thread would outlive the command, at
+        once.
+        """
+        if HUEY.immediate:
+            self.run_if_due(server_id)
+            return
+        with _lock:
+            if server_id in self._started:
+                return
+            self._started.add(server_id)
+        (self.slow_lane if server_id in self._slow else self.lane).put(lambda: self._run(server_id))
+
+    def _run(self, server_id: int) -> None:
+        try:
+            self.run_if_due(server_id)
+        finally:
+            self._started.discard(server_id)
 
     def run_if_due(self, server_id: int) -> None:
         """Poll the server if that is due and no other worker does it: the conditional UPDATE decides.
@@ -53,16 +157,29 @@ class Poll:
         holds at most one thread per kind of poll.
         """
         with _exclusive(server_id, self.due) as exclusive:
-            started = timezone.now()
+            started, begun = timezone.now(), time.monotonic()
             mine = started + self.max_duration
             due = Server.objects.filter(pk=server_id, **{f"{self.due}__lte": started})
             if not exclusive or not due.update(**{self.due: mine}):
                 return
+            server = Server.objects.get(pk=server_id)
             try:
-                self.read(Server.objects.get(pk=server_id), within=(self.max_duration - MARGIN).total_seconds())
+                self.read(server, within=(self.max_duration - MARGIN).total_seconds())
             finally:
-                following = max(started + self.every, timezone.now() + REST)
-                Server.objects.filter(pk=server_id, **{self.due: mine}).update(**{self.due: following})
+                every, also = self._following(server)
+                following = max(started + every, timezone.now() + self.rest)
+                Server.objects.filter(pk=server_id, **{self.due: mine}).update(**{self.due: following}, **also)
+                is_slow = server.reachable is False or time.monotonic() - begun > SLOW
+                (self._slow.add if is_slow else self._slow.discard)(server_id)
+
+    def _following(self, server: Server) -> tuple[timedelta, dict[str, Any]]:
+        """Return how long after this poll's start the next one follows, and what the server's row notes about that."""
+        if self.longest is None:
+            return self.every, {}
+        if server.reachable is not False:
+            return self.every, {"failed_polls": 0}
+        grown = self.every * 2 ** min(server.failed_polls, MOST_DOUBLED)
+        return min(grown, self.longest), {"failed_polls": server.failed_polls + 1}
 
 
 @contextmanager

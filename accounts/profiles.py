@@ -138,6 +138,23 @@ def keys_push(*, api: HummingbotAPI, client: Client, server: Server, keys: Seque
     return " ".join(output) or "No key is needed."
 
 
+def keys_are_pushed(*, api: HummingbotAPI, client: Client, server: Server, keys: Sequence[ExchangeKey]) -> bool:
+    """Return whether the server holds these keys as they are now, and uses them. Changes nothing.
+
+    The server is asked only about what the panel has stored there.
+    """
+    profile = client.profile_on(server)
+    if profile is None or any(profile.fingerprint_of(key.connector) != key.fingerprint for key in keys):
+        return False
+    name = profile.account_name
+    try:
+        listed = api.accounts.credentials(name)
+    except ProfileMissing:
+        return False
+    used = api.portfolio.state([name]).get(name, {})
+    return all(key.connector in listed and key.connector in used for key in keys)
+
+
 def _push(api: HummingbotAPI, profile: CredentialsProfile, key: ExchangeKey, listed: Sequence[str]) -> str:
     ours = key.connector not in listed or profile.fingerprint_of(key.connector) is not None
     if ours:

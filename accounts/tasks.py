@@ -16,15 +16,10 @@ BALANCES = Poll(due="next_balance_poll", read=read_balances, every=EVERY, max_du
 
 @db_task()
 def poll_balances() -> None:
-    # Not servers that are out of reach: waiting for them would keep a worker from other work.
+    # Not servers that are out of reach: waiting for them would keep a thread from other servers.
     servers = Server.objects.exclude(reachable=False).filter(profiles__isnull=False)
     for pk in servers.distinct().values_list("pk", flat=True):
-        balances(pk)
-
-
-@db_task()
-def balances(server_id: int) -> None:
-    BALANCES.run_if_due(server_id)
+        BALANCES.start(pk)
 
 
 @db_task()

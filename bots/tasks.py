@@ -7,15 +7,16 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from accounts.models import Server
-from accounts.polling import Poll
+from accounts.polling import Lane, Poll
 from accounts.tasks import EVERY, MAX_DURATION
 from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
+from bots.monitoring.waiting import servers_waited_for, wake_by_sight
 from bots.operations.emergency import continue_all
 from bots.operations.restarts import restart_crashed
 from bots.operations.steps.rotate_key import prune_previous_values
-from operations.tasks import FIRST
+from operations.tasks import FIRST, run_operation
 
 STATE = Poll(
     due="next_poll",
@@ -23,6 +24,9 @@ STATE = Poll(
     # A little early, because the timer ticks in whole seconds.
     every=timedelta(seconds=settings.FLEET["INTERVAL"] - 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
+    longest=timedelta(seconds=settings.FLEET["LONGEST_INTERVAL"]),
+    lane=Lane(settings.FLEET["POLL_THREADS"], settings.FLEET["POLL_CONNECTIONS"]),
+    slow_lane=Lane(8),
 )
 PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVERY, max_duration=MAX_DURATION)
 
@@ -30,12 +34,28 @@ PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVE
 @db_task()
 def poll_fleet() -> None:
     for pk in Server.objects.filter(next_poll__lte=timezone.now()).values_list("pk", flat=True):
-        poll(pk)
+        STATE.start(pk)
 
 
-@db_task()
-def poll(server_id: int) -> None:
-    STATE.run_if_due(server_id)
+@db_task(priority=FIRST)
+def look_for_waiting() -> None:
+    """Look at each server on which operations wait for something that its instances will show."""
+    for pk in servers_waited_for():
+        LOOK.start(pk)
+
+
+def _look(server: Server, *, within: float) -> None:
+    for operation in wake_by_sight(server, within=within):
+        run_operation(operation)
+
+
+LOOK = Poll(
+    due="next_look",
+    read=_look,
+    every=timedelta(seconds=settings.FLEET["POLL"] / 2),
+    max_duration=timedelta(seconds=settings.FLEET["STALE"]),
+    rest=timedelta(0),
+)
 
 
 @db_task(priority=FIRST)
@@ -53,15 +73,10 @@ def restart_crashed_bots() -> None:
 @db_task()
 def poll_performance() -> None:
     """Read the performance that controllers report, and scripts that do as they do."""
-    # Not servers that are out of reach: waiting for them would keep a worker from other work.
+    # Not servers that are out of reach: waiting for them would keep a thread from other servers.
     servers = Server.objects.exclude(reachable=False).filter(deployments__sent_at__isnull=False)
     for pk in servers.distinct().values_list("pk", flat=True):
-        performance(pk)
-
-
-@db_task()
-def performance(server_id: int) -> None:
-    PERFORMANCE.run_if_due(server_id)
+        PERFORMANCE.start(pk)
 
 
 @db_task()

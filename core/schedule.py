@@ -1,7 +1,7 @@
-"""Everything that happens by the clock, in one table. ``core.tasks`` hands it to the queue's timer."""
+"""Everything that happens by the clock, in one table. ``operations.tasks`` hands it to the queue's timer."""
 
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 
 from django.utils.module_loading import import_string
 from huey import crontab
@@ -26,6 +26,11 @@ class Job:
     daily_at: time | None = None
 
     @property
+    def interval(self) -> timedelta:
+        """From one call of ``start`` to the next."""
+        return timedelta(days=1) if self.daily_at else timedelta(seconds=max(self.every, SECONDS_IN_MINUTE))
+
+    @property
     def starts_at(self) -> crontab:
         """When the queue's timer calls ``start``. It knows whole minutes only."""
         if self.daily_at is not None:
@@ -44,6 +49,7 @@ class Job:
 
 SCHEDULE = (
     Job(name="poll servers", task="bots.tasks.poll_fleet", every=20),
+    Job(name="look for what operations wait for", task="bots.tasks.look_for_waiting", every=2),
     Job(name="enqueue operations that nobody works on", task="operations.tasks.enqueue_claimable", every=20),
     Job(name="continue emergency stops", task="bots.tasks.continue_emergency_stops", every=20),
     Job(name="restart crashed bots", task="bots.tasks.restart_crashed_bots", every=20),

@@ -1,5 +1,6 @@
 """Parts of an answer with their type checked: what must be there and is of another type is an UnexpectedAnswer."""
 
+import json
 import logging
 import math
 import re
@@ -31,6 +32,22 @@ def storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {storable(name): storable(entry) for name, entry in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def storable_json(text: str) -> Any:
+    """Return what a storable text of JSON contains, with nothing in it that a database refuses.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    value = json.loads(text, parse_float=_finite, parse_constant=lambda _: None)
+    # Only an escape can bring in what the text itself does not contain. Without one, a large answer is read at once.
+    return storable(value) if "\\u" in text else value
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
 
 
 def an_object(value: object, what: str) -> Object:

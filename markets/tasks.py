@@ -20,15 +20,10 @@ MARKETS = Poll(
 
 @db_task()
 def poll_markets() -> None:
-    # Not servers that are out of reach: waiting for them would keep a worker from other work.
+    # Not servers that are out of reach: waiting for them would keep a thread from other servers.
     servers = Server.objects.exclude(reachable=False).filter(deployments__sent_at__isnull=False)
     for pk in servers.distinct().values_list("pk", flat=True):
-        markets(pk)
-
-
-@db_task()
-def markets(server_id: int) -> None:
-    MARKETS.run_if_due(server_id)
+        MARKETS.start(pk)
 
 
 @db_task()

@@ -6,13 +6,13 @@ incident, the server's; a bot that an operation works on has none before that op
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, prefetch_related_objects
 
 from accounts.balances.minimums import balances_by_key, describe
 from accounts.models import Client, ExchangeKey, Server
@@ -80,9 +80,10 @@ def detect(now: datetime) -> None:
         for model in (Bot, ExchangeKey)
     )
     subjects: dict[str, list[Any]] = {IncidentKind.EMERGENCY_STOP: [], IncidentKind.RESTARTS_EXHAUSTED: []}
-    for incident in chain.from_iterable(current.values()):
-        if incident.kind in subjects:
-            subjects[incident.kind].append(incident.subject)
+    of_fleet = [incident for incident in chain.from_iterable(current.values()) if incident.kind in subjects]
+    prefetch_related_objects(of_fleet, "subject")
+    for incident in of_fleet:
+        subjects[incident.kind].append(incident.subject)
     found = (
         _servers(now),
         _bots(now, bots),
@@ -111,7 +112,7 @@ def _servers(now: datetime) -> Iterator[Verdict]:
             problem = Problem.with_code(server.last_error_code) or Problem
             yield Verdict(
                 kind=IncidentKind.SERVER_DOWN,
-                words=server.last_error,
+                words=f"{server.last_error} {_next_try(server)}".strip(),
                 code=server.last_error_code,
                 remedy=problem.default_remedy,
                 **common,
@@ -122,6 +123,11 @@ def _servers(now: datetime) -> Iterator[Verdict]:
             yield Verdict(kind=IncidentKind.MQTT_DOWN, **_as_in(problem_class(MqttDown)), **common)
         else:
             yield Verdict(words="The server responds again.", **common)
+
+
+def _next_try(server: Server) -> str:
+    """Return when the panel polls a server again that does not answer: less and less often."""
+    return f"The panel tries again at {server.next_try.astimezone(UTC):%H:%M:%S} UTC." if server.next_try else ""
 
 
 def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:

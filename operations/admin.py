@@ -23,7 +23,7 @@ from operations.actions import ReadOnlyMixin, link_to_active
 from operations.batch_admin import BatchAdmin
 from operations.models import Batch, Operation, State, WorkerHeartbeat
 from operations.problems import OperationActive
-from operations.services import operation_retry
+from operations.services import operation_cancel, operation_retry
 
 STATE_COLORS = {
     State.QUEUED: "info",
@@ -201,7 +201,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
         if not request.user.has_perm(operation.definition.permission):
             raise PermissionDenied
         if operation.can_be_cancelled:
-            operation.cancel()
+            operation_cancel(operation)
             messages.info(
                 request,
                 f"“{operation}” is being cancelled. It stops after the current step, unless that is the last one.",

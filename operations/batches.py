@@ -97,7 +97,10 @@ def batch_cancel(batch: Batch, user: AnyUser) -> int:
     """
     active = batch.operations_for(user).active()
     not_begun = Q(state=State.QUEUED, started_at__isnull=True)
-    running = active.exclude(not_begun).filter(cancel_requested=False).update(cancel_requested=True)
+    begun = active.exclude(not_begun)
+    running = begun.filter(cancel_requested=False).update(cancel_requested=True)
+    if begun.wake():
+        transaction.on_commit(wake_workers)
     queued = active.filter(not_begun).update(
         state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it started, with its batch."
     )

@@ -14,6 +14,8 @@ from core.visibility import AnyUser
 Found = TypeVar("Found")
 #: What the operations of a type are about: a bot, a client, a server.
 Subject = TypeVar("Subject", bound=models.Model)
+#: Returns the name of something that is watched, and what was last seen of it; ``None`` when that can't change.
+Sight = Callable[[], tuple[str, str] | None] | None
 
 
 class StepContext(Protocol):
@@ -35,8 +37,33 @@ class StepContext(Protocol):
     def save(self, **values: Any) -> None:
         """Keep something for later steps, also across a crash. Never a secret."""
 
-    def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
-        """Call ``look`` until it returns something, for ``seconds`` at most; return ``None`` when the time is over."""
+    def wait_for(
+        self,
+        what: str,
+        look: Callable[[], Found | None],
+        seconds: float,
+        *,
+        after: float = 0,
+        every: float = 0,
+        sight: Sight = None,
+    ) -> Found | None:
+        """Return what ``look`` finds; ``None`` when it has found nothing for ``seconds``.
+
+        Until then the operation waits: **the step ends here, and is called again from its start** when there may be
+        something to find. So a step may only do what is safe to repeat before it waits, and tells by its checkpoint how
+        far it has come. No worker and no place in the group is held meanwhile.
+
+        Args:
+            what: what it waits for, to complete “Waiting for …”. Each wait of a step has another one: the first call
+                with it begins its time.
+            after: seconds before which there can be nothing to find, so that it does not look at once.
+            every: seconds after which it looks again; a few by default.
+            sight: returns where the instance is looked for and what was seen of it, after ``look`` found nothing. Then
+                it looks again as soon as something else is seen of it.
+        """
+
+    def waited_for(self, what: str) -> float:
+        """Return for how many seconds the step has waited for this; 0 before it does."""
 
     def hold(self) -> None:
         """Renew the lease, right before something that two workers must not do.
@@ -46,7 +73,7 @@ class StepContext(Protocol):
         """
 
     def exclusive(self, resource: str) -> AbstractContextManager[None]:
-        """Hold a resource that operations of several locks use; wait while another one holds it.
+        """Hold a resource that operations of several locks use; wait while another one holds it, see ``wait_for``.
 
         Raises:
             OperationActive: the other one has not released it in time.
@@ -77,8 +104,8 @@ class NotDone(str):
 class StepDefinition:
     """One step: ``act`` does it and returns a sentence about the result, or ``NotDone`` when it could not.
 
-    ``act`` may be called again after a crash, at any point of an earlier call: it must be safe to repeat, or first
-    check for the results of the earlier call. It raises a ``Problem`` when it fails.
+    ``act`` may be called again, after a crash at any point of an earlier call, and after each wait: it must be safe to
+    repeat, or first check for the results of the earlier call. It raises a ``Problem`` when it fails.
     """
 
     key: str
@@ -114,6 +141,8 @@ class OperationType(Generic[Subject]):
     icon: ClassVar[str] = "bolt"
     #: Needs confirmation before it starts, because it touches money or what others rely on.
     confirm: ClassVar[bool] = False
+    #: Ahead of all that is not, however much is queued.
+    urgent: ClassVar[bool] = False
     #: Marked as dangerous where it is offered.
     dangerous: ClassVar[bool] = False
     #: Further questions on the confirmation page, for any subjects.
@@ -182,6 +211,10 @@ class OperationType(Generic[Subject]):
 
     def concurrency_group(self, subject: Subject) -> str:
         """Return the group that limits how many operations run at once."""
+        return ""
+
+    def on_behalf_of(self, subject: Subject) -> str:
+        """Return whose operation it is: where many are queued, those of different owners alternate."""
         return ""
 
     def failed(self, context: StepContext) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
+from operations.kinds import Sight
 from operations.models import Operation, State, lease_end
 from operations.problems import SubjectGone
 
@@ -28,6 +29,20 @@ class LeaseLost(Exception):
 
 class CancelRequested(Exception):
     """A user canceled the operation while it ran."""
+
+
+class Waiting(Exception):
+    """The step has found nothing yet: its operation is to wait, and the worker to do something else.
+
+    Attributes:
+        what: it waits for.
+        until: when it stops, in seconds since the epoch.
+        pause: seconds after which it looks again.
+        sight: what wakes it earlier, see ``StepContext.wait_for``.
+    """
+
+    def __init__(self, what: str, until: float, pause: float, sight: tuple[str, str]) -> None:
+        self.what, self.until, self.pause, self.sight = what, until, pause, sight
 
 
 def worker_name() -> str:
@@ -54,13 +69,13 @@ class Lease:
         self._released.set()
         self._thread.join()
 
-    def renew(self) -> None:
-        """Prolong the lease.
+    def renew(self, **values: Any) -> None:
+        """Prolong the lease, and write something of the operation.
 
         Raises:
             LeaseLost: it is another worker's by now.
         """
-        if not self.held().update(lease_until=lease_end()):
+        if not self.held().update(lease_until=lease_end(), **values):
             raise LeaseLost
 
     def held(self) -> Any:
@@ -85,7 +100,7 @@ class LeasedContext:
     def __init__(self, operation: Operation, lease: Lease) -> None:
         self.operation = operation
         self._lease = lease
-        #: The current step was started before, by a worker that died before it recorded the end.
+        #: The current step was started before: it waited, or its worker died before it recorded the end.
         self.resumed = False
 
     @cached_property
@@ -101,15 +116,38 @@ class LeasedContext:
         if not self._lease.held().update(checkpoint=self.operation.checkpoint):
             raise LeaseLost
 
-    def wait_for(self, look: Callable[[], Found | None], seconds: float) -> Found | None:
-        """Call ``look`` until it returns something, for ``seconds`` at most; return ``None`` when the time is over."""
-        deadline = time.monotonic() + seconds
-        while True:
-            self.raise_if_cancelled()
-            found = look()
-            if found is not None or time.monotonic() >= deadline:
-                return found
-            time.sleep(settings.FLEET["POLL"])
+    def wait_for(
+        self,
+        what: str,
+        look: Callable[[], Found | None],
+        seconds: float,
+        *,
+        after: float = 0,
+        every: float = 0,
+        sight: Sight = None,
+    ) -> Found | None:
+        self.raise_if_cancelled()
+        if after and what not in self._waits:
+            self._waits[what] = time.time(), time.time() + seconds
+            raise Waiting(what, time.time() + seconds, after, ("", ""))
+        begun, until = self._waits.get(what) or (time.time(), time.time() + seconds)
+        found = look()
+        now = time.time()
+        if found is not None or now >= until:
+            return found
+        self._waits[what] = begun, until
+        seen = sight() if sight else None
+        pause = every or settings.FLEET["GLANCE" if seen else "POLL"]
+        raise Waiting(what, until, min(pause, until - now), seen or ("", ""))
+
+    def waited_for(self, what: str) -> float:
+        return time.time() - self._waits[what][0] if what in self._waits else 0
+
+    @property
+    def _waits(self) -> dict[str, tuple[float, float]]:
+        """The waits of the current step: when each began, and when it is over, in seconds since the epoch."""
+        waits: dict[str, tuple[float, float]] = self.operation.checkpoint.setdefault("waits", {})
+        return waits
 
     def hold(self) -> None:
         """Renew the lease, right before something that must not be done by two workers.
@@ -120,7 +158,7 @@ class LeasedContext:
         self._lease.renew()
 
     @contextmanager
-    def exclusive(self, what: str) -> Iterator[None]:
+    def exclusive(self, resource: str) -> Iterator[None]:
         """Have something to oneself that operations of several locks use; wait for it while another one has it.
 
         It is given back at the end, and when the operation ends. A worker that dies leaves it to the one that takes
@@ -129,18 +167,26 @@ class LeasedContext:
         Raises:
             OperationActive: the other one has not given it back in time.
         """
-        if not self.wait_for(lambda: self._take(what) or None, settings.OPERATIONS["EXCLUSIVE_TIMEOUT"]):
-            other = Operation.objects.active().filter(exclusive_resource=what).first()
+        taken = self.wait_for(
+            "another operation that uses the same credentials profile",
+            lambda: self._take(resource) or None,
+            settings.OPERATIONS["EXCLUSIVE_TIMEOUT"],
+            sight=lambda: (resource, ""),
+        )
+        if not taken:
+            other = Operation.objects.active().filter(exclusive_resource=resource).first()
             raise (other or self.operation).as_problem()
         try:
             yield
         finally:
             self._lease.held().update(exclusive_resource="")
+            # The worker that gives it back continues with them, see ``tasks``.
+            Operation.objects.filter(wake_on=resource).wake()
 
-    def _take(self, what: str) -> bool:
+    def _take(self, resource: str) -> bool:
         try:
             with transaction.atomic():
-                if not self._lease.held().update(exclusive_resource=what):
+                if not self._lease.held().update(exclusive_resource=resource):
                     raise LeaseLost
         except IntegrityError:
             return False
@@ -152,6 +198,6 @@ class LeasedContext:
         Raises:
             LeaseLost, CancelRequested
         """
-        self.hold()
-        if Operation.objects.filter(pk=self.operation.pk, cancel_requested=True).exists():
+        if not self._lease.held().filter(cancel_requested=False).update(lease_until=lease_end()):
+            self.hold()
             raise CancelRequested

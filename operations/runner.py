@@ -4,18 +4,27 @@ A worker may die at any line of this module. What then holds:
 
 - A step is recorded as running *before* it acts and as done *after* it was answered, so that the next worker knows
   which step may have acted without having been recorded.
-- The lease is renewed by a thread of its own while a step waits for a slow server. When it runs out, another worker
-  claims the row and continues at the first step that is not done.
+- The lease is renewed by a thread of its own while a step waits for a slow server's answer. When it runs out, another
+  worker claims the row and continues at the first step that is not done.
+- A step that waits for something ends its worker's turn: what it waits for and until when is in the row, nobody holds
+  the lease, and the next turn calls the step again. Woken twice, the second worker finds the row claimed.
 - A worker that was presumed dead and wakes up again finds its lease lost: it records nothing, and a step that can't
   be undone checks the lease first (``LeasedContext.hold``).
 """
 
 import logging
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from logging import DEBUG, INFO
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Case, When
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from core.problems import Problem
@@ -24,27 +33,50 @@ from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
 from operations.models import MAX_SUMMARY, Operation, State, Step, StepState
 from operations.problems import OperationTypeRemoved, PanelFault
-from operations.run import CancelRequested, Lease, LeasedContext, LeaseLost, worker_name
+from operations.run import CancelRequested, Lease, LeasedContext, LeaseLost, Waiting, worker_name
 
 logger = logging.getLogger(__name__)
 
 
+class Turn(Enum):
+    """How a worker's turn at an operation ended."""
+
+    #: Another worker has it, it waits, or its server is busy enough.
+    NOT_TAKEN = "not taken"
+    #: It waits for something, and is worth another turn as soon as that may have come.
+    WAITS = "waits"
+    ENDED = "ended"
+
+
 def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) -> bool:
-    """Work on one operation until it ends; false when another worker has it, or its server is busy enough.
+    """Work on one operation until it ends, asleep while it waits; false as soon as another worker has it, or its server
+    is busy enough.
 
     ``on_step`` is called with each step as it begins and as it ends.
     """
+    turn, _ = take_turn(operation_id, on_step)
+    while turn is Turn.WAITS:
+        time.sleep(settings.FLEET["POLL"])
+        Operation.objects.filter(pk=operation_id).wake()
+        turn, _ = take_turn(operation_id, on_step)
+    return turn is Turn.ENDED
+
+
+def take_turn(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) -> tuple[Turn, float]:
+    """Work on one operation until it ends or has to wait. Return which, and the seconds until it looks again."""
     holder = f"{worker_name()}:{uuid4().hex[:8]}"
     if not _claim(operation_id, holder):
-        return False
+        return Turn.NOT_TAKEN, 0
     operation = Operation.objects.select_related("subject_type").get(pk=operation_id)
-    logger.info("operation %s (%s) begins", operation.pk, operation.kind)
+    logger.log(DEBUG if operation.awaits else INFO, "operation %s (%s) begins", operation.pk, operation.kind)
     with Lease(operation.pk, holder) as lease:
         try:
             _work(LeasedContext(operation, lease), lease, on_step)
         except LeaseLost:
             logger.warning("operation %s was resumed by another worker", operation.pk)
-    return True
+        except Waiting as waiting:
+            return Turn.WAITS, waiting.pause
+    return Turn.ENDED, 0
 
 
 def _claim(operation_id: int, holder: str) -> bool:
@@ -64,7 +96,7 @@ def _work(context: LeasedContext, lease: Lease, on_step: Callable[[Step], None])
     """Run the operation to a recorded end: when a step's end can't be recorded, as the panel's fault."""
     try:
         _go_through_steps(context, lease, on_step)
-    except LeaseLost:
+    except (LeaseLost, Waiting):
         raise
     except Exception as error:
         logger.exception("the end of operation %s could not be written down as it was", context.operation.pk)
@@ -81,10 +113,14 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
         for definition, step in _steps(operation):
             if step.state in {StepState.DONE, StepState.SKIPPED}:
                 continue
-            context.raise_if_cancelled()
-            _begin(context, step)
-            on_step(step)
+            if operation.awaits and step.state == StepState.RUNNING:
+                context.resumed = True  # and what it does about a cancellation, its wait decides
+            else:
+                context.raise_if_cancelled()
+                _begin(context, step)
+                on_step(step)
             detail = definition.act(context)
+            operation.awaits = ""
             _end(lease, step, StepState.SKIPPED if isinstance(detail, NotDone) else StepState.DONE, detail)
             on_step(step)
     except CancelRequested:
@@ -93,6 +129,9 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
         _fail_step(lease, step, how if successor else "Cancelled in the panel.", on_step)
         _finish(context, lease, State.CANCELLED, summary=f"{how} Completed steps are not undone.")
     except LeaseLost:
+        raise
+    except Waiting as waiting:
+        _pause(lease, operation, waiting)
         raise
     except FAILURES as error:
         _fail(context, lease, step, problem_of(error), on_step)
@@ -130,7 +169,25 @@ def _steps(operation: Operation) -> list[tuple[StepDefinition, Step]]:
     return [(definition, rows[definition.key]) for definition in definitions]
 
 
+def _pause(lease: Lease, operation: Operation, waiting: Waiting) -> None:
+    """Record what the operation waits for, and let go of it."""
+    wake_on, wake_unless = waiting.sight
+    if not lease.held().update(
+        worker="",
+        lease_until=None,
+        checkpoint=operation.checkpoint,
+        awaits=waiting.what,
+        awaits_until=datetime.fromtimestamp(waiting.until, UTC),
+        # Canceled since the step looked, it is not left to wait.
+        wake_at=Case(When(cancel_requested=True, then=Now()), default=Now() + timedelta(seconds=waiting.pause)),
+        wake_on=wake_on,
+        wake_unless=wake_unless,
+    ):
+        raise LeaseLost
+
+
 def _begin(context: LeasedContext, step: Step) -> None:
+    context.operation.checkpoint.pop("waits", None)
     context.resumed = step.attempts > 0
     step.attempts += 1
     step.state = StepState.RUNNING
@@ -140,7 +197,7 @@ def _begin(context: LeasedContext, step: Step) -> None:
 
 def _end(lease: Lease, step: Step, state: StepState, detail: str) -> None:
     with transaction.atomic():
-        lease.renew()
+        lease.renew(awaits="", awaits_until=None)
         step.state = state
         step.detail = detail
         step.finished_at = timezone.now()
@@ -189,6 +246,8 @@ def _write_end(lease: Lease, state: State, *, summary: str, **outcome: Any) -> N
         state=state,
         finished_at=timezone.now(),
         lease_until=None,
+        awaits="",
+        awaits_until=None,
         cancel_requested=False,
         summary=truncate(summary, MAX_SUMMARY),
         **outcome,

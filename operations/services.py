@@ -46,6 +46,8 @@ def operation_request(
         "connector": definition.connector(subject, options or {}),
         "lock": definition.lock(subject),
         "concurrency_group": definition.concurrency_group(subject),
+        "on_behalf_of": definition.on_behalf_of(subject),
+        "urgent": definition.urgent,
         "options": options or {},
         "requested_by": requested_by,
         "retry_of": retry_of,
@@ -77,6 +79,7 @@ def _create(facts: dict[str, Any], definition: kinds.OperationType[Any]) -> Oper
     except IntegrityError:
         raise (on_lock.exclude(pk=active.pk).first() or active).as_problem() from None
     operation.supersede(active)
+    transaction.on_commit(lambda: enqueue(active.pk))
     return operation
 
 
@@ -97,6 +100,12 @@ def operation_retry(*, operation: Operation, requested_by: AnyUser | None = None
         retry_of=operation,
         caused_by=operation.caused_by,
     )
+
+
+def operation_cancel(operation: Operation) -> None:
+    """End an operation: at once while it is queued, at its next safe point once it has started."""
+    operation.cancel()
+    transaction.on_commit(lambda: enqueue(operation.pk))
 
 
 def enqueue(operation_id: int) -> None:

@@ -1,46 +1,80 @@
-"""The queue's side of operations: a wake-up per operation, and a recovery every 20 seconds for those that got lost."""
+"""The queue's side of operations: a wake-up per operation, a recovery every 20 seconds for those that got lost, and the
+timer of all that happens by the clock.
 
+A wake-up only says that there is something to do. A thread that is woken works on that operation, and then on whatever
+else nobody works on, in the order of ``OperationQuerySet.by_turn``, until there is nothing left.
+"""
+
+import logging
+from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.utils import timezone
-from huey.contrib.djhuey import db_task
+from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 
+from core.schedule import SCHEDULE, Job
 from operations import runner
-from operations.models import Batch, Operation, State, WorkerHeartbeat
+from operations.models import Batch, JobStart, Operation, OperationQuerySet, WorkerHeartbeat
+
+logger = logging.getLogger(__name__)
 
 #: Before tasks that only read: a stop must not wait behind polls of servers that don't answer.
 FIRST = 100
 
-
-#: Operations mostly wait, each in a thread. Some threads are reserved for polling the fleet and for recovery.
+#: Threads for polling the fleet and for recovery.
 RESERVED_THREADS = 4
-_slots = BoundedSemaphore(max(1, settings.HUEY["consumer"]["workers"] - RESERVED_THREADS))
+#: Threads for urgent operations alone: all others may be held by servers that don't answer.
+URGENT_THREADS = 2
+THREADS = max(1, settings.HUEY["consumer"]["workers"] - RESERVED_THREADS - URGENT_THREADS)
+_slots, _urgent_slots = BoundedSemaphore(THREADS), BoundedSemaphore(URGENT_THREADS)
 
 
 @db_task(priority=FIRST)
 def run_operation(operation_id: int) -> None:
-    if not _slots.acquire(blocking=False):
-        return  # the operation that frees a slot enqueues the next one
+    """Work on this operation, then on others. Without a free slot, a thread that has one gets to it."""
+    if _slots.acquire(blocking=False):
+        slot, candidates = _slots, Operation.objects.all()
+    elif Operation.objects.filter(pk=operation_id, urgent=True).exists() and _urgent_slots.acquire(blocking=False):
+        slot, candidates = _urgent_slots, Operation.objects.filter(urgent=True)
+    else:
+        return
     try:
-        taken = runner.run(operation_id)
+        _work_on_any([operation_id])
+        while _work_on_any(next_up(candidates)):
+            pass
     finally:
-        _slots.release()
-    if taken:
-        enqueue_next(operation_id)
+        slot.release()
 
 
-def enqueue_next(operation_id: int) -> None:
-    """Enqueue what can follow an ended operation: one that supersedes it, the oldest of its group, and the oldest of
-    all.
-    """
-    concurrency_group = Operation.objects.filter(pk=operation_id).values("concurrency_group")
-    with_room = Operation.objects.filter(state=State.QUEUED).claimable().in_groups_with_capacity()
-    queued = with_room.order_by("pk").values_list("pk", flat=True)
-    successors = Operation.objects.filter(waits_for=operation_id).values_list("pk", flat=True)
-    for pk in {*successors, *queued.filter(concurrency_group__in=concurrency_group)[:1], *queued[:1]}:
-        run_operation(pk)
+def _work_on_any(operations: Iterable[int]) -> bool:
+    """Have a turn at the first of these that can be claimed; false when none can."""
+    for operation_id in operations:
+        if HUEY.immediate:  # in the terminal, nobody else gets to what waits
+            if runner.run(operation_id):
+                return True
+            continue
+        turn, pause = runner.take_turn(operation_id)
+        if turn is runner.Turn.WAITS:
+            _look_again(operation_id, pause)
+        if turn is not runner.Turn.NOT_TAKEN:
+            return True
+    return False
+
+
+def _look_again(operation_id: int, pause: float) -> None:
+    """Wake a worker when the operation has waited for so many seconds. A wake-up that is lost is repeated."""
+    try:
+        run_operation.schedule((operation_id,), delay=pause)
+    except Exception:
+        logger.exception("The queue could not be asked to wake operation %s. It will be enqueued again.", operation_id)
+
+
+def next_up(candidates: OperationQuerySet) -> list[int]:
+    """Return what a worker may take next: a few, because others take them at the same moment."""
+    return list(candidates.claimable().in_groups_with_capacity().by_turn().values_list("pk", flat=True)[:THREADS])
 
 
 @db_task(priority=FIRST)
@@ -49,8 +83,18 @@ def enqueue_claimable() -> None:
     now = timezone.now()
     WorkerHeartbeat.objects.update_or_create(worker=runner.worker_name(), defaults={"last_seen_at": now})
     WorkerHeartbeat.objects.filter(last_seen_at__lt=now - timedelta(hours=1)).delete()
-    for pk in Operation.objects.claimable().order_by("pk").values_list("pk", flat=True):
+    for pk in next_up(Operation.objects.all()):
         run_operation(pk)
+
+
+def _start_once(job: Job) -> None:
+    """Start a job of the schedule, unless the timer of another worker has just done so."""
+    if JobStart.claim(job.task, job.interval):
+        job.start()
+
+
+for job in SCHEDULE:
+    db_periodic_task(job.starts_at, name=f"start_{job.task.replace('.', '_')}")(partial(_start_once, job))
 
 
 @db_task()

@@ -17,8 +17,13 @@ from controlpanel.settings import *  # noqa: F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FLEET = {
     "INTERVAL": 20,
+    "LONGEST_INTERVAL": 300,
+    "POLL_THREADS": 32,
+    "POLL_CONNECTIONS": 8,
     "STALE": 60,
     "POLL": 0.05,
+    "GLANCE": 0.05,
+    "CONNECT_SOONEST": 0,
     "CONNECT_DEADLINE": 3,
     "STOPPED": 3,
     "RESEND": 0.2,
@@ -28,6 +33,7 @@ FLEET = {
     "ARCHIVED": 3,
     "ARCHIVE_LISTED": 0.3,
     "LOGS_PER_POLL": 2,
+    "ENDS_PER_POLL": 20,
     "UNCONFIRMED": 0,
     "RECONNECT_GRACE": 0.3,
     "SETTLE": 0.5,

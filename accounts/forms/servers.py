@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from accounts.models import Server
 from core.encryption import Unreadable
@@ -46,6 +47,12 @@ class ServerForm(forms.ModelForm):
             # Otherwise a user who may change the address could have the stored password sent to a host of their own.
             raise ValidationError("The stored password belongs to the previous base URL. Enter the password again.")
         return password or self.instance.password
+
+    def save(self, commit: bool = True) -> Server:
+        """Save it. One that did not answer is polled soon: it may have been for what was wrong here."""
+        if self.changed_data:
+            self.instance.failed_polls, self.instance.next_poll = 0, timezone.now()
+        return super().save(commit)
 
     def _leads_elsewhere(self) -> bool:
         entered = self.cleaned_data.get("base_url")

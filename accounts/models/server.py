@@ -1,6 +1,6 @@
 """One Hummingbot API host: how to reach it, and what it showed when it was last polled."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -155,6 +155,11 @@ class Server(models.Model):
     next_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the fleet poll runs next. See ``accounts.polling``."
     )
+    failed_polls = models.PositiveIntegerField(
+        default=0,
+        editable=False,
+        help_text="How many fleet polls in a row did not reach it: the next one waits longer.",
+    )
     next_performance_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When its controllers' snapshots are read next."
     )
@@ -163,6 +168,11 @@ class Server(models.Model):
     )
     next_market_poll = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When its bots' quotes and trades are read next."
+    )
+    next_look = models.DateTimeField(
+        default=timezone.now,
+        editable=False,
+        help_text="When it may be looked at next for what operations wait for. See ``bots.monitoring.waiting``.",
     )
     performance_read_until = models.DateTimeField(
         null=True, editable=False, help_text="The newest controller snapshot that was read, on the server's clock."
@@ -266,15 +276,29 @@ class Server(models.Model):
 
     @property
     def was_polled_recently(self) -> bool:
-        """Whether the last check is recent enough to be true still."""
+        """Whether the last check is recent enough to be true still. A server that does not answer is tried less often:
+        what is shown of it is true until the next try.
+        """
         lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
-        return self.checked_at is not None and self.checked_at >= lately
+        if self.checked_at is None:
+            return False
+        return self.checked_at >= lately or (self.next_try is not None and self.next_try >= lately)
+
+    @property
+    def next_try(self) -> datetime | None:
+        """When the panel tries again to reach a server that does not answer."""
+        return self.next_poll if self.failed_polls else None
 
     @property
     def instances_are_current(self) -> bool:
         """Whether the instances of the last poll are still current, as far as is known."""
         lately = timezone.now() - timedelta(seconds=settings.FLEET["STALE"])
         return self.instances_at is not None and self.instances_at >= lately
+
+    def try_soon(self) -> None:
+        """Poll it at the next opportunity: something else than a poll has just reached it, or it was changed."""
+        self.failed_polls = 0
+        Server.objects.filter(pk=self.pk).update(failed_polls=0, next_poll=timezone.now())
 
     def contact_succeeded(self, **observed: Any) -> None:
         """Record what the server showed. Touches nothing that an operator entered."""

@@ -319,9 +319,13 @@ class Deployment(models.Model):
         if self.instance_name:
             return self.instance_name
         others = set(Deployment.objects.filter(server=self.server_id).values_list("instance_name", flat=True))
-        mine = [name for name in container_names if self.is_instance(name) and name not in self.seen_before]
+        return self.newest_instance(set(container_names) - others)
+
+    def newest_instance(self, free: Iterable[str]) -> str:
+        """Return which of these containers can be this one's, the newest of several. They are no other deployment's."""
+        mine = [name for name in free if self.is_instance(name) and name not in self.seen_before]
         # The timestamp at the end sorts the newest last.
-        return max(set(mine) - others, default="")
+        return max(mine, default="")
 
     def is_instance(self, container_name: str) -> bool:
         """Return whether a container on the server can be this deployment's: its name, with the server's timestamp."""

@@ -1,16 +1,15 @@
 """Polling: what is true on the servers, by a light read of each, and what it means for every deployment there."""
 
 import logging
-from collections.abc import Iterable
 from contextlib import suppress
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from accounts.connection import talking_to
 from accounts.models import Server
-from bots.models import BotState, Deployment
+from accounts.polling import waiting_for_server
+from bots.models import BotState, Deployment, DeploymentQuerySet
 from bots.monitoring.evidence import (
     WORKING,
     apply_log_evidence,
@@ -20,7 +19,8 @@ from bots.monitoring.evidence import (
 )
 from bots.monitoring.guards import busy_bots, unchanged_since
 from bots.monitoring.order_accounting import account_for_end
-from bots.monitoring.snapshot import Snapshot, state_in
+from bots.monitoring.snapshot import Snapshot
+from bots.monitoring.states import record_states
 from bots.monitoring.unmanaged import record_duplicates, record_unmanaged
 from bots.problems import InstanceUnknownHere
 from core.problems.server import FAILURES
@@ -31,9 +31,12 @@ from operations.services import operation_request
 
 logger = logging.getLogger(__name__)
 
+#: Seconds that a poll waits for a connection, or for the next byte; and of a server that did not answer the last poll.
+PATIENCE, PATIENCE_AGAIN = 5.0, 2.0
+
 
 def poll_server(server: Server, *, within: float | None = None) -> None:
-    """Poll a server and update its open deployments.
+    """Poll a server and update its open deployments, in a fixed number of queries however many they are.
 
     While an operation works on a bot, the operation decides about the bot's state: the poll only finds that the server
     answers. A deployment that changed after the poll started is left alone. The bots of a server that can't be reached
@@ -43,81 +46,70 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
         within: seconds that its requests may take together.
     """
     begun_at = timezone.now()
-    busy = set(busy_bots())
-    open_here = list(Deployment.objects.open().filter(server=server).select_related("bot__client"))
-    deployments = [deployment for deployment in open_here if deployment.bot_id not in busy]
-    # A poll does not wait for a slow server as an operation does: the next poll comes soon.
+    open_here = Deployment.objects.open().filter(server=server, sent_at__lte=begun_at)
+    busy = list(open_here.filter(bot__in=busy_bots()).values_list("pk", flat=True))
+    # A poll does not wait for a slow server as an operation does: the next poll comes soon. Still less for one that did
+    # not answer the last time.
+    patience = PATIENCE_AGAIN if server.failed_polls else PATIENCE
+    timeouts = {"connect_timeout": patience, "read_timeout": patience, "total_timeout": within}
     try:
-        with talking_to(server, read_timeout=5, read_retries=0, total_timeout=within) as api:
-            snapshot = Snapshot.take(api)
+        with server.api(read_retries=0, **timeouts) as api:
+            with waiting_for_server():
+                snapshot = Snapshot.take(api)
             server.contact_succeeded(
                 docker_running=True,
                 mqtt_connected=snapshot.mqtt_connected,
                 instances=sorted(snapshot.instances),
                 instances_at=snapshot.taken_at,
             )
-            for deployment in deployments:
-                _apply_snapshot(api, snapshot, deployment)
-            Deployment.objects.open().filter(
-                pk__in=[deployment.pk for deployment in open_here if deployment.bot_id in busy],
-                observed_at__lt=snapshot.taken_at,
-            ).exclude(observed_state=BotState.UNKNOWN).update(observed_at=snapshot.taken_at)
+            polled = unchanged_since(snapshot.taken_at).filter(server=server, sent_at__lte=begun_at)
+            for deployment in record_states(snapshot, polled.exclude(pk__in=busy)):
+                _look_closer(api, snapshot, deployment)
+            Deployment.objects.open().filter(pk__in=busy, observed_at__lt=snapshot.taken_at).exclude(
+                observed_state=BotState.UNKNOWN
+            ).update(observed_at=snapshot.taken_at)
+            _request_stops(server, snapshot)
             record_duplicates(server, snapshot)
             record_unmanaged(server, snapshot)
-            _read_some_logs(api, snapshot, deployments)
+            _read_some_logs(api, snapshot, open_here.exclude(pk__in=busy))
     except FAILURES as problem:
         if isinstance(problem, DockerDown):
             server.contact_succeeded(docker_running=False)
         else:
             server.contact_failed(problem, reachable=not problem.no_contact)
         # This poll has not seen them: the time when they were last seen stays as it is.
-        unchanged_since(begun_at).filter(pk__in=[deployment.pk for deployment in deployments]).update(
-            observed_state=BotState.UNKNOWN
-        )
+        lost = unchanged_since(begun_at).filter(server=server, sent_at__lte=begun_at).exclude(pk__in=busy)
+        lost.exclude(observed_state=BotState.UNKNOWN).update(observed_state=BotState.UNKNOWN)
 
 
-def _apply_snapshot(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> None:
-    previous = deployment.observed_state
-    deployment.instance_name = deployment.find_instance(snapshot.active | snapshot.exited)
-    state = state_in(snapshot, deployment)
+def _look_closer(api: HummingbotAPI, snapshot: Snapshot, seen: Deployment) -> None:
+    """Record the end of an instance, with what can only be read once: its history, or its last log lines."""
+    deployment = Deployment.objects.select_related("bot__client").get(pk=seen.pk)
+    deployment.instance_name = seen.instance_name
     values: dict[str, object] = {
-        "instance_name": deployment.instance_name,
-        "observed_state": state,
+        "instance_name": seen.instance_name,
+        "observed_state": seen.observed_state,
         "observed_at": snapshot.taken_at,
     }
-    if state == BotState.NOT_LISTED and previous != BotState.NOT_LISTED:
-        # The history is heavy: it is read once, when the instance is no longer listed.
+    if seen.observed_state == BotState.NOT_LISTED:
         values |= _ended_state(api, snapshot, deployment)
-    if state == BotState.CRASHED and previous != BotState.CRASHED:
-        # Its last log lines: the server drops them half a minute after its end.
+    else:
+        # The server drops the last log lines half a minute after the end.
         with suppress(Unanswered):
-            values |= apply_log_evidence(deployment, state, read_logs(api, deployment), {})[1]
-    if state in {*WORKING, BotState.UNRESPONSIVE}:
-        values["exposed_since"] = deployment.exposed()
-    if state in WORKING and deployment.verified_at is None:
-        values["verified_at"] = snapshot.taken_at
-    if reports := snapshot.performance.get(deployment.instance_name):
-        values |= {
-            "pnl_quote": _total(report.global_pnl_quote for report in reports),
-            "volume_quote": _total(report.volume_traded for report in reports),
-        }
+            values |= apply_log_evidence(deployment, BotState.CRASHED, read_logs(api, deployment), {})[1]
     if values.get("ended_at"):
         account_for_end(api, deployment)  # archived outside the panel, maybe with open orders
-    updated = unchanged_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
-    if updated and deployment.instance_name and deployment.stop_wanted_at is not None:
-        _stop_requested(deployment)
+    unchanged_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
 
 
-def _stop_requested(deployment: Deployment) -> None:
-    """Handle a requested stop of a bot that may never have appeared."""
-    with suppress(OperationActive):
-        operation_request(kind="stop", subject=deployment.bot)
-    deployment.update(stop_wanted_at=None)
-
-
-def _total(figures: Iterable[float | None]) -> float | None:
-    known = [figure for figure in figures if figure is not None]
-    return sum(known) if known else None
+def _request_stops(server: Server, snapshot: Snapshot) -> None:
+    """Stop the bots whose stop was requested before their instances had appeared."""
+    appeared = Deployment.objects.open().filter(server=server, stop_wanted_at__isnull=False)
+    appeared = appeared.filter(observed_at=snapshot.taken_at).exclude(instance_name="")
+    for deployment in appeared.exclude(bot__in=busy_bots()).select_related("bot"):
+        with suppress(OperationActive):
+            operation_request(kind="stop", subject=deployment.bot)
+        deployment.update(stop_wanted_at=None)
 
 
 def _ended_state(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> dict[str, object]:
@@ -130,14 +122,12 @@ def _ended_state(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment)
     return {}
 
 
-def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Iterable[Deployment]) -> None:
+def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: DeploymentQuerySet) -> None:
     """Read the logs, and with them the live settings, of a few bots that are up, those first that were read longest
     ago: logs are heavy.
     """
     up = (
-        Deployment.objects.open()
-        .filter(pk__in=[deployment.pk for deployment in deployments], observed_at=snapshot.taken_at)
-        .filter(observed_state__in=[*WORKING, BotState.STOPPED])
+        deployments.filter(observed_at=snapshot.taken_at, observed_state__in=[*WORKING, BotState.STOPPED])
         .select_related("bot__client")
         .order_by(models.F("logs_read_at").asc(nulls_first=True))
     )

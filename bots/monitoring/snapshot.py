@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Self
+from typing import NamedTuple, Self
 
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.models import Server
 from bots.models import BotState, Deployment
 from bots.monitoring.evidence import (
     up_and_connected,
@@ -57,6 +58,28 @@ class Snapshot:
             exited=frozenset(container.name for container in api.docker.exited(name)),
             performance=by_bot,
         )
+
+    def sight_of(self, name: str) -> "Sight":
+        return Sight(name in self.active, name in self.exited, self.mqtt_connected and name in self.connected)
+
+
+class Sight(NamedTuple):
+    """What one poll of a server shows of an instance."""
+
+    is_active: bool
+    is_exited: bool
+    is_connected: bool
+
+    def __str__(self) -> str:
+        status = "active" if self.is_active else "exited" if self.is_exited else "not listed"
+        return f"{status}, {'connected' if self.is_connected else 'not connected'}"
+
+
+def place_of(server: Server | None = None, name: str = "") -> str:
+    """Return by what an operation is found that waits for something on an instance; without a name, the beginning of
+    what all have that wait on that server; without a server, on any.
+    """
+    return "instance:" if server is None else f"instance:{server.pk}:{name}"
 
 
 def _is_bot(container: Container) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from accounts.models import Server
 from bots.models import Deployment, UnmanagedInstance
 from bots.monitoring.guards import busy_bots
-from bots.monitoring.running import running_on
+from bots.monitoring.running import unmanaged_on
 from bots.monitoring.snapshot import INSTANCE_TIMESTAMP, Snapshot
 
 
@@ -26,7 +26,7 @@ def record_duplicates(server: Server, snapshot: Snapshot) -> None:
 
 def record_unmanaged(server: Server, snapshot: Snapshot) -> None:
     """Record which instances were created outside the panel. One that has a bot's name is that bot's duplicate."""
-    names = {name: INSTANCE_TIMESTAMP.sub("", name) for name in running_on([server])[server.pk].unmanaged}
+    names = {name: INSTANCE_TIMESTAMP.sub("", name) for name in unmanaged_on(server)}
     namesakes = Deployment.objects.filter(server=server, requested_name__in=names.values())
     bots_names = set(namesakes.values_list("requested_name", flat=True)) if names else ()
     _record(server, snapshot, {name: None for name, plain in names.items() if plain not in bots_names})

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 from django.db import models
 from django.urls import reverse
 
-from accounts.connection import check_engines, reach, sign_in
+from accounts.connection import check_engines, sign_in
 from accounts.links import key_page, server_page
 from accounts.models import Server
-from accounts.operations import server_group
+from accounts.operations import owner, server_group
 from bots.models import Bot, BotState, Deployment, EmergencyStop, OrphanedOrders
 from bots.operations.steps import instances
 from bots.strategies.amounts import too_wide
@@ -22,7 +22,7 @@ from operations.problems import NotPossibleNow
 
 
 def check_server(server: Server) -> str:
-    return " ".join([reach(server), sign_in(server), check_engines(server)])
+    return " ".join([sign_in(server), check_engines(server)])
 
 
 def server_of(context: StepContext) -> Server:
@@ -144,6 +144,9 @@ class BotOperation(OperationType[Bot]):
 
     def concurrency_group(self, subject: Bot) -> str:
         return server_group(subject.server)
+
+    def on_behalf_of(self, subject: Bot) -> str:
+        return owner(subject.client_id)
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if subject.open_deployment is None:

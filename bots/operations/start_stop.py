@@ -86,6 +86,7 @@ class Stop(BotOperation):
     """
 
     name = "stop"
+    urgent = True
     permission = "bots.stop_bot"
     label = "Stop"
     doing = "Stopping"
@@ -131,6 +132,7 @@ class Recover(BotOperation):
     """Stops in order what did not end so: brings its container up if need be, and has the bot cancel its orders."""
 
     name = "recover"
+    urgent = True
     permission = "bots.stop_bot"
     label = "Recover"
     doing = "Recovering"
@@ -174,6 +176,7 @@ class Archive(BotOperation):
     """Ends the instance for good; its data is kept on the server."""
 
     name = "archive"
+    urgent = True
     permission = "bots.archive_bot"
     option_permissions = GONE_PERMISSION
     label = "Archive"

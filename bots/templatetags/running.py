@@ -17,7 +17,7 @@ def running_instances(context: dict[str, Any], server: Server) -> dict[str, Any]
     """Return those that the user of the page may see, and how many others. The name of an unmanaged instance may
     contain any client's name.
     """
-    user, running = context["request"].user, running_on([server])[server.pk]
+    user, running = context["request"].user, running_on(server)
     if sees_every_client(user):
         # A duplicate of a bot can not be acknowledged.
         noted = {

@@ -215,9 +215,9 @@ AUDIT_KEPT_DAYS = env("AUDIT_KEPT_DAYS")
 OPERATIONS: dict[str, float] = {
     # A worker that has not renewed its lease for this long is presumed dead, and another one claims its operations.
     "LEASE": 45,
-    # Active operations per server. A deploy blocks the whole server, so more gains nothing but open waits; and fewer
-    # than a worker takes, so that a server that hangs never keeps it from the others.
-    "MAX_PER_SERVER": 6,
+    # Operations that act on a server at once; those that wait do not count. A deploy blocks the whole server, so more
+    # gain nothing; and fewer than a worker takes, so that a server that hangs never keeps it from the others.
+    "MAX_PER_SERVER": 3,
     # How long an operation waits for a profile that another one writes to: the exchange is queried for each of its
     # keys.
     "EXCLUSIVE_TIMEOUT": 300,
@@ -225,15 +225,27 @@ OPERATIONS: dict[str, float] = {
 FLEET: dict[str, float] = {
     # How often every server is polled.
     "INTERVAL": 20,
+    # And a server that does not answer: less and less often, until it is this.
+    "LONGEST_INTERVAL": 300,
+    # How many servers are polled at once: those that stop answering hold a thread each, for one poll. And how many of
+    # these threads use the database, whose connections are few on small plans.
+    "POLL_THREADS": 100,
+    "POLL_CONNECTIONS": 8,
     # What has not been seen for so long is unknown.
     "STALE": 60,
     # How many bots' logs each poll reads: they are heavy, and distinguish a stopped strategy from a running one.
     "LOGS_PER_POLL": 2,
+    # Of how many bots that have just ended each poll reads the last log lines, or whether they were archived.
+    "ENDS_PER_POLL": 20,
     # An image may be pulled for so long before an unanswered deploy makes its instance.
     "UNCONFIRMED": 900,
-    # How often a waiting step polls.
+    # How often a waiting step looks again, and how often a server is looked at while steps wait for its instances.
     "POLL": 2,
-    # A bot connects about 20 s after its deploy; pulling an image or a slow host takes longer.
+    # How often such a step looks by itself, in case the look at the server fails.
+    "GLANCE": 30,
+    # A bot connects about 20 s after its deploy; pulling an image or a slow host takes longer. None connects sooner
+    # than its process has loaded.
+    "CONNECT_SOONEST": 8,
     "CONNECT_DEADLINE": 120,
     # A stopped bot logs so within seconds, after its orders are canceled.
     "STOPPED": 60,

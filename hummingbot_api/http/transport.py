@@ -1,7 +1,6 @@
 """One request and its answer: connections, timeouts, retries, and what others than the API answer."""
 
 import html
-import json
 import logging
 import math
 import re
@@ -35,7 +34,7 @@ from hummingbot_api.errors import (
 )
 from hummingbot_api.http.connections import MAX_SIZE, AnswerTooLarge, content_of, guarded_session, limited
 from hummingbot_api.http.urls import check_base_url
-from hummingbot_api.reading import storable
+from hummingbot_api.reading import storable, storable_json
 from hummingbot_api.secret_values import secrets_in
 from hummingbot_api.server_faults import NotSupportedByServer, server_fault
 from hummingbot_api.text import error_detail, mask_secrets, problem, sanitize
@@ -290,7 +289,7 @@ def _read(response: requests.Response, content: bytes, mask: Callable[[str], str
     if sum(map(text.count, "{[,")) > MAX_VALUES:
         return UnexpectedAnswer("The response holds more values than any server sends, so it was not read.")
     try:
-        body = storable(json.loads(text))
+        body = storable_json(text)
     except (ValueError, RecursionError):
         if status < 400:
             return UnexpectedAnswer(f"The response ({status}) is not valid JSON, or was cut off.")

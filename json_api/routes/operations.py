@@ -18,7 +18,7 @@ from json_api.schemas.operations import OperationOut, OperationPage, OperationWi
 from json_api.submit import idempotent
 from operations.models import Operation, State
 from operations.problems import NotPossibleNow
-from operations.services import operation_retry
+from operations.services import operation_cancel, operation_retry
 
 router = PanelRouter(tags=["operations"])
 
@@ -76,7 +76,7 @@ def cancel(request: HttpRequest, operation_id: Path[Id]) -> Any:
     operation = to_steer(request, operation_id)
     if not operation.can_be_cancelled:
         raise NotPossibleNow(f"“{operation}” has already ended. Its state is “{operation.state}”.")
-    operation.cancel()
+    operation_cancel(operation)
     operation.refresh_from_db()
     return operation
 

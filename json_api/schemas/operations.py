@@ -33,6 +33,8 @@ class OperationOut(Schema):
     error_message: str
     error_remedy: str
     error_retryable: bool
+    waiting_for: str = Field(alias="awaits", description="What its current step waits for; empty when nothing.")
+    waiting_until: datetime | None = Field(alias="awaits_until", description="When it stops waiting for that.")
     requested_by: str | None
     requested_at: datetime
     started_at: datetime | None

@@ -21,6 +21,7 @@ class ServerOut(Schema):
     version: str
     latency_ms: int | None
     checked_at: datetime | None
+    next_try: datetime | None = Field(description="When the panel polls it again, if it does not answer.")
 
     @staticmethod
     def resolve_url(server: Server) -> str:

@@ -1,9 +1,10 @@
-"""What the panel did on servers: one durable row per operation, one per step of it, one per batch of them; and which
-workers are alive.
+"""What the panel did on servers: one durable row per operation, one per step of it, one per batch of them; which
+workers are alive; and when jobs of the schedule were started.
 """
 
 from operations.models.batch import NOT_STARTED, Batch, NotStarted, Progress, Reason
 from operations.models.heartbeat import WorkerHeartbeat
+from operations.models.job_start import JobStart
 from operations.models.operation import (
     ACTIVE_STATES,
     MAX_LABEL,
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_SUMMARY",
     "NOT_STARTED",
     "Batch",
+    "JobStart",
     "NotStarted",
     "Operation",
     "OperationQuerySet",

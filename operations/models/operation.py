@@ -3,6 +3,7 @@
 The row is the truth about the operation, the queue only wakes a worker. See ``runner.py`` for who writes when.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
+from django.db.models import Case, Count, Exists, Max, OuterRef, Q, Subquery, When
 from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
@@ -52,6 +53,11 @@ def lease_end() -> models.Expression:
 
 #: Abandoned by a worker whose lease ran out.
 _ABANDONED = Q(state=State.RUNNING, lease_until__lt=Now())
+#: Waiting, without a worker, until it looks again at what it waits for; and those whose time has come.
+_WAITING = Q(state=State.RUNNING, wake_at__isnull=False)
+_DUE = Q(state=State.RUNNING, wake_at__lte=Now())
+#: Worked on right now.
+_ACTING = Q(state=State.RUNNING, lease_until__gte=Now())
 
 
 class OperationQuerySet(models.QuerySet["Operation"]):
@@ -59,16 +65,39 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(state__in=ACTIVE_STATES)
 
     def claimable(self) -> Self:
-        """Return the operations that no worker runs: queued with nothing left to supersede, or abandoned by a worker
-        whose lease ran out. Uses the database's clock: those of the workers may differ by more than a lease.
+        """Return the operations that a worker may continue: queued with nothing left to supersede, due to look again at
+        what they wait for, or abandoned by a worker whose lease ran out. Uses the database's clock: those of the
+        workers may differ by more than a lease.
         """
         in_progress = Operation.objects.active().exclude(_ABANDONED)
         queued = Q(state=State.QUEUED) & (Q(waits_for=None) | ~Q(waits_for__in=in_progress.values("pk")))
-        return self.filter(_ABANDONED | queued)
+        return self.filter(_ABANDONED | _DUE | queued)
 
     def abandoned(self) -> Self:
         """Return those whose worker was lost, by the database's clock."""
         return self.filter(_ABANDONED)
+
+    def waiting(self) -> Self:
+        """Return those whose step waits for something. They have no worker, and no place in their group."""
+        return self.filter(_WAITING)
+
+    def wake(self) -> list[int]:
+        """Let those that wait look again now, and return their keys, for the queue."""
+        woken = list(self.waiting().values_list("pk", flat=True))
+        if woken:
+            Operation.objects.waiting().filter(pk__in=woken).update(wake_at=Now())
+        return woken
+
+    def by_turn(self) -> Self:
+        """Order what a worker may take: urgent first, then what has begun, then by how little of the same client is
+        being worked on, then the oldest.
+        """
+        acting = Counter(
+            Operation.objects.filter(_ACTING).exclude(on_behalf_of="").values_list("on_behalf_of", flat=True)
+        )
+        share = Case(*(When(on_behalf_of=owner, then=number) for owner, number in acting.items()), default=0)
+        has_begun = Case(When(started_at=None, then=1), default=0)
+        return self.order_by("-urgent", has_begun, share, "pk")
 
     def prunable(self, before: datetime) -> Self:
         """Return those that ended before that time, except the last of each kind on each subject, which explains the
@@ -123,9 +152,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
     def in_groups_with_capacity(self) -> Self:
         """Return those whose concurrency group (their server) has capacity for one more."""
         running_in_group = (
-            Operation.objects.filter(
-                concurrency_group=OuterRef("concurrency_group"), state=State.RUNNING, lease_until__gte=Now()
-            )
+            Operation.objects.filter(_ACTING, concurrency_group=OuterRef("concurrency_group"))
             .exclude(concurrency_group="")
             .order_by()
             .values("concurrency_group")
@@ -153,6 +180,9 @@ class OperationQuerySet(models.QuerySet["Operation"]):
                 lease_until=lease_end(),
                 started_at=Coalesce("started_at", Now()),
                 waits_for=None,
+                wake_at=None,
+                wake_on="",
+                wake_unless="",
             )
         )
 
@@ -182,6 +212,10 @@ class Operation(models.Model):
     concurrency_group = models.CharField(
         max_length=80, blank=True, help_text="What limits the number of concurrent operations: the server."
     )
+    on_behalf_of = models.CharField(
+        max_length=40, blank=True, help_text="In a queue, those of one client alternate with those of others."
+    )
+    urgent = models.BooleanField(default=False, help_text="Ahead of operations that are not.")
     options = models.JSONField(default=dict, blank=True, help_text="The options of the request. Never a secret.")
     checkpoint = models.JSONField(
         default=dict, blank=True, help_text="Results of a step that later steps need. Never a secret."
@@ -225,6 +259,18 @@ class Operation(models.Model):
     worker = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
+    awaits = models.CharField(max_length=120, blank=True, help_text="What the current step waits for.")
+    awaits_until = models.DateTimeField(null=True, blank=True, help_text="When it stops waiting.")
+    wake_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it looks again. Set while no worker holds the operation."
+    )
+    wake_on = models.CharField(
+        max_length=200, blank=True, help_text="What wakes it earlier: a resource, or an instance on a server."
+    )
+    wake_unless = models.CharField(
+        max_length=40, blank=True, help_text="What was seen of the instance. It is woken when that changes."
+    )
+
     summary = models.CharField(max_length=MAX_SUMMARY, blank=True, help_text="The outcome, in one sentence.")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
@@ -257,6 +303,7 @@ class Operation(models.Model):
             models.Index(fields=["subject_type", "subject_id"]),
             models.Index(fields=["concurrency_group", "state"]),
             models.Index(fields=["batch", "state"]),
+            models.Index(fields=["wake_at"], condition=Q(wake_at__isnull=False), name="operations_that_wait"),
         ]
 
     def __str__(self) -> str:
@@ -304,6 +351,7 @@ class Operation(models.Model):
         )
         if not ended:
             Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
+            Operation.objects.filter(pk=self.pk).wake()
 
     def supersede(self, active: "Operation") -> None:
         """Supersede an active operation: end that one as soon as it is safe, then start. Both record it."""
@@ -331,6 +379,11 @@ class Operation(models.Model):
         return self.steps.filter(state=StepState.RUNNING).first() if self.state == State.RUNNING else None
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether its step waits for something, and no worker holds it."""
+        return self.state == State.RUNNING and self.wake_at is not None
+
+    @property
     def last_detail(self) -> str:
         """The outcome of the last step that is done, in a sentence; empty before."""
         done = self.steps.exclude(detail="").order_by("-position").first()
@@ -356,9 +409,9 @@ class Operation(models.Model):
     @property
     def waits_for_capacity(self) -> bool:
         """Queued behind others on the same server, as opposed to queued because no worker is there."""
-        running = Operation.objects.filter(concurrency_group=self.concurrency_group, state=State.RUNNING)
+        acting = Operation.objects.filter(_ACTING, concurrency_group=self.concurrency_group)
         return (
             self.state == State.QUEUED
             and bool(self.concurrency_group)
-            and running.count() >= settings.OPERATIONS["MAX_PER_SERVER"]
+            and acting.count() >= settings.OPERATIONS["MAX_PER_SERVER"]
         )

@@ -67,7 +67,7 @@ async def add_credential(
 ) -> dict[str, str]:
     if refusal := world.credential_refusal(account_name, connector_name, credentials):
         raise HTTPException(400, refusal)
-    await world.clock.sleep(LOGIN_SECONDS)
+    world.clock.block(LOGIN_SECONDS)  # nothing else is served meanwhile
     fault = faulty("exchange_refuses_key")
     lacking = any(f.required and credentials.get(f.name) in (None, "") for f in CONNECTORS[connector_name])
     with world.changing():

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts import tasks
 from accounts.balances.portfolio import ValuationHistory, read_balances, valuation_history, valuations
 from accounts.models import Balance, Client, CredentialsProfile, Server
+from accounts.polling import Poll
 from accounts.templatetags.balances import reported
 from core.figures.time_ranges import SPANS
 from core.figures.time_series import KEPT_HOURLY
@@ -160,7 +161,7 @@ def test_a_server_that_keeps_no_history_is_believed_about_the_present(profile, s
 
 def test_servers_with_clients_are_asked_and_others_are_left_alone(profile, monkeypatch):
     enqueued: list[int] = []
-    monkeypatch.setattr(tasks, "balances", enqueued.append)
+    monkeypatch.setattr(Poll, "start", lambda poll, server_id: enqueued.append(server_id))
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
     tasks.poll_balances.call_local()
     assert enqueued == [profile.server_id]
@@ -170,7 +171,7 @@ def test_servers_with_clients_are_asked_and_others_are_left_alone(profile, monke
 
 
 def test_the_task_reads(profile):
-    tasks.balances.call_local(profile.server_id)
+    tasks.BALANCES.run_if_due(profile.server_id)
     assert kept(profile)
 
 

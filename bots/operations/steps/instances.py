@@ -13,7 +13,7 @@ from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from bots.monitoring.evidence import WORKING, apply_log_evidence, read_live, read_logs, record_unconfirmed_stop
 from bots.monitoring.guards import busy_bots, unchanged_since
 from bots.monitoring.order_accounting import account_for_end
-from bots.monitoring.snapshot import Snapshot, state_in
+from bots.monitoring.snapshot import Snapshot, place_of, state_in
 from bots.problems import (
     BotNeverConnected,
     ContainerExited,
@@ -191,17 +191,34 @@ def wait_for_state(
     Raises:
         InstanceMissing, BotNeverConnected
     """
+    name = deployment.instance_name
+    sights = []
 
     def see() -> BotState | None:
-        state = state_in(Snapshot.take(api, performance=False, name=deployment.instance_name), deployment)
+        snapshot = Snapshot.take(api, performance=False, name=name)
+        sights.append(snapshot.sight_of(name))
+        state = state_in(snapshot, deployment)
         if state in WORKING and not counts():
             state = BotState.STARTING
         exposed = {"exposed_since": deployment.exposed()} if state in WORKING else {}
         deployment.observe(state, **exposed)
         return state if state in {*WORKING, BotState.CRASHED} else None
 
+    def sight() -> tuple[str, str] | None:
+        # Once it is connected, only its log changes.
+        unconnected = sights and deployment.observed_state == BotState.STARTING and not sights[-1].is_connected
+        return (place_of(deployment.server, name), str(sights[-1])) if unconnected else None
+
+    age = (timezone.now() - (deployment.started_at or deployment.planned_at)).total_seconds()
+    state = context.wait_for(
+        "the bot to connect",
+        tolerating_outages(see),
+        settings.FLEET["CONNECT_DEADLINE"],
+        after=max(0, settings.FLEET["CONNECT_SOONEST"] - age),
+        sight=sight,
+    )
     # The last read tolerates no outage: a server that is out of reach is another failure than an unresponsive bot.
-    state = context.wait_for(tolerating_outages(see), settings.FLEET["CONNECT_DEADLINE"]) or see()
+    state = state or see()
     if state is None and deployment.observed_state == BotState.NOT_LISTED:
         find(context, api, deployment)  # raises when it was removed
         deployment.observe(BotState.CRASHED)
@@ -223,7 +240,11 @@ def refresh(context: StepContext) -> str:
     if busy_bots().filter(subject_id=bot.pk).exists():
         return f"Another operation on {bot} is running and reports its state."
     with talking_to(server) as api:
-        output = context.wait_for(lambda: _refresh_closely(api, current_deployment(bot)), settings.FLEET["SETTLE"])
+        output = context.wait_for(
+            "a moment in which nothing else changes the bot",
+            lambda: _refresh_closely(api, current_deployment(bot)),
+            settings.FLEET["SETTLE"],
+        )
     return output or f"{bot} changed during the refresh. Another operation reports its state."
 
 

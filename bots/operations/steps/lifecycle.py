@@ -32,6 +32,7 @@ from bots.operations.steps.instances import (
 from bots.operations.steps.recovery import (
     CANT_BE_ENDED,
     begin_run,
+    is_brought_up,
     put_kill_switch_back,
     recover,
     stop_with_cancellation,
@@ -105,7 +106,9 @@ def _stop_or_recover(context: StepContext, *, by_force: bool) -> str:
         if place == ContainerStatus.EXITED and deployment.exposed_since is None:
             return f"{deployment} stopped cleanly before its container ended. It has no orders to cancel."
         soft = (
-            place == ContainerStatus.ACTIVE and not by_force and stopped_in_order(context, api, deployment) is not False
+            place == ContainerStatus.ACTIVE
+            and not (by_force or is_brought_up(context))
+            and stopped_in_order(context, api, deployment) is not False
         )
         insist_on_no_orders(_end(context, api, deployment, soft=soft))
     return CANCELLED
@@ -146,7 +149,7 @@ def prepare_start(context: StepContext) -> str:
             is_connected = tolerating_outages(
                 lambda: deployment.instance_name in api.bots.mqtt().discovered_bots or None
             )
-            connected = bool(context.wait_for(is_connected, settings.FLEET["RECONNECT_GRACE"]))
+            connected = bool(context.wait_for("the bot to connect", is_connected, settings.FLEET["RECONNECT_GRACE"]))
     runs = place == ContainerStatus.ACTIVE and connected and not logs.says_stopped
     if runs:
         deployment.update(stopped_at=None)
@@ -225,23 +228,26 @@ def archive(context: StepContext, deployment: Deployment) -> Archived:
     deadline = settings.FLEET["ARCHIVED"]
     with talking_to(deployment.server) as api:
         gone = tolerating_outages(lambda: locate(api, deployment) == ContainerStatus.GONE or None)
+        how = context.operation.checkpoint.get("archiving", "")
         begun_at = deployment.archive_sent_at
-        if begun_at and timezone.now() - begun_at < timedelta(seconds=deadline):
+        if not how and begun_at and timezone.now() - begun_at < timedelta(seconds=deadline):
             # Started before, maybe by a worker that died: the server works on it for up to a minute.
-            context.wait_for(gone, deadline - (timezone.now() - begun_at).total_seconds())
-        place = locate_surely(context, api, deployment)
-        if place == ContainerStatus.GONE:
+            left = deadline - (timezone.now() - begun_at).total_seconds()
+            context.wait_for("an earlier archive to end", gone, left)
+        if not how and locate_surely(context, api, deployment) == ContainerStatus.GONE:
             if begun_at is None:
                 confirm_removed(context, api, deployment)
                 return Archived(*end_as_removed(api, deployment))
             how = "was archived before."
-        else:
+        elif not how:
             how = _stop_best_effort(context, api, deployment)
             context.hold()
             deployment.update(archive_sent_at=timezone.now())
             _remove_container(context, api, deployment)
-            if not context.wait_for(gone, deadline) or locate_surely(context, api, deployment) != ContainerStatus.GONE:
-                raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
+            context.save(archiving=how)
+        is_gone = context.wait_for("its container to be removed", gone, deadline)
+        if not is_gone or locate_surely(context, api, deployment) != ContainerStatus.GONE:
+            raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
         orphaned = _account_for_archive(context, api, deployment)
     deployment.end(BotState.ARCHIVED if deployment.instance_name else BotState.NOT_CREATED)
     output = f"{deployment.instance_name} {how} Its data is in the server's archive."
@@ -253,7 +259,7 @@ def _account_for_archive(context: StepContext, api: HummingbotAPI, deployment: D
     if deployment.verified_at is not None:
         there = tolerating_outages(lambda: api.archives.has(deployment.instance_name) or None)
         with suppress(NotSupportedByServer):
-            context.wait_for(there, settings.FLEET["ARCHIVE_LISTED"])
+            context.wait_for("its data to be listed in the archive", there, settings.FLEET["ARCHIVE_LISTED"])
     return account_for_end(api, deployment)
 
 

@@ -149,7 +149,7 @@ def confirm_pause(context: StepContext) -> str:
     if deployment.paused_at is None:
         with talking_to(deployment.server) as api:
             says_so = tolerating_outages(lambda: read_logs(api, deployment).paused_after(earlier) or None)
-            if not context.wait_for(says_so, settings.FLEET["RELOADED"]):
+            if not context.wait_for("the bot's log to confirm the pause", says_so, settings.FLEET["RELOADED"]):
                 raise PauseUnconfirmed
     deployment.observe(BotState.PAUSED, paused_at=deployment.paused_at or timezone.now())
     return "The bot's log confirms that its controller stopped. The instance stays up."
@@ -165,7 +165,7 @@ def confirm_resume(context: StepContext) -> str:
     with talking_to(deployment.server) as api:
         if deployment.paused_at is not None or read_logs(api, deployment).paused:
             goes_on = tolerating_outages(lambda: read_logs(api, deployment).paused is False or None)
-            if not context.wait_for(goes_on, settings.FLEET["RELOADED"]):
+            if not context.wait_for("the bot's log to show that it continues", goes_on, settings.FLEET["RELOADED"]):
                 raise ResumeUnconfirmed
     deployment.observe(BotState.RUNNING, paused_at=None)
     return f"{deployment.instance_name} is quoting again."

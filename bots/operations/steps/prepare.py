@@ -7,7 +7,7 @@ from django.conf import settings
 
 from accounts.connection import talking_to
 from accounts.operations import exclusive_profile
-from accounts.profiles import account_ensure, keys_check, keys_needed, keys_push, profile_verify
+from accounts.profiles import account_ensure, keys_are_pushed, keys_check, keys_needed, keys_push, profile_verify
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot, BotState, Deployment, EmergencyStop, Strategy, StrategyKind
 from bots.monitoring.order_accounting import require_no_open_orders
@@ -104,7 +104,7 @@ def look(context: StepContext, *, replace: bool) -> str:
         with talking_to(current.server) as api:
             if not current.instance_name:
                 # What an unanswered deploy makes may appear late, after its image was pulled.
-                wait_for_instance(context, api, current)
+                wait_for_instance(context, api, current, EARLIER)
             place = locate_surely(context, api, current)
             name = current.instance_name
             if place == ContainerStatus.GONE:
@@ -167,6 +167,12 @@ def push_missing_keys(context: StepContext) -> str:
         return "The instance already has its keys."
     deployment = deployment_of(context)
     client, server = deployment.bot.client, deployment.server
+    with talking_to(server) as api:
+        # Before the profile is locked: of eight bots that are deployed at once, one pushes and seven find it done.
+        keys = keys_needed(api=api, client=client, connector=deployment.connector)
+        if keys and keys_are_pushed(api=api, client=client, server=server, keys=keys):
+            deployment.update(key_fingerprint=keys[0].fingerprint)
+            return f"{deployment.connector}: already stored, unchanged since the last push."
     with exclusive_profile(context, client, server), talking_to(server) as api:
         keys = keys_needed(api=api, client=client, connector=deployment.connector)
         account = account_ensure(api=api, client=client, server=server)
@@ -238,6 +244,10 @@ def write_config(context: StepContext) -> str:
     return f"{deployment.config_name}.yml was written and verified."
 
 
-def wait_for_instance(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str | None:
+#: What is waited for when a deploy was not answered: one that was sent before, or just now.
+EARLIER, ITS_OWN = "the instance of an earlier deploy to appear", "the server to list the new instance"
+
+
+def wait_for_instance(context: StepContext, api: HummingbotAPI, deployment: Deployment, what: str) -> str | None:
     look = tolerating_outages(lambda: adopt(api, deployment) or None)
-    return context.wait_for(look, settings.FLEET["SETTLE"])
+    return context.wait_for(what, look, settings.FLEET["SETTLE"])

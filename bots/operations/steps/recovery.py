@@ -5,9 +5,9 @@ is started first: Hummingbot restores its orders from its own database, and its 
 safe to repeat after a crash at any line.
 """
 
+import time
 from contextlib import suppress
 from datetime import timedelta
-from time import monotonic
 
 from django.conf import settings
 from django.utils import timezone
@@ -25,6 +25,7 @@ from operations.run import CancelRequested
 
 #: For so long after the start of its container, a bot counts as recently active because of an earlier run.
 STALE_ACTIVITY = timedelta(seconds=45)
+CONNECTION = "the bot to connect"
 #: An instance can't be brought up, or not be stopped.
 CANT_BE_ENDED = (ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefused, NotFound)
 
@@ -44,43 +45,48 @@ def stop_with_cancellation(context: StepContext, api: HummingbotAPI, deployment:
         StopUnconfirmed: it was, and its log does not confirm that it stopped.
         ContainerExited: meanwhile.
     """
-    sent: list[float] = []
-    begun = monotonic()
+
+    def sent_at() -> float:
+        """When it was sent last, in seconds since the epoch; 0 before."""
+        return float(context.operation.checkpoint.get("stop_sent_at", 0))
 
     def see() -> BotLogs | None:
         logs = read_logs(api, deployment)
-        if logs.says_stopped and (sent or context.operation.checkpoint.get("stop_sent")):
+        if logs.says_stopped and sent_at():
             return logs
         if logs.says_stopped:
             # It may be the log of an earlier run, whose container was just started again outside the panel.
-            return logs if monotonic() - begun >= settings.FLEET["QUIET"] else None
+            return logs if context.waited_for(CONNECTION) >= settings.FLEET["QUIET"] else None
         if logs.newest_at is None and locate(api, deployment) != ContainerStatus.ACTIVE:
             raise ContainerExited(
                 f"The container of {deployment.instance_name} exited before the bot could be stopped.",
                 remedy="Read the last lines of its log, and fix the cause.",
             )
-        if (not sent or monotonic() - sent[-1] >= settings.FLEET["RESEND"]) and _is_connected(api, deployment, logs):
+        if time.time() - sent_at() >= settings.FLEET["RESEND"] and _is_connected(api, deployment, logs):
             context.hold()
-            context.save(stop_sent=True)
-            with suppress(BotNotFound):
+            earlier = sent_at()
+            context.save(stop_sent_at=time.time())
+            try:
                 api.bots.stop(deployment.instance_name)
-                sent.append(monotonic())
+            except BotNotFound:
+                context.save(stop_sent_at=earlier)
         return None
 
     look = tolerating_outages(see)
-    logs = context.wait_for(lambda: look() or (BotLogs() if sent else None), _patience(deployment))
+    logs = context.wait_for(CONNECTION, lambda: look() or (BotLogs() if sent_at() else None), _patience(deployment))
     if logs is not None and not logs.says_stopped:
-        logs = context.wait_for(look, settings.FLEET["STOPPED"])
+        logs = context.wait_for("the bot's log to confirm that it stopped", look, settings.FLEET["STOPPED"])
     if logs is None:
         insist_on_mqtt(api)
-        raise StopUnconfirmed if sent else StopNotDelivered
+        raise StopUnconfirmed if sent_at() else StopNotDelivered
 
     def settle() -> BotLogs | None:
         read = read_logs(api, deployment)
         return None if read.orders.open else read
 
     if logs.orders.open:  # a confirmation may come in a moment later
-        logs = context.wait_for(tolerating_outages(settle), settings.FLEET["CANCELS"]) or logs
+        cancels = "the bot's log to confirm that its orders are canceled"
+        logs = context.wait_for(cancels, tolerating_outages(settle), settings.FLEET["CANCELS"]) or logs
     # It cancels every order that it knows of, and its log names those that it could not.
     exposed_since = deployment.exposed() if logs.orders.open else None
     deployment.observe(
@@ -126,7 +132,12 @@ def stopped_in_order(context: StepContext, api: HummingbotAPI, deployment: Deplo
     if deployment.exposed_since is None or exposure(deployment, logs) is None:
         return True
     # It was this operation that stopped it: see ``stop_with_cancellation``.
-    return bool(context.operation.checkpoint.get("stop_sent"))
+    return bool(context.operation.checkpoint.get("stop_sent_at"))
+
+
+def is_brought_up(context: StepContext) -> bool:
+    """Return whether this operation started the container in order to stop the bot: see ``recover``."""
+    return bool(context.operation.checkpoint.get("brought_up"))
 
 
 def recover(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
@@ -140,7 +151,7 @@ def recover(context: StepContext, api: HummingbotAPI, deployment: Deployment) ->
         ContainerExited, StopNotDelivered, StopUnconfirmed, CommandRefused, NotFound: it can't be brought up or stopped.
         MqttDown: no command could reach it. Nothing was ended or brought up.
     """
-    if locate(api, deployment) == ContainerStatus.ACTIVE:
+    if not is_brought_up(context) and locate(api, deployment) == ContainerStatus.ACTIVE:
         if stopped_in_order(context, api, deployment) is not False:
             try:
                 return stop_with_cancellation(context, api, deployment)
@@ -155,22 +166,29 @@ def recover(context: StepContext, api: HummingbotAPI, deployment: Deployment) ->
 
 
 def _recover_exited(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> list[OpenOrder]:
-    insist_on_mqtt(api)
-    _set_kill_switch(api, deployment)
-    context.save(stop_sent=False)
-    begin_run(api, deployment)
-    context.hold()
+    if not is_brought_up(context):
+        insist_on_mqtt(api)
+        _set_kill_switch(api, deployment)
+        # What was waited for in the run before is waited for again.
+        context.save(stop_sent_at=0, waits={})
+        begin_run(api, deployment)
+        context.hold()
     try:
-        api.docker.start(deployment.instance_name)
-        return stop_with_cancellation(context, api, deployment)
+        if not is_brought_up(context):
+            api.docker.start(deployment.instance_name)
+            context.save(brought_up=True)
+        left = stop_with_cancellation(context, api, deployment)
     except (HummingbotAPIError, CancelRequested, StopNotDelivered, StopUnconfirmed, ContainerExited):
         # It was down, and must not continue trading because a user wanted it to end.
         with suppress(HummingbotAPIError):
             api.docker.stop(deployment.instance_name)
+            context.save(brought_up=False)
             deployment.observe(BotState.CRASHED)
         with suppress(HummingbotAPIError):
             put_kill_switch_back(api, deployment)
         raise
+    context.save(brought_up=False)
+    return left
 
 
 def begin_run(api: HummingbotAPI, deployment: Deployment) -> None:

@@ -4,7 +4,6 @@ import fcntl
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.models import Server
 from controlpanel.demo.clients import FIRST_SERVER, SECOND_SERVER
 from controlpanel.demo.mark import LOCK, MARK
+from controlpanel.demo.ports import free_port
 from controlpanel.demo.reset import end_reset, is_requested
 from controlpanel.environment import DATA_DIR, PRODUCTION
 from controlpanel.models import SecondFactor
@@ -92,8 +92,8 @@ class Command(BaseCommand):
         lock.write(str(os.getpid()))
         lock.flush()
         end_reset()
-        self.sandbox_port, self.speed = _free_port(options["sandbox_port"]), options["speed"]
-        port = _free_port(options["port"])
+        self.sandbox_port, self.speed = free_port(options["sandbox_port"]), options["speed"]
+        port = free_port(options["port"])
         os.environ["PANEL_URL"] = f"http://127.0.0.1:{port}"
         parts: dict[str, Part] = {}
         try:
@@ -162,7 +162,7 @@ class Command(BaseCommand):
         if self._is_prepared():
             Server.objects.filter(name=FIRST_SERVER).update(base_url=url)
             # Nothing runs there: this server is down.
-            nowhere = f"http://127.0.0.1:{_free_port(self.sandbox_port + 1)}"
+            nowhere = f"http://127.0.0.1:{free_port(self.sandbox_port + 1)}"
             Server.objects.filter(name=SECOND_SERVER).update(base_url=nowhere)
         else:
             self._load_sample(url)
@@ -262,14 +262,3 @@ def _end(parts: dict[str, Part]) -> None:
 
 def _database() -> str:
     return str(settings.DATABASES["default"]["NAME"])
-
-
-def _free_port(wanted: int) -> int:
-    """``wanted``, or the first free port above it."""
-    for port in range(wanted, wanted + 50):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                continue
-            return port
-    raise CommandError(f"No free port between {wanted} and {wanted + 49}.")

@@ -4,6 +4,7 @@ import time
 from argparse import ArgumentParser
 from typing import Any, get_args
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db.models import QuerySet
@@ -98,9 +99,15 @@ class Command(NounCommand):
             raise CommandError(f"{progress.counts[State.FAILED]} failed. Retry them with “batch retry {batch.pk}”.")
 
     def _work(self, batch: Batch) -> None:
-        queued = Operation.objects.filter(batch=batch, state=State.QUEUED).claimable().order_by("pk")
-        pk = None if WorkerHeartbeat.is_alive() else queued.values_list("pk", flat=True).first()
-        if pk is None or not runner.run(pk):
+        """Have a turn at one of its operations that can go on. What waits looks again after a moment."""
+        operations = Operation.objects.filter(batch=batch)
+        if not WorkerHeartbeat.is_alive():
+            if (pk := operations.claimable().by_turn().values_list("pk", flat=True).first()) is not None:
+                runner.take_turn(pk)
+                return
+            time.sleep(settings.FLEET["POLL"])
+            operations.wake()
+        else:
             time.sleep(LOOK)
 
 

@@ -3,9 +3,10 @@
 import time
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from bots.models import EmergencyStop, StopScope
 from bots.operations.emergency import continue_all, emergency_stop, report
@@ -13,7 +14,7 @@ from json_api.cli import NounCommand
 from json_api.routes.emergency_stops import named, rows
 from json_api.schemas.emergency_stops import EmergencyStopDetail, EmergencyStopIn, EmergencyStopOut
 from operations import runner
-from operations.models import Operation, State, WorkerHeartbeat
+from operations.models import Operation, WorkerHeartbeat
 
 #: Seconds between two looks at how far it is, and between two tries where no worker does it.
 LOOK = 0.5
@@ -76,13 +77,19 @@ class Command(NounCommand):
             lifted = EmergencyStop.objects.filter(pk=stop.pk, lifted_at__isnull=False).exists()
             if now.stopped == now.total or lifted:
                 return
-            if WorkerHeartbeat.is_alive() or not self._stop_one():
+            if WorkerHeartbeat.is_alive():
                 time.sleep(LOOK)
-            if not WorkerHeartbeat.is_alive() and time.monotonic() - tried >= AGAIN:
+                continue
+            self._work()
+            if time.monotonic() - tried >= AGAIN:
                 continue_all()
                 tried = time.monotonic()
 
-    def _stop_one(self) -> bool:
-        queued = Operation.objects.filter(kind="stop", state=State.QUEUED).claimable().order_by("pk")
-        pk = queued.values_list("pk", flat=True).first()
-        return pk is not None and runner.run(pk)
+    def _work(self) -> None:
+        """Have a turn at a stop, or at what gives way to one. What waits looks again after a moment."""
+        operations = Operation.objects.filter(Q(kind="stop") | Q(cancel_requested=True))
+        if (pk := operations.claimable().by_turn().values_list("pk", flat=True).first()) is not None:
+            runner.take_turn(pk)
+            return
+        time.sleep(settings.FLEET["POLL"])
+        operations.wake()

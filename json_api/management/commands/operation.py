@@ -8,6 +8,7 @@ from json_api.cli import NounCommand
 from json_api.schemas.operations import OperationOut, OperationWithSteps
 from operations.models import Operation
 from operations.problems import NotPossibleNow
+from operations.services import operation_cancel
 
 
 class Command(NounCommand):
@@ -29,5 +30,5 @@ class Command(NounCommand):
         operation = self.find(options["id"])
         if not operation.can_be_cancelled:
             raise NotPossibleNow(f"“{operation}” has already ended. Its state is “{operation.state}”.")
-        operation.cancel()
+        operation_cancel(operation)
         self.answer(self.find(options["id"]), options)

@@ -22,6 +22,8 @@ KILLED = "killed by 9"
 REPEATED = pytest.mark.full("the same boundary as the next step's begin")
 OTHER_STRATEGY = pytest.mark.full("the same boundary with the other kind of strategy")
 MOMENTS = ("begun", "acted", "recorded")
+#: Sandbox seconds in a second while an operation is to wait for something.
+UNHURRIED = 50
 #: How many instances were ever made, and how many live, after the operation on a bot that was deployed before.
 AFTER = {"redeploy": (2, 1), "stop": (1, 1), "start": (1, 1), "archive": (1, 0), "recover": (1, 1)}
 SHOWN = {
@@ -288,6 +290,52 @@ def test_a_rejected_key_is_cleaned_up_by_the_next_worker(key, sandbox, killed_an
     assert (operation.state, operation.error_code) == (State.FAILED, "key_refused")
     assert sandbox.world.accounts["client_sharp"] == {}
     assert not PushedKey.objects.exists()
+
+
+def unhurry(sandbox: Sandbox) -> None:
+    clock = sandbox.world.clock
+    clock.stop()
+    clock.speed = UNHURRIED
+    clock.resume()
+
+
+#: Where what each kind of operation waits for takes longest: how many orders are open in the end.
+WAITS = {"deploy:connected": 2, "redeploy:retire": 2, "redeploy:connected": 2, "stop:stop": 0, "archive:archive": 0}
+WAITS_OF_CRASHED = {"recover:recover": 0, "start:recover": 2, "archive:archive": 0}
+
+
+@pytest.mark.parametrize("moment", ["pausing", "paused", "woken"])
+@pytest.mark.parametrize("wait", WAITS)
+def test_an_operation_whose_worker_is_killed_around_a_wait_goes_on(
+    wait, moment, bot, sandbox, work, killed_and_taken_over
+):
+    kind, step = wait.split(":")
+    if kind != "deploy":
+        assert work(ask("deploy", bot)) == "exited with 0"
+        sandbox.world.clock.advance(31)
+        bot.refresh_from_db()
+    unhurry(sandbox)
+    # A stop that is confirmed at once waits for nothing: this one is lost, and sent again.
+    sandbox.faults.add("tunnel_offline", "/bot-orchestration/stop-bot", times=1)
+    operation = ask(kind, bot)
+    killed_and_taken_over(operation, f"{step}:{moment}")
+    assert_well_ended(operation, bot, sandbox, *(AFTER | {"deploy": (1, 1)})[kind])
+    sandbox.world.clock.advance(60)
+    assert len(sandbox.world.open_orders()) == WAITS[wait]
+
+
+@pytest.mark.parametrize("moment", ["pausing", "paused", "woken"])
+@pytest.mark.parametrize(("strategy", "wait"), with_both_strategies([*WAITS_OF_CRASHED]))
+def test_a_recovery_whose_worker_is_killed_around_a_wait_leaves_no_order(
+    wait, moment, crashed, sandbox, killed_and_taken_over
+):
+    kind, step = wait.split(":")
+    unhurry(sandbox)
+    operation = ask(kind, crashed)
+    killed_and_taken_over(operation, f"{step}:{moment}")
+    assert_well_ended(operation, crashed, sandbox, *AFTER[kind])
+    sandbox.world.clock.advance(60)
+    assert len(sandbox.world.open_orders()) == WAITS_OF_CRASHED[wait]
 
 
 @pytest.mark.parametrize("boundary", boundaries("look", "deploy", "connected"))

@@ -27,6 +27,7 @@ REDEPLOYED = "test_a_redeploy_whose_worker_is_killed_never_lets_two_instances_li
 ENDED = "test_an_ending_operation_survives_a_killed_worker"
 RECOVERED = "test_a_recovery_whose_worker_is_killed_leaves_no_order"
 CHANGED = "test_a_live_change_whose_worker_is_killed_is_made_once"
+WAITING = "test_an_operation_whose_worker_is_killed_around_a_wait_goes_on"
 ASLEEP = "test_a_worker_that_was_only_asleep_wakes_up_and_does_nothing"
 #: What every run kills for real, each kind of operation where a death leaves most to find out; a full run kills all.
 EVERY_RUN = {
@@ -44,6 +45,8 @@ EVERY_RUN = {
     f"{RECOVERED}[controller-redeploy-retire:accounted]",
     "test_a_start_whose_worker_is_killed_in_its_recovery_quotes_on_top_of_nothing[controller-recover:started]",
     "test_a_start_of_a_stopped_bot_whose_worker_is_killed_quotes_once[script-restart:starting]",
+    f"{WAITING}[deploy:connected-paused]",
+    f"{WAITING}[stop:stop-woken]",
     f"{CHANGED}[apply_settings-send:acted]",
     f"{CHANGED}[pause-switch:acted]",
     "test_a_push_whose_worker_is_killed_is_finished_by_another[push:acted]",

@@ -162,6 +162,9 @@ def arm(boundary: str, strike: Callable[[], None], patch: Callable[[Any, str, An
 
         patch(module, name, patched)
 
+    def in_step(lease: Any, operation: Any, waiting: Any) -> bool:
+        return bool(operation.current_step.key == key)
+
     match moment:
         case "begun":
             around(runner, "_begin", before=False, when=lambda run, step: step.key == key)
@@ -169,6 +172,12 @@ def arm(boundary: str, strike: Callable[[], None], patch: Callable[[Any, str, An
             around(runner, "_end", before=True, when=lambda lease, step, *rest: step.key == key)
         case "recorded":
             around(runner, "_end", before=False, when=lambda lease, step, *rest: step.key == key)
+        case "pausing":
+            around(runner, "_pause", before=True, when=in_step)
+        case "paused":
+            around(runner, "_pause", before=False, when=in_step)
+        case "woken":
+            around(runner, "_go_through_steps", before=True, when=lambda run, *rest: run.operation.awaits != "")
         case "unmarked":
             around(deploy, "_mark_as_sent", before=True)
         case "marked":

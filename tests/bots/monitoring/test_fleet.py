@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Server
+from accounts.polling import Poll
 from bots import tasks
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.monitoring.guards import OBSERVING_OPERATIONS
@@ -385,24 +386,24 @@ def observed(monkeypatch) -> list[str]:
 
 
 def test_of_two_workers_that_come_to_a_server_at_once_one_polls_it(shown, observed):
-    tasks.poll.call_local(shown.server_id)
-    tasks.poll.call_local(shown.server_id)
+    tasks.STATE.run_if_due(shown.server_id)
+    tasks.STATE.run_if_due(shown.server_id)
     assert observed == ["Nowhere"]
 
 
 def test_a_server_is_polled_again_after_its_interval(shown, observed, settings):
-    tasks.poll.call_local(shown.server_id)
+    tasks.STATE.run_if_due(shown.server_id)
     server = Server.objects.get(pk=shown.server_id)
     wait = (server.next_poll - timezone.now()).total_seconds()
     assert 0 < wait < settings.FLEET["INTERVAL"]
     Server.objects.update(next_poll=timezone.now())
-    tasks.poll.call_local(shown.server_id)
+    tasks.STATE.run_if_due(shown.server_id)
     assert observed == ["Nowhere"] * 2
 
 
-def test_the_fleet_task_enqueues_each_server_that_is_due(shown, monkeypatch):
+def test_the_fleet_task_polls_each_server_that_is_due(shown, monkeypatch):
     enqueued: list[int] = []
-    monkeypatch.setattr(tasks, "poll", enqueued.append)
+    monkeypatch.setattr(Poll, "start", lambda poll, server_id: enqueued.append(server_id))
     later = timezone.now() + timedelta(seconds=10)
     Server.objects.create(name="Later", base_url="http://127.0.0.1:10", password="x", next_poll=later)
     tasks.poll_fleet.call_local()

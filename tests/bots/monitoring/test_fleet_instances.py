@@ -24,7 +24,7 @@ def test_an_instance_that_is_no_bot_of_the_panel_is_kept_on_its_servers_row(live
     look(live)
     server.refresh_from_db()
     assert server.instances == sorted([foreign, live.deployment.instance_name])
-    running = running_on([server])[server.pk]
+    running = running_on(server)
     assert (running.own, running.unmanaged) == ([live.deployment], [foreign])
     assert live.duplicate_names == ""
 
@@ -82,12 +82,12 @@ def test_what_ended_since_the_poll_or_is_being_deployed_is_not_unmanaged(live, s
     look(live)
     live.deployment.end(BotState.ARCHIVED)
     server.refresh_from_db()
-    assert running_on([server])[server.pk].unmanaged == []
+    assert running_on(server).unmanaged == []
     Server.objects.update(instances_at=timezone.now() + timedelta(seconds=1))
     server.refresh_from_db()
-    assert running_on([server])[server.pk].unmanaged == [live.deployment.instance_name]
+    assert running_on(server).unmanaged == [live.deployment.instance_name]
     live.deployment.update(ended_at=None, instance_name="")
-    assert running_on([server])[server.pk].unmanaged == []
+    assert running_on(server).unmanaged == []
 
 
 def test_a_server_that_answers_with_failures_only_says_so_on_its_row(live, sandbox):

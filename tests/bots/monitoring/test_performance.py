@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Server
+from accounts.polling import Poll
 from bots import tasks
 from bots.models import Bot, PerformanceSample
 from bots.monitoring.performance import read_performance
@@ -128,7 +129,7 @@ def test_the_newest_of_each_controller_counts_in_any_order_of_storing(pmm):
 
 def test_servers_with_controllers_are_asked_and_others_are_left_alone(pmm, monkeypatch):
     enqueued: list[int] = []
-    monkeypatch.setattr(tasks, "performance", enqueued.append)
+    monkeypatch.setattr(Poll, "start", lambda poll, server_id: enqueued.append(server_id))
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
     tasks.poll_performance.call_local()
     assert enqueued == [pmm.server_id]
@@ -138,7 +139,7 @@ def test_servers_with_controllers_are_asked_and_others_are_left_alone(pmm, monke
 
 
 def test_the_task_reads_and_the_nightly_one_thins(pmm):
-    tasks.performance.call_local(pmm.server_id)
+    tasks.PERFORMANCE.run_if_due(pmm.server_id)
     assert pmm.deployment.performance.count() >= 11
     for minutes in (1, 2):
         taken_at = NOW.replace(hour=12) - KEPT_HOURLY - timedelta(days=2, minutes=minutes)
