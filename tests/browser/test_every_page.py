@@ -51,6 +51,8 @@ UNLINKED = {
     "password_change_done",
     "operations_operation_history",
     "notifications_incident_history",
+    "operations_batch_history",
+    "bots_emergencystop_history",
 }
 #: Pages that are the answer to a list's form: what is chosen in which list, for all of its rows.
 ASKED_OF_LISTS = {
