@@ -20,6 +20,9 @@ from operations.kinds import OperationType, StepContext, raised
 from operations.models import Operation
 from operations.problems import NotPossibleNow
 
+#: The columns of a server that rules about bots don't read.
+HEAVY = ("password", "connectors", "account_names")
+
 
 def check_server(server: Server) -> str:
     return " ".join([sign_in(server), check_engines(server)])
@@ -137,7 +140,12 @@ class BotOperation(OperationType[Bot]):
     blocked_by_emergency_stop: ClassVar[bool] = False
 
     def with_related(self, subjects: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
-        return subjects.select_related("client", "server", "strategy", "deployment").prefetch_related("duplicates")
+        # Of a server, what is large and what is encrypted is no concern of the rules.
+        return (
+            subjects.select_related("client", "server", "strategy", "deployment__server")
+            .defer(*(f"{server}__{name}" for server in ("server", "deployment__server") for name in HEAVY))
+            .prefetch_related("duplicates")
+        )
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return subject.trades_on

@@ -97,11 +97,16 @@ def _to_stop(stop: EmergencyStop, now: datetime) -> list[Bot]:
     about_to = _on_bots(_blocked_kinds()).values("subject_id")
     trading = not_stopped(stop.requested_at, now).values("bot")
     bots = stop.bots_in_scope.filter(Q(pk__in=trading) | Q(pk__in=about_to))
-    return list(bots.select_related("client", "server", "strategy", "deployment").prefetch_related("duplicates"))
+    return list(
+        bots.select_related("client", "server", "strategy", "deployment__server").prefetch_related("duplicates")
+    )
 
 
 def _due(bots: Sequence[Bot], stop: EmergencyStop, now: datetime) -> list[Bot]:
-    """Return those that no operation is ending now, and whose last stop was not just now."""
+    """Return those that no operation is ending now, and whose last stop was not just now.
+
+    Those on servers that answer come first: a stop that runs into a dead server holds a worker for its timeouts.
+    """
     active = set(_on_bots(sorted(ENDING)).values_list("subject_id", flat=True))
     recently: set[int] = set()
     if now - stop.requested_at > EAGER:
@@ -109,7 +114,8 @@ def _due(bots: Sequence[Bot], stop: EmergencyStop, now: datetime) -> list[Bot]:
             kind="stop", subject_type=ContentType.objects.get_for_model(Bot), finished_at__gt=now - PATIENT
         )
         recently = set(ended.values_list("subject_id", flat=True))
-    return [bot for bot in bots if bot.pk not in active | recently]
+    due = [bot for bot in bots if bot.pk not in active | recently]
+    return sorted(due, key=lambda bot: (bot.deployment.server if bot.deployment else bot.server).reachable is False)
 
 
 # --- how far it is ----------------------------------------------------------------------------------------------

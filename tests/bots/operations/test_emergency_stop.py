@@ -144,6 +144,13 @@ def test_a_bot_whose_orders_are_recorded_is_not_started_again_to_cancel_them(mak
     assert row.state == "stopped" and "may" in row.orders
 
 
+def test_bots_on_servers_that_answer_are_stopped_first(make_fleet, server):
+    make_fleet(server=server, clients=["Dead", "Gone"], elsewhere=["Far"])
+    type(server).objects.filter(pk=server.pk).update(reachable=False)
+    emergency_stop(**EVERYTHING)
+    assert [operation.subject.name for operation in stops()] == ["Far bot", "Dead bot", "Gone bot"]
+
+
 # --- keeps trying ---
 
 
