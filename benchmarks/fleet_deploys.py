@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 #: Of the worker. Each thread is held by one server that it waits for.
-THREADS = 48
+THREADS = int(os.environ.get("THREADS", 48))
+WORKERS = int(os.environ.get("WORKERS", 1))
 os.environ["WORKER_THREADS"] = str(THREADS)
 os.environ["QUEUE_URL"] = "redis://127.0.0.1:6390/0"
 
-from benchmarks.panel import new_database, print_table  # before the panel's own modules
+from benchmarks.panel import new_database, print_table, url_of_database  # before the panel's own modules
 
 # isort: split
-from django.db import connection
 from hummingbot_api_client import HummingbotAPIClient
 
 from accounts.models import Client, ExchangeKey, Server
@@ -76,7 +76,7 @@ def _panel(bots: int, servers: int) -> tuple[float, Deployment]:
     with ExitStack() as stack:
         served = stack.enter_context(sandboxes(servers))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        processes = Processes(folder, 1, 0, DATABASE_URL=_url(), WORKER_THREADS=str(THREADS))
+        processes = Processes(folder, WORKERS, 0, DATABASE_URL=url_of_database(), WORKER_THREADS=str(THREADS))
         stack.callback(processes.end)
         processes.start()
         subjects = [_bot(number, served.urls) for number in range(bots)]
@@ -92,14 +92,6 @@ def _panel(bots: int, servers: int) -> tuple[float, Deployment]:
         if served.live() != bots:
             raise RuntimeError(f"{served.live()} instances of {bots}")
         return took, subjects[0].plan_deployment()
-
-
-def _url() -> str:
-    """Return the address of the database that is being measured."""
-    facts = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{facts['NAME']}"
-    return f"postgres://{facts['USER']}:{facts['PASSWORD']}@{facts['HOST']}:{facts['PORT']}/{facts['NAME']}"
 
 
 def _bot(number: int, urls: list[str]) -> Bot:

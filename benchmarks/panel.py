@@ -47,6 +47,14 @@ def new_database() -> Iterator[str]:
             connection.creation.destroy_test_db(name, verbosity=0)
 
 
+def url_of_database() -> str:
+    """Return the address of the database that is being measured, for other processes."""
+    facts = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{facts['NAME']}"
+    return f"postgres://{facts['USER']}:{facts['PASSWORD']}@{facts['HOST']}:{facts['PORT']}/{facts['NAME']}"
+
+
 def median_ms(
     action: Callable[[], object],
     rounds: int,

@@ -16,7 +16,7 @@ from bots.monitoring.waiting import servers_waited_for, wake_by_sight
 from bots.operations.emergency import continue_all
 from bots.operations.restarts import restart_crashed
 from bots.operations.steps.rotate_key import prune_previous_values
-from operations.tasks import FIRST, run_operation
+from operations.tasks import FIRST, enqueue_due, run_operation
 
 STATE = Poll(
     due="next_poll",
@@ -42,6 +42,7 @@ def look_for_waiting() -> None:
     """Look at each server on which operations wait for something that its instances will show."""
     for pk in servers_waited_for():
         LOOK.start(pk)
+    enqueue_due()
 
 
 def _look(server: Server, *, within: float) -> None:
@@ -55,6 +56,9 @@ LOOK = Poll(
     every=timedelta(seconds=settings.FLEET["POLL"] / 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     rest=timedelta(0),
+    # A look takes some milliseconds, so a few threads are enough however many wait.
+    lane=Lane(4),
+    slow_lane=Lane(2),
 )
 
 

@@ -63,7 +63,9 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
 
 
 def take_turn(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) -> tuple[Turn, float]:
-    """Work on one operation until it ends or has to wait. Return which, and the seconds until it looks again."""
+    """Work on one operation until it ends or has to wait. Return which, and in how many seconds to wake it; 0 when
+    something else does that, see ``StepContext.wait_for``.
+    """
     holder = f"{worker_name()}:{uuid4().hex[:8]}"
     if not _claim(operation_id, holder):
         return Turn.NOT_TAKEN, 0
@@ -75,7 +77,7 @@ def take_turn(operation_id: int, on_step: Callable[[Step], None] = lambda step: 
         except LeaseLost:
             logger.warning("operation %s was resumed by another worker", operation.pk)
         except Waiting as waiting:
-            return Turn.WAITS, waiting.pause
+            return Turn.WAITS, 0 if waiting.sight[0] else waiting.pause
     return Turn.ENDED, 0
 
 

@@ -57,7 +57,7 @@ def _work_on_any(operations: Iterable[int]) -> bool:
                 return True
             continue
         turn, pause = runner.take_turn(operation_id)
-        if turn is runner.Turn.WAITS:
+        if pause:
             _look_again(operation_id, pause)
         if turn is not runner.Turn.NOT_TAKEN:
             return True
@@ -75,6 +75,12 @@ def _look_again(operation_id: int, pause: float) -> None:
 def next_up(candidates: OperationQuerySet) -> list[int]:
     """Return what a worker may take next: a few, because others take them at the same moment."""
     return list(candidates.claimable().in_groups_with_capacity().by_turn().values_list("pk", flat=True)[:THREADS])
+
+
+def enqueue_due() -> None:
+    """Enqueue what has waited long enough and was not woken."""
+    for pk in next_up(Operation.objects.waiting()):
+        run_operation(pk)
 
 
 @db_task(priority=FIRST)

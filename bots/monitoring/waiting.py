@@ -4,6 +4,11 @@ A hundred bots that are being started cost a server the same light calls as one.
 something else is seen of its instance than it saw itself, and then looks closely.
 """
 
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
 from accounts.connection import talking_to
 from accounts.models import Server
 from bots.monitoring.snapshot import Snapshot, place_of
@@ -40,4 +45,7 @@ def wake_by_sight(server: Server, *, within: float | None = None) -> list[int]:
     except FAILURES:
         return []  # the poll says so
     changed = [pk for pk, where, before in seen if str(snapshot.sight_of(where.removeprefix(place))) != before]
+    # While the server is looked at here, those whose instances look as before need not look by themselves.
+    later = timezone.now() + timedelta(seconds=settings.FLEET["GLANCE"])
+    waiting.exclude(pk__in=changed).filter(awaits_until__gt=later).update(wake_at=later)
     return waiting.filter(pk__in=changed).wake()

@@ -54,6 +54,11 @@ class Processes:
         """What the workers have logged, those that were killed included."""
         return sorted(self._folder.glob("worker*.log"))
 
+    @property
+    def worker_pid(self) -> int:
+        """Of the first worker."""
+        return self._workers[0].pid
+
     def start(self) -> None:
         if self._redis_port:
             self._start_redis()
@@ -88,7 +93,7 @@ class Processes:
 
     def memory(self) -> dict[str, float]:
         """Return the resident memory of a worker and of a web process that were never killed, in MB."""
-        return {"worker": _resident(self._workers[0].pid), "web": sum(map(_resident, _family(self._webs[0].pid)))}
+        return {"worker": resident(self._workers[0].pid), "web": sum(map(resident, _family(self._webs[0].pid)))}
 
     def end(self) -> None:
         running = [*self._webs, *self._workers, *([self._redis] if self._redis else [])]
@@ -133,7 +138,8 @@ class Processes:
         )
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
+    """Return the memory of a process in MB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

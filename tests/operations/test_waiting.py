@@ -159,12 +159,38 @@ def test_of_two_that_wake_it_one_has_a_turn(waiting, found):
     assert found.looks == 1
 
 
-def test_a_worker_schedules_its_next_look(waiting, monkeypatch, settings):
+@pytest.fixture
+def scheduled(monkeypatch) -> list[Any]:
+    """The wake-ups that the queue was asked for: which operation, and in how many seconds."""
     scheduled: list[Any] = []
-    monkeypatch.setattr(tasks.run_operation, "schedule", lambda args, delay: scheduled.append((args, delay)))
+    monkeypatch.setattr(tasks.run_operation, "schedule", lambda args, delay: scheduled.append((*args, delay)))
+    return scheduled
+
+
+def test_a_worker_schedules_its_next_look(waiting, scheduled, settings):
     let_it_be_time(waiting)
     tasks.run_operation.call_local(waiting.pk)
-    assert scheduled == [((waiting.pk,), settings.FLEET["POLL"])]
+    assert scheduled == [(waiting.pk, settings.FLEET["POLL"])]
+
+
+def test_what_others_wake_is_not_scheduled(make_kind, request_operation, scheduled, settings):
+    settings.FLEET = settings.FLEET | {"GLANCE": 30}
+    make_kind(one=lambda run: run.wait_for("it", lambda: None, 60, sight=lambda: ("there", "as it was")) or "")
+    operation = request_operation()
+    tasks.run_operation.call_local(operation.pk)
+    operation.refresh_from_db()
+    assert (scheduled, operation.wake_on, operation.wake_unless) == ([], "there", "as it was")
+    assert timedelta(seconds=28) < operation.wake_at - timezone.now() <= timedelta(seconds=31)
+
+
+def test_a_queue_that_fails_costs_no_operation(waiting, monkeypatch):
+    def fail(args, delay):
+        raise ConnectionError
+
+    monkeypatch.setattr(tasks.run_operation, "schedule", fail)
+    let_it_be_time(waiting)
+    tasks.run_operation.call_local(waiting.pk)
+    assert (state(waiting), waiting.is_waiting) == (State.RUNNING, True)
 
 
 def test_a_wake_up_that_got_lost_is_repeated(waiting, monkeypatch):
@@ -174,7 +200,8 @@ def test_a_wake_up_that_got_lost_is_repeated(waiting, monkeypatch):
     assert enqueued == []
     let_it_be_time(waiting)
     tasks.enqueue_claimable.call_local()
-    assert enqueued == [waiting.pk]
+    tasks.enqueue_due()
+    assert enqueued == [waiting.pk, waiting.pk]
 
 
 # --- as safe as before ---

@@ -93,6 +93,17 @@ def test_a_server_on_which_nothing_waits_is_not_asked(sandbox, server):
     assert not sandbox.requests
 
 
+def test_what_is_looked_at_for_it_does_not_look_by_itself_until_its_time_is_over(starting, server, settings):
+    settings.FLEET = settings.FLEET | {"GLANCE": 40}
+    long, short = starting(), starting(name="Another")
+    Operation.objects.filter(pk=long.pk).update(awaits_until=timezone.now() + 3 * LATER)
+    before = Operation.objects.in_bulk()
+    wake_by_sight(server)
+    after = Operation.objects.in_bulk()
+    assert after[long.pk].wake_at > before[long.pk].wake_at
+    assert after[short.pk].wake_at == before[short.pk].wake_at
+
+
 def test_servers_are_looked_at_only_while_somebody_waits_there(starting, server, bot, sandbox):
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
     assert servers_waited_for() == set()
