@@ -47,7 +47,7 @@ class Reader(Protocol):
     def __call__(self, server: Server, *, within: float) -> None: ...
 
 
-class Lane:
+class PollThreads:
     """Threads that poll servers, started as they are needed. They end with the process, also in the middle of a poll:
     another one follows when that is presumed dead.
 
@@ -74,7 +74,7 @@ class Lane:
             threading.Thread(target=self._work, name="poll", daemon=True).start()
 
     def _work(self) -> None:
-        _of_thread.lane = self
+        _of_thread.threads = self
         while True:
             with self._lock:
                 self._free += 1
@@ -94,20 +94,20 @@ class Lane:
 @contextmanager
 def waiting_for_server() -> Iterator[None]:
     """Leave the database to other polls while this one waits for its server: many may wait at once."""
-    lane: Lane | None = getattr(_of_thread, "lane", None)
-    if lane is None:
+    threads: PollThreads | None = getattr(_of_thread, "threads", None)
+    if threads is None:
         yield
         return
     connections.close_all()
-    lane.database.release()
+    threads.database.release()
     try:
         yield
     finally:
-        lane.database.acquire()
+        threads.database.acquire()
 
 
 #: For what is read less often than states: shared, because each of their threads needs a connection to the database.
-READING, SLOW_READING = Lane(8), Lane(4)
+READING, SLOW_READING = PollThreads(8), PollThreads(4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class Poll:
         max_duration: a worker that takes longer is presumed dead.
         rest: from the end of a poll to the next, at least.
         longest: to what ``every`` grows, doubled by each poll that does not reach the server.
-        lane, slow_lane: the threads for most servers, and those for servers that are slow or do not answer.
+        threads, slow_threads: the threads for most servers, and those for servers that are slow or do not answer.
     """
 
     due: str
@@ -130,8 +130,8 @@ class Poll:
     max_duration: timedelta
     rest: timedelta = REST
     longest: timedelta | None = None
-    lane: Lane = field(default=READING, compare=False)
-    slow_lane: Lane = field(default=SLOW_READING, compare=False)
+    threads: PollThreads = field(default=READING, compare=False)
+    slow_threads: PollThreads = field(default=SLOW_READING, compare=False)
     _slow: set[int] = field(default_factory=set, init=False, compare=False)
     _started: set[int] = field(default_factory=set, init=False, compare=False)
 
@@ -147,7 +147,7 @@ class Poll:
                 return
             self._started.add(server_id)
         asked_at = timezone.now()
-        (self.slow_lane if server_id in self._slow else self.lane).put(lambda: self._run(server_id, asked_at))
+        (self.slow_threads if server_id in self._slow else self.threads).put(lambda: self._run(server_id, asked_at))
 
     def _run(self, server_id: int, asked_at: datetime) -> None:
         try:
@@ -162,8 +162,8 @@ class Poll:
         holds at most one thread per kind of poll.
 
         Args:
-            asked_at: from when on the interval counts; now by default. Whoever waited for a thread is not polled less
-                often for that.
+            asked_at: from when on the interval counts; now by default. A server that waited for a thread is not polled
+                less often for that.
         """
         with _exclusive(server_id, self.due) as exclusive:
             started, begun = timezone.now(), time.monotonic()

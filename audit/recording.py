@@ -166,6 +166,7 @@ def requested(sender: Any, instance: Operation, created: bool = False, **kwargs:
             instance.label.lower(),
             instance.subject,
             label=instance.subject_label,
+            detail=f"Part of “{instance.batch}”." if instance.batch else "",
             operation=instance,
             user=instance.requested_by,
         )

@@ -60,6 +60,29 @@ class ClientOffboarded(Problem):
     )
 
 
+class EmergencyStopActive(Problem):
+    """Nothing begins to trade where somebody has stopped everything at once. What runs may be ended.
+
+    Attributes:
+        url: the page of the emergency stop.
+    """
+
+    code = "emergency_stop_active"
+    fix_target = "emergency_stop"
+    meaning = (
+        "An emergency stop is in force. Until it is lifted, nothing is deployed, started, resumed or changed live."
+    )
+    default_remedy = (
+        "Ask an administrator or an operator to lift the emergency stop on its page, then try again. An account "
+        "manager can lift one that they started for an own client. JSON API: /emergency-stops/{id}/lift; terminal: "
+        "“emergency_stop lift”."
+    )
+
+    def __init__(self, message: str = "", *, url: str = "") -> None:
+        super().__init__(message)
+        self.url = url
+
+
 class InstanceNameTaken(Problem):
     """Another bot's instances have the same name on this server, so the two could be mistaken for each other."""
 

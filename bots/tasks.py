@@ -7,12 +7,14 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from accounts.models import Server
-from accounts.polling import Lane, Poll
+from accounts.polling import PollThreads, Poll
 from accounts.tasks import EVERY, MAX_DURATION
 from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
 from bots.monitoring.poll import poll_server
 from bots.monitoring.waiting import servers_waited_for, wake_by_sight
+from bots.operations.emergency import continue_all
+from bots.operations.restarts import restart_crashed
 from bots.operations.steps.rotate_key import prune_previous_values
 from bots.unapplied import compare_bots
 from operations.tasks import FIRST, enqueue_due, run_operation
@@ -24,8 +26,8 @@ STATE = Poll(
     every=timedelta(seconds=settings.FLEET["INTERVAL"] - 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     longest=timedelta(seconds=settings.FLEET["LONGEST_INTERVAL"]),
-    lane=Lane(int(settings.FLEET["POLL_THREADS"]), int(settings.FLEET["POLL_CONNECTIONS"])),
-    slow_lane=Lane(8, 2),
+    threads=PollThreads(int(settings.FLEET["POLL_THREADS"]), int(settings.FLEET["POLL_CONNECTIONS"])),
+    slow_threads=PollThreads(8, 2),
 )
 PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVERY, max_duration=MAX_DURATION)
 
@@ -56,9 +58,21 @@ LOOK = Poll(
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     rest=timedelta(0),
     # A look takes some milliseconds, so a few threads are enough however many wait.
-    lane=Lane(4),
-    slow_lane=Lane(2),
+    threads=PollThreads(4),
+    slow_threads=PollThreads(2),
 )
+
+
+@db_task(priority=FIRST)
+def continue_emergency_stops() -> None:
+    """Stop again what has not stopped under an emergency stop."""
+    continue_all()
+
+
+@db_task(priority=FIRST)
+def restart_crashed_bots() -> None:
+    """Start bots again that have crashed, if their restart policy says so."""
+    restart_crashed()
 
 
 @db_task()

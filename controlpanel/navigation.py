@@ -60,7 +60,12 @@ DAY = (
         "Bots",
         "smart_toy",
         "admin:bots_bot_changelist",
-        parts=(Place("Deployments", "rocket_launch", "admin:bots_deployment_changelist", "bots.view_deployment"),),
+        parts=(
+            Place("Deployments", "rocket_launch", "admin:bots_deployment_changelist", "bots.view_deployment"),
+            Place(
+                "Emergency stops", "emergency_home", "admin:bots_emergencystop_changelist", "bots.view_emergencystop"
+            ),
+        ),
     ),
     Place(
         "Markets",
@@ -82,7 +87,10 @@ DAY = (
         "history",
         "admin:audit_auditevent_changelist",
         "audit.view_auditevent",
-        parts=(Place("Operations", "bolt", "admin:operations_operation_changelist", "operations.view_operation"),),
+        parts=(
+            Place("Operations", "bolt", "admin:operations_operation_changelist", "operations.view_operation"),
+            Place("Batches", "stacks", "admin:operations_batch_changelist", "operations.view_batch"),
+        ),
     ),
     Place(
         "Incidents",

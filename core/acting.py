@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from django.db import models
 from django.dispatch import Signal
@@ -29,11 +30,13 @@ class Actor:
     Attributes:
         request: of a page or of the JSON API. Its user is only known once it was let in.
         recorded: the rows that this request or command has changed, as the trail has them.
+        emergency_stops: those that are in force, once a request has read them.
     """
 
     door: Door
     request: HttpRequest | None = None
     recorded: set[tuple[str, str]] = field(default_factory=set)
+    emergency_stops: list[Any] | None = None
 
 
 _current: ContextVar[Actor | None] = ContextVar("actor", default=None)

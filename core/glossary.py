@@ -7,6 +7,7 @@ GLOSSARY = {
     "prices and PnL are counted in it.",
     "Bot": "A client, a connector, a trading pair, a strategy and its settings. A bot does nothing until it is "
     "deployed.",
+    "Batch": "The same operation for many bots or clients, requested at once, with its progress and its failures.",
     "Check": "Asks the server and the exchange whether a bot's definition is valid. Changes nothing.",
     "Channel": "Sends notifications about incidents by e-mail, Slack, Discord, Telegram or webhook.",
     "Client": "A customer of the agency. The bots trade with the client's money and exchange keys.",
@@ -18,6 +19,8 @@ GLOSSARY = {
     "Docker": "The software that runs each instance on a server in its own container.",
     "Depth": "The value of the orders on one side of an order book within a distance of the mid price.",
     "Drawdown": "How far profit may fall from its peak before the bot stops itself.",
+    "Emergency stop": "Stops everything, a client's bots or a server's bots at once, and blocks deploys until it is "
+    "lifted.",
     "Exchange key": "The API key, secret and, at some exchanges, a third value. They let software trade for the "
     "client.",
     "Headless": "Running without Hummingbot's own user interface, as bots on a server do.",
@@ -38,6 +41,7 @@ GLOSSARY = {
     "cancelled.",
     "Recover": "Starts an instance that did not stop cleanly, just long enough to stop it and cancel its orders.",
     "Redeploy": "Archives a bot's instance and starts a new one with the current definition and keys.",
+    "Restart policy": "Whether the panel starts a bot again after a crash, and how often within an hour.",
     "Rotate": "Replaces an exchange key: enter the new values, push them, and redeploy the bots that use the key.",
     "Script": "A strategy as a Python file that the panel uploads to the server.",
     "Two-factor authentication": "A code from an authenticator app that is required in addition to the password.",

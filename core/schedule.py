@@ -52,6 +52,8 @@ SCHEDULE = (
     Job(name="compare bots with their definitions", task="bots.tasks.compare_definitions", every=20),
     Job(name="look for what operations wait for", task="bots.tasks.look_for_waiting", every=2),
     Job(name="enqueue operations that nobody works on", task="operations.tasks.enqueue_claimable", every=20),
+    Job(name="continue emergency stops", task="bots.tasks.continue_emergency_stops", every=20),
+    Job(name="restart crashed bots", task="bots.tasks.restart_crashed_bots", every=20),
     Job(name="detect incidents and send notifications", task="notifications.tasks.detect_and_notify", every=20),
     Job(name="send invitations", task="controlpanel.tasks.send_invitations", every=60),
     Job(name="detect events and send webhooks", task="json_api.tasks.detect_and_send", every=20),

@@ -14,7 +14,7 @@ from json_api.error_handlers import MEDIA_TYPE, handle_problems, problem_respons
 from json_api.parser import StrictParser
 from json_api.problems import MethodRefused, RequestProblem
 from json_api.router import STATUSES
-from json_api.routes import bots, clients, markets, operations, orders, servers, webhooks
+from json_api.routes import batches, bots, clients, emergency_stops, markets, operations, orders, servers, webhooks
 from json_api.schemas.bots import BotStateEvent
 from json_api.schemas.operations import OperationEvent
 
@@ -121,5 +121,5 @@ api = PanelAPI(
 )
 handle_problems(api)
 # The routes of a bot's orders come before those of its operations, which match any word after its number.
-for routes in (orders, markets, bots, clients, servers, operations, webhooks):
+for routes in (orders, markets, bots, clients, servers, operations, batches, emergency_stops, webhooks):
     api.add_router("", routes.router)

@@ -20,11 +20,11 @@ from json_api.problems import (
 
 
 class Bearer(HttpBearer):
-    """Lets a request in whose token has a scope, or any token when none is named."""
+    """Lets a request in whose token has one of the scopes, or any token when none is named."""
 
-    def __init__(self, scope: Scope | None = None) -> None:
+    def __init__(self, *scopes: Scope) -> None:
         super().__init__()
-        self.scope = scope
+        self.scopes = scopes
 
     def authenticate(self, request: HttpRequest, token: str) -> Token:
         """Return the token's row, and set ``request.user`` to its user.
@@ -33,8 +33,8 @@ class Bearer(HttpBearer):
             TokenMissing, AddressRefused, SecondFactorMissing, TooManyRequests, ScopeMissing
         """
         found = consume_quota(request, token)
-        if self.scope:
-            require_scope(found, self.scope)
+        if self.scopes and not set(self.scopes) & set(found.scopes):
+            require_scope(found, self.scopes[0])
         return found
 
 
@@ -72,6 +72,7 @@ any_token = Bearer()
 may_read, may_deploy, may_write_keys, may_administer = (
     Bearer(scope) for scope in (Scope.READ, Scope.DEPLOY, Scope.KEYS, Scope.ADMIN)
 )
+may_deploy_or_write_keys = Bearer(Scope.DEPLOY, Scope.KEYS)
 
 
 def require(user: AnyUser, permission: str) -> None:

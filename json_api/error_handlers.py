@@ -11,7 +11,14 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
 
-from bots.problems import BotExists, BotLive, ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
+from bots.problems import (
+    BotExists,
+    BotLive,
+    ClientOffboarded,
+    EmergencyStopActive,
+    OrdersMayBeOpen,
+    PauseWouldEnd,
+)
 from core.problems import Problem
 from core.problems.server import problem_of
 from hummingbot_api.errors import HummingbotAPIError
@@ -31,7 +38,17 @@ logger = logging.getLogger(__name__)
 #: For problems with a status of their own, although the request is not at fault.
 STATUSES = {
     **dict.fromkeys(
-        (OperationActive, NotPossibleNow, BotExists, BotLive, PauseWouldEnd, OrdersMayBeOpen, ClientOffboarded), 409
+        (
+            OperationActive,
+            NotPossibleNow,
+            BotExists,
+            BotLive,
+            PauseWouldEnd,
+            OrdersMayBeOpen,
+            ClientOffboarded,
+            EmergencyStopActive,
+        ),
+        409,
     ),
     PanelFault: 500,
 }

@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Callable
 from threading import BoundedSemaphore
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
@@ -18,8 +18,11 @@ from json_api.models import IdempotencyRecord
 from json_api.problems import FieldsInvalid, IdempotencyKeyReused, OperationFailed
 from json_api.schemas.common import Waiting
 from operations import kinds
-from operations.models import Operation, State
+from operations.models import Batch, Operation, State
 from operations.services import operation_request
+
+#: What a request submits.
+Submitted = TypeVar("Submitted", Operation, Batch)
 
 #: A request that waits occupies a thread of the web process: the others must stay free for those that don't.
 _waiting = BoundedSemaphore(settings.API["WAITING"])
@@ -44,8 +47,8 @@ def submit(kind: str, subject: models.Model, request: HttpRequest, **options: An
     return operation_request(kind=kind, subject=subject, requested_by=request.user, options=options)
 
 
-def idempotent(request: HttpRequest, submit: Callable[[], Operation]) -> Operation:
-    """Return the operation that ``submit`` makes; for a repeated request, the one that it made the first time.
+def idempotent(request: HttpRequest, submit: Callable[[], Submitted]) -> Submitted:
+    """Return the operation or batch that ``submit`` makes; for a repeated request, the one that it made the first time.
 
     ``submit`` runs in one transaction with the record of the request. Without an ``Idempotency-Key`` it just runs.
 
@@ -64,16 +67,17 @@ def idempotent(request: HttpRequest, submit: Callable[[], Operation]) -> Operati
     try:
         with transaction.atomic():
             record = IdempotencyRecord.objects.create(user=user, key=key, fingerprint=fingerprint)
-            record.operation = submit()
-            record.save(update_fields=["operation"])
-            return record.operation
+            submitted = submit()
+            record.record(submitted)
+            return submitted
     except IntegrityError:
-        earlier = IdempotencyRecord.objects.select_related("operation").filter(user=user, key=key).first()
-        if earlier is None or earlier.operation is None:
+        earlier = IdempotencyRecord.objects.select_related("operation", "batch").filter(user=user, key=key).first()
+        if earlier is None or earlier.submitted is None:
             raise
     if earlier.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    return earlier.operation
+    # The same request submits the same thing.
+    return cast(Submitted, earlier.submitted)
 
 
 def respond(

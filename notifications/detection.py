@@ -7,17 +7,18 @@ incident, the server's; a bot that an operation works on has none before that op
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, prefetch_related_objects
 
 from accounts.balances.minimums import balances_by_key, describe
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, OrphanedOrders, UnmanagedInstance
 from bots.monitoring.guards import busy_bots
-from bots.problems import InstanceNotListed, OrdersMayBeOpen
+from bots.problems import EmergencyStopActive, InstanceNotListed, OrdersMayBeOpen
 from bots.reporting.corrections import is_corrected
 from bots.reporting.guidance import TROUBLE_ADVICE, paper_remedy
 from core.exchanges import title_of
@@ -30,6 +31,7 @@ from hummingbot_api.text import truncate
 from markets.models import Obligation
 from markets.obligations.standing import standings
 from markets.obligations.words import broken_words, remedy_for
+from notifications.emergency import emergency_stops
 from notifications.incidents import Group, Verdict, apply_verdict, close
 from notifications.kinds import FAMILIES, TRADE_ENDING_OPERATIONS, IncidentKind, may_trade_on
 from notifications.models import Incident
@@ -43,6 +45,7 @@ from notifications.problems import (
     ObligationBroken,
     UnmanagedInstanceFound,
 )
+from notifications.restarts import restarts
 from operations import kinds
 from operations.models import ACTIVE_STATES, Operation, State
 
@@ -76,7 +79,21 @@ def detect(now: datetime) -> None:
         {group[2] for group in current if group[1] == ContentType.objects.get_for_model(model).pk}
         for model in (Bot, ExchangeKey)
     )
-    found = _servers(now), _bots(now, bots), _unmanaged(now), _balances(now, keys), _operations(now), _obligations(now)
+    subjects: dict[str, list[Any]] = {IncidentKind.EMERGENCY_STOP: [], IncidentKind.RESTARTS_EXHAUSTED: []}
+    of_fleet = [incident for incident in chain.from_iterable(current.values()) if incident.kind in subjects]
+    prefetch_related_objects(of_fleet, "subject")
+    for incident in of_fleet:
+        subjects[incident.kind].append(incident.subject)
+    found = (
+        _servers(now),
+        _bots(now, bots),
+        _unmanaged(now),
+        _balances(now, keys),
+        _operations(now),
+        _obligations(now),
+        emergency_stops(now, subjects[IncidentKind.EMERGENCY_STOP]),
+        restarts(now, subjects[IncidentKind.RESTARTS_EXHAUSTED]),
+    )
     for verdicts in found:
         for verdict in verdicts:
             apply_verdict(verdict, current.get(verdict.group, []), now)
@@ -291,7 +308,8 @@ def _operations(now: datetime) -> Iterator[Verdict]:
     incidents = Incident.objects.filter(operation=OuterRef("pk"))
     failed = (
         Operation.objects.filter(state=State.FAILED, kind__in=changing)
-        .exclude(error_code=OrdersMayBeOpen.code)  # has its own incident, which lasts longer
+        # These have incidents of their own, which last longer.
+        .exclude(error_code__in=(OrdersMayBeOpen.code, EmergencyStopActive.code))
         .filter(subject_type__in=ContentType.objects.get_for_models(Bot, Client, ExchangeKey, Server).values())
         .annotate(known=Exists(incidents), current=Exists(incidents.current()), settled=Exists(settled))
         .filter(Q(finished_at__gte=now - FRESH, known=False, settled=False) | Q(current=True))

@@ -22,6 +22,8 @@ class IncidentKind(models.TextChoices):
     UNMANAGED_INSTANCE = "unmanaged_instance", "unmanaged bot on a server"
     LOW_BALANCE = "low_balance", "low balance"
     OBLIGATION_BROKEN = "obligation_broken", "obligation broken"
+    EMERGENCY_STOP = "emergency_stop", "emergency stop in force"
+    RESTARTS_EXHAUSTED = "restarts_exhausted", "bot not restarted again"
 
 
 #: What is said of many of them at once: “312 bots are unresponsive”.
@@ -67,6 +69,8 @@ SEVERITIES: dict[str, Severity] = {
     IncidentKind.SERVER_DOWN: Severity.CRITICAL,
     IncidentKind.DOCKER_DOWN: Severity.CRITICAL,
     IncidentKind.MQTT_DOWN: Severity.CRITICAL,
+    IncidentKind.EMERGENCY_STOP: Severity.CRITICAL,
+    IncidentKind.RESTARTS_EXHAUSTED: Severity.CRITICAL,
     # Something does not do what it should.
     IncidentKind.BOT_STOPPED: Severity.WARNING,
     IncidentKind.BOT_NOT_QUOTING: Severity.WARNING,
@@ -96,6 +100,8 @@ FAMILIES: dict[str, str] = {
     IncidentKind.UNMANAGED_INSTANCE: "unknown",
     IncidentKind.LOW_BALANCE: "balance",
     IncidentKind.OBLIGATION_BROKEN: "obligation",
+    IncidentKind.EMERGENCY_STOP: "emergency",
+    IncidentKind.RESTARTS_EXHAUSTED: "restarts",
 }
 #: These may be a passing hiccup, and so may their end: each takes two checks in a row. A deploy, for one, blocks its
 #: whole server for a moment.

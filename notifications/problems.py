@@ -30,6 +30,18 @@ class BotUnresponsive(Problem):
     )
 
 
+class RestartsExhausted(Problem):
+    """A bot crashed again after it was started as often as its restart policy allows."""
+
+    code = "restarts_exhausted"
+    fix_target = "bot"
+    meaning = "The bot keeps crashing. The panel has restarted it as often as its restart policy allows, and gave up."
+    default_remedy = (
+        "Read the bot's log and fix the cause. Then use “Start” or “Redeploy”: from then on it is restarted again "
+        "after a crash."
+    )
+
+
 class BotStopped(Problem):
     """A bot's strategy ended without a request from the panel."""
 

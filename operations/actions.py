@@ -6,7 +6,6 @@ confirmation, or is itself a form that posts. Either way the click ends on the p
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -23,6 +22,7 @@ from core.admin.base import PanelAdmin
 from core.admin.live_pages import lead_to, redirect_to_login, wants_fragment
 from core.problems import Problem
 from operations import kinds
+from operations.batches import batch_request
 from operations.kinds import OperationType
 from operations.models import Operation
 from operations.problems import NotPossibleNow, OperationActive
@@ -30,6 +30,9 @@ from operations.services import operation_request
 
 #: How many of a subject's operations its page shows.
 RECENT = 5
+
+#: For how many objects the confirmation says what will happen to each; the others are named.
+DETAILED = 25
 
 
 class OperatesMixin(PanelAdmin):
@@ -157,7 +160,11 @@ class OperatesMixin(PanelAdmin):
                         "blocked": reason_of(blocker) if (blocker := blockers[subject.pk]) else "",
                         "preview": kind.preview(subject, request.GET) if len(subjects) == 1 else (),
                     }
-                    for subject in subjects
+                    for subject in subjects[:DETAILED]
+                ],
+                "others": [
+                    (subject, reason_of(blocker) if (blocker := blockers[subject.pk]) else "")
+                    for subject in subjects[DETAILED:]
                 ],
                 "possible": possible,
                 "selected": [obj.pk for obj in objects] if ACTION_CHECKBOX_NAME in request.POST else [],
@@ -169,35 +176,36 @@ class OperatesMixin(PanelAdmin):
     def submit_view(
         self, request: HttpRequest, kind: OperationType[Any], objects: list[Any], back: str
     ) -> HttpResponse:
-        """Submit the operation for each of the objects, and lead to its page, or back to a page that shows it."""
+        """Submit the operation for each of the objects, and lead to its page, to that of the batch of several, or back
+        to a page that shows it.
+        """
         subjects = self._subjects(objects, kind)
         form = self._options_form(request, kind, subjects, data=request.POST) if "answered" in request.POST else None
         if form is not None and not form.is_valid():
             return self.confirm_view(request, kind, objects, back, form)
         options = form.cleaned_data if form is not None else {}
-        #: The number and the page of each operation that was submitted, or that is active instead.
-        operations: list[tuple[int, str]] = []
-        for subject in subjects:
-            if (blocker := kind.blocker(subject)) is not None:
-                messages.warning(request, reason_of(blocker))
-                continue
-            try:
-                operation = operation_request(
-                    kind=kind.name, subject=subject, requested_by=request.user, options=options
-                )
-                operations.append((operation.pk, operation.get_absolute_url()))
-            except OperationActive as problem:
-                messages.warning(request, link_to_active(problem))
-                operations.append((problem.operation_id, problem.url))
-            except Problem as problem:
-                messages.error(request, f"{subject}: {problem.message} {problem.remedy}")
-        if not operations or (self.shows_progress and wants_fragment(request)):
+        if len(subjects) > 1:
+            batch = batch_request(kind=kind.name, subjects=subjects, requested_by=request.user, options=options)
+            return lead_to(request, batch.get_absolute_url())
+        pages = [self._submit(request, kind, subject, options) for subject in subjects]
+        if not any(pages) or (self.shows_progress and wants_fragment(request)):
             return lead_to(request, back)
-        if len(operations) == 1:
-            return lead_to(request, operations[0][1])
-        messages.success(request, f"{len(operations)} operations are queued. This list shows their progress.")
-        these = urlencode({"id__in": ",".join(str(pk) for pk, _ in operations)})
-        return lead_to(request, f"{reverse('admin:operations_operation_changelist')}?{these}")
+        return lead_to(request, pages[0])
+
+    def _submit(self, request: HttpRequest, kind: OperationType[Any], subject: Any, options: dict[str, Any]) -> str:
+        """Submit the operation; return its page, or that of the operation that is active instead, or nothing."""
+        if (blocker := kind.blocker(subject)) is not None:
+            messages.warning(request, reason_of(blocker))
+            return ""
+        try:
+            operation = operation_request(kind=kind.name, subject=subject, requested_by=request.user, options=options)
+        except OperationActive as problem:
+            messages.warning(request, link_to_active(problem))
+            return problem.url
+        except Problem as problem:
+            messages.error(request, f"{subject}: {problem.message} {problem.remedy}")
+            return ""
+        return operation.get_absolute_url()
 
     def _subjects(self, objects: Iterable[Any], kind: OperationType[Any]) -> list[Any]:
         """Return the operation's subjects, each once."""

@@ -21,7 +21,8 @@ from core.problems import Problem
 from core.templatetags.connectors import account_type_badge
 from operations import kinds
 from operations.actions import ReadOnlyMixin, link_to_active
-from operations.models import Operation, State, WorkerHeartbeat
+from operations.batch_admin import BatchAdmin
+from operations.models import Batch, Operation, State, WorkerHeartbeat
 from operations.problems import OperationActive
 from operations.services import operation_cancel, operation_retry
 
@@ -32,6 +33,7 @@ STATE_COLORS = {
     State.FAILED: "danger",
     State.CANCELLED: "warning",
 }
+admin.site.register(Batch, BatchAdmin)
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -142,6 +144,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
             "followups": followups,
             "changes": operation.is_active or any(followup.is_active for followup in followups),
             "subject": operation.subject,
+            "batch": Batch.objects.visible_to(request.user).filter(operations=operation).first(),
             "who_can_fix": who_can_fix,
             "fix_link": None if who_can_fix else operation.fix_link,
             "color": STATE_COLORS[State(operation.state)],

@@ -160,6 +160,10 @@ class OperationType(Generic[Subject]):
         of_options = {permission for option, permission in self.option_permissions.items() if options.get(option)}
         return bool(user.has_perms({self.permission, *of_options}))
 
+    def with_related(self, subjects: "models.QuerySet[Subject]") -> "models.QuerySet[Subject]":
+        """Return the subjects with what the rules below read of other tables, for an operation on many."""
+        return subjects
+
     def form_class(self, subjects: Sequence[Any]) -> type[forms.Form] | None:
         """Return the form for further questions about these subjects, one or many, on the confirmation page."""
         return self.options_form
@@ -249,6 +253,7 @@ _FIX_PERMISSIONS = {
     "strategy": "bots.change_strategy",
     "channel": "notifications.change_channel",
     "webhook": "json_api.change_webhook",
+    "emergency_stop": "bots.emergency_stop",
 }
 
 
@@ -258,6 +263,8 @@ def who_can_fix(concern: str, user: AnyUser) -> str:
     """
     if not concern or user.has_perm(_FIX_PERMISSIONS[concern]):
         return ""
+    if concern == "emergency_stop":
+        return "Only an administrator or an operator can lift the emergency stop."
     return f"Only an administrator can fix the {concern}."
 
 

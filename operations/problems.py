@@ -36,6 +36,14 @@ class NotPossibleNow(Problem):
     default_remedy = "Check the bot's state, and choose an action that it allows."
 
 
+class NewerOperation(Problem):
+    """A batch is retried, and something was requested for the object since, which a repetition could undo."""
+
+    code = "newer_operation"
+    meaning = "Another operation was requested for this object since this one failed."
+    default_remedy = "Check the newer operation on the object's page. If that one failed, retry it."
+
+
 class SubjectGone(Problem):
     """What the operation is about was deleted before it ran."""
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, models, transaction
 from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds, tasks
-from operations.models import MAX_LABEL, Operation
+from operations.models import MAX_LABEL, Batch, Operation
 from operations.problems import NotPossibleNow, SubjectGone
 
 logger = logging.getLogger(__name__)
@@ -22,8 +22,10 @@ def operation_request(
     options: dict[str, Any] | None = None,
     retry_of: Operation | None = None,
     caused_by: Operation | None = None,
+    batch: Batch | None = None,
 ) -> Operation:
-    """Record an operation and wake a worker once the surrounding transaction has committed.
+    """Record an operation and wake a worker once the surrounding transaction has committed; for a batch, that is done
+    once for all of its operations.
 
     An active operation on the same lock that this kind supersedes is requested to end, and this one follows at once.
 
@@ -50,9 +52,11 @@ def operation_request(
         "requested_by": requested_by,
         "retry_of": retry_of,
         "caused_by": caused_by,
+        "batch": batch,
     }
     operation = _create(facts, definition)
-    transaction.on_commit(lambda: enqueue(operation.pk))
+    if batch is None:
+        transaction.on_commit(lambda: enqueue(operation.pk))
     return operation
 
 

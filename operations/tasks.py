@@ -17,7 +17,7 @@ from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 
 from core.schedule import SCHEDULE, Job
 from operations import runner
-from operations.models import JobStart, Operation, OperationQuerySet, WorkerHeartbeat
+from operations.models import Batch, JobStart, Operation, OperationQuerySet, WorkerHeartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -106,4 +106,6 @@ for job in SCHEDULE:
 @db_task()
 def prune_old() -> None:
     if days := settings.OPERATIONS_KEPT_DAYS:
-        Operation.objects.prune(before=timezone.now() - timedelta(days=days))
+        before = timezone.now() - timedelta(days=days)
+        Operation.objects.prune(before)
+        Batch.objects.prune(before)

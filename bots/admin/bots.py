@@ -28,7 +28,7 @@ from bots.admin.settings_toggle import convert_settings
 from bots.admin.strategies import StrategyAdmin
 from bots.configuration.images import validate_image_choice
 from bots.configuration.trading_rules import save_warnings
-from bots.models import Bot, BotState, Deployment, Strategy, shown_state
+from bots.models import RESTARTING, Bot, BotState, Deployment, Strategy, shown_state
 from bots.strategies.comparison import describe_settings
 from bots.strategies.schema import settings_in
 from bots.templatetags.amounts import amount
@@ -182,6 +182,7 @@ class BotAdmin(LiveListMixin, SheetMixin, BotPagesMixin, BulkEditMixin, DraftsMi
                         "server",
                         "image",
                         "headless",
+                        *RESTARTING,
                         "max_global_drawdown_quote",
                         "max_controller_drawdown_quote",
                     ],

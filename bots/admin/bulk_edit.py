@@ -18,13 +18,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.datastructures import MultiValueDict
 
 from bots.admin.forms import BotForm
-from bots.models import LIMITS, Bot, Strategy, StrategyKind
+from bots.models import LIMITS, RESTARTING, Bot, Strategy, StrategyKind
 from bots.unapplied import bots_to_renew
 from core.http import is_row_number
 from operations.actions import OperatesMixin
 
 #: What can be changed besides the strategy's settings and a controller's limits.
-COMMON = ("image", "headless")
+COMMON = ("image", "headless", *RESTARTING)
 #: Bots with unapplied changes on one page: the others follow when these are dealt with.
 MOST_UNSENT = 100
 

@@ -18,7 +18,7 @@ from unfold.widgets import (
 
 from bots.configuration.json_text import parse_settings
 from bots.configuration.preview import as_json
-from bots.models import LIMITS, Bot, Strategy
+from bots.models import LIMITS, RESTARTING, Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from core.exchanges import title_of
 from core.fields import JsonField
@@ -120,7 +120,18 @@ class BotForm(forms.ModelForm):
 
     class Meta:
         model = Bot
-        fields = ("client", "name", "server", "strategy", "connector", "trading_pair", "image", "headless", *LIMITS)
+        fields = (
+            "client",
+            "name",
+            "server",
+            "strategy",
+            "connector",
+            "trading_pair",
+            "image",
+            "headless",
+            *LIMITS,
+            *RESTARTING,
+        )
         help_texts = {
             "trading_pair": "For example SHARP-USDT or kPEPE-USD. The pair is case-sensitive and must match the "
             "exchange's spelling."
@@ -128,6 +139,8 @@ class BotForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in set(RESTARTING) & set(self.fields):
+            self.fields[name].required = False  # left empty, it keeps its value
         if "strategy" in self.fields:
             self.fields["strategy"].label_from_instance = _describe_strategy  # type: ignore[attr-defined]
         for field, setting in self.settings_of.get(self.instance.strategy_id, {}).items():
@@ -143,6 +156,12 @@ class BotForm(forms.ModelForm):
             field for pk, fields in self.settings_of.items() if as_json or str(pk) != chosen for field in fields
         } | (set() if as_json else {"settings_json"})
         return [name for name in super().changed_data if name not in left_out]
+
+    def clean_restart_policy(self) -> str:
+        return self.cleaned_data["restart_policy"] or self.instance.restart_policy
+
+    def clean_max_restarts_per_hour(self) -> int:
+        return self.cleaned_data["max_restarts_per_hour"] or self.instance.max_restarts_per_hour
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

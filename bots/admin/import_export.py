@@ -16,7 +16,16 @@ from bots.admin.forms import setting_field
 from bots.configuration.images import validate_image_choice
 from bots.configuration.trading_rules import save_warnings
 from bots.definitions import no_such_strategy
-from bots.models import DEFAULT_IMAGE, DEFINITION, LIMITS, Bot, Strategy
+from bots.models import (
+    DEFAULT_IMAGE,
+    DEFINITION,
+    LIMITS,
+    MAX_RESTARTS,
+    RESTARTING,
+    Bot,
+    RestartPolicy,
+    Strategy,
+)
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
 from spreadsheets.tables import Row, describe
@@ -41,6 +50,8 @@ class BotSheet(Sheet[Bot]):
         Column("headless", "Yes or no. If empty, yes. Only a headless bot connects to MQTT automatically."),
         Column(LIMITS[0], "Controllers only. Stops the whole bot at this loss, in the quote asset."),
         Column(LIMITS[1], "Controllers only. Stops one controller at this loss, in the quote asset."),
+        Column(RESTARTING[0], "“never” or “after_crash”. If empty, never."),
+        Column(RESTARTING[1], f"How often it may be restarted within an hour, 1 to {MAX_RESTARTS}. If empty, 3."),
     )
     group_word = "strategy"
     note = (
@@ -122,7 +133,22 @@ class BotSheet(Sheet[Bot]):
                     setattr(obj, limit, None if text.lower() == NONE else _number(text))
                 except InvalidOperation:
                     row.wrong(limit, "Enter a number with a decimal point: 250.5.")
+        self._fill_restarting(obj, row)
         self._fill_settings(obj, row)
+
+    def _fill_restarting(self, bot: Bot, row: Row) -> None:
+        policy, limit = RESTARTING
+        if text := row.text(policy):
+            names = {name.lower(): choice for choice in RestartPolicy for name in (choice.value, str(choice.label))}
+            if text.lower() in names:
+                bot.restart_policy = names[text.lower()]
+            else:
+                row.wrong(policy, f"Enter {' or '.join(RestartPolicy.values)}.")
+        if text := row.text(limit):
+            if text.isdecimal():
+                bot.max_restarts_per_hour = int(text)
+            else:
+                row.wrong(limit, "Enter a whole number.")
 
     def _fill_settings(self, bot: Bot, row: Row) -> None:
         previous = bot.strategy if bot.strategy_id else None
@@ -178,7 +204,7 @@ class BotSheet(Sheet[Bot]):
             "server": obj.server.name,
             "image": obj.image,
             "headless": obj.headless,
-            **{limit: getattr(obj, limit) for limit in LIMITS},
+            **{name: getattr(obj, name) for name in (*LIMITS, *RESTARTING)},
         }
         chosen = obj.strategy.defaults | obj.settings
         for column, setting in self._columns_of(obj.strategy).items():

@@ -3,10 +3,12 @@
 from bots.models.bot import DEFINITION, Bot
 from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble, shown_state
 from bots.models.docker_image import DEFAULT_IMAGE, validate_image
+from bots.models.emergency_stop import EmergencyStop, EmergencyStopQuerySet, StopScope, may_stop
 from bots.models.log_line import LogKind, LogLine
 from bots.models.market_listing import MarketListing
 from bots.models.orphaned_orders import OrphanedOrders
 from bots.models.performance_sample import MAX_ID, PerformanceQuerySet, PerformanceSample
+from bots.models.restarting import MAX_RESTARTS, RESTARTING, RestartPolicy
 from bots.models.strategy import Strategy, StrategyKind, validate_controller
 from bots.models.trading_rules import TradingRules
 from bots.models.unmanaged_instance import UnmanagedInstance
@@ -17,21 +19,28 @@ __all__ = [
     "DEFINITION",
     "LIMITS",
     "MAX_ID",
+    "MAX_RESTARTS",
+    "RESTARTING",
     "Bot",
     "BotState",
     "Deployment",
     "DeploymentQuerySet",
+    "EmergencyStop",
+    "EmergencyStopQuerySet",
     "LogKind",
     "LogLine",
     "MarketListing",
     "OrphanedOrders",
     "PerformanceQuerySet",
     "PerformanceSample",
+    "RestartPolicy",
+    "StopScope",
     "Strategy",
     "StrategyKind",
     "TradingRules",
     "Trouble",
     "UnmanagedInstance",
+    "may_stop",
     "normalize_pair",
     "shown_state",
     "validate_controller",

@@ -13,6 +13,7 @@ from django.utils.crypto import salted_hmac
 from accounts.models import Client, Server
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
 from bots.models.docker_image import DEFAULT_IMAGE, validate_image
+from bots.models.restarting import OBSERVED_RESTARTS, RESTARTING, Restarting
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
 from bots.problems import BotLive, ClientOffboarded, DefinitionInvalid, OrdersMayBeOpen
@@ -30,12 +31,12 @@ from operations.models import Operation
 #: Every instance has this prefix: the server removes crashed containers only of that name.
 INSTANCE_PREFIX = "hummingbot"
 #: The fields of a definition, besides its client and its name.
-DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS)
+DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS, *RESTARTING)
 #: What operations and the poll record about a bot, each with an UPDATE of its own.
-OBSERVED = {"deployment", "compared_at", "differs", "runs_older_key"}
+OBSERVED = {"deployment", "compared_at", "differs", "runs_older_key", *OBSERVED_RESTARTS}
 
 
-class Bot(models.Model):
+class Bot(Restarting):
     """The definition of a bot: the desired state. Its deployments record what was done."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
@@ -113,6 +114,9 @@ class Bot(models.Model):
             ),
         ]
         indexes = [
+            models.Index(
+                fields=["restart_policy"], condition=~models.Q(restart_policy="never"), name="bots_bot_restarts_idx"
+            ),
             models.Index(fields=["changed_at"], name="bots_by_change"),
             models.Index(fields=["id"], condition=models.Q(differs=True), name="bots_that_differ"),
             models.Index(fields=["id"], condition=models.Q(runs_older_key=True), name="bots_with_an_older_key"),

@@ -1,15 +1,16 @@
 """What all operations on bots have in common, and the texts that describe what they do."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from django.db import models
 from django.urls import reverse
 
 from accounts.connection import check_engines, sign_in
 from accounts.links import key_page, server_page
 from accounts.models import Server
 from accounts.operations import owner, server_group
-from bots.models import Bot, BotState, Deployment, OrphanedOrders
+from bots.models import Bot, BotState, Deployment, EmergencyStop, OrphanedOrders
 from bots.operations.steps import instances
 from bots.strategies.amounts import too_wide
 from core.http import is_row_number
@@ -18,6 +19,9 @@ from hummingbot_api.connectors import AccountType, market_of
 from operations.kinds import OperationType, StepContext, raised
 from operations.models import Operation
 from operations.problems import NotPossibleNow
+
+#: The columns of a server that rules about bots don't read.
+HEAVY = ("password", "connectors", "account_names")
 
 
 def check_server(server: Server) -> str:
@@ -132,6 +136,16 @@ class BotOperation(OperationType[Bot]):
     """What all operations on bots have in common: one that acts per bot, a bounded number per server."""
 
     subject_model = Bot
+    #: Whether an emergency stop blocks it: what makes a bot trade, or trade in another way.
+    blocked_by_emergency_stop: ClassVar[bool] = False
+
+    def with_related(self, subjects: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
+        # Of a server, what is large and what is encrypted is no concern of the rules.
+        return (
+            subjects.select_related("client", "server", "strategy", "deployment__server")
+            .defer(*(f"{server}__{name}" for server in ("server", "deployment__server") for name in HEAVY))
+            .prefetch_related("duplicates")
+        )
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return subject.trades_on
@@ -154,15 +168,25 @@ class BotOperation(OperationType[Bot]):
             "settings": ("Open the bot's settings", reverse("admin:bots_bot_change", args=[subject.pk])),
             "strategy": (f"Open the strategy {subject.strategy}", subject.strategy.get_absolute_url()),
             "client": (f"Open the client {subject.client}", subject.client.get_absolute_url()),
+            "emergency_stop": ("Open emergency stops", reverse("admin:bots_emergencystop_changelist")),
         }.get(concern)
 
     def next_step(self, operation: Operation) -> tuple[str, str]:
         return "Open the bot", reverse("admin:bots_bot_now", args=[operation.subject_id])
 
 
+def stopped_by_emergency(bot: Bot) -> Iterator[Problem]:
+    """Yield the emergency stop that is in force for a bot, if there is one."""
+    if problem := EmergencyStop.objects.blocker_of(bot):
+        yield problem
+
+
 class TradingOperation(BotOperation):
     """What makes a bot trade."""
 
+    blocked_by_emergency_stop = True
+
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from stopped_by_emergency(subject)
         yield from raised(subject.require_active_client)
         yield from super().blockers(subject, options)

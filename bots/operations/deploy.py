@@ -18,6 +18,7 @@ from bots.operations.base import (
     is_held,
     paragraphs,
     planned_by,
+    stopped_by_emergency,
     trading,
 )
 from bots.operations.options import (
@@ -99,6 +100,7 @@ class Deploy(TradingOperation):
         )
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from stopped_by_emergency(subject)
         yield from raised(subject.require_active_client)
         yield from self.replaces(subject)
         if options is not None:

@@ -9,7 +9,16 @@ from bots.configuration.preview import Part, preview_live
 from bots.models import Bot, BotState
 from bots.monitoring.evidence import WORKING
 from bots.monitoring.order_accounting import require_no_open_orders
-from bots.operations.base import BotOperation, TradingOperation, at_hand, company, left_open, paragraphs, trading
+from bots.operations.base import (
+    BotOperation,
+    TradingOperation,
+    at_hand,
+    company,
+    left_open,
+    paragraphs,
+    stopped_by_emergency,
+    trading,
+)
 from bots.operations.options import open_orders_option
 from bots.operations.steps import live
 from bots.strategies.comparison import Difference
@@ -48,6 +57,7 @@ class ApplySettings(LiveOperation):
     label = "Apply settings"
     doing = "Applying settings"
     icon = "tune"
+    blocked_by_emergency_stop = True
     steps = (
         StepDefinition("plan", "Check the definition", live.plan),
         StepDefinition("prove", "Read the instance and validate the settings", live.prove),
@@ -73,6 +83,7 @@ class ApplySettings(LiveOperation):
         return preview_live(subject)
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
+        yield from stopped_by_emergency(subject)
         yield from super().blockers(subject, options)
         if not subject.live_settings:
             yield NotPossibleNow("None of the changes can be applied live. Redeploy the bot.")

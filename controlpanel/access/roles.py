@@ -54,6 +54,7 @@ CAPABILITIES = (
     ("Enter exchange keys", "accounts.change_exchangekey", True),
     ("Add and change bots", "bots.change_bot", True),
     ("Deploy, stop and archive bots", "bots.deploy_bot", True),
+    ("Start and lift emergency stops", "bots.emergency_stop", True),
     ("Delete bots", "bots.delete_bot", True),
     ("Define obligations", "markets.change_obligation", True),
     ("Share reports", "client_reports.share_report", True),
@@ -100,6 +101,8 @@ WHO_MAY = {
     "bots.stop_bot": "A O M",
     "bots.archive_bot": "A O M",
     "bots.change_live_settings": "A O M",
+    "bots.emergency_stop": "A O M",  # of everything and of servers for who sees every client
+    "bots.view_emergencystop": "A O M V",
     "bots.declare_gone": "A O",  # requires a check on the server's host
     "bots.resolve_orders": "A O M",
     "bots.acknowledge_instance": "A O",  # ends the warning of it for everybody
@@ -144,6 +147,7 @@ WHO_MAY = {
     "json_api.view_webhookdelivery": "A O",
     # the panel itself
     "operations.view_operation": "A O M V",
+    "operations.view_batch": "A O M V",  # those that they requested; of every client for who sees them all
     "audit.view_auditevent": "A O M V",  # of their own clients and their own doing; of users for who sees users
     "auth.view_user": "A",
     "auth.add_user": "A",

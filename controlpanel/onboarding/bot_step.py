@@ -14,7 +14,7 @@ from accounts.drafts import draft_keep
 from accounts.models import Client
 from bots.admin.bots import BotAdmin
 from bots.admin.forms import BotForm
-from bots.models import Bot, MarketListing, Strategy, StrategyKind, TradingRules
+from bots.models import RESTARTING, Bot, MarketListing, Strategy, StrategyKind, TradingRules
 from bots.strategies.pairs import normalize_pair
 from controlpanel.onboarding.market_price import price_of
 from controlpanel.onboarding.wizard import FormPage, onboarding_of, page_url
@@ -52,7 +52,7 @@ class MarketCheckedForm(BotForm):
 class BotPage(FormPage, BotAdmin):
     name = "bot"
     #: The client's server, and fields that are rarely changed. All are on the bot's own page.
-    exclude = ("server", "image", "headless")
+    exclude = ("server", "image", "headless", *RESTARTING)
     left_out = frozenset({"client", *exclude})
 
     class Media:

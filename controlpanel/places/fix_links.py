@@ -61,6 +61,10 @@ def fix_links(incident: Incident) -> tuple[str, Sequence[str], Urgency]:
             return f"bots_bot/{incident.subject_id}", ("recover",), Urgency.ALARM
         case "work":
             return f"bots_bot/{incident.subject_id}", ("check_bot", "stop"), Urgency.ALARM
+        case "restarts":
+            return f"bots_bot/{incident.subject_id}", ("start", "redeploy", "stop"), Urgency.ALARM
+        case "emergency":
+            return "", (), Urgency.ALARM
         case "name":
             return f"bots_bot/{incident.subject_id}", ("refresh",), Urgency.ALARM
     if incident.may_trade_on:
@@ -78,9 +82,11 @@ def steps_of(incident: Incident, user: AnyUser, bots: Iterable[Bot], *, is_open:
     if incident.login_is_refused and is_open and user.has_perm("accounts.change_server"):
         server = reverse("admin:accounts_server_change", args=[incident.server_id])
         steps.insert(0, Step("Open the server", server, "dns"))
+    if FAMILIES[incident.kind] == "emergency" and user.has_perm("bots.view_emergencystop"):
+        steps.append(Step("View emergency stops", reverse("admin:bots_emergencystop_changelist"), "emergency_home"))
     if FAMILIES[incident.kind] == "orders" and is_open:
         steps.append(Step("View orders", reverse("admin:bots_bot_now", args=[incident.subject_id]), "receipt_long"))
-    if FAMILIES[incident.kind] in {"instance", "work"} and is_open:
+    if FAMILIES[incident.kind] in {"instance", "work", "restarts"} and is_open:
         steps.append(Step("View log", reverse("admin:bots_bot_logs", args=[incident.subject_id]), "article"))
     if incident.kind == IncidentKind.KEY_REFUSED and user.has_perm("accounts.change_exchangekey"):
         steps.append(Step("Enter a new key", _page_for_a_new_key(incident, bot), "key"))

@@ -189,6 +189,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+#: The rows of a list that are selected at once: the page of a confirmation sends each of them again.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 12_000
+
 # --- work in the background -------------------------------------------------------------------------------------
 
 HUEY = queue(DATABASES["default"])

@@ -17,7 +17,7 @@ class Problem(Exception):
         remedy: what to do next.
         retryable: whether the same request may succeed later without anything being changed.
         fix_target: what has to be fixed, so that a page can link to it: ``server``, ``key``, ``bot``, ``settings``,
-            ``strategy``, ``client``; empty where there is no such place.
+            ``strategy``, ``client``, ``emergency_stop``; empty where there is no such place.
         no_contact: whether the server could not be reached at all, as opposed to rejecting the request.
     """
 

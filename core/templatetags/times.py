@@ -1,6 +1,6 @@
 """Times on pages: stored and written in UTC, shown in the reader's zone by ``times.js``, with UTC on hover."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
@@ -31,3 +31,13 @@ def when(value: datetime | None, form: str = "second", none: str = "—") -> Saf
 @register.filter
 def is_moment(value: object) -> bool:
     return isinstance(value, datetime)
+
+
+@register.filter
+def rough_duration(value: timedelta) -> str:
+    """Return a duration that is an estimate, in its largest unit or two: “40 s”, “3 min”, “2 h 10 min”."""
+    seconds = round(value.total_seconds())
+    if seconds < 60:
+        return f"{max(seconds, 1)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from operations.models import Operation
+from operations.models import Batch, Operation
 
 
 class IdempotencyRecordQuerySet(models.QuerySet["IdempotencyRecord"]):
@@ -16,15 +16,16 @@ class IdempotencyRecordQuerySet(models.QuerySet["IdempotencyRecord"]):
 
 
 class IdempotencyRecord(models.Model):
-    """A request that came with an ``Idempotency-Key``, and the operation that it submitted.
+    """A request that came with an ``Idempotency-Key``, and the operation or the batch that it submitted.
 
-    The row is written in the transaction that submits the operation: either both exist or neither.
+    The row is written in the transaction that submits it: either both exist or neither.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64, help_text="A keyed hash of the request.")
     operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+")
     taken_at = models.DateTimeField(default=timezone.now)
 
     objects = IdempotencyRecordQuerySet.as_manager()
@@ -36,3 +37,13 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def submitted(self) -> Operation | Batch | None:
+        return self.operation or self.batch
+
+    def record(self, submitted: Operation | Batch) -> None:
+        """Keep what the request has submitted."""
+        name = "batch" if isinstance(submitted, Batch) else "operation"
+        setattr(self, name, submitted)
+        self.save(update_fields=[name])

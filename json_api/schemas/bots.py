@@ -9,13 +9,13 @@ from pydantic import ConfigDict
 
 from accounts.models import ExchangeKey
 from bots.definitions import bot_define
-from bots.models import LIMITS, Bot
+from bots.models import LIMITS, RESTARTING, Bot, RestartPolicy
 from bots.unapplied import differs_now
 from core.visibility import AnyUser
 from json_api.schemas.common import Page
 
 #: Fields with the model's own default.
-OPTIONAL = ("image", "headless", *LIMITS)
+OPTIONAL = ("image", "headless", *LIMITS, *RESTARTING)
 
 
 class BotCreate(Schema):
@@ -48,6 +48,10 @@ class BotCreate(Schema):
     headless: bool | None = None
     max_global_drawdown_quote: float | None = Field(None, description="Controllers only, in the quote asset.")
     max_controller_drawdown_quote: float | None = Field(None, description="Controllers only, in the quote asset.")
+    restart_policy: RestartPolicy | None = Field(
+        None, description="“after_crash” cancels what a crashed bot left open and starts it again."
+    )
+    max_restarts_per_hour: int | None = Field(None, description="From 1 to 20; then it stays as it is.")
 
     def define(self, user: AnyUser) -> Bot:
         """Save the definition. For what is raised see ``bot_define``."""
@@ -72,6 +76,8 @@ class BotChange(Schema):
     headless: bool = True
     max_global_drawdown_quote: float | None = None
     max_controller_drawdown_quote: float | None = None
+    restart_policy: RestartPolicy = RestartPolicy.NEVER
+    max_restarts_per_hour: int = 3
 
 
 class Decisions(Schema):
@@ -108,6 +114,12 @@ class BotOut(Schema):
     headless: bool
     max_global_drawdown_quote: float | None
     max_controller_drawdown_quote: float | None
+    restart_policy: str = Field(description="never or after_crash.")
+    max_restarts_per_hour: int
+    restart_due_at: datetime | None = Field(description="When it is started again after a crash.")
+    restarts_exhausted_at: datetime | None = Field(
+        description="Since when it is not started again, until a person acts."
+    )
     state: str = Field(description="The state that the server last reported; “none” if the bot was never deployed.")
     trouble: str = Field(
         description="What keeps a running bot from quoting: orders_rejected, not_ready or no_balance; empty if "

@@ -1,27 +1,27 @@
-"""What the panel did on servers: one durable row per operation, one per step of it; which workers are alive; and when
-jobs of the schedule were started.
+"""What the panel did on servers: one durable row per operation, one per step of it, one per batch of them; which
+workers are alive; and when jobs of the schedule were started.
 """
 
+from operations.models.batch import NOT_STARTED, Batch, NotStarted, Progress, Reason
 from operations.models.heartbeat import WorkerHeartbeat
 from operations.models.job_start import JobStart
-from operations.models.operation import (
-    ACTIVE_STATES,
-    MAX_LABEL,
-    MAX_SUMMARY,
-    Operation,
-    OperationQuerySet,
-    State,
-    lease_end,
-)
+from operations.models.operation import MAX_LABEL, MAX_SUMMARY, Operation
+from operations.models.queries import OperationQuerySet, lease_end
+from operations.models.state import ACTIVE_STATES, State
 from operations.models.step import Step, StepState
 
 __all__ = [
     "ACTIVE_STATES",
     "MAX_LABEL",
     "MAX_SUMMARY",
+    "NOT_STARTED",
+    "Batch",
     "JobStart",
+    "NotStarted",
     "Operation",
     "OperationQuerySet",
+    "Progress",
+    "Reason",
     "State",
     "Step",
     "StepState",

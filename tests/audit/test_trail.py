@@ -28,9 +28,11 @@ from tests.controlpanel.conftest import CLIENT, KEY, browse, make_user, operate_
 WRITTEN_BY_THE_PANEL = {
     "audit.auditevent",
     "bots.deployment",
+    "bots.emergencystop",  # noted by its start and its lift
     "json_api.webhookdelivery",
     "markets.trade",
     "notifications.incident",
+    "operations.batch",  # noted when it is requested and canceled
     "operations.operation",
 }
 

@@ -37,6 +37,25 @@ newest = Operation.objects.get(cancel_requested=True)
 Operation.objects.filter(pk=newest.pk).update(state="failed")
 print(newest.pk)
 """,
+    "/batches/1/cancel": """
+from datetime import timedelta
+from django.utils.timezone import now
+from operations.models import Batch, Operation
+newest = Batch.objects.latest("pk")
+active = {"state": "running", "lease_until": now() + timedelta(hours=1), "finished_at": None}
+Operation.objects.filter(batch=newest).update(**active)
+print(newest.pk)
+""",
+    "/batches/1/retry": """
+from operations.models import Batch, Operation
+newest = Batch.objects.latest("pk")
+Operation.objects.filter(batch=newest).update(state="failed", cancel_requested=False)
+print(newest.pk)
+""",
+    "/emergency-stops/1": """
+from bots.models import EmergencyStop
+print(EmergencyStop.objects.latest("pk").pk)
+""",
     "/deliveries/1/retry": """
 from django.utils.timezone import now
 from json_api.models import WebhookDelivery

@@ -51,6 +51,8 @@ UNLINKED = {
     "password_change_done",
     "operations_operation_history",
     "notifications_incident_history",
+    "operations_batch_history",
+    "bots_emergencystop_history",
 }
 #: Pages that are the answer to a list's form: what is chosen in which list, for all of its rows.
 ASKED_OF_LISTS = {
@@ -69,7 +71,8 @@ from django.utils import timezone
 from accounts.models import Balance, Client, CredentialsProfile, Server
 from accounts.balances.portfolio import read_balances
 from bots.monitoring.poll import poll_server
-from bots.models import Bot, LogKind, LogLine, PerformanceSample
+from bots.models import Bot, LogKind, LogLine, PerformanceSample, StopScope
+from bots.operations.emergency import emergency_stop
 from client_reports.models import Subscription
 from controlpanel.access.invitations import invite
 from hummingbot_api.results import Fill
@@ -80,6 +83,8 @@ from markets.reading.trades import record_fills
 from notifications.kinds import IncidentKind
 from notifications.models import Channel, ChannelKind, Delivery, Event, Incident
 from notifications.outbox import DeliveryState
+from operations.batches import batch_request
+from operations.models import Operation
 
 server, _ = Server.objects.get_or_create(
     name="Out of reach", defaults={"base_url": "http://127.0.0.1:9", "username": "admin", "password": "x"}
@@ -175,6 +180,15 @@ WebhookDelivery.objects.create(
     occurred_at=now, body="{}", state=DeliveryState.FAILED, attempts=8, error_code="webhook_refused",
     last_error="The address answered 500.",
 )
+again = batch_request(kind="archive", subjects=Bot.objects.filter(deployment=None), requested_by=admin)
+batch = batch_request(kind="check_bot", subjects=Bot.objects.all(), requested_by=admin)
+Operation.objects.filter(pk=batch.operations.first().pk).update(
+    state="failed", error_code="tunnel_offline", error_message="No tunnel.", error_remedy="Start it.", finished_at=now,
+)
+stop = emergency_stop(
+    scope=StopScope.CLIENT, client=Client.objects.get(name="Fresh"), requested_by=admin, reason="Key leaked"
+)
+stop.bots.add(*Bot.objects.all())
 """
 BOT = {
     "name": "Walked",

@@ -201,6 +201,8 @@ def save_bot(client_sharp: Client, spread: Strategy, admin_client: Browser) -> C
             "strategy": strategy.pk,
             "image": "hummingbot/hummingbot:latest",
             "headless": "on",
+            "restart_policy": "never",
+            "max_restarts_per_hour": "3",
             **prefilled(strategy, **{"order_amount": "1600"} | (settings or {})),
         }
         return admin_client.post(url_of(bot) if bot else reverse(f"{BOT}_add"), facts | changes)

@@ -328,3 +328,14 @@ def test_what_there_is_nothing_to_decide_about_takes_no_decision(tool, bot):
 
     assert refused.status_code == 422
     assert refused.json()["errors"] == [{"field": "resume", "message": "The action “stop” does not take this field."}]
+
+
+def test_the_restart_policy_is_set_and_read(tool, key, worker):
+    created = tool.post("/bots/create", WANTED | {"restart_policy": "after_crash", "max_restarts_per_hour": 5}).json()
+    assert (created["restart_policy"], created["max_restarts_per_hour"]) == ("after_crash", 5)
+    assert (created["restart_due_at"], created["restarts_exhausted_at"]) == (None, None)
+    path = f"/bots/{created['id']}"
+    assert tool.call("PATCH", path, {"restart_policy": "never"}).json()["restart_policy"] == "never"
+    assert tool.call("PATCH", path, {"restart_policy": "always"}).status_code == 422
+    assert tool.call("PATCH", path, {"max_restarts_per_hour": 0}).status_code == 422
+    assert not Bot.objects.get().has_unsent_changes, "the instance knows nothing of it"

@@ -12,10 +12,12 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
+from bots.models import EmergencyStop, StopScope
 from controlpanel.access.roles import ROLES, WHO_MAY
 from json_api.api import api
 from json_api.models import Scope, Webhook
 from operations import kinds
+from operations.batches import batch_request
 from operations.models import Operation
 from operations.services import operation_request
 from tests.controlpanel.conftest import make_world
@@ -60,6 +62,16 @@ TAKES = {
     "GET /operations/{operation_id}": ["operations.view_operation"],
     "POST /operations/{operation_id}/cancel": ["operations.view_operation", "bots.deploy_bot"],
     "POST /operations/{operation_id}/retry": ["operations.view_operation", "bots.deploy_bot"],
+    "GET /batches": ["operations.view_batch"],
+    "POST /batches": ["operations.view_batch"],
+    "GET /batches/{batch_id}": ["operations.view_batch"],
+    "GET /batches/{batch_id}/not-started": ["operations.view_batch"],
+    "POST /batches/{batch_id}/cancel": ["operations.view_batch", "bots.deploy_bot"],
+    "POST /batches/{batch_id}/retry": ["operations.view_batch", "bots.deploy_bot"],
+    "GET /emergency-stops": ["bots.view_emergencystop"],
+    "POST /emergency-stops": [],  # the walk's body is not valid, which is seen before
+    "GET /emergency-stops/{stop_id}": ["bots.view_emergencystop"],
+    "POST /emergency-stops/{stop_id}/lift": ["bots.view_emergencystop", "bots.emergency_stop"],
     "GET /webhooks": ["json_api.view_webhook"],
     "POST /webhooks": ["json_api.add_webhook"],
     "GET /webhooks/{webhook_id}": ["json_api.view_webhook"],
@@ -121,7 +133,10 @@ def world_of(name: str, user: User) -> dict[str, Any]:
     webhook.save()
     facts = {"event_id": "evt_1", "type": "bot.state_changed", "about": f"{name} bot", "occurred_at": timezone.now()}
     delivery = webhook.deliveries.create(body="{}", state="failed", **facts)
-    return world | {"operation": world["deploy"], "webhook": webhook, "delivery": delivery}
+    batch = batch_request(kind="deploy", subjects=[world["bot"]], requested_by=user)
+    stop, _ = EmergencyStop.objects.declare(scope=StopScope.CLIENT, client=world["client"], requested_by=user)
+    fleet = {"batch": batch, "stop": stop}
+    return world | fleet | {"operation": world["deploy"], "webhook": webhook, "delivery": delivery}
 
 
 def make(tool: Tool, call: Call) -> Any:
@@ -169,10 +184,25 @@ def test_a_scope_opens_its_own_calls_and_no_others(scope, users, make_tool, sett
         opened
         == {
             Scope.READ: {
-                ("GET", noun) for noun in ("bots", "clients", "markets", "servers", "strategies", "api", "operations")
+                ("GET", noun)
+                for noun in (
+                    "bots",
+                    "clients",
+                    "markets",
+                    "servers",
+                    "strategies",
+                    "api",
+                    "operations",
+                    "batches",
+                    "emergency-stops",
+                )
             },
-            Scope.DEPLOY: {*((verb, "bots") for verb in ("POST", "PATCH", "DELETE")), ("POST", "operations")},
-            Scope.KEYS: {(verb, "clients") for verb in ("POST", "PUT", "DELETE")},
+            Scope.DEPLOY: {
+                *((verb, "bots") for verb in ("POST", "PATCH", "DELETE")),
+                *(("POST", noun) for noun in ("operations", "batches", "emergency-stops")),
+            },
+            # A batch may push keys.
+            Scope.KEYS: {*((verb, "clients") for verb in ("POST", "PUT", "DELETE")), ("POST", "batches")},
             Scope.ADMIN: {
                 *(("POST", noun) for noun in ("clients", "servers", "webhooks")),
                 *((verb, "webhooks") for verb in ("GET", "PATCH", "DELETE")),

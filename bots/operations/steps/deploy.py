@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.connection import talking_to
 from accounts.profiles import uses_no_key
-from bots.models import Bot, BotState, Deployment, StrategyKind
+from bots.models import Bot, BotState, Deployment, EmergencyStop, StrategyKind
 from bots.monitoring.evidence import read_live, read_logs
 from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.steps.instances import (
@@ -63,7 +63,7 @@ def deploy(context: StepContext) -> str:
 
     Raises:
         AlreadyRunning: the database reports that another deployment of the bot is open.
-        ClientOffboarded
+        ClientOffboarded, EmergencyStopActive
         DeployUnconfirmed: no answer, and no instance was found. The next try searches for it.
     """
     deployment = deployment_of(context)
@@ -110,6 +110,8 @@ def _mark_as_sent(context: StepContext, api: HummingbotAPI, deployment: Deployme
     try:
         with transaction.atomic():
             context.hold()
+            # From here on, an emergency stop finds the deployment and stops it.
+            EmergencyStop.objects.require_none_for(deployment.bot)
             deployment.observe(
                 BotState.UNCONFIRMED,
                 sent_at=now,

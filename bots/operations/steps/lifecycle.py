@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.connection import talking_to
-from bots.models import BotState, Deployment, OrphanedOrders
+from bots.models import BotState, Deployment, EmergencyStop, OrphanedOrders
 from bots.monitoring.evidence import read_logs
 from bots.monitoring.order_accounting import (
     NOT_ENDED,
@@ -134,9 +134,10 @@ def prepare_start(context: StepContext) -> str:
     """See whether there is anything to start.
 
     Raises:
-        ClientOffboarded, OrdersMayBeOpen, and what ``find`` raises.
+        ClientOffboarded, EmergencyStopActive, OrdersMayBeOpen, and what ``find`` raises.
     """
     context.subject.require_active_client()
+    EmergencyStop.objects.require_none_for(context.subject)
     deployment = current_deployment(context.subject)
     require_no_open_orders(deployment, context.operation.options)
     with talking_to(deployment.server) as api:
@@ -176,7 +177,11 @@ def recover_before_start(context: StepContext) -> str:
 
 
 def restart_container(context: StepContext) -> str:
-    """Start a stopped bot in the only way: stop and start its container. ``start-bot`` does nothing."""
+    """Start a stopped bot in the only way: stop and start its container. ``start-bot`` does nothing.
+
+    Raises:
+        EmergencyStopActive
+    """
     if context.operation.checkpoint["runs"]:
         return "The bot is already running."
     deployment = current_deployment(context.subject)
@@ -187,6 +192,7 @@ def restart_container(context: StepContext) -> str:
         if place == ContainerStatus.ACTIVE:
             api.docker.stop(deployment.instance_name)
         put_kill_switch_back(api, deployment)
+        EmergencyStop.objects.require_none_for(context.subject)
         begin_run(api, deployment)
         context.save(begun=True)
         context.hold()

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.connection import talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
-from bots.models import Bot, BotState, Deployment
+from bots.models import Bot, BotState, Deployment, EmergencyStop
 from bots.monitoring.evidence import read_live, read_logs
 from bots.operations.steps.instances import current_deployment, find_up, tolerating_outages
 from bots.problems import (
@@ -82,12 +82,17 @@ def check_rules(context: StepContext) -> str:
 
 
 def send(context: StepContext) -> str:
-    """Change what differs, nothing else."""
+    """Change what differs, nothing else.
+
+    Raises:
+        EmergencyStopActive
+    """
     deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
         changes = _missing_in(_read(api, deployment), context.operation.checkpoint["settings"])
         if not changes:
             return "The instance already has these settings."
+        EmergencyStop.objects.require_none_for(context.subject)
         context.hold()
         api.controllers.change_instance_config(deployment.instance_name, deployment.config_name, changes)
     return f"Sent {', '.join(changes)}."
@@ -111,7 +116,7 @@ def switch(context: StepContext, *, paused: bool) -> str:
     """Set the instance's kill switch, and read it back.
 
     Raises:
-        ClientOffboarded, LiveUnconfirmed, LiveUnreadable, and what ``find_up`` raises.
+        ClientOffboarded, EmergencyStopActive, LiveUnconfirmed, LiveUnreadable, and what ``find_up`` raises.
     """
     if not paused:
         context.subject.require_active_client()
@@ -120,6 +125,8 @@ def switch(context: StepContext, *, paused: bool) -> str:
         find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
         if bool(_read(api, deployment).get(KILL_SWITCH)) != paused:
             context.save(last_switch=read_logs(api, deployment).switched_at)
+            if not paused:
+                EmergencyStop.objects.require_none_for(context.subject)
             context.hold()
             if paused:
                 deployment.update(paused_at=None)  # an earlier pause, which was ended outside the panel

@@ -9,7 +9,7 @@ from accounts.connection import talking_to
 from accounts.operations import exclusive_profile
 from accounts.profiles import account_ensure, keys_are_pushed, keys_check, keys_needed, keys_push, profile_verify
 from bots.configuration.trading_rules import rules_check, rules_read
-from bots.models import Bot, BotState, Deployment, Strategy, StrategyKind
+from bots.models import Bot, BotState, Deployment, EmergencyStop, Strategy, StrategyKind
 from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.steps.instances import (
     ContainerStatus,
@@ -49,6 +49,7 @@ def plan(context: StepContext) -> str:
     """Check the definition and record what will be deployed, so that later edits don't mix with it."""
     bot: Bot = context.subject
     bot.require_active_client()
+    EmergencyStop.objects.require_none_for(bot)
     deployment = Deployment.objects.filter(operation=context.operation).first() or _planned(context, bot)
     require_no_open_orders(deployment, context.operation.options)
     # Names were once built in another way, so that two bots could share one. Deployments that have ended don't matter.

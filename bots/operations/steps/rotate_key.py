@@ -4,7 +4,7 @@ from django.db import models, transaction
 
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
-from bots.problems import ClientOffboarded, OrdersMayBeOpen, PauseWouldEnd
+from bots.problems import ClientOffboarded, EmergencyStopActive, OrdersMayBeOpen, PauseWouldEnd
 from operations import kinds
 from operations.kinds import StepContext
 from operations.problems import OperationActive
@@ -88,6 +88,8 @@ def _ask(context: StepContext, deployment: Deployment) -> str:
         return f"{bot.name}: not redeployed, because it is now paused."
     except OrdersMayBeOpen as problem:
         return f"{bot.name}: not redeployed. {problem.message}"
+    except EmergencyStopActive:
+        return f"{bot.name}: not redeployed, because an emergency stop is in force."
     except ClientOffboarded:
         return f"{bot.name}: not redeployed, because {bot.client} is offboarded."
     return _REQUESTED.format(bot.name)

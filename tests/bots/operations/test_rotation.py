@@ -5,7 +5,7 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.models import ExchangeKey, Server
-from bots.models import Bot, BotState, Deployment
+from bots.models import Bot, BotState, Deployment, EmergencyStop, StopScope
 from bots.operations.steps.rotate_key import running_with_previous_key, to_redeploy
 from operations import kinds, runner
 from operations.models import Operation, State
@@ -167,6 +167,13 @@ def test_a_bot_that_something_else_is_done_with_is_left_and_named(rotated, tradi
     operation = perform("rotate_key", rotated, bots=[trading.pk])
     assert operation.state == State.SUCCEEDED
     assert "Sharp Spread: not redeployed, because “Start" in operation.summary
+
+
+def test_under_an_emergency_stop_no_bot_is_redeployed(rotated, trading, perform):
+    EmergencyStop.objects.declare(scope=StopScope.EVERYTHING, requested_by=None)
+    operation = perform("rotate_key", rotated, bots=[trading.pk])
+    assert (operation.state, operation.followups.count()) == (State.SUCCEEDED, 0)
+    assert "Sharp Spread: not redeployed, because an emergency stop is in force." in operation.summary
 
 
 def test_a_redeploy_is_submitted_once_though_the_worker_dies_afterwards(rotated, trading, monkeypatch):

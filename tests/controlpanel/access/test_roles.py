@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from audit.models import AuditEvent
-from bots.models import Strategy
+from bots.models import EmergencyStop, StopScope, Strategy
 from client_reports.models import ShareLink, Subscription
 from controlpanel.access.roles import ROLES, WHO_MAY
 from json_api.models import Scope, Token, Webhook, WebhookDelivery
@@ -25,6 +25,7 @@ from markets.models import Trade
 from notifications.kinds import IncidentKind
 from notifications.models import Channel, Incident
 from operations import kinds
+from operations.batches import batch_request
 from operations.models import Operation, WorkerHeartbeat
 from tests.controlpanel.conftest import make_world, operate_url, text_of, url_of
 
@@ -203,7 +204,7 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     delivery = webhook.deliveries.create(
         event_id="evt_1", type="bot.state_changed", about=f"{client} bot", occurred_at=timezone.now(), body="{}"
     )
-    tools = {"webhook": webhook, "delivery": delivery, "token": token}
+    tools = {"webhook": webhook, "delivery": delivery, "token": token, "batch": batch_of(client, world["bot"])}
     instance = server.unmanaged_instances.create(
         name=f"hummingbot-{client}-20261122-105939", first_seen_at=timezone.now(), last_seen_at=timezone.now()
     )
@@ -211,8 +212,18 @@ def complete(world: dict[str, Model]) -> dict[str, Model]:
     reported["instance"] = instance
     reported["orphaned"] = world["deployment"].orphaned_orders.create(reason=f"{client} may have orders open.")
     reported |= market_rows(client, world["deployment"])
+    reported["stop"], _ = EmergencyStop.objects.declare(
+        scope=StopScope.CLIENT, client=client, requested_by=client.account_manager, reason=f"{client} wants it."
+    )
     nobodys = {"strategy": custom, "user": colleague, "group": Group.objects.get(name="Viewer")}
     return world | reported | nobodys | tools | {"operation": world["deploy"]}
+
+
+def batch_of(client: Any, bot: Any) -> Model:
+    """A batch that the client's account manager requested, and that could not be started."""
+    return batch_request(
+        kind="apply_settings", subjects=[bot], requested_by=client.account_manager, reason=f"{client} has changed."
+    )
 
 
 def market_rows(client: Any, deployment: Any) -> dict[str, Model]:

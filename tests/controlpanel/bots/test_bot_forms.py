@@ -388,3 +388,15 @@ def test_a_spread_is_shown_in_percent_and_stays_as_it_is_when_it_is_saved_again(
     again = {name: value for name, value in values.items() if value not in (None, False)}
     assert admin_client.post(url_of(bot), again).status_code == 302
     assert Bot.objects.get().settings == bot.settings
+
+
+def test_the_restart_policy_is_set_in_the_form_and_shown_on_the_bots_page(bot, save_bot, admin_client):
+    assert save_bot(bot, restart_policy="after_crash", max_restarts_per_hour="5").status_code == 302
+    bot.refresh_from_db()
+    assert (bot.restart_policy, bot.max_restarts_per_hour) == ("after_crash", 5)
+    assert "after a crash" in text_of(admin_client.get(url_of(bot, "now")))
+    for wrong in ("-1", "21", "x"):
+        assert save_bot(bot, max_restarts_per_hour=wrong).status_code == 200
+    assert save_bot(bot, restart_policy="", max_restarts_per_hour="").status_code == 302
+    bot.refresh_from_db()
+    assert (bot.restart_policy, bot.max_restarts_per_hour) == ("after_crash", 5)

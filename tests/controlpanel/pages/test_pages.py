@@ -18,7 +18,7 @@ from bots.models import Bot, Deployment, Strategy
 from notifications.detection import detect
 from notifications.models import Incident
 from operations import kinds
-from operations.models import Operation, State
+from operations.models import Batch, Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key
 from tests.controlpanel.conftest import (
@@ -92,13 +92,15 @@ def test_every_page_shows_no_secret_changes_nothing_and_asks_no_server(history, 
     # What the panel alone writes can be neither added nor deleted; a bundled strategy can't be deleted.
     assert refused == {
         reverse(f"{OPERATION}_add"),
+        reverse("admin:operations_batch_add"),
         reverse("admin:bots_deployment_add"),
+        reverse("admin:bots_emergencystop_add"),
         reverse("admin:notifications_incident_add"),
         reverse("admin:json_api_webhookdelivery_add"),
         reverse("admin:markets_trade_add"),
         reverse("admin:audit_auditevent_add"),
         *(url_of(event, "delete") for event in events),
-        *(url_of(row, "delete") for row in every_row() if type(row) in {Deployment, Incident, Operation}),
+        *(url_of(row, "delete") for row in every_row() if type(row) in {Batch, Deployment, Incident, Operation}),
         *(url_of(strategy, "delete") for strategy in Strategy.objects.filter(bundled=True)),
         *(url_of(role, "delete") for role in Group.objects.all()),
         # The history keeps the names of all who have signed in.
@@ -308,18 +310,16 @@ def test_an_action_on_one_row_leads_to_its_operation(bot, admin_client):
     assert done.redirect_chain[-1][0] == Operation.objects.get().get_absolute_url()
 
 
-def test_an_action_on_several_rows_makes_an_operation_for_each_and_lists_them(make_bot, key, admin_client):
+def test_an_action_on_several_rows_leads_to_the_page_of_their_batch(make_bot, key, admin_client):
     bots = [make_bot(name=f"Bot {number}") for number in range(3)]
     asked = text_of(act(admin_client, BOT, "deploy", *bots))
     assert all(f"<strong>{bot}</strong>" in asked for bot in bots)
     assert "<h2>Deploy 3 bots</h2>" in asked and "</span>Deploy 3 bots\n" in asked
-    previous = operation_request(kind="check_server", subject=key.client.server)
     done = act(admin_client, BOT, "deploy", *bots, answered="yes")
-    assert done.redirect_chain[-1][0].startswith(reverse(f"{OPERATION}_changelist"))
-    assert "3 operations are queued" in text_of(done)
-    asked_for = Operation.objects.exclude(pk=previous.pk)
-    assert set(done.context["cl"].result_list) == set(asked_for)
-    assert {operation.subject for operation in asked_for} == set(bots)
+    batch = Batch.objects.get()
+    assert done.redirect_chain[-1][0] == batch.get_absolute_url()
+    assert "Deploy 3 bots" in text_of(done)
+    assert {operation.subject for operation in batch.operations.all()} == set(bots)
 
 
 def test_an_action_leaves_out_what_it_makes_no_sense_for_and_says_why(key, second_client, admin_client):
@@ -329,7 +329,7 @@ def test_an_action_leaves_out_what_it_makes_no_sense_for_and_says_why(key, secon
     done = act(admin_client, CLIENT, "push_profile", key.client, second_client, answered="yes")
     operation = Operation.objects.get()
     assert operation.subject == key.client
-    assert done.redirect_chain[-1][0] == operation.get_absolute_url()
+    assert done.redirect_chain[-1][0] == operation.batch.get_absolute_url()
     assert reason in text_of(done)
 
 

@@ -31,6 +31,16 @@ def test_a_bot_is_defined_with_its_settings(send, client_sharp, server):
     assert "Next, open a bot and use “Deploy”" in text_of(page)
 
 
+@pytest.mark.parametrize("word", ["after_crash", "After a crash"])
+def test_the_restart_policy_is_imported_and_exported(word, send, client_sharp, admin_client):
+    header = f"{BOT_HEADER},restart_policy,max_restarts_per_hour"
+    save(send, BOT, header, f"{BOT_ROW},{word},5")
+    bot = Bot.objects.get()
+    assert (bot.restart_policy, bot.max_restarts_per_hour) == ("after_crash", 5)
+    exported = admin_client.get(reverse(f"{BOT}_export", args=["csv"])).content
+    assert states(result_of(send(BOT, exported)).outcomes) == [(2, "unchanged")]
+
+
 @pytest.mark.parametrize("pair", ["kPEPE-USD", "sAVAX-AVAX", "USD.b-XRP", "$NUT-USDT", "=A(1)-USDT", "@B-USDT"])
 def test_a_pair_is_imported_and_exported_as_its_exchange_spells_it(pair, send, client_sharp, admin_client):
     save(send, BOT, BOT_HEADER, BOT_ROW.replace("sharp/usdt", pair))
@@ -86,6 +96,9 @@ def test_only_the_settings_that_are_given_change(send, bot):
         ("connector", "nowhere", "Sandbox has no connector “nowhere”."),
         ("trading_pair", "SHARP", "Enter a pair such as SHARP-USDT, with a dash"),
         ("headless", "perhaps", "Enter yes or no."),
+        ("restart_policy", "always", "Enter never or after_crash."),
+        ("max_restarts_per_hour", "x", "Enter a whole number."),
+        ("max_restarts_per_hour", "21", "Ensure this value is less than or equal to 20."),
         ("image", "No Image", "This is not the name of a Docker image"),
         ("max_global_drawdown_quote", "20", "Drawdown limits apply to controllers only"),
         ("max_global_drawdown_quote", "much", "Enter a number with a decimal point: 250.5."),

@@ -1,0 +1,194 @@
+"""Starts bots again that have crashed, if their restart policy says so.
+
+It looks at what the poll has stored and submits ordinary operations; it never calls a server itself. A “start” cancels
+what the crashed run left open before it starts anything, see ``lifecycle.recover_before_start``. Bots of one client in
+one market that crashed together, as after a reboot of their host, would each wait for the orders of the others: they
+are recovered first, all of them, and then started.
+
+However many workers look at once, one of them claims a bot, by a conditional UPDATE in the transaction that submits its
+operation.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from accounts.models import ClientStatus
+from bots.models import Bot, BotState, EmergencyStop, OrphanedOrders, RestartPolicy
+from bots.monitoring.guards import OBSERVING_OPERATIONS
+from bots.problems import OrdersMayBeOpen
+from core.problems import Problem
+from operations import kinds
+from operations.batches import batch_request
+from operations.models import Operation, OperationQuerySet, State
+from operations.services import operation_request
+
+#: How long after a crash the first restart comes, the second within an hour, and so on.
+BACKOFF = (timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=5), timedelta(minutes=10))
+WITHIN = timedelta(hours=1)
+
+#: The option of the operations that are submitted here. No person can set it.
+AUTOMATIC = {"automatic": True}
+
+#: With the last of these, somebody said whether the bot should trade.
+_WANTED = frozenset({"deploy", "redeploy", "start", "resume"})
+_UNWANTED = frozenset({"stop", "pause", "recover", "archive"})
+
+
+def restart_crashed(now: datetime | None = None) -> None:
+    """Start what is due, note when what has crashed will be due, and give up where it was restarted too often."""
+    now = now or timezone.now()
+    _let_people_act()
+    crashed = _crashed(now)
+    no_longer = Bot.objects.filter(restart_due_at__isnull=False).exclude(pk__in=[bot.pk for bot in crashed])
+    no_longer.update(restart_due_at=None)
+    restarts = _restarts_within_the_hour(crashed, now)
+    for bot in crashed:
+        if bot.restart_due_at is None:
+            _schedule(bot, restarts.get(bot.pk, 0), now)
+    due = [bot for bot in crashed if bot.restart_due_at and bot.restart_due_at <= now]
+    next_kinds = {bot.pk: _next_kind(bot) for bot in due}
+
+    def of_batch(bot: Any) -> tuple[int, str]:
+        return bot.deployment.server_id, next_kinds[bot.pk]
+
+    for (_, kind), bots in groupby(sorted(due, key=of_batch), of_batch):
+        if kind:
+            _submit(kind, list(bots))
+
+
+def _next_kind(bot: Bot) -> str:
+    """Return the operation that a crashed bot needs now; empty while it has to wait for another one."""
+    problem = kinds.get("start").blocker(bot, AUTOMATIC)
+    if isinstance(problem, OrdersMayBeOpen) and bot.deployment and bot.deployment.exposed_since:
+        return "recover"
+    return "" if problem else "start"
+
+
+def _on_bot() -> OperationQuerySet:
+    """Return the operations on a bot, in a query on bots."""
+    return Operation.objects.filter(
+        subject_type=ContentType.objects.get_for_model(Bot), subject_id=OuterRef("pk")
+    ).order_by("-pk")
+
+
+def _crashed(now: datetime) -> list[Any]:
+    """Return the bots that have crashed and should run: nobody stopped or paused them, and no order is in doubt."""
+    last = _on_bot().filter(kind__in=_WANTED | _UNWANTED)
+    polled_lately = now - timedelta(seconds=settings.FLEET["STALE"])
+    bots = (
+        Bot.objects.filter(
+            restart_policy=RestartPolicy.AFTER_CRASH,
+            restarts_exhausted_at=None,
+            deployment__sent_at__isnull=False,
+            deployment__ended_at=None,
+            deployment__verified_at__isnull=False,
+            deployment__paused_at=None,
+            deployment__observed_state__in=(BotState.CRASHED, BotState.STOPPED),
+            deployment__observed_at__gte=polled_lately,
+        )
+        .exclude(client__status=ClientStatus.OFFBOARDED)
+        .exclude(Exists(OrphanedOrders.objects.unresolved().filter(deployment__bot=OuterRef("pk"))))
+        .exclude(Exists(_on_bot().active().exclude(kind__in=OBSERVING_OPERATIONS)))
+        .annotate(
+            last_wish=Subquery(last.values("pk")[:1]),
+            last_act=Subquery(_by_people().values("pk")[:1]),
+        )
+        .select_related("client", "server", "strategy", "deployment__server")
+        .prefetch_related("duplicates")
+        .order_by("pk")
+    )
+    found: list[Any] = list(bots)
+    wishes = Operation.objects.in_bulk([bot.last_wish for bot in found if bot.last_wish])
+    stops = list(EmergencyStop.objects.active())
+    for bot in found:
+        bot.wish = wishes.get(bot.last_wish)
+    return [bot for bot in found if _should_run(bot) and not any(stop.concerns(bot) for stop in stops)]
+
+
+def _by_people() -> OperationQuerySet:
+    """Return the operations on a bot with which somebody acted on it."""
+    return _on_bot().exclude(options__has_key="automatic").exclude(kind__in=OBSERVING_OPERATIONS)
+
+
+def _should_run(bot: Any) -> bool:
+    """Return whether a bot that is down should be up, by the last operation that was about that."""
+    instance, wish = bot.open_deployment, bot.wish
+    if instance is None or wish is None or instance.is_held:
+        return False
+    if not _is_automatic(wish) and wish.kind not in _WANTED:
+        return False
+    # To be started again, a crashed bot is stopped in order first: what failed after that left it stopped.
+    halfway = _is_automatic(wish) and (wish.kind == "recover" or wish.state == State.FAILED)
+    return halfway or (instance.stopped_at is None and instance.state == BotState.CRASHED)
+
+
+def _is_automatic(operation: Operation) -> bool:
+    return bool(operation.options.get("automatic"))
+
+
+def _restarts_within_the_hour(bots: Sequence[Any], now: datetime) -> dict[int, int]:
+    """Return how often each bot was restarted within the last hour, since a person has last acted on it.
+
+    A recovery that failed counts, too: it is tried again like a start.
+    """
+    since = {bot.pk: bot.last_act or 0 for bot in bots}
+    restarts = Operation.objects.filter(
+        Q(kind="start") | Q(kind="recover", state=State.FAILED),
+        subject_type=ContentType.objects.get_for_model(Bot),
+        subject_id__in=since,
+        options__has_key="automatic",
+        requested_at__gte=now - WITHIN,
+    )
+    counts: dict[int, int] = {}
+    for bot, pk in restarts.values_list("subject_id", "pk"):
+        counts[bot] = counts.get(bot, 0) + (pk > since[bot])
+    return counts
+
+
+def _schedule(bot: Any, restarts: int, now: datetime) -> None:
+    """Note when a crashed bot is started again, or that it is not. One that was recovered is started at once."""
+    row = Bot.objects.filter(pk=bot.pk, restart_due_at=None, restarts_exhausted_at=None)
+    if restarts >= bot.max_restarts_per_hour:
+        row.update(restarts_exhausted_at=now)
+    else:
+        recovered = bot.wish.kind == "recover" and bot.wish.state == State.SUCCEEDED
+        wait = timedelta(0) if recovered else BACKOFF[min(restarts, len(BACKOFF) - 1)]
+        row.update(restart_due_at=now + wait)
+
+
+@transaction.atomic
+def _submit(kind: str, bots: Sequence[Any]) -> None:
+    """Claim bots of one server and submit the operation: for several, as after a reboot of its host, as one batch."""
+    claimed = [bot for bot in bots if _claim(bot)]
+    if len(claimed) > 1:
+        reason = f"{claimed[0].deployment.server}: restart after a crash"
+        batch_request(kind=kind, subjects=claimed, options=AUTOMATIC, reason=reason)
+        return
+    for bot in claimed:
+        try:
+            operation_request(kind=kind, subject=bot, options=AUTOMATIC)
+        except Problem:  # it is not possible any more; the next look decides again
+            continue
+
+
+def _claim(bot: Bot) -> bool:
+    """Return whether the bot is this worker's to start."""
+    return bool(Bot.objects.filter(pk=bot.pk, restart_due_at=bot.restart_due_at).update(restart_due_at=None))
+
+
+def _let_people_act() -> None:
+    """Forget that a bot is not started again once a person has acted on it, or it runs."""
+    acted = _by_people().filter(requested_at__gt=OuterRef("restarts_exhausted_at"))
+    runs = Q(deployment__observed_state=BotState.RUNNING, deployment__observed_at__gt=F("restarts_exhausted_at"))
+    off = ~Q(restart_policy=RestartPolicy.AFTER_CRASH)
+    gave_up = Bot.objects.filter(restarts_exhausted_at__isnull=False)
+    free: Iterable[int] = gave_up.filter(Exists(acted) | runs | off).values_list("pk", flat=True)
+    Bot.objects.filter(pk__in=list(free)).update(restarts_exhausted_at=None)
