@@ -7,7 +7,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from accounts.models import Server
-from accounts.polling import PollThreads, Poll
+from accounts.polling import Poll, PollThreads
 from accounts.tasks import EVERY, MAX_DURATION
 from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts import polling
 from accounts import tasks as accounts_tasks
 from accounts.models import Server
-from accounts.polling import PollThreads, Poll, waiting_for_server
+from accounts.polling import Poll, PollThreads, waiting_for_server
 from bots import tasks as bots_tasks
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from markets import tasks as markets_tasks
