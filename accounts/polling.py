@@ -106,6 +106,10 @@ def waiting_for_server() -> Iterator[None]:
         lane.database.acquire()
 
 
+#: For what is read less often than states: shared, because each of their threads needs a connection to the database.
+READING, SLOW_READING = Lane(8), Lane(4)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Poll:
     """One kind of data that is read from servers repeatedly.
@@ -126,8 +130,8 @@ class Poll:
     max_duration: timedelta
     rest: timedelta = REST
     longest: timedelta | None = None
-    lane: Lane = field(default_factory=lambda: Lane(8), compare=False)
-    slow_lane: Lane = field(default_factory=lambda: Lane(4), compare=False)
+    lane: Lane = field(default=READING, compare=False)
+    slow_lane: Lane = field(default=SLOW_READING, compare=False)
     _slow: set[int] = field(default_factory=set, init=False, compare=False)
     _started: set[int] = field(default_factory=set, init=False, compare=False)
 

@@ -5,6 +5,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
@@ -63,8 +64,10 @@ class PersonFilter(admin.SimpleListFilter):
     parameter_name = "person"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        rows = AuditEvent.objects.visible_to(request.user).filter(user__isnull=False).order_by()
-        return [(str(pk), name) for pk, name in rows.values_list("user", "user__username").distinct()]
+        # Found by an index for each user: the events of all are too many to look through.
+        acts = AuditEvent.objects.visible_to(request.user).filter(user=models.OuterRef("pk"))
+        people = User.objects.filter(models.Exists(acts)).order_by("username")
+        return [(str(pk), name) for pk, name in people.values_list("pk", "username")]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         chosen = self.value()
@@ -80,7 +83,6 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     list_filter = (DayFilter, PersonFilter, ("client", VisibleFilter), OutcomeFilter, "door")
     list_select_related = ("client", "operation")
     list_per_page = ROWS
-    show_full_result_count = False
     search_fields = ("actor", "subject_label", "client_label", "verb", "detail", "request_id")
     search_help_text = "Search by person, object, client or action"
     fields = (

@@ -1,13 +1,12 @@
 """Many bots on many servers at once, keys included: the panel against the limit, and against the official client.
 
-Run: ``python -m benchmarks.fleet_deploys [bots,servers ...]``. The limit is what the slowest server itself takes: 2 s for
-each key, 0.34 s for each deploy, and 20 s until the last bot has connected. The official client does the calls that
-nobody can leave out, with ``asyncio.gather`` for all bots at once, and one by one for a few, from which the time for all
-follows. ``DATABASE_URL`` may name a PostgreSQL server.
+Run: ``python -m benchmarks.fleet_deploys [bots,servers ...]``. The limit is what the slowest server itself takes: 2 s
+for each key, 0.34 s for each deploy, and 20 s until the last bot has connected. The official client does the calls that
+nobody can leave out, with ``asyncio.gather`` for all bots at once, and one by one for a few, from which the time for
+all follows. ``DATABASE_URL`` may name a PostgreSQL server.
 """
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -15,12 +14,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-
-#: Of the worker. Each thread is held by one server that it waits for.
-THREADS = int(os.environ.get("THREADS", 48))
-WORKERS = int(os.environ.get("WORKERS", 1))
-os.environ["WORKER_THREADS"] = str(THREADS)
-os.environ["QUEUE_URL"] = "redis://127.0.0.1:6390/0"
 
 from benchmarks.panel import new_database, print_table, url_of_database  # before the panel's own modules
 
@@ -34,25 +27,39 @@ from controlpanel.soak.processes import Processes
 from operations.models import Operation, State
 from operations.services import operation_request
 
+#: Of each worker. A thread is held while it waits for a server's answer.
+THREADS, WORKERS = 32, 2
 SIZES = ((10, 1), (40, 5), (100, 10), (200, 20))
 BOTS_PER_CLIENT = 5
 #: The latencies of the sandboxes, in seconds.
 KEY, DEPLOY, CONNECTED = 2.0, 0.34, 20.0
 #: How many bots the client deploys one by one.
 ONE_BY_ONE = 2
-COLUMNS = ("database", "bots", "servers", "limit s", "panel s", "ratio to the limit", "gather s", "ratio to gather", "one by one s")
+COLUMNS = (
+    "database",
+    "bots",
+    "servers",
+    "limit s",
+    "panel s",
+    "ratio to the limit",
+    "gather s",
+    "ratio to gather",
+    "one by one s",
+)
 KEYS = {"bitmart_api_key": "a" * 32, "bitmart_secret_key": "b" * 32, "bitmart_memo": "m"}
 SETTINGS = {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600, "order_refresh_time": 60}
 
 
 def measure(sizes: Sequence[tuple[int, int]] = SIZES) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
+    alone = 0.0
     for bots, servers in sizes:
         keys = -(-bots // servers // BOTS_PER_CLIENT) * KEY
         limit = keys + bots // servers * DEPLOY + CONNECTED
         with new_database() as database:
             panel, plan = _panel(bots, servers)
         gather = _client(bots, servers, plan, at_once=True)
+        alone = alone or _client(ONE_BY_ONE, 1, plan, at_once=False) / ONE_BY_ONE
         row = {
             "database": database,
             "bots": bots,
@@ -62,7 +69,7 @@ def measure(sizes: Sequence[tuple[int, int]] = SIZES) -> list[dict[str, Any]]:
             "ratio to the limit": panel / limit,
             "gather s": gather,
             "ratio to gather": panel / gather,
-            "one by one s": _client(ONE_BY_ONE, 1, plan, at_once=False) / ONE_BY_ONE * bots,
+            "one by one s": alone * bots,
         }
         print(row, file=sys.stderr)  # noqa: T201 - it takes minutes
         rows.append(row)

@@ -27,7 +27,15 @@ ROUNDS = 15
 COLUMNS = ("database", "against", "requests", "theirs ms", "panel ms", "ratio", "goal")
 #: What is asked of a server for one bot: does the account have the key, does the server know the script and its
 #: configuration, and then the deploy.
-SEVEN = ("/accounts/", "/credentials", "/scripts/", "/config/template", "/scripts/configs/", "/scripts/configs/", "/deploy")
+SEVEN = (
+    "/accounts/",
+    "/credentials",
+    "/scripts/",
+    "/config/template",
+    "/scripts/configs/",
+    "/scripts/configs/",
+    "/deploy",
+)
 
 
 def measure(rounds: int = ROUNDS) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ PostgreSQL server. The rows are made by the database, so that a million take sec
 """
 
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,12 +21,13 @@ from django.db import connection, models
 from django.db.models.sql import compiler
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from audit.models import AuditEvent
 from bots.models import Bot, BotState, Deployment, Strategy
+from bots.unapplied import compare_bots
 from json_api.models import Scope, Token
 from json_api.models.token import token_hash
 from markets.models import QuoteState, ReportSource
@@ -40,16 +42,20 @@ ROUNDS = 7
 SECRET = "hbp_measured"  # noqa: S105
 COLUMNS = (
     "database", "page", "queries", "queries, large", "rows", "rows, large", "ms", "ms, large", "ratio",
+    "CPU ms", "CPU ms, large", "CPU ratio",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a page took: queries, rows that the database returned, and milliseconds, a median."""
+    """What a page took: queries, rows that the database returned, and milliseconds, medians; ``cpu`` are those in which
+    this process computed. Unlike the time, they do not depend on what else the machine does.
+    """
 
     queries: int
     rows: int
     ms: float
+    cpu: float
 
 
 def multiply(row: models.Model, count: int, **expressions: str) -> None:
@@ -58,10 +64,11 @@ def multiply(row: models.Model, count: int, **expressions: str) -> None:
     columns = ", ".join(f'"{name}"' for name in fields)
     values = ", ".join(expressions.get(name, f't."{name}"') for name in fields)
     table, key = row._meta.db_table, row._meta.pk.column
+    # Nothing in it is from outside.
+    insert = f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM series, "{table}" AS t WHERE t."{key}" = %s'  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < %s) "
-            f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM series, "{table}" AS t WHERE t."{key}" = %s',
+            f"WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < %s) {insert}",  # noqa: S608
             [count, row.pk],
         )
 
@@ -183,7 +190,11 @@ def _make_past(operations: int) -> None:
     )  # fmt: skip
     bots = Bot.objects.count()
     moments = dict.fromkeys(("requested_at", "started_at", "finished_at"), _before(30))
-    multiply(operation, operations, subject_id=f"{bot.pk} + n %% {bots}", **moments)
+    several = {
+        "state": "CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'succeeded' END",
+        "kind": "CASE n %% 10 WHEN 0 THEN 'deploy' WHEN 1 THEN 'stop' WHEN 2 THEN 'archive' ELSE 'refresh' END",
+    }
+    multiply(operation, operations, subject_id=f"{bot.pk} + n %% {bots}", **several, **moments)
     event = AuditEvent.objects.create(
         actor="measured", door="page", verb="refresh", subject_label=str(bot)[:200], client=bot.client, operation=None
     )
@@ -194,11 +205,12 @@ def pages() -> dict[str, str]:
     """Return the addresses of Home and of every list."""
     found = {"Home": reverse("admin:index"), "Home, renewed": reverse("home_now"), "Markets": reverse("markets")}
     for model in admin.site._registry:
-        try:
-            address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-        except NoReverseMatch:
-            continue
-        found[f"list: {model._meta.verbose_name_plural}"] = address
+        names = model._meta.app_label, model._meta.model_name
+        found[f"list: {model._meta.verbose_name_plural}"] = reverse("admin:{}_{}_changelist".format(*names))
+    operations = reverse("admin:operations_operation_changelist")
+    found |= {
+        f"list: operations?{query}": f"{operations}?{query}" for query in ("state=failed", "since=1d", "kind=deploy")
+    }
     lists = ("bots", "bots?state=unresponsive", "operations", "clients", "servers", "markets")
     return found | {f"GET /{name}": f"/{name}" for name in lists}
 
@@ -234,7 +246,7 @@ def cost_of(address: str, rounds: int) -> Cost:
     look()
     with CaptureQueriesContext(connection) as queries, RowCounter() as counter:
         look()
-    return Cost(len(queries), counter.rows, median_ms(look, rounds))
+    return Cost(len(queries), counter.rows, median_ms(look, rounds), median_ms(look, rounds, time.thread_time))
 
 
 def measure(small: tuple[int, int] = SMALL, large: tuple[int, int] = LARGE, only: str = "") -> list[dict[str, Any]]:
@@ -243,13 +255,16 @@ def measure(small: tuple[int, int] = SMALL, large: tuple[int, int] = LARGE, only
     for size in (small, large):
         with new_database() as database:
             addresses = pages() | make_world(*size)
+            while compare_bots():
+                pass
             found.append({name: cost_of(at, ROUNDS) for name, at in addresses.items() if only in name})
     few, many = found
     return [
         {
             "database": database, "page": name, "queries": few[name].queries, "queries, large": many[name].queries,
             "rows": few[name].rows, "rows, large": many[name].rows, "ms": few[name].ms, "ms, large": many[name].ms,
-            "ratio": many[name].ms / few[name].ms,
+            "ratio": many[name].ms / few[name].ms, "CPU ms": few[name].cpu, "CPU ms, large": many[name].cpu,
+            "CPU ratio": many[name].cpu / few[name].cpu,
         }
         for name in few
     ]  # fmt: skip

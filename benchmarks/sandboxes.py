@@ -1,7 +1,7 @@
 """Sandboxes in a process of their own, as slow as a real server was measured to be.
 
-A deploy blocks its server for 0.34 s and each key that is pushed for 2 s, every other request takes 10 ms, and a bot has
-connected 20 s after its deploy.
+A deploy blocks its server for 0.34 s and each key that is pushed for 2 s, every other request takes 10 ms, and a bot
+has connected 20 s after its deploy.
 """
 
 import multiprocessing

@@ -1,7 +1,7 @@
 """What 2,000 bots that start at once cost a worker that waits for them: memory, threads and CPU, against an idle one.
 
 Run: ``python -m benchmarks.waiting [bots,servers ...]``. The servers show containers that are up and bots that have not
-connected. The worker is a process of its own, with the threads that it has by default; it is measured after a minute.
+connected. The worker is a process of its own, with the threads that it has by default; it is measured while it does.
 """
 
 import json
@@ -29,9 +29,10 @@ from operations.services import operation_request
 
 SIZES = ((100, 5), (500, 20), (1_000, 50), (2_000, 50))
 #: Seconds after which a worker is measured.
-SETTLED = 60
+SETTLED = 40
 COLUMNS = (
-    "database", "bots", "servers", "idle MB", "waiting MB", "more MB", "threads, idle", "threads", "CPU %, idle", "CPU %",
+    "database", "bots", "servers", "idle MB", "waiting MB", "more MB", "threads, idle", "threads", "CPU %, idle",
+    "CPU %",
 )  # fmt: skip
 UP = Sight(is_active=True, is_exited=False, is_connected=False)
 
@@ -75,9 +76,9 @@ def measure(sizes: Sequence[tuple[int, int]] = SIZES) -> list[dict[str, Any]]:
 
 def _nobody(answer: bytes) -> bytes:
     """Return the answer of a server to which no bot has connected."""
-    told = json.loads(answer)
-    told["data"]["discovered_bots"] = []
-    return json.dumps(told).encode()
+    answered = json.loads(answer)
+    answered["data"]["discovered_bots"] = []
+    return json.dumps(answered).encode()
 
 
 def _let_all_wait() -> None:
@@ -110,7 +111,7 @@ def _let_all_wait() -> None:
 
 
 def _cost(pid: int) -> dict[str, float]:
-    """Return a process's memory in MB and its threads after a minute, and its CPU in that minute, in percent."""
+    """Return a process's memory in MB, its threads, and its CPU in percent, over a while."""
     begun = _cpu_seconds(pid)
     time.sleep(SETTLED)
     return {

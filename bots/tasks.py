@@ -16,6 +16,7 @@ from bots.monitoring.waiting import servers_waited_for, wake_by_sight
 from bots.operations.emergency import continue_all
 from bots.operations.restarts import restart_crashed
 from bots.operations.steps.rotate_key import prune_previous_values
+from bots.unapplied import compare_bots
 from operations.tasks import FIRST, enqueue_due, run_operation
 
 STATE = Poll(
@@ -25,8 +26,8 @@ STATE = Poll(
     every=timedelta(seconds=settings.FLEET["INTERVAL"] - 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     longest=timedelta(seconds=settings.FLEET["LONGEST_INTERVAL"]),
-    lane=Lane(settings.FLEET["POLL_THREADS"], settings.FLEET["POLL_CONNECTIONS"]),
-    slow_lane=Lane(8),
+    lane=Lane(int(settings.FLEET["POLL_THREADS"]), int(settings.FLEET["POLL_CONNECTIONS"])),
+    slow_lane=Lane(8, 2),
 )
 PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVERY, max_duration=MAX_DURATION)
 
@@ -81,6 +82,11 @@ def poll_performance() -> None:
     servers = Server.objects.exclude(reachable=False).filter(deployments__sent_at__isnull=False)
     for pk in servers.distinct().values_list("pk", flat=True):
         PERFORMANCE.start(pk)
+
+
+@db_task()
+def compare_definitions() -> None:
+    compare_bots()
 
 
 @db_task()

@@ -49,6 +49,7 @@ class Job:
 
 SCHEDULE = (
     Job(name="poll servers", task="bots.tasks.poll_fleet", every=20),
+    Job(name="compare bots with their definitions", task="bots.tasks.compare_definitions", every=20),
     Job(name="look for what operations wait for", task="bots.tasks.look_for_waiting", every=2),
     Job(name="enqueue operations that nobody works on", task="operations.tasks.enqueue_claimable", every=20),
     Job(name="continue emergency stops", task="bots.tasks.continue_emergency_stops", every=20),

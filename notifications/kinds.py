@@ -26,6 +26,28 @@ class IncidentKind(models.TextChoices):
     RESTARTS_EXHAUSTED = "restarts_exhausted", "bot not restarted again"
 
 
+#: What is said of many of them at once: “312 bots are unresponsive”.
+SAID_OF_MANY: dict[str, str] = {
+    IncidentKind.BOT_CRASHED: "bots have crashed",
+    IncidentKind.BOT_MISSING: "bots are not listed",
+    IncidentKind.BOT_UNRESPONSIVE: "bots are unresponsive",
+    IncidentKind.BOT_STOPPED: "bots have stopped unexpectedly",
+    IncidentKind.BOT_NOT_QUOTING: "bots are not quoting",
+    IncidentKind.ORDERS_OPEN: "bots may have left orders open",
+    IncidentKind.DUPLICATE_INSTANCE: "bots have a second instance",
+    IncidentKind.KEY_REFUSED: "exchange keys were rejected",
+    IncidentKind.OPERATION_FAILED: "operations failed",
+    IncidentKind.SERVER_DOWN: "servers are down",
+    IncidentKind.DOCKER_DOWN: "servers have no Docker",
+    IncidentKind.MQTT_DOWN: "servers have no MQTT",
+    IncidentKind.UNMANAGED_INSTANCE: "unmanaged bots run",
+    IncidentKind.LOW_BALANCE: "balances are low",
+    IncidentKind.OBLIGATION_BROKEN: "obligations are broken",
+    IncidentKind.EMERGENCY_STOP: "emergency stops are in force",
+    IncidentKind.RESTARTS_EXHAUSTED: "bots are not restarted again",
+}
+
+
 class Severity(models.TextChoices):
     CRITICAL = "critical", "critical"
     WARNING = "warning", "warning"

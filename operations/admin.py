@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 from unfold.decorators import display
 
+from core.admin.filters import recent
 from core.admin.live_pages import LiveListMixin, redirect_to_login
 from core.http import is_row_number
 from core.problems import Problem
@@ -50,11 +51,10 @@ class KindFilter(admin.SimpleListFilter):
 class OperationAdmin(LiveListMixin, ReadOnlyMixin):
     when_empty = "Use a button on a client, a bot or a server to start an operation."
     list_display = ("what", "about", "state_label", "summary", "requested_by", "requested_at", "took")
-    list_filter = ("state", KindFilter)
+    list_filter = ("state", KindFilter, recent("requested_at", "requested"))
     list_select_related = ("requested_by",)
     search_fields = ("subject_label", "summary", "error_code")
     search_help_text = "Search by object, outcome or error code"
-    date_hierarchy = "requested_at"
     actions = ("retry_selected", "cancel_selected")
 
     @display(description="operation")

@@ -6,7 +6,7 @@ from accounts.models.controller import Controller
 from accounts.models.exchange_key import EXPIRY_NOTICE, ExchangeKey, KeyState, Renewal
 from accounts.models.form_draft import FormDraft
 from accounts.models.profile import CredentialsProfile, PushedKey
-from accounts.models.server import VERSION_LENGTH, Server, validate_base_url
+from accounts.models.server import VERSION_LENGTH, Server, ServerQuerySet, validate_base_url
 
 __all__ = [
     "EXPIRY_NOTICE",
@@ -22,6 +22,7 @@ __all__ = [
     "PushedKey",
     "Renewal",
     "Server",
+    "ServerQuerySet",
     "validate_base_url",
     "validate_name",
 ]

@@ -7,11 +7,13 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, Value
+from django.db.models.functions import Cast, Concat
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models.client import Client
+from accounts.models.profile import PushedKey
 from accounts.problems import KeyUnreadable
 from core.encryption import EncryptedTextField, Unreadable, fingerprint
 from core.exchanges import proves_address_only
@@ -69,6 +71,39 @@ class ExchangeKeyQuerySet(OfClientsQuerySet["ExchangeKey"]):
                 return self.filter(due & ~expired)
         return self.filter(~due)
 
+    def with_issues(self) -> Self:
+        """Return the keys that can't be read, that differ from what their server has, or that are to be renewed."""
+        pushed = PushedKey.objects.exclude(fingerprint="").filter(
+            profile__client=OuterRef("client"),
+            profile__server=OuterRef("client__server"),
+            connector=OuterRef("connector"),
+        )
+        changed = pushed.exclude(fingerprint=OuterRef("fingerprint"))
+        # The list is JSON: each name in it is in quotes.
+        listed = Cast("profile__connectors", models.TextField())
+        quoted = Concat(Value('"'), F("connector"), Value('"'))
+        gone = pushed.alias(listed=listed, quoted=quoted).exclude(listed__contains=F("quoted"))
+        due = Q(pk__in=self.to_renew(Renewal.EXPIRED).values("pk")) | Q(pk__in=self.to_renew(Renewal.DUE).values("pk"))
+        return self.filter(Exists(changed) | Exists(gone) | due | Q(pk__in=unreadable_keys()))
+
+
+#: What was found of the stored keys: which can't be read.
+_unreadable: dict[tuple[Any, ...], frozenset[int]] = {}
+
+
+def unreadable_keys() -> frozenset[int]:
+    """Return the keys that can't be decrypted. All are tried once in a process, and again when one was entered: only
+    with new ``FERNET_KEYS`` can others become unreadable.
+    """
+    facts = ExchangeKey.objects.aggregate(count=Count("pk"), newest=Max("changed_at"))
+    mark = (*settings.FERNET_KEYS, facts["count"], facts["newest"])
+    if mark not in _unreadable:
+        keys = ExchangeKey.objects.only("encrypted_values").iterator(1000)
+        found = frozenset(key.pk for key in keys if not key.is_readable)
+        _unreadable.clear()
+        _unreadable[mark] = found
+    return _unreadable[mark]
+
 
 class ExchangeKey(models.Model):
     """A client's credentials for one connector: the values that it requires, encrypted, never shown again."""
@@ -111,6 +146,7 @@ class ExchangeKey(models.Model):
                 violation_error_message="This client already has a key for this connector. Edit that key instead.",
             ),
         ]
+        indexes = [models.Index(fields=["changed_at"], name="keys_by_change")]
 
     def __str__(self) -> str:
         return f"{self.client} · {self.connector}"

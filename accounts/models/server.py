@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.urls import reverse
 from django.utils import timezone
 
@@ -85,6 +85,13 @@ class ServerQuerySet(models.QuerySet["Server"]):
         if sees_every_client(user):
             return self
         return self.filter(Q(open_to_new_clients=True) | Q(pk__in=self.visible_to(user).values("pk")))
+
+    def worst_first(self, now: datetime) -> Self:
+        """Order them: those first whose state is not “ok”, by ``Server.health``, or not known any more."""
+        lately = now - timedelta(seconds=settings.FLEET["STALE"])
+        polled = Q(checked_at__gte=lately) | Q(checked_at__isnull=False, failed_polls__gt=0, next_poll__gte=lately)
+        well = polled & Q(last_error="") & ~Q(docker_running=False) & ~Q(mqtt_connected=False)
+        return self.order_by(Case(When(well, then=1), default=0), "name")
 
 
 class Server(models.Model):

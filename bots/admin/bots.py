@@ -28,7 +28,7 @@ from bots.admin.settings_toggle import convert_settings
 from bots.admin.strategies import StrategyAdmin
 from bots.configuration.images import validate_image_choice
 from bots.configuration.trading_rules import save_warnings
-from bots.models import RESTARTING, Bot, BotState, Deployment, Strategy
+from bots.models import RESTARTING, Bot, BotState, Deployment, Strategy, shown_state
 from bots.strategies.comparison import describe_settings
 from bots.strategies.schema import settings_in
 from bots.templatetags.amounts import amount
@@ -77,8 +77,8 @@ class StateFilter(admin.SimpleListFilter):
         state = self.value()
         if not state:
             return queryset
-        deployments = Deployment.objects.in_state(state, timezone.now())
-        return queryset.filter(**{f"{'deployment' if queryset.model is Bot else 'pk'}__in": deployments})
+        shown = shown_state(timezone.now(), "deployment__" if queryset.model is Bot else "")
+        return queryset.alias(shown=shown).filter(shown=state)
 
 
 @admin.register(Bot)

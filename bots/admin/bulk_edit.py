@@ -19,11 +19,14 @@ from django.utils.datastructures import MultiValueDict
 
 from bots.admin.forms import BotForm
 from bots.models import LIMITS, RESTARTING, Bot, Strategy, StrategyKind
+from bots.unapplied import bots_to_renew
 from core.http import is_row_number
 from operations.actions import OperatesMixin
 
 #: What can be changed besides the strategy's settings and a controller's limits.
 COMMON = ("image", "headless", *RESTARTING)
+#: Bots with unapplied changes on one page: the others follow when these are dealt with.
+MOST_UNSENT = 100
 
 
 @dataclass(frozen=True)
@@ -148,9 +151,11 @@ class BulkEditMixin(OperatesMixin):
         """List the running bots, or those of them that the address names, that differ from what was deployed."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        bots = self.get_queryset(request).filter(deployment__isnull=False)
+        bots = self.get_queryset(request)
         if "bot" in request.GET:
-            bots = bots.filter(pk__in=[*filter(is_row_number, request.GET.getlist("bot"))])
+            bots = bots.filter(pk__in=[*filter(is_row_number, request.GET.getlist("bot"))], deployment__isnull=False)
+        else:
+            bots = bots_to_renew(bots)[:MOST_UNSENT]
         return TemplateResponse(
             request,
             "bots/unsent.html",

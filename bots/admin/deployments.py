@@ -9,6 +9,7 @@ from unfold.decorators import display
 
 from bots.admin.bots import STATE_COLORS, StateFilter, shown_state_of, url_to_repeat
 from bots.models import Deployment
+from core.admin.filters import recent
 from core.admin.live_pages import LiveListMixin
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.templatetags.connectors import with_badge
@@ -20,11 +21,10 @@ class DeploymentAdmin(LiveListMixin, ReadOnlyMixin, ScopedMixin):
     change_form_outer_before_template = "bots/repeat.html"
     when_empty = "A deployment is one run of a bot on a server. Open a bot and use “Deploy”."
     list_display = ("__str__", "bot", "connector_label", "server", "state_label", "sent_at", "ended_at")
-    list_filter = (StateFilter, ("server", VisibleFilter))
+    list_filter = (StateFilter, ("server", VisibleFilter), recent("planned_at", "planned"))
     list_select_related = ("bot__client", "server")
     search_fields = ("instance_name", "requested_name", "bot__name")
     search_help_text = "Search by instance or bot"
-    date_hierarchy = "planned_at"
     readonly_fields = ("of_bot", "shown_state", "connector_label")
     fieldsets = (
         (

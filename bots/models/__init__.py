@@ -1,7 +1,8 @@
 """Trading: strategies, bots (the desired state), deployments (what was done, and what the server shows of it)."""
 
-from bots.models.bot import DEFAULT_IMAGE, DEFINITION, Bot, validate_image
-from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble
+from bots.models.bot import DEFINITION, Bot
+from bots.models.deployment import LIMITS, BotState, Deployment, DeploymentQuerySet, Trouble, shown_state
+from bots.models.docker_image import DEFAULT_IMAGE, validate_image
 from bots.models.emergency_stop import EmergencyStop, EmergencyStopQuerySet, StopScope, may_stop
 from bots.models.log_line import LogKind, LogLine
 from bots.models.market_listing import MarketListing
@@ -41,6 +42,7 @@ __all__ = [
     "UnmanagedInstance",
     "may_stop",
     "normalize_pair",
+    "shown_state",
     "validate_controller",
     "validate_image",
 ]

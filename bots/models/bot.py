@@ -1,17 +1,18 @@
 """The definition of a bot: the desired state."""
 
 import json
-import re
 from itertools import count
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.models import Client, Server
 from bots.models.deployment import DEFINING_FIELDS, LIMITS, Deployment
+from bots.models.docker_image import DEFAULT_IMAGE, validate_image
 from bots.models.restarting import OBSERVED_RESTARTS, RESTARTING, Restarting
 from bots.models.strategy import Strategy, StrategyKind
 from bots.models.trading_rules import TradingRules
@@ -29,17 +30,10 @@ from operations.models import Operation
 
 #: Every instance has this prefix: the server removes crashed containers only of that name.
 INSTANCE_PREFIX = "hummingbot"
-DEFAULT_IMAGE = "hummingbot/hummingbot:latest"
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*")
 #: The fields of a definition, besides its client and its name.
 DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "image", "headless", *LIMITS, *RESTARTING)
 #: What operations and the poll record about a bot, each with an UPDATE of its own.
-OBSERVED = {"deployment", *OBSERVED_RESTARTS}
-
-
-def validate_image(value: str) -> None:
-    if not _IMAGE.fullmatch(value):
-        raise ValidationError(f"This is not the name of a Docker image, such as {DEFAULT_IMAGE}.")
+OBSERVED = {"deployment", "compared_at", "differs", "runs_older_key", *OBSERVED_RESTARTS}
 
 
 class Bot(Restarting):
@@ -87,6 +81,16 @@ class Bot(Restarting):
         help_text="The latest deployment that was sent to a server.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(default=timezone.now, editable=False, help_text="When it was last saved.")
+    compared_at = models.DateTimeField(
+        null=True, editable=False, help_text="When its definition was last compared with what runs."
+    )
+    differs = models.BooleanField(
+        default=False, editable=False, help_text="Whether they differed then. See ``bots.unapplied``."
+    )
+    runs_older_key = models.BooleanField(
+        default=False, editable=False, help_text="Whether it ran with an exchange key then that had been replaced."
+    )
 
     objects = OfClientsQuerySet["Bot"].as_manager()
 
@@ -102,11 +106,6 @@ class Bot(Restarting):
             ("acknowledge_instance", "Can mark unmanaged bots as known"),
             ("resolve_orders", "Can mark orders that a bot left open as resolved"),
         ]
-        indexes = [
-            models.Index(
-                fields=["restart_policy"], condition=~models.Q(restart_policy="never"), name="bots_bot_restarts_idx"
-            ),
-        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["client", "name"],
@@ -114,13 +113,22 @@ class Bot(Restarting):
                 violation_error_message="This client already has a bot with this name.",
             ),
         ]
+        indexes = [
+            models.Index(fields=["changed_at"], name="bots_by_change"),
+            models.Index(fields=["id"], condition=models.Q(differs=True), name="bots_that_differ"),
+            models.Index(fields=["id"], condition=models.Q(runs_older_key=True), name="bots_with_an_older_key"),
+            models.Index(fields=["id"], condition=~models.Q(restart_policy="never"), name="bots_to_restart"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.client} · {self.name}"
 
     def save(self, **options: Any) -> None:
         """Save only the definition of an existing row, not what was observed: both may be written at once."""
-        if not self._state.adding and options.get("update_fields") is None:
+        self.changed_at = timezone.now()
+        if options.get("update_fields") is not None:
+            options["update_fields"] = {*options["update_fields"], "changed_at"}
+        elif not self._state.adding:
             names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
             options["update_fields"] = names - OBSERVED
         super().save(**options)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 from django.urls import reverse
 from django.utils import timezone
 
@@ -70,6 +70,24 @@ class Trouble(models.TextChoices):
 NOT_READY_FOR = timedelta(minutes=2)
 
 
+def shown_state(now: datetime, prefix: str = "") -> Case:
+    """Return the state that is shown as an expression, see ``Deployment.state``.
+
+    Args:
+        prefix: the lookup that leads to the deployment, such as ``deployment__``.
+    """
+    not_seen = {"sent_at__isnull": False, "ended_at": None, "observed_at__lt": _seen_since(now)}
+    return Case(
+        When(**{f"{prefix}{name}": value for name, value in not_seen.items()}, then=Value(BotState.UNKNOWN.value)),
+        default=F(f"{prefix}observed_state"),
+        output_field=models.CharField(),
+    )
+
+
+def _seen_since(now: datetime) -> datetime:
+    return now - timedelta(seconds=settings.FLEET["STALE"])
+
+
 class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
     account_manager = "bot__client__account_manager"
 
@@ -87,14 +105,6 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
             exposed_since__isnull=False,
         )
         return in_market.exclude(bot=deployment.bot_id).select_related("bot")
-
-    def in_state(self, state: str, now: datetime) -> Self:
-        """Filter by the state that is shown, see ``Deployment.state``."""
-        polled_recently = Q(observed_at__gte=now - timedelta(seconds=settings.FLEET["STALE"]))
-        certain = polled_recently | Q(sent_at__isnull=True) | Q(ended_at__isnull=False)
-        if state == BotState.UNKNOWN:
-            return self.filter(~certain | Q(observed_state=state))
-        return self.filter(certain, observed_state=state)
 
 
 class Deployment(models.Model):

@@ -94,6 +94,8 @@ class Strategy(models.Model):
         default=False, editable=False, help_text="Included with the product and updated with it."
     )
 
+    changed_at = models.DateTimeField(auto_now=True)
+
     objects = StrategyQuerySet.as_manager()
 
     class Meta:

@@ -1,11 +1,12 @@
 """Alerts: incidents, keys and bots that need attention, each with what to do about it."""
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -16,12 +17,18 @@ from accounts.problems import KeyUnreadable
 from bots.models import Bot, BotState
 from bots.reporting.checklist import checklists_of
 from bots.reporting.next_step import next_summary
+from controlpanel.places.bots_with_alerts import bots_with_alerts
 from controlpanel.places.fix_links import Step, Urgency, fix_links, steps_of, steps_to, who_can_fix
+from controlpanel.places.incident_groups import GroupImpact, IncidentGroup, groups_of, names_of_servers
+from core.capped_count import capped_count
 from core.visibility import AnyUser
 from notifications.impact import NO_IMPACT, Impact, impacts
-from notifications.kinds import FAMILIES, IncidentKind
-from notifications.models import Incident
+from notifications.kinds import FAMILIES, SEVERITIES, IncidentKind, Severity
+from notifications.models import Incident, IncidentQuerySet
 
+#: Of each source so many are read at most; the others are counted, and are in the lists of ``SOURCES``.
+MOST = 30
+CRITICAL = [kind for kind, severity in SEVERITIES.items() if severity == Severity.CRITICAL]
 #: How a day is written.
 DAY = "j M Y"
 #: How many clients the reminder of those that are being onboarded names; the others are in their list.
@@ -48,7 +55,7 @@ class Alert:
     words: str
     remedy: str
     steps: Sequence[Step]
-    impact: Impact = NO_IMPACT
+    impact: Impact | GroupImpact = NO_IMPACT
     since: datetime | None = None
     acknowledged_by_name: str = ""
 
@@ -63,39 +70,88 @@ SOURCES = {
 }
 
 
-def alerts(
-    user: AnyUser, bots: Collection[Bot], servers: Collection[Server], client: Client | None = None
-) -> list[Alert]:
+@dataclass(frozen=True)
+class Found:
+    """The alerts, the most urgent first, and how many more there are by source: a page reads no more than it can show."""
+
+    alerts: list[Alert]
+    left_out: Counter[str]
+
+
+def alerts(user: AnyUser, client: Client | None = None, bots: Sequence[Bot] | None = None) -> Found:
     """Return the alerts for the user, the most urgent first, and of these those about the most real money.
 
     Args:
-        bots, servers: those that the user may see, the bots with client and its keys, strategy, server and deployment.
-        client: only what is about this client, whose bots and server these are.
+        client: only what is about this client.
+        bots: this client's bots, with client and its keys, strategy, server and deployment.
     """
-    open_pages = {f"bots_bot/{bot.pk}" for bot in bots} | {f"accounts_server/{server.pk}" for server in servers}
     found: list[Alert] = []
-    notified: set[tuple[str, int]] = set()
+    left_out: Counter[str] = Counter()
+    incidents: list[Incident] = []
     if user.has_perm("notifications.view_incident"):
-        incidents = Incident.objects.visible_to(user).open().select_related("client", "operation", "acknowledged_by")
+        open_ones = Incident.objects.visible_to(user).open()
         if client is not None:
-            incidents = incidents.filter(Q(client=client) | Q(client=None, server=client.server_id))
-        affected = impacts(incidents, Bot.objects.visible_to(user))
-        well = {server.pk for server in servers if server.health == "ok"}
-        found += (
-            _incident_alert(incident, affected[incident.pk], user, open_pages, bots)
-            for incident in incidents
-            # The check after a new password shows it before the next poll does.
-            if not (incident.login_is_refused and incident.server_id in well)
-        )
-        notified = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
+            open_ones = open_ones.filter(Q(client=client) | Q(client=None, server=client.server_id))
+        groups = groups_of(open_ones) if client is None else []
+        for group in groups:
+            open_ones = open_ones.exclude(group.condition)
+        incidents, left_out["incidents"] = _named(open_ones, limit=None if client else MOST)
+        found += _group_alerts(groups)
+    if bots is None:
+        sees_bots = user.has_perm("bots.view_bot")
+        bots, more = bots_with_alerts(user, incidents, MOST) if sees_bots else ([], Counter())
+        left_out += more
+    found += _incident_alerts(incidents, user, bots)
     if user.has_perm("accounts.view_exchangekey"):
-        found += _key_alerts(user, client)
+        keys, left_out["keys"] = _keys_with_alerts(user, client)
+        found += _key_alerts(keys, user)
+    notified = {(FAMILIES[incident.kind], incident.subject_id) for incident in incidents}
     found += _duplicate_instance_alerts([bot for bot in bots if ("name", bot.pk) not in notified], user)
     found += _leftover_instance_alerts(bots, user)
     found += _bot_alerts(bots, user)
     if client is None and user.has_perms(("accounts.view_client", "bots.view_bot")):
         found += _onboarding_alerts(user)
-    return sorted(found, key=_place)
+    return Found(sorted(found, key=_place), +left_out)
+
+
+def _named(incidents: IncidentQuerySet, limit: int | None) -> tuple[list[Incident], int]:
+    """Return the first of these incidents, those first that are new to everybody and critical, and how many are left."""
+    severe = Case(When(kind__in=CRITICAL, then=0), default=1)
+    first = incidents.select_related("client", "server", "operation", "acknowledged_by").order_by(
+        Case(When(acknowledged_at=None, then=0), default=1), severe, "-pk"
+    )[:limit]  # fmt: skip
+    named = list(first)
+    # The check after a new password shows it before the next poll does.
+    current = [incident for incident in named if not (incident.login_is_refused and incident.server.health == "ok")]
+    return current, 0 if limit is None else capped_count(incidents) - len(named)
+
+
+def _incident_alerts(incidents: Sequence[Incident], user: AnyUser, bots: Iterable[Bot]) -> list[Alert]:
+    affected = impacts(incidents, Bot.objects.visible_to(user))
+    about = {incident.server_id for incident in incidents}
+    servers = Server.objects.visible_to(user).filter(pk__in=about).values_list("pk", flat=True)
+    open_pages = {f"bots_bot/{bot.pk}" for bot in bots} | {f"accounts_server/{pk}" for pk in servers}
+    return [_incident_alert(incident, affected[incident.pk], user, open_pages, bots) for incident in incidents]
+
+
+def _group_alerts(groups: Sequence[IncidentGroup]) -> Iterator[Alert]:
+    names = names_of_servers(groups)
+    for group in groups:
+        _, _, urgency = fix_links(Incident(kind=group.kind, server_id=group.server_id))
+        seen = group.acknowledged == group.count
+        yield Alert(
+            source="incidents",
+            urgency=max(urgency, Urgency.WARNING) if seen else urgency,
+            title=group.title,
+            about=names[group.server_id],
+            url=group.url,
+            words="",
+            remedy="The list names each of them, with what to do about it.",
+            steps=[Step("View incidents", group.url, "list")],
+            impact=group.impact,
+            since=group.since,
+            acknowledged_by_name="somebody" if seen else "",
+        )
 
 
 def _place(alert: Alert) -> tuple[Any, ...]:
@@ -123,15 +179,23 @@ def _incident_alert(
     )
 
 
-def _key_alerts(user: AnyUser, client: Client | None) -> Iterator[Alert]:
+def _keys_with_alerts(user: AnyUser, client: Client | None) -> tuple[list[ExchangeKey], int]:
+    """Return the first keys that are to be dealt with, and how many more there are."""
     keys = (
         ExchangeKey.objects.visible_to(user)
         .filter(**({"client": client} if client else {}))
         .exclude(client__status=ClientStatus.OFFBOARDED)
-        .select_related("client__server")
+        .with_issues()
+    )
+    first = (
+        keys.select_related("client__server")
         .defer("client__server__password", "client__server__connectors", "client__server__account_names")
         .prefetch_related("client__profiles__pushed_keys")
-    )
+    )[:MOST]
+    return list(first), max(0, capped_count(keys) - MOST)
+
+
+def _key_alerts(keys: Iterable[ExchangeKey], user: AnyUser) -> Iterator[Alert]:
     for key in keys:
         page, rotate = f"accounts_exchangekey/{key.pk}", []
         if user.has_perm("accounts.change_exchangekey"):
@@ -259,24 +323,23 @@ def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
 
 def _onboarding_alerts(user: AnyUser) -> Iterator[Alert]:
     """Yield one reminder of all clients whose onboarding is incomplete. What is wrong has an alert of its own."""
+    onboarding = Client.objects.visible_to(user).filter(status=ClientStatus.ONBOARDING)
+    count = capped_count(onboarding)
     clients = list(
-        Client.objects.visible_to(user)
-        .filter(status=ClientStatus.ONBOARDING)
-        .select_related("server", "account_manager")
-        .defer("server__password", "server__connectors")
+        onboarding.select_related("server", "account_manager").defer("server__password", "server__connectors")[:NAMED]
     )
     if not clients:
         return
     next_of = {
         client: next_summary(checklist) for client, checklist in zip(clients, checklists_of(clients), strict=True)
     }
-    if len(clients) == 1:
+    if count == 1:
         about, url, words = str(clients[0]), clients[0].get_absolute_url(), "This client is not active yet."
         remedy = f"Next: {next_of[clients[0]]}."
     else:
         _, page, query = SOURCES["onboarding"]
-        about, url, words = f"{len(clients)} clients", reverse(page) + query, "These clients are not active yet."
-        remedy = "Next: " + "; ".join(f"{client} ({next_of[client]})" for client in clients[:NAMED]) + "."
+        about, url, words = f"{count} clients", reverse(page) + query, "These clients are not active yet."
+        remedy = "Next: " + "; ".join(f"{client} ({next_of[client]})" for client in clients) + "."
     yield Alert(
         source="onboarding",
         urgency=Urgency.REMINDER,
@@ -287,11 +350,11 @@ def _onboarding_alerts(user: AnyUser) -> Iterator[Alert]:
         remedy=remedy,
         steps=[
             Step(
-                "Continue" if len(clients) == 1 else f"Continue {client}",
+                "Continue" if count == 1 else f"Continue {client}",
                 reverse("onboard_resume", args=[client.pk]),
                 "arrow_forward",
             )
-            for client in clients[:NAMED]
+            for client in clients
             if user.has_perm("accounts.change_client")
         ],
     )

@@ -56,7 +56,7 @@ def _overview(request: HttpRequest, client: Client) -> dict[str, Any]:
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     operations = list(_operations(client)[:RECENT])
     rows = [BotRow(line.bot, quotes.get(line.bot.pk, QuotesNow()), line.operation) for line in checklist.bots]
-    found: list[Alert] = alerts(request.user, _with_client(bots, client), [client.server], client=client)
+    found: list[Alert] = alerts(request.user, client, _with_client(bots, client)).alerts
     quoting = sum(row.quotes.both_sides for row in rows)
     return {
         "now": now,

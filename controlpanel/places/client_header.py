@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.balances.portfolio import valuations
 from accounts.models import Client, ExchangeKey
 from bots.models import Deployment
-from markets.figures.quotes_now import QuotingCount, count_quoting
+from markets.figures.quotes_now import QuotingCount, count_quoting, open_bots
 from markets.models import Obligation
 from markets.obligations.standing import standings
 
@@ -46,7 +46,7 @@ def header_of(client: Client) -> ClientHeader:
     return ClientHeader(
         client=client,
         balance=sum(worth.now.value for worth in held) if held else None,
-        quoting=count_quoting(deployments, now),
+        quoting=count_quoting(open_bots(deployments, now)),
         obligations=sorted(states.items()),
         next_key=client.keys.filter(expires_on__isnull=False).order_by("expires_on").first(),
         has_bots=deployments.open().exists(),

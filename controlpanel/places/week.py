@@ -1,9 +1,11 @@
 """The week against the week before: what clients' bots earned and traded, from trades."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from django.db.models import QuerySet
 
 from accounts.models import Client
 from core.visibility import AnyUser
@@ -34,9 +36,9 @@ def week_of(user: AnyUser, now: datetime) -> list[WeekTotal]:
     return weeks_of(Client.objects.visible_to(user), now)
 
 
-def weeks_of(clients: Iterable[Client], now: datetime) -> list[WeekTotal]:
+def weeks_of(clients: QuerySet[Client] | Sequence[Client], now: datetime) -> list[WeekTotal]:
     """Return the week of these clients."""
-    trades = Trade.objects.filter(client__in=[client.pk for client in clients])
+    trades = Trade.objects.filter(client__in=clients)
     this = {total.money: total for total in totals(profits(trades, now - WEEK, now, now))}
     last = {total.money: total for total in totals(profits(trades, now - 2 * WEEK, now - WEEK, now))}
     return [WeekTotal(money, this.get(money) or Total(money), last.get(money)) for money in {**this, **last}]

@@ -230,7 +230,7 @@ FLEET: dict[str, float] = {
     # How many servers are polled at once: those that stop answering hold a thread each, for one poll. And how many of
     # these threads use the database, whose connections are few on small plans.
     "POLL_THREADS": 100,
-    "POLL_CONNECTIONS": 8,
+    "POLL_CONNECTIONS": 6,
     # What has not been seen for so long is unknown.
     "STALE": 60,
     # How many bots' logs each poll reads: they are heavy, and distinguish a stopped strategy from a running one.

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 from django.contrib.auth import get_user_model
@@ -62,7 +63,7 @@ class Fleet:
     def go_wrong(self, dice: random.Random) -> None:
         """Have a server do something wrong, at its next call."""
         name, path = dice.choice(FAULTS)
-        options = {"seconds": 20} if name == "slow" else {}
+        options: dict[str, Any] = {"seconds": 20} if name == "slow" else {}
         dice.choice(self.sandboxes).faults.add(name, path, times=dice.randint(1, 3), **options)
         self.faults[name] += 1
 
@@ -79,12 +80,12 @@ class Fleet:
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=60,
         )
-        told = answer.json()
+        body = answer.json()
         with self._lock:
             if answer.status_code == requests.codes.accepted:
-                self.accepted.add(int(told["id"]))
+                self.accepted.add(int(body["id"]))
             else:
-                self.refused[told.get("code", str(answer.status_code))] += 1
+                self.refused[body.get("code", str(answer.status_code))] += 1
 
     def has_room(self) -> bool:
         active: int = Operation.objects.active().count()

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -37,8 +38,9 @@ class Processes:
         self._folder = folder
         self._redis_port = free_port(FIRST_REDIS_PORT) if shutil.which("redis-server") else 0
         self._environment = os.environ | {"LOG_LEVEL": "INFO"} | environment
-        if self._redis_port and "QUEUE_URL" not in environment:
-            self._environment["QUEUE_URL"] = f"redis://127.0.0.1:{self._redis_port}/0"
+        self.queue_url = f"redis://127.0.0.1:{self._redis_port}/0" if self._redis_port else ""
+        if self.queue_url and "QUEUE_URL" not in environment:
+            self._environment["QUEUE_URL"] = self.queue_url
         self._redis: Process | None = None
         self._workers: list[Process] = []
         self._webs: list[Process] = []
@@ -127,13 +129,13 @@ class Processes:
         with (self._folder / f"web{number}.log").open("ab") as log:
             return self._start([*command, "--workers", "1", "--threads", "4", "--log-level", "warning"], log)
 
-    def _start(self, command: list[str], log: object) -> Process:
+    def _start(self, command: list[str], log: BinaryIO) -> Process:
         return subprocess.Popen(  # noqa: S603 - arguments of our own
             command,
             cwd=settings.BASE_DIR,
             env=self._environment,
             start_new_session=True,
-            stdout=log,  # type: ignore[arg-type]
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
 

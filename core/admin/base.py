@@ -21,6 +21,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.views import ChangeList
 
+from core.capped_count import CappedPaginator, capped_count
 from core.http import is_row_number, own_page
 from core.templatetags.times import when
 
@@ -31,12 +32,21 @@ class OwnPageList(ChangeList):
     def url_for_result(self, result: Any) -> str:
         return own_page(result) or super().url_for_result(result)
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # Django counts all rows of the table for this.
+        narrowed = self.has_active_filters or bool(self.query) or bool(self.get_filters_params())
+        self.full_result_count = capped_count(self.root_queryset) if narrowed else self.result_count
+        self.show_admin_actions = bool(self.full_result_count)
+
 
 class PanelAdmin(ModelAdmin):
     #: In a list without rows: what they would be, and how the first one comes to be.
     when_empty = ""
     #: The list's title; the model's plural name when it is empty.
     list_title = ""
+    paginator: Any = CappedPaginator
+    show_full_result_count = False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:

@@ -7,18 +7,26 @@ from django.db import models
 from django.http import HttpRequest
 
 from core.admin.base import PanelAdmin
+from core.http import is_row_number
+
+#: Choices of one filter.
+MOST_CHOICES = 100
 
 
 class VisibleFilter(admin.RelatedFieldListFilter):
-    """A list's filter that names only what the user may see."""
+    """A list's filter that names only what the user may see: the first of them, and the one that is chosen. Others are
+    found by the list's search, or on their own pages, which link to these lists.
+    """
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        visible = field.remote_field.model._default_manager.visible_to(request.user).values("pk")
-        ordering = self.field_admin_ordering(field, request, model_admin)
-        choices: list[tuple[str, Any]] = field.get_choices(
-            include_blank=False, ordering=ordering, limit_choices_to={"pk__in": visible}
-        )
-        return choices
+        visible = field.remote_field.model._default_manager.visible_to(request.user)
+        ordering = self.field_admin_ordering(field, request, model_admin) or visible.model._meta.ordering
+        rows = visible.only("name").order_by(*ordering)
+        found = {row.pk: str(row) for row in rows[:MOST_CHOICES]}
+        chosen = self.lookup_val[-1] if self.lookup_val else None
+        if chosen is not None and is_row_number(str(chosen)) and int(chosen) not in found:
+            found |= {row.pk: str(row) for row in rows.filter(pk=chosen)}
+        return list(found.items())
 
 
 class OwnFieldsMixin(PanelAdmin):

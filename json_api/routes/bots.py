@@ -11,7 +11,7 @@ from ninja import Field, Path, Query, Schema, Status
 from pydantic import BeforeValidator
 
 from bots.definitions import bot_check, find_strategy
-from bots.models import Bot, BotState, Deployment, LogKind, LogLine
+from bots.models import Bot, BotState, LogKind, LogLine, shown_state
 from json_api.auth import may_deploy, may_read, require
 from json_api.error_handlers import API_NAMES
 from json_api.pagination import Paged, page
@@ -98,7 +98,7 @@ def list_bots(request: HttpRequest, asked: Query[BotFilters]) -> Any:
     }
     bots = visible(request).filter(**{name: value for name, value in equal.items() if value is not None})
     if asked.state:
-        bots = bots.filter(deployment__in=Deployment.objects.in_state(asked.state, timezone.now()))
+        bots = bots.alias(shown=shown_state(timezone.now(), "deployment__")).filter(shown=asked.state)
     if asked.search:
         term = asked.search
         bots = bots.filter(

@@ -71,7 +71,8 @@ def list_trades(request: HttpRequest, bot_id: Path[Id], asked: Query[TradeFilter
 def list_markets(request: HttpRequest) -> Any:
     """Lists the markets in which open bots quote, with their order books as last read: once a minute."""
     require(request.user, "bots.view_bot")
-    deployments = Deployment.objects.visible_to(request.user).open().select_related("server").defer("script_source")
+    deployments = Deployment.objects.visible_to(request.user).open().select_related("server")
+    deployments = deployments.only("bot_id", "connector", "trading_pair", "server__name")
     return [MarketOut.of(market) for market in markets_now(deployments, timezone.now())]
 
 

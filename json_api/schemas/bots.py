@@ -7,8 +7,10 @@ from django.db import models
 from ninja import Field, Schema
 from pydantic import ConfigDict
 
+from accounts.models import ExchangeKey
 from bots.definitions import bot_define
 from bots.models import LIMITS, RESTARTING, Bot, RestartPolicy
+from bots.unapplied import differs_now
 from core.visibility import AnyUser
 from json_api.schemas.common import Page
 
@@ -135,7 +137,11 @@ class BotOut(Schema):
     @staticmethod
     def rows(bots: models.QuerySet[Bot]) -> models.QuerySet[Bot]:
         """Return the rows with their related rows, in a constant number of queries."""
-        return bots.select_related("client", "server", "strategy", "deployment").prefetch_related("client__keys")
+        # Not what takes time to decrypt or to read, and is not shown.
+        unused = ("password", "connectors", "account_names", "instances")
+        keys = models.Prefetch("client__keys", ExchangeKey.objects.only("client", "connector", "fingerprint"))
+        rows = bots.select_related("client", "server", "strategy", "deployment").prefetch_related(keys)
+        return rows.defer(*(f"server__{name}" for name in unused))
 
     @staticmethod
     def resolve_url(bot: Bot) -> str:
@@ -184,6 +190,10 @@ class BotOut(Schema):
     @staticmethod
     def resolve_pnl_quote(bot: Bot) -> float | None:
         return bot.deployment.pnl_quote if bot.deployment else None
+
+    @staticmethod
+    def resolve_has_unsent_changes(bot: Bot) -> bool:
+        return differs_now(bot)
 
     @staticmethod
     def resolve_volume_quote(bot: Bot) -> float | None:

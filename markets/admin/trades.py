@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
@@ -81,6 +82,23 @@ def exported(trades: Iterable[Trade]) -> list[list[Any]]:
     ]
 
 
+class ConnectorFilter(admin.SimpleListFilter):
+    """By a value that some bot has: what all trades have would be looked for in all of them."""
+
+    title = parameter_name = "connector"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        values = Bot.objects.visible_to(request.user).order_by(self.parameter_name)
+        return [(value, value) for value in values.values_list(self.parameter_name, flat=True).distinct()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+
+class PairFilter(ConnectorFilter):
+    title, parameter_name = "trading pair", "trading_pair"
+
+
 @admin.register(Trade)
 class TradeAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     when_empty = "A trade is a fill of a bot's order. Trades are read once a minute while a bot runs."
@@ -88,7 +106,7 @@ class TradeAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
         *("traded_at", "client", "bot_name", "market_label", "side_label", "price_label", "amount_label"),
         *("value_label", "fee_label", "liquidity"),
     )
-    list_filter = (("client", VisibleFilter), "connector", "trading_pair", "side", "liquidity")
+    list_filter = (("client", VisibleFilter), ConnectorFilter, PairFilter, "side", "liquidity")
     list_select_related = ("client", "deployment")
     list_per_page = ROWS
     search_fields = ("bot_name", "trading_pair", "exchange_trade_id", "order_id")

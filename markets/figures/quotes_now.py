@@ -1,15 +1,16 @@
-"""Who quotes right now, and how tight: of many bots at once, from their last reports. One query."""
+"""Who quotes right now, and how tight: of many bots at once, from their last reports."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from bots.models import BotState, Deployment, DeploymentQuerySet
+from django.db.models import Count, Max, Q
+
+from bots.models import BotState, Deployment, DeploymentQuerySet, shown_state
 from hummingbot_api.connectors import AccountType, market_of
 from markets.figures.books import STALE
 from markets.models import QuoteState, ReportSource
-from markets.report_format import QuotedOrder
 
 #: In these states a bot is not meant to quote.
 _AT_REST = frozenset({BotState.PAUSED, BotState.STOPPED, BotState.PLANNED, BotState.ARCHIVED, BotState.NOT_CREATED})
@@ -73,13 +74,8 @@ def quotes_of(deployment: Deployment, state: QuoteState | None, now: datetime) -
         return QuotesNow()
     if deployment.state != BotState.RUNNING:
         return QuotesNow(is_known=deployment.state in _AT_REST)
-    orders = [QuotedOrder(**order) for order in state.orders]
-    bid = max((Decimal(order.price) for order in orders if order.side == "buy"), default=None)
-    ask = min((Decimal(order.price) for order in orders if order.side == "sell"), default=None)
-    spread = None
-    if bid is not None and ask is not None and state.mid_price:
-        spread = (ask - bid) / state.mid_price * 100
-    return QuotesNow(bid, ask, len(orders), spread, is_known=True)
+    bid, ask = state.best_prices
+    return QuotesNow(bid, ask, len(state.orders), state.exact_spread, is_known=True)
 
 
 def quotes_by_bot(deployments: Iterable[Deployment], now: datetime) -> dict[int, QuotesNow]:
@@ -87,20 +83,55 @@ def quotes_by_bot(deployments: Iterable[Deployment], now: datetime) -> dict[int,
     return {deployment.bot_id: quotes for deployment, quotes in _with_quotes(deployments, now)}
 
 
-def count_quoting(deployments: DeploymentQuerySet, now: datetime) -> list[QuotingCount]:
-    """Return how many of the open ones quote, by account type: live accounts first. Two queries."""
-    found: dict[AccountType, QuotingCount] = {}
-    for deployment, quotes in _with_quotes(deployments.open(), now):
-        if deployment.state in _AT_REST:
+@dataclass(frozen=True)
+class OpenBots:
+    """The open deployments with one connector in one state.
+
+    Attributes:
+        known: of how many it is known what they quote.
+        quoting: how many of these quote both sides.
+        widest: the widest spread of these, in percent of the mid price.
+    """
+
+    connector: str
+    shown: str
+    count: int
+    known: int
+    quoting: int
+    widest: float | None
+
+
+def open_bots(deployments: DeploymentQuerySet, now: datetime) -> list[OpenBots]:
+    """Count the open ones of these deployments. One query, which returns a row for each connector and state."""
+    known = Q(quote_state__source=ReportSource.REPORT, quote_state__read_at__gte=now - STALE)
+    both = known & Q(quote_state__both_sides=True)
+    rows = deployments.open().order_by().annotate(shown=shown_state(now)).values("connector", "shown").annotate(
+        count=Count("pk"),
+        known=Count("pk", filter=known),
+        quoting=Count("pk", filter=both),
+        widest=Max("quote_state__spread", filter=both),
+    )  # fmt: skip
+    return [OpenBots(**row) for row in rows]
+
+
+def count_quoting(found: Iterable[OpenBots]) -> list[QuotingCount]:
+    """Return how many quote, by account type: live accounts first. One that does not run quotes nothing."""
+    counts: dict[AccountType, QuotingCount] = {}
+    for row in found:
+        if row.shown in _AT_REST:
             continue
-        account_type = market_of(deployment.connector).account_type
-        count = found.setdefault(account_type, QuotingCount(account_type))
-        count.expected += 1
-        count.quoting += quotes.both_sides
-        count.unknown += not quotes.is_known
-        if quotes.spread is not None:
-            count.widest = quotes.spread if count.widest is None else max(count.widest, quotes.spread)
-    return [found[account_type] for account_type in AccountType if account_type in found]
+        account_type = market_of(row.connector).account_type
+        count = counts.setdefault(account_type, QuotingCount(account_type))
+        count.expected += row.count
+        if row.shown != BotState.RUNNING:
+            count.unknown += row.count
+            continue
+        count.quoting += row.quoting
+        count.unknown += row.count - row.known
+        if row.widest is not None:
+            widest = Decimal(str(row.widest))
+            count.widest = widest if count.widest is None else max(count.widest, widest)
+    return [counts[account_type] for account_type in AccountType if account_type in counts]
 
 
 def _with_quotes(deployments: Iterable[Deployment], now: datetime) -> list[tuple[Deployment, QuotesNow]]:

@@ -1,6 +1,7 @@
 """What bots quote: the latest report of each, and its counters over time."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Self
 
 from django.db import models
@@ -43,6 +44,9 @@ class QuoteState(models.Model):
     missing = models.JSONField(default=list, help_text="The parts of a report that it does not have.")
     problem = models.TextField(blank=True, help_text="Why the report could not be read, in a sentence.")
 
+    both_sides = models.BooleanField(default=False, editable=False, help_text="Whether it has bids and asks.")
+    spread = models.FloatField(null=True, editable=False, help_text="Between them, in percent of the mid price.")
+
     objects = QuoteStateQuerySet.as_manager()
 
     class Meta:
@@ -50,6 +54,29 @@ class QuoteState(models.Model):
 
     def __str__(self) -> str:
         return f"Quotes of {self.deployment}"
+
+    def save(self, **options: Any) -> None:
+        """Save it with what its orders amount to: of all bots together, only the database can tell in time."""
+        bid, ask = self.best_prices
+        self.both_sides, spread = bid is not None and ask is not None, self.exact_spread
+        self.spread = None if spread is None else float(spread)
+        if options.get("update_fields") is not None:
+            options["update_fields"] = {*options["update_fields"], "both_sides", "spread"}
+        super().save(**options)
+
+    @property
+    def best_prices(self) -> tuple[Decimal | None, Decimal | None]:
+        """The bot's own best bid and ask; ``None`` where a side has no order."""
+        bids, asks = ([Decimal(o["price"]) for o in self.orders if o["side"] == side] for side in ("buy", "sell"))
+        return max(bids, default=None), min(asks, default=None)
+
+    @property
+    def exact_spread(self) -> Decimal | None:
+        """Between them, in percent of the mid price; ``None`` while a side or the mid price is missing."""
+        bid, ask = self.best_prices
+        if bid is None or ask is None or not self.mid_price:
+            return None
+        return (ask - bid) / Decimal(self.mid_price) * 100
 
 
 class QuoteSampleQuerySet(SampleQuerySet):

@@ -2,7 +2,7 @@
 
 from notifications.models.channel import Channel, ChannelKind
 from notifications.models.delivery import Delivery, Event
-from notifications.models.incident import MAX_RESOLUTION, Incident, users_who_see
+from notifications.models.incident import MAX_RESOLUTION, Incident, IncidentQuerySet, users_who_see
 from notifications.models.personal import PersonalSettings
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Delivery",
     "Event",
     "Incident",
+    "IncidentQuerySet",
     "PersonalSettings",
     "users_who_see",
 ]

@@ -107,7 +107,10 @@ class Incident(models.Model):
                 name="unique_current_incident_per_subject_and_kind",
             ),
         ]
-        indexes = [models.Index(fields=["resolved_at", "opened_at"])]
+        indexes = [
+            models.Index(fields=["resolved_at", "opened_at"]),
+            models.Index(fields=["opened_at"], name="incidents_by_opening"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject_label}: {self.title}"

@@ -18,7 +18,7 @@ from core.problems import Problem
 from core.visibility import AnyUser, sees_every_client
 from operations import kinds
 from operations.models.operation import ACTIVE_STATES, MAX_LABEL, PRUNE_BATCH, Operation, OperationQuerySet, State
-from operations.models.subjects import about_visible
+from operations.models.subjects import only_visible
 
 #: Rows that stand for all that failed for the same reason.
 EXAMPLES = 5
@@ -118,7 +118,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             NotStarted.objects.filter(batch=OuterRef("pk")),
         )
         if not sees_every_client(user):
-            operations, not_started = operations.visible_to(user), not_started.filter(about_visible(user))
+            operations, not_started = operations.visible_to(user), only_visible(not_started, user)
         rows = {state: operations.filter(state=state) for state in State} | {NOT_STARTED: not_started}
         return self.annotate(**{f"n_{name}": _count(each) for name, each in rows.items()})
 
@@ -180,7 +180,7 @@ class Batch(models.Model):
 
     def not_started_for(self, user: AnyUser) -> "models.QuerySet[NotStarted]":
         rows = NotStarted.objects.filter(batch=self)
-        return rows if sees_every_client(user) else rows.filter(about_visible(user))
+        return rows if sees_every_client(user) else only_visible(rows, user)
 
     def progress(self, user: AnyUser, now: datetime | None = None) -> Progress:
         """Return how far it is, in two queries."""

@@ -22,7 +22,7 @@ from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds
 from operations.models.step import Step, StepState
-from operations.models.subjects import about_visible
+from operations.models.subjects import only_visible
 from operations.problems import OperationActive
 
 
@@ -147,7 +147,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
     def visible_to(self, user: AnyUser) -> Self:
         """Return those whose subject the user may see."""
-        return self.filter(about_visible(user))
+        return only_visible(self, user)
 
     def in_groups_with_capacity(self) -> Self:
         """Return those whose concurrency group (their server) has capacity for one more."""
@@ -303,6 +303,8 @@ class Operation(models.Model):
             models.Index(fields=["subject_type", "subject_id"]),
             models.Index(fields=["concurrency_group", "state"]),
             models.Index(fields=["batch", "state"]),
+            models.Index(fields=["kind", "id"], name="operations_by_kind"),
+            models.Index(fields=["requested_at"], name="operations_by_request"),
             models.Index(fields=["wake_at"], condition=Q(wake_at__isnull=False), name="operations_that_wait"),
         ]
 

@@ -60,10 +60,11 @@ AuditEvent.objects.create(
 READ = (
     "from accounts.models import Server; from bots.models import Deployment;"
     "from bots.monitoring.poll import poll_server;"
-    "from django.utils import timezone; from markets.figures.quotes_now import count_quoting;"
+    "from django.utils import timezone; from markets.figures.quotes_now import count_quoting, open_bots;"
     "from markets.reading.poll import read_markets;"
     "server = Server.objects.get(); poll_server(server); read_markets(server);"
-    "print(any(count.widest is not None for count in count_quoting(Deployment.objects.all(), timezone.now())))"
+    "found = count_quoting(open_bots(Deployment.objects.all(), timezone.now()));"
+    "print(any(count.widest is not None for count in found))"
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bots.models import BotState, Deployment
 from hummingbot_api.connectors import AccountType
-from markets.figures.quotes_now import QuotingCount, count_quoting, quotes_of
+from markets.figures.quotes_now import QuotingCount, count_quoting, open_bots, quotes_of
 from markets.models import QuoteState, ReportSource
 from tests.markets.conftest import NOW
 from tests.markets.test_bot_market import BOTH, quotes
@@ -24,7 +24,7 @@ def running(bot, deployed) -> Deployment:
 
 
 def counted() -> list[QuotingCount]:
-    return count_quoting(Deployment.objects.all(), NOW)
+    return count_quoting(open_bots(Deployment.objects.all(), NOW))
 
 
 def test_the_best_order_of_each_side_and_the_spread_between_them(running):
@@ -75,11 +75,11 @@ def test_a_bot_at_rest_is_not_expected_to_quote(state, running):
     assert counted() == []
 
 
-def test_live_and_paper_are_counted_apart_in_two_queries(running, bot, make_pmm, deployed, django_assert_num_queries):
+def test_live_and_paper_are_counted_apart_in_one_query(running, bot, make_pmm, deployed, django_assert_num_queries):
     quotes(running, *BOTH)
     paper = deployed(make_pmm(), connector="binance_paper_trade", observed_at=NOW)
     quotes(paper)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         live, simulated = counted()
     assert (live.account_type, live.quoting) == (AccountType.REAL, 1)
     assert (simulated.account_type, simulated.quoting) == (AccountType.PAPER, 0)

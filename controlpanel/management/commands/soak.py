@@ -83,16 +83,16 @@ class Command(BaseCommand):
         while not _is_done(fleet, begun, options):
             time.sleep(EVERY)
             share = _share(fleet, begun, options)
-            if not before and share > 0.2:  # noqa: PLR2004 - by now all is loaded
+            if not before and share > 0.2:
                 before = processes.memory()
-            if not restarted and share > 0.5:  # noqa: PLR2004 - in the middle
+            if not restarted and share > 0.5:
                 processes.restart_redis()
                 restarted = True
             elif dice.random() < KILLS and options["workers"] > 1:
                 processes.kill_worker(dice.randrange(1, options["workers"]))
             else:
                 fleet.go_wrong(dice)
-            if time.monotonic() - said > 20:  # noqa: PLR2004 - seconds
+            if time.monotonic() - said > 20:
                 said = time.monotonic()
                 self._say(f"{len(fleet.accepted)} operations requested, {unfinished()} not ended")
         enough.set()
@@ -117,7 +117,9 @@ class Command(BaseCommand):
             f"doubled  {len(verdict.doubled)}\n"
             f"killed   {_words(processes.killed)}\n"
             f"faults   {_words(fleet.faults)}\n"
-            + "\n".join(f"memory   {name} {a:.0f} MB, then {b:.0f} MB ({b - a:+.0f})" for name, (a, b) in memory.items())
+            + "\n".join(
+                f"memory   {name} {a:.0f} MB, then {b:.0f} MB ({b - a:+.0f})" for name, (a, b) in memory.items()
+            )
         )
 
     def _say(self, text: str) -> None:

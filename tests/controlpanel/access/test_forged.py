@@ -42,9 +42,9 @@ def lists(visitor):
 def test_whatever_is_asked_of_a_list_it_answers(visitor):
     for model, address, page in lists(visitor):
         own = {name for spec in page.context["cl"].filter_specs for name in spec.expected_parameters()}
-        hierarchy = admin.site._registry[model].date_hierarchy
-        dates = {f"{hierarchy}__year", f"{hierarchy}__gte"} if hierarchy else set()
-        for name, value in product({"id", "id__in", "q", "p", *own, *dates}, VALUES):
+        # A list by date would read the dates of the whole table.
+        assert admin.site._registry[model].date_hierarchy is None
+        for name, value in product({"id", "id__in", "q", "p", *own}, VALUES):
             answer = visitor.get(address, {name: value})
             assert answer.status_code in {200, 302, 400, 404}, f"{answer.status_code} {address} {name}={value[:6]!r}"
 

@@ -3,6 +3,7 @@
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
 from datetime import timedelta
+from html import unescape
 from re import findall
 
 import pytest
@@ -12,8 +13,9 @@ from django.utils.timezone import localdate, now
 from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
 from controlpanel.places.home import MOST
+from controlpanel.places.incident_groups import NAMED
 from notifications.detection import detect
-from notifications.kinds import IncidentKind
+from notifications.kinds import SAID_OF_MANY, IncidentKind
 from notifications.models import Incident
 from operations.models import Operation
 from tests.controlpanel.conftest import operate_url, text_of, url_of
@@ -304,10 +306,44 @@ def test_clients_who_are_being_onboarded_share_one_reminder(sharp, admin_client)
     assert "And more" not in needs
 
 
-def test_no_alarm_is_left_out_however_many_there_are(sharp, admin_client):
-    for number in range(MOST + 2):
+def test_many_alarms_of_one_kind_on_one_server_are_one_alert(sharp, admin_client):
+    count = NAMED + 2
+    for number in range(count):
         bot = Bot.objects.create(
             client=sharp.client, name=f"Bot {number}", server=sharp.server, strategy=sharp.strategy,
+            settings=sharp.settings, connector="bitmart", trading_pair="SHARP-USDT",
+        )  # fmt: skip
+        crash(bot)
+    Client.objects.create(name="Half", account_name="half", server=sharp.server)
+    needs = card(shown(admin_client), "alerts")
+    assert f"{count} bots have crashed on" in needs
+    assert f"{count} live" in needs
+    assert len(findall("<h3>", needs)) == 2  # and the client in onboarding
+    (link,) = set(findall(r'href="([^"]*kind__exact[^"]*)"', needs))
+    listed = admin_client.get(unescape(link)).content.decode()
+    assert listed.count("Bot crashed</a>") == count
+
+
+def test_up_to_a_few_alarms_of_one_kind_are_named_one_by_one(sharp, admin_client):
+    for number in range(NAMED):
+        bot = Bot.objects.create(
+            client=sharp.client, name=f"Bot {number}", server=sharp.server, strategy=sharp.strategy,
+            settings=sharp.settings, connector="bitmart", trading_pair="SHARP-USDT",
+        )  # fmt: skip
+        crash(bot)
+    needs = card(shown(admin_client), "alerts")
+    assert len(findall("<h3>", needs)) == NAMED
+
+
+def test_every_kind_can_be_said_of_many():
+    assert set(SAID_OF_MANY) == set(IncidentKind)
+
+
+def test_no_alarm_is_left_out_however_many_there_are(sharp, admin_client):
+    for number in range(MOST + 2):
+        server = Server.objects.create(name=f"Server {number}", base_url=f"http://10.0.0.{number}", password="x")
+        bot = Bot.objects.create(
+            client=sharp.client, name=f"Bot {number}", server=server, strategy=sharp.strategy,
             settings=sharp.settings, connector="bitmart", trading_pair="SHARP-USDT",
         )  # fmt: skip
         crash(bot)
