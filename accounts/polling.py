@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -47,7 +47,7 @@ class Reader(Protocol):
     def __call__(self, server: Server, *, within: float) -> None: ...
 
 
-class Lane:
+class PollThreads:
     """Threads that poll servers, started as they are needed. They end with the process, also in the middle of a poll:
     another one follows when that is presumed dead.
 
@@ -74,7 +74,7 @@ class Lane:
             threading.Thread(target=self._work, name="poll", daemon=True).start()
 
     def _work(self) -> None:
-        _of_thread.lane = self
+        _of_thread.threads = self
         while True:
             with self._lock:
                 self._free += 1
@@ -94,20 +94,20 @@ class Lane:
 @contextmanager
 def waiting_for_server() -> Iterator[None]:
     """Leave the database to other polls while this one waits for its server: many may wait at once."""
-    lane: Lane | None = getattr(_of_thread, "lane", None)
-    if lane is None:
+    threads: PollThreads | None = getattr(_of_thread, "threads", None)
+    if threads is None:
         yield
         return
     connections.close_all()
-    lane.database.release()
+    threads.database.release()
     try:
         yield
     finally:
-        lane.database.acquire()
+        threads.database.acquire()
 
 
 #: For what is read less often than states: shared, because each of their threads needs a connection to the database.
-READING, SLOW_READING = Lane(8), Lane(4)
+READING, SLOW_READING = PollThreads(8), PollThreads(4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class Poll:
         max_duration: a worker that takes longer is presumed dead.
         rest: from the end of a poll to the next, at least.
         longest: to what ``every`` grows, doubled by each poll that does not reach the server.
-        lane, slow_lane: the threads for most servers, and those for servers that are slow or do not answer.
+        threads, slow_threads: the threads for most servers, and those for servers that are slow or do not answer.
     """
 
     due: str
@@ -130,8 +130,8 @@ class Poll:
     max_duration: timedelta
     rest: timedelta = REST
     longest: timedelta | None = None
-    lane: Lane = field(default=READING, compare=False)
-    slow_lane: Lane = field(default=SLOW_READING, compare=False)
+    threads: PollThreads = field(default=READING, compare=False)
+    slow_threads: PollThreads = field(default=SLOW_READING, compare=False)
     _slow: set[int] = field(default_factory=set, init=False, compare=False)
     _started: set[int] = field(default_factory=set, init=False, compare=False)
 
@@ -146,19 +146,24 @@ class Poll:
             if server_id in self._started:
                 return
             self._started.add(server_id)
-        (self.slow_lane if server_id in self._slow else self.lane).put(lambda: self._run(server_id))
+        asked_at = timezone.now()
+        (self.slow_threads if server_id in self._slow else self.threads).put(lambda: self._run(server_id, asked_at))
 
-    def _run(self, server_id: int) -> None:
+    def _run(self, server_id: int, asked_at: datetime) -> None:
         try:
-            self.run_if_due(server_id)
+            self.run_if_due(server_id, asked_at)
         finally:
             self._started.discard(server_id)
 
-    def run_if_due(self, server_id: int) -> None:
+    def run_if_due(self, server_id: int, asked_at: datetime | None = None) -> None:
         """Poll the server if that is due and no other worker does it: the conditional UPDATE decides.
 
         A worker that was wrongly presumed dead is followed by one of another process: within one process, a server
         holds at most one thread per kind of poll.
+
+        Args:
+            asked_at: from when on the interval counts; now by default. A server that waited for a thread is not polled
+                less often for that.
         """
         with _exclusive(server_id, self.due) as exclusive:
             started, begun = timezone.now(), time.monotonic()
@@ -171,7 +176,7 @@ class Poll:
                 self.read(server, within=(self.max_duration - MARGIN).total_seconds())
             finally:
                 every, also = self._following(server)
-                following = max(started + every, timezone.now() + self.rest)
+                following = max((asked_at or started) + every, timezone.now() + self.rest)
                 Server.objects.filter(pk=server_id, **{self.due: mine}).update(**{self.due: following}, **also)
                 is_slow = server.reachable is False or time.monotonic() - begun > SLOW
                 (self._slow.add if is_slow else self._slow.discard)(server_id)

@@ -7,7 +7,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from accounts.models import Server
-from accounts.polling import Lane, Poll
+from accounts.polling import Poll, PollThreads
 from accounts.tasks import EVERY, MAX_DURATION
 from bots.models import PerformanceSample, UnmanagedInstance
 from bots.monitoring.performance import read_performance
@@ -26,8 +26,8 @@ STATE = Poll(
     every=timedelta(seconds=settings.FLEET["INTERVAL"] - 2),
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     longest=timedelta(seconds=settings.FLEET["LONGEST_INTERVAL"]),
-    lane=Lane(int(settings.FLEET["POLL_THREADS"]), int(settings.FLEET["POLL_CONNECTIONS"])),
-    slow_lane=Lane(8, 2),
+    threads=PollThreads(int(settings.FLEET["POLL_THREADS"]), int(settings.FLEET["POLL_CONNECTIONS"])),
+    slow_threads=PollThreads(8, 2),
 )
 PERFORMANCE = Poll(due="next_performance_poll", read=read_performance, every=EVERY, max_duration=MAX_DURATION)
 
@@ -58,8 +58,8 @@ LOOK = Poll(
     max_duration=timedelta(seconds=settings.FLEET["STALE"]),
     rest=timedelta(0),
     # A look takes some milliseconds, so a few threads are enough however many wait.
-    lane=Lane(4),
-    slow_lane=Lane(2),
+    threads=PollThreads(4),
+    slow_threads=PollThreads(2),
 )
 
 

@@ -114,10 +114,12 @@ class Bot(Restarting):
             ),
         ]
         indexes = [
+            models.Index(
+                fields=["restart_policy"], condition=~models.Q(restart_policy="never"), name="bots_bot_restarts_idx"
+            ),
             models.Index(fields=["changed_at"], name="bots_by_change"),
             models.Index(fields=["id"], condition=models.Q(differs=True), name="bots_that_differ"),
             models.Index(fields=["id"], condition=models.Q(runs_older_key=True), name="bots_with_an_older_key"),
-            models.Index(fields=["id"], condition=~models.Q(restart_policy="never"), name="bots_to_restart"),
         ]
 
     def __str__(self) -> str:

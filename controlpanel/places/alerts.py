@@ -72,7 +72,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Found:
-    """The alerts, the most urgent first, and how many more there are by source: a page reads no more than it can show."""
+    """The alerts, the most urgent first, and how many more there are by source: a page reads what it shows."""
 
     alerts: list[Alert]
     left_out: Counter[str]
@@ -115,7 +115,7 @@ def alerts(user: AnyUser, client: Client | None = None, bots: Sequence[Bot] | No
 
 
 def _named(incidents: IncidentQuerySet, limit: int | None) -> tuple[list[Incident], int]:
-    """Return the first of these incidents, those first that are new to everybody and critical, and how many are left."""
+    """Return the first of these incidents, the new and critical ones before others, and how many are left."""
     severe = Case(When(kind__in=CRITICAL, then=0), default=1)
     first = incidents.select_related("client", "server", "operation", "acknowledged_by").order_by(
         Case(When(acknowledged_at=None, then=0), default=1), severe, "-pk"

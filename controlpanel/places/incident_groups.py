@@ -61,8 +61,8 @@ class IncidentGroup:
 
 
 def groups_of(incidents: QuerySet[Incident]) -> list[IncidentGroup]:
-    """Return the groups of these incidents that are too large to be named one by one. One query, which returns a row for
-    each kind, server and connector.
+    """Return the groups of these incidents that are too large to be named one by one. One query, which returns a row
+    for each kind, server and connector.
     """
     of_bot = Subquery(Bot.objects.order_by().filter(pk=OuterRef("subject_id")).values("connector")[:1])
     connector = Case(When(subject_type=ContentType.objects.get_for_model(Bot), then=of_bot))

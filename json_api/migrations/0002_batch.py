@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('json_api', '0001_initial'),
-        ('operations', '0004_batch'),
+        ('operations', '0003_batch'),
     ]
 
     operations = [

@@ -5,15 +5,9 @@ workers are alive; and when jobs of the schedule were started.
 from operations.models.batch import NOT_STARTED, Batch, NotStarted, Progress, Reason
 from operations.models.heartbeat import WorkerHeartbeat
 from operations.models.job_start import JobStart
-from operations.models.operation import (
-    ACTIVE_STATES,
-    MAX_LABEL,
-    MAX_SUMMARY,
-    Operation,
-    OperationQuerySet,
-    State,
-    lease_end,
-)
+from operations.models.operation import MAX_LABEL, MAX_SUMMARY, Operation
+from operations.models.queries import OperationQuerySet, lease_end
+from operations.models.state import ACTIVE_STATES, State
 from operations.models.step import Step, StepState
 
 __all__ = [

@@ -17,8 +17,10 @@ from django.utils import timezone
 from core.problems import Problem
 from core.visibility import AnyUser, sees_every_client
 from operations import kinds
-from operations.models.operation import ACTIVE_STATES, MAX_LABEL, PRUNE_BATCH, Operation, OperationQuerySet, State
-from operations.models.subjects import only_visible
+from operations.models.operation import MAX_LABEL, Operation
+from operations.models.queries import PRUNE_BATCH, OperationQuerySet
+from operations.models.state import ACTIVE_STATES, State
+from operations.models.subjects import about_visible
 
 #: Rows that stand for all that failed for the same reason.
 EXAMPLES = 5
@@ -118,7 +120,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             NotStarted.objects.filter(batch=OuterRef("pk")),
         )
         if not sees_every_client(user):
-            operations, not_started = operations.visible_to(user), only_visible(not_started, user)
+            operations, not_started = operations.visible_to(user), not_started.filter(about_visible(user))
         rows = {state: operations.filter(state=state) for state in State} | {NOT_STARTED: not_started}
         return self.annotate(**{f"n_{name}": _count(each) for name, each in rows.items()})
 
@@ -180,7 +182,7 @@ class Batch(models.Model):
 
     def not_started_for(self, user: AnyUser) -> "models.QuerySet[NotStarted]":
         rows = NotStarted.objects.filter(batch=self)
-        return rows if sees_every_client(user) else only_visible(rows, user)
+        return rows if sees_every_client(user) else rows.filter(about_visible(user))
 
     def progress(self, user: AnyUser, now: datetime | None = None) -> Progress:
         """Return how far it is, in two queries."""

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts import polling
 from accounts import tasks as accounts_tasks
 from accounts.models import Server
-from accounts.polling import Lane, Poll, waiting_for_server
+from accounts.polling import Poll, PollThreads, waiting_for_server
 from bots import tasks as bots_tasks
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from markets import tasks as markets_tasks
@@ -53,6 +53,12 @@ def test_the_next_one_is_due_after_the_interval_and_a_rest(place):
         place.pk
     )
     assert 0 < due_in(place) <= 5
+
+
+def test_a_poll_that_waited_for_a_thread_is_not_followed_any_later(place):
+    poll = Poll(due="next_poll", read=lambda server, within: None, every=EVERY, max_duration=MAX_DURATION)
+    poll.run_if_due(place.pk, timezone.now() - timedelta(seconds=8))
+    assert due_in(place) == pytest.approx(EVERY.total_seconds() - 8, abs=2)
 
 
 def test_a_reading_that_fails_takes_no_longer(place):
@@ -193,19 +199,19 @@ def test_a_server_whose_address_was_changed_is_tried_at_once(place, admin_client
 
 
 def test_servers_that_hang_delay_no_other():
-    """Sixty that hang hold all threads of their lane, and none of the others'."""
+    """Sixty that hang hold all threads of their threads, and none of the others'."""
     hanging, done = threading.Event(), threading.Barrier(5, timeout=10)
-    slow_lane, lane = Lane(2), Lane(4)
+    slow_threads, threads = PollThreads(2), PollThreads(4)
     for _ in range(60):
-        slow_lane.put(hanging.wait)
+        slow_threads.put(hanging.wait)
     for _ in range(4):
-        lane.put(done.wait)
+        threads.put(done.wait)
     done.wait()  # all four were served at the same time
     hanging.set()
 
 
-def test_a_lane_starts_no_more_threads_than_it_may():
-    release, seen, lane = threading.Event(), set(), Lane(3)
+def test_no_more_threads_are_started_than_there_may_be():
+    release, seen, threads = threading.Event(), set(), PollThreads(3)
     finished = threading.Semaphore(0)
 
     def poll():
@@ -214,7 +220,7 @@ def test_a_lane_starts_no_more_threads_than_it_may():
         finished.release()
 
     for _ in range(20):
-        lane.put(poll)
+        threads.put(poll)
     release.set()
     assert all(finished.acquire(timeout=10) for _ in range(20))
     assert len(seen) <= 3
@@ -222,7 +228,7 @@ def test_a_lane_starts_no_more_threads_than_it_may():
 
 def test_of_many_polls_few_use_the_database_at_once():
     """All wait for their servers at the same time, and one after another for the database."""
-    lane, count, using, most = Lane(6, database=2), 6, [], []
+    threads, count, using, most = PollThreads(6, database=2), 6, [], []
     waiting, finished = threading.Barrier(count, timeout=10), threading.Semaphore(0)
 
     def poll():
@@ -234,28 +240,30 @@ def test_of_many_polls_few_use_the_database_at_once():
         finished.release()
 
     for _ in range(count):
-        lane.put(poll)
+        threads.put(poll)
     assert all(finished.acquire(timeout=10) for _ in range(count))
     assert max(most) <= 2
 
 
 def test_a_poll_that_fails_ends_no_thread(caplog):
-    lane, finished = Lane(1), threading.Event()
-    lane.put(lambda: 1 / 0)
-    lane.put(finished.set)
+    threads, finished = PollThreads(1), threading.Event()
+    threads.put(lambda: 1 / 0)
+    threads.put(finished.set)
     assert finished.wait(10)
     assert "A poll failed" in caplog.text
 
 
-def lane_of(used: list[str], name: str) -> Lane:
-    lane = Lane(1)
-    lane.put = lambda poll: (used.append(name), poll())
-    return lane
+def threads_of(used: list[str], name: str) -> PollThreads:
+    threads = PollThreads(1)
+    threads.put = lambda poll: (used.append(name), poll())
+    return threads
 
 
-def test_a_server_that_was_slow_or_did_not_answer_waits_in_a_lane_of_its_own(place, monkeypatch):
+def test_a_server_that_was_slow_or_did_not_answer_waits_in_a_threads_of_its_own(place, monkeypatch):
     used: list[str] = []
-    state = replace(bots_tasks.STATE, read=fail, lane=lane_of(used, "fast"), slow_lane=lane_of(used, "slow"))
+    state = replace(
+        bots_tasks.STATE, read=fail, threads=threads_of(used, "fast"), slow_threads=threads_of(used, "slow")
+    )
     for _ in range(2):
         Server.objects.update(next_poll=timezone.now())
         state.start(place.pk)
@@ -271,10 +279,10 @@ def test_a_server_that_was_slow_or_did_not_answer_waits_in_a_lane_of_its_own(pla
 def test_a_server_that_waits_for_a_thread_is_not_queued_twice(place):
     queued = []
     state = replace(bots_tasks.STATE)
-    state.lane.put, put = queued.append, state.lane.put
+    state.threads.put, put = queued.append, state.threads.put
     try:
         state.start(place.pk)
         state.start(place.pk)
     finally:
-        state.lane.put = put
+        state.threads.put = put
     assert len(queued) == 1

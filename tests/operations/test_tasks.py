@@ -14,8 +14,7 @@ from controlpanel.tasks import prune_sessions
 from core.schedule import SCHEDULE, Job
 from notifications.models import Incident
 from operations import runner, tasks
-from operations.models import JobStart, Operation, State, Step
-from operations.models import operation as operation_model
+from operations.models import JobStart, Operation, State, Step, queries
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def ended(make_kind: Callable[..., Any], request_operation: Callable[..., Operat
 
 
 def test_old_operations_are_pruned_with_their_steps(ended, settings, monkeypatch):
-    monkeypatch.setattr(operation_model, "PRUNE_BATCH", 2)
+    monkeypatch.setattr(queries, "PRUNE_BATCH", 2)
     settings.OPERATIONS_KEPT_DAYS = 30
     for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
         ended(31, state=state)

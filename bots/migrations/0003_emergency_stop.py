@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_server_outbound_addresses_formdraft'),
-        ('bots', '0003_watching_thousands'),
+        ('bots', '0002_marketlisting'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

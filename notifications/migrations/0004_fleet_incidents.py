@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0004_watching_thousands'),
+        ('notifications', '0003_own_channels'),
     ]
 
     operations = [

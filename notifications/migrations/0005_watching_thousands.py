@@ -9,8 +9,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ('accounts', '0006_watching_thousands'),
         ('contenttypes', '0002_remove_content_type_name'),
-        ('notifications', '0003_own_channels'),
-        ('operations', '0003_watching_thousands'),
+        ('notifications', '0004_fleet_incidents'),
+        ('operations', '0004_watching_thousands'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

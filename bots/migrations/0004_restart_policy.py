@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_server_outbound_addresses_formdraft'),
-        ('bots', '0004_emergency_stop'),
+        ('bots', '0003_emergency_stop'),
     ]
 
     operations = [
@@ -34,6 +34,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='bot',
-            index=models.Index(condition=models.Q(('restart_policy', 'never'), _negated=True), fields=['id'], name='bots_to_restart'),
+            index=models.Index(condition=models.Q(('restart_policy', 'never'), _negated=True), fields=['restart_policy'], name='bots_bot_restarts_idx'),
         ),
     ]

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('contenttypes', '0002_remove_content_type_name'),
-        ('operations', '0003_watching_thousands'),
+        ('operations', '0002_waiting'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

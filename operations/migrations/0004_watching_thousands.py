@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('contenttypes', '0002_remove_content_type_name'),
-        ('operations', '0002_waiting'),
+        ('operations', '0003_batch'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_watching_thousands'),
-        ('bots', '0002_marketlisting'),
+        ('bots', '0004_restart_policy'),
     ]
 
     operations = [
