@@ -201,6 +201,8 @@ class Operation(models.Model):
         self.waits_for, self.checkpoint = active, self.checkpoint | {"superseded": str(active)}
         self.save(update_fields=["waits_for", "checkpoint"])
         active.cancel()
+        if self.urgent:  # what it waits for is in no less of a hurry
+            Operation.objects.filter(pk=active.pk).update(urgent=True)
         # Without its worker, it never reaches a safe point. A worker that wakes up finds its lease lost.
         Operation.objects.abandoned().filter(pk=active.pk).update(
             state=State.CANCELLED,
