@@ -82,6 +82,15 @@ def test_it_has_no_place_in_its_group(waiting, make_kind, request_operation, set
     assert turn(waiting) is Turn.NOT_TAKEN  # it acts again, and what acts is bounded
 
 
+def test_no_server_is_too_busy_for_its_cancellation(waiting, make_kind, request_operation, settings):
+    settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
+    make_kind("next", lock="next", concurrency_group="server:1", one=done)
+    assert claim(request_operation("next"))
+    waiting.cancel()
+    assert turn(waiting) is Turn.ENDED
+    assert state(waiting) == State.CANCELLED
+
+
 def test_it_keeps_its_lock(waiting, request_operation):
     with pytest.raises(Problem, match="running"):
         request_operation()
