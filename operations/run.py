@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
+from hummingbot_api.errors import ConnectionFailed, Unanswered
 from operations.kinds import Sight
 from operations.models import Operation, State, lease_end
 from operations.problems import SubjectGone
@@ -102,6 +103,8 @@ class LeasedContext:
         self._lease = lease
         #: The current step was started before: it waited, or its worker died before it recorded the end.
         self.resumed = False
+        #: The wait with which the last turn ended, until this turn comes to it.
+        self._returns_to = operation.awaits
 
     @cached_property
     def subject(self) -> Any:
@@ -127,6 +130,8 @@ class LeasedContext:
         sight: Sight = None,
     ) -> Found | None:
         self.raise_if_cancelled()
+        if what == self._returns_to:
+            self._returns_to = ""
         if after and what not in self._waits:
             self._waits[what] = time.time(), time.time() + seconds
             raise Waiting(what, time.time() + seconds, after, ("", ""))
@@ -139,6 +144,18 @@ class LeasedContext:
         seen = sight() if sight else None
         pause = every or settings.FLEET["GLANCE" if seen else "POLL"]
         raise Waiting(what, until, min(pause, until - now), seen or ("", ""))
+
+    def after_outage(self, error: Exception) -> Waiting | None:
+        """Return how the operation waits on, if the server was out of reach when this turn came back to its wait: what a
+        step does again before it waits must not fail for what its wait itself would tolerate.
+        """
+        begun_and_until = self._waits.get(self._returns_to)
+        if begun_and_until is None or not isinstance(error, ConnectionFailed | Unanswered):
+            return None
+        left = begun_and_until[1] - time.time()
+        if left <= 0 or self.operation.cancel_requested:
+            return None
+        return Waiting(self._returns_to, begun_and_until[1], min(settings.FLEET["POLL"], left), ("", ""))
 
     def waited_for(self, what: str) -> float:
         return time.time() - self._waits[what][0] if what in self._waits else 0

@@ -136,6 +136,9 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
         _pause(lease, operation, waiting)
         raise
     except FAILURES as error:
+        if (still_waiting := context.after_outage(error)) is not None:
+            _pause(lease, operation, still_waiting)
+            raise still_waiting from None
         _fail(context, lease, step, problem_of(error), on_step)
     except Exception as error:
         logger.exception("operation %s met an unexpected error", operation.pk)

@@ -57,14 +57,18 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
         """Return the problem that keeps a bot from trading; ``None`` when nothing does."""
         return next((stop.as_problem() for stop in self.in_force() if stop.concerns(bot)), None)
 
-    def require_none_for(self, bot: Bot) -> None:
+    def require_none_for(self, bot: Bot, planned: Deployment | None = None) -> None:
         """Make sure that a bot may begin to trade now: whatever was read before may be outdated.
+
+        Args:
+            planned: what is about to be sent, maybe to another server than the bot's definition names by now.
 
         Raises:
             EmergencyStopActive
         """
         for stop in self._read():
-            if stop.concerns(bot):
+            there = planned is not None and stop.server_id == planned.server_id
+            if there or stop.concerns(bot):
                 raise stop.as_problem()
 
     def declare(

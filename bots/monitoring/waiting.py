@@ -45,7 +45,9 @@ def wake_by_sight(server: Server, *, within: float | None = None) -> list[int]:
     except FAILURES:
         return []  # the poll says so
     changed = [pk for pk, where, before in seen if str(snapshot.sight_of(where.removeprefix(place))) != before]
-    # While the server is looked at here, those whose instances look as before need not look by themselves.
+    # While the server is looked at here, those whose instances look as before need not look by themselves. What is
+    # canceled is to end, whether a worker is free now or later.
     later = timezone.now() + timedelta(seconds=settings.FLEET["GLANCE"])
-    waiting.exclude(pk__in=changed).filter(awaits_until__gt=later).update(wake_at=later)
+    unchanged = waiting.exclude(pk__in=changed).filter(awaits_until__gt=later, cancel_requested=False)
+    unchanged.update(wake_at=later)
     return waiting.filter(pk__in=changed).wake()

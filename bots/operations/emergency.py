@@ -168,16 +168,15 @@ class Report:
 def report(stop: EmergencyStop, user: AnyUser, now: datetime | None = None) -> Report:
     """Return how far it is, in the same number of queries for any number of bots."""
     now = now or timezone.now()
-    of_bot = Operation.objects.filter(
-        subject_type=ContentType.objects.get_for_model(Bot), subject_id=OuterRef("pk"), kind__in=ENDING
-    )
+    of_bot = Operation.objects.filter(subject_type=ContentType.objects.get_for_model(Bot), subject_id=OuterRef("pk"))
     trading = not_stopped(stop.requested_at, now).filter(bot=OuterRef("pk"))
     its_own = stop.bots.through.objects.filter(emergencystop=stop)
     bots: Any = Bot.objects.visible_to(user).filter(pk__in=its_own.values("bot"))
     bots = bots.annotate(
-        at_work=Exists(of_bot.active()),
+        # What would make it trade has to give way first.
+        at_work=Exists(of_bot.active().filter(kind__in=[*ENDING, *_blocked_kinds()])),
         trading=Exists(trading),
-        tried=Exists(of_bot.filter(requested_at__gte=stop.requested_at)),
+        tried=Exists(of_bot.filter(kind__in=ENDING, requested_at__gte=stop.requested_at)),
     )
     is_stopped = Q(trading=False, at_work=False)
     is_failed = Q(trading=True, at_work=False, tried=True)

@@ -134,7 +134,9 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.alias(type_number=F("subject_type") + 0).filter(some | Q(type_number__in=all_of))
 
     def in_groups_with_capacity(self) -> Self:
-        """Return those whose concurrency group (their server) has capacity for one more."""
+        """Return those whose concurrency group (their server) has capacity for one more, and those that are to end: a
+        stop may wait for that.
+        """
         running_in_group = (
             self._all()
             .filter(ACTING, concurrency_group=OuterRef("concurrency_group"))
@@ -145,7 +147,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             .values("running")
         )
         return self.alias(running_in_group=Coalesce(Subquery(running_in_group), 0)).filter(
-            running_in_group__lt=settings.OPERATIONS["MAX_PER_SERVER"]
+            Q(running_in_group__lt=settings.OPERATIONS["MAX_PER_SERVER"]) | Q(cancel_requested=True)
         )
 
     def claim(self, pk: int, worker: str) -> bool:

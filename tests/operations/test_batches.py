@@ -4,6 +4,7 @@ from datetime import timedelta
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from audit.models import AuditEvent
@@ -48,6 +49,26 @@ def test_workers_are_woken_by_one_message_for_all(bots, monkeypatch, django_capt
     with django_capture_on_commit_callbacks(execute=True):
         batch_request(kind="deploy", subjects=bots)
     assert (woken, one_by_one) == ([True], [])
+
+
+def test_what_a_worker_takes_up_while_a_batch_is_cancelled_ends_too(bots, admin_user):
+    batch = batch_request(kind="deploy", subjects=bots)
+    first, *others = batch.operations.order_by("pk")
+    claimed = []
+
+    def claim_after_the_first_write(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("UPDATE") and not claimed:
+            claimed.append(True)
+            claimed.append(Operation.objects.claim(others[0].pk, "worker"))
+        return result
+
+    assert Operation.objects.claim(first.pk, "worker")
+    with connection.execute_wrapper(claim_after_the_first_write):
+        batch_cancel(batch, admin_user)
+    assert claimed
+    active = batch.operations.active()
+    assert set(active.values_list("cancel_requested", flat=True)) == {True}
 
 
 def test_a_queue_that_fails_does_not_lose_the_batch(bots, monkeypatch, caplog, django_capture_on_commit_callbacks):

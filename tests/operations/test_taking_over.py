@@ -1,5 +1,7 @@
 """An operation that supersedes another: the active one ends at its next safe point, and it follows at once."""
 
+from threading import BoundedSemaphore
+
 import pytest
 
 from operations import kinds, runner, tasks
@@ -56,6 +58,18 @@ def test_the_worker_goes_on_with_it_as_soon_as_what_ran_has_ended(make_kind, req
     previous = request_operation()
     tasks.run_operation.call_local(previous.pk)
     assert [state(previous), state(urgent[0])] == [State.SUCCEEDED, State.SUCCEEDED]
+
+
+def test_what_gives_way_to_an_urgent_one_is_urgent_itself(make_kind, request_operation, monkeypatch):
+    type(make_kind("urgent", supersedes=lambda kind: kind == "test", one=fine)).urgent = True
+    make_kind(one=lambda run: run.wait_for("it", lambda: None, 60) or "")
+    previous = request_operation()
+    assert runner.take_turn(previous.pk)[0] is runner.Turn.WAITS
+    urgent = request_operation("urgent")
+    monkeypatch.setattr(tasks, "_slots", BoundedSemaphore(1))
+    tasks._slots.acquire()  # by what waits for servers that don't answer
+    tasks.run_operation.call_local(previous.pk)
+    assert [state(previous), state(urgent)] == [State.CANCELLED, State.SUCCEEDED]
 
 
 def test_a_wait_in_progress_is_a_safe_point(make_kind, request_operation):

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from core.problems import Problem
+from hummingbot_api.errors import ServerUnreachable
 from operations import runner, tasks
 from operations.models import Operation, State, StepState
 from operations.runner import Turn
@@ -79,6 +80,15 @@ def test_it_has_no_place_in_its_group(waiting, make_kind, request_operation, set
     assert later.waits_for_capacity
     let_it_be_time(waiting)
     assert turn(waiting) is Turn.NOT_TAKEN  # it acts again, and what acts is bounded
+
+
+def test_no_server_is_too_busy_for_its_cancellation(waiting, make_kind, request_operation, settings):
+    settings.OPERATIONS = settings.OPERATIONS | {"MAX_PER_SERVER": 1}
+    make_kind("next", lock="next", concurrency_group="server:1", one=done)
+    assert claim(request_operation("next"))
+    waiting.cancel()
+    assert turn(waiting) is Turn.ENDED
+    assert state(waiting) == State.CANCELLED
 
 
 def test_it_keeps_its_lock(waiting, request_operation):
@@ -256,6 +266,67 @@ def test_what_supersedes_it_starts_at_once(waiting, make_kind, request_operation
     stop = request_operation("stop")
     tasks.run_operation.call_local(waiting.pk)
     assert [state(waiting), state(stop)] == [State.CANCELLED, State.SUCCEEDED]
+
+
+@pytest.fixture
+def outage(make_kind, request_operation, found) -> Callable[..., Operation]:
+    """Make an operation that asks its server before it waits, and wake it while the server is out of reach."""
+
+    def make(**changes: Any) -> Operation:
+        answers: list[bool] = []
+
+        def act(run):
+            answers.append(True)
+            if len(answers) == 2:
+                raise ServerUnreachable("no route")
+            return run.wait_for("the bot", found.look, 60) or ""
+
+        make_kind(one=act)
+        operation = request_operation()
+        assert turn(operation) is Turn.WAITS
+        operation.refresh_from_db()
+        for name, value in changes.items():
+            setattr(operation, name, value)
+        operation.save()
+        let_it_be_time(operation)
+        return operation
+
+    return make
+
+
+def test_an_outage_when_it_comes_back_to_its_wait_does_not_end_it(outage, found):
+    operation = outage()
+    until = operation.awaits_until
+    assert turn(operation) is Turn.WAITS
+    operation.refresh_from_db()
+    assert (operation.is_waiting, operation.awaits, operation.awaits_until) == (True, "the bot", until)
+    found.it = "found"
+    let_it_be_time(operation)
+    assert turn(operation) is Turn.ENDED
+    assert (state(operation), operation.summary) == (State.SUCCEEDED, "found")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"checkpoint": {"waits": {"the bot": [0, 0]}}}, {"cancel_requested": True}], ids=["late", "canceled"]
+)
+def test_an_outage_ends_what_has_waited_long_enough_or_is_cancelled(changes, outage):
+    operation = outage(**changes)
+    assert turn(operation) is Turn.ENDED
+    assert (state(operation), operation.error_code) == (State.FAILED, "server_unreachable")
+
+
+def test_an_outage_after_its_wait_ends_it(make_kind, request_operation, found):
+    def act(run):
+        run.wait_for("the bot", found.look, 60)
+        raise ServerUnreachable("no route")
+
+    make_kind(one=act)
+    operation = request_operation()
+    assert turn(operation) is Turn.WAITS
+    found.it = "found"
+    let_it_be_time(operation)
+    assert turn(operation) is Turn.ENDED
+    assert state(operation) == State.FAILED
 
 
 # --- waiting for what another one has ---

@@ -111,7 +111,7 @@ def _mark_as_sent(context: StepContext, api: HummingbotAPI, deployment: Deployme
         with transaction.atomic():
             context.hold()
             # From here on, an emergency stop finds the deployment and stops it.
-            EmergencyStop.objects.require_none_for(deployment.bot)
+            EmergencyStop.objects.require_none_for(deployment.bot, deployment)
             deployment.observe(
                 BotState.UNCONFIRMED,
                 sent_at=now,

@@ -92,6 +92,9 @@ def recover_instance(context: StepContext) -> str:
 def _stop_or_recover(context: StepContext, *, by_force: bool) -> str:
     deployment = current_deployment(context.subject)
     with talking_to(deployment.server) as api:
+        if is_brought_up(context):  # nothing may fail before ``recover``, which ends it again when something does
+            insist_on_no_orders(_end(context, api, deployment))
+            return CANCELLED
         try:
             place = find(context, api, deployment)
         except InstanceMissing:
@@ -106,9 +109,7 @@ def _stop_or_recover(context: StepContext, *, by_force: bool) -> str:
         if place == ContainerStatus.EXITED and deployment.exposed_since is None:
             return f"{deployment} stopped cleanly before its container ended. It has no orders to cancel."
         soft = (
-            place == ContainerStatus.ACTIVE
-            and not (by_force or is_brought_up(context))
-            and stopped_in_order(context, api, deployment) is not False
+            place == ContainerStatus.ACTIVE and not by_force and stopped_in_order(context, api, deployment) is not False
         )
         insist_on_no_orders(_end(context, api, deployment, soft=soft))
     return CANCELLED
@@ -234,7 +235,8 @@ def archive(context: StepContext, deployment: Deployment) -> Archived:
             # Started before, maybe by a worker that died: the server works on it for up to a minute.
             left = deadline - (timezone.now() - begun_at).total_seconds()
             context.wait_for("an earlier archive to end", gone, left)
-        if not how and locate_surely(context, api, deployment) == ContainerStatus.GONE:
+        is_up = is_brought_up(context)  # then nothing may fail before ``recover``, see above
+        if not (how or is_up) and locate_surely(context, api, deployment) == ContainerStatus.GONE:
             if begun_at is None:
                 confirm_removed(context, api, deployment)
                 return Archived(*end_as_removed(api, deployment))
@@ -265,7 +267,7 @@ def _account_for_archive(context: StepContext, api: HummingbotAPI, deployment: D
 
 def _stop_best_effort(context: StepContext, api: HummingbotAPI, deployment: Deployment) -> str:
     """Stop an instance before its archive, or explain why it can't be stopped. Its archive shows what it left open."""
-    if locate(api, deployment) == ContainerStatus.EXITED and deployment.exposed_since is None:
+    if deployment.exposed_since is None and locate(api, deployment) == ContainerStatus.EXITED:
         return "had already ended without open orders."
     try:
         left = recover(context, api, deployment)

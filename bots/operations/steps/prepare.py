@@ -49,8 +49,8 @@ def plan(context: StepContext) -> str:
     """Check the definition and record what will be deployed, so that later edits don't mix with it."""
     bot: Bot = context.subject
     bot.require_active_client()
-    EmergencyStop.objects.require_none_for(bot)
     deployment = Deployment.objects.filter(operation=context.operation).first() or _planned(context, bot)
+    EmergencyStop.objects.require_none_for(bot, deployment)
     require_no_open_orders(deployment, context.operation.options)
     # Names were once built in another way, so that two bots could share one. Deployments that have ended don't matter.
     namesakes = Deployment.objects.open().filter(server=deployment.server, requested_name=deployment.requested_name)

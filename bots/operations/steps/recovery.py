@@ -184,8 +184,7 @@ def _recover_exited(context: StepContext, api: HummingbotAPI, deployment: Deploy
             api.docker.stop(deployment.instance_name)
             context.save(brought_up=False)
             deployment.observe(BotState.CRASHED)
-        with suppress(HummingbotAPIError):
-            put_kill_switch_back(api, deployment)
+            put_kill_switch_back(api, deployment)  # not of one that is still up: it would quote
         raise
     context.save(brought_up=False)
     return left

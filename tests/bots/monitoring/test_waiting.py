@@ -104,6 +104,16 @@ def test_what_is_looked_at_for_it_does_not_look_by_itself_until_its_time_is_over
     assert after[short.pk].wake_at == before[short.pk].wake_at
 
 
+def test_a_cancel_that_no_worker_has_taken_up_yet_is_not_put_off(starting, server, settings):
+    settings.FLEET = settings.FLEET | {"GLANCE": 40}
+    operation = starting()
+    Operation.objects.filter(pk=operation.pk).update(awaits_until=timezone.now() + 3 * LATER)
+    operation.cancel()
+    assert is_due(operation)
+    wake_by_sight(server)
+    assert is_due(operation)
+
+
 def test_servers_are_looked_at_only_while_somebody_waits_there(starting, server, bot, sandbox):
     Server.objects.create(name="Idle", base_url="http://127.0.0.1:9", password="x")
     assert servers_waited_for() == set()

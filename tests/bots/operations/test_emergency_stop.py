@@ -11,6 +11,7 @@ from bots.operations import emergency
 from bots.operations.emergency import continue_all, emergency_stop, preview, report
 from bots.operations.steps import deploy as deploying
 from bots.operations.steps import lifecycle
+from bots.operations.steps.prepare import deployment_of
 from bots.problems import EmergencyStopActive
 from core.acting import Actor, Door, acting
 from operations import kinds, runner
@@ -316,6 +317,16 @@ def test_an_operation_in_progress_gives_way_at_its_next_safe_point(kind, bot, pe
     assert {instance.strategy for instance in sandbox.world.live()} <= {"stopped"}
 
 
+def test_a_bot_is_not_called_stopped_while_a_deploy_of_it_goes_on(bot, admin_user):
+    deploy = operation_request(kind="deploy", subject=bot)
+    assert Operation.objects.claim(deploy.pk, "worker")
+    stop = emergency_stop(**EVERYTHING)
+    assert numbers(stop, admin_user) == (0, 1, 0)
+    stops()[0].cancel()  # a person ends the stop, and the deploy has not given way yet
+    assert numbers(stop, admin_user) == (0, 1, 0)
+    assert [row.state for row in report(stop, admin_user).rows] == ["stopping"]
+
+
 def test_a_deploy_that_passed_all_checks_is_not_sent_once_the_stop_is_recorded(bot, perform, sandbox, monkeypatch):
     mark = deploying._mark_as_sent
 
@@ -327,6 +338,21 @@ def test_a_deploy_that_passed_all_checks_is_not_sent_once_the_stop_is_recorded(b
     operation = perform("deploy", bot)
     assert (operation.state, operation.error_code) == (State.FAILED, "emergency_stop_active")
     assert not sandbox.world.instances and not Deployment.objects.open().exists()
+
+
+def test_a_deploy_is_not_sent_to_a_stopped_server_after_its_bot_was_moved_away(bot, perform, server, monkeypatch):
+    other = type(server).objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
+    mark = deploying._mark_as_sent
+
+    def move_and_mark(context, api, deployment):
+        Bot.objects.filter(pk=bot.pk).update(server=other)
+        emergency_stop(scope=StopScope.SERVER, server=server)
+        mark(context, api, deployment_of(context))
+
+    monkeypatch.setattr(deploying, "_mark_as_sent", move_and_mark)
+    operation = perform("deploy", bot)
+    assert (operation.state, operation.error_code) == (State.FAILED, "emergency_stop_active")
+    assert not Deployment.objects.open().exists()
 
 
 def test_a_start_does_not_start_the_container_once_the_stop_is_recorded(live, perform, sandbox, monkeypatch):

@@ -1,0 +1,82 @@
+"""A container that was brought up to stop its bot goes down again, whatever meets the operation while it waits."""
+
+from collections.abc import Callable
+
+import pytest
+
+from bots.models import Bot
+from operations import runner
+from operations.models import Operation, State
+from operations.runner import Turn
+from operations.services import operation_request
+
+KINDS = ["stop", "recover", "archive", "start", "redeploy"]
+
+
+def turn(operation: Operation) -> Turn:
+    Operation.objects.filter(pk=operation.pk).wake()
+    outcome = runner.take_turn(operation.pk)[0]
+    operation.refresh_from_db()
+    return outcome
+
+
+@pytest.fixture
+def waiting(bot, key, perform, sandbox) -> Callable[..., Operation]:
+    """Have a bot crash that has open orders, and an operation bring it up, which waits for it to connect."""
+
+    def make(kind: str, bot: Bot = bot) -> Operation:
+        assert perform("deploy", bot).state == State.SUCCEEDED
+        sandbox.world.clock.advance(60)
+        sandbox.world.clock.stop()
+        sandbox.world.crash(bot.deployment.instance_name)
+        operation = operation_request(kind=kind, subject=bot, options={"open_orders": True})
+        assert turn(operation) is Turn.WAITS
+        assert operation.checkpoint["brought_up"] and sandbox.world.live()
+        return operation
+
+    return make
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_outage_while_it_waits_does_not_leave_it_up(kind, waiting, sandbox):
+    operation = waiting(kind)
+    sandbox.faults.add("tunnel_offline")
+    assert turn(operation) is Turn.WAITS
+    sandbox.faults.clear()
+    sandbox.world.clock.resume()
+    sandbox.world.clock.advance(30)
+    Operation.objects.filter(pk=operation.pk).wake()
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    assert not operation.checkpoint["brought_up"]
+    assert operation.steps.get(key__in=["stop", "recover", "archive", "retire"]).state == "done"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("why", ["canceled", "too late"])
+def test_it_is_down_again_when_its_server_fails_at_the_end_of_the_wait(why, kind, waiting, sandbox):
+    operation = waiting(kind)
+    (brought_up,) = sandbox.world.live()
+    if why == "canceled":
+        operation.cancel()
+    else:
+        waits = {what: [0, 0] for what in operation.checkpoint["waits"]}
+        Operation.objects.filter(pk=operation.pk).update(checkpoint=operation.checkpoint | {"waits": waits})
+    sandbox.faults.add("tunnel_offline", path="/docker/active-containers", times=1)
+    turn(operation)
+    assert not operation.checkpoint["brought_up"]
+    assert brought_up not in sandbox.world.live()
+
+
+def test_one_that_cannot_be_brought_down_keeps_its_kill_switch_until_it_is(make_pmm, waiting, perform, sandbox):
+    bot = make_pmm()
+    operation = waiting("stop", bot)
+    (instance,) = sandbox.world.live()
+    operation.cancel()
+    sandbox.faults.add("tunnel_offline", path="/docker/stop-container")
+    assert turn(operation) is Turn.ENDED
+    assert instance in sandbox.world.live() and instance.config[0]["manual_kill_switch"] is True
+    sandbox.faults.clear()
+    sandbox.world.clock.resume()
+    assert perform("stop", bot).state == State.SUCCEEDED
+    assert instance.config[0]["manual_kill_switch"] is False
