@@ -166,6 +166,9 @@ class LeasedContext:
         waits: dict[str, tuple[float, float]] = self.operation.checkpoint.setdefault("waits", {})
         return waits
 
+    def hurry(self, needed: bool) -> None:
+        self._lease.renew(urgent=needed or self.operation.definition.urgent)
+
     def hold(self) -> None:
         """Renew the lease, right before something that must not be done by two workers.
 

@@ -53,6 +53,17 @@ def test_an_outage_while_it_waits_does_not_leave_it_up(kind, waiting, sandbox):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_it_is_stopped_before_anything_that_is_not_urgent_and_only_that_is_urgent(kind, waiting, sandbox):
+    operation = waiting(kind)
+    assert operation.urgent
+    sandbox.world.clock.resume()
+    sandbox.world.clock.advance(30)
+    while operation.checkpoint["brought_up"]:
+        turn(operation)
+    assert operation.urgent == operation.definition.urgent
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("why", ["canceled", "too late"])
 def test_it_is_down_again_when_its_server_fails_at_the_end_of_the_wait(why, kind, waiting, sandbox):
     operation = waiting(kind)
