@@ -179,11 +179,13 @@ def _recover_exited(context: StepContext, api: HummingbotAPI, deployment: Deploy
             _note_brought_up(context, True)
         left = stop_with_cancellation(context, api, deployment)
     except (HummingbotAPIError, CancelRequested, StopNotDelivered, StopUnconfirmed, ContainerExited):
-        # It was down, and must not continue trading because a user wanted it to end.
+        # It was down, and must not continue trading because a user wanted it to end. If it can't be ended here, the poll
+        # has it stopped.
+        deployment.update(stop_wanted_at=timezone.now())
         with suppress(HummingbotAPIError):
             api.docker.stop(deployment.instance_name)
             _note_brought_up(context, False)
-            deployment.observe(BotState.CRASHED)
+            deployment.observe(BotState.CRASHED, stop_wanted_at=None)
             put_kill_switch_back(api, deployment)  # not of one that is still up: it would quote
         raise
     _note_brought_up(context, False)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bots.models import Bot
+from bots.monitoring.poll import poll_server
 from operations import runner
 from operations.models import Operation, State
 from operations.runner import Turn
@@ -91,3 +92,19 @@ def test_one_that_cannot_be_brought_down_keeps_its_kill_switch_until_it_is(make_
     sandbox.world.clock.resume()
     assert perform("stop", bot).state == State.SUCCEEDED
     assert instance.config[0]["manual_kill_switch"] is False
+
+
+def test_one_that_could_not_be_brought_down_is_stopped_once_its_server_answers(waiting, bot, server, sandbox):
+    operation = waiting("start")
+    operation.cancel()
+    sandbox.faults.add("tunnel_offline")
+    assert turn(operation) is Turn.ENDED
+    assert sandbox.world.live()
+    sandbox.faults.clear()
+    sandbox.world.clock.resume()
+    poll_server(server)
+    stop = Operation.objects.active().get(kind="stop")
+    assert runner.run(stop.pk)
+    stop.refresh_from_db()
+    assert stop.state == State.SUCCEEDED, stop.error_message
+    assert Bot.objects.get(pk=bot.pk).deployment.stop_wanted_at is None
