@@ -43,6 +43,8 @@ SAID_OF_MANY: dict[str, str] = {
     IncidentKind.UNMANAGED_INSTANCE: "unmanaged bots run",
     IncidentKind.LOW_BALANCE: "balances are low",
     IncidentKind.OBLIGATION_BROKEN: "obligations are broken",
+    IncidentKind.EMERGENCY_STOP: "emergency stops are in force",
+    IncidentKind.RESTARTS_EXHAUSTED: "bots are not restarted again",
 }
 
 

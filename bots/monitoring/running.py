@@ -7,27 +7,31 @@ from django.db.models import F, Q
 from accounts.models import Server
 from bots.models import Deployment, DeploymentQuerySet
 
+#: Of the panel's own, on a server's page. The list of bots has all.
+SHOWN = 50
+
 
 @dataclass(frozen=True)
 class Running:
     """The instances that run on a server.
 
     Attributes:
-        own: the deployments whose instances ran.
+        own: the deployments whose instances ran, the first ones.
+        more: whether there are others.
         unmanaged: the names of the unmanaged instances.
     """
 
     own: list[Deployment]
     unmanaged: list[str]
+    more: bool = False
 
 
 def running_on(server: Server) -> Running:
     """Return what runs on a server."""
     deployments = deployed_on(server).select_related("bot__client").defer("config", "live_config", "script_source")
-    names = set(server.instances)
-    return Running(
-        [deployment for deployment in deployments if deployment.instance_name in names], unmanaged_on(server)
-    )
+    first, names = list(deployments[: SHOWN + 1]), set(server.instances)
+    own = [deployment for deployment in first[:SHOWN] if deployment.instance_name in names]
+    return Running(own, unmanaged_on(server), more=len(first) > SHOWN)
 
 
 def unmanaged_on(server: Server) -> list[str]:

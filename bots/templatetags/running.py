@@ -24,7 +24,9 @@ def running_instances(context: dict[str, Any], server: Server) -> dict[str, Any]
             instance.name: instance
             for instance in server.unmanaged_instances.filter(duplicate_of=None).select_related("known_by")
         }
-        return {"own": running.own, "unmanaged": {name: noted.get(name) for name in running.unmanaged}, "others": 0}
+        unmanaged = {name: noted.get(name) for name in running.unmanaged}
+        return {"own": running.own, "unmanaged": unmanaged, "others": 0, "more": running.more}
     visible = set(Deployment.objects.visible_to(user).filter(pk__in=[d.pk for d in running.own]))
     own = [deployment for deployment in running.own if deployment in visible]
-    return {"own": own, "unmanaged": {}, "others": len(running.own) - len(own) + len(running.unmanaged)}
+    others = len(running.own) - len(own) + len(running.unmanaged)
+    return {"own": own, "unmanaged": {}, "others": others, "more": running.more}

@@ -1,11 +1,13 @@
 """Markets: what clients' bots quote, trade and earn, by market, and what clients hold. It reads stored data."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -20,6 +22,9 @@ from bots.reporting.performance import PerformanceReport, count_bots, performanc
 from core.figures.time_ranges import SPANS, Span
 from core.visibility import AnyUser
 from markets.by_market import market_rows
+
+#: Clients whose markets and balances are on one page.
+CLIENTS = 50
 
 
 class FiguresFilter(forms.Form):
@@ -60,10 +65,10 @@ class FiguresFilter(forms.Form):
         lookups = self._lookups(client="pk", server="server")
         return clients.filter(**{name: value.pk for name, value in lookups.items()})
 
-    def profiles(self) -> QuerySet[CredentialsProfile]:
-        return CredentialsProfile.objects.filter(
-            client__in=Client.objects.visible_to(self.user), **self._lookups(client="client", server="server")
-        )
+    def profiles(self, of: Iterable[Client] | None = None) -> QuerySet[CredentialsProfile]:
+        """Return their profiles, or those of some of the clients."""
+        clients = Client.objects.visible_to(self.user) if of is None else list(of)
+        return CredentialsProfile.objects.filter(client__in=clients, **self._lookups(client="client", server="server"))
 
     def _lookups(self, **columns: str) -> dict[str, Any]:
         return {column: self.asked[name] for name, column in columns.items() if name in self.asked}
@@ -82,6 +87,7 @@ def figures_of(request: HttpRequest, asked: Any) -> dict[str, Any]:
     user, now = request.user, timezone.now()
     form = FiguresFilter(user, asked)
     span = SPANS[form.asked.get("span", "day")]
+    page = Paginator(form.clients().order_by("name"), CLIENTS).get_page(asked.get("page"))
     sees_bots, sees_clients = user.has_perm("bots.view_bot"), user.has_perm("accounts.view_client")
     return {
         "sees": {"bot": sees_bots, "client": sees_clients},
@@ -89,8 +95,9 @@ def figures_of(request: HttpRequest, asked: Any) -> dict[str, Any]:
         "span": span,
         "spans": SPANS,
         "performance_report": _performance(form, span, now) if sees_bots else [],
-        "market_rows": market_rows(form.clients(), now - span.length, now) if sees_clients else [],
-        "valuations": valuations(form.profiles(), now - span.length) if sees_clients else [],
+        "page": page,
+        "market_rows": market_rows(page.object_list, now - span.length, now) if sees_clients else [],
+        "valuations": valuations(form.profiles(of=page.object_list), now - span.length) if sees_clients else [],
         "over_time": valuation_history(form.profiles(), span, now) if sees_clients else None,
     }
 

@@ -22,6 +22,8 @@ from tests.markets.exchange import (
 )
 
 DAY = 24 * HOUR
+#: More than what a moment loses when it is stored, in seconds: what happened at that moment had happened.
+ROUNDED = 2e-6
 
 # --- what may happen in the hour ------------------------------------------------------------------------------------
 
@@ -187,7 +189,9 @@ def check_page(trial: Trial) -> None:
     trial.poll()
     page = trial.page()
     # A second of the exchange may begin between the report and now, and its price with it.
-    moment = page.state.reported_at.timestamp() if page.is_reported else trial.world.clock.now()
+    moment = trial.world.clock.now()
+    if page.is_reported:
+        moment = page.state.reported_at.timestamp() + ROUNDED
     on_book = {o.client_order_id: o for o in trial.world.orders(trial.name) if o.is_open(moment)}
     shown = {row.order.client_order_id: row.order for row in [*page.asks, *page.bids]}
     assert set(shown) == set(on_book)

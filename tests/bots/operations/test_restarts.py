@@ -242,7 +242,7 @@ def test_what_a_person_stopped_is_not_started(last, make_crashed, now):
         {"observed_state": BotState.NOT_LISTED},
         {"ended_at": timezone.now()},
     ],
-    ids=str,
+    ids=lambda facts: f"{next(iter(facts))} {facts.get('observed_state', '')}".strip(),
 )
 def test_what_should_not_run_or_did_not_crash_is_not_started(facts, make_crashed, now):
     make_crashed(**facts)

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from accounts.models import Client, ClientStatus
 from bots.models import Bot, BotState, Deployment
+from bots.monitoring import running
+from controlpanel.places import markets as markets_place
 from core import capped_count
 from core.admin import scoped
 from notifications.kinds import IncidentKind
@@ -114,3 +116,30 @@ def test_a_filter_does_not_name_a_chosen_client_of_another_manager(make_user, br
     Client.objects.filter(pk=own.pk).update(account_manager=user)
     page = browse(user).get(reverse(f"{BOT}_changelist"), {"client__id__exact": other.pk})
     assert "Client 2" not in page.content.decode()
+
+
+def test_the_markets_of_many_clients_are_on_several_pages(admin_client, rows, monkeypatch):
+    monkeypatch.setattr(markets_place, "CLIENTS", 3)
+    for number in range(3):
+        add_bot(add_client(number), f"Bot {number}")
+    few = rows(reverse("markets"))
+    for number in range(3, 9):
+        add_bot(add_client(number), f"Bot {number}")
+    assert rows(reverse("markets")) <= few + 9  # the choices of the filter
+    page = admin_client.get(reverse("markets")).content.decode()
+    assert "page 1 of 3" in page
+    assert "Next clients" in page
+    assert "page 3 of 3" in admin_client.get(reverse("markets") + "?page=3").content.decode()
+
+
+def test_a_servers_page_names_the_first_bots_and_leads_to_all(admin_client, fleet, monkeypatch):
+    monkeypatch.setattr(running, "SHOWN", 3)
+    fleet(2)
+    server = Bot.objects.first().server
+    address = reverse("admin:accounts_server_change", args=[server.pk])
+    everything = f"?server__id__exact={server.pk}"
+    assert everything not in admin_client.get(address).content.decode()
+    fleet(4)
+    page = admin_client.get(address).content.decode()
+    assert everything in page
+    assert admin_client.get(reverse("admin:bots_bot_changelist") + everything).status_code == 200
