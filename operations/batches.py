@@ -16,7 +16,7 @@ from hummingbot_api.text import truncate
 from operations import kinds, tasks
 from operations.models import MAX_LABEL, Batch, NotStarted, Operation, OperationQuerySet, State
 from operations.problems import NewerOperation, NotPossibleNow, SubjectGone
-from operations.services import logger, operation_request
+from operations.services import logger, operation_request, options_to_retry
 
 #: Rows that are written at once.
 CHUNK = 500
@@ -147,7 +147,7 @@ def batch_retry(batch: Batch, user: AnyUser) -> Batch:
         kind=batch.kind,
         subjects=[row for pk, row in there.items() if pk not in overtaken],
         requested_by=user if user.pk else None,
-        options=batch.options,
+        options=options_to_retry(batch.options),
         retry_of=batch,
         obstacles=left_out,
     )

@@ -65,6 +65,14 @@ class StepContext(Protocol):
     def waited_for(self, what: str) -> float:
         """Return for how many seconds the step has waited for this; 0 before it does."""
 
+    def hurry(self, needed: bool) -> None:
+        """Put the operation ahead of all that is not urgent, or no longer: while it waits, something goes on that must
+        not go on for long.
+
+        Raises:
+            LeaseLost
+        """
+
     def hold(self) -> None:
         """Renew the lease, right before something that two workers must not do.
 

@@ -146,9 +146,8 @@ class LeasedContext:
         raise Waiting(what, until, min(pause, until - now), seen or ("", ""))
 
     def after_outage(self, error: Exception) -> Waiting | None:
-        """Return how the operation waits on, if the server was out of reach when this turn came back to its wait.
-
-        What a step does again before it waits must not fail for what its wait itself would tolerate.
+        """Return how the operation waits on if the server was out of reach before this turn had come back to its wait:
+        what a step does again before it waits must not fail for what the wait itself tolerates.
         """
         begun_and_until = self._waits.get(self._returns_to)
         if begun_and_until is None or not isinstance(error, ConnectionFailed | Unanswered):
@@ -166,6 +165,9 @@ class LeasedContext:
         """The waits of the current step: when each began, and when it is over, in seconds since the epoch."""
         waits: dict[str, tuple[float, float]] = self.operation.checkpoint.setdefault("waits", {})
         return waits
+
+    def hurry(self, needed: bool) -> None:
+        self._lease.renew(urgent=needed or self.operation.definition.urgent)
 
     def hold(self) -> None:
         """Renew the lease, right before something that must not be done by two workers.

@@ -13,6 +13,9 @@ from operations.problems import NotPossibleNow, SubjectGone
 
 logger = logging.getLogger(__name__)
 
+#: The option of what the panel submits by itself, as a policy says. No person can set it.
+AUTOMATIC = {"automatic": True}
+
 
 def operation_request(
     *,
@@ -83,6 +86,11 @@ def _create(facts: dict[str, Any], definition: kinds.OperationType[Any]) -> Oper
     return operation
 
 
+def options_to_retry(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options for the same again: what a person retries is that person's decision."""
+    return {name: value for name, value in options.items() if name not in AUTOMATIC}
+
+
 def operation_retry(*, operation: Operation, requested_by: AnyUser | None = None) -> Operation:
     """Submit the same again, as an operation of its own.
 
@@ -96,7 +104,7 @@ def operation_retry(*, operation: Operation, requested_by: AnyUser | None = None
         kind=operation.kind,
         subject=subject,
         requested_by=requested_by,
-        options=operation.options,
+        options=options_to_retry(operation.options),
         retry_of=operation,
         caused_by=operation.caused_by,
     )

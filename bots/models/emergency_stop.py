@@ -38,7 +38,9 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
         if sees_every_client(user):
             return self
         clients = Client.objects.visible_to(user)
+        instances = Deployment.objects.open().filter(bot__client__in=clients)
         servers = Q(server__in=clients.values("server")) | Q(server__in=clients.values("bots__server"))
+        servers |= Q(server__in=instances.values("server"))
         return self.filter(Q(scope=StopScope.EVERYTHING) | Q(client__in=clients) | servers)
 
     def in_force(self) -> list["EmergencyStop"]:

@@ -67,6 +67,8 @@ def stop_bots(stop: EmergencyStop) -> None:
             operation_request(kind="stop", subject=bot, requested_by=stop.requested_by)
         except Problem:  # it is being ended by another operation, or has just ended
             continue
+        except Exception:
+            logger.exception("A stop of %s could not be submitted for the %s. It is tried again.", bot, lower(stop))
 
 
 def _blocked_kinds() -> list[str]:

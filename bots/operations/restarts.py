@@ -28,14 +28,11 @@ from core.problems import Problem
 from operations import kinds
 from operations.batches import batch_request
 from operations.models import Operation, OperationQuerySet, State
-from operations.services import operation_request
+from operations.services import AUTOMATIC, operation_request
 
 #: How long after a crash the first restart comes, the second within an hour, and so on.
 BACKOFF = (timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=5), timedelta(minutes=10))
 WITHIN = timedelta(hours=1)
-
-#: The option of the operations that are submitted here. No person can set it.
-AUTOMATIC = {"automatic": True}
 
 #: With the last of these, somebody said whether the bot should trade.
 _WANTED = frozenset({"deploy", "redeploy", "start", "resume"})
@@ -123,7 +120,9 @@ def _should_run(bot: Any) -> bool:
     instance, wish = bot.open_deployment, bot.wish
     if instance is None or wish is None or instance.is_held:
         return False
-    if not _is_automatic(wish) and wish.kind not in _WANTED:
+    # Who canceled a restart, a person or an emergency stop, did not want it.
+    wanted = wish.state != State.CANCELLED if _is_automatic(wish) else wish.kind in _WANTED
+    if not wanted:
         return False
     # To be started again, a crashed bot is stopped in order first: what failed after that left it stopped.
     halfway = _is_automatic(wish) and (wish.kind == "recover" or wish.state == State.FAILED)

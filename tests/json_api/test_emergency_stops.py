@@ -1,15 +1,19 @@
 """Emergency stops through the JSON API, and from a terminal."""
 
 import json
+import time
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from bots.models import EmergencyStop, StopScope
 from bots.operations.emergency import emergency_stop
 from json_api.models import Scope
 from operations.models import Operation, State
+from operations.services import operation_request
 from tests.conftest import count_queries, valid_client
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +128,24 @@ def test_a_terminal_stops_everything_with_progress_and_lifts_it(live, tool):
     assert "1 stopped" in run("lift", str(stop.pk))[0]
     with pytest.raises(CommandError, match="was lifted before"):
         run("lift", str(stop.pk))
+
+
+@pytest.mark.parametrize("kind", ["recover", "archive"])
+def test_a_terminal_goes_on_with_what_a_lost_worker_was_ending(kind, live, monkeypatch):
+    left = operation_request(kind=kind, subject=live)
+    assert Operation.objects.claim(left.pk, "lost")
+    Operation.objects.filter(pk=left.pk).update(lease_until=timezone.now() - timedelta(minutes=1))
+    sleep, naps = time.sleep, []
+
+    def nap(seconds):
+        naps.append(seconds)
+        assert len(naps) < 100, "nobody works on it"
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", nap)
+    assert json.loads(run("start", "--all", "--json")[0])["stopped"] == 1
+    left.refresh_from_db()
+    assert left.state == State.SUCCEEDED
 
 
 def test_a_terminal_stops_a_client_or_a_server_by_name(live):

@@ -380,6 +380,15 @@ def test_urgent_ones_come_first_then_what_has_begun_then_the_oldest(make_kind, r
     assert list(Operation.objects.claimable().by_turn()) == [stop, begun, old, new]
 
 
+def test_a_stop_does_not_wait_behind_other_urgent_ones_that_a_server_may_be_too_busy_for(make_kind, request_operation):
+    for number in range(3):
+        type(make_kind(f"archive{number}", lock=f"{number}", concurrency_group="server:1", one=done)).urgent = True
+    type(make_kind("stop", lock="stop", one=done)).urgent = True
+    archives = [request_operation(f"archive{number}") for number in range(3)]
+    stop = request_operation("stop")
+    assert list(Operation.objects.claimable().by_turn()) == [stop, *archives]
+
+
 def test_clients_take_turns(make_kind, request_operation):
     for number in range(6):
         kind = make_kind(f"test{number}", lock=f"lock{number}", one=done)

@@ -176,18 +176,25 @@ def _recover_exited(context: StepContext, api: HummingbotAPI, deployment: Deploy
     try:
         if not is_brought_up(context):
             api.docker.start(deployment.instance_name)
-            context.save(brought_up=True)
+            _note_brought_up(context, True)
         left = stop_with_cancellation(context, api, deployment)
     except (HummingbotAPIError, CancelRequested, StopNotDelivered, StopUnconfirmed, ContainerExited):
-        # It was down, and must not continue trading because a user wanted it to end.
+        # It was down, and must not continue trading because a user wanted it to end. If it can't be ended here, the poll
+        # has it stopped.
+        deployment.update(stop_wanted_at=timezone.now())
         with suppress(HummingbotAPIError):
             api.docker.stop(deployment.instance_name)
-            context.save(brought_up=False)
-            deployment.observe(BotState.CRASHED)
+            _note_brought_up(context, False)
+            deployment.observe(BotState.CRASHED, stop_wanted_at=None)
             put_kill_switch_back(api, deployment)  # not of one that is still up: it would quote
         raise
-    context.save(brought_up=False)
+    _note_brought_up(context, False)
     return left
+
+
+def _note_brought_up(context: StepContext, is_up: bool) -> None:
+    context.save(brought_up=is_up)
+    context.hurry(is_up)  # until it is stopped, it may trade
 
 
 def begin_run(api: HummingbotAPI, deployment: Deployment) -> None:

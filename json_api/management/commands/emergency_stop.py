@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from bots.models import EmergencyStop, StopScope
 from bots.operations.emergency import continue_all, emergency_stop, report
+from bots.operations.start_stop import ENDING
 from json_api.cli import NounCommand
 from json_api.routes.emergency_stops import named, rows
 from json_api.schemas.emergency_stops import EmergencyStopDetail, EmergencyStopIn, EmergencyStopOut
@@ -86,9 +87,11 @@ class Command(NounCommand):
                 tried = time.monotonic()
 
     def _work(self) -> None:
-        """Have a turn at a stop, or at what gives way to one. What waits looks again after a moment."""
-        operations = Operation.objects.filter(Q(kind="stop") | Q(cancel_requested=True))
-        if (pk := operations.claimable().by_turn().values_list("pk", flat=True).first()) is not None:
+        """Have a turn at what ends a bot, or gives way to that. What waits looks again after a moment."""
+        operations = Operation.objects.filter(Q(kind__in=ENDING) | Q(cancel_requested=True))
+        if (
+            pk := operations.claimable().in_groups_with_capacity().by_turn().values_list("pk", flat=True).first()
+        ) is not None:
             runner.take_turn(pk)
             return
         time.sleep(settings.FLEET["POLL"])

@@ -208,6 +208,16 @@ def test_a_worker_that_dies_halfway_leaves_the_rest_to_the_next_look(make_fleet,
     assert len(stops()) == len({operation.subject_id for operation in stops()}) == 3
 
 
+def test_a_bot_whose_stop_cannot_be_submitted_does_not_hold_up_the_others(make_fleet, server, monkeypatch, caplog):
+    first, *others = make_fleet(server=server, clients=["Sharp", "Blunt", "Dull"])
+    submit = emergency.operation_request
+    monkeypatch.setattr(
+        emergency, "operation_request", lambda **request: 1 / 0 if request["subject"] == first else submit(**request)
+    )
+    emergency_stop(**EVERYTHING)
+    assert {operation.subject for operation in stops()} == set(others) and "tried again" in caplog.text
+
+
 def test_one_that_fails_does_not_hold_up_the_others(make_fleet, server, client_sharp, monkeypatch, caplog):
     make_fleet(server=server, clients=["Sharp"])
     EmergencyStop.objects.declare(scope=StopScope.CLIENT, client=client_sharp, requested_by=None)

@@ -8,12 +8,13 @@ from django.utils import timezone
 from bots.models import Bot, BotState, Deployment, EmergencyStop, RestartPolicy, StopScope
 from bots.monitoring.poll import poll_server
 from bots.operations import restarts
-from bots.operations.restarts import BACKOFF, restart_crashed
+from bots.operations.restarts import AUTOMATIC, BACKOFF, restart_crashed
 from notifications.kinds import IncidentKind, Severity
 from notifications.models import Incident
 from operations import runner
+from operations.batches import batch_request, batch_retry
 from operations.models import Batch, Operation, State
-from operations.services import operation_request
+from operations.services import operation_request, operation_retry
 from tests.conftest import count_queries
 from tests.notifications.conftest import polls
 
@@ -191,6 +192,33 @@ def test_a_start_that_failed_halfway_is_tried_again(make_crashed, now):
 
 
 # --- leaves alone ---
+
+
+def test_a_restart_that_a_person_cancelled_is_not_repeated(make_crashed, now):
+    bot = make_crashed()
+    wish(bot, "start", State.CANCELLED, options=AUTOMATIC)
+    look(now)
+    bot.refresh_from_db()
+    assert bot.restart_due_at is None
+
+
+def test_what_a_person_retries_is_that_persons_wish(make_crashed, now, admin_user):
+    bot = make_crashed()
+    recover = wish(bot, "recover", State.FAILED, options=AUTOMATIC)
+    recover.refresh_from_db()
+    again = operation_retry(operation=recover, requested_by=admin_user)
+    end(again, State.SUCCEEDED, now)
+    bot.deployment.update(observed_state=BotState.STOPPED, stopped_at=now, exposed_since=None)
+    look(now)
+    bot.refresh_from_db()
+    assert bot.restart_due_at is None, "a recovery by a person is not followed by a start"
+
+
+def test_what_a_person_retries_of_a_batch_is_that_persons_wish(make_crashed, admin_user):
+    batch = batch_request(kind="start", subjects=[make_crashed(exposed_since=None)], options=AUTOMATIC)
+    batch.operations.update(state=State.FAILED)
+    (again,) = batch_retry(batch, admin_user).operations.all()
+    assert (again.requested_by, again.options) == (admin_user, {})
 
 
 @pytest.mark.parametrize("last", ["stop", "pause", "recover", "archive"])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bots.models import Bot
+from bots.monitoring.poll import poll_server
 from operations import runner
 from operations.models import Operation, State
 from operations.runner import Turn
@@ -53,6 +54,17 @@ def test_an_outage_while_it_waits_does_not_leave_it_up(kind, waiting, sandbox):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_it_is_stopped_before_anything_that_is_not_urgent_and_only_that_is_urgent(kind, waiting, sandbox):
+    operation = waiting(kind)
+    assert operation.urgent
+    sandbox.world.clock.resume()
+    sandbox.world.clock.advance(30)
+    while operation.checkpoint["brought_up"]:
+        turn(operation)
+    assert operation.urgent == operation.definition.urgent
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("why", ["canceled", "too late"])
 def test_it_is_down_again_when_its_server_fails_at_the_end_of_the_wait(why, kind, waiting, sandbox):
     operation = waiting(kind)
@@ -80,3 +92,19 @@ def test_one_that_cannot_be_brought_down_keeps_its_kill_switch_until_it_is(make_
     sandbox.world.clock.resume()
     assert perform("stop", bot).state == State.SUCCEEDED
     assert instance.config[0]["manual_kill_switch"] is False
+
+
+def test_one_that_could_not_be_brought_down_is_stopped_once_its_server_answers(waiting, bot, server, sandbox):
+    operation = waiting("start")
+    operation.cancel()
+    sandbox.faults.add("tunnel_offline")
+    assert turn(operation) is Turn.ENDED
+    assert sandbox.world.live()
+    sandbox.faults.clear()
+    sandbox.world.clock.resume()
+    poll_server(server)
+    stop = Operation.objects.active().get(kind="stop")
+    assert runner.run(stop.pk)
+    stop.refresh_from_db()
+    assert stop.state == State.SUCCEEDED, stop.error_message
+    assert Bot.objects.get(pk=bot.pk).deployment.stop_wanted_at is None

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
 
-from bots.models import EmergencyStop, StopScope
+from bots.models import Bot, EmergencyStop, StopScope
 from bots.operations.emergency import emergency_stop
 from controlpanel.access.roles import ROLES
 from operations.models import Operation, State
@@ -156,6 +156,18 @@ def test_a_manager_lifts_only_what_they_started_and_sees_of_the_rest_only_own_bo
     assert browser.post(url_of(theirs, "lift")).status_code == 404
     banner = text_of(browser.get(reverse("admin:index")))
     assert "Emergency stop of Sharp" in banner and "Blunt" not in banner
+
+
+def test_a_manager_sees_the_stop_of_a_server_on_which_an_instance_still_is(running, as_role, server):
+    other = type(server).objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
+    Bot.objects.filter(pk=running.pk).update(server=other)
+    type(running.client).objects.filter(pk=running.client_id).update(server=other)
+    running.client.refresh_from_db()
+    stop = emergency_stop(scope=StopScope.SERVER, server=server)
+    assert list(stop.bots.all()) == [running]
+    browser = as_role("M")
+    assert str(stop) in text_of(browser.get(reverse("admin:index")))
+    assert browser.get(stop.get_absolute_url()).status_code == 200
 
 
 def test_its_page_and_every_other_take_the_same_number_of_queries_for_any_number_of_bots(
