@@ -4,6 +4,7 @@ Run: ``python -m benchmarks [module ...]``. Those that are not named keep what t
 """
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Measurement:
     module: has ``measure``, which returns rows, and ``COLUMNS``.
     x, lines: the columns of its plot; no plot without lines.
     sqlite, postgresql: where it is measured.
+    queue: the ``QUEUE_URL``, of a Redis that it starts itself; in memory without one.
     """
 
     module: str
@@ -34,6 +36,7 @@ class Measurement:
     lines: tuple[str, ...] = ()
     postgresql: bool = False
     sqlite: bool = True
+    queue: str = ""
 
 
 MEASUREMENTS = (
@@ -52,6 +55,7 @@ MEASUREMENTS = (
         ("limit s", "panel s", "gather s"),
         postgresql=True,
         sqlite=False,  # which many deploys at once are not for
+        queue="redis://127.0.0.1:6390/0",
     ),
     Measurement(
         "waiting",
@@ -115,7 +119,10 @@ def _run(measurement: Measurement) -> None:
     for prefix in [[], ["pg_virtualenv", "-t", "-o", "max_connections=300", "sh", "-c", ON_POSTGRESQL]]:
         if not (measurement.postgresql if prefix else measurement.sqlite):
             continue
-        ran = subprocess.run([*prefix, *command], cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+        environment = os.environ | ({"QUEUE_URL": measurement.queue} if measurement.queue else {})
+        ran = subprocess.run(  # noqa: S603 - arguments of our own
+            [*prefix, *command], cwd=HERE.parent, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
         found.append(json.loads(next(line for line in reversed(ran.stdout.splitlines()) if line.startswith("["))))
     rows = [row for _, of_database in found for row in of_database]
     (RESULTS / f"{measurement.module}.json").write_text(json.dumps({"columns": found[0][0], "rows": rows}, indent=1))

@@ -3,7 +3,8 @@
 Run: ``python -m benchmarks.fleet_deploys [bots,servers ...]``. The limit is what the slowest server itself takes: 2 s
 for each key, 0.34 s for each deploy, and 20 s until the last bot has connected. The official client does the calls that
 nobody can leave out, with ``asyncio.gather`` for all bots at once, and one by one for a few, from which the time for
-all follows. ``DATABASE_URL`` may name a PostgreSQL server.
+all follows. ``DATABASE_URL`` may name a PostgreSQL server. The queue is in a Redis that is started here:
+``QUEUE_URL=redis://127.0.0.1:6390/0``.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from typing import Any
 from benchmarks.panel import new_database, print_table, url_of_database  # before the panel's own modules
 
 # isort: split
+from django.conf import settings
 from hummingbot_api_client import HummingbotAPIClient
 
 from accounts.models import Client, ExchangeKey, Server
@@ -86,6 +88,8 @@ def _panel(bots: int, servers: int) -> tuple[float, Deployment]:
         processes = Processes(folder, WORKERS, 0, DATABASE_URL=url_of_database(), WORKER_THREADS=str(THREADS))
         stack.callback(processes.end)
         processes.start()
+        if settings.HUEY.get("connection") != {"url": processes.queue_url}:
+            raise RuntimeError(f"Set QUEUE_URL={processes.queue_url}")
         subjects = [_bot(number, served.urls) for number in range(bots)]
         time.sleep(5)  # until the worker has loaded
         begun = time.monotonic()

@@ -98,9 +98,10 @@ class Lease:
 class LeasedContext:
     """The context of a step while this worker holds the operation's lease. See ``kinds.StepContext``."""
 
-    def __init__(self, operation: Operation, lease: Lease) -> None:
+    def __init__(self, operation: Operation, lease: Lease, enqueue: Callable[[int], None] = lambda pk: None) -> None:
         self.operation = operation
         self._lease = lease
+        self._enqueue = enqueue
         #: The current step was started before: it waited, or its worker died before it recorded the end.
         self.resumed = False
         #: The wait with which the last turn ended, until this turn comes to it.
@@ -200,8 +201,8 @@ class LeasedContext:
             yield
         finally:
             self._lease.held().update(exclusive_resource="")
-            # The worker that gives it back continues with them, see ``tasks``.
-            Operation.objects.filter(wake_on=resource).wake()
+            for pk in Operation.objects.filter(wake_on=resource).wake():
+                self._enqueue(pk)
 
     def _take(self, resource: str) -> bool:
         try:

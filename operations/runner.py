@@ -62,9 +62,16 @@ def run(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) 
     return turn is Turn.ENDED
 
 
-def take_turn(operation_id: int, on_step: Callable[[Step], None] = lambda step: None) -> tuple[Turn, float]:
+def take_turn(
+    operation_id: int,
+    on_step: Callable[[Step], None] = lambda step: None,
+    enqueue: Callable[[int], None] = lambda pk: None,
+) -> tuple[Turn, float]:
     """Work on one operation until it ends or has to wait. Return which, and in how many seconds to wake it; 0 when
     something else does that, see ``StepContext.wait_for``.
+
+    Args:
+        enqueue: called with each operation that may go on because of this one, for another thread to do so.
     """
     holder = f"{worker_name()}:{uuid4().hex[:8]}"
     if not _claim(operation_id, holder):
@@ -73,7 +80,7 @@ def take_turn(operation_id: int, on_step: Callable[[Step], None] = lambda step: 
     logger.log(DEBUG if operation.awaits else INFO, "operation %s (%s) begins", operation.pk, operation.kind)
     with Lease(operation.pk, holder) as lease:
         try:
-            _work(LeasedContext(operation, lease), lease, on_step)
+            _work(LeasedContext(operation, lease, enqueue), lease, on_step)
         except LeaseLost:
             logger.warning("operation %s was resumed by another worker", operation.pk)
         except Waiting as waiting:

@@ -56,12 +56,20 @@ def _work_on_any(operations: Iterable[int]) -> bool:
             if runner.run(operation_id):
                 return True
             continue
-        turn, pause = runner.take_turn(operation_id)
+        turn, pause = runner.take_turn(operation_id, enqueue=_enqueue)
         if pause:
             _look_again(operation_id, pause)
         if turn is not runner.Turn.NOT_TAKEN:
             return True
     return False
+
+
+def _enqueue(operation_id: int) -> None:
+    """Wake another worker. If that gets lost, it is repeated."""
+    try:
+        run_operation(operation_id)
+    except Exception:
+        logger.exception("The queue could not be notified of operation %s. It will be enqueued again.", operation_id)
 
 
 def _look_again(operation_id: int, pause: float) -> None:

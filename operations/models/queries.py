@@ -64,14 +64,14 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
     def wake(self) -> list[int]:
         """Let those that wait look again now, and return their keys, for the queue."""
-        woken = list(self.waiting().values_list("pk", flat=True))
+        woken = list(self.waiting().order_by("pk").values_list("pk", flat=True))
         if woken:
             self._all().waiting().filter(pk__in=woken).update(wake_at=Now())
         return woken
 
     def by_turn(self) -> Self:
-        """Order what a worker may take: urgent first, of these a stop and what gives way to one, then what has begun,
-        then by how little of the same client is being worked on, then the oldest.
+        """Order what a worker may take: urgent first, and of that a stop and what gives way to one; then what has
+        begun; then by how little of the same client is being worked on; then the oldest.
         """
         # Of what is urgent, a stop alone belongs to no server: hundreds of others may be queued.
         stops = Case(When(Q(concurrency_group="") | Q(cancel_requested=True), urgent=True, then=0), default=1)

@@ -4,7 +4,7 @@ from threading import BoundedSemaphore
 
 import pytest
 
-from operations import kinds, runner, tasks
+from operations import runner, tasks
 from operations.models import Operation, State
 from operations.problems import OperationActive
 
@@ -83,16 +83,6 @@ def test_a_wait_in_progress_is_a_safe_point(make_kind, request_operation):
     previous = request_operation()
     assert runner.run(previous.pk)
     assert state(previous) == State.CANCELLED
-
-
-def test_what_gives_way_to_an_urgent_one_is_as_urgent(make_kind, request_operation):
-    type(kinds.get("urgent")).urgent = True
-    make_kind(one=lambda run: run.wait_for("it", lambda: None, 60) or "")
-    previous = request_operation()
-    runner.take_turn(previous.pk)
-    request_operation("urgent")
-    previous.refresh_from_db()
-    assert (previous.urgent, previous.cancel_requested) == (True, True)
 
 
 def test_while_it_waits_nothing_else_may_come_in_between(make_kind, request_operation):

@@ -359,6 +359,14 @@ def test_what_waits_for_a_resource_is_woken_when_it_is_given_back(sharing):
     assert turn(second) is Turn.ENDED
 
 
+def test_others_are_woken_as_soon_as_it_is_given_back(sharing):
+    enqueued: list[int] = []
+    others = [sharing(f"other{number}") for number in range(3)]
+    first = sharing("first", lambda: [turn(other) for other in others])
+    runner.take_turn(first.pk, enqueue=enqueued.append)
+    assert enqueued == [other.pk for other in others]
+
+
 def test_the_worker_that_gave_it_back_goes_on_with_what_waited(sharing):
     others = [sharing(f"other{number}") for number in range(3)]
     first = sharing("first", lambda: [turn(other) for other in others])
