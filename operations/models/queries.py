@@ -76,9 +76,11 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         # Of what is urgent, a stop alone belongs to no server: hundreds of others may be queued.
         stops = Case(When(Q(concurrency_group="") | Q(cancel_requested=True), urgent=True, then=0), default=1)
         acting = Counter(self._all().filter(ACTING).exclude(on_behalf_of="").values_list("on_behalf_of", flat=True))
-        share = Case(*(When(on_behalf_of=owner, then=number) for owner, number in acting.items()), default=0)
+        whose = [When(on_behalf_of=owner, then=number) for owner, number in acting.items()]
+        # A bare number is no order: PostgreSQL takes it for the number of a column.
+        share = [Case(*whose, default=0)] if whose else []
         has_begun = Case(When(started_at=None, then=1), default=0)
-        return self.order_by("-urgent", stops, has_begun, share, "pk")
+        return self.order_by("-urgent", stops, has_begun, *share, "pk")
 
     def prunable(self, before: datetime) -> Self:
         """Return those that ended before that time, except the last of each kind on each subject, which explains the
