@@ -200,7 +200,7 @@ class Operation(models.Model):
         """Supersede an active operation: end that one as soon as it is safe, then start. Both record it."""
         self.waits_for, self.checkpoint = active, self.checkpoint | {"superseded": str(active)}
         self.save(update_fields=["waits_for", "checkpoint"])
-        if self.urgent:  # what it waits for is in no less of a hurry
+        if self.urgent:  # it takes a worker to end that one, and as many may be busy as for this one
             Operation.objects.filter(pk=active.pk).update(urgent=True)
         active.cancel()
         # Without its worker, it never reaches a safe point. A worker that wakes up finds its lease lost.

@@ -70,16 +70,16 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return woken
 
     def by_turn(self) -> Self:
-        """Order what a worker may take: urgent first, and of that a stop and what gives way to one; then what has
-        begun; then by how little of the same client is being worked on; then the oldest.
+        """Order what a worker may take: urgent first, of these a stop and what gives way to one, then what has begun,
+        then by how little of the same client is being worked on, then the oldest.
         """
         # Of what is urgent, a stop alone belongs to no server: hundreds of others may be queued.
         stops = Case(When(Q(concurrency_group="") | Q(cancel_requested=True), urgent=True, then=0), default=1)
         acting = Counter(self._all().filter(ACTING).exclude(on_behalf_of="").values_list("on_behalf_of", flat=True))
-        whose = [When(on_behalf_of=owner, then=number) for owner, number in acting.items()]
-        # A bare number is no order: PostgreSQL takes it for the number of a column.
-        share = [Case(*whose, default=0)] if whose else []
         has_begun = Case(When(started_at=None, then=1), default=0)
+        # Without one of them, PostgreSQL would take the number for a column's.
+        shares = [When(on_behalf_of=owner, then=number) for owner, number in acting.items()]
+        share = [Case(*shares, default=0)] if shares else []
         return self.order_by("-urgent", stops, has_begun, *share, "pk")
 
     def prunable(self, before: datetime) -> Self:

@@ -179,8 +179,8 @@ def _recover_exited(context: StepContext, api: HummingbotAPI, deployment: Deploy
             _note_brought_up(context, True)
         left = stop_with_cancellation(context, api, deployment)
     except (HummingbotAPIError, CancelRequested, StopNotDelivered, StopUnconfirmed, ContainerExited):
-        # It was down, and must not continue trading because a user wanted it to end. If that fails here, the next poll
-        # that sees it has it stopped.
+        # It was down, and must not continue trading because a user wanted it to end. If it can't be ended here, the
+        # poll has it stopped.
         deployment.update(stop_wanted_at=timezone.now())
         with suppress(HummingbotAPIError):
             api.docker.stop(deployment.instance_name)

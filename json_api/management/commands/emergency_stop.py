@@ -89,8 +89,9 @@ class Command(NounCommand):
     def _work(self) -> None:
         """Have a turn at what ends a bot, or gives way to that. What waits looks again after a moment."""
         operations = Operation.objects.filter(Q(kind__in=ENDING) | Q(cancel_requested=True))
-        claimable = operations.claimable().in_groups_with_capacity().by_turn()
-        if (pk := claimable.values_list("pk", flat=True).first()) is not None:
+        if (
+            pk := operations.claimable().in_groups_with_capacity().by_turn().values_list("pk", flat=True).first()
+        ) is not None:
             runner.take_turn(pk)
             return
         time.sleep(settings.FLEET["POLL"])
