@@ -28,10 +28,10 @@ class Running:
 
 def running_on(server: Server) -> Running:
     """Return what runs on a server."""
-    deployments = deployed_on(server).select_related("bot__client").defer("config", "live_config", "script_source")
-    first, names = list(deployments[: SHOWN + 1]), set(server.instances)
-    own = [deployment for deployment in first[:SHOWN] if deployment.instance_name in names]
-    return Running(own, unmanaged_on(server), more=len(first) > SHOWN)
+    deployments = deployed_on(server).filter(instance_name__in=server.instances)
+    deployments = deployments.select_related("bot__client").defer("config", "live_config", "script_source")
+    first = list(deployments[: SHOWN + 1])
+    return Running(first[:SHOWN], unmanaged_on(server), more=len(first) > SHOWN)
 
 
 def unmanaged_on(server: Server) -> list[str]:

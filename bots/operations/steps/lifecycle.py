@@ -247,9 +247,11 @@ def archive(context: StepContext, deployment: Deployment) -> Archived:
             deployment.update(archive_sent_at=timezone.now())
             _remove_container(context, api, deployment)
             context.save(archiving=how)
-        is_gone = context.wait_for("its container to be removed", gone, deadline)
-        if not is_gone or locate_surely(context, api, deployment) != ContainerStatus.GONE:
-            raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
+        if not context.operation.checkpoint.get("removed"):
+            is_gone = context.wait_for("its container to be removed", gone, deadline)
+            if not is_gone or locate_surely(context, api, deployment) != ContainerStatus.GONE:
+                raise ArchiveUnconfirmed(f"{deployment.instance_name} is still on the server after {deadline} s.")
+            context.save(removed=True)
         orphaned = _account_for_archive(context, api, deployment)
     deployment.end(BotState.ARCHIVED if deployment.instance_name else BotState.NOT_CREATED)
     output = f"{deployment.instance_name} {how} Its data is in the server's archive."

@@ -134,12 +134,18 @@ def test_the_markets_of_many_clients_are_on_several_pages(admin_client, rows, mo
 
 def test_a_servers_page_names_the_first_bots_and_leads_to_all(admin_client, fleet, monkeypatch):
     monkeypatch.setattr(running, "SHOWN", 3)
+
+    def page() -> str:
+        server = Bot.objects.first().server
+        server.instances = list(Deployment.objects.values_list("instance_name", flat=True))
+        server.instances_at = timezone.now()
+        server.save()
+        return admin_client.get(reverse("admin:accounts_server_change", args=[server.pk])).content.decode()
+
     fleet(2)
-    server = Bot.objects.first().server
-    address = reverse("admin:accounts_server_change", args=[server.pk])
-    everything = f"?server__id__exact={server.pk}"
-    assert everything not in admin_client.get(address).content.decode()
+    everything = f"?server__id__exact={Bot.objects.first().server_id}"
+    assert everything not in page()
     fleet(4)
-    page = admin_client.get(address).content.decode()
-    assert everything in page
+    assert everything in page()
+    assert sum(f">{bot}</a>" in page() for bot in Bot.objects.all()) == 3
     assert admin_client.get(reverse("admin:bots_bot_changelist") + everything).status_code == 200
