@@ -128,6 +128,10 @@ def _run(measurement: Measurement) -> None:
     (RESULTS / f"{measurement.module}.json").write_text(json.dumps({"columns": found[0][0], "rows": rows}, indent=1))
 
 
+#: From here on, one decimal says enough.
+MANY = 10
+
+
 #: Runs its arguments with the database server that ``pg_virtualenv`` has made.
 ON_POSTGRESQL = 'DATABASE_URL=postgres://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/$PGDATABASE "$0" "$@"'
 
@@ -174,7 +178,7 @@ def _plot(measurement: Measurement, rows: list[dict[str, Any]]) -> None:
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 1 else f"{value:,.1f}"
+        return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < MANY else f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
