@@ -1,6 +1,5 @@
 """Submits and retries operations. What each type does is in its app's ``operations``."""
 
-import logging
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
@@ -10,8 +9,6 @@ from hummingbot_api.text import truncate
 from operations import kinds, tasks
 from operations.models import MAX_LABEL, Batch, Operation
 from operations.problems import NotPossibleNow, SubjectGone
-
-logger = logging.getLogger(__name__)
 
 #: The option of what the panel submits by itself, as a policy says. No person can set it.
 AUTOMATIC = {"automatic": True}
@@ -59,7 +56,7 @@ def operation_request(
     }
     operation = _create(facts, definition)
     if batch is None:
-        transaction.on_commit(lambda: enqueue(operation.pk))
+        transaction.on_commit(lambda: tasks.enqueue(operation.pk))
     return operation
 
 
@@ -82,7 +79,7 @@ def _create(facts: dict[str, Any], definition: kinds.OperationType[Any]) -> Oper
     except IntegrityError:
         raise (on_lock.exclude(pk=active.pk).first() or active).as_problem() from None
     operation.supersede(active)
-    transaction.on_commit(lambda: enqueue(active.pk))
+    transaction.on_commit(lambda: tasks.enqueue(active.pk))
     return operation
 
 
@@ -113,12 +110,4 @@ def operation_retry(*, operation: Operation, requested_by: AnyUser | None = None
 def operation_cancel(operation: Operation) -> None:
     """End an operation: at once while it is queued, at its next safe point once it has started."""
     operation.cancel()
-    transaction.on_commit(lambda: enqueue(operation.pk))
-
-
-def enqueue(operation_id: int) -> None:
-    """Notify the workers of an operation. If a wake-up gets lost, recovery repeats it every 20 seconds."""
-    try:
-        tasks.run_operation(operation_id)
-    except Exception:
-        logger.exception("The queue could not be notified of operation %s. It will be enqueued again.", operation_id)
+    transaction.on_commit(lambda: tasks.enqueue(operation.pk))

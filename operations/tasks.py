@@ -56,7 +56,7 @@ def _work_on_any(operations: Iterable[int]) -> bool:
             if runner.run(operation_id):
                 return True
             continue
-        turn, pause = runner.take_turn(operation_id, enqueue=_enqueue)
+        turn, pause = runner.take_turn(operation_id, enqueue=enqueue)
         if pause:
             _look_again(operation_id, pause)
         if turn is not runner.Turn.NOT_TAKEN:
@@ -64,8 +64,8 @@ def _work_on_any(operations: Iterable[int]) -> bool:
     return False
 
 
-def _enqueue(operation_id: int) -> None:
-    """Wake another worker. If that gets lost, it is repeated."""
+def enqueue(operation_id: int) -> None:
+    """Notify the workers of an operation. If a wake-up gets lost, recovery repeats it every 20 seconds."""
     try:
         run_operation(operation_id)
     except Exception:
