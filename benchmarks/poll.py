@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -64,20 +64,27 @@ def multiplied(answers: dict[str, Any], count: int) -> dict[str, bytes]:
 
 
 @contextmanager
-def serving(answers: dict[str, bytes]) -> Iterator[str]:
-    """Serve these answers, and nothing else."""
+def serving(answers: dict[str, bytes], carry: Callable[[int], None] = lambda size: None) -> Iterator[str]:
+    """Serve these answers, and nothing else.
+
+    Args:
+        carry: called with the size of each before it is sent, and takes as long as a network does.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet
 
         def do_GET(self) -> None:
             content = answers.get(self.path.partition("?")[0])
             self.send_response(200 if content else 404)
             content = content or b'{"detail": "Bot not found"}'
+            carry(len(content))
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+            self.wfile.flush()
 
         def log_message(self, *args: Any) -> None:
             pass

@@ -10,9 +10,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.panel import median_ms, new_database, print_table  # before the panel's own modules
@@ -24,7 +23,7 @@ from hummingbot_api_client import HummingbotAPIClient
 
 from accounts.models import Server
 from benchmarks.fleet_poll import HEAVY, LIGHT, deploy
-from benchmarks.poll import make_fleet, multiplied
+from benchmarks.poll import make_fleet, multiplied, serving
 from bots.models import Deployment
 from bots.tasks import STATE, poll_fleet
 from hummingbot_api import HummingbotAPI
@@ -66,42 +65,12 @@ class Link:
         time.sleep(max(0.0, arrives - time.monotonic()) + ROUND_TRIP)
 
 
-@contextmanager
-def far_away(answers: dict[str, bytes], link: Link) -> Iterator[str]:
-    """Serve these answers over the link."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one packet
-
-        def do_GET(self) -> None:
-            content = answers.get(self.path.partition("?")[0])
-            self.send_response(200 if content else 404)
-            content = content or b'{"detail": "Bot not found"}'
-            link.carry(len(content))
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-            self.wfile.flush()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-
-
 def measure(sizes: Sequence[tuple[int, int]] = SIZES) -> list[dict[str, Any]]:
     one, rows = _answers_of_one(), []
     for servers, bots in sizes:
         answers, link = multiplied(one, bots), Link()
         with new_database() as database, ExitStack() as stack:
-            urls = [stack.enter_context(far_away(answers, link)) for _ in range(servers)]
+            urls = [stack.enter_context(serving(answers, link.carry)) for _ in range(servers)]
             for number, url in enumerate(urls):
                 make_fleet(url, bots, f"server {number}")
             panel, of_panel = _measured(link, _poll_all)
