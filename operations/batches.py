@@ -16,7 +16,7 @@ from hummingbot_api.text import truncate
 from operations import kinds, tasks
 from operations.models import MAX_LABEL, Batch, NotStarted, Operation, OperationQuerySet, State
 from operations.problems import NewerOperation, NotPossibleNow, SubjectGone
-from operations.services import logger, operation_request, options_to_retry
+from operations.services import operation_request, options_to_retry
 
 #: Rows that are written at once.
 CHUNK = 500
@@ -65,16 +65,8 @@ def batch_request(
     NotStarted.objects.bulk_create(not_started, batch_size=CHUNK)
     left_out = f"{len(not_started)} not started." if not_started else ""
     note(batch, definition.label.lower(), left_out)
-    transaction.on_commit(wake_workers)
+    transaction.on_commit(tasks.wake_workers)
     return batch
-
-
-def wake_workers() -> None:
-    """Have a worker enqueue what was submitted: one message, however much it is. Recovery repeats it if it is lost."""
-    try:
-        tasks.enqueue_claimable()
-    except Exception:
-        logger.exception("The queue could not be notified of a batch. Its operations will be enqueued again.")
 
 
 def _not_started(subject_type: ContentType, pk: int, label: str, problem: Problem) -> NotStarted:
@@ -104,7 +96,7 @@ def batch_cancel(batch: Batch, user: AnyUser) -> int:
     begun = active.exclude(not_begun)
     running = begun.filter(cancel_requested=False).update(cancel_requested=True)
     if begun.wake():
-        transaction.on_commit(wake_workers)
+        transaction.on_commit(tasks.wake_workers)
     note(batch, "canceled", f"{queued} before they started, {running} at their next safe point.")
     return queued + running
 

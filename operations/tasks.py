@@ -101,6 +101,14 @@ def enqueue_claimable() -> None:
         run_operation(pk)
 
 
+def wake_workers() -> None:
+    """Have a worker enqueue what was submitted: one message, however much it is. Recovery repeats it if it is lost."""
+    try:
+        enqueue_claimable()
+    except Exception:
+        logger.exception("The queue could not be notified of a batch. Its operations will be enqueued again.")
+
+
 def _start_once(job: Job) -> None:
     """Start a job of the schedule, unless the timer of another worker has just done so."""
     if JobStart.claim(job.task, job.interval):
