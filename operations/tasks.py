@@ -12,10 +12,11 @@ from functools import partial
 from threading import BoundedSemaphore
 
 from django.conf import settings
+from django.db import close_old_connections
 from django.utils import timezone
-from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
+from huey.contrib.djhuey import HUEY, db_periodic_task, db_task, on_startup
 
-from core.schedule import SCHEDULE, Job
+from core.schedule import SCHEDULE, SECONDS_IN_MINUTE, Job
 from operations import runner
 from operations.models import Batch, JobStart, Operation, OperationQuerySet, WorkerHeartbeat
 
@@ -117,6 +118,20 @@ def _start_once(job: Job) -> None:
 
 for job in SCHEDULE:
     db_periodic_task(job.starts_at, name=f"start_{job.task.replace('.', '_')}")(partial(_start_once, job))
+
+
+@on_startup()
+def start_frequent_jobs() -> None:
+    """Start what happens several times a minute: the timer's first minute may be most of a minute away.
+
+    Called in each thread of a worker that starts. One of them starts the jobs, unless another worker just has.
+    """
+    try:
+        for job in SCHEDULE:
+            if 0 < job.every < SECONDS_IN_MINUTE:
+                _start_once(job)
+    finally:
+        close_old_connections()
 
 
 @db_task()

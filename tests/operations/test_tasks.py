@@ -86,6 +86,14 @@ def test_a_timer_that_is_late_is_not_another_start(job, late, starts, started):
     assert len(started) == starts
 
 
+def test_a_worker_that_starts_does_not_wait_a_minute_for_what_happens_every_few_seconds(started, monkeypatch):
+    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
+    for _ in range(3):  # its threads
+        tasks.start_frequent_jobs()
+    assert started == [job for job in SCHEDULE if 0 < job.every < 60]
+    assert {job.task for job in started} >= {"bots.tasks.look_for_waiting", "operations.tasks.enqueue_claimable"}
+
+
 # --- forgetting ---
 
 
