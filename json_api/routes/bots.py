@@ -19,27 +19,13 @@ from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.schemas.bots import BotChange, BotCreate, BotOut, BotPage, Decisions, LogPage, PerformanceOut
 from json_api.schemas.common import Id, Waiting
-from json_api.schemas.operations import OperationOut
+from json_api.schemas.operations import Action, OperationOut
 from json_api.submit import idempotent, respond, submit
 
 router = PanelRouter(tags=["bots"])
 
 #: The API's names for what the model calls otherwise.
 COLUMNS = {name: column for column, name in API_NAMES.items()}
-
-Action = Literal[
-    "deploy",
-    "redeploy",
-    "start",
-    "stop",
-    "recover",
-    "pause",
-    "resume",
-    "apply_settings",
-    "archive",
-    "refresh",
-    "check",
-]
 
 #: What there is to decide, by action.
 DECISIONS = {

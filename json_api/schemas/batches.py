@@ -8,22 +8,10 @@ from pydantic import ConfigDict
 
 from json_api.schemas.bots import Decisions
 from json_api.schemas.common import Id, Page
+from json_api.schemas.operations import Action
 from operations.models import Batch, Progress, Reason
 
-BatchAction = Literal[
-    "deploy",
-    "redeploy",
-    "start",
-    "stop",
-    "recover",
-    "pause",
-    "resume",
-    "apply_settings",
-    "archive",
-    "refresh",
-    "check",
-    "push",
-]
+BatchAction = Literal[Action, "push"]
 
 
 class BatchIn(Schema):

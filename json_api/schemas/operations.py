@@ -9,6 +9,21 @@ from ninja import Field, Schema
 from json_api.schemas.common import Page
 from operations.models import Operation
 
+#: What can be requested of a bot.
+Action = Literal[
+    "deploy",
+    "redeploy",
+    "start",
+    "stop",
+    "recover",
+    "pause",
+    "resume",
+    "apply_settings",
+    "archive",
+    "refresh",
+    "check",
+]
+
 
 class StepOut(Schema):
     key: str
