@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import models
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -120,6 +121,40 @@ class SecondFactor(ThrottlingMixin, Device):
 
 def _hashed(code: str) -> str:
     return salted_hmac("recovery code", code, algorithm="sha256").hexdigest()
+
+
+class Identity(models.Model):
+    """Who a user is at the provider of single sign-on. Its subject never changes and is never given to another one."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="identity")
+    issuer = models.CharField(max_length=200)
+    subject = models.CharField(max_length=255)
+    linked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="unique_identity")]
+
+    def __str__(self) -> str:
+        return f"Identity of {self.user} at {self.issuer}"
+
+
+class SignedInSession(models.Model):
+    """Where and when a session began, and when its user last did something in it. It goes with the session."""
+
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in_sessions")
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    address = models.GenericIPAddressField(null=True)
+    browser = models.CharField(max_length=200, blank=True, help_text="As it names itself.")
+
+    class Meta:
+        ordering = ["-seen_at"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Session of {self.user}"
 
 
 class Invitation(Outgoing):

@@ -7,9 +7,11 @@ from django.conf import settings
 from django.core import checks
 from django.db import connection
 from django.http import HttpRequest
+from django.utils import timezone
 
 from bots.models import Deployment
 from core.version import VERSION
+from json_api.models import STALE_AFTER, Token
 from operations.models import WorkerHeartbeat
 
 #: Bots on servers above which SQLite's one writer becomes a limit: see “Choose a size” in docs/hosting.md.
@@ -57,10 +59,16 @@ def _on_running() -> Iterator[Advice]:
 
 
 def _on_access(request: HttpRequest) -> Iterator[Advice]:
-    if not settings.REQUIRE_SECOND_FACTOR:
+    if settings.PASSWORD_SIGN_IN and not settings.REQUIRE_SECOND_FACTOR:
         yield Advice(
             "Users who have not set up two-factor authentication sign in with a password alone.",
-            "Set REQUIRE_SECOND_FACTOR=true.",
+            "Set REQUIRE_SECOND_FACTOR=true, or to the roles of those who need it.",
+        )
+    if stale := Token.objects.stale(timezone.now()).count():
+        yield Advice(
+            f"{stale} API token{' was' if stale == 1 else 's were'} not used for {STALE_AFTER.days} days: who finds "
+            "one can do what its user may do.",
+            "Ask their owners, and revoke what nothing needs.",
         )
     forwarded = "X-Forwarded-For" in request.headers
     if forwarded and not settings.TRUSTED_PROXIES:
