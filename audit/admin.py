@@ -115,7 +115,8 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
 
     @display(description="from what to what")
     def changed(self, event: AuditEvent) -> str | None:
-        outcome = event.operation and (event.operation.error_message or event.operation.summary)
+        requested = event.operation if event.outcome == Outcome.REQUESTED else None
+        outcome = requested and (requested.error_message or requested.summary)
         text = event.text or outcome or ""
         return text if len(text) <= 160 else f"{text[:160]}…"
 
@@ -123,7 +124,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     def changes_listed(self, event: AuditEvent) -> str | None:
         return event.text or None
 
-    @display(description="outcome", label={"done": "success", "failed": "danger", "active": "info"})
+    @display(description="outcome", label={"done": "success", "failed": "danger", "active": "info", "requested": "info"})
     def outcome_label(self, event: AuditEvent) -> tuple[str, str]:
         return event.result.value, event.result.label
 

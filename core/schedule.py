@@ -55,6 +55,7 @@ SCHEDULE = (
     Job(name="continue emergency stops", task="bots.tasks.continue_emergency_stops", every=20),
     Job(name="restart crashed bots", task="bots.tasks.restart_crashed_bots", every=20),
     Job(name="detect incidents and send notifications", task="notifications.tasks.detect_and_notify", every=20),
+    Job(name="seal the audit trail", task="audit.tasks.seal_left", every=60),
     Job(name="send invitations", task="controlpanel.tasks.send_invitations", every=60),
     Job(name="detect events and send webhooks", task="json_api.tasks.detect_and_send", every=20),
     Job(name="poll quotes, trades and order books", task="markets.tasks.poll_markets", every=60),

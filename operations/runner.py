@@ -31,7 +31,7 @@ from core.problems import Problem
 from core.problems.server import FAILURES, problem_of
 from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
-from operations.models import MAX_SUMMARY, Operation, State, Step, StepState
+from operations.models import MAX_SUMMARY, Operation, State, Step, StepState, ended
 from operations.problems import OperationTypeRemoved, PanelFault
 from operations.run import CancelRequested, Lease, LeasedContext, LeaseLost, Waiting, worker_name
 
@@ -265,3 +265,4 @@ def _write_end(lease: Lease, state: State, *, summary: str, **outcome: Any) -> N
         **outcome,
     ):
         raise LeaseLost
+    ended.send(sender=Operation, pks=[lease.operation_id])

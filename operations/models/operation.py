@@ -187,14 +187,14 @@ class Operation(models.Model):
             has_started=self.started_at is not None,
         )
 
-    def cancel(self) -> None:
-        """End it at once while it is queued; request its end at the next safe point while it runs."""
-        ended = Operation.objects.filter(pk=self.pk, state=State.QUEUED).update(
-            state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it started."
-        )
-        if not ended:
-            Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
-            Operation.objects.filter(pk=self.pk).wake()
+    def cancel(self) -> bool:
+        """End it at once while it is queued; request its end at the next safe point while it runs, and return false."""
+        queued = Operation.objects.filter(pk=self.pk, state=State.QUEUED)
+        if queued.cancel_now("Cancelled before it started."):
+            return True
+        Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
+        Operation.objects.filter(pk=self.pk).wake()
+        return False
 
     def supersede(self, active: "Operation") -> None:
         """Supersede an active operation: end that one as soon as it is safe, then start. Both record it."""
@@ -204,13 +204,11 @@ class Operation(models.Model):
             Operation.objects.filter(pk=active.pk).update(urgent=True)
         active.cancel()
         # Without its worker, it never reaches a safe point. A worker that wakes up finds its lease lost.
-        Operation.objects.abandoned().filter(pk=active.pk).update(
-            state=State.CANCELLED,
-            finished_at=timezone.now(),
+        Operation.objects.abandoned().filter(pk=active.pk).cancel_now(
+            truncate(f"Its worker was lost. Ended for “{self}”, which replaces it.", MAX_SUMMARY),
             lease_until=None,
             exclusive_resource="",
             cancel_requested=False,
-            summary=truncate(f"Its worker was lost. Ended for “{self}”, which replaces it.", MAX_SUMMARY),
         )
 
     @property
