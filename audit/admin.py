@@ -124,7 +124,9 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     def changes_listed(self, event: AuditEvent) -> str | None:
         return event.text or None
 
-    @display(description="outcome", label={"done": "success", "failed": "danger", "active": "info", "requested": "info"})
+    @display(
+        description="outcome", label={"done": "success", "failed": "danger", "active": "info", "requested": "info"}
+    )
     def outcome_label(self, event: AuditEvent) -> tuple[str, str]:
         return event.result.value, event.result.label
 

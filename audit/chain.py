@@ -175,7 +175,9 @@ def _verify(head: ChainHead, kept: tuple[int, str] | None) -> Verified:
                 else f"The row at {_named(event)} does not follow the rows that were pruned."
             )
         if kept is not None and position == kept[0] and event.hash != kept[1]:
-            raise Broken(f"The chain was rewritten: the row at {_named(event)} had another hash when its head was kept.")
+            raise Broken(
+                f"The chain was rewritten: the row at {_named(event)} had another hash when its head was kept."
+            )
         expected, before, last = position + 1, event.hash, event
     if expected <= head.position:
         raise Broken(_removed(expected, head.position, last))
@@ -201,7 +203,9 @@ def _rows(after: int, until: int) -> Iterator[AuditEvent]:
 def _check_kept(head: ChainHead, kept: tuple[int, str]) -> None:
     position, value = kept
     if position > head.position:
-        raise Broken(f"The end of the chain was removed: it has {head.position} positions, and the kept head {position}.")
+        raise Broken(
+            f"The end of the chain was removed: it has {head.position} positions, and the kept head {position}."
+        )
     if position < head.pruned_position:
         raise Broken(
             f"The kept head can't be compared: the rows up to position {head.pruned_position} were pruned "

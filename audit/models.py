@@ -161,6 +161,9 @@ class AuditEvent(models.Model):
         self.keep_numbers()
         super().save(*args, **kwargs | {"force_insert": True})
 
+    def get_absolute_url(self) -> str:
+        return reverse("admin:audit_auditevent_change", args=[self.pk])
+
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise AppendOnly
 
@@ -171,9 +174,6 @@ class AuditEvent(models.Model):
         self.client_number = self.client_number or self.client_id
         self.user_number = self.user_number or self.user_id
         self.operation_number = self.operation_number or self.operation_id
-
-    def get_absolute_url(self) -> str:
-        return reverse("admin:audit_auditevent_change", args=[self.pk])
 
     @property
     def result(self) -> Outcome:

@@ -1,5 +1,5 @@
-"""Writes the trail: listens to what is saved and deleted while a person acts, and to what is requested, ended, signed in
-and noted, whoever does it.
+"""Writes the trail: listens to what is saved and deleted while a person acts, and to what is requested, ended and noted,
+whoever does it.
 
 It hooks into signals and not into pages, so that a form, a call of the JSON API and a command leave the same rows. What
 nobody's request and nobody's command does, the panel does: its polls save rows all the time, which are no events.
@@ -42,6 +42,7 @@ AUDITED: dict[str, str] = {
     "json_api.webhook": "",
     "markets.obligation": "client",
     "notifications.channel": "client",
+    "notifications.personalsettings": "",
 }
 
 
@@ -207,7 +208,9 @@ def requested(sender: Any, instance: Operation, created: bool = False, **kwargs:
 def _reason_of(operation: Operation) -> str:
     if operation.batch:
         return f"Part of “{operation.batch}”."
-    return f"Because of “{operation.caused_by}”." if operation.caused_by else ""
+    if operation.caused_by:
+        return f"Because of “{operation.caused_by}”."
+    return "By the restart policy." if operation.options.get("automatic") else ""
 
 
 @receiver(ended)
@@ -255,9 +258,7 @@ def _end_of(operation: Operation, request: AuditEvent | None, actor: Actor) -> A
 @receiver(noted)
 def was_noted(sender: Any, subject: Any, verb: str, detail: str, **kwargs: Any) -> None:
     if isinstance(subject, Operation):
-        write(
-            _acting_now(), verb, subject.subject, label=subject.subject_label, detail=detail, operation=subject
-        )
+        write(_acting_now(), verb, subject.subject, label=subject.subject_label, detail=detail, operation=subject)
     else:
         write(_acting_now(), verb, subject, detail=detail)
 

@@ -24,7 +24,7 @@ def seal_left() -> None:
 
 @db_task()
 def prune_old() -> None:
-    if days := settings.AUDIT_KEPT_DAYS:
-        if pruned := chain.prune(before=timezone.now() - timedelta(days=days)):
-            head = ChainHead.objects.get()
-            note(None, "pruned", f"{pruned} rows, up to {head.pruned_position}:{head.pruned_hash}")
+    days = settings.AUDIT_KEPT_DAYS
+    if days and (pruned := chain.prune(before=timezone.now() - timedelta(days=days))):
+        head = ChainHead.objects.get()
+        note(None, "pruned", f"{pruned} rows, up to {head.pruned_position}:{head.pruned_hash}")

@@ -117,6 +117,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
         missing = render_to_string("client_reports/no_link.html")
         return HttpResponse(missing, status=404, headers=PRIVATE)
     LinkVisit.objects.create(link=link, address=client_address(request))
+    note(link, "opened shared report")
     return HttpResponse(page(build_report(link.client, link.first, link.last, now)), headers=PRIVATE)
 
 

@@ -46,6 +46,9 @@ _current: ContextVar[Actor | None] = ContextVar("actor", default=None)
 #: Sent with ``subject``, ``verb`` and ``detail``.
 noted = Signal()
 
+#: The verb of what shows a secret in an answer, and never again.
+SHOWN_ONCE = "showed a secret once"
+
 
 @contextmanager
 def acting(actor: Actor) -> Iterator[Actor]:

@@ -103,7 +103,9 @@ class WebhookAdmin(ReceiverMixin):
         return self._show_secret(request, webhook)
 
     def _show_secret(self, request: HttpRequest, webhook: Webhook) -> HttpResponse:
-        return show_once(self, request, "json_api/webhook_secret.html", title="Copy the secret now", webhook=webhook)
+        return show_once(
+            self, request, webhook, "json_api/webhook_secret.html", title="Copy the secret now", webhook=webhook
+        )
 
     @display(description="host")
     def host_label(self, webhook: Webhook) -> str:

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Path, Query, Status
 
+from core.acting import SHOWN_ONCE, note
 from json_api.auth import may_administer, require
 from json_api.models import EventType, Webhook
 from json_api.pagination import Paged, page
@@ -46,6 +47,7 @@ def create_webhook(request: HttpRequest, response: HttpResponse, body: WebhookIn
     webhook.renew_secret()
     webhook.full_clean()
     webhook.save()
+    note(webhook, SHOWN_ONCE)
     response["Location"] = f"/webhooks/{webhook.pk}"
     return Status(201, webhook)
 
@@ -82,6 +84,7 @@ def renew_secret(request: HttpRequest, webhook_id: Path[Id]) -> Any:
     webhook = get_object_or_404(visible(request), pk=webhook_id)
     webhook.renew_secret()
     webhook.save(update_fields=["secret"])
+    note(webhook, SHOWN_ONCE)
     return webhook
 
 

@@ -205,7 +205,7 @@ def test_a_row_can_be_neither_saved_again_nor_updated_nor_deleted():
 )
 def test_a_changed_column_of_a_row_is_found_and_the_row_named(column, value):
     sealed(3)
-    sql(f"UPDATE {{table}} SET {column} = %s WHERE position = 2", value)
+    sql(f"UPDATE {{table}} SET {column} = %s WHERE position = 2", value)  # noqa: S608
     finds("position 2 (", "was changed")
 
 
@@ -244,7 +244,7 @@ def test_a_row_that_was_rewritten_with_its_own_hash_is_found():
 )
 def test_removed_rows_are_found_wherever_they_were(removed, words):
     sealed(5)
-    sql(f"DELETE FROM {{table}} WHERE position {removed}")
+    sql(f"DELETE FROM {{table}} WHERE position {removed}")  # noqa: S608
     finds(words)
 
 

@@ -21,8 +21,8 @@ def kept_head(text: str) -> tuple[int, str]:
 
 class Command(BaseCommand):
     help = (
-        "Verifies the audit trail. Prints its head, which you keep on another machine: with --head, the next call proves "
-        "that nothing before it was rewritten. Ends with status 1 if a row was changed, removed or inserted."
+        "Verify the audit trail and print its head, to be kept on another machine: with --head, a later call proves that "
+        "nothing before it was rewritten. Exits with 1 if a row was changed, removed or inserted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,7 +38,9 @@ class Command(BaseCommand):
         try:
             found = chain.verify(options["head"])
         except chain.Broken as broken:
-            raise CommandError(f"{broken}\nWhat to do: compare it with a backup, and find out who can write here.") from None
+            raise CommandError(
+                f"{broken}\nWhat to do: compare it with a backup, and find out who can write here."
+            ) from None
         head = found.head
         self.stderr.write(f"{found.rows} rows hold, up to position {head.position}.", self.style.SUCCESS)
         if head.pruned_until is not None:

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from core.acting import Actor, Door, acting
+from core.acting import SHOWN_ONCE, Actor, Door, acting, note
 from json_api.models import Scope, Token
 
 
@@ -36,4 +36,5 @@ class Command(BaseCommand):
         except ValidationError as invalid:
             raise CommandError(" ".join(invalid.messages)) from None
         token.save()
+        note(token, SHOWN_ONCE)
         self.stdout.write(secret)
