@@ -94,7 +94,8 @@ def batch_cancel(batch: Batch, user: AnyUser) -> int:
     running = begun.filter(cancel_requested=False).update(cancel_requested=True)
     if begun.wake():
         transaction.on_commit(tasks.wake_workers)
-    note(batch, "canceled", f"{queued} before they started, {running} at their next safe point.")
+    if queued + running:
+        note(batch, "canceled", f"{queued} before they started, {running} at their next safe point.")
     return queued + running
 
 

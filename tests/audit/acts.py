@@ -52,7 +52,7 @@ NEW: dict[str, Callable[[World], dict[str, Any]]] = {
         "uptime_percent": "90",
         "active": "on",
     },
-    "notifications.channel": lambda w: {"name": "new", "kind": "email", "recipient": "a@example.com", "active": "on"},
+    "notifications.channel": lambda w: {"name": "new", "kind": "email", "email_recipient": "a@x.io", "active": "on"},
     "client_reports.subscription": lambda w: {"client": w["other"].pk, "addresses": "a@example.com", "active": "on"},
     "json_api.token": lambda w: {"name": "new", "scopes": ["read"]},
     "json_api.webhook": lambda w: {"name": "new", "address": "https://new.example.com/hook", "active": "on"},
