@@ -127,7 +127,7 @@ def test_what_is_added_changed_and_deleted_leaves_an_event(browser, world, root)
 
 
 def errors_of(answer: Any) -> Any:
-    return answer.context["errors"] if answer.context and "errors" in answer.context else answer
+    return answer.context["adminform"].form.errors if answer.context and "adminform" in answer.context else answer
 
 
 def test_every_operation_that_a_page_requests_leaves_an_event(browser, world):
