@@ -1,5 +1,5 @@
-"""Writes the trail: listens to what is saved and deleted while a person acts, and to what is requested, ended and noted,
-whoever does it.
+"""Writes the trail: listens to what is saved and deleted while a person acts, and to what is requested, ended and
+noted, whoever does it.
 
 It hooks into signals and not into pages, so that a form, a call of the JSON API and a command leave the same rows. What
 nobody's request and nobody's command does, the panel does: its polls save rows all the time, which are no events.
@@ -23,6 +23,7 @@ from audit.changes import changes_between
 from audit.models import AuditEvent, Outcome
 from core.acting import Actor, Door, current_actor, noted
 from core.http import client_address
+from core.request_id import current_request_id
 from hummingbot_api.text import truncate
 from operations.models import MAX_LABEL, Operation, State, ended
 
@@ -87,7 +88,7 @@ def write(
         actor=truncate(_name_of(actor, who), 200),
         door=actor.door.value,
         address=client_address(request) if request else None,
-        request_id=getattr(request, "id", ""),
+        request_id=getattr(request, "id", "") or current_request_id(),
         verb=verb,
         subject_type=ContentType.objects.get_for_model(subject) if is_row else None,
         subject_id=str(subject.pk or "") if is_row else "",
@@ -238,7 +239,7 @@ def _end_of(operation: Operation, request: AuditEvent | None, actor: Actor) -> A
         actor=truncate(_name_of(actor, user), 200),
         door=actor.door.value,
         address=client_address(actor.request) if actor.request else None,
-        request_id=getattr(actor.request, "id", ""),
+        request_id=getattr(actor.request, "id", "") or operation.request_id,
         verb=f"{operation.label.lower()} {state}",
         subject_type_id=operation.subject_type_id,
         subject_id=str(operation.subject_id),

@@ -29,6 +29,7 @@ from django.utils import timezone
 
 from core.problems import Problem
 from core.problems.server import FAILURES, problem_of
+from core.request_id import request_id_is
 from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
 from operations.models import MAX_SUMMARY, Operation, State, Step, StepState, ended
@@ -77,8 +78,8 @@ def take_turn(
     if not _claim(operation_id, holder):
         return Turn.NOT_TAKEN, 0
     operation = Operation.objects.select_related("subject_type").get(pk=operation_id)
-    logger.log(DEBUG if operation.awaits else INFO, "operation %s (%s) begins", operation.pk, operation.kind)
-    with Lease(operation.pk, holder) as lease:
+    with request_id_is(operation.request_id), Lease(operation.pk, holder) as lease:
+        logger.log(DEBUG if operation.awaits else INFO, "operation %s (%s) begins", operation.pk, operation.kind)
         try:
             _work(LeasedContext(operation, lease, enqueue), lease, on_step)
         except LeaseLost:

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 
 from core.acting import note
+from core.request_id import current_request_id
 from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds, tasks
@@ -54,6 +55,7 @@ def operation_request(
         "retry_of": retry_of,
         "caused_by": caused_by,
         "batch": batch,
+        "request_id": current_request_id(),
     }
     operation = _create(facts, definition)
     if batch is None:

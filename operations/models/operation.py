@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.problems import Problem
+from core.request_id import LONGEST
 from hummingbot_api.text import truncate
 from operations import kinds
 from operations.models.queries import ACTING, OperationQuerySet
@@ -67,6 +68,10 @@ class Operation(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     requested_at = models.DateTimeField(default=timezone.now)
+    # The default in the database is for an older release that still runs while this one is deployed.
+    request_id = models.CharField(
+        max_length=LONGEST, blank=True, default="", db_default="", help_text="Of the request, in the log's lines too."
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")

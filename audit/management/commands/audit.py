@@ -21,8 +21,8 @@ def kept_head(text: str) -> tuple[int, str]:
 
 class Command(BaseCommand):
     help = (
-        "Verify the audit trail and print its head, to be kept on another machine: with --head, a later call proves that "
-        "nothing before it was rewritten. Exits with 1 if a row was changed, removed or inserted."
+        "Verify the audit trail and print its head, to be kept on another machine: with --head, a later call proves "
+        "that nothing before it was rewritten. Exits with 1 if a row was changed, removed or inserted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
