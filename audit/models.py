@@ -10,13 +10,17 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts.models import Client
 from core.acting import Door
+from core.http import own_page
 from core.visibility import AnyUser, sees_every_client
 from operations.models import ACTIVE_STATES, MAX_LABEL, Operation, State
+
+#: The parameter of the list that names one row: its model and number, as ``bots.bot:7``.
+ABOUT = "about"
 
 #: Characters of a value that are kept; longer ones are said to have changed.
 MAX_VALUE = 300
@@ -68,12 +72,11 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         operation_ended_so = Q(outcome=Outcome.REQUESTED, operation__state__in=ends.get(outcome, ()))
         return self.filter(Q(outcome=outcome) | operation_ended_so)
 
-    def about(self, row: models.Model) -> Self:
+    def about(self, kind: str, number: str) -> Self:
         """Return what was done to a row; of a user, also what the user did; of a client, all that concerns it."""
-        own = Q(subject_kind=row._meta.label_lower, subject_id=str(row.pk))
-        if isinstance(row, Client):
-            return self.filter(own | Q(client=row))
-        return self.filter(own | Q(user=row)) if isinstance(row, User) else self.filter(own)
+        own = Q(subject_kind=kind, subject_id=number)
+        concerns = {"accounts.client": "client", "auth.user": "user"}.get(kind)
+        return self.filter(own | Q(**{concerns: number}) if concerns else own)
 
     def unsealed(self) -> Self:
         return self.filter(position=None).order_by("pk")
@@ -198,8 +201,14 @@ class AuditEvent(models.Model):
         """Return the page of what it was done to; empty when it is gone or has none."""
         model: Any = self.subject_type.model_class() if self.subject_type else None
         row = model._base_manager.filter(pk=self.subject_id).first() if model and self.subject_id else None
-        address = getattr(row, "get_absolute_url", None)
-        return str(address()) if address else ""
+        if row is None:
+            return ""
+        if address := own_page(row):
+            return address
+        try:
+            return reverse(f"admin:{self.subject_kind.replace('.', '_')}_change", args=[row.pk])
+        except NoReverseMatch:
+            return ""
 
 
 class ChainHead(models.Model):

@@ -190,6 +190,11 @@ def retries_batch(browser: Browser, world: World) -> Any:
     return browser.post(url_of(batch, "retry"))
 
 
+def cancels_batch(browser: Browser, world: World) -> Any:
+    Operation.objects.filter(pk=world["check"].pk).update(batch=world["batch"])
+    return browser.post(url_of(world["batch"], "cancel"))
+
+
 def restores(browser: Browser, world: World) -> Any:
     User.objects.filter(pk=world["user"].pk).update(is_active=False)
     return browser.post(url_of(world["user"], "restore"))
@@ -307,7 +312,7 @@ ACTS: dict[str, Act] = {
     "logout": at("admin:logout"),
     "password_change": changes_own_password,
     "operations_batch_retry": retries_batch,
-    "operations_batch_cancel": at("admin:operations_batch_cancel", "batch"),
+    "operations_batch_cancel": cancels_batch,
     "operations_operation_retry": retries,
     "operations_operation_cancel": at("admin:operations_operation_cancel", "check"),
     "accounts_exchangekey_rotate": at(
